@@ -1,0 +1,1 @@
+Console.Error.WriteLine(TraceDistill.Training.Native.TorchLibrary.Status);

@@ -1,0 +1,29 @@
+namespace TraceDistill.Core.Generation;
+
+/// <summary>One generated assistant turn.</summary>
+public sealed record GenerationResult
+{
+    /// <summary>The reasoning, without its think tags; empty where the model gave none.</summary>
+    public required string Reasoning { get; init; }
+
+    /// <summary>What follows the reasoning.</summary>
+    public required string Answer { get; init; }
+
+    /// <summary>The raw text as generated, think tags included, end-of-sequence excluded.</summary>
+    public required string Text { get; init; }
+
+    /// <summary><c>stop</c>, <c>length</c> or whatever else the server said.</summary>
+    public required string FinishReason { get; init; }
+
+    /// <summary>Ids of the prompt after the chat template, where the server tells them.</summary>
+    public int[]? PromptTokenIds { get; init; }
+
+    /// <summary>Length of the prompt in tokens.</summary>
+    public int PromptTokens { get; init; }
+
+    /// <summary>Length of the generation in tokens, end-of-sequence included.</summary>
+    public int CompletionTokens { get; init; }
+
+    /// <summary>What was drawn and from which distribution; null where no logprobs were asked for or given.</summary>
+    public TokenLogprobs? Logprobs { get; init; }
+}

@@ -1,0 +1,20 @@
+namespace TraceDistill.Core.Generation;
+
+/// <summary>How the next token is drawn.</summary>
+public sealed record SamplingSettings
+{
+    /// <value>1.0. Zero is greedy decoding.</value>
+    public double Temperature { get; init; } = 1.0;
+
+    /// <value>1.0, which keeps the whole distribution.</value>
+    public double TopP { get; init; } = 1.0;
+
+    /// <value>512 generated tokens, end-of-sequence included.</value>
+    public int MaxTokens { get; init; } = 512;
+
+    /// <summary>Same request, same seed, same tokens, where the server honours seeds.</summary>
+    public long? Seed { get; init; }
+
+    /// <summary>Alternatives to report for each token; 0 asks for no logprobs.</summary>
+    public int TopLogprobs { get; init; }
+}

@@ -1,0 +1,29 @@
+namespace TraceDistill.Core.Generation;
+
+/// <summary>
+/// Columnar top-k logprobs of a generation. Row t is the distribution from which token t was drawn; nothing is shifted here.
+/// </summary>
+/// <remarks>
+/// n = tokens, k = alternatives kept for each. Within a row entries are sorted by descending logprob and ids are distinct; a row with fewer
+/// than k alternatives is filled with id −1 and logprob −∞ at its end. The sampled token need not be among them.
+/// </remarks>
+public sealed record TokenLogprobs
+{
+    /// <summary>Alternatives per token.</summary>
+    public required int K { get; init; }
+
+    /// <summary>[n] ids of the tokens drawn, end-of-sequence included where it was generated.</summary>
+    public required int[] TokenIds { get; init; }
+
+    /// <summary>[n] natural-log probabilities of the tokens drawn.</summary>
+    public required float[] Logprobs { get; init; }
+
+    /// <summary>[n × k] ids of the alternatives, row by row.</summary>
+    public required int[] TopIds { get; init; }
+
+    /// <summary>[n × k] natural-log probabilities of the alternatives, row by row.</summary>
+    public required float[] TopLogprobs { get; init; }
+
+    /// <summary>Number of tokens n.</summary>
+    public int Count => TokenIds.Length;
+}

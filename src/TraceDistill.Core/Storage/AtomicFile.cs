@@ -1,0 +1,24 @@
+namespace TraceDistill.Core.Storage;
+
+/// <summary>Publishes files whole or not at all: temporary name, flush to disk, rename.</summary>
+public static class AtomicFile
+{
+    /// <summary>Ends the names of files that are still being written; a later run may delete them.</summary>
+    public const string TemporarySuffix = ".tmp";
+
+    /// <summary>Writes <paramref name="path"/> through <paramref name="write"/>; after a failure the old file, if any, is untouched.</summary>
+    public static void Write(string path, Action<Stream> write)
+    {
+        var temporary = path + TemporarySuffix;
+        using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+        {
+            write(stream);
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(temporary, path, overwrite: true);
+    }
+
+    /// <summary>Writes a text file whole, as UTF-8 without a byte-order mark.</summary>
+    public static void WriteAllText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+}
