@@ -1,0 +1,78 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Checkpoints;
+
+/// <summary>A model directory in Hugging Face layout: config.json and model.safetensors (the tokenizer's files are Core's).</summary>
+public static class ModelDirectory
+{
+    const string Weights = "model.safetensors";
+
+    /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
+    public static readonly IReadOnlyList<string> TokenizerFiles =
+        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+
+    /// <summary>Loads the configuration and float32 weights of a model directory.</summary>
+    /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
+    public static ModelParameters Load(string directory)
+    {
+        var parameters = new ModelParameters(ModelConfiguration.Load(directory));
+        try
+        {
+            using var file = SafetensorsFile.Open(Path.Combine(directory, Weights));
+            CheckNames(file, parameters);
+            foreach (var name in parameters.Names)
+            {
+                file.Read(file.Entries[name], parameters.Values(name));
+            }
+
+            return parameters;
+        }
+        catch
+        {
+            parameters.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Writes config.json and, last, model.safetensors.</summary>
+    public static void Save(string directory, ModelParameters parameters, TensorDtype dtype = TensorDtype.Float32)
+    {
+        Directory.CreateDirectory(directory);
+        parameters.Configuration.Save(directory, dtype);
+        SafetensorsWriter.Write(
+            Path.Combine(directory, Weights),
+            dtype,
+            [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))],
+            name => parameters.Values(name));
+    }
+
+    /// <summary>Copies the tokenizer's files that <paramref name="source"/> has.</summary>
+    public static void CopyTokenizer(string source, string destination)
+    {
+        Directory.CreateDirectory(destination);
+        foreach (var name in TokenizerFiles.Where(name => File.Exists(Path.Combine(source, name))))
+        {
+            AtomicFile.Write(Path.Combine(destination, name), stream => stream.Write(File.ReadAllBytes(Path.Combine(source, name))));
+        }
+    }
+
+    static void CheckNames(SafetensorsFile file, ModelParameters parameters)
+    {
+        var problems = parameters.Names.Where(name => !file.Entries.ContainsKey(name)).Select(name => $"{name} is missing")
+            .Concat(parameters.Names
+                .Where(name => file.Entries.TryGetValue(name, out var entry) && !entry.Shape.SequenceEqual(parameters.ShapeOf(name)))
+                .Select(name => $"{name} has shape [{string.Join(", ", file.Entries[name].Shape)}], config.json wants [{string.Join(", ", parameters.ShapeOf(name))}]"))
+            .Concat(file.Entries.Keys.Where(name => !parameters.Names.Contains(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
+            .ToList();
+        if (problems.Count > 0)
+        {
+            var shown = string.Join("; ", problems.Take(5));
+            throw new InvalidInputException($"{file.Path}: {shown}{(problems.Count > 5 ? $"; and {problems.Count - 5} more" : "")}");
+        }
+    }
+
+    /// <summary>Some checkpoints repeat a tied projection or carry rotary tables; neither says anything new.</summary>
+    static bool IsHarmless(string name) => name == "lm_head.weight" || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
+}

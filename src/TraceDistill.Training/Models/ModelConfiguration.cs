@@ -1,0 +1,144 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Training.Checkpoints;
+
+namespace TraceDistill.Training.Models;
+
+/// <summary>The shape of a Llama-style decoder, in the words of Hugging Face's <c>config.json</c>.</summary>
+public sealed record ModelConfiguration
+{
+    public required int VocabSize { get; init; }
+
+    public required int HiddenSize { get; init; }
+
+    public required int IntermediateSize { get; init; }
+
+    public required int NumHiddenLayers { get; init; }
+
+    public required int NumAttentionHeads { get; init; }
+
+    /// <summary>Heads of keys and values; each serves <c>NumAttentionHeads / NumKeyValueHeads</c> query heads (grouped-query attention).</summary>
+    public required int NumKeyValueHeads { get; init; }
+
+    /// <summary>Channels of one head.</summary>
+    public required int HeadDim { get; init; }
+
+    /// <value>1e-6, which transformers takes when config.json is silent.</value>
+    public double RmsNormEps { get; init; } = 1e-6;
+
+    /// <value>10,000.</value>
+    public double RopeTheta { get; init; } = 10_000;
+
+    /// <value>2,048 positions.</value>
+    public int MaxPositionEmbeddings { get; init; } = 2_048;
+
+    /// <summary>Whether the output projection is the embedding matrix.</summary>
+    public bool TieWordEmbeddings { get; init; }
+
+    /// <summary>Standard deviation of initial weights.</summary>
+    /// <value>0.02.</value>
+    public double InitializerRange { get; init; } = 0.02;
+
+    public int? BosTokenId { get; init; }
+
+    public IReadOnlyList<int> EosTokenIds { get; init; } = [];
+
+    /// <summary>Width of all query heads.</summary>
+    public int QuerySize => NumAttentionHeads * HeadDim;
+
+    /// <summary>Width of all key (or value) heads.</summary>
+    public int KeyValueSize => NumKeyValueHeads * HeadDim;
+
+    /// <summary>Reads <c>config.json</c> of a model directory.</summary>
+    /// <exception cref="InvalidInputException">The file is absent, malformed, of another architecture, or inconsistent.</exception>
+    public static ModelConfiguration Load(string modelDirectory)
+    {
+        var path = Path.Combine(modelDirectory, "config.json");
+        if (!File.Exists(path))
+        {
+            throw new InvalidInputException($"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json");
+        }
+
+        JsonObject json;
+        try
+        {
+            json = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidInputException($"{path}: not a JSON object: {error.Message}", error);
+        }
+
+        var reader = new ConfigurationReader(path, json);
+        var configuration = reader.Read();
+        configuration.Validate(path);
+        return configuration;
+    }
+
+    /// <summary>Writes <c>config.json</c> so that transformers, vLLM and llama.cpp's converter read it as a Llama model.</summary>
+    public void Save(string modelDirectory, TensorDtype dtype = TensorDtype.Float32)
+    {
+        var json = new JsonObject
+        {
+            ["architectures"] = new JsonArray("LlamaForCausalLM"),
+            ["model_type"] = "llama",
+            ["hidden_act"] = "silu",
+            ["vocab_size"] = VocabSize,
+            ["hidden_size"] = HiddenSize,
+            ["intermediate_size"] = IntermediateSize,
+            ["num_hidden_layers"] = NumHiddenLayers,
+            ["num_attention_heads"] = NumAttentionHeads,
+            ["num_key_value_heads"] = NumKeyValueHeads,
+            ["head_dim"] = HeadDim,
+            ["rms_norm_eps"] = RmsNormEps,
+            ["rope_theta"] = RopeTheta,
+            ["max_position_embeddings"] = MaxPositionEmbeddings,
+            ["tie_word_embeddings"] = TieWordEmbeddings,
+            ["initializer_range"] = InitializerRange,
+            ["attention_bias"] = false,
+            ["mlp_bias"] = false,
+            ["bos_token_id"] = BosTokenId,
+            ["eos_token_id"] = EosTokenIds.Count == 1 ? EosTokenIds[0] : new JsonArray([.. EosTokenIds.Select(id => JsonValue.Create(id))]),
+            ["torch_dtype"] = dtype.TorchName(),
+        };
+        AtomicFile.WriteAllText(Path.Combine(modelDirectory, "config.json"), json.ToJsonString(Indented) + "\n");
+    }
+
+    /// <summary>Checks that sizes are positive and divide as they must; <paramref name="origin"/> names the file or setting.</summary>
+    /// <exception cref="InvalidInputException">They do not; all problems are listed.</exception>
+    public void Validate(string origin)
+    {
+        var problems = new List<string>();
+        foreach (var (name, value) in new[]
+                 {
+                     ("vocab_size", VocabSize), ("hidden_size", HiddenSize), ("intermediate_size", IntermediateSize),
+                     ("num_hidden_layers", NumHiddenLayers), ("num_attention_heads", NumAttentionHeads),
+                     ("num_key_value_heads", NumKeyValueHeads), ("head_dim", HeadDim), ("max_position_embeddings", MaxPositionEmbeddings),
+                 })
+        {
+            if (value <= 0)
+            {
+                problems.Add($"{name} is {value} but must be positive");
+            }
+        }
+
+        if (NumKeyValueHeads > 0 && NumAttentionHeads % NumKeyValueHeads != 0)
+        {
+            problems.Add($"num_attention_heads {NumAttentionHeads} is not a multiple of num_key_value_heads {NumKeyValueHeads}");
+        }
+
+        if (HeadDim % 2 != 0)
+        {
+            problems.Add($"head_dim {HeadDim} is odd, and rotary embedding rotates pairs");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new InvalidInputException($"{origin}: {string.Join("; ", problems)}");
+        }
+    }
+
+    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+}

@@ -1,0 +1,106 @@
+using TorchSharp;
+using TraceDistill.Training.Kernels;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Models;
+
+/// <summary>
+/// All weights of a model in one flat float32 tensor, with named views in Hugging Face's names. Optimizer, gradient sum and all-reduce work
+/// on the flat tensor; q, k, v (and gate, up) lie next to each other so that one matrix product serves all of them.
+/// </summary>
+public sealed class ModelParameters : IDisposable
+{
+    readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
+
+    public ModelParameters(ModelConfiguration configuration)
+    {
+        Configuration = configuration;
+        foreach (var (name, shape) in Shapes(configuration))
+        {
+            _layout.Add(name, (Count, shape));
+            Count += shape.Aggregate(1L, (product, size) => product * size);
+        }
+
+        Flat = new FloatBuffer(Count);
+    }
+
+    public ModelConfiguration Configuration { get; }
+
+    /// <summary>[Count] every weight; owned by this object.</summary>
+    public FloatBuffer Flat { get; }
+
+    /// <summary>Number of weights, a tied output projection counted once.</summary>
+    public long Count { get; }
+
+    /// <summary>Names in storage order.</summary>
+    public IEnumerable<string> Names => _layout.Keys;
+
+    /// <summary>Elements of the named weight.</summary>
+    public Span<float> Values(string name) => Flat.Span.Slice((int)OffsetOf(name), (int)ShapeOf(name).Aggregate(1L, (product, size) => product * size));
+
+    /// <summary>Shape of the named weight.</summary>
+    public long[] ShapeOf(string name) => _layout[name].Shape;
+
+    /// <summary>First element of the named weight in <see cref="Flat"/>.</summary>
+    public long OffsetOf(string name) => _layout[name].Offset;
+
+    /// <summary>
+    /// A matrix view of the named weight in <paramref name="flat"/>, a buffer laid out like <see cref="Flat"/> (weights, gradient);
+    /// <paramref name="rows"/> may reach over the weights that follow it, such as q, k and v together.
+    /// </summary>
+    public Tensor Matrix(FloatBuffer flat, string name, long? rows = null)
+    {
+        var (offset, shape) = _layout[name];
+        return flat.Matrix(rows ?? shape[0], shape.Length == 1 ? 1 : shape[1], offset);
+    }
+
+    /// <summary>
+    /// Fills the weights as transformers initialises Llama: normal with standard deviation <c>initializer_range</c>, norms one; the two
+    /// projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
+    /// </summary>
+    public void Initialize(long seed)
+    {
+        using var scope = NewDisposeScope();
+        using var generator = new Generator((ulong)seed);
+        using var noGrad = no_grad();
+        var residualScale = 1 / Math.Sqrt(2.0 * Configuration.NumHiddenLayers);
+        foreach (var name in Names)
+        {
+            var weight = Matrix(Flat, name);
+            if (ShapeOf(name).Length == 1)
+            {
+                weight.fill_(1);
+                continue;
+            }
+
+            var scale = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? residualScale : 1;
+            weight.copy_(randn(weight.shape, generator: generator) * (Configuration.InitializerRange * scale));
+        }
+    }
+
+    public void Dispose() => Flat.Dispose();
+
+    static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfiguration c)
+    {
+        yield return ("model.embed_tokens.weight", [c.VocabSize, c.HiddenSize]);
+        for (var i = 0; i < c.NumHiddenLayers; i++)
+        {
+            var layer = $"model.layers.{i}.";
+            yield return (layer + "input_layernorm.weight", [c.HiddenSize]);
+            yield return (layer + "self_attn.q_proj.weight", [c.QuerySize, c.HiddenSize]);
+            yield return (layer + "self_attn.k_proj.weight", [c.KeyValueSize, c.HiddenSize]);
+            yield return (layer + "self_attn.v_proj.weight", [c.KeyValueSize, c.HiddenSize]);
+            yield return (layer + "self_attn.o_proj.weight", [c.HiddenSize, c.QuerySize]);
+            yield return (layer + "post_attention_layernorm.weight", [c.HiddenSize]);
+            yield return (layer + "mlp.gate_proj.weight", [c.IntermediateSize, c.HiddenSize]);
+            yield return (layer + "mlp.up_proj.weight", [c.IntermediateSize, c.HiddenSize]);
+            yield return (layer + "mlp.down_proj.weight", [c.HiddenSize, c.IntermediateSize]);
+        }
+
+        yield return ("model.norm.weight", [c.HiddenSize]);
+        if (!c.TieWordEmbeddings)
+        {
+            yield return ("lm_head.weight", [c.VocabSize, c.HiddenSize]);
+        }
+    }
+}
