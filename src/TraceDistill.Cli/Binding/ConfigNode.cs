@@ -1,0 +1,37 @@
+namespace TraceDistill.Cli.Binding;
+
+/// <summary>A setting's value as it was written, with its place, before it has a type.</summary>
+abstract record ConfigNode(SourceLocation Location);
+
+/// <summary>One value; <see cref="Text"/> is null where a key stands without one (<c>key:</c>, <c>~</c> or <c>null</c>).</summary>
+sealed record ConfigScalar(SourceLocation Location, string? Text) : ConfigNode(Location);
+
+/// <summary>A sequence of values.</summary>
+sealed record ConfigList(SourceLocation Location, IReadOnlyList<ConfigNode> Items) : ConfigNode(Location);
+
+/// <summary>One key of a map.</summary>
+sealed record ConfigEntry(string Key, SourceLocation Location, ConfigNode Value);
+
+/// <summary>Keys with values, in the order written; no key occurs twice.</summary>
+sealed record ConfigMap(SourceLocation Location, IReadOnlyList<ConfigEntry> Entries) : ConfigNode(Location)
+{
+    /// <summary>The value of <paramref name="key"/>, or null.</summary>
+    public ConfigNode? this[string key] => Entries.FirstOrDefault(entry => entry.Key == key)?.Value;
+
+    /// <summary>A map without some keys.</summary>
+    public ConfigMap Without(params ReadOnlySpan<string> keys)
+    {
+        var dropped = keys.ToArray();
+        return this with { Entries = [.. Entries.Where(entry => !dropped.Contains(entry.Key))] };
+    }
+
+    /// <summary>This map with the entries of <paramref name="over"/> added or, where the key is the same, put in their place.</summary>
+    public ConfigMap MergedWith(ConfigMap over) => this with
+    {
+        Entries =
+        [
+            .. Entries.Select(entry => over.Entries.FirstOrDefault(other => other.Key == entry.Key) ?? entry),
+            .. over.Entries.Where(other => this[other.Key] is null),
+        ],
+    };
+}

@@ -1,0 +1,191 @@
+using System.Collections;
+using System.ComponentModel.DataAnnotations;
+using System.Reflection;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Cli.Binding;
+
+/// <summary>
+/// Makes options records from settings, whether they come from a recipe or from the command line. What is wrong goes into the
+/// <see cref="ProblemList"/>, with its place, its key and what was expected; binding goes on, so that all problems are found.
+/// </summary>
+/// <remarks>
+/// Values that a property forbids are told by the validation attributes of <see cref="System.ComponentModel.DataAnnotations"/> on it, and
+/// what several properties forbid together by <see cref="IValidatableObject"/> on the record.
+/// </remarks>
+sealed class OptionBinder(ProblemList problems)
+{
+    /// <summary>Makes a <paramref name="type"/> from <paramref name="map"/>, whose keys are those of its <see cref="OptionSchema"/>.</summary>
+    /// <param name="path">What stands before the keys in messages, such as a stage's name; may be empty.</param>
+    /// <returns>Null where there was a problem.</returns>
+    public object? BindRecord(Type type, ConfigMap map, string path)
+    {
+        var schema = OptionSchema.Of(type);
+        var record = Activator.CreateInstance(type)!;
+        var sound = true;
+        foreach (var entry in map.Entries)
+        {
+            if (schema[entry.Key] is not { } property)
+            {
+                problems.Add(entry.Location, path, $"unknown key \"{entry.Key}\"; {NearestName.Suggestion(entry.Key, schema.Keys)}");
+                sound = false;
+            }
+            else if (BindProperty(property, entry.Value, Join(path, entry.Key), out var value))
+            {
+                property.Property.SetValue(record, value);
+                sound &= IsAllowed(property, value, record, entry.Value.Location, Join(path, entry.Key));
+            }
+            else
+            {
+                sound = false;
+            }
+        }
+
+        foreach (var missing in schema.Properties.Where(property => property.IsRequired && map[property.Key] is null))
+        {
+            problems.Add(map.Location, Join(path, missing.Key), $"is required: give {TypeWords.Expected(missing.Type)}");
+            sound = false;
+        }
+
+        return sound && IsConsistent(record, map, path) ? record : null;
+    }
+
+    bool BindProperty(OptionProperty property, ConfigNode node, string path, out object? value)
+    {
+        value = null;
+        if (node is ConfigScalar { Text: null })
+        {
+            if (property.IsNullable)
+            {
+                return true;
+            }
+
+            problems.Add(node.Location, path, $"expected {TypeWords.Expected(property.Type)}, found nothing");
+            return false;
+        }
+
+        value = Bind(Nullable.GetUnderlyingType(property.Type) ?? property.Type, node, path);
+        return value is not null;
+    }
+
+    object? Bind(Type type, ConfigNode node, string path) => node switch
+    {
+        _ when OptionShape.ListItem(type) is { } item => BindList(type, item, node, path),
+        _ when OptionShape.DictionaryValue(type) is { } valueType => BindDictionary(valueType, type, node, path),
+        ConfigMap map when OptionShape.IsRecord(type) => BindRecord(type, map, path),
+        ConfigScalar { Text: { } text } when OptionShape.IsScalar(type) => BindScalar(type, text, node, path),
+        ConfigScalar { Text: { } file } when OptionShape.IsRecord(type) => BindRecordFile(type, file, node, path),
+        _ => Mismatch(type, node, path),
+    };
+
+    object? BindScalar(Type type, string text, ConfigNode node, string path)
+    {
+        var value = ScalarBinder.Parse(type, text, out var problem);
+        if (problem is not null)
+        {
+            problems.Add(node.Location, path, problem);
+        }
+
+        return value;
+    }
+
+    /// <summary>A record's settings may stand in a YAML file of their own; the value is then the file's path.</summary>
+    object? BindRecordFile(Type type, string file, ConfigNode node, string path)
+    {
+        try
+        {
+            return BindRecord(type, YamlConfig.ReadFile(file), path);
+        }
+        catch (InvalidInputException exception)
+        {
+            problems.Add(node.Location, path, $"expected {TypeWords.Expected(type)}, or a YAML file that holds one: {exception.Message}");
+            return null;
+        }
+    }
+
+    /// <summary>A list may be written as one text with commas, which is how lists look on the command line.</summary>
+    object? BindList(Type type, Type itemType, ConfigNode node, string path)
+    {
+        IReadOnlyList<ConfigNode> nodes = node switch
+        {
+            ConfigList list => list.Items,
+            ConfigScalar { Text: { } text } => [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                .Select(part => new ConfigScalar(node.Location, part))],
+            _ => [node],
+        };
+        var items = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(itemType))!;
+        for (var i = 0; i < nodes.Count; i++)
+        {
+            if (Bind(itemType, nodes[i], $"{path}[{i}]") is not { } item)
+            {
+                return null;
+            }
+
+            items.Add(item);
+        }
+
+        return type.IsArray ? items.GetType().GetMethod("ToArray")!.Invoke(items, null) : items;
+    }
+
+    object? BindDictionary(Type valueType, Type type, ConfigNode node, string path)
+    {
+        if (node is not ConfigMap map)
+        {
+            return Mismatch(type, node, path);
+        }
+
+        var dictionary = (IDictionary)Activator.CreateInstance(typeof(OrderedDictionary<,>).MakeGenericType(typeof(string), valueType))!;
+        foreach (var entry in map.Entries)
+        {
+            if (Bind(valueType, entry.Value, Join(path, entry.Key)) is not { } value)
+            {
+                return null;
+            }
+
+            dictionary[entry.Key] = value;
+        }
+
+        return dictionary;
+    }
+
+    object? Mismatch(Type type, ConfigNode node, string path)
+    {
+        problems.Add(node.Location, path, $"expected {TypeWords.Expected(type)}, found {TypeWords.Of(node)}");
+        return null;
+    }
+
+    bool IsAllowed(OptionProperty property, object? value, object record, SourceLocation location, string path)
+    {
+        var context = new ValidationContext(record) { MemberName = property.Property.Name, DisplayName = property.Key };
+        var failures = property.Property.GetCustomAttributes<ValidationAttribute>().Select(attribute => attribute.GetValidationResult(value, context));
+        return Report(failures, _ => (location, path));
+    }
+
+    bool IsConsistent(object record, ConfigMap map, string path)
+    {
+        if (record is not IValidatableObject validatable)
+        {
+            return true;
+        }
+
+        return Report(validatable.Validate(new ValidationContext(record)), failure =>
+        {
+            var property = OptionSchema.Of(record.GetType()).Properties.FirstOrDefault(known => failure.MemberNames.Contains(known.Property.Name));
+            return property is null ? (map.Location, path) : (map[property.Key]?.Location ?? map.Location, Join(path, property.Key));
+        });
+    }
+
+    bool Report(IEnumerable<ValidationResult?> results, Func<ValidationResult, (SourceLocation Location, string Path)> place)
+    {
+        var failures = results.OfType<ValidationResult>().ToList();
+        foreach (var failure in failures)
+        {
+            var (location, path) = place(failure);
+            problems.Add(location, path, failure.ErrorMessage ?? "is not allowed");
+        }
+
+        return failures.Count == 0;
+    }
+
+    static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
+}

@@ -1,0 +1,67 @@
+using System.Collections.Concurrent;
+using System.ComponentModel;
+using System.Reflection;
+using System.Runtime.CompilerServices;
+using System.Text.Json;
+using System.Text.Json.Serialization;
+using TraceDistill.Core.Options;
+
+namespace TraceDistill.Cli.Binding;
+
+/// <summary>One setting of an options record.</summary>
+/// <param name="Key">Its name in a recipe, such as <c>max_steps</c>; <see cref="JsonPropertyNameAttribute"/> may give another one.</param>
+/// <param name="Property">The record's property.</param>
+/// <param name="IsRequired">Whether it has no default.</param>
+/// <param name="IsNullable">Whether it may be left empty.</param>
+/// <param name="Default">The value it has when nothing is said.</param>
+sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired, bool IsNullable, object? Default)
+{
+    public Type Type => Property.PropertyType;
+
+    /// <summary>Its name on the command line, such as <c>--max-steps</c>.</summary>
+    public string Option => "--" + Key.Replace('_', '-');
+
+    public string? Description => Property.GetCustomAttribute<DescriptionAttribute>()?.Description;
+
+    public bool IsInputPath => Property.IsDefined(typeof(InputPathAttribute));
+
+    public bool IsPositional => Property.IsDefined(typeof(PositionalAttribute));
+}
+
+/// <summary>The settings of an options record, read from its properties.</summary>
+sealed class OptionSchema
+{
+    // By name: a charting library declares a public copy of the attribute, so that its type cannot be named here.
+    const string RequiredMember = "System.Runtime.CompilerServices.RequiredMemberAttribute";
+    static readonly ConcurrentDictionary<Type, OptionSchema> Known = new();
+
+    OptionSchema(Type type)
+    {
+        var defaults = RuntimeHelpers.GetUninitializedObject(type);
+        if (type.GetConstructor(Type.EmptyTypes) is { } constructor)
+        {
+            defaults = constructor.Invoke(null);
+        }
+
+        var nullability = new NullabilityInfoContext();
+        Properties =
+        [
+            .. type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
+                .Where(property => property.SetMethod is { IsPublic: true } && property.GetIndexParameters().Length == 0)
+                .Select(property => new OptionProperty(
+                    property.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name),
+                    property,
+                    property.CustomAttributes.Any(attribute => attribute.AttributeType.FullName == RequiredMember),
+                    nullability.Create(property).WriteState == NullabilityState.Nullable,
+                    property.GetValue(defaults))),
+        ];
+    }
+
+    public IReadOnlyList<OptionProperty> Properties { get; }
+
+    public IReadOnlyCollection<string> Keys => [.. Properties.Select(property => property.Key)];
+
+    public OptionProperty? this[string key] => Properties.FirstOrDefault(property => property.Key == key);
+
+    public static OptionSchema Of(Type type) => Known.GetOrAdd(type, t => new OptionSchema(t));
+}
