@@ -1,0 +1,79 @@
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>One value of a JSON file that remembers where it stands, so that every complaint names the file and the field.</summary>
+readonly struct JsonField(string file, string path, JsonElement element)
+{
+    public JsonElement Element => element;
+
+    public JsonValueKind Kind => element.ValueKind;
+
+    /// <summary>Reads and parses a file; what is wrong with it is an <see cref="InvalidInputException"/>.</summary>
+    public static JsonField Read(string file)
+    {
+        byte[] bytes;
+        try
+        {
+            bytes = File.ReadAllBytes(file);
+        }
+        catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
+        {
+            throw new InvalidInputException($"{file} does not exist: name a model directory that holds it", missing);
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException($"{file} cannot be read: {unreadable.Message}", unreadable);
+        }
+
+        try
+        {
+            using var document = JsonDocument.Parse(bytes);
+            return new JsonField(file, "", document.RootElement.Clone());
+        }
+        catch (JsonException malformed)
+        {
+            throw new InvalidInputException(
+                $"{file}, line {malformed.LineNumber + 1}, byte {malformed.BytePositionInLine + 1}: not valid JSON; fetch or export the file again", malformed);
+        }
+    }
+
+    /// <summary>A field that must be there.</summary>
+    public JsonField this[string name] => Find(name) ?? throw Fail($"the field {Join(name)} is missing");
+
+    /// <summary>A field that may be absent or null; both give null.</summary>
+    public JsonField? Find(string name)
+    {
+        if (element.ValueKind != JsonValueKind.Object)
+            throw Wrong("an object");
+        return element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? new JsonField(file, Join(name), value) : null;
+    }
+
+    public IEnumerable<JsonField> Items()
+    {
+        if (element.ValueKind != JsonValueKind.Array)
+            throw Wrong("an array");
+        var index = 0;
+        foreach (var item in element.EnumerateArray())
+            yield return new JsonField(file, $"{path}[{index++}]", item);
+    }
+
+    public string Text() => element.ValueKind == JsonValueKind.String ? element.GetString()! : throw Wrong("a string");
+
+    public int Integer() => element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var value) ? value : throw Wrong("an integer");
+
+    public bool Boolean() => element.ValueKind is JsonValueKind.True or JsonValueKind.False ? element.GetBoolean() : throw Wrong("true or false");
+
+    public bool Boolean(string name, bool absent) => Find(name)?.Boolean() ?? absent;
+
+    public InvalidInputException Wrong(string expected) => Fail($"{Name} must be {expected}");
+
+    public InvalidInputException Unsupported(string what) => Fail($"{Name}: {what} is not supported; use a model with a byte-level BPE tokenizer");
+
+    public InvalidInputException Fail(string message, Exception? inner = null) => new($"{file}: {message}", inner);
+
+    string Name => path.Length == 0 ? "the file" : path;
+
+    string Join(string name) => path.Length == 0 ? name : $"{path}.{name}";
+}

@@ -1,0 +1,35 @@
+using System.Text.RegularExpressions;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>A stretch of text, in UTF-16 units.</summary>
+readonly record struct Piece(int Start, int Length);
+
+/// <summary>One step of a pre-tokenizer: cuts a piece into smaller ones, in order.</summary>
+interface ISplitter
+{
+    void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
+}
+
+/// <summary>Cuts at the matches of a regular expression.</summary>
+/// <param name="regex">What to look for.</param>
+/// <param name="keepMatches">Whether matches become pieces.</param>
+/// <param name="keepGaps">Whether the text between matches becomes pieces.</param>
+sealed class RegexSplitter(Regex regex, bool keepMatches, bool keepGaps) : ISplitter
+{
+    public void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    {
+        var end = 0;
+        foreach (var match in regex.EnumerateMatches(text.Slice(piece.Start, piece.Length)))
+        {
+            if (keepGaps && match.Index > end)
+                pieces.Add(new Piece(piece.Start + end, match.Index - end));
+            if (keepMatches && match.Length > 0)
+                pieces.Add(new Piece(piece.Start + match.Index, match.Length));
+            end = match.Index + match.Length;
+        }
+
+        if (keepGaps && end < piece.Length)
+            pieces.Add(new Piece(piece.Start + end, piece.Length - end));
+    }
+}

@@ -1,0 +1,69 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>Ids, the bytes they stand for and their names.</summary>
+sealed class TokenVocabulary
+{
+    readonly byte[] _bytes;
+    readonly int[] _offsets;
+    readonly bool[] _special;
+    readonly Dictionary<string, int> _ids;
+
+    public TokenVocabulary(TokenizerDefinition definition)
+    {
+        _ids = new Dictionary<string, int>(definition.Vocabulary, StringComparer.Ordinal);
+        var tokens = new byte[]?[Math.Max(definition.Vocabulary.Values.Max(), definition.AddedTokens.Keys.DefaultIfEmpty(-1).Max()) + 1];
+        foreach (var (spelling, id) in definition.Vocabulary)
+            tokens[id] = ByteLevelAlphabet.ToBytes(spelling);
+        _special = new bool[tokens.Length];
+        foreach (var (id, token) in definition.AddedTokens)
+        {
+            tokens[id] = Encoding.UTF8.GetBytes(token.Content);
+            _special[id] = token.Special;
+            _ids[token.Content] = id;
+        }
+
+        _offsets = new int[tokens.Length + 1];
+        for (var id = 0; id < tokens.Length; id++)
+            _offsets[id + 1] = _offsets[id] + (tokens[id]?.Length ?? 0);
+        _bytes = new byte[_offsets[^1]];
+        for (var id = 0; id < tokens.Length; id++)
+            tokens[id]?.CopyTo(_bytes, _offsets[id]);
+        Hash = ComputeHash(tokens, definition.Merges);
+    }
+
+    public int Size => _special.Length;
+
+    public string Hash { get; }
+
+    public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
+
+    public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);
+
+    public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];
+
+    /// <summary>SHA-256 over the tokens in order of id, each with its length (−1 for an id without a token), then over the merges in order of rank.</summary>
+    static string ComputeHash(byte[]?[] tokens, IReadOnlyList<(int Left, int Right, int Result)> merges)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        Span<byte> numbers = stackalloc byte[8];
+        foreach (var token in tokens)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(numbers, token?.Length ?? -1);
+            hash.AppendData(numbers[..4]);
+            hash.AppendData(token ?? []);
+        }
+
+        foreach (var (left, right, _) in merges)
+        {
+            BinaryPrimitives.WriteInt32LittleEndian(numbers, left);
+            BinaryPrimitives.WriteInt32LittleEndian(numbers[4..], right);
+            hash.AppendData(numbers);
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

@@ -1,0 +1,146 @@
+using System.Text;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>
+/// Text to token ids and back, equal to Hugging Face's tokenizers for byte-level BPE vocabularies. Immutable and safe to use from any thread.
+/// </summary>
+public sealed class Tokenizer
+{
+    readonly TokenVocabulary _vocabulary;
+    readonly PieceEncoder _encoder;
+    readonly PreTokenizer _preTokenizer;
+    readonly AddedTokenMatcher _rawTokens;
+    readonly AddedTokenMatcher _normalizedTokens;
+    readonly int[] _prefix;
+    readonly int[] _suffix;
+
+    Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
+    {
+        _vocabulary = new TokenVocabulary(definition);
+        _encoder = new PieceEncoder(definition);
+        _preTokenizer = definition.PreTokenizer;
+        _rawTokens = Matcher(normalized: false);
+        _normalizedTokens = Matcher(normalized: true);
+        _prefix = [.. definition.Prefix];
+        _suffix = [.. definition.Suffix];
+        BeginOfSequenceId = IdOf(settings.BeginOfSequence, "bos_token");
+        PaddingId = IdOf(settings.Padding, "pad_token");
+        EndOfSequenceIds = new HashSet<int>([.. settings.GenerationEndIds, .. IdOf(settings.EndOfSequence, "eos_token") is { } end ? [end] : Array.Empty<int>()]);
+        ChatTemplateSource = settings.ChatTemplate;
+
+        AddedTokenMatcher Matcher(bool normalized) =>
+            new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized).Select(token => (token.Value.Content, token.Key, token.Value)));
+
+        int? IdOf(string? token, string field) => token is null ? null : TryGetId(token, out var id) ? id : throw new InvalidInputException(
+            $"{Path.Combine(directory, TokenizerSettings.FileName)}: {field} \"{token}\" is not a token of tokenizer.json");
+    }
+
+    /// <summary>The highest id + 1. A model's embedding may have more rows than that; the rest is padding.</summary>
+    public int VocabularySize => _vocabulary.Size;
+
+    /// <summary>
+    /// Identity of the mapping between ids and bytes and of the merges, whatever the file they were read from looks like: 64 hexadecimal digits.
+    /// </summary>
+    public string Hash => _vocabulary.Hash;
+
+    /// <summary>The tokens that end a generation: those of generation_config.json and the tokenizer's own. Empty where neither names one.</summary>
+    public IReadOnlySet<int> EndOfSequenceIds { get; }
+
+    /// <summary>The token that starts a sequence, where the model has one.</summary>
+    public int? BeginOfSequenceId { get; }
+
+    /// <summary>The token that fills up batches, where the model has one.</summary>
+    public int? PaddingId { get; }
+
+    /// <summary>The Jinja source of the model's chat template, where it has one.</summary>
+    public string? ChatTemplateSource { get; }
+
+    /// <summary>Reads tokenizer.json and the settings beside it from a model directory.</summary>
+    /// <exception cref="InvalidInputException">A file is missing, malformed or of a kind that is not supported.</exception>
+    public static Tokenizer Load(string directory) =>
+        new(TokenizerFile.Read(Path.Combine(directory, "tokenizer.json")), TokenizerSettings.Read(directory), directory);
+
+    /// <summary>The ids of a text. Added tokens written in the text are recognised.</summary>
+    /// <param name="text">Any text; a lone surrogate counts as U+FFFD.</param>
+    /// <param name="addSpecialTokens">Whether the tokens that the model puts around a text (such as a begin-of-sequence token) are added.</param>
+    public int[] Encode(string text, bool addSpecialTokens = false)
+    {
+        var ids = new List<int>((text.Length / 3) + 8);
+        Encode(text, ids, addSpecialTokens);
+        return [.. ids];
+    }
+
+    /// <summary>As <see cref="Encode(string, bool)"/>, appending to a list that the caller can use again.</summary>
+    public void Encode(string text, List<int> ids, bool addSpecialTokens = false)
+    {
+        if (addSpecialTokens)
+            ids.AddRange(_prefix);
+        var pieces = new List<Piece>(64);
+        var start = 0;
+        while (_rawTokens.Next(text, start) is { } match)
+        {
+            EncodeNormalized(text.AsSpan(start, match.Start - start), pieces, ids);
+            ids.Add(match.Id);
+            start = match.End;
+        }
+
+        EncodeNormalized(text.AsSpan(start), pieces, ids);
+        if (addSpecialTokens)
+            ids.AddRange(_suffix);
+    }
+
+    /// <summary>The text of ids. Bytes that are not valid UTF-8 become U+FFFD; ids without a token give nothing.</summary>
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false)
+    {
+        var length = 0;
+        foreach (var id in ids)
+            length += skipSpecialTokens && IsSpecial(id) ? 0 : GetBytes(id).Length;
+        var bytes = new byte[length];
+        var end = 0;
+        foreach (var id in ids)
+        {
+            if (skipSpecialTokens && IsSpecial(id))
+                continue;
+            var token = GetBytes(id);
+            token.CopyTo(bytes.AsSpan(end));
+            end += token.Length;
+        }
+
+        return Encoding.UTF8.GetString(bytes);
+    }
+
+    /// <summary>The bytes a token stands for, which need not be whole characters; empty for an id without a token.</summary>
+    public ReadOnlySpan<byte> GetBytes(int id) => _vocabulary.GetBytes(id);
+
+    /// <summary>Finds a token by the content of an added token or by its spelling in the vocabulary (byte-level: <c>Ġthe</c>).</summary>
+    public bool TryGetId(string token, out int id) => _vocabulary.TryGetId(token, out id);
+
+    /// <summary>Whether decoding may leave the token out.</summary>
+    public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
+
+    void EncodeNormalized(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids)
+    {
+        var start = 0;
+        while (_normalizedTokens.Next(text, start) is { } match)
+        {
+            EncodePlain(text[start..match.Start], pieces, ids);
+            ids.Add(match.Id);
+            start = match.End;
+        }
+
+        EncodePlain(text[start..], pieces, ids);
+    }
+
+    void EncodePlain(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids)
+    {
+        if (text.IsEmpty)
+            return;
+        if (_preTokenizer.AddPrefixSpace && text[0] != ' ')
+            text = string.Concat(" ", text);
+        _preTokenizer.Split(text, pieces);
+        foreach (var piece in pieces)
+            _encoder.Encode(text.Slice(piece.Start, piece.Length), ids);
+    }
+}

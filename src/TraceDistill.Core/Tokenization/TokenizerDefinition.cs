@@ -1,0 +1,28 @@
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>What a <c>tokenizer.json</c> of the supported kind says, checked.</summary>
+sealed record TokenizerDefinition
+{
+    /// <summary>Token spellings (byte-level) with their ids, added tokens not included unless the model's vocabulary has them.</summary>
+    public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
+
+    /// <summary>Merges in order of rank, as ids.</summary>
+    public required IReadOnlyList<(int Left, int Right, int Result)> Merges { get; init; }
+
+    /// <summary>Whether a piece that is itself in the vocabulary is taken whole, without looking at merges.</summary>
+    public required bool IgnoreMerges { get; init; }
+
+    /// <summary>Added tokens by id.</summary>
+    public required IReadOnlyDictionary<int, AddedToken> AddedTokens { get; init; }
+
+    /// <summary>Whether text is brought to Unicode normalisation form C first.</summary>
+    public required bool NormalizeToFormC { get; init; }
+
+    public required PreTokenizer PreTokenizer { get; init; }
+
+    /// <summary>Ids put before an encoded text when special tokens are asked for.</summary>
+    public required IReadOnlyList<int> Prefix { get; init; }
+
+    /// <summary>Ids put after an encoded text when special tokens are asked for.</summary>
+    public required IReadOnlyList<int> Suffix { get; init; }
+}

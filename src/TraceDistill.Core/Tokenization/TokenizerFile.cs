@@ -1,0 +1,180 @@
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>
+/// Reads Hugging Face's <c>tokenizer.json</c> where it describes a byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and most others). Anything
+/// whose ids would differ from Hugging Face's is refused by name; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
+/// </summary>
+static class TokenizerFile
+{
+    /// <exception cref="InvalidInputException">The file is missing, malformed or of another kind.</exception>
+    public static TokenizerDefinition Read(string path)
+    {
+        var root = JsonField.Read(path);
+        var model = root["model"];
+        RequireByteLevelBpe(root, model);
+        var vocabulary = ReadVocabulary(model["vocab"]);
+        if (model.Find("unk_token") is { } unknown && !Enumerable.Range(0, 256).All(value => vocabulary.ContainsKey($"{ByteLevelAlphabet.ToChar((byte)value)}")))
+            throw unknown.Unsupported("an unknown token beside a vocabulary that lacks some bytes");
+        var (prefix, suffix) = root.Find("post_processor") is { } processor ? ReadPostProcessor(processor) : ([], []);
+        return new TokenizerDefinition
+        {
+            Vocabulary = vocabulary,
+            Merges = ReadMerges(model["merges"], vocabulary),
+            IgnoreMerges = model.Boolean("ignore_merges", absent: false),
+            AddedTokens = root.Find("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : new Dictionary<int, AddedToken>(),
+            NormalizeToFormC = root.Find("normalizer") is { } normalizer && ReadNormalizer(normalizer),
+            PreTokenizer = PreTokenizerParser.Read(root["pre_tokenizer"]),
+            Prefix = prefix,
+            Suffix = suffix,
+        };
+    }
+
+    static void RequireByteLevelBpe(JsonField root, JsonField model)
+    {
+        if (model.Find("type") is { } type && type.Text() != "BPE")
+            throw type.Unsupported($"a {type.Text()} model");
+        foreach (var name in new[] { "dropout", "continuing_subword_prefix", "end_of_word_suffix" })
+        {
+            if (model.Find(name) is { } field && field.Element.ToString() is not ("" or "0" or "0.0"))
+                throw field.Unsupported($"the value {field.Element}");
+        }
+
+        if (model.Find("byte_fallback") is { } fallback && fallback.Boolean())
+            throw fallback.Unsupported("a vocabulary with byte fallback");
+        RequireByteLevelDecoder(root["decoder"]);
+    }
+
+    static void RequireByteLevelDecoder(JsonField decoder)
+    {
+        var type = decoder["type"];
+        if (type.Text() == "Sequence")
+        {
+            foreach (var item in decoder["decoders"].Items())
+                RequireByteLevelDecoder(item);
+        }
+        else if (type.Text() != "ByteLevel")
+        {
+            throw type.Unsupported($"a {type.Text()} decoder");
+        }
+    }
+
+    static Dictionary<string, int> ReadVocabulary(JsonField field)
+    {
+        if (field.Kind != System.Text.Json.JsonValueKind.Object)
+            throw field.Wrong("an object of tokens and ids");
+        var vocabulary = new Dictionary<string, int>(field.Element.GetPropertyCount(), StringComparer.Ordinal);
+        var tokens = new Dictionary<int, string>(field.Element.GetPropertyCount());
+        foreach (var entry in field.Element.EnumerateObject())
+        {
+            if (entry.Value.ValueKind != System.Text.Json.JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id < 0)
+                throw field.Fail($"model.vocab: the id of \"{entry.Name}\" must be a whole number that is not negative");
+            vocabulary[entry.Name] = id;
+            if (!tokens.TryAdd(id, entry.Name) && tokens[id] != entry.Name)
+                throw field.Fail($"model.vocab: \"{tokens[id]}\" and \"{entry.Name}\" share the id {id}");
+        }
+
+        return vocabulary.Count > 0 ? vocabulary : throw field.Wrong("an object with at least one token");
+    }
+
+    static List<(int, int, int)> ReadMerges(JsonField field, Dictionary<string, int> vocabulary)
+    {
+        var merges = new List<(int, int, int)>();
+        foreach (var item in field.Items())
+        {
+            var (left, right) = ReadPair(item);
+            merges.Add((Id(item, left), Id(item, right), Id(item, left + right)));
+        }
+
+        return merges;
+
+        int Id(JsonField item, string token) =>
+            vocabulary.TryGetValue(token, out var id) ? id : throw item.Wrong($"a merge within the vocabulary, which has no token \"{token}\"");
+    }
+
+    /// <summary>Older files write a merge as <c>"a b"</c>, newer ones as <c>["a", "b"]</c>.</summary>
+    static (string Left, string Right) ReadPair(JsonField item)
+    {
+        if (item.Kind == System.Text.Json.JsonValueKind.Array)
+        {
+            var pair = item.Items().Select(part => part.Text()).ToArray();
+            return pair.Length == 2 ? (pair[0], pair[1]) : throw item.Wrong("a pair of tokens");
+        }
+
+        var text = item.Text();
+        var space = text.IndexOf(' ');
+        return space > 0 && space == text.LastIndexOf(' ') && space < text.Length - 1
+            ? (text[..space], text[(space + 1)..])
+            : throw item.Wrong("two tokens with one space between them");
+    }
+
+    static SortedDictionary<int, AddedToken> ReadAddedTokens(JsonField field, Dictionary<string, int> vocabulary)
+    {
+        var ids = new HashSet<int>(vocabulary.Values);
+        var tokens = new SortedDictionary<int, AddedToken>();
+        foreach (var item in field.Items())
+        {
+            var id = item["id"].Integer();
+            var token = new AddedToken(item["content"].Text())
+            {
+                Special = item.Boolean("special", absent: false),
+                SingleWord = item.Boolean("single_word", absent: false),
+                StripLeft = item.Boolean("lstrip", absent: false),
+                StripRight = item.Boolean("rstrip", absent: false),
+                Normalized = item.Boolean("normalized", absent: false),
+            };
+            if (vocabulary.TryGetValue(token.Content, out var known) ? known != id : id < 0 || ids.Contains(id))
+                throw item.Fail($"added_tokens: the id {id} of \"{token.Content}\" contradicts model.vocab");
+            if (!tokens.TryAdd(id, token))
+                throw item.Fail($"added_tokens: the id {id} is given twice");
+        }
+
+        return tokens;
+    }
+
+    /// <returns>Whether to normalise to form C.</returns>
+    static bool ReadNormalizer(JsonField field)
+    {
+        var type = field["type"];
+        return type.Text() switch
+        {
+            "Sequence" => field["normalizers"].Items().Select(ReadNormalizer).ToList().Contains(true),
+            _ => throw type.Unsupported($"a {type.Text()} normalizer"),
+        };
+    }
+
+    static (List<int> Prefix, List<int> Suffix) ReadPostProcessor(JsonField field)
+    {
+        var type = field["type"];
+        switch (type.Text())
+        {
+            case "ByteLevel":
+                return ([], []);
+            case "TemplateProcessing":
+                return ReadTemplate(field);
+            case "Sequence":
+                var parts = field["processors"].Items().Select(ReadPostProcessor).ToList();
+                return ([.. Enumerable.Reverse(parts).SelectMany(part => part.Prefix)], [.. parts.SelectMany(part => part.Suffix)]);
+            default:
+                throw type.Unsupported($"a {type.Text()} post-processor");
+        }
+    }
+
+    static (List<int> Prefix, List<int> Suffix) ReadTemplate(JsonField field)
+    {
+        List<int> prefix = [], suffix = [];
+        var current = prefix;
+        foreach (var item in field["single"].Items())
+        {
+            if (item.Find("SpecialToken") is { } special)
+                current.AddRange(field["special_tokens"][special["id"].Text()]["ids"].Items().Select(id => id.Integer()));
+            else if (item.Find("Sequence") is not null && current == prefix)
+                current = suffix;
+            else
+                throw item.Wrong("a SpecialToken or the only Sequence");
+        }
+
+        return (prefix, suffix);
+    }
+}

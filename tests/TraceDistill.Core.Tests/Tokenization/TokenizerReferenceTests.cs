@@ -1,0 +1,68 @@
+using System.Text.Json;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Tokenization;
+
+/// <summary>Ids and texts recorded from Hugging Face's own tokenizers.</summary>
+public class TokenizerReferenceTests
+{
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama-3.2")]
+    public void Encode_PublishedVectors_GiveTheSameIds(string model)
+    {
+        var tokenizer = Load(model);
+        foreach (var item in Cases(model, "vectors.json"))
+            Assert.Equal(Ids(item), tokenizer.Encode(Text(item, "text")));
+    }
+
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama-3.2")]
+    public void Encode_ParityTexts_GiveTheSameIdsAndTexts(string model)
+    {
+        var tokenizer = Load(model);
+        foreach (var item in Cases(model, "parity.json"))
+        {
+            var ids = tokenizer.Encode(Text(item, "text"));
+            Assert.Equal(Ids(item), ids);
+            Assert.Equal(Text(item, "decoded"), tokenizer.Decode(ids));
+            Assert.Equal(Text(item, "decoded_skip_special"), tokenizer.Decode(ids, skipSpecialTokens: true));
+        }
+    }
+
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama-3.2")]
+    public void Decode_ArbitraryIds_GiveTheSameTextsWholeAndStreamed(string model)
+    {
+        var tokenizer = Load(model);
+        foreach (var item in Cases(model, "decode.json"))
+        {
+            Assert.Equal(Text(item, "decoded"), tokenizer.Decode(Ids(item)));
+            Assert.Equal(Text(item, "decoded_skip_special"), tokenizer.Decode(Ids(item), skipSpecialTokens: true));
+            Assert.Equal(Text(item, "decoded"), Stream(new TokenStreamDecoder(tokenizer), Ids(item)));
+            Assert.Equal(Text(item, "decoded_skip_special"), Stream(new TokenStreamDecoder(tokenizer, skipSpecialTokens: true), Ids(item)));
+        }
+    }
+
+    [Fact]
+    public void Encode_WithSpecialTokens_StartsWithLlamasBeginOfText()
+    {
+        var tokenizer = Load("llama-3.2");
+        Assert.Equal([128000, 9906, 1917], tokenizer.Encode("Hello world", addSpecialTokens: true));
+    }
+
+    static Tokenizer Load(string model) => Tokenizer.Load(TestPaths.SharedData($"tokenizers/{model}"));
+
+    static JsonElement.ArrayEnumerator Cases(string model, string file) =>
+        JsonDocument.Parse(File.ReadAllText(TestPaths.SharedData($"tokenizers/{model}/{file}"))).RootElement.EnumerateArray();
+
+    static string Stream(TokenStreamDecoder decoder, int[] ids) => string.Concat(ids.Select(decoder.Append)) + decoder.Finish();
+
+    static int[] Ids(JsonElement item) => [.. item.GetProperty("ids").EnumerateArray().Select(id => id.GetInt32())];
+
+    static string Text(JsonElement item, string name) => item.GetProperty(name).GetString()!;
+}
