@@ -1,0 +1,11 @@
+using System.Security.Cryptography;
+using System.Text;
+
+namespace TraceDistill.Core.Problems;
+
+/// <summary>The id of a problem that has none of its own.</summary>
+public static class ProblemId
+{
+    /// <returns>16 lower-case hexadecimal digits: the first 64 bits of the SHA-256 of the problem's text.</returns>
+    public static string Of(string text) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)).AsSpan(0, 8));
+}
