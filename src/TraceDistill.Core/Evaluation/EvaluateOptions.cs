@@ -1,0 +1,97 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Core.Options;
+
+namespace TraceDistill.Core.Evaluation;
+
+/// <summary>What <c>evaluate</c> measures and how. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
+/// <remarks>What is measured stands in <see cref="Models"/> or, for a single one, in <see cref="Model"/> and <see cref="Endpoint"/>.</remarks>
+public sealed record EvaluateOptions : IValidatableObject
+{
+    [InputPath]
+    [Description("what is measured: a name for the report → a model directory")]
+    public IReadOnlyDictionary<string, string> Models { get; init; } = new Dictionary<string, string>();
+
+    [Description("the one model to measure: its directory, or with an endpoint the name it has there")]
+    public string? Model { get; init; }
+
+    [Description("an OpenAI-compatible endpoint to measure")]
+    public string? Endpoint { get; init; }
+
+    [Description("environment variable that holds the endpoint's key")]
+    public string? ApiKeyEnv { get; init; }
+
+    [InputPath]
+    [Description("file of problems, JSONL or Parquet; every model answers the same ones")]
+    public required string Problems { get; init; }
+
+    /// <value><c>Reasoning/Solve</c>.</value>
+    [Description("prompt directory, Plugin/Function")]
+    public string Prompt { get; init; } = "Reasoning/Solve";
+
+    /// <value>None: all of them.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("only the first so many problems")]
+    public int? Limit { get; init; }
+
+    /// <value>0: the greedy answer alone.</value>
+    [Range(0, 10_000, ErrorMessage = "must be from 0 to 10000")]
+    [Description("samples K for pass@k, maj@k and self-consistency, beside the greedy answer")]
+    public int Samples { get; init; }
+
+    /// <value>None: all of them.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("how many problems the samples are drawn for, evenly spaced over the set")]
+    public int? SampledProblems { get; init; }
+
+    /// <value>1.0.</value>
+    [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
+    [Description("temperature of the samples; the greedy answer has none")]
+    public double Temperature { get; init; } = 1.0;
+
+    /// <value>1.0, the whole distribution.</value>
+    [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
+    [Description("nucleus of the samples")]
+    public double TopP { get; init; } = 1.0;
+
+    /// <value>512; what is cut there counts as truncated and is judged as it stands.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("longest answer in tokens")]
+    public int MaxTokens { get; init; } = 512;
+
+    /// <value>32.</value>
+    [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
+    [Description("requests in flight at a time")]
+    public int Concurrency { get; init; } = 32;
+
+    /// <value>0.</value>
+    [Description("seeds the samples and the bootstrap")]
+    public long Seed { get; init; }
+
+    /// <value>True; off for endpoints that refuse them.</value>
+    [Description("ask for the logprobs of generated tokens")]
+    public bool Logprobs { get; init; } = true;
+
+    /// <value>None: neither is measured.</value>
+    [InputPath]
+    [Description("shards with the teacher's soft targets on problems that no model trained on, for KL and token calibration")]
+    public string? Traces { get; init; }
+
+    /// <value>None: all of them.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("only the first so many of those traces")]
+    public int? TraceLimit { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Models.Count > 0 == (Model ?? Endpoint) is not null)
+        {
+            yield return new ValidationResult("give either models, or one model or endpoint", [nameof(Models)]);
+        }
+
+        foreach (var name in Models.Keys.Where(name => name.Length == 0 || name[0] == '.' || name.AsSpan().ContainsAny("/\\:\0")))
+        {
+            yield return new ValidationResult($"\"{name}\" cannot name a file; use letters, digits, - and _", [nameof(Models)]);
+        }
+    }
+}

@@ -1,0 +1,30 @@
+namespace TraceDistill.Core.Evaluation;
+
+/// <summary>One answer of one model: a line of <c>MODEL.jsonl</c>.</summary>
+public sealed record EvaluationRecord
+{
+    /// <summary>Content hash of everything that was asked (see <see cref="Traces.TraceId"/>): what is here is not asked again.</summary>
+    public required string Id { get; init; }
+
+    public required string ProblemId { get; init; }
+
+    public required string Family { get; init; }
+
+    /// <summary>0 is the greedy answer; 1 to K are samples.</summary>
+    public required int SampleIndex { get; init; }
+
+    public required bool Correct { get; init; }
+
+    /// <summary>The answer as read from the generation; null where there is none.</summary>
+    public required string? Answer { get; init; }
+
+    public required string Expected { get; init; }
+
+    /// <summary>Generated tokens, end-of-sequence included.</summary>
+    public required int Tokens { get; init; }
+
+    public required string FinishReason { get; init; }
+
+    /// <summary>Mean natural-log probability of the generated tokens; null where no logprobs were given.</summary>
+    public required double? MeanLogprob { get; init; }
+}

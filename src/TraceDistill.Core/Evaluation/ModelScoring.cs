@@ -1,0 +1,94 @@
+using TraceDistill.Core.Evaluation.Statistics;
+
+namespace TraceDistill.Core.Evaluation;
+
+/// <summary>From one model's answers to its scores, and from two models' answers to their comparison. Pure functions of the records.</summary>
+static class ModelScoring
+{
+    /// <param name="records">All answers, by problem and then by sample index.</param>
+    public static ModelScores Score(
+        IReadOnlyList<EvaluationRecord> records, EvaluatedModel model, DistributionScores? distribution, EvaluateOptions options, AnswerRules rules)
+    {
+        var greedy = records.Where(record => record.SampleIndex == 0).ToList();
+        var votes = records.Where(record => record.SampleIndex > 0)
+            .GroupBy(record => record.ProblemId)
+            .Select(samples => new AnswerVotes(samples, rules.AreEqual))
+            .ToList();
+        var overall = Share(greedy);
+        return new ModelScores
+        {
+            Accuracy = overall.Accuracy,
+            AccuracyCi = overall.AccuracyCi,
+            N = overall.N,
+            Parameters = model.Parameters,
+            Source = model.Source,
+            MeanTokens = greedy.Average(record => record.Tokens),
+            TruncatedShare = greedy.Average(record => record.FinishReason == "length" ? 1.0 : 0),
+            Families = new SortedDictionary<string, FamilyScores>(
+                greedy.GroupBy(record => record.Family).ToDictionary(family => family.Key, family => Share([.. family])), StringComparer.Ordinal),
+            Sampled = votes.Count > 0 ? Sampled(votes, options) : null,
+            AnswerCalibration = Calibrate(greedy, votes),
+            Distribution = distribution,
+        };
+    }
+
+    /// <param name="first">The first model's greedy answers, in the problems' order.</param>
+    /// <param name="second">The second model's, in the same order.</param>
+    public static Comparison Compare(
+        string firstName, IReadOnlyList<EvaluationRecord> first, string secondName, IReadOnlyList<EvaluationRecord> second, long seed)
+    {
+        var differences = first.Zip(second, (a, b) => (a.Correct ? 1.0 : 0) - (b.Correct ? 1.0 : 0)).ToArray();
+        var (onlyFirst, onlySecond) = (differences.Count(difference => difference > 0), differences.Count(difference => difference < 0));
+        return new Comparison(
+            firstName,
+            secondName,
+            differences.Average(),
+            Bootstrap.OfMean(differences, seed),
+            onlyFirst,
+            onlySecond,
+            McNemar.ExactPValue(onlyFirst, onlySecond),
+            differences.Length);
+    }
+
+    static FamilyScores Share(List<EvaluationRecord> greedy)
+    {
+        var correct = greedy.Count(record => record.Correct);
+        return new FamilyScores((double)correct / greedy.Count, WilsonInterval.Of(correct, greedy.Count), greedy.Count);
+    }
+
+    static SampledScores Sampled(List<AnswerVotes> votes, EvaluateOptions options)
+    {
+        int[] sizes = [.. Enumerable.Range(0, 31).Select(power => 1 << power).TakeWhile(k => k < options.Samples), options.Samples];
+        return new SampledScores(
+            votes.Count,
+            options.Samples,
+            options.Temperature,
+            Mean(problem => k => PassAtK.Estimate(problem.Total, problem.Correct, k)),
+            Mean(problem => k => MajorityVote.Estimate(problem.Correct, problem.Wrong, problem.Unanswered, k)));
+
+        SortedDictionary<int, double> Mean(Func<AnswerVotes, Func<int, double>> estimate) =>
+            new(sizes.ToDictionary(k => k, k => votes.Average(problem => estimate(problem)(k))));
+    }
+
+    static AnswerCalibration? Calibrate(List<EvaluationRecord> greedy, List<AnswerVotes> votes)
+    {
+        var calibration = new Calibration();
+        if (votes.Exists(problem => problem.Total > 1))
+        {
+            foreach (var (confidence, correct) in votes.Select(problem => problem.Winner()))
+            {
+                calibration.Add(confidence, correct);
+            }
+
+            return new AnswerCalibration("self-consistency", calibration.Curve()!);
+        }
+
+        foreach (var record in greedy.Where(record => record.MeanLogprob is not null))
+        {
+            // A logprob computed in float32 may end a rounding error above zero.
+            calibration.Add(Math.Min(1, Math.Exp(record.MeanLogprob!.Value * record.Tokens)), record.Correct);
+        }
+
+        return calibration.Curve() is { } curve ? new AnswerCalibration("sequence-probability", curve) : null;
+    }
+}

@@ -1,0 +1,62 @@
+using System.Text;
+using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Core.Evaluation;
+
+/// <summary>One answer that an evaluation needs.</summary>
+/// <param name="Problem">What is asked.</param>
+/// <param name="SampleIndex">0 is the greedy answer.</param>
+/// <param name="Request">How it is asked; its id names the answer on disk.</param>
+sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest Request)
+{
+    /// <summary>All answers one model owes, by problem and then by sample index: the order of everything that is computed or written.</summary>
+    public static IReadOnlyList<PlannedAnswer> For(
+        string modelIdentity, IReadOnlyList<Problem> problems, Func<Problem, IReadOnlyList<ChatMessage>> prompt, EvaluateOptions options)
+    {
+        var sampled = options.Samples == 0 ? [] : EvenlySpaced(problems.Count, options.SampledProblems ?? problems.Count);
+        return
+        [
+            .. problems.SelectMany((problem, index) =>
+            {
+                var messages = prompt(problem);
+                return Enumerable.Range(0, sampled.Contains(index) ? options.Samples + 1 : 1)
+                    .Select(sample => Plan(modelIdentity, problem, messages, sample, options));
+            }),
+        ];
+    }
+
+    static PlannedAnswer Plan(string modelIdentity, Problem problem, IReadOnlyList<ChatMessage> messages, int sample, EvaluateOptions options)
+    {
+        var sampling = new SamplingSettings
+        {
+            Temperature = sample == 0 ? 0 : options.Temperature,
+            TopP = sample == 0 ? 1 : options.TopP,
+            MaxTokens = options.MaxTokens,
+            Seed = SeedOf(options.Seed, problem.Id, sample),
+            TopLogprobs = options.Logprobs ? 1 : 0,
+        };
+        return new PlannedAnswer(
+            problem, sample, new GenerationRequest(TraceId.Create(problem.Id, messages, modelIdentity, sampling, sample), messages, sampling));
+    }
+
+    static HashSet<int> EvenlySpaced(int count, int wanted)
+    {
+        var kept = Math.Min(count, wanted);
+        return [.. Enumerable.Range(0, kept).Select(i => (int)((long)i * count / kept))];
+    }
+
+    /// <summary>A seed of 31 bits, which every server takes, that depends on nothing but the run's seed, the problem and the sample.</summary>
+    static long SeedOf(long seed, string problemId, int sample)
+    {
+        var mixed = new SplitMix64((ulong)seed).Next();
+        foreach (var part in Encoding.UTF8.GetBytes(problemId).Append((byte)0))
+        {
+            mixed = new SplitMix64(mixed ^ part).Next();
+        }
+
+        return (long)(new SplitMix64(mixed ^ (ulong)sample).Next() >> 33);
+    }
+}
