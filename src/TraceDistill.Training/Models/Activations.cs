@@ -1,0 +1,118 @@
+using TraceDistill.Training.Kernels;
+
+namespace TraceDistill.Training.Models;
+
+/// <summary>What one thread's forward pass keeps for its backward pass; allocated once and grown to the largest batch.</summary>
+sealed class Activations : IDisposable
+{
+    readonly ModelConfiguration _shape;
+    readonly List<FloatBuffer> _owned = [];
+
+    public Activations(ModelConfiguration shape)
+    {
+        _shape = shape;
+        Attention = new AttentionKernel(shape);
+    }
+
+    public AttentionKernel Attention { get; }
+
+    /// <summary>Tokens there is room for.</summary>
+    public int Capacity { get; private set; }
+
+    public Layer[] Layers { get; private set; } = [];
+
+    /// <summary>[N, D] the residual stream after the last layer.</summary>
+    public FloatBuffer Last { get; private set; } = null!;
+
+    /// <summary>[N] 1 / root mean square of <see cref="Last"/>.</summary>
+    public FloatBuffer LastInverse { get; private set; } = null!;
+
+    /// <summary>[N, D] normalised output of the model.</summary>
+    public FloatBuffer Hidden { get; private set; } = null!;
+
+    /// <summary>[N, D] gradient of <see cref="Hidden"/>: filled by the loss, used up by the backward pass.</summary>
+    public FloatBuffer HiddenGradient { get; private set; } = null!;
+
+    /// <summary>[N, D] gradient of the residual stream.</summary>
+    public FloatBuffer ResidualGradient { get; private set; } = null!;
+
+    /// <summary>[N, widest] gradient of whatever is being passed back.</summary>
+    public FloatBuffer Scratch { get; private set; } = null!;
+
+    /// <summary>[N, Q + 2·KV] gradient of queries, keys and values.</summary>
+    public FloatBuffer QkvGradient { get; private set; } = null!;
+
+    public void Reserve(int tokens)
+    {
+        if (tokens <= Capacity)
+        {
+            return;
+        }
+
+        Release();
+        Capacity = tokens;
+        Layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers).Select(_ => new Layer(
+            Input: Rows(_shape.HiddenSize),
+            InputInverse: Rows(1),
+            AttentionInput: Rows(_shape.HiddenSize),
+            Qkv: Rows(_shape.QuerySize + 2 * _shape.KeyValueSize),
+            LogSumExp: Rows(_shape.NumAttentionHeads),
+            AttentionOutput: Rows(_shape.QuerySize),
+            Middle: Rows(_shape.HiddenSize),
+            MiddleInverse: Rows(1),
+            MlpInput: Rows(_shape.HiddenSize),
+            GateUp: Rows(2 * _shape.IntermediateSize),
+            MlpActivation: Rows(_shape.IntermediateSize)))];
+        Last = Rows(_shape.HiddenSize);
+        LastInverse = Rows(1);
+        Hidden = Rows(_shape.HiddenSize);
+        HiddenGradient = Rows(_shape.HiddenSize);
+        ResidualGradient = Rows(_shape.HiddenSize);
+        Scratch = Rows(Math.Max(Math.Max(_shape.HiddenSize, _shape.QuerySize), _shape.IntermediateSize));
+        QkvGradient = Rows(_shape.QuerySize + 2 * _shape.KeyValueSize);
+    }
+
+    public void Dispose()
+    {
+        Release();
+        Attention.Dispose();
+    }
+
+    FloatBuffer Rows(int width)
+    {
+        var buffer = new FloatBuffer((long)Capacity * width);
+        _owned.Add(buffer);
+        return buffer;
+    }
+
+    void Release()
+    {
+        _owned.ForEach(buffer => buffer.Dispose());
+        _owned.Clear();
+    }
+
+    /// <summary>One layer's share. Q = query width, KV = key width, F = intermediate size.</summary>
+    /// <param name="Input">[N, D] residual stream before the layer.</param>
+    /// <param name="InputInverse">[N] its 1 / root mean square.</param>
+    /// <param name="AttentionInput">[N, D] normalised.</param>
+    /// <param name="Qkv">[N, Q + 2·KV] rotated queries and keys, values.</param>
+    /// <param name="LogSumExp">[N, heads] of the attention scores.</param>
+    /// <param name="AttentionOutput">[N, Q].</param>
+    /// <param name="Middle">[N, D] residual stream between attention and MLP.</param>
+    /// <param name="MiddleInverse">[N] its 1 / root mean square.</param>
+    /// <param name="MlpInput">[N, D] normalised.</param>
+    /// <param name="GateUp">[N, 2·F]; overwritten by its gradient in the backward pass.</param>
+    /// <param name="MlpActivation">[N, F].</param>
+    internal sealed record Layer(
+        FloatBuffer Input,
+        FloatBuffer InputInverse,
+        FloatBuffer AttentionInput,
+        FloatBuffer Qkv,
+        FloatBuffer LogSumExp,
+        FloatBuffer AttentionOutput,
+        FloatBuffer Middle,
+        FloatBuffer MiddleInverse,
+        FloatBuffer MlpInput,
+        FloatBuffer GateUp,
+        FloatBuffer MlpActivation);
+}

@@ -1,0 +1,111 @@
+using System.Text.Json;
+using TorchSharp;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Models;
+
+public class CausalLanguageModelTests
+{
+    static readonly ModelConfiguration Grouped = new()
+    {
+        VocabSize = 50, HiddenSize = 48, IntermediateSize = 44, NumHiddenLayers = 2, NumAttentionHeads = 6, NumKeyValueHeads = 2, HeadDim = 8,
+        MaxPositionEmbeddings = 128, TieWordEmbeddings = true, InitializerRange = 0.3,
+    };
+
+    static readonly ModelConfiguration WideHeads = Grouped with
+    {
+        NumAttentionHeads = 2, NumKeyValueHeads = 2, HeadDim = 32, IntermediateSize = 64, TieWordEmbeddings = false,
+    };
+
+    public static TheoryData<string> Shapes => ["grouped", "wide"];
+
+    static ModelConfiguration Shape(string name) => name == "grouped" ? Grouped : WideHeads;
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Forward_SeveralSequences_EqualsTheReferenceOnEachAlone(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ModelParameters(Shape(shape));
+        parameters.Initialize(seed: 5);
+        using var model = new CausalLanguageModel(parameters);
+        var reference = new ReferenceLlama(parameters);
+        var batch = Batch(7, 1, 40, 70);
+
+        model.Forward(batch);
+
+        var hidden = model.Hidden.Matrix(batch.Ids.Length, Grouped.HiddenSize).to(ScalarType.Float64);
+        var expected = cat([.. Sequences(batch).Select(reference.Forward)], 0);
+        Assert.InRange((hidden - expected).abs().max().item<double>(), 0, 5e-5);
+    }
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void Backward_SeveralSequences_EqualsLibtorchAutogradInFloat64(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ModelParameters(Shape(shape));
+        parameters.Initialize(seed: 6);
+        using var model = new CausalLanguageModel(parameters);
+        using var gradient = new FloatBuffer(parameters.Count);
+        var reference = new ReferenceLlama(parameters);
+        var batch = Batch(33, 5, 64);
+        var outputGradient = randn([batch.Ids.Length, Grouped.HiddenSize], generator: new Generator(9));
+
+        model.Forward(batch);
+        outputGradient.reshape(-1).data<float>().ToArray().CopyTo(model.HiddenGradient.Span);
+        model.Backward(gradient);
+
+        (cat([.. Sequences(batch).Select(reference.Forward)], 0) * outputGradient.to(ScalarType.Float64)).sum().backward();
+        foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
+        {
+            var actual = parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1);
+            var expected = reference.Gradient(name).reshape(-1);
+            var error = (actual - expected).norm().item<double>() / expected.norm().item<double>();
+            Assert.True(error < 1e-5, $"{name}: relative error {error}");
+        }
+    }
+
+    [Fact]
+    public void Forward_PretrainedLlama_GivesTheLogitsOfAnotherImplementation()
+    {
+        var directory = TestPaths.SharedData("stories260K");
+        using var scope = NewDisposeScope();
+        using var parameters = ModelDirectory.Load(directory);
+        using var model = new CausalLanguageModel(parameters);
+        using var reference = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, "reference.json")));
+        var positions = 0;
+        foreach (var sequence in reference.RootElement.GetProperty("sequences").EnumerateArray())
+        {
+            int[] ids = [.. sequence.GetProperty("input_ids").EnumerateArray().Select(id => id.GetInt32())];
+            model.Forward(new TokenBatch(ids, [ids.Length]));
+            var logits = model.Hidden.Matrix(ids.Length, parameters.Configuration.HiddenSize)
+                .matmul(parameters.Matrix(parameters.Flat, model.OutputMatrix).t());
+            var expected = sequence.GetProperty("logits").EnumerateArray().SelectMany(row => row.EnumerateArray().Select(value => value.GetSingle())).ToArray();
+            Assert.InRange((logits.reshape(-1) - tensor(expected)).abs().max().item<float>(), 0, 2e-4f);
+            positions += ids.Length;
+        }
+
+        Assert.Equal(210, positions);
+    }
+
+    static TokenBatch Batch(params int[] lengths)
+    {
+        var random = new Random(3);
+        return new TokenBatch([.. Enumerable.Range(0, lengths.Sum()).Select(_ => random.Next(50))], lengths);
+    }
+
+    static IEnumerable<int[]> Sequences(TokenBatch batch)
+    {
+        var start = 0;
+        foreach (var length in batch.Lengths)
+        {
+            yield return batch.Ids[start..(start += length)];
+        }
+    }
+}
