@@ -4,4 +4,4 @@ namespace TraceDistill.Core.Errors;
 /// Something outside the program failed (an endpoint, a disk) and retrying can help: exit code 3. The message is one line that says what
 /// was being done, to which item, and what to do. It never holds a key or prompt text.
 /// </summary>
-public sealed class ExternalFailureException(string message, Exception? inner = null) : Exception(message, inner);
+public class ExternalFailureException(string message, Exception? inner = null) : Exception(message, inner);

@@ -24,6 +24,12 @@ public sealed record TokenLogprobs
     /// <summary>[n × k] natural-log probabilities of the alternatives, row by row.</summary>
     public required float[] TopLogprobs { get; init; }
 
+    /// <summary>
+    /// Where the teacher names tokens by their bytes alone: the ids above are positions in this table, which belongs to this generation.
+    /// Null where the ids are the teacher's own.
+    /// </summary>
+    public byte[][]? TokenBytes { get; init; }
+
     /// <summary>Number of tokens n.</summary>
     public int Count => TokenIds.Length;
 }

@@ -1,0 +1,20 @@
+using Microsoft.SemanticKernel.ChatCompletion;
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Connector;
+
+/// <summary>Generates through a Semantic Kernel chat service, one attempt a request.</summary>
+sealed class ChatCompletionGenerator(IChatCompletionService service) : ITextGenerator
+{
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    {
+        var history = new ChatHistory();
+        foreach (var message in request.Messages)
+        {
+            history.AddMessage(new AuthorRole(message.Role), message.Content);
+        }
+
+        var reply = await service.GetChatMessageContentAsync(history, new TeacherExecutionSettings(request.Sampling), kernel: null, cancellationToken);
+        return (GenerationResult)reply.InnerContent!;
+    }
+}

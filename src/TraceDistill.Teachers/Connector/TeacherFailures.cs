@@ -1,0 +1,63 @@
+using System.Net.Http.Headers;
+using TraceDistill.Teachers.Wire;
+
+namespace TraceDistill.Teachers.Connector;
+
+/// <summary>Turns what went wrong on the wire into one line for the user and a scope for the retry policy.</summary>
+static class TeacherFailures
+{
+    /// <summary>A response that is no success.</summary>
+    public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter)
+    {
+        var says = error.Message.Length == 0 ? "" : $": {endpoint.Redact(error.Message)}";
+        return (status, error.Code) switch
+        {
+            // The server's own words are left out: some repeat part of the key.
+            (401 or 403, _) => Of(FailureScope.Teacher, endpoint.ApiKeyEnv is { } variable
+                ? $"{endpoint} refused the key ({status}): put a valid one into the environment variable {variable}"
+                : $"{endpoint} wants a key ({status}): put it into an environment variable and name that with --api-key-env"),
+            (402, _) or (429, "insufficient_quota") => Of(FailureScope.Teacher, $"the account behind {endpoint} has no credit left ({status}){says}"),
+            (404 or 405, _) or (_, "model_not_found") => Of(FailureScope.Teacher,
+                $"{endpoint} was not found ({status}){says}; check the model's name against {endpoint.Address("models")}, and that the address is the one below which chat/completions lies, such as http://gpu-01:8000/v1"),
+            (429 or 503, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status == 429),
+            (408 or 409 or 425 or >= 500, _) => Of(FailureScope.Passing, $"{endpoint} failed ({status}){says}"),
+            _ when error.Message.Contains("logprobs", StringComparison.OrdinalIgnoreCase) => Of(FailureScope.Teacher,
+                $"{endpoint} refuses the logprobs asked for ({status}){says}; lower --top-logprobs, or raise the server's limit (vLLM: --max-logprobs)"),
+            _ => Of(FailureScope.Request, $"{endpoint} refused the request ({status}){says}"),
+        };
+
+        TeacherRequestException Of(FailureScope scope, string message, bool overloaded = false) =>
+            new(scope, message) { RetryAfter = retryAfter, Overloaded = overloaded, Status = status };
+    }
+
+    /// <summary>No response, or one that broke off.</summary>
+    public static TeacherRequestException FromTransport(TeacherEndpoint endpoint, Exception e)
+    {
+        var cause = e is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } http ? Words(http.HttpRequestError) : e.GetBaseException().Message;
+        return new TeacherRequestException(FailureScope.Passing,
+            $"cannot reach {endpoint} ({cause}); check that the server runs, and the address", e);
+    }
+
+    /// <summary>A response that is not a chat completion as the protocol has it.</summary>
+    public static TeacherRequestException FromFormat(TeacherEndpoint endpoint, WireFormatException e) =>
+        new(e.Truncated ? FailureScope.Passing : FailureScope.Request, $"{endpoint} sent a response that cannot be used: {e.Message}", e);
+
+    /// <summary>Retry-After in either of its forms: seconds, or a date.</summary>
+    public static TimeSpan? RetryAfter(HttpResponseHeaders headers, TimeProvider time) => headers.RetryAfter switch
+    {
+        { Delta: { } delta } => delta,
+        { Date: { } date } when date > time.GetUtcNow() => date - time.GetUtcNow(),
+        { Date: not null } => TimeSpan.Zero,
+        _ => null,
+    };
+
+    static string Words(HttpRequestError error) => error switch
+    {
+        HttpRequestError.NameResolutionError => "the host's name is not known",
+        HttpRequestError.ConnectionError => "no connection",
+        HttpRequestError.SecureConnectionError => "no TLS connection",
+        HttpRequestError.ResponseEnded => "the response broke off",
+        HttpRequestError.InvalidResponse => "the response is not HTTP",
+        _ => error.ToString(),
+    };
+}

@@ -1,0 +1,59 @@
+using System.Buffers;
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>Writes the body of a chat-completions request for one choice.</summary>
+static class ChatRequestWriter
+{
+    static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <param name="model">The model's name as the endpoint knows it.</param>
+    /// <param name="messages">The conversation so far.</param>
+    /// <param name="sampling">How tokens are drawn.</param>
+    /// <param name="askForTokenIds">
+    /// Whether to add vLLM's <c>return_token_ids</c> and <c>return_tokens_as_token_ids</c>: this project's server and vLLM honour them, most
+    /// others ignore them, OpenAI refuses them.
+    /// </param>
+    public static ReadOnlyMemory<byte> Write(string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling, bool askForTokenIds)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using var json = new Utf8JsonWriter(buffer, Options);
+        json.WriteStartObject();
+        json.WriteString("model", model);
+        json.WriteStartArray("messages");
+        foreach (var message in messages)
+        {
+            json.WriteStartObject();
+            json.WriteString("role", message.Role);
+            json.WriteString("content", message.Content);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteNumber("temperature", sampling.Temperature);
+        json.WriteNumber("top_p", sampling.TopP);
+        json.WriteNumber("max_tokens", sampling.MaxTokens);
+        if (sampling.Seed is { } seed)
+        {
+            json.WriteNumber("seed", seed);
+        }
+
+        if (sampling.TopLogprobs > 0)
+        {
+            json.WriteBoolean("logprobs", true);
+            json.WriteNumber("top_logprobs", sampling.TopLogprobs);
+            if (askForTokenIds)
+            {
+                json.WriteBoolean("return_token_ids", true);
+                json.WriteBoolean("return_tokens_as_token_ids", true);
+            }
+        }
+
+        json.WriteEndObject();
+        json.Flush();
+        return buffer.WrittenMemory;
+    }
+}

@@ -1,0 +1,101 @@
+using System.Text;
+using System.Text.Json;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>What a server says when it refuses: OpenAI's <c>{"error":{"message","type","code"}}</c>, FastAPI's <c>{"detail"}</c>, or plain text.</summary>
+/// <param name="Message">One line of at most 300 characters; empty where the body says nothing.</param>
+/// <param name="Code">The machine-readable code or type, or null.</param>
+sealed record ErrorBody(string Message, string? Code)
+{
+    const int LongestMessage = 300;
+
+    public static ErrorBody Parse(ReadOnlySpan<byte> body)
+    {
+        try
+        {
+            var reader = new Utf8JsonReader(body);
+            using var document = JsonDocument.ParseValue(ref reader);
+            return FromJson(document.RootElement);
+        }
+        catch (JsonException)
+        {
+            var text = Encoding.UTF8.GetString(body[..Math.Min(body.Length, 4 * LongestMessage)]);
+
+            // A proxy's error page helps nobody.
+            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : OneLine(text), Code: null);
+        }
+    }
+
+    /// <summary>The error that a server reports under status 200, as OpenRouter does; null where the body holds none.</summary>
+    public static ErrorBody? InSuccess(ReadOnlySpan<byte> body)
+    {
+        // Only short bodies: a completion with thousands of tokens is not parsed twice.
+        if (body.Length > 16_384 || body.IndexOf("\"error\""u8) < 0)
+        {
+            return null;
+        }
+
+        try
+        {
+            var reader = new Utf8JsonReader(body);
+            using var document = JsonDocument.ParseValue(ref reader);
+            return document.RootElement.ValueKind == JsonValueKind.Object && !document.RootElement.TryGetProperty("choices", out _)
+                ? FromJson(document.RootElement)
+                : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
+
+    static ErrorBody FromJson(JsonElement root)
+    {
+        if (root.ValueKind != JsonValueKind.Object)
+        {
+            return new ErrorBody("", Code: null);
+        }
+
+        var error = root.TryGetProperty("error", out var inner) ? inner : root;
+        return error.ValueKind switch
+        {
+            JsonValueKind.String => new ErrorBody(OneLine(error.GetString()!), Code: null),
+            JsonValueKind.Object => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type")),
+            _ => new ErrorBody("", Code: null),
+        };
+    }
+
+    static string MessageOf(JsonElement error)
+    {
+        if (Text(error, "message") is { } message)
+        {
+            return message;
+        }
+
+        // FastAPI lists what is wrong with each field, and repeats the input, which is prompt text: only `msg` is taken.
+        if (error.TryGetProperty("detail", out var detail))
+        {
+            return detail.ValueKind == JsonValueKind.Array
+                ? string.Join("; ", detail.EnumerateArray().Where(entry => entry.ValueKind == JsonValueKind.Object).Select(entry => Text(entry, "msg")))
+                : detail.ValueKind == JsonValueKind.String ? detail.GetString()! : "";
+        }
+
+        return "";
+    }
+
+    static string? Text(JsonElement element, string member) => element.TryGetProperty(member, out var value)
+        ? value.ValueKind switch
+        {
+            JsonValueKind.String => value.GetString(),
+            JsonValueKind.Number => value.GetRawText(),
+            _ => null,
+        }
+        : null;
+
+    static string OneLine(string text)
+    {
+        var line = string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
+        return line.Length <= LongestMessage ? line : line[..LongestMessage] + "…";
+    }
+}

@@ -1,0 +1,91 @@
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>
+/// Gathers one generation's tokens into columns. Alternatives come in any order, repeated, too many or too few; rows leave sorted by
+/// descending logprob (then by id), with distinct ids, k entries long.
+/// </summary>
+/// <param name="k">Alternatives kept for each token.</param>
+sealed class LogprobColumns(int k)
+{
+    /// <summary>What vLLM writes for −∞, which JSON cannot hold.</summary>
+    public const float Floor = -9999f;
+
+    readonly List<int> _ids = [];
+    readonly List<float> _logprobs = [];
+    readonly List<int> _topIds = [];
+    readonly List<float> _topLogprobs = [];
+
+    // The current row, sorted; one slot more than k so that an insertion never needs a special case at the end.
+    readonly int[] _rowIds = new int[k + 1];
+    readonly float[] _rowLogprobs = new float[k + 1];
+    int _rowCount;
+
+    public int Count => _ids.Count;
+
+    public IReadOnlyList<int> TokenIds => _ids;
+
+    /// <summary>Adds an alternative to the current row. One at the floor has no probability and is left out.</summary>
+    public void AddAlternative(int id, float logprob)
+    {
+        if (logprob <= Floor)
+        {
+            return;
+        }
+
+        var same = Array.IndexOf(_rowIds, id, 0, _rowCount);
+        if (same >= 0)
+        {
+            if (_rowLogprobs[same] >= logprob)
+            {
+                return;
+            }
+
+            RemoveAt(same);
+        }
+
+        var at = _rowCount;
+        while (at > 0 && (_rowLogprobs[at - 1] < logprob || (_rowLogprobs[at - 1] == logprob && _rowIds[at - 1] > id)))
+        {
+            _rowIds[at] = _rowIds[at - 1];
+            _rowLogprobs[at] = _rowLogprobs[at - 1];
+            at--;
+        }
+
+        _rowIds[at] = id;
+        _rowLogprobs[at] = logprob;
+        _rowCount = Math.Min(_rowCount + 1, k);
+    }
+
+    /// <summary>Ends the current row with the token that was drawn.</summary>
+    public void EndRow(int id, float logprob)
+    {
+        _ids.Add(id);
+        _logprobs.Add(logprob);
+        for (var i = 0; i < k; i++)
+        {
+            _topIds.Add(i < _rowCount ? _rowIds[i] : -1);
+            _topLogprobs.Add(i < _rowCount ? _rowLogprobs[i] : float.NegativeInfinity);
+        }
+
+        _rowCount = 0;
+    }
+
+    public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) => new()
+    {
+        K = k,
+        TokenIds = [.. _ids],
+        Logprobs = [.. _logprobs],
+        TopIds = [.. _topIds],
+        TopLogprobs = [.. _topLogprobs],
+        TokenBytes = tokenBytes,
+    };
+
+    void RemoveAt(int index)
+    {
+        _rowCount--;
+        Array.Copy(_rowIds, index + 1, _rowIds, index, _rowCount - index);
+        Array.Copy(_rowLogprobs, index + 1, _rowLogprobs, index, _rowCount - index);
+    }
+}

@@ -1,0 +1,169 @@
+using System.Text.Json;
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>Reads <c>choices[0].logprobs</c> straight into columns: no object is made for a token.</summary>
+/// <param name="json">The whole response.</param>
+/// <param name="k">Alternatives asked for.</param>
+ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
+{
+    readonly ReadOnlySpan<byte> _json = json;
+    readonly LogprobColumns _columns = new(k);
+    readonly TokenBytesTable _table = new();
+
+    enum TokenIdentity
+    {
+        Text,
+        Bytes,
+        Ids,
+    }
+
+    // Known after the first token; every later one must be as good.
+    TokenIdentity? _identity = null;
+
+    /// <summary>True once a <c>content</c> list was seen, whatever the grade of its tokens.</summary>
+    public bool Found { get; private set; }
+
+    /// <summary>Reads the object that the reader stands before.</summary>
+    public void Read(ref Utf8JsonReader reader)
+    {
+        if (!reader.EnterValue(JsonTokenType.StartObject, "choices[0].logprobs"))
+        {
+            return;
+        }
+
+        while (reader.NextMember())
+        {
+            if (reader.ValueTextEquals("content"u8) && reader.EnterValue(JsonTokenType.StartArray, "choices[0].logprobs.content"))
+            {
+                Found = true;
+                while (reader.NextElement())
+                {
+                    ReadToken(ref reader);
+                }
+            }
+            else if (reader.TokenType == JsonTokenType.PropertyName)
+            {
+                reader.SkipValue();
+            }
+        }
+    }
+
+    /// <summary>The columns, or null where the tokens are known by their text alone.</summary>
+    /// <param name="tokenIds">The server's own list of the ids drawn, to check against, or null.</param>
+    public readonly TokenLogprobs? ToTokenLogprobs(int[]? tokenIds)
+    {
+        if (_identity == TokenIdentity.Ids && tokenIds is not null && !_columns.TokenIds.SequenceEqual(tokenIds))
+        {
+            throw new WireFormatException($"token_ids ({tokenIds.Length} tokens) and logprobs.content ({_columns.Count} tokens) are not the same tokens");
+        }
+
+        return _identity switch
+        {
+            TokenIdentity.Text => null,
+            TokenIdentity.Bytes => _columns.ToTokenLogprobs(_table.ToArray()),
+            _ => _columns.ToTokenLogprobs(tokenBytes: null),
+        };
+    }
+
+    void ReadToken(ref Utf8JsonReader reader)
+    {
+        reader.Expect(JsonTokenType.StartObject, "logprobs.content[]");
+        var token = new LogprobEntry();
+        while (reader.NextMember())
+        {
+            if (token.TryReadMember(ref reader))
+            {
+                continue;
+            }
+
+            if (!reader.ValueTextEquals("top_logprobs"u8))
+            {
+                reader.SkipValue();
+            }
+            else if (reader.EnterValue(JsonTokenType.StartArray, "logprobs.content[].top_logprobs"))
+            {
+                while (reader.NextElement())
+                {
+                    ReadAlternative(ref reader);
+                }
+            }
+        }
+
+        if (!token.HasLogprob)
+        {
+            throw new WireFormatException($"logprobs.content[{_columns.Count}] has no logprob");
+        }
+
+        if (Identify(token) is { } id)
+        {
+            _columns.EndRow(id, token.Logprob);
+        }
+        else if (_identity == TokenIdentity.Bytes)
+        {
+            // One token without bytes leaves a gap that no later step could close.
+            _identity = TokenIdentity.Text;
+        }
+        else if (_identity == TokenIdentity.Ids)
+        {
+            throw new WireFormatException($"logprobs.content[{_columns.Count}] has no token id, though others have");
+        }
+    }
+
+    void ReadAlternative(ref Utf8JsonReader reader)
+    {
+        reader.Expect(JsonTokenType.StartObject, "logprobs.content[].top_logprobs[]");
+        var alternative = new LogprobEntry();
+        while (reader.NextMember())
+        {
+            if (!alternative.TryReadMember(ref reader))
+            {
+                reader.SkipValue();
+            }
+        }
+
+        if (!alternative.HasLogprob)
+        {
+            throw new WireFormatException($"an entry of logprobs.content[{_columns.Count}].top_logprobs has no logprob");
+        }
+
+        // An alternative that cannot be named joins the tail mass.
+        if (Identify(alternative) is { } id)
+        {
+            _columns.AddAlternative(id, alternative.Logprob);
+        }
+    }
+
+    /// <summary>The number that stands for a token: its id, or its place in the table of bytes; null where it has neither.</summary>
+    int? Identify(in LogprobEntry entry)
+    {
+        _identity ??= entry.Id is not null ? TokenIdentity.Ids : entry.HasBytes ? TokenIdentity.Bytes : TokenIdentity.Text;
+        return _identity switch
+        {
+            TokenIdentity.Ids => entry.Id,
+            TokenIdentity.Bytes when entry.HasBytes => IdOfBytes(entry.BytesStart),
+            _ => null,
+        };
+    }
+
+    readonly int? IdOfBytes(int start)
+    {
+        Span<byte> bytes = stackalloc byte[256];
+        var count = 0;
+        var reader = new Utf8JsonReader(_json[start..]);
+        reader.Read();
+        while (reader.NextElement())
+        {
+            if (count == bytes.Length || reader.TokenType != JsonTokenType.Number || !reader.TryGetByte(out bytes[count]))
+            {
+                throw new WireFormatException($"bytes of logprobs.content[{_columns.Count}] are not up to {bytes.Length} numbers from 0 to 255");
+            }
+
+            count++;
+        }
+
+        // U+FFFD where a token's bytes are no whole character: the true bytes are lost.
+        return bytes[..count].IndexOf("\uFFFD"u8) >= 0 ? null : _table.IdOf(bytes[..count]);
+    }
+}

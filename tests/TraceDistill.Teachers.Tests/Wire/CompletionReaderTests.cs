@@ -1,0 +1,169 @@
+using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Teachers.Wire;
+using Xunit;
+using static TraceDistill.Teachers.Tests.Support.WireJson;
+
+namespace TraceDistill.Teachers.Tests.Wire;
+
+public sealed class CompletionReaderTests
+{
+    [Fact]
+    public void Read_OwnServersForm_KeepsIdsTextAndUsage()
+    {
+        var result = CompletionReader.Read(Utf8(Completion("<think>a</think> b", 2)), topLogprobs: 2);
+
+        Assert.Equal("a", result.Reasoning);
+        Assert.Equal("b", result.Answer);
+        Assert.Equal("<think>a</think> b", result.Text);
+        Assert.Equal("stop", result.FinishReason);
+        Assert.Equal([5, 6], result.PromptTokenIds!);
+        Assert.Equal(2, result.PromptTokens);
+        Assert.Equal(19, result.CompletionTokens);
+        var logprobs = Assert.IsType<Core.Generation.TokenLogprobs>(result.Logprobs);
+        Assert.Null(logprobs.TokenBytes);
+        Assert.Equal("<think>a</think> b".Select(c => (int)c).Append(EndOfSequence), logprobs.TokenIds);
+        Assert.Equal(2 * 19, logprobs.TopIds.Length);
+        Assert.Equal((float)Math.Log(0.7 / 4), logprobs.TopLogprobs[1]);
+    }
+
+    [Fact]
+    public void Read_TokensSpelledAsIds_TakesTheIdsAndIgnoresTheirBytes()
+    {
+        // vLLM: bytes are those of the spelling, the sampled token comes first, the rest in no order.
+        var result = CompletionReader.Read(Utf8(WithLogprobs("""
+            {"content":[{"token":"token_id:7","logprob":-2.5,"bytes":[116,111],"top_logprobs":[
+              {"token":"token_id:7","logprob":-2.5,"bytes":[116,111]},
+              {"token":"token_id:9","logprob":-1.5,"bytes":[116,111]},
+              {"token":"token_id:8","logprob":-0.5,"bytes":[116,111]}]}]}
+            """)), topLogprobs: 3);
+
+        Assert.Null(result.Logprobs!.TokenBytes);
+        Assert.Equal([7], result.Logprobs.TokenIds);
+        Assert.Equal([-2.5f], result.Logprobs.Logprobs);
+        Assert.Equal([8, 9, 7], result.Logprobs.TopIds);
+        Assert.Equal([-0.5f, -1.5f, -2.5f], result.Logprobs.TopLogprobs);
+    }
+
+    [Fact]
+    public void Read_MoreAlternativesThanAskedFor_KeepsTheLikeliest()
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs(Ids(7, -3, (7, -3), (1, -1), (2, -0.75)))), topLogprobs: 2);
+
+        Assert.Equal([2, 1], result.Logprobs!.TopIds);
+        Assert.Equal([7], result.Logprobs.TokenIds);
+    }
+
+    [Fact]
+    public void Read_RepeatedAlternatives_KeepsEachOnceWithItsGreaterLogprob()
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs(Ids(1, -1, (1, -1), (2, -3), (2, -2), (1, -1)))), topLogprobs: 4);
+
+        Assert.Equal([1, 2, -1, -1], result.Logprobs!.TopIds);
+        Assert.Equal([-1, -2, float.NegativeInfinity, float.NegativeInfinity], result.Logprobs.TopLogprobs);
+    }
+
+    [Fact]
+    public void Read_AlternativesAtTheFloor_LeavesThemOut()
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs(Ids(1, 0, (1, 0), (2, -9999), (3, -9999)))), topLogprobs: 3);
+
+        Assert.Equal([1, -1, -1], result.Logprobs!.TopIds);
+    }
+
+    [Fact]
+    public void Read_BytesWithoutIds_NumbersTokensByTheirBytes()
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs("""
+            {"content":[
+              {"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-0.5,"bytes":[98]},{"token":"a","logprob":-1,"bytes":[97]}]},
+              {"token":"b","logprob":-0.25,"bytes":[98],"top_logprobs":[{"token":"b","logprob":-0.25,"bytes":[98]},{"token":"?","logprob":-3,"bytes":null}]}]}
+            """)), topLogprobs: 2);
+
+        var logprobs = result.Logprobs!;
+        byte[] Bytes(int id) => logprobs.TokenBytes![id];
+        Assert.Equal("a"u8, Bytes(logprobs.TokenIds[0]));
+        Assert.Equal("b"u8, Bytes(logprobs.TokenIds[1]));
+        Assert.Equal("b"u8, Bytes(logprobs.TopIds[0]));
+        Assert.Equal("a"u8, Bytes(logprobs.TopIds[1]));
+        Assert.Equal(logprobs.TokenIds[1], logprobs.TopIds[2]);
+        Assert.Equal(-1, logprobs.TopIds[3]);
+    }
+
+    [Theory]
+    [InlineData("""{"content":[{"token":"a","logprob":-1,"top_logprobs":[]}]}""")]
+    [InlineData("""{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"\uFFFD","logprob":-1,"bytes":[239,191,189],"top_logprobs":[]}]}""")]
+    public void Read_TokensKnownByTextAlone_GivesNoLogprobs(string logprobs) =>
+        Assert.Null(CompletionReader.Read(Utf8(WithLogprobs(logprobs)), topLogprobs: 2).Logprobs);
+
+    [Theory]
+    [InlineData("""{"content":"<think>a\n</think>\nb"}""", "a", "b")]
+    [InlineData("""{"content":"a</think>b"}""", "a", "b")]
+    [InlineData("""{"content":"<think>cut off"}""", "cut off", "")]
+    [InlineData("""{"content":"b"}""", "", "b")]
+    [InlineData("""{"content":"b","reasoning":"a"}""", "a", "b")]
+    [InlineData("""{"reasoning_content":"a","content":"b","reasoning":null}""", "a", "b")]
+    [InlineData("""{"content":null,"reasoning":"a"}""", "a", "")]
+    public void Read_ReasoningInAnyOfItsPlaces_IsPartedFromTheAnswer(string message, string reasoning, string answer)
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs("null", message)), topLogprobs: 0);
+
+        Assert.Equal((reasoning, answer), (result.Reasoning, result.Answer));
+    }
+
+    [Fact]
+    public void Read_UnknownFinishReason_KeepsIt()
+    {
+        var result = CompletionReader.Read("""{"choices":[{"message":{"content":"x"},"finish_reason":"repetition"}]}"""u8, topLogprobs: 0);
+
+        Assert.Equal("repetition", result.FinishReason);
+    }
+
+    [Theory]
+    [InlineData("null", "logprob is null")]
+    [InlineData("\"NaN\"", "logprob is \"NaN\"")]
+    [InlineData("NaN", "not a finite number")]
+    [InlineData("-Infinity", "not a finite number")]
+    [InlineData("0.5", "never above 0")]
+    public void Read_LogprobThatIsNone_SaysSo(string value, string expected)
+    {
+        var json = WithLogprobs($$"""{"content":[{"token":"a","id":1,"logprob":{{value}},"top_logprobs":[]}]}""");
+
+        var error = Assert.Throws<WireFormatException>(() => CompletionReader.Read(Utf8(json), topLogprobs: 2));
+
+        Assert.Contains(expected, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Theory]
+    [InlineData("""[]""", "the response is an array instead of an object")]
+    [InlineData("""{"choices":"x"}""", "choices is a string instead of an array")]
+    [InlineData("""{"choices":[]}""", "no choices")]
+    [InlineData("""{"id":1}""", "no choices")]
+    [InlineData("""{"choices":[{"message":5}]}""", "message is a number")]
+    [InlineData("""{"choices":[{"text":"legacy"}]}""", "neither content nor reasoning")]
+    [InlineData("""{"choices":[{"message":{"content":"x"}}]}""", "no logprobs")]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":null}]}""", "no logprobs")]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"token_ids":[1,2],"logprobs":{"content":[{"id":1,"logprob":-1}]}}]}""", "not the same tokens")]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1},{"token":"a","logprob":-1}]}}]}""", "no token id")]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1}]}}]}""", "has no logprob")]
+    public void Read_AnotherShape_SaysWhatIsWrongAndThatRetryIsUseless(string json, string expected)
+    {
+        var error = Assert.Throws<WireFormatException>(() => CompletionReader.Read(Utf8(json), topLogprobs: 2));
+
+        Assert.Contains(expected, error.Message);
+        Assert.False(error.Truncated);
+    }
+
+    [Fact]
+    public void Read_CutOffAnywhere_IsTruncated()
+    {
+        var whole = Utf8(Completion("<think>a</think> b", 2));
+        for (var length = 0; length < whole.Length; length++)
+        {
+            Assert.True(Assert.Throws<WireFormatException>(() => CompletionReader.Read(whole.AsSpan(0, length), topLogprobs: 2)).Truncated);
+        }
+    }
+
+    static string Ids(int id, double logprob, params (int Id, double Logprob)[] top) =>
+        $$"""{"content":[{"id":{{id}},"logprob":{{logprob}},"top_logprobs":[{{string.Join(',', top.Select(t => $$"""{"id":{{t.Id}},"logprob":{{t.Logprob}}}"""))}}]}]}""";
+}
