@@ -19,19 +19,6 @@ public static class AtomicFile
         File.Move(temporary, path, overwrite: true);
     }
 
-    /// <inheritdoc cref="Write"/>
-    public static async Task WriteAsync(string path, Func<Stream, Task> write)
-    {
-        var temporary = path + TemporarySuffix;
-        await using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.None))
-        {
-            await write(stream);
-            stream.Flush(flushToDisk: true);
-        }
-
-        File.Move(temporary, path, overwrite: true);
-    }
-
     /// <summary>Writes a text file whole, as UTF-8 without a byte-order mark.</summary>
     public static void WriteAllText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
 }

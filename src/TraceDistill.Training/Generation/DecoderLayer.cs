@@ -1,0 +1,46 @@
+using TraceDistill.Training.Generation.Kernels;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Generation;
+
+/// <summary>One layer's weights; products that share an input are one matrix.</summary>
+sealed unsafe class DecoderLayer : IDisposable
+{
+    /// <param name="prefix">Of the weights' names, such as <c>model.layers.0.</c></param>
+    public DecoderLayer(ModelParameters parameters, string prefix)
+    {
+        var c = parameters.Configuration;
+        AttentionNorm = new RmsNorm(parameters.Values(prefix + "input_layernorm.weight"), c.RmsNormEps);
+        FeedForwardNorm = new RmsNorm(parameters.Values(prefix + "post_attention_layernorm.weight"), c.RmsNormEps);
+        QueryKeyValue = Pack("self_attn.q_proj.weight", c.QuerySize + 2 * c.KeyValueSize, c.HiddenSize);
+        AttentionOutput = Pack("self_attn.o_proj.weight", c.HiddenSize, c.QuerySize);
+        GateUp = Pack("mlp.gate_proj.weight", 2 * c.IntermediateSize, c.HiddenSize);
+        Down = Pack("mlp.down_proj.weight", c.HiddenSize, c.IntermediateSize);
+
+        // q, k, v lie one after the other in the parameters, and so do gate and up.
+        PackedMatrix Pack(string first, int outputs, int inputs) =>
+            new(new ReadOnlySpan<float>(parameters.Flat.Pointer + parameters.OffsetOf(prefix + first), outputs * inputs), inputs);
+    }
+
+    public RmsNorm AttentionNorm { get; }
+
+    /// <summary>Hidden → [queries | keys | values].</summary>
+    public PackedMatrix QueryKeyValue { get; }
+
+    public PackedMatrix AttentionOutput { get; }
+
+    public RmsNorm FeedForwardNorm { get; }
+
+    /// <summary>Hidden → [gate | up].</summary>
+    public PackedMatrix GateUp { get; }
+
+    public PackedMatrix Down { get; }
+
+    public void Dispose()
+    {
+        QueryKeyValue.Dispose();
+        AttentionOutput.Dispose();
+        GateUp.Dispose();
+        Down.Dispose();
+    }
+}

@@ -1,0 +1,162 @@
+using System.Numerics.Tensors;
+using TraceDistill.Training.Generation.Kernels;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Generation;
+
+// R = rows (tokens) of the batch, D = hidden size, H = query heads, C = channels of a head, I = intermediate size, V = vocabulary.
+// Rows of every buffer are padded to whole panels of 32 floats.
+
+/// <summary>
+/// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike. Keys and
+/// values go to the cache, attention reads them from there. Holds one thread's scratch memory, so that a step allocates nothing.
+/// </summary>
+sealed unsafe class DecoderPass : IDisposable
+{
+    /// <summary>Rows whose logits are worked out together; bounds scratch memory at 16 × vocabulary.</summary>
+    public const int LogitRows = 16;
+
+    readonly DecoderWeights _weights;
+    readonly ModelConfiguration _shape;
+    readonly KeyValueCache _cache;
+    readonly AttentionKernel _attention;
+    readonly int[] _tokens, _positions;
+    readonly int[][] _pages;
+    readonly int _hiddenStride, _queryStride;
+    readonly NativeBuffer _hidden, _normed, _projected, _attended, _gated, _logits;
+
+    /// <param name="maxRows">The most rows of one batch.</param>
+    public DecoderPass(DecoderWeights weights, KeyValueCache cache, int maxRows)
+    {
+        (_weights, _shape, _cache) = (weights, weights.Configuration, cache);
+        _attention = new AttentionKernel(cache, _shape.HeadDim, _shape.MaxPositionEmbeddings);
+        (_tokens, _positions, _pages) = (new int[maxRows], new int[maxRows], new int[maxRows][]);
+        _hiddenStride = PackedMatrix.PadToPanel(_shape.HiddenSize);
+        _queryStride = PackedMatrix.PadToPanel(_shape.QuerySize);
+        var layer = weights.Layers[0];
+        _hidden = new NativeBuffer((long)maxRows * _hiddenStride);
+        _normed = new NativeBuffer((long)int.Max(maxRows, LogitRows) * _hiddenStride);
+        _projected = new NativeBuffer((long)maxRows * layer.QueryKeyValue.OutputStride);
+        _attended = new NativeBuffer((long)maxRows * _queryStride);
+        _gated = new NativeBuffer((long)maxRows * layer.GateUp.OutputStride);
+        _logits = new NativeBuffer((long)LogitRows * weights.Head.OutputStride);
+        _hidden.Clear();
+    }
+
+    /// <summary>Rows in the batch.</summary>
+    public int Count { get; private set; }
+
+    public void Clear() => Count = 0;
+
+    /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
+    /// <returns>Its row.</returns>
+    public int Add(int token, int position, int[] pages)
+    {
+        (_tokens[Count], _positions[Count], _pages[Count]) = (token, position, pages);
+        return Count++;
+    }
+
+    /// <summary>Runs all layers over the batch.</summary>
+    public void Run()
+    {
+        for (var row = 0; row < Count; row++)
+        {
+            _weights.Embedding(_tokens[row]).CopyTo(Row(_hidden, row, _hiddenStride, _shape.HiddenSize));
+        }
+
+        for (var i = 0; i < _weights.Layers.Count; i++)
+        {
+            var layer = _weights.Layers[i];
+
+            Normalize(layer.AttentionNorm);                                                                        // [R, D]
+            layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer);               // [R, (H + 2·Hkv)·C]
+            StoreKeysAndValues(layer, i);
+            Attend(layer, i);                                                                                      // [R, H·C]
+            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, _hidden.Pointer, add: true);    // [R, D]
+
+            Normalize(layer.FeedForwardNorm);                                                                      // [R, D]
+            layer.GateUp.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer);                          // [R, 2·I]
+            Gate(layer);                                                                                           // [R, I] in its first half
+            layer.Down.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, _hidden.Pointer, add: true);     // [R, D]
+        }
+    }
+
+    /// <summary>Works out the logits of some rows, at most <see cref="LogitRows"/>; the next call overwrites them.</summary>
+    public void ComputeLogits(ReadOnlySpan<int> rows)
+    {
+        for (var i = 0; i < rows.Length; i++)
+        {
+            _weights.FinalNorm.Apply(Row(_hidden, rows[i], _hiddenStride, _shape.HiddenSize), Row(_normed, i, _hiddenStride, _shape.HiddenSize));
+        }
+
+        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, rows.Length, _logits.Pointer);                      // [rows, V]
+    }
+
+    /// <summary>[V] logits of the <paramref name="index"/>-th row of the last <see cref="ComputeLogits"/>.</summary>
+    public ReadOnlySpan<float> Logits(int index) => Row(_logits, index, _weights.Head.OutputStride, _shape.VocabSize);
+
+    public void Dispose()
+    {
+        _attention.Dispose();
+        foreach (var buffer in new[] { _hidden, _normed, _projected, _attended, _gated, _logits })
+        {
+            buffer.Dispose();
+        }
+    }
+
+    void Normalize(RmsNorm norm)
+    {
+        for (var row = 0; row < Count; row++)
+        {
+            norm.Apply(Row(_hidden, row, _hiddenStride, _shape.HiddenSize), Row(_normed, row, _hiddenStride, _shape.HiddenSize));
+        }
+    }
+
+    /// <summary>All rows' keys and values are stored before any row attends, so that a prompt's rows see those before them in the same batch.</summary>
+    void StoreKeysAndValues(DecoderLayer layer, int layerIndex)
+    {
+        for (var row = 0; row < Count; row++)
+        {
+            var keys = Row(_projected, row, layer.QueryKeyValue.OutputStride)[_shape.QuerySize..];
+            var values = keys[_shape.KeyValueSize..];
+            for (var head = 0; head < _shape.NumKeyValueHeads; head++)
+            {
+                var key = keys.Slice(head * _shape.HeadDim, _shape.HeadDim);
+                _weights.Rotary.Rotate(key, _positions[row]);
+                _cache.Write(_pages[row], _positions[row], layerIndex, head, key, values.Slice(head * _shape.HeadDim, _shape.HeadDim));
+            }
+        }
+    }
+
+    void Attend(DecoderLayer layer, int layerIndex)
+    {
+        var scale = (float)(1 / Math.Sqrt(_shape.HeadDim));
+        var group = _shape.NumAttentionHeads / _shape.NumKeyValueHeads;
+        for (var row = 0; row < Count; row++)
+        {
+            var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
+            var output = Row(_attended, row, _queryStride);
+            for (var head = 0; head < _shape.NumAttentionHeads; head++)
+            {
+                var query = new Span<float>(queries + head * _shape.HeadDim, _shape.HeadDim);
+                _weights.Rotary.Rotate(query, _positions[row]);
+                TensorPrimitives.Multiply(query, scale, query);
+                _attention.Attend(
+                    queries + head * _shape.HeadDim, _pages[row], _positions[row] + 1, layerIndex, head / group, output.Slice(head * _shape.HeadDim, _shape.HeadDim));
+            }
+        }
+    }
+
+    void Gate(DecoderLayer layer)
+    {
+        for (var row = 0; row < Count; row++)
+        {
+            var both = Row(_gated, row, layer.GateUp.OutputStride);
+            SwiGlu.Apply(both[.._shape.IntermediateSize], both.Slice(_shape.IntermediateSize, _shape.IntermediateSize));
+        }
+    }
+
+    static Span<float> Row(NativeBuffer buffer, int row, int stride, int length) => new(buffer.Pointer + (long)row * stride, length);
+
+    static Span<float> Row(NativeBuffer buffer, int row, int stride) => Row(buffer, row, stride, stride);
+}

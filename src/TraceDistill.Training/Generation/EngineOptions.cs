@@ -1,0 +1,19 @@
+namespace TraceDistill.Training.Generation;
+
+/// <summary>How much of the machine a <see cref="GenerationEngine"/> uses.</summary>
+public sealed record EngineOptions
+{
+    /// <value>One worker for each processor.</value>
+    public int Threads { get; init; } = Environment.ProcessorCount;
+
+    /// <value>64 sequences at a time; more wait their turn.</value>
+    public int MaxRunning { get; init; } = 64;
+
+    /// <summary>Memory for keys and values; a sequence starts when there is room for its whole possible length.</summary>
+    /// <value>512 MiB, committed as it is first used.</value>
+    public long CacheBytes { get; init; } = 512L << 20;
+
+    /// <summary>Prompt tokens that one step takes in beside the running sequences; longer prompts take several steps.</summary>
+    /// <value>64.</value>
+    public int PromptTokensPerStep { get; init; } = 64;
+}

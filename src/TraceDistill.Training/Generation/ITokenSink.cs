@@ -1,0 +1,13 @@
+namespace TraceDistill.Training.Generation;
+
+/// <summary>Follows one sequence while it is generated: to stream it, or to end it when its text says so.</summary>
+public interface ITokenSink
+{
+    /// <summary>Called on the engine's thread, in order, so it must be quick. The spans are valid during the call only.</summary>
+    /// <param name="token">The token drawn; an end-of-sequence token comes here too.</param>
+    /// <param name="logprob">Its natural-log probability before temperature; NaN where no logprobs were asked for.</param>
+    /// <param name="topIds">The likeliest tokens, by descending probability.</param>
+    /// <param name="topLogprobs">Their natural-log probabilities.</param>
+    /// <returns>False to end the sequence after this token.</returns>
+    bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs);
+}

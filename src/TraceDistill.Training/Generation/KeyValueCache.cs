@@ -1,0 +1,113 @@
+using System.Diagnostics.CodeAnalysis;
+using TraceDistill.Training.Generation.Kernels;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Generation;
+
+/// <summary>
+/// Keys and values of all running sequences, in pages of 16 positions that sequences rent and return, so that memory is bounded and never
+/// fragments. Renting is thread-safe; a rented page belongs to one sequence.
+/// </summary>
+/// <remarks>
+/// Within a page, per layer and key/value head: keys as [channel][16 positions], so that one vector holds the same channel of 16 positions and
+/// scores need no horizontal sums; then values as [16 positions][channels, padded to whole vectors].
+/// </remarks>
+sealed unsafe class KeyValueCache : IDisposable
+{
+    /// <summary>Positions in a page: the lanes of one 512-bit vector.</summary>
+    public const int PageTokens = 16;
+
+    readonly NativeBuffer _pages;
+    readonly Stack<int> _free;
+    readonly Lock _lock = new();
+    readonly int _headFloats, _heads, _keyFloats;
+
+    /// <param name="bytes">Memory to hold pages in; the operating system commits it as pages are first used.</param>
+    public KeyValueCache(ModelConfiguration configuration, long bytes)
+    {
+        _heads = configuration.NumKeyValueHeads;
+        ValueStride = (configuration.HeadDim + AttentionKernel.Lanes - 1) / AttentionKernel.Lanes * AttentionKernel.Lanes;
+        _keyFloats = configuration.HeadDim * PageTokens;
+        _headFloats = _keyFloats + PageTokens * ValueStride;
+        PageFloats = (long)configuration.NumHiddenLayers * _heads * _headFloats;
+        PageCount = (int)long.Clamp(bytes / (PageFloats * sizeof(float)), 1, int.MaxValue);
+        _pages = new NativeBuffer(PageFloats * PageCount);
+        _free = new Stack<int>(Enumerable.Range(0, PageCount).Reverse());
+    }
+
+    public int PageCount { get; }
+
+    /// <summary>Floats from one position's values to the next.</summary>
+    public int ValueStride { get; }
+
+    long PageFloats { get; }
+
+    public int FreePages
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _free.Count;
+            }
+        }
+    }
+
+    public static int PagesFor(int tokens) => (tokens + PageTokens - 1) / PageTokens;
+
+    /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>
+    public bool TryRent(int tokens, [NotNullWhen(true)] out int[]? pages)
+    {
+        lock (_lock)
+        {
+            var count = PagesFor(tokens);
+            if (_free.Count < count)
+            {
+                pages = null;
+                return false;
+            }
+
+            pages = new int[count];
+            for (var i = 0; i < count; i++)
+            {
+                pages[i] = _free.Pop();
+            }
+
+            return true;
+        }
+    }
+
+    public void Return(ReadOnlySpan<int> pages)
+    {
+        lock (_lock)
+        {
+            foreach (var page in pages)
+            {
+                _free.Push(page);
+            }
+        }
+    }
+
+    /// <summary>[channels][16] keys of one page, layer and head.</summary>
+    public float* Keys(int page, int layer, int head) => _pages.Pointer + page * PageFloats + (long)(layer * _heads + head) * _headFloats;
+
+    /// <summary>[16][<see cref="ValueStride"/>] values of one page, layer and head.</summary>
+    public float* Values(int page, int layer, int head) => Keys(page, layer, head) + _keyFloats;
+
+    /// <summary>Stores one position's key and value of one layer and head.</summary>
+    public void Write(ReadOnlySpan<int> pages, int position, int layer, int head, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
+    {
+        int page = pages[position / PageTokens], lane = position % PageTokens;
+        var keys = Keys(page, layer, head) + lane;
+        for (var i = 0; i < key.Length; i++)
+        {
+            keys[i * PageTokens] = key[i];
+        }
+
+        var target = new Span<float>(Values(page, layer, head) + lane * ValueStride, ValueStride);
+        value.CopyTo(target);
+        target[value.Length..].Clear();
+    }
+
+    public void Dispose() => _pages.Dispose();
+}

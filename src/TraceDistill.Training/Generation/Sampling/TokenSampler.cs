@@ -1,0 +1,147 @@
+using System.Numerics.Tensors;
+
+namespace TraceDistill.Training.Generation.Sampling;
+
+/// <summary>Draws tokens from logits and reports their raw log-probabilities. Holds one thread's scratch memory.</summary>
+sealed class TokenSampler(int vocabulary)
+{
+    /// <summary>Weights are summed in blocks of this many, so that the draw touches most of them only through a vectorised sum.</summary>
+    const int Block = 256;
+
+    readonly float[] _weights = new float[vocabulary];
+    readonly float[] _candidateWeights = new float[vocabulary];
+    readonly int[] _candidates = new int[vocabulary];
+
+    /// <summary>log Σ exp(logit): what to take from a logit to get its natural-log probability.</summary>
+    public double LogNormalizer(ReadOnlySpan<float> logits)
+    {
+        var max = TensorPrimitives.Max(logits);
+        Weigh(logits, max, 1);
+        return max + Math.Log(Total());
+    }
+
+    /// <summary>Draws one token: temperature first, then top-k, then top-p, as transformers and vLLM do.</summary>
+    /// <param name="logits">[V]</param>
+    /// <param name="uniform">A number in [0, 1).</param>
+    public int Sample(ReadOnlySpan<float> logits, SequenceRequest request, double uniform)
+    {
+        if (request.Temperature == 0)
+        {
+            return TensorPrimitives.IndexOfMax(logits);
+        }
+
+        Weigh(logits, TensorPrimitives.Max(logits), (float)(1 / request.Temperature));
+        if (request.TopK > 0 && request.TopK < vocabulary)
+        {
+            var kept = TopSelection.Select(_weights, _candidates.AsSpan(0, request.TopK), _candidateWeights.AsSpan(0, request.TopK));
+            var mass = TensorPrimitives.Sum<float>(_candidateWeights.AsSpan(0, kept));
+            return DrawCandidate(Nucleus(kept, request.TopP * mass), uniform);
+        }
+
+        return request.TopP < 1 ? DrawNucleus(request.TopP, uniform) : Draw(uniform);
+    }
+
+    /// <summary>exp((logit − max) · inverse temperature): the largest is 1, so nothing overflows.</summary>
+    void Weigh(ReadOnlySpan<float> logits, float max, float inverseTemperature)
+    {
+        TensorPrimitives.Subtract(logits, max, _weights);
+        if (inverseTemperature != 1)
+        {
+            TensorPrimitives.Multiply(_weights, inverseTemperature, _weights);
+        }
+
+        TensorPrimitives.Exp<float>(_weights, _weights);
+    }
+
+    double Total()
+    {
+        var total = 0.0;
+        for (var start = 0; start < vocabulary; start += Block)
+        {
+            total += TensorPrimitives.Sum<float>(_weights.AsSpan(start, int.Min(Block, vocabulary - start)));
+        }
+
+        return total;
+    }
+
+    int Draw(double uniform)
+    {
+        var left = uniform * Total();
+        for (var start = 0; start < vocabulary; start += Block)
+        {
+            var block = _weights.AsSpan(start, int.Min(Block, vocabulary - start));
+            var sum = (double)TensorPrimitives.Sum<float>(block);
+            if (left >= sum)
+            {
+                left -= sum;
+                continue;
+            }
+
+            for (var i = 0; i < block.Length; i++)
+            {
+                left -= block[i];
+                if (left < 0)
+                {
+                    return start + i;
+                }
+            }
+        }
+
+        return TensorPrimitives.IndexOfMax<float>(_weights); // Rounding left a remainder past the last weight.
+    }
+
+    int DrawNucleus(double topP, double uniform)
+    {
+        var total = Total();
+        return DrawCandidate(Nucleus(SortCandidates((float)((1 - topP) / vocabulary * total)), topP * total), uniform);
+    }
+
+    /// <summary>
+    /// Tokens heavier than <paramref name="least"/>, by descending weight. All tokens of at most (1 − p) / V together hold at most 1 − p, so
+    /// those above hold the nucleus, and the long tail need not be sorted.
+    /// </summary>
+    int SortCandidates(float least)
+    {
+        var count = 0;
+        for (var i = 0; i < vocabulary; i++)
+        {
+            if (_weights[i] > least)
+            {
+                _candidates[count] = i;
+                _candidateWeights[count++] = -_weights[i];
+            }
+        }
+
+        var weights = _candidateWeights.AsSpan(0, count);
+        weights.Sort(_candidates.AsSpan(0, count));
+        TensorPrimitives.Negate(weights, weights);
+        return count;
+    }
+
+    /// <summary>The smallest number of leading candidates that hold <paramref name="mass"/>; at least one.</summary>
+    int Nucleus(int count, double mass)
+    {
+        var kept = 0;
+        for (var sum = 0.0; kept < count && (kept == 0 || sum < mass); kept++)
+        {
+            sum += _candidateWeights[kept];
+        }
+
+        return kept;
+    }
+
+    int DrawCandidate(int count, double uniform)
+    {
+        var left = uniform * TensorPrimitives.Sum<float>(_candidateWeights.AsSpan(0, count));
+        for (var i = 0; i < count; i++)
+        {
+            left -= _candidateWeights[i];
+            if (left < 0)
+            {
+                return _candidates[i];
+            }
+        }
+
+        return _candidates[0]; // Rounding left a remainder past the last weight.
+    }
+}

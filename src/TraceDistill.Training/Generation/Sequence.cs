@@ -1,0 +1,74 @@
+using TraceDistill.Training.Generation.Sampling;
+
+namespace TraceDistill.Training.Generation;
+
+/// <summary>A sequence in the engine: where it stands, and what it has produced.</summary>
+sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
+{
+    readonly TaskCompletionSource<SequenceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly SampleStream _random = new(request.Seed, request.SampleIndex);
+    readonly TokenLog _generated = new(request.TopLogprobs ?? 0);
+    readonly TokenLog? _prompt = request.PromptTopLogprobs is { } k ? new TokenLog(k) : null;
+
+    public SequenceRequest Request => request;
+
+    public Task<SequenceResult> Completion => _completion.Task;
+
+    /// <summary>Finished, failed or cancelled.</summary>
+    public bool IsOver => _completion.Task.IsCompleted;
+
+    /// <summary>Rented cache pages.</summary>
+    public int[] Pages { get; set; } = [];
+
+    /// <summary>Tokens whose keys and values are in the cache.</summary>
+    public int Position { get; set; }
+
+    /// <summary>Positions the cache must hold; the last generated token is never read.</summary>
+    public int CacheTokens => request.Prompt.Length + int.Max(0, maxTokens - 1);
+
+    public bool InPrompt => Position < request.Prompt.Length;
+
+    /// <summary>The token after <see cref="Position"/>, once the prompt is done.</summary>
+    public int NextInput => _generated.LastToken;
+
+    public bool ScoresPrompt => _prompt != null;
+
+    public bool Generates => maxTokens > 0;
+
+    /// <summary>The random number of the next draw.</summary>
+    public double NextUniform() => _random.Uniform(_generated.Count);
+
+    public void AddPromptToken(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs) =>
+        _prompt!.Add(token, logprob, topIds, topLogprobs);
+
+    /// <summary>Takes a drawn token and finishes the sequence where it was the last.</summary>
+    public void AddToken(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
+    {
+        _generated.Add(token, logprob, topIds, topLogprobs);
+        var goesOn = request.Sink?.Append(token, logprob, topIds, topLogprobs) ?? true;
+        if (!goesOn || stopTokens.Contains(token))
+        {
+            Finish(stopped: true);
+        }
+        else if (_generated.Count == maxTokens)
+        {
+            Finish(stopped: false);
+        }
+    }
+
+    public void Finish(bool stopped)
+    {
+        var log = _generated.Build();
+        _completion.TrySetResult(new SequenceResult
+        {
+            Tokens = log.TokenIds,
+            Stopped = stopped,
+            Logprobs = request.TopLogprobs == null ? null : log,
+            PromptLogprobs = _prompt?.Build(),
+        });
+    }
+
+    public void Cancel(CancellationToken token) => _completion.TrySetCanceled(token);
+
+    public void Fail(Exception error) => _completion.TrySetException(error);
+}

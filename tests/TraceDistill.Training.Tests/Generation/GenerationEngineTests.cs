@@ -1,0 +1,235 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Training.Generation;
+using TraceDistill.Training.Models;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Generation;
+
+public class GenerationEngineTests
+{
+    static readonly EngineOptions Small = new() { Threads = 2, MaxRunning = 16, CacheBytes = 4 << 20, PromptTokensPerStep = 8 };
+
+    [Fact]
+    public async Task GenerateAsync_Greedy_EqualsTheUncachedForwardPass()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        var prompt = TinyModel.Prompt(37, 1);
+        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] }, Cancel);
+
+        var logits = new ReferenceDecoder(parameters).Logits([.. prompt, .. result.Tokens]);
+        for (var t = 0; t < result.Tokens.Length; t++)
+        {
+            AssertRow(result.Logprobs!, t, ReferenceDecoder.LogSoftmax(logits[prompt.Length - 1 + t]));
+            Assert.Equal(result.Tokens[t], result.Logprobs!.TopIds[t * 5]);
+        }
+    }
+
+    [Fact]
+    public async Task GenerateAsync_NoTokensAskedFor_ScoresThePrompt()
+    {
+        using var parameters = TinyModel.Create(TinyModel.Awkward with { TieWordEmbeddings = true });
+        using var engine = new GenerationEngine(parameters, Small);
+        var prompt = TinyModel.Prompt(50, 2);
+        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 0, PromptTopLogprobs = 7 }, Cancel);
+
+        Assert.Empty(result.Tokens);
+        Assert.Equal(prompt[1..], result.PromptLogprobs!.TokenIds);
+        var logits = new ReferenceDecoder(parameters).Logits(prompt);
+        for (var t = 0; t < prompt.Length - 1; t++)
+        {
+            AssertRow(result.PromptLogprobs, t, ReferenceDecoder.LogSoftmax(logits[t]));
+        }
+    }
+
+    [Fact]
+    public async Task GenerateAsync_AmongOthers_IsTheSameToTheBitAsAlone()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        SequenceRequest Request(int i) => new()
+        {
+            Prompt = TinyModel.Prompt(5 + i * 7 % 60, i), MaxTokens = 20 + i % 40, Temperature = i % 3 * 0.7, TopP = i % 2 == 0 ? 1 : 0.9, TopK = i % 5 == 4 ? 12 : 0, Seed = i, TopLogprobs = 4,
+        };
+
+        var together = await Task.WhenAll(Enumerable.Range(0, 48).Select(i => engine.GenerateAsync(Request(i), Cancel)));
+        for (var i = 0; i < together.Length; i++)
+        {
+            var alone = await engine.GenerateAsync(Request(i), Cancel);
+            Assert.Equal(alone.Tokens, together[i].Tokens);
+            Assert.Equal(alone.Logprobs!.Logprobs, together[i].Logprobs!.Logprobs);
+            Assert.Equal(alone.Logprobs.TopLogprobs, together[i].Logprobs!.TopLogprobs);
+        }
+    }
+
+    [Fact]
+    public async Task GenerateAsync_SeedOrSampleIndexDiffers_DrawsOtherTokens()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        Task<SequenceResult> Draw(long seed, int sample) =>
+            engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 30, Seed = seed, SampleIndex = sample, StopTokens = [] }, Cancel);
+
+        var first = (await Draw(1, 0)).Tokens;
+        Assert.Equal(first, (await Draw(1, 0)).Tokens);
+        Assert.NotEqual(first, (await Draw(2, 0)).Tokens);
+        Assert.NotEqual(first, (await Draw(1, 1)).Tokens);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_StopToken_EndsWithItIncluded()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        var request = new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 30, Seed = 4, StopTokens = [] };
+        var free = await engine.GenerateAsync(request, Cancel);
+        var stopped = await engine.GenerateAsync(request with { StopTokens = [free.Tokens[11]] }, Cancel);
+
+        Assert.False(free.Stopped);
+        Assert.True(stopped.Stopped);
+        Assert.Equal(free.Tokens[..(Array.IndexOf(free.Tokens, free.Tokens[11]) + 1)], stopped.Tokens);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_SinkSaysStop_EndsAfterThatToken()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        var sink = new StopAfter(6);
+        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 30, StopTokens = [], TopLogprobs = 2, Sink = sink }, Cancel);
+
+        Assert.True(result.Stopped);
+        Assert.Equal(result.Tokens, sink.Tokens);
+        Assert.Equal(6, result.Tokens.Length);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_MoreThanTheContextHolds_EndsByLength()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(150, 1), MaxTokens = 1000, StopTokens = [] }, Cancel);
+
+        Assert.False(result.Stopped);
+        Assert.Equal(10, result.Tokens.Length);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_CacheForOneSequenceOnly_StillServesAll()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small with { CacheBytes = 10 * 2 * 2 * (18 + 32) * 16 * sizeof(float) });
+        var results = await Task.WhenAll(Enumerable.Range(0, 12).Select(i =>
+            engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(80, i), MaxTokens = 50, StopTokens = [] }, Cancel)));
+
+        Assert.All(results, result => Assert.Equal(50, result.Tokens.Length));
+        Assert.Equal(new EngineCounters(0, 0, 12 * 80, 12 * 50), await Idle(engine));
+    }
+
+    [Fact]
+    public async Task GenerateAsync_Cancelled_FreesItsRoomForOthers()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small with { CacheBytes = 10 * 2 * 2 * (18 + 32) * 16 * sizeof(float) });
+        using var cancellation = new CancellationTokenSource();
+        var sink = new CancelAfter(3, cancellation);
+        var running = engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 150, StopTokens = [], Sink = sink }, cancellation.Token);
+        var waiting = engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 150, StopTokens = [] }, cancellation.Token);
+        var other = engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 150, StopTokens = [] }, Cancel);
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
+        Assert.Equal(150, (await other).Tokens.Length);
+    }
+
+    [Fact]
+    public async Task Dispose_WhileSequencesRun_CancelsThem()
+    {
+        using var parameters = TinyModel.Create(TinyModel.Awkward with { MaxPositionEmbeddings = 100_000 });
+        var engine = new GenerationEngine(parameters, Small with { CacheBytes = 1L << 30 });
+        var sequences = Enumerable.Range(0, 20).Select(_ => engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 5 }, MaxTokens = 99_000, StopTokens = [] }, Cancel)).ToList();
+        engine.Dispose();
+
+        foreach (var sequence in sequences)
+        {
+            await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sequence);
+        }
+
+        await Assert.ThrowsAsync<ObjectDisposedException>(() => engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 5 }, MaxTokens = 1 }, Cancel));
+    }
+
+    [Theory]
+    [InlineData("", "no tokens")]
+    [InlineData("5 101", "token 101")]
+    [InlineData("-1", "token -1")]
+    public async Task GenerateAsync_PromptThatCannotBe_SaysWhy(string ids, string reason)
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        var prompt = ids.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToArray();
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 1 }, Cancel));
+        Assert.Contains(reason, error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_DamagedWeights_FailsAndTheEngineGoesOn()
+    {
+        using var parameters = TinyModel.Create();
+        parameters.Values("model.embed_tokens.weight").Slice(50 * 40, 40).Fill(float.NaN);
+        using var engine = new GenerationEngine(parameters, Small);
+
+        await Assert.ThrowsAsync<InvalidInputException>(() => engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 50 }, MaxTokens = 5 }, Cancel));
+        Assert.NotEmpty((await engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 51 }, MaxTokens = 5 }, Cancel)).Tokens);
+    }
+
+    static CancellationToken Cancel => TestContext.Current.CancellationToken;
+
+    /// <summary>Sequences are let go of just after their results are out.</summary>
+    static async Task<EngineCounters> Idle(GenerationEngine engine)
+    {
+        while (engine.Counters.Running > 0)
+        {
+            await Task.Yield();
+        }
+
+        return engine.Counters;
+    }
+
+    static void AssertRow(TokenLogprobs actual, int row, double[] expected)
+    {
+        Assert.Equal(expected[actual.TokenIds[row]], actual.Logprobs[row], 1e-4);
+        var best = expected.OrderDescending().Take(actual.K).ToArray();
+        for (var j = 0; j < actual.K; j++)
+        {
+            Assert.Equal(best[j], actual.TopLogprobs[row * actual.K + j], 1e-4);
+            Assert.Equal(expected[actual.TopIds[row * actual.K + j]], actual.TopLogprobs[row * actual.K + j], 1e-4);
+        }
+    }
+
+    sealed class StopAfter(int count) : ITokenSink
+    {
+        public List<int> Tokens { get; } = [];
+
+        public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
+        {
+            Tokens.Add(token);
+            return Tokens.Count < count;
+        }
+    }
+
+    sealed class CancelAfter(int count, CancellationTokenSource cancellation) : ITokenSink
+    {
+        int _left = count;
+
+        public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
+        {
+            if (--_left == 0)
+            {
+                cancellation.Cancel();
+            }
+
+            return true;
+        }
+    }
+}
