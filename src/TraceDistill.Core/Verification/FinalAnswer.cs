@@ -1,0 +1,105 @@
+using System.Text.RegularExpressions;
+
+namespace TraceDistill.Core.Verification;
+
+/// <summary>Finds the final answer in what a model wrote.</summary>
+public static partial class FinalAnswer
+{
+    /// <summary>Longest text, in characters and words, that is taken for an answer as a whole.</summary>
+    const int MaxShortLength = 60, MaxShortWords = 6, MaxPlainWords = 4;
+
+    const string Boxed = @"\boxed";
+    const string ThinkStart = "<think>", ThinkEnd = "</think>";
+
+    /// <summary>
+    /// The answer by the first of these that the text has: the last <c>\boxed{…}</c>, the last <c>#### …</c>, the last statement such as
+    /// <c>the answer is …</c> or <c>A: …</c>, the whole text where it is short, the last number. Reasoning up to <c>&lt;/think&gt;</c> is
+    /// passed over.
+    /// </summary>
+    /// <returns>The answer as written, or null where there is none or where the text ends within the reasoning.</returns>
+    public static string? Find(string text)
+    {
+        if (AfterReasoning(text) is not { } answer)
+            return null;
+        return LastBoxed(answer)
+            ?? LastMarked(answer)
+            ?? LastStated(answer)
+            ?? (IsAnswer(answer.Trim()) ? answer.Trim() : null)
+            ?? Numbers().Matches(answer).LastOrDefault()?.Value;
+    }
+
+    static string? AfterReasoning(string text)
+    {
+        var end = text.LastIndexOf(ThinkEnd, StringComparison.Ordinal);
+        if (end >= 0)
+            return text[(end + ThinkEnd.Length)..];
+        return text.Contains(ThinkStart, StringComparison.Ordinal) ? null : text;
+    }
+
+    static string? LastBoxed(string text)
+    {
+        var start = text.LastIndexOf(Boxed, StringComparison.Ordinal);
+        if (start < 0)
+            return null;
+        var rest = text[(start + Boxed.Length)..].TrimStart();
+        if (!rest.StartsWith('{'))
+            return NullIfBlank(rest.Split([' ', '\n', '$'], 2)[0]);
+        var depth = 0;
+        for (var i = 0; i < rest.Length; i++)
+        {
+            if (rest[i] == '\\')
+                i++;    // \{ and \} are text
+            else if (rest[i] == '{')
+                depth++;
+            else if (rest[i] == '}' && --depth == 0)
+                return NullIfBlank(rest[1..i]);
+        }
+
+        return null;
+    }
+
+    static string? LastMarked(string text) => NullIfBlank(Marks().Matches(text).LastOrDefault()?.Groups["answer"].Value);
+
+    static string? LastStated(string text)
+    {
+        var statement = Statements().Matches(text).LastOrDefault()?.Groups["answer"].Value;
+        if (statement is null)
+            return null;
+        var sentence = SentenceEnd().Split(statement, 2)[0].Trim(' ', '*', '_', '`', '"');
+        var value = sentence[(sentence.LastIndexOf('=') + 1)..].Trim();
+        if (value.IndexOf(" (", StringComparison.Ordinal) is > 0 and var aside)
+            value = value[..aside];
+        return IsAnswer(value) ? value : Numbers().Match(value) is { Success: true } number ? number.Value : null;
+    }
+
+    /// <summary>Whether the text is an answer as a whole: a number, a few words without one, or a short line that begins with a number.</summary>
+    static bool IsAnswer(string text)
+    {
+        if (text.Length is 0 or > MaxShortLength || text.Contains('\n'))
+            return false;
+        if (Rational.TryParse(AnswerText.Normalise(text), out _))
+            return true;
+        var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length;
+        return text.Any(char.IsAsciiDigit)
+            ? words <= MaxShortWords && BeginsWithNumber().IsMatch(text)
+            : words <= MaxPlainWords;
+    }
+
+    static string? NullIfBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
+
+    [GeneratedRegex(@"####[ \t]*(?<answer>[^\n]+)")]
+    private static partial Regex Marks();
+
+    // The answer stands in a look-ahead so that one statement does not swallow a later one of the same line.
+    [GeneratedRegex(@"(?:\banswer\b[^\n.:=]{0,60}?(?:\bis\b:?|:|=)|^[ \t]*A:)(?=[\s*_]*(?<answer>[^\n]+))", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
+    private static partial Regex Statements();
+
+    [GeneratedRegex(@"[.!?](?:\s|$)")]
+    private static partial Regex SentenceEnd();
+
+    [GeneratedRegex(@"^[-+(\[$€£\\.]*\d")]
+    private static partial Regex BeginsWithNumber();
+
+    [GeneratedRegex(@"(?<![\w.,/:])-?\\[dt]?frac\{-?\d+\}\{\d+\}|(?<![\w.,/:])[-+]?[$€£]?(?:\d{1,2}:\d{2}\b|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?|\.\d+)%?")]
+    private static partial Regex Numbers();
+}
