@@ -25,6 +25,9 @@ sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired,
 
     public bool IsInputPath => Property.IsDefined(typeof(InputPathAttribute));
 
+    /// <summary>Whether the option may stand on the command line without a value, which then means <c>true</c>.</summary>
+    public bool IsFlagOrValue => Property.IsDefined(typeof(FlagOrValueAttribute));
+
     public bool IsPositional => Property.IsDefined(typeof(PositionalAttribute));
 }
 

@@ -1,0 +1,36 @@
+using System.Text.Json;
+using Spectre.Console;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Core.Observation;
+
+namespace TraceDistill.Cli.CommandLine;
+
+/// <summary>The outside world of a command: where it prints, what time it is, and when it is to stop.</summary>
+/// <param name="Output">For results: one JSON object with <c>--json</c>.</param>
+/// <param name="Error">For people.</param>
+/// <param name="IsInteractive">Whether <paramref name="Error"/> is a terminal that can redraw lines.</param>
+sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractive, TimeProvider TimeProvider, CancellationToken Interruption)
+{
+    /// <summary>Standard output and standard error of this process.</summary>
+    public static CommandHost Process(CancellationToken interruption) => new(
+        Console.Out,
+        Console.Error,
+        !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+        TimeProvider.System,
+        interruption);
+
+    /// <summary>Runs <paramref name="action"/> with an observer that shows its progress.</summary>
+    public async Task<T> ObserveAsync<T>(Func<IRunObserver, Task<T>> action)
+    {
+        if (!IsInteractive)
+        {
+            return await action(new PlainProgress(Error, TimeProvider));
+        }
+
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Error) });
+        await using var live = new LiveProgress(console, TimeProvider);
+        return await action(live);
+    }
+
+    public void WriteJson(object result) => Output.WriteLine(JsonSerializer.Serialize(result, JsonOutput.Options));
+}

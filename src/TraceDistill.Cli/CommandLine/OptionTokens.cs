@@ -1,0 +1,106 @@
+using System.CommandLine;
+using TraceDistill.Cli.Binding;
+
+namespace TraceDistill.Cli.CommandLine;
+
+/// <summary>The command-line options of an options record, made from its properties.</summary>
+sealed class OptionTokens
+{
+    readonly List<(OptionProperty Property, Symbol Symbol)> _symbols = [];
+
+    public OptionTokens(Type optionsType, Command command)
+    {
+        foreach (var property in OptionSchema.Of(optionsType).Properties)
+        {
+            if (property.IsPositional)
+            {
+                var argument = new Argument<string>(property.Key.ToUpperInvariant()) { Description = property.Description, Arity = ArgumentArity.ZeroOrOne };
+                command.Add(argument);
+                _symbols.Add((property, argument));
+            }
+            else
+            {
+                var option = Create(property);
+                option.Description = Describe(property);
+                command.Add(option);
+                _symbols.Add((property, option));
+            }
+        }
+    }
+
+    /// <summary>What was given, as settings to be bound.</summary>
+    public ConfigMap Read(ParseResult result)
+    {
+        var entries = new List<ConfigEntry>();
+        foreach (var (property, symbol) in _symbols)
+        {
+            var tokens = symbol is Argument argument ? result.GetResult(argument)?.Tokens : GivenTokens(result, (Option)symbol);
+            if (symbol is Argument ? tokens is { Count: > 0 } : tokens is not null)
+            {
+                var name = symbol is Argument ? symbol.Name : property.Option;
+                entries.Add(new ConfigEntry(property.Key, new SourceLocation(name), Value(property, name, [.. tokens!.Select(token => token.Value)])));
+            }
+        }
+
+        return new ConfigMap(new SourceLocation("the command line"), entries);
+    }
+
+    static IReadOnlyList<System.CommandLine.Parsing.Token>? GivenTokens(ParseResult result, Option option) =>
+        result.GetResult(option) is { Implicit: false } given ? given.Tokens : null;
+
+    static Option Create(OptionProperty property)
+    {
+        var type = Nullable.GetUnderlyingType(property.Type) ?? property.Type;
+        if (type == typeof(bool))
+        {
+            return new Option<bool>(property.Option);
+        }
+
+        var takesMany = OptionShape.ListItem(type) is not null || OptionShape.DictionaryValue(type) is not null;
+        return new Option<string[]>(property.Option)
+        {
+            HelpName = TypeWords.Placeholder(property),
+            AllowMultipleArgumentsPerToken = takesMany,
+            Arity = (takesMany, property.IsFlagOrValue) switch
+            {
+                (true, _) => ArgumentArity.OneOrMore,
+                (_, true) => ArgumentArity.ZeroOrOne,
+                _ => ArgumentArity.ExactlyOne,
+            },
+        };
+    }
+
+    static ConfigNode Value(OptionProperty property, string name, string[] tokens)
+    {
+        var location = new SourceLocation(name);
+        return property switch
+        {
+            _ when tokens.Length == 0 => new ConfigScalar(location, "true"),
+            _ when OptionShape.DictionaryValue(property.Type) is { } value => Dictionary(location, tokens, value),
+            _ when OptionShape.ListItem(property.Type) is { } item && OptionShape.IsScalar(item) => new ConfigScalar(location, string.Join(',', tokens)),
+            _ when OptionShape.ListItem(property.Type) is not null => new ConfigList(location, [.. tokens.Select(token => YamlConfig.ParseValue(token, name))]),
+            _ => Single(property.Type, tokens[0], name),
+        };
+    }
+
+    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) => tokens.Any(token => !token.Contains('='))
+        ? new ConfigScalar(location, string.Join(' ', tokens))
+        : new ConfigMap(location, [.. tokens.Select(token => token.Split('=', 2)).Select(pair =>
+            new ConfigEntry(pair[0], location, Single(valueType, pair[1], location.Source)))]);
+
+    static ConfigNode Single(Type type, string text, string name) =>
+        type == typeof(string) ? new ConfigScalar(new SourceLocation(name), text) : YamlConfig.ParseValue(text, name);
+
+    static string Describe(OptionProperty property)
+    {
+        var text = property.Description ?? "";
+        var note = (property.IsRequired, property.Default) switch
+        {
+            (true, _) => "(required)",
+            (_, string { Length: > 0 } or int or long or double or float) => $"[{property.Default}]",
+            (_, Enum value) => $"[{EnumNames.Of(value.GetType())[Array.IndexOf(Enum.GetValues(value.GetType()), value)]}]",
+            _ => "",
+        };
+        return $"{text} {note}".Trim();
+    }
+}

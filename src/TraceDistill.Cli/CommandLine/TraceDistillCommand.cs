@@ -1,0 +1,35 @@
+using System.CommandLine;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Cli.CommandLine;
+
+/// <summary>The whole command line: one command a verb.</summary>
+static class TraceDistillCommand
+{
+    /// <returns>An <see cref="ExitCode"/>.</returns>
+    public static Task<int> RunAsync(IReadOnlyList<string> arguments, IReadOnlyList<IVerb> verbs, CommandHost host) =>
+        ErrorBoundary.RunAsync(
+            async () =>
+            {
+                var root = new RootCommand("Collects reasoning traces with token logprobs from a large language model, distills them into a small one, and measures what it learned.");
+                foreach (var verb in verbs)
+                {
+                    root.Add(VerbCommand.Create(verb, host));
+                }
+
+                var result = root.Parse(arguments);
+                if (result.Errors.Count > 0)
+                {
+                    throw new InvalidInputException($"{string.Join("; ", result.Errors.Select(error => error.Message))} (see tracedistill {Help(result)} for what is known)");
+                }
+
+                return await result.InvokeAsync(
+                    new InvocationConfiguration { Output = host.Output, Error = host.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
+                    host.Interruption);
+            },
+            host.Error,
+            host.Interruption);
+
+    static string Help(ParseResult result) => result.CommandResult.Command is RootCommand ? "--help" : $"{result.CommandResult.Command.Name} --help";
+}

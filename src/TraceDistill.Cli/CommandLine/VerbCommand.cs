@@ -1,0 +1,62 @@
+using System.CommandLine;
+using TraceDistill.Cli.Binding;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Progress;
+
+namespace TraceDistill.Cli.CommandLine;
+
+/// <summary>Makes the command of a verb: options from its options record, <c>--out</c>, <c>--config</c> and <c>--json</c>.</summary>
+static class VerbCommand
+{
+    public static Command Create(IVerb verb, CommandHost host)
+    {
+        var command = new Command(verb.Name, verb.Description);
+        var options = new OptionTokens(verb.OptionsType, command);
+        var outOption = new Option<string?>("--out") { HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write" };
+        var configOption = new Option<string?>("--config") { HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence" };
+        var jsonOption = new Option<bool>("--json") { Description = "Print the result as one JSON object on standard output" };
+        if (verb.Output != VerbOutput.None)
+        {
+            command.Add(outOption);
+        }
+
+        command.Add(configOption);
+        command.Add(jsonOption);
+        command.SetAction(async (result, _) =>
+        {
+            var settings = options.Read(result);
+            if (result.GetValue(configOption) is { } config)
+            {
+                settings = YamlConfig.ReadFile(config).MergedWith(settings) with { Location = settings.Location };
+            }
+
+            var problems = new ProblemList();
+            var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
+            var output = verb.Output == VerbOutput.None ? null : result.GetValue(outOption);
+            if (verb.Output == VerbOutput.Required && output is null)
+            {
+                problems.Add(new SourceLocation("--out"), "", "is required: say where to write");
+            }
+
+            problems.ThrowIfAny($"{verb.Name}: the command line");
+            var summary = await RunAsync(verb, bound!, output, host);
+            if (result.GetValue(jsonOption))
+            {
+                host.WriteJson(summary);
+            }
+
+            return ExitCode.Done;
+        });
+        return command;
+    }
+
+    static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host) => host.ObserveAsync(async console =>
+    {
+        // Only a folder can take the metrics beside the results.
+        var folder = output is null || Path.HasExtension(output) ? null : Path.GetFullPath(output);
+        using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, "metrics.jsonl"), host.TimeProvider);
+        using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, "tensorboard"), host.TimeProvider);
+        var context = new StageContext { Output = output, Observer = observer, TimeProvider = host.TimeProvider };
+        return await verb.RunAsync(options, context, host.Interruption);
+    });
+}

@@ -1,0 +1,76 @@
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Whether a verb writes files, and so can be a stage of a recipe.</summary>
+enum VerbOutput
+{
+    /// <summary>It only prints; it cannot be a stage.</summary>
+    None,
+
+    /// <summary>It prints, and writes files where <c>--out</c> is given.</summary>
+    Optional,
+
+    /// <summary>It writes files; <c>--out</c> must be given.</summary>
+    Required,
+}
+
+/// <summary>One action of the program: a command of its own, and, where it writes files, a stage of recipes.</summary>
+interface IVerb
+{
+    /// <summary>Its name on the command line and after <c>do:</c>.</summary>
+    string Name { get; }
+
+    /// <summary>One line for the help.</summary>
+    string Description { get; }
+
+    /// <summary>The immutable record that holds its options.</summary>
+    Type OptionsType { get; }
+
+    VerbOutput Output { get; }
+
+    /// <summary>Whether it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
+    bool IsResumable { get; }
+
+    /// <summary>Whether it reads whatever the stages before it made, without naming them.</summary>
+    bool ReadsWholeRun { get; }
+
+    /// <summary>Names of output files that also belong into the run directory itself.</summary>
+    IReadOnlyList<string> RunDirectoryFiles { get; }
+
+    /// <summary>Files and folders that it reads although no path-valued option names them, such as a prompt found by its name.</summary>
+    IEnumerable<string> ImplicitInputs(object options);
+
+    /// <summary>Does it.</summary>
+    /// <param name="options">An <see cref="OptionsType"/>.</param>
+    /// <returns>What is to be told about the result, to be written as JSON.</returns>
+    Task<object> RunAsync(object options, StageContext context, CancellationToken cancellationToken);
+}
+
+/// <summary>An <see cref="IVerb"/> whose options are <typeparamref name="TOptions"/>.</summary>
+abstract class Verb<TOptions> : IVerb
+    where TOptions : class
+{
+    public abstract string Name { get; }
+
+    public abstract string Description { get; }
+
+    public Type OptionsType => typeof(TOptions);
+
+    public abstract VerbOutput Output { get; }
+
+    public virtual bool IsResumable => false;
+
+    public virtual bool ReadsWholeRun => false;
+
+    public virtual IReadOnlyList<string> RunDirectoryFiles => [];
+
+    /// <inheritdoc cref="IVerb.RunAsync"/>
+    public abstract Task<object> RunAsync(TOptions options, StageContext context, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="IVerb.ImplicitInputs"/>
+    public virtual IEnumerable<string> ImplicitInputs(TOptions options) => [];
+
+    IEnumerable<string> IVerb.ImplicitInputs(object options) => ImplicitInputs((TOptions)options);
+
+    Task<object> IVerb.RunAsync(object options, StageContext context, CancellationToken cancellationToken) =>
+        RunAsync((TOptions)options, context, cancellationToken);
+}

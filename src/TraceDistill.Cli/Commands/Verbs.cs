@@ -1,0 +1,10 @@
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>All verbs of the program, in the order in which the help lists them.</summary>
+static class Verbs
+{
+    /// <summary>Those that can be stages.</summary>
+    static readonly IVerb[] Stages = [];
+
+    public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages];
+}

@@ -1,0 +1,94 @@
+using Spectre.Console;
+using Spectre.Console.Rendering;
+using TraceDistill.Core.Observation;
+
+namespace TraceDistill.Cli.Progress;
+
+/// <summary>Progress bars on a terminal, one line an activity; messages scroll by above them.</summary>
+sealed class LiveProgress : IRunObserver, IAsyncDisposable
+{
+    const int WidthForBar = 90;
+    readonly IAnsiConsole _console;
+    readonly TimeProvider _timeProvider;
+    readonly Lock _lock = new();
+    readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly Task _drawing;
+    ProgressContext? _context;
+    (string Activity, ProgressTask Task, RateEstimator Rate)? _current;
+
+    public LiveProgress(IAnsiConsole console, TimeProvider timeProvider)
+    {
+        _console = console;
+        _timeProvider = timeProvider;
+        ProgressColumn[] columns = console.Profile.Width >= WidthForBar
+            ? [new SpinnerColumn(), new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new TextColumn()]
+            : [new PercentageColumn(), new TextColumn()];
+        _drawing = console.Progress().AutoClear(true).Columns(columns).StartAsync(context =>
+        {
+            _context = context;
+            return _finished.Task;
+        });
+    }
+
+    public void Progress(string activity, long done, long? total, string unit, string? note = null)
+    {
+        lock (_lock)
+        {
+            if (_current?.Activity != activity)
+            {
+                Clear();
+                _current = (activity, _context!.AddTask(Markup.Escape(activity)), new RateEstimator(_timeProvider));
+            }
+
+            var (_, task, rate) = _current!.Value;
+            rate.Add(done);
+            task.IsIndeterminate = total is null;
+            task.MaxValue = Math.Max(total ?? 1, 1);
+            task.Value = total is null ? 0 : Math.Min(done, total.Value);
+            task.Description = $"{activity}: {ProgressText.Of(done, total, unit, rate, note)}";
+        }
+    }
+
+    public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+    {
+    }
+
+    public void Message(string text)
+    {
+        lock (_lock)
+        {
+            Clear();
+            _console.WriteLine(text);
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        lock (_lock)
+        {
+            Clear();
+        }
+
+        _finished.TrySetResult();
+        await _drawing;
+    }
+
+    void Clear()
+    {
+        if (_current is { } current)
+        {
+            current.Task.StopTask();
+            _context!.RemoveTask(current.Task);
+            _current = null;
+        }
+    }
+
+    /// <summary>The activity in words, cut where the terminal ends.</summary>
+    sealed class TextColumn : ProgressColumn
+    {
+        protected override bool NoWrap => true;
+
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
+            new Text(task.Description) { Overflow = Overflow.Ellipsis };
+    }
+}

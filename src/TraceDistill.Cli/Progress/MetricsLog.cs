@@ -1,0 +1,79 @@
+using System.Text;
+using System.Text.Json;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Progress;
+
+/// <summary>One line of <c>metrics.jsonl</c>.</summary>
+sealed record MetricsLine(DateTimeOffset Time, string Stage, long Step, IReadOnlyDictionary<string, double> Values);
+
+/// <summary>
+/// <c>metrics.jsonl</c>: one JSON object a line (<c>time</c>, <c>stage</c>, <c>step</c>, <c>values</c>), appended while stages run. A stage
+/// that starts afresh, or goes on from an earlier step, takes the place of its own lines from there on, so that no step stands twice.
+/// </summary>
+sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
+{
+    readonly Lock _lock = new();
+    FileStream? _stream;
+
+    /// <summary>Reads all whole lines; a last line that a killed process left unfinished is passed over.</summary>
+    public static IEnumerable<MetricsLine> Read(string path) => !File.Exists(path)
+        ? []
+        : WholeLines(File.ReadAllText(path)).Select(line => JsonSerializer.Deserialize<MetricsLine>(line, JsonOutput.Line)!);
+
+    /// <summary>Removes what <paramref name="stage"/> wrote at <paramref name="fromStep"/> and later.</summary>
+    public void Rewind(string stage, long fromStep)
+    {
+        lock (_lock)
+        {
+            if (!File.Exists(path))
+            {
+                return;
+            }
+
+            var text = File.ReadAllText(path);
+            var kept = string.Concat(WholeLines(text)
+                .Where(line => JsonSerializer.Deserialize<MetricsLine>(line, JsonOutput.Line) is var metrics && (metrics!.Stage != stage || metrics.Step < fromStep))
+                .Select(line => line + "\n"));
+            if (kept.Length < text.Length)
+            {
+                Close();
+                AtomicFile.WriteAllText(path, kept);
+            }
+        }
+    }
+
+    public void Append(string stage, long step, IReadOnlyDictionary<string, double> values)
+    {
+        var line = JsonSerializer.Serialize(new MetricsLine(timeProvider.GetUtcNow(), stage, step, values), JsonOutput.Line);
+        lock (_lock)
+        {
+            _stream ??= Open();
+            _stream.Write(Encoding.UTF8.GetBytes(line + "\n"));
+            _stream.Flush();
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_lock)
+        {
+            Close();
+        }
+    }
+
+    FileStream Open()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+        return new FileStream(path, FileMode.Append, FileAccess.Write, FileShare.Read);
+    }
+
+    void Close()
+    {
+        _stream?.Dispose();
+        _stream = null;
+    }
+
+    static string[] WholeLines(string text) =>
+        text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+}

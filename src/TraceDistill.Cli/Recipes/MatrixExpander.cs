@@ -1,0 +1,63 @@
+using System.Text.RegularExpressions;
+using TraceDistill.Cli.Binding;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>One stage, or one copy of a stage that a matrix repeats.</summary>
+/// <param name="Name">The stage's folder, such as <c>student</c> or <c>student.1.500</c>.</param>
+/// <param name="Family">The stage's name as it is written; all copies of a matrix share it.</param>
+/// <param name="Coordinates">The matrix keys of this copy with the values as text; empty without a matrix.</param>
+/// <param name="Location">Where the stage stands.</param>
+/// <param name="Settings"><c>do</c> and the verb's options, the matrix values among them.</param>
+sealed record StageCopy(string Name, string Family, IReadOnlyDictionary<string, string> Coordinates, SourceLocation Location, ConfigMap Settings);
+
+/// <summary>Repeats a stage for every combination of the values that its <c>matrix</c> gives for some of its keys.</summary>
+static partial class MatrixExpander
+{
+    public static IEnumerable<StageCopy> Expand(StageDefinition stage, ProblemList problems)
+    {
+        var settings = stage.Settings.Without(StageDefinition.MatrixKey);
+        var copies = new List<StageCopy> { new(stage.Name, stage.Name, new Dictionary<string, string>(), stage.Location, settings) };
+        switch (stage.Settings[StageDefinition.MatrixKey])
+        {
+            case null:
+                return copies;
+            case ConfigMap matrix:
+                foreach (var axis in matrix.Entries)
+                {
+                    var values = Values(axis, stage.Name, problems);
+                    copies = [.. copies.SelectMany(copy => values.Select((value, index) => With(copy, axis, value, index)))];
+                }
+
+                return copies;
+            case var other:
+                problems.Add(other.Location, $"{stage.Name}.matrix", $"expected keys with lists of values such as {{ seed: [1, 2, 3] }}, found {TypeWords.Of(other)}");
+                return copies;
+        }
+    }
+
+    static IReadOnlyList<ConfigNode> Values(ConfigEntry axis, string stage, ProblemList problems)
+    {
+        if (axis.Value is ConfigList { Items: { Count: > 0 } items })
+        {
+            return items;
+        }
+
+        problems.Add(axis.Value.Location, $"{stage}.matrix.{axis.Key}", $"expected a list of values, found {TypeWords.Of(axis.Value)}");
+        return [axis.Value];
+    }
+
+    static StageCopy With(StageCopy copy, ConfigEntry axis, ConfigNode value, int index)
+    {
+        var text = value is ConfigScalar { Text: { } scalar } ? scalar : $"{index + 1}";
+        return copy with
+        {
+            Name = $"{copy.Name}.{Unsafe().Replace(text, "-").TrimStart('.')}",
+            Coordinates = new Dictionary<string, string>(copy.Coordinates) { [axis.Key] = text },
+            Settings = copy.Settings.MergedWith(new ConfigMap(axis.Location, [axis with { Value = value }])),
+        };
+    }
+
+    [GeneratedRegex("[^A-Za-z0-9._-]+")]
+    private static partial Regex Unsafe();
+}

@@ -1,0 +1,41 @@
+using System.Text.RegularExpressions;
+using TraceDistill.Cli.Binding;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>Puts the values of a recipe's <c>parameters</c> in the place of <c>${name}</c>.</summary>
+sealed partial class RecipeParameters(IReadOnlyList<ConfigEntry> parameters, ProblemList problems)
+{
+    /// <param name="path">The key of <paramref name="node"/>, dotted, for messages.</param>
+    public ConfigNode FillIn(ConfigNode node, string path) => node switch
+    {
+        ConfigMap map => map with
+        {
+            Entries = [.. map.Entries.Select(entry => entry with { Value = FillIn(entry.Value, $"{path}.{entry.Key}") })],
+        },
+        ConfigList list => list with { Items = [.. list.Items.Select(item => FillIn(item, path))] },
+        ConfigScalar { Text: { } text } scalar => scalar with { Text = Reference().Replace(text, match => Value(match.Groups[1].Value, scalar, path)) },
+        _ => node,
+    };
+
+    string Value(string name, ConfigScalar user, string path)
+    {
+        switch (parameters.FirstOrDefault(parameter => parameter.Key == name)?.Value)
+        {
+            case ConfigScalar { Text: { } text }:
+                return text;
+            case ConfigScalar:
+                problems.Add(user.Location, path, $"the parameter \"{name}\" has no value: give it with --set {name}=VALUE");
+                return "";
+            case null:
+                problems.Add(user.Location, path, $"unknown parameter \"{name}\"; {NearestName.Suggestion(name, [.. parameters.Select(parameter => parameter.Key)])}");
+                return "";
+            default:
+                problems.Add(user.Location, path, $"the parameter \"{name}\" is not a single value");
+                return "";
+        }
+    }
+
+    [GeneratedRegex(@"\$\{([^}]*)\}")]
+    private static partial Regex Reference();
+}

@@ -1,0 +1,88 @@
+using System.Text.RegularExpressions;
+using TraceDistill.Cli.Binding;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>Reads a recipe file and fills in its parameters and the <c>--set</c> overrides of the command line.</summary>
+/// <remarks>
+/// Top-level keys: <c>name</c>, <c>description</c>, <c>seed</c>, <c>parameters</c> (names with default values, to be used as
+/// <c>${name}</c> in any value; one left empty must be given with <c>--set name=value</c>) and <c>stages</c>.
+/// </remarks>
+static partial class RecipeReader
+{
+    static readonly string[] Keys = ["name", "description", "seed", "parameters", "stages"];
+
+    /// <summary>Names that the run directory needs for itself.</summary>
+    static readonly string[] Reserved = ["recipe.yaml", "metrics.jsonl", "report.html", "summary.json", "tensorboard"];
+
+    /// <param name="overrides"><c>NAME=VALUE</c> for a parameter, <c>seed</c> or <c>name</c>, and <c>STAGE.KEY=VALUE</c> for an option.</param>
+    /// <exception cref="InvalidInputException">The file or an override is not understood.</exception>
+    public static Recipe Read(string path, IReadOnlyList<string> overrides, ProblemList problems)
+    {
+        var root = YamlConfig.ReadFile(path);
+        foreach (var entry in root.Entries.Where(entry => !Keys.Contains(entry.Key)))
+        {
+            problems.Add(entry.Location, "", $"unknown key \"{entry.Key}\"; {NearestName.Suggestion(entry.Key, Keys)}");
+        }
+
+        root = RecipeOverrides.Apply(root, overrides, problems);
+        var parameters = Map(root, "parameters", problems)?.Entries ?? [];
+        return new Recipe(
+            Text(root, "name", problems)?.Text ?? Path.GetFileNameWithoutExtension(path),
+            path,
+            Text(root, "seed", problems),
+            Stages(root, new RecipeParameters(parameters, problems), problems));
+    }
+
+    static List<StageDefinition> Stages(ConfigMap root, RecipeParameters parameters, ProblemList problems)
+    {
+        var stages = new List<StageDefinition>();
+        var entries = Map(root, "stages", problems)?.Entries ?? [];
+        if (entries.Count == 0)
+        {
+            problems.Add(root.Location, "stages", "is required: give at least one named stage");
+        }
+
+        foreach (var entry in entries)
+        {
+            if (!StageName().IsMatch(entry.Key) || Reserved.Contains(entry.Key))
+            {
+                problems.Add(entry.Location, entry.Key, "not a stage name: use letters, digits, - and _, and not a name that the run directory itself uses");
+            }
+            else if (entry.Value is ConfigMap settings)
+            {
+                stages.Add(new StageDefinition(entry.Key, entry.Location, (ConfigMap)parameters.FillIn(settings, entry.Key)));
+            }
+            else
+            {
+                problems.Add(entry.Location, entry.Key, $"expected a map such as {{ do: VERB, ... }}, found {TypeWords.Of(entry.Value)}");
+            }
+        }
+
+        return stages;
+    }
+
+    static ConfigMap? Map(ConfigMap root, string key, ProblemList problems)
+    {
+        if (root[key] is not null and not ConfigMap)
+        {
+            problems.Add(root[key]!.Location, key, $"expected a map, found {TypeWords.Of(root[key]!)}");
+        }
+
+        return root[key] as ConfigMap;
+    }
+
+    static ConfigScalar? Text(ConfigMap root, string key, ProblemList problems)
+    {
+        if (root[key] is not null and not ConfigScalar { Text: not null })
+        {
+            problems.Add(root[key]!.Location, key, $"expected one value, found {TypeWords.Of(root[key]!)}");
+        }
+
+        return root[key] as ConfigScalar;
+    }
+
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+    private static partial Regex StageName();
+}

@@ -1,0 +1,132 @@
+using System.Text.Json;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Core.Observation;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>How a run's stage came to be finished.</summary>
+enum StageOutcome
+{
+    /// <summary>It was finished and nothing that it depends on has changed.</summary>
+    Unchanged,
+
+    /// <summary>It was run from its beginning.</summary>
+    Done,
+
+    /// <summary>It went on from where an earlier run was interrupted.</summary>
+    Resumed,
+}
+
+/// <summary>A stage of a finished run.</summary>
+sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, double Seconds, long PeakMemoryBytes, object? Summary);
+
+/// <summary>Runs the stages of a plan one after the other, passing over those that are finished and going on inside one that is not.</summary>
+sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProvider timeProvider)
+{
+    static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(10);
+
+    /// <param name="stages">In their order; a stage whose inputs are not finished is an error.</param>
+    public async Task<IReadOnlyList<StageResult>> RunAsync(IReadOnlyList<PlannedStage> stages, CancellationToken cancellationToken)
+    {
+        using var metrics = new MetricsLog(directory.Metrics, timeProvider);
+        var results = new List<StageResult>();
+        foreach (var stage in stages)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            results.Add(await RunAsync(stage, metrics, cancellationToken));
+        }
+
+        return results;
+    }
+
+    async Task<StageResult> RunAsync(PlannedStage stage, MetricsLog metrics, CancellationToken cancellationToken)
+    {
+        var folder = new StageFolder(directory.Path, stage.Name);
+        folder.Recover();
+        var last = StageManifest.Read(folder.Published);
+        var inputs = InputRecords.Of(stage, directory.Path, last?.Inputs);
+        var fingerprint = Fingerprint.Of(stage, inputs);
+        var outcome = StageOutcome.Unchanged;
+        if (last is null || last.Fingerprint != fingerprint || !last.IsWhole(folder.Published))
+        {
+            var secondsBefore = folder.Begin(fingerprint, stage.Verb.IsResumable);
+            outcome = secondsBefore is null ? StageOutcome.Done : StageOutcome.Resumed;
+            if (outcome == StageOutcome.Done)
+            {
+                ForgetMetrics(stage.Name, metrics);
+            }
+
+            console.Message($"{stage.Name}: {(outcome == StageOutcome.Done ? "starting" : "going on")} ({stage.Verb.Name})");
+            last = await WorkAsync(stage, folder, metrics, inputs, fingerprint, secondsBefore ?? 0, cancellationToken);
+        }
+
+        directory.Take(folder.Published, stage.Verb.RunDirectoryFiles);
+        console.Message(outcome == StageOutcome.Unchanged
+            ? $"{stage.Name}: unchanged"
+            : $"{stage.Name}: done in {ProgressText.Duration(TimeSpan.FromSeconds(last.Seconds))}, {ProgressText.Bytes(last.PeakMemoryBytes)} of memory");
+        return new StageResult(stage.Name, stage.Verb.Name, outcome, last.Seconds, last.PeakMemoryBytes, last.Summary);
+    }
+
+    async Task<StageManifest> WorkAsync(
+        PlannedStage stage, StageFolder folder, MetricsLog metrics, IReadOnlyList<InputRecord> inputs, string fingerprint, double secondsBefore, CancellationToken cancellationToken)
+    {
+        var start = timeProvider.GetTimestamp();
+        double Seconds() => Math.Round(secondsBefore + timeProvider.GetElapsedTime(start).TotalSeconds, 3);
+        void NoteWork() => folder.RecordWork(fingerprint, Seconds());
+
+        PeakMemory.Reset();
+        using var observer = new StageObserver(stage.Name, console, metrics, directory.TensorBoard(stage.Name), timeProvider);
+        var context = new StageContext { Output = folder.Partial, RunDirectory = directory.Path, Observer = observer, TimeProvider = timeProvider };
+        object summary;
+        await using (timeProvider.CreateTimer(_ => Quietly(NoteWork), null, WorkNoteInterval, WorkNoteInterval))
+        {
+            try
+            {
+                summary = await stage.Verb.RunAsync(stage.Options, context, cancellationToken);
+            }
+            catch
+            {
+                Quietly(NoteWork);
+                throw;
+            }
+        }
+
+        var manifest = new StageManifest
+        {
+            Stage = stage.Name,
+            Verb = stage.Verb.Name,
+            Fingerprint = fingerprint,
+            ProgramVersion = Fingerprint.ProgramVersion,
+            FinishedAt = timeProvider.GetUtcNow(),
+            Seconds = Seconds(),
+            PeakMemoryBytes = PeakMemory.Read(),
+            Inputs = inputs,
+            Outputs = ContentDigest.Of(folder.Partial),
+            Summary = JsonSerializer.SerializeToNode(summary, JsonOutput.Options),
+        };
+        folder.Publish(manifest);
+        return manifest;
+    }
+
+    void ForgetMetrics(string stage, MetricsLog metrics)
+    {
+        metrics.Rewind(stage, long.MinValue);
+        if (Directory.Exists(directory.TensorBoard(stage)))
+        {
+            Directory.Delete(directory.TensorBoard(stage), recursive: true);
+        }
+    }
+
+    /// <summary>The note of the time spent is a convenience: a full disk must be told by the stage itself.</summary>
+    static void Quietly(Action note)
+    {
+        try
+        {
+            note();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+}

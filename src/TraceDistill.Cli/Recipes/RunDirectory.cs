@@ -1,0 +1,70 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>The folder of a run. While it is open no other process can run in it.</summary>
+sealed class RunDirectory : IDisposable
+{
+    const string LockFile = ".lock";
+    readonly FileStream _lock;
+
+    RunDirectory(string path, FileStream @lock)
+    {
+        Path = path;
+        _lock = @lock;
+    }
+
+    /// <summary>Full path.</summary>
+    public string Path { get; }
+
+    public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
+
+    public string TensorBoard(string stage) => System.IO.Path.Combine(Path, "tensorboard", stage);
+
+    /// <exception cref="ExternalFailureException">Another process runs in it.</exception>
+    public static RunDirectory Open(string path)
+    {
+        var full = Directory.CreateDirectory(path).FullName;
+        try
+        {
+            // The system lets go of the lock however the process ends; the file itself stays.
+            return new RunDirectory(full, new FileStream(System.IO.Path.Combine(full, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
+        }
+        catch (IOException exception) when (IsSharingViolation(exception))
+        {
+            throw new ExternalFailureException($"{path}: another run is using this directory; wait for it, or give another with --out", exception);
+        }
+    }
+
+    /// <summary>Writes a text file unless it already says the same.</summary>
+    public void Write(string name, string text)
+    {
+        var file = System.IO.Path.Combine(Path, name);
+        if (!File.Exists(file) || File.ReadAllText(file) != text)
+        {
+            AtomicFile.WriteAllText(file, text);
+        }
+    }
+
+    /// <summary>Copies files of a finished stage into the run directory itself, unless they are there already.</summary>
+    public void Take(string stageFolder, IEnumerable<string> names)
+    {
+        foreach (var name in names)
+        {
+            var (from, to) = (new FileInfo(System.IO.Path.Combine(stageFolder, name)), System.IO.Path.Combine(Path, name));
+            if (from.Exists && !(File.Exists(to) && File.ReadAllBytes(to).AsSpan().SequenceEqual(File.ReadAllBytes(from.FullName))))
+            {
+                AtomicFile.Write(to, stream =>
+                {
+                    using var source = from.OpenRead();
+                    source.CopyTo(stream);
+                });
+            }
+        }
+    }
+
+    public void Dispose() => _lock.Dispose();
+
+    static bool IsSharingViolation(IOException exception) => exception.GetType() == typeof(IOException) && (exception.HResult & 0xFFFF) is 32 or 33 or 11;
+}

@@ -1,0 +1,32 @@
+using TraceDistill.Cli.Binding;
+using TraceDistill.Cli.Commands;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>What a recipe comes to: its stages in the order in which they run.</summary>
+/// <param name="Name">The recipe's name.</param>
+/// <param name="Stages">Every stage stands after those that it reads.</param>
+sealed record RunPlan(string Name, IReadOnlyList<PlannedStage> Stages);
+
+/// <summary>One stage with everything decided but the contents of what it reads.</summary>
+sealed record PlannedStage
+{
+    /// <summary>Its folder in the run directory.</summary>
+    public required string Name { get; init; }
+
+    /// <summary>The name under which it is written in the recipe.</summary>
+    public required string Family { get; init; }
+
+    public required IVerb Verb { get; init; }
+
+    /// <summary>The options with stage references as they stand in a recipe: what the fingerprint and the resolved recipe are made from.</summary>
+    public required ConfigMap Settings { get; init; }
+
+    /// <summary>The verb's options record, paths being full paths.</summary>
+    public required object Options { get; init; }
+
+    public required IReadOnlyList<StageInput> Inputs { get; init; }
+
+    /// <summary>Names of the stages that must be finished first.</summary>
+    public required IReadOnlyList<string> DependsOn { get; init; }
+}

@@ -1,0 +1,101 @@
+using System.Text.Json;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>
+/// A stage's folder in the run directory. Work goes on in <c>.NAME.partial</c>, under a stable name so that an interrupted stage finds what it
+/// has; when it is done, the manifest is written into it last and one rename makes it <c>NAME</c>. Whenever the process is killed, the
+/// folder with the plain name is complete or absent.
+/// </summary>
+sealed class StageFolder(string runDirectory, string name)
+{
+    const string WorkFile = ".work.json";
+
+    sealed record Work(string Fingerprint, double Seconds);
+
+    /// <summary>Where the finished stage lies.</summary>
+    public string Published { get; } = Path.Combine(runDirectory, name);
+
+    /// <summary>Where the stage writes.</summary>
+    public string Partial { get; } = Path.Combine(runDirectory, $".{name}.partial");
+
+    string Replaced => Path.Combine(runDirectory, $".{name}.replaced");
+
+    string WorkPath => Path.Combine(Partial, WorkFile);
+
+    /// <summary>Whether there is unfinished work that was begun with this fingerprint.</summary>
+    public bool HasWork(string fingerprint) => ReadWork()?.Fingerprint == fingerprint;
+
+    /// <summary>
+    /// Finishes what a killed process left half done: a complete working folder is published, a replaced one removed.
+    /// </summary>
+    public void Recover()
+    {
+        if (StageManifest.Read(Partial) is not null)
+        {
+            Exchange();
+        }
+        else if (Directory.Exists(Replaced))
+        {
+            Directory.Delete(Replaced, recursive: true);
+        }
+    }
+
+    /// <summary>Makes the working folder ready: as it was left where that can be gone on from, else empty.</summary>
+    /// <returns>The seconds already spent on it; null where it starts afresh.</returns>
+    public double? Begin(string fingerprint, bool isResumable)
+    {
+        if (isResumable && ReadWork() is { } work && work.Fingerprint == fingerprint)
+        {
+            return work.Seconds;
+        }
+
+        if (Directory.Exists(Partial))
+        {
+            Directory.Delete(Partial, recursive: true);
+        }
+
+        Directory.CreateDirectory(Partial);
+        RecordWork(fingerprint, 0);
+        return null;
+    }
+
+    /// <summary>Notes the time spent so far, for the attempt that goes on from here.</summary>
+    public void RecordWork(string fingerprint, double seconds) =>
+        AtomicFile.WriteAllText(WorkPath, JsonSerializer.Serialize(new Work(fingerprint, seconds), JsonOutput.Line));
+
+    /// <summary>Makes the working folder the finished stage, in the place of an older one.</summary>
+    public void Publish(StageManifest manifest)
+    {
+        foreach (var leftover in Directory.EnumerateFiles(Partial, "*" + AtomicFile.TemporarySuffix, SearchOption.AllDirectories))
+        {
+            File.Delete(leftover);
+        }
+
+        manifest.Write(Partial);
+        Exchange();
+    }
+
+    void Exchange()
+    {
+        File.Delete(WorkPath);
+        if (Directory.Exists(Replaced))
+        {
+            Directory.Delete(Replaced, recursive: true);
+        }
+
+        if (Directory.Exists(Published))
+        {
+            Directory.Move(Published, Replaced);
+        }
+
+        Directory.Move(Partial, Published);
+        if (Directory.Exists(Replaced))
+        {
+            Directory.Delete(Replaced, recursive: true);
+        }
+    }
+
+    Work? ReadWork() => File.Exists(WorkPath) ? JsonSerializer.Deserialize<Work>(File.ReadAllText(WorkPath), JsonOutput.Line) : null;
+}

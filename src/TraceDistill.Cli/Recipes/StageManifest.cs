@@ -1,0 +1,70 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>What a stage read.</summary>
+/// <param name="Reference">As it stands in the recipe.</param>
+/// <param name="Digest">Of its content.</param>
+/// <param name="Files">Empty for what another stage made, whose own manifest has them.</param>
+sealed record InputRecord(string Key, string Reference, string Digest, IReadOnlyList<FileDigest> Files);
+
+/// <summary><c>stage.json</c>: says that a stage's folder is complete, what it was made from, and what it cost.</summary>
+sealed record StageManifest
+{
+    public const string FileName = "stage.json";
+
+    public required string Stage { get; init; }
+
+    public required string Verb { get; init; }
+
+    /// <summary>Digest over the program's version, the verb, its options and the contents of its inputs.</summary>
+    public required string Fingerprint { get; init; }
+
+    public required string ProgramVersion { get; init; }
+
+    public required DateTimeOffset FinishedAt { get; init; }
+
+    /// <summary>Time spent, that of interrupted attempts included.</summary>
+    public required double Seconds { get; init; }
+
+    /// <summary>The most memory the process held at once during the last attempt.</summary>
+    public required long PeakMemoryBytes { get; init; }
+
+    public required IReadOnlyList<InputRecord> Inputs { get; init; }
+
+    public required IReadOnlyList<FileDigest> Outputs { get; init; }
+
+    /// <summary>What the verb tells about its result.</summary>
+    public required JsonNode? Summary { get; init; }
+
+    /// <summary>Reads the manifest of a stage's folder.</summary>
+    /// <returns>Null where there is none.</returns>
+    /// <exception cref="InvalidInputException">The file is damaged.</exception>
+    public static StageManifest? Read(string folder)
+    {
+        var path = Path.Combine(folder, FileName);
+        if (!File.Exists(path))
+        {
+            return null;
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<StageManifest>(File.ReadAllText(path), JsonOutput.Options);
+        }
+        catch (JsonException exception)
+        {
+            throw new InvalidInputException($"{path}: not a stage manifest ({exception.Message}); delete the folder to make the stage again", exception);
+        }
+    }
+
+    public void Write(string folder) =>
+        AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonOutput.Options) + "\n");
+
+    /// <summary>Whether all files are still there with the sizes they had.</summary>
+    public bool IsWhole(string folder) =>
+        Outputs.All(file => new FileInfo(Path.Combine(folder, file.Name)) is { Exists: true } info && info.Length == file.Bytes);
+}

@@ -1,0 +1,165 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Errors;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Recipes;
+
+public sealed class PlannerTests : IDisposable
+{
+    readonly TemporaryDirectory _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    [Fact]
+    public void Plan_MatrixOverTwoKeys_RepeatsTheStageForEveryPair()
+    {
+        var plan = Plan("""
+            stages:
+              a: { do: write, text: x, matrix: { seed: [1, 2], text: [p, q/r] } }
+            """);
+
+        Assert.Equal(["a.1.p", "a.1.q-r", "a.2.p", "a.2.q-r"], plan.Stages.Select(stage => stage.Name));
+        Assert.Equal(["1p", "1q/r", "2p", "2q/r"], plan.Stages.Select(stage => (WriteOptions)stage.Options).Select(options => $"{options.Seed}{options.Text}"));
+    }
+
+    [Fact]
+    public void Plan_StageThatNamesAMatrix_GetsAllCopies()
+    {
+        var plan = Plan("""
+            stages:
+              a: { do: write, text: x, matrix: { seed: [1, 2] } }
+              list: { do: join, parts: [a/text.txt] }
+              map: { do: join, named: { a: a, other: a.2 } }
+            """);
+
+        Assert.Equal([InRun("a.1/text.txt"), InRun("a.2/text.txt")], Options(plan, "list").Parts);
+        Assert.Equal([("a.1", InRun("a.1")), ("a.2", InRun("a.2")), ("other", InRun("a.2"))], Options(plan, "map").Named.Select(pair => (pair.Key, pair.Value)));
+    }
+
+    [Fact]
+    public void Plan_TwoStagesWithTheSameMatrix_ArePairedByValue()
+    {
+        var plan = Plan("""
+            stages:
+              a: { do: write, text: x, matrix: { seed: [1, 2] } }
+              b: { do: join, first: a, matrix: { seed: [1, 2], tag: [s, t] } }
+            """);
+
+        Assert.Equal(InRun("a.1"), Options(plan, "b.1.t").First);
+        Assert.Equal(InRun("a.2"), Options(plan, "b.2.s").First);
+    }
+
+    [Fact]
+    public void Plan_Like_CopiesOptionsAndMatrixButNotWhatIsSaidAgain()
+    {
+        var plan = Plan("""
+            stages:
+              a: { do: write, text: x, matrix: { seed: [1, 2] } }
+              b: { like: a, text: y }
+            """);
+
+        Assert.Equal(["x1", "x2", "y1", "y2"], plan.Stages.Select(stage => (WriteOptions)stage.Options).Select(options => $"{options.Text}{options.Seed}"));
+    }
+
+    [Fact]
+    public void Plan_ParametersAndOverrides_AreFilledIn()
+    {
+        var plan = Plan(
+            """
+            seed: 1
+            parameters: { who: world, file: }
+            stages:
+              a: { do: write, text: "hello ${who}" }
+              b: { do: join, first: "${file}" }
+            """,
+            "who=all", $"file={_folder.File("recipe.yaml")}", "seed=3", "b.tag=x");
+
+        Assert.Equal(new WriteOptions { Text = "hello all", Seed = 3 }, plan.Stages[0].Options);
+        Assert.Equal(_folder.File("recipe.yaml"), Options(plan, "b").First);
+    }
+
+    [Fact]
+    public void Plan_PathFromOutside_IsFoundBesideOrAboveTheRecipe()
+    {
+        Directory.CreateDirectory(_folder.File("deep"));
+        File.WriteAllText(_folder.File("outside-of-recipe.txt"), "");
+        var recipe = Path.Combine(_folder.File("deep"), "r.yaml");
+        File.WriteAllText(recipe, "stages: { a: { do: join, first: outside-of-recipe.txt } }");
+
+        var plan = new Planner(Verbs()).Plan(recipe, [], _ => _folder.File("run"));
+
+        Assert.Equal(_folder.File("outside-of-recipe.txt"), ((JoinOptions)plan.Stages[0].Options).First);
+    }
+
+    [Fact]
+    public void Plan_ManyMistakes_ListsAllWithFileLineAndColumn()
+    {
+        var message = Problems("""
+            nam: x
+            parameters: { p: }
+            stages:
+              a: { do: wriet, text: x }
+              b: { do: write, txt: x, seed: one }
+              c: { do: join, first: missing.txt, parts: [aa], tag: "${q} ${p}" }
+              d: { like: e, text: x }
+              recipe.yaml: { do: write, text: x }
+              f: 3
+              g: { text: x }
+            """);
+
+        Assert.Equal(
+            """
+            recipe.yaml has 14 problems
+            recipe.yaml:1:1: unknown key "nam"; did you mean "name"?
+            recipe.yaml:6:56: c.tag: unknown parameter "q"; did you mean "p"?
+            recipe.yaml:6:56: c.tag: the parameter "p" has no value: give it with --set p=VALUE
+            recipe.yaml:8:3: recipe.yaml: not a stage name: use letters, digits, - and _, and not a name that the run directory itself uses
+            recipe.yaml:9:3: f: expected a map such as { do: VERB, ... }, found "3"
+            recipe.yaml:7:14: d.like: no stage "e"; did you mean "a"?
+            recipe.yaml:4:12: a.do: unknown verb "wriet"; did you mean "write"?
+            recipe.yaml:5:19: b: unknown key "txt"; did you mean "text"?
+            recipe.yaml:5:33: b.seed: expected a whole number, found "one"
+            recipe.yaml:5:6: b.text: is required: give text
+            recipe.yaml:6:25: c.first: no such stage, file or folder: "missing.txt"
+            recipe.yaml:6:46: c.parts: no such stage, file or folder: "aa"; did you mean the stage "a"?
+            recipe.yaml:7:3: d.do: is required: one of write, join, count, tell
+            recipe.yaml:10:3: g.do: is required: one of write, join, count, tell
+            """,
+            message);
+    }
+
+    [Theory]
+    [InlineData("stages: { a: { do: join, first: b }, b: { do: join, first: a } }", "recipe.yaml: these stages wait for each other: a, b")]
+    [InlineData("stages: { a: { like: a, do: tell } }", "recipe.yaml:1:22: a.like: goes round in a circle")]
+    [InlineData("stages: { a: { do: write, text: x, matrix: { seed: 1 } } }", "recipe.yaml:1:52: a.matrix.seed: expected a list of values, found \"1\"")]
+    [InlineData("stages: { a: { do: write, text: x, matrix: { sede: [1] } } }", "recipe.yaml:1:46: a.1: unknown key \"sede\"; did you mean \"seed\"?")]
+    [InlineData(
+        "stages: { a: { do: write, text: x, matrix: { seed: [1, 2] } }, b: { do: join, first: a } }",
+        "recipe.yaml:1:86: b.first: \"a\" is 2 stages and one is expected: name one (a.1) or give this stage the same matrix")]
+    [InlineData("name: x", "recipe.yaml:1:1: stages: is required: give at least one named stage")]
+    public void Plan_OneMistake_IsToldInOneLine(string yaml, string expected) => Assert.Equal(expected, Problems(yaml));
+
+    [Theory]
+    [InlineData("c.to=3", "--set c.to=3: the recipe has no \"c\" under stages; did you mean \"a\"?")]
+    [InlineData("q=3", "--set q=3: the recipe has no \"q\" under parameters; known: ")]
+    [InlineData("a.seed=x", "--set a.seed=x: a.seed: expected a whole number, found \"x\"")]
+    public void Plan_WrongOverride_NamesIt(string text, string expected) =>
+        Assert.Equal(expected, Assert.Throws<InvalidInputException>(() => Plan("stages: { a: { do: write, text: x } }", text)).Message);
+
+    RunPlan Plan(string yaml, params string[] overrides)
+    {
+        File.WriteAllText(_folder.File("recipe.yaml"), yaml);
+        return new Planner(Verbs()).Plan(_folder.File("recipe.yaml"), overrides, _ => _folder.File("run"));
+    }
+
+    string Problems(string yaml) => Assert.Throws<InvalidInputException>(() => Plan(yaml)).Message.Replace(_folder.Path + Path.DirectorySeparatorChar, "");
+
+    string InRun(string path) => Path.Combine(_folder.File("run"), path);
+
+    static JoinOptions Options(RunPlan plan, string stage) => (JoinOptions)plan.Stages.Single(planned => planned.Name == stage).Options;
+
+    static IVerb[] Verbs() => [new WriteVerb(), new JoinVerb(), new CountVerb(), new TellVerb()];
+}

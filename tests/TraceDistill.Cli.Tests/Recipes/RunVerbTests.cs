@@ -1,0 +1,218 @@
+using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Recipes;
+
+public sealed class RunVerbTests : IDisposable
+{
+    const string Chain = """
+        seed: 7
+        stages:
+          both: { do: join, first: a, parts: [b/text.txt], tag: "!" }
+          a: { do: write, text: x }
+          b: { do: write, like: a, text: y }
+          all: { do: tell }
+        """;
+
+    readonly CliHarness _cli = new();
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Run_StagesThatReadEachOther_RunInOrderAndAreDescribed()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--json"));
+
+        Assert.Equal("x+y!", _cli.Read("both/joined.txt"));
+        Assert.Equal("7", _cli.Read("a/more/seed.txt"));
+        Assert.Equal("a b both", _cli.Read("told.txt"));
+        Assert.Equal(["a", "b", "both", "all"], _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["stage"]!));
+        Assert.Equal(1, (int)_cli.Json["stages"]![0]!["summary"]!["length"]!);
+        var manifest = StageManifest.Read(Path.Combine(_cli.RunDirectory, "both"))!;
+        Assert.Equal(["joined.txt"], manifest.Outputs.Select(file => file.Name));
+        Assert.True(manifest.PeakMemoryBytes > 1_000_000);
+    }
+
+    [Fact]
+    public async Task Run_SecondTime_ChangesNoFile()
+    {
+        await _cli.RunRecipeAsync(Chain);
+        var before = Snapshot();
+        _cli.Time.Advance(TimeSpan.FromHours(1));
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--json"));
+
+        Assert.Equal(before, Snapshot());
+        Assert.All(_cli.Json["stages"]!.AsArray(), stage => Assert.Equal("unchanged", (string)stage!["outcome"]!));
+    }
+
+    [Fact]
+    public async Task Run_OneOptionChanged_RepeatsThatStageAndWhatReadsIt()
+    {
+        await _cli.RunRecipeAsync(Chain);
+
+        await _cli.RunRecipeAsync(Chain, "--set", "b.text=z", "--json");
+
+        Assert.Equal("x+z!", _cli.Read("both/joined.txt"));
+        Assert.Equal(["unchanged", "done", "done", "done"], Outcomes());
+    }
+
+    [Fact]
+    public async Task Run_StageWhoseResultStaysTheSame_DoesNotRepeatItsReaders()
+    {
+        const string Recipe = "stages: { a: { do: write, text: x }, b: { do: join, first: a/text.txt } }";
+        await _cli.RunRecipeAsync(Recipe);
+
+        await _cli.RunRecipeAsync(Recipe, "--set", "a.seed=5", "--json");
+
+        Assert.Equal(["done", "unchanged"], Outcomes());
+    }
+
+    [Fact]
+    public async Task Run_FileFromOutsideChanged_RepeatsItsReader()
+    {
+        var file = _cli.Write("outside.txt", "one");
+        var recipe = $"stages: {{ a: {{ do: join, first: {file} }} }}";
+        await _cli.RunRecipeAsync(recipe);
+        File.SetLastWriteTimeUtc(file, new DateTime(2020, 1, 1, 0, 0, 0, DateTimeKind.Utc));
+        await _cli.RunRecipeAsync(recipe, "--json");
+        Assert.Equal(["unchanged"], Outcomes());
+
+        File.WriteAllText(file, "two");
+        await _cli.RunRecipeAsync(recipe, "--json");
+
+        Assert.Equal(["done"], Outcomes());
+        Assert.Equal("two", _cli.Read("a/joined.txt"));
+    }
+
+    [Fact]
+    public async Task Run_OutputFileDeleted_MakesTheStageAgain()
+    {
+        await _cli.RunRecipeAsync(Chain);
+        File.Delete(Path.Combine(_cli.RunDirectory, "a", "text.txt"));
+
+        await _cli.RunRecipeAsync(Chain, "--json");
+
+        Assert.Equal(["done", "unchanged", "unchanged", "unchanged"], Outcomes());
+    }
+
+    [Fact]
+    public async Task Run_ReportDeletedFromRunDirectory_IsPutThereAgain()
+    {
+        await _cli.RunRecipeAsync(Chain);
+        File.Delete(Path.Combine(_cli.RunDirectory, "told.txt"));
+
+        await _cli.RunRecipeAsync(Chain, "--json");
+
+        Assert.Equal("a b both", _cli.Read("told.txt"));
+        Assert.All(Outcomes(), outcome => Assert.Equal("unchanged", outcome));
+    }
+
+    [Fact]
+    public async Task Run_ResolvedRecipe_RunsToTheSameResult()
+    {
+        await _cli.RunRecipeAsync(Chain);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(_cli.Read("recipe.yaml"), "--json"));
+
+        Assert.All(Outcomes(), outcome => Assert.Equal("unchanged", outcome));
+    }
+
+    [Fact]
+    public async Task Run_PlanOption_PrintsAndTouchesNothing()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--plan", "--json"));
+
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+        Assert.Equal(["a", "b", "both", "all"], _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["stage"]!));
+        Assert.Contains("both  join   to do  reads a, b", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Run_OnlyOption_RunsThatStageOrSaysWhatItMisses()
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync(Chain, "--only", "both"));
+        Assert.Contains("error: both: the stage \"a\" that it reads is not finished; run it first", _cli.Error);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--only", "a,b"));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--only", "both", "--json"));
+        Assert.Equal(["done"], Outcomes());
+        Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "all")));
+    }
+
+    [Fact]
+    public async Task Run_TwoAtOnceInOneDirectory_SecondIsRefused()
+    {
+        using var first = RunDirectory.Open(_cli.RunDirectory);
+
+        Assert.Equal(3, await _cli.RunRecipeAsync(Chain));
+
+        Assert.Contains("another run is using this directory", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Run_InterruptedInResumableStage_GoesOnThereAndCountsNothingTwice()
+    {
+        const string Recipe = "stages: { a: { do: write, text: x }, c: { do: count, to: 6 } }";
+        _cli.Count.Before = number =>
+        {
+            _cli.Time.Advance(TimeSpan.FromSeconds(1));
+            if (number == 4)
+            {
+                _cli.Interruption.Cancel();
+            }
+        };
+        Assert.Equal(130, await _cli.RunRecipeAsync(Recipe));
+        Assert.Contains("interrupted", _cli.Error);
+        Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "c")));
+
+        _cli.Interruption = new CancellationTokenSource();
+        _cli.Count.Before = _ => _cli.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--json"));
+
+        Assert.Equal(["unchanged", "resumed"], Outcomes());
+        Assert.Equal([1, 2, 3, 4, 5, 6], _cli.Count.Counted);
+        Assert.Equal(7, (double)_cli.Json["stages"]![1]!["seconds"]!);
+        Assert.Equal([1L, 2, 3, 4, 5, 6], MetricsLog.Read(Path.Combine(_cli.RunDirectory, "metrics.jsonl")).Select(line => line.Step));
+        Assert.Equal(2, Directory.GetFiles(Path.Combine(_cli.RunDirectory, "tensorboard", "c")).Length);
+    }
+
+    [Fact]
+    public async Task Run_UnfinishedWorkOfOtherOptions_StartsAfresh()
+    {
+        _cli.Count.Before = number => { if (number == 3) throw new IOException("No space left on device", 28); };
+        Assert.Equal(2, await _cli.RunRecipeAsync("stages: { c: { do: count, to: 6 } }"));
+        Assert.Contains("error: the disk is full", _cli.Error);
+
+        _cli.Count.Before = _ => { };
+        Assert.Equal(0, await _cli.RunRecipeAsync("stages: { c: { do: count, to: 4 } }"));
+
+        Assert.Equal([1, 2, 1, 2, 3, 4], _cli.Count.Counted);
+        Assert.Equal([1L, 2, 3, 4], MetricsLog.Read(Path.Combine(_cli.RunDirectory, "metrics.jsonl")).Select(line => line.Step));
+    }
+
+    [Fact]
+    public async Task Run_KilledBetweenManifestAndRename_PublishesWithoutWorkingAgain()
+    {
+        const string Recipe = "stages: { c: { do: count, to: 3 } }";
+        await _cli.RunRecipeAsync(Recipe);
+        Directory.Move(Path.Combine(_cli.RunDirectory, "c"), Path.Combine(_cli.RunDirectory, ".c.partial"));
+        Directory.CreateDirectory(Path.Combine(_cli.RunDirectory, ".c.replaced"));
+
+        await _cli.RunRecipeAsync(Recipe, "--json");
+
+        Assert.Equal(["unchanged"], Outcomes());
+        Assert.Equal([1, 2, 3], _cli.Count.Counted);
+        Assert.Equal("1\n2\n3\n", _cli.Read("c/count.txt"));
+        Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, ".c.replaced")));
+    }
+
+    IEnumerable<string> Outcomes() => _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["outcome"]!);
+
+    SortedDictionary<string, (DateTime, string)> Snapshot() => new(Directory
+        .GetFiles(_cli.RunDirectory, "*", SearchOption.AllDirectories)
+        .Where(file => Path.GetFileName(file) != ".lock")
+        .ToDictionary(file => file, file => (File.GetLastWriteTimeUtc(file), File.ReadAllText(file))));
+}
