@@ -1,0 +1,115 @@
+using System.Globalization;
+using System.Text;
+
+namespace TraceDistill.Core.Storage;
+
+/// <summary>The <c>README.md</c> of a data set: front matter that Hugging Face's tools read, and what a stranger needs to use the files.</summary>
+static class DatasetCard
+{
+    public const string FileName = "README.md";
+
+    /// <summary>Writes the card into <paramref name="directory"/>, whole or not at all.</summary>
+    public static void Save(string directory, ShardManifest manifest) =>
+        AtomicFile.WriteAllText(Path.Combine(directory, FileName), Write(manifest));
+
+    /// <summary>The text of the card.</summary>
+    public static string Write(ShardManifest manifest)
+    {
+        var card = new StringBuilder();
+        card.Append(FrontMatter(manifest)).Append(Facts(manifest)).Append(Columns(manifest));
+        return card.ToString();
+    }
+
+    static string FrontMatter(ShardManifest manifest) => $"""
+        ---
+        configs:
+        - config_name: default
+          data_files:
+          - split: train
+            path: train-*.parquet
+        task_categories:
+        - text-generation
+        tags:
+        - reasoning
+        - distillation
+        - logprobs
+        size_categories:
+        - {SizeCategory(manifest.Rows)}
+        ---
+
+        # Reasoning traces of {OneLine(manifest.Dataset.Teacher)}
+
+
+        """;
+
+    static string Facts(ShardManifest manifest)
+    {
+        var dataset = manifest.Dataset;
+        return $"""
+            {Count(manifest.Rows)} traces, {Count(manifest.Tokens)} generated tokens, {Count(manifest.Bytes)} bytes in {manifest.Shards.Count} Parquet file(s),
+            collected with TraceDistill. `manifest.json` lists the files with their sizes and SHA-256; the same facts stand in each
+            file's metadata under `{ShardMetadata.Key}`.
+
+            | | |
+            | --- | --- |
+            | teacher | {OneLine(dataset.Teacher)} |
+            | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
+            | sampling | temperature {Number(dataset.Temperature)}, top-p {Number(dataset.TopP)} |
+            | logprobs | top {dataset.TopK}, {(dataset.Logprobs == LogprobKind.Raw ? "raw (before temperature and top-p)" : "processed (after temperature and top-p)")} |
+            | token identity | {dataset.TokenIdentity.ToString().ToLowerInvariant()} |
+            | tokenizer | {dataset.TokenizerHash ?? "not known"} |
+            | vocabulary | {dataset.VocabularySize?.ToString(CultureInfo.InvariantCulture) ?? "not known"} |
+            | chat template | {dataset.ChatTemplateHash ?? "not known"} |
+
+
+            """;
+    }
+
+    static string Columns(ShardManifest manifest) => $"""
+        ## Columns
+
+        One row is one trace. Row t of the soft targets is the distribution from which token t was drawn; nothing is shifted.
+        Traces without token ids have null in `token_ids`, `token_logprobs` and the soft targets.
+
+        | column | type | content |
+        | --- | --- | --- |
+        | `id` | string | content hash of problem, prompt, teacher, sampling settings and sample index |
+        | `problem_id`, `source` | string | the problem, and its family or data set |
+        | `messages` | list of struct(role, content) | the conversation that was answered |
+        | `reasoning`, `answer` | string | the thinking without its tags, and what follows it |
+        | `generation` | string | the raw generated text |
+        | `expected_answer`, `verdict` | string | the known answer; `correct`, `incorrect` or `unverified` |
+        | `finish_reason` | string | `stop`, `length`, …, or `human` |
+        | `sample_index`, `seed` | int32, int64 | which sample of the problem, and its seed |
+        | `temperature`, `top_p` | double | sampling settings |
+        | `teacher` | string | model name |
+        | `prompt_tokens`, `completion_tokens`, `latency_ms` | int32 | lengths in tokens, duration in milliseconds |
+        | `created_at` | timestamp (UTC, microseconds) | when the trace was collected |
+        | `token_ids`, `token_logprobs` | list of int32, list of float | the tokens drawn and their natural-log probabilities, exact |
+        {SoftTargetColumns(manifest)}
+        | `prompt_token_ids` | list of int32 | the rendered prompt in the teacher's tokens; empty where not known |
+
+
+        """;
+
+    static string SoftTargetColumns(ShardManifest manifest) => manifest.Layout == SoftTargetLayout.Compact
+        ? "| `soft_targets` | binary | alternatives of every token and the mass outside them |"
+        : $"| `topk_ids`, `topk_logprobs` | list of int32, list of float | alternatives, tokens × {manifest.Dataset.TopK}, best first; short rows end in id −1, logprob −∞ |";
+
+    static string SizeCategory(long rows) => rows switch
+    {
+        < 1_000 => "n<1K",
+        < 10_000 => "1K<n<10K",
+        < 100_000 => "10K<n<100K",
+        < 1_000_000 => "100K<n<1M",
+        < 10_000_000 => "1M<n<10M",
+        _ => "n>10M",
+    };
+
+    static string Count(long number) => number.ToString("N0", CultureInfo.InvariantCulture);
+
+    static string Number(double number) => number.ToString(CultureInfo.InvariantCulture);
+
+    // A name is someone else's text: keep it from ending the table's cell.
+    static string OneLine(string text) => text.ReplaceLineEndings(" ").Replace("|", "\\|");
+}

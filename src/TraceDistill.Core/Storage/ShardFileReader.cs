@@ -1,0 +1,104 @@
+using System.Text.Json;
+using Parquet;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Core.Storage;
+
+/// <summary>Reads one shard, row group by row group.</summary>
+sealed class ShardFileReader : IAsyncDisposable
+{
+    readonly string _file;
+    readonly ParquetReader _parquet;
+    readonly bool _softTargets;
+
+    ShardFileReader(string file, ParquetReader parquet, ShardMetadata metadata, bool softTargets)
+    {
+        _file = file;
+        _parquet = parquet;
+        _softTargets = softTargets;
+        Metadata = metadata;
+    }
+
+    public ShardMetadata Metadata { get; }
+
+    public long Rows => _parquet.RowGroups.Sum(group => group.RowCount);
+
+    public int RowGroups => _parquet.RowGroupCount;
+
+    /// <summary>Opens a shard and checks its metadata and columns.</summary>
+    public static async Task<ShardFileReader> OpenAsync(string file, bool softTargets, CancellationToken cancellationToken)
+    {
+        var stream = OpenStream(file);
+        try
+        {
+            var parquet = await OpenParquetAsync(file, stream, cancellationToken);
+            var metadata = Describe(file, parquet);
+            var shard = new ShardFileReader(file, parquet, metadata, softTargets && metadata.Dataset.TopK > 0);
+            await shard.CheckColumnsAsync(cancellationToken);
+            return shard;
+        }
+        catch
+        {
+            await stream.DisposeAsync();
+            throw;
+        }
+    }
+
+    public ValueTask DisposeAsync() => _parquet.DisposeAsync();
+
+    /// <summary>The traces of a row group; each is put together when it is asked for.</summary>
+    public async Task<TraceRowGroup> ReadRowGroupAsync(int group, CancellationToken cancellationToken)
+    {
+        var columns = new ColumnReader(_file, _parquet.Schema, _parquet.RowGroups[group]);
+        return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, cancellationToken);
+    }
+
+    // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.
+    async Task CheckColumnsAsync(CancellationToken cancellationToken) =>
+        await TraceRowGroup.ReadAsync(new ColumnReader(_file, _parquet.Schema, rowGroup: null), Metadata, _softTargets, cancellationToken);
+
+    static FileStream OpenStream(string file)
+    {
+        try
+        {
+            return File.OpenRead(file);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException($"{file}: cannot be opened ({error.Message.TrimEnd('.')})", error);
+        }
+    }
+
+    static async Task<ParquetReader> OpenParquetAsync(string file, FileStream stream, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await ParquetReader.CreateAsync(stream, leaveStreamOpen: false, cancellationToken: cancellationToken);
+        }
+        catch (Exception error) when (error is not OperationCanceledException)
+        {
+            throw new InvalidInputException($"{file}: not a whole Parquet file; it is truncated or damaged, restore it or collect again", error);
+        }
+    }
+
+    static ShardMetadata Describe(string file, ParquetReader parquet)
+    {
+        if (!parquet.CustomMetadata.TryGetValue(ShardMetadata.Key, out var json))
+            throw new InvalidInputException($"{file}: a Parquet file, but not a trace shard (its metadata has no key {ShardMetadata.Key})");
+
+        ShardMetadata? metadata;
+        try
+        {
+            metadata = ShardMetadata.FromJson(json);
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidInputException($"{file}: its metadata {ShardMetadata.Key} is damaged ({error.Message})", error);
+        }
+
+        return metadata is { FormatVersion: ShardManifest.CurrentFormatVersion }
+            ? metadata
+            : throw new InvalidInputException(
+                $"{file}: format_version is {metadata?.FormatVersion}, and this program reads {ShardManifest.CurrentFormatVersion}; use the version that wrote it");
+    }
+}

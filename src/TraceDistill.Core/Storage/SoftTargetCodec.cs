@@ -1,0 +1,54 @@
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage.Coding;
+
+namespace TraceDistill.Core.Storage;
+
+/// <summary>The <c>soft_targets</c> column: one trace's alternatives, entropy-coded, with a bounded error in their logprobs.</summary>
+public static class SoftTargetCodec
+{
+    /// <summary>First byte of the column's values.</summary>
+    public const byte Version = 1;
+
+    /// <summary>Encodes the soft targets of one trace, whose rows keep the promises of <see cref="TokenLogprobs"/>.</summary>
+    public static byte[] Encode(TokenLogprobs logprobs)
+    {
+        var row = new QuantizedRow(logprobs.K);
+        var rows = new RowCoder<RangeEncoder>(new RangeEncoder(), logprobs.K);
+        for (var t = 0; t < logprobs.Count; t++)
+        {
+            RowQuantizer.Quantize(logprobs, t, row);
+            rows.Code(row);
+        }
+
+        return [Version, .. rows.Coder.Finish()];
+    }
+
+    /// <summary>Decodes the soft targets of one trace.</summary>
+    /// <param name="blob">A value of the column.</param>
+    /// <param name="tokens">Tokens of the trace: the length of <c>token_ids</c>.</param>
+    /// <param name="k">Alternatives a token, as the manifest has it.</param>
+    /// <exception cref="InvalidDataException">The bytes are damaged.</exception>
+    public static TokenLogprobs Decode(byte[] blob, int tokens, int k)
+    {
+        if (blob.Length == 0 || blob[0] != Version)
+            throw new InvalidDataException(blob.Length == 0 ? "the soft targets are empty" : $"the soft targets are of version {blob[0]}, not {Version}");
+
+        var logprobs = new TokenLogprobs
+        {
+            K = k,
+            TokenIds = new int[tokens],
+            Logprobs = new float[tokens],
+            TopIds = new int[tokens * k],
+            TopLogprobs = new float[tokens * k],
+        };
+        var row = new QuantizedRow(k);
+        var rows = new RowCoder<RangeDecoder>(new RangeDecoder(blob[1..]), k);
+        for (var t = 0; t < tokens; t++)
+        {
+            rows.Code(row);
+            RowQuantizer.Restore(row, logprobs, t);
+        }
+
+        return logprobs;
+    }
+}

@@ -1,0 +1,11 @@
+namespace TraceDistill.Core.Storage;
+
+/// <summary>How soft targets stand in a shard.</summary>
+public enum SoftTargetLayout
+{
+    /// <summary>One column <c>soft_targets</c>, written by <see cref="SoftTargetCodec"/>: small, with a bounded error.</summary>
+    Compact,
+
+    /// <summary>Two columns of flat lists, <c>topk_ids</c> and <c>topk_logprobs</c> (tokens × k): exact, and readable without a decoder.</summary>
+    Plain,
+}

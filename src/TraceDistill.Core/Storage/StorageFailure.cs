@@ -1,0 +1,31 @@
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Core.Storage;
+
+/// <summary>Turns what the operating system says about a failed write into one line for the user.</summary>
+static class StorageFailure
+{
+    const int NoSpaceLeftOnDevice = 28;         // ENOSPC
+    const int DiskQuotaExceeded = 122;          // EDQUOT
+    const int ErrorHandleDiskFull = unchecked((int)0x80070027);
+    const int ErrorDiskFull = unchecked((int)0x80070070);
+
+    /// <summary>Whether <paramref name="error"/> is one that <see cref="Describe"/> has words for.</summary>
+    public static bool Covers(Exception error) => error is IOException or UnauthorizedAccessException;
+
+    /// <returns>
+    /// <see cref="ExternalFailureException"/> for a full or failing disk, where freeing space and repeating helps;
+    /// <see cref="InvalidInputException"/> for a place that cannot be written to at all.
+    /// </returns>
+    public static Exception Describe(string path, Exception error)
+    {
+        if (error.HResult is NoSpaceLeftOnDevice or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull)
+            return new ExternalFailureException($"{path}: the disk is full; free some space and run the same command again", error);
+
+        return error is UnauthorizedAccessException or DirectoryNotFoundException || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))
+            ? new InvalidInputException($"{path}: cannot be written ({FirstLine(error)}); choose a folder that you may write to", error)
+            : new ExternalFailureException($"{path}: writing failed ({FirstLine(error)}); check the disk and run the same command again", error);
+    }
+
+    static string FirstLine(Exception error) => error.Message.Split('\n')[0].TrimEnd('.', '\r', ' ');
+}

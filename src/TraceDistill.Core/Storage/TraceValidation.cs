@@ -1,0 +1,44 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Core.Storage;
+
+/// <summary>Keeps out of a data set what a trainer would only find out about much later.</summary>
+static class TraceValidation
+{
+    /// <exception cref="InvalidInputException">Names the trace and what is wrong with it.</exception>
+    public static void Check(Trace trace, DatasetDescription dataset)
+    {
+        if (trace.Logprobs is not { } logprobs)
+            return;
+
+        if (Problem(logprobs, dataset) is { } problem)
+            throw new InvalidInputException($"trace {trace.Id}: {problem}");
+    }
+
+    static string? Problem(TokenLogprobs logprobs, DatasetDescription dataset)
+    {
+        var tokens = logprobs.Count;
+        if (dataset.TokenIdentity == TokenIdentity.Text)
+            return "it has token ids, and the data set is described as text only";
+        if (logprobs.K != dataset.TopK)
+            return $"it has {logprobs.K} alternatives a token, and the data set is described as having {dataset.TopK}";
+        if (logprobs.Logprobs.Length != tokens)
+            return $"it has {tokens} token ids but {logprobs.Logprobs.Length} logprobs";
+        if (logprobs.TopIds.Length != (long)tokens * logprobs.K || logprobs.TopLogprobs.Length != logprobs.TopIds.Length)
+            return $"its alternatives ({logprobs.TopIds.Length} ids, {logprobs.TopLogprobs.Length} logprobs) are not {tokens} tokens × {logprobs.K}";
+
+        for (var t = 0; t < tokens; t++)
+        {
+            if (logprobs.TokenIds[t] < 0 || logprobs.TokenIds[t] >= (dataset.VocabularySize ?? int.MaxValue))
+                return $"token {t} has id {logprobs.TokenIds[t]}, outside the vocabulary of {dataset.VocabularySize}";
+            if (!(logprobs.Logprobs[t] <= SoftTargetRow.LargestLogprob))
+                return $"token {t} has logprob {logprobs.Logprobs[t]}";
+            if (SoftTargetRow.Problem(logprobs, t, dataset.VocabularySize ?? int.MaxValue) is { } problem)
+                return $"token {t} {problem}";
+        }
+
+        return null;
+    }
+}

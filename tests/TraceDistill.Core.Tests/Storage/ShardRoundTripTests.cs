@@ -1,0 +1,44 @@
+using System.Text.Json;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Storage;
+
+public sealed class ShardRoundTripTests
+{
+    [Fact]
+    public async Task Traces_WrittenInPlainLayout_AreReadBackExactly()
+    {
+        using var directory = new TemporaryDirectory();
+        Trace[] traces = [.. Enumerable.Range(0, 30).Select(i => SampleTraces.Create(i, tokens: i)), SampleTraces.Human(30)];
+        await SampleTraces.WriteAsync(directory.Path, traces, new ShardWriterOptions { Layout = SoftTargetLayout.Plain, RowGroupBytes = 50_000, ShardBytes = 20_000 });
+
+        var read = await SampleTraces.ReadAsync(directory.Path);
+
+        Assert.Equal(traces.Select(Text), read.Select(Text));
+        Assert.True(Directory.GetFiles(directory.Path, "*.parquet").Length > 1, "the options ask for several shards");
+    }
+
+    [Fact]
+    public async Task Traces_WrittenInCompactLayout_DifferInNothingButTheLogprobsOfAlternatives()
+    {
+        using var directory = new TemporaryDirectory();
+        Trace[] traces = [.. Enumerable.Range(0, 30).Select(i => SampleTraces.Create(i, tokens: i)), SampleTraces.Human(30)];
+        await SampleTraces.WriteAsync(directory.Path, traces);
+
+        var read = await SampleTraces.ReadAsync(directory.Path);
+
+        Assert.Equal(traces.Select(trace => Text(WithoutTopLogprobs(trace))), read.Select(trace => Text(WithoutTopLogprobs(trace))));
+        foreach (var (expected, actual) in traces.Zip(read).Where(pair => pair.First.Logprobs is not null))
+            Assert.All(expected.Logprobs!.TopLogprobs.Zip(actual.Logprobs!.TopLogprobs), pair => Assert.Equal(pair.First, pair.Second, 0.07f));
+    }
+
+    static Trace WithoutTopLogprobs(Trace trace) =>
+        trace.Logprobs is null ? trace : trace with { Logprobs = trace.Logprobs with { TopLogprobs = [] } };
+
+    static string Text(Trace trace) => JsonSerializer.Serialize(trace, Json);
+
+    static readonly JsonSerializerOptions Json = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+}
