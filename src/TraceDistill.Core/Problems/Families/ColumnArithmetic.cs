@@ -102,7 +102,7 @@ static class ColumnArithmetic
             }
 
             if (quotient != "")
-                write.Say($"{write.Pick("bring down", "take down")} {next}, {write.Pick("now", "we have")} {rest}.");
+                write.Say($"{write.Pick("bring down", "take down")} {next}, {write.Pick("now", "this makes")} {rest}.");
             var times = rest / digit;
             var step = $"{write.Product(times, digit)}, {write.Difference(rest, times * digit)}";
             rest -= times * digit;
@@ -134,6 +134,6 @@ static class ColumnArithmetic
         var text = carry == 0
             ? $"{step}, {verb} {digit}"
             : step + write.Pick($", {verb} {digit} carry {carry}", $", carry {carry} {verb} {digit}");
-        return written.Length > 1 ? $"{text}, {write.Pick("so far", "now", "we have")} {written}." : $"{text}.";
+        return written.Length > 1 ? $"{text}, {write.Pick("so far", "we have")} {written}." : $"{text}.";
     }
 }

@@ -25,7 +25,7 @@ sealed class Equation : IProblemFamily
         var rest = plus ? ColumnArithmetic.Subtract(write, c, b) : ColumnArithmetic.Add(write, c, b);
         write.Say(write.Pick($"{a} * x = {rest}, now divide by {a}.", $"now divide {rest} by {a}.", $"next {rest} / {a}."));
         if (x < 10)
-            write.Say($"{write.Product(x, a)}, {write.So()} x {write.Is()} {x}.");
+            write.Say($"{write.Product(x, a)}, {write.So()} x {write.Pick("=", "is")} {x}.");
         else
             ColumnArithmetic.Divide(write, rest, a);
         write.Conclude($"{x}");

@@ -10,7 +10,7 @@ sealed class Multiplication : IProblemFamily
         var write = new SolutionWriter(random);
         var (a, b) = write.Between(0, 9) switch
         {
-            < 3 => (write.Between(11, 99), write.Between(2, 9)),
+            < 4 => (write.Between(11, 99), write.Between(2, 9)),
             < 8 => (write.Between(101, 999), write.Between(2, 9)),
             _ => (write.Between(11, 99), write.Between(11, 19)),
         };

@@ -6,7 +6,7 @@ static class Operands
     /// <summary>Two numbers, the larger first: mostly of equal length, two to four digits, the second at times shorter.</summary>
     public static (int Larger, int Smaller) Pair(SolutionWriter write)
     {
-        var digits = write.Chance(0.5) ? 3 : write.Chance(0.75) ? 2 : 4;
+        var digits = write.Chance(0.45) ? 2 : write.Chance(0.8) ? 3 : 4;
         var shorter = write.Chance(0.25) && digits > 2 ? digits - 1 : digits;
         var (a, b) = (OfLength(write, digits), OfLength(write, shorter));
         return (Math.Max(a, b), Math.Min(a, b));

@@ -34,7 +34,7 @@ sealed class Sequence : IProblemFamily
         return write.Between(0, 3) switch
         {
             0 => [.. Enumerable.Repeat(first, count)],
-            1 => [.. Enumerable.Range(0, count).Select(i => Math.Min(first, 5) + i)],
+            1 => [.. Enumerable.Range(Math.Min(first, second), count)],
             _ => [.. Enumerable.Range(0, count).Select(i => i % 2 == 0 ? first : second)],
         };
     }

@@ -9,7 +9,7 @@ sealed class Sorting : IProblemFamily
     {
         var write = new SolutionWriter(random);
         var ascending = write.Chance(0.6);
-        var numbers = Numbers(write, write.Pick(4, 3, 5));
+        var numbers = Numbers(write, write.Pick(3, 4, 5));
         var all = string.Join(' ', numbers);
         var order = ascending
             ? write.Pick("from smallest to largest", "from low to high")

@@ -13,6 +13,7 @@ sealed class Story
     readonly string _pronoun;
     readonly string _things;
     readonly List<string> _key = [];
+    bool _lost;
 
     public Story(SolutionWriter write, SolutionWriter text)
     {
@@ -63,14 +64,15 @@ sealed class Story
         _write.Say(_write.Pick($"take {count} from {Total}.", $"now take away {count}.", $"{_pronoun} has {count} less."));
         Total = ColumnArithmetic.Subtract(_write, Total, count);
         _key.Add($"- {count}");
+        _lost = true;
     }
 
     public ProblemDraft Finish()
     {
         _text.Say(_text.Pick(
             $"how many {_things} does {_name} have now?",
-            $"how many {_things} does {_pronoun} have in the end?",
-            $"how many {_things} are left?"));
+            _lost ? $"how many {_things} are left?" : $"how many {_things} does {_name} have?",
+            $"how many {_things} does {_pronoun} have in the end?"));
         _write.Conclude($"{Total}");
         return new ProblemDraft(string.Join(' ', _key), _text.ToString(), _write.ToString(), $"{Total}");
     }
