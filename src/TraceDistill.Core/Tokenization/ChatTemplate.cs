@@ -1,0 +1,105 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Tokenization.Jinja;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>
+/// A model's chat template: turns a conversation into the text that the model is prompted with, as Hugging Face's transformers renders it.
+/// The template is a sandboxed Jinja program: it sees the data it is given, no .NET object, and stops when it does more work than a
+/// conversation can need. Immutable and safe to use from any thread.
+/// </summary>
+public sealed class ChatTemplate
+{
+    static readonly Dictionary<string, object?> NoVariables = [];
+
+    readonly JinjaSource _source;
+    readonly Block _program;
+    readonly TimeProvider _time;
+    readonly Dictionary<string, object?> _defaults;
+
+    ChatTemplate(string source, string name, TimeProvider? time, Dictionary<string, object?> defaults)
+    {
+        _source = new JinjaSource(name, source);
+        _program = StatementParser.Parse(_source);
+        _time = time ?? TimeProvider.System;
+        _defaults = defaults;
+        Hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)));
+    }
+
+    /// <summary>SHA-256 of the source: 64 hexadecimal digits.</summary>
+    public string Hash { get; }
+
+    /// <summary>Parses a template.</summary>
+    /// <param name="source">The Jinja source.</param>
+    /// <param name="name">What messages call it, such as its file name.</param>
+    /// <param name="time">What <c>strftime_now</c> reads.</param>
+    /// <exception cref="InvalidInputException">The template is malformed or uses what is not supported; the message has line and column.</exception>
+    public static ChatTemplate Parse(string source, string name, TimeProvider? time = null) => new(source, name, time, []);
+
+    /// <summary>Parses the template of a model directory; <c>bos_token</c>, <c>eos_token</c> and <c>pad_token</c> are set from it.</summary>
+    /// <exception cref="InvalidInputException">The model has no chat template or a malformed one.</exception>
+    public static ChatTemplate Load(string modelDirectory, TimeProvider? time = null)
+    {
+        var settings = TokenizerSettings.Read(modelDirectory);
+        if (settings.ChatTemplate is null)
+            throw new InvalidInputException($"{Path.Combine(modelDirectory, TokenizerSettings.FileName)}: the model has no chat_template; add one or name a model that has");
+        var tokens = new[] { ("bos_token", settings.BeginOfSequence), ("eos_token", settings.EndOfSequence), ("pad_token", settings.Padding) };
+        var defaults = tokens.Where(token => token.Item2 is not null).ToDictionary(token => token.Item1, token => (object?)token.Item2);
+        return new ChatTemplate(settings.ChatTemplate, Path.Combine(modelDirectory, "chat_template"), time, defaults);
+    }
+
+    /// <summary>Renders a conversation.</summary>
+    /// <param name="messages">The turns.</param>
+    /// <param name="addGenerationPrompt">Whether the text ends where the model's turn begins.</param>
+    /// <param name="variables">
+    /// More variables for the template, such as <c>enable_thinking</c> or <c>tools</c>: booleans, numbers, strings, JSON, and lists and
+    /// dictionaries of these.
+    /// </param>
+    /// <exception cref="InvalidInputException">The template refuses the conversation or fails; the message has line and column.</exception>
+    public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
+        RenderWithSpans(Plain(messages), addGenerationPrompt, variables).Text;
+
+    /// <summary>As above, for messages that carry more than a role and a text: tool calls, reasoning, lists of parts.</summary>
+    /// <param name="messages">A JSON array of messages as in the chat-completions API.</param>
+    public string Render(JsonElement messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
+        RenderWithSpans(messages, addGenerationPrompt, variables).Text;
+
+    /// <summary>Renders a conversation and tells which text stands in the template's <c>{% generation %}</c> blocks.</summary>
+    public RenderedChat RenderWithSpans(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
+        RenderWithSpans(Plain(messages), addGenerationPrompt, variables);
+
+    RenderedChat RenderWithSpans(object messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
+    {
+        var globals = new Dictionary<string, object?>(JinjaFunctions.All, StringComparer.Ordinal);
+        foreach (var (name, value) in _defaults.Concat(variables ?? NoVariables))
+            globals[name] = InputValues.Copy(value);
+        globals["messages"] = InputValues.Copy(messages);
+        globals["add_generation_prompt"] = addGenerationPrompt;
+        var context = new JinjaContext(_time, globals);
+        try
+        {
+            _program.Execute(context);
+            return new RenderedChat(context.Rendered, context.Generated);
+        }
+        catch (JinjaFailure failure)
+        {
+            throw _source.Error(context.Offset, failure.Message);
+        }
+        catch (OverflowException)
+        {
+            throw _source.Error(context.Offset, "a number does not fit 64 bits");
+        }
+    }
+
+    static List<Dictionary<string, object?>> Plain(IReadOnlyList<ChatMessage> messages) =>
+        [.. messages.Select(message => new Dictionary<string, object?> { ["role"] = message.Role, ["content"] = message.Content })];
+}
+
+/// <summary>A rendered conversation.</summary>
+/// <param name="Text">All of it.</param>
+/// <param name="Generated">Where in the text, in UTF-16 units, the model's own words stand. Empty for a template that does not mark them.</param>
+public sealed record RenderedChat(string Text, IReadOnlyList<Range> Generated);

@@ -1,0 +1,57 @@
+namespace TraceDistill.Core.Tokenization.Jinja;
+
+/// <summary>The functions that every chat template can call.</summary>
+static class JinjaFunctions
+{
+    const int MaxRange = 100_000;
+
+    public static IReadOnlyDictionary<string, object?> All { get; } = new Dictionary<string, object?>(StringComparer.Ordinal)
+    {
+        ["raise_exception"] = (JinjaFunction)((_, arguments) => throw new JinjaFailure(JinjaValues.ToText(arguments.Single("message")))),
+        ["strftime_now"] = (JinjaFunction)((context, arguments) => Strftime.Format(context.Time.GetLocalNow(), JinjaValues.RequireText(arguments.Single("format")))),
+        ["range"] = (JinjaFunction)Range,
+        ["dict"] = (JinjaFunction)Map,
+        ["namespace"] = (JinjaFunction)Namespace,
+    };
+
+    static object Range(JinjaContext context, Arguments arguments)
+    {
+        var values = arguments.Bind("start", "stop", "step");
+        var (start, stop) = values[1] is Undefined ? (0, JinjaValues.ToInteger(values[0])) : (JinjaValues.ToInteger(values[0]), JinjaValues.ToInteger(values[1]));
+        var step = values[2] is Undefined ? 1 : JinjaValues.ToInteger(values[2]);
+        if (step == 0)
+            throw new JinjaFailure("the step of range() cannot be zero");
+        var numbers = new List<object?>();
+        for (var number = start; step > 0 ? number < stop : number > stop; number += step)
+        {
+            if (numbers.Count == MaxRange)
+                throw new JinjaFailure($"range() gives at most {MaxRange} numbers");
+            numbers.Add(number);
+        }
+
+        context.Charge(numbers.Count);
+        return numbers;
+    }
+
+    static object Map(JinjaContext context, Arguments arguments)
+    {
+        var map = new JinjaMap();
+        if (new Arguments(arguments.Positional, new Dictionary<string, object?>()).Single("mapping") is JinjaMap source)
+        {
+            foreach (var (key, value) in source)
+                map[key] = value;
+        }
+
+        foreach (var (name, value) in arguments.Named)
+            map[name] = value;
+        return context.ChargeWhole(map);
+    }
+
+    static object Namespace(JinjaContext context, Arguments arguments)
+    {
+        var space = new JinjaNamespace();
+        foreach (var (key, value) in (JinjaMap)Map(context, arguments))
+            space[JinjaValues.RequireText(key)] = value;
+        return space;
+    }
+}
