@@ -10,7 +10,7 @@ public static class AtomicFile
     public static void Write(string path, Action<Stream> write)
     {
         var temporary = path + TemporarySuffix;
-        using (var stream = new FileStream(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.None))
+        using (var stream = Create(temporary))
         {
             write(stream);
             stream.Flush(flushToDisk: true);
@@ -19,6 +19,21 @@ public static class AtomicFile
         File.Move(temporary, path, overwrite: true);
     }
 
+    /// <inheritdoc cref="Write"/>
+    public static async Task WriteAsync(string path, Func<Stream, Task> write)
+    {
+        var temporary = path + TemporarySuffix;
+        await using (var stream = Create(temporary))
+        {
+            await write(stream);
+            stream.Flush(flushToDisk: true);
+        }
+
+        File.Move(temporary, path, overwrite: true);
+    }
+
     /// <summary>Writes a text file whole, as UTF-8 without a byte-order mark.</summary>
     public static void WriteAllText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+
+    static FileStream Create(string temporary) => new(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.None);
 }

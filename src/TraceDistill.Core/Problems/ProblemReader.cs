@@ -1,0 +1,61 @@
+using System.Runtime.CompilerServices;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Problems.Files;
+
+namespace TraceDistill.Core.Problems;
+
+/// <summary>Reads problem files, a record at a time.</summary>
+/// <remarks>
+/// Formats by extension: <c>.jsonl</c> (or <c>.ndjson</c>) and <c>.parquet</c>. Forms by field names: <c>problem</c>, <c>answer</c> and
+/// optionally <c>solution</c>; or GSM8K's <c>question</c> and <c>answer</c> with a last line <c>#### 72</c>. Optional in both: <c>id</c> (else
+/// a hash of the text) and <c>family</c> (else <c>gsm8k</c>, or the file's name). Null is the same as absent; other fields are passed over.
+/// </remarks>
+public static class ProblemReader
+{
+    /// <summary>Reads the problems of a file in their order.</summary>
+    /// <exception cref="InvalidInputException">
+    /// The file is absent, empty, of an unknown format or unreadable, or a record is malformed, lacks a field, or repeats an id; the message
+    /// names file, line and field.
+    /// </exception>
+    public static async IAsyncEnumerable<Problem> ReadAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        var places = new Dictionary<string, string>();
+        var family = Path.GetFileNameWithoutExtension(path);
+        await foreach (var row in Rows(path, cancellationToken))
+        {
+            var problem = row.ToProblem(family);
+            if (!places.TryAdd(problem.Id, row.Where))
+                throw Repeated(row, problem, places[problem.Id]);
+            yield return problem;
+        }
+
+        if (places.Count == 0)
+            throw new InvalidInputException($"{path}: the file holds no problems");
+    }
+
+    static IAsyncEnumerable<ProblemRow> Rows(string path, CancellationToken cancellationToken)
+    {
+        if (Directory.Exists(path))
+            throw new InvalidInputException($"{path}: is a folder; name a .jsonl or .parquet file in it");
+        if (!File.Exists(path))
+            throw new InvalidInputException($"{path}: no such file");
+        try
+        {
+            File.OpenRead(path).Dispose();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException($"{path}: cannot be read ({error.Message.TrimEnd('.')})", error);
+        }
+
+        return ProblemFormats.Of(path) == ProblemFormat.Parquet ? ParquetProblems.ReadAsync(path, cancellationToken) : JsonLines.ReadAsync(path, cancellationToken);
+    }
+
+    static InvalidInputException Repeated(ProblemRow row, Problem problem, string first)
+    {
+        var place = first[(first.LastIndexOf(", ", StringComparison.Ordinal) + 2)..];
+        return new InvalidInputException(row.Fields.ContainsKey("id")
+            ? $"{row.Where}: field 'id' repeats '{problem.Id}' of {place}; ids must be unique"
+            : $"{row.Where}: repeats the problem of {place}; remove one or give each an 'id'");
+    }
+}
