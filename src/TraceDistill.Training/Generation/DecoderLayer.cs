@@ -10,8 +10,8 @@ sealed unsafe class DecoderLayer : IDisposable
     public DecoderLayer(ModelParameters parameters, string prefix)
     {
         var c = parameters.Configuration;
-        AttentionNorm = new RmsNorm(parameters.Values(prefix + "input_layernorm.weight"), c.RmsNormEps);
-        FeedForwardNorm = new RmsNorm(parameters.Values(prefix + "post_attention_layernorm.weight"), c.RmsNormEps);
+        AttentionNorm = new NativeBuffer(parameters.Values(prefix + "input_layernorm.weight"));
+        FeedForwardNorm = new NativeBuffer(parameters.Values(prefix + "post_attention_layernorm.weight"));
         QueryKeyValue = Pack("self_attn.q_proj.weight", c.QuerySize + 2 * c.KeyValueSize, c.HiddenSize);
         AttentionOutput = Pack("self_attn.o_proj.weight", c.HiddenSize, c.QuerySize);
         GateUp = Pack("mlp.gate_proj.weight", 2 * c.IntermediateSize, c.HiddenSize);
@@ -22,14 +22,16 @@ sealed unsafe class DecoderLayer : IDisposable
             new(new ReadOnlySpan<float>(parameters.Flat.Pointer + parameters.OffsetOf(prefix + first), outputs * inputs), inputs);
     }
 
-    public RmsNorm AttentionNorm { get; }
+    /// <summary>[D]</summary>
+    public NativeBuffer AttentionNorm { get; }
 
     /// <summary>Hidden → [queries | keys | values].</summary>
     public PackedMatrix QueryKeyValue { get; }
 
     public PackedMatrix AttentionOutput { get; }
 
-    public RmsNorm FeedForwardNorm { get; }
+    /// <summary>[D]</summary>
+    public NativeBuffer FeedForwardNorm { get; }
 
     /// <summary>Hidden → [gate | up].</summary>
     public PackedMatrix GateUp { get; }
@@ -38,6 +40,8 @@ sealed unsafe class DecoderLayer : IDisposable
 
     public void Dispose()
     {
+        AttentionNorm.Dispose();
+        FeedForwardNorm.Dispose();
         QueryKeyValue.Dispose();
         AttentionOutput.Dispose();
         GateUp.Dispose();

@@ -1,5 +1,5 @@
-using System.Numerics.Tensors;
 using TraceDistill.Training.Generation.Kernels;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
@@ -19,7 +19,7 @@ sealed unsafe class DecoderPass : IDisposable
     readonly DecoderWeights _weights;
     readonly ModelConfiguration _shape;
     readonly KeyValueCache _cache;
-    readonly AttentionKernel _attention;
+    readonly PagedAttention _attention;
     readonly int[] _tokens, _positions;
     readonly int[][] _pages;
     readonly int _hiddenStride, _queryStride;
@@ -29,7 +29,7 @@ sealed unsafe class DecoderPass : IDisposable
     public DecoderPass(DecoderWeights weights, KeyValueCache cache, int maxRows)
     {
         (_weights, _shape, _cache) = (weights, weights.Configuration, cache);
-        _attention = new AttentionKernel(cache, _shape.HeadDim, _shape.MaxPositionEmbeddings);
+        _attention = new PagedAttention(cache, _shape.HeadDim, _shape.MaxPositionEmbeddings);
         (_tokens, _positions, _pages) = (new int[maxRows], new int[maxRows], new int[maxRows][]);
         _hiddenStride = PackedMatrix.PadToPanel(_shape.HiddenSize);
         _queryStride = PackedMatrix.PadToPanel(_shape.QuerySize);
@@ -86,7 +86,7 @@ sealed unsafe class DecoderPass : IDisposable
     {
         for (var i = 0; i < rows.Length; i++)
         {
-            _weights.FinalNorm.Apply(Row(_hidden, rows[i], _hiddenStride, _shape.HiddenSize), Row(_normed, i, _hiddenStride, _shape.HiddenSize));
+            Normalize(_weights.FinalNorm, rows[i], i);
         }
 
         _weights.Head.Multiply(_normed.Pointer, _hiddenStride, rows.Length, _logits.Pointer);                      // [rows, V]
@@ -104,12 +104,19 @@ sealed unsafe class DecoderPass : IDisposable
         }
     }
 
-    void Normalize(RmsNorm norm)
+    void Normalize(NativeBuffer weight)
     {
         for (var row = 0; row < Count; row++)
         {
-            norm.Apply(Row(_hidden, row, _hiddenStride, _shape.HiddenSize), Row(_normed, row, _hiddenStride, _shape.HiddenSize));
+            Normalize(weight, row, row);
         }
+    }
+
+    void Normalize(NativeBuffer weight, int from, int to)
+    {
+        float inverse;
+        RmsNormKernel.Forward(
+            _hidden.Pointer + (long)from * _hiddenStride, weight.Pointer, _normed.Pointer + (long)to * _hiddenStride, &inverse, 1, _shape.HiddenSize, (float)_shape.RmsNormEps);
     }
 
     /// <summary>All rows' keys and values are stored before any row attends, so that a prompt's rows see those before them in the same batch.</summary>
@@ -117,32 +124,26 @@ sealed unsafe class DecoderPass : IDisposable
     {
         for (var row = 0; row < Count; row++)
         {
-            var keys = Row(_projected, row, layer.QueryKeyValue.OutputStride)[_shape.QuerySize..];
-            var values = keys[_shape.KeyValueSize..];
+            var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
+            _weights.Rotary.Rotate(queries, _positions.AsSpan(row, 1), inverse: false);
+            float* keys = queries + _shape.QuerySize, values = keys + _shape.KeyValueSize;
             for (var head = 0; head < _shape.NumKeyValueHeads; head++)
             {
-                var key = keys.Slice(head * _shape.HeadDim, _shape.HeadDim);
-                _weights.Rotary.Rotate(key, _positions[row]);
-                _cache.Write(_pages[row], _positions[row], layerIndex, head, key, values.Slice(head * _shape.HeadDim, _shape.HeadDim));
+                _cache.Write(_pages[row], _positions[row], layerIndex, head, keys + head * _shape.HeadDim, values + head * _shape.HeadDim);
             }
         }
     }
 
     void Attend(DecoderLayer layer, int layerIndex)
     {
-        var scale = (float)(1 / Math.Sqrt(_shape.HeadDim));
         var group = _shape.NumAttentionHeads / _shape.NumKeyValueHeads;
         for (var row = 0; row < Count; row++)
         {
             var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
-            var output = Row(_attended, row, _queryStride);
-            for (var head = 0; head < _shape.NumAttentionHeads; head++)
+            var output = _attended.Pointer + (long)row * _queryStride;
+            for (var head = 0; head < _shape.NumAttentionHeads; head += group)
             {
-                var query = new Span<float>(queries + head * _shape.HeadDim, _shape.HeadDim);
-                _weights.Rotary.Rotate(query, _positions[row]);
-                TensorPrimitives.Multiply(query, scale, query);
-                _attention.Attend(
-                    queries + head * _shape.HeadDim, _pages[row], _positions[row] + 1, layerIndex, head / group, output.Slice(head * _shape.HeadDim, _shape.HeadDim));
+                _attention.Attend(queries + head * _shape.HeadDim, group, _pages[row], _positions[row] + 1, layerIndex, head / group, output + head * _shape.HeadDim);
             }
         }
     }
@@ -151,12 +152,10 @@ sealed unsafe class DecoderPass : IDisposable
     {
         for (var row = 0; row < Count; row++)
         {
-            var both = Row(_gated, row, layer.GateUp.OutputStride);
-            SwiGlu.Apply(both[.._shape.IntermediateSize], both.Slice(_shape.IntermediateSize, _shape.IntermediateSize));
+            var both = _gated.Pointer + (long)row * layer.GateUp.OutputStride;
+            SwiGluKernel.Forward(both, both, 1, _shape.IntermediateSize); // Each result lands where its gate was, already read.
         }
     }
 
     static Span<float> Row(NativeBuffer buffer, int row, int stride, int length) => new(buffer.Pointer + (long)row * stride, length);
-
-    static Span<float> Row(NativeBuffer buffer, int row, int stride) => Row(buffer, row, stride, stride);
 }

@@ -1,5 +1,6 @@
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Generation.Kernels;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
@@ -14,24 +15,24 @@ sealed unsafe class DecoderWeights : IDisposable
         Configuration = parameters.Configuration;
         var c = Configuration;
         var embedding = parameters.Values("model.embed_tokens.weight");
-        _embedding = new NativeBuffer(embedding.Length);
-        embedding.CopyTo(new Span<float>(_embedding.Pointer, embedding.Length));
+        _embedding = new NativeBuffer(embedding);
         Layers = [.. Enumerable.Range(0, c.NumHiddenLayers).Select(i => new DecoderLayer(parameters, $"model.layers.{i}."))];
-        FinalNorm = new RmsNorm(parameters.Values("model.norm.weight"), c.RmsNormEps);
+        FinalNorm = new NativeBuffer(parameters.Values("model.norm.weight"));
         Head = new PackedMatrix(c.TieWordEmbeddings ? embedding : parameters.Values("lm_head.weight"), c.HiddenSize);
-        Rotary = new RotaryTable(c.MaxPositionEmbeddings, c.HeadDim, c.RopeTheta);
+        Rotary = new RotaryKernel(c);
     }
 
     public ModelConfiguration Configuration { get; }
 
     public IReadOnlyList<DecoderLayer> Layers { get; }
 
-    public RmsNorm FinalNorm { get; }
+    /// <summary>[D]</summary>
+    public NativeBuffer FinalNorm { get; }
 
     /// <summary>Hidden state to logits.</summary>
     public PackedMatrix Head { get; }
 
-    public RotaryTable Rotary { get; }
+    public RotaryKernel Rotary { get; }
 
     /// <exception cref="Core.Errors.InvalidInputException">The directory does not hold a model that this program can run.</exception>
     public static DecoderWeights Load(string modelDirectory)
@@ -46,6 +47,7 @@ sealed unsafe class DecoderWeights : IDisposable
     public void Dispose()
     {
         _embedding.Dispose();
+        FinalNorm.Dispose();
         Head.Dispose();
         foreach (var layer in Layers)
         {

@@ -1,5 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
 using TraceDistill.Training.Generation.Kernels;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
@@ -9,8 +10,9 @@ namespace TraceDistill.Training.Generation;
 /// fragments. Renting is thread-safe; a rented page belongs to one sequence.
 /// </summary>
 /// <remarks>
-/// Within a page, per layer and key/value head: keys as [channel][16 positions], so that one vector holds the same channel of 16 positions and
-/// scores need no horizontal sums; then values as [16 positions][channels, padded to whole vectors].
+/// For each layer, page and key/value head: keys as [channel][16 positions], so that one vector holds the same channel of 16 positions and
+/// scores need no horizontal sums; then values as [16 positions][channels, padded to whole vectors]. A layer's pages lie together, because
+/// attention walks through the pages of one sequence in one layer.
 /// </remarks>
 sealed unsafe class KeyValueCache : IDisposable
 {
@@ -20,18 +22,18 @@ sealed unsafe class KeyValueCache : IDisposable
     readonly NativeBuffer _pages;
     readonly Stack<int> _free;
     readonly Lock _lock = new();
-    readonly int _headFloats, _heads, _keyFloats;
+    readonly int _heads, _headSize, _headFloats;
 
     /// <param name="bytes">Memory to hold pages in; the operating system commits it as pages are first used.</param>
     public KeyValueCache(ModelConfiguration configuration, long bytes)
     {
         _heads = configuration.NumKeyValueHeads;
-        ValueStride = (configuration.HeadDim + AttentionKernel.Lanes - 1) / AttentionKernel.Lanes * AttentionKernel.Lanes;
-        _keyFloats = configuration.HeadDim * PageTokens;
-        _headFloats = _keyFloats + PageTokens * ValueStride;
-        PageFloats = (long)configuration.NumHiddenLayers * _heads * _headFloats;
-        PageCount = (int)long.Clamp(bytes / (PageFloats * sizeof(float)), 1, int.MaxValue);
-        _pages = new NativeBuffer(PageFloats * PageCount);
+        _headSize = configuration.HeadDim;
+        ValueStride = SimdMath.Pad(_headSize);
+        _headFloats = PageTokens * (_headSize + ValueStride);
+        var pageFloats = (long)configuration.NumHiddenLayers * _heads * _headFloats;
+        PageCount = (int)long.Clamp(bytes / (pageFloats * sizeof(float)), 1, int.MaxValue);
+        _pages = new NativeBuffer(pageFloats * PageCount);
         _free = new Stack<int>(Enumerable.Range(0, PageCount).Reverse());
     }
 
@@ -39,8 +41,6 @@ sealed unsafe class KeyValueCache : IDisposable
 
     /// <summary>Floats from one position's values to the next.</summary>
     public int ValueStride { get; }
-
-    long PageFloats { get; }
 
     public int FreePages
     {
@@ -89,24 +89,24 @@ sealed unsafe class KeyValueCache : IDisposable
     }
 
     /// <summary>[channels][16] keys of one page, layer and head.</summary>
-    public float* Keys(int page, int layer, int head) => _pages.Pointer + page * PageFloats + (long)(layer * _heads + head) * _headFloats;
+    public float* Keys(int page, int layer, int head) => _pages.Pointer + (((long)layer * PageCount + page) * _heads + head) * _headFloats;
 
     /// <summary>[16][<see cref="ValueStride"/>] values of one page, layer and head.</summary>
-    public float* Values(int page, int layer, int head) => Keys(page, layer, head) + _keyFloats;
+    public float* Values(int page, int layer, int head) => Keys(page, layer, head) + PageTokens * _headSize;
 
     /// <summary>Stores one position's key and value of one layer and head.</summary>
-    public void Write(ReadOnlySpan<int> pages, int position, int layer, int head, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
+    public void Write(ReadOnlySpan<int> pages, int position, int layer, int head, float* key, float* value)
     {
         int page = pages[position / PageTokens], lane = position % PageTokens;
         var keys = Keys(page, layer, head) + lane;
-        for (var i = 0; i < key.Length; i++)
+        for (var i = 0; i < _headSize; i++)
         {
             keys[i * PageTokens] = key[i];
         }
 
-        var target = new Span<float>(Values(page, layer, head) + lane * ValueStride, ValueStride);
-        value.CopyTo(target);
-        target[value.Length..].Clear();
+        var values = new Span<float>(Values(page, layer, head) + lane * ValueStride, ValueStride);
+        new ReadOnlySpan<float>(value, _headSize).CopyTo(values);
+        values[_headSize..].Clear();
     }
 
     public void Dispose() => _pages.Dispose();

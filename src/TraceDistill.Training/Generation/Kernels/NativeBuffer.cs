@@ -3,14 +3,34 @@ using System.Runtime.InteropServices;
 namespace TraceDistill.Training.Generation.Kernels;
 
 /// <summary>A block of float32 outside the managed heap, aligned to a cache line so that vector loads never straddle one.</summary>
-/// <remarks>The content is undefined until written: the operating system commits a page of it only when it is first touched.</remarks>
-sealed unsafe class NativeBuffer(long length) : IDisposable
+/// <remarks>
+/// The content is undefined until written: the operating system commits a page of it only when it is first touched. Large blocks ask Linux for
+/// pages of 2 MiB: streaming weights and caches through pages of 4 KiB spends up to a third of the time in address translation.
+/// </remarks>
+sealed unsafe partial class NativeBuffer : IDisposable
 {
-    const int Alignment = 64;
+    const nuint CacheLine = 64;
+    const nuint HugePage = 2 << 20;
+    const int AdviceHugePage = 14;
 
-    public float* Pointer { get; private set; } = (float*)NativeMemory.AlignedAlloc((nuint)length * sizeof(float), Alignment);
+    public NativeBuffer(long length)
+    {
+        Length = length;
+        var bytes = (nuint)length * sizeof(float);
+        Pointer = (float*)NativeMemory.AlignedAlloc(bytes, bytes < HugePage ? CacheLine : HugePage);
+        if (bytes >= HugePage && OperatingSystem.IsLinux())
+        {
+            _ = Advise(Pointer, bytes, AdviceHugePage); // Only advice: without it all works, more slowly.
+        }
+    }
 
-    public long Length { get; } = length;
+    /// <param name="values">Copied.</param>
+    public NativeBuffer(ReadOnlySpan<float> values)
+        : this(values.Length) => values.CopyTo(new Span<float>(Pointer, values.Length));
+
+    public float* Pointer { get; private set; }
+
+    public long Length { get; }
 
     public void Clear() => NativeMemory.Clear(Pointer, (nuint)Length * sizeof(float));
 
@@ -19,4 +39,7 @@ sealed unsafe class NativeBuffer(long length) : IDisposable
         NativeMemory.AlignedFree(Pointer);
         Pointer = null;
     }
+
+    [LibraryImport("libc", EntryPoint = "madvise")]
+    private static partial int Advise(void* address, nuint length, int advice);
 }

@@ -1,4 +1,5 @@
 using System.Numerics.Tensors;
+using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Training.Generation.Sampling;
 
@@ -16,8 +17,8 @@ sealed class TokenSampler(int vocabulary)
     public double LogNormalizer(ReadOnlySpan<float> logits)
     {
         var max = TensorPrimitives.Max(logits);
-        Weigh(logits, max, 1);
-        return max + Math.Log(Total());
+        logits.CopyTo(_weights);
+        return max + Math.Log(Exponentiate(max));
     }
 
     /// <summary>Draws one token: temperature first, then top-k, then top-p, as transformers and vLLM do.</summary>
@@ -30,7 +31,8 @@ sealed class TokenSampler(int vocabulary)
             return TensorPrimitives.IndexOfMax(logits);
         }
 
-        Weigh(logits, TensorPrimitives.Max(logits), (float)(1 / request.Temperature));
+        TensorPrimitives.Multiply(logits, (float)(1 / request.Temperature), _weights);
+        var total = Exponentiate(TensorPrimitives.Max<float>(_weights));
         if (request.TopK > 0 && request.TopK < vocabulary)
         {
             var kept = TopSelection.Select(_weights, _candidates.AsSpan(0, request.TopK), _candidateWeights.AsSpan(0, request.TopK));
@@ -38,35 +40,33 @@ sealed class TokenSampler(int vocabulary)
             return DrawCandidate(Nucleus(kept, request.TopP * mass), uniform);
         }
 
-        return request.TopP < 1 ? DrawNucleus(request.TopP, uniform) : Draw(uniform);
+        return request.TopP < 1 ? DrawNucleus(request.TopP, total, uniform) : Draw(uniform * total);
     }
 
-    /// <summary>exp((logit − max) · inverse temperature): the largest is 1, so nothing overflows.</summary>
-    void Weigh(ReadOnlySpan<float> logits, float max, float inverseTemperature)
-    {
-        TensorPrimitives.Subtract(logits, max, _weights);
-        if (inverseTemperature != 1)
-        {
-            TensorPrimitives.Multiply(_weights, inverseTemperature, _weights);
-        }
-
-        TensorPrimitives.Exp<float>(_weights, _weights);
-    }
-
-    double Total()
+    /// <summary>weight ← exp(weight − max): the largest is 1, so nothing overflows.</summary>
+    /// <returns>Their sum; double precision between blocks keeps it exact enough for any vocabulary.</returns>
+    double Exponentiate(float max)
     {
         var total = 0.0;
         for (var start = 0; start < vocabulary; start += Block)
         {
-            total += TensorPrimitives.Sum<float>(_weights.AsSpan(start, int.Min(Block, vocabulary - start)));
+            total += ExpShifted(_weights.AsSpan(start, int.Min(Block, vocabulary - start)), max);
         }
 
         return total;
     }
 
-    int Draw(double uniform)
+    static unsafe float ExpShifted(Span<float> weights, float max)
     {
-        var left = uniform * Total();
+        fixed (float* pointer = weights)
+        {
+            return SimdMath.ExpShifted(pointer, weights.Length, max);
+        }
+    }
+
+    /// <summary>The token at <paramref name="left"/> along the line of all weights.</summary>
+    int Draw(double left)
+    {
         for (var start = 0; start < vocabulary; start += Block)
         {
             var block = _weights.AsSpan(start, int.Min(Block, vocabulary - start));
@@ -90,11 +90,8 @@ sealed class TokenSampler(int vocabulary)
         return TensorPrimitives.IndexOfMax<float>(_weights); // Rounding left a remainder past the last weight.
     }
 
-    int DrawNucleus(double topP, double uniform)
-    {
-        var total = Total();
-        return DrawCandidate(Nucleus(SortCandidates((float)((1 - topP) / vocabulary * total)), topP * total), uniform);
-    }
+    int DrawNucleus(double topP, double total, double uniform) =>
+        DrawCandidate(Nucleus(SortCandidates((float)((1 - topP) / vocabulary * total)), topP * total), uniform);
 
     /// <summary>
     /// Tokens heavier than <paramref name="least"/>, by descending weight. All tokens of at most (1 − p) / V together hold at most 1 − p, so
