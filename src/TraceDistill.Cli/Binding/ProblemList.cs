@@ -13,7 +13,8 @@ sealed class ProblemList
     /// <summary>Notes one problem of the setting <paramref name="key"/> (dotted where it is nested, empty for the whole).</summary>
     public void Add(SourceLocation location, string key, string message)
     {
-        var problem = key.Length == 0 ? $"{location}: {message}" : $"{location}: {key}: {message}";
+        var isNamedBefore = key.Length == 0 || location.Source == "--" + key.Replace('_', '-');
+        var problem = isNamedBefore ? $"{location}: {message}" : $"{location}: {key}: {message}";
         if (!_problems.Contains(problem))
         {
             _problems.Add(problem);

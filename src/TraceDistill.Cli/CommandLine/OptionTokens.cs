@@ -56,17 +56,20 @@ sealed class OptionTokens
             return new Option<bool>(property.Option);
         }
 
-        var takesMany = OptionShape.ListItem(type) is not null || OptionShape.DictionaryValue(type) is not null;
-        return new Option<string[]>(property.Option)
+        if (OptionShape.ListItem(type) is not null || OptionShape.DictionaryValue(type) is not null)
+        {
+            return new Option<string[]>(property.Option)
+            {
+                HelpName = TypeWords.Placeholder(property),
+                AllowMultipleArgumentsPerToken = true,
+                Arity = ArgumentArity.OneOrMore,
+            };
+        }
+
+        return new Option<string>(property.Option)
         {
             HelpName = TypeWords.Placeholder(property),
-            AllowMultipleArgumentsPerToken = takesMany,
-            Arity = (takesMany, property.IsFlagOrValue) switch
-            {
-                (true, _) => ArgumentArity.OneOrMore,
-                (_, true) => ArgumentArity.ZeroOrOne,
-                _ => ArgumentArity.ExactlyOne,
-            },
+            Arity = property.IsFlagOrValue ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,
         };
     }
 

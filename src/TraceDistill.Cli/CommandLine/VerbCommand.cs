@@ -31,6 +31,7 @@ static class VerbCommand
             }
 
             var problems = new ProblemList();
+            InputPaths.Check(verb.OptionsType, settings, problems);
             var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
             var output = verb.Output == VerbOutput.None ? null : result.GetValue(outOption);
             if (verb.Output == VerbOutput.Required && output is null)

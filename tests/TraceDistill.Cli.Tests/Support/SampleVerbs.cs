@@ -97,6 +97,7 @@ sealed class CountVerb : Verb<CountOptions>
 
     public override Task<object> RunAsync(CountOptions options, StageContext context, CancellationToken cancellationToken)
     {
+        Directory.CreateDirectory(context.Output!);
         var file = Path.Combine(context.Output!, "count.txt");
         var done = File.Exists(file) ? File.ReadAllLines(file).Length : 0;
         for (var number = done + 1; number <= options.To; number++)

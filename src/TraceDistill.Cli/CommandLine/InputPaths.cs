@@ -1,0 +1,57 @@
+using TraceDistill.Cli.Binding;
+
+namespace TraceDistill.Cli.CommandLine;
+
+/// <summary>Looks whether the files that a command is to read exist, before it starts.</summary>
+static class InputPaths
+{
+    public static void Check(Type optionsType, ConfigMap settings, ProblemList problems)
+    {
+        foreach (var entry in settings.Entries)
+        {
+            if (OptionSchema.Of(optionsType)[entry.Key] is { IsInputPath: true } property)
+            {
+                Check(property, entry.Value, entry.Key, problems);
+            }
+        }
+    }
+
+    static void Check(OptionProperty property, ConfigNode node, string key, ProblemList problems)
+    {
+        switch (node)
+        {
+            case ConfigMap map when OptionShape.DictionaryValue(property.Type) is not null:
+                foreach (var item in map.Entries)
+                {
+                    Check(item.Value, $"{key}.{item.Key}", problems);
+                }
+
+                break;
+            case ConfigList list:
+                foreach (var item in list.Items)
+                {
+                    Check(item, key, problems);
+                }
+
+                break;
+            case ConfigScalar { Text: { } text } when OptionShape.ListItem(property.Type) is not null:
+                foreach (var part in text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries))
+                {
+                    Check(new ConfigScalar(node.Location, part), key, problems);
+                }
+
+                break;
+            default:
+                Check(node, key, problems);
+                break;
+        }
+    }
+
+    static void Check(ConfigNode node, string key, ProblemList problems)
+    {
+        if (node is ConfigScalar { Text: { } text } && !Path.Exists(text))
+        {
+            problems.Add(node.Location, key, $"no such file or folder: \"{text}\"");
+        }
+    }
+}

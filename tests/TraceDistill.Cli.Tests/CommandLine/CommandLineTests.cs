@@ -1,0 +1,107 @@
+using System.Text.Json.Nodes;
+using TraceDistill.Cli.CommandLine;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Errors;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.CommandLine;
+
+public sealed class CommandLineTests : IDisposable
+{
+    readonly CliHarness _cli = new();
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Verb_WithJson_PutsOneObjectOnStandardOutputAndTheRestOnStandardError()
+    {
+        Assert.Equal(0, await _cli.RunAsync("count", "--to", "3", "--out", _cli.File("c"), "--json"));
+
+        Assert.Equal(3, (int)JsonNode.Parse(_cli.Out)!["last"]!);
+        Assert.Equal("count: 3/3 numbers", _cli.Error.Trim());
+        Assert.DoesNotContain('\u001b', _cli.Error);
+        Assert.True(File.Exists(Path.Combine(_cli.File("c"), "metrics.jsonl")));
+    }
+
+    [Fact]
+    public async Task Verb_ConfigFileAndCommandLine_CommandLineTakesPrecedence()
+    {
+        var config = _cli.Write("options.yaml", "text: from file\nseed: 4");
+
+        Assert.Equal(0, await _cli.RunAsync("write", "--config", config, "--seed", "1e1", "--out", _cli.File("w")));
+
+        Assert.Equal("from file", File.ReadAllText(Path.Combine(_cli.File("w"), "text.txt")));
+        Assert.Equal("10", File.ReadAllText(Path.Combine(_cli.File("w"), "more", "seed.txt")));
+    }
+
+    [Fact]
+    public async Task Verb_ListsAndMaps_TakeCommasRepetitionsAndPairs()
+    {
+        var (a, b) = (_cli.Write("a", "x"), _cli.Write("b", "y"));
+
+        Assert.Equal(0, await _cli.RunAsync("join", "--parts", $"{a},{b}", "--parts", a, b, "--named", $"n={a}", $"m={b}", "--json"));
+
+        Assert.Equal("x+y+x+y+n=x+m=y", (string)_cli.Json["joined"]!);
+    }
+
+    [Theory]
+    [InlineData("error: write: the command line has 3 problems\n--seed: expected a whole number, found \"x\"\nthe command line: text: is required: give text\n--out: is required: say where to write\n", "write", "--seed", "x")]
+    [InlineData("error: Unrecognized command or argument '--sede'.; Unrecognized command or argument '3'. (see tracedistill write --help for what is known)\n", "write", "--sede", "3")]
+    [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
+    [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
+    [InlineData("error: the command line: recipe: is required: give text\n", "run")]
+    public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
+    {
+        Assert.Equal(2, await _cli.RunAsync(arguments));
+
+        Assert.Equal(expected, _cli.Error.ReplaceLineEndings("\n"));
+        Assert.Equal("", _cli.Out);
+    }
+
+    [Fact]
+    public async Task Help_OfAVerb_ShowsEveryOptionWithItsDefault()
+    {
+        Assert.Equal(0, await _cli.RunAsync("count", "--help"));
+
+        Assert.Matches(@"--to <N>\s+How far to count \[10\]", _cli.Out);
+        Assert.Matches(@"--out <PATH>\s+Where to write \(required\)", _cli.Out);
+    }
+
+    public static TheoryData<Exception, int, string> Failures => new()
+    {
+        { new InvalidInputException("file.jsonl:3: field answer is missing"), 2, "error: file.jsonl:3: field answer is missing\n" },
+        { new ExternalFailureException("http://x refuses connections; start the server"), 3, "error: http://x refuses connections; start the server\n" },
+        { new UnauthorizedAccessException("Access to the path '/x' is denied."), 2, "error: Access to the path '/x' is denied.\n" },
+        { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Failures))]
+    public async Task ErrorBoundary_KnownFailure_IsOneLineAndItsExitCode(Exception failure, int code, string line)
+    {
+        using var error = new StringWriter { NewLine = "\n" };
+
+        Assert.Equal(code, await ErrorBoundary.RunAsync(() => throw failure, error, CancellationToken.None));
+
+        Assert.Equal(line, error.ToString());
+    }
+
+    [Fact]
+    public async Task ErrorBoundary_UnexpectedException_IsABugWithItsStackTrace()
+    {
+        using var error = new StringWriter();
+
+        Assert.Equal(1, await ErrorBoundary.RunAsync(() => throw new InvalidOperationException("odd"), error, CancellationToken.None));
+
+        Assert.Contains("please report", error.ToString());
+        Assert.Contains(nameof(ErrorBoundary_UnexpectedException_IsABugWithItsStackTrace), error.ToString());
+    }
+
+    [Fact]
+    public async Task ErrorBoundary_CancellationThatNobodyAskedFor_IsABug()
+    {
+        using var error = new StringWriter();
+
+        Assert.Equal(1, await ErrorBoundary.RunAsync(() => throw new OperationCanceledException(), error, CancellationToken.None));
+    }
+}

@@ -1,0 +1,94 @@
+using Spectre.Console;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Progress;
+
+public class ConsoleProgressTests
+{
+    readonly ManualTime _time = new();
+
+    [Fact]
+    public void Plain_SteadyJob_SaysRateAndTimeLeftEveryTenthAndAtTheEnd()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var progress = new PlainProgress(output, _time);
+
+        for (var done = 0; done <= 1200; done++)
+        {
+            progress.Progress("collect", done, 1200, "traces", done < 1200 ? null : "all kept");
+            _time.Advance(TimeSpan.FromSeconds(0.05));
+        }
+
+        Assert.Equal(
+            """
+            collect: 120/1,200 traces · 20/s · 0:54 left
+            collect: 240/1,200 traces · 20/s · 0:48 left
+            collect: 360/1,200 traces · 20/s · 0:42 left
+            """,
+            string.Join('\n', output.ToString().Split('\n').Take(3)));
+        Assert.EndsWith("collect: 1,200/1,200 traces · all kept\n", output.ToString(), StringComparison.Ordinal);
+        Assert.Equal(10, output.ToString().Count(letter => letter == '\n'));
+    }
+
+    [Fact]
+    public void Plain_SlowJob_SaysSomethingEveryHalfMinute()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var progress = new PlainProgress(output, _time);
+
+        for (var done = 0; done < 10; done++)
+        {
+            progress.Progress("train", done, 100_000, "steps");
+            _time.Advance(TimeSpan.FromSeconds(8));
+        }
+
+        Assert.Equal("train: 4/100,000 steps · 8.0 s each · 9 days left\ntrain: 8/100,000 steps · 8.0 s each · 9 days left\n", output.ToString());
+    }
+
+    [Fact]
+    public void RateEstimator_WorkOfAnEarlierRun_IsNotCountedAsSpeed()
+    {
+        var rate = new RateEstimator(_time);
+        rate.Add(5000);
+        _time.Advance(TimeSpan.FromSeconds(10));
+        rate.Add(5020);
+
+        Assert.Equal(2, rate.Rate);
+        Assert.Equal(TimeSpan.FromSeconds(40), rate.TimeLeft(5020, 5100));
+    }
+
+    [Theory]
+    [InlineData(40)]
+    [InlineData(200)]
+    public async Task Live_AnyWidth_KeepsItsLinesWithinTheTerminalAndItsMessages(int width)
+    {
+        using var output = new StringWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        console.Profile.Width = width;
+        await using (var live = new LiveProgress(console, _time))
+        {
+            live.Progress("student: train [x]", 5, 1500, "steps", "loss 0.31 and a long remark that no narrow terminal can hold");
+            console.Profile.Capabilities.Ansi = false;
+            live.Message("a [message]");
+            live.Progress("other", 1, null, "things");
+        }
+
+        Assert.Contains("a [message]", output.ToString());
+        Assert.All(output.ToString().Split('\n'), line => Assert.True(line.TrimEnd().Length <= width));
+    }
+
+    [Fact]
+    public void StageObserver_StageName_StandsBeforeEveryLine()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        using var observer = new StageObserver("student", new PlainProgress(output, _time), null, null, _time);
+
+        observer.Message("hello");
+        observer.Progress("train", 0, 10, "steps");
+        observer.Progress("train", 10, 10, "steps");
+
+        Assert.Equal("student: hello\nstudent: train: 10/10 steps\n", output.ToString());
+    }
+}

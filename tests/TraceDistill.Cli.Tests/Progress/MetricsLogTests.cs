@@ -1,0 +1,46 @@
+using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Progress;
+
+public class MetricsLogTests
+{
+    [Fact]
+    public void Append_OneStep_IsOneJsonLine()
+    {
+        using var folder = new TemporaryDirectory();
+        using (var log = new MetricsLog(folder.File("metrics.jsonl"), new ManualTime()))
+        {
+            log.Append("student", 5, new Dictionary<string, double> { ["loss"] = 0.25, ["bad"] = double.NaN });
+        }
+
+        Assert.Equal(
+            """{"time":"2026-01-02T03:04:05+00:00","stage":"student","step":5,"values":{"loss":0.25,"bad":"NaN"}}""" + "\n",
+            File.ReadAllText(folder.File("metrics.jsonl")));
+    }
+
+    [Fact]
+    public void Rewind_StageThatGoesOnFromACheckpoint_DropsItsLaterStepsAndATornLine()
+    {
+        using var folder = new TemporaryDirectory();
+        var path = folder.File("metrics.jsonl");
+        using (var log = new MetricsLog(path, new ManualTime()))
+        {
+            foreach (var (stage, step) in new[] { ("a", 1L), ("b", 1), ("a", 2), ("a", 3), ("b", 2) })
+            {
+                log.Append(stage, step, new Dictionary<string, double>());
+            }
+        }
+
+        File.AppendAllText(path, "{\"time\":\"2026-01");
+        using (var log = new MetricsLog(path, new ManualTime()))
+        {
+            log.Rewind("a", 2);
+            log.Append("a", 2, new Dictionary<string, double>());
+        }
+
+        Assert.Equal([("a", 1L), ("b", 1), ("b", 2), ("a", 2)], MetricsLog.Read(path).Select(line => (line.Stage, line.Step)));
+    }
+}
