@@ -72,7 +72,7 @@ public static partial class FinalAnswer
         return IsAnswer(value) ? value : Numbers().Match(value) is { Success: true } number ? number.Value : null;
     }
 
-    /// <summary>Whether the text is an answer as a whole: a number, a few words without one, or a short line that begins with a number.</summary>
+    /// <summary>Whether the text is an answer as a whole: a number, one word, a few words without digits, or a short line that begins with a number.</summary>
     static bool IsAnswer(string text)
     {
         if (text.Length is 0 or > MaxShortLength || text.Contains('\n'))
@@ -81,7 +81,7 @@ public static partial class FinalAnswer
             return true;
         var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length;
         return text.Any(char.IsAsciiDigit)
-            ? words <= MaxShortWords && BeginsWithNumber().IsMatch(text)
+            ? words == 1 || words <= MaxShortWords && BeginsWithNumber().IsMatch(text)
             : words <= MaxPlainWords;
     }
 

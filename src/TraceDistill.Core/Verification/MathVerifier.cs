@@ -20,7 +20,7 @@ public sealed class MathVerifier : IVerifier
         var expected = problem.Answer;
         if (text is null || string.IsNullOrWhiteSpace(expected))
             return Verdict.Unverified;
-        if (AnswerText.AreEqual(expected, text))
+        if (text.Trim() == expected.Trim())
             return Verdict.Correct;
         if (FinalAnswer.Find(text) is not { } answer)
             return Verdict.Incorrect;

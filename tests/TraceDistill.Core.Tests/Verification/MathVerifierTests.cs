@@ -39,6 +39,7 @@ public sealed class MathVerifierTests
     [InlineData("7:35", "7:35")]
     [InlineData("yes", "Yes.")]
     [InlineData("x+1", "$x+1$")]
+    [InlineData("the 3 of them and no 4 others may come", "the 3 of them and no 4 others may come")]
     public void Verify_TheSameAnswerWrittenOtherwise_IsCorrect(string expected, string answer) => Assert.Equal(Verdict.Correct, Verify(answer, expected));
 
     [Theory]
@@ -57,6 +58,7 @@ public sealed class MathVerifierTests
     [InlineData("18", "")]
     [InlineData("18", "I cannot tell you that, sorry, it is too hard.")]
     [InlineData("18", "<think> 9 + 9 = 18, and then")]
+    [InlineData("18", "<think> 9 + 9 = 18")]
     [InlineData("18", "1/0")]
     public void Verify_AnotherAnswer_IsIncorrect(string expected, string answer) => Assert.Equal(Verdict.Incorrect, Verify(answer, expected));
 
