@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Globalization;
+using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
 
@@ -53,13 +54,16 @@ sealed class AddedTokenMatcher
         throw new InvalidOperationException("the search found a pattern that does not stand there");
     }
 
-    static bool EndsWithWord(ReadOnlySpan<char> text) => text.Length > 0 && IsWord(text[^1]);
+    static bool EndsWithWord(ReadOnlySpan<char> text) => Rune.DecodeLastFromUtf16(text, out var last, out _) == OperationStatus.Done && IsWord(last);
 
-    static bool StartsWithWord(ReadOnlySpan<char> text) => text.Length > 0 && IsWord(text[0]);
+    static bool StartsWithWord(ReadOnlySpan<char> text) => Rune.DecodeFromUtf16(text, out var first, out _) == OperationStatus.Done && IsWord(first);
 
-    static bool IsWord(char character) => char.IsLetterOrDigit(character) || char.GetUnicodeCategory(character)
-        is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark or UnicodeCategory.EnclosingMark
-        or UnicodeCategory.ConnectorPunctuation or UnicodeCategory.LetterNumber;
+    /// <summary><c>\w</c> of Unicode's regular expressions (UTS #18): letters, marks, decimal digits, connectors, joiners, circled letters.</summary>
+    static bool IsWord(Rune rune) => Rune.IsLetterOrDigit(rune)
+        || Rune.GetUnicodeCategory(rune) is UnicodeCategory.NonSpacingMark or UnicodeCategory.SpacingCombiningMark
+            or UnicodeCategory.EnclosingMark or UnicodeCategory.ConnectorPunctuation or UnicodeCategory.LetterNumber
+        || rune.Value is 0x200C or 0x200D or (>= 0x24B6 and <= 0x24E9)
+            or (>= 0x1F130 and <= 0x1F149) or (>= 0x1F150 and <= 0x1F169) or (>= 0x1F170 and <= 0x1F189);
 
     /// <summary>Where an added token stands, in UTF-16 units.</summary>
     public readonly record struct Match(int Start, int End, int Id);

@@ -63,11 +63,17 @@ static class PreTokenizerParser
     {
         try
         {
-            return new RegexSplitter(new Regex(text, RegexOptions.Compiled | RegexOptions.CultureInvariant), keepMatches, keepGaps);
+            return new RegexSplitter(new Regex(ToDotNet(text), RegexOptions.Compiled | RegexOptions.CultureInvariant), keepMatches, keepGaps);
         }
         catch (ArgumentException malformed)
         {
             throw pattern.Unsupported($"the regular expression ({malformed.Message})");
         }
     }
+
+    /// <summary>
+    /// Hugging Face's engine folds case as Unicode does, where <c>s</c> also stands for <c>ſ</c>; .NET's does not. The only such letter of
+    /// the contractions that patterns list as <c>(?i:'s|'t|…)</c>.
+    /// </summary>
+    static string ToDotNet(string pattern) => Regex.Replace(pattern, @"(?<=\(\?i:[^()\[\]\\]*)s(?=[^()\[\]\\]*\))", "[sſ]");
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Tokenization.Unicode;
 
 namespace TraceDistill.Core.Tokenization;
 
@@ -13,6 +14,7 @@ public sealed class Tokenizer
     readonly PreTokenizer _preTokenizer;
     readonly AddedTokenMatcher _rawTokens;
     readonly AddedTokenMatcher _normalizedTokens;
+    readonly bool _normalizes;
     readonly int[] _prefix;
     readonly int[] _suffix;
 
@@ -23,6 +25,7 @@ public sealed class Tokenizer
         _preTokenizer = definition.PreTokenizer;
         _rawTokens = Matcher(normalized: false);
         _normalizedTokens = Matcher(normalized: true);
+        _normalizes = definition.NormalizeToFormC;
         _prefix = [.. definition.Prefix];
         _suffix = [.. definition.Suffix];
         BeginOfSequenceId = IdOf(settings.BeginOfSequence, "bos_token");
@@ -30,8 +33,8 @@ public sealed class Tokenizer
         EndOfSequenceIds = new HashSet<int>([.. settings.GenerationEndIds, .. IdOf(settings.EndOfSequence, "eos_token") is { } end ? [end] : Array.Empty<int>()]);
         ChatTemplateSource = settings.ChatTemplate;
 
-        AddedTokenMatcher Matcher(bool normalized) =>
-            new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized).Select(token => (token.Value.Content, token.Key, token.Value)));
+        AddedTokenMatcher Matcher(bool normalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized)
+            .Select(token => (normalized ? Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
 
         int? IdOf(string? token, string field) => token is null ? null : TryGetId(token, out var id) ? id : throw new InvalidInputException(
             $"{Path.Combine(directory, TokenizerSettings.FileName)}: {field} \"{token}\" is not a token of tokenizer.json");
@@ -81,12 +84,12 @@ public sealed class Tokenizer
         var start = 0;
         while (_rawTokens.Next(text, start) is { } match)
         {
-            EncodeNormalized(text.AsSpan(start, match.Start - start), pieces, ids);
+            EncodeNormalized(Normalize(text[start..match.Start]), pieces, ids);
             ids.Add(match.Id);
             start = match.End;
         }
 
-        EncodeNormalized(text.AsSpan(start), pieces, ids);
+        EncodeNormalized(Normalize(start == 0 ? text : text[start..]), pieces, ids);
         if (addSpecialTokens)
             ids.AddRange(_suffix);
     }
@@ -119,6 +122,8 @@ public sealed class Tokenizer
 
     /// <summary>Whether decoding may leave the token out.</summary>
     public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
+
+    string Normalize(string text) => _normalizes ? NormalizationFormC.Normalize(text) : text;
 
     void EncodeNormalized(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids)
     {

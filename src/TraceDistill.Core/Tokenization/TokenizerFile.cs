@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Tokenization;
@@ -62,13 +63,13 @@ static class TokenizerFile
 
     static Dictionary<string, int> ReadVocabulary(JsonField field)
     {
-        if (field.Kind != System.Text.Json.JsonValueKind.Object)
+        if (field.Kind != JsonValueKind.Object)
             throw field.Wrong("an object of tokens and ids");
         var vocabulary = new Dictionary<string, int>(field.Element.GetPropertyCount(), StringComparer.Ordinal);
         var tokens = new Dictionary<int, string>(field.Element.GetPropertyCount());
         foreach (var entry in field.Element.EnumerateObject())
         {
-            if (entry.Value.ValueKind != System.Text.Json.JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id < 0)
+            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id < 0)
                 throw field.Fail($"model.vocab: the id of \"{entry.Name}\" must be a whole number that is not negative");
             vocabulary[entry.Name] = id;
             if (!tokens.TryAdd(id, entry.Name) && tokens[id] != entry.Name)
@@ -96,7 +97,7 @@ static class TokenizerFile
     /// <summary>Older files write a merge as <c>"a b"</c>, newer ones as <c>["a", "b"]</c>.</summary>
     static (string Left, string Right) ReadPair(JsonField item)
     {
-        if (item.Kind == System.Text.Json.JsonValueKind.Array)
+        if (item.Kind == JsonValueKind.Array)
         {
             var pair = item.Items().Select(part => part.Text()).ToArray();
             return pair.Length == 2 ? (pair[0], pair[1]) : throw item.Wrong("a pair of tokens");
@@ -139,6 +140,7 @@ static class TokenizerFile
         var type = field["type"];
         return type.Text() switch
         {
+            "NFC" => true,
             "Sequence" => field["normalizers"].Items().Select(ReadNormalizer).ToList().Contains(true),
             _ => throw type.Unsupported($"a {type.Text()} normalizer"),
         };

@@ -1,0 +1,170 @@
+using System.Collections;
+using System.Globalization;
+using System.Runtime.InteropServices;
+using System.Text;
+
+namespace TraceDistill.Core.Tokenization.Unicode;
+
+/// <summary>
+/// Unicode normalisation form C (UAX #15). .NET's own leaves text as it is, without a word, where globalization is invariant, as it is in
+/// this program.
+/// </summary>
+static class NormalizationFormC
+{
+    // Hangul syllables are composed by arithmetic: UAX #15, section "Hangul".
+    const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
+    const int LeadCount = 19, VowelCount = 21, TailCount = 28, SyllableCount = LeadCount * VowelCount * TailCount;
+
+    static readonly Dictionary<int, int[]> Decompositions = [];
+    static readonly Dictionary<(int First, int Second), int> Compositions = [];
+    static readonly Dictionary<int, byte> CombiningClasses = [];
+
+    /// <summary>Characters that are not in form C, or may combine with the one before; surrogates count as such.</summary>
+    static readonly BitArray Affected = new(0x10000);
+
+    static NormalizationFormC()
+    {
+        using var stream = typeof(NormalizationFormC).Assembly.GetManifestResourceStream("TraceDistill.Core.Tokenization.Unicode.canonical.txt")!;
+        using var reader = new StreamReader(stream);
+        while (reader.ReadLine() is { } line)
+        {
+            if (line[0] != '#')
+                ReadLine(line[0], line[2..].Split(' '));
+        }
+
+        Affect(VowelBase, TailBase + TailCount - 1);
+        Affect(0xD800, 0xDFFF);
+    }
+
+    /// <summary>The text in form C; the same instance when it is already.</summary>
+    public static string Normalize(string text)
+    {
+        foreach (var character in text)
+        {
+            if (Affected[character])
+                return Compose(Decompose(text));
+        }
+
+        return text;
+    }
+
+    static void ReadLine(char kind, string[] fields)
+    {
+        if (kind == 'O')
+        {
+            foreach (var range in fields.Skip(1))
+                SetClass(byte.Parse(fields[0], CultureInfo.InvariantCulture), [.. range.Split('-').Select(Hex)]);
+            return;
+        }
+
+        var codes = fields.Select(Hex).ToArray();
+        Decompositions[codes[0]] = codes[1..];
+        if (kind == 'C')
+        {
+            Compositions[(codes[1], codes[2])] = codes[0];
+            Affect(codes[2], codes[2]);
+        }
+        else
+        {
+            Affect(codes[0], codes[0]);
+        }
+    }
+
+    static int Hex(string digits) => int.Parse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+
+    static void SetClass(byte combiningClass, int[] range)
+    {
+        for (var code = range[0]; code <= range[^1]; code++)
+            CombiningClasses[code] = combiningClass;
+        Affect(range[0], range[^1]);
+    }
+
+    static void Affect(int first, int last)
+    {
+        for (var code = first; code <= last && code < Affected.Length; code++)
+            Affected[code] = true;
+    }
+
+    /// <summary>Fully decomposed code points in canonical order.</summary>
+    static List<int> Decompose(string text)
+    {
+        var codes = new List<int>(text.Length + 16);
+        foreach (var rune in text.EnumerateRunes())
+            AddDecomposed(rune.Value, codes);
+        for (var start = 0; start < codes.Count; start++)
+        {
+            var end = start;
+            while (end < codes.Count && ClassOf(codes[end]) > 0)
+                end++;
+            if (end - start > 1)
+                SortByClass(CollectionsMarshal.AsSpan(codes)[start..end]);
+            start = end;
+        }
+
+        return codes;
+    }
+
+    /// <summary>Canonical order: by class, stable.</summary>
+    static void SortByClass(Span<int> marks) => marks.ToArray().OrderBy(ClassOf).ToArray().CopyTo(marks);
+
+    static void AddDecomposed(int code, List<int> codes)
+    {
+        if (Decompositions.TryGetValue(code, out var parts))
+        {
+            foreach (var part in parts)
+                AddDecomposed(part, codes);
+        }
+        else if (code - SyllableBase is var syllable && (uint)syllable < SyllableCount)
+        {
+            codes.Add(LeadBase + (syllable / (VowelCount * TailCount)));
+            codes.Add(VowelBase + (syllable / TailCount % VowelCount));
+            if (syllable % TailCount > 0)
+                codes.Add(TailBase + (syllable % TailCount));
+        }
+        else
+        {
+            codes.Add(code);
+        }
+    }
+
+    static string Compose(List<int> codes)
+    {
+        var composed = new List<int>(codes.Count);
+        var starter = -1;
+        foreach (var code in codes)
+        {
+            var combiningClass = ClassOf(code);
+            // A character is blocked from its starter by one in between that is a starter or of no lower class.
+            var blocked = starter < composed.Count - 1 && (ClassOf(composed[^1]) is var last && (last == 0 || last >= combiningClass));
+            if (starter >= 0 && !blocked && Pair(composed[starter], code) is { } pair)
+            {
+                composed[starter] = pair;
+                continue;
+            }
+
+            if (combiningClass == 0)
+                starter = composed.Count;
+            composed.Add(code);
+        }
+
+        var text = new StringBuilder(composed.Count);
+        foreach (var code in composed)
+            text.Append(new Rune(code).ToString());
+        return text.ToString();
+    }
+
+    static int? Pair(int first, int second)
+    {
+        if (first - LeadBase is var lead && (uint)lead < LeadCount && second - VowelBase is var vowel && (uint)vowel < VowelCount)
+            return SyllableBase + (((lead * VowelCount) + vowel) * TailCount);
+        if (first - SyllableBase is var syllable && (uint)syllable < SyllableCount && syllable % TailCount == 0
+            && second - TailBase is var tail && tail is > 0 and < TailCount)
+        {
+            return first + tail;
+        }
+
+        return Compositions.TryGetValue((first, second), out var composed) ? composed : null;
+    }
+
+    static byte ClassOf(int code) => CombiningClasses.GetValueOrDefault(code);
+}

@@ -1,0 +1,111 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Tokenization;
+
+/// <summary>Compares with Hugging Face's own tokenizers, on tokenizers trained here and on published ones.</summary>
+public class TokenizerPeerTests
+{
+    const string Qwen = @"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    static readonly AddedToken[] Added =
+    [
+        new("<|endoftext|>"),
+        new("<|im_start|>"),
+        new("<think>") { Special = false },
+        new("</think>") { Special = false, Normalized = true },
+    ];
+
+    const string DeepSeek =
+        @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+
+    const string ByteLevel = """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}""";
+
+    const string Gpt2ByteLevel = """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}""";
+
+    const string Template = """
+        {"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true},{"type":"TemplateProcessing",
+        "single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"<|endoftext|>","type_id":0}}],"pair":[],
+        "special_tokens":{"<|im_start|>":{"id":"<|im_start|>","ids":[597],"tokens":["<|im_start|>"]},"<|endoftext|>":{"id":"<|endoftext|>","ids":[596],"tokens":["<|endoftext|>"]}}}]}
+        """;
+
+    const string StrippingTokens = """
+        [{"id":596,"content":"<|endoftext|>","single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":true},
+        {"id":597,"content":"42","single_word":true,"lstrip":false,"rstrip":false,"normalized":true,"special":false},
+        {"id":598,"content":"世界","single_word":false,"lstrip":false,"rstrip":true,"normalized":true,"special":false},
+        {"id":599,"content":"<|end","single_word":false,"lstrip":true,"rstrip":false,"normalized":false,"special":false}]
+        """;
+
+    /// <summary>The settings of model families, laid over one trained vocabulary: fields of tokenizer.json and their new values.</summary>
+    public static TheoryData<string, string[]> Variants => new()
+    {
+        { "as trained", [] },
+        { "GPT-2 with a space in front", ["pre_tokenizer", Gpt2ByteLevel.Replace("\"add_prefix_space\":false", "\"add_prefix_space\":true")] },
+        { "Qwen", ["normalizer", """{"type":"NFC"}""", "pre_tokenizer", Steps(Split(Qwen), ByteLevel)] },
+        { "DeepSeek", ["normalizer", """{"type":"Sequence","normalizers":[]}""", "pre_tokenizer", Steps(Split(@"\p{N}{1,3}"), Split("[一-龥぀-ゟ゠-ヿ]+"), Split(DeepSeek), ByteLevel)] },
+        { "SmolLM", ["pre_tokenizer", Steps("""{"type":"Digits","individual_digits":true}""", Gpt2ByteLevel)] },
+        { "digits together", ["pre_tokenizer", Steps("""{"type":"Digits","individual_digits":false}""", Gpt2ByteLevel)] },
+        { "matches removed", ["pre_tokenizer", Steps("""{"type":"Split","pattern":{"String":"a"},"behavior":"Removed","invert":false}""", ByteLevel)] },
+        { "gaps removed", ["pre_tokenizer", Steps("""{"type":"Split","pattern":{"Regex":"\\S+"},"behavior":"Removed","invert":true}""", ByteLevel)] },
+        { "whole pieces first", ["model.ignore_merges", "true"] },
+        { "template", ["post_processor", Template] },
+        { "added tokens that strip", ["added_tokens", StrippingTokens, "normalizer", """{"type":"NFC"}"""] },
+    };
+
+    [Theory]
+    [MemberData(nameof(Variants))]
+    public void TrainedTokenizer_FuzzedTexts_GivesWhatHuggingFaceGives(string name, string[] changes)
+    {
+        using var directory = new TemporaryDirectory();
+        BpeTrainer.Train(FuzzedText.Texts(seed: 1, 2000), 600, Added, directory.Path);
+        Change(directory.File("tokenizer.json"), changes);
+        Compare(directory.Path, FuzzedText.Texts(seed: name.Length, 400));
+    }
+
+    [Theory]
+    [InlineData("gpt2")]
+    [InlineData("llama-3.2")]
+    public void PublishedTokenizer_FuzzedTexts_GivesWhatHuggingFaceGives(string model) =>
+        Compare(TestPaths.SharedData($"tokenizers/{model}"), FuzzedText.Texts(seed: 5, 600));
+
+    static string Steps(params string[] steps) => $$"""{"type":"Sequence","pretokenizers":[{{string.Join(',', steps)}}]}""";
+
+    static string Split(string pattern) =>
+        """{"type":"Split","pattern":{"Regex":PATTERN},"behavior":"Isolated","invert":false}""".Replace("PATTERN", JsonSerializer.Serialize(pattern));
+
+    static void Change(string file, string[] changes)
+    {
+        var json = JsonNode.Parse(File.ReadAllText(file))!;
+        foreach (var change in changes.Chunk(2))
+        {
+            var path = change[0].Split('.');
+            (path.Length == 1 ? json : json[path[0]]!)[path[^1]] = JsonNode.Parse(change[1]);
+        }
+
+        File.WriteAllText(file, json.ToJsonString());
+    }
+
+    static void Compare(string directory, List<string> texts)
+    {
+        var tokenizer = Tokenizer.Load(directory);
+        var random = new Random(11);
+        var lists = Enumerable.Range(0, 300).Select(_ => Enumerable.Range(0, random.Next(1, 9)).Select(_ => random.Next(tokenizer.VocabularySize)).ToArray()).ToList();
+        var peer = Peer.Run("tokenizers.js", new { file = Path.Combine(directory, "tokenizer.json"), texts, ids = lists });
+        for (var i = 0; i < texts.Count; i++)
+        {
+            Assert.True(Ids(peer.GetProperty("encoded")[i]).SequenceEqual(tokenizer.Encode(texts[i])), $"{JsonSerializer.Serialize(texts[i])}: {peer.GetProperty("encoded")[i]} against {JsonSerializer.Serialize(tokenizer.Encode(texts[i]))}");
+            Assert.Equal(Ids(peer.GetProperty("withSpecial")[i]), tokenizer.Encode(texts[i], addSpecialTokens: true));
+        }
+
+        for (var i = 0; i < lists.Count; i++)
+        {
+            Assert.Equal(peer.GetProperty("decoded")[i].GetString(), tokenizer.Decode(lists[i]));
+            Assert.Equal(peer.GetProperty("decodedSkipSpecial")[i].GetString(), tokenizer.Decode(lists[i], skipSpecialTokens: true));
+        }
+    }
+
+    static int[] Ids(JsonElement ids) => [.. ids.EnumerateArray().Select(id => id.GetInt32())];
+}
