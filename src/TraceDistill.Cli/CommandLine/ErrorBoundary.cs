@@ -27,11 +27,10 @@ static class ErrorBoundary
         OperationCanceledException when interruption.IsCancellationRequested =>
             (ExitCode.Interrupted, "interrupted; the same command goes on from here"),
         InvalidInputException => (ExitCode.InvalidInput, $"error: {exception.Message}"),
+        _ when IsDiskFull(exception) =>
+            (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)} (the disk is full: free some space, and the same command goes on from here)"),
         ExternalFailureException => (ExitCode.ExternalFailure, $"error: {exception.Message}"),
-        IOException when IsDiskFull(exception) =>
-            (ExitCode.InvalidInput, $"error: the disk is full ({OneLine(exception.Message)}); free some space and run the same command again"),
-        UnauthorizedAccessException or IOException =>
-            (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)}"),
+        UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)}"),
         _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
     };
 
@@ -42,7 +41,10 @@ static class ErrorBoundary
         _ => exception,
     };
 
-    static bool IsDiskFull(Exception exception) => (exception.HResult & 0xFFFF) is DiskFullPosix or DiskFullWindows or QuotaExceededPosix or FileTooLargePosix;
+    /// <summary>A full disk counts as wrong input, however it is reported: trying again without freeing space cannot help.</summary>
+    static bool IsDiskFull(Exception? exception) => exception is not null
+        && ((exception is IOException && (exception.HResult & 0xFFFF) is DiskFullPosix or DiskFullWindows or QuotaExceededPosix or FileTooLargePosix)
+            || IsDiskFull(exception.InnerException));
 
     static string OneLine(string message) => message.ReplaceLineEndings(" ");
 

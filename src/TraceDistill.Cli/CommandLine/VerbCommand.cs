@@ -46,7 +46,7 @@ static class VerbCommand
                 host.WriteJson(summary);
             }
 
-            return ExitCode.Done;
+            return (summary as IVerdict)?.ExitCode ?? ExitCode.Done;
         });
         return command;
     }

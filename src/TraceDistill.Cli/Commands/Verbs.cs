@@ -4,7 +4,7 @@ namespace TraceDistill.Cli.Commands;
 static class Verbs
 {
     /// <summary>Those that can be stages.</summary>
-    static readonly IVerb[] Stages = [];
+    static readonly IVerb[] Stages = [new ProblemsVerb()];
 
-    public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages];
+    public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages, new DoctorVerb()];
 }

@@ -21,6 +21,13 @@ public static class TorchLibrary
     /// <exception cref="DllNotFoundException">The native library is absent or cannot be loaded; the message says why.</exception>
     public static string Status => Loaded.Value;
 
+    /// <summary>The program's folder in the user's cache, where a patched copy is kept.</summary>
+    public static string CacheFolder { get; } = Path.Combine(
+        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
+            ? cache
+            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
+        "tracedistill");
+
 #pragma warning disable CA2255 // Any first use of this assembly may be a first use of torch; no caller could be relied on to remember.
     [ModuleInitializer]
     internal static void Initialize() => _ = Loaded.Value;
@@ -58,7 +65,7 @@ public static class TorchLibrary
     static string PatchedCopy(string folder, string shim)
     {
         var image = File.ReadAllBytes(shim);
-        var cache = Path.Combine(CacheRoot(), "tracedistill", Convert.ToHexStringLower(SHA256.HashData(image))[..16]);
+        var cache = Path.Combine(CacheFolder, Convert.ToHexStringLower(SHA256.HashData(image))[..16]);
         var copy = Path.Combine(cache, Shim);
         Directory.CreateDirectory(cache);
         foreach (var library in Directory.EnumerateFiles(folder, "lib*.so*").Where(path => Path.GetFileName(path) != Shim))
@@ -87,9 +94,4 @@ public static class TorchLibrary
         write(temporary);
         File.Move(temporary, path, overwrite: true);
     }
-
-    static string CacheRoot() =>
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-            ? cache
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache");
 }

@@ -72,6 +72,10 @@ public sealed class CommandLineTests : IDisposable
         { new InvalidInputException("file.jsonl:3: field answer is missing"), 2, "error: file.jsonl:3: field answer is missing\n" },
         { new ExternalFailureException("http://x refuses connections; start the server"), 3, "error: http://x refuses connections; start the server\n" },
         { new UnauthorizedAccessException("Access to the path '/x' is denied."), 2, "error: Access to the path '/x' is denied.\n" },
+        {
+            new ExternalFailureException("runs/x/a.parquet: cannot be written", new IOException("No space left on device", 28)), 2,
+            "error: runs/x/a.parquet: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
+        },
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
     };
 

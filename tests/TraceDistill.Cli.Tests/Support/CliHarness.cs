@@ -9,11 +9,17 @@ namespace TraceDistill.Cli.Tests.Support;
 sealed class CliHarness : IDisposable
 {
     readonly TemporaryDirectory _folder = new();
-    readonly CountVerb _count = new();
+
+    public CliHarness() => Stages = [new WriteVerb(), new JoinVerb(), Count, new TellVerb()];
+
+    /// <summary>The verbs that can be stages; small ones unless a test gives others.</summary>
+    public IReadOnlyList<IVerb> Stages { get; init; }
+
+    public IReadOnlyList<IVerb> Others { get; init; } = [];
 
     public ManualTime Time { get; } = new();
 
-    public CountVerb Count => _count;
+    public CountVerb Count { get; } = new();
 
     public string Out { get; private set; } = "";
 
@@ -39,9 +45,8 @@ sealed class CliHarness : IDisposable
     public async Task<int> RunAsync(params string[] arguments)
     {
         using StringWriter output = new(), error = new();
-        IVerb[] stages = [new WriteVerb(), new JoinVerb(), _count, new TellVerb()];
         var host = new CommandHost(output, error, IsInteractive: false, Time, Interruption.Token);
-        var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(stages), .. stages], host);
+        var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages), .. Stages, .. Others], host);
         (Out, Error) = (output.ToString(), error.ToString().Replace(_folder.Path + Path.DirectorySeparatorChar, ""));
         return code;
     }

@@ -1,0 +1,4 @@
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Options of <c>doctor</c>.</summary>
+sealed record DoctorOptions;

@@ -1,0 +1,43 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Cli.Binding;
+using TraceDistill.Core.Options;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Options of <c>problems</c>.</summary>
+sealed record ProblemsOptions : IValidatableObject
+{
+    /// <value>All families.</value>
+    [Description("Families to generate, or all")]
+    public IReadOnlyList<string> Family { get; init; } = ["all"];
+
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("How many problems; with --from at most so many of each file")]
+    public int? Count { get; init; }
+
+    /// <value>None.</value>
+    [FlagOrValue]
+    [Description("How many held-out problems to write beside the others; without a number, all problems are held-out ones")]
+    public HeldOutShare HeldOut { get; init; } = HeldOutShare.None;
+
+    [Description("The same seed gives the same problems")]
+    public int Seed { get; init; }
+
+    [InputPath]
+    [Description("Convert these problem files (.jsonl or .parquet) instead of generating")]
+    public IReadOnlyList<string> From { get; init; } = [];
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (From.Count == 0 && Count is null)
+        {
+            yield return new ValidationResult("is required: say how many problems to generate, or name files to convert in from", [nameof(Count)]);
+        }
+
+        if (From.Count > 0 && HeldOut != HeldOutShare.None)
+        {
+            yield return new ValidationResult("is for generated problems; files that are converted keep their own split", [nameof(HeldOut)]);
+        }
+    }
+}

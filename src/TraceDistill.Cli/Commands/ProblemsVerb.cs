@@ -1,0 +1,85 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Problems;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>
+/// Problem sets as JSON Lines and Parquet. Into a folder (as a stage) it writes <c>train</c> and <c>held_out</c>, or one file of the same name for
+/// every converted one; with <c>--out FILE.jsonl</c> that file, and <c>FILE.held_out.jsonl</c> beside it.
+/// </summary>
+sealed class ProblemsVerb : Verb<ProblemsOptions>
+{
+    sealed record ProblemSet(string Name, int Count, IReadOnlyDictionary<string, int> Families);
+
+    public override string Name => "problems";
+
+    public override string Description => "Generate reasoning problems, or convert problem files";
+
+    public override VerbOutput Output => VerbOutput.Required;
+
+    public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        var sets = options.From.Count > 0 ? await ConvertAsync(options, cancellationToken) : Generate(options);
+        var summary = new List<ProblemSet>();
+        foreach (var (name, problems) in sets)
+        {
+            foreach (var path in Targets(context, name, isFirst: summary.Count == 0))
+            {
+                Directory.CreateDirectory(Path.GetDirectoryName(path)!);
+                await ProblemWriter.WriteAsync(path, problems, cancellationToken);
+            }
+
+            summary.Add(new ProblemSet(name, problems.Count, problems.CountBy(problem => problem.Family).ToDictionary()));
+            context.Observer.Message($"{name}: {problems.Count} problems of {summary[^1].Families.Count} families");
+        }
+
+        return new { Sets = summary };
+    }
+
+    static List<(string Name, IReadOnlyList<Problem> Problems)> Generate(ProblemsOptions options)
+    {
+        var sets = new List<(string, IReadOnlyList<Problem>)>();
+        if (!options.HeldOut.IsAll)
+        {
+            sets.Add(("train", ProblemGenerator.Generate(options.Family, options.Count!.Value, options.Seed, ProblemSplit.Train)));
+        }
+
+        var heldOut = options.HeldOut.IsAll ? options.Count!.Value : options.HeldOut.Count;
+        if (heldOut > 0)
+        {
+            sets.Add(("held_out", ProblemGenerator.Generate(options.Family, heldOut, options.Seed, ProblemSplit.HeldOut)));
+        }
+
+        return sets;
+    }
+
+    static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(ProblemsOptions options, CancellationToken cancellationToken)
+    {
+        var sets = new List<(string Name, IReadOnlyList<Problem>)>();
+        foreach (var file in options.From)
+        {
+            var name = Path.GetFileNameWithoutExtension(file);
+            if (sets.Any(set => set.Name == name))
+            {
+                throw new InvalidInputException($"{file}: another file to be converted is also called {name}; rename one");
+            }
+
+            sets.Add((name, await ProblemReader.ReadAsync(file, cancellationToken).Take(options.Count ?? int.MaxValue).ToListAsync(cancellationToken)));
+        }
+
+        return sets;
+    }
+
+    /// <summary>A stage's folder gets both formats; a file named on the command line its own, further sets beside it.</summary>
+    static string[] Targets(StageContext context, string name, bool isFirst)
+    {
+        var output = Path.GetFullPath(context.Output!);
+        var extension = Path.GetExtension(output);
+        return (extension.Length > 0 && context.RunDirectory is null, isFirst) switch
+        {
+            (true, true) => [output],
+            (true, false) => [Path.ChangeExtension(output, name + extension)],
+            _ => [Path.Combine(output, name + ".jsonl"), Path.Combine(output, name + ".parquet")],
+        };
+    }
+}

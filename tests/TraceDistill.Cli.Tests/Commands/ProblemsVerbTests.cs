@@ -1,0 +1,69 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Problems;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+public sealed class ProblemsVerbTests : IDisposable
+{
+    readonly CliHarness _cli = new() { Stages = [new ProblemsVerb()] };
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Problems_IntoAFile_WritesThatFileAndTheHeldOutOnesBeside()
+    {
+        Assert.Equal(0, await _cli.RunAsync("problems", "--family", "addition,sorting", "--count", "6", "--held-out", "4", "--seed", "3", "--out", _cli.File("x.jsonl"), "--json"));
+
+        var (train, heldOut) = (await ReadAsync("x.jsonl"), await ReadAsync("x.held_out.jsonl"));
+        Assert.Equal(6, train.Count);
+        Assert.Equal(4, heldOut.Count);
+        Assert.Equal(["addition", "sorting"], train.Select(problem => problem.Family).Distinct());
+        Assert.Empty(train.Select(problem => problem.Id).Intersect(heldOut.Select(problem => problem.Id)));
+        Assert.Equal(3, (int)_cli.Json["sets"]![0]!["families"]!["addition"]!);
+    }
+
+    [Fact]
+    public async Task Problems_HeldOutFlagAlone_MakesAllOfThemHeldOut()
+    {
+        await _cli.RunAsync("problems", "--count", "5", "--out", _cli.File("held.jsonl"), "--held-out");
+        await _cli.RunAsync("problems", "--count", "1", "--held-out", "5", "--out", _cli.File("x.jsonl"));
+
+        Assert.Equal(await ReadAsync("x.held_out.jsonl"), await ReadAsync("held.jsonl"));
+    }
+
+    [Fact]
+    public async Task Problems_AsStage_WritesBothFormatsAndTakesTheRecipesSeed()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync("{ seed: 9, stages: { p: { do: problems, count: 12, held_out: 3 } } }"));
+
+        Assert.Equal(await ReadAsync("run/p/train.jsonl"), await ReadAsync("run/p/train.parquet"));
+        Assert.Equal(ProblemGenerator.Generate(["all"], 3, 9, ProblemSplit.HeldOut), await ReadAsync("run/p/held_out.jsonl"));
+    }
+
+    [Fact]
+    public async Task Problems_FilesToConvert_KeepTheirNamesInTheStage()
+    {
+        var gsm8k = TestPaths.SharedData("gsm8k");
+
+        Assert.Equal(0, await _cli.RunRecipeAsync($"stages: {{ p: {{ do: problems, from: [{gsm8k}/train.jsonl, {gsm8k}/test.jsonl], count: 20 }} }}"));
+
+        Assert.Equal("72", (await ReadAsync("run/p/train.jsonl"))[0].Answer);
+        Assert.Equal(20, (await ReadAsync("run/p/test.parquet")).Count);
+    }
+
+    [Theory]
+    [InlineData("{ do: problems }", "recipe.yaml:1:14: p.count: is required: say how many problems to generate, or name files to convert in from")]
+    [InlineData("{ do: problems, count: 5, held_out: some }", "recipe.yaml:1:50: p.held_out: expected how many held-out problems, or true for all of them, found \"some\"")]
+    [InlineData("{ do: problems, count: 0 }", "recipe.yaml:1:37: p.count: must be at least 1")]
+    public async Task Problems_WrongOptions_NameThePlace(string stage, string message)
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync($"stages: {{ p: {stage} }}"));
+
+        Assert.Equal($"error: {message}", _cli.Error.Trim());
+    }
+
+    async Task<List<Problem>> ReadAsync(string file) => await ProblemReader.ReadAsync(_cli.File(file)).ToListAsync(TestContext.Current.CancellationToken);
+}
