@@ -8,10 +8,10 @@ static class EnumNames
     /// <summary>All names, in the order declared.</summary>
     public static IReadOnlyList<string> Of(Type type) => [.. Enum.GetNames(type).Select(JsonNamingPolicy.SnakeCaseLower.ConvertName)];
 
-    /// <summary>The member called <paramref name="text"/>, or null; case does not matter and a dash stands for an underscore.</summary>
+    /// <summary>The member called <paramref name="text"/>, or null; neither case nor dashes and underscores matter.</summary>
     public static object? Parse(Type type, string text)
     {
-        var index = Of(type).ToList().FindIndex(name => name.Equals(text.Replace('-', '_'), StringComparison.OrdinalIgnoreCase));
-        return index < 0 ? null : Enum.Parse(type, Enum.GetNames(type)[index]);
+        var name = Enum.GetNames(type).FirstOrDefault(name => name.Equals(text.Replace("_", "").Replace("-", ""), StringComparison.OrdinalIgnoreCase));
+        return name is null ? null : Enum.Parse(type, name);
     }
 }

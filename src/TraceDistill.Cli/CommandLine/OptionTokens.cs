@@ -10,7 +10,7 @@ sealed class OptionTokens
 
     public OptionTokens(Type optionsType, Command command)
     {
-        foreach (var property in OptionSchema.Of(optionsType).Properties)
+        foreach (var property in OptionSchema.Of(optionsType).Properties.Where(property => property.Key != OptionSchema.OutKey))
         {
             if (property.IsPositional)
             {

@@ -31,14 +31,14 @@ static class VerbCommand
             }
 
             var problems = new ProblemList();
-            InputPaths.Check(verb.OptionsType, settings, problems);
-            var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
             var output = verb.Output == VerbOutput.None ? null : result.GetValue(outOption);
             if (verb.Output == VerbOutput.Required && output is null)
             {
                 problems.Add(new SourceLocation("--out"), "", "is required: say where to write");
             }
 
+            InputPaths.Check(verb.OptionsType, settings, problems);
+            var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings.WithOutput(verb.OptionsType, output ?? ""), "");
             problems.ThrowIfAny($"{verb.Name}: the command line");
             var summary = await RunAsync(verb, bound!, output, host);
             if (result.GetValue(jsonOption))

@@ -19,7 +19,7 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
     public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var sets = options.From.Count > 0 ? await ConvertAsync(options, cancellationToken) : Generate(options);
+        var sets = options.From.Count > 0 ? await ConvertAsync(options, cancellationToken) : await GenerateAsync(options, cancellationToken);
         var summary = new List<ProblemSet>();
         foreach (var (name, problems) in sets)
         {
@@ -35,6 +35,10 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
         return new { Sets = summary };
     }
+
+    /// <summary>Generation is one uninterruptible computation: an interrupted process leaves it behind.</summary>
+    static Task<List<(string Name, IReadOnlyList<Problem> Problems)>> GenerateAsync(ProblemsOptions options, CancellationToken cancellationToken) =>
+        Task.Run(() => Generate(options), cancellationToken).WaitAsync(cancellationToken);
 
     static List<(string Name, IReadOnlyList<Problem> Problems)> Generate(ProblemsOptions options)
     {

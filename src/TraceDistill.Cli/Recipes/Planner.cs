@@ -37,9 +37,16 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             settings = settings.MergedWith(new ConfigMap(seed.Location, [new ConfigEntry(SeedKey, seed.Location, seed)]));
         }
 
+        if (settings[OptionSchema.OutKey] is { } written)
+        {
+            problems.Add(written.Location, $"{copy.Name}.out", "a stage writes to the folder of its name; leave this away");
+            settings = settings.Without(OptionSchema.OutKey);
+        }
+
         var inputs = new List<StageInput>();
         settings = resolver.Resolve(copy, schema, settings, inputs);
-        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, Located(settings, schema, inputs, runDirectory), copy.Name);
+        var located = Located(settings, schema, inputs, runDirectory).WithOutput(verb.OptionsType, new StageFolder(runDirectory, copy.Name).Partial);
+        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, located, copy.Name);
         return options is null ? null : new PlannedStage
         {
             Name = copy.Name,

@@ -45,9 +45,10 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
-    [InlineData("error: write: the command line has 3 problems\n--seed: expected a whole number, found \"x\"\nthe command line: text: is required: give text\n--out: is required: say where to write\n", "write", "--seed", "x")]
+    [InlineData("error: write: the command line has 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\nthe command line: text: is required: give text\n", "write", "--seed", "x")]
     [InlineData("error: Unrecognized command or argument '--sede'.; Unrecognized command or argument '3'. (see tracedistill write --help for what is known)\n", "write", "--sede", "3")]
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
+    [InlineData("error: --out: is required: say where to write\n", "count")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
     [InlineData("error: the command line: recipe: is required: give text\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
