@@ -39,7 +39,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             using var body = await SendAsync(request, cancellationToken);
             return ReadModels(body.Bytes);
         }
-        catch (TeacherRequestException e) when (e.Status is 404 or 405 or 501)
+        catch (TeacherRequestException e) when (e.Status is 400 or 404 or 405 or 501)
         {
             return null;
         }

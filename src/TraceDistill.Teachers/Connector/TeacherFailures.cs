@@ -39,8 +39,13 @@ static class TeacherFailures
     }
 
     /// <summary>A response that is not a chat completion as the protocol has it.</summary>
-    public static TeacherRequestException FromFormat(TeacherEndpoint endpoint, WireFormatException e) =>
-        new(e.Truncated ? FailureScope.Passing : FailureScope.Request, $"{endpoint} sent a response that cannot be used: {e.Message}", e);
+    public static TeacherRequestException FromFormat(TeacherEndpoint endpoint, WireFormatException e) => e switch
+    {
+        TruncatedResponseException => new(FailureScope.Passing, $"{endpoint} sent a response that cannot be used: {e.Message}", e),
+        MissingLogprobsException => new(FailureScope.Request,
+            $"{endpoint} returned no logprobs; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0", e),
+        _ => new(FailureScope.Request, $"{endpoint} sent a response that cannot be used: {e.Message}", e),
+    };
 
     /// <summary>Retry-After in either of its forms: seconds, or a date.</summary>
     public static TimeSpan? RetryAfter(HttpResponseHeaders headers, TimeProvider time) => headers.RetryAfter switch

@@ -42,11 +42,11 @@ ref struct CompletionReader
         }
         catch (JsonException e)
         {
-            throw new WireFormatException($"the response is not JSON: {e.Message}{NotFiniteHint(json, e)}", truncated: true, e);
+            throw new TruncatedResponseException($"the response is not JSON: {e.Message}{NotFiniteHint(json, e)}", e);
         }
         catch (InvalidOperationException e)
         {
-            throw new WireFormatException("the response holds text that is not valid UTF-8", truncated: true, e);
+            throw new TruncatedResponseException("the response holds text that is not valid UTF-8", e);
         }
     }
 
@@ -190,7 +190,7 @@ ref struct CompletionReader
 
         if (_topLogprobs > 0 && !_logprobs.Found)
         {
-            throw new WireFormatException("the response has no logprobs, though they were asked for");
+            throw new MissingLogprobsException();
         }
 
         var content = _content ?? "";

@@ -1,8 +1,10 @@
 namespace TraceDistill.Teachers.Wire;
 
 /// <summary>A response that is not what the chat-completions protocol promises; the message says what is wrong and where.</summary>
-/// <param name="truncated">True where the bytes are not JSON at all, as after a cut connection: asking again can help.</param>
-sealed class WireFormatException(string message, bool truncated = false, Exception? inner = null) : Exception(message, inner)
-{
-    public bool Truncated { get; } = truncated;
-}
+class WireFormatException(string message, Exception? inner = null) : Exception(message, inner);
+
+/// <summary>The bytes are not JSON at all, as after a cut connection: asking again can help.</summary>
+sealed class TruncatedResponseException(string message, Exception? inner = null) : WireFormatException(message, inner);
+
+/// <summary>A good response without the logprobs that were asked for.</summary>
+sealed class MissingLogprobsException() : WireFormatException("the response has no logprobs, though they were asked for");

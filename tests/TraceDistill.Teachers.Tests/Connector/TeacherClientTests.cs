@@ -146,6 +146,7 @@ public sealed class TeacherClientTests
         using var http = new HttpClient();
         using var stop = new CancellationTokenSource();
         var pending = Client(http, server).CompleteAsync(Messages, Sampling, stop.Token);
+        await server.RequestArrivedAsync(Token);
 
         await stop.CancelAsync();
 

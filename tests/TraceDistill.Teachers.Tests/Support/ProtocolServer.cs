@@ -15,6 +15,7 @@ sealed class ProtocolServer : IAsyncDisposable
 {
     readonly WebApplication _app;
     readonly ConcurrentQueue<Func<HttpContext, string, Task>> _script;
+    readonly SemaphoreSlim _arrivals = new(0);
     Func<HttpContext, string, Task> _last;
 
     ProtocolServer(WebApplication app, Func<HttpContext, string, Task>[] script)
@@ -48,7 +49,14 @@ sealed class ProtocolServer : IAsyncDisposable
         return server;
     }
 
-    public ValueTask DisposeAsync() => _app.DisposeAsync();
+    /// <summary>Completes when the next chat completion has been asked for.</summary>
+    public Task RequestArrivedAsync(CancellationToken cancellationToken) => _arrivals.WaitAsync(cancellationToken);
+
+    public async ValueTask DisposeAsync()
+    {
+        await _app.DisposeAsync();
+        _arrivals.Dispose();
+    }
 
     Task ListModelsAsync(HttpContext context)
     {
@@ -72,6 +80,7 @@ sealed class ProtocolServer : IAsyncDisposable
             _last = reply;
         }
 
+        _arrivals.Release();
         await _last(context, body);
     }
 }

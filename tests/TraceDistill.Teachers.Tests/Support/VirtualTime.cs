@@ -11,7 +11,6 @@ sealed class VirtualTime(TimeSpan skipUpTo = default) : TimeProvider
     readonly List<VirtualTimer> _pending = [];
     readonly List<TimeSpan> _delays = [];
     DateTimeOffset _now = new(2020, 1, 1, 0, 0, 0, TimeSpan.Zero);
-    TaskCompletionSource _timerStarted = new();
 
     /// <summary>The delays that were skipped, in order.</summary>
     public IReadOnlyList<TimeSpan> Delays
@@ -61,29 +60,8 @@ sealed class VirtualTime(TimeSpan skipUpTo = default) : TimeProvider
         }
     }
 
-    /// <summary>Completes once a timer that is not skipped waits.</summary>
-    public async Task TimerStartedAsync(CancellationToken cancellationToken)
-    {
-        while (true)
-        {
-            Task started;
-            lock (_lock)
-            {
-                if (_pending.Count > 0)
-                {
-                    return;
-                }
-
-                started = _timerStarted.Task;
-            }
-
-            await started.WaitAsync(cancellationToken);
-        }
-    }
-
     void Start(VirtualTimer timer, TimeSpan dueTime)
     {
-        TaskCompletionSource? started = null;
         lock (_lock)
         {
             _pending.Remove(timer);
@@ -96,25 +74,15 @@ sealed class VirtualTime(TimeSpan skipUpTo = default) : TimeProvider
             {
                 timer.Due = _now + dueTime;
                 _pending.Add(timer);
-                started = _timerStarted;
-                _timerStarted = new TaskCompletionSource();
+                return;
             }
-            else
-            {
-                _now += dueTime;
-                _delays.Add(dueTime);
-            }
+
+            _now += dueTime;
+            _delays.Add(dueTime);
         }
 
-        if (started is not null)
-        {
-            started.TrySetResult();
-        }
-        else
-        {
-            // Never on the caller's stack: it may not have stored the timer yet.
-            ThreadPool.QueueUserWorkItem(_ => timer.Fire());
-        }
+        // Never on the caller's stack: it may not have stored the timer yet.
+        ThreadPool.QueueUserWorkItem(_ => timer.Fire());
     }
 
     void Remove(VirtualTimer timer)

@@ -1,0 +1,46 @@
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Probe;
+
+/// <summary>Tells logprobs that a model computed from ones that a server made up.</summary>
+static class LogprobCheck
+{
+    // Room for rounding in half precision, summed over some twenty alternatives.
+    const double Tolerance = 0.01;
+
+    /// <returns>What is wrong, or null.</returns>
+    public static string? Problem(TokenLogprobs logprobs)
+    {
+        if (logprobs.Count == 0)
+        {
+            return "returned logprobs for no token";
+        }
+
+        if (logprobs.TopIds.All(id => id < 0))
+        {
+            return "returned the logprob of each token but no alternatives";
+        }
+
+        for (var t = 0; t < logprobs.Count; t++)
+        {
+            var sum = 0.0;
+            for (var i = t * logprobs.K; i < (t + 1) * logprobs.K; i++)
+            {
+                sum += Math.Exp(logprobs.TopLogprobs[i]);
+            }
+
+            if (sum > 1 + Tolerance)
+            {
+                return $"returned alternatives whose probabilities add up to {sum:0.###}";
+            }
+        }
+
+        // Alternatives at the floor of -9999 were left out on reading, so a made-up row has one entry, of probability 1.
+        return logprobs.Logprobs.All(logprob => logprob == 0) && logprobs.TopLogprobs.All(logprob => logprob is 0 or float.NegativeInfinity)
+            ? "returned made-up logprobs (0 for each token, nothing for any other)"
+            : null;
+    }
+
+    /// <summary>Most alternatives that any token has.</summary>
+    public static int MostAlternatives(TokenLogprobs logprobs) => logprobs.TopIds.Chunk(logprobs.K).Max(row => row.Count(id => id >= 0));
+}

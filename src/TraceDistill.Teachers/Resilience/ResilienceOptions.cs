@@ -1,0 +1,35 @@
+namespace TraceDistill.Teachers.Resilience;
+
+/// <summary>How much is asked of a teacher at once, and how patiently.</summary>
+public sealed record ResilienceOptions
+{
+    /// <summary>Requests in flight at once; more wait their turn.</summary>
+    /// <value>32</value>
+    public int Concurrency { get; init; } = 32;
+
+    /// <summary>Further attempts after one that failed for a passing reason.</summary>
+    /// <value>8, which with the delays below outlasts about three minutes.</value>
+    public int MaxRetries { get; init; } = 8;
+
+    /// <summary>Further attempts while the teacher is alive but has too much to do (429).</summary>
+    /// <value>100: a busy teacher is waited for.</value>
+    public int MaxOverloadRetries { get; init; } = 100;
+
+    /// <summary>Delay before the first further attempt, before jitter; it doubles from there.</summary>
+    /// <value>One second.</value>
+    public TimeSpan FirstDelay { get; init; } = TimeSpan.FromSeconds(1);
+
+    /// <summary>Longest delay, before jitter, unless the server asks for a longer one.</summary>
+    /// <value>One minute.</value>
+    public TimeSpan LongestDelay { get; init; } = TimeSpan.FromMinutes(1);
+
+    /// <summary>How long one attempt may take.</summary>
+    /// <value>Null: a minute, and a fifth of a second for each token that may be generated.</value>
+    public TimeSpan? AttemptTimeout { get; init; }
+
+    /// <summary>How long nothing is sent once half of the recent attempts (ten at least, within a minute) have failed.</summary>
+    /// <value>15 seconds.</value>
+    public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(15);
+
+    internal TimeSpan TimeoutFor(int maxTokens) => AttemptTimeout ?? TimeSpan.FromSeconds(60 + (0.2 * maxTokens));
+}
