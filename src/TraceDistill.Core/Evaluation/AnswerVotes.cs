@@ -1,3 +1,5 @@
+using TraceDistill.Core.Verification;
+
 namespace TraceDistill.Core.Evaluation;
 
 /// <summary>The votes of one problem's samples: equal answers are one candidate.</summary>
@@ -5,7 +7,7 @@ sealed class AnswerVotes
 {
     readonly List<(string Answer, bool Correct, int Votes)> _candidates = [];
 
-    public AnswerVotes(IEnumerable<EvaluationRecord> samples, Func<string, string, bool> areEqual)
+    public AnswerVotes(IEnumerable<EvaluationRecord> samples)
     {
         foreach (var sample in samples)
         {
@@ -17,7 +19,7 @@ sealed class AnswerVotes
             }
 
             // Right answers all equal the expected one, and so each other.
-            var index = _candidates.FindIndex(known => known.Correct == sample.Correct && (sample.Correct || areEqual(known.Answer, answer)));
+            var index = _candidates.FindIndex(known => known.Correct == sample.Correct && (sample.Correct || AnswerText.AreEqual(known.Answer, answer)));
             if (index < 0)
             {
                 _candidates.Add((answer, sample.Correct, 1));

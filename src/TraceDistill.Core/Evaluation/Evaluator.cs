@@ -2,6 +2,7 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Traces;
+using TraceDistill.Core.Verification;
 
 namespace TraceDistill.Core.Evaluation;
 
@@ -11,12 +12,12 @@ namespace TraceDistill.Core.Evaluation;
 /// </summary>
 /// <param name="options">What is measured and how.</param>
 /// <param name="prompt">The conversation that puts a problem to a model.</param>
-/// <param name="rules">How answers are read and judged.</param>
+/// <param name="verifier">Judges the answers; what it cannot verify counts as wrong.</param>
 /// <param name="folder">Where <c>MODEL.jsonl</c>, <c>speed.json</c> and <c>evaluation.json</c> go; exists.</param>
 public sealed class Evaluator(
     EvaluateOptions options,
     Func<Problem, IReadOnlyList<ChatMessage>> prompt,
-    AnswerRules rules,
+    IVerifier verifier,
     string folder,
     IRunObserver observer,
     TimeProvider time)
@@ -44,7 +45,7 @@ public sealed class Evaluator(
                 ? DistributionScores.Measure(scorer, traces.Take(options.TraceLimit ?? int.MaxValue), options.Seed, cancellationToken)
                 : null;
             greedy.Add(model.Name, [.. records.Where(record => record.SampleIndex == 0)]);
-            scores.Add(model.Name, ModelScoring.Score(records, model, distribution, options, rules));
+            scores.Add(model.Name, ModelScoring.Score(records, model, distribution, options));
         }
 
         var result = new EvaluationResult
@@ -92,14 +93,15 @@ public sealed class Evaluator(
 
     EvaluationRecord Judge(PlannedAnswer planned, GenerationResult generation)
     {
-        var answer = rules.Read(generation);
+        // Truncated within the reasoning there is no answer, whatever numbers the reasoning holds.
+        var answer = string.IsNullOrWhiteSpace(generation.Answer) ? null : FinalAnswer.Find(generation.Answer);
         return new EvaluationRecord
         {
             Id = planned.Request.Id,
             ProblemId = planned.Problem.Id,
             Family = planned.Problem.Family,
             SampleIndex = planned.SampleIndex,
-            Correct = answer is not null && rules.AreEqual(planned.Problem.Answer, answer),
+            Correct = answer is not null && verifier.Verify(answer, planned.Problem) == Verdict.Correct,
             Answer = answer,
             Expected = planned.Problem.Answer,
             Tokens = generation.CompletionTokens,

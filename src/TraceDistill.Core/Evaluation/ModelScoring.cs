@@ -7,12 +7,12 @@ static class ModelScoring
 {
     /// <param name="records">All answers, by problem and then by sample index.</param>
     public static ModelScores Score(
-        IReadOnlyList<EvaluationRecord> records, EvaluatedModel model, DistributionScores? distribution, EvaluateOptions options, AnswerRules rules)
+        IReadOnlyList<EvaluationRecord> records, EvaluatedModel model, DistributionScores? distribution, EvaluateOptions options)
     {
         var greedy = records.Where(record => record.SampleIndex == 0).ToList();
         var votes = records.Where(record => record.SampleIndex > 0)
             .GroupBy(record => record.ProblemId)
-            .Select(samples => new AnswerVotes(samples, rules.AreEqual))
+            .Select(samples => new AnswerVotes(samples))
             .ToList();
         var overall = Share(greedy);
         return new ModelScores

@@ -3,6 +3,7 @@ using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Problems;
+using TraceDistill.Core.Verification;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -10,9 +11,6 @@ namespace TraceDistill.Core.Tests.Evaluation;
 
 public sealed class EvaluatorTests : IDisposable
 {
-    static readonly AnswerRules Rules = new(
-        generation => generation.Answer.Length == 0 ? null : generation.Answer, (expected, answer) => expected == answer);
-
     readonly TemporaryDirectory _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -198,7 +196,7 @@ public sealed class EvaluatorTests : IDisposable
             .Select(n => new Problem { Id = $"p{n}", Text = $"{n}", Answer = $"{n}", Family = n % 2 == 0 ? "a" : "b" })
             .ToList();
         var evaluator = new Evaluator(
-            options, problem => [new ChatMessage("user", problem.Text)], Rules, _folder.Path, SilentObserver.Instance, TimeProvider.System);
+            options, problem => [new ChatMessage("user", problem.Text)], MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
         return evaluator.EvaluateAsync(
             models.Select(model => new EvaluatedModel { Name = model.Name, Generator = model.Generator, Parameters = 1234 }).ToAsyncEnumerable(),
             problems,

@@ -1,0 +1,44 @@
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Core.Evaluation.Statistics;
+
+namespace TraceDistill.Cli.Reporting.Charts;
+
+/// <summary>One difference to draw.</summary>
+/// <param name="Label">What is compared.</param>
+/// <param name="Difference">In shares.</param>
+/// <param name="Interval">Null where a single value says nothing of its spread.</param>
+/// <param name="Singles">The differences it is the mean of, drawn beside it; may be empty.</param>
+sealed record DrawnDifference(string Label, double Difference, Interval? Interval, IReadOnlyList<double> Singles, ChartColor Color);
+
+/// <summary>Differences of accuracy with their intervals, against no difference.</summary>
+static class DifferenceChart
+{
+    const int RowHeight = 34;
+    const int Margins = 58;
+
+    public static Html Draw(string description, IReadOnlyList<DrawnDifference> rows, int width = 520)
+    {
+        var values = rows.SelectMany(row => new[] { 0, row.Difference, row.Interval?.Low ?? 0, row.Interval?.High ?? 0 }.Concat(row.Singles)).ToList();
+        using var chart = new Chart(
+            Axis.Linear(values.Min(), values.Max(), "difference in percentage points", value => Show.Signed(100 * value, "0.#"), 6),
+            Axis.Categories([.. rows.Select(row => row.Label)], downwards: true),
+            width, Margins + RowHeight * rows.Count, left: 24 + 7 * rows.Max(row => row.Label.Length));
+        chart.Reference(0, -0.5, 0, rows.Count - 0.5);
+        foreach (var (index, row) in rows.Index())
+        {
+            foreach (var single in row.Singles)
+            {
+                chart.Point(single, index - 0.28, ChartColor.Ink, $"{row.Label}: {Show.Points(single)} points (one pair)", 4);
+            }
+
+            if (row.Interval is { } interval)
+            {
+                chart.Segment(interval.Low, index, interval.High, index, row.Color, 3);
+            }
+
+            chart.Point(row.Difference, index, row.Color, $"{row.Label}: {Show.Points(row.Difference)} points{(row.Interval is { } ci ? $" ({Show.Points(ci)})" : "")}");
+        }
+
+        return chart.Render(description);
+    }
+}

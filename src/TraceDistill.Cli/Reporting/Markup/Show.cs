@@ -1,0 +1,73 @@
+using TraceDistill.Core.Evaluation.Statistics;
+
+namespace TraceDistill.Cli.Reporting.Markup;
+
+/// <summary>How figures are written for people.</summary>
+static class Show
+{
+    /// <summary>Stands where there is no figure.</summary>
+    public const string Nothing = "–";
+
+    /// <summary>0.934 → 93.4%.</summary>
+    public static string Percent(double share) => $"{100 * share:0.0}%";
+
+    /// <summary>The bounds of a share: 92.2–94.4%.</summary>
+    public static string Percent(Interval interval) => $"{100 * interval.Low:0.0}–{100 * interval.High:0.0}%";
+
+    /// <summary>A difference of shares, in percentage points: +4.1 or −0.3.</summary>
+    public static string Points(double difference) => Signed(100 * difference, "0.0");
+
+    /// <summary>The bounds of such a difference: +2.9 to +5.3.</summary>
+    public static string Points(Interval interval) => $"{Points(interval.Low)} to {Points(interval.High)}";
+
+    /// <summary>A number with a sign that is typographically one.</summary>
+    public static string Signed(double value, string format)
+    {
+        var digits = Math.Abs(value).ToString(format);
+        return digits.Any(digit => digit is >= '1' and <= '9') ? (value < 0 ? "−" : "+") + digits : digits;
+    }
+
+    /// <summary>12345 → 12,345.</summary>
+    public static string Count(double count) => $"{count:#,0}";
+
+    /// <summary>Parameters and tokens: 3.41 M.</summary>
+    public static string Large(double count) => count switch
+    {
+        >= 1e9 => $"{count / 1e9:0.00} G",
+        >= 1e6 => $"{count / 1e6:0.00} M",
+        >= 1e4 => $"{count / 1e3:0} k",
+        _ => Count(count),
+    };
+
+    /// <summary>A p value, never as zero.</summary>
+    public static string PValue(double p) => p switch
+    {
+        < 0.0001 => "< 0.0001",
+        < 0.1 => $"{p:0.0000}",
+        _ => $"{p:0.00}",
+    };
+
+    /// <summary>75.3 → 1 min 15 s.</summary>
+    public static string Duration(double seconds) => seconds switch
+    {
+        < 9.95 => $"{seconds:0.0} s",
+        < 59.5 => $"{seconds:0} s",
+        < 3599.5 => Two(seconds, 60, "min", "s"),
+        _ => Two(seconds / 60, 60, "h", "min"),
+    };
+
+    /// <summary>Bytes in powers of 1024: 1.93 GiB.</summary>
+    public static string Bytes(double bytes) => bytes switch
+    {
+        >= 1L << 30 => $"{bytes / (1L << 30):0.00} GiB",
+        >= 1L << 20 => $"{bytes / (1L << 20):0.0} MiB",
+        >= 1L << 10 => $"{bytes / (1L << 10):0.0} KiB",
+        _ => $"{bytes:0} B",
+    };
+
+    static string Two(double amount, int size, string large, string small)
+    {
+        var (whole, rest) = Math.DivRem((long)Math.Round(amount), size);
+        return rest == 0 ? $"{whole} {large}" : $"{whole} {large} {rest} {small}";
+    }
+}

@@ -1,0 +1,31 @@
+namespace TraceDistill.Cli.Reporting.Reading;
+
+/// <summary>One finished stage of a run.</summary>
+sealed record StageFacts
+{
+    /// <summary>The stage's name, such as <c>student</c>, or <c>student.1.500</c> for a copy that a matrix made.</summary>
+    public required string Name { get; init; }
+
+    public required string Verb { get; init; }
+
+    /// <summary>The stage's folder.</summary>
+    public required string Folder { get; init; }
+
+    public required double Seconds { get; init; }
+
+    public required long PeakMemoryBytes { get; init; }
+
+    public required string ProgramVersion { get; init; }
+
+    /// <summary>
+    /// Its options as the resolved recipe gives them, nested keys joined by dots (<c>architecture.hidden_size</c>); empty without a recipe.
+    /// Other stages' results stand as <c>STAGE</c> or <c>STAGE/FILE</c>.
+    /// </summary>
+    public required IReadOnlyDictionary<string, string> Settings { get; init; }
+
+    /// <summary>The name as it was written in the recipe, before a matrix repeated the stage.</summary>
+    public string Family => Name.Split('.', 2)[0];
+
+    /// <summary>What a matrix added to the name; empty for a stage that stands once.</summary>
+    public string Copy => Name[Family.Length..];
+}

@@ -1,0 +1,21 @@
+using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Reporting;
+
+/// <summary>Writes <c>report.html</c> and <c>summary.json</c> of a run directory.</summary>
+static class ReportWriter
+{
+    /// <param name="runDirectory">What <c>run</c> wrote; only its finished stages are told of.</param>
+    /// <param name="outputFolder">Where the two files go; exists.</param>
+    /// <returns>The content of <c>summary.json</c>.</returns>
+    /// <exception cref="Core.Errors.InvalidInputException">The directory is no run directory, or a file in it is damaged.</exception>
+    public static async Task<RunSummary> WriteAsync(string runDirectory, string outputFolder, CancellationToken cancellationToken = default)
+    {
+        var run = await RunReader.ReadAsync(runDirectory, cancellationToken);
+        var summary = RunSummary.Of(run);
+        AtomicFile.WriteAllText(Path.Combine(outputFolder, ReportPage.FileName), ReportPage.Render(run));
+        summary.Write(outputFolder);
+        return summary;
+    }
+}

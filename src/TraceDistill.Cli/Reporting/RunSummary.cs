@@ -1,0 +1,97 @@
+using System.Text.Json;
+using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Reporting;
+
+/// <summary>A run's figures for scripts: the content of <c>summary.json</c>.</summary>
+sealed record RunSummary
+{
+    public const string FileName = "summary.json";
+
+    /// <summary>By name; where two evaluations know the same name, those of the later one are <c>STAGE.NAME</c>.</summary>
+    public required IReadOnlyDictionary<string, ModelSummary> Models { get; init; }
+
+    /// <summary>What students learned from; null where the run has no traces.</summary>
+    public required TraceSummary? Traces { get; init; }
+
+    /// <summary><c>total</c>, and by stage.</summary>
+    public required IReadOnlyDictionary<string, double> Seconds { get; init; }
+
+    /// <summary>The most that any stage held.</summary>
+    public required long PeakMemoryBytes { get; init; }
+
+    /// <summary>Every pair of models that answered the same problems.</summary>
+    public required IReadOnlyList<Comparison> Comparisons { get; init; }
+
+    /// <summary>Paired over a matrix; empty without one.</summary>
+    public required IReadOnlyList<AblationSummary> Ablations { get; init; }
+
+    public static RunSummary Of(RunFacts run)
+    {
+        var models = new OrderedDictionary<string, ModelSummary>();
+        foreach (var evaluation in run.Evaluations.OrderBy(evaluation => evaluation != run.Main))
+        {
+            foreach (var model in evaluation.Models)
+            {
+                var summary = new ModelSummary(model.Scores.Accuracy, model.Scores.AccuracyCi, model.Scores.N, model.Scores.Parameters);
+                models.TryAdd(models.ContainsKey(model.Name) ? $"{evaluation.Stage.Name}.{model.Name}" : model.Name, summary);
+            }
+        }
+
+        return new RunSummary
+        {
+            Models = models,
+            Traces = TraceSummary.Of(run),
+            Seconds = new OrderedDictionary<string, double>([
+                KeyValuePair.Create("total", Math.Round(run.Stages.Sum(stage => stage.Seconds), 3)),
+                .. run.Stages.Select(stage => KeyValuePair.Create(stage.Name, stage.Seconds)),
+            ]),
+            PeakMemoryBytes = run.Stages.Select(stage => stage.PeakMemoryBytes).DefaultIfEmpty(0).Max(),
+            Comparisons = [.. run.Evaluations.SelectMany(evaluation => evaluation.Result.Comparisons)],
+            Ablations = [.. Ablation.Find(run).Select(AblationSummary.Of)],
+        };
+    }
+
+    public void Write(string folder) =>
+        AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonOutput.Options) + "\n");
+}
+
+/// <summary>One model's result.</summary>
+sealed record ModelSummary(double Accuracy, Interval AccuracyCi, int N, long? Parameters);
+
+/// <summary>The traces that were trained on.</summary>
+sealed record TraceSummary(long Count, long Tokens, long Bytes, double BytesPerToken, int TopK)
+{
+    /// <summary>Of the data sets that a training names; of all, where none does.</summary>
+    public static TraceSummary? Of(RunFacts run)
+    {
+        var read = run.Traces.Where(traces => run.Stages.Any(stage =>
+            stage.Verb == "train" && stage.Settings.Values.Any(value => value.Split('/')[0] == traces.Stage.Name))).ToList();
+        var counted = read.Count > 0 ? read : run.Traces;
+        var tokens = counted.Sum(traces => traces.Tokens);
+        var bytes = counted.Sum(traces => traces.Bytes);
+        return counted.Count == 0 ? null : new TraceSummary(
+            counted.Sum(traces => traces.Count), tokens, bytes, tokens == 0 ? 0 : (double)bytes / tokens, counted.Max(traces => traces.TopK));
+    }
+}
+
+/// <summary>One comparison over a matrix.</summary>
+sealed record AblationSummary(
+    string First, string Second, double Difference, Interval? DifferenceCi, double SignFlipP, int Pairs, IReadOnlyList<AblationConditionSummary> Conditions)
+{
+    public static AblationSummary Of(Ablation ablation) => new(
+        ablation.First,
+        ablation.Second,
+        ablation.Overall.Mean,
+        ablation.Overall.Interval,
+        ablation.SignFlip,
+        ablation.Pairs.Count,
+        [.. ablation.Conditions.Select(condition => new AblationConditionSummary(
+            condition.Name, condition.First, condition.Second, condition.Difference.Mean, condition.Difference.Interval, condition.Pairs.Count))]);
+}
+
+/// <summary>One condition of such a comparison.</summary>
+sealed record AblationConditionSummary(string Condition, double First, double Second, double Difference, Interval? DifferenceCi, int Seeds);

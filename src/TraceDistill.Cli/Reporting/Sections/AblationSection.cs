@@ -1,0 +1,45 @@
+using TraceDistill.Cli.Reporting.Charts;
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Reporting.Reading;
+
+namespace TraceDistill.Cli.Reporting.Sections;
+
+/// <summary>Two ways of training, repeated over seeds and conditions. Stands only in reports of runs that have a matrix.</summary>
+static class AblationSection
+{
+    public static Section? Of(RunFacts run)
+    {
+        var ablations = Ablation.Find(run);
+        return ablations.Count == 0 ? null : new Section("ablation", "Ablation", Html.Of($"""
+            <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own settings. Intervals are Student's t over
+            the seeds of a condition, so they are wide where seeds are few; small grey points are single pairs.</p>
+            {ablations.Select(Of)}
+            """));
+    }
+
+    static Html Of(Ablation ablation)
+    {
+        DrawnDifference[] rows =
+        [
+            .. ablation.Conditions.Select(condition => new DrawnDifference(
+                Label(condition.Name), condition.Difference.Mean, condition.Difference.Interval, [.. condition.Pairs.Select(pair => pair.Difference)], ChartColor.Series(ablation.FirstColor))),
+            .. ablation.Conditions.Count > 1 ? [new DrawnDifference("all", ablation.Overall.Mean, ablation.Overall.Interval, [], ChartColor.Ink)] : Array.Empty<DrawnDifference>(),
+        ];
+        var table = ablation.Conditions.Select(condition => Html.Of($"""
+            <tr><th scope="row">{Label(condition.Name)}</th><td>{condition.Pairs.Count}</td><td>{Show.Percent(condition.First)}</td><td>{Show.Percent(condition.Second)}</td>
+            <td><b>{Show.Points(condition.Difference.Mean)}</b> <span class="soft under">{(condition.Difference.Interval is { } interval ? Show.Points(interval) : Show.Nothing)}</span></td>
+            <td>{(condition.Difference.PValue is { } p ? Show.PValue(p) : Show.Nothing)}</td></tr>
+            """));
+        var head = Html.Of($"""
+            <th scope="col">condition</th><th scope="col">pairs</th><th scope="col">{Section.Chip(ablation.First, ablation.FirstColor)}</th><th scope="col">{Section.Chip(ablation.Second, ablation.SecondColor)}</th>
+            <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over seeds">p</th>
+            """);
+        return Html.Of($"""
+            <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
+            {Section.Figure(DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows), Html.Of($"Mean paired difference with its 95% interval. Over all {ablation.Pairs.Count} pairs the exact sign-flip test gives p = {Show.PValue(ablation.SignFlip)}."))}
+            {Section.Table(head, table)}</div>
+            """);
+    }
+
+    static string Label(string condition) => condition.Length == 0 ? "as given" : condition;
+}

@@ -1,0 +1,45 @@
+using TraceDistill.Cli.Reporting.Charts;
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Core.Evaluation.Statistics;
+
+namespace TraceDistill.Cli.Reporting.Sections;
+
+/// <summary>Whether models know what they know.</summary>
+static class CalibrationSection
+{
+    public static Section Of(RunFacts run)
+    {
+        var parts = run.Evaluations.SelectMany(Of).ToList();
+        return new Section("calibration", "Calibration", parts.Count == 0
+            ? Section.Absent("Nothing tells how sure the models were: evaluate with samples or logprobs for whole answers, and with held-out traces for tokens.")
+            : Html.Of($"""
+                <p>A point on the dashed line was as sure as it should be; below it the model was too sure. Larger points stand for more predictions.</p>
+                <div class="grid">{parts}</div>
+                """));
+    }
+
+    static IEnumerable<Html> Of(EvaluationFacts evaluation)
+    {
+        var tokens = evaluation.Drawn.Where(model => model.Scores.Distribution is not null).ToList();
+        if (tokens.Count > 0)
+        {
+            yield return Draw("the most probable token", tokens, model => model.Scores.Distribution!.TokenCalibration,
+                Html.Of($"Next tokens on {Show.Count(tokens[0].Scores.Distribution!.Traces)} held-out traces of the teacher ({evaluation.Stage.Name})."));
+        }
+
+        var answers = evaluation.Drawn.Where(model => model.Scores.AnswerCalibration is not null).ToList();
+        if (answers.Count > 0)
+        {
+            var source = answers[0].Scores.AnswerCalibration!.Confidence == "self-consistency"
+                ? "confidence is the share of samples that agree with the most frequent answer"
+                : "confidence is the probability of the whole greedy generation";
+            yield return Draw("the answer", answers, model => model.Scores.AnswerCalibration!.Curve, Html.Of($"Whole answers ({evaluation.Stage.Name}); {source}."));
+        }
+    }
+
+    static Html Draw(string what, List<ModelFacts> models, Func<ModelFacts, ReliabilityCurve> curve, Html caption) => Html.Of($"""
+        <div>{Section.Legend(models)}
+        {Section.Figure(CalibrationChart.Draw(what, [.. models.Select(model => (model.Name, model.Color, curve(model)))]), caption)}</div>
+        """);
+}

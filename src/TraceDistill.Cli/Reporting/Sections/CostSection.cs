@@ -1,0 +1,24 @@
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Reporting.Reading;
+
+namespace TraceDistill.Cli.Reporting.Sections;
+
+/// <summary>What each stage took.</summary>
+static class CostSection
+{
+    public static Section Of(RunFacts run)
+    {
+        var total = run.Stages.Sum(stage => stage.Seconds);
+        var longest = Math.Max(1e-9, run.Stages.Max(stage => stage.Seconds));
+        var rows = run.Stages.Select(stage => Html.Of($"""
+            <tr><th scope="row">{stage.Name}</th><td class="text">{stage.Verb}</td><td>{Show.Duration(stage.Seconds)}</td>
+            <td><div class="bar" aria-hidden="true"><i style="width:{100 * stage.Seconds / longest:0.##}%"></i></div></td>
+            <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{Show.Bytes(stage.PeakMemoryBytes)}</td></tr>
+            """));
+        var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col" colspan="2">time</th><th scope="col">share</th><th scope="col">peak memory</th>""");
+        return new Section("cost", "What it cost", Html.Of($"""
+            <p>{Show.Duration(total)} in all, and at most {Show.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once. Time spent in interrupted attempts is included.</p>
+            {Section.Table(head, rows)}
+            """));
+    }
+}

@@ -1,0 +1,52 @@
+using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Reporting.Charts;
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Reporting.Reading;
+
+namespace TraceDistill.Cli.Reporting.Sections;
+
+/// <summary>Loss terms over the steps of all trainings.</summary>
+static class LearningSection
+{
+    const string Loss = "loss";
+
+    public static Section Of(RunFacts run)
+    {
+        var trainings = Trainings(run);
+        var metrics = trainings
+            .SelectMany(training => training.Lines)
+            .SelectMany(line => line.Values.Keys)
+            .Where(metric => metric.Contains(Loss, StringComparison.Ordinal))
+            .Distinct()
+            .OrderBy(metric => metric != Loss)
+            .ToList();
+        return new Section("learning", "Learning", metrics.Count == 0
+            ? Section.Absent("metrics.jsonl holds no loss of a training stage.")
+            : Html.Of($"""
+                <p>Means over the trained tokens of a step, in nats a token, as the trainings logged them. A vertical axis is logarithmic where values fall far.</p>
+                {Section.Legend(trainings.Select(training => (training.Name, training.Color)))}
+                <div class="grid">{metrics.Select(metric => Section.Figure(LossChart.Draw(metric, trainings), Html.Empty))}</div>
+                """));
+    }
+
+    /// <summary>Stages with metrics, coloured like the models they made; copies of a matrix share name and colour.</summary>
+    static List<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> Trainings(RunFacts run)
+    {
+        var models = run.Evaluations.SelectMany(evaluation => evaluation.Models).ToList();
+        var colors = models.Where(model => model.IsResult).DistinctBy(model => model.Stage!.Family).ToDictionary(model => model.Stage!.Family, model => model.Color);
+        var next = models.Select(model => model.Color).DefaultIfEmpty(-1).Max() + 1;
+        var found = new List<(string, int, IReadOnlyList<MetricsLine>)>();
+        foreach (var lines in run.Metrics.GroupBy(line => line.Stage).Where(lines => lines.Any(line => line.Values.Keys.Any(key => key.Contains(Loss, StringComparison.Ordinal)))))
+        {
+            var family = run.Stages.FirstOrDefault(stage => stage.Name == lines.Key)?.Family ?? lines.Key;
+            if (!colors.TryGetValue(family, out var color))
+            {
+                colors[family] = color = next++;
+            }
+
+            found.Add((family, color, [.. lines]));
+        }
+
+        return found;
+    }
+}

@@ -1,0 +1,68 @@
+using TraceDistill.Cli.Reporting.Charts;
+using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Reporting.Reading;
+
+namespace TraceDistill.Cli.Reporting.Sections;
+
+/// <summary>Every model with every figure that was measured of it.</summary>
+static class ResultsSection
+{
+    /// <param name="Under">What stands in small print below the value, such as an interval.</param>
+    sealed record Column(string Head, string Meaning, Func<ModelFacts, string?> Value, Func<ModelFacts, string?>? Under = null);
+
+    static readonly Column[] Columns =
+    [
+        new("parameters", "number of weights", model => model.Scores.Parameters is { } count ? Show.Large(count) : null),
+        new("pass@k", "chance that one of k samples is right", model => model.Scores.Sampled is { } sampled ? Show.Percent(sampled.PassAt[sampled.Samples]) : null, Samples),
+        new("maj@k", "chance that the most frequent of k sampled answers is right", model => model.Scores.Sampled is { } sampled ? Show.Percent(sampled.MajAt[sampled.Samples]) : null, Samples),
+        new("KL", "mean KL divergence from the teacher a token, in nats, on held-out traces, with its 95% interval", model => model.Scores.Distribution is { } d ? $"{d.Kl:0.0000}" : null,
+            model => model.Scores.Distribution is { } d ? $"{d.KlCi.Low:0.0000}–{d.KlCi.High:0.0000}" : null),
+        new("token ECE", "expected calibration error of the most probable next token", model => model.Scores.Distribution is { } d ? $"{d.TokenCalibration.Ece:0.000}" : null),
+        new("answer ECE", "expected calibration error of whole answers", model => model.Scores.AnswerCalibration is { } answers ? $"{answers.Curve.Ece:0.000}" : null),
+        new("tokens", "mean length of a greedy answer", model => $"{model.Scores.MeanTokens:0.0}"),
+        new("cut off", "share of the greedy answers that reached max_tokens", model => Show.Percent(model.Scores.TruncatedShare)),
+        new("tokens/s", "generated tokens a second while it was evaluated", model => model.TokensPerSecond is { } speed ? Show.Count(Math.Round(speed)) : null),
+    ];
+
+    public static Section Of(RunFacts run) => new("results", "Results", run.Evaluations.Count == 0
+        ? Section.Absent("No finished stage of this run holds an evaluation.json: add a stage that does evaluate.")
+        : Html.Join(run.Evaluations.Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))));
+
+    static Html Of(EvaluationFacts evaluation, bool isOne)
+    {
+        var shown = Columns.Where(column => evaluation.Models.Any(model => column.Value(model) is not null)).ToList();
+        var head = Html.Of($"""<th scope="col">model</th><th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy (95% interval)</th>{shown.Select(column => Html.Of($"""<th scope="col" title="{column.Meaning}">{column.Head}</th>"""))}""");
+        var rows = evaluation.Models.Select(model => Html.Of($"""
+            <tr><th scope="row">{Section.Chip(model.Name, model.Color)}</th>
+            <td><b>{Show.Percent(model.Scores.Accuracy)}</b> <span class="soft under">{Show.Percent(model.Scores.AccuracyCi)}</span></td>
+            {shown.Select(column => Html.Of($"<td>{column.Value(model) ?? Show.Nothing}{Under(column, model)}</td>"))}</tr>
+            """));
+        var title = isOne ? Html.Empty : Html.Of($"<h3>{evaluation.Stage.Name}</h3>");
+        return Html.Of($"""
+            {title}<p>{Show.Count(evaluation.Result.N)} problems, the same for every model. Accuracy is that of the greedy answer.{Missing(shown)}</p>
+            {Section.Table(head, rows)}
+            <div class="grid">
+            {Section.Figure(AccuracyChart.Overall(evaluation), Html.Of($"Accuracy of the greedy answer with 95% Wilson intervals."))}
+            {Sampling(evaluation)}
+            </div>
+            """);
+    }
+
+    static Html Sampling(EvaluationFacts evaluation)
+    {
+        var sampled = evaluation.Drawn.Where(model => model.Scores.Sampled is not null).ToList();
+        return sampled.Count == 0 ? Html.Empty : Section.Figure(SamplingChart.Draw(sampled), Html.Of($"""
+            Solid: pass@k, at least one of k samples is right. Dashed: maj@k, the most frequent of k answers is. {Show.Count(sampled[0].Scores.Sampled!.N)} problems,
+            temperature {sampled[0].Scores.Sampled!.Temperature:0.##}.
+            """));
+    }
+
+    static string? Samples(ModelFacts model) => model.Scores.Sampled is { } sampled ? $"k = {sampled.Samples}" : null;
+
+    static Html Under(Column column, ModelFacts model) =>
+        column.Under?.Invoke(model) is { } text ? Html.Of($"""<span class="soft under">{text}</span>""") : Html.Empty;
+
+    static string Missing(List<Column> shown) => string.Join(", ", Columns.Except(shown).Select(column => column.Head)) is { Length: > 0 } heads
+        ? $" Not measured: {heads}."
+        : "";
+}
