@@ -22,7 +22,7 @@ static partial class ArithmeticClaims
         var remainder = match.Groups["remainder"].Success ? long.Parse(match.Groups["remainder"].Value) : 0;
         if (operators is ["/"])
             return value * terms[1] + remainder == terms[0] && remainder < terms[1];
-        if (operators is ["mod"])
+        if (operators is [" mod "])
             return terms[0] % terms[1] == value;
         var result = terms[0];
         for (var i = 0; i < operators.Length; i++)
@@ -36,9 +36,9 @@ static partial class ArithmeticClaims
         return match.Groups[2].Value switch { "<" => a < b, ">" => a > b, _ => a == b };
     }
 
-    [GeneratedRegex(@"(?<![*+/-] |x )\b(?<term>\d+)( (?<op>[*+/-]|mod) (?<term>\d+))+ (=|is|gives|makes) (?<value>\d+)( remainder (?<remainder>\d+))?")]
+    [GeneratedRegex(@"(?<![*+/-]|x)\b(?<term>\d+)((?<op>[*+/-]| mod )(?<term>\d+))+(=| is | gives | makes )(?<value>\d+)( remainder (?<remainder>\d+))?")]
     private static partial Regex Equalities();
 
-    [GeneratedRegex(@"(?<![*+/-] |mod )\b(\d+) ([<>=]) (?=(\d+))")]
+    [GeneratedRegex(@"(?<![*+/-]|mod )\b(\d+)([<>=])(?=(\d+))")]
     private static partial Regex Orders();
 }

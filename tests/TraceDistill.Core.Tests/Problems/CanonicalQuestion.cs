@@ -31,8 +31,8 @@ static partial class CanonicalQuestion
 
     static string Sides(string text)
     {
-        var equation = Regex.Match(text, @"[\dx*+ -]+ = \d+").Value.Split(" = ");
-        var terms = equation[0].Split(" + ").Select(term => term.Trim()).OrderBy(term => term.Contains('x'));
+        var equation = Regex.Match(text, @"[\dx*+-]+=\d+").Value.Split("=");
+        var terms = equation[0].Split('+').Select(term => term.Trim()).OrderBy(term => term.Contains('x'));
         return $"{string.Join(" + ", terms)} = {equation[1]}";
     }
 

@@ -41,12 +41,12 @@ static partial class IndependentSolver
     /// <summary>Tries every x.</summary>
     static string Root(string text)
     {
-        var product = Regex.Match(text, @"(\d+) \* x");
+        var product = Regex.Match(text, @"(\d+)\*x");
         var a = int.Parse(product.Groups[1].Value);
-        var constant = Regex.Match(text, @"\* x ([+-]) (\d+)|(\d+) \+ \d+ \* x");
+        var constant = Regex.Match(text, @"\*x([+-])(\d+)|(\d+)\+\d+\*x");
         var b = constant.Groups[3].Success ? int.Parse(constant.Groups[3].Value)
             : int.Parse(constant.Groups[1].Value + constant.Groups[2].Value);
-        var c = int.Parse(Regex.Match(text, @"= (\d+)").Groups[1].Value);
+        var c = int.Parse(Regex.Match(text, @"=(\d+)").Groups[1].Value);
         return $"{Enumerable.Range(0, 1000).Single(x => a * x + b == c)}";
     }
 

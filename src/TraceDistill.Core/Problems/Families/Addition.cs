@@ -13,12 +13,12 @@ sealed class Addition : IProblemFamily
         if (write.Chance(0.5))
             (a, b) = (b, a);
         var text = write.Pick(
-            $"what is {a} + {b}?",
+            $"what is {a}+{b}?",
             $"add {a} and {b}.",
             $"find the sum of {a} and {b}.",
-            $"compute {a} + {b}.",
+            $"compute {a}+{b}.",
             $"what do we get if we add {b} to {a}?");
-        write.Say(write.Pick($"we add {a} and {b}.", $"we need {a} + {b}.", $"add {a} and {b} from the ones."));
+        write.Say(write.Pick($"we add {a} and {b}.", $"we need {a}+{b}.", $"add {a} and {b} from the ones."));
         if (write.Chance(0.2))
             write.Say(Operands.Aligned(a, b));
         ColumnArithmetic.Add(write, a, b);

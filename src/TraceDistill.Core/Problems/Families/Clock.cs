@@ -28,7 +28,7 @@ sealed class Clock : IProblemFamily
 
     static string Later(SolutionWriter write, int hour, int minute, int hours, int minutes)
     {
-        write.Say(write.Pick($"we add {minute} and {minutes} minutes.", $"minutes first: {minute} + {minutes}.", $"first the minutes, {minute} + {minutes}."));
+        write.Say(write.Pick($"we add {minute} and {minutes} minutes.", $"minutes first: {minute}+{minutes}.", $"first the minutes, {minute}+{minutes}."));
         var total = ColumnArithmetic.Add(write, minute, minutes);
         var carry = total >= 60;
         if (carry)
@@ -40,10 +40,10 @@ sealed class Clock : IProblemFamily
         write.Say($"{write.Pick("hours", "now the hours", "next the hours")}: {write.Sum(hour, hours)}.");
         hour += hours;
         if (carry)
-            write.Say($"{write.Pick("add the carry", "with the carry")}, {hour} + 1 {write.Is()} {++hour}.");
+            write.Say($"{write.Pick("add the carry", "with the carry")}, {hour}+1{write.Is()}{++hour}.");
         if (hour > 12)
         {
-            write.Say($"{hour} > 12, {write.Difference(hour, 12)}.");
+            write.Say($"{hour}>12, {write.Difference(hour, 12)}.");
             hour -= 12;
         }
 
@@ -52,19 +52,19 @@ sealed class Clock : IProblemFamily
 
     static string Earlier(SolutionWriter write, int hour, int minute, int hours, int minutes)
     {
-        write.Say(write.Pick($"we take {minutes} from {minute} minutes.", $"minutes first: {minute} - {minutes}.", $"first the minutes, {minute} - {minutes}."));
+        write.Say(write.Pick($"we take {minutes} from {minute} minutes.", $"minutes first: {minute}-{minutes}.", $"first the minutes, {minute}-{minutes}."));
         var borrowed = minute < minutes;
         if (borrowed)
         {
-            write.Say($"{minute} < {minutes}, {write.So()} {minute} + 60 {write.Is()} {minute + 60}, carry 1.");
+            write.Say($"{minute}<{minutes}, {write.So()} {minute}+60{write.Is()}{minute + 60}, carry 1.");
             minute += 60;
         }
 
         minute = ColumnArithmetic.Subtract(write, minute, minutes);
         if (borrowed)
-            write.Say($"{write.Pick("add the carry", "with the carry")}, {hours} + 1 {write.Is()} {++hours}.");
+            write.Say($"{write.Pick("add the carry", "with the carry")}, {hours}+1{write.Is()}{++hours}.");
         write.Say(hour > hours ? $"{write.Pick("hours", "now the hours", "next the hours")}: {write.Difference(hour, hours)}."
-            : $"{write.Pick("hours", "now the hours", "next the hours")}: {hour} + 12 {write.Is()} {hour + 12}, {write.Difference(hour + 12, hours)}.");
+            : $"{write.Pick("hours", "now the hours", "next the hours")}: {hour}+12{write.Is()}{hour + 12}, {write.Difference(hour + 12, hours)}.");
         hour = hour > hours ? hour - hours : hour + 12 - hours;
         return Join(write, hour, minute);
     }

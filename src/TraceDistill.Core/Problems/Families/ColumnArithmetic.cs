@@ -23,14 +23,14 @@ static class ColumnArithmetic
         {
             var (first, second) = (DigitAt(top, place), DigitAt(bottom, place));
             var sum = first + second + carry;
-            var fact = carry == 0 ? $"{first} + {second}" : $"{first} + {second} + {carry}";
-            var step = $"{Label(labelled, place)}{fact} {write.Is()} {sum}";
+            var fact = carry == 0 ? $"{first}+{second}" : $"{first}+{second}+{carry}";
+            var step = $"{Label(labelled, place)}{fact}{write.Is()}{sum}";
             var last = place == columns - 1;
             (written, carry) = last ? ($"{sum}{written}", 0) : ($"{sum % 10}{written}", sum / 10);
             write.Say(Column(write, step, last ? sum : sum % 10, carry, last ? "" : written));
         }
 
-        write.Say($"{write.So()} {top} + {bottom} {write.Is()} {a + b}.");
+        write.Say($"{write.So()} {top}+{bottom}{write.Is()}{a + b}.");
         return a + b;
     }
 
@@ -52,7 +52,7 @@ static class ColumnArithmetic
             lower += carry;
             carry = upper < lower ? 1 : 0;
             if (carry == 1 && compared)
-                step += $"{upper} < {lower}, ";
+                step += $"{upper}<{lower}, ";
             upper += 10 * carry;
             step += write.Difference(upper, lower);
             written = $"{upper - lower}{written}";
@@ -75,14 +75,14 @@ static class ColumnArithmetic
             var product = DigitAt(a, place) * digit;
             var step = Label(labelled, place) + write.Product(DigitAt(a, place), digit);
             if (carry > 0)
-                step += $", {product} + {carry} {write.Is()} {product + carry}";
+                step += $", {product}+{carry}{write.Is()}{product + carry}";
             product += carry;
             var last = place == columns - 1;
             (written, carry) = last ? ($"{product}{written}", 0) : ($"{product % 10}{written}", product / 10);
             write.Say(Column(write, step, last ? product : product % 10, carry, last ? "" : written));
         }
 
-        write.Say($"{write.So()} {a} * {digit} {write.Is()} {a * digit}.");
+        write.Say($"{write.So()} {a}*{digit}{write.Is()}{a * digit}.");
         return a * digit;
     }
 
@@ -97,7 +97,7 @@ static class ColumnArithmetic
             rest = 10 * rest + next;
             if (quotient == "" && rest < digit && place > 0)
             {
-                write.Say($"{rest} < {digit}, take {10 * rest + DigitAt(a, place - 1)}.");
+                write.Say($"{rest}<{digit}, take {10 * rest + DigitAt(a, place - 1)}.");
                 continue;
             }
 
@@ -110,7 +110,7 @@ static class ColumnArithmetic
             write.Say(Column(write, step, times, 0, quotient.Length > 1 && place > 0 ? quotient : ""));
         }
 
-        write.Say($"{write.So()} {a} / {digit} {write.Is()} {quotient}{(rest == 0 ? "" : $" remainder {rest}")}.");
+        write.Say($"{write.So()} {a}/{digit}{write.Is()}{quotient}{(rest == 0 ? "" : $" remainder {rest}")}.");
         return (a / digit, rest);
     }
 

@@ -66,7 +66,7 @@ sealed class Comparison : IProblemFamily
         for (var place = ColumnArithmetic.Digits(a) - 1; ; place--)
         {
             var (x, y) = (ColumnArithmetic.DigitAt(a, place), ColumnArithmetic.DigitAt(b, place));
-            steps.Add(x == y ? $"{x} = {y}" : x < y ? $"{x} < {y}" : $"{x} > {y}");
+            steps.Add(x == y ? $"{x}={y}" : x < y ? $"{x}<{y}" : $"{x}>{y}");
             if (x != y)
                 return string.Join(write.Pick(", ", " and "), steps);
         }

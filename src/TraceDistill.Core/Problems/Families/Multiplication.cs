@@ -16,12 +16,12 @@ sealed class Multiplication : IProblemFamily
         };
         var (first, second) = write.EitherOrder(a, b);
         var text = write.Pick(
-            $"what is {first} * {second}?",
+            $"what is {first}*{second}?",
             $"multiply {first} by {second}.",
-            $"compute {first} * {second}.",
+            $"compute {first}*{second}.",
             $"find the product of {first} and {second}.",
             $"what is {first} times {second}?");
-        write.Say(write.Pick($"we multiply {a} by {b}.", $"we need {a} * {b}.", $"multiply {a} by {b} in parts."));
+        write.Say(write.Pick($"we multiply {a} by {b}.", $"we need {a}*{b}.", $"multiply {a} by {b} in parts."));
         if (b > 9)
             Rows(write, a, b);
         else if (a < 100 && write.Chance(0.7))
@@ -36,7 +36,7 @@ sealed class Multiplication : IProblemFamily
     static void PartialProducts(SolutionWriter write, int a, int digit)
     {
         var (tens, ones) = (a / 10, a % 10);
-        var large = $"{write.Product(tens, digit)}, {write.So()} {10 * tens} * {digit} {write.Is()} {10 * tens * digit}.";
+        var large = $"{write.Product(tens, digit)}, {write.So()} {10 * tens}*{digit}{write.Is()}{10 * tens * digit}.";
         var small = $"{write.Product(ones, digit)}.";
         var (first, second) = write.Chance(0.35) ? (small, large) : (large, small);
         write.Say(first);
@@ -49,7 +49,7 @@ sealed class Multiplication : IProblemFamily
     static void Rows(SolutionWriter write, int a, int b)
     {
         var small = ColumnArithmetic.MultiplyByDigit(write, a, b - 10);
-        write.Say($"{write.Pick("now ", "")}{a} * 10 {write.Is()} {a * 10}.");
+        write.Say($"{write.Pick("now ", "")}{a}*10{write.Is()}{a * 10}.");
         write.Say(write.Pick("now add.", "add both.", "next add."));
         ColumnArithmetic.Add(write, a * 10, small);
     }

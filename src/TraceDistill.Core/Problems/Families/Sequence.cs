@@ -45,7 +45,7 @@ sealed class Sequence : IProblemFamily
         var facts = steps[..^1].Select((step, i) =>
         {
             var (low, high) = down ? (shown[i + 1], shown[i]) : (shown[i], shown[i + 1]);
-            return write.Chance(0.75) ? $"{high} - {low} {write.Is()} {step}" : $"{low} + {step} {write.Is()} {high}";
+            return write.Chance(0.75) ? $"{high}-{low}{write.Is()}{step}" : $"{low}+{step}{write.Is()}{high}";
         });
         write.Say(string.Join(", ", facts) + ".");
         write.Say($"{write.Pick("the steps are", "we have steps")} {string.Join(' ', steps[..^1])}, {write.Pick("the next step is", "next is", "so the next is")} {steps[^1]}.");

@@ -39,8 +39,8 @@ sealed class SolutionWriter(Random random)
     /// <summary>The two numbers in either order.</summary>
     public (int First, int Second) EitherOrder(int a, int b) => Chance(0.3) ? (b, a) : (a, b);
 
-    /// <summary>What stands between an expression and its value.</summary>
-    public string Is() => Pick("=", "is", "gives", "makes");
+    /// <summary>What stands between an expression and its value, with the spaces around it.</summary>
+    public string Is() => Pick("=", " is ", " gives ", " makes ");
 
     public string So() => Pick("so", "then", "thus", "hence");
 
@@ -48,17 +48,17 @@ sealed class SolutionWriter(Random random)
     public string Sum(int a, int b)
     {
         var (first, second) = EitherOrder(a, b);
-        return $"{first} + {second} {Is()} {a + b}";
+        return $"{first}+{second}{Is()}{a + b}";
     }
 
     /// <summary>The product of small factors as text, factors in either order.</summary>
     public string Product(int a, int b)
     {
         var (first, second) = EitherOrder(a, b);
-        return $"{first} * {second} {Is()} {a * b}";
+        return $"{first}*{second}{Is()}{a * b}";
     }
 
-    public string Difference(int a, int b) => $"{a} - {b} {Is()} {a - b}";
+    public string Difference(int a, int b) => $"{a}-{b}{Is()}{a - b}";
 
     /// <summary>Appends a sentence or part of one.</summary>
     public void Say(string text)

@@ -23,7 +23,7 @@ sealed class Sorting : IProblemFamily
         write.Say(write.Pick($"we have {all}.", $"start with {all}.", $"the numbers are {all}."));
         PickOneByOne(write, [.. numbers], ascending);
         if (write.Chance(0.2))
-            write.Say("check: " + string.Join(ascending ? " < " : " > ", answer.Split(' ')) + ".");
+            write.Say("check: " + string.Join(ascending ? "<" : ">", answer.Split(' ')) + ".");
         write.Conclude(answer);
         return new ProblemDraft($"{(ascending ? "up" : "down")} {string.Join(' ', numbers.Order())}", text, write.ToString(), answer);
     }

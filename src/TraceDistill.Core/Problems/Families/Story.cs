@@ -38,7 +38,7 @@ sealed class Story
         var kind = Kind();
         _text.Say($"{_name} has {groups} {kind} with {size} {_things} each.");
         _write.Say(_write.Pick($"first {groups} {kind} of {size}", $"{groups} {kind} with {size} each", $"start with {groups} {kind} of {size}") + $": {_write.Product(groups, size)}.");
-        _key.Add($"{groups} * {size}");
+        _key.Add($"{groups}*{size}");
         Total = groups * size;
     }
 
@@ -55,7 +55,7 @@ sealed class Story
         _text.Say($"{Subject()} {_text.Pick("buys", "finds", "gets")} {groups} {kind} with {size} {_things} each.");
         _write.Say($"{_write.Pick("now", "next", "then")} {groups} {kind} of {size}: {_write.Product(groups, size)}.");
         Add(groups * size);
-        _key.Add($"+ {groups} * {size}");
+        _key.Add($"+ {groups}*{size}");
     }
 
     public void Loses(int count)

@@ -10,12 +10,12 @@ sealed class Subtraction : IProblemFamily
         var write = new SolutionWriter(random);
         var (a, b) = Operands.Pair(write);
         var text = write.Pick(
-            $"what is {a} - {b}?",
+            $"what is {a}-{b}?",
             $"subtract {b} from {a}.",
-            $"compute {a} - {b}.",
+            $"compute {a}-{b}.",
             $"find the difference of {a} and {b}.",
             $"what do we get if we take {b} from {a}?");
-        write.Say(write.Pick($"we take {b} from {a}.", $"we need {a} - {b}.", $"subtract {b} from {a} from the ones."));
+        write.Say(write.Pick($"we take {b} from {a}.", $"we need {a}-{b}.", $"subtract {b} from {a} from the ones."));
         if (write.Chance(0.2))
             write.Say(Operands.Aligned(a, b));
         ColumnArithmetic.Subtract(write, a, b);
