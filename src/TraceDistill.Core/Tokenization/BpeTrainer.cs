@@ -6,16 +6,11 @@ namespace TraceDistill.Core.Tokenization;
 
 /// <summary>
 /// Learns a byte-level BPE vocabulary: the 256 bytes, then the most frequent pair again and again (ties go to the pair with the smaller ids).
-/// The same corpus gives the same file, byte for byte.
+/// The same corpus gives the same file, byte for byte. Text is cut as SmolLM's is (every digit alone, then GPT-2's pattern), which
+/// Hugging Face's tokenizers and llama.cpp (pre-tokenizer <c>smollm</c>) both know.
 /// </summary>
 public static class BpeTrainer
 {
-    /// <summary>
-    /// How text is cut before pairs are counted: a word with the space before it, every digit alone (so that a number is always one token
-    /// a digit), a run of symbols with the space before it, line ends with the white space before them, other white space.
-    /// </summary>
-    public const string Pattern = @" ?\p{L}+|\p{N}| ?[^\s\p{L}\p{N}]+|\s*[\r\n]+|\s+(?!\S)|\s+";
-
     /// <summary>Trains on a corpus and writes <c>tokenizer.json</c>, as Hugging Face's tokenizers read it, into a directory.</summary>
     /// <param name="corpus">Texts; added tokens in them are not counted as text.</param>
     /// <param name="vocabularySize">
@@ -40,13 +35,13 @@ public static class BpeTrainer
             pairs.Merge(pair, ids[spelling]);
         }
 
-        TokenizerFileWriter.Write(Path.Combine(directory, "tokenizer.json"), spellings, merges, added, Pattern);
+        TokenizerFileWriter.Write(Path.Combine(directory, "tokenizer.json"), spellings, merges, added);
     }
 
     /// <summary>Distinct pieces as bytes with their counts, in an order that depends on the corpus alone.</summary>
     static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> corpus, IReadOnlyList<AddedToken> added)
     {
-        var splitter = new PreTokenizer([new RegexSplitter(new Regex(Pattern, RegexOptions.Compiled | RegexOptions.CultureInvariant), true, true)], false);
+        var splitter = new PreTokenizer([Splitter(PreTokenizerParser.DigitPattern), Splitter(PreTokenizerParser.Gpt2Pattern)], false);
         var matcher = new AddedTokenMatcher(added.Select((token, index) => (token.Content, index, token)));
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -75,4 +70,6 @@ public static class BpeTrainer
                 CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.Slice(piece.Start, piece.Length), out _)++;
         }
     }
+
+    static RegexSplitter Splitter(string pattern) => new(new Regex(pattern, RegexOptions.Compiled | RegexOptions.CultureInvariant), true, true);
 }

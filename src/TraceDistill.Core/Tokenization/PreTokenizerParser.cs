@@ -6,7 +6,10 @@ namespace TraceDistill.Core.Tokenization;
 static class PreTokenizerParser
 {
     /// <summary>GPT-2's pattern, which ByteLevel applies on its own.</summary>
-    const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+    public const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
+
+    /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
+    public const string DigitPattern = @"\p{N}";
 
     public static PreTokenizer Read(JsonField field)
     {
@@ -24,7 +27,7 @@ static class PreTokenizerParser
                     splitters.Add(ReadSplit(step));
                     break;
                 case "Digits":
-                    splitters.Add(Splitter(type, step.Boolean("individual_digits", absent: false) ? @"\p{N}" : @"\p{N}+"));
+                    splitters.Add(Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+"));
                     break;
                 case "ByteLevel":
                     byteLevel = true;

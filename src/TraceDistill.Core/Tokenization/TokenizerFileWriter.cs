@@ -11,14 +11,19 @@ static class TokenizerFileWriter
 
     static readonly JsonSerializerOptions RelaxedOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    static readonly object ByteLevel = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = false };
+    static readonly object ByteLevel = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = true };
+
+    static readonly object PreTokenizer = new
+    {
+        type = "Sequence",
+        pretokenizers = new[] { new { type = "Digits", individual_digits = true }, ByteLevel },
+    };
 
     /// <param name="path">The file to write.</param>
     /// <param name="spellings">The tokens in order of id.</param>
     /// <param name="merges">Pairs of ids in order of rank.</param>
     /// <param name="added">Tokens that take the ids after those.</param>
-    /// <param name="pattern">The regular expression that cuts text into pieces.</param>
-    public static void Write(string path, IReadOnlyList<string> spellings, IReadOnlyList<(int Left, int Right)> merges, IReadOnlyList<AddedToken> added, string pattern)
+    public static void Write(string path, IReadOnlyList<string> spellings, IReadOnlyList<(int Left, int Right)> merges, IReadOnlyList<AddedToken> added)
     {
         AtomicFile.Write(path, stream =>
         {
@@ -30,7 +35,7 @@ static class TokenizerFileWriter
             WriteAddedTokens(json, added, spellings.Count);
             json.WriteNull("normalizer");
             json.WritePropertyName("pre_tokenizer");
-            json.WriteRawValue(JsonSerializer.Serialize(PreTokenizer(pattern), RelaxedOptions));
+            json.WriteRawValue(JsonSerializer.Serialize(PreTokenizer, RelaxedOptions));
             json.WriteNull("post_processor");
             json.WritePropertyName("decoder");
             json.WriteRawValue(JsonSerializer.Serialize(ByteLevel, RelaxedOptions));
@@ -38,12 +43,6 @@ static class TokenizerFileWriter
             json.WriteEndObject();
         });
     }
-
-    static object PreTokenizer(string pattern) => new
-    {
-        type = "Sequence",
-        pretokenizers = new[] { new { type = "Split", pattern = new { Regex = pattern }, behavior = "Isolated", invert = false }, ByteLevel },
-    };
 
     static void WriteAddedTokens(Utf8JsonWriter json, IReadOnlyList<AddedToken> added, int firstId)
     {

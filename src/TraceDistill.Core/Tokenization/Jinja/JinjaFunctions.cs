@@ -29,7 +29,7 @@ static class JinjaFunctions
             numbers.Add(number);
         }
 
-        context.ChargeItems(numbers.Count);
+        context.Charge(numbers.Count);
         return numbers;
     }
 
