@@ -1,0 +1,62 @@
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Core.Alignment;
+
+/// <summary>Teacher distributions in the student's token ids, one row for each trained token, in the order of the tokens.</summary>
+/// <remarks>k entries a row; an entry with id −1 is absent. Row r is the distribution from which trained token r was drawn: nothing is shifted.</remarks>
+public sealed record SoftTargets
+{
+    /// <summary>Entries per row.</summary>
+    public required int K { get; init; }
+
+    /// <summary>[rows × k].</summary>
+    public required int[] Ids { get; init; }
+
+    /// <summary>[rows × k] natural-log probabilities at the teacher's T = 1.</summary>
+    public required float[] Logprobs { get; init; }
+
+    /// <summary>[rows] log of the probability of everything that is not among the row's entries; −∞ where nothing is left.</summary>
+    public required float[] Tail { get; init; }
+
+    /// <summary>Soft targets of a generation whose ids are the student's own, the best k of each row.</summary>
+    /// <param name="logprobs">What the teacher reported.</param>
+    /// <param name="k">Entries to keep, at most what there are; null keeps all.</param>
+    public static SoftTargets From(TokenLogprobs logprobs, int? k = null)
+    {
+        int given = logprobs.K, kept = Math.Min(k ?? given, given), rows = logprobs.Count;
+        var targets = new SoftTargets { K = kept, Ids = new int[rows * kept], Logprobs = new float[rows * kept], Tail = new float[rows] };
+        for (var row = 0; row < rows; row++)
+        {
+            logprobs.TopIds.AsSpan(row * given, kept).CopyTo(targets.Ids.AsSpan(row * kept));
+            logprobs.TopLogprobs.AsSpan(row * given, kept).CopyTo(targets.Logprobs.AsSpan(row * kept));
+            targets.Tail[row] = TailLogprob(targets.Logprobs.AsSpan(row * kept, kept));
+        }
+
+        return targets;
+    }
+
+    /// <summary>log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where rounding has the entries sum to one or more.</summary>
+    public static float TailLogprob(ReadOnlySpan<float> logprobs)
+    {
+        double maximum = double.NegativeInfinity, sum = 0;
+        foreach (var logprob in logprobs)
+        {
+            maximum = Math.Max(maximum, logprob);
+        }
+
+        foreach (var logprob in logprobs)
+        {
+            sum += Math.Exp(logprob - maximum);
+        }
+
+        var covered = maximum + Math.Log(sum);
+        return covered < 0 ? (float)Math.Log(-Expm1(covered)) : double.IsNaN(covered) ? 0 : float.NegativeInfinity;
+    }
+
+    /// <summary>eˣ − 1 without cancellation near zero (Kahan's quotient form).</summary>
+    static double Expm1(double x)
+    {
+        var e = Math.Exp(x);
+        return e == 1 ? x : e - 1 == -1 ? -1 : (e - 1) * x / Math.Log(e);
+    }
+}
