@@ -21,11 +21,15 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     readonly ModelConfiguration _shape;
     readonly Activations _memory;
     readonly RotaryKernel _rotary;
+    readonly Projection _projection;
     TokenBatch _batch = new([], []);
 
-    public CausalLanguageModel(ModelParameters parameters)
+    /// <param name="parameters">The weights.</param>
+    /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
+    public CausalLanguageModel(ModelParameters parameters, Projection projection)
     {
         _parameters = parameters;
+        _projection = projection;
         _shape = parameters.Configuration;
         _memory = new Activations(_shape);
         _rotary = new RotaryKernel(_shape);
@@ -57,17 +61,17 @@ public sealed unsafe class CausalLanguageModel : IDisposable
             var next = i + 1 < _shape.NumHiddenLayers ? _memory.Layers[i + 1].Input : _memory.Last;
 
             RmsNormKernel.Forward(layer.Input.Pointer, Weight($"model.layers.{i}.input_layernorm.weight"), layer.AttentionInput.Pointer, layer.InputInverse.Pointer, n, d, epsilon);
-            Project(layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", layer.Qkv, n, qkvWidth, d);      // [N, Q + 2·KV]
+            _projection.Forward(layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", layer.Qkv, n, qkvWidth, d);      // [N, Q + 2·KV]
             _rotary.Rotate(layer.Qkv.Pointer, batch.Positions, inverse: false);
             Attend(layer, qkvWidth);                                                                                   // [N, Q]
             Copy(layer.Input, layer.Middle, n * d);
-            Project(layer.AttentionOutput, $"model.layers.{i}.self_attn.o_proj.weight", layer.Middle, n, d, _shape.QuerySize, add: true);
+            _projection.Forward(layer.AttentionOutput, $"model.layers.{i}.self_attn.o_proj.weight", layer.Middle, n, d, _shape.QuerySize, add: true);
 
             RmsNormKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.post_attention_layernorm.weight"), layer.MlpInput.Pointer, layer.MiddleInverse.Pointer, n, d, epsilon);
-            Project(layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", layer.GateUp, n, 2 * f, d);               // [N, 2·F]
+            _projection.Forward(layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", layer.GateUp, n, 2 * f, d);               // [N, 2·F]
             SwiGluKernel.Forward(layer.GateUp.Pointer, layer.MlpActivation.Pointer, n, f);                              // [N, F]
             Copy(layer.Middle, next, n * d);
-            Project(layer.MlpActivation, $"model.layers.{i}.mlp.down_proj.weight", next, n, d, f, add: true);
+            _projection.Forward(layer.MlpActivation, $"model.layers.{i}.mlp.down_proj.weight", next, n, d, f, add: true);
         }
 
         RmsNormKernel.Forward(_memory.Last.Pointer, Weight("model.norm.weight"), _memory.Hidden.Pointer, _memory.LastInverse.Pointer, n, d, epsilon);
@@ -90,15 +94,15 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         for (var i = _shape.NumHiddenLayers - 1; i >= 0; i--)
         {
             var layer = _memory.Layers[i];
-            ProjectBackward(residual, layer.MlpActivation, $"model.layers.{i}.mlp.down_proj.weight", scratch, gradient, n, d, f);
+            _projection.Backward(residual, layer.MlpActivation, $"model.layers.{i}.mlp.down_proj.weight", scratch, gradient, n, d, f);
             SwiGluKernel.Backward(layer.GateUp.Pointer, scratch.Pointer, n, f);
-            ProjectBackward(layer.GateUp, layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", scratch, gradient, n, 2 * f, d);
+            _projection.Backward(layer.GateUp, layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", scratch, gradient, n, 2 * f, d);
             NormBackward(layer.Middle, layer.MiddleInverse, $"model.layers.{i}.post_attention_layernorm.weight", scratch, residual, gradient, n);
 
-            ProjectBackward(residual, layer.AttentionOutput, $"model.layers.{i}.self_attn.o_proj.weight", scratch, gradient, n, d, _shape.QuerySize);
+            _projection.Backward(residual, layer.AttentionOutput, $"model.layers.{i}.self_attn.o_proj.weight", scratch, gradient, n, d, _shape.QuerySize);
             AttendBackward(layer, scratch, qkvWidth);
             _rotary.Rotate(_memory.QkvGradient.Pointer, _batch.Positions, inverse: true);
-            ProjectBackward(_memory.QkvGradient, layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", scratch, gradient, n, qkvWidth, d);
+            _projection.Backward(_memory.QkvGradient, layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", scratch, gradient, n, qkvWidth, d);
             NormBackward(layer.Input, layer.InputInverse, $"model.layers.{i}.input_layernorm.weight", scratch, residual, gradient, n);
         }
 
@@ -130,28 +134,6 @@ public sealed unsafe class CausalLanguageModel : IDisposable
             var row = table.Slice(ids[t] * d, d);
             System.Numerics.Tensors.TensorPrimitives.Add(row, outputGradient.Span.Slice(t * d, d), row);
         }
-    }
-
-    /// <summary>y ← x·Wᵀ, or y ← y + x·Wᵀ, with W the <paramref name="columns"/> rows of weights that start at <paramref name="weight"/>.</summary>
-    void Project(FloatBuffer x, string weight, FloatBuffer y, int rows, int columns, int inner, bool add = false)
-    {
-        using var transposed = _parameters.Matrix(_parameters.Flat, weight, columns).t();
-        using var input = x.Matrix(rows, inner);
-        using var output = y.Matrix(rows, columns);
-        output.addmm_(input, transposed, beta: add ? 1 : 0, alpha: 1);
-    }
-
-    /// <summary>dx ← dy·W and dW ← dW + dyᵀ·x.</summary>
-    void ProjectBackward(FloatBuffer dy, FloatBuffer x, string weight, FloatBuffer dx, FloatBuffer gradient, int rows, int columns, int inner)
-    {
-        using var outputGradient = dy.Matrix(rows, columns);
-        using var outputGradientTransposed = outputGradient.t();
-        using var input = x.Matrix(rows, inner);
-        using var inputGradient = dx.Matrix(rows, inner);
-        using var matrix = _parameters.Matrix(_parameters.Flat, weight, columns);
-        using var matrixGradient = _parameters.Matrix(gradient, weight, columns);
-        inputGradient.addmm_(outputGradient, matrix, beta: 0, alpha: 1);
-        matrixGradient.addmm_(outputGradientTransposed, input, beta: 1, alpha: 1);
     }
 
     void NormBackward(FloatBuffer x, FloatBuffer inverse, string weight, FloatBuffer dy, FloatBuffer dx, FloatBuffer gradient, int rows) =>

@@ -33,7 +33,8 @@ public class CausalLanguageModelTests
         using var scope = NewDisposeScope();
         using var parameters = new ModelParameters(Shape(shape));
         parameters.Initialize(seed: 5);
-        using var model = new CausalLanguageModel(parameters);
+        using var projection = new Projection(parameters, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(parameters, projection);
         var reference = new ReferenceLlama(parameters);
         var batch = Batch(7, 1, 40, 70);
 
@@ -51,7 +52,8 @@ public class CausalLanguageModelTests
         using var scope = NewDisposeScope();
         using var parameters = new ModelParameters(Shape(shape));
         parameters.Initialize(seed: 6);
-        using var model = new CausalLanguageModel(parameters);
+        using var projection = new Projection(parameters, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(parameters, projection);
         using var gradient = new FloatBuffer(parameters.Count);
         var reference = new ReferenceLlama(parameters);
         var batch = Batch(33, 5, 64);
@@ -77,7 +79,8 @@ public class CausalLanguageModelTests
         var directory = TestPaths.SharedData("stories260K");
         using var scope = NewDisposeScope();
         using var parameters = ModelDirectory.Load(directory);
-        using var model = new CausalLanguageModel(parameters);
+        using var projection = new Projection(parameters, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(parameters, projection);
         using var reference = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, "reference.json")));
         var positions = 0;
         foreach (var sequence in reference.RootElement.GetProperty("sequences").EnumerateArray())

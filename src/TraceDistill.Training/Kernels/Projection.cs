@@ -1,0 +1,86 @@
+using TorchSharp;
+using TraceDistill.Training.Models;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Kernels;
+
+/// <summary>
+/// The linear layers: x·Wᵀ and its gradients through libtorch. <see cref="Refresh"/> must follow every change of the weights, because the
+/// bfloat16 copies are made there, once an update and not once a product.
+/// </summary>
+public sealed class Projection : IDisposable
+{
+    readonly ModelParameters _parameters;
+    readonly Tensor? _rounded;
+
+    public Projection(ModelParameters parameters, ComputeDtype dtype)
+    {
+        _parameters = parameters;
+        _rounded = dtype == ComputeDtype.BFloat16 ? empty(parameters.Count, dtype: ScalarType.BFloat16).DetachFromDisposeScope() : null;
+        Refresh();
+    }
+
+    /// <summary>Takes over changed weights.</summary>
+    public void Refresh()
+    {
+        using var scope = NewDisposeScope();
+        _rounded?.copy_(_parameters.Flat.Vector);
+    }
+
+    /// <summary>y ← x·Wᵀ, or y ← y + x·Wᵀ.</summary>
+    /// <param name="x">[rows, inner].</param>
+    /// <param name="weight">Name of the first of the weights whose <paramref name="columns"/> rows make W.</param>
+    /// <param name="y">[rows, columns].</param>
+    public void Forward(FloatBuffer x, string weight, FloatBuffer y, int rows, int columns, int inner, bool add = false)
+    {
+        using var input = x.Matrix(rows, inner);
+        using var output = y.Matrix(rows, columns);
+        using var matrix = Weight(weight, columns);
+        using var transposed = matrix.t();
+        if (_rounded is null)
+        {
+            output.addmm_(input, transposed, beta: add ? 1 : 0, alpha: 1);
+            return;
+        }
+
+        using var rounded = input.to(ScalarType.BFloat16);
+        using var product = mm(rounded, transposed);
+        _ = add ? output.add_(product) : output.copy_(product);
+    }
+
+    /// <summary>dx ← dy·W and dW ← dW + dyᵀ·x.</summary>
+    /// <param name="dy">[rows, columns].</param>
+    /// <param name="x">[rows, inner] as given to the forward pass.</param>
+    /// <param name="weight">As given to the forward pass.</param>
+    /// <param name="dx">[rows, inner], written.</param>
+    /// <param name="gradient">Laid out like the weights, added to.</param>
+    public void Backward(FloatBuffer dy, FloatBuffer x, string weight, FloatBuffer dx, FloatBuffer gradient, int rows, int columns, int inner)
+    {
+        using var outputGradient = dy.Matrix(rows, columns);
+        using var input = x.Matrix(rows, inner);
+        using var inputGradient = dx.Matrix(rows, inner);
+        using var matrix = Weight(weight, columns);
+        using var matrixGradient = _parameters.Matrix(gradient, weight, columns);
+        if (_rounded is null)
+        {
+            using var transposed = outputGradient.t();
+            inputGradient.addmm_(outputGradient, matrix, beta: 0, alpha: 1);
+            matrixGradient.addmm_(transposed, input, beta: 1, alpha: 1);
+            return;
+        }
+
+        using var rounded = outputGradient.to(ScalarType.BFloat16);
+        using var roundedTransposed = rounded.t();
+        using var roundedInput = input.to(ScalarType.BFloat16);
+        using var product = mm(rounded, matrix);
+        inputGradient.copy_(product);
+        using var weightProduct = mm(roundedTransposed, roundedInput);
+        matrixGradient.add_(weightProduct);
+    }
+
+    public void Dispose() => _rounded?.Dispose();
+
+    Tensor Weight(string name, int rows) => _rounded is null
+        ? _parameters.Matrix(_parameters.Flat, name, rows)
+        : _rounded.as_strided([rows, _parameters.ShapeOf(name)[1]], [_parameters.ShapeOf(name)[1], 1], _parameters.OffsetOf(name));
+}

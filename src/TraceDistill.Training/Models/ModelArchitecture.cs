@@ -1,0 +1,64 @@
+using System.ComponentModel;
+
+namespace TraceDistill.Training.Models;
+
+/// <summary>The shape of a model to be trained from scratch, as a recipe gives it; the vocabulary comes with the tokenizer.</summary>
+public sealed record ModelArchitecture
+{
+    [Description("width of the residual stream")]
+    public required int HiddenSize { get; init; }
+
+    [Description("number of transformer layers")]
+    public required int NumHiddenLayers { get; init; }
+
+    [Description("query heads")]
+    public required int NumAttentionHeads { get; init; }
+
+    /// <value>As many as query heads.</value>
+    [Description("key and value heads; as many as query heads unless given")]
+    public int? NumKeyValueHeads { get; init; }
+
+    /// <value>hidden_size / num_attention_heads.</value>
+    [Description("channels of one head; hidden_size / num_attention_heads unless given")]
+    public int? HeadDim { get; init; }
+
+    /// <value>8/3 of hidden_size, rounded up to a multiple of 16.</value>
+    [Description("width of the MLP; 8/3 of hidden_size unless given")]
+    public int? IntermediateSize { get; init; }
+
+    /// <value>1,024.</value>
+    [Description("longest sequence in tokens")]
+    public int MaxPositionEmbeddings { get; init; } = 1_024;
+
+    /// <value>10,000.</value>
+    [Description("base of the rotary frequencies")]
+    public double RopeTheta { get; init; } = 10_000;
+
+    /// <value>True: at small sizes the embedding is a large share of the model.</value>
+    [Description("whether the output projection is the embedding matrix")]
+    public bool TieWordEmbeddings { get; init; } = true;
+
+    /// <summary>The full configuration for a vocabulary.</summary>
+    /// <param name="vocabularySize">Ids of the tokenizer.</param>
+    /// <param name="endOfSequenceIds">Tokens that end a generation.</param>
+    /// <exception cref="Core.Errors.InvalidInputException">Sizes do not fit together.</exception>
+    public ModelConfiguration Configure(int vocabularySize, IEnumerable<int> endOfSequenceIds)
+    {
+        var configuration = new ModelConfiguration
+        {
+            VocabSize = vocabularySize,
+            HiddenSize = HiddenSize,
+            IntermediateSize = IntermediateSize ?? (HiddenSize * 8 / 3 + 15) / 16 * 16,
+            NumHiddenLayers = NumHiddenLayers,
+            NumAttentionHeads = NumAttentionHeads,
+            NumKeyValueHeads = NumKeyValueHeads ?? NumAttentionHeads,
+            HeadDim = HeadDim ?? HiddenSize / Math.Max(1, NumAttentionHeads),
+            MaxPositionEmbeddings = MaxPositionEmbeddings,
+            RopeTheta = RopeTheta,
+            TieWordEmbeddings = TieWordEmbeddings,
+            EosTokenIds = [.. endOfSequenceIds.Order()],
+        };
+        configuration.Validate("architecture");
+        return configuration;
+    }
+}

@@ -1,0 +1,72 @@
+using System.ComponentModel;
+using System.Globalization;
+using System.Text.Json.Serialization;
+
+namespace TraceDistill.Training.Optimization;
+
+/// <summary>The course of a schedule between its two ends.</summary>
+public enum ScheduleKind
+{
+    /// <summary>Always <see cref="Schedule.From"/>.</summary>
+    Constant,
+
+    /// <summary>A straight line.</summary>
+    Linear,
+
+    /// <summary>Half a cosine wave: slow, fast, slow.</summary>
+    Cosine,
+
+    /// <summary><see cref="Schedule.From"/> before the step <see cref="Schedule.At"/>, <see cref="Schedule.To"/> from it on.</summary>
+    Step,
+}
+
+/// <summary>A value that may change over training: a number, or <c>{ schedule: cosine, from: 0.9, to: 0.5 }</c>.</summary>
+public sealed record Schedule : IParsable<Schedule>
+{
+    [Description("constant, linear, cosine or step")]
+    [JsonPropertyName("schedule")]
+    public ScheduleKind Kind { get; init; }
+
+    [Description("value at the first step")]
+    public double From { get; init; }
+
+    [Description("value at the last step")]
+    public double To { get; init; }
+
+    /// <summary>Share of all steps after which a step schedule changes.</summary>
+    /// <value>0.5.</value>
+    [Description("share of all steps after which a step schedule changes")]
+    public double At { get; init; } = 0.5;
+
+    /// <summary>The value at every step.</summary>
+    public static Schedule Constant(double value) => new() { From = value, To = value };
+
+    /// <summary>The value at step <paramref name="step"/> of <paramref name="steps"/>, counted from 0.</summary>
+    public double ValueAt(long step, long steps)
+    {
+        var progress = steps > 1 ? (double)step / (steps - 1) : 0;
+        return Kind switch
+        {
+            ScheduleKind.Linear => From + (To - From) * progress,
+            ScheduleKind.Cosine => To + (From - To) * 0.5 * (1 + Math.Cos(Math.PI * progress)),
+            ScheduleKind.Step => progress < At ? From : To,
+            _ => From,
+        };
+    }
+
+    /// <summary>The smallest and largest value it takes.</summary>
+    public (double Low, double High) Range => Kind == ScheduleKind.Constant ? (From, From) : (Math.Min(From, To), Math.Max(From, To));
+
+    public static Schedule Parse(string s, IFormatProvider? provider) =>
+        TryParse(s, provider, out var result) ? result : throw new FormatException($"expected a number or a map with schedule, from and to, found \"{s}\"");
+
+    public static bool TryParse(string? s, IFormatProvider? provider, out Schedule result)
+    {
+        var parsed = double.TryParse(s, NumberStyles.Float, CultureInfo.InvariantCulture, out var value) && double.IsFinite(value);
+        result = Constant(value);
+        return parsed;
+    }
+
+    public override string ToString() =>
+        Kind == ScheduleKind.Constant ? $"{From}" : $"{Kind.ToString().ToLowerInvariant()} {From} → {To}";
+}

@@ -1,0 +1,47 @@
+using System.ComponentModel;
+using TraceDistill.Core.Options;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Training.Pretraining;
+
+/// <summary>Settings of <c>pretrain</c>: a model from nothing, on problems with worked solutions.</summary>
+public sealed record PretrainOptions : OptimizationOptions
+{
+    /// <summary>Families of generated problems to learn from, when no file is given.</summary>
+    /// <value>All.</value>
+    [Description("families of generated problems to learn from: all, or names; not with problems")]
+    public IReadOnlyList<string> Family { get; init; } = ["all"];
+
+    [InputPath]
+    [Description("problem file with worked solutions to learn from, instead of generated problems")]
+    public string? Problems { get; init; }
+
+    [Description("shape of the model")]
+    public required ModelArchitecture Architecture { get; init; }
+
+    /// <value>512 tokens, 256 of them the bytes.</value>
+    [Description("size of the byte-level BPE vocabulary that is learned from the problems")]
+    public int VocabSize { get; init; } = 512;
+
+    /// <value>bfloat16.</value>
+    [Description("how the finished weights are stored: float32, float16 or bfloat16")]
+    public TensorDtype Dtype { get; init; } = TensorDtype.BFloat16;
+
+    [Description("model directory to write")]
+    public required string Out { get; init; }
+
+    protected override IEnumerable<string> Faults()
+    {
+        foreach (var problem in base.Faults())
+        {
+            yield return problem;
+        }
+
+        if (VocabSize < 256 + TokenizerSetup.Added.Count)
+        {
+            yield return $"vocab_size is {VocabSize} but must be at least {256 + TokenizerSetup.Added.Count}: the bytes and the special tokens";
+        }
+    }
+}

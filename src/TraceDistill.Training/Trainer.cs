@@ -1,0 +1,63 @@
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Losses;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Training;
+
+/// <summary>The training loop: batch → loss → backward → clip → step → log → save.</summary>
+/// <remarks>
+/// Everything a step does is a function of the weights, the moments, the step's number and the batch, so a run that was killed and goes on
+/// from its last checkpoint ends with the bits of an uninterrupted one.
+/// </remarks>
+public sealed class Trainer(OptimizationOptions options, ModelParameters parameters, IRunObserver observer)
+{
+    /// <summary>Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.</summary>
+    /// <param name="batches">Endless batches from update 0 on; those of updates that a checkpoint holds are skipped.</param>
+    /// <param name="settings">Weight and temperature of the soft targets at an update.</param>
+    /// <param name="checkpoints">Where this run keeps its state.</param>
+    /// <returns>The last update's mean losses.</returns>
+    public StepMetrics Run(
+        IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
+    {
+        var rate = options.Schedule();
+        using var workers = new GradientWorkers(parameters, options.Workers > 0 ? options.Workers : Environment.ProcessorCount, options.MicroBatchTokens, options.ComputeDtype);
+        using var optimizer = new AdamW(parameters, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay);
+        var step = checkpoints.Restore(parameters, optimizer);
+        var metrics = default(StepMetrics);
+        foreach (var batch in batches.Skip(checked((int)step)).Take(checked((int)(options.MaxSteps - step))))
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            var totals = workers.Accumulate(batch, settings(step));
+            var norm = workers.GradientNorm() / totals.Tokens;
+            if (!double.IsFinite(totals.Loss) || !double.IsFinite(norm))
+            {
+                throw new InvalidInputException($"training diverged at step {step} (loss {totals.Loss / totals.Tokens}, gradient norm {norm}): lower learning_rate or raise warmup_ratio");
+            }
+
+            var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
+            var learningRate = rate.ValueAt(step, options.MaxSteps);
+            optimizer.Step(workers.Gradient, clip / totals.Tokens, learningRate, ++step);
+            metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
+            Report(step, metrics);
+            if (step % options.SaveSteps == 0 && step < options.MaxSteps)
+            {
+                checkpoints.Save(step, parameters, optimizer);
+            }
+        }
+
+        return metrics;
+    }
+
+    void Report(long step, in StepMetrics metrics)
+    {
+        observer.Progress("train", step, options.MaxSteps, "steps", $"loss {metrics.Loss:F4}");
+        if (step % options.LoggingSteps == 0 || step == options.MaxSteps)
+        {
+            observer.Metrics(step, metrics.ToValues());
+        }
+    }
+}
