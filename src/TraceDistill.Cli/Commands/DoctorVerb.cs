@@ -7,20 +7,25 @@ sealed class DoctorVerb : Verb<DoctorOptions>
 {
     public override string Name => "doctor";
 
-    public override string Description => "Check the machine and the native libraries";
+    public override string Description => "Check the machine, the native libraries and an endpoint's capabilities";
 
     public override VerbOutput Output => VerbOutput.None;
 
-    public override Task<object> RunAsync(DoctorOptions options, StageContext context, CancellationToken cancellationToken)
+    public override async Task<object> RunAsync(DoctorOptions options, StageContext context, CancellationToken cancellationToken)
     {
         List<Check> checks = [.. MachineChecks.All(), .. LibraryChecks.All()];
+        if (options.Endpoint is not null)
+        {
+            checks.Add(await EndpointCheck.RunAsync(options, context.TimeProvider, cancellationToken));
+        }
+
         var width = checks.Max(check => check.Name.Length);
         foreach (var check in checks)
         {
             context.Observer.Message($"{check.State.ToString().ToLowerInvariant(),-4}  {check.Name.PadRight(width)}  {check.Detail}");
         }
 
-        return Task.FromResult<object>(new DoctorReport(Recipes.Fingerprint.ProgramVersion, checks));
+        return new DoctorReport(Recipes.Fingerprint.ProgramVersion, checks);
     }
 }
 

@@ -6,5 +6,5 @@ static class Verbs
     /// <summary>Those that can be stages.</summary>
     static readonly IVerb[] Stages = [new ProblemsVerb()];
 
-    public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages, new DoctorVerb()];
+    public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages, new ServeVerb(), new DoctorVerb()];
 }

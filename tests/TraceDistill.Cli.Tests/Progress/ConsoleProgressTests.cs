@@ -1,13 +1,14 @@
 using Spectre.Console;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Progress;
 
 public class ConsoleProgressTests
 {
-    readonly ManualTime _time = new();
+    readonly VirtualTime _time = new();
 
     [Fact]
     public void Plain_SteadyJob_SaysRateAndTimeLeftEveryTenthAndAtTheEnd()

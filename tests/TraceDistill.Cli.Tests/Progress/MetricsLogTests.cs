@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -11,13 +12,13 @@ public class MetricsLogTests
     public void Append_OneStep_IsOneJsonLine()
     {
         using var folder = new TemporaryDirectory();
-        using (var log = new MetricsLog(folder.File("metrics.jsonl"), new ManualTime()))
+        using (var log = new MetricsLog(folder.File("metrics.jsonl"), new VirtualTime()))
         {
             log.Append("student", 5, new Dictionary<string, double> { ["loss"] = 0.25, ["bad"] = double.NaN });
         }
 
         Assert.Equal(
-            """{"time":"2026-01-02T03:04:05+00:00","stage":"student","step":5,"values":{"loss":0.25,"bad":"NaN"}}""" + "\n",
+            """{"time":"2020-01-01T00:00:00+00:00","stage":"student","step":5,"values":{"loss":0.25,"bad":"NaN"}}""" + "\n",
             File.ReadAllText(folder.File("metrics.jsonl")));
     }
 
@@ -26,7 +27,7 @@ public class MetricsLogTests
     {
         using var folder = new TemporaryDirectory();
         var path = folder.File("metrics.jsonl");
-        using (var log = new MetricsLog(path, new ManualTime()))
+        using (var log = new MetricsLog(path, new VirtualTime()))
         {
             foreach (var (stage, step) in new[] { ("a", 1L), ("b", 1), ("a", 2), ("a", 3), ("b", 2) })
             {
@@ -35,7 +36,7 @@ public class MetricsLogTests
         }
 
         File.AppendAllText(path, "{\"time\":\"2026-01");
-        using (var log = new MetricsLog(path, new ManualTime()))
+        using (var log = new MetricsLog(path, new VirtualTime()))
         {
             log.Rewind("a", 2);
             log.Append("a", 2, new Dictionary<string, double>());

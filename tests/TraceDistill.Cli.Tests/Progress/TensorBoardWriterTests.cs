@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -12,7 +13,7 @@ public class TensorBoardWriterTests
     public void Write_Scalars_AreReadBackByTensorFlowsOwnMessages()
     {
         using var folder = new TemporaryDirectory();
-        var time = new ManualTime();
+        var time = new VirtualTime();
         using (var writer = new TensorBoardWriter(folder.File("student"), time))
         {
             writer.Write(5, new Dictionary<string, double> { ["loss/kd"] = 0.5, ["learning_rate"] = 1e-3 });

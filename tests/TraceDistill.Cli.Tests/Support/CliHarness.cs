@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 
 namespace TraceDistill.Cli.Tests.Support;
@@ -9,6 +10,7 @@ namespace TraceDistill.Cli.Tests.Support;
 sealed class CliHarness : IDisposable
 {
     readonly TemporaryDirectory _folder = new();
+    HeardWriter _error = new();
 
     public CliHarness() => Stages = [new WriteVerb(), new JoinVerb(), Count, new TellVerb()];
 
@@ -17,13 +19,13 @@ sealed class CliHarness : IDisposable
 
     public IReadOnlyList<IVerb> Others { get; init; } = [];
 
-    public ManualTime Time { get; } = new();
+    public VirtualTime Time { get; init; } = new();
 
     public CountVerb Count { get; } = new();
 
     public string Out { get; private set; } = "";
 
-    public string Error { get; private set; } = "";
+    public string Error => _error.ToString().Replace(_folder.Path + Path.DirectorySeparatorChar, "");
 
     public CancellationTokenSource Interruption { get; set; } = new();
 
@@ -44,18 +46,23 @@ sealed class CliHarness : IDisposable
 
     public async Task<int> RunAsync(params string[] arguments)
     {
-        using StringWriter output = new(), error = new();
-        var host = new CommandHost(output, error, IsInteractive: false, Time, Interruption.Token);
+        using var output = new StringWriter();
+        _error = new HeardWriter();
+        var host = new CommandHost(output, _error, IsInteractive: false, Time, Interruption.Token);
         var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages), .. Stages, .. Others], host);
-        (Out, Error) = (output.ToString(), error.ToString().Replace(_folder.Path + Path.DirectorySeparatorChar, ""));
+        Out = output.ToString();
         return code;
     }
+
+    /// <summary>Ends when the command that is running has said this on standard error.</summary>
+    public Task Said(string text) => _error.Heard(text);
 
     public JsonNode Json => JsonNode.Parse(Out)!;
 
     public void Dispose()
     {
         Interruption.Dispose();
+        _error.Dispose();
         _folder.Dispose();
     }
 }
