@@ -9,6 +9,9 @@ sealed class TokenSampler(int vocabulary)
     /// <summary>Weights are summed in blocks of this many, so that the draw touches most of them only through a vectorised sum.</summary>
     const int Block = 256;
 
+    /// <summary>Below this temperature decoding is greedy: all that differs is overflow.</summary>
+    const double Coldest = 1e-5;
+
     readonly float[] _weights = new float[vocabulary];
     readonly float[] _candidateWeights = new float[vocabulary];
     readonly int[] _candidates = new int[vocabulary];
@@ -26,7 +29,7 @@ sealed class TokenSampler(int vocabulary)
     /// <param name="uniform">A number in [0, 1).</param>
     public int Sample(ReadOnlySpan<float> logits, SequenceRequest request, double uniform)
     {
-        if (request.Temperature == 0)
+        if (request.Temperature < Coldest)
         {
             return TensorPrimitives.IndexOfMax(logits);
         }

@@ -1,7 +1,7 @@
-namespace TraceDistill.Teachers.Wire;
+namespace TraceDistill.Core.Generation;
 
 /// <summary>Parts a generation into reasoning and answer at its think tags.</summary>
-static class ReasoningSplitter
+public static class ReasoningSplitter
 {
     const string Open = "<think>";
     const string Close = "</think>";

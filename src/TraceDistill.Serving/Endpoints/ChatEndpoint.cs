@@ -1,0 +1,35 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Serving.Hosting;
+using TraceDistill.Serving.Model;
+using TraceDistill.Serving.Protocol;
+using TraceDistill.Serving.Responses;
+
+namespace TraceDistill.Serving.Endpoints;
+
+/// <summary><c>POST /v1/chat/completions</c></summary>
+sealed class ChatEndpoint(ServedModel model, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        using var document = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted);
+        var request = ChatCompletionRequest.Read(document.RootElement, mostLogprobs);
+        ModelsEndpoint.Check(model, request.Model);
+        var prompt = model.Tokenizer.Encode(model.Template.Render(request.Messages, addGenerationPrompt: true, request.TemplateVariables));
+        var job = new GenerationJob(model, [prompt], request.Generation, nextSeed) { MaxTokens = request.MaxTokens, TopLogprobs = request.TopLogprobs };
+        using var ticket = gate.Enter(job.ChoiceCount);
+        var fragments = model.Fragments(request.Generation.TokensAsTokenIds);
+        var now = time.GetUtcNow();
+        var id = $"chatcmpl-{Guid.CreateVersion7(now):N}";
+        if (request.Generation.Stream)
+        {
+            var chunks = new ChatChunks(job, fragments);
+            using var stream = new EventStream(context, new ResponseHeader(id, "chat.completion.chunk", now.ToUnixTimeSeconds(), model.Name), job, chunks.Write);
+            await stream.RunAsync(model);
+            return;
+        }
+
+        var choices = await job.RunAsync(context.RequestAborted);
+        await ChatResponse.WriteAsync(context, new ResponseHeader(id, "chat.completion", now.ToUnixTimeSeconds(), model.Name), job, choices, fragments);
+    }
+}

@@ -1,0 +1,42 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Serving.Hosting;
+using TraceDistill.Serving.Model;
+using TraceDistill.Serving.Protocol;
+using TraceDistill.Serving.Responses;
+
+namespace TraceDistill.Serving.Endpoints;
+
+/// <summary><c>POST /v1/completions</c>: plain continuation, and the scoring of texts (<c>echo</c>, <c>logprobs</c>, <c>max_tokens: 0</c>).</summary>
+sealed class CompletionEndpoint(ServedModel model, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
+{
+    public async Task HandleAsync(HttpContext context)
+    {
+        using var document = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted);
+        var request = CompletionRequest.Read(document.RootElement, mostLogprobs, model.Tokenizer);
+        ModelsEndpoint.Check(model, request.Model);
+        var job = new GenerationJob(model, request.Prompts, request.Generation, nextSeed)
+        {
+            MaxTokens = request.MaxTokens,
+            TopLogprobs = request.TopLogprobs,
+            PromptTopLogprobs = request.Echo ? request.TopLogprobs : null,
+        };
+        using var ticket = gate.Enter(job.ChoiceCount);
+        var now = time.GetUtcNow();
+        var header = new ResponseHeader($"cmpl-{Guid.CreateVersion7(now):N}", "text_completion", now.ToUnixTimeSeconds(), model.Name);
+        if (request.Generation.Stream)
+        {
+            if (request.Echo)
+            {
+                throw ApiException.BadField("echo", "does not go together with stream");
+            }
+
+            using var stream = new EventStream(context, header, job, new CompletionChunks(model, job).Write);
+            await stream.RunAsync(model);
+            return;
+        }
+
+        var choices = await job.RunAsync(context.RequestAborted);
+        await CompletionResponse.WriteAsync(context, header, model, job, request.Echo, choices);
+    }
+}

@@ -1,0 +1,65 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using Microsoft.AspNetCore.Routing;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Serving.Protocol;
+
+namespace TraceDistill.Serving.Hosting;
+
+/// <summary>What every request goes through: key, count, and errors told in OpenAI's form.</summary>
+sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvider time, IRunObserver observer)
+{
+    public async Task InvokeAsync(HttpContext context, RequestDelegate next)
+    {
+        var start = time.GetTimestamp();
+        try
+        {
+            keys?.Check(context);
+            await next(context);
+        }
+#pragma warning disable CA1031 // The outermost frame of a request: a client gets an answer, the others are served on.
+        catch (Exception error)
+#pragma warning restore CA1031
+        {
+            await AnswerAsync(context, error);
+        }
+
+        var route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "other";
+        metrics.Count(route, context.Response.StatusCode, time.GetElapsedTime(start));
+    }
+
+    /// <summary>The error as the client is to see it.</summary>
+    public static ApiException Translate(Exception error) => error switch
+    {
+        ApiException known => known,
+        InvalidInputException invalid => new ApiException(400, invalid.Message, "invalid_request"),
+        JsonException json => new ApiException(400, $"the request is not JSON: {json.Message}", "invalid_json"),
+        BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message, bad.StatusCode == 413 ? "request_too_large" : "bad_request"),
+        OperationCanceledException or ObjectDisposedException => new ApiException(503, "the server is shutting down", "shutting_down"),
+        _ => new ApiException(500, "the server failed; its own output says more", "internal_error"),
+    };
+
+    async Task AnswerAsync(HttpContext context, Exception error)
+    {
+        if (context.RequestAborted.IsCancellationRequested)
+        {
+            context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
+            return;
+        }
+
+        var answer = Translate(error);
+        if (answer.Status == StatusCodes.Status500InternalServerError)
+        {
+            observer.Message($"a request failed: {error}");
+        }
+
+        if (context.Response.HasStarted)
+        {
+            context.Abort(); // Half an answer must not look like a whole one.
+            return;
+        }
+
+        await ErrorBody.WriteAsync(context.Response, answer);
+    }
+}

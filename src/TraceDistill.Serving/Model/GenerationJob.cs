@@ -1,0 +1,74 @@
+using TraceDistill.Serving.Protocol;
+using TraceDistill.Training.Generation;
+
+namespace TraceDistill.Serving.Model;
+
+/// <summary>What a request asks of the engine: <c>n</c> choices for each of its prompts, prompt by prompt.</summary>
+sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, GenerationFields fields, Func<long> nextSeed)
+{
+    readonly long _seed = fields.Seed ?? nextSeed();
+
+    /// <summary>Null: as far as the model's context goes.</summary>
+    public int? MaxTokens { get; init; }
+
+    public int? TopLogprobs { get; init; }
+
+    /// <summary>Alternatives for each prompt token; null does not score the prompt.</summary>
+    public int? PromptTopLogprobs { get; init; }
+
+    public int ChoiceCount => prompts.Count * fields.Choices;
+
+    public int PromptTokens => prompts.Sum(prompt => prompt.Length);
+
+    public GenerationFields Fields => fields;
+
+    public IReadOnlyList<int[]> Prompts => prompts;
+
+    /// <summary>Generates all choices; the first that fails ends the others.</summary>
+    public async Task<Choice[]> RunAsync(CancellationToken cancellationToken)
+    {
+        using var together = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        try
+        {
+            var started = Enumerable.Range(0, ChoiceCount).Select(index =>
+            {
+                var text = new GeneratedText(model, fields.Stops);
+                return (Prompt: PromptOf(index), Text: text, Result: Start(index, text, together.Token));
+            }).ToList();
+            var choices = new List<Choice>();
+            foreach (var (prompt, text, result) in started)
+            {
+                var finished = await result; // Before the text is read.
+                choices.Add(new Choice(prompt, text.ToString(), finished));
+            }
+
+            return [.. choices];
+        }
+        catch
+        {
+            await together.CancelAsync();
+            throw;
+        }
+    }
+
+    /// <summary>Generates one choice.</summary>
+    /// <exception cref="Core.Errors.InvalidInputException">The engine refuses the prompt; thrown before anything is started.</exception>
+    public Task<SequenceResult> Start(int index, ITokenSink sink, CancellationToken cancellationToken) => model.Engine.GenerateAsync(
+        new SequenceRequest
+        {
+            Prompt = PromptOf(index),
+            MaxTokens = MaxTokens ?? int.MaxValue,
+            Temperature = fields.Temperature,
+            TopP = fields.TopP,
+            TopK = fields.TopK,
+            Seed = _seed,
+            SampleIndex = index % fields.Choices,
+            StopTokens = fields.IgnoreEndOfSequence ? [] : model.EndTokens,
+            TopLogprobs = TopLogprobs,
+            PromptTopLogprobs = PromptTopLogprobs,
+            Sink = sink,
+        },
+        cancellationToken);
+
+    int[] PromptOf(int index) => prompts[index / fields.Choices];
+}

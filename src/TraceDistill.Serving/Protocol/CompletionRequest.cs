@@ -1,0 +1,69 @@
+using System.Text.Json;
+using TraceDistill.Core.Tokenization;
+
+namespace TraceDistill.Serving.Protocol;
+
+/// <summary>The body of <c>POST /v1/completions</c>.</summary>
+sealed record CompletionRequest
+{
+    const int DefaultMaxTokens = 16;
+
+    public string? Model { get; private init; }
+
+    /// <summary>Each prompt as token ids.</summary>
+    public required IReadOnlyList<int[]> Prompts { get; init; }
+
+    public required GenerationFields Generation { get; init; }
+
+    /// <value>16, as OpenAI has it; 0 with <see cref="Echo"/> scores the prompt.</value>
+    public int MaxTokens { get; private init; }
+
+    /// <summary>Null: no logprobs.</summary>
+    public int? TopLogprobs { get; private init; }
+
+    /// <summary>Whether the prompt is part of the result, with its logprobs where those are asked for.</summary>
+    public bool Echo { get; private init; }
+
+    public static CompletionRequest Read(JsonElement root, int mostLogprobs, Tokenizer tokenizer)
+    {
+        var fields = new RequestFields(root);
+        fields.Refuse("suffix", value => value.ValueKind == JsonValueKind.String && value.ValueEquals(""));
+        var generation = GenerationFields.Read(fields);
+        fields.Refuse("best_of", value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var best) && best == generation.Choices);
+        return new CompletionRequest
+        {
+            Model = fields.Text("model"),
+            Prompts = ReadPrompts(fields, tokenizer),
+            Generation = generation,
+            MaxTokens = fields.Integer("max_tokens", 0, int.MaxValue) ?? DefaultMaxTokens,
+            TopLogprobs = fields.Integer("logprobs", 0, mostLogprobs),
+            Echo = fields.Flag("echo"),
+        };
+    }
+
+    /// <summary>A text, a list of texts, a list of ids, or a list of lists of ids.</summary>
+    static List<int[]> ReadPrompts(RequestFields fields, Tokenizer tokenizer)
+    {
+        return fields.Find("prompt") switch
+        {
+            { ValueKind: JsonValueKind.String } text => [Encode(text)],
+            { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() > 0 => list[0].ValueKind switch
+            {
+                JsonValueKind.String when All(list, JsonValueKind.String) => [.. list.EnumerateArray().Select(Encode)],
+                JsonValueKind.Number => [ReadIds(fields, list)],
+                JsonValueKind.Array when All(list, JsonValueKind.Array) => [.. list.EnumerateArray().Select(ids => ReadIds(fields, ids))],
+                _ => throw Bad(fields),
+            },
+            _ => throw Bad(fields),
+        };
+
+        int[] Encode(JsonElement text) => tokenizer.Encode(text.GetString()!, addSpecialTokens: true);
+    }
+
+    static int[] ReadIds(RequestFields fields, JsonElement list) =>
+        [.. list.EnumerateArray().Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var value) ? value : throw Bad(fields))];
+
+    static bool All(JsonElement list, JsonValueKind kind) => list.EnumerateArray().All(item => item.ValueKind == kind);
+
+    static ApiException Bad(RequestFields fields) => fields.Bad("prompt", "must be a string, a list of strings, a list of token ids, or a list of such lists");
+}

@@ -1,0 +1,74 @@
+using System.Text;
+using System.Text.Json;
+
+namespace TraceDistill.Serving.Protocol;
+
+/// <summary>What both endpoints let a request say about generation.</summary>
+sealed record GenerationFields
+{
+    const int MostChoices = 128;
+    const int MostStops = 16;
+
+    /// <value>1.0</value>
+    public double Temperature { get; private init; }
+
+    /// <value>1.0</value>
+    public double TopP { get; private init; }
+
+    /// <value>0: the whole vocabulary.</value>
+    public int TopK { get; private init; }
+
+    /// <value>1</value>
+    public int Choices { get; private init; }
+
+    public long? Seed { get; private init; }
+
+    /// <summary>UTF-8 of the texts that end a generation.</summary>
+    public required IReadOnlyList<byte[]> Stops { get; init; }
+
+    /// <summary>Generates on past end-of-sequence tokens (vLLM's field).</summary>
+    public bool IgnoreEndOfSequence { get; private init; }
+
+    /// <summary>Whether token ids are listed (vLLM's field).</summary>
+    public bool ReturnTokenIds { get; private init; }
+
+    /// <summary>Whether token strings are <c>token_id:N</c>, which, unlike text, is unique (vLLM's field).</summary>
+    public bool TokensAsTokenIds { get; private init; }
+
+    public bool Stream { get; private init; }
+
+    /// <summary>Whether a stream ends with a chunk that tells usage.</summary>
+    public bool StreamUsage { get; private init; }
+
+    public static GenerationFields Read(RequestFields fields)
+    {
+        foreach (var penalty in new[] { "presence_penalty", "frequency_penalty" })
+        {
+            fields.Refuse(penalty, value => value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0);
+        }
+
+        fields.Refuse("logit_bias", value => value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any());
+        return new GenerationFields
+        {
+            Temperature = fields.Number("temperature", 0, double.MaxValue) ?? 1,
+            TopP = fields.Number("top_p", double.Epsilon, 1) ?? 1,
+            TopK = int.Max(0, fields.Integer("top_k", -1, int.MaxValue) ?? 0),
+            Choices = fields.Integer("n", 1, MostChoices) ?? 1,
+            Seed = fields.Long("seed"),
+            Stops = ReadStops(fields),
+            IgnoreEndOfSequence = fields.Flag("ignore_eos"),
+            ReturnTokenIds = fields.Flag("return_token_ids"),
+            TokensAsTokenIds = fields.Flag("return_tokens_as_token_ids"),
+            Stream = fields.Flag("stream"),
+            StreamUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
+        };
+    }
+
+    static byte[][] ReadStops(RequestFields fields)
+    {
+        var stops = fields.Texts("stop");
+        return stops.Count > MostStops ? throw fields.Bad("stop", $"holds {stops.Count} strings, the most is {MostStops}")
+            : stops.Contains("") ? throw fields.Bad("stop", "holds an empty string")
+            : [.. stops.Select(Encoding.UTF8.GetBytes)];
+    }
+}

@@ -1,0 +1,25 @@
+using System.Text.Json;
+using TraceDistill.Serving.Model;
+
+namespace TraceDistill.Serving.Responses;
+
+/// <summary>What a streamed <c>text_completion</c> says about its choice: the new text, and the token's logprobs.</summary>
+sealed class CompletionChunks(ServedModel model, GenerationJob job)
+{
+    readonly int[] _offsets = new int[job.ChoiceCount];
+
+    public void Write(Utf8JsonWriter json, StreamedToken one)
+    {
+        json.WriteString("text", one.Text);
+        if (job.TopLogprobs == null || one.Tokens == null)
+        {
+            json.WriteNull("logprobs");
+            return;
+        }
+
+        var columns = new CompletionLogprobs(model, job.Fields.TokensAsTokenIds);
+        columns.Add(one.Tokens);
+        columns.Write(json, _offsets[one.Choice]);
+        _offsets[one.Choice] += columns.Characters(one.Tokens.TokenIds[0]);
+    }
+}

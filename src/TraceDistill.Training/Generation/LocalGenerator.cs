@@ -1,0 +1,65 @@
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Tokenization;
+
+namespace TraceDistill.Training.Generation;
+
+/// <summary>Continues conversations with a model in this process: chat template, tokenizer, engine.</summary>
+/// <remarks>Concurrent calls are batched by the engine; ask for many at once. Without a seed each request draws with seed 0.</remarks>
+public sealed class LocalGenerator : ITextGenerator, IDisposable
+{
+    readonly GenerationEngine _engine;
+    readonly Tokenizer _tokenizer;
+    readonly ChatTemplate _template;
+    readonly int[] _ends;
+
+    /// <param name="engine">Disposed of with this object.</param>
+    /// <param name="tokenizer">The model's tokenizer.</param>
+    /// <param name="template">The model's chat template.</param>
+    public LocalGenerator(GenerationEngine engine, Tokenizer tokenizer, ChatTemplate template)
+    {
+        (_engine, _tokenizer, _template) = (engine, tokenizer, template);
+        _ends = [.. engine.Configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds)];
+    }
+
+    /// <summary>Loads weights, tokenizer and chat template of a model directory.</summary>
+    /// <exception cref="Core.Errors.InvalidInputException">A file is missing or wrong.</exception>
+    public static LocalGenerator Load(string modelDirectory, EngineOptions? options = null, TimeProvider? time = null)
+    {
+        var (tokenizer, template) = (Tokenizer.Load(modelDirectory), ChatTemplate.Load(modelDirectory, time));
+        return new LocalGenerator(GenerationEngine.Load(modelDirectory, options), tokenizer, template);
+    }
+
+    /// <inheritdoc/>
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    {
+        var prompt = _tokenizer.Encode(_template.Render(request.Messages, addGenerationPrompt: true));
+        var result = await _engine.GenerateAsync(ToSequence(prompt, request.Sampling), cancellationToken);
+        var ended = result.Tokens.Length > 0 && _ends.Contains(result.Tokens[^1]);
+        var text = _tokenizer.Decode(ended ? result.Tokens.AsSpan(..^1) : result.Tokens);
+        var (reasoning, answer) = ReasoningSplitter.Split(text);
+        return new GenerationResult
+        {
+            Reasoning = reasoning,
+            Answer = answer,
+            Text = text,
+            FinishReason = result.Stopped ? "stop" : "length",
+            PromptTokenIds = prompt,
+            PromptTokens = prompt.Length,
+            CompletionTokens = result.Tokens.Length,
+            Logprobs = result.Logprobs,
+        };
+    }
+
+    public void Dispose() => _engine.Dispose();
+
+    SequenceRequest ToSequence(int[] prompt, SamplingSettings sampling) => new()
+    {
+        Prompt = prompt,
+        MaxTokens = sampling.MaxTokens,
+        Temperature = sampling.Temperature,
+        TopP = sampling.TopP,
+        Seed = sampling.Seed ?? 0,
+        StopTokens = _ends,
+        TopLogprobs = sampling.TopLogprobs > 0 ? sampling.TopLogprobs : null,
+    };
+}
