@@ -80,7 +80,7 @@ public sealed class ModelServer : IAsyncDisposable
         {
             kestrel.AddServerHeader = false;
             kestrel.Limits.MaxRequestBodySize = (long)options.MaxRequestMegabytes << 20;
-            kestrel.Listen(options.Address, options.Port);
+            kestrel.Listen(options.Address!, options.Port); // Validated.
         });
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton<IHostLifetime, NoHostLifetime>();

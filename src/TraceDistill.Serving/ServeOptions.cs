@@ -45,13 +45,8 @@ public sealed record ServeOptions
     [Description("Seconds that running requests are given to finish when the server is stopped")]
     public int ShutdownSeconds { get; init; } = 10;
 
-    /// <summary>Whether only this machine can reach the server.</summary>
-    internal bool IsLoopback => IPAddress.IsLoopback(Address);
-
-    internal IPAddress Address =>
-        Host == "localhost" ? IPAddress.Loopback
-        : IPAddress.TryParse(Host, out var address) ? address
-        : throw new InvalidInputException($"host \"{Host}\" is not an IP address or localhost");
+    /// <summary>What <see cref="Host"/> says; null where it is no address.</summary>
+    internal IPAddress? Address => Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(Host, out var address) ? address : null;
 
     /// <summary>Checks all settings and reports every problem at once.</summary>
     /// <exception cref="InvalidInputException">Some are wrong.</exception>
@@ -66,7 +61,11 @@ public sealed record ServeOptions
         Check("max_request_megabytes", MaxRequestMegabytes, 1, 1_024);
         Check("threads", Threads ?? 1, 1, 1_024);
         Check("shutdown_seconds", ShutdownSeconds, 0, 3_600);
-        if (!IsLoopback && ApiKeyEnv is null)
+        if (Address is not { } address)
+        {
+            problems.Add($"host \"{Host}\" is not an IP address or localhost");
+        }
+        else if (!IPAddress.IsLoopback(address) && ApiKeyEnv is null)
         {
             problems.Add($"host {Host} is reachable from other machines: set api_key_env to an environment variable that holds a key, or use 127.0.0.1");
         }

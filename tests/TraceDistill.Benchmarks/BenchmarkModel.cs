@@ -1,3 +1,5 @@
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Benchmarks;
@@ -17,6 +19,18 @@ static class BenchmarkModel
         MaxPositionEmbeddings = 1024,
         TieWordEmbeddings = true,
     };
+
+    /// <summary>Writes the model with a tokenizer and a chat template into a directory.</summary>
+    public static void Write(string directory)
+    {
+        AddedToken[] added = [new("<|end|>"), new("<think>"), new("</think>")];
+        BpeTrainer.Train(["What is 12 + 34? 12 plus 34 is 46. The answer is 46."], Shape.VocabSize, added, directory);
+        File.WriteAllText(
+            Path.Combine(directory, "tokenizer_config.json"),
+            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}<think>"}""");
+        using var parameters = Create();
+        ModelDirectory.Save(directory, parameters);
+    }
 
     public static ModelParameters Create()
     {

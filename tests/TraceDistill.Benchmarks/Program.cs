@@ -3,6 +3,8 @@ using TraceDistill.Benchmarks;
 return args switch
 {
     ["engine", .. var options] => await EngineBenchmark.RunAsync(new Arguments(options)),
+    ["serve", .. var options] => await ServeBenchmark.RunAsync(new Arguments(options)),
+    ["clients", .. var options] => await HttpClients.RunAsync(new Arguments(options)),
     _ => Usage(),
 };
 
@@ -12,6 +14,7 @@ static int Usage()
         Whole-job benchmarks. dotnet run -c Release --project tests/TraceDistill.Benchmarks -- NAME [--option value ...]
 
           engine   tokens/s of the generation engine alone   [--model DIR] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
+          serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
         """);
     return 2;
 }

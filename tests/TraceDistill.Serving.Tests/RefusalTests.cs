@@ -140,6 +140,14 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     }
 
     [Fact]
+    public async Task Start_HostThatIsNoAddress_IsToldWithTheRest()
+    {
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => running.StartAsync(options => options with { Host = "my machine", QueueLength = -1 }));
+
+        Assert.All(["host", "queue_length"], name => Assert.Contains(name, error.Message, StringComparison.Ordinal));
+    }
+
+    [Fact]
     public async Task Start_KeyVariableNotSet_SaysSo() =>
         await Assert.ThrowsAsync<InvalidInputException>(() => running.StartAsync(options => options with { ApiKeyEnv = "TRACEDISTILL_TEST_NO_SUCH_KEY" }));
 

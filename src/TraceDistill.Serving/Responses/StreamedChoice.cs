@@ -25,9 +25,8 @@ sealed class StreamedChoice(int index, GeneratedText text, ChannelWriter<Streame
 
     string Decode(int end, bool flush)
     {
-        // A stop string may begin before text that was let go of, but never before text that was certain.
-        var bytes = text.Bytes[int.Min(_decoded, end)..end];
-        _decoded = int.Max(_decoded, end);
+        var bytes = text.Bytes[_decoded..end];
+        _decoded = end;
         var characters = new char[_decoder.GetCharCount(bytes, flush)];
         return new string(characters, 0, _decoder.GetChars(bytes, characters, flush));
     }
