@@ -11,7 +11,7 @@ public sealed record EvaluationResult
     /// <summary>The file's name in the stage's folder.</summary>
     public const string FileName = "evaluation.json";
 
-    /// <summary>Where the problems came from.</summary>
+    /// <summary>Name of the problems' file.</summary>
     public required string Problems { get; init; }
 
     /// <summary>Number of problems.</summary>

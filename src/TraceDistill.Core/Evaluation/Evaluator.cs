@@ -50,13 +50,13 @@ public sealed class Evaluator(
 
         var result = new EvaluationResult
         {
-            Problems = options.Problems,
+            Problems = Path.GetFileName(options.Problems),
             N = asked.Count,
             Seed = options.Seed,
             Models = scores,
             Comparisons =
             [
-                .. from first in Enumerable.Range(0, greedy.Count)
+                .. from first in ParallelEnumerable.Range(0, greedy.Count).AsOrdered()
                    from second in Enumerable.Range(first + 1, greedy.Count - first - 1)
                    select ModelScoring.Compare(
                        greedy.GetAt(first).Key, greedy.GetAt(first).Value, greedy.GetAt(second).Key, greedy.GetAt(second).Value, options.Seed),

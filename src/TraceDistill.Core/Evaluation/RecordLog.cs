@@ -38,8 +38,19 @@ sealed class RecordLog : IDisposable
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_stream is null, this);
-            _stream.Write([.. line, (byte)'\n']);
-            _stream.Flush();
+            var end = _stream.Length;
+            try
+            {
+                _stream.Write([.. line, (byte)'\n']);
+                _stream.Flush();
+            }
+            catch (IOException)
+            {
+                // A full disk may have taken half a line, and another answer may already be waiting to be written behind it.
+                _stream.SetLength(end);
+                throw;
+            }
+
             _records[record.Id] = record;
         }
     }

@@ -6,14 +6,32 @@ using Xunit;
 
 namespace TraceDistill.Cli.Tests.Reporting;
 
-public sealed class AblationTests
+/// <summary>One synthetic ablation, reported once.</summary>
+public sealed class AblationReport : IAsyncLifetime
+{
+    readonly TemporaryDirectory _directory = new();
+
+    public string Folder => _directory.Path;
+
+    public async ValueTask InitializeAsync()
+    {
+        await new SyntheticRun(Folder).WriteAblationAsync();
+        await ReportWriter.WriteAsync(Folder, Folder);
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        _directory.Dispose();
+        return ValueTask.CompletedTask;
+    }
+}
+
+public sealed class AblationTests(AblationReport report) : IClassFixture<AblationReport>
 {
     [Fact]
     public async Task Ablation_MatrixOverSeedsAndSizes_PairsCopiesByConditionAndSeed()
     {
-        using var directory = new TemporaryDirectory();
-        await new SyntheticRun(directory.Path).WriteAblationAsync();
-        var run = await RunReader.ReadAsync(directory.Path, TestContext.Current.CancellationToken);
+        var run = await RunReader.ReadAsync(report.Folder, TestContext.Current.CancellationToken);
         var accuracies = run.Main!.Models.ToDictionary(model => model.Name, model => model.Scores.Accuracy);
 
         var ablation = Assert.Single(Ablation.Find(run));
@@ -32,15 +50,12 @@ public sealed class AblationTests
     [Fact]
     public async Task Report_Matrix_HeadlineAndSummaryTellThePairedDifference()
     {
-        using var directory = new TemporaryDirectory();
-        await new SyntheticRun(directory.Path).WriteAblationAsync();
-        var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
-        var page = await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken);
-        var written = JsonDocument.Parse(await File.ReadAllBytesAsync(directory.File("summary.json"), TestContext.Current.CancellationToken)).RootElement;
+        var page = await File.ReadAllTextAsync(Path.Combine(report.Folder, "report.html"), TestContext.Current.CancellationToken);
+        var written = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(report.Folder, "summary.json"), TestContext.Current.CancellationToken)).RootElement;
 
         Assert.Contains("Over 6 pairs of trainings in 2 conditions, student minus baseline", page, StringComparison.Ordinal);
-        Assert.Equal(6, Assert.Single(summary.Ablations).Pairs);
-        var ablation = written.GetProperty("ablations")[0];
+        var ablation = Assert.Single(written.GetProperty("ablations").EnumerateArray());
+        Assert.Equal(6, ablation.GetProperty("pairs").GetInt32());
         Assert.Equal("limit 500", ablation.GetProperty("conditions")[0].GetProperty("condition").GetString());
         Assert.Equal(3, ablation.GetProperty("conditions")[0].GetProperty("seeds").GetInt32());
         Assert.Equal(2, ablation.GetProperty("difference_ci").GetArrayLength());

@@ -33,13 +33,13 @@ static class AccuracyChart
         var families = models.SelectMany(model => model.Scores.Families.Keys).Distinct().Order(StringComparer.Ordinal).ToList();
         var axis = Axis.Share(models.SelectMany(model => model.Scores.Families.Values).Select(family => family.AccuracyCi.Low), "share of problems solved");
         var perDrawing = families.Count <= FewFamilies ? families.Count : (families.Count + 1) / 2;
-        return [.. families.Chunk(perDrawing).Select(part => ByFamily(models, part, axis))];
+        return [.. families.Chunk(perDrawing).Select(part => ByFamily(models, part, axis, LabelWidth(families)))];
     }
 
-    static Html ByFamily(IReadOnlyList<ModelFacts> models, string[] families, Axis axis)
+    static Html ByFamily(IReadOnlyList<ModelFacts> models, string[] families, Axis axis, int labelWidth)
     {
         using var chart = new Chart(
-            axis, Axis.Categories(families, downwards: true), height: Margins + (8 * models.Count + 16) * families.Length, left: LabelWidth(families));
+            axis, Axis.Categories(families, downwards: true), height: Margins + (8 * models.Count + 16) * families.Length, left: labelWidth);
         foreach (var (row, family) in families.Index())
         {
             chart.Segment(axis.Low, row - 0.5, axis.High, row - 0.5, ChartColor.Grid, 1);

@@ -15,7 +15,7 @@ static class CostSection
             <td><div class="bar" aria-hidden="true"><i style="width:{100 * stage.Seconds / longest:0.##}%"></i></div></td>
             <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{Show.Bytes(stage.PeakMemoryBytes)}</td></tr>
             """));
-        var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col" colspan="2">time</th><th scope="col">share</th><th scope="col">peak memory</th>""");
+        var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td><th scope="col">share</th><th scope="col">peak memory</th>""");
         return new Section("cost", "What it cost", Html.Of($"""
             <p>{Show.Duration(total)} in all, and at most {Show.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once. Time spent in interrupted attempts is included.</p>
             {Section.Table(head, rows)}
