@@ -5,7 +5,7 @@ using TraceDistill.Core.Traces;
 namespace TraceDistill.Core.Storage;
 
 /// <summary>Keeps out of a data set what a trainer would only find out about much later.</summary>
-static class TraceValidation
+public static class TraceValidation
 {
     /// <exception cref="InvalidInputException">Names the trace and what is wrong with it.</exception>
     public static void Check(Trace trace, DatasetDescription dataset)

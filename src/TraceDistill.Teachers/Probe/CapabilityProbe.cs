@@ -34,6 +34,7 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
             Models = models,
             TokenIdentity = result.Logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
             TopLogprobs = sampling.TopLogprobs == 0 ? 0 : GrantedAlternatives(result),
+            Logprobs = sampling.TopLogprobs == 0 || sampling is { Temperature: 1, TopP: 1 } ? LogprobKind.Raw : await KindAsync(sampling, models, cancellationToken),
             PromptTokenIds = result.PromptTokenIds is not null,
         };
     }
@@ -53,6 +54,16 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
         }
 
         return LogprobCheck.MostAlternatives(logprobs);
+    }
+
+    /// <summary>Compares the first token's distribution under the run's settings with that under none: only processed logprobs differ.</summary>
+    async Task<LogprobKind> KindAsync(SamplingSettings sampling, IReadOnlyList<string>? models, CancellationToken cancellationToken)
+    {
+        ChatMessage[] question = [new("user", "Name any word.")];
+        var settled = sampling with { MaxTokens = 1, Seed = 0 };
+        var asSampled = await TryAsync(token => client.CompleteAsync(question, settled, token), models, cancellationToken);
+        var plain = await TryAsync(token => client.CompleteAsync(question, settled with { Temperature = 1, TopP = 1 }, token), models, cancellationToken);
+        return LogprobCheck.AreSameDistribution(plain.Logprobs, asSampled.Logprobs) ? LogprobKind.Raw : LogprobKind.Processed;
     }
 
     async Task<T> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, IReadOnlyList<string>? models, CancellationToken cancellationToken)

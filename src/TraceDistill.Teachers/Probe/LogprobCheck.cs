@@ -41,6 +41,29 @@ static class LogprobCheck
             : null;
     }
 
+    /// <summary>Whether two generations drew their first token from the same distribution, but for a server's rounding.</summary>
+    public static bool AreSameDistribution(TokenLogprobs? plain, TokenLogprobs? other)
+    {
+        const float Rounding = 0.1f;
+        const int Compared = 3;
+        if (plain is not { Count: > 0 } || other is not { Count: > 0 })
+        {
+            return true;
+        }
+
+        for (var i = 0; i < Math.Min(Compared, plain.K) && plain.TopIds[i] >= 0; i++)
+        {
+            // Ids that stand for bytes are numbered anew in each response: there, ranks are compared.
+            var at = plain.TokenBytes is null ? other.TopIds.AsSpan(0, other.K).IndexOf(plain.TopIds[i]) : i;
+            if (at < 0 || !(Math.Abs(other.TopLogprobs[at] - plain.TopLogprobs[i]) <= Rounding))
+            {
+                return false;
+            }
+        }
+
+        return true;
+    }
+
     /// <summary>Most alternatives that any token has.</summary>
     public static int MostAlternatives(TokenLogprobs logprobs) => logprobs.TopIds.Chunk(logprobs.K).Max(row => row.Count(id => id >= 0));
 }

@@ -14,6 +14,9 @@ public sealed record TeacherCapabilities
     /// <summary>Most alternatives seen for a token; fewer than asked for where the server has a lower limit.</summary>
     public required int TopLogprobs { get; init; }
 
+    /// <summary>Whether logprobs are those of the model or those that tokens were drawn with; raw where the two are the same or look so.</summary>
+    public required LogprobKind Logprobs { get; init; }
+
     /// <summary>Whether the endpoint tells the ids of the rendered prompt.</summary>
     public required bool PromptTokenIds { get; init; }
 }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
 
 namespace TraceDistill.Teachers.Tests.Support;
@@ -9,6 +10,16 @@ static class Replies
     /// <summary>A completion whose tokens are the characters of <paramref name="text"/>, ended by token 0, each with three alternatives.</summary>
     public static Func<HttpContext, string, Task> Completion(string text) => (context, request) =>
         Json(WireJson.Completion(text, TopLogprobs(request)))(context, request);
+
+    /// <summary>Adds the numbers in the user's words; the seed decides the phrasing.</summary>
+    public static Task Sum(HttpContext context, string request)
+    {
+        using var document = JsonDocument.Parse(request);
+        var root = document.RootElement;
+        var numbers = Regex.Matches(root.GetProperty("messages")[0].GetProperty("content").GetString()!, "[0-9]+").Select(match => int.Parse(match.Value)).ToArray();
+        var step = root.GetProperty("seed").GetInt64() % 2 == 0 ? "add them" : "count on";
+        return Completion($"<think>{string.Join(" and ", numbers)}: {step}</think> {numbers.Sum()}")(context, request);
+    }
 
     public static Func<HttpContext, string, Task> Json(string json) => (context, _) =>
     {

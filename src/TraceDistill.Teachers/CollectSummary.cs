@@ -1,0 +1,12 @@
+namespace TraceDistill.Teachers;
+
+/// <summary>What a collection came to, over all runs that contributed to it.</summary>
+/// <param name="Count">Traces published.</param>
+/// <param name="Correct">Traces with a correct answer.</param>
+/// <param name="Tokens">Tokens in them.</param>
+/// <param name="Bytes">Size of the shards on disk.</param>
+/// <param name="BytesPerToken">Of which for each token.</param>
+/// <param name="TopK">Alternatives kept for each token.</param>
+/// <param name="Collected">Traces that this run added.</param>
+/// <param name="Failed">Samples that failed for good in this run; running again asks for them again.</param>
+public sealed record CollectSummary(long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed);

@@ -1,0 +1,66 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Traces;
+using TraceDistill.Core.Verification;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>Counts what came of the samples of a run, tells the observer, and calls an end to a run in which nothing succeeds.</summary>
+/// <param name="observer">Told of progress and of the first few failures.</param>
+/// <param name="time">The clock of the rate.</param>
+/// <param name="before">Traces there already.</param>
+/// <param name="total">Traces in all.</param>
+/// <param name="mostFailuresInARow">With so many samples failed and none succeeded in between, the rest is not tried.</param>
+sealed class CollectionTally(IRunObserver observer, TimeProvider time, long before, long total, int mostFailuresInARow)
+{
+    const int FailuresTold = 5;
+
+    readonly Lock _lock = new();
+    readonly long _start = time.GetTimestamp();
+    long _collected;
+    long _correct;
+    long _tokens;
+    int _failuresInARow;
+
+    /// <summary>Traces that this run added.</summary>
+    public long Collected => _collected;
+
+    /// <summary>Samples that failed for good.</summary>
+    public long Failed { get; private set; }
+
+    public Exception? LastFailure { get; private set; }
+
+    public void Add(Trace trace)
+    {
+        lock (_lock)
+        {
+            _failuresInARow = 0;
+            _collected++;
+            _tokens += trace.CompletionTokens;
+            _correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
+            observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct");
+        }
+    }
+
+    /// <summary>One sample failed; its siblings go on.</summary>
+    /// <exception cref="TeacherUnavailableException">So many failed in a row that the fault is not the samples'.</exception>
+    public void AddFailure(Exception failure)
+    {
+        lock (_lock)
+        {
+            Failed++;
+            LastFailure = failure;
+            if (Failed <= FailuresTold)
+            {
+                observer.Message(failure.Message);
+            }
+
+            if (++_failuresInARow >= mostFailuresInARow)
+            {
+                throw new TeacherUnavailableException($"{_failuresInARow} samples in a row failed, the last for this reason: {failure.Message}", failure);
+            }
+        }
+    }
+
+    double TokensPerSecond() => _tokens / Math.Max(time.GetElapsedTime(_start).TotalSeconds, 1e-3);
+}

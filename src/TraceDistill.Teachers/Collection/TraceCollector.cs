@@ -1,0 +1,102 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Journal;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>
+/// Asks a teacher for the traces of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it counts.
+/// </summary>
+sealed class TraceCollector(
+    ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency)
+{
+    /// <summary>How long a stopped run waits for what is in flight.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+
+    /// <param name="plan">The traces wanted.</param>
+    /// <param name="present">Ids of those that are there.</param>
+    /// <param name="journal">Where the others go.</param>
+    /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
+    /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything. What was finished is in the journal.</exception>
+    /// <exception cref="InvalidInputException">The journal cannot be written any more.</exception>
+    public async Task<CollectionTally> CollectAsync(CollectionPlan plan, IReadOnlySet<string> present, TraceJournal journal, CancellationToken stop)
+    {
+        var missing = plan.Traces().Where(planned => !present.Contains(planned.Request.Id));
+        var tally = new CollectionTally(observer, time, plan.Traces().LongCount(planned => present.Contains(planned.Request.Id)), plan.Count, Math.Max(20, 2 * concurrency));
+
+        using var abort = new CancellationTokenSource();
+        await using var grace = time.CreateTimer(_ => abort.Cancel(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+        await using var stopping = stop.Register(() => grace.Change(Grace, Timeout.InfiniteTimeSpan));
+        try
+        {
+            await Parallel.ForEachAsync(
+                missing.TakeWhile(_ => !stop.IsCancellationRequested),
+                new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
+                async (planned, token) =>
+                {
+                    if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
+                    {
+                        // Not to be cancelled: what was generated is kept.
+                        await journal.AddAsync(trace);
+                        tally.Add(trace);
+                    }
+                });
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        {
+            // Said in one place, below, whether or not the grace was enough.
+        }
+
+        stop.ThrowIfCancellationRequested();
+        return tally;
+    }
+
+    /// <returns>The trace, or null where this sample failed and is counted as such.</returns>
+    async Task<Trace?> GenerateAsync(string teacherName, PlannedTrace planned, CollectionTally tally, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var start = time.GetTimestamp();
+            var result = await teacher.GenerateAsync(planned.Request, cancellationToken);
+            var trace = Describe(teacherName, planned, result, time.GetElapsedTime(start));
+
+            // Here it costs one sample; found out on publishing, it would cost the run.
+            TraceValidation.Check(trace, dataset);
+            return trace;
+        }
+        catch (Exception e) when (e is InvalidInputException or (ExternalFailureException and not TeacherUnavailableException))
+        {
+            tally.AddFailure(e);
+            return null;
+        }
+    }
+
+    Trace Describe(string teacherName, PlannedTrace planned, GenerationResult result, TimeSpan latency) => new()
+    {
+        Id = planned.Request.Id,
+        ProblemId = planned.Problem.Id,
+        Source = planned.Problem.Family,
+        Messages = planned.Request.Messages,
+        Reasoning = result.Reasoning,
+        Answer = result.Answer,
+        Generation = result.Text,
+        ExpectedAnswer = planned.Problem.Answer,
+        FinishReason = result.FinishReason,
+        Verdict = verifier.Verify(result.Answer, planned.Problem).ToName(),
+        SampleIndex = planned.SampleIndex,
+        Seed = planned.Request.Sampling.Seed ?? 0,
+        Temperature = planned.Request.Sampling.Temperature,
+        TopP = planned.Request.Sampling.TopP,
+        Teacher = teacherName,
+        PromptTokens = result.PromptTokens,
+        CompletionTokens = result.CompletionTokens,
+        LatencyMs = (int)Math.Min(latency.TotalMilliseconds, int.MaxValue),
+        CreatedAt = time.GetUtcNow(),
+        PromptTokenIds = result.PromptTokenIds ?? [],
+        Logprobs = tokens.Resolve(result.Logprobs),
+    };
+}

@@ -1,0 +1,29 @@
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Teachers.Journal;
+
+/// <summary>Keeps traces that were collected in different ways out of one data set.</summary>
+static class DatasetDifference
+{
+    /// <param name="path">Where the present traces are.</param>
+    /// <param name="present">What they have in common.</param>
+    /// <param name="wanted">What those to be added have in common.</param>
+    /// <exception cref="InvalidInputException">The two differ; names every setting that does.</exception>
+    public static void Ensure(string path, DatasetDescription present, DatasetDescription wanted)
+    {
+        if (present == wanted)
+        {
+            return;
+        }
+
+        using var there = JsonSerializer.SerializeToDocument(present);
+        using var now = JsonSerializer.SerializeToDocument(wanted);
+        var differences = there.RootElement.EnumerateObject()
+            .Select(setting => (setting.Name, There: setting.Value.GetRawText(), Now: now.RootElement.GetProperty(setting.Name).GetRawText()))
+            .Where(setting => setting.There != setting.Now)
+            .Select(setting => $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(setting.Name)} {setting.There} there, {setting.Now} now");
+        throw new InvalidInputException($"{path}: holds traces collected in another way ({string.Join("; ", differences)}); name another folder with --out");
+    }
+}

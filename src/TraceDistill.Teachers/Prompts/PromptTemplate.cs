@@ -1,0 +1,110 @@
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using Microsoft.SemanticKernel;
+using Microsoft.SemanticKernel.ChatCompletion;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Prompts;
+
+namespace TraceDistill.Teachers.Prompts;
+
+/// <summary>A prompt that turns a problem into the turns of a conversation.</summary>
+/// <remarks>
+/// Semantic Kernel's template engine renders the template once, with a marker as its argument <c>problem</c>, and Semantic Kernel's chat
+/// syntax (<c>&lt;message role="user"&gt;</c>) parts the result into turns. A problem then takes the marker's place in the finished turns. So a
+/// problem stays text to the letter: nothing in it is read as a turn, a template or an entity, and no character is lost to XML.
+/// </remarks>
+public sealed partial class PromptTemplate
+{
+    const string Argument = "problem";
+
+    // Letters alone: neither the template engine nor XML has a reason to touch it.
+    const string Marker = "TheTextOfTheProblemStandsHere";
+
+    static readonly string[] Roles = ["system", "user", "assistant"];
+
+    readonly IReadOnlyList<ChatMessage> _turns;
+
+    PromptTemplate(string name, IReadOnlyList<ChatMessage> turns)
+    {
+        Name = name;
+        _turns = turns;
+    }
+
+    /// <summary><c>Plugin/Function</c>.</summary>
+    public string Name { get; }
+
+    /// <exception cref="InvalidInputException">The prompt's files do not make a conversation with the problem in it; names the prompt and the file.</exception>
+    public static async Task<PromptTemplate> CreateAsync(PromptSource source, CancellationToken cancellationToken = default)
+    {
+        var config = ReadConfig(source);
+        var declared = config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default);
+        foreach (var name in VariablePattern().Matches(source.Template).Select(match => match.Groups[1].Value))
+        {
+            if (name != Argument && declared.GetValueOrDefault(name) is null)
+            {
+                throw Wrong(source.TemplatePath, source, $"uses ${name}; the only argument is ${Argument}, and other variables need a default under input_variables in {source.ConfigPath}");
+            }
+        }
+
+        var turns = await PartAsync(await RenderAsync(source, config, cancellationToken), cancellationToken);
+        return turns switch
+        {
+            null => throw Wrong(source.TemplatePath, source, "has no <message role=\"user\">…</message>, or is not well-formed XML around it"),
+            _ when turns.FirstOrDefault(turn => !Roles.Contains(turn.Role)) is { } odd =>
+                throw Wrong(source.TemplatePath, source, $"has a message with the role '{odd.Role}'; the roles are {string.Join(", ", Roles)}"),
+            _ when turns[^1].Role == "assistant" => throw Wrong(source.TemplatePath, source, "ends with the assistant's turn, which is the one to be generated"),
+            _ when !turns.Any(turn => turn.Content.Contains(Marker, StringComparison.Ordinal)) =>
+                throw Wrong(source.TemplatePath, source, $"does not show the problem in any message; write {{{{${Argument}}}}} where it is to stand"),
+            _ => new PromptTemplate(source.Name, turns),
+        };
+    }
+
+    /// <summary>The conversation that asks for a solution of the problem.</summary>
+    public IReadOnlyList<ChatMessage> Render(Problem problem) =>
+        [.. _turns.Select(turn => turn with { Content = turn.Content.Replace(Marker, problem.Text, StringComparison.Ordinal) })];
+
+    static PromptTemplateConfig ReadConfig(PromptSource source)
+    {
+        try
+        {
+            var config = PromptTemplateConfig.FromJson(source.Config);
+            config.Template = source.Template;
+            return config;
+        }
+        catch (Exception e) when (e is JsonException or ArgumentException or KernelException)
+        {
+            throw Wrong(source.ConfigPath, source, $"is not a prompt configuration ({e.Message.ReplaceLineEndings(" ")})", e);
+        }
+    }
+
+    static async Task<string> RenderAsync(PromptSource source, PromptTemplateConfig config, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var template = new KernelPromptTemplateFactory().Create(config);
+            var arguments = new KernelArguments(config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default)) { [Argument] = Marker };
+            return await template.RenderAsync(new Kernel(), arguments, cancellationToken);
+        }
+        catch (Exception e) when (e is KernelException or KeyNotFoundException or ArgumentException)
+        {
+            throw Wrong(source.TemplatePath, source, $"cannot be rendered ({e.Message.ReplaceLineEndings(" ")})", e);
+        }
+    }
+
+    /// <summary>The turns of a rendered prompt, or null where it has none.</summary>
+    static async Task<IReadOnlyList<ChatMessage>?> PartAsync(string prompt, CancellationToken cancellationToken)
+    {
+        var parser = new ChatPromptParser();
+        await parser.GetChatMessageContentsAsync(prompt, cancellationToken: cancellationToken);
+
+        // What is no chat prompt comes back whole as the user's words.
+        return parser.Turns is [{ Content: var only }] && only == prompt ? null : parser.Turns;
+    }
+
+    static InvalidInputException Wrong(string path, PromptSource source, string problem, Exception? inner = null) => new($"{path}: prompt {source.Name} {problem}", inner);
+
+    [GeneratedRegex(@"\{\{-?\s*\$(\w+)")]
+    private static partial Regex VariablePattern();
+}

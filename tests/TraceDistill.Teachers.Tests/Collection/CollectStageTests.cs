@@ -1,0 +1,247 @@
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Collection;
+
+public sealed class CollectStageTests
+{
+    [Fact]
+    public async Task RunAsync_AllProblems_PublishesTheirTracesInOrder()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 12);
+        var observer = new RecordingObserver();
+
+        var summary = await run.RunAsync(server, options => options with { SamplesPerProblem = 2 }, observer);
+
+        var traces = await run.TracesAsync();
+        Assert.Equal(
+            from problem in Enumerable.Range(0, 12) from sample in Enumerable.Range(0, 2) select ($"p{problem:000}", sample),
+            traces.Select(trace => (trace.ProblemId, trace.SampleIndex)));
+        Assert.All(traces, trace => Assert.Equal(("correct", "stop", "teacher"), (trace.Verdict, trace.FinishReason, trace.Teacher)));
+        Assert.All(traces, trace => Assert.Equal([5, 6], trace.PromptTokenIds));
+        Assert.Equal("even", traces[0].Source);
+        Assert.Equal(24, traces.Select(trace => trace.Id).Distinct().Count());
+        Assert.Equal(24, traces.Select(trace => trace.Seed).Distinct().Count());
+        Assert.False(File.Exists(Path.Combine(run.Out, "journal.db")));
+
+        var manifest = ShardManifest.Load(run.Out)!;
+        Assert.Equal(
+            new DatasetDescription { Teacher = "teacher", PromptFunction = "Reasoning/Solve", TokenIdentity = TokenIdentity.Ids, TopK = 3 }, manifest.Dataset);
+        Assert.Equal((24, 24, traces.Sum(trace => trace.CompletionTokens), manifest.Bytes), (summary.Count, summary.Correct, summary.Tokens, summary.Bytes));
+        Assert.Equal((double)summary.Bytes / summary.Tokens, summary.BytesPerToken);
+        Assert.Equal((24, 24L, "100"), (observer.Steps.Last().Done, observer.Steps.Last().Total, observer.Steps.Last().Note!.Split(", ")[1][..3]));
+    }
+
+    [Fact]
+    public async Task RunAsync_Again_AsksForNothingAndChangesNothing()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 5);
+        var first = await run.RunAsync(server);
+        var before = Files(run.Out);
+        var asked = server.Requests.Count;
+
+        var second = await run.RunAsync(server);
+
+        Assert.Equal(first with { Collected = 0 }, second);
+        Assert.Equal(asked, server.Requests.Count);
+        Assert.Equal(before, Files(run.Out));
+    }
+
+    [Fact]
+    public async Task RunAsync_MoreSamplesOrProblemsLater_AsksForTheNewOnesAlone()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 6);
+        await run.RunAsync(server, options => options with { Limit = 3 });
+
+        var summary = await run.RunAsync(server, options => options with { SamplesPerProblem = 2 });
+
+        Assert.Equal((12, 9), (summary.Count, summary.Collected));
+        Assert.Equal(12, CollectionRun.Seeds(server.Requests).Distinct().Count());
+        Assert.Equal(12, CollectionRun.Seeds(server.Requests).Count());
+        Assert.Equal([0, 1, 0, 1], (await run.TracesAsync()).Take(4).Select(trace => trace.SampleIndex));
+    }
+
+    [Fact]
+    public async Task RunAsync_AnyConcurrency_GivesTheSameBytes()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var one = new CollectionRun(problems: 20);
+        using var many = new CollectionRun(problems: 20);
+
+        await one.RunAsync(server, options => options with { Concurrency = 1 });
+        await many.RunAsync(server, options => options with { Concurrency = 16 });
+
+        Assert.Equal(Files(one.Out), Files(many.Out));
+    }
+
+    [Fact]
+    public async Task RunAsync_OneSampleRefused_KeepsItsSiblingsAndAsksForItAloneNextTime()
+    {
+        var refuse = true;
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            refuse && request.Contains("What is 7 + 2?", StringComparison.Ordinal) ? Replies.Error(400, "too long")(context, request) : Replies.Sum(context, request));
+        using var run = new CollectionRun(problems: 12);
+
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => run.RunAsync(server));
+        Assert.StartsWith("1 of 12 samples failed", error.Message);
+        Assert.Equal(11, (await run.TracesAsync()).Count);
+
+        refuse = false;
+        var summary = await run.RunAsync(server);
+        Assert.Equal((12, 1), (summary.Count, summary.Collected));
+        Assert.Equal("p007", (await run.TracesAsync())[7].ProblemId);
+    }
+
+    [Fact]
+    public async Task RunAsync_TeacherRefusesMidway_KeepsWhatIsDone()
+    {
+        var served = 0;
+        var revoked = true;
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            Interlocked.Increment(ref served) > 6 && revoked ? Replies.Status(401)(context, request) : Replies.Sum(context, request));
+        using var run = new CollectionRun(problems: 12);
+
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
+        Assert.Contains("--api-key-env", error.Message);
+
+        revoked = false;
+        var summary = await run.RunAsync(server);
+        Assert.Equal(12, summary.Count);
+        Assert.InRange(summary.Collected, 7, 11);
+    }
+
+    [Fact]
+    public async Task RunAsync_NothingSucceeds_StopsLongBeforeTheEnd()
+    {
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Completion("46"), Replies.Json("""{"choices":[{"message":{"content":"x"}}]}"""));
+        using var run = new CollectionRun(problems: 200);
+
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
+
+        Assert.Contains("20 samples in a row failed", error.Message);
+        Assert.InRange(server.Requests.Count, 20, 40);
+    }
+
+    [Fact]
+    public async Task RunAsync_Stopped_KeepsWhatIsDoneAndGoesOnFromThere()
+    {
+        using var stop = new CancellationTokenSource();
+        var served = 0;
+        Func<HttpContext, string, Task> reply = Replies.Sum;
+        await using var server = await ProtocolServer.StartAsync(async (context, request) =>
+        {
+            if (Interlocked.Increment(ref served) == 6)
+            {
+                await stop.CancelAsync();
+            }
+
+            await (stop.IsCancellationRequested ? reply : Replies.Sum)(context, request);
+        });
+        using var run = new CollectionRun(problems: 12);
+
+        reply = Replies.Stall;
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.RunAsync(server, stop: stop.Token));
+        reply = Replies.Sum;
+        var summary = await run.RunAsync(server);
+
+        Assert.Equal(12, summary.Count);
+        Assert.InRange(summary.Collected, 7, 11);
+    }
+
+    [Fact]
+    public async Task RunAsync_NoLogprobs_StopsBeforeTheFirstRealRequest()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Json("""{"choices":[{"message":{"content":"x"}}]}"""));
+        using var run = new CollectionRun(problems: 3);
+
+        await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
+
+        Assert.Empty(CollectionRun.Seeds(server.Requests));
+    }
+
+    [Fact]
+    public async Task RunAsync_TextAlone_IsCollectedWhereNoLogprobsAreWanted()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+
+        var summary = await run.RunAsync(server, options => options with { TopLogprobs = 0 });
+
+        Assert.Equal((3, 3), (summary.Count, summary.Correct));
+        Assert.All(await run.TracesAsync(), trace => Assert.Null(trace.Logprobs));
+    }
+
+    [Fact]
+    public async Task RunAsync_BytesWithoutTokenizer_SaysWhatIsMissing()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Json(WireJson.WithLogprobs(
+            """{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}]}""")));
+        using var run = new CollectionRun(problems: 3);
+
+        Assert.Contains("--tokenizer", (await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server))).Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_OtherSettingsIntoTheSameFolder_AreRefusedByName()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+        await run.RunAsync(server);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Temperature = 0.5 }));
+
+        Assert.Contains("temperature 1 there, 0.5 now", error.Message);
+        Assert.Contains("--out", error.Message);
+        Assert.Equal(3, (await run.TracesAsync()).Count);
+    }
+
+    [Fact]
+    public async Task RunAsync_Partitions_CoverTheProblemsWithoutOverlap()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        var seen = new List<string>();
+        for (var i = 0; i < 3; i++)
+        {
+            using var run = new CollectionRun(problems: 30);
+            await run.RunAsync(server, options => options with { Partition = $"{i}/3" });
+            seen.AddRange((await run.TracesAsync()).Select(trace => trace.ProblemId));
+        }
+
+        Assert.Equal(Enumerable.Range(0, 30).Select(i => $"p{i:000}"), seen.Order());
+    }
+
+    [Fact]
+    public async Task RunAsync_ShardsWithoutManifest_AreNotTouched()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+        Directory.CreateDirectory(run.Out);
+        var foreign = Path.Combine(run.Out, "train-00000-of-00001.parquet");
+        await File.WriteAllTextAsync(foreign, "mine", TestTeacher.Token);
+
+        await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server));
+
+        Assert.Equal("mine", await File.ReadAllTextAsync(foreign, TestTeacher.Token));
+    }
+
+    [Fact]
+    public async Task RunAsync_OutIsAFile_SaysSo()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+        await File.WriteAllTextAsync(run.Out, "", TestTeacher.Token);
+
+        Assert.Contains("--out", (await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server))).Message);
+    }
+
+    static List<(string Name, string Content)> Files(string folder) =>
+        [.. Directory.EnumerateFiles(folder).Order().Select(file => (Path.GetFileName(file), Convert.ToBase64String(File.ReadAllBytes(file))))];
+}
