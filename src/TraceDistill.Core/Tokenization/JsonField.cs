@@ -1,4 +1,5 @@
 using System.Text.Json;
+using System.Text.Unicode;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Tokenization;
@@ -27,6 +28,8 @@ readonly struct JsonField(string file, string path, JsonElement element)
             throw new InvalidInputException($"{file} cannot be read: {unreadable.Message}", unreadable);
         }
 
+        if (!Utf8.IsValid(bytes))
+            throw new InvalidInputException($"{file}: not valid UTF-8; fetch or export the file again");
         try
         {
             using var document = JsonDocument.Parse(bytes);
@@ -50,6 +53,15 @@ readonly struct JsonField(string file, string path, JsonElement element)
         return element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? new JsonField(file, Join(name), value) : null;
     }
 
+    /// <summary>The names and values of an object, with the same care for text as <see cref="Text"/>.</summary>
+    public IEnumerable<(string Name, JsonElement Value)> Entries()
+    {
+        if (element.ValueKind != JsonValueKind.Object)
+            throw Wrong("an object");
+        foreach (var entry in element.EnumerateObject())
+            yield return (Decode(() => entry.Name)!, entry.Value);
+    }
+
     public IEnumerable<JsonField> Items()
     {
         if (element.ValueKind != JsonValueKind.Array)
@@ -59,7 +71,7 @@ readonly struct JsonField(string file, string path, JsonElement element)
             yield return new JsonField(file, $"{path}[{index++}]", item);
     }
 
-    public string Text() => element.ValueKind == JsonValueKind.String ? element.GetString()! : throw Wrong("a string");
+    public string Text() => element.ValueKind == JsonValueKind.String ? Decode(element.GetString)! : throw Wrong("a string");
 
     public int Integer() => element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var value) ? value : throw Wrong("an integer");
 
@@ -72,6 +84,19 @@ readonly struct JsonField(string file, string path, JsonElement element)
     public InvalidInputException Unsupported(string what) => Fail($"{Name}: {what} is not supported; use a model with a byte-level BPE tokenizer");
 
     public InvalidInputException Fail(string message, Exception? inner = null) => new($"{file}: {message}", inner);
+
+    /// <summary>Reads text; an escaped half of a surrogate pair is only found here.</summary>
+    string? Decode(Func<string?> read)
+    {
+        try
+        {
+            return read();
+        }
+        catch (InvalidOperationException malformed)
+        {
+            throw Fail($"{Name} holds text that is not valid Unicode; fetch or export the file again", malformed);
+        }
+    }
 
     string Name => path.Length == 0 ? "the file" : path;
 

@@ -9,6 +9,10 @@ namespace TraceDistill.Core.Tokenization;
 /// </summary>
 public sealed class Tokenizer
 {
+    /// <summary>The pieces of the text at hand, kept between calls to save the allocation.</summary>
+    [ThreadStatic]
+    static List<Piece>? _scratch;
+
     readonly TokenVocabulary _vocabulary;
     readonly PieceEncoder _encoder;
     readonly PreTokenizer _preTokenizer;
@@ -80,7 +84,7 @@ public sealed class Tokenizer
     {
         if (addSpecialTokens)
             ids.AddRange(_prefix);
-        var pieces = new List<Piece>(64);
+        var pieces = _scratch ??= new List<Piece>(256);
         var start = 0;
         while (_rawTokens.Next(text, start) is { } match)
         {

@@ -9,6 +9,9 @@ namespace TraceDistill.Core.Tokenization;
 /// </summary>
 static class TokenizerFile
 {
+    /// <summary>Tables have an entry for each id up to the highest, so an absurd one would take all memory.</summary>
+    const int MaxId = 10_000_000;
+
     /// <exception cref="InvalidInputException">The file is missing, malformed or of another kind.</exception>
     public static TokenizerDefinition Read(string path)
     {
@@ -63,17 +66,15 @@ static class TokenizerFile
 
     static Dictionary<string, int> ReadVocabulary(JsonField field)
     {
-        if (field.Kind != JsonValueKind.Object)
-            throw field.Wrong("an object of tokens and ids");
-        var vocabulary = new Dictionary<string, int>(field.Element.GetPropertyCount(), StringComparer.Ordinal);
-        var tokens = new Dictionary<int, string>(field.Element.GetPropertyCount());
-        foreach (var entry in field.Element.EnumerateObject())
+        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
+        var tokens = new Dictionary<int, string>();
+        foreach (var (token, value) in field.Entries())
         {
-            if (entry.Value.ValueKind != JsonValueKind.Number || !entry.Value.TryGetInt32(out var id) || id < 0)
-                throw field.Fail($"model.vocab: the id of \"{entry.Name}\" must be a whole number that is not negative");
-            vocabulary[entry.Name] = id;
-            if (!tokens.TryAdd(id, entry.Name) && tokens[id] != entry.Name)
-                throw field.Fail($"model.vocab: \"{tokens[id]}\" and \"{entry.Name}\" share the id {id}");
+            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var id) || id is < 0 or > MaxId)
+                throw field.Fail($"model.vocab: the id of \"{token}\" must be a whole number from 0 to {MaxId}");
+            vocabulary[token] = id;
+            if (!tokens.TryAdd(id, token) && tokens[id] != token)
+                throw field.Fail($"model.vocab: \"{tokens[id]}\" and \"{token}\" share the id {id}");
         }
 
         return vocabulary.Count > 0 ? vocabulary : throw field.Wrong("an object with at least one token");
@@ -125,7 +126,7 @@ static class TokenizerFile
                 StripRight = item.Boolean("rstrip", absent: false),
                 Normalized = item.Boolean("normalized", absent: false),
             };
-            if (vocabulary.TryGetValue(token.Content, out var known) ? known != id : id < 0 || ids.Contains(id))
+            if (vocabulary.TryGetValue(token.Content, out var known) ? known != id : id is < 0 or > MaxId || ids.Contains(id))
                 throw item.Fail($"added_tokens: the id {id} of \"{token.Content}\" contradicts model.vocab");
             if (!tokens.TryAdd(id, token))
                 throw item.Fail($"added_tokens: the id {id} is given twice");

@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+using Microsoft.ML.Tokenizers;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Tokenization;
+
+public class BytePairMergerTests
+{
+    [Fact]
+    public void Apply_RandomPieces_GivesWhatMicrosoftsTokenizerGives()
+    {
+        var definition = TokenizerFile.Read(Path.Combine(TestPaths.SharedData("tokenizers/gpt2"), "tokenizer.json"));
+        var spellings = definition.Vocabulary.ToDictionary(token => token.Value, token => token.Key);
+        var reference = BpeTokenizer.Create(new BpeOptions(definition.Vocabulary)
+        {
+            Merges = definition.Merges.Select(merge => $"{spellings[merge.Left]} {spellings[merge.Right]}"),
+        });
+        var merger = new BytePairMerger(definition.Merges);
+        var random = new Random(4);
+        for (var i = 0; i < 2000; i++)
+        {
+            var piece = string.Concat(Enumerable.Range(0, random.Next(1, 40)).Select(_ => "Ġetaonihsrdlu,.ÃŁ"[random.Next(16)]));
+            var ids = new List<int>();
+            merger.Apply(CollectionsMarshal.AsSpan(piece.Select(character => definition.Vocabulary[character.ToString()]).ToList()), ids);
+            Assert.Equal(reference.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false), ids);
+        }
+    }
+
+    [Fact]
+    public void Apply_EqualRanksInARun_MergesFromTheLeft()
+    {
+        var merger = new BytePairMerger([(0, 0, 1), (1, 0, 2)]);
+        var ids = new List<int>();
+        merger.Apply([0, 0, 0, 0, 0], ids);
+        Assert.Equal([1, 2], ids);
+    }
+}

@@ -1,0 +1,189 @@
+using System.Text;
+using System.Text.Json.Nodes;
+using FsCheck.Xunit;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Tokenization;
+
+public sealed class TokenizerTests : IDisposable
+{
+    readonly TemporaryDirectory _directory = new();
+    readonly Tokenizer _tokenizer;
+
+    public TokenizerTests()
+    {
+        BpeTrainer.Train(FuzzedText.Texts(seed: 2, 300), 400, [new("<|end|>"), new("<think>") { Special = false }], _directory.Path);
+        _tokenizer = Tokenizer.Load(_directory.Path);
+    }
+
+    public void Dispose() => _directory.Dispose();
+
+    [Property(MaxTest = 300)]
+    public bool Decode_OfEncodedText_GivesTheTextBack(string? text)
+    {
+        // A lone surrogate is no character and comes back as U+FFFD.
+        var expected = Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text ?? ""));
+        return _tokenizer.Decode(_tokenizer.Encode(text ?? "")) == expected;
+    }
+
+    [Property(MaxTest = 200)]
+    public bool TokenStreamDecoder_AnyIds_GivesWhatDecodeGives(int[]? seeds)
+    {
+        var ids = (seeds ?? []).Select(seed => (int)((uint)seed % _tokenizer.VocabularySize)).ToArray();
+        var decoder = new TokenStreamDecoder(_tokenizer);
+        return string.Concat(ids.Select(decoder.Append)) + decoder.Finish() == _tokenizer.Decode(ids);
+    }
+
+    [Fact]
+    public void TokenStreamDecoder_CharacterOfSeveralTokens_IsHeldBackUntilComplete()
+    {
+        var decoder = new TokenStreamDecoder(_tokenizer);
+        var bytes = Encoding.UTF8.GetBytes("𓀀").Select(value => Id(ByteLevelAlphabet.ToChar(value).ToString())).ToArray();
+        Assert.Equal(["", "", "", "𓀀"], bytes.Select(decoder.Append));
+        Assert.Equal("", decoder.Append(bytes[0]));
+        Assert.Equal("\uFFFD", decoder.Finish());
+    }
+
+    [Fact]
+    public void Encode_ManyThreads_GivesTheSameIds()
+    {
+        var texts = FuzzedText.Texts(seed: 9, 400);
+        var alone = Tokenizer.Load(_directory.Path);
+        var expected = texts.Select(text => alone.Encode(text)).ToList();
+        Parallel.For(0, 4, _ =>
+        {
+            for (var i = 0; i < texts.Count; i++)
+                Assert.Equal(expected[i], _tokenizer.Encode(texts[i]));
+        });
+    }
+
+    [Fact]
+    public void Encode_LongPieceWithoutASpace_TakesTimeInProportion()
+    {
+        var text = new string('a', 500_000);
+        Assert.Equal(text, _tokenizer.Decode(_tokenizer.Encode(text)));
+    }
+
+    [Fact]
+    public void GetBytes_OfEveryToken_AreItsTrueBytes()
+    {
+        Assert.Equal([(byte)' '], _tokenizer.GetBytes(Id("Ġ")).ToArray());
+        Assert.Equal("<think>"u8.ToArray(), _tokenizer.GetBytes(Id("<think>")).ToArray());
+        Assert.True(_tokenizer.GetBytes(-1).IsEmpty);
+        Assert.True(_tokenizer.GetBytes(_tokenizer.VocabularySize).IsEmpty);
+        Assert.True(_tokenizer.IsSpecial(Id("<|end|>")));
+        Assert.False(_tokenizer.IsSpecial(Id("<think>")));
+    }
+
+    [Fact]
+    public void Hash_SameTokenizerWrittenDifferently_IsTheSame()
+    {
+        var json = JsonNode.Parse(File.ReadAllText(_directory.File("tokenizer.json")))!;
+        var vocabulary = json["model"]!["vocab"]!.AsObject().Reverse().Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)JsonValue.Create(entry.Value!.GetValue<int>())));
+        json["model"]!["vocab"] = new JsonObject(vocabulary);
+        json["model"]!["merges"] = new JsonArray([.. json["model"]!["merges"]!.AsArray().Select(merge => new JsonArray([.. merge!.GetValue<string>().Split(' ').Select(part => JsonValue.Create(part))]))]);
+        File.WriteAllText(_directory.File("tokenizer.json"), json.ToJsonString());
+        var rewritten = Tokenizer.Load(_directory.Path);
+        Assert.Equal(_tokenizer.Hash, rewritten.Hash);
+        Assert.Null(Vocabulary.FirstDifference(_tokenizer, rewritten));
+    }
+
+    [Fact]
+    public void Vocabulary_OfAnotherTokenizer_TellsTheFirstDifference()
+    {
+        using var other = new TemporaryDirectory();
+        BpeTrainer.Train(["zz zz zz"], 257, [], other.Path);
+        var difference = Vocabulary.FirstDifference(_tokenizer, Tokenizer.Load(other.Path));
+        Assert.Matches("^id 256 is \".+\" in one and \"zz\" in the other$", difference);
+    }
+
+    [Fact]
+    public void Vocabulary_OfPaddedModel_FitsAndOfSmallerModelDoesNot()
+    {
+        Vocabulary.RequireRows(_tokenizer, _tokenizer.VocabularySize + 128, "teacher");
+        Assert.Contains("teacher: vocab_size 10", Assert.Throws<InvalidInputException>(() => Vocabulary.RequireRows(_tokenizer, 10, "teacher")).Message);
+    }
+
+    [Fact]
+    public void Load_SettingsBesideTheTokenizer_GiveTheRolesOfTokens()
+    {
+        new TokenizerConfig { EosToken = "<|end|>", PadToken = "<|end|>", ModelMaxLength = 512, ChatTemplate = "{{ messages }}" }.Write(_directory.Path);
+        File.WriteAllText(_directory.File("generation_config.json"), $$"""{"eos_token_id":[{{Id("<|end|>")}},7]}""");
+        var tokenizer = Tokenizer.Load(_directory.Path);
+        Assert.Equal([7, Id("<|end|>")], tokenizer.EndOfSequenceIds.Order());
+        Assert.Equal(Id("<|end|>"), tokenizer.PaddingId);
+        Assert.Null(tokenizer.BeginOfSequenceId);
+        Assert.Equal("{{ messages }}", tokenizer.ChatTemplateSource);
+    }
+
+    [Theory]
+    [InlineData("model.type", "\"Unigram\"", "model.type: a Unigram model is not supported")]
+    [InlineData("model.byte_fallback", "true", "model.byte_fallback")]
+    [InlineData("model.dropout", "0.1", "model.dropout: the value 0.1 is not supported")]
+    [InlineData("model.vocab", "{}", "model.vocab must be an object with at least one token")]
+    [InlineData("model.vocab", "{\"a\":0,\"b\":0}", "model.vocab: \"a\" and \"b\" share the id 0")]
+    [InlineData("model.vocab", "{\"a\":-1}", "the id of \"a\" must be a whole number from 0 to 10000000")]
+    [InlineData("model.merges", "[\"a\"]", "model.merges[0] must be two tokens with one space between them")]
+    [InlineData("model.merges", "[[\"a\",\"b\",\"c\"]]", "model.merges[0] must be a pair of tokens")]
+    [InlineData("model.merges", "[\"a 日\"]", "model.merges[0] must be a merge within the vocabulary, which has no token \"日\"")]
+    [InlineData("normalizer", "{\"type\":\"Lowercase\"}", "normalizer.type: a Lowercase normalizer is not supported")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Metaspace\"}", "pre_tokenizer.type: a Metaspace pre-tokenizer is not supported")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Sequence\",\"pretokenizers\":[]}", "pre_tokenizer: a pre-tokenizer without ByteLevel is not supported")]
+    [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}", "pre_tokenizer.pattern: the regular expression")]
+    [InlineData("pre_tokenizer", null, "the field pre_tokenizer is missing")]
+    [InlineData("decoder", "{\"type\":\"WordPiece\"}", "decoder.type: a WordPiece decoder is not supported")]
+    [InlineData("post_processor", "{\"type\":\"BertProcessing\"}", "post_processor.type: a BertProcessing post-processor is not supported")]
+    [InlineData("added_tokens", "[{\"id\":3,\"content\":\"<x>\"}]", "added_tokens: the id 3 of \"<x>\" contradicts model.vocab")]
+    [InlineData("added_tokens", "[{\"content\":\"<x>\"}]", "the field added_tokens[0].id is missing")]
+    public void Load_UnsupportedOrMalformedField_NamesFileAndField(string field, string? value, string message)
+    {
+        var file = _directory.File("tokenizer.json");
+        var json = JsonNode.Parse(File.ReadAllText(file))!;
+        var path = field.Split('.');
+        (path.Length == 1 ? json : json[path[0]]!)[path[^1]] = value is null ? null : JsonNode.Parse(value);
+        File.WriteAllText(file, json.ToJsonString());
+        var error = Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path));
+        Assert.StartsWith(file + ": ", error.Message);
+        Assert.Contains(message, error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+    }
+
+    [Theory]
+    [InlineData("\\ud800")]
+    [InlineData("\xFF")]
+    public void Load_TokenThatIsNoUnicodeText_NamesFileAndField(string token)
+    {
+        var file = _directory.File("tokenizer.json");
+        var text = File.ReadAllText(file).Replace("\"content\":\"<think>\"", $"\"content\":\"{token}\"").Replace("\"content\": \"<think>\"", $"\"content\": \"{token}\"");
+        File.WriteAllBytes(file, [.. text.SelectMany(character => character == '\xFF' ? [(byte)0xFF] : Encoding.UTF8.GetBytes([character]))]);
+        Assert.Contains("tokenizer.json", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+    }
+
+    [Fact]
+    public void Load_TruncatedFile_NamesTheLine()
+    {
+        var file = _directory.File("tokenizer.json");
+        File.WriteAllText(file, File.ReadAllText(file)[..500]);
+        Assert.Matches(@"tokenizer\.json, line \d+, byte \d+: not valid JSON", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+    }
+
+    [Fact]
+    public void Load_DirectoryWithoutTokenizer_SaysWhatIsMissing() =>
+        Assert.Contains("tokenizer.json does not exist", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.File("nowhere"))).Message);
+
+    [Fact]
+    public void Load_UnknownEndToken_NamesTheField()
+    {
+        File.WriteAllText(_directory.File("tokenizer_config.json"), """{"eos_token":"</s>"}""");
+        Assert.Contains("tokenizer_config.json: eos_token \"</s>\" is not a token", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+    }
+
+    int Id(string token)
+    {
+        Assert.True(_tokenizer.TryGetId(token, out var id));
+        return id;
+    }
+}
