@@ -5,6 +5,7 @@ return args switch
     ["engine", .. var options] => await EngineBenchmark.RunAsync(new Arguments(options)),
     ["serve", .. var options] => await ServeBenchmark.RunAsync(new Arguments(options)),
     ["clients", .. var options] => await HttpClients.RunAsync(new Arguments(options)),
+    ["tokenizer", .. var options] => TokenizerBenchmark.Run(new Arguments(options)),
     _ => Usage(),
 };
 
@@ -15,6 +16,7 @@ static int Usage()
 
           engine   tokens/s of the generation engine alone   [--model DIR] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
           serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
+          tokenizer   tokens/s of encoding and decoding on one core   --model DIR --text FILE
         """);
     return 2;
 }

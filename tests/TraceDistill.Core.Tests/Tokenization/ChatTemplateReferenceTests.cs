@@ -41,11 +41,4 @@ public class ChatTemplateReferenceTests
             Assert.Equal(item.GetProperty("rendered").GetString(), text);
         }
     }
-
-    sealed class FixedTime(DateTimeOffset now) : TimeProvider
-    {
-        public override TimeZoneInfo LocalTimeZone => TimeZoneInfo.Utc;
-
-        public override DateTimeOffset GetUtcNow() => now;
-    }
 }

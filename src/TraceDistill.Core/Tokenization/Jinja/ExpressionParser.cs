@@ -136,7 +136,7 @@ sealed class ExpressionParser(TokenReader reader)
             else if (reader.TryTake("["))
                 value = ParseSubscript(value, offset);
             else if (reader.Current.IsOperator("("))
-                value = new CallExpression(offset, value, ParseArguments());
+                value = new CallExpression(value.Offset, value, ParseArguments());
             else
                 break;
         }
@@ -194,7 +194,7 @@ sealed class ExpressionParser(TokenReader reader)
             else if (reader.TryTakeName("is"))
                 value = ParseTest(value);
             else if (reader.Current.IsOperator("("))
-                value = new CallExpression(reader.Current.Offset, value, ParseArguments());
+                value = new CallExpression(value.Offset, value, ParseArguments());
             else
                 return value;
         }

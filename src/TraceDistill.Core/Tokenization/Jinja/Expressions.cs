@@ -58,7 +58,7 @@ sealed record SliceExpression(int Offset, Expression Target, Expression? Start, 
     {
         var target = Target.Evaluate(context);
         var slice = Lookup.Slice(target, Bound(Start, context), Bound(Stop, context), Bound(Step, context));
-        context.Charge(JinjaValues.Length(slice));
+        context.ChargeItems(JinjaValues.Length(slice));
         return slice;
     }
 

@@ -7,12 +7,14 @@ namespace TraceDistill.Core.Tokenization.Jinja;
 sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?> globals)
 {
     /// <summary>
-    /// The work one rendering may do: 32 for each node evaluated, 1 for each character or item produced. About a second and 256 MB; far
-    /// more than any real conversation takes.
+    /// The work one rendering may do: 32 for each node evaluated, 16 for each item and 1 for each character produced. About a second and
+    /// 200 MB; far more than any real conversation takes.
     /// </summary>
-    const long MaxWork = 1 << 27;
+    const long MaxWork = 1 << 26;
 
     const int WorkPerNode = 32;
+
+    const int WorkPerItem = 16;
 
     readonly StringBuilder _rendered = new();
     readonly List<Range> _generated = [];
@@ -47,13 +49,16 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
             throw new JinjaFailure("the template does more work than a chat template may");
     }
 
+    /// <summary>Pays for the items of a new list.</summary>
+    public void ChargeItems(long count) => Charge(WorkPerItem * count);
+
     /// <summary>
     /// Pays for a value by its size when written out. Charged wherever values are put into new lists and mappings, so that shared parts
     /// cannot multiply unpaid.
     /// </summary>
     public T ChargeWhole<T>(T value)
     {
-        Charge(value is string text ? text.Length : 1);
+        Charge(WorkPerItem + (value is string text ? text.Length : 0));
         if (value is List<object?> list)
             list.ForEach(item => ChargeWhole(item));
         else if (value is JinjaMap map)

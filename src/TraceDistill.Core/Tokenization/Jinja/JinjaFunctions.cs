@@ -29,7 +29,7 @@ static class JinjaFunctions
             numbers.Add(number);
         }
 
-        context.Charge(numbers.Count);
+        context.ChargeItems(numbers.Count);
         return numbers;
     }
 

@@ -67,7 +67,9 @@ static class JinjaMethods
         if (separator is "")
             throw new JinjaFailure("split needs a separator that is not empty");
         context.Charge(text.Length);
-        return PythonText.Split(text, separator, values[1] is Undefined ? -1 : JinjaValues.ToInteger(values[1]));
+        var parts = PythonText.Split(text, separator, values[1] is Undefined ? -1 : JinjaValues.ToInteger(values[1]));
+        context.ChargeItems(parts.Count);
+        return parts;
     }
 
     static string Trim(string text, Arguments arguments, bool start, bool end) =>

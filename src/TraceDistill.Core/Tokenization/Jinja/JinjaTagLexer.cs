@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 
 namespace TraceDistill.Core.Tokenization.Jinja;
 
 /// <summary>Cuts the inside of a tag into names, numbers, strings and operators.</summary>
-sealed class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
+sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
 {
     static readonly string[] Operators =
         ["//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "<", ">", "=", ".", ",", ":", "|", "(", ")", "[", "]", "{", "}", "~"];
@@ -59,17 +60,16 @@ sealed class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
     void ReadNumber()
     {
         var start = _offset;
-        var digits = Span(character => char.IsAsciiDigit(character) || character == '_');
-        var kind = JinjaTokenKind.Integer;
-        if (_offset + 1 < _text.Length && _text[_offset] == '.' && char.IsAsciiDigit(_text[_offset + 1]))
-        {
-            _offset++;
-            digits += "." + Span(char.IsAsciiDigit);
-            kind = JinjaTokenKind.Float;
-        }
-
-        Add(kind, start, digits.Replace("_", ""));
+        var integer = Span(character => char.IsAsciiDigit(character) || character == '_');
+        var number = Number.Match(_text, start);
+        if (number.Success)
+            _offset = start + number.Length;
+        Add(number.Success ? JinjaTokenKind.Float : JinjaTokenKind.Integer, start, (number.Success ? number.Value : integer).Replace("_", ""));
     }
+
+    /// <summary>A float: digits with a fraction, an exponent or both.</summary>
+    [GeneratedRegex(@"\G[0-9][0-9_]*(\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")]
+    private static partial Regex Number { get; }
 
     void ReadOperator()
     {

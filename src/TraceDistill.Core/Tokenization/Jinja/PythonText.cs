@@ -69,7 +69,7 @@ static class PythonText
                 return parts;
             if (parts.Count + 1 == limit)
             {
-                parts.Add(TrimEnd(text[start..]));
+                parts.Add(text[start..]);
                 return parts;
             }
 
@@ -105,19 +105,22 @@ static class PythonText
             return "nan";
         if (double.IsInfinity(value))
             return value > 0 ? "inf" : "-inf";
-        var scientific = value.ToString("E16", CultureInfo.InvariantCulture);
-        var exponent = int.Parse(scientific[(scientific.IndexOf('E') + 1)..], CultureInfo.InvariantCulture);
-        if (value == 0 || exponent is >= -4 and < 16)
-        {
-            var plain = decimal.TryParse(value.ToString("R", CultureInfo.InvariantCulture), NumberStyles.Float, CultureInfo.InvariantCulture, out var exact)
-                ? exact.ToString(CultureInfo.InvariantCulture)
-                : value.ToString("R", CultureInfo.InvariantCulture);
-            return plain.Contains('.') ? plain : plain + ".0";
-        }
+        var parts = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture).Split('E');
+        var whole = parts[0].Split('.');
+        var digits = string.Concat(whole).TrimStart('0');
+        // The number is 0.digits × 10^point.
+        var point = whole[0].Length + (parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0) - (string.Concat(whole).Length - digits.Length);
+        digits = digits.TrimEnd('0');
+        return (double.IsNegative(value) ? "-" : "") + (digits.Length == 0 ? "0.0" : Float(digits, point));
+    }
 
-        var shortest = value.ToString("R", CultureInfo.InvariantCulture);
-        var mantissa = shortest.Contains('E') ? shortest[..shortest.IndexOf('E')] : shortest;
-        return $"{mantissa}e{(exponent < 0 ? '-' : '+')}{Math.Abs(exponent):00}";
+    static string Float(string digits, int point)
+    {
+        if (point is > 16 or < -3)
+            return $"{digits[..1]}{(digits.Length > 1 ? "." : "")}{digits[1..]}e{(point > 0 ? '+' : '-')}{Math.Abs(point - 1):00}";
+        if (point <= 0)
+            return "0." + new string('0', -point) + digits;
+        return digits.Length > point ? $"{digits[..point]}.{digits[point..]}" : digits.PadRight(point, '0') + ".0";
     }
 
     /// <summary>A string as <c>repr</c> writes it.</summary>

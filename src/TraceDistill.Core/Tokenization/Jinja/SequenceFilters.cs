@@ -8,8 +8,8 @@ static class SequenceFilters
         ["list"] = (context, value, _) => Copy(context, JinjaValues.Items(value)),
         ["first"] = (_, value, _) => JinjaValues.Items(value) is { Count: > 0 } items ? items[0] : new Undefined("first item"),
         ["last"] = (_, value, _) => JinjaValues.Items(value) is { Count: > 0 } items ? items[^1] : new Undefined("last item"),
-        ["items"] = (_, value, _) => value is Undefined ? new List<object?>() : value is JinjaMap map
-            ? JinjaMethods.Items(map) : throw new JinjaFailure($"{JinjaValues.TypeName(value)} has no items"),
+        ["items"] = (_, value, _) => value is Undefined ? new LazySequence([]) : value is JinjaMap map
+            ? new LazySequence(JinjaMethods.Items(map)) : throw new JinjaFailure($"{JinjaValues.TypeName(value)} has no items"),
         ["reverse"] = (context, value, _) => value is string text
             ? string.Concat(Enumerable.Reverse(PythonText.Characters(text))) : new LazySequence(Copy(context, JinjaValues.Items(value).Reverse())),
         ["sort"] = (context, value, arguments) => Sort(context, value, arguments),
@@ -27,7 +27,7 @@ static class SequenceFilters
     static List<object?> Copy(JinjaContext context, IEnumerable<object?> items)
     {
         var copy = items.ToList();
-        context.Charge(copy.Count);
+        context.ChargeItems(copy.Count);
         return copy;
     }
 
@@ -36,7 +36,7 @@ static class SequenceFilters
         var unique = new List<object?>();
         foreach (var item in items)
         {
-            context.Charge(unique.Count);
+            context.ChargeItems(unique.Count);
             if (!unique.Any(other => JinjaValues.Equals(SortKey(other), SortKey(item))))
                 unique.Add(item);
         }
