@@ -23,7 +23,7 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
     public StepMetrics Run(
         IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
     {
-        var rate = options.Schedule();
+        var rate = options.CreateSchedule();
         using var workers = new GradientWorkers(parameters, options.Workers > 0 ? options.Workers : Environment.ProcessorCount, options.MicroBatchTokens, options.ComputeDtype);
         using var optimizer = new AdamW(parameters, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay);
         var step = checkpoints.Restore(parameters, optimizer);

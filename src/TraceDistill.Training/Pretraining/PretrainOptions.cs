@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
@@ -22,26 +23,11 @@ public sealed record PretrainOptions : OptimizationOptions
     public required ModelArchitecture Architecture { get; init; }
 
     /// <value>512 tokens, 256 of them the bytes.</value>
+    [Range(256 + 7, 1_000_000, ErrorMessage = "must be at least 263: the bytes and the special tokens")]
     [Description("size of the byte-level BPE vocabulary that is learned from the problems")]
     public int VocabSize { get; init; } = 512;
 
     /// <value>bfloat16.</value>
     [Description("how the finished weights are stored: float32, float16 or bfloat16")]
     public TensorDtype Dtype { get; init; } = TensorDtype.BFloat16;
-
-    [Description("model directory to write")]
-    public required string Out { get; init; }
-
-    protected override IEnumerable<string> Faults()
-    {
-        foreach (var problem in base.Faults())
-        {
-            yield return problem;
-        }
-
-        if (VocabSize < 256 + TokenizerSetup.Added.Count)
-        {
-            yield return $"vocab_size is {VocabSize} but must be at least {256 + TokenizerSetup.Added.Count}: the bytes and the special tokens";
-        }
-    }
 }

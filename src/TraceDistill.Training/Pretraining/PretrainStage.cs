@@ -19,17 +19,16 @@ public static class PretrainStage
     const int TokenizerTexts = 20_000;
     static readonly DistillationSettings HardLossOnly = new(0, 1, MissingMass.TailBucket);
 
-    /// <summary>Writes the model directory <see cref="PretrainOptions.Out"/>, going on from an interrupted run in it.</summary>
-    public static PretrainSummary Run(PretrainOptions options, IRunObserver observer, CancellationToken cancellationToken = default)
+    /// <summary>Writes a model directory, going on from an interrupted run in it.</summary>
+    public static PretrainSummary Run(PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
-        options.Validate();
-        Directory.CreateDirectory(options.Out);
+        Directory.CreateDirectory(directory);
         var fixedSet = options.Problems is null ? null : ProblemReader.ReadAsync(options.Problems, cancellationToken: cancellationToken).ToBlockingEnumerable(cancellationToken).ToList();
         TokenizerSetup.Create(
             (fixedSet ?? Generated(options)).Take(TokenizerTexts).Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
-            options.VocabSize, options.Architecture.MaxPositionEmbeddings, options.Out);
-        var tokenizer = Tokenizer.Load(options.Out);
-        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(options.Out));
+            options.VocabSize, options.Architecture.MaxPositionEmbeddings, directory);
+        var tokenizer = Tokenizer.Load(directory);
+        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));
         using var parameters = new ModelParameters(options.Architecture.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
         parameters.Initialize(options.Seed);
         observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
@@ -38,9 +37,9 @@ public static class PretrainStage
         var batches = fixedSet is null
             ? Streamed(Generated(options).Select(chat.FromSolution), batchTokens)
             : Shuffled([.. fixedSet.Select(chat.FromSolution)], batchTokens, options.Seed);
-        var state = new TrainingState(Path.Combine(options.Out, "training.state"), Fingerprint(options));
+        var state = new TrainingState(Path.Combine(directory, "training.state"), Fingerprint(options));
         var metrics = new Trainer(options, parameters, observer).Run(batches, _ => HardLossOnly, state, cancellationToken);
-        ModelDirectory.Save(options.Out, parameters, options.Dtype);
+        ModelDirectory.Save(directory, parameters, options.Dtype);
         state.Delete();
         return new PretrainSummary(parameters.Count, tokenizer.VocabularySize, options.MaxSteps, metrics.Loss);
     }
@@ -72,5 +71,5 @@ public static class PretrainStage
             .Select(indices => indices.Select(index => sequences[index]).ToArray());
 
     static string Fingerprint(PretrainOptions options) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(options with { Out = "" }))));
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(options))));
 }

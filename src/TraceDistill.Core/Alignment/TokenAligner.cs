@@ -1,0 +1,64 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Core.Alignment;
+
+/// <summary>
+/// Turns traces into the student's tokens. A teacher with the student's own vocabulary gives ids and soft targets as they are; text gives
+/// tokens of the student's making and the hard loss alone. Token strings are never encoded again to get ids.
+/// </summary>
+public sealed class TokenAligner
+{
+    readonly Tokenizer _tokenizer;
+    readonly ChatSequence _chat;
+    readonly DatasetDescription _dataset;
+    readonly string _origin;
+    readonly int? _topK;
+
+    /// <param name="tokenizer">The student's.</param>
+    /// <param name="chat">Writes prompts in the student's template.</param>
+    /// <param name="dataset">What the shards say of their tokens.</param>
+    /// <param name="origin">Names the traces in errors.</param>
+    /// <param name="topK">Soft targets to keep of each token; null keeps all.</param>
+    public TokenAligner(Tokenizer tokenizer, ChatSequence chat, DatasetDescription dataset, string origin, int? topK)
+    {
+        _tokenizer = tokenizer;
+        _chat = chat;
+        _dataset = dataset;
+        _origin = origin;
+        _topK = topK;
+    }
+
+    /// <summary>The training sequence of a trace.</summary>
+    /// <exception cref="InvalidInputException">The ids are not the student's.</exception>
+    public TraceTokens Align(Trace trace)
+    {
+        if (_dataset.TokenIdentity != TokenIdentity.Ids || trace.Logprobs is not { } logprobs)
+        {
+            return _chat.FromText(trace.Messages, trace.Generation);
+        }
+
+        if (_dataset.TokenizerHash is null)
+        {
+            EnsureSameText(trace, logprobs);
+        }
+
+        var prompt = trace.PromptTokenIds.Length > 0 ? trace.PromptTokenIds : _chat.Prompt(trace.Messages);
+        return new TraceTokens([.. prompt, .. logprobs.TokenIds], prompt.Length, SoftTargets.From(logprobs, _topK));
+    }
+
+    /// <summary>A teacher that does not tell its tokenizer is believed where its ids spell its text.</summary>
+    void EnsureSameText(Trace trace, TokenLogprobs logprobs)
+    {
+        var end = logprobs.Count > 0 && _tokenizer.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]) ? 1 : 0;
+        if (logprobs.TokenIds.Any(id => id < 0 || id >= _tokenizer.VocabularySize)
+            || _tokenizer.Decode(logprobs.TokenIds.AsSpan(0, logprobs.Count - end)) != trace.Generation)
+        {
+            throw new InvalidInputException(
+                $"{_origin}: the token ids of trace {trace.Id} do not spell its text in the student's vocabulary; the teacher has another tokenizer: train a student that has it");
+        }
+    }
+}

@@ -1,0 +1,87 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Core.Options;
+using TraceDistill.Training.Losses;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised fine-tuning.</summary>
+public sealed record TrainOptions : OptimizationOptions, IValidatableObject
+{
+    [InputPath]
+    [Description("folder of trace shards, or one Parquet file")]
+    public string? Traces { get; init; }
+
+    [InputPath]
+    [Description("problem file whose worked solutions are learned too, by the hard loss")]
+    public string? Problems { get; init; }
+
+    [InputPath]
+    [Description("model directory to start from; instead of architecture")]
+    public string? Student { get; init; }
+
+    [Description("shape of a student that starts from nothing; instead of student")]
+    public ModelArchitecture? Architecture { get; init; }
+
+    /// <value>The one that was stored with the traces.</value>
+    [InputPath]
+    [Description("model directory whose tokenizer a student from nothing takes; otherwise the one stored with the traces")]
+    public string? Tokenizer { get; init; }
+
+    /// <value>0.7.</value>
+    [Description("weight of the soft targets: a number, or a map with schedule, from and to")]
+    public Schedule KdAlpha { get; init; } = Schedule.Constant(0.7);
+
+    /// <value>1.0.</value>
+    [Description("temperature of teacher and student in the soft loss: a number, or a map with schedule, from and to")]
+    public Schedule KdTemperature { get; init; } = Schedule.Constant(1.0);
+
+    /// <value>As many as the traces hold.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("soft targets of each token that are used, the most probable ones")]
+    public int? KdTopK { get; init; }
+
+    /// <value>tail_bucket.</value>
+    [Description("what stands for the probability outside the top k: tail_bucket or renormalize")]
+    public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
+
+    /// <summary>Rejection sampling, as DeepSeek-R1's distilled models were made with.</summary>
+    /// <value>False: all traces that came to an end.</value>
+    [Description("only traces whose answer was verified as correct")]
+    public bool OnlyCorrect { get; init; }
+
+    /// <value>All.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("only the first so many traces")]
+    public int? MaxTraces { get; init; }
+
+    /// <value>max_position_embeddings of the student.</value>
+    [Range(2, int.MaxValue, ErrorMessage = "must be at least 2")]
+    [Description("longest sequence in tokens; longer ones are left out and counted")]
+    public int? MaxLength { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Traces is null && Problems is null)
+        {
+            yield return new ValidationResult("is required: the traces to learn from (or problems with worked solutions)", [nameof(Traces)]);
+        }
+
+        if (Student is null == Architecture is null)
+        {
+            yield return new ValidationResult("is required: either student, a model directory, or architecture, a shape to start from nothing", [nameof(Student)]);
+        }
+
+        if (KdAlpha.Range is { Low: < 0 } or { High: > 1 })
+        {
+            yield return new ValidationResult("must be from 0 to 1", [nameof(KdAlpha)]);
+        }
+
+        if (KdTemperature.Range.Low <= 0)
+        {
+            yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Packing;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Losses;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>Trains a student on traces: shards → aligned tokens → packed batches → loss → checkpoint → model directory.</summary>
+public static class TrainStage
+{
+    /// <summary>Where the weights before the first update are kept, as a model directory: the untrained student.</summary>
+    public const string InitialDirectory = "initial";
+
+    /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
+    public const string StoredTokenizer = "tokenizer";
+
+    /// <summary>Writes a model directory, going on from an interrupted run in it.</summary>
+    /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together.</exception>
+    public static async Task<TrainSummary> RunAsync(TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+    {
+        var source = options.Student ?? TokenizerDirectory(options);
+        var tokenizer = Tokenizer.Load(source);
+        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
+        using var parameters = InitialParameters(options, tokenizer);
+        var shape = parameters.Configuration;
+        var data = await TrainingSet.ReadAsync(
+            options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, shape.MaxPositionEmbeddings), cancellationToken);
+        observer.Message(
+            $"training {parameters.Count:N0} parameters on {data.Sequences.Count:N0} sequences"
+            + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
+        Write(Path.Combine(directory, InitialDirectory), source, parameters);
+
+        var batches = SequencePacker
+            .Batches([.. data.Sequences.Select(sequence => sequence.Ids.Length)], options.BatchTokens * options.GradientAccumulationSteps, options.Seed)
+            .Select(indices => indices.Select(index => data.Sequences[index]).ToArray());
+        var state = new TrainingState(Path.Combine(directory, "training.state"), Fingerprint(options, data));
+        var metrics = await Task.Run(
+            () => new Trainer(options, parameters, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
+        Write(directory, source, parameters);
+        state.Delete();
+        return new TrainSummary
+        {
+            Parameters = parameters.Count,
+            Sequences = data.Sequences.Count,
+            Unfinished = data.Unfinished,
+            NotCorrect = data.NotCorrect,
+            TooLong = data.TooLong,
+            Steps = options.MaxSteps,
+            Loss = metrics.Loss,
+        };
+    }
+
+    static DistillationSettings Settings(TrainOptions options, long step) => new(
+        options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass);
+
+    static string TokenizerDirectory(TrainOptions options)
+    {
+        if (options.Tokenizer is { } given)
+        {
+            return given;
+        }
+
+        var stored = options.Traces is { } traces ? Path.Combine(traces, StoredTokenizer) : null;
+        return stored is not null && Directory.Exists(stored)
+            ? stored
+            : throw new InvalidInputException("tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; name the teacher's model directory");
+    }
+
+    static ModelParameters InitialParameters(TrainOptions options, Tokenizer tokenizer)
+    {
+        if (options.Student is { } student)
+        {
+            var loaded = ModelDirectory.Load(student);
+            if (tokenizer.VocabularySize > loaded.Configuration.VocabSize)
+            {
+                throw new InvalidInputException(
+                    $"{student}: the tokenizer has {tokenizer.VocabularySize} ids and config.json a vocab_size of {loaded.Configuration.VocabSize}");
+            }
+
+            return loaded;
+        }
+
+        var parameters = new ModelParameters(options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
+        parameters.Initialize(options.Seed);
+        return parameters;
+    }
+
+    static void Write(string directory, string tokenizerSource, ModelParameters parameters)
+    {
+        ModelDirectory.CopyTokenizer(tokenizerSource, directory);
+        ModelDirectory.Save(directory, parameters);
+    }
+
+    /// <summary>Everything that decides a run: the settings and the very tokens and targets.</summary>
+    static string Fingerprint(TrainOptions options, TrainingSet data)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(options)));
+        foreach (var sequence in data.Sequences)
+        {
+            hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(sequence.Ids));
+            if (sequence.Soft is { } soft)
+            {
+                hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(soft.Ids));
+                hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(soft.Logprobs));
+            }
+        }
+
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+}

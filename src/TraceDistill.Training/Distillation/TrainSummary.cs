@@ -1,0 +1,26 @@
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>What <c>train</c> made.</summary>
+public sealed record TrainSummary
+{
+    /// <summary>Number of weights.</summary>
+    public required long Parameters { get; init; }
+
+    /// <summary>Sequences learned from.</summary>
+    public required int Sequences { get; init; }
+
+    /// <summary>Traces left out because a token limit cut them off.</summary>
+    public required int Unfinished { get; init; }
+
+    /// <summary>Traces left out because they were not verified as correct.</summary>
+    public required int NotCorrect { get; init; }
+
+    /// <summary>Sequences left out because they are longer than the student's positions.</summary>
+    public required int TooLong { get; init; }
+
+    /// <summary>Updates.</summary>
+    public required long Steps { get; init; }
+
+    /// <summary>Mean loss of the last update, nats.</summary>
+    public required double Loss { get; init; }
+}

@@ -1,0 +1,68 @@
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
+
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>The sequences a student learns from, and what was left out of them and why.</summary>
+sealed record TrainingSet
+{
+    public required IReadOnlyList<TraceTokens> Sequences { get; init; }
+
+    /// <summary>Traces cut off by a token limit: their end was never seen.</summary>
+    public int Unfinished { get; init; }
+
+    /// <summary>Traces not verified as correct, where only those were asked for.</summary>
+    public int NotCorrect { get; init; }
+
+    /// <summary>Sequences longer than the student's positions.</summary>
+    public int TooLong { get; init; }
+
+    /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
+    /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
+    public static async Task<TrainingSet> ReadAsync(TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
+    {
+        var sequences = new List<TraceTokens>();
+        int unfinished = 0, notCorrect = 0;
+        if (options.Traces is { } path)
+        {
+            var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
+            reader.EnsureCompatible(tokenizer.Hash, tokenizer.VocabularySize);
+            var aligner = new TokenAligner(tokenizer, chat, reader.Dataset, path, options.KdTopK);
+            await foreach (var trace in reader.ReadAsync(cancellationToken))
+            {
+                if (sequences.Count == options.MaxTraces)
+                {
+                    break;
+                }
+
+                if (trace.FinishReason == "length")
+                {
+                    unfinished++;
+                }
+                else if (options.OnlyCorrect && trace.Verdict != "correct")
+                {
+                    notCorrect++;
+                }
+                else
+                {
+                    sequences.Add(aligner.Align(trace));
+                }
+            }
+        }
+
+        if (options.Problems is { } problems)
+        {
+            sequences.AddRange(await ProblemReader.ReadAsync(problems, cancellationToken).Where(problem => problem.Solution is not null)
+                .Select(chat.FromSolution).ToListAsync(cancellationToken));
+        }
+
+        var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();
+        return fitting.Count > 0
+            ? new TrainingSet { Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count - fitting.Count }
+            : throw new InvalidInputException(
+                $"{options.Traces ?? options.Problems}: nothing to train on ({unfinished} traces unfinished, {notCorrect} not correct, {sequences.Count} longer than {maxLength} tokens)");
+    }
+}

@@ -1,0 +1,110 @@
+using TraceDistill.Core.Alignment;
+using TraceDistill.Training.Losses;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Losses;
+
+public class DistillationLossTests
+{
+    const int V = 37;
+    static readonly Random Random = new(4);
+
+    public static TheoryData<double, double, int, MissingMass> Settings => new()
+    {
+        { 0, 1, 8, MissingMass.TailBucket }, { 0.7, 1, 8, MissingMass.TailBucket }, { 1, 2.5, 8, MissingMass.TailBucket }, { 0.4, 0.5, 1, MissingMass.TailBucket },
+        { 0.7, 1, 8, MissingMass.Renormalize }, { 1, 2, 5, MissingMass.Renormalize }, { 0.9, 3, V, MissingMass.TailBucket },
+    };
+
+    [Theory]
+    [MemberData(nameof(Settings))]
+    public void ForwardBackward_AnySettings_GivesTheLossAndGradientOfTheFloat64Formula(double alpha, double temperature, int k, MissingMass policy)
+    {
+        var settings = new DistillationSettings(alpha, temperature, policy);
+        var logits = Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 8 - 4)).ToArray();
+        var (ids, logprobs, tail) = Teacher(k);
+        var target = ids[0];
+
+        var gradient = (float[])logits.Clone();
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward(gradient, target, ids, logprobs, tail, settings, ref totals);
+
+        double Loss(double[] z) => ReferenceLoss.Of(z, target, ids, logprobs, tail, alpha, temperature, policy == MissingMass.TailBucket);
+        var z = logits.Select(value => (double)value).ToArray();
+        Assert.Equal(Loss(z), totals.Loss, 1e-5);
+        for (var i = 0; i < V; i++)
+        {
+            Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2e-6);
+        }
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public void ForwardBackward_StudentThatCopiesTheTeacher_HasNoDivergenceAndNoGradient(double temperature)
+    {
+        var logits = Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 12 - 6)).ToArray();
+        var (ids, logprobs, tail) = TopOf(logits, 6);
+
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward(logits, ids[0], ids, logprobs, tail, new DistillationSettings(1, temperature, MissingMass.TailBucket), ref totals);
+
+        Assert.InRange(totals.Divergence, -1e-7, 1e-7);
+        Assert.All(logits, slope => Assert.InRange(slope, -2e-6, 2e-6));
+    }
+
+    [Fact]
+    public void ForwardBackward_KEqualsTheVocabulary_IsTheDenseDivergence()
+    {
+        var (teacher, student) = (Logits(), Logits());
+        var (ids, logprobs, tail) = TopOf(teacher, V);
+        const double T = 1.7;
+
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward((float[])student.Clone(), ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket), ref totals);
+
+        double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]), q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
+        Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Divergence, 1e-5);
+    }
+
+    [Fact]
+    public void ForwardBackward_TailTooSmallForOneMinusSum_KeepsItsGradient()
+    {
+        var logits = new float[V];
+        logits[3] = 30;
+        var (ids, logprobs, tail) = TopOf(logits, 2);
+        Assert.InRange(tail, -28, -26);
+        logits[5] += 1;
+
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward(logits, 3, ids, logprobs, tail, new DistillationSettings(1, 1, MissingMass.TailBucket), ref totals);
+
+        Assert.All(logits, slope => Assert.True(float.IsFinite(slope)));
+        Assert.True(totals.Divergence >= 0);
+    }
+
+    [Fact]
+    public void ForwardBackward_TokenWithoutSoftTargets_TakesTheWholeHardLoss()
+    {
+        var logits = Logits();
+        double[] q = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]);
+
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward(logits, 7, [], [], 0, new DistillationSettings(0.9, 2, MissingMass.TailBucket), ref totals);
+
+        Assert.Equal(-Math.Log(q[7]), totals.Loss, 1e-5);
+        Assert.Equal(q[7] - 1, logits[7], 1e-6);
+        Assert.Equal(0, totals.SoftTokens);
+    }
+
+    static float[] Logits() => [.. Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 6 - 3))];
+
+    static (int[] Ids, float[] Logprobs, float Tail) Teacher(int k) => TopOf(Logits(), k);
+
+    static (int[] Ids, float[] Logprobs, float Tail) TopOf(float[] logits, int k)
+    {
+        var p = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]);
+        int[] ids = [.. Enumerable.Range(0, V).OrderByDescending(i => p[i]).Take(k)];
+        float[] logprobs = [.. ids.Select(i => (float)Math.Log(p[i]))];
+        return (ids, logprobs, k == V ? float.NegativeInfinity : SoftTargets.TailLogprob(logprobs));
+    }
+}
