@@ -17,6 +17,9 @@ static class DatasetCard
     {
         var card = new StringBuilder();
         card.Append(FrontMatter(manifest)).Append(Facts(manifest)).Append(Columns(manifest));
+        if (manifest.Layout == SoftTargetLayout.Compact)
+            card.Append(SoftTargetFormat.Text);
+
         return card.ToString();
     }
 
@@ -93,7 +96,7 @@ static class DatasetCard
         """;
 
     static string SoftTargetColumns(ShardManifest manifest) => manifest.Layout == SoftTargetLayout.Compact
-        ? "| `soft_targets` | binary | alternatives of every token and the mass outside them |"
+        ? "| `soft_targets` | binary | alternatives of every token and the mass outside them, in the format below |"
         : $"| `topk_ids`, `topk_logprobs` | list of int32, list of float | alternatives, tokens × {manifest.Dataset.TopK}, best first; short rows end in id −1, logprob −∞ |";
 
     static string SizeCategory(long rows) => rows switch

@@ -11,7 +11,7 @@ namespace TraceDistill.Core.Storage.Coding;
 /// <remarks>
 /// A model is c[0…15], where c[i] is the probability of a symbol below i. All start at c[i] = 2048·i with seen = 0. After symbol s:
 /// c[i] += (target − c[i]) >> rate (arithmetic shift), target = 8·i for i ≤ s and 32768 − 8·(16 − i) for i > s,
-/// rate = <see cref="RateBySeen"/>[min(seen, 31)]; then seen += 1. No probability ever reaches zero. The scheme is Fabian Giesen's
+/// rate = <see cref="RateBySeen"/>[min(seen, 63)]; then seen += 1. No probability ever reaches zero. The scheme is Fabian Giesen's
 /// (rANS with mixed cumulative distributions); one update is three instructions on a 256-bit vector.
 /// </remarks>
 sealed class AdaptiveNibbles
@@ -35,9 +35,12 @@ sealed class AdaptiveNibbles
         Reset();
     }
 
-    /// <summary>Adaptation rate after 0, 1, … 31 symbols; the last one stays.</summary>
-    public static ReadOnlySpan<byte> RateBySeen =>
-        [1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5];
+    /// <summary>Adaptation rate after 0, 1, … 63 symbols; the last one stays.</summary>
+    static ReadOnlySpan<byte> RateBySeen =>
+    [
+        1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5,
+        5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6,
+    ];
 
     /// <summary>Forgets everything.</summary>
     public void Reset()

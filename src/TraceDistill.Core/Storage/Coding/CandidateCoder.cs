@@ -10,7 +10,7 @@ sealed class CandidateCoder<T>(int k, int firstModel)
     /// <summary>Models that it uses, from its first one on.</summary>
     public const int Models = Contexts + 4;
 
-    const int Contexts = 12;                // three kinds of similar place × four classes of rank
+    const int Contexts = 6;                 // three kinds of similar place, each for the best alternative and for the others
     const int Escape = 15;
 
     readonly int _known = firstModel + Contexts;
@@ -32,7 +32,7 @@ sealed class CandidateCoder<T>(int k, int firstModel)
         var left = expected.Length;
         for (var i = 0; i < ids.Length; i++)
         {
-            var model = firstModel + order * 4 + (i == 0 ? 0 : i == 1 ? 1 : i < 6 ? 2 : 3);
+            var model = firstModel + 2 * order + (i == 0 ? 0 : 1);
             var place = _expected.AsSpan(0, Math.Min(left, Escape)).IndexOf(ids[i]);
             var symbol = coder.Nibble(models, model, place < 0 ? Escape : place);
             if (symbol == Escape)

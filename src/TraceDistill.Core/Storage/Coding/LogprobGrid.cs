@@ -1,39 +1,45 @@
+using System.Numerics;
+
 namespace TraceDistill.Core.Storage.Coding;
 
 /// <summary>
-/// Fixed-point numbers for how far a logprob lies below the largest of its row, in steps that widen as probability falls: what an error in
-/// a logprob does to a distribution is proportional to the probability.
+/// How far a logprob lies below the largest of its row, in whole steps that are even in the square root of probability: what an error of
+/// a logprob costs in Kullback-Leibler divergence is proportional to the probability, so rare tokens need fewer digits.
 /// </summary>
 /// <remarks>
-/// A gap g in nats becomes the nearest number of steps; a step is 1/512 up to g = 4, 1/128 up to 7, 1/32 up to 10, and 1/8 beyond. So the
-/// points 0, 4, 7 and 10 have the numbers 0, 2048, 2432 and 2528.
+/// A gap g in nats (so that √(p/p₀) = e^(−g/2)) has round(1024·(1 − e^(−g/2))) steps up to g = 2·ln 64, where that makes 1008 and a step has
+/// become 1/8 nat; every further 1/8 nat is one more step. Negative gaps have the negative number. Half a step is at most
+/// 2⁻¹⁰·√(p₀/p)·32/31 nats up to 1008 steps and 1/16 nat everywhere.
 /// </remarks>
 static class LogprobGrid
 {
     /// <summary>The largest number of steps that occurs; gaps beyond it are cut off there.</summary>
     public const int Largest = 1 << 24;
 
-    // (first gap, first number, steps per nat) of each segment
-    static readonly (double Gap, int Number, double StepsPerNat)[] Segments = [(0, 0, 512), (4, 2048, 128), (7, 2432, 32), (10, 2528, 8)];
+    /// <summary>Number of contexts that <see cref="Context"/> tells apart.</summary>
+    public const int Contexts = 8;
 
-    /// <summary>Which of the four segments a number lies in.</summary>
-    public static int Segment(int number) => number < 2048 ? 0 : number < 2432 ? 1 : number < 2528 ? 2 : 3;
+    const int Whole = 1024;
+    const int KneeSteps = 1008;
+    const double StepsPerNat = 8;
+    static readonly double KneeGap = 2 * Math.Log(64);
 
-    /// <summary>Number of steps of a gap; negative gaps give negative numbers.</summary>
+    /// <summary>Steps of a gap in nats.</summary>
     public static int ToSteps(double gap)
     {
         var size = Math.Abs(gap);
-        var (first, number, stepsPerNat) = Segments[size < 4 ? 0 : size < 7 ? 1 : size < 10 ? 2 : 3];
-        var steps = (int)Math.Min(Math.Round(number + (size - first) * stepsPerNat), Largest);
-        return gap < 0 ? -steps : steps;
+        var steps = size < KneeGap ? Whole * (1 - Math.Exp(-size / 2)) : KneeSteps + (size - KneeGap) * StepsPerNat;
+        return Math.Sign(gap) * (int)Math.Round(Math.Min(steps, Largest));
     }
 
     /// <summary>The gap of a number of steps, in nats.</summary>
     public static double ToGap(int steps)
     {
         var size = Math.Abs(steps);
-        var (first, number, stepsPerNat) = Segments[Segment(size)];
-        var gap = first + (size - number) / stepsPerNat;
-        return steps < 0 ? -gap : gap;
+        var gap = size <= KneeSteps ? -2 * Math.Log(1 - size / (double)Whole) : KneeGap + (size - KneeSteps) / StepsPerNat;
+        return Math.Sign(steps) * gap;
     }
+
+    /// <summary>How long a step is at a number of steps that is not negative: 0 beyond the knee, then 1…7 from there up to the best.</summary>
+    public static int Context(int steps) => steps >= KneeSteps ? 0 : Math.Max(BitOperations.Log2((uint)(Whole - steps)) - 3, 1);
 }

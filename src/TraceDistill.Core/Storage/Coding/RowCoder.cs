@@ -15,15 +15,16 @@ struct RowCoder<T>(T coder, int k)
     const int Tail = 8;                     // and 9
     const int OutsideSign = 10;
     const int Outside = 11;                 // and 12
-    const int Step = 16;                    // 16 contexts of 2
-    const int Models = Step + 32 + CandidateCoder<T>.Models;
+    const int Step = 13;                    // 3 classes of rank × 8 contexts of the grid, 2 models each
+    const int FirstCandidate = Step + 3 * LogprobGrid.Contexts * 2;
+    const int Models = FirstCandidate + CandidateCoder<T>.Models;
 
     const int EscapedRank = 14;
     const int OutsideRank = 15;
 
     public T Coder = coder;
     readonly AdaptiveNibbles _models = new(Models);
-    readonly CandidateCoder<T> _candidates = new(k, firstModel: Step + 32);
+    readonly CandidateCoder<T> _candidates = new(k, FirstCandidate);
     bool _lastWasBest = true;
 
     /// <summary>Encodes the row, or decodes into it.</summary>
@@ -56,9 +57,9 @@ struct RowCoder<T>(T coder, int k)
         var last = row.Steps[0] = 0;
         for (var i = 1; i < row.Count; i++)
         {
-            var context = (i == 1 ? 0 : i == 2 ? 1 : i < 6 ? 2 : 3) * 4 + LogprobGrid.Segment(last);
-            var step = NumberCoding.Number(ref Coder, _models, Step + 2 * context, row.Steps[i] - last);
-            last = row.Steps[i] = CheckedSteps(last + step);
+            var context = (i == 1 ? 0 : i < 5 ? 1 : 2) * LogprobGrid.Contexts + LogprobGrid.Context(last);
+            var rise = NumberCoding.Number(ref Coder, _models, Step + 2 * context, row.Steps[i] - last);
+            last = row.Steps[i] = CheckedSteps(last + rise);
         }
 
         row.TailSteps = CodeRelative(TailSign, Tail, last, row.TailSteps);
@@ -76,6 +77,9 @@ struct RowCoder<T>(T coder, int k)
             row.SampledId = _candidates.CodeKnownOrNew(ref Coder, _models, row.SampledId);
             var last = row.Count == 0 ? 0 : row.Steps[row.Count - 1];
             row.SampledSteps = CodeRelative(OutsideSign, Outside, last, row.SampledSteps);
+            if (row.SampledSteps == QuantizedRow.NoTail)
+                throw new InvalidDataException("the soft targets lack the logprob of a token that was drawn");
+
             return;
         }
 
