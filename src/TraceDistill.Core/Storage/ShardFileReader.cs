@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Parquet;
+using Parquet.Schema;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Storage;
@@ -9,12 +10,14 @@ sealed class ShardFileReader : IAsyncDisposable
 {
     readonly string _file;
     readonly ParquetReader _parquet;
+    readonly ParquetSchema _schema;
     readonly bool _softTargets;
 
-    ShardFileReader(string file, ParquetReader parquet, ShardMetadata metadata, bool softTargets)
+    ShardFileReader(string file, ParquetReader parquet, ParquetSchema schema, ShardMetadata metadata, bool softTargets)
     {
         _file = file;
         _parquet = parquet;
+        _schema = schema;
         _softTargets = softTargets;
         Metadata = metadata;
     }
@@ -31,9 +34,9 @@ sealed class ShardFileReader : IAsyncDisposable
         var stream = OpenStream(file);
         try
         {
-            var parquet = await OpenParquetAsync(file, stream, cancellationToken);
+            var (parquet, schema) = await OpenParquetAsync(file, stream, cancellationToken);
             var metadata = Describe(file, parquet);
-            var shard = new ShardFileReader(file, parquet, metadata, softTargets && metadata.Dataset.TopK > 0);
+            var shard = new ShardFileReader(file, parquet, schema, metadata, softTargets && metadata.Dataset.TopK > 0);
             await shard.CheckColumnsAsync(cancellationToken);
             return shard;
         }
@@ -49,13 +52,13 @@ sealed class ShardFileReader : IAsyncDisposable
     /// <summary>The traces of a row group; each is put together when it is asked for.</summary>
     public async Task<TraceRowGroup> ReadRowGroupAsync(int group, CancellationToken cancellationToken)
     {
-        var columns = new ColumnReader(_file, _parquet.Schema, _parquet.RowGroups[group]);
+        var columns = new ColumnReader(_file, _schema, _parquet.RowGroups[group]);
         return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, cancellationToken);
     }
 
     // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.
     async Task CheckColumnsAsync(CancellationToken cancellationToken) =>
-        await TraceRowGroup.ReadAsync(new ColumnReader(_file, _parquet.Schema, rowGroup: null), Metadata, _softTargets, cancellationToken);
+        await TraceRowGroup.ReadAsync(new ColumnReader(_file, _schema, rowGroup: null), Metadata, _softTargets, cancellationToken);
 
     static FileStream OpenStream(string file)
     {
@@ -69,11 +72,12 @@ sealed class ShardFileReader : IAsyncDisposable
         }
     }
 
-    static async Task<ParquetReader> OpenParquetAsync(string file, FileStream stream, CancellationToken cancellationToken)
+    static async Task<(ParquetReader Parquet, ParquetSchema Schema)> OpenParquetAsync(string file, FileStream stream, CancellationToken cancellationToken)
     {
         try
         {
-            return await ParquetReader.CreateAsync(stream, leaveStreamOpen: false, cancellationToken: cancellationToken);
+            var parquet = await ParquetReader.CreateAsync(stream, leaveStreamOpen: false, cancellationToken: cancellationToken);
+            return (parquet, parquet.Schema);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {

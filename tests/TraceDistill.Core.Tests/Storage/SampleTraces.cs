@@ -1,6 +1,7 @@
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
+using Xunit;
 
 namespace TraceDistill.Core.Tests.Storage;
 
@@ -55,7 +56,7 @@ static class SampleTraces
     };
 
     /// <summary>Softmax of Gaussian logits at a random temperature, the best k of each row, tokens drawn from the whole row.</summary>
-    public static TokenLogprobs SoftTargets(Random random, int tokens, int k, int vocabulary = VocabularySize)
+    public static TokenLogprobs SoftTargets(Random random, int tokens, int k, int vocabulary = 200)
     {
         var result = new TokenLogprobs
         {
@@ -86,9 +87,16 @@ static class SampleTraces
         return result;
     }
 
-    public static async Task<ShardManifest> WriteAsync(string directory, IEnumerable<Trace> traces, ShardWriterOptions? options = null, DatasetDescription? dataset = null)
+    public static Task<ShardWriter> CreateWriterAsync(string directory, DatasetDescription dataset, ShardWriterOptions? options = null) =>
+        ShardWriter.CreateAsync(directory, dataset, options, TestContext.Current.CancellationToken);
+
+    public static Task<ShardReader> OpenAsync(string path, ShardReaderOptions? options = null) =>
+        ShardReader.OpenAsync(path, options, TestContext.Current.CancellationToken);
+
+    public static async Task<ShardManifest> WriteAsync(
+        string directory, IEnumerable<Trace> traces, ShardWriterOptions? options = null, DatasetDescription? dataset = null)
     {
-        await using var writer = await ShardWriter.CreateAsync(directory, dataset ?? Dataset(), options);
+        await using var writer = await CreateWriterAsync(directory, dataset ?? Dataset(), options);
         foreach (var trace in traces)
             await writer.WriteAsync(trace);
 
@@ -97,7 +105,7 @@ static class SampleTraces
 
     public static async Task<List<Trace>> ReadAsync(string path, ShardReaderOptions? options = null)
     {
-        var reader = await ShardReader.OpenAsync(path, options);
+        var reader = await OpenAsync(path, options);
         var traces = new List<Trace>();
         await foreach (var trace in reader.ReadAsync())
             traces.Add(trace);
