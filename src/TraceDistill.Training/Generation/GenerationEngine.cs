@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
@@ -46,7 +47,7 @@ public sealed class GenerationEngine : IDisposable
     public static GenerationEngine Load(string modelDirectory, EngineOptions? options = null) =>
         new(DecoderWeights.Load(modelDirectory), options ?? new EngineOptions());
 
-    /// <summary>Continues (or, with no tokens to generate, scores) one sequence.</summary>
+    /// <summary>Continues one sequence.</summary>
     /// <exception cref="InvalidInputException">The prompt is empty, too long for the model or the cache, or holds ids outside the vocabulary.</exception>
     public Task<SequenceResult> GenerateAsync(SequenceRequest request, CancellationToken cancellationToken = default)
     {
@@ -62,6 +63,17 @@ public sealed class GenerationEngine : IDisposable
             static (_, state) => ((CancellationTokenRegistration)state!).Unregister(), registration, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         _queue.Add(sequence);
         return sequence.Completion;
+    }
+
+    /// <summary>Scores a text that already exists.</summary>
+    /// <param name="tokens">At least one token, at most the model's context.</param>
+    /// <param name="topLogprobs">Alternatives to report for each token.</param>
+    /// <returns>Natural-log probabilities of the tokens from the second one on: row t is about token t + 1.</returns>
+    /// <exception cref="InvalidInputException">As for <see cref="GenerateAsync"/>.</exception>
+    public async Task<TokenLogprobs> ScoreAsync(ReadOnlyMemory<int> tokens, int topLogprobs, CancellationToken cancellationToken = default)
+    {
+        var request = new SequenceRequest { Prompt = tokens, MaxTokens = 0, PromptTopLogprobs = topLogprobs };
+        return (await GenerateAsync(request, cancellationToken)).PromptLogprobs!;
     }
 
     /// <summary>Cancels what is running or waiting and frees all memory.</summary>

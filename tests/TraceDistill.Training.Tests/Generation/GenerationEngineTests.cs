@@ -27,19 +27,18 @@ public class GenerationEngineTests
     }
 
     [Fact]
-    public async Task GenerateAsync_NoTokensAskedFor_ScoresThePrompt()
+    public async Task ScoreAsync_AText_EqualsTheUncachedForwardPass()
     {
         using var parameters = TinyModel.Create(TinyModel.Awkward with { TieWordEmbeddings = true });
         using var engine = new GenerationEngine(parameters, Small);
         var prompt = TinyModel.Prompt(50, 2);
-        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 0, PromptTopLogprobs = 7 }, Cancel);
+        var scores = await engine.ScoreAsync(prompt, topLogprobs: 7, Cancel);
 
-        Assert.Empty(result.Tokens);
-        Assert.Equal(prompt[1..], result.PromptLogprobs!.TokenIds);
+        Assert.Equal(prompt[1..], scores.TokenIds);
         var logits = new ReferenceDecoder(parameters).Logits(prompt);
         for (var t = 0; t < prompt.Length - 1; t++)
         {
-            AssertRow(result.PromptLogprobs, t, ReferenceDecoder.LogSoftmax(logits[t]));
+            AssertRow(scores, t, ReferenceDecoder.LogSoftmax(logits[t]));
         }
     }
 
