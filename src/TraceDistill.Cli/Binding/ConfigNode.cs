@@ -34,9 +34,4 @@ sealed record ConfigMap(SourceLocation Location, IReadOnlyList<ConfigEntry> Entr
             .. over.Entries.Where(other => this[other.Key] is null),
         ],
     };
-
-    /// <summary>This map with the place of the output, where the record <paramref name="optionsType"/> has a key for it.</summary>
-    public ConfigMap WithOutput(Type optionsType, string path) => OptionSchema.Of(optionsType)[OptionSchema.OutKey] is null
-        ? this
-        : MergedWith(new ConfigMap(Location, [new ConfigEntry(OptionSchema.OutKey, Location, new ConfigScalar(Location, path))]));
 }

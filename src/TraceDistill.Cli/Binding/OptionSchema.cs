@@ -38,11 +38,6 @@ sealed class OptionSchema
     const string RequiredMember = "System.Runtime.CompilerServices.RequiredMemberAttribute";
     static readonly ConcurrentDictionary<Type, OptionSchema> Known = new();
 
-    /// <summary>
-    /// The key of a record that holds the place of its own output. The user never writes it: it is <c>--out</c> or the stage's folder.
-    /// </summary>
-    public const string OutKey = "out";
-
     OptionSchema(Type type)
     {
         var defaults = RuntimeHelpers.GetUninitializedObject(type);
@@ -67,8 +62,7 @@ sealed class OptionSchema
 
     public IReadOnlyList<OptionProperty> Properties { get; }
 
-    /// <summary>What the user may write.</summary>
-    public IReadOnlyCollection<string> Keys => [.. Properties.Select(property => property.Key).Where(key => key != OutKey)];
+    public IReadOnlyCollection<string> Keys => [.. Properties.Select(property => property.Key)];
 
     public OptionProperty? this[string key] => Properties.FirstOrDefault(property => property.Key == key);
 

@@ -10,7 +10,7 @@ sealed class OptionTokens
 
     public OptionTokens(Type optionsType, Command command)
     {
-        foreach (var property in OptionSchema.Of(optionsType).Properties.Where(property => property.Key != OptionSchema.OutKey))
+        foreach (var property in OptionSchema.Of(optionsType).Properties)
         {
             if (property.IsPositional)
             {
@@ -101,7 +101,7 @@ sealed class OptionTokens
         {
             (true, _) => "(required)",
             (_, string { Length: > 0 } or int or long or double or float) => $"[{property.Default}]",
-            (_, Enum value) => $"[{EnumNames.Of(value.GetType())[Array.IndexOf(Enum.GetValues(value.GetType()), value)]}]",
+            (_, Enum value) => $"[{EnumNames.Of(value)}]",
             _ => "",
         };
         return $"{text} {note}".Trim();

@@ -38,7 +38,7 @@ static class VerbCommand
             }
 
             InputPaths.Check(verb.OptionsType, settings, problems);
-            var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings.WithOutput(verb.OptionsType, output ?? ""), "");
+            var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
             problems.ThrowIfAny($"{verb.Name}: the command line");
             var summary = await RunAsync(verb, bound!, output, host);
             if (result.GetValue(jsonOption))

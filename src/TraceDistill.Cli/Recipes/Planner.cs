@@ -37,16 +37,9 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             settings = settings.MergedWith(new ConfigMap(seed.Location, [new ConfigEntry(SeedKey, seed.Location, seed)]));
         }
 
-        if (settings[OptionSchema.OutKey] is { } written)
-        {
-            problems.Add(written.Location, $"{copy.Name}.out", "a stage writes to the folder of its name; leave this away");
-            settings = settings.Without(OptionSchema.OutKey);
-        }
-
         var inputs = new List<StageInput>();
         settings = resolver.Resolve(copy, schema, settings, inputs);
-        var located = Located(settings, schema, inputs, runDirectory).WithOutput(verb.OptionsType, new StageFolder(runDirectory, copy.Name).Partial);
-        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, located, copy.Name);
+        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, Located(settings, schema, inputs, runDirectory), copy.Name);
         return options is null ? null : new PlannedStage
         {
             Name = copy.Name,
@@ -54,9 +47,22 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             Verb = verb,
             Settings = settings,
             Options = options,
-            Inputs = [.. inputs, .. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path)))],
+            Inputs = [.. inputs, .. ImplicitInputs(verb, options, copy, problems)],
             DependsOn = [.. inputs.Select(input => input.Stage).OfType<string>().Concat(verb.ReadsWholeRun ? before.Select(stage => stage.Name) : []).Distinct()],
         };
+    }
+
+    static IEnumerable<StageInput> ImplicitInputs(IVerb verb, object options, StageCopy copy, ProblemList problems)
+    {
+        try
+        {
+            return [.. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path)))];
+        }
+        catch (InvalidInputException exception)
+        {
+            problems.Add(copy.Location, copy.Name, exception.Message);
+            return [];
+        }
     }
 
     IVerb? FindVerb(StageCopy copy, ProblemList problems)

@@ -9,8 +9,8 @@ namespace TraceDistill.Core.Evaluation;
 public sealed record EvaluateOptions : IValidatableObject
 {
     [InputPath]
-    [Description("what is measured: a name for the report → a model directory")]
-    public IReadOnlyDictionary<string, string> Models { get; init; } = new Dictionary<string, string>();
+    [Description("what is measured: a name for the report → a model directory, or a map with endpoint and model")]
+    public IReadOnlyDictionary<string, ModelSource> Models { get; init; } = new Dictionary<string, ModelSource>();
 
     [Description("the one model to measure: its directory, or with an endpoint the name it has there")]
     public string? Model { get; init; }

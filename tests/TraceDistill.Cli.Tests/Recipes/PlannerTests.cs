@@ -139,8 +139,6 @@ public sealed class PlannerTests : IDisposable
     [InlineData(
         "stages: { a: { do: write, text: x, matrix: { seed: [1, 2] } }, b: { do: join, first: a } }",
         "recipe.yaml:1:86: b.first: \"a\" is 2 stages and one is expected: name one (a.1) or give this stage the same matrix")]
-    [InlineData("stages: { a: { do: write, text: x, out: y } }", "recipe.yaml:1:41: a.out: a stage writes to the folder of its name; leave this away")]
-    [InlineData("stages: { a: { do: count, out: y } }", "recipe.yaml:1:32: a.out: a stage writes to the folder of its name; leave this away")]
     [InlineData("name: x", "recipe.yaml:1:1: stages: is required: give at least one named stage")]
     public void Plan_OneMistake_IsToldInOneLine(string yaml, string expected) => Assert.Equal(expected, Problems(yaml));
 

@@ -21,6 +21,9 @@ sealed class CliHarness : IDisposable
 
     public VirtualTime Time { get; init; } = new();
 
+    /// <summary><see cref="Time"/>, unless a test needs a clock that moves.</summary>
+    public TimeProvider? Clock { get; init; }
+
     public CountVerb Count { get; } = new();
 
     public string Out { get; private set; } = "";
@@ -48,7 +51,7 @@ sealed class CliHarness : IDisposable
     {
         using var output = new StringWriter();
         _error = new HeardWriter();
-        var host = new CommandHost(output, _error, IsInteractive: false, Time, Interruption.Token);
+        var host = new CommandHost(output, _error, IsInteractive: false, Clock ?? Time, Interruption.Token);
         var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages), .. Stages, .. Others], host);
         Out = output.ToString();
         return code;

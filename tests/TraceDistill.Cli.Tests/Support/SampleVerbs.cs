@@ -32,8 +32,6 @@ public sealed record CountOptions
 {
     [Description("How far to count")]
     public int To { get; init; } = 10;
-
-    public required string Out { get; init; }
 }
 
 public sealed record TellOptions;
@@ -99,8 +97,8 @@ sealed class CountVerb : Verb<CountOptions>
 
     public override Task<object> RunAsync(CountOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        Directory.CreateDirectory(options.Out);
-        var file = Path.Combine(options.Out, "count.txt");
+        Directory.CreateDirectory(context.Output!);
+        var file = Path.Combine(context.Output!, "count.txt");
         var done = File.Exists(file) ? File.ReadAllLines(file).Length : 0;
         for (var number = done + 1; number <= options.To; number++)
         {

@@ -1,0 +1,62 @@
+using System.Globalization;
+using TraceDistill.Cli.Evaluation;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Prompts;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Prompts;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>How well models solve problems, and how near their distributions come to the teacher's.</summary>
+sealed class EvaluateVerb : Verb<EvaluateOptions>
+{
+    public override string Name => "evaluate";
+
+    public override string Description => "Measure models or an endpoint on a problem set: pass@k, maj@k, calibration, KL to the teacher";
+
+    public override VerbOutput Output => VerbOutput.Optional;
+
+    public override bool IsResumable => true;
+
+    public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt).TemplatePath)!];
+
+    public override async Task<object> RunAsync(EvaluateOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        using var scratch = context.Output is null ? new ScratchFolder() : null;
+        var folder = Directory.CreateDirectory(context.Output ?? scratch!.Path).FullName;
+        var prompt = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken);
+        var problems = await ProblemReader.ReadAsync(options.Problems, cancellationToken).ToListAsync(cancellationToken);
+        var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
+        if (traces is { Dataset.TopK: 0 })
+        {
+            throw new InvalidInputException($"traces: {traces.Path} holds no soft targets to compare with; collect some with --top-logprobs 20");
+        }
+
+        var models = new EvaluatedModels(options, traces?.Dataset, context);
+        var evaluator = new Evaluator(options, prompt.Render, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
+        var result = await evaluator.EvaluateAsync(
+            models.LoadAsync(cancellationToken), problems, traces?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken), cancellationToken);
+        Print(result, context.Observer);
+        return result;
+    }
+
+    static void Print(EvaluationResult result, IRunObserver observer)
+    {
+        foreach (var (name, scores) in result.Models)
+        {
+            var kl = scores.Distribution is { } distribution ? $", KL to the teacher {distribution.Kl:0.000}" : "";
+            observer.Message(string.Create(
+                CultureInfo.InvariantCulture,
+                $"{name}: {scores.Accuracy:0.0%} of {scores.N} (95 % interval {scores.AccuracyCi.Low:0.0%} to {scores.AccuracyCi.High:0.0%}), {scores.MeanTokens:0} tokens an answer{kl}"));
+        }
+
+        foreach (var pair in result.Comparisons)
+        {
+            observer.Message($"{pair.First} − {pair.Second}: {100 * pair.Difference:+0.0;−0.0} points ({100 * pair.DifferenceCi.Low:+0.0;−0.0} to {100 * pair.DifferenceCi.High:+0.0;−0.0}), p = {pair.PValue:0.0000}");
+        }
+    }
+}

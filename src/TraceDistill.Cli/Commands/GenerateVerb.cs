@@ -1,0 +1,41 @@
+using TraceDistill.Core.Prompts;
+using TraceDistill.Serving;
+using TraceDistill.Teachers;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Distillation;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Problems → teacher → shards; with <c>serve</c>, the teacher is a model directory that this process serves meanwhile.</summary>
+sealed class GenerateVerb : Verb<GenerateOptions>
+{
+    public override string Name => "generate";
+
+    public override string Description => "Collect reasoning traces with logprobs from a teacher into shards";
+
+    public override VerbOutput Output => VerbOutput.Required;
+
+    public override bool IsResumable => true;
+
+    public override IEnumerable<string> ImplicitInputs(GenerateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt).TemplatePath)!];
+
+    public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
+        var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
+        var summary = await CollectStage.RunAsync(endpoint, context.Output!, context.Observer, context.TimeProvider, cancellationToken);
+        if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
+        {
+            // A student that starts from nothing takes its vocabulary from beside the traces.
+            ModelDirectory.CopyTokenizer(tokenizer, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
+        }
+
+        return summary;
+    }
+
+    static Task<ModelServer> ServeAsync(string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(
+        new ServeOptions { Model = model, Name = options.Model, Port = 0, MaxConcurrent = options.Concurrency, MaxTopLogprobs = Math.Max(64, options.TopLogprobs) },
+        context.Observer,
+        context.TimeProvider,
+        cancellationToken);
+}

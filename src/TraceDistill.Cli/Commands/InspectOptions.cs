@@ -1,0 +1,21 @@
+using System.ComponentModel;
+using TraceDistill.Cli.Binding;
+using TraceDistill.Core.Options;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Options of <c>inspect</c>.</summary>
+sealed record InspectOptions
+{
+    [Positional]
+    [InputPath]
+    [Description("A folder of shards, or one .parquet file")]
+    public required string Path { get; init; }
+
+    [Description("Show the trace with this id, or with an id that begins so, token by token")]
+    public string? Trace { get; init; }
+
+    [InputPath]
+    [Description("A folder with the tokenizer.json that gives token ids their text")]
+    public string? Tokenizer { get; init; }
+}

@@ -1,0 +1,73 @@
+using System.Globalization;
+using Parquet;
+using TraceDistill.Cli.Inspection;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>What lies in shards: what they hold in figures, their columns, and any trace with the alternatives of every token.</summary>
+sealed class InspectVerb : Verb<InspectOptions>
+{
+    public override string Name => "inspect";
+
+    public override string Description => "Look into shards: statistics, columns, one trace with its top-k";
+
+    public override VerbOutput Output => VerbOutput.None;
+
+    public override async Task<object> RunAsync(InspectOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        var reader = await ShardReader.OpenAsync(options.Path, cancellationToken: cancellationToken);
+        if (options.Trace is { } id)
+        {
+            var trace = await reader.ReadAsync(cancellationToken).FirstOrDefaultAsync(trace => trace.Id.StartsWith(id, StringComparison.Ordinal), cancellationToken)
+                ?? throw new InvalidInputException($"{options.Path}: holds no trace {id}; leave --trace away to see what there is");
+            var view = TraceView.Of(trace, options.Tokenizer is { } folder ? Tokenizer.Load(folder) : null);
+            view.Print(context.Observer);
+            return view;
+        }
+
+        var statistics = await TraceStatistics.ComputeAsync(reader, cancellationToken);
+        Print(reader, statistics, context.Observer);
+        return new
+        {
+            reader.Path,
+            reader.Dataset,
+            reader.Layout,
+            Columns = await ColumnsAsync(options.Path, reader, cancellationToken),
+            Statistics = statistics,
+            FirstTraces = await reader.ReadAsync(cancellationToken).Take(3).Select(trace => trace.Id).ToListAsync(cancellationToken),
+        };
+    }
+
+    static async Task<IReadOnlyDictionary<string, string>> ColumnsAsync(string path, ShardReader reader, CancellationToken cancellationToken)
+    {
+        var file = File.Exists(path) ? path : Path.Combine(path, reader.Manifest?.Shards[0].File ?? Directory.EnumerateFiles(path, "*.parquet").Order(StringComparer.Ordinal).First());
+        await using var parquet = await ParquetReader.CreateAsync(file, cancellationToken: cancellationToken);
+        return new OrderedDictionary<string, string>(parquet.Schema.Fields.Select(field => KeyValuePair.Create(field.Name, field.ToString() ?? "")));
+    }
+
+    static void Print(ShardReader reader, TraceStatistics statistics, IRunObserver observer)
+    {
+        var data = reader.Dataset;
+        observer.Message($"{reader.Path}: {Count(statistics.Count)} traces, {Count(statistics.Tokens)} tokens, {ProgressText.Bytes(statistics.Bytes)} ({statistics.BytesPerToken:0.0} bytes a token)");
+        observer.Message($"teacher {data.Teacher}, prompt {data.PromptFunction ?? "unknown"}, temperature {data.Temperature}, top-p {data.TopP}, tokens known by {data.TokenIdentity.ToString().ToLowerInvariant()}");
+        observer.Message(statistics.CapturedMass is { } mass
+            ? $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
+            : "no soft targets: text alone");
+        observer.Message($"length: mean {statistics.CompletionLengths.Mean:0.0}, median {statistics.CompletionLengths.Median}, 90 % {statistics.CompletionLengths.Percentile90}, longest {statistics.CompletionLengths.Longest} tokens; prompts {statistics.PromptLengths.Mean:0.0}");
+        observer.Message($"verdicts: {Counts(statistics.Verdicts)}; finished by {Counts(statistics.FinishReasons)}");
+        foreach (var (source, part) in statistics.Sources)
+        {
+            observer.Message($"  {source,-16} {Count(part.Count),10} traces {Count(part.Tokens),14} tokens {(part.Count == 0 ? 0 : (double)part.Correct / part.Count),8:0.0%} correct");
+        }
+    }
+
+    static string Counts(IReadOnlyDictionary<string, long> counts) => string.Join(", ", counts.Select(pair => $"{pair.Key} {Count(pair.Value)}"));
+
+    static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
+}

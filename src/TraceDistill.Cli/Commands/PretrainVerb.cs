@@ -1,0 +1,18 @@
+using TraceDistill.Training.Pretraining;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>A model from nothing, on problems with worked solutions.</summary>
+sealed class PretrainVerb : Verb<PretrainOptions>
+{
+    public override string Name => "pretrain";
+
+    public override string Description => "Train tokenizer and model from scratch on problems with worked solutions";
+
+    public override VerbOutput Output => VerbOutput.Required;
+
+    public override bool IsResumable => true;
+
+    public override async Task<object> RunAsync(PretrainOptions options, StageContext context, CancellationToken cancellationToken) =>
+        await Task.Run(() => PretrainStage.Run(options, context.Output!, context.Observer, cancellationToken), cancellationToken);
+}

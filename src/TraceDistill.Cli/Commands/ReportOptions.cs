@@ -1,0 +1,15 @@
+using System.ComponentModel;
+using TraceDistill.Cli.Binding;
+using TraceDistill.Core.Options;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Options of <c>report</c>.</summary>
+sealed record ReportOptions
+{
+    /// <value>As a stage, the run that it belongs to.</value>
+    [Positional]
+    [InputPath]
+    [Description("The run directory to report on")]
+    public string? Run { get; init; }
+}

@@ -1,0 +1,21 @@
+using TraceDistill.Training.Distillation;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>A student from traces.</summary>
+sealed class TrainVerb : Verb<TrainOptions>
+{
+    public override string Name => "train";
+
+    public override string Description => "Train a student on traces: soft targets and hard loss";
+
+    public override VerbOutput Output => VerbOutput.Required;
+
+    public override bool IsResumable => true;
+
+    public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        Directory.CreateDirectory(context.Output!);
+        return await TrainStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);
+    }
+}

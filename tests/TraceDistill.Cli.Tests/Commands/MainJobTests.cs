@@ -1,0 +1,71 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Storage;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+/// <summary>The main job in miniature: an untrained model teaches a smaller one.</summary>
+public sealed class MainJobTests : IDisposable
+{
+    readonly CliHarness _cli = new()
+    {
+        Stages = [new ProblemsVerb(), new PretrainVerb(), new GenerateVerb(), new TrainVerb(), new EvaluateVerb(), new ReportVerb()],
+        Others = [new InspectVerb()],
+        Clock = TimeProvider.System,
+    };
+
+    const string Recipe = """
+        name: miniature
+        seed: 5
+        stages:
+          problems: { do: problems, family: addition, count: 6, held_out: 3 }
+          teacher:  { do: pretrain, family: addition, architecture: { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, max_position_embeddings: 600 },
+                      vocab_size: 300, max_steps: 3, batch_tokens: 300, logging_steps: 1 }
+          traces:   { do: generate, problems: problems/train.jsonl, serve: teacher, prompt: Reasoning/Solve, max_tokens: 12, top_logprobs: 5, concurrency: 4 }
+          student:  { do: train, traces: traces, problems: problems/train.jsonl, architecture: { hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1, max_position_embeddings: 600 },
+                      kd_alpha: { schedule: linear, from: 0.9, to: 0.5 }, max_steps: 3, batch_tokens: 300, logging_steps: 1 }
+          baseline: { like: student, kd_alpha: 0 }
+          scores:   { do: evaluate, problems: problems/held_out.jsonl, max_tokens: 8, traces: traces,
+                      models: { teacher: teacher, student: student, baseline: baseline, untrained: student/initial } }
+          report:   { do: report }
+        """;
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Run_WholeMainJob_LeavesSummaryAndCanBeInspected()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe, "--json") == 0, _cli.Error);
+        var traces = Path.Combine(_cli.RunDirectory, "traces");
+        var models = System.Text.Json.Nodes.JsonNode.Parse(_cli.Read("summary.json"))!["models"]!.AsObject();
+        Assert.Equal(["teacher", "student", "baseline", "untrained"], models.Select(model => model.Key));
+
+        Assert.True(await _cli.RunRecipeAsync(Recipe, "--json") == 0, _cli.Error);
+        Assert.All(_cli.Json["stages"]!.AsArray(), stage => Assert.Equal("unchanged", (string)stage!["outcome"]!));
+
+        Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--json"));
+        Assert.Equal(6, (int)_cli.Json["statistics"]!["count"]!);
+        Assert.Equal(5, (int)_cli.Json["dataset"]!["top_k"]!);
+        Assert.Contains("soft_targets", _cli.Json["columns"]!.AsObject().Select(column => column.Key));
+        var id = (string)_cli.Json["first_traces"]![0]!;
+
+        Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id[..12], "--tokenizer", Path.Combine(_cli.RunDirectory, "teacher"), "--json"));
+        var token = _cli.Json["tokens"]![0]!;
+        Assert.Equal(5, token["top"]!.AsArray().Count);
+        Assert.NotNull((string?)token["text"]);
+        await CompareWithShard(traces, id);
+
+        Assert.Equal(2, await _cli.RunAsync("inspect", traces, "--trace", "nothing"));
+        Assert.Contains("holds no trace nothing", _cli.Error);
+    }
+
+    async Task CompareWithShard(string traces, string id)
+    {
+        var reader = await ShardReader.OpenAsync(traces, cancellationToken: TestContext.Current.CancellationToken);
+        var trace = await reader.ReadAsync(TestContext.Current.CancellationToken).FirstAsync(trace => trace.Id == id, TestContext.Current.CancellationToken);
+        var shown = _cli.Json["tokens"]!.AsArray();
+        Assert.Equal(trace.Logprobs!.TokenIds, shown.Select(token => (int)token!["id"]!));
+        Assert.Equal(trace.Logprobs.TopIds, shown.SelectMany(token => token!["top"]!.AsArray().Select(other => (int)other!["id"]!)));
+    }
+}

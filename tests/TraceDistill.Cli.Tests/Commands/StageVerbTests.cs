@@ -1,0 +1,62 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+public sealed class StageVerbTests : IDisposable
+{
+    const string Pretraining = """
+        name: tiny
+        seed: 3
+        stages:
+          model: { do: pretrain, family: addition, architecture: { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 },
+                   vocab_size: 300, max_steps: 3, batch_tokens: 200, logging_steps: 1, dtype: bfloat16, lr_scheduler_type: linear, learning_rate: 1e-3 }
+          report: { do: report }
+        """;
+
+    readonly CliHarness _cli = new() { Stages = [new PretrainVerb(), new ReportVerb()] };
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task PretrainAndReport_AsStages_LeaveModelMetricsAndReport()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pretraining));
+
+        Assert.All(["config.json", "model.safetensors", "tokenizer.json"], name => Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "model", name))));
+        Assert.Equal(3, MetricsLog.Read(Path.Combine(_cli.RunDirectory, "metrics.jsonl")).Count());
+        Assert.Single(Directory.GetFiles(Path.Combine(_cli.RunDirectory, "tensorboard", "model")));
+        Assert.Contains("<html", _cli.Read("report.html"));
+        Assert.Equal(_cli.Read("report/summary.json"), _cli.Read("summary.json"));
+    }
+
+    [Fact]
+    public async Task Report_OfARunDirectory_WritesThere()
+    {
+        await _cli.RunRecipeAsync(Pretraining, "--only", "model");
+
+        Assert.Equal(0, await _cli.RunAsync("report", _cli.RunDirectory, "--json"));
+
+        Assert.True(_cli.Json["seconds"]!["total"] is not null);
+        Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "report.html")));
+    }
+
+    [Fact]
+    public async Task Report_WithoutARun_SaysWhatIsMissing()
+    {
+        Assert.Equal(2, await _cli.RunAsync("report"));
+
+        Assert.Contains("error: RUN: is required", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Pretrain_SettingThatCannotBe_IsFoundBeforeAnythingRuns()
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync(Pretraining, "--set", "model.max_steps=0"));
+
+        Assert.Contains("max_steps", _cli.Error);
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+    }
+}
