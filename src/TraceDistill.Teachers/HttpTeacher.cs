@@ -29,7 +29,7 @@ public sealed class HttpTeacher : ITextGenerator, IDisposable
         _random = random ?? Random.Shared.NextDouble;
 
         // No timeout here: the pipeline has one for each attempt, sized for long traces.
-        _http = new HttpClient(TeacherHttpHandler.Create(options.Concurrency)) { Timeout = Timeout.InfiniteTimeSpan };
+        _http = new HttpClient(TeacherHttpHandler.Create(endpoint, options.Concurrency)) { Timeout = Timeout.InfiniteTimeSpan };
         _client = new TeacherClient(_http, endpoint, time);
         var oneAttempt = new ChatCompletionGenerator(new ChatCompletionConnector(_client));
         _generator = new ResilientGenerator(oneAttempt, endpoint, new TeacherPipeline(options, time, _random, observer), options);

@@ -1,6 +1,5 @@
 using System.Runtime.InteropServices;
 using System.Text;
-using System.Text.RegularExpressions;
 
 namespace TraceDistill.Core.Tokenization;
 
@@ -41,7 +40,7 @@ public static class BpeTrainer
     /// <summary>Distinct pieces as bytes with their counts, in an order that depends on the corpus alone.</summary>
     static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> corpus, IReadOnlyList<AddedToken> added)
     {
-        var splitter = new PreTokenizer([Splitter(PreTokenizerParser.DigitPattern), Splitter(PreTokenizerParser.Gpt2Pattern)], false);
+        var splitter = new PreTokenizer([new RegexSplitter(PreTokenizerParser.DigitPattern), new RegexSplitter(PreTokenizerParser.Gpt2Pattern)], false);
         var matcher = new AddedTokenMatcher(added.Select((token, index) => (token.Content, index, token)));
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -70,6 +69,4 @@ public static class BpeTrainer
                 CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.Slice(piece.Start, piece.Length), out _)++;
         }
     }
-
-    static RegexSplitter Splitter(string pattern) => new(new Regex(pattern, RegexOptions.Compiled | RegexOptions.CultureInvariant), true, true);
 }

@@ -9,7 +9,7 @@ namespace TraceDistill.Core.Tokenization;
 static class ByteLevelAlphabet
 {
     static readonly char[] Chars = BuildChars();
-    static readonly Dictionary<char, byte> Bytes = Chars.Select((character, value) => (character, value)).ToDictionary(pair => pair.character, pair => (byte)pair.value);
+    static readonly Dictionary<char, byte> Bytes = Chars.Index().ToDictionary(entry => entry.Item, entry => (byte)entry.Index);
 
     /// <summary>The character that spells a byte.</summary>
     public static char ToChar(byte value) => Chars[value];

@@ -46,7 +46,11 @@ public sealed class ChatTemplate
     {
         var settings = TokenizerSettings.Read(modelDirectory);
         if (settings.ChatTemplate is null)
-            throw new InvalidInputException($"{Path.Combine(modelDirectory, TokenizerSettings.FileName)}: the model has no chat_template; add one or name a model that has");
+        {
+            var file = Path.Combine(modelDirectory, TokenizerSettings.FileName);
+            throw new InvalidInputException($"{file}: the model has no chat_template; add one or name a model that has");
+        }
+
         var tokens = new[] { ("bos_token", settings.BeginOfSequence), ("eos_token", settings.EndOfSequence), ("pad_token", settings.Padding) };
         var defaults = tokens.Where(token => token.Item2 is not null).ToDictionary(token => token.Item1, token => (object?)token.Item2);
         return new ChatTemplate(settings.ChatTemplate, Path.Combine(modelDirectory, "chat_template"), time, defaults);
@@ -69,7 +73,8 @@ public sealed class ChatTemplate
         RenderWithSpans(messages, addGenerationPrompt, variables).Text;
 
     /// <summary>Renders a conversation and tells which text stands in the template's <c>{% generation %}</c> blocks.</summary>
-    public RenderedChat RenderWithSpans(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
+    public RenderedChat RenderWithSpans(
+        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
         RenderWithSpans(Plain(messages), addGenerationPrompt, variables);
 
     RenderedChat RenderWithSpans(object messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)

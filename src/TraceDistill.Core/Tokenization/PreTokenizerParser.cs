@@ -66,7 +66,7 @@ static class PreTokenizerParser
     {
         try
         {
-            return new RegexSplitter(new Regex(ToDotNet(text), RegexOptions.Compiled | RegexOptions.CultureInvariant), keepMatches, keepGaps);
+            return new RegexSplitter(ToDotNet(text), keepMatches, keepGaps);
         }
         catch (ArgumentException malformed)
         {

@@ -34,7 +34,10 @@ public sealed class Tokenizer
         _suffix = [.. definition.Suffix];
         BeginOfSequenceId = IdOf(settings.BeginOfSequence, "bos_token");
         PaddingId = IdOf(settings.Padding, "pad_token");
-        EndOfSequenceIds = new HashSet<int>([.. settings.GenerationEndIds, .. IdOf(settings.EndOfSequence, "eos_token") is { } end ? [end] : Array.Empty<int>()]);
+        var ends = new HashSet<int>(settings.GenerationEndIds);
+        if (IdOf(settings.EndOfSequence, "eos_token") is { } end)
+            ends.Add(end);
+        EndOfSequenceIds = ends;
         ChatTemplateSource = settings.ChatTemplate;
 
         AddedTokenMatcher Matcher(bool normalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized)

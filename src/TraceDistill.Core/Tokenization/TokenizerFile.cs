@@ -19,7 +19,8 @@ static class TokenizerFile
         var model = root["model"];
         RequireByteLevelBpe(root, model);
         var vocabulary = ReadVocabulary(model["vocab"]);
-        if (model.Find("unk_token") is { } unknown && !Enumerable.Range(0, 256).All(value => vocabulary.ContainsKey($"{ByteLevelAlphabet.ToChar((byte)value)}")))
+        var hasEveryByte = Enumerable.Range(0, 256).All(value => vocabulary.ContainsKey($"{ByteLevelAlphabet.ToChar((byte)value)}"));
+        if (model.Find("unk_token") is { } unknown && !hasEveryByte)
             throw unknown.Unsupported("an unknown token beside a vocabulary that lacks some bytes");
         var (prefix, suffix) = root.Find("post_processor") is { } processor ? ReadPostProcessor(processor) : ([], []);
         return new TokenizerDefinition

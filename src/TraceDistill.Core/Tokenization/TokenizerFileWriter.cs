@@ -7,7 +7,10 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>Writes a trained byte-level BPE as Hugging Face's <c>tokenizer.json</c>.</summary>
 static class TokenizerFileWriter
 {
-    static readonly JsonWriterOptions Options = new() { Indented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly JsonWriterOptions Options = new()
+    {
+        Indented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+    };
 
     static readonly JsonSerializerOptions RelaxedOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 

@@ -33,8 +33,12 @@ public static class Vocabulary
     public static void RequireRows(Tokenizer tokenizer, int rows, string model)
     {
         if (rows < tokenizer.VocabularySize)
-            throw new InvalidInputException($"{model}: vocab_size {rows} is less than the tokenizer's {tokenizer.VocabularySize} ids; use the model's own tokenizer");
+        {
+            throw new InvalidInputException(
+                $"{model}: vocab_size {rows} is less than the tokenizer's {tokenizer.VocabularySize} ids; use the model's own tokenizer");
+        }
     }
 
-    static string Describe(Tokenizer tokenizer, int id) => tokenizer.GetBytes(id).IsEmpty ? "no token" : $"\"{ByteLevelAlphabet.Spell(tokenizer.GetBytes(id))}\"";
+    static string Describe(Tokenizer tokenizer, int id) =>
+        tokenizer.GetBytes(id).IsEmpty ? "no token" : $"\"{ByteLevelAlphabet.Spell(tokenizer.GetBytes(id))}\"";
 }

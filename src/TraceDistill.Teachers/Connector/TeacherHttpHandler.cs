@@ -6,11 +6,12 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>The connection pool for one teacher.</summary>
 static class TeacherHttpHandler
 {
+    /// <param name="endpoint">On this machine, compression would only cost both sides time.</param>
     /// <param name="concurrency">Requests in flight at once.</param>
-    public static SocketsHttpHandler Create(int concurrency) => new()
+    public static SocketsHttpHandler Create(TeacherEndpoint endpoint, int concurrency) => new()
     {
         MaxConnectionsPerServer = concurrency,
-        AutomaticDecompression = DecompressionMethods.All,
+        AutomaticDecompression = endpoint.BaseAddress.IsLoopback ? DecompressionMethods.None : DecompressionMethods.All,
         ConnectTimeout = TimeSpan.FromSeconds(15),
         PooledConnectionLifetime = TimeSpan.FromMinutes(15),
         UseCookies = false,

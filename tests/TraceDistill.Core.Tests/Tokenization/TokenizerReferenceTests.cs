@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
@@ -8,6 +9,8 @@ namespace TraceDistill.Core.Tests.Tokenization;
 /// <summary>Ids and texts recorded from Hugging Face's own tokenizers.</summary>
 public class TokenizerReferenceTests
 {
+    static readonly ConcurrentDictionary<string, Tokenizer> Loaded = [];
+
     [Theory]
     [InlineData("gpt2")]
     [InlineData("llama-3.2")]
@@ -55,7 +58,7 @@ public class TokenizerReferenceTests
         Assert.Equal([128000, 9906, 1917], tokenizer.Encode("Hello world", addSpecialTokens: true));
     }
 
-    static Tokenizer Load(string model) => Tokenizer.Load(TestPaths.SharedData($"tokenizers/{model}"));
+    static Tokenizer Load(string model) => Loaded.GetOrAdd(model, static name => Tokenizer.Load(TestPaths.SharedData($"tokenizers/{name}")));
 
     static JsonElement.ArrayEnumerator Cases(string model, string file) =>
         JsonDocument.Parse(File.ReadAllText(TestPaths.SharedData($"tokenizers/{model}/{file}"))).RootElement.EnumerateArray();

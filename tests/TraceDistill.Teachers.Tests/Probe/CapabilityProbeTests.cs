@@ -100,6 +100,26 @@ public sealed class CapabilityProbeTests
         Assert.True(time.Delays.Sum(delay => delay.TotalSeconds) < 5);
     }
 
+    [Theory]
+    [InlineData(-0.7, -1.4, LogprobKind.Raw)]
+    [InlineData(-0.72, -1.37, LogprobKind.Raw)]
+    [InlineData(-0.4, -1.9, LogprobKind.Processed)]
+    [InlineData(-0.7, -9999, LogprobKind.Processed)]
+    public async Task ProbeAsync_UnderATemperature_SeesWhetherLogprobsFollowIt(double first, double second, LogprobKind expected)
+    {
+        // At temperature 1 the alternatives are at -0.7 and -1.4.
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+        {
+            var (a, b) = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? (-0.7, -1.4) : (first, second);
+            return Logprobs($$"""{"id":1,"logprob":{{a}},"top_logprobs":[{"id":1,"logprob":{{a}}},{"id":2,"logprob":{{b}}}]}""")(context, request);
+        });
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        var capabilities = await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.5 }, TestTeacher.Token);
+
+        Assert.Equal(expected, capabilities.Logprobs);
+    }
+
     static Func<HttpContext, string, Task> Logprobs(string token) => Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""));
 
     static async Task<TeacherCapabilities> ProbeAsync(Func<HttpContext, string, Task> reply)

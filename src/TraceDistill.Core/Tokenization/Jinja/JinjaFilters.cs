@@ -86,7 +86,8 @@ static class JinjaFilters
         {
             double number => double.IsFinite(number) ? checked((long)number) : fallback,
             string text when long.TryParse(text, NumberStyles.Integer, CultureInfo.InvariantCulture, out var number) => number,
-            string text when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) => checked((long)number),
+            string text when double.TryParse(text, NumberStyles.Float, CultureInfo.InvariantCulture, out var number) && double.IsFinite(number) =>
+                checked((long)number),
             long or bool => JinjaValues.ToInteger(value),
             _ => fallback,
         };

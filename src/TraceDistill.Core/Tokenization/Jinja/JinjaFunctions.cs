@@ -8,7 +8,8 @@ static class JinjaFunctions
     public static IReadOnlyDictionary<string, object?> All { get; } = new Dictionary<string, object?>(StringComparer.Ordinal)
     {
         ["raise_exception"] = (JinjaFunction)((_, arguments) => throw new JinjaFailure(JinjaValues.ToText(arguments.Single("message")))),
-        ["strftime_now"] = (JinjaFunction)((context, arguments) => Strftime.Format(context.Time.GetLocalNow(), JinjaValues.RequireText(arguments.Single("format")))),
+        ["strftime_now"] = (JinjaFunction)((context, arguments) =>
+            Strftime.Format(context.Time.GetLocalNow(), JinjaValues.RequireText(arguments.Single("format")))),
         ["range"] = (JinjaFunction)Range,
         ["dict"] = (JinjaFunction)Map,
         ["namespace"] = (JinjaFunction)Namespace,
@@ -17,7 +18,8 @@ static class JinjaFunctions
     static object Range(JinjaContext context, Arguments arguments)
     {
         var values = arguments.Bind("start", "stop", "step");
-        var (start, stop) = values[1] is Undefined ? (0, JinjaValues.ToInteger(values[0])) : (JinjaValues.ToInteger(values[0]), JinjaValues.ToInteger(values[1]));
+        var first = JinjaValues.ToInteger(values[0]);
+        var (start, stop) = values[1] is Undefined ? (0, first) : (first, JinjaValues.ToInteger(values[1]));
         var step = values[2] is Undefined ? 1 : JinjaValues.ToInteger(values[2]);
         if (step == 0)
             throw new JinjaFailure("the step of range() cannot be zero");

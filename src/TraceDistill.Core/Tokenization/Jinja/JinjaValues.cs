@@ -39,7 +39,8 @@ static class JinjaValues
 
     public static bool Contains(object? container, object? item) => container switch
     {
-        string text => item is string part ? text.Contains(part, StringComparison.Ordinal) : throw new JinjaFailure($"'in' a string needs a string, not {TypeName(item)}"),
+        string text when item is string part => text.Contains(part, StringComparison.Ordinal),
+        string => throw new JinjaFailure($"'in' a string needs a string, not {TypeName(item)}"),
         JinjaMap map => item is not null && map.ContainsKey(item),
         _ => Items(container).Any(other => Equals(other, item)),
     };

@@ -107,9 +107,10 @@ static class PythonText
             return value > 0 ? "inf" : "-inf";
         var parts = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture).Split('E');
         var whole = parts[0].Split('.');
+        var exponent = parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0;
         var digits = string.Concat(whole).TrimStart('0');
         // The number is 0.digits × 10^point.
-        var point = whole[0].Length + (parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0) - (string.Concat(whole).Length - digits.Length);
+        var point = whole[0].Length + exponent - (string.Concat(whole).Length - digits.Length);
         digits = digits.TrimEnd('0');
         return (double.IsNegative(value) ? "-" : "") + (digits.Length == 0 ? "0.0" : Float(digits, point));
     }

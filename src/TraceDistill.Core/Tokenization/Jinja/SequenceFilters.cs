@@ -76,7 +76,8 @@ static class SequenceFilters
         var values = arguments.Bind("attribute", "default");
         if (values[0] is Undefined)
             throw new JinjaFailure("map needs the name of a filter or attribute='name'");
-        return new LazySequence(context.ChargeWhole(Copy(context, items.Select(item => Attribute(item, values[0]) is var found and not Undefined ? found : values[1]))));
+        var found = items.Select(item => Attribute(item, values[0]) is var given and not Undefined ? given : values[1]);
+        return new LazySequence(context.ChargeWhole(Copy(context, found)));
     }
 
     static LazySequence Pick(JinjaContext context, object? value, Arguments arguments, bool byAttribute, bool keep)

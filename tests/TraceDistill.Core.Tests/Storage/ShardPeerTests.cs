@@ -1,0 +1,181 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using DuckDB.NET.Data;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Storage;
+
+/// <summary>Other programs read what this one writes, and this one reads what they make of it.</summary>
+public sealed class ShardPeerTests : IDisposable
+{
+    static readonly Trace[] Traces = [.. Enumerable.Range(0, 25).Select(i => SampleTraces.Create(i, tokens: 5 * i)), SampleTraces.Human(25)];
+    readonly TemporaryDirectory _directory = new();
+
+    public void Dispose() => _directory.Dispose();
+
+    [Theory]
+    [InlineData(SoftTargetLayout.Compact)]
+    [InlineData(SoftTargetLayout.Plain)]
+    public async Task DuckDb_ReadsEveryColumn_AsItWasWritten(SoftTargetLayout layout)
+    {
+        await WriteAsync(layout);
+
+        var readable = layout == SoftTargetLayout.Compact ? "epoch_us(created_at) AS created_at, hex(soft_targets) AS soft_targets" : "epoch_us(created_at) AS created_at";
+        var rows = Query($"SELECT to_json(t) FROM (SELECT * REPLACE ({readable}) FROM '{_directory.Path}/*.parquet') t ORDER BY t.id");
+
+        Assert.Equal(Traces.Select(trace => Expected(trace, layout)), rows.Select(row => JsonNode.Parse(row)!), JsonNode.DeepEquals);
+    }
+
+    [Fact]
+    public async Task DuckDb_SeesTheDocumentedTypes()
+    {
+        await WriteAsync(SoftTargetLayout.Compact);
+
+        var columns = Query($"SELECT column_name || ' ' || column_type FROM (DESCRIBE SELECT * FROM '{_directory.Path}/*.parquet')");
+
+        Assert.Equal(
+        [
+            "id VARCHAR", "problem_id VARCHAR", "source VARCHAR", "messages STRUCT(\"role\" VARCHAR, \"content\" VARCHAR)[]", "reasoning VARCHAR",
+            "answer VARCHAR", "generation VARCHAR", "expected_answer VARCHAR", "finish_reason VARCHAR", "verdict VARCHAR", "sample_index INTEGER",
+            "seed BIGINT", "temperature DOUBLE", "top_p DOUBLE", "teacher VARCHAR", "prompt_tokens INTEGER", "completion_tokens INTEGER",
+            "latency_ms INTEGER", "created_at TIMESTAMP WITH TIME ZONE", "token_ids INTEGER[]", "token_logprobs FLOAT[]", "soft_targets BLOB",
+            "prompt_token_ids INTEGER[]",
+        ], columns);
+    }
+
+    [Theory]
+    [InlineData(SoftTargetLayout.Compact)]
+    [InlineData(SoftTargetLayout.Plain)]
+    public async Task ShardThatDuckDbRewrote_IsReadTheSame(SoftTargetLayout layout)
+    {
+        await WriteAsync(layout);
+        var metadata = new ShardMetadata(1, SampleTraces.Dataset(), layout).ToJson().Replace("'", "''");
+        var copy = _directory.File("copy/all.parquet");
+        Directory.CreateDirectory(_directory.File("copy"));
+        Query($"COPY (SELECT * FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
+
+        var original = await SampleTraces.ReadAsync(_directory.Path);
+        var rewritten = await SampleTraces.ReadAsync(copy);
+
+        Assert.Equal(original.Select(Text), rewritten.Select(Text));
+    }
+
+    [Theory]
+    [InlineData(SoftTargetLayout.Compact)]
+    [InlineData(SoftTargetLayout.Plain)]
+    public async Task Hyparquet_ReadsEveryColumn_AsItWasWritten(SoftTargetLayout layout)
+    {
+        var manifest = await WriteAsync(layout);
+
+        var rows = ReadWithHyparquet(manifest);
+
+        foreach (var (trace, row) in Traces.Zip(rows))
+        {
+            var expected = Expected(trace, layout);
+            expected["seed"] = trace.Seed.ToString();
+            expected["created_at"] = trace.CreatedAt.ToUnixTimeMilliseconds();
+            expected["soft_targets"] = row["soft_targets"]?.DeepClone();
+            if (layout == SoftTargetLayout.Plain)
+                expected.Remove("soft_targets");
+
+            // JavaScript has no single precision: it prints the double that a float is.
+            foreach (var floats in new[] { "token_logprobs", "topk_logprobs" }.Where(expected.ContainsKey))
+                expected[floats] = List(expected[floats]?.AsArray().Select(number => (double)number!.GetValue<float>()).ToArray());
+
+            foreach (var (name, value) in expected)
+                Assert.True(JsonNode.DeepEquals(value, row[name]), $"{name}: {value?.ToJsonString()} but hyparquet has {row[name]?.ToJsonString()}");
+
+            Assert.All(row.AsObject(), column => Assert.True(expected.ContainsKey(column.Key), column.Key));
+        }
+    }
+
+    [Fact]
+    public async Task DecoderWrittenFromTheCard_GivesTheSameSoftTargets()
+    {
+        var manifest = await WriteAsync(SoftTargetLayout.Compact);
+        var decoded = await SampleTraces.ReadAsync(_directory.Path);
+
+        var rows = ReadWithHyparquet(manifest);
+
+        foreach (var (trace, row) in decoded.Zip(rows).Where(pair => pair.First.Logprobs is not null))
+        {
+            var targets = row["soft_targets"]!;
+            Assert.Equal(trace.Logprobs!.TokenIds, Numbers(targets["tokenIds"]!).Select(id => (int)id));
+            Assert.Equal(trace.Logprobs.TopIds, targets["topIds"]!.AsArray().SelectMany(list => Numbers(list!)).Select(id => (int)id));
+            Assert.All(trace.Logprobs.TopLogprobs.Zip(targets["topLogprobs"]!.AsArray().SelectMany(list => Numbers(list!))), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+        }
+    }
+
+    Task<ShardManifest> WriteAsync(SoftTargetLayout layout) =>
+        SampleTraces.WriteAsync(_directory.Path, Traces, new ShardWriterOptions { Layout = layout, RowGroupBytes = 100_000, ShardBytes = 30_000 });
+
+    JsonNode[] ReadWithHyparquet(ShardManifest manifest)
+    {
+        var answer = Peer.Run("shards.js", new { files = manifest.Shards.Select(shard => _directory.File(shard.File)), k = 20 });
+        return [.. JsonNode.Parse(answer.GetRawText())!.AsArray().Select(row => row!.DeepClone())];
+    }
+
+    static List<string> Query(string sql)
+    {
+        using var connection = new DuckDBConnection("DataSource=:memory:");
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = sql;
+        using var reader = command.ExecuteReader();
+        var rows = new List<string>();
+        while (reader.Read())
+            rows.Add(reader.GetValue(0).ToString()!);
+
+        return rows;
+    }
+
+    static IEnumerable<double> Numbers(JsonNode list) => list.AsArray().Select(number => number!.GetValue<double>());
+
+    static string Text(Trace trace) => JsonSerializer.Serialize(trace);
+
+    // The row as the contract has it, put together by hand.
+    static JsonObject Expected(Trace trace, SoftTargetLayout layout)
+    {
+        var row = new JsonObject
+        {
+            ["id"] = trace.Id,
+            ["problem_id"] = trace.ProblemId,
+            ["source"] = trace.Source,
+            ["messages"] = new JsonArray([.. trace.Messages.Select(message => new JsonObject { ["role"] = message.Role, ["content"] = message.Content })]),
+            ["reasoning"] = trace.Reasoning,
+            ["answer"] = trace.Answer,
+            ["generation"] = trace.Generation,
+            ["expected_answer"] = trace.ExpectedAnswer,
+            ["finish_reason"] = trace.FinishReason,
+            ["verdict"] = trace.Verdict,
+            ["sample_index"] = trace.SampleIndex,
+            ["seed"] = trace.Seed,
+            ["temperature"] = trace.Temperature,
+            ["top_p"] = trace.TopP,
+            ["teacher"] = trace.Teacher,
+            ["prompt_tokens"] = trace.PromptTokens,
+            ["completion_tokens"] = trace.CompletionTokens,
+            ["latency_ms"] = trace.LatencyMs,
+            ["created_at"] = (trace.CreatedAt - DateTimeOffset.UnixEpoch).Ticks / TimeSpan.TicksPerMicrosecond,
+            ["token_ids"] = List(trace.Logprobs?.TokenIds),
+            ["token_logprobs"] = List(trace.Logprobs?.Logprobs),
+        };
+        if (layout == SoftTargetLayout.Compact)
+        {
+            row["soft_targets"] = trace.Logprobs is null ? null : Convert.ToHexString(SoftTargetCodec.Encode(trace.Logprobs));
+        }
+        else
+        {
+            row["topk_ids"] = List(trace.Logprobs?.TopIds);
+            row["topk_logprobs"] = List(trace.Logprobs?.TopLogprobs);
+        }
+
+        row["prompt_token_ids"] = List(trace.PromptTokenIds);
+        return row;
+    }
+
+    static JsonArray? List<T>(T[]? values) => values is null ? null : new JsonArray([.. values.Select(value => JsonValue.Create(value))]);
+}
