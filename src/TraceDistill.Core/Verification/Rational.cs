@@ -70,15 +70,15 @@ readonly partial record struct Rational
         _ => 1,
     };
 
-    const string Digits = @"(?:\d{1,3}(?:,\d{3})+|\d+)";
+    const string Digits = @"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)";
 
     // A single letter behind a number is a unit only if it is one of metre, gram, litre, second, hour; else it is a variable.
     [GeneratedRegex(
         @"^(?<sign>[-+]?)\s*(?:"
-        + @"(?:(?<whole>" + Digits + @")\s*)?\\frac\s*\{(?<numerator>\d+)\}\s*\{(?<denominator>\d+)\}"
-        + @"|(?<whole>" + Digits + @") (?<numerator>\d+)\s*/\s*(?<denominator>\d+)"
-        + @"|(?<numerator>" + Digits + @"(?:\.\d+)?)\s*/\s*(?<denominator>" + Digits + @"(?:\.\d+)?)"
-        + @"|(?<whole>" + Digits + @"(?:\.\d*)?|\.\d+)(?:e(?<exponent>[-+]?\d{1,3}))?"
+        + @"(?:(?<whole>" + Digits + @")\s*)?\\frac\s*\{(?<numerator>[0-9]+)\}\s*\{(?<denominator>[0-9]+)\}"
+        + @"|(?<whole>" + Digits + @") (?<numerator>[0-9]+)\s*/\s*(?<denominator>[0-9]+)"
+        + @"|(?<numerator>" + Digits + @"(?:\.[0-9]+)?)\s*/\s*(?<denominator>" + Digits + @"(?:\.[0-9]+)?)"
+        + @"|(?<whole>" + Digits + @"(?:\.[0-9]*)?|\.[0-9]+)(?:e(?<exponent>[-+]?[0-9]{1,3}))?"
         + @")(?:\s*(?<scale>dozen|hundred|thousand|million|billion|trillion)\b)?"
         + @"(?:\s*(?:[a-z]{2,}|[mglsh](?![a-z]))(?:\^\{?[23]\}?)?(?:[ /.-]+[a-z]+\.?(?:\^\{?[23]\}?)?)*)?$")]
     private static partial Regex Number();

@@ -4,46 +4,43 @@ using TraceDistill.Core.Tokenization;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Finds the ids of tokens that a teacher names by their bytes alone: each a unique match in the vocabulary, never an encoding of their text.
+/// Brings a teacher's tokens into its tokenizer's vocabulary. Tokens named by their bytes alone get the id of the one token with these bytes,
+/// never an encoding of their text; ids beyond the vocabulary, the padding of an embedding, are nobody's.
 /// </summary>
 sealed class TokenResolver
 {
-    const int Ambiguous = -2;
+    const int Nobody = -1;
 
-    readonly Dictionary<string, int>? _ids;
+    readonly int _vocabularySize;
+    readonly Dictionary<string, int> _ids = [];
 
-    /// <param name="tokenizer">The teacher's; null where the teacher tells ids, which need no help.</param>
+    /// <param name="tokenizer">The teacher's; null where it is not known, and then ids are taken as they are.</param>
     public TokenResolver(Tokenizer? tokenizer)
     {
-        if (tokenizer is null)
-        {
-            return;
-        }
-
-        _ids = [];
-        for (var id = 0; id < tokenizer.VocabularySize; id++)
+        _vocabularySize = tokenizer?.VocabularySize ?? int.MaxValue;
+        for (var id = 0; id < tokenizer?.VocabularySize; id++)
         {
             if (tokenizer.GetBytes(id) is { Length: > 0 } bytes && !_ids.TryAdd(Key(bytes), id))
             {
-                _ids[Key(bytes)] = Ambiguous;
+                _ids[Key(bytes)] = Nobody;
             }
         }
     }
 
     /// <returns>
-    /// The same logprobs under true ids. Alternatives without a unique match join the tail mass; where a token that was drawn has none, the
+    /// The same logprobs under ids of the vocabulary. Alternatives that are not in it join the tail mass; where a token that was drawn is not, the
     /// result is null and the trace serves the hard loss alone.
     /// </returns>
     public TokenLogprobs? Resolve(TokenLogprobs? logprobs)
     {
-        if (logprobs?.TokenBytes is not { } table)
+        if (logprobs is null || (logprobs.TokenBytes is null && !logprobs.TokenIds.Concat(logprobs.TopIds).Any(id => id >= _vocabularySize)))
         {
             return logprobs;
         }
 
-        var map = Array.ConvertAll(table, bytes => _ids?.GetValueOrDefault(Key(bytes), -1) ?? -1);
-        var tokenIds = Array.ConvertAll(logprobs.TokenIds, id => map[id]);
-        if (tokenIds.Any(id => id < 0))
+        var byBytes = logprobs.TokenBytes is null ? null : Array.ConvertAll(logprobs.TokenBytes, bytes => _ids.GetValueOrDefault(Key(bytes), Nobody));
+        var tokenIds = Array.ConvertAll(logprobs.TokenIds, Find);
+        if (tokenIds.Contains(Nobody))
         {
             return null;
         }
@@ -56,7 +53,7 @@ sealed class TokenResolver
             var kept = row;
             for (var i = row; i < row + logprobs.K; i++)
             {
-                if (logprobs.TopIds[i] >= 0 && map[logprobs.TopIds[i]] is >= 0 and var id)
+                if (Find(logprobs.TopIds[i]) is >= 0 and var id)
                 {
                     (topIds[kept], topLogprobs[kept++]) = (id, logprobs.TopLogprobs[i]);
                 }
@@ -64,6 +61,8 @@ sealed class TokenResolver
         }
 
         return logprobs with { TokenIds = tokenIds, TopIds = topIds, TopLogprobs = topLogprobs, TokenBytes = null };
+
+        int Find(int id) => id < 0 ? Nobody : byBytes is not null ? byBytes[id] : id < _vocabularySize ? id : Nobody;
     }
 
     static string Key(ReadOnlySpan<byte> bytes) => string.Create(bytes.Length, bytes, (chars, source) =>

@@ -60,6 +60,7 @@ public sealed class MathVerifierTests
     [InlineData("18", "<think> 9 + 9 = 18, and then")]
     [InlineData("18", "<think> 9 + 9 = 18")]
     [InlineData("18", "1/0")]
+    [InlineData("18", "\u0661\u0668")]
     public void Verify_AnotherAnswer_IsIncorrect(string expected, string answer) => Assert.Equal(Verdict.Incorrect, Verify(answer, expected));
 
     [Theory]

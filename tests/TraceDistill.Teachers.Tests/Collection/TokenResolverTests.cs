@@ -41,6 +41,19 @@ public sealed class TokenResolverTests
         }));
 
     [Fact]
+    public void Resolve_IdsOfTheEmbeddingsPadding_JoinTheTail()
+    {
+        var padding = Vocabulary.VocabularySize;
+        var logprobs = new TokenLogprobs { K = 2, TokenIds = [7], Logprobs = [-1], TopIds = [padding, 7], TopLogprobs = [-0.5f, -1] };
+
+        var resolved = new TokenResolver(Vocabulary).Resolve(logprobs)!;
+
+        Assert.Equal([7, -1], resolved.TopIds);
+        Assert.Equal([-1, float.NegativeInfinity], resolved.TopLogprobs);
+        Assert.Null(new TokenResolver(Vocabulary).Resolve(logprobs with { TokenIds = [padding] }));
+    }
+
+    [Fact]
     public void Resolve_TrueIds_AreLeftAlone()
     {
         var logprobs = new TokenLogprobs { K = 1, TokenIds = [7], Logprobs = [-1], TopIds = [7], TopLogprobs = [-1] };
