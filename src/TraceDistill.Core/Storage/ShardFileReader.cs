@@ -87,7 +87,7 @@ sealed class ShardFileReader : IAsyncDisposable
 
     static ShardMetadata Describe(string file, ParquetReader parquet)
     {
-        if (!parquet.CustomMetadata.TryGetValue(ShardMetadata.Key, out var json))
+        if (parquet.CustomMetadata.GetValueOrDefault(ShardMetadata.Key) is not { } json)
             throw new InvalidInputException($"{file}: a Parquet file, but not a trace shard (its metadata has no key {ShardMetadata.Key})");
 
         ShardMetadata? metadata;

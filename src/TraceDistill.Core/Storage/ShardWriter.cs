@@ -6,6 +6,7 @@ namespace TraceDistill.Core.Storage;
 /// <summary>
 /// Writes traces to a directory of Parquet shards with manifest and dataset card. Nothing is visible before <see cref="CompleteAsync"/>:
 /// a writer that is disposed without it, or killed, leaves a data set that stood there untouched, and its leftovers go with the next writer.
+/// Only while a data set is being replaced, a few renames long, is there none: a reader then names what is missing.
 /// </summary>
 /// <remarks>
 /// Memory is bounded by <see cref="ShardWriterOptions.RowGroupBytes"/>, whatever the number of traces. Equal traces in equal order with

@@ -6,6 +6,7 @@ namespace TraceDistill.Core.Storage;
 static class StorageFailure
 {
     const int NoSpaceLeftOnDevice = 28;         // ENOSPC
+    const int ReadOnlyFileSystem = 30;          // EROFS
     const int DiskQuotaExceeded = 122;          // EDQUOT
     const int ErrorHandleDiskFull = unchecked((int)0x80070027);
     const int ErrorDiskFull = unchecked((int)0x80070070);
@@ -13,6 +14,8 @@ static class StorageFailure
     /// <summary>Whether <paramref name="error"/> is one that <see cref="Describe"/> has words for.</summary>
     public static bool Covers(Exception error) => error is IOException or UnauthorizedAccessException;
 
+    /// <param name="path">The directory that was written to.</param>
+    /// <param name="error">What the operating system said.</param>
     /// <returns>
     /// <see cref="ExternalFailureException"/> for a full or failing disk, where freeing space and repeating helps;
     /// <see cref="InvalidInputException"/> for a place that cannot be written to at all.
@@ -22,7 +25,9 @@ static class StorageFailure
         if (error.HResult is NoSpaceLeftOnDevice or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull)
             return new ExternalFailureException($"{path}: the disk is full; free some space and run the same command again", error);
 
-        return error is UnauthorizedAccessException or DirectoryNotFoundException || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)))
+        var cannotBe = error is UnauthorizedAccessException or DirectoryNotFoundException || error.HResult == ReadOnlyFileSystem
+            || File.Exists(path) || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)));
+        return cannotBe
             ? new InvalidInputException($"{path}: cannot be written ({FirstLine(error)}); choose a folder that you may write to", error)
             : new ExternalFailureException($"{path}: writing failed ({FirstLine(error)}); check the disk and run the same command again", error);
     }

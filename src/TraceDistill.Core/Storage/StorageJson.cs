@@ -9,6 +9,7 @@ namespace TraceDistill.Core.Storage;
     WriteIndented = true,
     NewLine = "\n",
     RespectNullableAnnotations = true,
+    RespectRequiredConstructorParameters = true,
     Converters = [typeof(LowerCase<TokenIdentity>), typeof(LowerCase<LogprobKind>), typeof(LowerCase<SoftTargetLayout>)])]
 [JsonSerializable(typeof(ShardManifest))]
 [JsonSerializable(typeof(ShardMetadata))]

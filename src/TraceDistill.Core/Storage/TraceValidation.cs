@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage.Coding;
 using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Core.Storage;
@@ -20,6 +21,7 @@ public static class TraceValidation
     static string? Problem(TokenLogprobs logprobs, DatasetDescription dataset)
     {
         var tokens = logprobs.Count;
+        var vocabulary = dataset.VocabularySize ?? NumberCoding.Limit;
         if (dataset.TokenIdentity == TokenIdentity.Text)
             return "it has token ids, and the data set is described as text only";
         if (logprobs.K != dataset.TopK)
@@ -31,11 +33,11 @@ public static class TraceValidation
 
         for (var t = 0; t < tokens; t++)
         {
-            if (logprobs.TokenIds[t] < 0 || logprobs.TokenIds[t] >= (dataset.VocabularySize ?? int.MaxValue))
-                return $"token {t} has id {logprobs.TokenIds[t]}, outside the vocabulary of {dataset.VocabularySize}";
+            if (logprobs.TokenIds[t] < 0 || logprobs.TokenIds[t] >= vocabulary)
+                return $"token {t} has id {logprobs.TokenIds[t]}, outside the vocabulary of {vocabulary}";
             if (!(logprobs.Logprobs[t] <= SoftTargetRow.LargestLogprob))
                 return $"token {t} has logprob {logprobs.Logprobs[t]}";
-            if (SoftTargetRow.Problem(logprobs, t, dataset.VocabularySize ?? int.MaxValue) is { } problem)
+            if (SoftTargetRow.Problem(logprobs, t, vocabulary) is { } problem)
                 return $"token {t} {problem}";
         }
 

@@ -187,6 +187,18 @@ public sealed class ShardReaderTests : IDisposable
         Assert.Contains("not a trace shard", await RefusalAsync(_directory.File("foreign.parquet")));
     }
 
+    [Theory]
+    [InlineData("not JSON")]
+    [InlineData("null")]
+    [InlineData("{}")]
+    [InlineData("""{"format_version": 1, "layout": "compact"}""")]
+    public async Task DamagedMetadata_IsRefused(string metadata)
+    {
+        await WriteForeignAsync(metadata, new DataField<int>("id"));
+
+        Assert.Contains(_directory.File("foreign.parquet"), await RefusalAsync(_directory.File("foreign.parquet")));
+    }
+
     [Fact]
     public async Task MissingOrIllTypedColumn_IsNamed()
     {

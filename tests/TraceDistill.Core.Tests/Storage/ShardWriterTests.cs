@@ -127,15 +127,18 @@ public sealed class ShardWriterTests
         Assert.Contains(trace.Id, await Refusal(logprobs with { TopIds = [] }));
     }
 
-    [Fact]
-    public async Task Directory_BelowAFile_IsBadInputThatNamesIt()
+    [Theory]
+    [InlineData("file")]
+    [InlineData("file/traces")]
+    [InlineData("file/deep/traces")]
+    public async Task Directory_ThatIsOrIsBelowAFile_IsBadInputThatNamesIt(string path)
     {
         using var directory = new TemporaryDirectory();
         File.WriteAllText(directory.File("file"), "");
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => SampleTraces.CreateWriterAsync(directory.File("file/traces"), SampleTraces.Dataset()));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => SampleTraces.CreateWriterAsync(directory.File(path), SampleTraces.Dataset()));
 
-        Assert.Contains(directory.File("file/traces"), error.Message);
+        Assert.Contains(directory.File(path), error.Message);
         Assert.DoesNotContain('\n', error.Message);
     }
 

@@ -2,7 +2,7 @@ namespace TraceDistill.Core.Storage.Coding;
 
 /// <summary>
 /// The model behind the compact soft targets: what of a row is expected from the rows before it, and how the rest is spelled. One code path
-/// serves both directions; see <see cref="SoftTargetCodec"/> for the format in words.
+/// serves both directions; see <see cref="SoftTargetFormat"/> for it in words.
 /// </summary>
 struct RowCoder<T>(T coder, int k)
     where T : struct, INibbleCoder
