@@ -1,4 +1,8 @@
+using System.Text;
 using System.Text.Json;
+using FsCheck;
+using FsCheck.Xunit;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 using TraceDistill.Tests.Support;
@@ -34,6 +38,29 @@ public sealed class ShardRoundTripTests
         foreach (var (expected, actual) in traces.Zip(read).Where(pair => pair.First.Logprobs is not null))
             Assert.All(expected.Logprobs!.TopLogprobs.Zip(actual.Logprobs!.TopLogprobs), pair => Assert.Equal(pair.First, pair.Second, 0.07f));
     }
+
+    [Property(MaxTest = 15)]
+    public async Task Traces_OfAnyTextAndLength_AreReadBackExactlyFromPlainLayout(NonNull<string>[] texts, byte k, int seed)
+    {
+        using var directory = new TemporaryDirectory();
+        var random = new Random(seed);
+        Trace[] traces =
+        [
+            .. texts.Select((text, i) => (random.Next(4) == 0 ? SampleTraces.Human(i) : SampleTraces.Create(i, tokens: random.Next(12), k: k % 7)) with
+            {
+                Generation = Storable(text.Get), Messages = [.. Enumerable.Range(0, i % 3).Select(m => new ChatMessage($"{m}", Storable(text.Get)))],
+            }),
+        ];
+        var options = new ShardWriterOptions { Layout = SoftTargetLayout.Plain, RowGroupBytes = random.Next(1, 5000), ShardBytes = random.Next(1, 20_000) };
+        await SampleTraces.WriteAsync(directory.Path, traces, options, SampleTraces.Dataset(k % 7));
+
+        var read = await SampleTraces.ReadAsync(directory.Path);
+
+        Assert.Equal(traces.Select(Text), read.Select(Text));
+    }
+
+    // Half a surrogate pair is no text that UTF-8 could hold.
+    static string Storable(string text) => Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text));
 
     static Trace WithoutTopLogprobs(Trace trace) =>
         trace.Logprobs is null ? trace : trace with { Logprobs = trace.Logprobs with { TopLogprobs = [] } };
