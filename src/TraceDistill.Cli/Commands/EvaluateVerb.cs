@@ -14,6 +14,8 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>How well models solve problems, and how near their distributions come to the teacher's.</summary>
 sealed class EvaluateVerb : Verb<EvaluateOptions>
 {
+    const int PrintedComparisons = 10;
+
     public override string Name => "evaluate";
 
     public override string Description => "Measure models or an endpoint on a problem set: pass@k, maj@k, calibration, KL to the teacher";
@@ -37,7 +39,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         }
 
         var models = new EvaluatedModels(options, traces?.Dataset, context);
-        var evaluator = new Evaluator(options, prompt.Render, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
+        var evaluator = new Evaluator(options with { Problems = context.NameOf(options.Problems) }, prompt.Render, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
         var result = await evaluator.EvaluateAsync(
             models.LoadAsync(cancellationToken), problems, traces?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken), cancellationToken);
         Print(result, context.Observer);
@@ -54,7 +56,8 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
                 $"{name}: {scores.Accuracy:0.0%} of {scores.N} (95 % interval {scores.AccuracyCi.Low:0.0%} to {scores.AccuracyCi.High:0.0%}), {scores.MeanTokens:0} tokens an answer{kl}"));
         }
 
-        foreach (var pair in result.Comparisons)
+        // An ablation compares hundreds of pairs: its report has them all.
+        foreach (var pair in result.Comparisons.Take(result.Comparisons.Count <= PrintedComparisons ? PrintedComparisons : 0))
         {
             observer.Message($"{pair.First} − {pair.Second}: {100 * pair.Difference:+0.0;−0.0} points ({100 * pair.DifferenceCi.Low:+0.0;−0.0} to {100 * pair.DifferenceCi.High:+0.0;−0.0}), p = {pair.PValue:0.0000}");
         }

@@ -11,6 +11,10 @@ sealed record StageContext
     /// <summary>The run directory, when the verb runs as a stage.</summary>
     public string? RunDirectory { get; init; }
 
+    /// <summary>How results name a file: within the run directory from there, so that a run's files do not depend on where it lies.</summary>
+    public string NameOf(string path) =>
+        RunDirectory is { } run && Path.GetFullPath(path).StartsWith(run + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? Path.GetRelativePath(run, path) : path;
+
     public required IRunObserver Observer { get; init; }
 
     public required TimeProvider TimeProvider { get; init; }

@@ -35,7 +35,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
                     Name = name,
                     Generator = generator,
                     Identity = ContentDigest.Combine(ContentDigest.Of(directory)),
-                    Source = source.ToString(),
+                    Source = context.NameOf(directory),
                     Parameters = parameters.Count,
                     Scorer = scorer,
                 };

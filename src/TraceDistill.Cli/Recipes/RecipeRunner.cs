@@ -24,7 +24,7 @@ sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, doubl
 /// <summary>Runs the stages of a plan one after the other, passing over those that are finished and going on inside one that is not.</summary>
 sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProvider timeProvider)
 {
-    static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(10);
+    static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(2);
 
     /// <param name="stages">In their order; a stage whose inputs are not finished is an error.</param>
     public async Task<IReadOnlyList<StageResult>> RunAsync(IReadOnlyList<PlannedStage> stages, CancellationToken cancellationToken)
