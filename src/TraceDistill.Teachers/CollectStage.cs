@@ -35,13 +35,8 @@ public static class CollectStage
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
         var endpoint = TeacherEndpoint.Create(options.Endpoint ?? "", options.Model ?? "", options.ApiKeyEnv, Environment.GetEnvironmentVariable);
-        var sampling = new SamplingSettings
-        {
-            Temperature = options.Temperature, TopP = options.TopP, MaxTokens = options.MaxTokens, TopLogprobs = options.TopLogprobs,
-        };
-        var prompt = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken);
-        var problems = await ReadProblemsAsync(options, cancellationToken);
-        var plan = new CollectionPlan(problems, prompt, endpoint.Model, sampling, options.SamplesPerProblem, options.Seed);
+        var sampling = SamplingOf(options);
+        var plan = await PlanAsync(options, cancellationToken);
 
         CreateFolder(directory);
         var published = await PublishedTraces.ReadAsync(directory, cancellationToken);
@@ -87,6 +82,29 @@ public static class CollectStage
 
         return summary;
     }
+
+    /// <summary>Whether every trace that is published in <paramref name="directory"/> is one that these options ask for.</summary>
+    /// <param name="options">As for <see cref="RunAsync"/>.</param>
+    /// <remarks>Ids tell problem, prompt, teacher's name, sampling and sample apart; that the name still means the same weights is the caller's to know.</remarks>
+    public static async Task<bool> CoversAsync(GenerateOptions options, string directory, CancellationToken cancellationToken = default)
+    {
+        var published = await PublishedTraces.ReadAsync(directory, cancellationToken);
+        var plan = await PlanAsync(options, cancellationToken);
+        return published.Ids.IsSubsetOf(plan.Traces().Select(planned => planned.Request.Id));
+    }
+
+    static async Task<CollectionPlan> PlanAsync(GenerateOptions options, CancellationToken cancellationToken) => new(
+        await ReadProblemsAsync(options, cancellationToken),
+        await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken),
+        options.Model ?? "",
+        SamplingOf(options),
+        options.SamplesPerProblem,
+        options.Seed);
+
+    static SamplingSettings SamplingOf(GenerateOptions options) => new()
+    {
+        Temperature = options.Temperature, TopP = options.TopP, MaxTokens = options.MaxTokens, TopLogprobs = options.TopLogprobs,
+    };
 
     static async Task<List<Problem>> ReadProblemsAsync(GenerateOptions options, CancellationToken cancellationToken)
     {

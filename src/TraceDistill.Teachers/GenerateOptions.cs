@@ -21,6 +21,7 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("the model's name as the endpoint knows it; not needed with serve")]
     public string? Model { get; init; }
 
+    [Operational]
     [Description("environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
@@ -58,6 +59,7 @@ public sealed record GenerateOptions : IValidatableObject
     public long Seed { get; init; }
 
     /// <value>32.</value>
+    [Operational]
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
     [Description("requests in flight at a time")]
     public int Concurrency { get; init; } = 32;
@@ -81,6 +83,7 @@ public sealed record GenerateOptions : IValidatableObject
     public string? Tokenizer { get; init; }
 
     /// <value>None: a minute, and a fifth of a second for each token that may be generated.</value>
+    [Operational]
     [Range(1.0, 1e6, ErrorMessage = "must be from 1 to 1000000")]
     [Description("seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }

@@ -28,6 +28,8 @@ sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired,
     /// <summary>Whether the option may stand on the command line without a value, which then means <c>true</c>.</summary>
     public bool IsFlagOrValue => Property.IsDefined(typeof(FlagOrValueAttribute));
 
+    public bool IsOperational => Property.IsDefined(typeof(OperationalAttribute));
+
     public bool IsPositional => Property.IsDefined(typeof(PositionalAttribute));
 }
 

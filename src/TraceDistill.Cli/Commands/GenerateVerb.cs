@@ -1,4 +1,5 @@
 using TraceDistill.Core.Prompts;
+using TraceDistill.Core.Storage;
 using TraceDistill.Serving;
 using TraceDistill.Teachers;
 using TraceDistill.Training.Checkpoints;
@@ -9,6 +10,8 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>Problems → teacher → shards; with <c>serve</c>, the teacher is a model directory that this process serves meanwhile.</summary>
 sealed class GenerateVerb : Verb<GenerateOptions>
 {
+    const string ProblemsKey = "problems";
+
     public override string Name => "generate";
 
     public override string Description => "Collect reasoning traces with logprobs from a teacher into shards";
@@ -23,6 +26,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     {
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
+        await TakeOverAsync(endpoint, context, cancellationToken);
         var summary = await CollectStage.RunAsync(endpoint, context.Output!, context.Observer, context.TimeProvider, cancellationToken);
         if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
         {
@@ -31,6 +35,28 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         }
 
         return summary;
+    }
+
+    /// <summary>
+    /// A stage that only grew (more problems, more samples of each) keeps the traces it has: no trace is asked for twice. Those of another teacher
+    /// or prompt are left behind.
+    /// </summary>
+    static async Task TakeOverAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        if (context.Earlier is { } earlier
+            && earlier.ChangedInputs.IsSubsetOf([ProblemsKey])
+            && ShardManifest.Load(context.Output!) is null
+            && ShardManifest.Load(earlier.Folder) is { } manifest
+            && await CollectStage.CoversAsync(options, earlier.Folder, cancellationToken))
+        {
+            foreach (var shard in manifest.Shards)
+            {
+                File.Copy(Path.Combine(earlier.Folder, shard.File), Path.Combine(context.Output!, shard.File), overwrite: true);
+            }
+
+            manifest.Save(context.Output!);
+            context.Observer.Message($"keeps {manifest.Rows:N0} traces that were collected before");
+        }
     }
 
     static Task<ModelServer> ServeAsync(string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(

@@ -11,6 +11,9 @@ sealed record StageContext
     /// <summary>The run directory, when the verb runs as a stage.</summary>
     public string? RunDirectory { get; init; }
 
+    /// <summary>What the stage made before something changed; null where there is nothing.</summary>
+    public EarlierOutput? Earlier { get; init; }
+
     /// <summary>How results name a file: within the run directory from there, so that a run's files do not depend on where it lies.</summary>
     public string NameOf(string path) =>
         RunDirectory is { } run && Path.GetFullPath(path).StartsWith(run + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? Path.GetRelativePath(run, path) : path;

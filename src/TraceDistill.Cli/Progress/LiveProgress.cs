@@ -23,7 +23,7 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         ProgressColumn[] columns = console.Profile.Width >= WidthForBar
             ? [new SpinnerColumn(), new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new TextColumn()]
             : [new PercentageColumn(), new TextColumn()];
-        _drawing = console.Progress().AutoClear(true).Columns(columns).StartAsync(context =>
+        _drawing = console.Progress().AutoClear(true).ExcludeVerticalPadding().Columns(columns).StartAsync(context =>
         {
             _context = context;
             return _finished.Task;

@@ -13,15 +13,17 @@ static class Fingerprint
     public static string ProgramVersion { get; } =
         typeof(Fingerprint).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    /// <remarks>Where an input from outside lies does not count, only what is in it; neither does the order of the options.</remarks>
+    /// <remarks>Options that are <see cref="Core.Options.OperationalAttribute"/> do not count. Where an input from outside lies does not count, only what is in it; nor does the order of the options.</remarks>
     public static string Of(PlannedStage stage, IReadOnlyList<InputRecord> inputs)
     {
         var outside = stage.Inputs.Where(input => input.Stage is null).Select(input => input.Reference).ToHashSet();
+        var schema = OptionSchema.Of(stage.Verb.OptionsType);
+        var settings = stage.Settings with { Entries = [.. stage.Settings.Entries.Where(entry => schema[entry.Key] is not { IsOperational: true })] };
         var text = new JsonObject
         {
             ["version"] = ProgramVersion,
             ["verb"] = stage.Verb.Name,
-            ["options"] = Canonical(stage.Settings, outside),
+            ["options"] = Canonical(settings, outside),
             ["inputs"] = new JsonArray([.. inputs.Select(input => (JsonNode)$"{input.Key} {input.Digest}")]),
         }.ToJsonString();
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));

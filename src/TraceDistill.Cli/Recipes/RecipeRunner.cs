@@ -58,7 +58,8 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             }
 
             console.Message($"{stage.Name}: {(outcome == StageOutcome.Done ? "starting" : "going on")} ({stage.Verb.Name})");
-            last = await WorkAsync(stage, folder, metrics, inputs, fingerprint, secondsBefore ?? 0, cancellationToken);
+            var attempt = new Attempt(stage, folder, inputs, fingerprint, secondsBefore ?? 0, Earlier(folder, last, inputs));
+            last = await WorkAsync(attempt, metrics, cancellationToken);
         }
 
         directory.Take(folder.Published, stage.Verb.RunDirectoryFiles);
@@ -68,16 +69,33 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
         return new StageResult(stage.Name, stage.Verb.Name, outcome, last.Seconds, last.PeakMemoryBytes, last.Summary);
     }
 
-    async Task<StageManifest> WorkAsync(
-        PlannedStage stage, StageFolder folder, MetricsLog metrics, IReadOnlyList<InputRecord> inputs, string fingerprint, double secondsBefore, CancellationToken cancellationToken)
+    /// <summary>One try at a stage.</summary>
+    /// <param name="SecondsBefore">Spent by earlier tries that this one goes on from.</param>
+    sealed record Attempt(
+        PlannedStage Stage, StageFolder Folder, IReadOnlyList<InputRecord> Inputs, string Fingerprint, double SecondsBefore, EarlierOutput? Earlier);
+
+    static EarlierOutput? Earlier(StageFolder folder, StageManifest? last, IReadOnlyList<InputRecord> inputs) =>
+        last is null || !last.IsWhole(folder.Published) ? null : new EarlierOutput(
+            folder.Published,
+            inputs.Where(input => last.Inputs.All(then => then.Key != input.Key || then.Digest != input.Digest)).Select(input => input.Key).ToHashSet());
+
+    async Task<StageManifest> WorkAsync(Attempt attempt, MetricsLog metrics, CancellationToken cancellationToken)
     {
+        var (stage, folder, inputs, fingerprint, secondsBefore, earlier) = attempt;
         var start = timeProvider.GetTimestamp();
         double Seconds() => Math.Round(secondsBefore + timeProvider.GetElapsedTime(start).TotalSeconds, 3);
         void NoteWork() => folder.RecordWork(fingerprint, Seconds());
 
         PeakMemory.Reset();
         using var observer = new StageObserver(stage.Name, console, metrics, directory.TensorBoard(stage.Name), timeProvider);
-        var context = new StageContext { Output = folder.Partial, RunDirectory = directory.Path, Observer = observer, TimeProvider = timeProvider };
+        var context = new StageContext
+        {
+            Output = folder.Partial,
+            RunDirectory = directory.Path,
+            Earlier = earlier,
+            Observer = observer,
+            TimeProvider = timeProvider,
+        };
         object summary;
         await using (timeProvider.CreateTimer(_ => Quietly(NoteWork), null, WorkNoteInterval, WorkNoteInterval))
         {

@@ -18,6 +18,7 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("an OpenAI-compatible endpoint to measure")]
     public string? Endpoint { get; init; }
 
+    [Operational]
     [Description("environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
@@ -60,6 +61,7 @@ public sealed record EvaluateOptions : IValidatableObject
     public int MaxTokens { get; init; } = 512;
 
     /// <value>32.</value>
+    [Operational]
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
     [Description("requests in flight at a time")]
     public int Concurrency { get; init; } = 32;

@@ -60,6 +60,24 @@ public sealed class MainJobTests : IDisposable
         Assert.Contains("holds no trace nothing", _cli.Error);
     }
 
+    [Fact]
+    public async Task Run_MoreProblemsThanBefore_AsksTheTeacherForTheNewOnesAlone()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces"));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "traces.concurrency=2", "--json"));
+        Assert.Equal("unchanged", (string)_cli.Json["stages"]![2]!["outcome"]!);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "problems.count=8", "--json"));
+        Assert.Equal((8, 2), Collected());
+
+        // Another teacher under the same name: nothing of the old one may stay.
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2", "--json"));
+        Assert.Equal((6, 6), Collected());
+    }
+
+    (int Count, int Collected) Collected() =>
+        _cli.Json["stages"]![2]!["summary"] is { } summary ? ((int)summary["count"]!, (int)summary["collected"]!) : default;
+
     async Task CompareWithShard(string traces, string id)
     {
         var reader = await ShardReader.OpenAsync(traces, cancellationToken: TestContext.Current.CancellationToken);
