@@ -25,7 +25,7 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
     {
         var rate = options.CreateSchedule();
         using var workers = new GradientWorkers(parameters, options.Workers > 0 ? options.Workers : Environment.ProcessorCount, options.MicroBatchTokens, options.ComputeDtype);
-        using var optimizer = new AdamW(parameters, options.AdamBeta1, options.AdamBeta2, options.AdamEpsilon, options.WeightDecay);
+        using var optimizer = new WeightOptimizer(options, parameters);
         var step = checkpoints.Restore(parameters, optimizer);
         var metrics = default(StepMetrics);
         foreach (var batch in batches.Skip(checked((int)step)).Take(checked((int)(options.MaxSteps - step))))

@@ -20,7 +20,7 @@ public sealed class TrainingState(string path, string fingerprint)
     /// <summary>Loads weights and moments if there is a state of this run.</summary>
     /// <returns>Updates already made; 0 to start afresh.</returns>
     /// <exception cref="InvalidInputException">The state is this run's but damaged.</exception>
-    public long Restore(ModelParameters parameters, AdamW optimizer)
+    public long Restore(ModelParameters parameters, WeightOptimizer optimizer)
     {
         if (!File.Exists(path))
         {
@@ -54,7 +54,7 @@ public sealed class TrainingState(string path, string fingerprint)
     }
 
     /// <summary>Publishes the state after <paramref name="step"/> updates.</summary>
-    public void Save(long step, ModelParameters parameters, AdamW optimizer) => AtomicFile.Write(path, stream =>
+    public void Save(long step, ModelParameters parameters, WeightOptimizer optimizer) => AtomicFile.Write(path, stream =>
     {
         using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -12,6 +12,15 @@ public record OptimizationOptions
     [Description("peak learning rate")]
     public double LearningRate { get; init; } = 1e-3;
 
+    /// <value>adamw.</value>
+    [Description("adamw, or muon for the matrices of the layers and adamw for the rest")]
+    public OptimizerKind Optim { get; init; }
+
+    /// <value>0.02.</value>
+    [Range(1e-12, 10.0, ErrorMessage = "must be above 0 and at most 10")]
+    [Description("peak learning rate of muon's matrices; learning_rate is adamw's")]
+    public double MuonLearningRate { get; init; } = 0.02;
+
     /// <value>1,000 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("number of updates")]

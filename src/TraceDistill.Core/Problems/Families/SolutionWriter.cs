@@ -68,10 +68,10 @@ sealed class SolutionWriter(Random random)
         _text.Append(text);
     }
 
-    /// <summary>The last sentence of every solution: the answer once more, ready to be copied.</summary>
-    public void Conclude(string answer) => Say(Pick(
-        $"{So()} the answer is {answer}.",
-        $"the answer is {answer}.",
-        $"we get {answer}.",
-        $"the result is {answer}."));
+    /// <summary>The last sentence of some solutions: the answer once more. In most it follows from what stands before.</summary>
+    public void Conclude(string answer)
+    {
+        if (Chance(0.3))
+            Say(Pick($"{So()} the answer is {answer}.", $"the answer is {answer}.", $"we get {answer}.", $"the result is {answer}."));
+    }
 }

@@ -1,0 +1,57 @@
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Optimization;
+
+/// <summary>How weights follow their gradient.</summary>
+public enum OptimizerKind
+{
+    /// <summary>AdamW for all weights.</summary>
+    AdamW,
+
+    /// <summary>Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from nothing needs far fewer tokens.</summary>
+    Muon,
+}
+
+/// <summary>Updates all weights of a model; holds the moments that a checkpoint must keep.</summary>
+public sealed class WeightOptimizer : IDisposable
+{
+    readonly string[] _muonNames, _adamNames;
+    readonly OptimizationOptions _options;
+    readonly AdamW _adam;
+    readonly Muon _muon;
+
+    public WeightOptimizer(OptimizationOptions options, ModelParameters parameters)
+    {
+        _options = options;
+        Mean = new FloatBuffer(parameters.Count);
+        MeanSquare = new FloatBuffer(parameters.Count);
+        _adam = new AdamW(options, parameters, Mean, MeanSquare);
+        _muon = new Muon(parameters, Mean);
+        _muonNames = [.. parameters.Names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
+        _adamNames = [.. parameters.Names.Except(_muonNames)];
+    }
+
+    /// <summary>[weights] first moment: AdamW's mean gradient, Muon's momentum.</summary>
+    public FloatBuffer Mean { get; }
+
+    /// <summary>[weights] AdamW's mean squared gradient.</summary>
+    public FloatBuffer MeanSquare { get; }
+
+    /// <summary>One update.</summary>
+    /// <param name="gradient">Laid out like the weights.</param>
+    /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
+    /// <param name="learningRate">Of AdamW; Muon's is in the same proportion to its own peak.</param>
+    /// <param name="update">Counts from 1.</param>
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    {
+        _muon.Step(_muonNames, gradient, scale, _options.MuonLearningRate * (learningRate / _options.LearningRate));
+        _adam.Step(_adamNames, gradient, scale, learningRate, update);
+    }
+
+    public void Dispose()
+    {
+        Mean.Dispose();
+        MeanSquare.Dispose();
+    }
+}
