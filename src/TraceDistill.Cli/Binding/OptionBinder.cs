@@ -22,32 +22,32 @@ sealed class OptionBinder(ProblemList problems)
     {
         var schema = OptionSchema.Of(type);
         var record = Activator.CreateInstance(type)!;
-        var sound = true;
+        var (isBound, isAllowed) = (true, true);
         foreach (var entry in map.Entries)
         {
             if (schema[entry.Key] is not { } property)
             {
                 problems.Add(entry.Location, path, $"unknown key \"{entry.Key}\"; {NearestName.Suggestion(entry.Key, schema.Keys)}");
-                sound = false;
+                isBound = false;
             }
             else if (BindProperty(property, entry.Value, Join(path, entry.Key), out var value))
             {
                 property.Property.SetValue(record, value);
-                sound &= IsAllowed(property, value, record, entry.Value.Location, Join(path, entry.Key));
+                isAllowed &= IsAllowed(property, value, record, entry.Value.Location, Join(path, entry.Key));
             }
             else
             {
-                sound = false;
+                isBound = false;
             }
         }
 
         foreach (var missing in schema.Properties.Where(property => property.IsRequired && map[property.Key] is null))
         {
             problems.Add(map.Location, Join(path, missing.Key), $"is required: give {TypeWords.Expected(missing.Type)}");
-            sound = false;
+            isBound = false;
         }
 
-        return sound && IsConsistent(record, map, path) ? record : null;
+        return isBound && IsConsistent(record, map, path) && isAllowed ? record : null;
     }
 
     bool BindProperty(OptionProperty property, ConfigNode node, string path, out object? value)

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Core.Errors;
 
@@ -21,7 +22,7 @@ static class TraceDistillCommand
                 var result = root.Parse(arguments);
                 if (result.Errors.Count > 0)
                 {
-                    throw new InvalidInputException($"{string.Join("; ", result.Errors.Select(error => error.Message))} (see tracedistill {Help(result)} for what is known)");
+                    throw new InvalidInputException($"{Describe(result)} (tracedistill {Help(result)} shows what is known)");
                 }
 
                 return await result.InvokeAsync(
@@ -30,6 +31,20 @@ static class TraceDistillCommand
             },
             host.Error,
             host.Interruption);
+
+    static string Describe(ParseResult result)
+    {
+        var command = result.CommandResult.Command;
+        return result.UnmatchedTokens switch
+        {
+            [var token, ..] when token.StartsWith("--", StringComparison.Ordinal) =>
+                $"unknown option {token}; {NearestName.Suggestion(token, [.. command.Options.Select(option => option.Name)])}",
+            [var token, ..] when command is RootCommand => $"unknown verb \"{token}\"; {NearestName.Suggestion(token, [.. command.Subcommands.Select(verb => verb.Name)])}",
+            [var token, ..] => $"\"{token}\" is more than {command.Name} takes",
+            _ when command is RootCommand => "say what to do",
+            _ => string.Join("; ", result.Errors.Select(error => error.Message.TrimEnd('.'))),
+        };
+    }
 
     static string Help(ParseResult result) => result.CommandResult.Command is RootCommand ? "--help" : $"{result.CommandResult.Command.Name} --help";
 }

@@ -90,6 +90,11 @@ public class OptionBinderTests
     public void BindRecord_OneProblem_IsToldInOneLine(string yaml, string expected) => Assert.Equal(expected, Problems<SampleOptions>(yaml));
 
     [Fact]
+    public void BindRecord_ForbiddenValueAndForbiddenCombination_TellsBoth() => Assert.Equal(
+        "test.yaml has 2 problems\ntest.yaml:1:21: dropout: must be from 0 to 1\ntest.yaml:1:55: max_steps: cannot be 0 with a learning_rate",
+        Problems<SampleOptions>("{ name: a, dropout: 7, learning_rate: 0.1, max_steps: 0 }"));
+
+    [Fact]
     public void BindRecord_NestedRecordGivenAsFileName_ReadsTheFile()
     {
         using var folder = new TemporaryDirectory();

@@ -46,7 +46,11 @@ public sealed class CommandLineTests : IDisposable
 
     [Theory]
     [InlineData("error: write: the command line has 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\nthe command line: text: is required: give text\n", "write", "--seed", "x")]
-    [InlineData("error: Unrecognized command or argument '--sede'.; Unrecognized command or argument '3'. (see tracedistill write --help for what is known)\n", "write", "--sede", "3")]
+    [InlineData("error: unknown option --sede; did you mean \"--seed\"? (tracedistill write --help shows what is known)\n", "write", "--sede", "3")]
+    [InlineData("error: \"more\" is more than write takes (tracedistill write --help shows what is known)\n", "write", "more")]
+    [InlineData("error: unknown verb \"wriet\"; did you mean \"write\"? (tracedistill --help shows what is known)\n", "wriet", "--seed", "3")]
+    [InlineData("error: say what to do (tracedistill --help shows what is known)\n")]
+    [InlineData("error: Required argument missing for option: '--seed' (tracedistill write --help shows what is known)\n", "write", "--seed")]
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
     [InlineData("error: --out: is required: say where to write\n", "count")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
