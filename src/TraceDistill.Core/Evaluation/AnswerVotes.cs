@@ -42,7 +42,7 @@ sealed class AnswerVotes
     /// <summary>The most frequent answer (the earlier sampled of equals) and its share of all samples; confidence 0 where there is no answer.</summary>
     public (double Confidence, bool Correct) Winner()
     {
-        var winner = _candidates.MaxBy(candidate => candidate.Votes);
+        var winner = _candidates.DefaultIfEmpty().MaxBy(candidate => candidate.Votes);
         return ((double)winner.Votes / Total, winner.Correct);
     }
 }

@@ -7,7 +7,7 @@ namespace TraceDistill.Training.Optimization;
 public enum OptimizerKind
 {
     /// <summary>AdamW for all weights.</summary>
-    AdamW,
+    Adamw,
 
     /// <summary>Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from nothing needs far fewer tokens.</summary>
     Muon,

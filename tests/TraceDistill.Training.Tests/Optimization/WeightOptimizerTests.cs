@@ -66,7 +66,7 @@ public class WeightOptimizerTests
     {
         using var muon = new ModelParameters(Shape);
         using var adam = new ModelParameters(Shape);
-        foreach (var (parameters, kind) in new[] { (muon, OptimizerKind.Muon), (adam, OptimizerKind.AdamW) })
+        foreach (var (parameters, kind) in new[] { (muon, OptimizerKind.Muon), (adam, OptimizerKind.Adamw) })
         {
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
