@@ -43,8 +43,10 @@ public sealed class Projection : IDisposable
             return;
         }
 
-        using var rounded = input.to(ScalarType.BFloat16);
-        using var product = mm(rounded, transposed);
+        using var paddedInput = x.Matrix(Pad(rows), inner);
+        using var rounded = paddedInput.to(ScalarType.BFloat16);
+        using var padded = mm(rounded, transposed);
+        using var product = padded.narrow(0, 0, rows);
         _ = add ? output.add_(product) : output.copy_(product);
     }
 
@@ -69,16 +71,26 @@ public sealed class Projection : IDisposable
             return;
         }
 
-        using var rounded = outputGradient.to(ScalarType.BFloat16);
+        dy.Span.Slice(rows * columns, (Pad(rows) - rows) * columns).Clear();
+        using var paddedGradient = dy.Matrix(Pad(rows), columns);
+        using var paddedInput = x.Matrix(Pad(rows), inner);
+        using var rounded = paddedGradient.to(ScalarType.BFloat16);
         using var roundedTransposed = rounded.t();
-        using var roundedInput = input.to(ScalarType.BFloat16);
-        using var product = mm(rounded, matrix);
+        using var roundedInput = paddedInput.to(ScalarType.BFloat16);
+        using var paddedProduct = mm(rounded, matrix);
+        using var product = paddedProduct.narrow(0, 0, rows);
         inputGradient.copy_(product);
         using var weightProduct = mm(roundedTransposed, roundedInput);
         matrixGradient.add_(weightProduct);
     }
 
     public void Dispose() => _rounded?.Dispose();
+
+    /// <summary>
+    /// oneDNN compiles a kernel for every shape it meets, and micro-batches differ in length: rows are padded so that few shapes come again
+    /// and again. Padded rows of a gradient are zero; those of an output are not looked at.
+    /// </summary>
+    internal static int Pad(int rows) => (rows + 127) / 128 * 128;
 
     Tensor Weight(string name, int rows) => _rounded is null
         ? _parameters.Matrix(_parameters.Flat, name, rows)

@@ -50,7 +50,7 @@ sealed class Activations : IDisposable
         }
 
         Release();
-        Capacity = tokens;
+        Capacity = Projection.Pad(tokens);
         Layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers).Select(_ => new Layer(
             Input: Rows(_shape.HiddenSize),
             InputInverse: Rows(1),
