@@ -33,7 +33,7 @@ sealed class ServerMetrics
             Line($"tracedistill_request_seconds_total{{path=\"{path}\",status=\"{status}\"}} {TimeSpan.FromTicks(Interlocked.Read(ref series.Ticks)).TotalSeconds}");
         }
 
-        One("tracedistill_prompt_tokens_total", "counter", "Prompt tokens taken in.", engine.PromptTokens);
+        One("tracedistill_prompt_tokens_total", "counter", "Prompt tokens worked out; choices of one request share them.", engine.PromptTokens);
         One("tracedistill_generated_tokens_total", "counter", "Tokens generated.", engine.GeneratedTokens);
         One("tracedistill_sequences_running", "gauge", "Sequences being generated.", engine.Running);
         One("tracedistill_sequences_waiting", "gauge", "Sequences waiting for room.", engine.Waiting);

@@ -42,17 +42,6 @@ sealed unsafe class KeyValueCache : IDisposable
     /// <summary>Floats from one position's values to the next.</summary>
     public int ValueStride { get; }
 
-    public int FreePages
-    {
-        get
-        {
-            lock (_lock)
-            {
-                return _free.Count;
-            }
-        }
-    }
-
     public static int PagesFor(int tokens) => (tokens + PageTokens - 1) / PageTokens;
 
     /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>

@@ -17,8 +17,19 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
     /// <summary>Finished, failed or cancelled.</summary>
     public bool IsOver => _completion.Task.IsCompleted;
 
-    /// <summary>Rented cache pages.</summary>
-    public int[] Pages { get; set; } = [];
+    /// <summary>The tokens at the prompt's start that fill whole cache pages, which others with the same prompt may read; none where the prompt is scored.</summary>
+    /// <remarks>Never the whole prompt: the logits of its last token are wanted.</remarks>
+    public ReadOnlyMemory<int> SharedTokens { get; } =
+        request.PromptTopLogprobs is null ? request.Prompt[..((request.Prompt.Length - 1) / KeyValueCache.PageTokens * KeyValueCache.PageTokens)] : default;
+
+    /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
+    public int[] Pages { get; private set; } = [];
+
+    /// <summary>The pages of <see cref="SharedTokens"/>; null where there are none.</summary>
+    public PromptPages? Prompt { get; private set; }
+
+    /// <summary>How many of <see cref="Pages"/> are <see cref="Prompt"/>'s.</summary>
+    public int SharedPages => Prompt?.Pages.Length ?? 0;
 
     /// <summary>Tokens whose keys and values are in the cache.</summary>
     public int Position { get; set; }
@@ -34,6 +45,10 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
     public bool ScoresPrompt => _prompt != null;
 
     public bool Generates => maxTokens > 0;
+
+    /// <summary>Gives it its room.</summary>
+    /// <param name="position">Where its own work begins: after what others have put into the pages.</param>
+    public void Begin(int[] pages, PromptPages? prompt, int position) => (Pages, Prompt, Position) = (pages, prompt, position);
 
     /// <summary>The random number of the next draw.</summary>
     public double NextUniform() => _random.Uniform(_generated.Count);

@@ -5,7 +5,8 @@ namespace TraceDistill.Training.Generation;
 /// </summary>
 sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
 {
-    readonly Queue<Sequence> _waiting = new();
+    readonly LinkedList<Sequence> _waiting = new();
+    readonly Dictionary<ReadOnlyMemory<int>, PromptPages> _prompts = new(new PromptPages.TokensComparer());
     readonly object _gate = new();
     int _running;
     bool _stopped;
@@ -27,7 +28,7 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
         lock (_gate)
         {
             ObjectDisposedException.ThrowIf(_stopped, typeof(GenerationEngine));
-            _waiting.Enqueue(sequence);
+            _waiting.AddLast(sequence);
             Monitor.PulseAll(_gate);
         }
     }
@@ -38,13 +39,10 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
     {
         lock (_gate)
         {
+            ShareFilledPrompts(running);
             while (!_stopped)
             {
-                while (_waiting.TryPeek(out var next) && TryAdmit(next, running))
-                {
-                    _waiting.Dequeue();
-                }
-
+                TakeIn(running);
                 if (running.Count > 0)
                 {
                     return true;
@@ -62,7 +60,13 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
     {
         lock (_gate)
         {
-            cache.Return(sequence.Pages);
+            cache.Return(sequence.Pages.AsSpan(sequence.SharedPages));
+            if (sequence.Prompt is { } prompt && --prompt.Users == 0)
+            {
+                cache.Return(prompt.Pages);
+                _prompts.Remove(prompt.Tokens);
+            }
+
             _running--;
             Monitor.PulseAll(_gate);
         }
@@ -82,22 +86,75 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
         }
     }
 
-    bool TryAdmit(Sequence next, List<Sequence> running)
+    void ShareFilledPrompts(List<Sequence> running)
     {
-        if (next.IsOver)
+        foreach (var sequence in running)
         {
-            return true; // Cancelled while it waited: dropped.
+            if (sequence is { Prompt: { AreFilled: false } prompt, InPrompt: false })
+            {
+                prompt.AreFilled = true;
+                Monitor.PulseAll(_gate);
+            }
         }
+    }
 
-        var share = (_running + _waiting.Count + workers - 1) / workers;
-        if (running.Count >= share || _running >= maxRunning || !cache.TryRent(next.CacheTokens, out var pages))
+    void TakeIn(List<Sequence> running)
+    {
+        for (LinkedListNode<Sequence>? node = _waiting.First, following; node is not null; node = following)
+        {
+            following = node.Next;
+            var next = node.Value;
+            if (next.IsOver)
+            {
+                _waiting.Remove(node); // Cancelled while it waited.
+                continue;
+            }
+
+            var share = (_running + _waiting.Count + workers - 1) / workers;
+            if (running.Count >= share || _running >= maxRunning)
+            {
+                return;
+            }
+
+            var prompt = _prompts.GetValueOrDefault(next.SharedTokens);
+            if (prompt is { AreFilled: false })
+            {
+                continue; // Another is at this prompt: it waits for the pages, and lets others by.
+            }
+
+            if (!TryRent(next, prompt))
+            {
+                return;
+            }
+
+            _waiting.Remove(node);
+            running.Add(next);
+            _running++;
+        }
+    }
+
+    bool TryRent(Sequence next, PromptPages? prompt)
+    {
+        var shared = next.SharedTokens;
+        if (!cache.TryRent(prompt is null ? next.CacheTokens : next.CacheTokens - shared.Length, out var pages))
         {
             return false;
         }
 
-        next.Pages = pages;
-        running.Add(next);
-        _running++;
+        if (prompt is not null)
+        {
+            prompt.Users++;
+            next.Begin([.. prompt.Pages, .. pages], prompt, position: shared.Length);
+            return true;
+        }
+
+        if (!shared.IsEmpty)
+        {
+            prompt = new PromptPages(shared, pages[..KeyValueCache.PagesFor(shared.Length)]);
+            _prompts.Add(shared, prompt);
+        }
+
+        next.Begin(pages, prompt, position: 0);
         return true;
     }
 }

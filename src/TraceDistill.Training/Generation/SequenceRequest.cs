@@ -3,7 +3,7 @@ namespace TraceDistill.Training.Generation;
 /// <summary>One sequence to be continued, in tokens.</summary>
 public sealed record SequenceRequest
 {
-    /// <summary>At least one token.</summary>
+    /// <summary>At least one token; not to be changed until the sequence is over. Sequences that run at once with the same prompt work it out once.</summary>
     public required ReadOnlyMemory<int> Prompt { get; init; }
 
     /// <summary>The most tokens to generate, end-of-sequence included; 0 only scores the prompt. The model's context bounds it further.</summary>
@@ -12,7 +12,7 @@ public sealed record SequenceRequest
     /// <value>1.0. Zero is greedy decoding.</value>
     public double Temperature { get; init; } = 1;
 
-    /// <value>1.0, which keeps the whole distribution.</value>
+    /// <value>1.0, which keeps the whole distribution. Zero keeps the likeliest token alone.</value>
     public double TopP { get; init; } = 1;
 
     /// <value>0, which keeps the whole vocabulary.</value>

@@ -127,6 +127,45 @@ public class GenerationEngineTests
     }
 
     [Fact]
+    public async Task GenerateAsync_OnePromptManyTimes_IsWorkedOutOnceAndChangesNoBit()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small);
+        SequenceRequest Request(int sample) => new() { Prompt = TinyModel.Prompt(70, 1), MaxTokens = 30, SampleIndex = sample, TopLogprobs = 4, StopTokens = [] };
+        var together = await Task.WhenAll(Enumerable.Range(0, 8).Select(sample => engine.GenerateAsync(Request(sample), Cancel)));
+
+        // Four pages of 16 tokens are shared; each works out the six tokens after them.
+        Assert.Equal(70 + 7 * 6, (await Idle(engine)).PromptTokens);
+        for (var sample = 0; sample < together.Length; sample++)
+        {
+            var alone = await engine.GenerateAsync(Request(sample), Cancel);
+            Assert.Equal(alone.Tokens, together[sample].Tokens);
+            Assert.Equal(alone.Logprobs!.TopLogprobs, together[sample].Logprobs!.TopLogprobs);
+        }
+    }
+
+    [Fact]
+    public async Task GenerateAsync_FirstOfOnePromptCancelled_OthersWorkItOutThemselves()
+    {
+        using var parameters = TinyModel.Create();
+        using var engine = new GenerationEngine(parameters, Small with { CacheBytes = 10 * 2 * 2 * (18 + 32) * 16 * sizeof(float) });
+        var request = new SequenceRequest { Prompt = TinyModel.Prompt(100, 1), MaxTokens = 10, Temperature = 0, StopTokens = [] };
+        for (var round = 0; round < 50; round++)
+        {
+            using var first = new CancellationTokenSource();
+            var cancelled = engine.GenerateAsync(request, first.Token);
+            var others = Enumerable.Range(0, 3).Select(_ => engine.GenerateAsync(request, Cancel)).ToArray();
+            await first.CancelAsync(); // Waiting, within the prompt, or just done with it.
+
+            await Task.WhenAny(cancelled);
+            Assert.All(await Task.WhenAll(others), result => Assert.Equal(10, result.Tokens.Length));
+        }
+
+        // All pages are back: the whole cache can be had.
+        Assert.Equal(59, (await engine.GenerateAsync(request with { Prompt = TinyModel.Prompt(101, 2), MaxTokens = 59 }, Cancel)).Tokens.Length);
+    }
+
+    [Fact]
     public async Task GenerateAsync_Cancelled_FreesItsRoomForOthers()
     {
         using var parameters = TinyModel.Create();
