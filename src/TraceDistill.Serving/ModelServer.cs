@@ -1,5 +1,5 @@
 using System.IO.Compression;
-using System.Net;
+using System.Net.Sockets;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
@@ -39,7 +39,7 @@ public sealed class ModelServer : IAsyncDisposable
 
     /// <summary>Loads the model and starts to listen.</summary>
     /// <exception cref="InvalidInputException">A setting or a file of the model is wrong, or the server would be open to others without a key.</exception>
-    /// <exception cref="ExternalFailureException">The port is taken.</exception>
+    /// <exception cref="ExternalFailureException">The port is taken, or the address is not this machine's.</exception>
     public static async Task<ModelServer> StartAsync(
         ServeOptions options, IRunObserver? observer = null, TimeProvider? time = null, CancellationToken cancellationToken = default)
     {
@@ -53,10 +53,10 @@ public sealed class ModelServer : IAsyncDisposable
             server.Endpoint = new Uri(server._host.Urls.Single());
             return server;
         }
-        catch (IOException error)
+        catch (Exception error) when (error is IOException or SocketException)
         {
             await server.DisposeAsync();
-            throw new ExternalFailureException($"cannot listen on {options.Host} port {options.Port}: {error.Message}; choose another port, or 0 for a free one", error);
+            throw new ExternalFailureException($"cannot listen on {options.Host} port {options.Port}: {error.Message}; choose another port, or 0 for a free one, and an address of this machine", error);
         }
         catch
         {
@@ -106,8 +106,6 @@ public sealed class ModelServer : IAsyncDisposable
         host.MapGet("/v1/models/{id}", models.GetAsync);
         host.MapGet("/health", (HttpContext context) => WriteAsync(context, "application/json", """{"status":"ok"}"""));
         host.MapGet("/metrics", (HttpContext context) => WriteAsync(context, "text/plain; version=0.0.4", metrics.Write(model.Engine.Counters)));
-        host.MapFallback("{*path}", (HttpContext context) =>
-            Task.FromException(new ApiException(404, $"{context.Request.Method} {context.Request.Path} is not served here", "not_found")));
     }
 
     static Task WriteAsync(HttpContext context, string type, string text)

@@ -32,12 +32,40 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
             var expected = ReferenceDecoder.LogSoftmax(logits[t - 1]);
             Assert.Equal(expected[ids[t]], logprobs.GetProperty("token_logprobs")[t].GetDouble(), 1e-4);
             var top = logprobs.GetProperty("top_logprobs")[t].EnumerateObject().ToList();
-            Assert.Equal(6, top.Count);
-            Assert.All(top.Zip(expected.OrderDescending()), pair => Assert.Equal(pair.Second, pair.First.Value.GetDouble(), 1e-4));
+            var likeliest = expected.OrderDescending().Take(6).ToList();
+            Assert.All(top.Zip(likeliest), pair => Assert.Equal(pair.Second, pair.First.Value.GetDouble(), 1e-4));
+            Assert.Contains($"token_id:{ids[t]}", top.Select(one => one.Name));
+            Assert.Equal(expected[ids[t]] < likeliest[^1] ? 7 : 6, top.Count);
             Assert.All(top, one => Assert.Equal(expected[int.Parse(one.Name["token_id:".Length..], null)], one.Value.GetDouble(), 1e-4));
         }
 
         Assert.Equal(0, response.GetProperty("usage").GetProperty("completion_tokens").GetInt32());
+    }
+
+    [Fact]
+    public async Task TopLogprobs_NoneAskedFor_HoldTheChosenTokenAlone()
+    {
+        var response = await running.PostAsync(Path, new JsonObject
+        {
+            ["prompt"] = "the cat", ["logprobs"] = 0, ["max_tokens"] = 4, ["seed"] = 1, ["ignore_eos"] = true, ["return_token_ids"] = true, ["return_tokens_as_token_ids"] = true,
+        });
+
+        var choice = response.GetProperty("choices")[0];
+        foreach (var (t, id) in choice.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32()).Index())
+        {
+            var only = Assert.Single(choice.GetProperty("logprobs").GetProperty("top_logprobs")[t].EnumerateObject());
+            Assert.Equal($"token_id:{id}", only.Name);
+            Assert.Equal(choice.GetProperty("logprobs").GetProperty("token_logprobs")[t].GetDouble(), only.Value.GetDouble());
+        }
+    }
+
+    [Fact]
+    public async Task TopP_Zero_TakesTheLikeliestToken()
+    {
+        async Task<string> TextAsync(string setting, int value) =>
+            (await running.PostAsync(Path, new JsonObject { ["prompt"] = "the cat", ["max_tokens"] = 30, [setting] = value })).GetProperty("choices")[0].GetProperty("text").GetString()!;
+
+        Assert.Equal(await TextAsync("temperature", 0), await TextAsync("top_p", 0));
     }
 
     [Fact]

@@ -16,7 +16,9 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [InlineData("""{"messages":[{"role":"user","content":7}]}""", "messages[0].content")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"temperature":-1}""", "temperature")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"temperature":"warm"}""", "temperature")]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"top_p":0}""", "top_p")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"top_p":1.5}""", "top_p")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"min_p":0.1}""", "min_p")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"repetition_penalty":1.2}""", "repetition_penalty")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"n":0}""", "n")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"max_tokens":0}""", "max_tokens")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"stop":[""]}""", "stop")]
@@ -48,6 +50,9 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [InlineData("""{"prompt":""}""", "no tokens")]
     [InlineData("""{"prompt":"x" """, "not JSON")]
     [InlineData("""[1]""", "JSON object")]
+    [InlineData("""{"prompt":"\ud800"}""", "not Unicode")]
+    [InlineData("""{"prompt":"x","\udc00":1}""", "not Unicode")]
+    [InlineData("""{"prompt":"x","extra":{"deep":["\ud800x"]}}""", "not Unicode")]
     public async Task Request_ThatCannotBe_SaysWhy(string body, string reason) =>
         Assert.Contains(reason, (await RefusedAsync("v1/completions", body, HttpStatusCode.BadRequest)).GetProperty("message").GetString(), StringComparison.Ordinal);
 
@@ -65,6 +70,26 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         Assert.Equal("not_found", (await RefusedAsync("v1/embeddings", "{}", HttpStatusCode.NotFound)).GetProperty("code").GetString());
 
     [Fact]
+    public async Task Body_NotUtf8_IsRefused()
+    {
+        using var content = new ByteArrayContent([.. "{\"prompt\":\""u8, 0xFF, 0xFE, .. "\"}"u8]);
+        using var response = await running.Client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
+    }
+
+    [Fact]
+    public async Task Method_Wrong_Is405WithTheOneThatIsRight()
+    {
+        using var response = await running.Client.GetAsync(new Uri("v1/completions", UriKind.Relative), TestContext.Current.CancellationToken);
+        using var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+
+        Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
+        Assert.Equal(["POST"], response.Content.Headers.Allow);
+        Assert.Equal("not_found", error.RootElement.GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Fact]
     public async Task Body_TooLarge_Is413()
     {
         await using var server = await running.StartAsync(options => options with { MaxRequestMegabytes = 1 });
@@ -75,7 +100,7 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
     }
 
-    [Fact]
+    [Fact(Timeout = 60_000)]
     public async Task Queue_Full_Is429WithRetryAfterUntilTheOthersAreGone()
     {
         await using var server = await running.StartAsync(options => options with { MaxConcurrent = 1, QueueLength = 0 });
@@ -97,6 +122,11 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         while (accepted.StatusCode == HttpStatusCode.TooManyRequests);
         Assert.Equal(HttpStatusCode.OK, accepted.StatusCode);
         Assert.True(server.Counters.GeneratedTokens < 19_000);
+        while (!(await client.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken))
+            .Contains("tracedistill_requests_total{path=\"/v1/completions\",status=\"499\"} 1\n", StringComparison.Ordinal))
+        {
+            // Counted a moment after its place is free.
+        }
     }
 
     [Fact]
@@ -154,6 +184,17 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [Fact]
     public async Task Start_PortTaken_IsAnOutsideFailure() =>
         await Assert.ThrowsAsync<ExternalFailureException>(() => running.StartAsync(options => options with { Port = running.Server.Endpoint.Port }));
+
+    [Fact]
+    public async Task Start_AddressOfAnotherMachine_IsAnOutsideFailure()
+    {
+        const string Variable = "TRACEDISTILL_TEST_ELSEWHERE_KEY";
+        Environment.SetEnvironmentVariable(Variable, "key");
+
+        // A block reserved for documentation (RFC 5737): no machine has it.
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => running.StartAsync(options => options with { ApiKeyEnv = Variable, Host = "192.0.2.1" }));
+        Assert.Contains("192.0.2.1", error.Message, StringComparison.Ordinal);
+    }
 
     async Task<JsonElement> RefusedAsync(string path, string body, HttpStatusCode status)
     {

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
@@ -12,7 +11,7 @@ sealed class ChatEndpoint(ServedModel model, AdmissionGate gate, int mostLogprob
 {
     public async Task HandleAsync(HttpContext context)
     {
-        using var document = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted);
+        using var document = await RequestBody.ReadAsync(context);
         var request = ChatCompletionRequest.Read(document.RootElement, mostLogprobs);
         ModelsEndpoint.Check(model, request.Model);
         var prompt = model.Tokenizer.Encode(model.Template.Render(request.Messages, addGenerationPrompt: true, request.TemplateVariables));

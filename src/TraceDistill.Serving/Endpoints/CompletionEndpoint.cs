@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
@@ -12,7 +11,7 @@ sealed class CompletionEndpoint(ServedModel model, AdmissionGate gate, int mostL
 {
     public async Task HandleAsync(HttpContext context)
     {
-        using var document = await JsonDocument.ParseAsync(context.Request.Body, cancellationToken: context.RequestAborted);
+        using var document = await RequestBody.ReadAsync(context);
         var request = CompletionRequest.Read(document.RootElement, mostLogprobs, model.Tokenizer);
         ModelsEndpoint.Check(model, request.Model);
         var job = new GenerationJob(model, request.Prompts, request.Generation, nextSeed)

@@ -17,6 +17,10 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
         {
             keys?.Check(context);
             await next(context);
+            if (context.Response is { HasStarted: false, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed })
+            {
+                throw new ApiException(context.Response.StatusCode, $"{context.Request.Method} {context.Request.Path} is not served here", "not_found"); // Routing's own answer has no body.
+            }
         }
 #pragma warning disable CA1031 // The outermost frame of a request: a client gets an answer, the others are served on.
         catch (Exception error)
@@ -26,7 +30,8 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
         }
 
         var route = (context.GetEndpoint() as RouteEndpoint)?.RoutePattern.RawText ?? "other";
-        metrics.Count(route, context.Response.StatusCode, time.GetElapsedTime(start));
+        var seen = context.RequestAborted.IsCancellationRequested ? StatusCodes.Status499ClientClosedRequest : context.Response.StatusCode;
+        metrics.Count(route, seen, time.GetElapsedTime(start));
     }
 
     /// <summary>The error as the client is to see it.</summary>
@@ -44,8 +49,7 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
     {
         if (context.RequestAborted.IsCancellationRequested)
         {
-            context.Response.StatusCode = StatusCodes.Status499ClientClosedRequest;
-            return;
+            return; // Nobody is there to be told.
         }
 
         var answer = Translate(error);

@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using TraceDistill.Serving.Responses;
 
 namespace TraceDistill.Serving.Protocol;
 
@@ -16,7 +17,7 @@ static class ErrorBody
             response.Headers.RetryAfter = seconds.ToString(CultureInfo.InvariantCulture);
         }
 
-        await using var json = new Utf8JsonWriter(response.BodyWriter);
+        await using var json = new Utf8JsonWriter(response.BodyWriter, JsonBody.Options);
         Write(json, error);
     }
 

@@ -12,7 +12,7 @@ sealed record GenerationFields
     /// <value>1.0</value>
     public double Temperature { get; private init; }
 
-    /// <value>1.0</value>
+    /// <value>1.0. Zero keeps the likeliest token alone.</value>
     public double TopP { get; private init; }
 
     /// <value>0: the whole vocabulary.</value>
@@ -42,16 +42,16 @@ sealed record GenerationFields
 
     public static GenerationFields Read(RequestFields fields)
     {
-        foreach (var penalty in new[] { "presence_penalty", "frequency_penalty" })
+        foreach (var (name, neutral) in new[] { ("presence_penalty", 0), ("frequency_penalty", 0), ("repetition_penalty", 1), ("min_p", 0), ("min_tokens", 0) })
         {
-            fields.Refuse(penalty, value => value.ValueKind == JsonValueKind.Number && value.GetDouble() == 0);
+            fields.Refuse(name, value => value.ValueKind == JsonValueKind.Number && value.GetDouble() == neutral);
         }
 
         fields.Refuse("logit_bias", value => value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any());
         return new GenerationFields
         {
             Temperature = fields.Number("temperature", 0, double.MaxValue) ?? 1,
-            TopP = fields.Number("top_p", double.Epsilon, 1) ?? 1,
+            TopP = fields.Number("top_p", 0, 1) ?? 1,
             TopK = int.Max(0, fields.Integer("top_k", -1, int.MaxValue) ?? 0),
             Choices = fields.Integer("n", 1, MostChoices) ?? 1,
             Seed = fields.Long("seed"),

@@ -5,7 +5,7 @@ using TraceDistill.Serving.Model;
 namespace TraceDistill.Serving.Responses;
 
 /// <summary>
-/// The logprobs of <c>/v1/completions</c>, in columns: <c>tokens</c>, <c>token_logprobs</c>, <c>top_logprobs</c> (an object from token to logprob)
+/// The logprobs of <c>/v1/completions</c>, in columns: <c>tokens</c>, <c>token_logprobs</c>, <c>top_logprobs</c> (an object from token to logprob that always holds the chosen one, as OpenAI has it: at most k + 1 entries)
 /// and <c>text_offset</c> (in characters). The very first token of an echoed prompt has no logprob, and null in its place.
 /// </summary>
 sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
@@ -82,7 +82,7 @@ sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
 
     void WriteTop(Utf8JsonWriter json, (TokenLogprobs Log, int Row)? row)
     {
-        if (row is not var (log, index) || log.K == 0)
+        if (row is not var (log, index))
         {
             json.WriteNullValue();
             return;
@@ -92,14 +92,20 @@ sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
         var written = new HashSet<string>(StringComparer.Ordinal);
         for (var j = index * log.K; j < (index + 1) * log.K && log.TopIds[j] >= 0; j++)
         {
-            // Different tokens may be the same text (parts of characters are all U+FFFD): the likelier one stands.
-            if (Name(log.TopIds[j]) is var name && written.Add(name))
-            {
-                json.WriteNumber(name, LogprobsWriter.Finite(log.TopLogprobs[j]));
-            }
+            WriteOne(log.TopIds[j], log.TopLogprobs[j]);
         }
 
+        WriteOne(log.TokenIds[index], log.Logprobs[index]);
         json.WriteEndObject();
+
+        // Different tokens may be the same text (parts of characters are all U+FFFD): the likelier one stands.
+        void WriteOne(int token, float logprob)
+        {
+            if (Name(token) is var name && written.Add(name))
+            {
+                json.WriteNumber(name, LogprobsWriter.Finite(logprob));
+            }
+        }
     }
 
     string Name(int token) => tokensAsTokenIds ? $"token_id:{token}" : model.TokenText(token);

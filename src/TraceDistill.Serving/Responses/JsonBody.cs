@@ -10,6 +10,7 @@ sealed class JsonBody : IAsyncDisposable
     const int FlushAt = 32 << 10;
 
     readonly HttpContext _context;
+    long _flushed;
 
     public JsonBody(HttpContext context)
     {
@@ -26,9 +27,11 @@ sealed class JsonBody : IAsyncDisposable
     /// <summary>Hands on what has been written, once it is a piece worth sending.</summary>
     public async ValueTask FlushIfLargeAsync()
     {
-        if (Json.BytesPending > FlushAt)
+        // Pending are only bytes since the writer last asked for memory: a few kilobytes at most.
+        if (Json.BytesCommitted + Json.BytesPending - _flushed > FlushAt)
         {
             await Json.FlushAsync();
+            _flushed = Json.BytesCommitted;
             await _context.Response.BodyWriter.FlushAsync(_context.RequestAborted);
         }
     }

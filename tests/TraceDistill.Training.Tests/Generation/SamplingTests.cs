@@ -34,6 +34,7 @@ public class SamplingTests
     [InlineData(1, 1, 0)]
     [InlineData(0.5, 1, 0)]
     [InlineData(2, 0.8, 0)]
+    [InlineData(1, 0, 0)]
     [InlineData(1, 1, 3)]
     [InlineData(1.3, 0.7, 4)]
     public void Sample_EvenlySpacedUniforms_DrawsEachTokenByItsShare(double temperature, double topP, int topK)
@@ -53,6 +54,16 @@ public class SamplingTests
         {
             Assert.Equal(expected[id], counts[id] / Draws, 2.0 / Draws);
         }
+    }
+
+    [Fact]
+    public void Sample_NoNucleusOfAFlatDistribution_DependsOnNoEarlierDraw()
+    {
+        var (fresh, used) = (new TokenSampler(300), new TokenSampler(300));
+        var request = new SequenceRequest { Prompt = new[] { 0 }, MaxTokens = 1, TopP = 0 };
+        used.Sample([.. Enumerable.Repeat(-1f, 299), 0], request, 0.5);
+
+        Assert.Equal(fresh.Sample(new float[300], request, 0.5), used.Sample(new float[300], request, 0.5));
     }
 
     [Fact]

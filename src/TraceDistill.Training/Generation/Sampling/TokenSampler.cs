@@ -94,18 +94,18 @@ sealed class TokenSampler(int vocabulary)
     }
 
     int DrawNucleus(double topP, double total, double uniform) =>
-        DrawCandidate(Nucleus(SortCandidates((float)((1 - topP) / vocabulary * total)), topP * total), uniform);
+        DrawCandidate(Nucleus(SortCandidates(float.Min((float)((1 - topP) / vocabulary * total), 1)), topP * total), uniform);
 
     /// <summary>
-    /// Tokens heavier than <paramref name="least"/>, by descending weight. All tokens of at most (1 − p) / V together hold at most 1 − p, so
-    /// those above hold the nucleus, and the long tail need not be sorted.
+    /// Tokens at least as heavy as <paramref name="least"/>, by descending weight. All tokens of less than (1 − p) / V together hold less than
+    /// 1 − p, so the others hold the nucleus, and the long tail need not be sorted. The heaviest token, of weight 1, is always among them.
     /// </summary>
     int SortCandidates(float least)
     {
         var count = 0;
         for (var i = 0; i < vocabulary; i++)
         {
-            if (_weights[i] > least)
+            if (_weights[i] >= least)
             {
                 _candidates[count] = i;
                 _candidateWeights[count++] = -_weights[i];
