@@ -50,10 +50,13 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
             string.Concat(Parts(chunks, 0).Select(part => part.GetProperty("delta").GetProperty("content").GetString()));
     }
 
-    [Fact]
-    public async Task CompletionStream_PutTogether_EqualsTheWholeResponse()
+    [Theory]
+    [InlineData(false, 50)]
+    [InlineData(true, 50)]
+    [InlineData(true, 0)]
+    public async Task CompletionStream_PutTogether_EqualsTheWholeResponse(bool echo, int maxTokens)
     {
-        static JsonObject Body() => new() { ["prompt"] = "the cat", ["max_tokens"] = 50, ["logprobs"] = 3, ["seed"] = 1, ["ignore_eos"] = true };
+        JsonObject Body() => new() { ["prompt"] = "the größer cat", ["max_tokens"] = maxTokens, ["logprobs"] = 3, ["seed"] = 1, ["ignore_eos"] = true, ["echo"] = echo };
         var choice = (await running.PostAsync("v1/completions", Body())).GetProperty("choices")[0];
         var parts = Parts(await running.StreamAsync("v1/completions", Body()), 0);
 
@@ -64,6 +67,19 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
                 choice.GetProperty("logprobs").GetProperty(column).EnumerateArray().Select(entry => entry.GetRawText()),
                 parts.Where(part => part.GetProperty("logprobs").ValueKind == JsonValueKind.Object).SelectMany(part => part.GetProperty("logprobs").GetProperty(column).EnumerateArray()).Select(entry => entry.GetRawText()));
         }
+    }
+
+    [Fact]
+    public async Task CompletionStream_EchoWithoutLogprobs_BeginsWithThePrompt()
+    {
+        static JsonObject Body() => new() { ["prompt"] = "the cat", ["max_tokens"] = 5, ["seed"] = 1, ["echo"] = true, ["stream_options"] = new JsonObject { ["include_usage"] = true } };
+        var whole = await running.PostAsync("v1/completions", Body());
+        var chunks = await running.StreamAsync("v1/completions", Body());
+        var parts = Parts(chunks, 0);
+
+        Assert.Equal("the cat", parts[0].GetProperty("text").GetString());
+        Assert.Equal(whole.GetProperty("choices")[0].GetProperty("text").GetString(), string.Concat(parts.Select(part => part.GetProperty("text").GetString())));
+        Assert.Equal(whole.GetProperty("usage").GetRawText(), chunks[^1].GetProperty("usage").GetRawText());
     }
 
     [Fact]

@@ -18,24 +18,19 @@ sealed class CompletionEndpoint(ServedModel model, AdmissionGate gate, int mostL
         {
             MaxTokens = request.MaxTokens,
             TopLogprobs = request.TopLogprobs,
-            PromptTopLogprobs = request.Echo ? request.TopLogprobs : null,
+            Echo = request.Echo,
         };
         using var ticket = gate.Enter(job.ChoiceCount);
         var now = time.GetUtcNow();
         var header = new ResponseHeader($"cmpl-{Guid.CreateVersion7(now):N}", "text_completion", now.ToUnixTimeSeconds(), model.Name);
         if (request.Generation.Stream)
         {
-            if (request.Echo)
-            {
-                throw ApiException.BadField("echo", "does not go together with stream");
-            }
-
             using var stream = new EventStream(context, header, job, new CompletionChunks(model, job).Write);
             await stream.RunAsync(model);
             return;
         }
 
         var choices = await job.RunAsync(context.RequestAborted);
-        await CompletionResponse.WriteAsync(context, header, model, job, request.Echo, choices);
+        await CompletionResponse.WriteAsync(context, header, model, job, choices);
     }
 }

@@ -13,16 +13,14 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
 
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Alternatives for each prompt token; null does not score the prompt.</summary>
-    public int? PromptTopLogprobs { get; init; }
+    /// <summary>Whether choices begin with their prompt, and its logprobs where those are asked for.</summary>
+    public bool Echo { get; init; }
 
     public int ChoiceCount => prompts.Count * fields.Choices;
 
     public int PromptTokens => prompts.Sum(prompt => prompt.Length);
 
     public GenerationFields Fields => fields;
-
-    public IReadOnlyList<int[]> Prompts => prompts;
 
     /// <summary>Generates all choices; the first that fails ends the others.</summary>
     public async Task<Choice[]> RunAsync(CancellationToken cancellationToken)
@@ -65,10 +63,11 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
             SampleIndex = index % fields.Choices,
             StopTokens = fields.IgnoreEndOfSequence ? [] : model.EndTokens,
             TopLogprobs = TopLogprobs,
-            PromptTopLogprobs = PromptTopLogprobs,
+            PromptTopLogprobs = Echo ? TopLogprobs : null,
             Sink = sink,
         },
         cancellationToken);
 
-    int[] PromptOf(int index) => prompts[index / fields.Choices];
+    /// <summary>The prompt of a choice.</summary>
+    public int[] PromptOf(int index) => prompts[index / fields.Choices];
 }

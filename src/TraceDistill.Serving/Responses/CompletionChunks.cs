@@ -3,7 +3,7 @@ using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Serving.Responses;
 
-/// <summary>What a streamed <c>text_completion</c> says about its choice: the new text, and the token's logprobs.</summary>
+/// <summary>What a streamed <c>text_completion</c> says about its choice: the new text, and the token's logprobs. With echo, the prompt comes first.</summary>
 sealed class CompletionChunks(ServedModel model, GenerationJob job)
 {
     readonly int[] _offsets = new int[job.ChoiceCount];
@@ -18,8 +18,16 @@ sealed class CompletionChunks(ServedModel model, GenerationJob job)
         }
 
         var columns = new CompletionLogprobs(model, job.Fields.TokensAsTokenIds);
-        columns.Add(one.Tokens);
+        if (one.IsPrompt)
+        {
+            columns.AddPrompt(job.PromptOf(one.Choice), one.Tokens);
+        }
+        else
+        {
+            columns.Add(one.Tokens);
+        }
+
         columns.Write(json, _offsets[one.Choice]);
-        _offsets[one.Choice] += columns.Characters(one.Tokens.TokenIds[0]);
+        _offsets[one.Choice] += columns.Characters();
     }
 }

@@ -68,8 +68,11 @@ sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
         json.WriteEndObject();
     }
 
+    /// <summary>Characters of all the tokens.</summary>
+    public int Characters() => _tokens.Sum(Characters);
+
     /// <summary>Characters that begin in a token's bytes: all bytes but UTF-8's continuation bytes.</summary>
-    public int Characters(int token)
+    int Characters(int token)
     {
         var count = 0;
         foreach (var value in model.IsEnd(token) ? [] : model.TokenBytes(token))

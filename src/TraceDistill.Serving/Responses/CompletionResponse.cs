@@ -6,7 +6,7 @@ namespace TraceDistill.Serving.Responses;
 /// <summary>Writes a whole <c>text_completion</c>. With echo, text and logprobs begin with the prompt.</summary>
 static class CompletionResponse
 {
-    public static async Task WriteAsync(HttpContext context, ResponseHeader header, ServedModel model, GenerationJob job, bool echo, Choice[] choices)
+    public static async Task WriteAsync(HttpContext context, ResponseHeader header, ServedModel model, GenerationJob job, Choice[] choices)
     {
         await using var body = new JsonBody(context);
         var json = body.Json;
@@ -17,14 +17,14 @@ static class CompletionResponse
         {
             json.WriteStartObject();
             json.WriteNumber("index", index);
-            json.WriteString("text", echo ? model.Tokenizer.Decode(choice.Prompt) + choice.Text : choice.Text);
+            json.WriteString("text", job.Echo ? model.Tokenizer.Decode(choice.Prompt) + choice.Text : choice.Text);
             if (job.TopLogprobs == null)
             {
                 json.WriteNull("logprobs");
             }
             else
             {
-                Columns(model, job, echo, choice).Write(json, firstOffset: 0);
+                Columns(model, job, choice).Write(json, firstOffset: 0);
             }
 
             json.WriteString("finish_reason", choice.FinishReason);
@@ -43,10 +43,10 @@ static class CompletionResponse
         json.WriteEndObject();
     }
 
-    static CompletionLogprobs Columns(ServedModel model, GenerationJob job, bool echo, Choice choice)
+    static CompletionLogprobs Columns(ServedModel model, GenerationJob job, Choice choice)
     {
         var columns = new CompletionLogprobs(model, job.Fields.TokensAsTokenIds);
-        if (echo)
+        if (job.Echo)
         {
             columns.AddPrompt(choice.Prompt, choice.Result.PromptLogprobs!);
         }

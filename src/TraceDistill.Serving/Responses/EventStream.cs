@@ -49,7 +49,13 @@ sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJ
     /// <summary>Starts a choice at once, so that a refused prompt is refused before the stream begins.</summary>
     Task Start(ServedModel model, int index, ChannelWriter<StreamedToken> events, CancellationToken cancellationToken)
     {
-        var choice = new StreamedChoice(index, new GeneratedText(model, job.Fields.Stops), events);
+        var prompt = job.Echo ? model.Tokenizer.Decode(job.PromptOf(index)) : "";
+        if (job is { Echo: true, TopLogprobs: null })
+        {
+            events.TryWrite(new StreamedToken(index, prompt, null, null, IsPrompt: true));
+        }
+
+        var choice = new StreamedChoice(index, prompt, new GeneratedText(model, job.Fields.Stops), events);
         var result = job.Start(index, choice, cancellationToken);
         return FinishAsync();
 
@@ -78,7 +84,7 @@ sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJ
         {
             while (events.TryRead(out var one))
             {
-                tokens += one.Tokens?.Count ?? 0;
+                tokens += one.IsPrompt ? 0 : one.Tokens?.Count ?? 0;
                 WriteEvent(() => WriteChunk(one));
             }
 
@@ -97,7 +103,7 @@ sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJ
         _json.WriteNumber("index", one.Choice);
         chunk(_json, one);
         _json.WriteString("finish_reason", one.FinishReason);
-        if (job.Fields.ReturnTokenIds && one.Tokens is { } tokens)
+        if (job.Fields.ReturnTokenIds && one is { IsPrompt: false, Tokens: { } tokens })
         {
             ResponseHeader.WriteIds(_json, "token_ids", tokens.TokenIds);
         }

@@ -7,10 +7,13 @@ using TraceDistill.Training.Generation;
 namespace TraceDistill.Serving.Responses;
 
 /// <summary>Turns a choice's tokens into events as they are drawn, holding back what may become a stop string or is half a character.</summary>
-sealed class StreamedChoice(int index, GeneratedText text, ChannelWriter<StreamedToken> events) : ITokenSink
+/// <param name="prompt">The prompt's text, to be sent where the engine scores it.</param>
+sealed class StreamedChoice(int index, string prompt, GeneratedText text, ChannelWriter<StreamedToken> events) : ITokenSink
 {
     readonly Decoder _decoder = Encoding.UTF8.GetDecoder();
     int _decoded;
+
+    public void AppendPrompt(TokenLogprobs logprobs) => events.TryWrite(new StreamedToken(index, prompt, logprobs, null, IsPrompt: true));
 
     public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
     {

@@ -59,6 +59,7 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
     /// <summary>Takes a drawn token and finishes the sequence where it was the last.</summary>
     public void AddToken(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
     {
+        TellPrompt();
         _generated.Add(token, logprob, topIds, topLogprobs);
         var goesOn = request.Sink?.Append(token, logprob, topIds, topLogprobs) ?? true;
         if (!goesOn || stopTokens.Contains(token))
@@ -73,6 +74,7 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
 
     public void Finish(bool stopped)
     {
+        TellPrompt();
         var log = _generated.Build();
         _completion.TrySetResult(new SequenceResult
         {
@@ -86,4 +88,12 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
     public void Cancel(CancellationToken token) => _completion.TrySetCanceled(token);
 
     public void Fail(Exception error) => _completion.TrySetException(error);
+
+    void TellPrompt()
+    {
+        if (_generated.Count == 0 && _prompt is not null)
+        {
+            request.Sink?.AppendPrompt(_prompt.Build());
+        }
+    }
 }
