@@ -188,6 +188,11 @@ ref struct CompletionReader
             throw new WireFormatException("choices[0].message has neither content nor reasoning");
         }
 
+        if (_finishReason is "abort" or "error")
+        {
+            throw new TruncatedResponseException($"the server broke the generation off (finish_reason {_finishReason})");
+        }
+
         if (_topLogprobs > 0 && !_logprobs.Found)
         {
             throw new MissingLogprobsException();

@@ -3,7 +3,7 @@ namespace TraceDistill.Teachers.Wire;
 /// <summary>A response that is not what the chat-completions protocol promises; the message says what is wrong and where.</summary>
 class WireFormatException(string message, Exception? inner = null) : Exception(message, inner);
 
-/// <summary>The bytes are not JSON at all, as after a cut connection: asking again can help.</summary>
+/// <summary>The response is not whole (a cut connection, a server that gave up midway): asking again can help.</summary>
 sealed class TruncatedResponseException(string message, Exception? inner = null) : WireFormatException(message, inner);
 
 /// <summary>A good response without the logprobs that were asked for.</summary>

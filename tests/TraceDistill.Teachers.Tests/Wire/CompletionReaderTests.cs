@@ -119,6 +119,12 @@ public sealed class CompletionReaderTests
     }
 
     [Theory]
+    [InlineData("abort")]
+    [InlineData("error")]
+    public void Read_GenerationBrokenOffByTheServer_IsNoTrace(string reason) =>
+        Assert.Throws<TruncatedResponseException>(() => CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0));
+
+    [Theory]
     [InlineData("null", "logprob is null")]
     [InlineData("\"NaN\"", "logprob is \"NaN\"")]
     [InlineData("NaN", "not a finite number")]
