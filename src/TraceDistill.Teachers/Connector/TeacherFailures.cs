@@ -6,6 +6,9 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>Turns what went wrong on the wire into one line for the user and a scope for the retry policy.</summary>
 static class TeacherFailures
 {
+    /// <summary>Who asks for more means another day, when a quota is renewed: nobody waits for that in front of a still screen.</summary>
+    static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
+
     /// <summary>A response that is no success.</summary>
     public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter)
     {
@@ -19,6 +22,8 @@ static class TeacherFailures
             (402, _) or (429, "insufficient_quota") => Of(FailureScope.Teacher, $"the account behind {endpoint} has no credit left ({status}){says}"),
             (404 or 405, _) or (_, "model_not_found") => Of(FailureScope.Teacher,
                 $"{endpoint} was not found ({status}){says}; check the model's name against {endpoint.Address("models")}, and that the address is the one below which chat/completions lies, such as http://gpu-01:8000/v1"),
+            (429 or 503, _) when retryAfter > LongestWait => Of(FailureScope.Teacher,
+                $"{endpoint} asks to be left alone for {retryAfter.Value.TotalHours:0.#} hours ({status}){says}; run the same command again after that: what was collected is kept"),
             (429 or 503, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status == 429),
             (408 or 409 or 425 or >= 500, _) => Of(FailureScope.Passing, $"{endpoint} failed ({status}){says}"),
             _ when error.Message.Contains("logprobs", StringComparison.OrdinalIgnoreCase) => Of(FailureScope.Teacher,

@@ -12,7 +12,7 @@ public sealed record ResilienceOptions
     public int MaxRetries { get; init; } = 8;
 
     /// <summary>Further attempts while the teacher is alive but has too much to do (429).</summary>
-    /// <value>100: a busy teacher is waited for.</value>
+    /// <value>100: a busy teacher is waited for, which leaves the other attempts as they are.</value>
     public int MaxOverloadRetries { get; init; } = 100;
 
     /// <summary>Delay before the first further attempt, before jitter; it doubles from there.</summary>

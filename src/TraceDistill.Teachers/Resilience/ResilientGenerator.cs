@@ -26,7 +26,7 @@ sealed class ResilientGenerator(ITextGenerator inner, TeacherEndpoint endpoint, 
         }
         catch (TeacherRequestException e)
         {
-            throw new ExternalFailureException($"sample {request.Id}: {e.Message} (tried {options.MaxRetries + 1} times)", e);
+            throw new ExternalFailureException($"sample {request.Id}: {e.Message} (tried {(e.Overloaded ? options.MaxOverloadRetries : options.MaxRetries) + 1} times)", e);
         }
         catch (TimeoutRejectedException e)
         {

@@ -8,8 +8,10 @@ using TraceDistill.Teachers.Connector;
 namespace TraceDistill.Teachers.Resilience;
 
 /// <summary>
-/// What stands between a request and the wire, outermost first: concurrency limit, retry, circuit breaker, timeout of an attempt.
+/// What stands between a request and the wire, outermost first: concurrency limit, retry while the teacher is busy, retry of what fails, circuit
+/// breaker, timeout of an attempt.
 /// </summary>
+/// <remarks>Two retries, because each counts for itself: having waited for a busy teacher takes nothing from the patience with a failing one.</remarks>
 sealed class TeacherPipeline
 {
     static readonly ResiliencePropertyKey<TimeSpan> AttemptTimeout = new("attempt-timeout");
@@ -28,12 +30,8 @@ sealed class TeacherPipeline
         _random = random;
         _pipeline = new ResiliencePipelineBuilder { TimeProvider = time }
             .AddConcurrencyLimiter(options.Concurrency, queueLimit: int.MaxValue)
-            .AddRetry(new RetryStrategyOptions
-            {
-                MaxRetryAttempts = int.MaxValue,
-                ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < RetriesAfter(args.Outcome.Exception)),
-                DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(DelayAfter(args.Outcome.Exception, args.AttemptNumber)),
-            })
+            .AddRetry(Retry(options.MaxOverloadRetries, failure => failure is TeacherRequestException { Overloaded: true }))
+            .AddRetry(Retry(options.MaxRetries, failure => IsOutage(failure) || failure is BrokenCircuitException))
             .AddCircuitBreaker(new CircuitBreakerStrategyOptions
             {
                 FailureRatio = 0.5,
@@ -71,11 +69,11 @@ sealed class TeacherPipeline
 
     static bool IsOutage(Exception? failure) => failure is TimeoutRejectedException or TeacherRequestException { Scope: FailureScope.Passing, Overloaded: false };
 
-    int RetriesAfter(Exception? failure) => failure switch
+    RetryStrategyOptions Retry(int most, Func<Exception?, bool> isHandled) => new()
     {
-        TeacherRequestException { Overloaded: true } => _options.MaxOverloadRetries,
-        TeacherRequestException { Scope: FailureScope.Passing } or TimeoutRejectedException or BrokenCircuitException => _options.MaxRetries,
-        _ => 0,
+        MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
+        ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && isHandled(args.Outcome.Exception)),
+        DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(DelayAfter(args.Outcome.Exception, args.AttemptNumber)),
     };
 
     /// <summary>Doubles from the first delay up to the longest, half of it random, and is never shorter than what the server asked for.</summary>

@@ -46,14 +46,29 @@ public sealed class HttpTeacherTests
 
         await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
 
-        Assert.Equal([7, 9, 2], time.Delays.Select(delay => delay.TotalSeconds));
+        // Last: the second wait for a busy teacher, half of 2 seconds.
+        Assert.Equal([7, 9, 1], time.Delays.Select(delay => delay.TotalSeconds));
+    }
+
+    [Theory]
+    [InlineData("86400")]
+    [InlineData("2147483647")]
+    [InlineData("Fri, 31 Dec 9999 23:59:59 GMT")]
+    public async Task GenerateAsync_RetryAfterOfADay_EndsTheRunInsteadOfWaiting(string retryAfter)
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Status(429, retryAfter), Good);
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
+
+        Assert.Single(server.Requests);
     }
 
     [Fact]
     public async Task GenerateAsync_TeacherBusyForLong_IsWaitedFor()
     {
         var busy = Enumerable.Repeat(Replies.Status(429, "1"), 40);
-        await using var server = await ProtocolServer.StartAsync([.. busy, Good]);
+        await using var server = await ProtocolServer.StartAsync([.. busy, Replies.Reset, Replies.Status(500), .. busy, Good]);
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         Assert.Equal("3", (await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token)).Answer);
