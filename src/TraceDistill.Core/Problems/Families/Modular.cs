@@ -12,7 +12,7 @@ sealed class Modular : IProblemFamily
         var product = write.Chance(0.4);
         var operands = new int[product || write.Chance(0.7) ? 2 : 3];
         for (var i = 0; i < operands.Length; i++)
-            operands[i] = write.Between(10, 10 * modulus - 1);
+            operands[i] = write.Between(10, 7 * modulus - 1);
         var sign = product ? "*" : "+";
         var expression = string.Join(sign, operands);
         var text = write.Pick(

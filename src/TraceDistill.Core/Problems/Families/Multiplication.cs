@@ -32,17 +32,17 @@ sealed class Multiplication : IProblemFamily
         return new ProblemDraft($"{Math.Min(a, b)} {Math.Max(a, b)}", text, write.ToString(), $"{a * b}");
     }
 
-    /// <summary>34 · 7 as 30 · 7 and 4 · 7, in either order, then their sum.</summary>
+    /// <summary>34 · 7 as 30 · 7 and 4 · 7, in either order, then their sum. The split stands first, so that no later step has to find a digit's place.</summary>
     static void PartialProducts(SolutionWriter write, int a, int digit)
     {
         var (tens, ones) = (a / 10, a % 10);
+        write.Say(write.Pick($"{a} is {10 * tens} and {ones}.", $"split {a}, {10 * tens} and {ones}."));
         var large = $"{write.Product(tens, digit)}, {write.So()} {10 * tens}*{digit}{write.Is()}{10 * tens * digit}.";
         var small = $"{write.Product(ones, digit)}.";
         var (first, second) = write.Chance(0.35) ? (small, large) : (large, small);
         write.Say(first);
         write.Say(second);
-        write.Say(write.Pick("now add.", "add both.", "next add."));
-        ColumnArithmetic.Add(write, 10 * tens * digit, ones * digit);
+        AddParts(write, 10 * tens * digit, ones * digit);
     }
 
     /// <summary>23 · 14 as 23 · 4 and 23 · 10, then their sum.</summary>
@@ -50,7 +50,12 @@ sealed class Multiplication : IProblemFamily
     {
         var small = ColumnArithmetic.MultiplyByDigit(write, a, b - 10);
         write.Say($"{write.Pick("now ", "")}{a}*10{write.Is()}{a * 10}.");
-        write.Say(write.Pick("now add.", "add both.", "next add."));
-        ColumnArithmetic.Add(write, a * 10, small);
+        AddParts(write, a * 10, small);
+    }
+
+    static void AddParts(SolutionWriter write, int a, int b)
+    {
+        write.Say($"{write.Pick("now add", "add", "next add")} {a} and {b}.");
+        ColumnArithmetic.Add(write, a, b);
     }
 }

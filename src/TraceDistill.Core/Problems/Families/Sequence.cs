@@ -10,7 +10,7 @@ sealed class Sequence : IProblemFamily
         var write = new SolutionWriter(random);
         var steps = Steps(write);
         var down = write.Chance(0.35);
-        var start = down ? write.Between(steps.Sum() + 1, 140) : write.Between(2, 120);
+        var start = down ? write.Between(steps.Sum() + 1, 95) : write.Between(2, 60);
         var terms = new List<int> { start };
         foreach (var step in steps)
             terms.Add(down ? terms[^1] - step : terms[^1] + step);
@@ -41,6 +41,8 @@ sealed class Sequence : IProblemFamily
 
     static void Explain(SolutionWriter write, List<int> shown, int[] steps, bool down)
     {
+        var direction = down ? "down" : "up";
+        write.Say(write.Pick($"the numbers go {direction}.", $"we go {direction} here.", $"they go {direction}."));
         write.Say(write.Pick("look at the steps.", "we find the steps.", "first the steps."));
         var facts = steps[..^1].Select((step, i) =>
         {
@@ -49,6 +51,7 @@ sealed class Sequence : IProblemFamily
         });
         write.Say(string.Join(", ", facts) + ".");
         write.Say($"{write.Pick("the steps are", "we have steps")} {string.Join(' ', steps[..^1])}, {write.Pick("the next step is", "next is", "so the next is")} {steps[^1]}.");
+        write.Say($"{write.Pick("now", "we need", "next")} {shown[^1]}{(down ? '-' : '+')}{steps[^1]}.");
         if (down)
             ColumnArithmetic.Subtract(write, shown[^1], steps[^1]);
         else
