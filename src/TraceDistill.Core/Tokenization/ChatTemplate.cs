@@ -65,19 +65,14 @@ public sealed class ChatTemplate
     /// </param>
     /// <exception cref="InvalidInputException">The template refuses the conversation or fails; the message has line and column.</exception>
     public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
-        RenderWithSpans(Plain(messages), addGenerationPrompt, variables).Text;
+        Render((object)Plain(messages), addGenerationPrompt, variables);
 
     /// <summary>As above, for messages that carry more than a role and a text: tool calls, reasoning, lists of parts.</summary>
     /// <param name="messages">A JSON array of messages as in the chat-completions API.</param>
     public string Render(JsonElement messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
-        RenderWithSpans(messages, addGenerationPrompt, variables).Text;
+        Render((object)messages, addGenerationPrompt, variables);
 
-    /// <summary>Renders a conversation and tells which text stands in the template's <c>{% generation %}</c> blocks.</summary>
-    public RenderedChat RenderWithSpans(
-        IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
-        RenderWithSpans(Plain(messages), addGenerationPrompt, variables);
-
-    RenderedChat RenderWithSpans(object messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
+    string Render(object messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
     {
         var globals = new Dictionary<string, object?>(JinjaFunctions.All, StringComparer.Ordinal);
         foreach (var (name, value) in _defaults.Concat(variables ?? NoVariables))
@@ -88,7 +83,7 @@ public sealed class ChatTemplate
         try
         {
             _program.Execute(context);
-            return new RenderedChat(context.Rendered, context.Generated);
+            return context.Rendered;
         }
         catch (JinjaFailure failure)
         {
@@ -103,8 +98,3 @@ public sealed class ChatTemplate
     static List<Dictionary<string, object?>> Plain(IReadOnlyList<ChatMessage> messages) =>
         [.. messages.Select(message => new Dictionary<string, object?> { ["role"] = message.Role, ["content"] = message.Content })];
 }
-
-/// <summary>A rendered conversation.</summary>
-/// <param name="Text">All of it.</param>
-/// <param name="Generated">Where in the text, in UTF-16 units, the model's own words stand. Empty for a template that does not mark them.</param>
-public sealed record RenderedChat(string Text, IReadOnlyList<Range> Generated);

@@ -32,19 +32,16 @@ public sealed class Tokenizer
         _normalizes = definition.NormalizeToFormC;
         _prefix = [.. definition.Prefix];
         _suffix = [.. definition.Suffix];
-        BeginOfSequenceId = IdOf(settings.BeginOfSequence, "bos_token");
-        PaddingId = IdOf(settings.Padding, "pad_token");
-        var ends = new HashSet<int>(settings.GenerationEndIds);
-        if (IdOf(settings.EndOfSequence, "eos_token") is { } end)
-            ends.Add(end);
-        EndOfSequenceIds = ends;
+        int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
+        EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
+        EndOfSequenceIds = ends.ToHashSet();
         ChatTemplateSource = settings.ChatTemplate;
 
         AddedTokenMatcher Matcher(bool normalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized)
             .Select(token => (normalized ? Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
 
-        int? IdOf(string? token, string field) => token is null ? null : TryGetId(token, out var id) ? id : throw new InvalidInputException(
-            $"{Path.Combine(directory, TokenizerSettings.FileName)}: {field} \"{token}\" is not a token of tokenizer.json");
+        int[] EndOfTurn() => settings.EndOfSequence is not { } token ? [] : TryGetId(token, out var id) ? [id] : throw new InvalidInputException(
+            $"{Path.Combine(directory, TokenizerSettings.FileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
     }
 
     /// <summary>The highest id + 1. A model's embedding may have more rows than that; the rest is padding.</summary>
@@ -58,11 +55,8 @@ public sealed class Tokenizer
     /// <summary>The tokens that end a generation: those of generation_config.json and the tokenizer's own. Empty where neither names one.</summary>
     public IReadOnlySet<int> EndOfSequenceIds { get; }
 
-    /// <summary>The token that starts a sequence, where the model has one.</summary>
-    public int? BeginOfSequenceId { get; }
-
-    /// <summary>The token that fills up batches, where the model has one.</summary>
-    public int? PaddingId { get; }
+    /// <summary>The one of them that a model is taught to write: the tokenizer's own, else the first of generation_config.json.</summary>
+    public int? EndOfSequenceId { get; }
 
     /// <summary>The Jinja source of the model's chat template, where it has one.</summary>
     public string? ChatTemplateSource { get; }

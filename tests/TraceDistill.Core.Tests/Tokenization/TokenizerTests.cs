@@ -29,24 +29,6 @@ public sealed class TokenizerTests : IDisposable
         return _tokenizer.Decode(_tokenizer.Encode(text ?? "")) == expected;
     }
 
-    [Property(MaxTest = 200)]
-    public bool TokenStreamDecoder_AnyIds_GivesWhatDecodeGives(int[]? seeds)
-    {
-        var ids = (seeds ?? []).Select(seed => (int)((uint)seed % _tokenizer.VocabularySize)).ToArray();
-        var decoder = new TokenStreamDecoder(_tokenizer);
-        return string.Concat(ids.Select(decoder.Append)) + decoder.Finish() == _tokenizer.Decode(ids);
-    }
-
-    [Fact]
-    public void TokenStreamDecoder_CharacterOfSeveralTokens_IsHeldBackUntilComplete()
-    {
-        var decoder = new TokenStreamDecoder(_tokenizer);
-        var bytes = Encoding.UTF8.GetBytes("𓀀").Select(value => Id(ByteLevelAlphabet.ToChar(value).ToString())).ToArray();
-        Assert.Equal(["", "", "", "𓀀"], bytes.Select(decoder.Append));
-        Assert.Equal("", decoder.Append(bytes[0]));
-        Assert.Equal("\uFFFD", decoder.Finish());
-    }
-
     [Fact]
     public void Encode_ManyThreads_GivesTheSameIds()
     {
@@ -88,34 +70,16 @@ public sealed class TokenizerTests : IDisposable
         File.WriteAllText(_directory.File("tokenizer.json"), json.ToJsonString());
         var rewritten = Tokenizer.Load(_directory.Path);
         Assert.Equal(_tokenizer.Hash, rewritten.Hash);
-        Assert.Null(Vocabulary.FirstDifference(_tokenizer, rewritten));
-    }
-
-    [Fact]
-    public void Vocabulary_OfAnotherTokenizer_TellsTheFirstDifference()
-    {
-        using var other = new TemporaryDirectory();
-        BpeTrainer.Train(["zz zz zz"], 257, [], other.Path);
-        var difference = Vocabulary.FirstDifference(_tokenizer, Tokenizer.Load(other.Path));
-        Assert.Matches("^id 256 is \".+\" in one and \"zz\" in the other$", difference);
-    }
-
-    [Fact]
-    public void Vocabulary_OfPaddedModel_FitsAndOfSmallerModelDoesNot()
-    {
-        Vocabulary.RequireRows(_tokenizer, _tokenizer.VocabularySize + 128, "teacher");
-        Assert.Contains("teacher: vocab_size 10", Assert.Throws<InvalidInputException>(() => Vocabulary.RequireRows(_tokenizer, 10, "teacher")).Message);
     }
 
     [Fact]
     public void Load_SettingsBesideTheTokenizer_GiveTheRolesOfTokens()
     {
-        new TokenizerConfig { EosToken = "<|end|>", PadToken = "<|end|>", ModelMaxLength = 512, ChatTemplate = "{{ messages }}" }.Write(_directory.Path);
-        File.WriteAllText(_directory.File("generation_config.json"), $$"""{"eos_token_id":[{{Id("<|end|>")}},7]}""");
+        File.WriteAllText(_directory.File("tokenizer_config.json"), """{"eos_token":"<|end|>","chat_template":"{{ messages }}"}""");
+        File.WriteAllText(_directory.File("generation_config.json"), $$"""{"eos_token_id":[7,{{Id("<|end|>")}}]}""");
         var tokenizer = Tokenizer.Load(_directory.Path);
         Assert.Equal([7, Id("<|end|>")], tokenizer.EndOfSequenceIds.Order());
-        Assert.Equal(Id("<|end|>"), tokenizer.PaddingId);
-        Assert.Null(tokenizer.BeginOfSequenceId);
+        Assert.Equal(Id("<|end|>"), tokenizer.EndOfSequenceId);
         Assert.Equal("{{ messages }}", tokenizer.ChatTemplateSource);
     }
 

@@ -141,8 +141,8 @@ sealed record MacroStatement(int Offset, string Name, IReadOnlyList<(string Name
     }
 }
 
-/// <summary><c>{% generation %} … {% endgeneration %}</c>: what the model is to be trained on.</summary>
+/// <summary><c>{% generation %} … {% endgeneration %}</c>, around what a trainer on whole conversations is to train on: text like any other here.</summary>
 sealed record GenerationStatement(int Offset, Block Body) : Statement(Offset)
 {
-    protected override Flow Run(JinjaContext context) => context.Generate(() => context.InScope(() => Body.Execute(context)));
+    protected override Flow Run(JinjaContext context) => context.InScope(() => Body.Execute(context));
 }
