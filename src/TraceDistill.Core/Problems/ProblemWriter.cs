@@ -13,8 +13,8 @@ public static class ProblemWriter
 {
     static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <exception cref="Errors.InvalidInputException">The extension tells no format, or the place cannot be written to.</exception>
-    /// <exception cref="Errors.ExternalFailureException">The disk is full or fails.</exception>
+    /// <exception cref="Errors.InvalidInputException">The extension tells no format, the place cannot be written to, or the disk is full.</exception>
+    /// <exception cref="Errors.ExternalFailureException">The disk fails.</exception>
     public static Task WriteAsync(string path, IEnumerable<Problem> problems, CancellationToken cancellationToken = default) =>
         WriteAsync(path, problems.ToAsyncEnumerable(), cancellationToken);
 

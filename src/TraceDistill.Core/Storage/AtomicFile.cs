@@ -6,30 +6,51 @@ public static class AtomicFile
     /// <summary>Ends the names of files that are still being written; a later run may delete them.</summary>
     public const string TemporarySuffix = ".tmp";
 
-    /// <summary>Writes <paramref name="path"/> through <paramref name="write"/>; after a failure the old file, if any, is untouched.</summary>
+    /// <summary>
+    /// Writes <paramref name="path"/> through <paramref name="write"/>; after a failure the old file, if any, is untouched, and nothing of the
+    /// new one is left to take up a full disk.
+    /// </summary>
     public static void Write(string path, Action<Stream> write)
     {
         var temporary = path + TemporarySuffix;
-        using (var stream = Create(temporary))
+        var stream = Create(temporary);
+        try
         {
-            write(stream);
-            stream.Flush(flushToDisk: true);
-        }
+            using (stream)
+            {
+                write(stream);
+                stream.Flush(flushToDisk: true);
+            }
 
-        File.Move(temporary, path, overwrite: true);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
     }
 
     /// <inheritdoc cref="Write"/>
     public static async Task WriteAsync(string path, Func<Stream, Task> write)
     {
         var temporary = path + TemporarySuffix;
-        await using (var stream = Create(temporary))
+        var stream = Create(temporary);
+        try
         {
-            await write(stream);
-            stream.Flush(flushToDisk: true);
-        }
+            await using (stream)
+            {
+                await write(stream);
+                stream.Flush(flushToDisk: true);
+            }
 
-        File.Move(temporary, path, overwrite: true);
+            File.Move(temporary, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(temporary);
+            throw;
+        }
     }
 
     /// <summary>Writes a text file whole, as UTF-8 without a byte-order mark.</summary>

@@ -51,7 +51,8 @@ public sealed record ShardManifest
         }
         catch (JsonException error)
         {
-            throw new InvalidInputException($"{path}: not a manifest ({error.Message}); restore the file, or delete it to read the shards as they are", error);
+            throw new InvalidInputException(
+                $"{path}, line {error.LineNumber + 1 ?? 1}, {error.Path ?? "$"}: not a manifest; restore the file, or delete it to read the shards as they are", error);
         }
 
         return manifest.FormatVersion == CurrentFormatVersion

@@ -17,13 +17,13 @@ static class StorageFailure
     /// <param name="path">The directory that was written to.</param>
     /// <param name="error">What the operating system said.</param>
     /// <returns>
-    /// <see cref="ExternalFailureException"/> for a full or failing disk, where freeing space and repeating helps;
-    /// <see cref="InvalidInputException"/> for a place that cannot be written to at all.
+    /// <see cref="InvalidInputException"/> for a full disk or a place that cannot be written to, where repeating alone cannot help;
+    /// <see cref="ExternalFailureException"/> for a failing one.
     /// </returns>
     public static Exception Describe(string path, Exception error)
     {
         if (error.HResult is NoSpaceLeftOnDevice or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull)
-            return new ExternalFailureException($"{path}: the disk is full; free some space and run the same command again", error);
+            return new InvalidInputException($"{path}: the disk is full; free some space and run the same command again", error);
 
         var cannotBe = error is UnauthorizedAccessException or DirectoryNotFoundException || error.HResult == ReadOnlyFileSystem
             || File.Exists(path) || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)));

@@ -174,9 +174,10 @@ public sealed class ShardReaderTests : IDisposable
         File.WriteAllText(path, text.Replace("\"format_version\": 1", "\"format_version\": 7"));
         Assert.Contains("format_version is 7", await RefusalAsync(_directory.Path));
         File.WriteAllText(path, text[..50]);
-        Assert.Contains($"{path}: not a manifest", await RefusalAsync(_directory.Path));
+        Assert.Matches($"^{path}, line \\d+, .+: not a manifest", await RefusalAsync(_directory.Path));
         File.WriteAllText(path, text.Replace("\"compact\"", "\"dense\""));
-        Assert.Contains($"{path}: not a manifest", await RefusalAsync(_directory.Path));
+        var line = text[..text.IndexOf("\"compact\"", StringComparison.Ordinal)].Count(character => character == '\n') + 1;
+        Assert.Contains($"{path}, line {line}, $.layout: not a manifest", await RefusalAsync(_directory.Path));
     }
 
     [Fact]

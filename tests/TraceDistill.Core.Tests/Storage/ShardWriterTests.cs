@@ -143,7 +143,7 @@ public sealed class ShardWriterTests
     }
 
     [Fact]
-    public async Task FullDisk_IsAnOutsideFailure_AndLeavesNothing()
+    public async Task FullDisk_IsBadInput_AndLeavesNothing()
     {
         Assert.SkipUnless(File.Exists("/dev/full"), "this system has no /dev/full");
         using var directory = new TemporaryDirectory();
@@ -151,7 +151,7 @@ public sealed class ShardWriterTests
         {
             // The second shard goes to a device that is always full.
             File.CreateSymbolicLink(directory.File("train-00001.parquet.tmp"), "/dev/full");
-            var error = await Assert.ThrowsAsync<ExternalFailureException>(async () =>
+            var error = await Assert.ThrowsAsync<InvalidInputException>(async () =>
             {
                 for (var i = 0; i < 100; i++)
                     await writer.WriteAsync(SampleTraces.Create(i), TestContext.Current.CancellationToken);
