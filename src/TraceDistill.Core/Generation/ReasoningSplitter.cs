@@ -1,10 +1,13 @@
 namespace TraceDistill.Core.Generation;
 
-/// <summary>Parts a generation into reasoning and answer at its think tags.</summary>
+/// <summary>Parts a generation into reasoning and answer at its think tags, and joins them again.</summary>
 public static class ReasoningSplitter
 {
-    const string Open = "<think>";
-    const string Close = "</think>";
+    /// <summary>Stands before the reasoning.</summary>
+    public const string Open = "<think>";
+
+    /// <summary>Stands between reasoning and answer.</summary>
+    public const string Close = "</think>";
 
     /// <remarks>
     /// Templates that end in <c>&lt;think&gt;</c> leave only the closing tag in the output. A generation cut off inside the reasoning has
@@ -28,6 +31,6 @@ public static class ReasoningSplitter
         return opened ? (body.Trim().ToString(), "") : ("", text.Trim());
     }
 
-    /// <summary>The raw text, as near as it can be known, of a generation whose server took the reasoning out of it.</summary>
-    public static string Join(string reasoning, string content) => $"{Open}{reasoning}{Close}{content}";
+    /// <summary>Reasoning and answer as one assistant turn; of a generation that a server took apart, the raw text as near as it can be known.</summary>
+    public static string Join(string reasoning, string answer) => $"{Open}{reasoning}{Close}{answer}";
 }

@@ -11,7 +11,7 @@ public static partial class AnswerText
     public static bool AreEqual(string first, string second)
     {
         var (a, b) = (Normalise(first), Normalise(second));
-        if (a == b)
+        if (Compact(a) == Compact(b))
             return true;
         if (Rational.TryParse(a, out var x) && Rational.TryParse(b, out var y))
             return x == y;
@@ -21,15 +21,26 @@ public static partial class AnswerText
 
     /// <summary>
     /// The answer in lower case without what only dresses it: dollar signs of mathematics or money, LaTeX spacing and text commands,
-    /// percent and degree signs, emphasis, everything up to an equals sign, and the final period.
+    /// percent and degree signs, emphasis, the left side of an equation, and the final period.
     /// </summary>
     internal static string Normalise(string text)
     {
-        var plain = text.ToLowerInvariant().Replace('\u2212', '-').Replace("\\dfrac", "\\frac").Replace("\\tfrac", "\\frac");
+        var plain = text.ToLowerInvariant().Replace('\u2212', '-').Replace("\u00B2", "^2").Replace("\u00B3", "^3").Replace("{,}", ",");
+        plain = ShortFraction().Replace(plain.Replace("\\dfrac", "\\frac").Replace("\\tfrac", "\\frac"), @"\frac{${above}}{${below}}");
         plain = TextCommand().Replace(plain, "${content}");
         plain = Dress().Replace(plain, "");
         plain = Spacing().Replace(plain, " ").Trim().TrimEnd('.', ',', ';', '!').Trim();
-        return plain[(plain.LastIndexOf('=') + 1)..].Trim();
+        return NegativeNumerator().Replace(RightSide(plain), @"-\frac{");
+    }
+
+    /// <summary>The text without the spaces that part nothing, those beside a sign: <c>x+1</c> for <c>x + 1</c>.</summary>
+    internal static string Compact(string text) => IdleSpace().Replace(text, "");
+
+    /// <summary>What stands behind the last equals sign. Inequalities and lists of equations are answers as a whole.</summary>
+    internal static string RightSide(string text)
+    {
+        var equals = text.LastIndexOf('=');
+        return equals < 0 || Inequality().IsMatch(text) || ListOfEquations().IsMatch(text) ? text : text[(equals + 1)..].Trim();
     }
 
     /// <summary>Whether an answer needs algebra to be compared: LaTeX, powers, or letters calculated with.</summary>
@@ -43,14 +54,29 @@ public static partial class AnswerText
 
     static string[] Parts(string text) => ListSeparator().Split(text);
 
+    [GeneratedRegex(@"\\frac ?(?<above>\d) ?(?<below>\d)")]
+    private static partial Regex ShortFraction();
+
+    [GeneratedRegex(@"^\\frac\{-")]
+    private static partial Regex NegativeNumerator();
+
     [GeneratedRegex(@"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{(?<content>[^{}]*)\}")]
     private static partial Regex TextCommand();
 
-    [GeneratedRegex(@"\\left|\\right(?!arrow)|\\[!,;:]|\\?[$%]|[€£¥]|\^\{?\\circ\}?|°|\*\*|[`""]|\\[()\[\]]")]
+    [GeneratedRegex(@"\\left(?!arrow)|\\right(?!arrow)|\\[!,;:]|\\?[$%]|[€£¥]|\^\{?\\circ\}?|°|\*\*|[`""]|\\[()\[\]]")]
     private static partial Regex Dress();
 
     [GeneratedRegex(@"(?:\s|~|\\ |\\quad)+")]
     private static partial Regex Spacing();
+
+    [GeneratedRegex("(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")]
+    private static partial Regex IdleSpace();
+
+    [GeneratedRegex(@"[<>!≤≥≠]|\\(?:le|ge|ne|lt|gt)")]
+    private static partial Regex Inequality();
+
+    [GeneratedRegex(@"=.*(?:,(?!\d{3}(?!\d))|;|\b(?:and|or)\b).*=")]
+    private static partial Regex ListOfEquations();
 
     // A comma followed by exactly three digits may belong to a number.
     [GeneratedRegex(@",? +|,(?!\d{3}(?!\d))")]

@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Core.Verification;
 
@@ -9,12 +10,11 @@ public static partial class FinalAnswer
     const int MaxShortLength = 60, MaxShortWords = 6, MaxPlainWords = 4;
 
     const string Boxed = @"\boxed";
-    const string ThinkStart = "<think>", ThinkEnd = "</think>";
 
     /// <summary>
-    /// The answer by the first of these that the text has: the last <c>\boxed{…}</c>, the last <c>#### …</c>, the last statement such as
-    /// <c>the answer is …</c> or <c>A: …</c>, the whole text where it is short, the last number. Reasoning up to <c>&lt;/think&gt;</c> is
-    /// passed over.
+    /// The answer by the first of these that the text has: the last <c>\boxed{…}</c>, the last <c>#### …</c> that is no headline, the last
+    /// statement such as <c>the answer is …</c> or <c>A: …</c>, the whole text where it is short, the last number. Reasoning up to
+    /// <c>&lt;/think&gt;</c> is passed over.
     /// </summary>
     /// <returns>The answer as written, or null where there is none or where the text ends within the reasoning.</returns>
     public static string? Find(string text)
@@ -30,10 +30,10 @@ public static partial class FinalAnswer
 
     static string? AfterReasoning(string text)
     {
-        var end = text.LastIndexOf(ThinkEnd, StringComparison.Ordinal);
+        var end = text.LastIndexOf(ReasoningSplitter.Close, StringComparison.Ordinal);
         if (end >= 0)
-            return text[(end + ThinkEnd.Length)..];
-        return text.Contains(ThinkStart, StringComparison.Ordinal) ? null : text;
+            return text[(end + ReasoningSplitter.Close.Length)..];
+        return text.Contains(ReasoningSplitter.Open, StringComparison.Ordinal) ? null : text;
     }
 
     static string? LastBoxed(string text)
@@ -58,7 +58,13 @@ public static partial class FinalAnswer
         return null;
     }
 
-    static string? LastMarked(string text) => NullIfBlank(Marks().Matches(text).LastOrDefault()?.Groups["answer"].Value);
+    /// <remarks>The mark of GSM8K is also Markdown's of a headline: those have text below them and do not begin with the answer.</remarks>
+    static string? LastMarked(string text) =>
+        Marks().Matches(text).LastOrDefault(mark => text.AsSpan(mark.Index + mark.Length).IsWhiteSpace() || IsNumericAnswer(mark.Groups["answer"].Value.Trim())) is { } last
+            ? NullIfBlank(last.Groups["answer"].Value)
+            : null;
+
+    static bool IsNumericAnswer(string text) => IsAnswer(text) && BeginsWithNumber().IsMatch(text) && !NumberedHeadline().IsMatch(text);
 
     static string? LastStated(string text)
     {
@@ -66,20 +72,20 @@ public static partial class FinalAnswer
         if (statement is null)
             return null;
         var sentence = SentenceEnd().Split(statement, 2)[0].Trim(' ', '*', '_', '`', '"');
-        var value = sentence[(sentence.LastIndexOf('=') + 1)..].Trim();
+        var value = AnswerText.RightSide(sentence);
         if (value.IndexOf(" (", StringComparison.Ordinal) is > 0 and var aside)
             value = value[..aside];
         return IsAnswer(value) ? value : Numbers().Match(value) is { Success: true } number ? number.Value : null;
     }
 
-    /// <summary>Whether the text is an answer as a whole: a number, one word, a few words without digits, or a short line that begins with a number.</summary>
+    /// <summary>Whether the text is an answer as a whole: a number, a formula, one word, a few words without digits, or a short line that begins with a number.</summary>
     static bool IsAnswer(string text)
     {
         if (text.Length is 0 or > MaxShortLength || text.Contains('\n'))
             return false;
-        if (Rational.TryParse(AnswerText.Normalise(text), out _))
+        if (Formula().IsMatch(text) || Rational.TryParse(AnswerText.Normalise(text), out _))
             return true;
-        var words = text.Split(' ', StringSplitOptions.RemoveEmptyEntries).Length;
+        var words = AnswerText.Compact(text).Split(' ').Length;
         return text.Any(char.IsAsciiDigit)
             ? words == 1 || words <= MaxShortWords && BeginsWithNumber().IsMatch(text)
             : words <= MaxPlainWords;
@@ -90,9 +96,15 @@ public static partial class FinalAnswer
     [GeneratedRegex(@"####[ \t]*(?<answer>[^\n]+)")]
     private static partial Regex Marks();
 
+    [GeneratedRegex(@"^\d+\.\s+\p{L}")]
+    private static partial Regex NumberedHeadline();
+
     // The answer stands in a look-ahead so that one statement does not swallow a later one of the same line.
-    [GeneratedRegex(@"(?:\banswer\b[^\n.:=]{0,60}?(?:\bis\b:?|:|=)|^[ \t]*A:)(?=[\s*_]*(?<answer>[^\n]+))", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
+    [GeneratedRegex(@"(?:\banswer\b(?:[^\n.:=]{0,60}?\bis\b:?|[\s*_]*(?:\([^\n()]*\))?[\s*_]*[:=])|^[ \t]*A:)(?=[\s*_]*(?<answer>[^\n]+))", RegexOptions.IgnoreCase | RegexOptions.Multiline)]
     private static partial Regex Statements();
+
+    [GeneratedRegex(@"^(?:\$[^$]+\$|\\\((?:(?!\\\)).)+\\\))$")]
+    private static partial Regex Formula();
 
     [GeneratedRegex(@"[.!?](?:\s|$)")]
     private static partial Regex SentenceEnd();

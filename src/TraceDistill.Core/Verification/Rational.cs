@@ -23,7 +23,7 @@ readonly partial record struct Rational
 
     /// <summary>
     /// Reads a normalised answer that is one number: <c>-3</c>, <c>1,080.50</c>, <c>.5</c>, <c>3/4</c>, <c>\frac{3}{4}</c>, <c>2 1/2</c>,
-    /// <c>1.5e3</c>, with <c>million</c> and the like as factors and with units behind it that are passed over.
+    /// <c>1.5e3</c>, <c>1.5 \times 10^{3}</c>, <c>10^3</c>, with <c>million</c> and the like as factors and with units behind it that are passed over.
     /// </summary>
     public static bool TryParse(string text, out Rational value)
     {
@@ -71,6 +71,7 @@ readonly partial record struct Rational
     };
 
     const string Digits = @"(?:[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)";
+    const string Exponent = @"(?:(?<exponent>[-+]?[0-9]{1,3})|\{(?<exponent>[-+]?[0-9]{1,3})\})";
 
     // A single letter behind a number is a unit only if it is one of metre, gram, litre, second, hour; else it is a variable.
     [GeneratedRegex(
@@ -78,8 +79,9 @@ readonly partial record struct Rational
         + @"(?:(?<whole>" + Digits + @")\s*)?\\frac\s*\{(?<numerator>[0-9]+)\}\s*\{(?<denominator>[0-9]+)\}"
         + @"|(?<whole>" + Digits + @") (?<numerator>[0-9]+)\s*/\s*(?<denominator>[0-9]+)"
         + @"|(?<numerator>" + Digits + @"(?:\.[0-9]+)?)\s*/\s*(?<denominator>" + Digits + @"(?:\.[0-9]+)?)"
-        + @"|(?<whole>" + Digits + @"(?:\.[0-9]*)?|\.[0-9]+)(?:e(?<exponent>[-+]?[0-9]{1,3}))?"
+        + @"|(?<whole>1)0\^" + Exponent
+        + @"|(?<whole>" + Digits + @"(?:\.[0-9]*)?|\.[0-9]+)(?:e(?<exponent>[-+]?[0-9]{1,3})|\s*(?:\\times|\\cdot|[×·*])\s*10\^" + Exponent + @")?"
         + @")(?:\s*(?<scale>dozen|hundred|thousand|million|billion|trillion)\b)?"
-        + @"(?:\s*(?:[a-z]{2,}|[mglsh](?![a-z]))(?:\^\{?[23]\}?)?(?:[ /.-]+[a-z]+\.?(?:\^\{?[23]\}?)?)*)?$")]
+        + @"(?:\s*(?:[a-z]{2,}|[mglsh](?![a-z]))(?:\^\{?[23]\}?)?(?:[ /.-]+[a-z]+(?:\^\{?[23]\}?)?)*)?$")]
     private static partial Regex Number();
 }

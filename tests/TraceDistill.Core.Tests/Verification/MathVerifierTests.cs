@@ -39,6 +39,25 @@ public sealed class MathVerifierTests
     [InlineData("7:35", "7:35")]
     [InlineData("yes", "Yes.")]
     [InlineData("x+1", "$x+1$")]
+    [InlineData("x + 1", "x+1")]
+    [InlineData("2\\pi", "2 \\pi")]
+    [InlineData("(3,4)", "\\left( 3, 4 \\right)")]
+    [InlineData("(3,4)", "(x, y) = (3, 4)")]
+    [InlineData("x = 3, y = 4", "x=3,y=4")]
+    [InlineData("x \\ge 5", "$x \\ge 5$")]
+    [InlineData("7", "3 + 4 = 5 + 2 = 7")]
+    [InlineData("1100", "1,080 + 20 = 1,100")]
+    [InlineData("1/2", "\\frac12")]
+    [InlineData("-1/2", "\\frac{-1}{2}")]
+    [InlineData("10000", "10{,}000")]
+    [InlineData("10000", "10\\,000")]
+    [InlineData("1500", "1.5 \\times 10^{3}")]
+    [InlineData("1500", "1.5 × 10^3")]
+    [InlineData("0.001", "10^{-3}")]
+    [InlineData("20", "20 ft²")]
+    [InlineData("20", "20 sq. ft.")]
+    [InlineData("-1234.5", "-$1,234.50")]
+    [InlineData("-5 -3 2", "-5, -3, 2")]
     [InlineData("the 3 of them and no 4 others may come", "the 3 of them and no 4 others may come")]
     public void Verify_TheSameAnswerWrittenOtherwise_IsCorrect(string expected, string answer) => Assert.Equal(Verdict.Correct, Verify(answer, expected));
 
@@ -55,6 +74,12 @@ public sealed class MathVerifierTests
     [InlineData("7:35", "7:53")]
     [InlineData("7:35", "735")]
     [InlineData("5", "5x")]
+    [InlineData("5", "x >= 5")]
+    [InlineData("x >= 5", "x <= 5")]
+    [InlineData("x = 3, y = 4", "x = 7, y = 4")]
+    [InlineData("4", "x = 3, y = 4")]
+    [InlineData("12", "12 hundred")]
+    [InlineData("12 19 45", "121945")]
     [InlineData("18", "")]
     [InlineData("18", "I cannot tell you that, sorry, it is too hard.")]
     [InlineData("18", "<think> 9 + 9 = 18, and then")]
@@ -77,6 +102,13 @@ public sealed class MathVerifierTests
     [InlineData("\\boxed{\\{1, 2\\}}", "\\{1, 2\\}")]
     [InlineData("thus \\boxed 7 .", "7")]
     [InlineData("We have 3.\n#### 1,072\n", "1,072")]
+    [InlineData("#### 42\nI hope this helps", "42")]
+    [InlineData("#### Step 1: count\nThere are 40.\n#### Step 2: add\n40 and 2 make 42", "42")]
+    [InlineData("#### 2. Compute the total\nIt comes to 42 in the end.", "42")]
+    [InlineData("#### Final Answer\nIt must be 42 then.", "42")]
+    [InlineData("To answer this question: we need 5 things and four more, so it is 9", "9")]
+    [InlineData("**Answer (in km):** 72", "72")]
+    [InlineData("<think> b </think> x + 1", "x + 1")]
     [InlineData("He has 5 left, then 9.\nA: 14", "14")]
     [InlineData("The answer is 7, no wait, the answer is 8. I used 2 steps.", "8")]
     [InlineData("The answer is 3 + 4 = 7 because of 2 rules of arithmetic that hold here.", "7")]
@@ -93,6 +125,11 @@ public sealed class MathVerifierTests
     [InlineData("", null)]
     [InlineData("<think> 1 + 1 = 2", null)]
     public void Find_InATextOfAModel_GivesTheFinalAnswer(string text, string? answer) => Assert.Equal(answer, FinalAnswer.Find(text));
+
+    /// <summary>Units are words with signs between them; a text of many that is none after all must not be tried in every way.</summary>
+    [Fact(Timeout = 10_000)]
+    public async Task Verify_LongTextThatIsAlmostANumberWithUnits_EndsAtOnce() => Assert.Equal(
+        Verdict.Incorrect, await Task.Run(() => Verify($"\\boxed{{5 aa{string.Concat(Enumerable.Repeat(". b", 60))} 1}}", "5"), TestContext.Current.CancellationToken));
 
     [Property]
     public void AreEqual_OfAFractionScaledOrAsDecimal_HoldsExactlyWhereItsValueIs(int numerator, PositiveInt denominator, PositiveInt factor)
