@@ -12,7 +12,7 @@ public sealed record SoftTargets
     /// <summary>[rows × k].</summary>
     public required int[] Ids { get; init; }
 
-    /// <summary>[rows × k] natural-log probabilities at the teacher's T = 1.</summary>
+    /// <summary>[rows × k] natural-log probabilities under the distribution that the teacher reported; −∞ where an entry is absent.</summary>
     public required float[] Logprobs { get; init; }
 
     /// <summary>[rows] log of the probability of everything that is not among the row's entries; −∞ where nothing is left.</summary>
@@ -21,21 +21,31 @@ public sealed record SoftTargets
     /// <summary>Soft targets of a generation whose ids are the student's own, the best k of each row.</summary>
     /// <param name="logprobs">What the teacher reported.</param>
     /// <param name="k">Entries to keep, at most what there are; null keeps all.</param>
-    public static SoftTargets From(TokenLogprobs logprobs, int? k = null)
+    /// <param name="vocabularySize">Ids from here on are rows of the teacher's padded embedding, which name no token: they join the tail.</param>
+    public static SoftTargets From(TokenLogprobs logprobs, int? k = null, int vocabularySize = int.MaxValue)
     {
         int given = logprobs.K, kept = Math.Min(k ?? given, given), rows = logprobs.Count;
         var targets = new SoftTargets { K = kept, Ids = new int[rows * kept], Logprobs = new float[rows * kept], Tail = new float[rows] };
+        Array.Fill(targets.Ids, -1);
+        Array.Fill(targets.Logprobs, float.NegativeInfinity);
         for (var row = 0; row < rows; row++)
         {
-            logprobs.TopIds.AsSpan(row * given, kept).CopyTo(targets.Ids.AsSpan(row * kept));
-            logprobs.TopLogprobs.AsSpan(row * given, kept).CopyTo(targets.Logprobs.AsSpan(row * kept));
+            var (next, end) = (row * kept, (row + 1) * kept);
+            for (var i = row * given; i < (row + 1) * given && next < end; i++)
+            {
+                if (logprobs.TopIds[i] is >= 0 and var id && id < vocabularySize)
+                {
+                    (targets.Ids[next], targets.Logprobs[next++]) = (id, logprobs.TopLogprobs[i]);
+                }
+            }
+
             targets.Tail[row] = TailLogprob(targets.Logprobs.AsSpan(row * kept, kept));
         }
 
         return targets;
     }
 
-    /// <summary>log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where rounding has the entries sum to one or more.</summary>
+    /// <summary>log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where rounding has the entries sum to one or more, 0 where there are none.</summary>
     public static float TailLogprob(ReadOnlySpan<float> logprobs)
     {
         double maximum = double.NegativeInfinity, sum = 0;

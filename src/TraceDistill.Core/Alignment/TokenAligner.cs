@@ -7,8 +7,9 @@ using TraceDistill.Core.Traces;
 namespace TraceDistill.Core.Alignment;
 
 /// <summary>
-/// Turns traces into the student's tokens. A teacher with the student's own vocabulary gives ids and soft targets as they are; text gives
-/// tokens of the student's making and the hard loss alone. Token strings are never encoded again to get ids.
+/// Turns traces into the student's tokens. Ids of the student's own vocabulary, reported by the teacher or found through its tokens' bytes, and
+/// their soft targets are taken as they are; text gives tokens of the student's making and the hard loss alone. Token strings are never encoded
+/// again to get ids.
 /// </summary>
 public sealed class TokenAligner
 {
@@ -32,11 +33,11 @@ public sealed class TokenAligner
         _topK = topK;
     }
 
-    /// <summary>The training sequence of a trace.</summary>
+    /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
     /// <exception cref="InvalidInputException">The ids are not the student's.</exception>
     public TraceTokens Align(Trace trace)
     {
-        if (_dataset.TokenIdentity != TokenIdentity.Ids || trace.Logprobs is not { } logprobs)
+        if (_dataset.TokenIdentity == TokenIdentity.Text || trace.Logprobs is not { } logprobs)
         {
             return _chat.FromText(trace.Messages, trace.Generation);
         }
@@ -46,19 +47,40 @@ public sealed class TokenAligner
             EnsureSameText(trace, logprobs);
         }
 
+        var ended = EndsItself(logprobs) ? logprobs : WithEnd(logprobs);
         var prompt = trace.PromptTokenIds.Length > 0 ? trace.PromptTokenIds : _chat.Prompt(trace.Messages);
-        return new TraceTokens([.. prompt, .. logprobs.TokenIds], prompt.Length, SoftTargets.From(logprobs, _topK));
+        return new TraceTokens([.. prompt, .. ended.TokenIds], prompt.Length, SoftTargets.From(ended, _topK, _tokenizer.VocabularySize));
+    }
+
+    bool EndsItself(TokenLogprobs logprobs) => logprobs.Count > 0 && _tokenizer.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
+
+    /// <summary>Some servers keep the end-of-sequence token to themselves; that it was drawn is certain, what else could have been is not known.</summary>
+    TokenLogprobs WithEnd(TokenLogprobs logprobs)
+    {
+        var absent = Math.Max(logprobs.K - 1, 0);
+        var present = logprobs.K - absent;
+        return logprobs with
+        {
+            TokenIds = [.. logprobs.TokenIds, _chat.EndOfSequence],
+            Logprobs = [.. logprobs.Logprobs, 0],
+            TopIds = [.. logprobs.TopIds, .. Enumerable.Repeat(_chat.EndOfSequence, present), .. Enumerable.Repeat(-1, absent)],
+            TopLogprobs = [.. logprobs.TopLogprobs, .. Enumerable.Repeat(0f, present), .. Enumerable.Repeat(float.NegativeInfinity, absent)],
+        };
     }
 
     /// <summary>A teacher that does not tell its tokenizer is believed where its ids spell its text.</summary>
     void EnsureSameText(Trace trace, TokenLogprobs logprobs)
     {
-        var end = logprobs.Count > 0 && _tokenizer.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]) ? 1 : 0;
+        var text = logprobs.TokenIds.AsSpan(0, logprobs.Count - (EndsItself(logprobs) ? 1 : 0));
         if (logprobs.TokenIds.Any(id => id < 0 || id >= _tokenizer.VocabularySize)
-            || _tokenizer.Decode(logprobs.TokenIds.AsSpan(0, logprobs.Count - end)) != trace.Generation)
+            || Letters(_tokenizer.Decode(text, skipSpecialTokens: true)) != Letters(trace.Generation))
         {
             throw new InvalidInputException(
                 $"{_origin}: the token ids of trace {trace.Id} do not spell its text in the student's vocabulary; the teacher has another tokenizer: train a student that has it");
         }
     }
+
+    /// <summary>What is left of a text when a server has taken reasoning and answer apart: tags and the space around them are not to be had back.</summary>
+    static string Letters(string text) => string.Concat(
+        text.Replace(ReasoningSplitter.Open, "").Replace(ReasoningSplitter.Close, "").Where(letter => !char.IsWhiteSpace(letter)));
 }

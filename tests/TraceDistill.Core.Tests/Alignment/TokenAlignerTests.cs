@@ -1,0 +1,134 @@
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Alignment;
+
+public sealed class TokenAlignerTests : IDisposable
+{
+    static readonly float None = float.NegativeInfinity;
+    readonly StudentFiles _student = new();
+
+    public void Dispose() => _student.Dispose();
+
+    [Theory]
+    [InlineData(TokenIdentity.Ids)]
+    [InlineData(TokenIdentity.Bytes)]
+    public void Align_IdsOfTheStudentsVocabulary_KeepsThemWithTheirSoftTargets(TokenIdentity identity)
+    {
+        var trace = Trace("hi", ends: true) with { PromptTokenIds = [1, 2, 3] };
+
+        var tokens = Aligner(identity).Align(trace);
+
+        int[] ids = [1, 2, 3, 'h', 'i', StudentFiles.End];
+        Assert.Equal(ids, tokens.Ids);
+        Assert.Equal((3, 3), (tokens.FirstTrained, tokens.Trained));
+        Assert.Equal(trace.Logprobs!.TopIds, tokens.Soft!.Ids);
+        Assert.Equal(trace.Logprobs.TopLogprobs, tokens.Soft.Logprobs);
+        Assert.Equal(Math.Log(0.125), tokens.Soft.Tail[0], 6);
+    }
+
+    [Fact]
+    public void Align_EndKeptByTheServer_IsAddedAsACertainty()
+    {
+        var tokens = Aligner().Align(Trace("hi", ends: false));
+
+        Assert.Equal("hi<|end|>", _student.Text(tokens).Trained);
+        Assert.Equal([StudentFiles.End, -1], tokens.Soft!.Ids[^2..]);
+        Assert.Equal([0f, None], tokens.Soft.Logprobs[^2..]);
+        Assert.Equal(None, tokens.Soft.Tail[^1]);
+    }
+
+    [Fact]
+    public void Align_EndOfAnotherKind_IsKeptAsTheTeacherDrewIt()
+    {
+        var trace = Trace("hi", ends: true);
+        trace.Logprobs!.TokenIds[^1] = 257;
+
+        Assert.Equal("hi<|stop|>", _student.Text(Aligner().Align(trace)).Trained);
+    }
+
+    [Fact]
+    public void Align_PromptNotReported_IsRenderedWithTheStudentsTemplate() =>
+        Assert.Equal(("u:1+1?;a:", "hi<|end|>"), _student.Text(Aligner().Align(Trace("hi", ends: true))));
+
+    [Theory]
+    [InlineData(TokenIdentity.Text, true)]
+    [InlineData(TokenIdentity.Ids, false)]
+    public void Align_TextAlone_HasTheHardLossAlone(TokenIdentity identity, bool withLogprobs)
+    {
+        var trace = Trace("hi", ends: true);
+
+        var tokens = Aligner(identity).Align(withLogprobs ? trace : trace with { Logprobs = null });
+
+        Assert.Equal("hi<|end|>", _student.Text(tokens).Trained);
+        Assert.Null(tokens.Soft);
+    }
+
+    [Fact]
+    public void Align_FewerSoftTargets_KeepsTheBestAndWidensTheTail()
+    {
+        var soft = Aligner(topK: 1).Align(Trace("hi", ends: true)).Soft!;
+
+        Assert.Equal(1, soft.K);
+        Assert.Equal(Math.Log(0.25), soft.Tail[0], 6);
+    }
+
+    [Theory]
+    [InlineData("<think> h </think>\n\ni", true)]
+    [InlineData("hj", false)]
+    public void Align_TeacherThatDoesNotTellItsTokenizer_IsBelievedWhereItsIdsSpellItsText(string generation, bool believed)
+    {
+        var aligner = Aligner(hash: null);
+        var trace = Trace("hi", ends: true) with { Generation = generation };
+
+        if (believed)
+        {
+            Assert.Equal("hi<|end|>", _student.Text(aligner.Align(trace)).Trained);
+        }
+        else
+        {
+            var message = Assert.Throws<InvalidInputException>(() => aligner.Align(trace)).Message;
+            Assert.Contains("traces: the token ids of trace t1 do not spell its text", message);
+        }
+    }
+
+    [Fact]
+    public void Align_DrawnTokenBeyondTheVocabulary_IsRefusedAndAnAlternativeJoinsTheTail()
+    {
+        var trace = Trace("hi", ends: true);
+        trace.Logprobs!.TopIds[0] = 5000;
+
+        var soft = Aligner(hash: null).Align(trace).Soft!;
+        trace.Logprobs.TokenIds[0] = 5000;
+
+        Assert.Equal(('z', -1), (soft.Ids[0], soft.Ids[1]));
+        Assert.Equal(Math.Log(0.875), soft.Tail[0], 6);
+        Assert.Throws<InvalidInputException>(() => Aligner(hash: null).Align(trace));
+    }
+
+    TokenAligner Aligner(TokenIdentity identity = TokenIdentity.Ids, int? topK = null, string? hash = "known") => new(
+        _student.Tokenizer, _student.Chat, new DatasetDescription { Teacher = "t", TokenIdentity = identity, TokenizerHash = hash, TopK = 2 }, "traces", topK);
+
+    /// <summary>A trace in which each token had probability 3/4 and "z" 1/8.</summary>
+    Trace Trace(string text, bool ends)
+    {
+        int[] ids = [.. _student.Tokenizer.Encode(text), .. ends ? [StudentFiles.End] : Array.Empty<int>()];
+        return new Trace
+        {
+            Id = "t1", ProblemId = "p", Source = "f", Messages = [new ChatMessage("user", "1+1?")], Reasoning = "", Answer = text, Generation = text,
+            ExpectedAnswer = "", FinishReason = "stop", Verdict = "correct", Teacher = "t",
+            Logprobs = new TokenLogprobs
+            {
+                K = 2,
+                TokenIds = ids,
+                Logprobs = [.. ids.Select(_ => MathF.Log(0.75f))],
+                TopIds = [.. ids.SelectMany(id => new[] { id, 'z' })],
+                TopLogprobs = [.. ids.SelectMany(_ => new[] { MathF.Log(0.75f), MathF.Log(0.125f) })],
+            },
+        };
+    }
+}

@@ -1,0 +1,40 @@
+using FsCheck;
+using FsCheck.Xunit;
+using TraceDistill.Core.Packing;
+using Xunit;
+
+namespace TraceDistill.Core.Tests.Packing;
+
+public sealed class SequencePackerTests
+{
+    [Property(MaxTest = 100)]
+    public void Batches_OfThreeEpochs_HoldEverySequenceOnceAnEpochWithinTheLimit(NonEmptyArray<PositiveInt> sizes, PositiveInt limit, int seed)
+    {
+        int[] lengths = [.. sizes.Get.Select(size => size.Get)];
+        var batches = SequencePacker.Batches(lengths, limit.Get, seed).Take(3 * lengths.Length + 1).ToList();
+        var order = batches.SelectMany(batch => batch).Take(3 * lengths.Length).ToList();
+
+        Assert.All(batches, batch => Assert.True(batch.Length == 1 || batch.Sum(index => lengths[index]) <= limit.Get));
+        Assert.All(order.Chunk(lengths.Length), epoch => Assert.Equal(Enumerable.Range(0, lengths.Length), epoch.Order()));
+        Assert.Equal(batches, SequencePacker.Batches(lengths, limit.Get, seed).Take(batches.Count));
+    }
+
+    [Fact]
+    public void Batches_OtherEpochsAndSeeds_HaveOtherOrders()
+    {
+        var lengths = Enumerable.Repeat(1, 50).ToArray();
+        var epochs = SequencePacker.Batches(lengths, 50, seed: 3).Take(2).ToArray();
+
+        Assert.NotEqual(epochs[0], epochs[1]);
+        Assert.NotEqual(epochs[0], SequencePacker.Batches(lengths, 50, seed: 4).First());
+        Assert.NotEqual(Enumerable.Range(0, 50), epochs[0]);
+    }
+
+    [Fact]
+    public void Split_Batch_KeepsTheOrderAndTheLimit()
+    {
+        var pieces = SequencePacker.Split([3, 4, 9, 1, 2, 2], length => length, 7);
+
+        Assert.Equal([[3, 4], [9], [1, 2, 2]], pieces);
+    }
+}
