@@ -36,7 +36,7 @@ public sealed record EvaluateOptions : IValidatableObject
     public int? Limit { get; init; }
 
     /// <value>0: the greedy answer alone.</value>
-    [Range(0, 10_000, ErrorMessage = "must be from 0 to 10000")]
+    [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
     [Description("samples K for pass@k, maj@k and self-consistency, beside the greedy answer")]
     public int Samples { get; init; }
 

@@ -18,36 +18,42 @@ public static class MajorityVote
         ArgumentOutOfRangeException.ThrowIfLessThan(k, 1);
         ArgumentOutOfRangeException.ThrowIfGreaterThan(k, samples);
 
+        var drawnRight = Binomials(correct, k);
         var wins = 0.0;
         for (var votes = 1; votes <= Math.Min(correct, k); votes++)
         {
             var ways = WaysByTies(wrong, unanswered, votes, k - votes);
-            wins += Choose(correct, votes) * ways.Select((count, ties) => count / (ties + 1)).Sum();
+            wins += drawnRight[votes] * ways.Select((count, ties) => count / (ties + 1)).Sum();
         }
 
-        return wins / Choose(samples, k);
+        return wins / Binomials(samples, k)[k];
     }
 
     /// <returns>At index t: the ways to draw <paramref name="rest"/> samples so that t wrong answers have exactly <paramref name="votes"/> votes and none has more.</returns>
     static double[] WaysByTies(IReadOnlyCollection<int> wrong, int unanswered, int votes, int rest)
     {
-        // ways[drawn, ties], one group of equal answers after another.
-        var ways = new double[rest + 1, wrong.Count + 1];
-        for (var drawn = 0; drawn <= Math.Min(rest, unanswered); drawn++)
+        // Answers too rare to draw level may be drawn in any way, and so make one heap with the samples that do not vote.
+        int[] rivals = [.. wrong.Where(size => size >= votes)];
+        var heap = Binomials(unanswered + wrong.Sum() - rivals.Sum(), rest);
+
+        // ways[drawn, ties], the heap first and then one rival after another.
+        var ways = new double[rest + 1, rivals.Length + 1];
+        for (var drawn = 0; drawn <= rest; drawn++)
         {
-            ways[drawn, 0] = Choose(unanswered, drawn);
+            ways[drawn, 0] = heap[drawn];
         }
 
-        foreach (var size in wrong)
+        foreach (var size in rivals)
         {
-            var next = new double[rest + 1, wrong.Count + 1];
+            var next = new double[rest + 1, rivals.Length + 1];
+            var drawnWrong = Binomials(size, votes);
             for (var drawn = 0; drawn <= rest; drawn++)
             {
-                for (var ties = 0; ties <= wrong.Count; ties++)
+                for (var ties = 0; ties <= rivals.Length; ties++)
                 {
-                    for (var take = 0; ways[drawn, ties] > 0 && take <= Math.Min(Math.Min(size, votes), rest - drawn); take++)
+                    for (var take = 0; ways[drawn, ties] > 0 && take <= Math.Min(votes, rest - drawn); take++)
                     {
-                        next[drawn + take, ties + (take == votes ? 1 : 0)] += ways[drawn, ties] * Choose(size, take);
+                        next[drawn + take, ties + (take == votes ? 1 : 0)] += ways[drawn, ties] * drawnWrong[take];
                     }
                 }
             }
@@ -55,15 +61,17 @@ public static class MajorityVote
             ways = next;
         }
 
-        return [.. Enumerable.Range(0, wrong.Count + 1).Select(ties => ways[rest, ties])];
+        return [.. Enumerable.Range(0, rivals.Length + 1).Select(ties => ways[rest, ties])];
     }
 
-    static double Choose(int n, int k)
+    /// <summary>The binomial coefficients n over 0 … <paramref name="last"/>; finite up to n = 1,000.</summary>
+    static double[] Binomials(int n, int last)
     {
-        var ways = 1.0;
-        for (var i = 1; i <= k; i++)
+        var ways = new double[last + 1];
+        ways[0] = 1;
+        for (var k = 1; k <= Math.Min(n, last); k++)
         {
-            ways = ways * (n - k + i) / i;
+            ways[k] = ways[k - 1] * (n - k + 1) / k;
         }
 
         return ways;

@@ -1,3 +1,4 @@
+using System.Numerics;
 using TraceDistill.Core.Evaluation.Statistics;
 using Xunit;
 
@@ -64,6 +65,8 @@ public sealed class ProportionTests
     [InlineData(2, 2, 1, 1)]
     [InlineData(1, 1, 1, 2)]
     [InlineData(0, 3, 2, 1)]
+    [InlineData(4, 3, 1, 2)]
+    [InlineData(2, 5, 2, 0)]
     public void MajorityVote_EveryK_EqualsCountingSubsets(int correct, int firstWrong, int secondWrong, int unanswered)
     {
         string?[] answers =
@@ -76,6 +79,23 @@ public sealed class ProportionTests
             var expected = Subsets(answers.Length, k).Average(subset => Credit([.. subset.Select(index => answers[index])]));
             Assert.Equal(expected, MajorityVote.Estimate(correct, [firstWrong, secondWrong], unanswered, k), 1e-12);
         }
+    }
+
+    /// <summary>Two answers, an odd number of draws: the hypergeometric chance of more than half, summed here in whole numbers.</summary>
+    [Fact]
+    public void MajorityVote_AThousandSamples_IsExactAndQuick()
+    {
+        var (correct, wrong, k) = (520, 480, 501);
+        var wins = BigInteger.Zero;
+        for (var votes = k / 2 + 1; votes <= k; votes++)
+        {
+            wins += Choose(correct, votes) * Choose(wrong, k - votes);
+        }
+
+        var expected = Math.Exp(BigInteger.Log(wins) - BigInteger.Log(Choose(correct + wrong, k)));
+        Assert.Equal(expected, MajorityVote.Estimate(correct, [wrong], 0, k), 1e-9);
+
+        static BigInteger Choose(int n, int k) => Enumerable.Range(1, k).Aggregate(BigInteger.One, (ways, i) => ways * (n - k + i) / i);
     }
 
     static double Credit(string?[] votes)
