@@ -94,19 +94,20 @@ public sealed class Evaluator(
     EvaluationRecord Judge(PlannedAnswer planned, GenerationResult generation)
     {
         // Truncated within the reasoning there is no answer, whatever numbers the reasoning holds.
-        var answer = string.IsNullOrWhiteSpace(generation.Answer) ? null : FinalAnswer.Find(generation.Answer);
+        var answer = FinalAnswer.Find(generation.Answer);
         return new EvaluationRecord
         {
             Id = planned.Request.Id,
             ProblemId = planned.Problem.Id,
             Family = planned.Problem.Family,
             SampleIndex = planned.SampleIndex,
-            Correct = answer is not null && verifier.Verify(answer, planned.Problem) == Verdict.Correct,
+            Correct = answer is not null && verifier.Verify(generation.Answer, planned.Problem) == Verdict.Correct,
             Answer = answer,
             Expected = planned.Problem.Answer,
             Tokens = generation.CompletionTokens,
             FinishReason = generation.FinishReason,
             MeanLogprob = generation.Logprobs is { Count: > 0 } logprobs ? logprobs.Logprobs.Average(value => (double)value) : null,
+            Generation = generation.Text,
         };
     }
 }

@@ -6,20 +6,24 @@ namespace TraceDistill.Core.Evaluation;
 
 /// <summary>
 /// The answers of one model on disk, one JSON object a line, appended as they arrive in any order. An interrupted evaluation finds here what
-/// it already has; a line torn by the interruption is cut off.
+/// it already has; a line torn by the interruption is cut off. Generations stay on the disk: those of a long-winded model would fill the memory.
 /// </summary>
 sealed class RecordLog : IDisposable
 {
+    const int ReadAhead = 1 << 16;
+
     readonly string _path;
     readonly Lock _lock = new();
-    readonly Dictionary<string, EvaluationRecord> _records = [];
+    readonly Dictionary<string, Line> _lines = [];
     FileStream? _stream;
 
     /// <exception cref="InvalidInputException">A whole line is not a record.</exception>
     public RecordLog(string path)
     {
         _path = path;
-        _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read);
+
+        // Unbuffered: what a full disk refuses must not come again when the file is closed.
+        _stream = new FileStream(path, FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0);
         ReadWholeLines(_stream);
     }
 
@@ -27,50 +31,52 @@ sealed class RecordLog : IDisposable
     {
         lock (_lock)
         {
-            return _records.ContainsKey(id);
+            return _lines.ContainsKey(id);
         }
     }
 
     /// <summary>Adds a record and hands it to the operating system, so that killing the process loses nothing.</summary>
     public void Append(EvaluationRecord record)
     {
-        var line = JsonSerializer.SerializeToUtf8Bytes(record, EvaluationJson.Line);
+        byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(record, EvaluationJson.Line), (byte)'\n'];
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_stream is null, this);
-            var end = _stream.Length;
+            var start = _stream.Position;
             try
             {
-                _stream.Write([.. line, (byte)'\n']);
-                _stream.Flush();
+                _stream.Write(line);
             }
             catch (IOException)
             {
                 // A full disk may have taken half a line, and another answer may already be waiting to be written behind it.
-                _stream.SetLength(end);
+                _stream.SetLength(start);
                 throw;
             }
 
-            _records[record.Id] = record;
+            Add(record, start, line.Length);
         }
     }
 
     /// <summary>Replaces the file by the records with these ids in this order: equal evaluations leave equal files whatever came back first.</summary>
-    /// <returns>Those records.</returns>
+    /// <returns>Those records, without their generations.</returns>
     public IReadOnlyList<EvaluationRecord> Finish(IReadOnlyList<string> ids)
     {
         lock (_lock)
         {
             Dispose();
-            IReadOnlyList<EvaluationRecord> records = [.. ids.Select(id => _records[id])];
-            AtomicFile.Write(_path, stream =>
+            AtomicFile.Write(_path, target =>
             {
-                foreach (var record in records)
+                using var source = new FileStream(_path, FileMode.Open, FileAccess.Read);
+                foreach (var id in ids)
                 {
-                    stream.Write([.. JsonSerializer.SerializeToUtf8Bytes(record, EvaluationJson.Line), (byte)'\n']);
+                    var line = new byte[_lines[id].Length];
+                    source.Position = _lines[id].Start;
+                    source.ReadExactly(line);
+                    target.Write(line);
                 }
             });
-            return records;
+            return [.. ids.Select(id => _lines[id].Record)];
         }
     }
 
@@ -82,36 +88,48 @@ sealed class RecordLog : IDisposable
 
     void ReadWholeLines(FileStream stream)
     {
-        var bytes = new byte[stream.Length];
-        stream.ReadExactly(bytes);
-        var whole = bytes.AsSpan().LastIndexOf((byte)'\n') + 1;
-        stream.SetLength(whole);
-        stream.Position = whole;
-
-        var number = 0;
-        foreach (var range in bytes.AsSpan(0, whole).Split((byte)'\n'))
+        var (buffer, filled, start, number) = (new byte[ReadAhead], 0, 0L, 0);
+        while (stream.Read(buffer, filled, buffer.Length - filled) is > 0 and var read)
         {
-            number++;
-            var line = bytes.AsSpan(0, whole)[range];
-            if (line.IsEmpty)
+            filled += read;
+            var taken = 0;
+            while (buffer.AsSpan(taken, filled - taken).IndexOf((byte)'\n') is >= 0 and var length)
             {
-                continue;
+                number++;
+                if (length > 0)
+                {
+                    Add(Parse(buffer.AsSpan(taken, length), number), start + taken, length + 1);
+                }
+
+                taken += length + 1;
             }
 
-            var record = Parse(line, number);
-            _records[record.Id] = record;
+            buffer.AsSpan(taken, filled - taken).CopyTo(buffer);
+            (filled, start) = (filled - taken, start + taken);
+            if (filled == buffer.Length)
+            {
+                Array.Resize(ref buffer, 2 * buffer.Length);
+            }
         }
+
+        stream.SetLength(start);
+        stream.Position = start;
     }
+
+    void Add(EvaluationRecord record, long start, int length) => _lines[record.Id] = new Line(record with { Generation = null }, start, length);
 
     EvaluationRecord Parse(ReadOnlySpan<byte> line, int number)
     {
         try
         {
-            return JsonSerializer.Deserialize<EvaluationRecord>(line, EvaluationJson.Line)!;
+            return JsonSerializer.Deserialize<EvaluationRecord>(line, EvaluationJson.Line) ?? throw new JsonException();
         }
         catch (JsonException exception)
         {
             throw new InvalidInputException($"{_path}, line {number}: not an evaluation record ({exception.Path ?? "no JSON"}); delete the line or the file to have it asked again", exception);
         }
     }
+
+    /// <summary>A record without its generation, and where the whole of it stands in the file.</summary>
+    readonly record struct Line(EvaluationRecord Record, long Start, int Length);
 }

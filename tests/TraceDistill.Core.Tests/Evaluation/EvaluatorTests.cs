@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Generation;
@@ -162,6 +163,42 @@ public sealed class EvaluatorTests : IDisposable
         var exception = await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options(), ("student", new ScriptedModel(_ => "1"))));
         Assert.Contains("student.jsonl, line 1", exception.Message);
         Assert.DoesNotContain('\n', exception.Message);
+    }
+
+    [Fact]
+    public async Task Evaluate_Answers_AreKeptWithTheTextTheyWereReadFrom()
+    {
+        await EvaluateAsync(Options(), ("student", new ScriptedModel(request => $"that makes ü\n{Question(request)} or so {new string('x', 70_000)}")));
+
+        var lines = await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken);
+        Assert.Equal(10, lines.Length);
+        foreach (var line in lines.Select(line => JsonNode.Parse(line)!))
+        {
+            Assert.Equal($"{line["answer"]}", $"{line["expected"]}");
+            Assert.Equal($"that makes ü\n{line["expected"]} or so {new string('x', 70_000)}", $"{line["generation"]}");
+        }
+
+        // What is on disk already is not asked for again, and stays as it is.
+        var again = new ScriptedModel(_ => "1");
+        await EvaluateAsync(Options(), ("student", again));
+        Assert.Empty(again.Asked);
+        Assert.Equal(lines, await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("\\{1, 2\\}", "so \\boxed{\\{1,2\\}}")]
+    [InlineData("x + 1", "The answer is $x+1$.")]
+    public async Task Evaluate_AnswerThatIsNoNumber_IsJudgedInItsOwnText(string expected, string text)
+    {
+        var evaluator = new Evaluator(
+            Options(), problem => [new ChatMessage("user", problem.Text)], MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
+
+        var result = await evaluator.EvaluateAsync(
+            new[] { new EvaluatedModel { Name = "student", Generator = new ScriptedModel(_ => text) } }.ToAsyncEnumerable(),
+            [new Problem { Id = "p", Text = "?", Answer = expected, Family = "f" }],
+            cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal(1, result.Models["student"].Accuracy);
     }
 
     [Fact]
