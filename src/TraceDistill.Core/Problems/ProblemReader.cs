@@ -7,8 +7,9 @@ namespace TraceDistill.Core.Problems;
 /// <summary>Reads problem files, a record at a time.</summary>
 /// <remarks>
 /// Formats by extension: <c>.jsonl</c> (or <c>.ndjson</c>) and <c>.parquet</c>. Forms by field names: <c>problem</c>, <c>answer</c> and
-/// optionally <c>solution</c>; or GSM8K's <c>question</c> and <c>answer</c> with a last line <c>#### 72</c>. Optional in both: <c>id</c> (else
-/// a hash of the text) and <c>family</c> (else <c>gsm8k</c>, or the file's name). Null is the same as absent; other fields are passed over.
+/// optionally <c>solution</c>; or GSM8K's <c>question</c> and <c>answer</c> with a last line <c>#### 72</c>. A <c>question</c> whose answer is
+/// a number alone, or that has a <c>solution</c>, is read as a <c>problem</c>. Optional in both: <c>id</c> (else a hash of the text) and
+/// <c>family</c> (else <c>gsm8k</c>, or the file's name). Null is the same as absent; other fields are passed over.
 /// </remarks>
 public static class ProblemReader
 {

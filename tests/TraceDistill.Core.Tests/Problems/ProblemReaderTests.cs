@@ -39,6 +39,25 @@ public sealed class ProblemReaderTests : IDisposable
         Assert.Equal(("How many?", "It is 1,000*3 = 3,000.\nSo.", "3000"), (problem.Text, problem.Solution, problem.Answer));
     }
 
+    [Theory]
+    [InlineData("#### 1,234,567", "1234567")]
+    [InlineData("#### -3.5", "-3.5")]
+    [InlineData("#### 1/2", "1/2")]
+    [InlineData("#### $1,234.50", "$1234.50")]
+    [InlineData("#### 12,19,45", "12,19,45")]
+    public async Task Read_Gsm8kForm_TakesOnlyTheCommasWithinNumbersAway(string answer, string expected) =>
+        Assert.Equal(expected, Assert.Single(await ReadLinesAsync($$"""{"question": "a", "answer": "so\n{{answer}}"}""")).Answer);
+
+    [Theory]
+    [InlineData("""{"question": "a", "answer": 72}""", "72", null)]
+    [InlineData("""{"question": "a", "answer": "$1,080.50"}""", "$1,080.50", null)]
+    [InlineData("""{"question": "a", "answer": "x+1", "solution": "s"}""", "x+1", "s")]
+    public async Task Read_QuestionWithAPlainAnswer_IsTakenAsAProblem(string line, string answer, string? solution)
+    {
+        var problem = Assert.Single(await ReadLinesAsync(line));
+        Assert.Equal(("a", answer, solution, "problems"), (problem.Text, problem.Answer, problem.Solution, problem.Family));
+    }
+
     [Fact]
     public async Task Read_ProblemForm_TakesOptionalFieldsOrTheirDefaults()
     {

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Verification;
 
 namespace TraceDistill.Core.Problems.Files;
 
@@ -17,12 +18,20 @@ sealed partial record ProblemRow(string Where, IReadOnlyDictionary<string, strin
     const string AnswerMark = "####";
 
     /// <exception cref="InvalidInputException">A field is missing or empty.</exception>
-    public Problem ToProblem(string defaultFamily) =>
-        Fields.ContainsKey("problem") || !Fields.ContainsKey("question") ? FromProblemForm(defaultFamily) : FromGsm8kForm();
-
-    Problem FromProblemForm(string defaultFamily)
+    public Problem ToProblem(string defaultFamily)
     {
-        var text = Required("problem", "problem (or question)");
+        var hasQuestion = Fields.ContainsKey("question") && !Fields.ContainsKey("problem");
+        return hasQuestion && !HasPlainAnswer ? FromGsm8kForm() : FromProblemForm(hasQuestion ? "question" : "problem", defaultFamily);
+    }
+
+    /// <summary>Whether the answer needs no mark to be found: it is a number alone, or the solution has a field of its own.</summary>
+    bool HasPlainAnswer => Fields.TryGetValue("answer", out var answer)
+        && !answer.Contains(AnswerMark, StringComparison.Ordinal)
+        && (Fields.ContainsKey("solution") || Rational.TryParse(AnswerText.Normalise(answer), out _));
+
+    Problem FromProblemForm(string textField, string defaultFamily)
+    {
+        var text = Required(textField, textField == "problem" ? "problem (or question)" : textField);
         return Create(text, Required("answer").Trim(), Fields.GetValueOrDefault("solution"), defaultFamily);
     }
 
@@ -31,7 +40,7 @@ sealed partial record ProblemRow(string Where, IReadOnlyDictionary<string, strin
     {
         var answer = Required("answer");
         var mark = answer.LastIndexOf(AnswerMark, StringComparison.Ordinal);
-        var final = mark < 0 ? "" : answer[(mark + AnswerMark.Length)..].Replace(",", "").Trim();
+        var final = mark < 0 ? "" : ThousandsComma().Replace(answer[(mark + AnswerMark.Length)..], "").Trim();
         if (final == "")
             throw new InvalidInputException($"{Where}: field 'answer' has no final answer after '{AnswerMark}'; with a plain answer name the question 'problem'");
         var solution = CalculatorNote().Replace(answer[..mark], "").Trim();
@@ -55,6 +64,9 @@ sealed partial record ProblemRow(string Where, IReadOnlyDictionary<string, strin
     }
 
     string? Optional(string field) => Fields.ContainsKey(field) ? Required(field) : null;
+
+    [GeneratedRegex(@"(?<=\d),(?=\d{3}(?!\d))")]
+    private static partial Regex ThousandsComma();
 
     [GeneratedRegex("<<[^<>]*>>")]
     private static partial Regex CalculatorNote();
