@@ -1,5 +1,5 @@
-using System.Globalization;
 using TraceDistill.Cli.Evaluation;
+using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Observation;
@@ -51,15 +51,13 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         foreach (var (name, scores) in result.Models)
         {
             var kl = scores.Distribution is { } distribution ? $", KL to the teacher {distribution.Kl:0.000}" : "";
-            observer.Message(string.Create(
-                CultureInfo.InvariantCulture,
-                $"{name}: {scores.Accuracy:0.0%} of {scores.N} (95 % interval {scores.AccuracyCi.Low:0.0%} to {scores.AccuracyCi.High:0.0%}), {scores.MeanTokens:0} tokens an answer{kl}"));
+            observer.Message($"{name}: {Show.Percent(scores.Accuracy)} of {scores.N} problems (95% interval {Show.Percent(scores.AccuracyCi)}), {scores.MeanTokens:0} tokens an answer{kl}");
         }
 
         // An ablation compares hundreds of pairs: its report has them all.
-        foreach (var pair in result.Comparisons.Take(result.Comparisons.Count <= PrintedComparisons ? PrintedComparisons : 0))
+        foreach (var pair in result.Comparisons.Count <= PrintedComparisons ? result.Comparisons : [])
         {
-            observer.Message($"{pair.First} − {pair.Second}: {100 * pair.Difference:+0.0;−0.0} points ({100 * pair.DifferenceCi.Low:+0.0;−0.0} to {100 * pair.DifferenceCi.High:+0.0;−0.0}), p = {pair.PValue:0.0000}");
+            observer.Message($"{pair.First} − {pair.Second}: {Show.Points(pair.Difference)} points ({Show.Points(pair.DifferenceCi)}), {Show.PEquals(pair.PValue)}");
         }
     }
 }

@@ -9,7 +9,8 @@ namespace TraceDistill.Cli.Reporting;
 /// <param name="Seed">The seed they share; empty where seeds do not vary.</param>
 /// <param name="First">Accuracy of the first model.</param>
 /// <param name="Second">Accuracy of the second model.</param>
-sealed record AblationPair(string Condition, string Seed, double First, double Second)
+/// <param name="IsOfSoftTargets">Whether the two differ in nothing but soft targets, which the first had.</param>
+sealed record AblationPair(string Condition, string Seed, double First, double Second, bool IsOfSoftTargets)
 {
     public double Difference => First - Second;
 }
@@ -31,6 +32,9 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
     const string SeedKey = "seed";
 
     public IReadOnlyList<AblationPair> Pairs { get; } = [.. Conditions.SelectMany(condition => condition.Pairs)];
+
+    /// <summary>Whether it tells what soft targets are worth.</summary>
+    public bool IsOfSoftTargets => Pairs.All(pair => pair.IsOfSoftTargets);
 
     /// <summary>Mean difference over all pairs.</summary>
     public MeanOverSeeds Overall => MeanOverSeeds.Of([.. Pairs.Select(pair => pair.Difference)]);
@@ -68,7 +72,8 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
                 Describe(axes[false], settings[a]),
                 string.Join(", ", axes[true].Select(key => settings[a].GetValueOrDefault(key)).Distinct()),
                 a.Scores.Accuracy,
-                b.Scores.Accuracy))
+                b.Scores.Accuracy,
+                a.Stage!.AddsSoftTargetsTo(b.Stage!)))
             .GroupBy(pair => pair.Condition)
             .Select(pairs => new AblationCondition(pairs.Key, [.. pairs]))
             .OrderBy(condition => NumberIn(condition.Name));

@@ -42,6 +42,18 @@ public sealed class MarkupTests
     public void Percent_Interval_HasBothEnds() => Assert.Equal("90.7–95.2%", Show.Percent(new Interval(0.9074, 0.9521)));
 
     [Theory]
+    [InlineData(0.00000001, "p < 0.0001")]
+    [InlineData(0.0073, "p = 0.0073")]
+    public void PEquals_InASentence_IsABoundOrAValue(double p, string expected) => Assert.Equal(expected, Show.PEquals(p));
+
+    [Theory]
+    [InlineData(1, new[] { "0", "1" })]
+    [InlineData(6, new[] { "0", "1", "2", "3", "4", "5", "6" })]
+    [InlineData(12, new[] { "0", "2", "4", "6", "8", "10", "12" })]
+    [InlineData(1170, new[] { "0", "250", "500", "750", "1,000", "1,250" })]
+    public void Axis_Counts_HasWholeTicks(int high, string[] expected) => Assert.Equal(expected, Axis.Counts(high, "").Ticks.Select(tick => tick.Label));
+
+    [Theory]
     [InlineData(0, 1500, new[] { 0.0, 250, 500, 750, 1000, 1250, 1500 })]
     [InlineData(0.63, 1, new[] { 0.6, 0.7, 0.8, 0.9, 1.0 })]
     [InlineData(-0.013, 0.094, new[] { -0.02, 0, 0.02, 0.04, 0.06, 0.08, 0.1 })]

@@ -91,14 +91,42 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         var headline = Parse(report.Page).Descendants("div").First(div => div.Attribute("class")?.Value == "headline").Value;
         Assert.Contains($"student solves {100 * student:0.0}% of 480 problems", headline, StringComparison.Ordinal);
         Assert.Contains($"{100 * student / teacher:0.0}% of what teacher solves", headline, StringComparison.Ordinal);
-        Assert.Contains($"student is better than baseline, which has the same size: +{100 * comparison.Difference:0.0} points", Normal(headline), StringComparison.Ordinal);
+        Assert.Contains($"Soft targets help. On the same problems student solves +{100 * comparison.Difference:0.0} points against baseline", Normal(headline), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void Page_Headline_NamesTheFamiliesInWhichTheStudentIsNotAhead()
+    {
+        var evaluation = EvaluationResult.Read(Path.Combine(report.Folder, "scores", EvaluationResult.FileName));
+        var (student, baseline) = (evaluation.Models["student"].Families, evaluation.Models["baseline"].Families);
+        var behind = student.Keys.Where(family => student[family].Accuracy <= baseline[family].Accuracy).ToList();
+        var headline = Normal(Parse(report.Page).Descendants("div").First(div => div.Attribute("class")?.Value == "headline").Value);
+        Assert.NotEmpty(behind);
+        Assert.Contains($"ahead in {student.Count - behind.Count} of {student.Count} families, not in ", headline, StringComparison.Ordinal);
+        Assert.All(behind, family => Assert.Contains($"{family} (", headline, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Page_StageThatTheRecipeNoLongerHas_IsNotOfTheRun()
+    {
+        using var directory = new TemporaryDirectory();
+        var run = new SyntheticRun(directory.Path);
+        run.Finish("old", "train", 100, 1);
+        run.Finish("new", "train", 5, 1);
+        await File.WriteAllTextAsync(directory.File("recipe.yaml"), "stages: { new: { do: train } }", TestContext.Current.CancellationToken);
+
+        var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
+
+        Assert.Equal(["total", "new"], summary.Seconds.Keys);
+        Assert.Equal(5, summary.Seconds["total"]);
     }
 
     [Fact]
     public void Page_Learning_DrawsEveryLossTermOfStudentAndBaseline()
     {
         var section = Section("learning");
-        Assert.Equal(["loss", "loss_ce", "loss_kd"], section.Descendants("text").Where(text => text.Attribute("transform") is not null).Select(text => text.Value));
+        Assert.Equal(
+            ["loss, nats a token", "hard loss (loss_ce), nats a token", "soft targets (loss_kd), nats a token"], section.Descendants("text").Where(text => text.Attribute("transform") is not null).Select(text => text.Value));
         Assert.Equal(["student", "baseline"], section.Descendants("span").Select(chip => chip.Value));
     }
 

@@ -17,14 +17,14 @@ sealed record Axis(double Low, double High, IReadOnlyList<(double Position, stri
 
     /// <summary>Round ticks over a range that is widened to whole steps.</summary>
     /// <param name="intervals">Steps wished for; the nearest number that gives steps of 1, 2, 2.5 or 5 · 10ⁿ is taken.</param>
-    public static Axis Linear(double low, double high, string title, Func<double, string>? label = null, int intervals = 5)
+    public static Axis Linear(double low, double high, string title, Func<double, string>? label = null, int intervals = 5) =>
+        Stepped(low, high, RoundStep((high > low ? high - low : 1) / intervals), title, label);
+
+    /// <summary>Whole numbers from 0.</summary>
+    public static Axis Counts(int high, string title)
     {
-        var step = RoundStep((high > low ? high - low : 1) / intervals);
-        var (first, last) = ((long)Math.Floor(low / step + 1e-9), (long)Math.Ceiling(high / step - 1e-9));
-        last = Math.Max(last, first + 1);
-        var format = label ?? (value => value.ToString($"#,0.{new string('#', Math.Max(0, 1 - (int)Math.Floor(Math.Log10(step))))}"));
-        return new Axis(
-            first * step, last * step, [.. Enumerable.Range(0, (int)(last - first) + 1).Select(i => ((first + i) * step, format((first + i) * step)))], title);
+        var step = Math.Max(1, RoundStep(high / 5.0));
+        return Stepped(0, high, step == 2.5 ? 2 : step, title);
     }
 
     /// <summary>A logarithmic axis with ticks at 1, 2 and 5 · 10ⁿ; both ends above zero.</summary>
@@ -51,6 +51,15 @@ sealed record Axis(double Low, double High, IReadOnlyList<(double Position, stri
 
     /// <summary>Where a value stands between two pixels.</summary>
     public double Pixel(double value, double low, double high) => low + (value - Low) / (High - Low) * (high - low);
+
+    static Axis Stepped(double low, double high, double step, string title, Func<double, string>? label = null)
+    {
+        var (first, last) = ((long)Math.Floor(low / step + 1e-9), (long)Math.Ceiling(high / step - 1e-9));
+        last = Math.Max(last, first + 1);
+        var format = label ?? (value => value.ToString($"#,0.{new string('#', Math.Max(0, 1 - (int)Math.Floor(Math.Log10(step))))}"));
+        return new Axis(
+            first * step, last * step, [.. Enumerable.Range(0, (int)(last - first) + 1).Select(i => ((first + i) * step, format((first + i) * step)))], title);
+    }
 
     static double RoundStep(double step)
     {

@@ -13,7 +13,7 @@ static class LengthHistogram
         var axis = Axis.Linear(0, traces.Lengths.Max(length => length.Tokens), "tokens in a trace", intervals: 6);
         var width = Math.Max(1, Math.Ceiling(axis.High / Bins));
         var counts = traces.Lengths.CountBy(length => (int)(length.Tokens / width)).OrderBy(bin => bin.Key).ToList();
-        using var chart = new Chart(axis, Axis.Linear(0, counts.Max(bin => bin.Value), "traces"), height: 260, left: 58);
+        using var chart = new Chart(axis, Axis.Counts(counts.Max(bin => bin.Value), "traces"), height: 260, left: 58);
         foreach (var (bin, count) in counts)
         {
             var (from, to) = (bin * width, (bin + 1) * width);

@@ -8,25 +8,26 @@ static class LossChart
 {
     const int PointsDrawn = 240;
 
-    public static Html Draw(string metric, IReadOnlyList<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> trainings)
+    /// <param name="title">What the metric is, in words.</param>
+    public static Html Draw(string metric, string title, IReadOnlyList<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> trainings)
     {
         var curves = trainings
             .Select(training => (training.Name, training.Color, Points: Thin(training.Lines, metric)))
-            .Where(curve => curve.Points.Count > 0)
+            .Where(curve => curve.Points.Any(point => point.Y != 0)) // A term of weight zero is not computed.
             .ToList();
         var values = curves.SelectMany(curve => curve.Points).Select(point => point.Y).ToList();
         using var chart = new Chart(
             Axis.Linear(0, curves.Max(curve => curve.Points[^1].X), "step"),
             values.Min() > 0 && values.Max() > 5 * values.Min()
-                ? Axis.Logarithmic(0.9 * values.Min(), 1.1 * values.Max(), metric)
-                : Axis.Linear(values.Min(), values.Max(), metric),
+                ? Axis.Logarithmic(0.9 * values.Min(), 1.1 * values.Max(), title)
+                : Axis.Linear(values.Min(), values.Max(), title),
             height: 260, left: 58);
         foreach (var (_, color, points) in curves)
         {
             chart.Line(points, ChartColor.Series(color), curves.Count > 4 ? 1 : 1.75f);
         }
 
-        return chart.Render($"{metric} over steps, ending at {string.Join(", ", curves.Select(curve => $"{curve.Points[^1].Y:0.000} for {curve.Name}"))}");
+        return chart.Render($"{title} over steps, ending at {string.Join(", ", curves.Select(curve => $"{curve.Points[^1].Y:0.000} for {curve.Name}"))}");
     }
 
     /// <summary>Means over equal stretches of steps where there are more points than pixels.</summary>

@@ -47,6 +47,9 @@ static class Show
         _ => $"{p:0.00}",
     };
 
+    /// <summary>The same in a sentence: p = 0.73 or p &lt; 0.0001.</summary>
+    public static string PEquals(double p) => PValue(p) is ['<', ..] bound ? $"p {bound}" : $"p = {PValue(p)}";
+
     /// <summary>75.3 → 1 min 15 s.</summary>
     public static string Duration(double seconds) => seconds switch
     {
@@ -54,15 +57,6 @@ static class Show
         < 59.5 => $"{seconds:0} s",
         < 3599.5 => Two(seconds, 60, "min", "s"),
         _ => Two(seconds / 60, 60, "h", "min"),
-    };
-
-    /// <summary>Bytes in powers of 1024: 1.93 GiB.</summary>
-    public static string Bytes(double bytes) => bytes switch
-    {
-        >= 1L << 30 => $"{bytes / (1L << 30):0.00} GiB",
-        >= 1L << 20 => $"{bytes / (1L << 20):0.0} MiB",
-        >= 1L << 10 => $"{bytes / (1L << 10):0.0} KiB",
-        _ => $"{bytes:0} B",
     };
 
     static string Two(double amount, int size, string large, string small)

@@ -23,7 +23,8 @@ static class RunReader
 
         var recipePath = Path.Combine(runDirectory, RecipeFile);
         var recipe = File.Exists(recipePath) ? YamlConfig.ReadFile(recipePath) : null;
-        var stages = Stages(runDirectory, recipe?["stages"] as ConfigMap);
+        var named = recipe?["stages"] as ConfigMap;
+        var stages = Stages(runDirectory, named);
         if (stages.Count == 0)
         {
             throw new InvalidInputException($"{runDirectory}: holds no finished stage ({StageManifest.FileName}); run the recipe first");
@@ -36,10 +37,11 @@ static class RunReader
             Stages = stages,
             Evaluations = Evaluations(stages),
             Traces = await TraceReader.ReadAsync(stages, cancellationToken),
-            Metrics = [.. MetricsLog.Read(Path.Combine(runDirectory, MetricsFile))],
+            Metrics = [.. MetricsLog.Read(Path.Combine(runDirectory, MetricsFile)).Where(line => named is null || named[line.Stage] is not null)],
         };
     }
 
+    /// <summary>What an earlier recipe left in the directory under other names is not of this run.</summary>
     static List<StageFacts> Stages(string runDirectory, ConfigMap? recipe)
     {
         return
@@ -47,7 +49,7 @@ static class RunReader
             .. Directory.EnumerateDirectories(runDirectory)
                 .Where(folder => !Path.GetFileName(folder).StartsWith('.'))
                 .Select(folder => (Folder: folder, Manifest: StageManifest.Read(folder)))
-                .Where(found => found.Manifest is not null)
+                .Where(found => found.Manifest is not null && (recipe is null || recipe[found.Manifest.Stage] is not null))
                 .OrderBy(found => found.Manifest!.FinishedAt)
                 .ThenBy(found => found.Manifest!.Stage, StringComparer.Ordinal)
                 .Select(found => new StageFacts

@@ -3,6 +3,10 @@ namespace TraceDistill.Cli.Reporting.Reading;
 /// <summary>One finished stage of a run.</summary>
 sealed record StageFacts
 {
+    const string TrainVerb = "train";
+    const string SoftTargetPrefix = "kd_";
+    const string SoftTargetWeight = "kd_alpha";
+
     /// <summary>The stage's name, such as <c>student</c>, or <c>student.1.500</c> for a copy that a matrix made.</summary>
     public required string Name { get; init; }
 
@@ -25,6 +29,15 @@ sealed record StageFacts
 
     /// <summary>The name as it was written in the recipe, before a matrix repeated the stage.</summary>
     public string Family => Name.Split('.', 2)[0];
+
+    /// <summary>Whether both are trainings that are alike but for soft targets, which this one has and <paramref name="other"/> has not.</summary>
+    public bool AddsSoftTargetsTo(StageFacts other) =>
+        Verb == TrainVerb && other.Verb == TrainVerb && UsesSoftTargets && !other.UsesSoftTargets
+        && Settings.Where(IsNotOfSoftTargets).ToHashSet().SetEquals(other.Settings.Where(IsNotOfSoftTargets));
+
+    bool UsesSoftTargets => !(double.TryParse(Settings.GetValueOrDefault(SoftTargetWeight), out var weight) && weight == 0);
+
+    static bool IsNotOfSoftTargets(KeyValuePair<string, string> setting) => !setting.Key.StartsWith(SoftTargetPrefix, StringComparison.Ordinal);
 
     /// <summary>What a matrix added to the name; empty for a stage that stands once.</summary>
     public string Copy => Name[Family.Length..];

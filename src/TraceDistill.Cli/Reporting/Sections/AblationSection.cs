@@ -36,7 +36,7 @@ static class AblationSection
             """);
         return Html.Of($"""
             <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
-            {Section.Figure(DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows), Html.Of($"Mean paired difference with its 95% interval. Over all {ablation.Pairs.Count} pairs the exact sign-flip test gives p = {Show.PValue(ablation.SignFlip)}."))}
+            {Section.Figure(DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows), Html.Of($"Mean paired difference with its 95% interval. Over all {ablation.Pairs.Count} pairs the exact sign-flip test gives {Show.PEquals(ablation.SignFlip)}."))}
             {Section.Table(head, table)}</div>
             """);
     }

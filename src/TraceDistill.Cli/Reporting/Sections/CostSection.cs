@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
 
@@ -13,11 +14,11 @@ static class CostSection
         var rows = run.Stages.Select(stage => Html.Of($"""
             <tr><th scope="row">{stage.Name}</th><td class="text">{stage.Verb}</td><td>{Show.Duration(stage.Seconds)}</td>
             <td><div class="bar" aria-hidden="true"><i style="width:{100 * stage.Seconds / longest:0.##}%"></i></div></td>
-            <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{Show.Bytes(stage.PeakMemoryBytes)}</td></tr>
+            <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{ProgressText.Bytes(stage.PeakMemoryBytes)}</td></tr>
             """));
         var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td><th scope="col">share</th><th scope="col">peak memory</th>""");
         return new Section("cost", "What it cost", Html.Of($"""
-            <p>{Show.Duration(total)} in all, and at most {Show.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once. Time spent in interrupted attempts is included.</p>
+            <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once. Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
             {Section.Table(head, rows)}
             """));
     }

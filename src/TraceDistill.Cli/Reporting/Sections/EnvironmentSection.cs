@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
 
@@ -22,7 +23,7 @@ static class EnvironmentSection
         <dt>runtime</dt><dd>{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}</dd>
         <dt>system</dt><dd>{RuntimeInformation.OSDescription}</dd>
         <dt>processor</dt><dd>{Processor()}, {Environment.ProcessorCount} logical cores</dd>
-        <dt>memory</dt><dd>{Show.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}</dd>
+        <dt>memory</dt><dd>{ProgressText.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}</dd>
         </dl>
         <p class="soft">Of the machine that wrote this report.</p>
         """));

@@ -1,5 +1,7 @@
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
@@ -22,29 +24,19 @@ static class Headline
     {
         if (evaluation.Student is not { } student)
         {
-            var best = evaluation.Models.MaxBy(model => model.Scores.Accuracy)!;
-            yield return Html.Of($"<p><b>{best.Name}</b> solves <b>{Show.Percent(best.Scores.Accuracy)}</b> of {Show.Count(best.Scores.N)} problems (95% interval {Show.Percent(best.Scores.AccuracyCi)}).</p>");
+            yield return Alone(evaluation.Models.MaxBy(model => model.Scores.Accuracy)!);
             yield break;
         }
 
         yield return evaluation.Teacher is { } teacher ? AgainstTeacher(student, teacher) : Alone(student);
         if (evaluation.Baseline is { } baseline && evaluation.Compare(student, baseline) is { } comparison)
         {
-            var verdict = (comparison.PValue < Significance, comparison.Difference > 0) switch
-            {
-                (false, _) => Html.Of($"is not distinguishable from"),
-                (true, true) => Html.Of($"is <b>better</b> than"),
-                (true, false) => Html.Of($"is <b>worse</b> than"),
-            };
-            yield return Html.Of($"""
-                <p>On the same problems {student.Name} {verdict} {baseline.Name}, which has the same size: <b>{Show.Points(comparison.Difference)} points</b>
-                (95% interval {Show.Points(comparison.DifferenceCi)}; exact McNemar test p {PValue(comparison.PValue)}).</p>
-                """);
+            yield return AgainstBaseline(student, baseline, comparison);
         }
     }
 
-    static Html Alone(ModelFacts student) => Html.Of(
-        $"<p><b>{student.Name}</b> solves <b>{Show.Percent(student.Scores.Accuracy)}</b> of {Show.Count(student.Scores.N)} problems (95% interval {Show.Percent(student.Scores.AccuracyCi)}).</p>");
+    static Html Alone(ModelFacts model) => Html.Of(
+        $"<p><b>{model.Name}</b> solves <b>{Show.Percent(model.Scores.Accuracy)}</b> of {Show.Count(model.Scores.N)} problems (95% interval {Show.Percent(model.Scores.AccuracyCi)}).</p>");
 
     static Html AgainstTeacher(ModelFacts student, ModelFacts teacher)
     {
@@ -58,15 +50,48 @@ static class Headline
             """);
     }
 
-    static Html Sentence(Ablation ablation)
+    static Html AgainstBaseline(ModelFacts student, ModelFacts baseline, Comparison comparison)
     {
-        var overall = ablation.Overall;
-        var interval = overall.Interval is { } ci ? Html.Of($"95% interval {Show.Points(ci)}; ") : Html.Empty;
+        var isOfSoftTargets = student.Stage!.AddsSoftTargetsTo(baseline.Stage!);
+        var how = isOfSoftTargets ? "trained in the same way but without soft targets" : "which has the same size";
         return Html.Of($"""
-            <p>Over {ablation.Pairs.Count} pairs of trainings in {ablation.Conditions.Count} {(ablation.Conditions.Count == 1 ? "condition" : "conditions")}, {ablation.First} minus {ablation.Second}
-            is <b>{Show.Points(overall.Mean)} points</b> ({interval}exact sign-flip test p {PValue(ablation.SignFlip)}).</p>
+            <p>{Verdict(isOfSoftTargets, comparison.PValue < Significance, comparison.Difference)} On the same problems {student.Name} solves
+            <b>{Show.Points(comparison.Difference)} points</b> against {baseline.Name}, {how}
+            (95% interval {Show.Points(comparison.DifferenceCi)}; exact McNemar test, {Show.PEquals(comparison.PValue)}). {ByFamily(student, baseline)}</p>
             """);
     }
 
-    static string PValue(double p) => Show.PValue(p) is ['<', ..] small ? small : $"= {Show.PValue(p)}";
+    /// <summary>Where the student is not ahead must not be left for the reader to find.</summary>
+    static Html ByFamily(ModelFacts student, ModelFacts baseline)
+    {
+        var differences = student.Scores.Families
+            .Where(family => baseline.Scores.Families.ContainsKey(family.Key))
+            .Select(family => (Name: family.Key, Difference: family.Value.Accuracy - baseline.Scores.Families[family.Key].Accuracy))
+            .OrderBy(family => family.Difference)
+            .ToList();
+        var others = differences.Where(family => family.Difference <= 0).Select(family => $"{family.Name} ({Show.Points(family.Difference)})").ToList();
+        return differences.Count < 2 ? Html.Empty : Html.Of(
+            $"It is ahead in {differences.Count - others.Count} of {differences.Count} families{(others.Count == 0 ? "" : $", not in {string.Join(", ", others)}")}.");
+    }
+
+    static Html Sentence(Ablation ablation)
+    {
+        var overall = ablation.Overall;
+        var unsure = ablation.Conditions.Where(condition => condition.Difference.Interval is not { Low: > 0 }).Select(condition => condition.Name).ToList();
+        var where = ablation.Conditions.Count < 2 || unsure.Count == 0 ? Html.Empty : Html.Of($" Taken alone it is not shown to be above zero with {string.Join("; ", unsure)}.");
+        return Html.Of($"""
+            <p>{Verdict(ablation.IsOfSoftTargets, overall.Interval is { } known && (known.Low > 0 || known.High < 0), overall.Mean)} Over {ablation.Pairs.Count} pairs of
+            trainings in {ablation.Conditions.Count} {(ablation.Conditions.Count == 1 ? "condition" : "conditions")}, {ablation.First} minus {ablation.Second} is
+            <b>{Show.Points(overall.Mean)} points</b> ({(overall.Interval is { } ci ? $"95% interval {Show.Points(ci)}; " : "")}exact sign-flip test, {Show.PEquals(ablation.SignFlip)}).{where}</p>
+            """);
+    }
+
+    /// <summary>The answer in a few words, where the question is what soft targets are worth.</summary>
+    static Html Verdict(bool isOfSoftTargets, bool isShown, double difference) => (isOfSoftTargets, isShown, difference > 0) switch
+    {
+        (false, _, _) => Html.Empty,
+        (_, false, _) => Html.Of($"<b>Soft targets are not shown to help.</b>"),
+        (_, _, true) => Html.Of($"<b>Soft targets help.</b>"),
+        _ => Html.Of($"<b>Soft targets do harm.</b>"),
+    };
 }

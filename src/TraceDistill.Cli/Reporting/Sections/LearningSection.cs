@@ -9,6 +9,7 @@ namespace TraceDistill.Cli.Reporting.Sections;
 static class LearningSection
 {
     const string Loss = "loss";
+    static readonly Dictionary<string, string> Titles = new() { [Loss] = "loss", ["loss_ce"] = "hard loss (loss_ce)", ["loss_kd"] = "soft targets (loss_kd)" };
 
     public static Section Of(RunFacts run)
     {
@@ -18,14 +19,17 @@ static class LearningSection
             .SelectMany(line => line.Values.Keys)
             .Where(metric => metric.Contains(Loss, StringComparison.Ordinal))
             .Distinct()
+            .Where(metric => trainings.Any(training => training.Lines.Any(line => line.Values.GetValueOrDefault(metric) != 0)))
             .OrderBy(metric => metric != Loss)
             .ToList();
         return new Section("learning", "Learning", metrics.Count == 0
             ? Section.Absent("metrics.jsonl holds no loss of a training stage.")
             : Html.Of($"""
-                <p>Means over the trained tokens of a step, in nats a token, as the trainings logged them. A vertical axis is logarithmic where values fall far.</p>
+                <p>Means over the trained tokens of a step, in nats a token, as the trainings logged them. The hard loss is the cross entropy of the
+                teacher's tokens, that of soft targets the divergence from the teacher's distribution. The loss weighs both by kd_alpha, so that
+                losses of different kd_alpha do not compare. A vertical axis is logarithmic where values fall far.</p>
                 {Section.Legend(trainings.Select(training => (training.Name, training.Color)))}
-                <div class="grid">{metrics.Select(metric => Section.Figure(LossChart.Draw(metric, trainings), Html.Empty))}</div>
+                <div class="grid">{metrics.Select(metric => Section.Figure(LossChart.Draw(metric, $"{Titles.GetValueOrDefault(metric, metric)}, nats a token", trainings), Html.Empty))}</div>
                 """));
     }
 

@@ -41,6 +41,7 @@ static class ResultsSection
         return Html.Of($"""
             {title}<p>{Show.Count(evaluation.Result.N)} problems, the same for every model. Accuracy is that of the greedy answer.{Missing(shown)}</p>
             {Section.Table(head, rows)}
+            <p class="soft below">{string.Join("; ", shown.Select(column => $"{column.Head}: {column.Meaning}"))}.</p>
             <div class="grid">
             {Section.Figure(AccuracyChart.Overall(evaluation), Html.Of($"Accuracy of the greedy answer with 95% Wilson intervals."))}
             {Sampling(evaluation)}

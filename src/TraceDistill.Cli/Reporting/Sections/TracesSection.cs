@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
@@ -19,7 +20,7 @@ static class TracesSection
         var caption = Html.Of($"""
             <b>{traces.Stage.Name}</b>: {Show.Count(traces.Count)} traces of {traces.Teacher}, {Show.Count(traces.Tokens)} tokens
             ({(double)traces.Tokens / Math.Max(1, traces.Count):0.0} on average); {string.Join(", ", verdicts)}; {Show.Count(cut)} cut off.
-            {Show.Bytes(traces.Bytes)} on disk, {(double)traces.Bytes / Math.Max(1, traces.Tokens):0.0} bytes a token {(traces.TopK > 0 ? $"with top-{traces.TopK} logprobs" : "without soft targets")}.
+            {ProgressText.Bytes(traces.Bytes)} on disk, {(double)traces.Bytes / Math.Max(1, traces.Tokens):0.0} bytes a token {(traces.TopK > 0 ? $"with top-{traces.TopK} logprobs" : "without soft targets")}.
             """);
         return Section.Figure(traces.Lengths.Count == 0 ? Html.Empty : LengthHistogram.Draw(traces, 1), caption);
     }
