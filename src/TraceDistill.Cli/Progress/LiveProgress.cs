@@ -8,11 +8,13 @@ namespace TraceDistill.Cli.Progress;
 sealed class LiveProgress : IRunObserver, IAsyncDisposable
 {
     const int WidthForBar = 90;
+    const int WidthForAll = 70;
     readonly IAnsiConsole _console;
     readonly TimeProvider _timeProvider;
     readonly Lock _lock = new();
     readonly TaskCompletionSource _finished = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly Task _drawing;
+    readonly bool _isNarrow;
     ProgressContext? _context;
     (string Activity, ProgressTask Task, RateEstimator Rate)? _current;
 
@@ -20,6 +22,7 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
     {
         _console = console;
         _timeProvider = timeProvider;
+        _isNarrow = console.Profile.Width < WidthForAll;
         ProgressColumn[] columns = console.Profile.Width >= WidthForBar
             ? [new SpinnerColumn(), new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new TextColumn()]
             : [new PercentageColumn(), new TextColumn()];
@@ -45,7 +48,9 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
             task.IsIndeterminate = total is null;
             task.MaxValue = Math.Max(total ?? 1, 1);
             task.Value = total is null ? 0 : Math.Min(done, total.Value);
-            task.Description = $"{activity}: {ProgressText.Of(done, total, unit, rate, note)}";
+            task.Description = _isNarrow && rate.TimeLeft(done, total) is { } left
+                ? $"{ProgressText.Duration(left)} left · {activity}: {ProgressText.Of(done, total, unit, rate, note)}"
+                : $"{activity}: {ProgressText.Of(done, total, unit, rate, note)}";
         }
     }
 
@@ -83,12 +88,20 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         }
     }
 
-    /// <summary>The activity in words, cut where the terminal ends.</summary>
+    /// <summary>The activity in words.</summary>
     sealed class TextColumn : ProgressColumn
     {
-        protected override bool NoWrap => true;
+        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new OneLine(task.Description);
+    }
 
-        public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) =>
-            new Text(task.Description) { Overflow = Overflow.Ellipsis };
+    /// <summary>A text that never takes more than the width it is given: Spectre's own <see cref="Text"/> takes that of its neighbours, or wraps.</summary>
+    sealed class OneLine(string text) : IRenderable
+    {
+        const string Cut = "…";
+
+        public Measurement Measure(RenderOptions options, int maxWidth) => new(1, Math.Min(text.Length, maxWidth));
+
+        public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+            [new Segment(text.Length <= maxWidth ? text : text[..Math.Max(0, maxWidth - Cut.Length)] + Cut)];
     }
 }

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Spectre.Console;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Tests.Support;
@@ -6,7 +7,7 @@ using Xunit;
 
 namespace TraceDistill.Cli.Tests.Progress;
 
-public class ConsoleProgressTests
+public partial class ConsoleProgressTests
 {
     readonly VirtualTime _time = new();
 
@@ -62,22 +63,38 @@ public class ConsoleProgressTests
 
     [Theory]
     [InlineData(40)]
-    [InlineData(200)]
-    public async Task Live_AnyWidth_KeepsItsLinesWithinTheTerminalAndItsMessages(int width)
+    [InlineData(80)]
+    [InlineData(160)]
+    public async Task Live_AnyWidth_KeepsTheActivityOnOneLine(int width)
     {
-        using var output = new StringWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        using var output = new HeardWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
         console.Profile.Width = width;
         await using (var live = new LiveProgress(console, _time))
         {
             live.Progress("student: train [x]", 5, 1500, "steps", "loss 0.31 and a long remark that no narrow terminal can hold");
-            console.Profile.Capabilities.Ansi = false;
+            _time.Advance(TimeSpan.FromSeconds(1));
+            live.Progress("student: train [x]", 10, 1500, "steps", "loss 0.31 and a long remark that no narrow terminal can hold");
+            await output.Heard("4:58 left");
+        }
+
+        var drawn = EscapeSequence().Replace(output.ToString(), "").Split('\n', '\r').Where(line => line.Trim().Length > 0).ToList();
+        Assert.All(drawn, line => Assert.InRange(line.Length, 1, width));
+        Assert.All(drawn, line => Assert.Contains("train", line));
+    }
+
+    [Fact]
+    public async Task Live_Message_IsPrintedAsItIs()
+    {
+        using var output = new StringWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        await using (var live = new LiveProgress(console, _time))
+        {
             live.Message("a [message]");
             live.Progress("other", 1, null, "things");
         }
 
         Assert.Contains("a [message]", output.ToString());
-        Assert.All(output.ToString().Split('\n'), line => Assert.True(line.TrimEnd().Length <= width));
     }
 
     [Fact]
@@ -92,4 +109,7 @@ public class ConsoleProgressTests
 
         Assert.Equal("student: hello\nstudent: train: 10/10 steps\n", output.ToString());
     }
+
+    [GeneratedRegex("\u001b\\[[0-9;?]*[A-Za-z]")]
+    private static partial Regex EscapeSequence();
 }
