@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Doctor;
+using TraceDistill.Teachers.Connector;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -13,10 +14,11 @@ sealed class DoctorVerb : Verb<DoctorOptions>
 
     public override async Task<object> RunAsync(DoctorOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        List<Check> checks = [.. MachineChecks.All(), .. LibraryChecks.All()];
-        if (options.Endpoint is not null)
+        var endpoint = options.Endpoint is { } address ? TeacherEndpoint.Create(address, options.Model ?? "", options.ApiKeyEnv, Environment.GetEnvironmentVariable) : null;
+        List<Check> checks = [Check.Ok("program", $"TraceDistill {Recipes.Fingerprint.ProgramVersion}"), .. MachineChecks.All(), .. LibraryChecks.All()];
+        if (endpoint is not null)
         {
-            checks.Add(await EndpointCheck.RunAsync(options, context.TimeProvider, cancellationToken));
+            checks.Add(await EndpointCheck.RunAsync(endpoint, options.TopLogprobs, context.TimeProvider, cancellationToken));
         }
 
         var width = checks.Max(check => check.Name.Length);

@@ -1,4 +1,3 @@
-using TraceDistill.Cli.Commands;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
@@ -15,13 +14,12 @@ static class EndpointCheck
 {
     const string Name = "endpoint";
 
-    public static async Task<Check> RunAsync(DoctorOptions options, TimeProvider timeProvider, CancellationToken cancellationToken)
+    public static async Task<Check> RunAsync(TeacherEndpoint endpoint, int topLogprobs, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         try
         {
-            var endpoint = TeacherEndpoint.Create(options.Endpoint!, options.Model ?? "", options.ApiKeyEnv, Environment.GetEnvironmentVariable);
             using var teacher = new HttpTeacher(endpoint, new ResilienceOptions(), timeProvider, SilentObserver.Instance);
-            return Judge(endpoint, await teacher.ProbeAsync(new SamplingSettings { TopLogprobs = options.TopLogprobs }, cancellationToken), options.TopLogprobs);
+            return Judge(endpoint, await teacher.ProbeAsync(new SamplingSettings { TopLogprobs = topLogprobs }, cancellationToken), topLogprobs);
         }
         catch (Exception exception) when (exception is InvalidInputException or ExternalFailureException)
         {

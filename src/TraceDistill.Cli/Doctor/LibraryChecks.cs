@@ -7,9 +7,12 @@ namespace TraceDistill.Cli.Doctor;
 /// <summary>The native libraries: libtorch computes, charts are drawn, and the cache in which a patched library may lie can be written.</summary>
 static class LibraryChecks
 {
+    const string LoadedFiles = "/proc/self/maps";
+
     public static IEnumerable<Check> All() =>
     [
         Check.Try("libtorch", Torch),
+        Check.Try("libstdc++", StandardLibrary),
         Check.Try("charts", Charts),
         Check.Try("cache", Cache),
     ];
@@ -21,9 +24,20 @@ static class LibraryChecks
         var status = TorchLibrary.Status;
         using var scope = torch.NewDisposeScope();
         var sum = torch.ones(8, 8).matmul(torch.ones(8, 8)).sum().item<float>();
-        var about = $"{torch.__version__}, {torch.get_num_threads()} threads, CUDA {(torch.cuda.is_available() ? $"on {torch.cuda.device_count()} devices" : "not available")}; {status}";
+        var cuda = torch.cuda.is_available() ? $"CUDA on {torch.cuda.device_count()} devices" : "no CUDA device in use";
+        var about = $"{torch.__version__}, built with TorchBackend={Backend}, {torch.get_num_threads()} threads, {cuda}; {status}";
         return sum == 512 ? Check.Ok("libtorch", about) : new Check("libtorch", CheckState.Fail, $"8 × 8 ones times 8 × 8 ones sum to {sum}, not 512; {about}");
     }
+
+    /// <summary>What <c>-p:TorchBackend</c> was when the program was built.</summary>
+    static string Backend => Directory.EnumerateFiles(AppContext.BaseDirectory, "*torch_cuda*").Any() ? "cuda" : "cpu";
+
+    /// <summary>The one that libtorch was loaded with: where it is too old, the line above tells of the patched copy.</summary>
+    static Check StandardLibrary() => !File.Exists(LoadedFiles)
+        ? Check.Ok("libstdc++", "of no concern on this system")
+        : File.ReadLines(LoadedFiles).Select(line => line.Split(' ')[^1]).FirstOrDefault(path => Path.GetFileName(path).StartsWith("libstdc++.so", StringComparison.Ordinal)) is { } file
+            ? Check.Ok("libstdc++", file)
+            : new Check("libstdc++", CheckState.Fail, "not loaded; install the system's package (libstdc++6)");
 
     static Check Charts()
     {

@@ -17,9 +17,9 @@ public sealed class DoctorVerbTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("doctor", "--json"));
 
         var checks = _cli.Json["checks"]!.AsArray();
-        Assert.Equal(["system", ".NET", "processor", "memory", "disk", "libtorch", "charts", "cache"], checks.Select(check => (string)check!["name"]!));
+        Assert.Equal(["program", "system", ".NET", "processor", "memory", "disk", "libtorch", "libstdc++", "charts", "cache"], checks.Select(check => (string)check!["name"]!));
         Assert.DoesNotContain("fail", checks.Select(check => (string)check!["state"]!));
-        Assert.Matches(@"ok    libtorch +2\.10", _cli.Error);
+        Assert.Matches(@"ok    libtorch +2\.10.*TorchBackend=cpu", _cli.Error);
     }
 
     [Fact]
