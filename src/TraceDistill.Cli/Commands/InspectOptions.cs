@@ -9,7 +9,7 @@ sealed record InspectOptions
 {
     [Positional]
     [InputPath]
-    [Description("A folder of shards, or one .parquet file")]
+    [Description("A folder of shards, one .parquet file, or a model directory")]
     public required string Path { get; init; }
 
     [Description("Show the trace with this id, or with an id that begins so, token by token")]

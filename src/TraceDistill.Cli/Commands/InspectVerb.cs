@@ -10,17 +10,29 @@ using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What lies in shards: what they hold in figures, their columns, and any trace with the alternatives of every token.</summary>
+/// <summary>What lies in shards: what they hold in figures, their columns, and any trace with the alternatives of every token; or what a model is.</summary>
 sealed class InspectVerb : Verb<InspectOptions>
 {
     public override string Name => "inspect";
 
-    public override string Description => "Look into shards: statistics, columns, one trace with its top-k";
+    public override string Description => "Look into shards (statistics, columns, one trace with its top-k) or a model directory";
 
     public override VerbOutput Output => VerbOutput.None;
 
     public override async Task<object> RunAsync(InspectOptions options, StageContext context, CancellationToken cancellationToken)
     {
+        if (ModelView.IsModel(options.Path))
+        {
+            var model = ModelView.Of(options.Path);
+            model.Print(context.Observer);
+            return model;
+        }
+
+        if (DataSetsOf(options.Path) is [_, ..] dataSets)
+        {
+            throw new InvalidInputException($"{options.Path}: a run directory; name one of its data sets: {string.Join(", ", dataSets)}");
+        }
+
         var reader = await ShardReader.OpenAsync(options.Path, cancellationToken: cancellationToken);
         if (options.Trace is { } id)
         {
@@ -43,6 +55,10 @@ sealed class InspectVerb : Verb<InspectOptions>
             FirstTraces = await reader.ReadAsync(cancellationToken).Take(3).Select(trace => trace.Id).ToListAsync(cancellationToken),
         };
     }
+
+    static string[] DataSetsOf(string path) => Directory.Exists(path) && !File.Exists(Path.Combine(path, ShardManifest.FileName))
+        ? [.. Directory.EnumerateDirectories(path).Where(folder => File.Exists(Path.Combine(folder, ShardManifest.FileName))).Order(StringComparer.Ordinal)]
+        : [];
 
     static async Task<IReadOnlyDictionary<string, string>> ColumnsAsync(string path, ShardReader reader, CancellationToken cancellationToken)
     {

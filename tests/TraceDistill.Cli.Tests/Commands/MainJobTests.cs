@@ -42,6 +42,9 @@ public sealed class MainJobTests : IDisposable
         Assert.NotNull((string?)token["text"]);
         await CompareWithShard(traces, id);
 
+        Assert.Equal(2, await _cli.RunAsync("inspect", _cli.RunDirectory));
+        Assert.Contains("name one of its data sets: run/traces", _cli.Error);
+
         Assert.Equal(2, await _cli.RunAsync("inspect", traces, "--trace", "nothing"));
         Assert.Contains("holds no trace nothing", _cli.Error);
     }

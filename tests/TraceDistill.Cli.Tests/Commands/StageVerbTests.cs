@@ -16,7 +16,7 @@ public sealed class StageVerbTests : IDisposable
           report: { do: report }
         """;
 
-    readonly CliHarness _cli = new() { Stages = [new PretrainVerb(), new ReportVerb()] };
+    readonly CliHarness _cli = new() { Stages = [new PretrainVerb(), new ReportVerb()], Others = [new InspectVerb()] };
 
     public void Dispose() => _cli.Dispose();
 
@@ -41,6 +41,18 @@ public sealed class StageVerbTests : IDisposable
 
         Assert.True(_cli.Json["seconds"]!["total"] is not null);
         Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "report.html")));
+    }
+
+    [Fact]
+    public async Task Inspect_ModelDirectory_TellsItsShape()
+    {
+        await _cli.RunRecipeAsync(Pretraining, "--only", "model");
+
+        Assert.Equal(0, await _cli.RunAsync("inspect", Path.Combine(_cli.RunDirectory, "model"), "--json"));
+
+        Assert.Equal(16, (int)_cli.Json["configuration"]!["hidden_size"]!);
+        Assert.Equal(300, (int)_cli.Json["vocabulary_size"]!);
+        Assert.Contains("1 layers of 16, 2 heads of 8", _cli.Error);
     }
 
     [Fact]

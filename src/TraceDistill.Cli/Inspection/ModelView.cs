@@ -1,0 +1,32 @@
+using System.Globalization;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Cli.Inspection;
+
+/// <summary>A model directory in figures.</summary>
+sealed record ModelView(string Path, long Parameters, ModelConfiguration Configuration, int VocabularySize, string TokenizerHash)
+{
+    /// <summary>Whether a folder is one.</summary>
+    public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, "config.json"));
+
+    /// <exception cref="Core.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
+    public static ModelView Of(string folder)
+    {
+        using var parameters = ModelDirectory.Load(folder);
+        var tokenizer = Tokenizer.Load(folder);
+        return new ModelView(folder, parameters.Count, parameters.Configuration, tokenizer.VocabularySize, tokenizer.Hash);
+    }
+
+    public void Print(IRunObserver observer)
+    {
+        var shape = Configuration;
+        observer.Message(string.Create(CultureInfo.InvariantCulture, $"{Path}: a model of {Parameters:#,0} parameters"));
+        observer.Message(
+            $"{shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim} ({shape.NumKeyValueHeads} for keys and values), "
+            + $"feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions");
+        observer.Message($"tokenizer of {VocabularySize} tokens, {TokenizerHash}");
+    }
+}
