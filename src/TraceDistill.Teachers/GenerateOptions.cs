@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
+using TraceDistill.Core.Prompts;
 
 namespace TraceDistill.Teachers;
 
@@ -26,6 +27,7 @@ public sealed record GenerateOptions : IValidatableObject
     public string? ApiKeyEnv { get; init; }
 
     /// <value><c>Reasoning/Solve</c>.</value>
+    [KnownPrompt]
     [Description("prompt directory, Plugin/Function")]
     public string Prompt { get; init; } = "Reasoning/Solve";
 

@@ -43,7 +43,7 @@ sealed class OptionBinder(ProblemList problems)
 
         foreach (var missing in schema.Properties.Where(property => property.IsRequired && map[property.Key] is null))
         {
-            problems.Add(map.Location, Join(path, missing.Key), $"is required: give {TypeWords.Expected(missing.Type)}");
+            problems.Add(PlaceOf(missing, map), Join(path, missing.Key), $"is required: {missing.Description ?? $"give {TypeWords.Expected(missing.Type)}"}");
             isBound = false;
         }
 
@@ -171,7 +171,7 @@ sealed class OptionBinder(ProblemList problems)
         return Report(validatable.Validate(new ValidationContext(record)), failure =>
         {
             var property = OptionSchema.Of(record.GetType()).Properties.FirstOrDefault(known => failure.MemberNames.Contains(known.Property.Name));
-            return property is null ? (map.Location, path) : (map[property.Key]?.Location ?? map.Location, Join(path, property.Key));
+            return property is null ? (map.Location, path) : (PlaceOf(property, map), Join(path, property.Key));
         });
     }
 
@@ -186,6 +186,10 @@ sealed class OptionBinder(ProblemList problems)
 
         return failures.Count == 0;
     }
+
+    /// <summary>Where the setting stands or, when it is absent, would stand.</summary>
+    static SourceLocation PlaceOf(OptionProperty property, ConfigMap map) => map[property.Key]?.Location
+        ?? (map.Location == SourceLocation.CommandLine ? new SourceLocation(property.CommandLineName) : map.Location);
 
     static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
 }

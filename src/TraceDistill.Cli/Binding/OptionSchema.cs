@@ -16,14 +16,23 @@ namespace TraceDistill.Cli.Binding;
 /// <param name="Default">The value it has when nothing is said.</param>
 sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired, bool IsNullable, object? Default)
 {
+    /// <summary>How a property is written in recipes.</summary>
+    public static string KeyOf(string propertyName) => JsonNamingPolicy.SnakeCaseLower.ConvertName(propertyName);
+
     public Type Type => Property.PropertyType;
 
-    /// <summary>Its name on the command line, such as <c>--max-steps</c>.</summary>
-    public string Option => "--" + Key.Replace('_', '-');
+    /// <summary>Its name on the command line: <c>--max-steps</c>, or <c>RECIPE</c> for the value that stands without an option.</summary>
+    public string CommandLineName => IsPositional ? Key.ToUpperInvariant() : "--" + Key.Replace('_', '-');
 
     public string? Description => Property.GetCustomAttribute<DescriptionAttribute>()?.Description;
 
-    public bool IsInputPath => Property.IsDefined(typeof(InputPathAttribute));
+    /// <summary>Whether its values are files or folders that are read, at least where nothing beside it says otherwise.</summary>
+    public bool MayBeInputPath => Property.IsDefined(typeof(InputPathAttribute));
+
+    /// <summary>Whether its values are files or folders that are read.</summary>
+    /// <param name="beside">The settings it stands among.</param>
+    public bool IsInputPath(ConfigMap beside) => Property.GetCustomAttribute<InputPathAttribute>() is { } attribute
+        && (attribute.Unless is not { } other || beside[KeyOf(other)] is null);
 
     /// <summary>Whether the option may stand on the command line without a value, which then means <c>true</c>.</summary>
     public bool IsFlagOrValue => Property.IsDefined(typeof(FlagOrValueAttribute));
@@ -54,7 +63,7 @@ sealed class OptionSchema
             .. type.GetProperties(BindingFlags.Public | BindingFlags.Instance)
                 .Where(property => property.SetMethod is { IsPublic: true } && property.GetIndexParameters().Length == 0)
                 .Select(property => new OptionProperty(
-                    property.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? JsonNamingPolicy.SnakeCaseLower.ConvertName(property.Name),
+                    property.GetCustomAttribute<JsonPropertyNameAttribute>()?.Name ?? OptionProperty.KeyOf(property.Name),
                     property,
                     property.CustomAttributes.Any(attribute => attribute.AttributeType.FullName == RequiredMember),
                     nullability.Create(property).WriteState == NullabilityState.Nullable,

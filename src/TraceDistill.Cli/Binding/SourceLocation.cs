@@ -6,5 +6,8 @@ namespace TraceDistill.Cli.Binding;
 /// <param name="Column">From 1; 0 for the command line.</param>
 readonly record struct SourceLocation(string Source, long Line = 0, long Column = 0)
 {
+    /// <summary>The command line as a whole: the place of options that were not given.</summary>
+    public static SourceLocation CommandLine { get; } = new("the command line");
+
     public override string ToString() => Line == 0 ? Source : $"{Source}:{Line}:{Column}";
 }

@@ -21,7 +21,7 @@ static class TypeWords
     /// <summary>The placeholder that stands for a value in help.</summary>
     public static string Placeholder(OptionProperty property) => Underlying(property.Type) switch
     {
-        _ when property.IsInputPath && OptionShape.DictionaryValue(property.Type) is null => "PATH",
+        _ when property.MayBeInputPath && OptionShape.DictionaryValue(property.Type) is null => "PATH",
         var t when IsWhole(t) => "N",
         var t when IsReal(t) => "NUMBER",
         var t when t == typeof(bool) => "true|false",

@@ -14,7 +14,7 @@ static partial class YamlConfig
     {
         if (!File.Exists(path))
         {
-            throw new InvalidInputException($"{path}: no such file");
+            throw new InvalidInputException(Directory.Exists(path) ? $"{path}: is a folder; name a YAML file" : $"{path}: no such file");
         }
 
         var root = Parse(File.ReadAllText(path), path)

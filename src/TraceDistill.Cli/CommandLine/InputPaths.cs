@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Binding;
+using TraceDistill.Cli.Commands;
 
 namespace TraceDistill.Cli.CommandLine;
 
@@ -9,7 +10,7 @@ static class InputPaths
     {
         foreach (var entry in settings.Entries)
         {
-            if (OptionSchema.Of(optionsType)[entry.Key] is { IsInputPath: true } property)
+            if (OptionSchema.Of(optionsType)[entry.Key] is { } property && property.IsInputPath(settings))
             {
                 Check(property, entry.Value, entry.Key, problems);
             }
@@ -51,7 +52,13 @@ static class InputPaths
     {
         if (node is ConfigScalar { Text: { } text } && !Path.Exists(text))
         {
-            problems.Add(node.Location, key, $"no such file or folder: \"{text}\"");
+            problems.Add(node.Location, key, $"no such file or folder: \"{text}\"{Hint(text)}");
         }
     }
+
+    /// <summary>On the command line a stage of a run is known by its folder.</summary>
+    static string Hint(string text) => Directory.Exists(RunVerb.DefaultRoot)
+        && Directory.EnumerateDirectories(RunVerb.DefaultRoot).Order(StringComparer.Ordinal).Select(run => Path.Combine(run, text)).FirstOrDefault(Path.Exists) is { } found
+            ? $"; did you mean \"{found}\"?"
+            : "";
 }

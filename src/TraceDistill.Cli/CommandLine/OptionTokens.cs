@@ -14,7 +14,7 @@ sealed class OptionTokens
         {
             if (property.IsPositional)
             {
-                var argument = new Argument<string>(property.Key.ToUpperInvariant()) { Description = property.Description, Arity = ArgumentArity.ZeroOrOne };
+                var argument = new Argument<string>(property.CommandLineName) { Description = property.Description, Arity = ArgumentArity.ZeroOrOne };
                 command.Add(argument);
                 _symbols.Add((property, argument));
             }
@@ -37,12 +37,12 @@ sealed class OptionTokens
             var tokens = symbol is Argument argument ? result.GetResult(argument)?.Tokens : GivenTokens(result, (Option)symbol);
             if (symbol is Argument ? tokens is { Count: > 0 } : tokens is not null)
             {
-                var name = symbol is Argument ? symbol.Name : property.Option;
+                var name = property.CommandLineName;
                 entries.Add(new ConfigEntry(property.Key, new SourceLocation(name), Value(property, name, [.. tokens!.Select(token => token.Value)])));
             }
         }
 
-        return new ConfigMap(new SourceLocation("the command line"), entries);
+        return new ConfigMap(SourceLocation.CommandLine, entries);
     }
 
     static IReadOnlyList<System.CommandLine.Parsing.Token>? GivenTokens(ParseResult result, Option option) =>
@@ -53,12 +53,12 @@ sealed class OptionTokens
         var type = Nullable.GetUnderlyingType(property.Type) ?? property.Type;
         if (type == typeof(bool))
         {
-            return new Option<bool>(property.Option);
+            return new Option<bool>(property.CommandLineName);
         }
 
         if (OptionShape.ListItem(type) is not null || OptionShape.DictionaryValue(type) is not null)
         {
-            return new Option<string[]>(property.Option)
+            return new Option<string[]>(property.CommandLineName)
             {
                 HelpName = TypeWords.Placeholder(property),
                 AllowMultipleArgumentsPerToken = true,
@@ -66,7 +66,7 @@ sealed class OptionTokens
             };
         }
 
-        return new Option<string>(property.Option)
+        return new Option<string>(property.CommandLineName)
         {
             HelpName = TypeWords.Placeholder(property),
             Arity = property.IsFlagOrValue ? ArgumentArity.ZeroOrOne : ArgumentArity.ExactlyOne,

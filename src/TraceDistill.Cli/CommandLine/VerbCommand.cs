@@ -39,7 +39,7 @@ static class VerbCommand
 
             InputPaths.Check(verb.OptionsType, settings, problems);
             var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
-            problems.ThrowIfAny($"{verb.Name}: the command line");
+            problems.ThrowIfAny(verb.Name);
             var summary = await RunAsync(verb, bound!, output, host);
             if (result.GetValue(jsonOption))
             {

@@ -36,6 +36,9 @@ interface IVerb
     /// <summary>Names of output files that also belong into the run directory itself.</summary>
     IReadOnlyList<string> RunDirectoryFiles { get; }
 
+    /// <summary>What other stages may read in its output folder; null where only running it tells.</summary>
+    IReadOnlyCollection<string>? OutputNames(object options);
+
     /// <summary>Files and folders that it reads although no path-valued option names them, such as a prompt found by its name.</summary>
     IEnumerable<string> ImplicitInputs(object options);
 
@@ -66,8 +69,13 @@ abstract class Verb<TOptions> : IVerb
     /// <inheritdoc cref="IVerb.RunAsync"/>
     public abstract Task<object> RunAsync(TOptions options, StageContext context, CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="IVerb.OutputNames"/>
+    public virtual IReadOnlyCollection<string>? OutputNames(TOptions options) => null;
+
     /// <inheritdoc cref="IVerb.ImplicitInputs"/>
     public virtual IEnumerable<string> ImplicitInputs(TOptions options) => [];
+
+    IReadOnlyCollection<string>? IVerb.OutputNames(object options) => OutputNames((TOptions)options);
 
     IEnumerable<string> IVerb.ImplicitInputs(object options) => ImplicitInputs((TOptions)options);
 

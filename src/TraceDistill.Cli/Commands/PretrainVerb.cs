@@ -1,3 +1,4 @@
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Cli.Commands;
@@ -12,6 +13,8 @@ sealed class PretrainVerb : Verb<PretrainOptions>
     public override VerbOutput Output => VerbOutput.Required;
 
     public override bool IsResumable => true;
+
+    public override IReadOnlyCollection<string> OutputNames(PretrainOptions options) => ModelDirectory.Files;
 
     public override async Task<object> RunAsync(PretrainOptions options, StageContext context, CancellationToken cancellationToken) =>
         await Task.Run(() => PretrainStage.Run(options, context.Output!, context.Observer, cancellationToken), cancellationToken);

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Core.Options;
+using TraceDistill.Core.Problems;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -9,8 +10,9 @@ namespace TraceDistill.Cli.Commands;
 sealed record ProblemsOptions : IValidatableObject
 {
     /// <value>All families.</value>
-    [Description("Families to generate, or all")]
-    public IReadOnlyList<string> Family { get; init; } = ["all"];
+    [KnownFamilies]
+    [Description("Families to generate, or all of addition, subtraction, multiplication, division, comparison, sorting, modular, clock, equation, sequence, story2, story4")]
+    public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("How many problems; with --from at most so many of each file")]

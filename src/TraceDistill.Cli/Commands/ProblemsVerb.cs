@@ -9,6 +9,9 @@ namespace TraceDistill.Cli.Commands;
 /// </summary>
 sealed class ProblemsVerb : Verb<ProblemsOptions>
 {
+    const string TrainSet = "train";
+    const string HeldOutSet = "held_out";
+
     sealed record ProblemSet(string Name, int Count, IReadOnlyDictionary<string, int> Families);
 
     public override string Name => "problems";
@@ -16,6 +19,18 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
     public override string Description => "Generate reasoning problems, or convert problem files";
 
     public override VerbOutput Output => VerbOutput.Required;
+
+    public override IReadOnlyCollection<string> OutputNames(ProblemsOptions options)
+    {
+        string[] sets = options switch
+        {
+            { From.Count: > 0 } => [.. options.From.Select(file => Path.GetFileNameWithoutExtension(file))],
+            { HeldOut.IsAll: true } => [HeldOutSet],
+            { HeldOut.Count: > 0 } => [TrainSet, HeldOutSet],
+            _ => [TrainSet],
+        };
+        return [.. sets.SelectMany(name => new[] { name + ".jsonl", name + ".parquet" })];
+    }
 
     public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
     {
@@ -45,13 +60,13 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         var sets = new List<(string, IReadOnlyList<Problem>)>();
         if (!options.HeldOut.IsAll)
         {
-            sets.Add(("train", ProblemGenerator.Generate(options.Family, options.Count!.Value, options.Seed, ProblemSplit.Train)));
+            sets.Add((TrainSet, ProblemGenerator.Generate(options.Family, options.Count!.Value, options.Seed, ProblemSplit.Train)));
         }
 
         var heldOut = options.HeldOut.IsAll ? options.Count!.Value : options.HeldOut.Count;
         if (heldOut > 0)
         {
-            sets.Add(("held_out", ProblemGenerator.Generate(options.Family, heldOut, options.Seed, ProblemSplit.HeldOut)));
+            sets.Add((HeldOutSet, ProblemGenerator.Generate(options.Family, heldOut, options.Seed, ProblemSplit.HeldOut)));
         }
 
         return sets;

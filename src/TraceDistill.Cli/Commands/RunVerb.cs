@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Reporting;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 
@@ -8,7 +9,8 @@ namespace TraceDistill.Cli.Commands;
 /// <summary>All stages of a recipe.</summary>
 sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
 {
-    const string DefaultRoot = "runs";
+    /// <summary>Where runs lie that were not told where to write.</summary>
+    public const string DefaultRoot = "runs";
 
     public override string Name => "run";
 
@@ -24,13 +26,14 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         string runDirectory = "";
         var plan = new Planner(stageVerbs).Plan(options.Recipe, overrides, recipe => runDirectory = DirectoryOf(recipe));
         var selected = Select(plan, options.Only);
-        Print(plan, selected, runDirectory, context.Observer);
+        var states = StageStates.Of(plan, runDirectory);
+        Print(plan, selected, states, runDirectory, context.Observer);
         if (options.Plan)
         {
             return new
             {
                 RunDirectory = runDirectory,
-                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = State(stage, runDirectory) }),
+                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = states[stage.Name] }),
             };
         }
 
@@ -38,7 +41,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         directory.Write("recipe.yaml", ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
         var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider).RunAsync(selected, cancellationToken);
-        context.Observer.Message($"finished: {Path.GetRelativePath(Environment.CurrentDirectory, runDirectory)}");
+        var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
+        context.Observer.Message($"finished: {Path.GetRelativePath(Environment.CurrentDirectory, result)}");
         return new
         {
             RunDirectory = runDirectory,
@@ -57,28 +61,23 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         return only.Count == 0 ? plan.Stages : [.. plan.Stages.Where(stage => only.Contains(stage.Name) || only.Contains(stage.Family))];
     }
 
-    static void Print(RunPlan plan, IReadOnlyList<PlannedStage> selected, string runDirectory, IRunObserver observer)
+    static void Print(
+        RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, IRunObserver observer)
     {
-        observer.Message($"{plan.Name}: {plan.Stages.Count} stages in {Path.GetRelativePath(Environment.CurrentDirectory, runDirectory)}");
+        observer.Message($"{plan.Name}: {plan.Stages.Count} {(plan.Stages.Count == 1 ? "stage" : "stages")} in {Path.GetRelativePath(Environment.CurrentDirectory, runDirectory)}");
         var nameWidth = plan.Stages.Max(stage => stage.Name.Length);
         var verbWidth = plan.Stages.Max(stage => stage.Verb.Name.Length);
         foreach (var stage in plan.Stages)
         {
-            var reads = stage.DependsOn.Count == 0 ? "" : $"  reads {string.Join(", ", stage.DependsOn)}";
-            var state = selected.Contains(stage) ? State(stage, runDirectory) : "left out";
+            var reads = stage.DependsOn.Count == 0 ? "" : $"  reads {Families(stage.DependsOn, plan)}";
+            var state = selected.Contains(stage) ? EnumNames.Of(states[stage.Name]).Replace('_', ' ') : "left out";
             observer.Message($"  {stage.Name.PadRight(nameWidth)}  {stage.Verb.Name.PadRight(verbWidth)}  {state}{reads}");
         }
     }
 
-    /// <summary>What lies in the run directory; whether a finished stage still holds is known once those before it have run.</summary>
-    static string State(PlannedStage stage, string runDirectory)
-    {
-        var folder = new StageFolder(runDirectory, stage.Name);
-        return (Directory.Exists(folder.Published), Directory.Exists(folder.Partial)) switch
-        {
-            (true, _) => "finished",
-            (_, true) => "begun",
-            _ => "to do",
-        };
-    }
+    /// <summary>Copies of a matrix by the name they share, where there are several.</summary>
+    static string Families(IReadOnlyList<string> names, RunPlan plan) => string.Join(", ", plan.Stages
+        .Where(stage => names.Contains(stage.Name))
+        .GroupBy(stage => stage.Family)
+        .Select(copies => copies.Count() == 1 ? copies.First().Name : $"{copies.Key} ({copies.Count()})"));
 }

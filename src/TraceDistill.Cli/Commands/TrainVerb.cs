@@ -1,3 +1,4 @@
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
@@ -12,6 +13,8 @@ sealed class TrainVerb : Verb<TrainOptions>
     public override VerbOutput Output => VerbOutput.Required;
 
     public override bool IsResumable => true;
+
+    public override IReadOnlyCollection<string> OutputNames(TrainOptions options) => [TrainStage.InitialDirectory, .. ModelDirectory.Files];
 
     public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken)
     {

@@ -12,7 +12,7 @@ static class InputRecords
         var named = stage.Inputs.Select(input => Of(stage, input, runDirectory, earlier));
         var others = stage.DependsOn
             .Where(name => stage.Inputs.All(input => input.Stage != name))
-            .Select(name => Of(stage, new StageInput("", name, ""), runDirectory, earlier));
+            .Select(name => Of(stage, new StageInput("", name, "", default), runDirectory, earlier));
         return [.. named.Concat(others).OrderBy(record => record.Key, StringComparer.Ordinal).ThenBy(record => record.Reference, StringComparer.Ordinal)];
     }
 

@@ -15,7 +15,7 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
     /// <param name="inputs">Gets what was found.</param>
     public ConfigMap Resolve(StageCopy reader, OptionSchema schema, ConfigMap settings, List<StageInput> inputs) => settings with
     {
-        Entries = [.. settings.Entries.Select(entry => schema[entry.Key] is { IsInputPath: true } property
+        Entries = [.. settings.Entries.Select(entry => schema[entry.Key] is { } property && property.IsInputPath(settings)
             ? entry with { Value = Value(reader, property, entry, inputs) }
             : entry)],
     };
@@ -65,7 +65,7 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
         {
             problems.Add(
                 scalar.Location,
-                $"{reader.Name}.{key}",
+                $"{reader.Family}.{key}",
                 $"\"{text}\" is {found.Count} stages and one is expected: name one ({found[0].Reference}) or give this stage the same matrix");
         }
 
@@ -76,15 +76,15 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
     {
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         var (head, tail) = slash < 0 ? (text, "") : (text[..slash], text[(slash + 1)..].TrimEnd('/'));
-        List<StageInput> found = [.. Makers(reader, head).Select(stage => new StageInput(key, stage.Name, tail))];
+        List<StageInput> found = [.. Makers(reader, head).Select(stage => new StageInput(key, stage.Name, tail, scalar.Location))];
         if (found.Count == 0 && OutsidePath.Find(text, recipePath) is { } path)
         {
-            found.Add(new StageInput(key, null, path));
+            found.Add(new StageInput(key, null, path, scalar.Location));
         }
 
         if (found.Count == 0)
         {
-            problems.Add(scalar.Location, $"{reader.Name}.{key}", $"no such stage, file or folder: \"{text}\"{Hint(head)}");
+            problems.Add(scalar.Location, $"{reader.Family}.{key}", $"no such stage, file or folder: \"{text}\"{Hint(head)}");
         }
 
         inputs.AddRange(found);

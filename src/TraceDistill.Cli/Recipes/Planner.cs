@@ -18,7 +18,17 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         var recipe = RecipeReader.Read(recipePath, overrides, problems);
         var copies = new LikeResolver(recipe.Stages, problems).Resolve().SelectMany(stage => MatrixExpander.Expand(stage, problems)).ToList();
         var resolver = new InputResolver(copies, recipePath, problems);
+        foreach (var twice in copies.GroupBy(copy => copy.Name).Where(same => same.Count() > 1))
+        {
+            problems.Add(twice.First().Location, twice.First().Family, $"two copies of the matrix would share the folder {twice.Key}; give values that differ in letters, digits, . - or _");
+        }
+
         var stages = copies.Select((copy, index) => Plan(copy, copies.Take(index), recipe, resolver, problems, runDirectory(recipe))).OfType<PlannedStage>().ToList();
+        foreach (var stage in stages)
+        {
+            CheckOutputs(stage, stages, problems);
+        }
+
         problems.ThrowIfAny(recipePath);
         return new RunPlan(recipe.Name, InOrder(stages, recipePath));
     }
@@ -39,7 +49,7 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
 
         var inputs = new List<StageInput>();
         settings = resolver.Resolve(copy, schema, settings, inputs);
-        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, Located(settings, schema, inputs, runDirectory), copy.Name);
+        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, Located(settings, schema, inputs, runDirectory), copy.Family);
         return options is null ? null : new PlannedStage
         {
             Name = copy.Name,
@@ -47,21 +57,21 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             Verb = verb,
             Settings = settings,
             Options = options,
-            Inputs = [.. inputs, .. ImplicitInputs(verb, options, copy, problems)],
+            Inputs = [.. inputs, .. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path), copy.Location))],
             DependsOn = [.. inputs.Select(input => input.Stage).OfType<string>().Concat(verb.ReadsWholeRun ? before.Select(stage => stage.Name) : []).Distinct()],
         };
     }
 
-    static IEnumerable<StageInput> ImplicitInputs(IVerb verb, object options, StageCopy copy, ProblemList problems)
+    /// <summary>A misspelt file of another stage is told at once, not when that stage has run for an hour.</summary>
+    static void CheckOutputs(PlannedStage reader, List<PlannedStage> stages, ProblemList problems)
     {
-        try
+        foreach (var input in reader.Inputs.Where(input => input.Stage is not null && input.Path.Length > 0))
         {
-            return [.. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path)))];
-        }
-        catch (InvalidInputException exception)
-        {
-            problems.Add(copy.Location, copy.Name, exception.Message);
-            return [];
+            var name = input.Path.Split('/')[0];
+            if (stages.FirstOrDefault(stage => stage.Name == input.Stage) is { } maker && maker.Verb.OutputNames(maker.Options) is { } names && !names.Contains(name))
+            {
+                problems.Add(input.Location, $"{reader.Family}.{input.Key}", $"the stage \"{maker.Family}\" makes no \"{name}\"; {NearestName.Suggestion(name, names)}");
+            }
         }
     }
 
@@ -87,7 +97,7 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     {
         return settings with
         {
-            Entries = [.. settings.Entries.Select(entry => schema[entry.Key] is { IsInputPath: true } ? entry with { Value = Locate(entry.Value) } : entry)],
+            Entries = [.. settings.Entries.Select(entry => schema[entry.Key]?.IsInputPath(settings) == true ? entry with { Value = Locate(entry.Value) } : entry)],
         };
 
         ConfigNode Locate(ConfigNode node) => node switch
@@ -106,11 +116,22 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         while (ordered.Count < stages.Count)
         {
             var next = stages.FirstOrDefault(stage => !ordered.Contains(stage) && stage.DependsOn.All(name => ordered.Any(done => done.Name == name)))
-                ?? throw new InvalidInputException(
-                    $"{recipePath}: these stages wait for each other: {string.Join(", ", stages.Except(ordered).Select(stage => stage.Name))}");
+                ?? throw new InvalidInputException($"{recipePath}: stages wait for each other: {string.Join(", ", Circle([.. stages.Except(ordered)]))}");
             ordered.Add(next);
         }
 
         return ordered;
+    }
+
+    /// <summary>Follows what a stage that can never start waits for until it comes round, and tells the way.</summary>
+    static IEnumerable<string> Circle(List<PlannedStage> stuck)
+    {
+        var way = new List<PlannedStage> { stuck[0] };
+        while (way.IndexOf(way[^1]) == way.Count - 1)
+        {
+            way.Add(stuck.First(stage => way[^1].DependsOn.Contains(stage.Name)));
+        }
+
+        return way[way.IndexOf(way[^1])..].Zip(way[(way.IndexOf(way[^1]) + 1)..], (reader, maker) => $"{reader.Name} reads {maker.Name}");
     }
 }

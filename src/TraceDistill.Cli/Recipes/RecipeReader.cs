@@ -29,9 +29,9 @@ static partial class RecipeReader
         root = RecipeOverrides.Apply(root, overrides, problems);
         var parameters = Map(root, "parameters", problems)?.Entries ?? [];
         return new Recipe(
-            Text(root, "name", problems)?.Text ?? Path.GetFileNameWithoutExtension(path),
+            Name(root, problems) ?? Path.GetFileNameWithoutExtension(path),
             path,
-            Text(root, "seed", problems),
+            Seed(root, problems),
             Stages(root, new RecipeParameters(parameters, problems), problems));
     }
 
@@ -63,6 +63,30 @@ static partial class RecipeReader
         return stages;
     }
 
+    /// <summary>It names the run directory, which has to stay below the current one.</summary>
+    static string? Name(ConfigMap root, ProblemList problems)
+    {
+        var name = Text(root, "name", problems);
+        if (name?.Text is { } text && !RunName().IsMatch(text))
+        {
+            problems.Add(name.Location, "name", $"\"{text}\" cannot name a folder: use letters, digits, . - and _");
+        }
+
+        return name?.Text;
+    }
+
+    static ConfigScalar? Seed(ConfigMap root, ProblemList problems)
+    {
+        var seed = Text(root, "seed", problems);
+        if (seed?.Text is not { } text || ScalarBinder.Parse(typeof(int), text, out var problem) is not null)
+        {
+            return seed;
+        }
+
+        problems.Add(seed.Location, "seed", problem!);
+        return null;
+    }
+
     static ConfigMap? Map(ConfigMap root, string key, ProblemList problems)
     {
         if (root[key] is not null and not ConfigMap)
@@ -85,4 +109,7 @@ static partial class RecipeReader
 
     [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
     private static partial Regex StageName();
+
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+    private static partial Regex RunName();
 }

@@ -48,7 +48,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
         var inputs = InputRecords.Of(stage, directory.Path, last?.Inputs);
         var fingerprint = Fingerprint.Of(stage, inputs);
         var outcome = StageOutcome.Unchanged;
-        if (last is null || last.Fingerprint != fingerprint || !last.IsWhole(folder.Published))
+        if (last is null || !last.IsCurrent(fingerprint, folder.Published))
         {
             var secondsBefore = folder.Begin(fingerprint, stage.Verb.IsResumable);
             outcome = secondsBefore is null ? StageOutcome.Done : StageOutcome.Resumed;

@@ -24,9 +24,6 @@ sealed class StageFolder(string runDirectory, string name)
 
     string WorkPath => Path.Combine(Partial, WorkFile);
 
-    /// <summary>Whether there is unfinished work that was begun with this fingerprint.</summary>
-    public bool HasWork(string fingerprint) => ReadWork()?.Fingerprint == fingerprint;
-
     /// <summary>
     /// Finishes what a killed process left half done: a complete working folder is published, a replaced one removed.
     /// </summary>

@@ -64,6 +64,9 @@ sealed record StageManifest
     public void Write(string folder) =>
         AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonOutput.Options) + "\n");
 
+    /// <summary>Whether the stage need not run: it was made from the same, and its files are there.</summary>
+    public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && IsWhole(folder);
+
     /// <summary>Whether all files are still there with the sizes they had.</summary>
     public bool IsWhole(string folder) =>
         Outputs.All(file => new FileInfo(Path.Combine(folder, file.Name)) is { Exists: true } info && info.Length == file.Bytes);

@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
+using TraceDistill.Core.Prompts;
 
 namespace TraceDistill.Core.Evaluation;
 
@@ -12,6 +13,7 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("what is measured: a name for the report → a model directory, or a map with endpoint and model")]
     public IReadOnlyDictionary<string, ModelSource> Models { get; init; } = new Dictionary<string, ModelSource>();
 
+    [InputPath(Unless = nameof(Endpoint))]
     [Description("the one model to measure: its directory, or with an endpoint the name it has there")]
     public string? Model { get; init; }
 
@@ -27,6 +29,7 @@ public sealed record EvaluateOptions : IValidatableObject
     public required string Problems { get; init; }
 
     /// <value><c>Reasoning/Solve</c>.</value>
+    [KnownPrompt]
     [Description("prompt directory, Plugin/Function")]
     public string Prompt { get; init; } = "Reasoning/Solve";
 

@@ -18,6 +18,9 @@ public static class ProblemGenerator
     /// <summary>Draws in a row that may repeat a problem before a family counts as exhausted.</summary>
     const int MaxRepeats = 20_000;
 
+    /// <summary>Stands for every family in a list of names.</summary>
+    public const string AllFamilies = "all";
+
     /// <summary>All families, in the order in which they take turns.</summary>
     public static IReadOnlyList<IProblemFamily> Families { get; } =
     [
@@ -60,7 +63,7 @@ public static class ProblemGenerator
     {
         if (names.Count == 0)
             throw new InvalidInputException($"family: none given; use all or some of {string.Join(", ", FamilyNames)}");
-        return [.. names.SelectMany(name => name == "all" ? Families : [Find(name)]).Distinct()];
+        return [.. names.SelectMany(name => name == AllFamilies ? Families : [Find(name)]).Distinct()];
     }
 
     static IProblemFamily Find(string name) =>

@@ -13,6 +13,9 @@ public static class ModelDirectory
     public static readonly IReadOnlyList<string> TokenizerFiles =
         ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
 
+    /// <summary>Everything a model directory may hold.</summary>
+    public static IReadOnlyList<string> Files { get; } = ["config.json", Weights, .. TokenizerFiles];
+
     /// <summary>Loads the configuration and float32 weights of a model directory.</summary>
     /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
     public static ModelParameters Load(string directory)

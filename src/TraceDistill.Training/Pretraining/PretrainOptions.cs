@@ -1,6 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
+using TraceDistill.Core.Problems;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
@@ -12,6 +13,7 @@ public sealed record PretrainOptions : OptimizationOptions
 {
     /// <summary>Families of generated problems to learn from, when no file is given.</summary>
     /// <value>All.</value>
+    [KnownFamilies]
     [Description("families of generated problems to learn from: all, or names; not with problems")]
     public IReadOnlyList<string> Family { get; init; } = ["all"];
 

@@ -65,15 +65,15 @@ public class OptionBinderTests
 
         Assert.Equal(
             """
-            test.yaml has 8 problems
+            test.yaml: 8 problems
             test.yaml:1:1: unknown key "max_step"; did you mean "max_steps"?
+            test.yaml:1:1: name: is required: give text
             test.yaml:2:16: learning_rate: expected a number, found "fast"
             test.yaml:3:8: shape: expected one of flat, two_sided, found "round"
-            test.yaml:4:10: inner: unknown key "widht"; did you mean "width"?
             test.yaml:4:8: inner.width: is required: give a whole number
+            test.yaml:4:10: inner: unknown key "widht"; did you mean "width"?
             test.yaml:5:7: tags[0]: expected text, found a map
             test.yaml:6:10: dropout: must be from 0 to 1
-            test.yaml:1:1: name: is required: give text
             """,
             message);
     }
@@ -91,7 +91,7 @@ public class OptionBinderTests
 
     [Fact]
     public void BindRecord_ForbiddenValueAndForbiddenCombination_TellsBoth() => Assert.Equal(
-        "test.yaml has 2 problems\ntest.yaml:1:21: dropout: must be from 0 to 1\ntest.yaml:1:55: max_steps: cannot be 0 with a learning_rate",
+        "test.yaml: 2 problems\ntest.yaml:1:21: dropout: must be from 0 to 1\ntest.yaml:1:55: max_steps: cannot be 0 with a learning_rate",
         Problems<SampleOptions>("{ name: a, dropout: 7, learning_rate: 0.1, max_steps: 0 }"));
 
     [Fact]

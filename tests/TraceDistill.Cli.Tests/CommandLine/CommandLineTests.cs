@@ -45,16 +45,17 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
-    [InlineData("error: write: the command line has 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\nthe command line: text: is required: give text\n", "write", "--seed", "x")]
+    [InlineData("error: write: 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\n--text: is required: What to write\n", "write", "--seed", "x")]
     [InlineData("error: unknown option --sede; did you mean \"--seed\"? (tracedistill write --help shows what is known)\n", "write", "--sede", "3")]
     [InlineData("error: \"more\" is more than write takes (tracedistill write --help shows what is known)\n", "write", "more")]
     [InlineData("error: unknown verb \"wriet\"; did you mean \"write\"? (tracedistill --help shows what is known)\n", "wriet", "--seed", "3")]
     [InlineData("error: say what to do (tracedistill --help shows what is known)\n")]
     [InlineData("error: Required argument missing for option: '--seed' (tracedistill write --help shows what is known)\n", "write", "--seed")]
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
+    [InlineData("error: .: is a folder; name a YAML file\n", "run", ".")]
     [InlineData("error: --out: is required: say where to write\n", "count")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
-    [InlineData("error: the command line: recipe: is required: give text\n", "run")]
+    [InlineData("error: RECIPE: is required: The recipe, a YAML file of named stages\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
     {
         Assert.Equal(2, await _cli.RunAsync(arguments));

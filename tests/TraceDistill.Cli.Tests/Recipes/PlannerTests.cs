@@ -112,33 +112,39 @@ public sealed class PlannerTests : IDisposable
 
         Assert.Equal(
             """
-            recipe.yaml has 14 problems
+            recipe.yaml: 14 problems
             recipe.yaml:1:1: unknown key "nam"; did you mean "name"?
-            recipe.yaml:6:56: c.tag: unknown parameter "q"; did you mean "p"?
-            recipe.yaml:6:56: c.tag: the parameter "p" has no value: give it with --set p=VALUE
-            recipe.yaml:8:3: recipe.yaml: not a stage name: use letters, digits, - and _, and not a name that the run directory itself uses
-            recipe.yaml:9:3: f: expected a map such as { do: VERB, ... }, found "3"
-            recipe.yaml:7:14: d.like: no stage "e"; did you mean "a"?
             recipe.yaml:4:12: a.do: unknown verb "wriet"; did you mean "write"?
+            recipe.yaml:5:6: b.text: is required: What to write
             recipe.yaml:5:19: b: unknown key "txt"; did you mean "text"?
             recipe.yaml:5:33: b.seed: expected a whole number, found "one"
-            recipe.yaml:5:6: b.text: is required: give text
             recipe.yaml:6:25: c.first: no such stage, file or folder: "missing.txt"
             recipe.yaml:6:46: c.parts: no such stage, file or folder: "aa"; did you mean the stage "a"?
+            recipe.yaml:6:56: c.tag: unknown parameter "q"; did you mean "p"?
+            recipe.yaml:6:56: c.tag: the parameter "p" has no value: give it with --set p=VALUE
             recipe.yaml:7:3: d.do: is required: one of write, join, count, tell
+            recipe.yaml:7:14: d.like: no stage "e"; did you mean "a"?
+            recipe.yaml:8:3: recipe.yaml: not a stage name: use letters, digits, - and _, and not a name that the run directory itself uses
+            recipe.yaml:9:3: f: expected a map such as { do: VERB, ... }, found "3"
             recipe.yaml:10:3: g.do: is required: one of write, join, count, tell
             """,
             message);
     }
 
     [Theory]
-    [InlineData("stages: { a: { do: join, first: b }, b: { do: join, first: a } }", "recipe.yaml: these stages wait for each other: a, b")]
+    [InlineData("stages: { c: { do: join, first: a }, a: { do: join, first: b }, b: { do: join, first: a } }", "recipe.yaml: stages wait for each other: a reads b, b reads a")]
+    [InlineData("stages: { a: { do: join, first: a } }", "recipe.yaml: stages wait for each other: a reads a")]
     [InlineData("stages: { a: { like: a, do: tell } }", "recipe.yaml:1:22: a.like: goes round in a circle")]
     [InlineData("stages: { a: { do: write, text: x, matrix: { seed: 1 } } }", "recipe.yaml:1:52: a.matrix.seed: expected a list of values, found \"1\"")]
-    [InlineData("stages: { a: { do: write, text: x, matrix: { sede: [1] } } }", "recipe.yaml:1:46: a.1: unknown key \"sede\"; did you mean \"seed\"?")]
+    [InlineData("stages: { a: { do: write, text: x, matrix: { sede: [1] } } }", "recipe.yaml:1:46: a: unknown key \"sede\"; did you mean \"seed\"?")]
     [InlineData(
         "stages: { a: { do: write, text: x, matrix: { seed: [1, 2] } }, b: { do: join, first: a } }",
         "recipe.yaml:1:86: b.first: \"a\" is 2 stages and one is expected: name one (a.1) or give this stage the same matrix")]
+    [InlineData("stages: { a: { do: write, text: x, matrix: { text: [p q, p-q] } } }", "recipe.yaml:1:11: a: two copies of the matrix would share the folder a.p-q; give values that differ in letters, digits, . - or _")]
+    [InlineData("stages: { a: { do: write, text: x }, b: { do: join, first: a/tetx.txt } }", "recipe.yaml:1:60: b.first: the stage \"a\" makes no \"tetx.txt\"; did you mean \"text.txt\"?")]
+    [InlineData("{ seed: one, stages: { a: { do: write, text: x }, b: { do: write, text: y } } }", "recipe.yaml:1:9: seed: expected a whole number, found \"one\"")]
+    [InlineData("stages: { a: { do: write, text: x, sede: 1, matrix: { text: [p, q] } }, b: { like: a } }", "recipe.yaml:1:36: a: unknown key \"sede\"; did you mean \"seed\"?")]
+    [InlineData("{ name: ../../x, stages: { a: { do: tell } } }", "recipe.yaml:1:9: name: \"../../x\" cannot name a folder: use letters, digits, . - and _")]
     [InlineData("name: x", "recipe.yaml:1:1: stages: is required: give at least one named stage")]
     public void Plan_OneMistake_IsToldInOneLine(string yaml, string expected) => Assert.Equal(expected, Problems(yaml));
 

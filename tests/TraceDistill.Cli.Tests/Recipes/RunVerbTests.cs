@@ -131,6 +131,16 @@ public sealed class RunVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_PlanOfAnEditedRecipe_TellsWhatIsChangedAndWhatWaitsForIt()
+    {
+        await _cli.RunRecipeAsync(Chain);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--plan", "--json", "--set", "b.text=z"));
+
+        Assert.Equal(["finished", "changed", "waiting", "waiting"], _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["state"]!));
+    }
+
+    [Fact]
     public async Task Run_OnlyOption_RunsThatStageOrSaysWhatItMisses()
     {
         Assert.Equal(2, await _cli.RunRecipeAsync(Chain, "--only", "both"));

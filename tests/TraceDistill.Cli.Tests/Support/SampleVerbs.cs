@@ -45,6 +45,8 @@ sealed class WriteVerb : Verb<WriteOptions>
 
     public override VerbOutput Output => VerbOutput.Required;
 
+    public override IReadOnlyCollection<string> OutputNames(WriteOptions options) => ["text.txt", "more"];
+
     public override Task<object> RunAsync(WriteOptions options, StageContext context, CancellationToken cancellationToken)
     {
         Directory.CreateDirectory(Path.Combine(context.Output!, "more"));
