@@ -40,7 +40,13 @@ static class TeacherFailures
     {
         var cause = e is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } http ? Words(http.HttpRequestError) : e.GetBaseException().Message;
         return new TeacherRequestException(FailureScope.Passing,
-            $"cannot reach {endpoint} ({cause}); check that the server runs, and the address", e);
+            $"cannot reach {endpoint} ({cause}); check that the server runs, and the address", e)
+        {
+            NoConnection = e is HttpRequestException
+            {
+                HttpRequestError: HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError,
+            },
+        };
     }
 
     /// <summary>A response that is not a chat completion as the protocol has it.</summary>

@@ -24,6 +24,9 @@ sealed class TeacherRequestException(FailureScope scope, string message, Excepti
     /// <summary>True where the server is alive and only has too much to do.</summary>
     public bool Overloaded { get; init; }
 
+    /// <summary>True where not even a connection was made: what holds for this request holds for all.</summary>
+    public bool NoConnection { get; init; }
+
     /// <summary>The HTTP status, or null where there was no response.</summary>
     public int? Status { get; init; }
 }

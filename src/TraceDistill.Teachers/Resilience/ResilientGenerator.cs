@@ -26,7 +26,8 @@ sealed class ResilientGenerator(ITextGenerator inner, TeacherEndpoint endpoint, 
         }
         catch (TeacherRequestException e)
         {
-            throw new ExternalFailureException($"sample {request.Id}: {e.Message} (tried {(e.Overloaded ? options.MaxOverloadRetries : options.MaxRetries) + 1} times)", e);
+            var told = $"{e.Message} (tried {(e.Overloaded ? options.MaxOverloadRetries : options.MaxRetries) + 1} times)";
+            throw e.NoConnection ? new TeacherUnavailableException(told, e) : new ExternalFailureException($"sample {request.Id}: {told}", e);
         }
         catch (TimeoutRejectedException e)
         {

@@ -19,15 +19,17 @@ sealed class TeacherPipeline
     readonly ResiliencePipeline _pipeline;
     readonly ResilienceOptions _options;
     readonly Func<double> _random;
+    readonly WaitNotice _notice;
 
     /// <param name="options">Limits and delays.</param>
     /// <param name="time">The clock of delays, timeouts and the breaker.</param>
     /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
-    /// <param name="observer">Told when the breaker opens.</param>
+    /// <param name="observer">Told when the breaker opens, and what is waited for where it takes long.</param>
     public TeacherPipeline(ResilienceOptions options, TimeProvider time, Func<double> random, IRunObserver observer)
     {
         _options = options;
         _random = random;
+        _notice = new WaitNotice(time, observer);
         _pipeline = new ResiliencePipelineBuilder { TimeProvider = time }
             .AddConcurrencyLimiter(options.Concurrency, queueLimit: int.MaxValue)
             .AddRetry(Retry(options.MaxOverloadRetries, failure => failure is TeacherRequestException { Overloaded: true }))
@@ -74,6 +76,11 @@ sealed class TeacherPipeline
         MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
         ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && isHandled(args.Outcome.Exception)),
         DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(DelayAfter(args.Outcome.Exception, args.AttemptNumber)),
+        OnRetry = args =>
+        {
+            _notice.Tell(args.Outcome.Exception, args.RetryDelay);
+            return ValueTask.CompletedTask;
+        },
     };
 
     /// <summary>Doubles from the first delay up to the longest, half of it random, and is never shorter than what the server asked for.</summary>

@@ -75,6 +75,34 @@ public sealed class HttpTeacherTests
     }
 
     [Fact]
+    public async Task GenerateAsync_LongWaits_AreToldOnceAMinute()
+    {
+        var observer = new RecordingObserver();
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Status(429, "1"), Replies.Status(429, "20"), Replies.Status(429, "30"), Replies.Status(429, "50"), Replies.Status(429, "40"), Good);
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time(), observer: observer);
+
+        await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+
+        // After 1, 21, 51 and 101 seconds.
+        Assert.Equal(["20 s", "40 s"], observer.Messages.Select(message => message.Split("too much to do (429); trying again in ")[1]));
+    }
+
+    [Fact]
+    public async Task GenerateAsync_NobodyListensAnyMore_CondemnsTheTeacher()
+    {
+        var server = await ProtocolServer.StartAsync(Good);
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time(), new ResilienceOptions { MaxRetries = 2 });
+        await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+        await server.DisposeAsync();
+
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
+
+        Assert.Contains("cannot reach teacher", error.Message);
+        Assert.Contains("(tried 3 times)", error.Message);
+    }
+
+    [Fact]
     public async Task GenerateAsync_FailuresThatLast_EndWithOneLineThatNamesSampleModelAndAddress()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Error(500, "out of memory"));
