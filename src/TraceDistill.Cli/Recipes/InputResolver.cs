@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Binding;
+using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

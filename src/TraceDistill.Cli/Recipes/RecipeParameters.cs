@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Binding;
+using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

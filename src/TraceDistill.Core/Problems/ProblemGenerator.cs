@@ -68,24 +68,7 @@ public static class ProblemGenerator
 
     static IProblemFamily Find(string name) =>
         Families.FirstOrDefault(family => family.Name == name)
-        ?? throw new InvalidInputException(
-            $"family: '{name}' is not known; did you mean '{FamilyNames.MinBy(known => EditDistance(known, name))}'? The families are {string.Join(", ", FamilyNames)}");
-
-    /// <summary>Levenshtein distance.</summary>
-    static int EditDistance(string a, string b)
-    {
-        var previous = Enumerable.Range(0, b.Length + 1).ToArray();
-        for (var i = 1; i <= a.Length; i++)
-        {
-            var current = new int[b.Length + 1];
-            current[0] = i;
-            for (var j = 1; j <= b.Length; j++)
-                current[j] = Math.Min(Math.Min(current[j - 1], previous[j]) + 1, previous[j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1));
-            previous = current;
-        }
-
-        return previous[^1];
-    }
+        ?? throw new InvalidInputException($"family: \"{name}\" is not known; {NearestName.Suggestion(name, FamilyNames)}");
 
     /// <summary>One family's random stream on one side of the split.</summary>
     sealed class Source(IProblemFamily family, int seed, ProblemSplit split)

@@ -117,18 +117,6 @@ public class OptionBinderTests
         Assert.DoesNotContain('\n', message);
     }
 
-    [Theory]
-    [InlineData("max_step", "max_steps", 1)]
-    [InlineData("lerning_rate", "learning_rate", 1)]
-    [InlineData("sede", "seed", 1)]
-    [InlineData("kitten", "sitting", 3)]
-    [InlineData("", "abc", 3)]
-    public void Distance_KnownPairs_IsTheirEditDistance(string a, string b, int expected)
-    {
-        Assert.Equal(expected, NearestName.Distance(a, b));
-        Assert.Equal(expected, NearestName.Distance(b, a));
-    }
-
     static T Bind<T>(string yaml)
     {
         var problems = new ProblemList();

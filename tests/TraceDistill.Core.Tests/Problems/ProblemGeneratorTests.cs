@@ -141,8 +141,8 @@ public sealed partial class ProblemGeneratorTests
     public void Generate_WithAnUnknownFamily_NamesTheNearest()
     {
         var error = Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate(["adition"], 5, 1, ProblemSplit.Train));
-        Assert.Contains("did you mean 'addition'", error.Message);
-        Assert.Contains("story4", error.Message);
+        Assert.Contains("did you mean \"addition\"?", error.Message);
+        Assert.Contains("story4", Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate(["geometry"], 5, 1, ProblemSplit.Train)).Message);
         Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate([], 5, 1, ProblemSplit.Train));
         Assert.Throws<InvalidInputException>(() => ProblemGenerator.Stream(["clocks"], 1, ProblemSplit.Train));
     }

@@ -1,7 +1,7 @@
-namespace TraceDistill.Cli.Binding;
+namespace TraceDistill.Core.Errors;
 
 /// <summary>Finds the known name that a misspelt one most likely meant.</summary>
-static class NearestName
+public static class NearestName
 {
     /// <summary>The known name with the smallest edit distance, or null where none is near enough to be worth suggesting.</summary>
     public static string? Of(string name, IEnumerable<string> known)
