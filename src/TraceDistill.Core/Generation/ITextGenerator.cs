@@ -6,7 +6,8 @@ namespace TraceDistill.Core.Generation;
 public interface ITextGenerator
 {
     /// <summary>Generates one assistant turn. Safe to call concurrently.</summary>
-    /// <exception cref="Errors.ExternalFailureException">The teacher cannot be reached or refuses for a passing reason.</exception>
-    /// <exception cref="Errors.InvalidInputException">The request can never succeed as it is (model not known, no logprobs).</exception>
+    /// <exception cref="Errors.ExternalFailureException">This request failed for a passing reason.</exception>
+    /// <exception cref="Errors.TeacherUnavailableException">None can succeed at present: gone, key refused, model not offered, no logprobs.</exception>
+    /// <exception cref="Errors.InvalidInputException">This request can never succeed as it is, such as a prompt longer than the model's context.</exception>
     Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default);
 }

@@ -151,9 +151,10 @@ public sealed class EvaluatorTests : IDisposable
     public async Task Evaluate_OtherWeightsOrSettings_AreAskedAgain()
     {
         await EvaluateAsync(Options(), ("student", new ScriptedModel(_ => "1")));
-        var longer = new ScriptedModel(_ => "1");
+        var (longer, trained) = (new ScriptedModel(_ => "1"), new ScriptedModel(_ => "1"));
         await EvaluateAsync(Options() with { MaxTokens = 99 }, ("student", longer));
-        Assert.Equal(10, longer.Asked.Count);
+        await EvaluateAsync(Options() with { MaxTokens = 99 }, [new EvaluatedModel { Name = "student", Identity = "other weights", Generator = trained }]);
+        Assert.Equal((10, 10), (longer.Asked.Count, trained.Asked.Count));
     }
 
     [Fact]
@@ -227,7 +228,10 @@ public sealed class EvaluatorTests : IDisposable
 
     Task<string> ReadAsync(string name) => File.ReadAllTextAsync(_folder.File(name), TestContext.Current.CancellationToken);
 
-    Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, params (string Name, ITextGenerator Generator)[] models)
+    Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, params (string Name, ITextGenerator Generator)[] models) => EvaluateAsync(
+        options, models.Select(model => new EvaluatedModel { Name = model.Name, Generator = model.Generator, Parameters = 1234 }));
+
+    Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, IEnumerable<EvaluatedModel> models)
     {
         var problems = Enumerable.Range(0, 10)
             .Select(n => new Problem { Id = $"p{n}", Text = $"{n}", Answer = $"{n}", Family = n % 2 == 0 ? "a" : "b" })
@@ -235,7 +239,7 @@ public sealed class EvaluatorTests : IDisposable
         var evaluator = new Evaluator(
             options, problem => [new ChatMessage("user", problem.Text)], MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
         return evaluator.EvaluateAsync(
-            models.Select(model => new EvaluatedModel { Name = model.Name, Generator = model.Generator, Parameters = 1234 }).ToAsyncEnumerable(),
+            models.ToAsyncEnumerable(),
             problems,
             cancellationToken: TestContext.Current.CancellationToken);
     }

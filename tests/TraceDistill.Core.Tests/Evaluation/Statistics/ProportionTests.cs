@@ -57,7 +57,12 @@ public sealed class ProportionTests
     }
 
     [Fact]
-    public void PassAtK_ManySamples_StaysFinite() => Assert.Equal(1 - Math.Pow(0.99, 1), PassAtK.Estimate(10_000, 100, 1), 1e-12);
+    public void PassAtK_ManySamples_IsTheChanceOfMissingAllTheRightOnes()
+    {
+        // C(9900, 500) / C(10000, 500) = Π over the 100 right ones of (9500 − i) / (10000 − i)
+        var missed = Enumerable.Range(0, 100).Aggregate(1.0, (chance, i) => chance * (9500 - i) / (10_000 - i));
+        Assert.Equal(1 - missed, PassAtK.Estimate(10_000, 100, 500), 1e-12);
+    }
 
     [Theory]
     [InlineData(3, 2, 0, 1)]
