@@ -16,7 +16,7 @@ public sealed class KilledCollectionTests
 
     static readonly DatasetDescription Dataset = new() { Teacher = "teacher", PromptFunction = "Reasoning/Solve", TokenIdentity = TokenIdentity.Ids, TopK = 3 };
 
-    [Fact]
+    [Fact(Timeout = 240_000)]
     public async Task RunAsync_KilledAtAnyMoment_LosesNoTraceAndAsksForNoneTwice()
     {
         using var run = new CollectionRun(problems: 60);
@@ -24,7 +24,7 @@ public sealed class KilledCollectionTests
         var collected = new HashSet<string>();
         foreach (var requestsBeforeTheKill in (int[])[1, 9, 17, 14])
         {
-            await CollectAndKillAsync(run, server, requestsBeforeTheKill);
+            await CollectAndKillAsync(run, server, requestsBeforeTheKill, TestContext.Current.CancellationToken);
             var now = await JournalledAsync(run);
             Assert.Superset(collected, now);
             collected = now;
@@ -99,7 +99,7 @@ public sealed class KilledCollectionTests
         await CollectStage.RunAsync(options, Setting(OutVariable), SilentObserver.Instance, TimeProvider.System, TestContext.Current.CancellationToken);
     }
 
-    static async Task CollectAndKillAsync(CollectionRun run, ProtocolServer server, int requests)
+    static async Task CollectAndKillAsync(CollectionRun run, ProtocolServer server, int requests, CancellationToken cancellationToken)
     {
         var program = Path.Combine(AppContext.BaseDirectory, "TraceDistill.Teachers.Tests");
         var start = new ProcessStartInfo(program, ["-explicit", "only", "-method", $"{typeof(KilledCollectionTests).FullName}.{nameof(CollectForAnotherTest)}"])
@@ -110,11 +110,11 @@ public sealed class KilledCollectionTests
         using var process = Process.Start(start)!;
         for (var i = 0; i < requests; i++)
         {
-            await server.RequestArrivedAsync(TestTeacher.Token);
+            await server.RequestArrivedAsync(cancellationToken);
         }
 
         process.Kill();
-        await process.WaitForExitAsync(TestTeacher.Token);
+        await process.WaitForExitAsync(cancellationToken);
     }
 
     static async Task<HashSet<string>> JournalledAsync(CollectionRun run)
