@@ -16,6 +16,6 @@ sealed record InspectOptions
     public string? Trace { get; init; }
 
     [InputPath]
-    [Description("A folder with the tokenizer.json that gives token ids their text")]
+    [Description("A folder with the tokenizer.json that gives token ids their text; otherwise the one stored with the traces")]
     public string? Tokenizer { get; init; }
 }

@@ -7,6 +7,7 @@ using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
+using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -38,22 +39,25 @@ sealed class InspectVerb : Verb<InspectOptions>
         {
             var trace = await reader.ReadAsync(cancellationToken).FirstOrDefaultAsync(trace => trace.Id.StartsWith(id, StringComparison.Ordinal), cancellationToken)
                 ?? throw new InvalidInputException($"{options.Path}: holds no trace {id}; leave --trace away to see what there is");
-            var view = TraceView.Of(trace, options.Tokenizer is { } folder ? Tokenizer.Load(folder) : null);
+            var view = TraceView.Of(trace, TokenizerOf(options) is { } folder ? Tokenizer.Load(folder) : null);
             view.Print(context.Observer);
             return view;
         }
 
         var statistics = await TraceStatistics.ComputeAsync(reader, cancellationToken);
+        var columns = await ColumnsAsync(options.Path, reader, cancellationToken);
+        var first = await reader.ReadAsync(cancellationToken).Take(3).Select(trace => trace.Id).ToListAsync(cancellationToken);
         Print(reader, statistics, context.Observer);
-        return new
-        {
-            reader.Path,
-            reader.Dataset,
-            reader.Layout,
-            Columns = await ColumnsAsync(options.Path, reader, cancellationToken),
-            Statistics = statistics,
-            FirstTraces = await reader.ReadAsync(cancellationToken).Take(3).Select(trace => trace.Id).ToListAsync(cancellationToken),
-        };
+        context.Observer.Message($"columns: {string.Join(", ", columns.Keys)}");
+        context.Observer.Message($"first traces, to be shown with --trace: {string.Join(", ", first)}");
+        return new { reader.Path, reader.Dataset, reader.Layout, Columns = columns, Statistics = statistics, FirstTraces = first };
+    }
+
+    /// <summary>The one that is named, or the one that was stored with the traces.</summary>
+    static string? TokenizerOf(InspectOptions options)
+    {
+        var stored = Path.Combine(Directory.Exists(options.Path) ? options.Path : Path.GetDirectoryName(Path.GetFullPath(options.Path))!, TrainStage.StoredTokenizer);
+        return options.Tokenizer ?? (Directory.Exists(stored) ? stored : null);
     }
 
     static string[] DataSetsOf(string path) => Directory.Exists(path) && !File.Exists(Path.Combine(path, ShardManifest.FileName))

@@ -9,7 +9,6 @@ static class MachineChecks
 {
     const long QuickstartMemory = 3_000_000_000;
     const long QuickstartDisk = 2_000_000_000;
-    const string ProcessorInfo = "/proc/cpuinfo";
     static readonly string[] Features = ["avx2", "avx512f", "avx512_bf16", "amx_bf16"];
 
     public static IEnumerable<Check> All() =>
@@ -23,16 +22,15 @@ static class MachineChecks
 
     static Check Processor()
     {
-        var model = InfoLine("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
         var found = FoundFeatures();
         return Check.WarnUnless(
             Avx2.IsSupported || RuntimeInformation.ProcessArchitecture == Architecture.Arm64,
             "processor",
-            $"{model}, {Environment.ProcessorCount} cores, {(found.Count == 0 ? "no vector extensions" : string.Join(' ', found))}",
+            $"{ProcessorInfo.Name}, {Environment.ProcessorCount} cores, {(found.Count == 0 ? "no vector extensions" : string.Join(' ', found))}",
             "without AVX2 training is many times slower");
     }
 
-    static List<string> FoundFeatures() => InfoLine("flags") is { } flags
+    static List<string> FoundFeatures() => ProcessorInfo.Line("flags") is { } flags
         ? [.. Features.Intersect(flags.Split(' '))]
         : [.. new[] { (Features[0], Avx2.IsSupported), (Features[1], Avx512F.IsSupported) }.Where(feature => feature.Item2).Select(feature => feature.Item1)];
 
@@ -51,10 +49,4 @@ static class MachineChecks
         return Check.WarnUnless(
             free >= QuickstartDisk, "disk", $"{folder} is writable, {ProgressText.Bytes(free)} free", $"have {ProgressText.Bytes(QuickstartDisk)} for the quickstart");
     }
-
-    static string? InfoLine(string key) => !File.Exists(ProcessorInfo)
-        ? null
-        : File.ReadLines(ProcessorInfo)
-            .Select(line => line.Split(':', 2, StringSplitOptions.TrimEntries))
-            .FirstOrDefault(pair => pair.Length == 2 && pair[0] == key)?[1];
 }

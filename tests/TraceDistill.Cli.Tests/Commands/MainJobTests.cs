@@ -36,7 +36,7 @@ public sealed class MainJobTests : IDisposable
         Assert.Contains("soft_targets", _cli.Json["columns"]!.AsObject().Select(column => column.Key));
         var id = (string)_cli.Json["first_traces"]![0]!;
 
-        Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id[..12], "--tokenizer", Path.Combine(_cli.RunDirectory, "teacher"), "--json"));
+        Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id[..12], "--json"));
         var token = _cli.Json["tokens"]![0]!;
         Assert.Equal(5, token["top"]!.AsArray().Count);
         Assert.NotNull((string?)token["text"]);

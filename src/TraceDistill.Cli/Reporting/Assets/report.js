@@ -54,7 +54,7 @@
     const { offsetWidth: width, offsetHeight: height } = panel;
     const below = at.bottom + 8 + height < innerHeight || at.top < height + 8;
     panel.style.left = Math.max(8, Math.min(at.left, document.documentElement.clientWidth - width - 8)) + 'px';
-    panel.style.top = (below ? at.bottom + 8 : at.top - height - 8) + 'px';
+    panel.style.top = Math.max(8, below ? Math.min(at.bottom + 8, innerHeight - height - 8) : at.top - height - 8) + 'px';
   };
 
   const show = token => {

@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Core.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
@@ -25,14 +26,14 @@ static class AblationSection
                 Label(condition.Name), condition.Difference.Mean, condition.Difference.Interval, [.. condition.Pairs.Select(pair => pair.Difference)], ChartColor.Series(ablation.FirstColor))),
             .. ablation.Conditions.Count > 1 ? [new DrawnDifference("all", ablation.Overall.Mean, ablation.Overall.Interval, [], ChartColor.Ink)] : Array.Empty<DrawnDifference>(),
         ];
-        var table = ablation.Conditions.Select(condition => Html.Of($"""
-            <tr><th scope="row">{Label(condition.Name)}</th><td>{condition.Pairs.Count}</td><td>{Show.Percent(condition.First)}</td><td>{Show.Percent(condition.Second)}</td>
-            <td><b>{Show.Points(condition.Difference.Mean)}</b> <span class="soft under">{(condition.Difference.Interval is { } interval ? Show.Points(interval) : Show.Nothing)}</span></td>
-            <td>{(condition.Difference.PValue is { } p ? Show.PValue(p) : Show.Nothing)}</td></tr>
-            """));
+        Html[] table =
+        [
+            .. ablation.Conditions.Select(condition => Row(Label(condition.Name), condition.Pairs, condition.Difference)),
+            .. ablation.Conditions.Count > 1 ? [Row("all", ablation.Pairs, ablation.Overall)] : Array.Empty<Html>(),
+        ];
         var head = Html.Of($"""
             <th scope="col">condition</th><th scope="col">pairs</th><th scope="col">{Section.Chip(ablation.First, ablation.FirstColor)}</th><th scope="col">{Section.Chip(ablation.Second, ablation.SecondColor)}</th>
-            <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over seeds">p</th>
+            <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over the pairs">p</th>
             """);
         return Html.Of($"""
             <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
@@ -40,6 +41,12 @@ static class AblationSection
             {Section.Table(head, table)}</div>
             """);
     }
+
+    static Html Row(string label, IReadOnlyList<AblationPair> pairs, MeanOverSeeds difference) => Html.Of($"""
+        <tr><th scope="row">{label}</th><td>{pairs.Count}</td><td>{Show.Percent(pairs.Average(pair => pair.First))}</td><td>{Show.Percent(pairs.Average(pair => pair.Second))}</td>
+        <td><b>{Show.Points(difference.Mean)}</b> <span class="soft under">{(difference.Interval is { } interval ? Show.Points(interval) : Show.Nothing)}</span></td>
+        <td>{(difference.PValue is { } p ? Show.PValue(p) : Show.Nothing)}</td></tr>
+        """);
 
     static string Label(string condition) => condition.Length == 0 ? "as given" : condition;
 }

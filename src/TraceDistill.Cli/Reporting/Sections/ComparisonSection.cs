@@ -25,7 +25,7 @@ static class ComparisonSection
         var more = others.Count == 0 ? Html.Empty : Html.Of($"<details><summary>{others.Count} more pairs</summary>{Table(others)}</details>");
         return Html.Of($"""
             {title}<div class="pair">
-            {Section.Figure(DifferenceChart.Draw("Differences of accuracy between models with 95% intervals", [.. drawn.Select(Row)]), Html.Of($"First minus second, in percentage points. Left of the dashed line the second is better."))}
+            {Section.Figure(DifferenceChart.Draw("Differences of accuracy between models with 95% intervals", [.. drawn.Select(Row)]), Html.Of($"First minus second, in percentage points. Left of the dashed line the second is better. {evaluation.NotDrawn}"))}
             {Table(drawn)}
             </div>{more}
             """);

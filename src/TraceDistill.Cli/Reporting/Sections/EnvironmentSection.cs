@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using TraceDistill.Cli.Doctor;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
@@ -8,8 +9,6 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>What the run was told and where it ran.</summary>
 static class EnvironmentSection
 {
-    const string ProcessorFile = "/proc/cpuinfo";
-
     public static Section Recipe(RunFacts run) => new("recipe", "Recipe", run.Recipe is null
         ? Section.Absent("The run directory has no recipe.yaml: its stages were not made by run.")
         : Html.Of($"""
@@ -22,13 +21,9 @@ static class EnvironmentSection
         <dt>program</dt><dd>TraceDistill {string.Join(", ", run.Stages.Select(stage => stage.ProgramVersion).Distinct())}</dd>
         <dt>runtime</dt><dd>{RuntimeInformation.FrameworkDescription}, {RuntimeInformation.RuntimeIdentifier}</dd>
         <dt>system</dt><dd>{RuntimeInformation.OSDescription}</dd>
-        <dt>processor</dt><dd>{Processor()}, {Environment.ProcessorCount} logical cores</dd>
+        <dt>processor</dt><dd>{ProcessorInfo.Name}, {Environment.ProcessorCount} logical cores</dd>
         <dt>memory</dt><dd>{ProgressText.Bytes(GC.GetGCMemoryInfo().TotalAvailableMemoryBytes)}</dd>
         </dl>
         <p class="soft">Of the machine that wrote this report.</p>
         """));
-
-    static string Processor() => File.Exists(ProcessorFile)
-        ? File.ReadLines(ProcessorFile).FirstOrDefault(line => line.StartsWith("model name", StringComparison.Ordinal))?.Split(':', 2)[1].Trim() ?? $"{RuntimeInformation.ProcessArchitecture}"
-        : $"{RuntimeInformation.ProcessArchitecture}";
 }

@@ -23,7 +23,7 @@ static class FamilySection
         return Html.Of($"""
             {title}{Section.Legend(evaluation.Drawn)}
             <div class="grid">{AccuracyChart.ByFamily(evaluation).Select(drawing => Section.Figure(drawing, Html.Empty))}</div>
-            <p class="soft below">Accuracy of the greedy answer, with 95% Wilson intervals.</p>
+            <p class="soft below">Accuracy of the greedy answer, with 95% Wilson intervals. {evaluation.NotDrawn}</p>
             <details><summary>The same as a table</summary>{Section.Table(head, rows)}</details>
             """);
     }

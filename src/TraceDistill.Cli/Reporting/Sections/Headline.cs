@@ -53,11 +53,11 @@ static class Headline
     static Html AgainstBaseline(ModelFacts student, ModelFacts baseline, Comparison comparison)
     {
         var isOfSoftTargets = student.Stage!.AddsSoftTargetsTo(baseline.Stage!);
-        var how = isOfSoftTargets ? "trained in the same way but without soft targets" : "which has the same size";
+        var which = isOfSoftTargets ? "trained in the same way but without them" : "which has the same size";
         return Html.Of($"""
-            <p>{Verdict(isOfSoftTargets, comparison.PValue < Significance, comparison.Difference)} On the same problems {student.Name} solves
-            <b>{Show.Points(comparison.Difference)} points</b> against {baseline.Name}, {how}
-            (95% interval {Show.Points(comparison.DifferenceCi)}; exact McNemar test, {Show.PEquals(comparison.PValue)}). {ByFamily(student, baseline)}</p>
+            <p>{Verdict(isOfSoftTargets, comparison.PValue < Significance, comparison.Difference)} On the same problems {student.Name} minus {baseline.Name},
+            {which}, is <b>{Show.Points(comparison.Difference)} points</b> (95% interval {Show.Points(comparison.DifferenceCi)}; exact McNemar test,
+            {Show.PEquals(comparison.PValue)}). {ByFamily(student, baseline)}</p>
             """);
     }
 
@@ -69,9 +69,11 @@ static class Headline
             .Select(family => (Name: family.Key, Difference: family.Value.Accuracy - baseline.Scores.Families[family.Key].Accuracy))
             .OrderBy(family => family.Difference)
             .ToList();
-        var others = differences.Where(family => family.Difference <= 0).Select(family => $"{family.Name} ({Show.Points(family.Difference)})").ToList();
-        return differences.Count < 2 ? Html.Empty : Html.Of(
-            $"It is ahead in {differences.Count - others.Count} of {differences.Count} families{(others.Count == 0 ? "" : $", not in {string.Join(", ", others)}")}.");
+        var behind = differences.Where(family => family.Difference < 0).Select(family => $"{family.Name} ({Show.Points(family.Difference)})").ToList();
+        var level = differences.Where(family => family.Difference == 0).Select(family => family.Name).ToList();
+        return differences.Count < 2 ? Html.Empty : Html.Of($"""
+            By problem family {student.Name} is ahead in {differences.Count - behind.Count - level.Count} of {differences.Count}{(behind.Count == 0 ? "" : $", behind in {string.Join(", ", behind)}")}{(level.Count == 0 ? "" : $", level in {string.Join(", ", level)}")}.
+            """);
     }
 
     static Html Sentence(Ablation ablation)
