@@ -1,11 +1,12 @@
 using System.Diagnostics;
+using System.Text.RegularExpressions;
 using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests;
 
 /// <summary>Every recipe in the repository runs to its report, from the repository's root as its first comment says, with less of everything.</summary>
-public sealed class ShippedRecipesTests : IDisposable
+public sealed partial class ShippedRecipesTests : IDisposable
 {
     static readonly string Program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill");
     static readonly Dictionary<string, string[]> Smaller = new()
@@ -27,25 +28,55 @@ public sealed class ShippedRecipesTests : IDisposable
     public async Task Run_ShippedRecipe_EndsWithAReport(string name)
     {
         string[] path = name == "gsm8k" ? ["--set", $"path={TestPaths.SharedData("gsm8k")}"] : [];
-        using var process = Process.Start(new ProcessStartInfo(
-            Program, ["run", $"data/recipes/{name}.yaml", "--out", _folder.File("run"), .. path, .. Smaller[name].SelectMany(setting => new[] { "--set", setting })])
-        {
-            WorkingDirectory = TestPaths.RepositoryRoot, RedirectStandardError = true,
-        })!;
-        var said = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
-        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        var (code, said) = await RunAsync(
+            TestPaths.RepositoryRoot, ["run", $"data/recipes/{name}.yaml", "--out", _folder.File("run"), .. path, .. Smaller[name].SelectMany(setting => new[] { "--set", setting })]);
 
-        Assert.True(process.ExitCode == 0, said);
+        Assert.True(code == 0, said);
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "summary.json")));
     }
 
     [Fact]
+    public async Task Readme_RecipeForAnOwnTeacher_IsUnderstood()
+    {
+        var recipe = YamlBlock().Match(Readme).Groups[1].Value;
+        await File.WriteAllTextAsync(_folder.File("my.yaml"), recipe, TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder.File("problems.jsonl"), "", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder.File("held_out.jsonl"), "", TestContext.Current.CancellationToken);
+        Directory.CreateDirectory(Path.Combine(_folder.Path, "path", "to", "QwQ-32B"));
+
+        var (code, said) = await RunAsync(_folder.Path, ["run", "my.yaml", "--plan"]);
+
+        Assert.True(code == 0, said);
+        Assert.Contains("my-run: 4 stages in runs/my-run", said);
+    }
+
+    [Fact]
+    public void Readme_Links_LeadSomewhere() => Assert.All(
+        Link().Matches(Readme).Select(match => match.Groups[1].Value),
+        path => Assert.True(Path.Exists(Path.Combine(TestPaths.RepositoryRoot, path)), path));
+
+    [Fact]
     public void Readme_Commands_AreThoseThatCiRuns()
     {
-        var readme = File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "README.md"));
-        Assert.Contains("\ndotnet run -c Release --project src/TraceDistill.Cli -- run data/recipes/quickstart.yaml\n", readme);
-        Assert.Contains("\ndotnet test -c Release\n", readme);
+        Assert.Contains("\ndotnet run -c Release --project src/TraceDistill.Cli -- run data/recipes/quickstart.yaml\n", Readme);
+        Assert.Contains("\ndotnet test -c Release\n", Readme);
         Assert.Contains("\ndotnet test -c Release ", File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, ".ci", "run")));
     }
+
+    static string Readme => File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "README.md"));
+
+    static async Task<(int Code, string Said)> RunAsync(string folder, IReadOnlyList<string> arguments)
+    {
+        using var process = Process.Start(new ProcessStartInfo(Program, arguments) { WorkingDirectory = folder, RedirectStandardError = true })!;
+        var said = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
+        await process.WaitForExitAsync(TestContext.Current.CancellationToken);
+        return (process.ExitCode, said);
+    }
+
+    [GeneratedRegex("```yaml\n(.*?)```", RegexOptions.Singleline)]
+    private static partial Regex YamlBlock();
+
+    [GeneratedRegex(@"\]\(([^)]+)\)")]
+    private static partial Regex Link();
 }

@@ -54,6 +54,7 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
         var written = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(report.Folder, "summary.json"), TestContext.Current.CancellationToken)).RootElement;
 
         Assert.Matches(@"<b>Soft targets help\.</b>\s+Over 6 pairs of\s+trainings in 2 conditions, student minus baseline", page);
+        Assert.Matches(@"<th scope=""row"">all</th><td>6</td>", page);
         var ablation = Assert.Single(written.GetProperty("ablations").EnumerateArray());
         Assert.Equal(6, ablation.GetProperty("pairs").GetInt32());
         Assert.Equal("limit 500", ablation.GetProperty("conditions")[0].GetProperty("condition").GetString());
