@@ -42,7 +42,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         var start = context.TimeProvider.GetTimestamp();
         var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider).RunAsync(selected, cancellationToken);
         var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
-        context.Observer.Message($"finished: {Path.GetRelativePath(Environment.CurrentDirectory, result)}");
+        context.Observer.Message($"finished: {Shown(result)}");
         return new
         {
             RunDirectory = runDirectory,
@@ -64,16 +64,19 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
     static void Print(
         RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, IRunObserver observer)
     {
-        observer.Message($"{plan.Name}: {plan.Stages.Count} {(plan.Stages.Count == 1 ? "stage" : "stages")} in {Path.GetRelativePath(Environment.CurrentDirectory, runDirectory)}");
+        observer.Message($"{plan.Name}: {plan.Stages.Count} {(plan.Stages.Count == 1 ? "stage" : "stages")} in {Shown(runDirectory)}");
         var nameWidth = plan.Stages.Max(stage => stage.Name.Length);
         var verbWidth = plan.Stages.Max(stage => stage.Verb.Name.Length);
         foreach (var stage in plan.Stages)
         {
-            var reads = stage.DependsOn.Count == 0 ? "" : $"  reads {Families(stage.DependsOn, plan)}";
+            var reads = stage.DependsOn.Count == 0 ? "" : $"  reads {(stage.Verb.ReadsWholeRun ? "all before it" : Families(stage.DependsOn, plan))}";
             var state = selected.Contains(stage) ? EnumNames.Of(states[stage.Name]).Replace('_', ' ') : "left out";
             observer.Message($"  {stage.Name.PadRight(nameWidth)}  {stage.Verb.Name.PadRight(verbWidth)}  {state}{reads}");
         }
     }
+
+    /// <summary>A path as it is shortest to read: from the current directory where it lies in it.</summary>
+    static string Shown(string path) => Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
 
     /// <summary>Copies of a matrix by the name they share, where there are several.</summary>
     static string Families(IReadOnlyList<string> names, RunPlan plan) => string.Join(", ", plan.Stages

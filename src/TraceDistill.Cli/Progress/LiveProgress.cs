@@ -48,8 +48,8 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
             task.IsIndeterminate = total is null;
             task.MaxValue = Math.Max(total ?? 1, 1);
             task.Value = total is null ? 0 : Math.Min(done, total.Value);
-            task.Description = _isNarrow && rate.TimeLeft(done, total) is { } left
-                ? $"{ProgressText.Duration(left)} left · {activity}: {ProgressText.Of(done, total, unit, rate, note)}"
+            task.Description = _isNarrow
+                ? $"{ProgressText.Short(done, total, unit, rate)} · {activity}"
                 : $"{activity}: {ProgressText.Of(done, total, unit, rate, note)}";
         }
     }

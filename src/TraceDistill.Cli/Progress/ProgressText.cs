@@ -8,15 +8,15 @@ static class ProgressText
     /// <summary>Such as <c>1,200/5,000 traces · 310/s · 0:12 left · loss 0.31</c>.</summary>
     public static string Of(long done, long? total, string unit, RateEstimator rate, string? note)
     {
-        var parts = new List<string> { total is null ? $"{Count(done)} {unit}" : $"{Count(done)}/{Count(total.Value)} {unit}" };
+        var parts = new List<string> { Share(done, total, unit) };
         if (rate.Rate is { } perSecond && done != total)
         {
             parts.Add(perSecond >= 1 ? $"{perSecond.ToString(perSecond < 10 ? "0.0" : "#,0", CultureInfo.InvariantCulture)}/s" : $"{1 / perSecond:0.0} s each");
         }
 
-        if (rate.TimeLeft(done, total) is { } left)
+        if (Left(done, total, rate) is { } left)
         {
-            parts.Add($"{Duration(left)} left");
+            parts.Add(left);
         }
 
         if (note is not null)
@@ -26,6 +26,14 @@ static class ProgressText
 
         return string.Join(" · ", parts);
     }
+
+    /// <summary>What matters most of it: <c>1,200/5,000 traces · 0:12 left</c>.</summary>
+    public static string Short(long done, long? total, string unit, RateEstimator rate) =>
+        Left(done, total, rate) is { } left ? $"{Share(done, total, unit)} · {left}" : Share(done, total, unit);
+
+    static string Share(long done, long? total, string unit) => total is null ? $"{Count(done)} {unit}" : $"{Count(done)}/{Count(total.Value)} {unit}";
+
+    static string? Left(long done, long? total, RateEstimator rate) => rate.TimeLeft(done, total) is { } left ? $"{Duration(left)} left" : null;
 
     /// <summary>Such as <c>0:42</c>, <c>12:05</c>, <c>3:07:09</c> or <c>5 days</c>.</summary>
     public static string Duration(TimeSpan time) => time switch

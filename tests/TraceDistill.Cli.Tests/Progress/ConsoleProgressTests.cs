@@ -80,7 +80,7 @@ public partial class ConsoleProgressTests
 
         var drawn = EscapeSequence().Replace(output.ToString(), "").Split('\n', '\r').Where(line => line.Trim().Length > 0).ToList();
         Assert.All(drawn, line => Assert.InRange(line.Length, 1, width));
-        Assert.All(drawn, line => Assert.Contains("train", line));
+        Assert.All(drawn, line => Assert.Contains("/1,500 steps", line));
     }
 
     [Fact]
