@@ -58,6 +58,12 @@ static class VerbCommand
         using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, "metrics.jsonl"), host.TimeProvider);
         using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, "tensorboard"), host.TimeProvider);
         var context = new StageContext { Output = output, Observer = observer, TimeProvider = host.TimeProvider };
-        return await verb.RunAsync(options, context, host.Interruption);
+        var summary = await verb.RunAsync(options, context, host.Interruption);
+        if (verb.Output == VerbOutput.Required)
+        {
+            observer.Message($"written: {output}");
+        }
+
+        return summary;
     });
 }

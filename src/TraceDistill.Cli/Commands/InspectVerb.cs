@@ -79,7 +79,8 @@ sealed class InspectVerb : Verb<InspectOptions>
         observer.Message(statistics.CapturedMass is { } mass
             ? $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
             : "no soft targets: text alone");
-        observer.Message($"length: mean {statistics.CompletionLengths.Mean:0.0}, median {statistics.CompletionLengths.Median}, 90 % {statistics.CompletionLengths.Percentile90}, longest {statistics.CompletionLengths.Longest} tokens; prompts {statistics.PromptLengths.Mean:0.0}");
+        var lengths = statistics.CompletionLengths;
+        observer.Message($"length: mean {lengths.Mean:0.0}, median {lengths.Median}, 90 % {lengths.Percentile90}, longest {lengths.Longest} tokens; prompts {statistics.PromptLengths.Mean:0.0}");
         observer.Message($"verdicts: {Counts(statistics.Verdicts)}; finished by {Counts(statistics.FinishReasons)}");
         foreach (var (source, part) in statistics.Sources)
         {

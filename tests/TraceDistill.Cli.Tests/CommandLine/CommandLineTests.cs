@@ -18,7 +18,7 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("count", "--to", "3", "--out", _cli.File("c"), "--json"));
 
         Assert.Equal(3, (int)JsonNode.Parse(_cli.Out)!["last"]!);
-        Assert.Equal("count: 3/3 numbers", _cli.Error.Trim());
+        Assert.Equal("count: 3/3 numbers\nwritten: c\n", _cli.Error.ReplaceLineEndings("\n"));
         Assert.DoesNotContain('\u001b', _cli.Error);
         Assert.True(File.Exists(Path.Combine(_cli.File("c"), "metrics.jsonl")));
     }

@@ -23,9 +23,10 @@ static class ComparisonSection
         var others = evaluation.Result.Comparisons.Except(drawn).ToList();
         var title = isOne ? Html.Empty : Html.Of($"<h3>{evaluation.Stage.Name}</h3>");
         var more = others.Count == 0 ? Html.Empty : Html.Of($"<details><summary>{others.Count} more pairs</summary>{Table(others)}</details>");
+        var caption = Html.Of($"First minus second, in percentage points. Left of the dashed line the second is better. {evaluation.NotDrawn}");
         return Html.Of($"""
             {title}<div class="pair">
-            {Section.Figure(DifferenceChart.Draw("Differences of accuracy between models with 95% intervals", [.. drawn.Select(Row)]), Html.Of($"First minus second, in percentage points. Left of the dashed line the second is better. {evaluation.NotDrawn}"))}
+            {Section.Figure(DifferenceChart.Draw("Differences of accuracy between models with 95% intervals", [.. drawn.Select(Row)]), caption)}
             {Table(drawn)}
             </div>{more}
             """);

@@ -18,7 +18,8 @@ static class CostSection
             """));
         var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td><th scope="col">share</th><th scope="col">peak memory</th>""");
         return new Section("cost", "What it cost", Html.Of($"""
-            <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once. Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
+            <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once.
+            Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
             {Section.Table(head, rows)}
             """));
     }

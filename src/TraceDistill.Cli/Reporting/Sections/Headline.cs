@@ -40,7 +40,9 @@ static class Headline
 
     static Html AgainstTeacher(ModelFacts student, ModelFacts teacher)
     {
-        var ratio = teacher.Scores.Accuracy > 0 ? Html.Of($"<b>{Show.Percent(student.Scores.Accuracy / teacher.Scores.Accuracy)}</b> of what {teacher.Name} solves ({Show.Percent(teacher.Scores.Accuracy)})") : Html.Of($"{teacher.Name} solves none");
+        var ratio = teacher.Scores.Accuracy > 0
+            ? Html.Of($"<b>{Show.Percent(student.Scores.Accuracy / teacher.Scores.Accuracy)}</b> of what {teacher.Name} solves ({Show.Percent(teacher.Scores.Accuracy)})")
+            : Html.Of($"{teacher.Name} solves none");
         var size = student.Scores.Parameters is { } small && teacher.Scores.Parameters is { } large
             ? Html.Of($", with {Show.Percent((double)small / large)} of its parameters ({Show.Large(small)} of {Show.Large(large)})")
             : Html.Empty;
@@ -71,9 +73,13 @@ static class Headline
             .ToList();
         var behind = differences.Where(family => family.Difference < 0).Select(family => $"{family.Name} ({Show.Points(family.Difference)})").ToList();
         var level = differences.Where(family => family.Difference == 0).Select(family => family.Name).ToList();
-        return differences.Count < 2 ? Html.Empty : Html.Of($"""
-            By problem family {student.Name} is ahead in {differences.Count - behind.Count - level.Count} of {differences.Count}{(behind.Count == 0 ? "" : $", behind in {string.Join(", ", behind)}")}{(level.Count == 0 ? "" : $", level in {string.Join(", ", level)}")}.
-            """);
+        string[] parts =
+        [
+            $"By problem family {student.Name} is ahead in {differences.Count - behind.Count - level.Count} of {differences.Count}",
+            .. behind.Count == 0 ? [] : new[] { $"behind in {string.Join(", ", behind)}" },
+            .. level.Count == 0 ? [] : new[] { $"level in {string.Join(", ", level)}" },
+        ];
+        return differences.Count < 2 ? Html.Empty : Html.Of($"{string.Join(", ", parts)}.");
     }
 
     static Html Sentence(Ablation ablation)

@@ -31,7 +31,10 @@ static class ResultsSection
     static Html Of(EvaluationFacts evaluation, bool isOne)
     {
         var shown = Columns.Where(column => evaluation.Models.Any(model => column.Value(model) is not null)).ToList();
-        var head = Html.Of($"""<th scope="col">model</th><th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy (95% interval)</th>{shown.Select(column => Html.Of($"""<th scope="col" title="{column.Meaning}">{column.Head}</th>"""))}""");
+        var head = Html.Of($"""
+            <th scope="col">model</th><th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy (95% interval)</th>
+            {shown.Select(column => Html.Of($"""<th scope="col" title="{column.Meaning}">{column.Head}</th>"""))}
+            """);
         var rows = evaluation.Models.Select(model => Html.Of($"""
             <tr><th scope="row">{Section.Chip(model.Name, model.Color)}</th>
             <td><b>{Show.Percent(model.Scores.Accuracy)}</b> <span class="soft under">{Show.Percent(model.Scores.AccuracyCi)}</span></td>
