@@ -24,7 +24,7 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
         IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         var rate = options.CreateSchedule();
-        using var workers = new GradientWorkers(parameters, options.Workers > 0 ? options.Workers : Environment.ProcessorCount, options.MicroBatchTokens, options.ComputeDtype);
+        using var workers = new GradientWorkers(parameters, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype);
         using var optimizer = new WeightOptimizer(options, parameters);
         var step = checkpoints.Restore(parameters, optimizer);
         var metrics = default(StepMetrics);

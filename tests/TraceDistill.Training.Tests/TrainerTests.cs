@@ -3,6 +3,7 @@ using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
@@ -20,18 +21,31 @@ public class TrainerTests
 
     internal static readonly OptimizationOptions Options = new() { MaxSteps = 30, BatchTokens = 120, MicroBatchTokens = 40, SaveSteps = 7, LoggingSteps = 5, Workers = 2, LearningRate = 1e-2 };
 
-    [Fact]
-    public void Run_Twice_GivesTheSameBits() => Assert.Equal(Train(Options), Train(Options));
-
-    [Fact]
-    public void Run_InterruptedAndResumed_GivesTheBitsOfAnUninterruptedRun()
+    [Theory]
+    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32)]
+    [InlineData(OptimizerKind.Muon, ComputeDtype.Float32)]
+    [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16)]
+    public void Run_Twice_GivesTheSameBits(OptimizerKind optim, ComputeDtype dtype)
     {
+        var options = Options with { Optim = optim, ComputeDtype = dtype };
+        Assert.Equal(Train(options), Train(options));
+    }
+
+    [Theory]
+    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32)]
+    [InlineData(OptimizerKind.Muon, ComputeDtype.Float32)]
+    [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16)]
+    public void Run_InterruptedAndResumed_GivesTheBitsOfAnUninterruptedRun(OptimizerKind optim, ComputeDtype dtype)
+    {
+        var options = Options with { Optim = optim, ComputeDtype = dtype };
         using var folder = new TemporaryDirectory();
         var state = folder.File("training.state");
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(Options, state, new StopAt(17, stop), stop));
+        Assert.Throws<OperationCanceledException>(() => Train(options, state, new StopAt(17, stop), stop));
 
-        Assert.Equal(Train(Options), Train(Options, state));
+        var steps = new Steps();
+        Assert.Equal(Train(options), Train(options, state, steps));
+        Assert.Equal(15, steps.Values[0]); // the first after the checkpoint of step 14
     }
 
     [Fact]
@@ -64,7 +78,7 @@ public class TrainerTests
         var losses = new Losses();
         Train(Options with { MaxSteps = 150 }, observer: losses);
 
-        Assert.True(losses.Values[^1] < 0.3 * losses.Values[0], $"{losses.Values[0]} → {losses.Values[^1]}");
+        Assert.True(losses.Values[^1] < 0.35 * losses.Values[0], $"{losses.Values[0]} → {losses.Values[^1]}");
     }
 
     internal static float[] Train(
@@ -73,13 +87,26 @@ public class TrainerTests
         using var folder = new TemporaryDirectory();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
-        var sequences = Enumerable.Range(0, 12).Select(i => new TraceTokens([.. Enumerable.Range(0, 20).Select(t => (i + t * (1 + i % 3)) % 30)], 3, null)).ToArray();
+        var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
         var batches = SequencePacker.Batches([.. sequences.Select(sequence => sequence.Ids.Length)], options.BatchTokens, seed: 2)
             .Select(batch => batch.Select(index => sequences[index]).ToArray());
         new Trainer(options, parameters, observer ?? SilentObserver.Instance).Run(
-            batches, _ => new DistillationSettings(0, 1, MissingMass.TailBucket), new TrainingState(state ?? folder.File("training.state"), fingerprint),
+            batches, step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket), new TrainingState(state ?? folder.File("training.state"), fingerprint),
             stop?.Token ?? TestContext.Current.CancellationToken);
         return parameters.Flat.Span.ToArray();
+    }
+
+    /// <summary>Steps of one to three through the vocabulary; the teacher is nine tenths sure of the next one.</summary>
+    static TraceTokens Sequence(int i)
+    {
+        int[] ids = [.. Enumerable.Range(0, 20).Select(t => (i + t * (1 + i % 3)) % 30)];
+        return new TraceTokens(ids, 3, new SoftTargets
+        {
+            K = 2,
+            Ids = [.. ids[3..].SelectMany(id => new[] { id, (id + 1) % 30 })],
+            Logprobs = [.. ids[3..].SelectMany(_ => new[] { MathF.Log(0.9f), MathF.Log(0.05f) })],
+            Tail = [.. ids[3..].Select(_ => MathF.Log(0.05f))],
+        });
     }
 
     sealed class StopAt(int step, CancellationTokenSource source) : IRunObserver
@@ -91,6 +118,21 @@ public class TrainerTests
                 source.Cancel();
             }
         }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+        }
+
+        public void Message(string text)
+        {
+        }
+    }
+
+    sealed class Steps : IRunObserver
+    {
+        public List<long> Values { get; } = [];
+
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) => Values.Add(done);
 
         public void Metrics(long step, IReadOnlyDictionary<string, double> values)
         {

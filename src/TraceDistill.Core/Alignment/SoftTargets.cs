@@ -1,10 +1,12 @@
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Core.Alignment;
 
 /// <summary>Teacher distributions in the student's token ids, one row for each trained token, in the order of the tokens.</summary>
 /// <remarks>k entries a row; an entry with id −1 is absent. Row r is the distribution from which trained token r was drawn: nothing is shifted.</remarks>
-public sealed record SoftTargets
+public sealed record SoftTargets : ISoftTargetSource
 {
     /// <summary>Entries per row.</summary>
     public required int K { get; init; }
@@ -43,6 +45,27 @@ public sealed record SoftTargets
         }
 
         return targets;
+    }
+
+    /// <summary>The same with one row more: a token that was drawn for certain, of which nothing else is known.</summary>
+    public SoftTargets WithCertain(int id)
+    {
+        var (present, absent) = (Math.Min(K, 1), Math.Max(K - 1, 0));
+        return new SoftTargets
+        {
+            K = K,
+            Ids = [.. Ids, .. Enumerable.Repeat(id, present), .. Enumerable.Repeat(-1, absent)],
+            Logprobs = [.. Logprobs, .. Enumerable.Repeat(0f, present), .. Enumerable.Repeat(float.NegativeInfinity, absent)],
+            Tail = [.. Tail, float.NegativeInfinity],
+        };
+    }
+
+    public SoftTargets Read() => this;
+
+    public void AppendTo(IncrementalHash hash)
+    {
+        hash.AppendData(MemoryMarshal.AsBytes<int>(Ids));
+        hash.AppendData(MemoryMarshal.AsBytes<float>(Logprobs));
     }
 
     /// <summary>log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where rounding has the entries sum to one or more, 0 where there are none.</summary>

@@ -47,26 +47,14 @@ public sealed class TokenAligner
             EnsureSameText(trace, logprobs);
         }
 
-        var ended = EndsItself(logprobs) ? logprobs : WithEnd(logprobs);
+        // Some servers keep the end-of-sequence token to themselves.
+        int? end = EndsItself(logprobs) ? null : _chat.EndOfSequence;
+        int[] completion = end is { } id ? [.. logprobs.TokenIds, id] : logprobs.TokenIds;
         var prompt = trace.PromptTokenIds.Length > 0 ? trace.PromptTokenIds : _chat.Prompt(trace.Messages);
-        return new TraceTokens([.. prompt, .. ended.TokenIds], prompt.Length, SoftTargets.From(ended, _topK, _tokenizer.VocabularySize));
+        return new TraceTokens([.. prompt, .. completion], prompt.Length, EncodedSoftTargets.From(logprobs, _topK, _tokenizer.VocabularySize, end));
     }
 
     bool EndsItself(TokenLogprobs logprobs) => logprobs.Count > 0 && _tokenizer.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
-
-    /// <summary>Some servers keep the end-of-sequence token to themselves; that it was drawn is certain, what else could have been is not known.</summary>
-    TokenLogprobs WithEnd(TokenLogprobs logprobs)
-    {
-        var absent = Math.Max(logprobs.K - 1, 0);
-        var present = logprobs.K - absent;
-        return logprobs with
-        {
-            TokenIds = [.. logprobs.TokenIds, _chat.EndOfSequence],
-            Logprobs = [.. logprobs.Logprobs, 0],
-            TopIds = [.. logprobs.TopIds, .. Enumerable.Repeat(_chat.EndOfSequence, present), .. Enumerable.Repeat(-1, absent)],
-            TopLogprobs = [.. logprobs.TopLogprobs, .. Enumerable.Repeat(0f, present), .. Enumerable.Repeat(float.NegativeInfinity, absent)],
-        };
-    }
 
     /// <summary>A teacher that does not tell its tokenizer is believed where its ids spell its text.</summary>
     void EnsureSameText(Trace trace, TokenLogprobs logprobs)

@@ -1,3 +1,5 @@
+using System.Text.Json.Serialization;
+
 namespace TraceDistill.Core.Generation;
 
 /// <summary>
@@ -29,6 +31,13 @@ public sealed record TokenLogprobs
     /// Null where the ids are the teacher's own.
     /// </summary>
     public byte[][]? TokenBytes { get; init; }
+
+    /// <summary>
+    /// The compact shard's <c>soft_targets</c> value that the alternatives were decoded from; null where they come from elsewhere. It takes a
+    /// fifth of their memory, so whoever keeps many traces keeps it instead. Who changes the alternatives sets it to null.
+    /// </summary>
+    [JsonIgnore]
+    public byte[]? Encoded { get; init; }
 
     /// <summary>Number of tokens n.</summary>
     public int Count => TokenIds.Length;

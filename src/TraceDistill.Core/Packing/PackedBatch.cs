@@ -48,10 +48,11 @@ public sealed record PackedBatch
             }
 
             sequence.Ids.CopyTo(ids, start);
+            var soft = sequence.Soft?.Read();
             for (var j = sequence.FirstTrained; j < sequence.Ids.Length; j++, m++)
             {
                 (rows[m], targets[m], starts[m]) = (start + j - 1, sequence.Ids[j], softIds.Count);
-                if (sequence.Soft is { } soft)
+                if (soft is not null)
                 {
                     var row = j - sequence.FirstTrained;
                     tails[m] = soft.Tail[row];

@@ -51,7 +51,11 @@ public static class SequencePacker
             tokens += length(sequence);
         }
 
-        pieces.Add(piece);
+        if (piece.Count > 0)
+        {
+            pieces.Add(piece);
+        }
+
         return pieces;
     }
 

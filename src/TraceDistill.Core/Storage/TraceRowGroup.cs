@@ -110,7 +110,7 @@ sealed class TraceRowGroup
             throw Damaged(row, ShardColumns.TokenLogprobs, $"{logprobs?.Length ?? 0} logprobs for {ids.Length} tokens");
 
         var (topIds, topLogprobs) = _softTargets is not null ? Compact(row, ids) : Plain(row, ids.Length);
-        return new TokenLogprobs { K = _k, TokenIds = ids, Logprobs = logprobs, TopIds = topIds, TopLogprobs = topLogprobs };
+        return new TokenLogprobs { K = _k, TokenIds = ids, Logprobs = logprobs, TopIds = topIds, TopLogprobs = topLogprobs, Encoded = _softTargets?[row] };
     }
 
     (int[] Ids, float[] Logprobs) Plain(int row, int tokens)

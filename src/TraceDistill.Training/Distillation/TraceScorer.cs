@@ -54,8 +54,8 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         var soft = SoftTargets.From(logprobs);
         var scores = new TokenScore[logprobs.Count];
         var rows = Enumerable.Range(trace.PromptTokenIds.Length - 1, logprobs.Count).ToArray();
-        _model.Forward(new TokenBatch(ids, [ids.Length]));
-        _head.VisitLogits(_model, rows, (row, logits) =>
+        _model.Forward(new TokenBatch(ids, [ids.Length], rows));
+        _head.VisitLogits(_model, rows.Length, (row, logits) =>
         {
             var best = TensorPrimitives.IndexOfMax<float>(logits);
             double maximum = logits[best], sampled = logits[logprobs.TokenIds[row]];

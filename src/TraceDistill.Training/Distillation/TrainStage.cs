@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
@@ -105,12 +106,8 @@ public static class TrainStage
         hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(options)));
         foreach (var sequence in data.Sequences)
         {
-            hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(sequence.Ids));
-            if (sequence.Soft is { } soft)
-            {
-                hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<int>(soft.Ids));
-                hash.AppendData(System.Runtime.InteropServices.MemoryMarshal.AsBytes<float>(soft.Logprobs));
-            }
+            hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));
+            sequence.Soft?.AppendTo(hash);
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

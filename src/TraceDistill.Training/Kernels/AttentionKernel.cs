@@ -21,6 +21,7 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
     readonly int _d = configuration.HeadDim;
     readonly int _padded = SimdMath.Pad(configuration.HeadDim);
     readonly int _width = configuration.QuerySize + 2 * configuration.KeyValueSize;
+    readonly bool _isWhole = configuration.HeadDim % SimdMath.Lanes == 0;
     readonly float _scale = 1 / MathF.Sqrt(configuration.HeadDim);
     int _capacity;
     float* _scratch;
@@ -30,7 +31,8 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
     /// <param name="output">[T, heads · d], written.</param>
     /// <param name="logSumExp">[T, heads], written: kept for the backward pass.</param>
     /// <param name="tokens">T.</param>
-    public void Forward(float* qkv, float* output, float* logSumExp, int tokens)
+    /// <param name="firstQuery">Results before this token are not wanted and not written.</param>
+    public void Forward(float* qkv, float* output, float* logSumExp, int tokens, int firstQuery)
     {
         Reserve(tokens);
         var area = new Areas(_scratch, _capacity, _padded);
@@ -40,16 +42,17 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
             if (head % (_heads / _keyHeads) == 0)
             {
                 var keyHead = head / (_heads / _keyHeads);
-                PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens);
+                PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens, _scale);
                 Pack(qkv + (_heads + _keyHeads + keyHead) * _d, _width, area.Values, tokens, 1);
             }
 
-            Pack(qkv + head * _d, _width, area.Queries, tokens, _scale);
-            for (var first = 0; first < tokens; first += BlockRows)
+            var queries = Whole(qkv + head * _d, _width, area.Queries, tokens);
+            var results = _isWhole ? new Operand(output + head * _d, outWidth) : new Operand(area.Output, _padded);
+            for (var first = firstQuery; first < tokens; first += BlockRows)
             {
                 int rows = Math.Min(BlockRows, tokens - first), keys = first + rows, keysPadded = SimdMath.Pad(keys);
                 MatrixKernel.Multiply(
-                    area.Queries + first * _padded, _padded, 1, area.KeysTransposed, stride, area.Scores, stride, rows, keysPadded, _padded, false);
+                    queries.At(first), queries.Row, 1, area.KeysTransposed, stride, area.Scores, stride, rows, keysPadded, _padded, false);
                 for (var row = 0; row < rows; row++)
                 {
                     var seen = first + row + 1;
@@ -61,12 +64,11 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
                     area.RowFactors[row] = 1 / sum;
                 }
 
-                MatrixKernel.Multiply(area.Scores, stride, 1, area.Values, _padded, area.Output, _padded, rows, _padded, keys, false);
+                var block = _isWhole ? results.At(first) : results.Pointer;
+                MatrixKernel.Multiply(area.Scores, stride, 1, area.Values, _padded, block, results.Row, rows, _padded, keys, false);
                 for (var row = 0; row < rows; row++)
                 {
-                    TensorPrimitives.Multiply(
-                        new ReadOnlySpan<float>(area.Output + row * _padded, _d), area.RowFactors[row],
-                        new Span<float>(output + (long)(first + row) * outWidth + head * _d, _d));
+                    SimdMath.Scale(block + (long)row * results.Row, area.RowFactors[row], output + (long)(first + row) * outWidth + head * _d, _d);
                 }
             }
         }
@@ -79,7 +81,8 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
     /// <param name="outputGradient">[T, heads · d].</param>
     /// <param name="qkvGradient">[T, W], written.</param>
     /// <param name="tokens">T.</param>
-    public void Backward(float* qkv, float* output, float* logSumExp, float* outputGradient, float* qkvGradient, int tokens)
+    /// <param name="firstQuery">As given to the forward pass.</param>
+    public void Backward(float* qkv, float* output, float* logSumExp, float* outputGradient, float* qkvGradient, int tokens, int firstQuery)
     {
         Reserve(tokens);
         var area = new Areas(_scratch, _capacity, _padded);
@@ -89,38 +92,47 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
             var keyHead = head / group;
             if (head % group == 0)
             {
-                PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens);
-                Pack(qkv + (_heads + keyHead) * _d, _width, area.Keys, tokens, 1);
-                PackTransposed(qkv + (_heads + _keyHeads + keyHead) * _d, area.ValuesTransposed, stride, tokens);
+                PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens, _scale);
+                Pack(qkv + (_heads + keyHead) * _d, _width, area.Keys, tokens, _scale);
+                PackTransposed(qkv + (_heads + _keyHeads + keyHead) * _d, area.ValuesTransposed, stride, tokens, 1);
                 new Span<float>(area.KeyGradients, tokens * _padded).Clear();
                 new Span<float>(area.ValueGradients, tokens * _padded).Clear();
             }
 
-            Pack(qkv + head * _d, _width, area.Queries, tokens, _scale);
-            Pack(outputGradient + head * _d, outWidth, area.OutputGradients, tokens, 1);
-            for (var first = 0; first < tokens; first += BlockRows)
+            var queries = Whole(qkv + head * _d, _width, area.Queries, tokens);
+            var gradients = Whole(outputGradient + head * _d, outWidth, area.OutputGradients, tokens);
+            var results = _isWhole ? new Operand(qkvGradient + head * _d, _width) : new Operand(area.Output, _padded);
+            for (var row = 0; row < firstQuery; row++)
+            {
+                new Span<float>(qkvGradient + (long)row * _width + head * _d, _d).Clear();
+            }
+
+            for (var first = firstQuery; first < tokens; first += BlockRows)
             {
                 int rows = Math.Min(BlockRows, tokens - first), keys = first + rows, keysPadded = SimdMath.Pad(keys);
-                float* queries = area.Queries + first * _padded, gradients = area.OutputGradients + first * _padded;
-                MatrixKernel.Multiply(queries, _padded, 1, area.KeysTransposed, stride, area.Scores, stride, rows, keysPadded, _padded, false);
-                MatrixKernel.Multiply(gradients, _padded, 1, area.ValuesTransposed, stride, area.ScoreGradients, stride, rows, keysPadded, _padded, false);
+                MatrixKernel.Multiply(queries.At(first), queries.Row, 1, area.KeysTransposed, stride, area.Scores, stride, rows, keysPadded, _padded, false);
+                MatrixKernel.Multiply(gradients.At(first), gradients.Row, 1, area.ValuesTransposed, stride, area.ScoreGradients, stride, rows, keysPadded, _padded, false);
                 for (var row = 0; row < rows; row++)
                 {
                     var at = (long)(first + row) * outWidth + head * _d;
-                    var dot = TensorPrimitives.Dot(new ReadOnlySpan<float>(outputGradient + at, _d), new ReadOnlySpan<float>(output + at, _d));
+                    var dot = SimdMath.Dot(outputGradient + at, output + at, _d);
                     SoftmaxGradient(
                         area.Scores + row * stride, area.ScoreGradients + row * stride, logSumExp[(first + row) * _heads + head], dot, first + row + 1, keysPadded);
                 }
 
-                MatrixKernel.Multiply(area.Scores, 1, stride, gradients, _padded, area.ValueGradients, _padded, keys, _padded, rows, true);
-                MatrixKernel.Multiply(area.ScoreGradients, 1, stride, queries, _padded, area.KeyGradients, _padded, keys, _padded, rows, true);
-                MatrixKernel.Multiply(area.ScoreGradients, stride, 1, area.Keys, _padded, area.Output, _padded, rows, _padded, keys, false);
-                Unpack(area.Output, qkvGradient + (long)first * _width + head * _d, rows, _scale);
+                MatrixKernel.Multiply(area.Scores, 1, stride, gradients.At(first), gradients.Row, area.ValueGradients, _padded, keys, _padded, rows, true);
+                MatrixKernel.Multiply(area.ScoreGradients, 1, stride, queries.At(first), queries.Row, area.KeyGradients, _padded, keys, _padded, rows, true);
+                var block = _isWhole ? results.At(first) : results.Pointer;
+                MatrixKernel.Multiply(area.ScoreGradients, stride, 1, area.Keys, _padded, block, results.Row, rows, _padded, keys, false);
+                if (!_isWhole)
+                {
+                    Unpack(block, qkvGradient + (long)first * _width + head * _d, rows, 1);
+                }
             }
 
             if (head % group == group - 1)
             {
-                Unpack(area.KeyGradients, qkvGradient + (_heads + keyHead) * _d, tokens, 1);
+                Unpack(area.KeyGradients, qkvGradient + (_heads + keyHead) * _d, tokens, _scale);
                 Unpack(area.ValueGradients, qkvGradient + (_heads + _keyHeads + keyHead) * _d, tokens, 1);
             }
         }
@@ -148,22 +160,34 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
         new Span<float>(gradients + seen, padded - seen).Clear();
     }
 
+    /// <summary>A head's channels in whole vectors: where they lie if they fill them, else copied to <paramref name="packed"/>.</summary>
+    Operand Whole(float* source, int sourceRow, float* packed, int tokens)
+    {
+        if (_isWhole)
+        {
+            return new Operand(source, sourceRow);
+        }
+
+        Pack(source, sourceRow, packed, tokens, 1);
+        return new Operand(packed, _padded);
+    }
+
     void Pack(float* source, int sourceRow, float* destination, int tokens, float scale)
     {
         for (var t = 0; t < tokens; t++, source += sourceRow, destination += _padded)
         {
-            TensorPrimitives.Multiply(new ReadOnlySpan<float>(source, _d), scale, new Span<float>(destination, _d));
+            SimdMath.Scale(source, scale, destination, _d);
             new Span<float>(destination + _d, _padded - _d).Clear();
         }
     }
 
-    void PackTransposed(float* source, float* destination, int stride, int tokens)
+    void PackTransposed(float* source, float* destination, int stride, int tokens, float scale)
     {
         for (var t = 0; t < tokens; t++, source += _width)
         {
             for (var c = 0; c < _d; c++)
             {
-                destination[c * stride + t] = source[c];
+                destination[c * stride + t] = source[c] * scale;
             }
         }
 
@@ -178,7 +202,7 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
     {
         for (var t = 0; t < tokens; t++, source += _padded, destination += _width)
         {
-            TensorPrimitives.Multiply(new ReadOnlySpan<float>(source, _d), scale, new Span<float>(destination, _d));
+            SimdMath.Scale(source, scale, destination, _d);
         }
     }
 
@@ -190,6 +214,17 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
             _scratch = (float*)NativeMemory.AlignedAlloc((nuint)(Areas.Size(tokens, _padded) * sizeof(float)), 64);
             _capacity = tokens;
         }
+    }
+
+    /// <summary>A matrix of one row a token.</summary>
+    readonly struct Operand(float* pointer, int row)
+    {
+        public float* Pointer => pointer;
+
+        /// <summary>Floats from one row to the next.</summary>
+        public int Row => row;
+
+        public float* At(int token) => pointer + (long)token * row;
     }
 
     /// <summary>Where each packed operand lies in the scratch memory.</summary>

@@ -5,11 +5,14 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Kernels;
 
 /// <summary>
-/// The linear layers: x·Wᵀ and its gradients through libtorch. <see cref="Refresh"/> must follow every change of the weights, because the
-/// bfloat16 copies are made there, once an update and not once a product.
+/// The linear layers inside the model: x·Wᵀ and its gradients, in float32 by <see cref="LinearLayer"/>, in bfloat16 by libtorch.
+/// <see cref="Refresh"/> must follow every change of the weights, because the bfloat16 copies are made there, once an update and not once a
+/// product.
 /// </summary>
 public sealed class Projection : IDisposable
 {
+    // TorchSharp makes a native scalar for every addition and does not keep it alive during the call: the collector may free it there.
+    static readonly Scalar One = 1f;
     readonly ModelParameters _parameters;
     readonly Tensor? _rounded;
 
@@ -33,21 +36,20 @@ public sealed class Projection : IDisposable
     /// <param name="y">[rows, columns].</param>
     public void Forward(FloatBuffer x, string weight, FloatBuffer y, int rows, int columns, int inner, bool add = false)
     {
-        using var input = x.Matrix(rows, inner);
-        using var output = y.Matrix(rows, columns);
-        using var matrix = Weight(weight, columns);
-        using var transposed = matrix.t();
         if (_rounded is null)
         {
-            output.addmm_(input, transposed, beta: add ? 1 : 0, alpha: 1);
+            LinearLayer.Forward(x, 0, _parameters.Flat, _parameters.OffsetOf(weight), y, rows, columns, inner, add);
             return;
         }
 
+        using var output = y.Matrix(rows, columns);
+        using var matrix = Rounded(weight, columns, inner);
+        using var transposed = matrix.t();
         using var paddedInput = x.Matrix(Pad(rows), inner);
         using var rounded = paddedInput.to(ScalarType.BFloat16);
         using var padded = mm(rounded, transposed);
         using var product = padded.narrow(0, 0, rows);
-        _ = add ? output.add_(product) : output.copy_(product);
+        _ = add ? output.add_(product, One) : output.copy_(product);
     }
 
     /// <summary>dx ← dy·W and dW ← dW + dyᵀ·x.</summary>
@@ -58,19 +60,15 @@ public sealed class Projection : IDisposable
     /// <param name="gradient">Laid out like the weights, added to.</param>
     public void Backward(FloatBuffer dy, FloatBuffer x, string weight, FloatBuffer dx, FloatBuffer gradient, int rows, int columns, int inner)
     {
-        using var outputGradient = dy.Matrix(rows, columns);
-        using var input = x.Matrix(rows, inner);
-        using var inputGradient = dx.Matrix(rows, inner);
-        using var matrix = Weight(weight, columns);
-        using var matrixGradient = _parameters.Matrix(gradient, weight, columns);
         if (_rounded is null)
         {
-            using var transposed = outputGradient.t();
-            inputGradient.addmm_(outputGradient, matrix, beta: 0, alpha: 1);
-            matrixGradient.addmm_(transposed, input, beta: 1, alpha: 1);
+            LinearLayer.Backward(dy, x, 0, _parameters.Flat, _parameters.OffsetOf(weight), dx, gradient, rows, columns, inner);
             return;
         }
 
+        using var inputGradient = dx.Matrix(rows, inner);
+        using var matrix = Rounded(weight, columns, inner);
+        using var matrixGradient = _parameters.Matrix(gradient, weight, columns);
         dy.Span.Slice(rows * columns, (Pad(rows) - rows) * columns).Clear();
         using var paddedGradient = dy.Matrix(Pad(rows), columns);
         using var paddedInput = x.Matrix(Pad(rows), inner);
@@ -81,7 +79,7 @@ public sealed class Projection : IDisposable
         using var product = paddedProduct.narrow(0, 0, rows);
         inputGradient.copy_(product);
         using var weightProduct = mm(roundedTransposed, roundedInput);
-        matrixGradient.add_(weightProduct);
+        matrixGradient.add_(weightProduct, One);
     }
 
     public void Dispose() => _rounded?.Dispose();
@@ -92,7 +90,5 @@ public sealed class Projection : IDisposable
     /// </summary>
     internal static int Pad(int rows) => (rows + 127) / 128 * 128;
 
-    Tensor Weight(string name, int rows) => _rounded is null
-        ? _parameters.Matrix(_parameters.Flat, name, rows)
-        : _rounded.as_strided([rows, _parameters.ShapeOf(name)[1]], [_parameters.ShapeOf(name)[1], 1], _parameters.OffsetOf(name));
+    Tensor Rounded(string name, int rows, int columns) => _rounded!.as_strided([rows, columns], [columns, 1], _parameters.OffsetOf(name));
 }

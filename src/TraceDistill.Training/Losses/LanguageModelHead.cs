@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Core.Packing;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
@@ -9,24 +8,25 @@ namespace TraceDistill.Training.Losses;
 
 /// <summary>
 /// Output projection and loss together, a chunk of trained tokens at a time: the logits of a whole batch never exist at once, and context
-/// tokens get none at all.
+/// tokens get none at all: the model gives hidden states for the trained tokens alone.
 /// </summary>
 public sealed unsafe class LanguageModelHead : IDisposable
 {
-    /// <summary>Logits held at once: 2²⁰ floats are 4 MB, which stays in cache.</summary>
-    const int ChunkLogits = 1 << 20;
+    /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁷ floats are half a megabyte, which stays in the second-level cache.</summary>
+    const int ChunkLogits = 1 << 17;
+
+    /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
+    const int LeastRows = 128;
     readonly ModelParameters _parameters;
     readonly int _d, _v, _chunk;
-    readonly FloatBuffer _hidden, _hiddenGradient, _logits;
+    readonly FloatBuffer _logits;
 
     public LanguageModelHead(ModelParameters parameters)
     {
         _parameters = parameters;
         _d = parameters.Configuration.HiddenSize;
         _v = parameters.Configuration.VocabSize;
-        _chunk = Math.Max(16, ChunkLogits / _v);
-        _hidden = new FloatBuffer((long)_chunk * _d);
-        _hiddenGradient = new FloatBuffer((long)_chunk * _d);
+        _chunk = Math.Max(LeastRows, ChunkLogits / _v);
         _logits = new FloatBuffer((long)_chunk * _v);
     }
 
@@ -36,15 +36,12 @@ public sealed unsafe class LanguageModelHead : IDisposable
     /// </summary>
     public LossTotals ForwardBackward(CausalLanguageModel model, PackedBatch batch, in DistillationSettings settings, FloatBuffer gradient)
     {
-        using var scope = torch.NewDisposeScope();
-        using var noGrad = torch.no_grad();
         var totals = default(LossTotals);
-        model.HiddenGradient.Span[..(batch.Ids.Length * _d)].Clear();
         for (var first = 0; first < batch.Rows.Length; first += _chunk)
         {
-            var rows = batch.Rows.AsSpan(first, Math.Min(_chunk, batch.Rows.Length - first));
-            using var logits = Logits(model, rows);                                       // [C, V]
-            for (var i = 0; i < rows.Length; i++)
+            var rows = Math.Min(_chunk, batch.Rows.Length - first);
+            Logits(model, first, rows);                                                   // [C, V]
+            for (var i = 0; i < rows; i++)
             {
                 var m = first + i;
                 var (from, to) = (batch.SoftStarts[m], batch.SoftStarts[m + 1]);
@@ -52,21 +49,21 @@ public sealed unsafe class LanguageModelHead : IDisposable
                     Row(i), batch.Targets[m], batch.SoftIds.AsSpan(from..to), batch.SoftLogprobs.AsSpan(from..to), batch.Tails[m], settings, ref totals);
             }
 
-            Backward(model, rows, logits, gradient);
+            LinearLayer.Backward(
+                _logits, model.Hidden, first, _parameters.Flat, _parameters.OffsetOf(model.OutputMatrix), model.HiddenGradient, gradient, rows, _v, _d);
         }
 
         return totals;
     }
 
-    /// <summary>Calls <paramref name="visit"/> with the index of each trained token and its logits [V].</summary>
-    public void VisitLogits(CausalLanguageModel model, ReadOnlySpan<int> rows, LogitsVisitor visit)
+    /// <summary>Calls <paramref name="visit"/> with the index of each output of the model's last forward pass and its logits [V].</summary>
+    public void VisitLogits(CausalLanguageModel model, int outputs, LogitsVisitor visit)
     {
-        using var noGrad = torch.no_grad();
-        for (var first = 0; first < rows.Length; first += _chunk)
+        for (var first = 0; first < outputs; first += _chunk)
         {
-            var chunk = rows[first..Math.Min(rows.Length, first + _chunk)];
-            Logits(model, chunk).Dispose();
-            for (var i = 0; i < chunk.Length; i++)
+            var rows = Math.Min(_chunk, outputs - first);
+            Logits(model, first, rows);
+            for (var i = 0; i < rows; i++)
             {
                 visit(first + i, Row(i));
             }
@@ -76,41 +73,10 @@ public sealed unsafe class LanguageModelHead : IDisposable
     /// <summary>Receives the logits of one row; they may be overwritten.</summary>
     public delegate void LogitsVisitor(int index, Span<float> logits);
 
-    public void Dispose()
-    {
-        _hidden.Dispose();
-        _hiddenGradient.Dispose();
-        _logits.Dispose();
-    }
+    public void Dispose() => _logits.Dispose();
 
     Span<float> Row(int i) => new(_logits.Pointer + (long)i * _v, _v);
 
-    torch.Tensor Logits(CausalLanguageModel model, ReadOnlySpan<int> rows)
-    {
-        for (var i = 0; i < rows.Length; i++)
-        {
-            new ReadOnlySpan<float>(model.Hidden.Pointer + (long)rows[i] * _d, _d).CopyTo(new Span<float>(_hidden.Pointer + (long)i * _d, _d));
-        }
-
-        using var hidden = _hidden.Matrix(rows.Length, _d);
-        using var output = _parameters.Matrix(_parameters.Flat, model.OutputMatrix);
-        using var transposed = output.t();
-        var logits = _logits.Matrix(rows.Length, _v);
-        return logits.addmm_(hidden, transposed, beta: 0, alpha: 1);
-    }
-
-    void Backward(CausalLanguageModel model, ReadOnlySpan<int> rows, torch.Tensor logitsGradient, FloatBuffer gradient)
-    {
-        using var hidden = _hidden.Matrix(rows.Length, _d);
-        using var hiddenGradient = _hiddenGradient.Matrix(rows.Length, _d);
-        using var output = _parameters.Matrix(_parameters.Flat, model.OutputMatrix);
-        using var outputGradient = _parameters.Matrix(gradient, model.OutputMatrix);
-        using var transposed = logitsGradient.t();
-        hiddenGradient.addmm_(logitsGradient, output, beta: 0, alpha: 1);
-        outputGradient.addmm_(transposed, hidden, beta: 1, alpha: 1);
-        for (var i = 0; i < rows.Length; i++)
-        {
-            new ReadOnlySpan<float>(_hiddenGradient.Pointer + (long)i * _d, _d).CopyTo(new Span<float>(model.HiddenGradient.Pointer + (long)rows[i] * _d, _d));
-        }
-    }
+    void Logits(CausalLanguageModel model, int first, int rows) =>
+        LinearLayer.Forward(model.Hidden, first, _parameters.Flat, _parameters.OffsetOf(model.OutputMatrix), _logits, rows, _v, _d, add: false);
 }

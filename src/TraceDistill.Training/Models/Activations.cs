@@ -2,7 +2,10 @@ using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Training.Models;
 
-/// <summary>What one thread's forward pass keeps for its backward pass; allocated once and grown to the largest batch.</summary>
+/// <summary>
+/// What one thread's forward pass keeps for its backward pass; allocated once and grown to the largest batch. N = tokens, M = those whose
+/// hidden states are wanted.
+/// </summary>
 sealed class Activations : IDisposable
 {
     readonly ModelConfiguration _shape;
@@ -21,16 +24,19 @@ sealed class Activations : IDisposable
 
     public Layer[] Layers { get; private set; } = [];
 
-    /// <summary>[N, D] the residual stream after the last layer.</summary>
+    /// <summary>[M, D] the residual stream after the last layer.</summary>
     public FloatBuffer Last { get; private set; } = null!;
 
-    /// <summary>[N] 1 / root mean square of <see cref="Last"/>.</summary>
+    /// <summary>[M] 1 / root mean square of <see cref="Last"/>.</summary>
     public FloatBuffer LastInverse { get; private set; } = null!;
 
-    /// <summary>[N, D] normalised output of the model.</summary>
+    /// <summary>[M, Q] attention output of the last layer at the wanted tokens; in the backward pass [N, Q], its gradient.</summary>
+    public FloatBuffer Selected { get; private set; } = null!;
+
+    /// <summary>[M, D] normalised output of the model.</summary>
     public FloatBuffer Hidden { get; private set; } = null!;
 
-    /// <summary>[N, D] gradient of <see cref="Hidden"/>: filled by the loss, used up by the backward pass.</summary>
+    /// <summary>[M, D] gradient of <see cref="Hidden"/>: filled by the loss, used up by the backward pass, which has [N, D] of its own in it.</summary>
     public FloatBuffer HiddenGradient { get; private set; } = null!;
 
     /// <summary>[N, D] gradient of the residual stream.</summary>
@@ -63,6 +69,7 @@ sealed class Activations : IDisposable
             MlpInput: Rows(_shape.HiddenSize),
             GateUp: Rows(2 * _shape.IntermediateSize),
             MlpActivation: Rows(_shape.IntermediateSize)))];
+        Selected = Rows(_shape.QuerySize);
         Last = Rows(_shape.HiddenSize);
         LastInverse = Rows(1);
         Hidden = Rows(_shape.HiddenSize);
@@ -91,7 +98,10 @@ sealed class Activations : IDisposable
         _owned.Clear();
     }
 
-    /// <summary>One layer's share. Q = query width, KV = key width, F = intermediate size.</summary>
+    /// <summary>
+    /// One layer's share. N = tokens (in the last layer, from <paramref name="Middle"/> on, only the wanted ones), Q = query width, KV = key
+    /// width, F = intermediate size.
+    /// </summary>
     /// <param name="Input">[N, D] residual stream before the layer.</param>
     /// <param name="InputInverse">[N] its 1 / root mean square.</param>
     /// <param name="AttentionInput">[N, D] normalised.</param>

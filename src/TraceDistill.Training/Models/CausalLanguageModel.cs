@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Models;
 
-// N = tokens of all sequences, D = hidden, Q = query heads × head size, KV = key heads × head size, F = intermediate, V = vocabulary
+// N = tokens of all sequences, M = those whose hidden states are wanted, D = hidden, Q = query heads × head size, KV = key heads × head size, F = intermediate, V = vocabulary
 
 /// <summary>
 /// A Llama-style decoder (pre-norm, RMSNorm, rotary positions, grouped-query attention, SwiGLU) with its gradient, on the CPU in float32.
@@ -12,8 +12,9 @@ namespace TraceDistill.Training.Models;
 /// <remarks>
 /// The gradient is written out rather than recorded: nothing is allocated in a step, a thread needs no lock, and every buffer is visible.
 /// Matrix products are libtorch's; what lies between them is fused in <c>Kernels/</c>. Tests hold it against libtorch's own autograd and
-/// against finite differences. One object serves one thread; several share one <see cref="ModelParameters"/> and add into gradients of
-/// their own.
+/// against finite differences. Of the last layer only keys and values are needed of every token: what follows its attention is computed for
+/// the wanted tokens alone, which leaves prompts out. One object serves one thread; several share one <see cref="ModelParameters"/> and add
+/// into gradients of their own.
 /// </remarks>
 public sealed unsafe class CausalLanguageModel : IDisposable
 {
@@ -38,10 +39,10 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     /// <summary>The name of the matrix that turns hidden states into logits: the embedding, where they are tied.</summary>
     public string OutputMatrix => _shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight";
 
-    /// <summary>[N, D] hidden states of the last forward pass, after the final norm.</summary>
+    /// <summary>[M, D] hidden states of the last forward pass at the batch's <see cref="TokenBatch.Outputs"/>, after the final norm.</summary>
     public FloatBuffer Hidden => _memory.Hidden;
 
-    /// <summary>[N, D] where the loss puts the gradient of <see cref="Hidden"/> before <see cref="Backward"/>.</summary>
+    /// <summary>[M, D] where the loss puts the gradient of <see cref="Hidden"/> before <see cref="Backward"/>.</summary>
     public FloatBuffer HiddenGradient => _memory.HiddenGradient;
 
     /// <summary>Runs all layers; the result is in <see cref="Hidden"/>.</summary>
@@ -58,14 +59,26 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         for (var i = 0; i < _shape.NumHiddenLayers; i++)
         {
             var layer = _memory.Layers[i];
-            var next = i + 1 < _shape.NumHiddenLayers ? _memory.Layers[i + 1].Input : _memory.Last;
+            var next = IsLast(i) ? _memory.Last : _memory.Layers[i + 1].Input;
 
             RmsNormKernel.Forward(layer.Input.Pointer, Weight($"model.layers.{i}.input_layernorm.weight"), layer.AttentionInput.Pointer, layer.InputInverse.Pointer, n, d, epsilon);
             _projection.Forward(layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", layer.Qkv, n, qkvWidth, d);      // [N, Q + 2·KV]
             _rotary.Rotate(layer.Qkv.Pointer, batch.Positions, inverse: false);
-            Attend(layer, qkvWidth);                                                                                   // [N, Q]
-            Copy(layer.Input, layer.Middle, n * d);
-            _projection.Forward(layer.AttentionOutput, $"model.layers.{i}.self_attn.o_proj.weight", layer.Middle, n, d, _shape.QuerySize, add: true);
+            Attend(layer, qkvWidth, FirstQueries(i));                                                                  // [N, Q]
+            var attended = layer.AttentionOutput;
+            if (IsLast(i))
+            {
+                attended = _memory.Selected;
+                n = batch.Outputs.Length;
+                Gather(layer.AttentionOutput, attended, _shape.QuerySize);                                             // [M, Q]
+                Gather(layer.Input, layer.Middle, d);                                                                  // [M, D]; from here on N is M
+            }
+            else
+            {
+                Copy(layer.Input, layer.Middle, n * d);
+            }
+
+            _projection.Forward(attended, $"model.layers.{i}.self_attn.o_proj.weight", layer.Middle, n, d, _shape.QuerySize, add: true);
 
             RmsNormKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.post_attention_layernorm.weight"), layer.MlpInput.Pointer, layer.MiddleInverse.Pointer, n, d, epsilon);
             _projection.Forward(layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", layer.GateUp, n, 2 * f, d);               // [N, 2·F]
@@ -85,9 +98,9 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        int n = _batch.Ids.Length, d = _shape.HiddenSize, f = _shape.IntermediateSize;
+        int n = _batch.Outputs.Length, d = _shape.HiddenSize, f = _shape.IntermediateSize;
         int qkvWidth = _shape.QuerySize + 2 * _shape.KeyValueSize;
-        var residual = _memory.ResidualGradient;                                                                       // [N, D]
+        var residual = _memory.ResidualGradient;                                                                       // [M, D]
         var scratch = _memory.Scratch;
         residual.Span[..(n * d)].Clear();
         NormBackward(_memory.Last, _memory.LastInverse, "model.norm.weight", _memory.HiddenGradient, residual, gradient, n);
@@ -99,8 +112,18 @@ public sealed unsafe class CausalLanguageModel : IDisposable
             _projection.Backward(layer.GateUp, layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", scratch, gradient, n, 2 * f, d);
             NormBackward(layer.Middle, layer.MiddleInverse, $"model.layers.{i}.post_attention_layernorm.weight", scratch, residual, gradient, n);
 
-            _projection.Backward(residual, layer.AttentionOutput, $"model.layers.{i}.self_attn.o_proj.weight", scratch, gradient, n, d, _shape.QuerySize);
-            AttendBackward(layer, scratch, qkvWidth);
+            var (attended, attendedGradient) = (IsLast(i) ? _memory.Selected : layer.AttentionOutput, scratch);
+            _projection.Backward(residual, attended, $"model.layers.{i}.self_attn.o_proj.weight", scratch, gradient, n, d, _shape.QuerySize);
+            if (IsLast(i))
+            {
+                n = _batch.Ids.Length;
+                attendedGradient = _memory.Selected;
+                Scatter(scratch, attendedGradient, _shape.QuerySize);                                                  // [N, Q]
+                Scatter(residual, _memory.HiddenGradient, d);                                                          // [N, D]
+                residual = _memory.HiddenGradient;
+            }
+
+            AttendBackward(layer, attendedGradient, qkvWidth, FirstQueries(i));
             _rotary.Rotate(_memory.QkvGradient.Pointer, _batch.Positions, inverse: true);
             _projection.Backward(_memory.QkvGradient, layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", scratch, gradient, n, qkvWidth, d);
             NormBackward(layer.Input, layer.InputInverse, $"model.layers.{i}.input_layernorm.weight", scratch, residual, gradient, n);
@@ -112,6 +135,30 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     public void Dispose() => _memory.Dispose();
 
     float* Weight(string name) => _parameters.Flat.Pointer + _parameters.OffsetOf(name);
+
+    bool IsLast(int layer) => layer == _shape.NumHiddenLayers - 1;
+
+    /// <summary>Position in each sequence from which on attention outputs are needed.</summary>
+    int[] FirstQueries(int layer) => IsLast(layer) ? _batch.FirstOutputs : new int[_batch.Lengths.Length];
+
+    /// <summary>Takes the wanted rows.</summary>
+    void Gather(FloatBuffer all, FloatBuffer wanted, int width)
+    {
+        for (var m = 0; m < _batch.Outputs.Length; m++)
+        {
+            all.Span.Slice(_batch.Outputs[m] * width, width).CopyTo(wanted.Span.Slice(m * width, width));
+        }
+    }
+
+    /// <summary>Puts the wanted rows back where they came from, and zero into all others.</summary>
+    void Scatter(FloatBuffer wanted, FloatBuffer all, int width)
+    {
+        all.Span[..(_batch.Ids.Length * width)].Clear();
+        for (var m = 0; m < _batch.Outputs.Length; m++)
+        {
+            wanted.Span.Slice(m * width, width).CopyTo(all.Span.Slice(_batch.Outputs[m] * width, width));
+        }
+    }
 
     static void Copy(FloatBuffer source, FloatBuffer destination, int count) => source.Span[..count].CopyTo(destination.Span);
 
@@ -140,28 +187,26 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         RmsNormKernel.Backward(
             x.Pointer, Weight(weight), inverse.Pointer, dy.Pointer, dx.Pointer, gradient.Pointer + _parameters.OffsetOf(weight), rows, _shape.HiddenSize);
 
-    void Attend(Activations.Layer layer, int qkvWidth)
+    void Attend(Activations.Layer layer, int qkvWidth, int[] firstQueries)
     {
         var start = 0L;
-        foreach (var length in _batch.Lengths)
+        for (var i = 0; i < firstQueries.Length; start += _batch.Lengths[i++])
         {
             _memory.Attention.Forward(
                 layer.Qkv.Pointer + start * qkvWidth, layer.AttentionOutput.Pointer + start * _shape.QuerySize,
-                layer.LogSumExp.Pointer + start * _shape.NumAttentionHeads, length);
-            start += length;
+                layer.LogSumExp.Pointer + start * _shape.NumAttentionHeads, _batch.Lengths[i], firstQueries[i]);
         }
     }
 
-    void AttendBackward(Activations.Layer layer, FloatBuffer outputGradient, int qkvWidth)
+    void AttendBackward(Activations.Layer layer, FloatBuffer outputGradient, int qkvWidth, int[] firstQueries)
     {
         var start = 0L;
-        foreach (var length in _batch.Lengths)
+        for (var i = 0; i < firstQueries.Length; start += _batch.Lengths[i++])
         {
             _memory.Attention.Backward(
                 layer.Qkv.Pointer + start * qkvWidth, layer.AttentionOutput.Pointer + start * _shape.QuerySize,
                 layer.LogSumExp.Pointer + start * _shape.NumAttentionHeads, outputGradient.Pointer + start * _shape.QuerySize,
-                _memory.QkvGradient.Pointer + start * qkvWidth, length);
-            start += length;
+                _memory.QkvGradient.Pointer + start * qkvWidth, _batch.Lengths[i], firstQueries[i]);
         }
     }
 }

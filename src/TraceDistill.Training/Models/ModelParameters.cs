@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Training.Kernels;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Models;
 
@@ -66,15 +67,16 @@ public sealed class ModelParameters : IDisposable
         var residualScale = 1 / Math.Sqrt(2.0 * Configuration.NumHiddenLayers);
         foreach (var name in Names)
         {
-            var weight = Matrix(Flat, name);
+            var values = Values(name);
             if (ShapeOf(name).Length == 1)
             {
-                weight.fill_(1);
+                values.Fill(1);
                 continue;
             }
 
             var scale = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? residualScale : 1;
-            weight.copy_(randn(weight.shape, generator: generator) * (Configuration.InitializerRange * scale));
+            Matrix(Flat, name).copy_(randn(ShapeOf(name), generator: generator));
+            TensorPrimitives.Multiply(values, (float)(Configuration.InitializerRange * scale), values);
         }
     }
 

@@ -8,17 +8,21 @@ namespace TraceDistill.Training.Optimization;
 /// AdamW: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η·(m̂/(√v̂ + ε) + λw) with bias-corrected m̂, v̂ (Loshchilov and Hutter,
 /// arXiv 1711.05101, algorithm 2). Norm weights are not decayed.
 /// </summary>
-sealed unsafe class AdamW(OptimizationOptions options, ModelParameters parameters, FloatBuffer mean, FloatBuffer meanSquare)
+/// <param name="options">Decay rates, ε and λ.</param>
+/// <param name="parameters">The model's weights.</param>
+/// <param name="names">Those of them to update.</param>
+/// <param name="mean">m, laid out like the weights.</param>
+/// <param name="meanSquare">v, likewise.</param>
+sealed unsafe class AdamW(OptimizationOptions options, ModelParameters parameters, IReadOnlyList<string> names, FloatBuffer mean, FloatBuffer meanSquare)
 {
     readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2, _epsilon = (float)options.AdamEpsilon;
 
     /// <summary>One update.</summary>
-    /// <param name="names">The weights to update.</param>
     /// <param name="gradient">Laid out like the weights.</param>
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
     /// <param name="learningRate">η.</param>
     /// <param name="update">Counts from 1.</param>
-    public void Step(IEnumerable<string> names, FloatBuffer gradient, double scale, double learningRate, long update)
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
         var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));

@@ -9,8 +9,8 @@ namespace TraceDistill.Training.Optimization;
 
 /// <summary>
 /// Computes the gradient of a batch on several threads, each running whole micro-batches on one core with activations and a gradient of its
-/// own: at small model sizes far faster than splitting every operation over the cores. Micro-batch i belongs to worker i mod W and the
-/// workers' gradients are added in their order, so a result does not depend on timing.
+/// own: at small model sizes far faster than splitting every operation over the cores. The sequences are shared out by their lengths alone and
+/// the workers' gradients are added in their order, so a result does not depend on timing.
 /// </summary>
 public sealed class GradientWorkers : IDisposable
 {
@@ -36,9 +36,12 @@ public sealed class GradientWorkers : IDisposable
     public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, DistillationSettings settings)
     {
         _projection.Refresh();
-        var pieces = SequencePacker.Split(batch, sequence => sequence.Ids.Length, _microBatchTokens);
+        var shares = WorkSharing.Share([.. batch.Select(sequence => (long)sequence.Ids.Length)], _workers.Length);
         Parallel.For(0, _workers.Length, new ParallelOptions { MaxDegreeOfParallelism = _workers.Length }, index =>
-            _workers[index].Run(pieces.Where((_, piece) => piece % _workers.Length == index), settings));
+        {
+            TraceTokens[] share = [.. shares[index].Select(sequence => batch[sequence])];
+            _workers[index].Run(SequencePacker.Split(share, sequence => sequence.Ids.Length, _microBatchTokens), settings);
+        });
         var totals = _workers[0].Totals;
         foreach (var worker in _workers.Skip(1))
         {
@@ -81,7 +84,7 @@ public sealed class GradientWorkers : IDisposable
 
         public LossTotals Totals => _totals;
 
-        public void Run(IEnumerable<IReadOnlyList<TraceTokens>> pieces, DistillationSettings settings)
+        public void Run(IReadOnlyList<IReadOnlyList<TraceTokens>> pieces, DistillationSettings settings)
         {
             // The number of OpenMP threads is a setting of each thread, and libtorch's bfloat16 products read it.
             TorchSharp.torch.set_num_threads(1);
@@ -90,7 +93,7 @@ public sealed class GradientWorkers : IDisposable
             foreach (var piece in pieces)
             {
                 var batch = PackedBatch.Create(piece);
-                _model.Forward(new TokenBatch(batch.Ids, batch.Lengths));
+                _model.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
                 _totals.Add(_head.ForwardBackward(_model, batch, settings, Gradient));
                 _model.Backward(Gradient);
             }

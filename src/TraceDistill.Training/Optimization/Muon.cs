@@ -1,55 +1,75 @@
-using TorchSharp;
+using System.Numerics.Tensors;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
-using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Muon for the matrices inside the layers: Nesterov momentum whose update is replaced by the nearest semi-orthogonal matrix, so that all
-/// directions of a weight learn at one pace (Jordan et al., "Muon: an optimizer for hidden layers", 2024). Scaled by √max(1, rows/columns);
-/// not decayed.
+/// Muon for the matrices inside the layers: Nesterov momentum m ← 0.95·m + g, whose update g + 0.95·m is replaced by the nearest
+/// semi-orthogonal matrix (<see cref="NewtonSchulz"/>), so that all directions of a weight learn at one pace (Jordan et al., "Muon: an optimizer
+/// for hidden layers in neural networks", 2024). Scaled by √max(1, rows/columns). Weight decay is decoupled, as in AdamW.
 /// </summary>
-/// <remarks>
-/// Orthogonalisation is five Newton-Schulz steps X ← aX + (bA + cA²)X with A = XXᵀ, a = 3.4445, b = −4.7750, c = 2.0315, which bring every
-/// singular value near 1.
-/// </remarks>
-sealed class Muon(ModelParameters parameters, FloatBuffer momentum)
+sealed class Muon : IDisposable
 {
     const float Decay = 0.95f;
+    readonly ModelParameters _parameters;
+    readonly FloatBuffer _momentum;
+    readonly string[][] _shares;
+    readonly NewtonSchulz[] _orthogonalizers;
+
+    /// <param name="parameters">The model's weights.</param>
+    /// <param name="names">Those of them to update.</param>
+    /// <param name="momentum">Laid out like the weights.</param>
+    /// <param name="workers">Threads; the result does not depend on them.</param>
+    public Muon(ModelParameters parameters, IReadOnlyList<string> names, FloatBuffer momentum, int workers)
+    {
+        (_parameters, _momentum) = (parameters, momentum);
+        _shares = [.. WorkSharing.Share([.. names.Select(name => Cost(parameters.ShapeOf(name)))], workers).Select(share => share.Select(i => names[i]).ToArray())];
+        _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(parameters.ShapeOf)]))];
+    }
 
     /// <summary>Whether a weight is Muon's: a matrix of a layer, not an embedding or output projection.</summary>
     public static bool Takes(string name) => name.EndsWith("_proj.weight", StringComparison.Ordinal);
 
-    /// <summary>One update, the weights side by side on all cores.</summary>
-    /// <param name="names">The weights to update.</param>
-    /// <param name="gradient">Laid out like the weights.</param>
+    /// <summary>One update.</summary>
+    /// <param name="gradient">Laid out like the weights; used up.</param>
     /// <param name="scale">Multiplies the gradient.</param>
     /// <param name="learningRate">Size of each singular value of a square matrix's update.</param>
-    public void Step(IEnumerable<string> names, FloatBuffer gradient, double scale, double learningRate) => Parallel.ForEach(names, name =>
-    {
-        set_num_threads(1);
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        var weight = parameters.Matrix(parameters.Flat, name);
-        var slope = parameters.Matrix(gradient, name) * scale;
-        var mean = parameters.Matrix(momentum, name);
-        mean.mul_(Decay).add_(slope);
-        var update = Orthogonalize(slope + mean * Decay);
-        weight.sub_(update * (learningRate * Math.Sqrt(Math.Max(1.0, (double)weight.shape[0] / weight.shape[1]))));
-    });
-
-    /// <returns>[rows, columns] with the singular vectors of <paramref name="x"/> and singular values between about 0.7 and 1.2.</returns>
-    internal static Tensor Orthogonalize(Tensor x)
-    {
-        var tall = x.shape[0] > x.shape[1];
-        x = (tall ? x.t() : x) / (x.norm() + 1e-7);
-        for (var i = 0; i < 5; i++)
+    /// <param name="weightDecay">Decoupled: weights shrink by learningRate · weightDecay.</param>
+    public void Step(FloatBuffer gradient, double scale, double learningRate, double weightDecay) =>
+        Parallel.For(0, _shares.Length, new ParallelOptions { MaxDegreeOfParallelism = _shares.Length }, worker =>
         {
-            var a = x.matmul(x.t());
-            x = x * 3.4445 + (a * -4.7750 + a.matmul(a) * 2.0315).matmul(x);
-        }
+            foreach (var name in _shares[worker])
+            {
+                Update(name, gradient, (float)scale, learningRate, weightDecay, _orthogonalizers[worker]);
+            }
+        });
 
-        return tall ? x.t() : x;
+    public void Dispose()
+    {
+        foreach (var orthogonalizer in _orthogonalizers)
+        {
+            orthogonalizer.Dispose();
+        }
+    }
+
+    void Update(string name, FloatBuffer gradient, float scale, double learningRate, double weightDecay, NewtonSchulz orthogonalizer)
+    {
+        var weight = _parameters.Values(name);
+        var (offset, rows, columns) = ((int)_parameters.OffsetOf(name), (int)_parameters.ShapeOf(name)[0], (int)_parameters.ShapeOf(name)[1]);
+        Span<float> momentum = _momentum.Span.Slice(offset, weight.Length), update = gradient.Span.Slice(offset, weight.Length);
+        TensorPrimitives.Multiply(update, scale, update);
+        TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);
+        TensorPrimitives.MultiplyAdd(momentum, Decay, update, update);
+        orthogonalizer.Orthogonalize(update, rows, columns);
+        TensorPrimitives.Multiply(weight, (float)(1 - learningRate * weightDecay), weight);
+        TensorPrimitives.MultiplyAdd(update, (float)(-learningRate * Math.Sqrt(Math.Max(1.0, (double)rows / columns))), weight, weight);
+    }
+
+    /// <summary>Multiplications of a Newton-Schulz step.</summary>
+    static long Cost(long[] shape)
+    {
+        var (r, c) = (shape.Max(), shape.Min());
+        return 2 * r * c * c + c * c * c;
     }
 }

@@ -21,6 +21,11 @@ public record OptimizationOptions
     [Description("peak learning rate of muon's matrices; learning_rate is adamw's")]
     public double MuonLearningRate { get; init; } = 0.02;
 
+    /// <value>0.</value>
+    [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
+    [Description("decoupled weight decay of muon's matrices; weight_decay is adamw's")]
+    public double MuonWeightDecay { get; init; }
+
     /// <value>1,000 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("number of updates")]
@@ -114,6 +119,9 @@ public record OptimizationOptions
     /// <value>float32.</value>
     [Description("precision of the layers' matrix products: float32 or bfloat16; weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
+
+    /// <summary>Threads to use on this machine.</summary>
+    public int ResolveWorkers() => Workers > 0 ? Workers : Environment.ProcessorCount;
 
     /// <summary>The learning rate's course.</summary>
     public LearningRateSchedule CreateSchedule() =>

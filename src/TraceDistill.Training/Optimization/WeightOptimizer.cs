@@ -16,20 +16,18 @@ public enum OptimizerKind
 /// <summary>Updates all weights of a model; holds the moments that a checkpoint must keep.</summary>
 public sealed class WeightOptimizer : IDisposable
 {
-    readonly string[] _muonNames, _adamNames;
     readonly OptimizationOptions _options;
     readonly AdamW _adam;
-    readonly Muon _muon;
+    readonly Muon? _muon;
 
     public WeightOptimizer(OptimizationOptions options, ModelParameters parameters)
     {
         _options = options;
         Mean = new FloatBuffer(parameters.Count);
         MeanSquare = new FloatBuffer(parameters.Count);
-        _adam = new AdamW(options, parameters, Mean, MeanSquare);
-        _muon = new Muon(parameters, Mean);
-        _muonNames = [.. parameters.Names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
-        _adamNames = [.. parameters.Names.Except(_muonNames)];
+        string[] muons = [.. parameters.Names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
+        _adam = new AdamW(options, parameters, [.. parameters.Names.Except(muons)], Mean, MeanSquare);
+        _muon = muons.Length > 0 ? new Muon(parameters, muons, Mean, options.ResolveWorkers()) : null;
     }
 
     /// <summary>[weights] first moment: AdamW's mean gradient, Muon's momentum.</summary>
@@ -39,18 +37,19 @@ public sealed class WeightOptimizer : IDisposable
     public FloatBuffer MeanSquare { get; }
 
     /// <summary>One update.</summary>
-    /// <param name="gradient">Laid out like the weights.</param>
+    /// <param name="gradient">Laid out like the weights; used up.</param>
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
     /// <param name="learningRate">Of AdamW; Muon's is in the same proportion to its own peak.</param>
     /// <param name="update">Counts from 1.</param>
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
-        _muon.Step(_muonNames, gradient, scale, _options.MuonLearningRate * (learningRate / _options.LearningRate));
-        _adam.Step(_adamNames, gradient, scale, learningRate, update);
+        _muon?.Step(gradient, scale, _options.MuonLearningRate * (learningRate / _options.LearningRate), _options.MuonWeightDecay);
+        _adam.Step(gradient, scale, learningRate, update);
     }
 
     public void Dispose()
     {
+        _muon?.Dispose();
         Mean.Dispose();
         MeanSquare.Dispose();
     }

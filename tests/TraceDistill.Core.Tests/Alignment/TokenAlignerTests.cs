@@ -26,9 +26,9 @@ public sealed class TokenAlignerTests : IDisposable
         int[] ids = [1, 2, 3, 'h', 'i', StudentFiles.End];
         Assert.Equal(ids, tokens.Ids);
         Assert.Equal((3, 3), (tokens.FirstTrained, tokens.Trained));
-        Assert.Equal(trace.Logprobs!.TopIds, tokens.Soft!.Ids);
-        Assert.Equal(trace.Logprobs.TopLogprobs, tokens.Soft.Logprobs);
-        Assert.Equal(Math.Log(0.125), tokens.Soft.Tail[0], 6);
+        Assert.Equal(trace.Logprobs!.TopIds, tokens.Soft!.Read().Ids);
+        Assert.Equal(trace.Logprobs.TopLogprobs, tokens.Soft.Read().Logprobs);
+        Assert.Equal(Math.Log(0.125), tokens.Soft.Read().Tail[0], 6);
     }
 
     [Fact]
@@ -37,9 +37,9 @@ public sealed class TokenAlignerTests : IDisposable
         var tokens = Aligner().Align(Trace("hi", ends: false));
 
         Assert.Equal("hi<|end|>", _student.Text(tokens).Trained);
-        Assert.Equal([StudentFiles.End, -1], tokens.Soft!.Ids[^2..]);
-        Assert.Equal([0f, None], tokens.Soft.Logprobs[^2..]);
-        Assert.Equal(None, tokens.Soft.Tail[^1]);
+        Assert.Equal([StudentFiles.End, -1], tokens.Soft!.Read().Ids[^2..]);
+        Assert.Equal([0f, None], tokens.Soft.Read().Logprobs[^2..]);
+        Assert.Equal(None, tokens.Soft.Read().Tail[^1]);
     }
 
     [Fact]
@@ -71,7 +71,7 @@ public sealed class TokenAlignerTests : IDisposable
     [Fact]
     public void Align_FewerSoftTargets_KeepsTheBestAndWidensTheTail()
     {
-        var soft = Aligner(topK: 1).Align(Trace("hi", ends: true)).Soft!;
+        var soft = Aligner(topK: 1).Align(Trace("hi", ends: true)).Soft!.Read();
 
         Assert.Equal(1, soft.K);
         Assert.Equal(Math.Log(0.25), soft.Tail[0], 6);
@@ -102,7 +102,7 @@ public sealed class TokenAlignerTests : IDisposable
         var trace = Trace("hi", ends: true);
         trace.Logprobs!.TopIds[0] = 5000;
 
-        var soft = Aligner(hash: null).Align(trace).Soft!;
+        var soft = Aligner(hash: null).Align(trace).Soft!.Read();
         trace.Logprobs.TokenIds[0] = 5000;
 
         Assert.Equal(('z', -1), (soft.Ids[0], soft.Ids[1]));

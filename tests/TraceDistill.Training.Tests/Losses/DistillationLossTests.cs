@@ -60,10 +60,13 @@ public class DistillationLossTests
         const double T = 1.7;
 
         var totals = default(LossTotals);
-        DistillationLoss.ForwardBackward((float[])student.Clone(), ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket), ref totals);
+        var gradient = (float[])student.Clone();
+        DistillationLoss.ForwardBackward(gradient, ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket), ref totals);
 
+        // Hinton et al., arXiv 1503.02531, equation 2: with the factor T², the slope is T·(q − p).
         double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]), q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
         Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Divergence, 1e-5);
+        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(T * (q[i] - p[i]), gradient[i], 1e-6));
     }
 
     [Fact]

@@ -73,6 +73,42 @@ public class CausalLanguageModelTests
         }
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void ForwardBackward_SomeOutputsWanted_EqualsAllWithNoGradientAtTheOthers(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ModelParameters(Shape(shape));
+        parameters.Initialize(seed: 7);
+        using var projection = new Projection(parameters, ComputeDtype.Float32);
+        using CausalLanguageModel all = new(parameters, projection), some = new(parameters, projection);
+        using FloatBuffer allGradient = new(parameters.Count), someGradient = new(parameters.Count);
+        var batch = Batch(33, 5, 64);
+        int[] outputs = [7, 8, 20, .. Enumerable.Range(33 + 5 + 40, 23)]; // none of the second sequence, not the last token of the third
+        var d = Grouped.HiddenSize;
+        var slopes = randn([outputs.Length, d], generator: new Generator(9)).data<float>().ToArray();
+
+        all.Forward(batch);
+        some.Forward(batch with { Outputs = outputs });
+        Assert.All(outputs.Index(), output => Assert.All(
+            Enumerable.Range(0, d), c => Assert.Equal(all.Hidden.Span[output.Item * d + c], some.Hidden.Span[output.Index * d + c], 2e-6f)));
+
+        foreach (var (m, row) in outputs.Index())
+        {
+            slopes.AsSpan(m * d, d).CopyTo(all.HiddenGradient.Span[(row * d)..]);
+        }
+
+        slopes.CopyTo(some.HiddenGradient.Span);
+        all.Backward(allGradient);
+        some.Backward(someGradient);
+        foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
+        {
+            var expected = parameters.Matrix(allGradient, name);
+            var error = (parameters.Matrix(someGradient, name) - expected).norm().item<float>() / expected.norm().item<float>();
+            Assert.True(error < 5e-6, $"{name}: relative error {error}");
+        }
+    }
+
     [Fact]
     public void Forward_PretrainedLlama_GivesTheLogitsOfAnotherImplementation()
     {

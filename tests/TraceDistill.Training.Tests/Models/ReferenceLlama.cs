@@ -19,6 +19,8 @@ sealed class ReferenceLlama
         }
     }
 
+    public Tensor Weight(string name) => _weights[name];
+
     public Tensor Gradient(string name) => _weights[name].grad!;
 
     /// <returns>[tokens, D] hidden states after the final norm.</returns>

@@ -1,42 +1,41 @@
+using TorchSharp;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Tests.Losses;
+using TraceDistill.Training.Tests.Models;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests.Optimization;
 
 public class GradientWorkersTests
 {
-    static readonly ModelConfiguration Shape = new()
-    {
-        VocabSize = 40, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 16,
-        MaxPositionEmbeddings = 64, TieWordEmbeddings = false, InitializerRange = 0.2,
-    };
-
     static readonly DistillationSettings Settings = new(0.6, 1.5, MissingMass.TailBucket);
 
     [Theory]
     [InlineData(1, 1_000, 1, 30)]
     [InlineData(1, 1_000, 2, 90)]
     [InlineData(2, 30, 2, 90)]
+    [InlineData(1, 1_000, 12, 30)]
     public void Accumulate_OtherMicroBatches_GivesTheSameGradient(int workersA, int tokensA, int workersB, int tokensB)
     {
-        using var parameters = Parameters();
-        var batch = Sequences(8);
+        using var parameters = SampleSequences.Parameters();
+        var batch = SampleSequences.Create(8);
         var (a, totalsA) = Gradient(parameters, batch, workersA, tokensA);
         var (b, totalsB) = Gradient(parameters, batch, workersB, tokensB);
 
         Assert.Equal(totalsA.Tokens, totalsB.Tokens);
         Assert.Equal(totalsA.Loss, totalsB.Loss, 1e-5 * totalsA.Loss);
-        Assert.InRange(Distance(a, b), 0, 2e-6);
+        Assert.InRange(SampleSequences.Distance(a, b), 0, 2e-6);
     }
 
     [Fact]
     public void Accumulate_SameBatchTwice_GivesTheSameBits()
     {
-        using var parameters = Parameters();
-        var batch = Sequences(8);
+        using var parameters = SampleSequences.Parameters();
+        var batch = SampleSequences.Create(8);
 
         Assert.Equal(Gradient(parameters, batch, 2, 60).Gradient, Gradient(parameters, batch, 2, 60).Gradient);
     }
@@ -44,7 +43,7 @@ public class GradientWorkersTests
     [Fact]
     public void Accumulate_PromptTokens_AreNotAskedFor()
     {
-        using var parameters = Parameters();
+        using var parameters = SampleSequences.Parameters();
         var (gradient, totals) = Gradient(parameters, [new TraceTokens([1, 2, 3, 4, 5], 4, null)], 1, 100);
 
         Assert.Equal(1, totals.Tokens);
@@ -55,7 +54,7 @@ public class GradientWorkersTests
     [Fact]
     public void Accumulate_EndOfSequence_IsAskedFor()
     {
-        using var parameters = Parameters();
+        using var parameters = SampleSequences.Parameters();
         const int End = 39;
         var (gradient, totals) = Gradient(parameters, [new TraceTokens([1, 2, 3, End], 3, null)], 1, 100);
 
@@ -64,35 +63,87 @@ public class GradientWorkersTests
     }
 
     [Fact]
-    public void Accumulate_EveryParameter_HasTheSlopeOfFiniteDifferences()
+    public void Accumulate_AllWeights_HaveTheSlopesOfFiniteDifferencesInFloat64()
     {
-        using var parameters = Parameters();
-        var batch = Sequences(3);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var parameters = SampleSequences.Parameters();
+        var batch = SampleSequences.Create(3);
         var (gradient, totals) = Gradient(parameters, batch, 1, 1_000);
+        var reference = new ReferenceLlama(parameters);
+        var norm = Math.Sqrt(gradient.Sum(slope => (double)slope * slope));
         var random = new Random(8);
-        for (var probe = 0; probe < 12; probe++)
+
+        Assert.Equal(ReferenceLossOf(reference, batch), totals.Loss, 1e-5 * totals.Loss);
+        foreach (var name in parameters.Names)
         {
-            // A step along a random direction of one weight matrix, so that the change stands clear of float32 rounding.
-            var name = parameters.Names.ElementAt(probe % parameters.Names.Count());
-            var direction = parameters.Values(name).ToArray().Select(_ => random.Next(2) * 2 - 1f).ToArray();
-            const float H = 5e-4f;
-            var difference = (LossAt(parameters, name, direction, H, batch) - LossAt(parameters, name, direction, -H, batch)) / (2 * H);
-            var slope = direction.Select((sign, i) => (double)sign * gradient[parameters.OffsetOf(name) + i]).Sum();
-            Assert.Equal(slope, difference, 2e-3 * Math.Max(totals.Tokens, Math.Abs(slope)));
+            var direction = parameters.Values(name).ToArray().Select(_ => random.Next(2) * 2 - 1.0).ToArray();
+            var move = tensor(direction, parameters.ShapeOf(name));
+            const double H = 1e-5;
+            var weight = reference.Weight(name);
+            weight.add_(move, H);
+            var up = ReferenceLossOf(reference, batch);
+            weight.add_(move, -2 * H);
+            var down = ReferenceLossOf(reference, batch);
+            weight.add_(move, H);
+
+            var slope = direction.Select((sign, i) => sign * gradient[parameters.OffsetOf(name) + i]).Sum();
+            Assert.Equal((up - down) / (2 * H), slope, 2e-5 * norm);
         }
     }
 
-    static double LossAt(ModelParameters parameters, string name, float[] direction, float step, TraceTokens[] batch)
+    [Theory]
+    [InlineData(3, 1)]
+    [InlineData(3, 2)]
+    [InlineData(40, 1)]
+    public void Accumulate_StudentThatCopiesTheTeacher_HasNoDivergenceAndNoGradient(int k, double temperature)
     {
-        var original = parameters.Values(name).ToArray();
-        for (var i = 0; i < direction.Length; i++)
-        {
-            parameters.Values(name)[i] += step * direction[i];
-        }
+        using var parameters = SampleSequences.Parameters();
+        var settings = new DistillationSettings(1, temperature, MissingMass.TailBucket);
+        var (hard, _) = Gradient(parameters, SampleSequences.Create(4), 2, 60, new DistillationSettings(0, 1, MissingMass.TailBucket));
 
-        var loss = Gradient(parameters, batch, 1, 1_000).Totals.Loss;
-        original.CopyTo(parameters.Values(name));
-        return loss;
+        var (gradient, totals) = Gradient(parameters, CopiesOf(parameters, k, shift: 0), 2, 60, settings);
+        var (_, shifted) = Gradient(parameters, CopiesOf(parameters, k, shift: 1), 2, 60, settings);
+
+        Assert.Equal(totals.Tokens, totals.SoftTokens);
+        Assert.InRange(totals.Divergence / totals.Tokens, -1e-6, 1e-6);
+        Assert.InRange(Norm(gradient) / Norm(hard), 0, 2e-5);
+        Assert.True(shifted.Divergence / shifted.Tokens > 0.01, "a teacher that is one position off looks like the student");
+    }
+
+    /// <summary>Sequences whose soft targets are the model's own distributions, computed in float64 by another implementation.</summary>
+    static TraceTokens[] CopiesOf(ModelParameters parameters, int k, int shift)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var reference = new ReferenceLlama(parameters);
+        return [.. SampleSequences.Create(4).Select(sequence =>
+        {
+            var logits = Rows(reference, sequence.Ids);
+            return sequence with
+            {
+                Soft = SampleSequences.SoftTargetsOf(sequence.Ids, row =>
+                {
+                    var q = ReferenceLoss.Softmax(logits[SampleSequences.Prompt - 1 + row - shift]);
+                    return [.. q.Index().OrderByDescending(entry => entry.Item).Take(k).Select(entry => (entry.Index, Math.Log(entry.Item)))];
+                }),
+            };
+        })];
+    }
+
+    static double ReferenceLossOf(ReferenceLlama reference, TraceTokens[] batch) => batch.Sum(sequence =>
+    {
+        var logits = Rows(reference, sequence.Ids);
+        var soft = sequence.Soft!.Read();
+        return Enumerable.Range(0, sequence.Trained).Sum(row => ReferenceLoss.Of(
+            logits[sequence.FirstTrained + row - 1], sequence.Ids[sequence.FirstTrained + row], soft.Ids[(row * soft.K)..((row + 1) * soft.K)],
+            soft.Logprobs[(row * soft.K)..((row + 1) * soft.K)], soft.Tail[row], Settings.KdAlpha, Settings.KdTemperature, tailBucket: true));
+    });
+
+    static double[][] Rows(ReferenceLlama reference, int[] ids)
+    {
+        using var scope = NewDisposeScope();
+        return [.. reference.Logits(ids).data<double>().ToArray().Chunk(SampleSequences.Shape.VocabSize)];
     }
 
     /// <summary>
@@ -105,43 +156,13 @@ public class GradientWorkersTests
         return Enumerable.Range(0, 32).Sum(c => (double)gradient[offset + id * 32 + c] * gradient[offset + 20 * 32 + c]);
     }
 
-    static ModelParameters Parameters()
-    {
-        var parameters = new ModelParameters(Shape);
-        parameters.Initialize(3);
-        return parameters;
-    }
+    static double Norm(float[] values) => Math.Sqrt(values.Sum(value => (double)value * value));
 
-    static (float[] Gradient, LossTotals Totals) Gradient(ModelParameters parameters, TraceTokens[] batch, int workers, int microBatchTokens)
+    static (float[] Gradient, LossTotals Totals) Gradient(
+        ModelParameters parameters, TraceTokens[] batch, int workers, int microBatchTokens, DistillationSettings? settings = null)
     {
         using var all = new GradientWorkers(parameters, workers, microBatchTokens);
-        var totals = all.Accumulate(batch, Settings);
+        var totals = all.Accumulate(batch, settings ?? Settings);
         return (all.Gradient.Span.ToArray(), totals);
     }
-
-    static TraceTokens[] Sequences(int count)
-    {
-        var random = new Random(5);
-        return [.. Enumerable.Range(0, count).Select(_ =>
-        {
-            var ids = Enumerable.Range(0, random.Next(12, 30)).Select(_ => random.Next(40)).ToArray();
-            var rows = ids.Length - 5;
-            var soft = new SoftTargets { K = 3, Ids = new int[rows * 3], Logprobs = new float[rows * 3], Tail = new float[rows] };
-            for (var row = 0; row < rows; row++)
-            {
-                for (var i = 0; i < 3; i++)
-                {
-                    soft.Ids[row * 3 + i] = (ids[5 + row] + 7 * i) % 40;
-                    soft.Logprobs[row * 3 + i] = MathF.Log(0.6f / (1 << (2 * i)));
-                }
-
-                soft.Tail[row] = SoftTargets.TailLogprob(soft.Logprobs.AsSpan(row * 3, 3));
-            }
-
-            return new TraceTokens(ids, 5, soft);
-        })];
-    }
-
-    static double Distance(float[] a, float[] b) =>
-        Math.Sqrt(a.Zip(b, (x, y) => Math.Pow(x - y, 2)).Sum() / a.Sum(x => Math.Pow(x, 2)));
 }

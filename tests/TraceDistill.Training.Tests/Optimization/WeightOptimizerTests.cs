@@ -47,18 +47,76 @@ public class WeightOptimizerTests
     [Theory]
     [InlineData(24, 16)]
     [InlineData(16, 24)]
+    [InlineData(20, 20)]
+    [InlineData(70, 9)]
     public void Orthogonalize_AnyMatrix_KeepsSingularVectorsAndEvensSingularValues(int rows, int columns)
     {
         using var scope = NewDisposeScope();
+        using var orthogonalizer = new NewtonSchulz([[80, 30], [rows, columns]]);
         var x = randn([rows, columns], generator: new Generator(3));
+        var values = x.data<float>().ToArray();
+        orthogonalizer.Orthogonalize(Enumerable.Repeat(1f, 80 * 30).ToArray(), 80, 30);
+
+        orthogonalizer.Orthogonalize(values, rows, columns);
 
         var (u, s, vt) = linalg.svd(x, fullMatrices: false);
-        var product = u.t().matmul(Muon.Orthogonalize(x)).matmul(vt.t());
-
+        var product = u.t().matmul(tensor(values, rows, columns)).matmul(vt.t());
         Assert.InRange((product - product.diagonal().diag()).abs().max().item<float>(), 0, 1e-3);
         Assert.InRange(product.diagonal().min().item<float>(), 0.5, 1.3);
         Assert.InRange(product.diagonal().max().item<float>(), 0.5, 1.3);
-        Assert.True(s[0].item<float>() / s[-1].item<float>() > 3);
+        Assert.True(s[0].item<float>() / s[-1].item<float>() > 1.5);
+    }
+
+    [Theory]
+    [InlineData("model.layers.0.self_attn.k_proj.weight")] // wide
+    [InlineData("model.layers.0.mlp.up_proj.weight")] // tall
+    public void Step_Muon_FollowsItsFormulaInFloat64(string name)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ModelParameters(Shape);
+        parameters.Initialize(1);
+        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, LearningRate = 1e-3, MuonLearningRate = 0.05, MuonWeightDecay = 0.3 }, parameters);
+        using var gradient = new FloatBuffer(parameters.Count);
+        var shape = parameters.ShapeOf(name);
+        var weight = tensor(parameters.Values(name).ToArray(), shape).to(ScalarType.Float64);
+        var momentum = zeros_like(weight);
+        for (var update = 1; update <= 3; update++)
+        {
+            var slope = randn(shape, generator: new Generator((ulong)update));
+            slope.data<float>().ToArray().CopyTo(gradient.Span[(int)parameters.OffsetOf(name)..]);
+            momentum = momentum * 0.95 + slope.to(ScalarType.Float64) * 0.5;
+            var x = slope.to(ScalarType.Float64) * 0.5 + momentum * 0.95;
+            x = x / x.norm();
+            for (var i = 0; i < 5; i++)
+            {
+                var a = x.matmul(x.t());
+                x = x * 3.4445 + (a * -4.7750 + a.matmul(a) * 2.0315).matmul(x);
+            }
+
+            // Half of AdamW's peak rate is half of Muon's.
+            weight = weight * (1 - 0.025 * 0.3) - x * (0.025 * Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1])));
+            optimizer.Step(gradient, 0.5, 5e-4, update);
+        }
+
+        var actual = tensor(parameters.Values(name).ToArray(), shape).to(ScalarType.Float64);
+        Assert.InRange((actual - weight).abs().max().item<double>(), 0, 1e-6);
+    }
+
+    [Fact]
+    public void Step_Muon_GivesTheSameBitsWithAnyNumberOfWorkers()
+    {
+        Assert.Equal(After(workers: 1), After(workers: 3));
+
+        static float[] After(int workers)
+        {
+            using var parameters = new ModelParameters(Shape with { NumHiddenLayers = 2 });
+            parameters.Initialize(1);
+            using var gradient = new FloatBuffer(parameters.Count);
+            parameters.Flat.Span.CopyTo(gradient.Span);
+            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, parameters);
+            optimizer.Step(gradient, 1, 1e-3, 1);
+            return parameters.Flat.Span.ToArray();
+        }
     }
 
     [Fact]

@@ -1,0 +1,136 @@
+using System.Buffers.Binary;
+using System.Text;
+using TraceDistill.Core.Errors;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Tests.Optimization;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Checkpoints;
+
+public sealed class ModelDirectoryTests : IDisposable
+{
+    readonly TemporaryDirectory _directory = new();
+    readonly ModelParameters _parameters = SampleSequences.Parameters();
+
+    string Weights => _directory.File("model.safetensors");
+
+    [Fact]
+    public void Load_WhatSaveWrote_GivesTheSameBitsAndShape()
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+
+        using var loaded = ModelDirectory.Load(_directory.Path);
+
+        Assert.Equal(_parameters.Flat.Span.ToArray(), loaded.Flat.Span.ToArray());
+        Assert.Equal(_parameters.Configuration with { EosTokenIds = [] }, loaded.Configuration with { EosTokenIds = _parameters.Configuration.EosTokenIds });
+    }
+
+    [Theory]
+    [InlineData(TensorDtype.BFloat16, 1.0 / 256)]
+    [InlineData(TensorDtype.Float16, 1.0 / 2048)]
+    public void Load_HalfPrecision_IsOffByAtMostARounding(TensorDtype dtype, double relative)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters, dtype);
+
+        using var loaded = ModelDirectory.Load(_directory.Path);
+
+        Assert.All(_parameters.Flat.Span.ToArray().Zip(loaded.Flat.Span.ToArray()), pair => Assert.Equal(pair.First, pair.Second, relative * Math.Abs(pair.First) + 1e-7));
+    }
+
+    /// <summary>The format by its specification: header length, JSON header, bytes at the offsets it names.</summary>
+    [Fact]
+    public void Save_Float32_WritesTheValuesWhereTheHeaderSaysTheyAre()
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+
+        var bytes = File.ReadAllBytes(Weights);
+        var length = (int)BinaryPrimitives.ReadInt64LittleEndian(bytes);
+        using var header = System.Text.Json.JsonDocument.Parse(bytes.AsMemory(8, length));
+        var entry = header.RootElement.GetProperty("model.layers.1.self_attn.k_proj.weight");
+        var start = 8 + length + entry.GetProperty("data_offsets")[0].GetInt32();
+
+        Assert.Equal(0, (8 + length) % 8);
+        Assert.Equal("F32", entry.GetProperty("dtype").GetString());
+        Assert.Equal([16, 32], entry.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32()));
+        Assert.Equal(_parameters.Values("model.layers.1.self_attn.k_proj.weight")[5], BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(start + 20)));
+    }
+
+    [Fact]
+    public void Load_MissingForeignAndMisshapenTensors_NamesThemAll()
+    {
+        _parameters.Configuration.Save(_directory.Path);
+        SafetensorsWriter.Write(
+            Weights, TensorDtype.Float32,
+            [.. _parameters.Names.Where(name => name != "model.norm.weight").Select(name => (name, name == "lm_head.weight" ? [32, 40] : _parameters.ShapeOf(name))), ("surplus", [1L])],
+            name => name == "surplus" ? new float[1] : _parameters.Values(name));
+
+        var error = Assert.Throws<InvalidInputException>(() => ModelDirectory.Load(_directory.Path));
+
+        Assert.Equal(
+            $"{Weights}: model.norm.weight is missing; lm_head.weight has shape [32, 40], config.json wants [40, 32]; surplus is not part of the model", error.Message);
+    }
+
+    [Theory]
+    [InlineData(4)]
+    [InlineData(100)]
+    [InlineData(20_000)]
+    public void Load_TruncatedFile_IsRefusedByName(int length)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+        File.WriteAllBytes(Weights, File.ReadAllBytes(Weights)[..length]);
+
+        Assert.StartsWith(Weights, Assert.Throws<InvalidInputException>(() => ModelDirectory.Load(_directory.Path)).Message);
+    }
+
+    [Theory]
+    [InlineData("""{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}""", "overlap")]
+    [InlineData("""{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}""", "tensor a")]
+    [InlineData("""{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}}""", "tensor a")]
+    [InlineData("""{"a": {"dtype": "F32", "shape": [4611686018427387904, 4, 4], "data_offsets": [0, 0]}}""", "tensor a")]
+    [InlineData("""{"a": {"dtype": "I64", "shape": [1], "data_offsets": [0, 8]}}""", "I64")]
+    [InlineData("""{"a": {"dtype": "F32", "shape": [2]}}""", "malformed")]
+    [InlineData("""{"a": """, "malformed")]
+    [InlineData("[]", "malformed")]
+    public void Open_HeaderThatDoesNotDescribeTheFile_IsRefused(string header, string message)
+    {
+        var json = Encoding.UTF8.GetBytes(header);
+        var bytes = new byte[8 + json.Length + 16];
+        BinaryPrimitives.WriteInt64LittleEndian(bytes, json.Length);
+        json.CopyTo(bytes, 8);
+        File.WriteAllBytes(Weights, bytes);
+
+        var error = Assert.Throws<InvalidInputException>(() => SafetensorsFile.Open(Weights));
+
+        Assert.StartsWith(Weights, error.Message);
+        Assert.Contains(message, error.Message);
+    }
+
+    [Theory]
+    [InlineData("\"hidden_size\": 32", "\"hidden_size\": \"wide\"", "hidden_size is \"wide\"")]
+    [InlineData("\"hidden_size\": 32,", "", "hidden_size is missing")]
+    [InlineData("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "mamba")]
+    [InlineData("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", "not a multiple")]
+    [InlineData("\"head_dim\": 16", "\"head_dim\": 15", "odd")]
+    [InlineData("\"attention_bias\": false", "\"attention_bias\": true", "attention_bias")]
+    public void Load_ConfigurationThatCannotBe_IsRefusedByFileAndField(string field, string replacement, string message)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+        var config = _directory.File("config.json");
+        var text = File.ReadAllText(config);
+        Assert.Contains(field, text);
+        File.WriteAllText(config, text.Replace(field, replacement));
+
+        var error = Assert.Throws<InvalidInputException>(() => ModelDirectory.Load(_directory.Path));
+
+        Assert.StartsWith(config, error.Message);
+        Assert.Contains(message, error.Message);
+    }
+
+    public void Dispose()
+    {
+        _parameters.Dispose();
+        _directory.Dispose();
+    }
+}

@@ -1,0 +1,72 @@
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Traces;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Distillation;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Distillation;
+
+/// <summary>A folder of trace shards with the teacher's tokenizer beside them.</summary>
+sealed class TraceFolder : IDisposable
+{
+    public const int K = 4;
+    readonly TemporaryDirectory _directory = new();
+
+    public TraceFolder()
+    {
+        var directory = Directory.CreateDirectory(_directory.File(TrainStage.StoredTokenizer)).FullName;
+        BpeTrainer.Train(["one and two are three"], 270, [new AddedToken("<|end|>")], directory);
+        File.WriteAllText(
+            System.IO.Path.Combine(directory, "tokenizer_config.json"),
+            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"}""");
+        Tokenizer = Tokenizer.Load(directory);
+    }
+
+    public string Path => _directory.Path;
+
+    public Tokenizer Tokenizer { get; }
+
+    public string Out(string name) => _directory.File($"out-{name}");
+
+    /// <summary>Completions of "1 and 2 are 3" and the like, the soft targets spread over the drawn token and three others.</summary>
+    public Trace Create(int index)
+    {
+        var text = $"{index} and {index * 2} are {index * 3}";
+        int[] ids = [.. Tokenizer.Encode(text), Tokenizer.EndOfSequenceIds.Single()];
+        double[] shares = [0.6, 0.2, 0.1, 0.05];
+        return new Trace
+        {
+            Id = $"{index:x32}", ProblemId = $"problem-{index}", Source = "sums", Messages = [new ChatMessage("user", $"add {index}")], Reasoning = "", Answer = text,
+            Generation = text, ExpectedAnswer = text, FinishReason = "stop", Verdict = "correct", Teacher = "teacher",
+            PromptTokenIds = Tokenizer.Encode($"<user>add {index}"),
+            Logprobs = new TokenLogprobs
+            {
+                K = K,
+                TokenIds = ids,
+                Logprobs = [.. ids.Select(_ => MathF.Log(0.6f))],
+                TopIds = [.. ids.SelectMany(id => Enumerable.Range(0, K).Select(i => (id + 11 * i) % 250))],
+                TopLogprobs = [.. ids.SelectMany(_ => shares.Select(share => (float)Math.Log(share)))],
+            },
+        };
+    }
+
+    public async Task WriteAsync(IEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, string? tokenizerHash = null)
+    {
+        var dataset = new DatasetDescription
+        {
+            Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TokenizerHash = tokenizerHash ?? Tokenizer.Hash, VocabularySize = Tokenizer.VocabularySize, TopK = K,
+        };
+        var cancellation = TestContext.Current.CancellationToken;
+        await using var writer = await ShardWriter.CreateAsync(Path, dataset, new ShardWriterOptions { Layout = layout }, cancellation);
+        foreach (var trace in traces)
+        {
+            await writer.WriteAsync(trace, cancellation);
+        }
+
+        await writer.CompleteAsync(cancellation);
+    }
+
+    public void Dispose() => _directory.Dispose();
+}

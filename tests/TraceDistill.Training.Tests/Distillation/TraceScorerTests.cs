@@ -1,0 +1,51 @@
+using TorchSharp;
+using TraceDistill.Core.Generation;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Tests.Losses;
+using TraceDistill.Training.Tests.Models;
+using TraceDistill.Training.Tests.Optimization;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Distillation;
+
+public sealed class TraceScorerTests
+{
+    /// <summary>Against the definitions in float64: KL over top k and tail, log-probability of the drawn token, the largest probability.</summary>
+    [Fact]
+    public void Score_Trace_GivesWhatTheReferenceModelSays()
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        using var traces = new TraceFolder();
+        var trace = traces.Create(1) with { PromptTokenIds = [3, 1, 4, 1, 5] };
+        int[] ids = [9, 2, 6, 5, 3], top = [9, 7, 5, 2, 6, 5, 8, 1, 6, 5, 3, 5, 1, 2, 3, 4, 9, 3, 1, 0];
+        float[] logprobs = [.. ids.SelectMany(_ => new[] { 0.5f, 0.2f, 0.1f, 0.1f }.Select(share => MathF.Log(share)))];
+        trace = trace with { Logprobs = new TokenLogprobs { K = 4, TokenIds = ids, Logprobs = new float[5], TopIds = top, TopLogprobs = logprobs } };
+        using var parameters = SampleSequences.Parameters();
+        using var scorer = new TraceScorer(parameters);
+
+        var scores = Assert.Single(scorer.Score([trace], TestContext.Current.CancellationToken));
+
+        var logits = new ReferenceLlama(parameters).Logits([3, 1, 4, 1, 5, .. ids]).data<double>().ToArray().Chunk(40).ToArray();
+        for (var t = 0; t < ids.Length; t++)
+        {
+            var q = ReferenceLoss.Softmax(logits[4 + t]);
+            var kl = ReferenceLoss.Of(logits[4 + t], ids[t], top[(4 * t)..(4 * t + 4)], logprobs[..4], MathF.Log(0.1f), alpha: 1, temperature: 1, tailBucket: true);
+            Assert.Equal(kl, scores[t].Kl, 1e-5);
+            Assert.Equal(Math.Log(q[ids[t]]), scores[t].SampledLogprob, 1e-5);
+            Assert.Equal(q.Max(), scores[t].TopProbability, 1e-5);
+            Assert.Equal(Array.IndexOf(q, q.Max()) == ids[t], scores[t].TopIsSampled);
+        }
+    }
+
+    [Fact]
+    public void Score_TraceOfAnotherVocabulary_Throws()
+    {
+        using var traces = new TraceFolder();
+        using var parameters = SampleSequences.Parameters();
+        using var scorer = new TraceScorer(parameters);
+
+        Assert.Throws<ArgumentException>(() => scorer.Score([traces.Create(1)], TestContext.Current.CancellationToken).ToList());
+    }
+}

@@ -1,0 +1,142 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Distillation;
+
+public sealed class TrainStageTests : IDisposable
+{
+    readonly TraceFolder _traces = new();
+
+    TrainOptions Options => new()
+    {
+        Traces = _traces.Path,
+        Architecture = new ModelArchitecture { HiddenSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, MaxPositionEmbeddings = 64 },
+        MaxSteps = 8, BatchTokens = 240, SaveSteps = 3, Workers = 2,
+    };
+
+    [Fact]
+    public async Task RunAsync_BatchesOf1x8And8x1_GiveTheSameWeights()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+
+        var once = await TrainAsync(Options with { BatchTokens = 480 }, "once");
+        var accumulated = await TrainAsync(Options with { BatchTokens = 60, GradientAccumulationSteps = 8 }, "accumulated");
+        var pieces = await TrainAsync(Options with { BatchTokens = 480, MicroBatchTokens = 60 }, "pieces");
+
+        Assert.Equal(once, accumulated);
+        Assert.All(once.Zip(pieces), pair => Assert.Equal(pair.First, pair.Second, 2e-4));
+    }
+
+    [Fact]
+    public async Task RunAsync_InterruptedAndRunAgain_GivesTheBitsOfAnUninterruptedRun()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(Options, _traces.Out("resumed"), new CancelAt(5, stop), stop.Token));
+
+        Assert.Equal(await TrainAsync(Options, "whole"), await TrainAsync(Options, "resumed"));
+    }
+
+    [Fact]
+    public async Task RunAsync_SoftTargetsChangedSinceTheCheckpoint_StartsAfresh()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        using var stop = new CancellationTokenSource();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(Options, _traces.Out("resumed"), new CancelAt(5, stop), stop.Token));
+        Array.ForEach(Directory.GetFiles(_traces.Path), File.Delete);
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create).Select(Sharper));
+
+        Assert.Equal(await TrainAsync(Options, "whole"), await TrainAsync(Options, "resumed"));
+    }
+
+    [Theory]
+    [InlineData(SoftTargetLayout.Compact)]
+    [InlineData(SoftTargetLayout.Plain)]
+    public async Task RunAsync_EitherLayout_LearnsFromSoftTargets(SoftTargetLayout layout)
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create), layout);
+
+        var soft = await TrainAsync(Options, "soft");
+        var few = await TrainAsync(Options with { KdTopK = 1 }, "few");
+        var hard = await TrainAsync(Options with { KdAlpha = Schedule.Constant(0) }, "hard");
+
+        Assert.NotEqual(soft, few);
+        Assert.NotEqual(soft, hard);
+    }
+
+    [Fact]
+    public async Task RunAsync_TracesThatDoNotServe_AreLeftOutAndCounted()
+    {
+        var wrong = _traces.Create(3) with { Verdict = "incorrect" };
+        var cut = _traces.Create(4) with { FinishReason = "length" };
+        await _traces.WriteAsync([_traces.Create(1), _traces.Create(2), wrong, cut, _traces.Create(1_000_000_000)]);
+        var longest = _traces.Create(2).PromptTokenIds.Length + _traces.Create(2).Logprobs!.Count;
+
+        var summary = await TrainStage.RunAsync(
+            Options with { OnlyCorrect = true, MaxLength = longest }, _traces.Out("some"), SilentObserver.Instance, TestContext.Current.CancellationToken);
+
+        Assert.Equal((2, 1, 1, 1), (summary.Sequences, summary.NotCorrect, summary.Unfinished, summary.TooLong));
+    }
+
+    [Fact]
+    public async Task RunAsync_NothingLeft_IsRefusedByName()
+    {
+        await _traces.WriteAsync([_traces.Create(4) with { FinishReason = "length" }]);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options, "none"));
+
+        Assert.StartsWith($"{_traces.Path}: nothing to train on", error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_TracesOfAnotherTokenizer_AreRefusedByName()
+    {
+        await _traces.WriteAsync([_traces.Create(1)], tokenizerHash: "another");
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options, "none"));
+
+        Assert.StartsWith(_traces.Path, error.Message);
+        Assert.Contains("tokenizer", error.Message);
+    }
+
+    static Trace Sharper(Trace trace) => trace with
+    {
+        Logprobs = trace.Logprobs! with { TopLogprobs = [.. trace.Logprobs!.TopLogprobs.Select((logprob, i) => i % TraceFolder.K == 0 ? MathF.Log(0.62f) : logprob)] },
+    };
+
+    async Task<float[]> TrainAsync(TrainOptions options, string name)
+    {
+        await TrainStage.RunAsync(options, _traces.Out(name), SilentObserver.Instance, TestContext.Current.CancellationToken);
+        using var trained = ModelDirectory.Load(_traces.Out(name));
+        return trained.Flat.Span.ToArray();
+    }
+
+    public void Dispose() => _traces.Dispose();
+
+    sealed class CancelAt(int step, CancellationTokenSource source) : IRunObserver
+    {
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+            if (done == step)
+            {
+                source.Cancel();
+            }
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+        }
+
+        public void Message(string text)
+        {
+        }
+    }
+}
