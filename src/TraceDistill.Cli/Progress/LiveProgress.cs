@@ -85,6 +85,9 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
             current.Task.StopTask();
             _context!.RemoveTask(current.Task);
             _current = null;
+
+            // Blanks the line: what is printed next begins on it, and would leave its end standing.
+            _context.Refresh();
         }
     }
 

@@ -84,17 +84,20 @@ public partial class ConsoleProgressTests
     }
 
     [Fact]
-    public async Task Live_Message_IsPrintedAsItIs()
+    public async Task Live_MessageShorterThanTheProgress_StandsAloneOnItsLine()
     {
-        using var output = new StringWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.No, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        using var output = new HeardWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        console.Profile.Width = 160;
         await using (var live = new LiveProgress(console, _time))
         {
+            live.Progress("student: train", 1500, 1500, "steps", "loss 0.31");
+            await output.Heard("loss 0.31");
             live.Message("a [message]");
-            live.Progress("other", 1, null, "things");
+            live.Message("another");
         }
 
-        Assert.Contains("a [message]", output.ToString());
+        Assert.Equal(["a [message]", "another"], Screen.Of(output.ToString()).Where(line => line.Length > 0));
     }
 
     [Fact]
