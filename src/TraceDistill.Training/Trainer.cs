@@ -2,6 +2,7 @@ using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
@@ -24,7 +25,7 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
         IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         var rate = options.CreateSchedule();
-        using var workers = new GradientWorkers(parameters, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype);
+        using var workers = new GradientWorkers(parameters, options.ResolveWorkers(), options.MicroBatchTokens, Precision());
         using var optimizer = new WeightOptimizer(options, parameters);
         var step = checkpoints.Restore(parameters, optimizer);
         var metrics = default(StepMetrics);
@@ -50,6 +51,17 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
         }
 
         return metrics;
+    }
+
+    ComputeDtype Precision()
+    {
+        var dtype = options.ComputeDtype.OnThisProcessor();
+        if (dtype != options.ComputeDtype)
+        {
+            observer.Message("compute_dtype: this processor does not multiply bfloat16; computing in float32, which takes about twice as long as bfloat16 would elsewhere");
+        }
+
+        return dtype;
     }
 
     void Report(long step, in StepMetrics metrics)

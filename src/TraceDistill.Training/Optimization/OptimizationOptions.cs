@@ -117,7 +117,7 @@ public record OptimizationOptions
     public int Workers { get; init; }
 
     /// <value>float32.</value>
-    [Description("precision of the layers' matrix products: float32 or bfloat16; weights, loss and optimizer are float32")]
+    [Description("precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
 
     /// <summary>Threads to use on this machine.</summary>

@@ -60,6 +60,16 @@ public class ComputeDtypeTests
         Assert.Equal(fresh.Accumulate(batch, Settings).Loss, after);
     }
 
+    [Fact]
+    public void OnThisProcessor_BFloat16_IsTakenWhereTheSystemSaysSo()
+    {
+        Assert.SkipUnless(File.Exists("/proc/cpuinfo"), "only Linux lists the processor's features in a file");
+        var listed = File.ReadAllText("/proc/cpuinfo").Split([' ', '\n']).Contains("avx512_bf16");
+
+        Assert.Equal(listed ? ComputeDtype.BFloat16 : ComputeDtype.Float32, ComputeDtype.BFloat16.OnThisProcessor());
+        Assert.Equal(ComputeDtype.Float32, ComputeDtype.Float32.OnThisProcessor());
+    }
+
     static float[] Part(ModelParameters parameters, GradientWorkers workers, string name) =>
         workers.Gradient.Span.Slice((int)parameters.OffsetOf(name), parameters.Values(name).Length).ToArray();
 }
