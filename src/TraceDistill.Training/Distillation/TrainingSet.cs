@@ -53,7 +53,7 @@ sealed record TrainingSet
                 }
                 else
                 {
-                    sequences.Add(aligner.Align(trace));
+                    sequences.Add(Known(aligner.Align(trace), tokenizer.VocabularySize, path, trace.Id));
                 }
             }
         }
@@ -69,5 +69,14 @@ sealed record TrainingSet
             ? new TrainingSet { Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count - fitting.Count }
             : throw new InvalidInputException(
                 $"{options.Traces ?? options.Problems}: nothing to train on ({unfinished} traces unfinished, {notCorrect} not correct, {sequences.Count} longer than {maxLength} tokens)");
+    }
+
+    static TraceTokens Known(TraceTokens sequence, int vocabularySize, string origin, string trace)
+    {
+        var unknown = Array.FindIndex(sequence.Ids, id => id < 0 || id >= vocabularySize);
+        return unknown < 0
+            ? sequence
+            : throw new InvalidInputException(
+                $"{origin}: trace {trace} has token id {sequence.Ids[unknown]}, and the student's vocabulary ends at {vocabularySize - 1}; collect with the student's tokenizer");
     }
 }

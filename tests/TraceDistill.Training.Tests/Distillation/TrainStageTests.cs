@@ -107,6 +107,16 @@ public sealed class TrainStageTests : IDisposable
         Assert.Contains("tokenizer", error.Message);
     }
 
+    [Fact]
+    public async Task RunAsync_PromptWithAnIdBeyondTheVocabulary_IsRefusedByTrace()
+    {
+        await _traces.WriteAsync([_traces.Create(1), _traces.Create(2) with { PromptTokenIds = [5, 270, 6] }]);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options, "none"));
+
+        Assert.StartsWith($"{_traces.Path}: trace {2:x32} has token id 270", error.Message);
+    }
+
     static Trace Sharper(Trace trace) => trace with
     {
         Logprobs = trace.Logprobs! with { TopLogprobs = [.. trace.Logprobs!.TopLogprobs.Select((logprob, i) => i % TraceFolder.K == 0 ? MathF.Log(0.62f) : logprob)] },
