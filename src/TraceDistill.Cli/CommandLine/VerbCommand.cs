@@ -2,6 +2,7 @@ using System.CommandLine;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Recipes;
 
 namespace TraceDistill.Cli.CommandLine;
 
@@ -55,8 +56,8 @@ static class VerbCommand
     {
         // Only a folder can take the metrics beside the results.
         var folder = output is null || Path.HasExtension(output) ? null : Path.GetFullPath(output);
-        using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, "metrics.jsonl"), host.TimeProvider);
-        using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, "tensorboard"), host.TimeProvider);
+        using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
+        using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder), host.TimeProvider);
         var context = new StageContext { Output = output, Observer = observer, TimeProvider = host.TimeProvider };
         var summary = await verb.RunAsync(options, context, host.Interruption);
         if (verb.Output == VerbOutput.Required)

@@ -38,7 +38,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         }
 
         using var directory = RunDirectory.Open(runDirectory);
-        directory.Write("recipe.yaml", ResolvedRecipe.ToYaml(plan));
+        directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
         var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider).RunAsync(selected, cancellationToken);
         var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;

@@ -10,7 +10,7 @@ namespace TraceDistill.Cli.Inspection;
 sealed record ModelView(string Path, long Parameters, ModelConfiguration Configuration, int VocabularySize, string TokenizerHash)
 {
     /// <summary>Whether a folder is one.</summary>
-    public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, "config.json"));
+    public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, ModelConfiguration.FileName));
 
     /// <exception cref="Core.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
     public static ModelView Of(string folder)

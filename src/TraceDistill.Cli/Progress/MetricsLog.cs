@@ -13,6 +13,8 @@ sealed record MetricsLine(DateTimeOffset Time, string Stage, long Step, IReadOnl
 /// </summary>
 sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
 {
+    public const string FileName = "metrics.jsonl";
+
     readonly Lock _lock = new();
     FileStream? _stream;
 

@@ -1,5 +1,7 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Binding;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Reporting;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Cli.Recipes;
@@ -14,7 +16,7 @@ static partial class RecipeReader
     static readonly string[] Keys = ["name", "description", "seed", "parameters", "stages"];
 
     /// <summary>Names that the run directory needs for itself.</summary>
-    static readonly string[] Reserved = ["recipe.yaml", "metrics.jsonl", "report.html", "summary.json", "tensorboard"];
+    static readonly string[] Reserved = [RunDirectory.RecipeFile, MetricsLog.FileName, ReportPage.FileName, RunSummary.FileName, RunDirectory.TensorBoardFolder];
 
     /// <param name="overrides"><c>NAME=VALUE</c> for a parameter, <c>seed</c> or <c>name</c>, and <c>STAGE.KEY=VALUE</c> for an option.</param>
     /// <exception cref="InvalidInputException">The file or an override is not understood.</exception>

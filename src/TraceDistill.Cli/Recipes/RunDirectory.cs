@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Progress;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 
@@ -6,6 +7,11 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>The folder of a run. While it is open no other process can run in it.</summary>
 sealed class RunDirectory : IDisposable
 {
+    /// <summary>The recipe as it was run, with all references resolved.</summary>
+    public const string RecipeFile = "recipe.yaml";
+
+    public const string TensorBoardFolder = "tensorboard";
+
     const string LockFile = ".lock";
     readonly FileStream _lock;
 
@@ -18,9 +24,9 @@ sealed class RunDirectory : IDisposable
     /// <summary>Full path.</summary>
     public string Path { get; }
 
-    public string Metrics => System.IO.Path.Combine(Path, "metrics.jsonl");
+    public string Metrics => System.IO.Path.Combine(Path, MetricsLog.FileName);
 
-    public string TensorBoard(string stage) => System.IO.Path.Combine(Path, "tensorboard", stage);
+    public string TensorBoard(string stage) => System.IO.Path.Combine(Path, TensorBoardFolder, stage);
 
     /// <exception cref="ExternalFailureException">Another process runs in it.</exception>
     public static RunDirectory Open(string path)

@@ -34,7 +34,7 @@ public static class BpeTrainer
             pairs.Merge(pair, ids[spelling]);
         }
 
-        TokenizerFileWriter.Write(Path.Combine(directory, "tokenizer.json"), spellings, merges, added);
+        TokenizerFileWriter.Write(Path.Combine(directory, Tokenizer.FileName), spellings, merges, added);
     }
 
     /// <summary>Distinct pieces as bytes with their counts, in an order that depends on the corpus alone.</summary>

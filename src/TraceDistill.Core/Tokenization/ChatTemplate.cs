@@ -47,7 +47,7 @@ public sealed class ChatTemplate
         var settings = TokenizerSettings.Read(modelDirectory);
         if (settings.ChatTemplate is null)
         {
-            var file = Path.Combine(modelDirectory, TokenizerSettings.FileName);
+            var file = Path.Combine(modelDirectory, Tokenizer.SettingsFileName);
             throw new InvalidInputException($"{file}: the model has no chat_template; add one or name a model that has");
         }
 

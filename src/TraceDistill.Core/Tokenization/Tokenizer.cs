@@ -9,6 +9,12 @@ namespace TraceDistill.Core.Tokenization;
 /// </summary>
 public sealed class Tokenizer
 {
+    /// <summary>The vocabulary and its rules, in a model directory.</summary>
+    public const string FileName = "tokenizer.json";
+
+    /// <summary>The roles of special tokens and the chat template, beside it.</summary>
+    public const string SettingsFileName = "tokenizer_config.json";
+
     /// <summary>The pieces of the text at hand, kept between calls to save the allocation.</summary>
     [ThreadStatic]
     static List<Piece>? _scratch;
@@ -41,7 +47,7 @@ public sealed class Tokenizer
             .Select(token => (normalized ? Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
 
         int[] EndOfTurn() => settings.EndOfSequence is not { } token ? [] : TryGetId(token, out var id) ? [id] : throw new InvalidInputException(
-            $"{Path.Combine(directory, TokenizerSettings.FileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
+            $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
     }
 
     /// <summary>The highest id + 1. A model's embedding may have more rows than that; the rest is padding.</summary>
@@ -64,7 +70,7 @@ public sealed class Tokenizer
     /// <summary>Reads tokenizer.json and the settings beside it from a model directory.</summary>
     /// <exception cref="InvalidInputException">A file is missing, malformed or of a kind that is not supported.</exception>
     public static Tokenizer Load(string directory) =>
-        new(TokenizerFile.Read(Path.Combine(directory, "tokenizer.json")), TokenizerSettings.Read(directory), directory);
+        new(TokenizerFile.Read(Path.Combine(directory, FileName)), TokenizerSettings.Read(directory), directory);
 
     /// <summary>The ids of a text. Added tokens written in the text are recognised.</summary>
     /// <param name="text">Any text; a lone surrogate counts as U+FFFD.</param>

@@ -5,13 +5,11 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>What the files beside <c>tokenizer.json</c> say about it: the roles of special tokens and the chat template.</summary>
 sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, string? Padding, string? ChatTemplate, IReadOnlyList<int> GenerationEndIds)
 {
-    public const string FileName = "tokenizer_config.json";
-
     /// <summary>Reads <c>tokenizer_config.json</c>, <c>chat_template.jinja</c> and <c>generation_config.json</c>, each if it is there.</summary>
     public static TokenizerSettings Read(string directory)
     {
         var settings = new TokenizerSettings(null, null, null, null, []);
-        if (Existing("tokenizer_config.json") is { } config)
+        if (Existing(Tokenizer.SettingsFileName) is { } config)
         {
             settings = settings with
             {

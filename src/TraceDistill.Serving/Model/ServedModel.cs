@@ -52,7 +52,7 @@ sealed class ServedModel : IDisposable
             if (tokenizer.VocabularySize > engine.Configuration.VocabSize)
             {
                 throw new InvalidInputException(
-                    $"{Path.Combine(options.Model, "tokenizer.json")}: has {tokenizer.VocabularySize} tokens, but config.json says vocab_size {engine.Configuration.VocabSize}: they are not of one model");
+                    $"{Path.Combine(options.Model, Tokenizer.FileName)}: has {tokenizer.VocabularySize} tokens, but config.json says vocab_size {engine.Configuration.VocabSize}: they are not of one model");
             }
 
             var name = options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Model)));

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Checkpoints;
@@ -11,10 +12,13 @@ public static class ModelDirectory
 
     /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
     public static readonly IReadOnlyList<string> TokenizerFiles =
-        ["tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+        [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
 
     /// <summary>Everything a model directory may hold.</summary>
-    public static IReadOnlyList<string> Files { get; } = ["config.json", Weights, .. TokenizerFiles];
+    public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, Weights, .. TokenizerFiles];
+
+    /// <summary>Whether a folder has the weights of a model.</summary>
+    public static bool Exists(string directory) => File.Exists(Path.Combine(directory, Weights));
 
     /// <summary>Loads the configuration and float32 weights of a model directory.</summary>
     /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>

@@ -51,11 +51,13 @@ public sealed record ModelConfiguration
     /// <summary>Width of all key (or value) heads.</summary>
     public int KeyValueSize => NumKeyValueHeads * HeadDim;
 
+    public const string FileName = "config.json";
+
     /// <summary>Reads <c>config.json</c> of a model directory.</summary>
     /// <exception cref="InvalidInputException">The file is absent, malformed, of another architecture, or inconsistent.</exception>
     public static ModelConfiguration Load(string modelDirectory)
     {
-        var path = Path.Combine(modelDirectory, "config.json");
+        var path = Path.Combine(modelDirectory, FileName);
         if (!File.Exists(path))
         {
             throw new InvalidInputException($"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json");
@@ -103,7 +105,7 @@ public sealed record ModelConfiguration
             ["eos_token_id"] = EosTokenIds.Count == 1 ? EosTokenIds[0] : new JsonArray([.. EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["torch_dtype"] = dtype.TorchName(),
         };
-        AtomicFile.WriteAllText(Path.Combine(modelDirectory, "config.json"), json.ToJsonString(Indented) + "\n");
+        AtomicFile.WriteAllText(Path.Combine(modelDirectory, FileName), json.ToJsonString(Indented) + "\n");
     }
 
     /// <summary>Checks that sizes are positive and divide as they must; <paramref name="origin"/> names the file or setting.</summary>

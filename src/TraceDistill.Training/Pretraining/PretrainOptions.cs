@@ -15,7 +15,7 @@ public sealed record PretrainOptions : OptimizationOptions
     /// <value>All.</value>
     [KnownFamilies]
     [Description("families of generated problems to learn from: all, or names; not with problems")]
-    public IReadOnlyList<string> Family { get; init; } = ["all"];
+    public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
 
     [InputPath]
     [Description("problem file with worked solutions to learn from, instead of generated problems")]

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 
@@ -19,7 +20,7 @@ public static class TokenizerSetup
     public static IReadOnlyList<AddedToken> Added { get; } =
     [
         new("<|system|>"), new("<|user|>"), new("<|assistant|>"), new(EndOfTurn), new(Padding),
-        new("<think>") { Special = false }, new("</think>") { Special = false },
+        new(ReasoningSplitter.Open) { Special = false }, new(ReasoningSplitter.Close) { Special = false },
     ];
 
     /// <summary>Learns a vocabulary from <paramref name="corpus"/> and writes all tokenizer files into <paramref name="directory"/>.</summary>
@@ -27,7 +28,7 @@ public static class TokenizerSetup
     {
         Directory.CreateDirectory(directory);
         BpeTrainer.Train(corpus, vocabularySize, Added, directory);
-        Write(directory, "tokenizer_config.json", new JsonObject
+        Write(directory, Tokenizer.SettingsFileName, new JsonObject
         {
             ["tokenizer_class"] = "PreTrainedTokenizerFast",
             ["eos_token"] = EndOfTurn,

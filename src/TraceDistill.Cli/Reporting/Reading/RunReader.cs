@@ -9,8 +9,6 @@ namespace TraceDistill.Cli.Reporting.Reading;
 /// <summary>Gathers the facts of a run from its directory. Only finished stages count; nothing is assumed about their names.</summary>
 static class RunReader
 {
-    const string RecipeFile = "recipe.yaml";
-    const string MetricsFile = "metrics.jsonl";
     static readonly string[] TrainingVerbs = ["train", "pretrain"];
 
     /// <exception cref="InvalidInputException">There is no such directory, it holds no finished stage, or a file in it is damaged.</exception>
@@ -21,7 +19,7 @@ static class RunReader
             throw new InvalidInputException($"{runDirectory}: no such run directory; give the folder that run wrote, such as runs/quickstart");
         }
 
-        var recipePath = Path.Combine(runDirectory, RecipeFile);
+        var recipePath = Path.Combine(runDirectory, RunDirectory.RecipeFile);
         var recipe = File.Exists(recipePath) ? YamlConfig.ReadFile(recipePath) : null;
         var named = recipe?["stages"] as ConfigMap;
         var stages = Stages(runDirectory, named);
@@ -37,7 +35,7 @@ static class RunReader
             Stages = stages,
             Evaluations = Evaluations(stages),
             Traces = await TraceReader.ReadAsync(stages, cancellationToken),
-            Metrics = [.. MetricsLog.Read(Path.Combine(runDirectory, MetricsFile)).Where(line => named is null || named[line.Stage] is not null)],
+            Metrics = [.. MetricsLog.Read(Path.Combine(runDirectory, MetricsLog.FileName)).Where(line => named is null || named[line.Stage] is not null)],
         };
     }
 

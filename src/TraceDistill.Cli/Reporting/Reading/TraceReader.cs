@@ -8,7 +8,6 @@ namespace TraceDistill.Cli.Reporting.Reading;
 static class TraceReader
 {
     const int ExamplesShown = 12;
-    const string TokenizerFile = "tokenizer.json";
 
     public static async Task<IReadOnlyList<TraceFacts>> ReadAsync(IReadOnlyList<StageFacts> stages, CancellationToken cancellationToken)
     {
@@ -87,7 +86,7 @@ static class TraceReader
         .SelectMany(stage => new[] { stage.Folder, stage.Settings.GetValueOrDefault("serve") })
         .OfType<string>()
         .Distinct()
-        .Where(folder => File.Exists(Path.Combine(folder, TokenizerFile)))
+        .Where(folder => File.Exists(Path.Combine(folder, Tokenizer.FileName)))
         .Select(Tokenizer.Load)
         .FirstOrDefault(tokenizer => hash is null || tokenizer.Hash == hash);
 }
