@@ -39,36 +39,38 @@ public class TrainerTests
     {
         var options = Options with { Optim = optim, ComputeDtype = dtype };
         using var folder = new TemporaryDirectory();
-        var state = folder.File("training.state");
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(options, state, new StopAt(17, stop), stop));
+        Assert.Throws<OperationCanceledException>(() => Train(options, folder.Path, new StopAt(17, stop), stop));
 
         var steps = new Steps();
-        Assert.Equal(Train(options), Train(options, state, steps));
+        Assert.Equal(Train(options), Train(options, folder.Path, steps));
         Assert.Equal(15, steps.Values[0]); // the first after the checkpoint of step 14
     }
 
     [Fact]
-    public void Run_StateOfOtherSettings_StartsAfresh()
+    public void Run_StateOfAnotherRun_IsRefusedByName()
     {
         using var folder = new TemporaryDirectory();
-        var state = folder.File("training.state");
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(Options, state, new StopAt(17, stop), stop, fingerprint: "another run"));
+        Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop, fingerprint: "another run"));
 
-        Assert.Equal(Train(Options), Train(Options, state));
+        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, folder.Path));
+        Assert.StartsWith($"{folder.Path}: holds a model, finished or not, that was not made by this training", error.Message);
     }
 
-    [Fact]
-    public void Run_TruncatedState_IsRefusedByName()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(100)]
+    [InlineData(100_000)]
+    public void Run_TruncatedState_IsRefusedByName(int removed)
     {
         using var folder = new TemporaryDirectory();
-        var state = folder.File("training.state");
+        var state = folder.File(TrainingState.FileName);
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(Options, state, new StopAt(17, stop), stop));
-        File.WriteAllBytes(state, File.ReadAllBytes(state)[..^100]);
+        Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop));
+        File.WriteAllBytes(state, File.ReadAllBytes(state)[..^removed]);
 
-        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, state));
+        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, folder.Path));
         Assert.Contains(state, error.Message);
     }
 
@@ -82,16 +84,15 @@ public class TrainerTests
     }
 
     internal static float[] Train(
-        OptimizationOptions options, string? state = null, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run")
+        OptimizationOptions options, string? directory = null, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run")
     {
         using var folder = new TemporaryDirectory();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
-        var batches = SequencePacker.Batches([.. sequences.Select(sequence => sequence.Ids.Length)], options.BatchTokens, seed: 2)
-            .Select(batch => batch.Select(index => sequences[index]).ToArray());
         new Trainer(options, parameters, observer ?? SilentObserver.Instance).Run(
-            batches, step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket), new TrainingState(state ?? folder.File("training.state"), fingerprint),
+            SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket),
+            new TrainingState(directory ?? folder.Path, fingerprint),
             stop?.Token ?? TestContext.Current.CancellationToken);
         return parameters.Flat.Span.ToArray();
     }

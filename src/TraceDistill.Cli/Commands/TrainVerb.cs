@@ -16,9 +16,6 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override IReadOnlyCollection<string> OutputNames(TrainOptions options) => [TrainStage.InitialDirectory, .. ModelDirectory.Files];
 
-    public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken)
-    {
-        Directory.CreateDirectory(context.Output!);
-        return await TrainStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);
-    }
+    public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken) =>
+        await TrainStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);
 }

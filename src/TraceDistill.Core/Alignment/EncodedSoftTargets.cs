@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
@@ -32,7 +33,11 @@ public sealed class EncodedSoftTargets : ISoftTargetSource
 
     public SoftTargets Read() => From(SoftTargets.From(SoftTargetCodec.Decode(_encoded, _tokens, _encodedK), _k, _vocabularySize), _end);
 
-    public void AppendTo(IncrementalHash hash) => hash.AppendData(_encoded);
+    public void AppendTo(IncrementalHash hash)
+    {
+        hash.AppendData(_encoded);
+        hash.AppendData(MemoryMarshal.AsBytes<int>([_tokens, _encodedK, _k ?? -1, _vocabularySize, _end ?? -1]));
+    }
 
     static SoftTargets From(SoftTargets targets, int? end) => end is { } id ? targets.WithCertain(id) : targets;
 }

@@ -66,6 +66,7 @@ public sealed record SoftTargets : ISoftTargetSource
     {
         hash.AppendData(MemoryMarshal.AsBytes<int>(Ids));
         hash.AppendData(MemoryMarshal.AsBytes<float>(Logprobs));
+        hash.AppendData(MemoryMarshal.AsBytes<float>(Tail));
     }
 
     /// <summary>log(1 − Σ eˡ) = log(−expm1(logsumexp l)) in float64; −∞ where rounding has the entries sum to one or more, 0 where there are none.</summary>

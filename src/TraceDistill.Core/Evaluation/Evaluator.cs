@@ -1,3 +1,4 @@
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Problems;
@@ -26,8 +27,8 @@ public sealed class Evaluator(
     /// <param name="models">Taken one at a time, so that the caller can load a model when its turn comes and free it afterwards.</param>
     /// <param name="problems">What they answer; cut to <see cref="EvaluateOptions.Limit"/>.</param>
     /// <param name="traces">Held-out traces with soft targets in the order to score them, or null; enumerated once a model.</param>
-    /// <exception cref="Errors.ExternalFailureException">A model could not be reached; running again goes on from here.</exception>
-    /// <exception cref="Errors.InvalidInputException">A file of answers is damaged.</exception>
+    /// <exception cref="ExternalFailureException">A model could not be reached; running again goes on from here.</exception>
+    /// <exception cref="InvalidInputException">A file of answers is damaged or another evaluation's.</exception>
     public async Task<EvaluationResult> EvaluateAsync(
         IAsyncEnumerable<EvaluatedModel> models,
         IReadOnlyList<Problem> problems,
@@ -69,7 +70,13 @@ public sealed class Evaluator(
     async Task<IReadOnlyList<EvaluationRecord>> AnswerAsync(EvaluatedModel model, IReadOnlyList<Problem> problems, CancellationToken cancellationToken)
     {
         var plan = PlannedAnswer.For(model.Identity ?? model.Name, problems, prompt, options);
-        using var log = new RecordLog(Path.Combine(folder, $"{model.Name}.jsonl"));
+        var path = Path.Combine(folder, $"{model.Name}.jsonl");
+        using var log = new RecordLog(path);
+        if (!log.IsWithin(plan.Select(answer => answer.Request.Id).ToHashSet()))
+        {
+            throw new InvalidInputException($"{path}: holds answers of another evaluation (other weights, problems or settings); name another folder with --out, or delete this one");
+        }
+
         var missing = plan.Where(answer => !log.Contains(answer.Request.Id)).ToList();
         var (done, tokens, start) = (plan.Count - missing.Count, 0L, time.GetTimestamp());
         observer.Progress($"evaluate {model.Name}", done, plan.Count, "answers");

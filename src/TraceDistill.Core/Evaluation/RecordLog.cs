@@ -35,6 +35,15 @@ sealed class RecordLog : IDisposable
         }
     }
 
+    /// <summary>Whether it holds no answers but to these requests.</summary>
+    public bool IsWithin(IReadOnlySet<string> ids)
+    {
+        lock (_lock)
+        {
+            return ids.IsSupersetOf(_lines.Keys);
+        }
+    }
+
     /// <summary>Adds a record and hands it to the operating system, so that killing the process loses nothing.</summary>
     public void Append(EvaluationRecord record)
     {

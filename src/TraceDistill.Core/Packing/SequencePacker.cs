@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using TraceDistill.Core.Alignment;
 
 namespace TraceDistill.Core.Packing;
 
@@ -31,6 +32,10 @@ public static class SequencePacker
             }
         }
     }
+
+    /// <summary>As above, with the sequences themselves.</summary>
+    public static IEnumerable<TraceTokens[]> Batches(IReadOnlyList<TraceTokens> sequences, int batchTokens, long seed) =>
+        Batches([.. sequences.Select(sequence => sequence.Ids.Length)], batchTokens, seed).Select(indices => indices.Select(index => sequences[index]).ToArray());
 
     /// <summary>Cuts a batch, in order, into pieces of at most <paramref name="microBatchTokens"/> tokens (a longer sequence stands alone).</summary>
     public static IReadOnlyList<IReadOnlyList<T>> Split<T>(IReadOnlyList<T> batch, Func<T, int> length, int microBatchTokens)

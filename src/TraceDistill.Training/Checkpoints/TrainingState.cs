@@ -9,39 +9,65 @@ namespace TraceDistill.Training.Checkpoints;
 
 /// <summary>
 /// What a training run needs to go on to the same bits: step, weights and both moments in one file that is replaced atomically, with a
-/// checksum, under a fingerprint of everything that decides the run.
+/// checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint and final loss stay: the folder is
+/// known to hold this run's model, and no other run writes over it.
 /// </summary>
-/// <param name="path">The state file.</param>
-/// <param name="fingerprint">Options and inputs of the run; a state under another one is not this run's and is ignored.</param>
-public sealed class TrainingState(string path, string fingerprint)
+/// <param name="directory">The model directory that the run makes.</param>
+/// <param name="fingerprint">Options and inputs of the run.</param>
+public sealed class TrainingState(string directory, string fingerprint)
 {
-    static ReadOnlySpan<byte> Magic => "TDSTATE1"u8;
+    /// <summary>Hidden, so that it is no part of the model.</summary>
+    public const string FileName = ".training.state";
 
-    /// <summary>Loads weights and moments if there is a state of this run.</summary>
+    readonly string _path = Path.Combine(directory, FileName);
+
+    static ReadOnlySpan<byte> Magic => "TDSTATE2"u8;
+
+    /// <summary>Takes the folder for this run, before anything is written into it.</summary>
+    /// <returns>The final loss where this very run is finished there; null where something is left to do.</returns>
+    /// <exception cref="InvalidInputException">The folder holds another run's model or work.</exception>
+    public double? Claim()
+    {
+        var hasModel = ModelDirectory.Exists(directory);
+        if (File.Exists(_path))
+        {
+            using var reader = new BinaryReader(File.OpenRead(_path));
+            return ReadHeader(reader) is { FinalLoss: { } loss } && hasModel ? loss : null;
+        }
+
+        if (hasModel)
+        {
+            throw OfAnotherRun();
+        }
+
+        Directory.CreateDirectory(directory);
+        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(0, null)));
+        return null;
+    }
+
+    /// <summary>Loads weights and moments if there are any.</summary>
     /// <returns>Updates already made; 0 to start afresh.</returns>
-    /// <exception cref="InvalidInputException">The state is this run's but damaged.</exception>
+    /// <exception cref="InvalidInputException">The state is damaged or another run's.</exception>
     public long Restore(ModelParameters parameters, WeightOptimizer optimizer)
     {
-        if (!File.Exists(path))
+        if (!File.Exists(_path))
         {
             return 0;
         }
 
-        using var stream = File.OpenRead(path);
-        using var reader = new BinaryReader(stream);
+        using var reader = new BinaryReader(File.OpenRead(_path));
+        if (ReadHeader(reader) is not { Step: > 0 and var step })
+        {
+            return 0;
+        }
+
         try
         {
-            if (!reader.ReadBytes(Magic.Length).AsSpan().SequenceEqual(Magic) || reader.ReadString() != fingerprint)
-            {
-                return 0;
-            }
-
-            var step = reader.ReadInt64();
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
             foreach (var buffer in new[] { parameters.Flat, optimizer.Mean, optimizer.MeanSquare })
             {
                 var bytes = MemoryMarshal.AsBytes(buffer.Span);
-                stream.ReadExactly(bytes);
+                reader.BaseStream.ReadExactly(bytes);
                 hash.AppendData(bytes);
             }
 
@@ -54,25 +80,59 @@ public sealed class TrainingState(string path, string fingerprint)
     }
 
     /// <summary>Publishes the state after <paramref name="step"/> updates.</summary>
-    public void Save(long step, ModelParameters parameters, WeightOptimizer optimizer) => AtomicFile.Write(path, stream =>
+    public void Save(long step, ModelParameters parameters, WeightOptimizer optimizer) => AtomicFile.Write(_path, stream =>
     {
-        using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        writer.Write(Magic);
-        writer.Write(fingerprint);
-        writer.Write(step);
+        WriteHeader(stream, new Header(step, null));
         foreach (var buffer in new[] { parameters.Flat, optimizer.Mean, optimizer.MeanSquare })
         {
             var bytes = MemoryMarshal.AsBytes(buffer.Span);
-            writer.Write(bytes);
+            stream.Write(bytes);
             hash.AppendData(bytes);
         }
 
-        writer.Write(hash.GetHashAndReset());
+        stream.Write(hash.GetHashAndReset());
     });
 
-    /// <summary>Removes the state of a finished run.</summary>
-    public void Delete() => File.Delete(path);
+    /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
+    public void Finish(double finalLoss) => AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(0, finalLoss)));
 
-    InvalidInputException Damaged() => new($"{path}: the checkpoint is truncated or damaged; delete it to train from the start");
+    Header ReadHeader(BinaryReader reader)
+    {
+        try
+        {
+            if (!reader.ReadBytes(Magic.Length).AsSpan().SequenceEqual(Magic) || reader.ReadString() != fingerprint)
+            {
+                throw OfAnotherRun();
+            }
+
+            return new Header(reader.ReadInt64(), reader.ReadBoolean() ? reader.ReadDouble() : null);
+        }
+        catch (EndOfStreamException)
+        {
+            throw Damaged();
+        }
+    }
+
+    void WriteHeader(Stream stream, Header header)
+    {
+        using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
+        writer.Write(Magic);
+        writer.Write(fingerprint);
+        writer.Write(header.Step);
+        writer.Write(header.FinalLoss.HasValue);
+        if (header.FinalLoss is { } loss)
+        {
+            writer.Write(loss);
+        }
+    }
+
+    InvalidInputException Damaged() => new($"{_path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
+
+    InvalidInputException OfAnotherRun() => new(
+        $"{directory}: holds a model, finished or not, that was not made by this training (other options, traces or weights to start from); name another folder with --out, or delete this one");
+
+    /// <param name="Step">Updates made; weights and moments follow where it is not 0.</param>
+    /// <param name="FinalLoss">Of a finished run.</param>
+    readonly record struct Header(long Step, double? FinalLoss);
 }

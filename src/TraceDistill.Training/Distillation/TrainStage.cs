@@ -22,8 +22,8 @@ public static class TrainStage
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
     public const string StoredTokenizer = "tokenizer";
 
-    /// <summary>Writes a model directory, going on from an interrupted run in it.</summary>
-    /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together.</exception>
+    /// <summary>Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.</summary>
+    /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's model.</exception>
     public static async Task<TrainSummary> RunAsync(TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
         var source = options.Student ?? TokenizerDirectory(options);
@@ -33,19 +33,21 @@ public static class TrainStage
         var shape = parameters.Configuration;
         var data = await TrainingSet.ReadAsync(
             options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, shape.MaxPositionEmbeddings), cancellationToken);
-        observer.Message(
-            $"training {parameters.Count:N0} parameters on {data.Sequences.Count:N0} sequences"
-            + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
-        Write(Path.Combine(directory, InitialDirectory), source, parameters);
+        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, data));
+        if (state.Claim() is not { } loss)
+        {
+            observer.Message(
+                $"training {parameters.Count:N0} parameters on {data.Sequences.Count:N0} sequences"
+                + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
+            Write(Path.Combine(directory, InitialDirectory), source, parameters);
+            var batches = SequencePacker.Batches(data.Sequences, options.BatchTokens * options.GradientAccumulationSteps, options.Seed);
+            var metrics = await Task.Run(
+                () => new Trainer(options, parameters, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
+            loss = metrics.Loss;
+            Write(directory, source, parameters);
+            state.Finish(loss);
+        }
 
-        var batches = SequencePacker
-            .Batches([.. data.Sequences.Select(sequence => sequence.Ids.Length)], options.BatchTokens * options.GradientAccumulationSteps, options.Seed)
-            .Select(indices => indices.Select(index => data.Sequences[index]).ToArray());
-        var state = new TrainingState(Path.Combine(directory, "training.state"), Fingerprint(options, data));
-        var metrics = await Task.Run(
-            () => new Trainer(options, parameters, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
-        Write(directory, source, parameters);
-        state.Delete();
         return new TrainSummary
         {
             Parameters = parameters.Count,
@@ -54,7 +56,7 @@ public static class TrainStage
             NotCorrect = data.NotCorrect,
             TooLong = data.TooLong,
             Steps = options.MaxSteps,
-            Loss = metrics.Loss,
+            Loss = loss,
         };
     }
 
@@ -99,11 +101,13 @@ public static class TrainStage
         ModelDirectory.Save(directory, parameters);
     }
 
-    /// <summary>Everything that decides a run: the settings and the very tokens and targets.</summary>
-    static string Fingerprint(TrainOptions options, TrainingSet data)
+    /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not.</summary>
+    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, ModelParameters parameters, TrainingSet data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(options)));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, Tokenizer = null }));
+        hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
+        hash.AppendData(MemoryMarshal.AsBytes(parameters.Flat.Span));
         foreach (var sequence in data.Sequences)
         {
             hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text;
 using System.Text.Json;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Observation;
@@ -19,29 +18,41 @@ public static class PretrainStage
     const int TokenizerTexts = 20_000;
     static readonly DistillationSettings HardLossOnly = new(0, 1, MissingMass.TailBucket);
 
-    /// <summary>Writes a model directory, going on from an interrupted run in it.</summary>
+    /// <summary>Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.</summary>
+    /// <exception cref="Core.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's model.</exception>
     public static PretrainSummary Run(PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
-        Directory.CreateDirectory(directory);
         var fixedSet = options.Problems is null ? null : ProblemReader.ReadAsync(options.Problems, cancellationToken: cancellationToken).ToBlockingEnumerable(cancellationToken).ToList();
-        TokenizerSetup.Create(
-            (fixedSet ?? Generated(options)).Take(TokenizerTexts).Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
-            options.VocabSize, options.Architecture.MaxPositionEmbeddings, directory);
-        var tokenizer = Tokenizer.Load(directory);
-        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));
-        using var parameters = new ModelParameters(options.Architecture.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
-        parameters.Initialize(options.Seed);
-        observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
+        var state = new TrainingState(directory, Fingerprint(options, fixedSet));
+        var loss = state.Claim();
+        if (loss is null)
+        {
+            TokenizerSetup.Create(
+                (fixedSet ?? Generated(options)).Take(TokenizerTexts).Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
+                options.VocabSize, options.Architecture.MaxPositionEmbeddings, directory);
+        }
 
+        var tokenizer = Tokenizer.Load(directory);
+        using var parameters = new ModelParameters(options.Architecture.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
+        if (loss is null)
+        {
+            parameters.Initialize(options.Seed);
+            observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
+            var batches = Batches(options, fixedSet, new ChatSequence(tokenizer, ChatTemplate.Load(directory)));
+            loss = new Trainer(options, parameters, observer).Run(batches, _ => HardLossOnly, state, cancellationToken).Loss;
+            ModelDirectory.Save(directory, parameters, options.Dtype);
+            state.Finish(loss.Value);
+        }
+
+        return new PretrainSummary(parameters.Count, tokenizer.VocabularySize, options.MaxSteps, loss.Value);
+    }
+
+    static IEnumerable<IReadOnlyList<TraceTokens>> Batches(PretrainOptions options, IReadOnlyList<Problem>? fixedSet, ChatSequence chat)
+    {
         var batchTokens = options.BatchTokens * options.GradientAccumulationSteps;
-        var batches = fixedSet is null
+        return fixedSet is null
             ? Streamed(Generated(options).Select(chat.FromSolution), batchTokens)
-            : Shuffled([.. fixedSet.Select(chat.FromSolution)], batchTokens, options.Seed);
-        var state = new TrainingState(Path.Combine(directory, "training.state"), Fingerprint(options));
-        var metrics = new Trainer(options, parameters, observer).Run(batches, _ => HardLossOnly, state, cancellationToken);
-        ModelDirectory.Save(directory, parameters, options.Dtype);
-        state.Delete();
-        return new PretrainSummary(parameters.Count, tokenizer.VocabularySize, options.MaxSteps, metrics.Loss);
+            : SequencePacker.Batches([.. fixedSet.Select(chat.FromSolution)], batchTokens, options.Seed);
     }
 
     static IEnumerable<Problem> Generated(PretrainOptions options) =>
@@ -66,10 +77,7 @@ public static class PretrainStage
         }
     }
 
-    static IEnumerable<IReadOnlyList<TraceTokens>> Shuffled(TraceTokens[] sequences, int batchTokens, long seed) =>
-        SequencePacker.Batches([.. sequences.Select(sequence => sequence.Ids.Length)], batchTokens, seed)
-            .Select(indices => indices.Select(index => sequences[index]).ToArray());
-
-    static string Fingerprint(PretrainOptions options) =>
-        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(JsonSerializer.Serialize(options))));
+    /// <summary>Everything that decides a run: the settings and the very problems. Where their file lies does not.</summary>
+    static string Fingerprint(PretrainOptions options, IReadOnlyList<Problem>? fixedSet) =>
+        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new { Options = options with { Problems = null }, Problems = fixedSet })));
 }

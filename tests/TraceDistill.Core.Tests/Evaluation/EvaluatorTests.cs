@@ -148,13 +148,29 @@ public sealed class EvaluatorTests : IDisposable
     }
 
     [Fact]
-    public async Task Evaluate_OtherWeightsOrSettings_AreAskedAgain()
+    public async Task Evaluate_OtherWeightsOrSettingsInTheSameFolder_AreRefusedAndTheAnswersKept()
     {
         await EvaluateAsync(Options(), ("student", new ScriptedModel(_ => "1")));
-        var (longer, trained) = (new ScriptedModel(_ => "1"), new ScriptedModel(_ => "1"));
-        await EvaluateAsync(Options() with { MaxTokens = 99 }, ("student", longer));
-        await EvaluateAsync(Options() with { MaxTokens = 99 }, [new EvaluatedModel { Name = "student", Identity = "other weights", Generator = trained }]);
-        Assert.Equal((10, 10), (longer.Asked.Count, trained.Asked.Count));
+        var records = await ReadAsync("student.jsonl");
+
+        var other = new ScriptedModel(_ => "1");
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options() with { MaxTokens = 99 }, ("student", other)));
+        await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options(), [new EvaluatedModel { Name = "student", Identity = "other weights", Generator = other }]));
+
+        Assert.StartsWith($"{_folder.File("student.jsonl")}: holds answers of another evaluation", error.Message);
+        Assert.Empty(other.Asked);
+        Assert.Equal(records, await ReadAsync("student.jsonl"));
+    }
+
+    [Fact]
+    public async Task Evaluate_MoreSamplesInTheSameFolder_AsksForTheNewOnesAlone()
+    {
+        await EvaluateAsync(Options(), ("student", new ScriptedModel(_ => "1")));
+
+        var more = new ScriptedModel(_ => "1");
+        await EvaluateAsync(Options() with { Samples = 3 }, ("student", more));
+
+        Assert.Equal(30, more.Asked.Count);
     }
 
     [Fact]

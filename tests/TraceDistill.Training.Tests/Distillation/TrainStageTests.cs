@@ -6,6 +6,7 @@ using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Tests.Optimization;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Distillation;
@@ -46,7 +47,44 @@ public sealed class TrainStageTests : IDisposable
     }
 
     [Fact]
-    public async Task RunAsync_SoftTargetsChangedSinceTheCheckpoint_StartsAfresh()
+    public async Task RunAsync_FinishedAndRunAgain_LeavesEveryFileAsItIsAndTellsTheSame()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        var first = await RunAsync(Options, "once");
+        var files = Directory.GetFiles(_traces.Out("once"), "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc);
+
+        Assert.Equal(first, await RunAsync(Options, "once"));
+
+        Assert.Equal(files, Directory.GetFiles(_traces.Out("once"), "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc));
+    }
+
+    [Fact]
+    public async Task RunAsync_FolderWithTheModelOfOtherOptions_IsRefusedAndKeepsIt()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "taken");
+        var weights = File.ReadAllBytes(Path.Combine(_traces.Out("taken"), "model.safetensors"));
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { MaxSteps = 9 }, "taken"));
+
+        Assert.StartsWith($"{_traces.Out("taken")}: holds a model", error.Message);
+        Assert.Equal(weights, File.ReadAllBytes(Path.Combine(_traces.Out("taken"), "model.safetensors")));
+    }
+
+    [Fact]
+    public async Task RunAsync_FolderWithAModelFromElsewhere_IsRefused()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        using var parameters = SampleSequences.Parameters();
+        ModelDirectory.Save(_traces.Out("taken"), parameters);
+
+        await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options, "taken"));
+
+        Assert.False(Directory.Exists(Path.Combine(_traces.Out("taken"), TrainStage.InitialDirectory)));
+    }
+
+    [Fact]
+    public async Task RunAsync_SoftTargetsChangedSinceTheCheckpoint_IsRefused()
     {
         await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
         using var stop = new CancellationTokenSource();
@@ -54,7 +92,7 @@ public sealed class TrainStageTests : IDisposable
         Array.ForEach(Directory.GetFiles(_traces.Path), File.Delete);
         await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create).Select(Sharper));
 
-        Assert.Equal(await TrainAsync(Options, "whole"), await TrainAsync(Options, "resumed"));
+        await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options, "resumed"));
     }
 
     [Theory]
@@ -80,8 +118,7 @@ public sealed class TrainStageTests : IDisposable
         await _traces.WriteAsync([_traces.Create(1), _traces.Create(2), wrong, cut, _traces.Create(1_000_000_000)]);
         var longest = _traces.Create(2).PromptTokenIds.Length + _traces.Create(2).Logprobs!.Count;
 
-        var summary = await TrainStage.RunAsync(
-            Options with { OnlyCorrect = true, MaxLength = longest }, _traces.Out("some"), SilentObserver.Instance, TestContext.Current.CancellationToken);
+        var summary = await RunAsync(Options with { OnlyCorrect = true, MaxLength = longest }, "some");
 
         Assert.Equal((2, 1, 1, 1), (summary.Sequences, summary.NotCorrect, summary.Unfinished, summary.TooLong));
     }
@@ -122,9 +159,12 @@ public sealed class TrainStageTests : IDisposable
         Logprobs = trace.Logprobs! with { TopLogprobs = [.. trace.Logprobs!.TopLogprobs.Select((logprob, i) => i % TraceFolder.K == 0 ? MathF.Log(0.62f) : logprob)] },
     };
 
+    Task<TrainSummary> RunAsync(TrainOptions options, string name) =>
+        TrainStage.RunAsync(options, _traces.Out(name), SilentObserver.Instance, TestContext.Current.CancellationToken);
+
     async Task<float[]> TrainAsync(TrainOptions options, string name)
     {
-        await TrainStage.RunAsync(options, _traces.Out(name), SilentObserver.Instance, TestContext.Current.CancellationToken);
+        await RunAsync(options, name);
         using var trained = ModelDirectory.Load(_traces.Out(name));
         return trained.Flat.Span.ToArray();
     }
