@@ -12,7 +12,7 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
 
-    /// <summary>For metrics.jsonl: the loss and both its terms as they enter it.</summary>
+    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c> where there is one.</summary>
     public Dictionary<string, double> ToValues()
     {
         var values = new Dictionary<string, double>

@@ -86,7 +86,7 @@ public static unsafe class DistillationLoss
         totals.Divergence += divergence;
         totals.Loss += alpha * settings.KdTemperature * settings.KdTemperature * divergence + (1 - alpha) * crossEntropy;
         totals.Tokens++;
-        totals.SoftTokens += ids.IsEmpty ? 0 : 1;
+        totals.SoftTokens += alpha > 0 ? 1 : 0;
     }
 
     /// <summary>KL(t ‖ s) and its slopes (s − t)/T by the student's outcome logprobs.</summary>

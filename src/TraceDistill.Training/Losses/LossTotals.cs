@@ -9,13 +9,13 @@ public struct LossTotals
     /// <summary>Cross entropy with the sampled token, nats.</summary>
     public double CrossEntropy { get; set; }
 
-    /// <summary>KL(teacher ‖ student) over top-k and tail at the temperature, nats, without α and T².</summary>
+    /// <summary>KL(teacher ‖ student) over top-k and tail at the temperature, nats, without α and T²; of <see cref="SoftTokens"/> alone.</summary>
     public double Divergence { get; set; }
 
     /// <summary>Trained tokens.</summary>
     public long Tokens { get; set; }
 
-    /// <summary>Those of them that have soft targets.</summary>
+    /// <summary>Those of them that have soft targets, where these have a weight.</summary>
     public long SoftTokens { get; set; }
 
     public void Add(in LossTotals other)

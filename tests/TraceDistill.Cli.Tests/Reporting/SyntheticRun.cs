@@ -108,10 +108,13 @@ sealed class SyntheticRun(string directory)
         {
             var noise = 0.03 * (Chance($"{stage}{step}") - 0.5);
             var (hard, soft) = (0.31 + 5.6 * Math.Exp(-step / 90.0) + noise, 0.04 + 0.1 * (1 - kdAlpha) + 5.1 * Math.Exp(-step / 80.0) + noise / 2);
-            log.Append(stage, step, new Dictionary<string, double>
+            var values = new Dictionary<string, double> { ["loss"] = kdAlpha * soft + (1 - kdAlpha) * hard, ["loss_ce"] = hard, ["learning_rate"] = 1e-3 };
+            if (kdAlpha > 0)
             {
-                ["loss"] = kdAlpha * soft + (1 - kdAlpha) * hard, ["loss_ce"] = hard, ["loss_kd"] = soft, ["learning_rate"] = 1e-3,
-            });
+                values["loss_kd"] = soft;
+            }
+
+            log.Append(stage, step, values);
         }
     }
 

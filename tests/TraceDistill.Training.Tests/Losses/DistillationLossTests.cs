@@ -107,6 +107,18 @@ public class DistillationLossTests
         Assert.Equal(0, totals.SoftTokens);
     }
 
+    [Fact]
+    public void ForwardBackward_SoftTargetsWithoutWeight_AreNoTermOfTheLoss()
+    {
+        var (ids, logprobs, tail) = Teacher(3);
+
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward(Logits(), 7, ids, logprobs, tail, new DistillationSettings(0, 1, MissingMass.TailBucket), ref totals);
+
+        Assert.Equal((1, 0), (totals.Tokens, totals.SoftTokens));
+        Assert.DoesNotContain("loss_kd", new StepMetrics(totals, 1, 1, 1).ToValues().Keys);
+    }
+
     static float[] Logits() => [.. Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 6 - 3))];
 
     static (int[] Ids, float[] Logprobs, float Tail) Teacher(int k) => TopOf(Logits(), k);

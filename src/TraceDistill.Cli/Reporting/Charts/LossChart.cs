@@ -13,7 +13,7 @@ static class LossChart
     {
         var curves = trainings
             .Select(training => (training.Name, training.Color, Points: Thin(training.Lines, metric)))
-            .Where(curve => curve.Points.Any(point => point.Y != 0)) // A term of weight zero is not computed.
+            .Where(curve => curve.Points.Count > 0) // A baseline has no term of soft targets.
             .ToList();
         var values = curves.SelectMany(curve => curve.Points).Select(point => point.Y).ToList();
         using var chart = new Chart(

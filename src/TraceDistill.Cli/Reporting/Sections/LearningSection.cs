@@ -19,7 +19,6 @@ static class LearningSection
             .SelectMany(line => line.Values.Keys)
             .Where(metric => metric.Contains(Loss, StringComparison.Ordinal))
             .Distinct()
-            .Where(metric => trainings.Any(training => training.Lines.Any(line => line.Values.GetValueOrDefault(metric) != 0)))
             .OrderBy(metric => metric != Loss)
             .ToList();
         return new Section("learning", "Learning", metrics.Count == 0
