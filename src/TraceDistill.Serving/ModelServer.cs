@@ -56,7 +56,7 @@ public sealed class ModelServer : IAsyncDisposable
         catch (Exception error) when (error is IOException or SocketException)
         {
             await server.DisposeAsync();
-            throw new ExternalFailureException($"cannot listen on {options.Host} port {options.Port}: {error.Message}; choose another port, or 0 for a free one, and an address of this machine", error);
+            throw new ExternalFailureException($"cannot listen on {options.Host} port {options.Port}: {error.Message.TrimEnd('.')}; choose another port, or 0 for a free one, and an address of this machine", error);
         }
         catch
         {

@@ -181,8 +181,11 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         await Assert.ThrowsAsync<InvalidInputException>(() => running.StartAsync(options => options with { ApiKeyEnv = "TRACEDISTILL_TEST_NO_SUCH_KEY" }));
 
     [Fact]
-    public async Task Start_PortTaken_IsAnOutsideFailure() =>
-        await Assert.ThrowsAsync<ExternalFailureException>(() => running.StartAsync(options => options with { Port = running.Server.Endpoint.Port }));
+    public async Task Start_PortTaken_IsAnOutsideFailure()
+    {
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => running.StartAsync(options => options with { Port = running.Server.Endpoint.Port }));
+        Assert.EndsWith("address already in use; choose another port, or 0 for a free one, and an address of this machine", error.Message, StringComparison.Ordinal);
+    }
 
     [Fact]
     public async Task Start_AddressOfAnotherMachine_IsAnOutsideFailure()

@@ -89,6 +89,8 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
         using var response = await running.SendAsync("v1/completions", body);
 
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, response.StatusCode);
+        using var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("context_length_exceeded", error.RootElement.GetProperty("error").GetProperty("code").GetString());
     }
 
     static List<JsonElement> Parts(List<JsonElement> chunks, int index) =>

@@ -9,8 +9,6 @@ sealed class AdmissionGate(int capacity)
 
     int _inside;
 
-    public int Inside => Volatile.Read(ref _inside);
-
     /// <summary>Takes <paramref name="count"/> places until the ticket is disposed of.</summary>
     /// <exception cref="ApiException">429: they are not free; 400: there are not that many.</exception>
     public Ticket Enter(int count)

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Routing;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Serving.Protocol;
+using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Serving.Hosting;
 
@@ -19,7 +20,8 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
             await next(context);
             if (context.Response is { HasStarted: false, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed })
             {
-                throw new ApiException(context.Response.StatusCode, $"{context.Request.Method} {context.Request.Path} is not served here", "not_found"); // Routing's own answer has no body.
+                // Routing's own answer has no body.
+                throw new ApiException(context.Response.StatusCode, $"{context.Request.Method} {context.Request.Path} is not served here", "not_found");
             }
         }
 #pragma warning disable CA1031 // The outermost frame of a request: a client gets an answer, the others are served on.
@@ -38,6 +40,7 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
     public static ApiException Translate(Exception error) => error switch
     {
         ApiException known => known,
+        ContextLengthException tooLong => new ApiException(400, tooLong.Message, "context_length_exceeded"), // OpenAI's word, by which clients know to shorten.
         InvalidInputException invalid => new ApiException(400, invalid.Message, "invalid_request"),
         JsonException json => new ApiException(400, $"the request is not JSON: {json.Message}", "invalid_json"),
         BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message, bad.StatusCode == 413 ? "request_too_large" : "bad_request"),

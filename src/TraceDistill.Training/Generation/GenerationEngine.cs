@@ -1,5 +1,4 @@
 using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
@@ -48,7 +47,8 @@ public sealed class GenerationEngine : IDisposable
         new(DecoderWeights.Load(modelDirectory), options ?? new EngineOptions());
 
     /// <summary>Continues one sequence.</summary>
-    /// <exception cref="InvalidInputException">The prompt is empty, too long for the model or the cache, or holds ids outside the vocabulary.</exception>
+    /// <exception cref="ContextLengthException">The prompt is too long for the model or the cache.</exception>
+    /// <exception cref="InvalidInputException">The prompt is empty or holds ids outside the vocabulary.</exception>
     public Task<SequenceResult> GenerateAsync(SequenceRequest request, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_disposed, this);
@@ -63,17 +63,6 @@ public sealed class GenerationEngine : IDisposable
             static (_, state) => ((CancellationTokenRegistration)state!).Unregister(), registration, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         _queue.Add(sequence);
         return sequence.Completion;
-    }
-
-    /// <summary>Scores a text that already exists.</summary>
-    /// <param name="tokens">At least one token, at most the model's context.</param>
-    /// <param name="topLogprobs">Alternatives to report for each token.</param>
-    /// <returns>Natural-log probabilities of the tokens from the second one on: row t is about token t + 1.</returns>
-    /// <exception cref="InvalidInputException">As for <see cref="GenerateAsync"/>.</exception>
-    public async Task<TokenLogprobs> ScoreAsync(ReadOnlyMemory<int> tokens, int topLogprobs, CancellationToken cancellationToken = default)
-    {
-        var request = new SequenceRequest { Prompt = tokens, MaxTokens = 0, PromptTopLogprobs = topLogprobs };
-        return (await GenerateAsync(request, cancellationToken)).PromptLogprobs!;
     }
 
     /// <summary>Cancels what is running or waiting and frees all memory.</summary>
@@ -110,7 +99,7 @@ public sealed class GenerationEngine : IDisposable
 
         if (length > context || (length == context && request.MaxTokens > 0))
         {
-            throw new InvalidInputException($"the prompt has {length} tokens, but the model's context is {context}: shorten the prompt");
+            throw new ContextLengthException($"the prompt has {length} tokens, but the model's context is {context}: shorten the prompt");
         }
 
         foreach (var token in request.Prompt.Span)
@@ -125,7 +114,7 @@ public sealed class GenerationEngine : IDisposable
         var maxTokens = int.Min(request.MaxTokens, context - length);
         if (KeyValueCache.PagesFor(length + maxTokens) > _cache.PageCount)
         {
-            throw new InvalidInputException(
+            throw new ContextLengthException(
                 $"{length} prompt tokens and {maxTokens} to generate do not fit the key/value cache of {_cache.PageCount * KeyValueCache.PageTokens} tokens: lower max_tokens or enlarge the cache");
         }
 

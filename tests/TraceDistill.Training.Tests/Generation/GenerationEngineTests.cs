@@ -27,12 +27,12 @@ public class GenerationEngineTests
     }
 
     [Fact]
-    public async Task ScoreAsync_AText_EqualsTheUncachedForwardPass()
+    public async Task GenerateAsync_PromptToBeScored_EqualsTheUncachedForwardPass()
     {
         using var parameters = TinyModel.Create(TinyModel.Awkward with { TieWordEmbeddings = true });
         using var engine = new GenerationEngine(parameters, Small);
         var prompt = TinyModel.Prompt(50, 2);
-        var scores = await engine.ScoreAsync(prompt, topLogprobs: 7, Cancel);
+        var scores = (await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 0, PromptTopLogprobs = 7 }, Cancel)).PromptLogprobs!;
 
         Assert.Equal(prompt[1..], scores.TokenIds);
         var logits = new ReferenceDecoder(parameters).Logits(prompt);

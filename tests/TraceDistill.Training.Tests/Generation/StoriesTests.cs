@@ -22,13 +22,14 @@ public class StoriesTests
     }
 
     [Fact]
-    public async Task ScoreAsync_Stories260K_ScoresAsTheReferenceDoes()
+    public async Task GenerateAsync_Stories260KToBeScored_ScoresAsTheReferenceDoes()
     {
         var folder = TestPaths.SharedData("stories260K");
         using var engine = GenerationEngine.Load(folder, new EngineOptions { Threads = 2, CacheBytes = 16 << 20 });
         foreach (var (ids, logits) in Sequences(folder))
         {
-            var scores = await engine.ScoreAsync(ids, topLogprobs: 512, TestContext.Current.CancellationToken);
+            var request = new SequenceRequest { Prompt = ids, MaxTokens = 0, PromptTopLogprobs = 512 };
+            var scores = (await engine.GenerateAsync(request, TestContext.Current.CancellationToken)).PromptLogprobs!;
             for (var t = 0; t < ids.Length - 1; t++)
             {
                 var expected = ReferenceDecoder.LogSoftmax(logits[t]);
