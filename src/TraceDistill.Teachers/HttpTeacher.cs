@@ -46,6 +46,7 @@ public sealed class HttpTeacher : ITextGenerator, IDisposable
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <exception cref="Core.Errors.TeacherUnavailableException">The endpoint cannot serve such a run; the message says why and what to do.</exception>
+    /// <exception cref="Core.Errors.InvalidInputException">The endpoint calls the settings wrong; the message has its words.</exception>
     public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken = default) =>
         new CapabilityProbe(_client, _time, _random).RunAsync(sampling, cancellationToken);
 

@@ -22,7 +22,8 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
 
     TeacherEndpoint Endpoint => client.Endpoint;
 
-    /// <exception cref="TeacherUnavailableException">The endpoint cannot serve a run with these settings.</exception>
+    /// <exception cref="TeacherUnavailableException">The endpoint cannot serve a run.</exception>
+    /// <exception cref="InvalidInputException">The endpoint calls the request wrong: a setting of the run is.</exception>
     public async Task<TeacherCapabilities> RunAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
         var models = await TryAsync(client.ListModelsAsync, models: null, cancellationToken);
@@ -72,9 +73,17 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
         {
             return await _pipeline.ExecuteAsync(attempt, Patience.TimeoutFor(ProbeTokens), cancellationToken);
         }
+        catch (TeacherRequestException e) when (e.Status is 400 or 404 or 422 && Missing(models) is { } missing)
+        {
+            throw new TeacherUnavailableException(missing, e);
+        }
+        catch (TeacherRequestException e) when (e is { Scope: FailureScope.Request, Status: not null })
+        {
+            throw new InvalidInputException($"{e.Message}; change the setting that it objects to", e);
+        }
         catch (TeacherRequestException e)
         {
-            throw new TeacherUnavailableException(e.Status is 400 or 404 or 422 && Missing(models) is { } missing ? missing : e.Message, e);
+            throw new TeacherUnavailableException(e.Message, e);
         }
         catch (TimeoutRejectedException e)
         {

@@ -75,6 +75,24 @@ public sealed class CapabilityProbeTests
         Assert.Equal($"teacher at {server.Url} does not exist; this endpoint offers small, large: name one with --model", error.Message);
     }
 
+    [Theory]
+    [InlineData(400)]
+    [InlineData(422)]
+    public async Task ProbeAsync_RequestCalledWrong_IsBadInputInTheServersWords(int status)
+    {
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ProbeAsync(Replies.Error(status, "temperature must be at most 2", "invalid_value")));
+
+        Assert.EndsWith($"refused the request ({status}): temperature must be at most 2; change the setting that it objects to", error.Message);
+    }
+
+    [Fact]
+    public async Task ProbeAsync_LogprobsRefused_IsTheTeachersLack()
+    {
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => ProbeAsync(Replies.Error(400, "top_logprobs must be at most 5", "invalid_value")));
+
+        Assert.Contains("lower --top-logprobs", error.Message);
+    }
+
     [Fact]
     public async Task ProbeAsync_ServerThatAnswersToAnyName_IsAccepted()
     {
