@@ -1,12 +1,11 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.CommandLine;
 
 /// <summary>Turns what went wrong into lines on standard error and an exit code.</summary>
 static class ErrorBoundary
 {
-    const int DiskFullPosix = 28, DiskFullWindows = 112, QuotaExceededPosix = 122, FileTooLargePosix = 27;
-
     /// <param name="interruption">Tells an interruption by the user from a cancellation that nobody asked for.</param>
     public static async Task<int> RunAsync(Func<Task<int>> action, TextWriter error, CancellationToken interruption)
     {
@@ -42,9 +41,7 @@ static class ErrorBoundary
     };
 
     /// <summary>A full disk counts as wrong input, however it is reported: trying again without freeing space cannot help.</summary>
-    static bool IsDiskFull(Exception? exception) => exception is not null
-        && ((exception is IOException && (exception.HResult & 0xFFFF) is DiskFullPosix or DiskFullWindows or QuotaExceededPosix or FileTooLargePosix)
-            || IsDiskFull(exception.InnerException));
+    static bool IsDiskFull(Exception? exception) => exception is not null && (StorageFailure.IsDiskFull(exception) || IsDiskFull(exception.InnerException));
 
     static string OneLine(string message) => message.ReplaceLineEndings(" ");
 

@@ -3,9 +3,10 @@ using TraceDistill.Core.Errors;
 namespace TraceDistill.Core.Storage;
 
 /// <summary>Turns what the operating system says about a failed write into one line for the user.</summary>
-static class StorageFailure
+public static class StorageFailure
 {
     const int NoSpaceLeftOnDevice = 28;         // ENOSPC
+    const int FileTooLarge = 27;                // EFBIG
     const int ReadOnlyFileSystem = 30;          // EROFS
     const int DiskQuotaExceeded = 122;          // EDQUOT
     const int ErrorHandleDiskFull = unchecked((int)0x80070027);
@@ -13,6 +14,10 @@ static class StorageFailure
 
     /// <summary>Whether <paramref name="error"/> is one that <see cref="Describe"/> has words for.</summary>
     public static bool Covers(Exception error) => error is IOException or UnauthorizedAccessException;
+
+    /// <summary>Whether the disk, or the share of it that may be written, is full.</summary>
+    public static bool IsDiskFull(Exception error) =>
+        error is IOException && error.HResult is NoSpaceLeftOnDevice or FileTooLarge or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull;
 
     /// <param name="path">The directory that was written to.</param>
     /// <param name="error">What the operating system said.</param>
@@ -22,7 +27,7 @@ static class StorageFailure
     /// </returns>
     public static Exception Describe(string path, Exception error)
     {
-        if (error.HResult is NoSpaceLeftOnDevice or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull)
+        if (IsDiskFull(error))
             return new InvalidInputException($"{path}: the disk is full; free some space and run the same command again", error);
 
         var cannotBe = error is UnauthorizedAccessException or DirectoryNotFoundException || error.HResult == ReadOnlyFileSystem
