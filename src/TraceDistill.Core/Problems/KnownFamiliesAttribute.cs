@@ -1,4 +1,5 @@
 using System.ComponentModel.DataAnnotations;
+using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Problems;
 
@@ -6,8 +7,10 @@ namespace TraceDistill.Core.Problems;
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class KnownFamiliesAttribute : ValidationAttribute
 {
+    static readonly string[] Known = [ProblemGenerator.AllFamilies, .. ProblemGenerator.FamilyNames];
+
     protected override ValidationResult? IsValid(object? value, ValidationContext validationContext) =>
-        ((IReadOnlyList<string>)value!).FirstOrDefault(name => name != ProblemGenerator.AllFamilies && !ProblemGenerator.FamilyNames.Contains(name)) is { } unknown
-            ? new ValidationResult($"unknown family \"{unknown}\"; there are {string.Join(", ", ProblemGenerator.FamilyNames)}, and {ProblemGenerator.AllFamilies}")
+        ((IReadOnlyList<string>)value!).FirstOrDefault(name => !Known.Contains(name)) is { } unknown
+            ? new ValidationResult($"unknown family \"{unknown}\"; {NearestName.Suggestion(unknown, Known)}")
             : ValidationResult.Success;
 }

@@ -9,15 +9,9 @@ public sealed class KnownPromptAttribute : ValidationAttribute
 {
     protected override ValidationResult? IsValid(object? value, ValidationContext validationContext)
     {
-        var (name, names) = ((string)value!, PromptLibrary.Default.Names);
-        if (!names.Contains(name))
-        {
-            return new ValidationResult($"no prompt \"{name}\"; there {(names.Count == 0 ? "is none" : $"are {string.Join(", ", names)}")}");
-        }
-
         try
         {
-            PromptLibrary.Default.Load(name);
+            PromptLibrary.Default.Load((string)value!);
             return ValidationResult.Success;
         }
         catch (InvalidInputException exception)

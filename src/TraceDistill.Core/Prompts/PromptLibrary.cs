@@ -37,7 +37,7 @@ public sealed class PromptLibrary
         if (!names.Contains(name))
         {
             throw new InvalidInputException(
-                $"prompt: there is no '{name}' in {string.Join(" or ", _folders)}; there {(names.Count == 0 ? "is none" : $"are {string.Join(", ", names)}")}");
+                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}; {(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}");
         }
 
         var folder = _folders.First(folder => File.Exists(Path.Combine(folder, name, TemplateFile)));

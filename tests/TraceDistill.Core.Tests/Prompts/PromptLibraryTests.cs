@@ -40,10 +40,10 @@ public sealed class PromptLibraryTests
     }
 
     [Theory]
-    [InlineData("A/X")]
-    [InlineData("B")]
-    [InlineData("../A/B")]
-    public void Load_UnknownName_ListsWhatThereIs(string name)
+    [InlineData("A/X", "did you mean \"A/B\"?")]
+    [InlineData("Elsewhere", "known: A/B, A/C")]
+    [InlineData("../A/B", "known: A/B, A/C")]
+    public void Load_UnknownName_TellsTheNearestOrWhatThereIs(string name, string told)
     {
         using var folder = new TemporaryDirectory();
         Write(folder, "A/B", "T", "{}");
@@ -51,8 +51,8 @@ public sealed class PromptLibraryTests
 
         var error = Assert.Throws<InvalidInputException>(() => new PromptLibrary(folder.Path).Load(name));
 
-        Assert.Contains($"there is no '{name}'", error.Message);
-        Assert.Contains("A/B, A/C", error.Message);
+        Assert.Contains($"there is no prompt \"{name}\"", error.Message);
+        Assert.EndsWith(told, error.Message);
     }
 
     [Fact]
