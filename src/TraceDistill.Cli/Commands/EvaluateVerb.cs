@@ -39,7 +39,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         }
 
         var models = new EvaluatedModels(options, traces?.Dataset, context);
-        var evaluator = new Evaluator(options with { Problems = context.NameOf(options.Problems) }, prompt.Render, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
+        var evaluator = new Evaluator(options, prompt.Render, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
         var result = await evaluator.EvaluateAsync(
             models.LoadAsync(cancellationToken), problems, traces?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken), cancellationToken);
         Print(result, context.Observer);

@@ -5,15 +5,15 @@ namespace TraceDistill.Cli.Doctor;
 /// <summary>What the system says of the processor.</summary>
 static class ProcessorInfo
 {
-    const string File = "/proc/cpuinfo";
+    const string InfoFile = "/proc/cpuinfo";
 
     /// <summary>The processor's name, or the architecture where the system tells no more.</summary>
     public static string Name => Line("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
 
     /// <summary>One line of Linux's <c>/proc/cpuinfo</c>, of the first core; null elsewhere.</summary>
-    public static string? Line(string key) => !System.IO.File.Exists(File)
+    public static string? Line(string key) => !File.Exists(InfoFile)
         ? null
-        : System.IO.File.ReadLines(File)
+        : File.ReadLines(InfoFile)
             .Select(line => line.Split(':', 2, StringSplitOptions.TrimEntries))
             .FirstOrDefault(pair => pair.Length == 2 && pair[0] == key)?[1];
 }

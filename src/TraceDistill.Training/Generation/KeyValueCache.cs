@@ -7,7 +7,7 @@ namespace TraceDistill.Training.Generation;
 
 /// <summary>
 /// Keys and values of all running sequences, in pages of 16 positions that sequences rent and return, so that memory is bounded and never
-/// fragments. Renting is thread-safe; a rented page belongs to one sequence.
+/// fragments. Renting is for one thread at a time, which <see cref="SequenceQueue"/> sees to; different pages may be written at once.
 /// </summary>
 /// <remarks>
 /// For each layer, page and key/value head: keys as [channel][16 positions], so that one vector holds the same channel of 16 positions and
@@ -21,7 +21,6 @@ sealed unsafe class KeyValueCache : IDisposable
 
     readonly NativeBuffer _pages;
     readonly Stack<int> _free;
-    readonly Lock _lock = new();
     readonly int _heads, _headSize, _headFloats;
 
     /// <param name="bytes">Memory to hold pages in; the operating system commits it as pages are first used.</param>
@@ -47,33 +46,27 @@ sealed unsafe class KeyValueCache : IDisposable
     /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>
     public bool TryRent(int tokens, [NotNullWhen(true)] out int[]? pages)
     {
-        lock (_lock)
+        var count = PagesFor(tokens);
+        if (_free.Count < count)
         {
-            var count = PagesFor(tokens);
-            if (_free.Count < count)
-            {
-                pages = null;
-                return false;
-            }
-
-            pages = new int[count];
-            for (var i = 0; i < count; i++)
-            {
-                pages[i] = _free.Pop();
-            }
-
-            return true;
+            pages = null;
+            return false;
         }
+
+        pages = new int[count];
+        for (var i = 0; i < count; i++)
+        {
+            pages[i] = _free.Pop();
+        }
+
+        return true;
     }
 
     public void Return(ReadOnlySpan<int> pages)
     {
-        lock (_lock)
+        foreach (var page in pages)
         {
-            foreach (var page in pages)
-            {
-                _free.Push(page);
-            }
+            _free.Push(page);
         }
     }
 

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics;
 
 namespace TraceDistill.Training.Kernels;
 
-/// <summary>Vector functions the runtime lacks in a float32 speed.</summary>
+/// <summary>Vector functions that the runtime lacks, or has only slower for short vectors.</summary>
 static class SimdMath
 {
     /// <summary>Vector lanes: kernels pad their inner dimension to a multiple of it.</summary>

@@ -10,9 +10,9 @@ namespace TraceDistill.Training.Models;
 /// A Llama-style decoder (pre-norm, RMSNorm, rotary positions, grouped-query attention, SwiGLU) with its gradient, on the CPU in float32.
 /// </summary>
 /// <remarks>
-/// The gradient is written out rather than recorded: nothing is allocated in a step, a thread needs no lock, and every buffer is visible.
-/// Matrix products are libtorch's; what lies between them is fused in <c>Kernels/</c>. Tests hold it against libtorch's own autograd and
-/// against finite differences. Of the last layer only keys and values are needed of every token: what follows its attention is computed for
+/// The gradient is written out rather than recorded: buffers are allocated once, a thread needs no lock, and every buffer is visible. Matrix
+/// products are <see cref="Projection"/>'s; what lies between them is fused in <c>Kernels/</c>. Tests hold it against libtorch's own autograd
+/// and against finite differences. Of the last layer only keys and values are needed of every token: what follows its attention is computed for
 /// the wanted tokens alone, which leaves prompts out. One object serves one thread; several share one <see cref="ModelParameters"/> and add
 /// into gradients of their own.
 /// </remarks>
@@ -139,7 +139,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     bool IsLast(int layer) => layer == _shape.NumHiddenLayers - 1;
 
     /// <summary>Position in each sequence from which on attention outputs are needed.</summary>
-    int[] FirstQueries(int layer) => IsLast(layer) ? _batch.FirstOutputs : new int[_batch.Lengths.Length];
+    int[] FirstQueries(int layer) => IsLast(layer) ? _batch.FirstOutputs : _batch.Starts;
 
     /// <summary>Takes the wanted rows.</summary>
     void Gather(FloatBuffer all, FloatBuffer wanted, int width)

@@ -15,6 +15,9 @@ public sealed record TokenBatch(int[] Ids, int[] Lengths, int[] Outputs)
     /// <summary>[N] position of each token in its sequence.</summary>
     public int[] Positions { get; } = [.. Lengths.SelectMany(length => Enumerable.Range(0, length))];
 
+    /// <summary>Position of the first token in each sequence: zeros.</summary>
+    public int[] Starts { get; } = new int[Lengths.Length];
+
     /// <summary>Position of the first wanted token in each sequence; its length where none is wanted.</summary>
     public int[] FirstOutputs { get; } = FindFirst(Lengths, Outputs);
 
