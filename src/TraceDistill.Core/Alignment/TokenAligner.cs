@@ -42,6 +42,8 @@ public sealed class TokenAligner
             return _chat.FromText(trace.Messages, trace.Generation);
         }
 
+        EnsureKnown(trace, trace.PromptTokenIds);
+        EnsureKnown(trace, logprobs.TokenIds);
         if (_dataset.TokenizerHash is null)
         {
             EnsureSameText(trace, logprobs);
@@ -56,12 +58,21 @@ public sealed class TokenAligner
 
     bool EndsItself(TokenLogprobs logprobs) => logprobs.Count > 0 && _tokenizer.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
 
+    void EnsureKnown(Trace trace, int[] ids)
+    {
+        var unknown = Array.FindIndex(ids, id => id < 0 || id >= _tokenizer.VocabularySize);
+        if (unknown >= 0)
+        {
+            throw new InvalidInputException(
+                $"{_origin}: trace {trace.Id} has token id {ids[unknown]}, and the student's vocabulary ends at {_tokenizer.VocabularySize - 1}; collect with the student's tokenizer");
+        }
+    }
+
     /// <summary>A teacher that does not tell its tokenizer is believed where its ids spell its text.</summary>
     void EnsureSameText(Trace trace, TokenLogprobs logprobs)
     {
         var text = logprobs.TokenIds.AsSpan(0, logprobs.Count - (EndsItself(logprobs) ? 1 : 0));
-        if (logprobs.TokenIds.Any(id => id < 0 || id >= _tokenizer.VocabularySize)
-            || Letters(_tokenizer.Decode(text, skipSpecialTokens: true)) != Letters(trace.Generation))
+        if (Letters(_tokenizer.Decode(text, skipSpecialTokens: true)) != Letters(trace.Generation))
         {
             throw new InvalidInputException(
                 $"{_origin}: the token ids of trace {trace.Id} do not spell its text in the student's vocabulary; the teacher has another tokenizer: train a student that has it");

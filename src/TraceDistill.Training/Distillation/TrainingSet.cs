@@ -3,6 +3,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Verification;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -47,13 +48,13 @@ sealed record TrainingSet
                 {
                     unfinished++;
                 }
-                else if (options.OnlyCorrect && trace.Verdict != "correct")
+                else if (options.OnlyCorrect && trace.Verdict != Verdict.Correct.ToName())
                 {
                     notCorrect++;
                 }
                 else
                 {
-                    sequences.Add(Known(aligner.Align(trace), tokenizer.VocabularySize, path, trace.Id));
+                    sequences.Add(aligner.Align(trace));
                 }
             }
         }
@@ -69,14 +70,5 @@ sealed record TrainingSet
             ? new TrainingSet { Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count - fitting.Count }
             : throw new InvalidInputException(
                 $"{options.Traces ?? options.Problems}: nothing to train on ({unfinished} traces unfinished, {notCorrect} not correct, {sequences.Count} longer than {maxLength} tokens)");
-    }
-
-    static TraceTokens Known(TraceTokens sequence, int vocabularySize, string origin, string trace)
-    {
-        var unknown = Array.FindIndex(sequence.Ids, id => id < 0 || id >= vocabularySize);
-        return unknown < 0
-            ? sequence
-            : throw new InvalidInputException(
-                $"{origin}: trace {trace} has token id {sequence.Ids[unknown]}, and the student's vocabulary ends at {vocabularySize - 1}; collect with the student's tokenizer");
     }
 }
