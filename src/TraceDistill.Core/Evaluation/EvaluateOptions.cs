@@ -73,10 +73,6 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("seeds the samples and the bootstrap")]
     public long Seed { get; init; }
 
-    /// <value>True; off for endpoints that refuse them.</value>
-    [Description("ask for the logprobs of generated tokens")]
-    public bool Logprobs { get; init; } = true;
-
     /// <value>None: neither is measured.</value>
     [InputPath]
     [Description("shards with the teacher's soft targets on problems that no model trained on, for KL and token calibration")]

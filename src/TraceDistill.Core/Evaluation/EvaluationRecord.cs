@@ -25,9 +25,6 @@ public sealed record EvaluationRecord
 
     public required string FinishReason { get; init; }
 
-    /// <summary>Mean natural-log probability of the generated tokens; null where no logprobs were given.</summary>
-    public required double? MeanLogprob { get; init; }
-
     /// <summary>The raw text as generated, think tags included; null in records read back, for only the file holds it.</summary>
     public string? Generation { get; init; }
 }

@@ -71,8 +71,11 @@ public sealed record ModelScores
     /// <summary>What sampling gave; null where no samples were drawn.</summary>
     public SampledScores? Sampled { get; init; }
 
-    /// <summary>Whether the model knows when its answer is right; null where neither samples nor logprobs tell.</summary>
-    public AnswerCalibration? AnswerCalibration { get; init; }
+    /// <summary>
+    /// Whether the model knows when its answer is right; confidence is the share of samples that agree with the most frequent answer, which is
+    /// the one judged. Null where no problem has several samples.
+    /// </summary>
+    public ReliabilityCurve? AnswerCalibration { get; init; }
 
     /// <summary>Against the teacher's distributions; null where they were not compared.</summary>
     public DistributionScores? Distribution { get; init; }
@@ -89,14 +92,6 @@ public sealed record FamilyScores(double Accuracy, Interval AccuracyCi, int N);
 /// <param name="MajAt">k → mean maj@k, for the same k.</param>
 public sealed record SampledScores(
     int N, int Samples, double Temperature, IReadOnlyDictionary<int, double> PassAt, IReadOnlyDictionary<int, double> MajAt);
-
-/// <summary>Calibration of whole answers.</summary>
-/// <param name="Confidence">
-/// Where the confidence comes from: <c>self-consistency</c>, the share of samples that agree with the most frequent answer, or
-/// <c>sequence-probability</c>, the greedy answer's probability under the model.
-/// </param>
-/// <param name="Curve">ECE and reliability curve.</param>
-public sealed record AnswerCalibration(string Confidence, ReliabilityCurve Curve);
 
 /// <summary>Two models on the same problems.</summary>
 /// <param name="First">The first model's name.</param>

@@ -113,7 +113,6 @@ public sealed class Evaluator(
             Expected = planned.Problem.Answer,
             Tokens = generation.CompletionTokens,
             FinishReason = generation.FinishReason,
-            MeanLogprob = generation.Logprobs is { Count: > 0 } logprobs ? logprobs.Logprobs.Average(value => (double)value) : null,
             Generation = generation.Text,
         };
     }

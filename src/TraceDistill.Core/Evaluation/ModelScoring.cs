@@ -27,7 +27,7 @@ static class ModelScoring
             Families = new SortedDictionary<string, FamilyScores>(
                 greedy.GroupBy(record => record.Family).ToDictionary(family => family.Key, family => Share([.. family])), StringComparer.Ordinal),
             Sampled = votes.Count > 0 ? Sampled(votes, options) : null,
-            AnswerCalibration = Calibrate(greedy, votes),
+            AnswerCalibration = Calibrate(votes),
             Distribution = distribution,
         };
     }
@@ -70,25 +70,14 @@ static class ModelScoring
             new(sizes.ToDictionary(k => k, k => votes.Average(problem => estimate(problem)(k))));
     }
 
-    static AnswerCalibration? Calibrate(List<EvaluationRecord> greedy, List<AnswerVotes> votes)
+    static ReliabilityCurve? Calibrate(List<AnswerVotes> votes)
     {
         var calibration = new Calibration();
-        if (votes.Exists(problem => problem.Total > 1))
+        foreach (var (confidence, correct) in votes.Where(problem => problem.Total > 1).Select(problem => problem.Winner()))
         {
-            foreach (var (confidence, correct) in votes.Select(problem => problem.Winner()))
-            {
-                calibration.Add(confidence, correct);
-            }
-
-            return new AnswerCalibration("self-consistency", calibration.Curve()!);
+            calibration.Add(confidence, correct);
         }
 
-        foreach (var record in greedy.Where(record => record.MeanLogprob is not null))
-        {
-            // A logprob computed in float32 may end a rounding error above zero.
-            calibration.Add(Math.Min(1, Math.Exp(record.MeanLogprob!.Value * record.Tokens)), record.Correct);
-        }
-
-        return calibration.Curve() is { } curve ? new AnswerCalibration("sequence-probability", curve) : null;
+        return calibration.Curve();
     }
 }

@@ -36,7 +36,6 @@ sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest 
             TopP = sample == 0 ? 1 : options.TopP,
             MaxTokens = options.MaxTokens,
             Seed = SeedOf(options.Seed, problem.Id, sample),
-            TopLogprobs = options.Logprobs ? 1 : 0,
         };
         return new PlannedAnswer(
             problem, sample, new GenerationRequest(TraceId.Create(problem.Id, messages, modelIdentity, sampling, sample), messages, sampling));

@@ -20,6 +20,6 @@ public class AnswerVotesTests
 
     static EvaluationRecord Sample(string? answer, bool correct) => new()
     {
-        Id = "x", ProblemId = "p", Family = "f", SampleIndex = 1, Correct = correct, Answer = answer, Expected = "8", Tokens = 3, FinishReason = "stop", MeanLogprob = null,
+        Id = "x", ProblemId = "p", Family = "f", SampleIndex = 1, Correct = correct, Answer = answer, Expected = "8", Tokens = 3, FinishReason = "stop",
     };
 }

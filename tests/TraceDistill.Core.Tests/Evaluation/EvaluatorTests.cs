@@ -33,17 +33,7 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal(2, scores.MeanTokens);
         Assert.Equal(0.1, scores.TruncatedShare, 1e-12);
         Assert.Null(scores.Sampled);
-    }
-
-    [Fact]
-    public async Task Evaluate_GreedyLogprobs_CalibrateBySequenceProbability()
-    {
-        // Each answer has probability 0.5 · 1, and 7 of 10 are right.
-        var result = await EvaluateAsync(Options(), ("student", new ScriptedModel(request => Question(request) < 7 ? $"{Question(request)}" : "?")));
-
-        var calibration = result.Models["student"].AnswerCalibration!;
-        Assert.Equal("sequence-probability", calibration.Confidence);
-        Assert.Equal(0.2, calibration.Curve.Ece, 1e-6);
+        Assert.Null(scores.AnswerCalibration);
     }
 
     [Fact]
@@ -75,8 +65,10 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal((0 + 0 + 0.5 + 1 + 1) / 5, sampled.MajAt[4], 1e-12);
 
         var calibration = result.Models["student"].AnswerCalibration!;
-        Assert.Equal("self-consistency", calibration.Confidence);
-        Assert.Equal(5, calibration.Curve.Count);
+        Assert.Equal(5, calibration.Count);
+
+        // By confidence: at 1 one of two is right, at 3/4 one of two, at 1/2 one of one or none of one.
+        Assert.Equal(2 / 5.0 * Math.Abs(0.5 - 1) + 2 / 5.0 * Math.Abs(0.5 - 0.75) + 1 / 5.0 * 0.5, calibration.Ece, 1e-12);
     }
 
     [Fact]
@@ -216,15 +208,6 @@ public sealed class EvaluatorTests : IDisposable
             cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Equal(1, result.Models["student"].Accuracy);
-    }
-
-    [Fact]
-    public async Task Evaluate_LogprobsOff_AsksForNoneAndClaimsNoCalibration()
-    {
-        var model = new ScriptedModel(_ => "1");
-        var result = await EvaluateAsync(Options() with { Logprobs = false }, ("student", model));
-        Assert.All(model.Asked, request => Assert.Equal(0, request.Sampling.TopLogprobs));
-        Assert.Null(result.Models["student"].AnswerCalibration);
     }
 
     [Fact]

@@ -12,7 +12,7 @@ static class CalibrationSection
     {
         var parts = run.Evaluations.SelectMany(Of).ToList();
         return new Section("calibration", "Calibration", parts.Count == 0
-            ? Section.Absent("Nothing tells how sure the models were: evaluate with samples or logprobs for whole answers, and with held-out traces for tokens.")
+            ? Section.Absent("Nothing tells how sure the models were: evaluate with samples for whole answers, and with held-out traces for tokens.")
             : Html.Of($"""
                 <p>A point on the dashed line was as sure as it should be; below it the model was too sure. Larger points stand for more predictions.</p>
                 <div class="grid">{parts}</div>
@@ -31,10 +31,8 @@ static class CalibrationSection
         var answers = evaluation.Drawn.Where(model => model.Scores.AnswerCalibration is not null).ToList();
         if (answers.Count > 0)
         {
-            var source = answers[0].Scores.AnswerCalibration!.Confidence == "self-consistency"
-                ? "confidence is the share of samples that agree with the most frequent answer"
-                : "confidence is the probability of the whole greedy generation";
-            yield return Draw("the answer", answers, model => model.Scores.AnswerCalibration!.Curve, Html.Of($"Whole answers ({evaluation.Stage.Name}); {source}."));
+            yield return Draw("the answer", answers, model => model.Scores.AnswerCalibration!,
+                Html.Of($"Whole answers ({evaluation.Stage.Name}); confidence is the share of samples that agree with the most frequent answer."));
         }
     }
 

@@ -18,7 +18,7 @@ static class ResultsSection
         new("KL", "mean KL divergence from the teacher a token, in nats, on held-out traces, with its 95% interval", model => model.Scores.Distribution is { } d ? $"{d.Kl:0.0000}" : null,
             model => model.Scores.Distribution is { } d ? $"{d.KlCi.Low:0.0000}–{d.KlCi.High:0.0000}" : null),
         new("token ECE", "expected calibration error of the most probable next token", model => model.Scores.Distribution is { } d ? $"{d.TokenCalibration.Ece:0.000}" : null),
-        new("answer ECE", "expected calibration error of whole answers", model => model.Scores.AnswerCalibration is { } answers ? $"{answers.Curve.Ece:0.000}" : null),
+        new("answer ECE", "expected calibration error of the most frequent of k answers", model => model.Scores.AnswerCalibration is { } answers ? $"{answers.Ece:0.000}" : null),
         new("tokens", "mean length of a greedy answer", model => $"{model.Scores.MeanTokens:0.0}"),
         new("cut off", "share of the greedy answers that reached max_tokens", model => Show.Percent(model.Scores.TruncatedShare)),
         new("tokens/s", "generated tokens a second while it was evaluated", model => model.TokensPerSecond is { } speed ? Show.Count(Math.Round(speed)) : null),
