@@ -1,4 +1,5 @@
 using TraceDistill.Benchmarks;
+using TraceDistill.Benchmarks.Collection;
 
 return args switch
 {
@@ -8,6 +9,14 @@ return args switch
     ["tokenizer", .. var options] => TokenizerBenchmark.Run(new Arguments(options)),
     ["train", .. var options] => TrainingBenchmark.Run(new Arguments(options)),
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
+    ["collect", .. var options] => await CollectBenchmark.RunAsync(new Arguments(options)),
+    ["inflight", .. var options] => await InFlightBenchmark.RunAsync(new Arguments(options)),
+    ["soak", .. var options] => await SoakBenchmark.RunAsync(new Arguments(options)),
+
+    // Processes that the benchmarks start.
+    ["words", .. var options] => await WordServer.RunAsync(new Arguments(options)),
+    ["inflight-client", .. var options] => await InFlightBenchmark.CollectAsync(new Arguments(options)),
+    ["collector", .. var options] => await SoakBenchmark.CollectAsync(new Arguments(options)),
     _ => Usage(),
 };
 
@@ -21,6 +30,9 @@ static int Usage()
           tokenizer   tokens/s of encoding and decoding on one core   --model DIR --text FILE
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
+          collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form vllm] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
+          inflight   memory with thousands of requests in flight, and time added to the server's own   [--requests 2000] [--tokens 1000] [--top 20] [--think MILLISECONDS]
+          soak   collection from a faulty server by processes that are killed   [--problems 20000] [--kills 50] [--fault-percent 20] [--seed 1] [--concurrency 64]
         """);
     return 2;
 }

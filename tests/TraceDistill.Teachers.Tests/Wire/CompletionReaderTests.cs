@@ -1,7 +1,7 @@
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Teachers.Wire;
 using Xunit;
-using static TraceDistill.Teachers.Tests.Support.WireJson;
+using static TraceDistill.TestServer.WireJson;
 
 namespace TraceDistill.Teachers.Tests.Wire;
 

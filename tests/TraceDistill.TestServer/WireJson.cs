@@ -1,10 +1,10 @@
 using System.Text;
 using System.Text.Json;
 
-namespace TraceDistill.Teachers.Tests.Support;
+namespace TraceDistill.TestServer;
 
 /// <summary>Responses as servers write them.</summary>
-static class WireJson
+public static class WireJson
 {
     public const int EndOfSequence = 0;
 

@@ -1,31 +1,40 @@
 using System.Text.Json;
-using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
+using TraceDistill.TestServer.Faults;
+using TraceDistill.TestServer.Forms;
+using TraceDistill.TestServer.Teaching;
 
-namespace TraceDistill.Teachers.Tests.Support;
+namespace TraceDistill.TestServer;
 
 /// <summary>Replies that a <see cref="ProtocolServer"/>'s script is made of.</summary>
-static class Replies
+public static class Replies
 {
     /// <summary>A completion whose tokens are the characters of <paramref name="text"/>, ended by token 0, each with three alternatives.</summary>
     public static Func<HttpContext, string, Task> Completion(string text) => (context, request) =>
         Json(WireJson.Completion(text, TopLogprobs(request)))(context, request);
 
     /// <summary>Adds the numbers in the user's words; the seed decides the phrasing.</summary>
-    public static Task Sum(HttpContext context, string request)
-    {
-        using var document = JsonDocument.Parse(request);
-        var root = document.RootElement;
-        var numbers = Regex.Matches(root.GetProperty("messages")[0].GetProperty("content").GetString()!, "[0-9]+").Select(match => int.Parse(match.Value)).ToArray();
-        var step = root.GetProperty("seed").GetInt64() % 2 == 0 ? "add them" : "count on";
-        return Completion($"<think>{string.Join(" and ", numbers)}: {step}</think> {numbers.Sum()}")(context, request);
-    }
+    public static Task Sum(HttpContext context, string request) =>
+        Completion(ScriptedTeachers.Sum(TeacherRequest.Parse(request) with { MaxTokens = int.MaxValue }).Text)(context, request);
 
-    public static Func<HttpContext, string, Task> Json(string json) => (context, _) =>
+    /// <summary>What a teacher says, in the form of one kind of server; equal requests get equal bytes.</summary>
+    /// <param name="form">How it is written.</param>
+    /// <param name="teacher">What is said; null adds numbers up.</param>
+    /// <param name="faults">What goes wrong; null for nothing.</param>
+    public static Func<HttpContext, string, Task> Teach(WireForm form, Func<TeacherRequest, TeacherAnswer>? teacher = null, FaultPlan? faults = null) => (context, body) =>
     {
-        context.Response.ContentType = "application/json";
-        return context.Response.WriteAsync(json);
+        var request = TeacherRequest.Parse(body);
+        var answer = (teacher ?? ScriptedTeachers.Sum)(request);
+        return (faults?.Next(request) ?? Fault.None) is var fault && fault == Fault.None
+            ? Bytes(context, form.Completion(request, answer))
+            : FaultyReply.SendAsync(context, fault, form, request, answer);
     };
+
+    /// <summary>One of a few bodies that are there already, chosen by the request's content: for measurements, in which the server may not be what is measured.</summary>
+    public static Func<HttpContext, string, Task> Prepared(IReadOnlyList<ReadOnlyMemory<byte>> bodies) => (context, body) =>
+        Bytes(context, bodies[(int)(TeacherRequest.Parse(body).Key % (ulong)bodies.Count)]);
+
+    public static Func<HttpContext, string, Task> Json(string json) => (context, _) => Bytes(context, WireJson.Utf8(json));
 
     public static Func<HttpContext, string, Task> Status(int status, string? retryAfter = null, string body = "") => (context, _) =>
     {
@@ -63,6 +72,14 @@ static class Replies
         var gone = new TaskCompletionSource();
         await using var registration = context.RequestAborted.Register(gone.SetResult);
         await gone.Task;
+    }
+
+    /// <summary>A whole body at once.</summary>
+    public static Task Bytes(HttpContext context, ReadOnlyMemory<byte> body, string contentType = "application/json")
+    {
+        context.Response.ContentType = contentType;
+        context.Response.ContentLength = body.Length;
+        return context.Response.Body.WriteAsync(body).AsTask();
     }
 
     static int TopLogprobs(string request)

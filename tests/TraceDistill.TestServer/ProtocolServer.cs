@@ -4,14 +4,15 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
+using TraceDistill.TestServer.Forms;
 
-namespace TraceDistill.Teachers.Tests.Support;
+namespace TraceDistill.TestServer;
 
 /// <summary>
-/// A real HTTP server on a free loopback port that plays a script: each chat completion takes the next reply, and when the script is over,
-/// the last one again. What was asked is kept for the test to look at.
+/// A real HTTP server on a free loopback port that plays a script: each completion takes the next reply, and when the script is over, the last
+/// one again. What was asked is kept for the test to look at.
 /// </summary>
-sealed class ProtocolServer : IAsyncDisposable
+public sealed class ProtocolServer : IAsyncDisposable
 {
     readonly WebApplication _app;
     readonly ConcurrentQueue<Func<HttpContext, string, Task>> _script;
@@ -25,16 +26,23 @@ sealed class ProtocolServer : IAsyncDisposable
         _last = script.Length == 0 ? Replies.Completion("ok") : script[^1];
     }
 
+    /// <summary>Ends in <c>/v1</c>.</summary>
     public string Url => _app.Urls.Single() + "/v1";
 
-    /// <summary>The bodies of the chat completions asked for.</summary>
+    /// <summary>The bodies of the completions asked for.</summary>
     public ConcurrentQueue<string> Requests { get; } = new();
 
     /// <summary>The Authorization headers that came with them.</summary>
     public ConcurrentQueue<string> Keys { get; } = new();
 
+    /// <summary>Off for measurements with millions of requests.</summary>
+    public bool KeepsRequests { get; set; } = true;
+
     /// <summary>What <c>/models</c> lists; null answers 404.</summary>
     public string[]? Models { get; set; } = ["teacher"];
+
+    /// <summary>The kind of server that its list of models and its other addresses look like; what completions look like is the replies' own.</summary>
+    public WireForm Form { get; set; } = WireForms.TraceDistill;
 
     public static async Task<ProtocolServer> StartAsync(params Func<HttpContext, string, Task>[] script)
     {
@@ -43,13 +51,12 @@ sealed class ProtocolServer : IAsyncDisposable
         builder.WebHost.UseUrls("http://127.0.0.1:0");
         var app = builder.Build();
         var server = new ProtocolServer(app, script);
-        app.MapGet("/v1/models", server.ListModelsAsync);
-        app.MapPost("/v1/chat/completions", server.CompleteAsync);
+        app.Run(server.AnswerAsync);
         await app.StartAsync();
         return server;
     }
 
-    /// <summary>Completes when the next chat completion has been asked for.</summary>
+    /// <summary>Completes when the next completion has been asked for.</summary>
     public Task RequestArrivedAsync(CancellationToken cancellationToken) => _arrivals.WaitAsync(cancellationToken);
 
     public async ValueTask DisposeAsync()
@@ -58,23 +65,24 @@ sealed class ProtocolServer : IAsyncDisposable
         _arrivals.Dispose();
     }
 
-    Task ListModelsAsync(HttpContext context)
-    {
-        if (Models is null)
-        {
-            context.Response.StatusCode = 404;
-            return Task.CompletedTask;
-        }
-
-        return context.Response.WriteAsJsonAsync(new { data = Models.Select(id => new { id }) });
-    }
+    Task AnswerAsync(HttpContext context) => context.Request.Method == HttpMethods.Post
+        ? CompleteAsync(context)
+        : context.Request.Path.Value is { } path && path.EndsWith("/models", StringComparison.Ordinal) && Models is { } models
+            ? Replies.Bytes(context, Form.Models(models))
+            : Form.KnownBy.TryGetValue(context.Request.Path.Value!, out var body)
+                ? Replies.Bytes(context, Encoding.UTF8.GetBytes(body), body.StartsWith('{') ? "application/json" : "text/plain")
+                : Replies.Status(404)(context, "");
 
     async Task CompleteAsync(HttpContext context)
     {
         using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
         var body = await reader.ReadToEndAsync(context.RequestAborted);
-        Requests.Enqueue(body);
-        Keys.Enqueue(context.Request.Headers.Authorization.ToString());
+        if (KeepsRequests)
+        {
+            Requests.Enqueue(body);
+            Keys.Enqueue(context.Request.Headers.Authorization.ToString());
+        }
+
         if (_script.TryDequeue(out var reply))
         {
             _last = reply;

@@ -1,0 +1,114 @@
+using System.Diagnostics;
+using System.Globalization;
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Core.Observation;
+using TraceDistill.Teachers;
+using TraceDistill.TestServer;
+using TraceDistill.TestServer.Forms;
+using TraceDistill.TestServer.Teaching;
+
+namespace TraceDistill.Benchmarks.Collection;
+
+/// <summary>
+/// Memory with thousands of requests in flight, and what the client adds to the server's own time. The server, in this process, lets each
+/// request wait as long as a model would think; the client is a process of its own.
+/// </summary>
+static class InFlightBenchmark
+{
+    public static async Task<int> RunAsync(Arguments arguments)
+    {
+        await MeasureAsync(
+            arguments.Number("requests", 2000), waves: 3, arguments.Number("tokens", 1000), arguments.Number("top", 20), TimeSpan.FromMilliseconds(arguments.Number("think", 10_000)));
+        await MeasureAsync(64, waves: 12, tokens: 300, arguments.Number("top", 20), TimeSpan.FromSeconds(1));
+        return 0;
+    }
+
+    /// <summary>The client's verb: collects and says its highest memory in bytes.</summary>
+    public static async Task<int> CollectAsync(Arguments arguments)
+    {
+        await CollectStage.RunAsync(
+            new GenerateOptions
+            {
+                Problems = arguments.Text("problems")!,
+                Endpoint = arguments.Text("endpoint"),
+                Model = "teacher",
+                MaxTokens = arguments.Number("tokens", 0),
+                TopLogprobs = arguments.Number("top", 0),
+                Concurrency = arguments.Number("concurrency", 0),
+            },
+            arguments.Text("out")!, SilentObserver.Instance, TimeProvider.System);
+        Console.WriteLine(Process.GetCurrentProcess().PeakWorkingSet64);
+        return 0;
+    }
+
+    static async Task MeasureAsync(int concurrency, int waves, int tokens, int top, TimeSpan think)
+    {
+        var folder = Directory.CreateTempSubdirectory("tracedistill-inflight-");
+        try
+        {
+            var problems = Path.Combine(folder.FullName, "problems.jsonl");
+            File.WriteAllLines(problems, Enumerable.Range(0, concurrency * waves).Select(i => $$"""{"id":"p{{i}}","problem":"What is {{i}} + 2?","answer":"{{i + 2}}"}"""));
+            var thinking = new ThinkingServer(think, WordServer.Reply(WireForms.Vllm, tokens, top));
+            await using var server = await ProtocolServer.StartAsync(thinking.AnswerAsync);
+            (server.Form, server.KeepsRequests) = (WireForms.Vllm, false);
+            using var client = Process.Start(new ProcessStartInfo(
+                Environment.ProcessPath!,
+                ["inflight-client", "--problems", problems, "--endpoint", server.Url, "--out", Path.Combine(folder.FullName, "traces"), "--tokens", $"{tokens}", "--top", $"{top}", "--concurrency", $"{concurrency}"])
+            {
+                RedirectStandardOutput = true,
+            })!;
+            var peak = long.Parse((await client.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
+            await client.WaitForExitAsync();
+            Console.WriteLine(
+                $"{concurrency:N0} allowed, {thinking.MostInFlight:N0} in flight at most, {thinking.Served:N0} traces of {tokens:N0} tokens at top {top}: client's memory {peak >> 20} MiB at most, " +
+                $"{100 * thinking.Overhead(concurrency):F1} % over the server's own time");
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
+    }
+
+    /// <summary>Thinks before it answers, and keeps time.</summary>
+    sealed class ThinkingServer(TimeSpan think, Func<HttpContext, string, Task> reply)
+    {
+        readonly Lock _lock = new();
+        long _first;
+        long _last;
+        long _own;
+        int _inFlight;
+
+        public int MostInFlight { get; private set; }
+
+        public int Served { get; private set; }
+
+        /// <summary>How much longer the run took, first request to last answer, than the server's own time spread over as many requests at a time.</summary>
+        public double Overhead(int concurrency) => (double)(_last - _first) * concurrency / _own - 1;
+
+        public async Task AnswerAsync(HttpContext context, string body)
+        {
+            if (body.Contains("12 + 34", StringComparison.Ordinal))
+            {
+                await reply(context, body);
+                return;
+            }
+
+            var start = Stopwatch.GetTimestamp();
+            lock (_lock)
+            {
+                _first = _first == 0 ? start : _first;
+                MostInFlight = Math.Max(MostInFlight, ++_inFlight);
+            }
+
+            await Task.Delay(think, TimeProvider.System, context.RequestAborted);
+            await reply(context, body);
+            lock (_lock)
+            {
+                _last = Stopwatch.GetTimestamp();
+                _own += _last - start;
+                _inFlight--;
+                Served++;
+            }
+        }
+    }
+}

@@ -1,0 +1,74 @@
+using Microsoft.Data.Sqlite;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.TestServer.Soak;
+
+/// <summary>Looks into an output folder as any program could: SQLite on a copy of the journal, so that nothing is changed or repaired.</summary>
+static class CommittedTraces
+{
+    /// <summary>Ids of the traces that no later process may ask for again.</summary>
+    public static async Task<HashSet<string>> InAsync(string directory, CancellationToken cancellationToken)
+    {
+        var ids = new HashSet<string>();
+        if (!Directory.Exists(directory))
+        {
+            return ids;
+        }
+
+        if (ShardManifest.Load(directory) is not null)
+        {
+            var reader = await ShardReader.OpenAsync(directory, new ShardReaderOptions { SoftTargets = false }, cancellationToken);
+            ids.UnionWith(await reader.ReadAsync(cancellationToken).Select(trace => trace.Id).ToListAsync(cancellationToken));
+        }
+
+        foreach (var journal in Directory.EnumerateFiles(directory, "journal*.db"))
+        {
+            ids.UnionWith(JournalIds(journal));
+        }
+
+        return ids;
+    }
+
+    static List<string> JournalIds(string journal)
+    {
+        var copy = Directory.CreateTempSubdirectory("tracedistill-soak-");
+        try
+        {
+            foreach (var suffix in (string[])["", "-wal"])
+            {
+                if (File.Exists(journal + suffix))
+                {
+                    File.Copy(journal + suffix, Path.Combine(copy.FullName, "copy.db" + suffix));
+                }
+            }
+
+            return Ids(Path.Combine(copy.FullName, "copy.db"));
+        }
+        finally
+        {
+            copy.Delete(recursive: true);
+        }
+    }
+
+    static List<string> Ids(string database)
+    {
+        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Pooling = false }.ToString());
+        connection.Open();
+        using var command = connection.CreateCommand();
+        command.CommandText = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'traces'";
+        var ids = new List<string>();
+        if ((long)command.ExecuteScalar()! == 0)
+        {
+            return ids;
+        }
+
+        command.CommandText = "SELECT id FROM traces";
+        using var rows = command.ExecuteReader();
+        while (rows.Read())
+        {
+            ids.Add(rows.GetString(0));
+        }
+
+        return ids;
+    }
+}
