@@ -36,48 +36,34 @@ public static class CollectStage
     {
         var endpoint = TeacherEndpoint.Create(options.Endpoint ?? "", options.Model ?? "", options.ApiKeyEnv, Environment.GetEnvironmentVariable);
         var sampling = SamplingOf(options);
-        var plan = await PlanAsync(options, cancellationToken);
-
-        CreateFolder(directory);
-        var published = await PublishedTraces.ReadAsync(directory, cancellationToken);
-        if (published.Manifest is not null && plan.Traces().All(planned => published.Ids.Contains(planned.Request.Id)))
+        var folder = new OutputFolder(directory, PartitionOf(options, observer));
+        folder.Create();
+        await using var store = await TraceStore.OpenAsync(folder, PlanAsync(options, folder.Partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+        if (store.IsFinished)
         {
-            await DropPublishedJournalAsync(directory, published);
-            return Summarize(published, collected: 0, failed: 0);
+            return Summarize(store.Published, collected: 0, failed: 0);
         }
 
-        var resilience = new ResilienceOptions
+        CollectionTally? tally = null;
+        if (store.NeedsTeacher)
         {
-            Concurrency = options.Concurrency,
-            AttemptTimeout = options.AttemptTimeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-        };
-        using var teacher = new HttpTeacher(endpoint, resilience, time, observer);
-        var tokenizer = (options.Tokenizer ?? options.Serve) is { } folder ? Tokenizer.Load(folder) : null;
-        var dataset = Describe(options, endpoint, await ProbeAsync(teacher, sampling, observer, cancellationToken), tokenizer);
-        if (published.Manifest is { } manifest)
-        {
-            DatasetDifference.Ensure(directory, manifest.Dataset, dataset);
+            using var teacher = new HttpTeacher(endpoint, ResilienceOf(options), time, observer);
+            var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
+            var dataset = Describe(options, endpoint, await ProbeAsync(teacher, sampling, observer, cancellationToken), tokenizer);
+            var journal = store.Describe(dataset);
+            await using var compactor = store.StartCompaction();
+            var collector = new TraceCollector(teacher, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, options.Concurrency);
+            tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
+            if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
+            {
+                throw new ExternalFailureException($"not one trace was collected; the last failure: {failure.Message}", failure);
+            }
         }
 
-        await using var journal = TraceJournal.Open(directory, dataset);
-        var present = journal.IdsAtOpening.Concat(published.Ids).ToHashSet();
-        var collector = new TraceCollector(
-            teacher, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, options.Concurrency);
-        var tally = await collector.CollectAsync(plan, present, journal, cancellationToken);
-        if (present.Count + tally.Collected == 0 && tally.LastFailure is { } failure)
+        var summary = Summarize(await store.PublishAsync(cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0);
+        if (tally is { Failed: > 0 })
         {
-            throw new ExternalFailureException($"not one trace was collected; the last failure: {failure.Message}", failure);
-        }
-
-        if (published.Manifest is not null)
-        {
-            await PublishedTraces.CopyAsync(directory, journal, cancellationToken);
-        }
-
-        var summary = Summarize(await ShardPublisher.PublishAsync(plan, journal, dataset, directory, cancellationToken), tally.Collected, tally.Failed);
-        if (tally.Failed > 0)
-        {
-            Report(tally, plan, directory, observer);
+            Report(tally, store.Plan, directory, observer);
         }
 
         return summary;
@@ -88,32 +74,51 @@ public static class CollectStage
     /// <remarks>Ids tell problem, prompt, teacher's name, sampling and sample apart; that the name still means the same weights is the caller's to know.</remarks>
     public static async Task<bool> CoversAsync(GenerateOptions options, string directory, CancellationToken cancellationToken = default)
     {
-        var published = await PublishedTraces.ReadAsync(directory, cancellationToken);
-        var plan = await PlanAsync(options, cancellationToken);
-        return published.Ids.IsSubsetOf(plan.Traces().Select(planned => planned.Request.Id));
+        var published = await PublishedTraces.ReadAsync(new OutputFolder(directory, Collection.Partition.Whole), ShardManifest.FileName, cancellationToken);
+        var plan = (await PlanAsync(options, PartitionOf(options, SilentObserver.Instance), cancellationToken)).Keys.ToHashSet();
+        return published.Shards.All(shard => shard.Keys.All(plan.Contains));
     }
 
-    static async Task<CollectionPlan> PlanAsync(GenerateOptions options, CancellationToken cancellationToken) => new(
-        await ReadProblemsAsync(options, cancellationToken),
+    static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
+        new ProblemSource(options.Problems, options.Limit, partition),
         await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken),
         options.Model ?? "",
         SamplingOf(options),
         options.SamplesPerProblem,
-        options.Seed);
+        options.Seed,
+        cancellationToken);
+
+    static Partition PartitionOf(GenerateOptions options, IRunObserver observer)
+    {
+        if (options.Partition is not null)
+        {
+            return Collection.Partition.Parse(options.Partition);
+        }
+
+        if (PartitionEnvironment.Find(Environment.GetEnvironmentVariable, options.Partitions) is { } found)
+        {
+            observer.Message($"collects share {found.Partition.Index} of {found.Partition.Count}, as {found.Variable} says");
+            return found.Partition;
+        }
+
+        return options.Partitions is null
+            ? Collection.Partition.Whole
+            : throw new InvalidInputException("partitions: says how many shares there are, and nothing says which one this is; say it with --partition i/N");
+    }
+
+    static StoreOptions StoreOptionsOf(GenerateOptions options) =>
+        new(options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs), options.Reask, options.Synchronous);
+
+    static ResilienceOptions ResilienceOf(GenerateOptions options) => new()
+    {
+        Concurrency = options.Concurrency,
+        AttemptTimeout = options.AttemptTimeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+    };
 
     static SamplingSettings SamplingOf(GenerateOptions options) => new()
     {
         Temperature = options.Temperature, TopP = options.TopP, MaxTokens = options.MaxTokens, TopLogprobs = options.TopLogprobs,
     };
-
-    static async Task<List<Problem>> ReadProblemsAsync(GenerateOptions options, CancellationToken cancellationToken)
-    {
-        var partition = Collection.Partition.Parse(options.Partition);
-        return await ProblemReader.ReadAsync(options.Problems, cancellationToken)
-            .Take(options.Limit ?? int.MaxValue)
-            .Where(problem => partition.Contains(problem.Id))
-            .ToListAsync(cancellationToken);
-    }
 
     static async Task<TeacherCapabilities> ProbeAsync(HttpTeacher teacher, SamplingSettings sampling, IRunObserver observer, CancellationToken cancellationToken)
     {
@@ -144,42 +149,10 @@ public static class CollectStage
                 TopP = options.TopP,
             };
 
-    /// <summary>A run that was cut short between manifest and removal of the journal leaves both. A journal with more in it stays.</summary>
-    static async Task DropPublishedJournalAsync(string directory, PublishedTraces published)
-    {
-        if (!TraceJournal.ExistsIn(directory))
-        {
-            return;
-        }
-
-        bool isPublished;
-        await using (var journal = TraceJournal.Open(directory, published.Manifest!.Dataset))
-        {
-            isPublished = published.Ids.IsSupersetOf(journal.IdsAtOpening);
-        }
-
-        if (isPublished)
-        {
-            TraceJournal.Delete(directory);
-        }
-    }
-
-    static void CreateFolder(string directory)
-    {
-        try
-        {
-            Directory.CreateDirectory(directory);
-        }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-            throw new InvalidInputException($"{directory}: cannot be made ({e.Message.TrimEnd('.')}); name a folder that you may write to with --out", e);
-        }
-    }
-
     static void Report(CollectionTally tally, CollectionPlan plan, string directory, IRunObserver observer)
     {
-        var told = $"{tally.Failed} of {plan.Count} samples failed, the last for this reason: {tally.LastFailure!.Message}; the others are published in {directory}, and running the same command again asks for these alone";
-        if (tally.Failed > ToleratedFailures * plan.Count)
+        var told = $"{tally.Failed} of {plan.Keys.Length} samples failed, the last for this reason: {tally.LastFailure!.Message}; the others are published in {directory}, and running the same command again asks for these alone";
+        if (tally.Failed > ToleratedFailures * plan.Keys.Length)
         {
             throw new ExternalFailureException(told, tally.LastFailure);
         }
@@ -189,8 +162,9 @@ public static class CollectStage
 
     static CollectSummary Summarize(PublishedTraces published, long collected, long failed)
     {
-        var manifest = published.Manifest!;
+        var (manifest, counts) = (published.Manifest!, published.Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts));
         return new CollectSummary(
-            manifest.Rows, published.Correct, manifest.Tokens, manifest.Bytes, (double)manifest.Bytes / Math.Max(1, manifest.Tokens), manifest.Dataset.TopK, collected, failed);
+            manifest.Rows, counts.Correct, manifest.Tokens, manifest.Bytes, (double)manifest.Bytes / Math.Max(1, manifest.Tokens), manifest.Dataset.TopK, collected, failed,
+            counts.Length, counts.Refusal, counts.Empty);
     }
 }

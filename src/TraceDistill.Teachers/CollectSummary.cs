@@ -9,4 +9,8 @@ namespace TraceDistill.Teachers;
 /// <param name="TopK">Alternatives kept for each token.</param>
 /// <param name="Collected">Traces that this run added.</param>
 /// <param name="Failed">Samples that failed for good in this run; running again asks for them again.</param>
-public sealed record CollectSummary(long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed);
+/// <param name="Length">Traces that were cut off at the longest length allowed.</param>
+/// <param name="Refusal">Traces that are refusals.</param>
+/// <param name="Empty">Traces that ended without an answer.</param>
+public sealed record CollectSummary(
+    long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed, long Length, long Refusal, long Empty);

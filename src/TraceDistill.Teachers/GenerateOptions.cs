@@ -2,6 +2,8 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
 using TraceDistill.Core.Prompts;
+using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers;
 
@@ -71,9 +73,38 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("only the first so many problems")]
     public int? Limit { get; init; }
 
-    /// <value>None: the whole. Each share wants an output folder of its own.</value>
-    [Description("i/N collects share i, from 0 to N-1, of the problems, so that N machines need no coordination")]
+    /// <summary>
+    /// The shares may go into one folder or each into its own; in one folder, whoever finds the last of them complete makes one data set of all.
+    /// </summary>
+    /// <value>
+    /// None: the share that a Slurm array (<c>SLURM_ARRAY_TASK_ID</c>) or a Kubernetes Indexed Job (<c>JOB_COMPLETION_INDEX</c>) gives this process,
+    /// else the whole.
+    /// </value>
+    [Description("i/N collects share i, from 0 to N-1, of the problems, so that N machines need no coordination; array jobs of Slurm and Kubernetes are noticed")]
     public string? Partition { get; init; }
+
+    /// <value>None: what Slurm says, or JOB_COMPLETIONS.</value>
+    [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
+    [Description("number of shares where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
+    public int? Partitions { get; init; }
+
+    /// <summary>
+    /// The new answer takes the old one's place under the same id, whatever it is; each run that finds such a trace asks once more, with a fresh seed.
+    /// </summary>
+    /// <value>None: they are kept as they are and counted.</value>
+    [Description("traces to ask for again: length (cut off), refusal, empty (no answer)")]
+    public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
+
+    /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>
+    [Operational]
+    [Range(1, 10_000_000, ErrorMessage = "must be from 1 to 10000000")]
+    [Description("traces in a shard; a shard is written as soon as all of them are there")]
+    public int? ShardRows { get; init; }
+
+    /// <value>full: a trace that was acknowledged survives the loss of power.</value>
+    [Operational]
+    [Description("when the journal waits for the disk: full, normal (the loss of power may cost seconds), off")]
+    public JournalSync Synchronous { get; init; } = JournalSync.Full;
 
     /// <summary>
     /// Its hash and its chat template's go into the manifest, so that a trainer can refuse a mismatch. Where the endpoint names tokens by their
@@ -100,6 +131,11 @@ public sealed record GenerateOptions : IValidatableObject
         if (Endpoint is not null && string.IsNullOrWhiteSpace(Model))
         {
             yield return new ValidationResult("name the model as the endpoint knows it", [nameof(Model)]);
+        }
+
+        if (Partition is not null && Partitions is not null)
+        {
+            yield return new ValidationResult("partition says the number of shares already; leave one of the two out", [nameof(Partitions)]);
         }
 
         if (Temperature == 0 && SamplesPerProblem > 1)

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Problems.Files;
+using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Core.Problems;
 
@@ -20,13 +21,14 @@ public static class ProblemReader
     /// </exception>
     public static async IAsyncEnumerable<Problem> ReadAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var places = new Dictionary<string, string>();
+        // A million ids as texts would take more memory than all else that a reader of the file holds.
+        var places = new Dictionary<TraceKey, int>();
         var family = Path.GetFileNameWithoutExtension(path);
         await foreach (var row in Rows(path, cancellationToken))
         {
             var problem = row.ToProblem(family);
-            if (!places.TryAdd(problem.Id, row.Where))
-                throw Repeated(row, problem, places[problem.Id]);
+            if (!places.TryAdd(TraceKey.Of(problem.Id), row.Where.Number))
+                throw Repeated(row, problem, row.Where with { Number = places[TraceKey.Of(problem.Id)] });
             yield return problem;
         }
 
@@ -52,11 +54,7 @@ public static class ProblemReader
         return ProblemFormats.Of(path) == ProblemFormat.Parquet ? ParquetProblems.ReadAsync(path, cancellationToken) : JsonLines.ReadAsync(path, cancellationToken);
     }
 
-    static InvalidInputException Repeated(ProblemRow row, Problem problem, string first)
-    {
-        var place = first[(first.LastIndexOf(", ", StringComparison.Ordinal) + 2)..];
-        return new InvalidInputException(row.Fields.ContainsKey("id")
-            ? $"{row.Where}: field 'id' repeats '{problem.Id}' of {place}; ids must be unique"
-            : $"{row.Where}: repeats the problem of {place}; remove one or give each an 'id'");
-    }
+    static InvalidInputException Repeated(ProblemRow row, Problem problem, RowPlace first) => new(row.Fields.ContainsKey("id")
+        ? $"{row.Where}: field 'id' repeats '{problem.Id}' of {first.WithinFile}; ids must be unique"
+        : $"{row.Where}: repeats the problem of {first.WithinFile}; remove one or give each an 'id'");
 }

@@ -10,9 +10,12 @@ public static class AtomicFile
     /// Writes <paramref name="path"/> through <paramref name="write"/>; after a failure the old file, if any, is untouched, and nothing of the
     /// new one is left to take up a full disk.
     /// </summary>
-    public static void Write(string path, Action<Stream> write)
+    /// <param name="path">The file.</param>
+    /// <param name="write">Writes its content.</param>
+    /// <param name="writer">Tells processes that may write the same file at once apart: each has a temporary name of its own.</param>
+    public static void Write(string path, Action<Stream> write, string writer = "")
     {
-        var temporary = path + TemporarySuffix;
+        var temporary = path + writer + TemporarySuffix;
         var stream = Create(temporary);
         try
         {
@@ -54,7 +57,8 @@ public static class AtomicFile
     }
 
     /// <summary>Writes a text file whole, as UTF-8 without a byte-order mark.</summary>
-    public static void WriteAllText(string path, string text) => Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)));
+    public static void WriteAllText(string path, string text, string writer = "") =>
+        Write(path, stream => stream.Write(System.Text.Encoding.UTF8.GetBytes(text)), writer);
 
     static FileStream Create(string temporary) => new(temporary, FileMode.Create, FileAccess.ReadWrite, FileShare.None);
 }

@@ -9,8 +9,8 @@ static class DatasetCard
     public const string FileName = "README.md";
 
     /// <summary>Writes the card into <paramref name="directory"/>, whole or not at all.</summary>
-    public static void Save(string directory, ShardManifest manifest) =>
-        AtomicFile.WriteAllText(Path.Combine(directory, FileName), Write(manifest));
+    public static void Save(string directory, ShardManifest manifest, string writer = "") =>
+        AtomicFile.WriteAllText(Path.Combine(directory, FileName), Write(manifest), writer);
 
     /// <summary>The text of the card.</summary>
     public static string Write(ShardManifest manifest)

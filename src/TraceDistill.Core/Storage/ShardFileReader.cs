@@ -56,6 +56,19 @@ sealed class ShardFileReader : IAsyncDisposable
         return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, cancellationToken);
     }
 
+    /// <summary>What came of each trace of a row group.</summary>
+    public async Task<IEnumerable<TraceHead>> ReadHeadsAsync(int group, CancellationToken cancellationToken)
+    {
+        var columns = new ColumnReader(_file, _schema, _parquet.RowGroups[group]);
+        var ids = await columns.TextsAsync(ShardColumns.Id, cancellationToken);
+        var verdicts = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Verdict, cancellationToken);
+        var reasons = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.FinishReason, cancellationToken);
+        var answers = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Answer, cancellationToken);
+        var seeds = await columns.ScalarsAsync<long>(ShardColumns.Seed, cancellationToken);
+        return ids.Select((id, row) => new TraceHead(
+            id, string.Intern(verdicts[row].ToString()), string.Intern(reasons[row].ToString()), !answers[row].Span.IsWhiteSpace(), seeds[row]));
+    }
+
     // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.
     async Task CheckColumnsAsync(CancellationToken cancellationToken) =>
         await TraceRowGroup.ReadAsync(new ColumnReader(_file, _schema, rowGroup: null), Metadata, _softTargets, cancellationToken);

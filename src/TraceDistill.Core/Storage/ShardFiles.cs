@@ -37,6 +37,12 @@ static class ShardFiles
         // The names say how many there ought to be.
         foreach (var file in files)
         {
+            if (ShardName.ParsePart(Path.GetFileName(file)) is { Parts: var parts }
+                && Enumerable.Range(0, parts).Select(part => ShardName.PartManifest(part, parts)).FirstOrDefault(name => !File.Exists(Path.Combine(directory, name))) is { } missingPart)
+            {
+                throw new InvalidInputException($"{Path.Combine(directory, missingPart)}: is missing beside {Path.GetFileName(file)}; collect this part as well (--partition)");
+            }
+
             if (ShardName.Parse(Path.GetFileName(file)) is not { Count: var count })
                 continue;
 

@@ -31,15 +31,42 @@ public sealed record ShardManifest
 
     public required IReadOnlyList<ShardEntry> Shards { get; init; }
 
-    /// <summary>Writes <c>manifest.json</c> into <paramref name="directory"/>, whole or not at all.</summary>
-    public void Save(string directory) =>
-        AtomicFile.WriteAllText(Path.Combine(directory, FileName), JsonSerializer.Serialize(this, StorageJson.Default.ShardManifest) + "\n");
+    /// <summary>Makes one manifest of those of the parts of a data set, in their order.</summary>
+    /// <param name="parts">At least one, all of the same data set.</param>
+    public static ShardManifest Join(IReadOnlyList<ShardManifest> parts) =>
+        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)]) with { Layout = parts[0].Layout };
 
-    /// <summary>Reads the manifest of a data set; null where the directory has none.</summary>
-    /// <exception cref="InvalidInputException">The file is not a manifest, or of a later format.</exception>
-    public static ShardManifest? Load(string directory)
+    /// <summary>The manifest of compact shards.</summary>
+    public static ShardManifest Of(DatasetDescription dataset, IReadOnlyList<ShardEntry> shards) => new()
     {
-        var path = Path.Combine(directory, FileName);
+        Dataset = dataset,
+        Layout = SoftTargetLayout.Compact,
+        Rows = shards.Sum(shard => shard.Rows),
+        Tokens = shards.Sum(shard => shard.Tokens),
+        Bytes = shards.Sum(shard => shard.Bytes),
+        Shards = shards,
+    };
+
+    /// <summary>Makes a data set of shards that lie in <paramref name="directory"/>: writes the dataset card, and the manifest last.</summary>
+    /// <param name="writer">Tells processes that publish the same at once apart, as in file names.</param>
+    public void Publish(string directory, string writer = "")
+    {
+        DatasetCard.Save(directory, this, writer);
+        Save(directory, FileName, writer);
+    }
+
+    /// <summary>Writes <c>manifest.json</c> into <paramref name="directory"/>, whole or not at all.</summary>
+    public void Save(string directory) => Save(directory, FileName);
+
+    /// <summary>Writes the manifest of a part of a data set under a name of its own.</summary>
+    public void Save(string directory, string fileName, string writer = "") =>
+        AtomicFile.WriteAllText(Path.Combine(directory, fileName), JsonSerializer.Serialize(this, StorageJson.Default.ShardManifest) + "\n", writer);
+
+    /// <summary>Reads the manifest of a data set, or of a part of one; null where the directory has none.</summary>
+    /// <exception cref="InvalidInputException">The file is not a manifest, or of a later format.</exception>
+    public static ShardManifest? Load(string directory, string fileName = FileName)
+    {
+        var path = Path.Combine(directory, fileName);
         if (!File.Exists(path))
             return null;
 
@@ -48,6 +75,11 @@ public sealed record ShardManifest
         {
             manifest = JsonSerializer.Deserialize(File.ReadAllBytes(path), StorageJson.Default.ShardManifest)
                 ?? throw new InvalidInputException($"{path}: holds null instead of a manifest; collect the traces again or restore the file");
+        }
+        catch (FileNotFoundException)
+        {
+            // Deleted since, by a process that is about to replace it.
+            return null;
         }
         catch (JsonException error)
         {

@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Security.Cryptography;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Traces;
 
@@ -79,7 +78,7 @@ public sealed class ShardReader
         foreach (var (index, file) in _files.Index())
         {
             if (!_verified)
-                await VerifyAsync(file, Manifest!.Shards[index], cancellationToken);
+                await ShardFile.VerifyAsync(file, Manifest!.Shards[index], cancellationToken);
 
             await using var shard = await ShardFileReader.OpenAsync(file, _options.SoftTargets, cancellationToken);
             for (var group = 0; group < shard.RowGroups; group++)
@@ -117,12 +116,5 @@ public sealed class ShardReader
             if (ofTraces is not null && ofStudent is not null && ofTraces != ofStudent)
                 differences.Add($"{what} is {ofTraces} in the traces and {ofStudent} in the student");
         }
-    }
-
-    static async Task VerifyAsync(string file, ShardEntry entry, CancellationToken cancellationToken)
-    {
-        await using var stream = File.OpenRead(file);
-        if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != entry.Sha256)
-            throw new InvalidInputException($"{file}: its SHA-256 is not the manifest's; the shard is damaged, restore it or collect again");
     }
 }

@@ -1,4 +1,6 @@
+using System.Buffers;
 using System.Buffers.Binary;
+using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using TraceDistill.Core.Generation;
@@ -9,20 +11,55 @@ namespace TraceDistill.Core.Traces;
 public static class TraceId
 {
     /// <returns>32 lower-case hexadecimal digits (the first 128 bits of SHA-256 over the length-prefixed fields).</returns>
-    public static string Create(string problemId, IEnumerable<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex)
+    public static string Create(string problemId, IReadOnlyList<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex) =>
+        KeyOf(problemId, messages, teacher, sampling, sampleIndex).ToString();
+
+    /// <summary>The same id in 16 bytes.</summary>
+    public static TraceKey KeyOf(string problemId, IReadOnlyList<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex)
     {
-        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Span<byte> length = stackalloc byte[4];
-        var fields = new[] { problemId, teacher, $"{sampling.Temperature:R}", $"{sampling.TopP:R}", $"{sampling.MaxTokens}", $"{sampling.Seed}", $"{sampling.TopLogprobs}", $"{sampleIndex}" }
-            .Concat(messages.SelectMany(message => new[] { message.Role, message.Content }));
-        foreach (var field in fields)
+        var fields = new ArrayBufferWriter<byte>(1024);
+        Append(fields, problemId);
+        Append(fields, teacher);
+        Append(fields, sampling.Temperature, "R");
+        Append(fields, sampling.TopP, "R");
+        Append(fields, sampling.MaxTokens);
+        if (sampling.Seed is { } seed)
         {
-            var bytes = Encoding.UTF8.GetBytes(field);
-            BinaryPrimitives.WriteInt32LittleEndian(length, bytes.Length);
-            hash.AppendData(length);
-            hash.AppendData(bytes);
+            Append(fields, seed);
+        }
+        else
+        {
+            Append(fields, "");
         }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset().AsSpan(0, 16));
+        Append(fields, sampling.TopLogprobs);
+        Append(fields, sampleIndex);
+        foreach (var message in messages)
+        {
+            Append(fields, message.Role);
+            Append(fields, message.Content);
+        }
+
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(fields.WrittenSpan, hash);
+        return TraceKey.Read(hash);
+    }
+
+    static void Append(ArrayBufferWriter<byte> fields, string text)
+    {
+        var bytes = fields.GetSpan(4 + Encoding.UTF8.GetMaxByteCount(text.Length));
+        var length = Encoding.UTF8.GetBytes(text, bytes[4..]);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, length);
+        fields.Advance(4 + length);
+    }
+
+    static void Append<T>(ArrayBufferWriter<byte> fields, T number, ReadOnlySpan<char> format = default)
+        where T : IUtf8SpanFormattable
+    {
+        const int longestNumber = 32;
+        var bytes = fields.GetSpan(4 + longestNumber);
+        number.TryFormat(bytes[4..], out var length, format, CultureInfo.InvariantCulture);
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, length);
+        fields.Advance(4 + length);
     }
 }

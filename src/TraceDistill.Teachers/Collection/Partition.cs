@@ -37,6 +37,11 @@ public readonly record struct Partition(int Index, int Count)
 
     public bool Contains(string problemId)
     {
+        if (Count == 1)
+        {
+            return true;
+        }
+
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(Encoding.UTF8.GetBytes(problemId), hash);
         return BinaryPrimitives.ReadUInt64BigEndian(hash) % (ulong)Count == (ulong)Index;

@@ -1,55 +1,36 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
-using TraceDistill.Core.Verification;
-using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>The data set that an earlier run published in the output folder.</summary>
+/// <summary>What an earlier run published in the output folder.</summary>
 /// <param name="Manifest">Its manifest; null where nothing is published.</param>
-/// <param name="Ids">Ids of its traces.</param>
-/// <param name="Correct">Traces among them with a correct answer.</param>
-sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlySet<string> Ids, long Correct)
+/// <param name="Shards">Its shards.</param>
+sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard> Shards)
 {
-    const int MostInFlight = 256;
-
+    /// <param name="folder">The output folder.</param>
+    /// <param name="manifestName">Which manifest in it.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The folder holds shards that no manifest vouches for, or a shard is damaged.</exception>
-    public static async Task<PublishedTraces> ReadAsync(string directory, CancellationToken cancellationToken)
+    public static async Task<PublishedTraces> ReadAsync(OutputFolder folder, string manifestName, CancellationToken cancellationToken)
     {
-        var ids = new HashSet<string>();
-        if (ShardManifest.Load(directory) is not { } manifest)
+        if (ShardManifest.Load(folder.Path, manifestName) is not { } manifest)
         {
             // With a journal they are leftovers of a publication that was cut short, and the journal has their traces.
-            return TraceJournal.ExistsIn(directory) || !Directory.EnumerateFiles(directory, "train-*.parquet").Any()
-                ? new PublishedTraces(null, ids, 0)
-                : throw new InvalidInputException($"{directory}: holds shards but no {ShardManifest.FileName}; restore it, or name another folder with --out");
+            return folder.HasJournal || !Directory.EnumerateFiles(folder.Path).Any(file => folder.IsPublished(Path.GetFileName(file)))
+                ? new PublishedTraces(null, [])
+                : throw new InvalidInputException($"{folder.Path}: holds shards but no {manifestName}; restore it, or name another folder with --out");
         }
 
-        var correct = 0L;
-        var reader = await ShardReader.OpenAsync(directory, new ShardReaderOptions { SoftTargets = false }, cancellationToken);
-        await foreach (var trace in reader.ReadAsync(cancellationToken))
+        var shards = new List<StoredShard>();
+        foreach (var entry in manifest.Shards)
         {
-            ids.Add(trace.Id);
-            correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
+            var file = new FileInfo(folder.File(entry.File));
+            shards.Add(file.Exists && file.Length == entry.Bytes
+                ? await StoredShard.ReadAsync(folder.Path, entry, cancellationToken)
+                : throw new InvalidInputException($"{file}: is missing, or not as long as {manifestName} says; restore it or collect again"));
         }
 
-        return new PublishedTraces(manifest, ids, correct);
-    }
-
-    /// <summary>Copies the traces into the journal, from which all of them are published anew.</summary>
-    public static async Task CopyAsync(string directory, TraceJournal journal, CancellationToken cancellationToken)
-    {
-        var reader = await ShardReader.OpenAsync(directory, options: null, cancellationToken);
-        var inFlight = new Queue<Task>();
-        await foreach (var trace in reader.ReadAsync(cancellationToken))
-        {
-            inFlight.Enqueue(journal.AddAsync(trace));
-            if (inFlight.Count > MostInFlight)
-            {
-                await inFlight.Dequeue();
-            }
-        }
-
-        await Task.WhenAll(inFlight);
+        return new PublishedTraces(manifest, shards);
     }
 }

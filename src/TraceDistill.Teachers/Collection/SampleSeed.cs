@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
+using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -10,11 +11,30 @@ static class SampleSeed
     /// <returns>31 bits: every server takes them.</returns>
     public static long Of(long runSeed, string problemId, int sampleIndex)
     {
-        var id = Encoding.UTF8.GetBytes(problemId);
-        var input = new byte[12 + id.Length];
+        Span<byte> input = stackalloc byte[512];
+        var length = 12 + Encoding.UTF8.GetByteCount(problemId);
+        input = length <= input.Length ? input[..length] : new byte[length];
         BinaryPrimitives.WriteInt64LittleEndian(input, runSeed);
-        BinaryPrimitives.WriteInt32LittleEndian(input.AsSpan(8), sampleIndex);
-        id.CopyTo(input.AsSpan(12));
-        return BinaryPrimitives.ReadUInt32LittleEndian(SHA256.HashData(input)) >> 1;
+        BinaryPrimitives.WriteInt32LittleEndian(input[8..], sampleIndex);
+        Encoding.UTF8.GetBytes(problemId, input[12..]);
+        return Hash(input);
+    }
+
+    /// <summary>The seed with which a trace is asked for again.</summary>
+    /// <param name="trace">The trace.</param>
+    /// <param name="earlier">The seed it was collected with.</param>
+    public static long After(TraceKey trace, long earlier)
+    {
+        Span<byte> input = stackalloc byte[8 + TraceKey.Size];
+        BinaryPrimitives.WriteInt64LittleEndian(input, earlier);
+        trace.Write(input[8..]);
+        return Hash(input);
+    }
+
+    static long Hash(ReadOnlySpan<byte> input)
+    {
+        Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
+        SHA256.HashData(input, hash);
+        return BinaryPrimitives.ReadUInt32LittleEndian(hash) >> 1;
     }
 }

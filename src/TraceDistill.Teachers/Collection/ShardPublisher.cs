@@ -1,38 +1,101 @@
 using TraceDistill.Core.Storage;
-using TraceDistill.Core.Verification;
 using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>Turns a journal into shards: in the plan's order, whatever the order in which the traces came.</summary>
-static class ShardPublisher
+/// <summary>Makes a data set of everything that is there: in the plan's order, whatever the order in which the traces came.</summary>
+/// <param name="folder">Where it goes.</param>
+/// <param name="inventory">What there is.</param>
+/// <param name="journal">Everything that is not published yet.</param>
+/// <param name="step">As for <see cref="ShardBuilder"/>.</param>
+sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, Action<string> step)
 {
     /// <summary>
-    /// Publishes every trace of the journal, those that the plan does not know last, and removes the journal once the manifest stands. Cut short
-    /// anywhere, it leaves the journal whole and can be repeated.
+    /// Builds the shards that are missing, gives all of them their names, writes the manifest last, and removes the journal. Cut short anywhere, it can
+    /// be repeated: until the manifest stands, the journal knows where everything is.
     /// </summary>
-    public static async Task<PublishedTraces> PublishAsync(
-        CollectionPlan plan, TraceJournal journal, DatasetDescription dataset, string directory, CancellationToken cancellationToken)
+    public async Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken)
     {
-        await journal.CompleteAsync();
-        var ids = journal.Ids();
-        var rest = new HashSet<string>(ids);
-        var correct = 0L;
-        ShardManifest manifest;
-        await using (var writer = await ShardWriter.CreateAsync(directory, dataset, options: null, cancellationToken))
+        var blocks = await BuildAsync(cancellationToken);
+        var number = journal.NextShardNumber();
+        var shards = blocks.Select((shard, index) => new JournalShard(number + index, shard.Entry, folder.PublishedName(index, blocks.Count), shard.Counts, shard.Keys)).ToList();
+        step("take note of the data set");
+        journal.NoteDataSet(shards);
+        await journal.DisposeAsync();
+        try
         {
-            foreach (var id in plan.Traces().Select(planned => planned.Request.Id).Where(rest.Remove).Concat(ids.Where(rest.Contains)))
+            return Publish(shards);
+        }
+        catch (Exception error) when (StorageFailure.Covers(error))
+        {
+            throw StorageFailure.Describe(folder.Path, error);
+        }
+    }
+
+    /// <summary>The shard of each block that has traces.</summary>
+    async Task<IReadOnlyList<StoredShard>> BuildAsync(CancellationToken cancellationToken)
+    {
+        var builder = new ShardBuilder(folder, inventory, journal, step);
+        await using var earlier = new EarlierShards(inventory, journal);
+        var filled = Enumerable.Range(0, inventory.Blocks).Where(block => inventory.Content(block).Count > 0).ToList();
+        var shards = new List<StoredShard>();
+        foreach (var (index, block) in filled.Index())
+        {
+            if (ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard)
             {
-                var trace = journal.Read(id);
-                correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
-                await writer.WriteAsync(trace, cancellationToken);
+                await builder.BuildAsync(block, earlier, cancellationToken);
+                shard = inventory.Shards[^1];
             }
 
-            manifest = await writer.CompleteAsync(cancellationToken);
+            shards.Add(shard);
         }
 
-        await journal.DisposeAsync();
-        TraceJournal.Delete(directory);
-        return new PublishedTraces(manifest, ids.ToHashSet(), correct);
+        await journal.CompleteAsync();
+        return shards;
+    }
+
+    /// <summary>The shard that holds exactly a block; null where there is none, or none that can get the block's name.</summary>
+    StoredShard? ShardOf(int block, string name)
+    {
+        var content = inventory.Content(block);
+        if (content[0].Shard is not { } index || content.Any(trace => trace.Shard != index) || inventory.Shards[index] is var shard && shard.Keys.Length != content.Count)
+        {
+            return null;
+        }
+
+        // Another shard's name may only be given away once that one has been moved.
+        shard = inventory.Shards[index];
+        var isFree = !folder.IsPublished(shard.Name) || shard.Name == name
+            || (ShardName.Parse(shard.Name) is { Count: var before } && ShardName.Parse(name) is { Count: var now } && before != now);
+        return isFree ? shard : null;
+    }
+
+    PublishedTraces Publish(IReadOnlyList<JournalShard> shards)
+    {
+        // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole.
+        step("delete the manifest");
+        File.Delete(folder.File(folder.ManifestName));
+        File.Delete(folder.File(ShardManifest.FileName));
+        foreach (var shard in shards.Where(shard => shard.Entry.File != shard.Published))
+        {
+            step("name a shard");
+            File.Move(folder.File(shard.Entry.File), folder.File(shard.Published!), overwrite: true);
+        }
+
+        var names = shards.Select(shard => shard.Published!).ToHashSet();
+        var published = Directory.EnumerateFiles(folder.Path).Select(file => Path.GetFileName(file)).Where(folder.IsPublished);
+        foreach (var stale in published.Concat(inventory.Shards.Select(shard => shard.Name)).Except(names).ToList())
+        {
+            step("delete an old shard");
+            File.Delete(folder.File(stale));
+        }
+
+        folder.DeleteUnknownWork(new HashSet<string>());
+        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]);
+        step("write the manifest");
+        folder.SaveManifest(manifest);
+        step("delete the journal");
+        folder.DeleteJournal();
+        return new PublishedTraces(manifest, [.. shards.Select(shard => StoredShard.Find(folder, shard)!)]);
     }
 }

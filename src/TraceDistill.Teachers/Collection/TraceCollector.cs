@@ -14,45 +14,58 @@ namespace TraceDistill.Teachers.Collection;
 sealed class TraceCollector(
     ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency)
 {
-    /// <summary>How long a stopped run waits for what is in flight.</summary>
-    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(10);
+    /// <summary>How long a stopped run waits for what is in flight: half of the ten seconds after which its end may be forced.</summary>
+    public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     /// <param name="plan">The traces wanted.</param>
-    /// <param name="present">Ids of those that are there.</param>
+    /// <param name="inventory">Which of them are there.</param>
     /// <param name="journal">Where the others go.</param>
+    /// <param name="compactor">Makes shards of them as they become complete. When it fails, collecting ends at once.</param>
     /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
     /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything. What was finished is in the journal.</exception>
-    /// <exception cref="InvalidInputException">The journal cannot be written any more.</exception>
-    public async Task<CollectionTally> CollectAsync(CollectionPlan plan, IReadOnlySet<string> present, TraceJournal journal, CancellationToken stop)
+    /// <exception cref="InvalidInputException">The journal or a shard cannot be written any more.</exception>
+    public async Task<CollectionTally> CollectAsync(
+        CollectionPlan plan, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
     {
-        var missing = plan.Traces().Where(planned => !present.Contains(planned.Request.Id));
-        var tally = new CollectionTally(observer, time, plan.Traces().LongCount(planned => present.Contains(planned.Request.Id)), plan.Count, Math.Max(20, 2 * concurrency));
-
-        using var abort = new CancellationTokenSource();
+        var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, Math.Max(20, 2 * concurrency));
+        using var abort = CancellationTokenSource.CreateLinkedTokenSource(compactor.Failed);
         await using var grace = time.CreateTimer(_ => abort.Cancel(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         await using var stopping = stop.Register(() => grace.Change(Grace, Timeout.InfiniteTimeSpan));
         try
         {
             await Parallel.ForEachAsync(
-                missing.TakeWhile(_ => !stop.IsCancellationRequested),
+                plan.ReadAsync(inventory.IsWanted, CancellationToken.None).TakeWhile(_ => !stop.IsCancellationRequested),
                 new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
-                async (planned, token) =>
+                async (wanted, token) =>
                 {
+                    var planned = inventory.EarlierSeed(wanted.Position) is { } earlier ? Again(wanted, earlier) : wanted;
                     if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
                     {
                         // Not to be cancelled: what was generated is kept.
-                        await journal.AddAsync(trace);
+                        await journal.AddAsync(trace, replace: planned != wanted);
                         tally.Add(trace);
+                        if (inventory.Arrived(planned.Position) is { } block)
+                        {
+                            compactor.Add(block);
+                        }
                     }
                 });
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested)
+        catch (OperationCanceledException) when (stop.IsCancellationRequested || compactor.Failed.IsCancellationRequested)
         {
             // Said in one place, below, whether or not the grace was enough.
         }
 
         stop.ThrowIfCancellationRequested();
+        await compactor.CompleteAsync();
         return tally;
+    }
+
+    /// <summary>The same trace by another seed.</summary>
+    static PlannedTrace Again(PlannedTrace planned, long earlierSeed)
+    {
+        var seed = SampleSeed.After(TraceKey.Of(planned.Request.Id), earlierSeed);
+        return planned with { Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } } };
     }
 
     /// <returns>The trace, or null where this sample failed and is counted as such.</returns>

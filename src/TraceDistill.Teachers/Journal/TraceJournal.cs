@@ -4,120 +4,185 @@ using Microsoft.Data.Sqlite;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Collection;
 
 namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
-/// The traces collected so far, in a SQLite database beside the shards-to-be. A trace that <see cref="AddAsync"/> has acknowledged survives the
-/// loss of the process and of power.
+/// The traces collected so far and not yet published, in a SQLite database beside the shards-to-be: each as a row of its own until it is moved
+/// into a shard that the journal knows. A trace that <see cref="AddAsync"/> has acknowledged survives the loss of the process and of power.
 /// </summary>
-/// <remarks>One writer gathers what has come up while it was busy into one transaction, so that the disk's latency is paid once for many.</remarks>
+/// <remarks>
+/// One writer gathers what has come up while it was busy into one transaction, so that the disk's latency is paid once for many; who adds faster
+/// than the disk writes waits. The connection is used by one thread at a time.
+/// </remarks>
 sealed class TraceJournal : IAsyncDisposable
 {
-    public const string FileName = "journal.db";
     const int MostPerTransaction = 256;
+    const int MostWaiting = 256;
+    const int ReadAtATime = 64;
 
     readonly string _path;
     readonly SqliteConnection _connection;
-    readonly HashSet<string> _ids = [];
-    readonly Channel<Pending> _pending = Channel.CreateUnbounded<Pending>(new UnboundedChannelOptions { SingleReader = true });
+    readonly Lock _turn = new();
+    readonly JournalShards _shards;
+    readonly Channel<Pending> _pending = Channel.CreateBounded<Pending>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
     readonly Task _writer;
 
-    TraceJournal(string path, SqliteConnection connection)
+    TraceJournal(string path, SqliteConnection connection, bool isOfFirstVersion)
     {
         _path = path;
         _connection = connection;
-        ReadIds();
+        _shards = new JournalShards(connection);
+        IsOfFirstVersion = isOfFirstVersion;
+        Dataset = JournalSchema.Dataset(connection);
         _writer = Task.Run(WriteAsync);
     }
 
-    /// <summary>Ids of the traces that were there when the journal was opened.</summary>
-    public IReadOnlySet<string> IdsAtOpening => _ids;
+    /// <summary>What all traces have in common; null before it was said.</summary>
+    public DatasetDescription? Dataset { get; private set; }
 
-    public static bool ExistsIn(string directory) => File.Exists(Path.Combine(directory, FileName));
+    /// <summary>Whether it was opened for the first time since the version that had no shards.</summary>
+    public bool IsOfFirstVersion { get; }
+
+    /// <summary>Where the journal lies.</summary>
+    public string Path => _path;
+
+    /// <summary><c>journal.db</c>, or <c>journal-i-of-N.db</c> for a share of a collection.</summary>
+    public static string FileNameOf(Partition partition) => partition.Count == 1 ? "journal.db" : $"journal-{partition.Index}-of-{partition.Count}.db";
+
+    public static bool ExistsIn(string directory, Partition? partition = null) => File.Exists(PathIn(directory, partition));
 
     /// <summary>Opens or creates the journal of a folder and keeps other processes out of it.</summary>
     /// <param name="directory">An existing folder.</param>
-    /// <param name="dataset">What all its traces have in common; a journal of other traces is refused.</param>
+    /// <param name="dataset">As for <see cref="Describe"/>; null leaves it to be said later.</param>
+    /// <param name="partition">The share that is collected; null is the whole.</param>
+    /// <param name="synchronous">When to wait for the disk.</param>
     /// <exception cref="InvalidInputException">The folder cannot be written, is in use, or holds a journal of other traces.</exception>
-    public static TraceJournal Open(string directory, DatasetDescription dataset)
+    public static TraceJournal Open(string directory, DatasetDescription? dataset, Partition? partition = null, JournalSync synchronous = JournalSync.Full)
     {
-        var path = Path.Combine(directory, FileName);
+        var path = PathIn(directory, partition);
         var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 1 }.ToString());
+        TraceJournal? journal = null;
         try
         {
             connection.Open();
-            // The lock is taken by the first write and held to the end.
-            Execute(connection, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;");
-            Execute(connection,
-                """
-                CREATE TABLE IF NOT EXISTS dataset (json TEXT NOT NULL);
-                CREATE TABLE IF NOT EXISTS traces (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, trace BLOB NOT NULL);
-                """);
-            EnsureSame(connection, path, dataset);
-            return new TraceJournal(path, connection);
+
+            // The lock is taken by the first write and held to the end; so the log needs no shared memory, which a network's disk has not.
+            JournalSchema.Execute(connection, $"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};");
+            journal = new TraceJournal(path, connection, JournalSchema.Prepare(connection));
+            if (dataset is not null)
+            {
+                journal.Describe(dataset);
+            }
+
+            return journal;
         }
-        catch (SqliteException e)
+        catch (Exception e)
         {
+            journal?._pending.Writer.Complete();
             connection.Dispose();
-            throw JournalFailure.Describe(path, e);
-        }
-        catch
-        {
-            connection.Dispose();
-            throw;
+            throw e switch
+            {
+                SqliteException sqlite => JournalFailure.Describe(path, sqlite),
+                JsonException or InvalidCastException => new InvalidInputException($"{path}: is no journal of this program, or damaged; restore it, or delete it and collect its traces again", e),
+                _ => e,
+            };
         }
     }
 
-    /// <summary>Completes once the trace is on disk. A trace whose id is there already changes nothing.</summary>
-    /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
-    public Task AddAsync(Trace trace)
+    /// <summary>Says what all traces have in common.</summary>
+    /// <exception cref="InvalidInputException">The journal has other traces.</exception>
+    public void Describe(DatasetDescription dataset) => Locked(() =>
     {
-        var pending = new Pending(trace.Id, TraceCodec.Encode(trace));
-        return _pending.Writer.TryWrite(pending) ? pending.Written.Task : throw new ObjectDisposedException(nameof(TraceJournal));
+        if (Dataset is null)
+        {
+            JournalSchema.SaveDataset(_connection, dataset);
+        }
+        else
+        {
+            DatasetDifference.Ensure(_path, Dataset, dataset);
+        }
+
+        Dataset = dataset;
+        return true;
+    });
+
+    /// <summary>Completes once the trace is on disk.</summary>
+    /// <param name="trace">The trace.</param>
+    /// <param name="replace">Whether it takes the place of a trace with its id; without it such a trace stays and nothing changes.</param>
+    /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
+    /// <exception cref="ExternalFailureException">The disk fails, or the folder is gone.</exception>
+    public async Task AddAsync(Trace trace, bool replace = false)
+    {
+        var pending = new Pending(TraceKey.Of(trace.Id), TraceCodec.Encode(trace), replace);
+        await _pending.Writer.WriteAsync(pending);
+        await pending.Written.Task;
     }
+
+    /// <summary>The traces that are rows.</summary>
+    public IReadOnlyList<TraceKey> Rows() => Locked(() =>
+    {
+        using var command = _connection.CreateCommand();
+        command.CommandText = "SELECT id FROM traces";
+        using var rows = command.ExecuteReader();
+        var keys = new List<TraceKey>();
+        var key = new byte[TraceKey.Size];
+        while (rows.Read())
+        {
+            keys.Add(rows.GetBytes(0, 0, key, 0, key.Length) == key.Length ? TraceKey.Read(key) : throw new InvalidDataException("an id in the journal is damaged"));
+        }
+
+        return keys;
+    });
+
+    /// <summary>The shards that traces have been moved into, in the order in which that happened.</summary>
+    public IReadOnlyList<JournalShard> Shards() => Locked(_shards.Read);
+
+    /// <summary>The rows with these keys, in the order given.</summary>
+    /// <exception cref="InvalidInputException">The journal is damaged.</exception>
+    public IEnumerable<Trace> Read(IEnumerable<TraceKey> keys) => keys.Chunk(ReadAtATime).SelectMany(chunk => Locked(() => ReadBlobs(chunk))).Select(Decode);
+
+    /// <summary>The number of the next shard.</summary>
+    public long NextShardNumber() => Locked(_shards.NextNumber);
+
+    /// <summary>Takes note of a shard that stands under its name, and drops the rows of its traces, in one transaction.</summary>
+    public void NoteShard(JournalShard shard) => Locked(() =>
+    {
+        using var transaction = _connection.BeginTransaction();
+        _shards.Add(shard);
+        using var command = _connection.CreateCommand();
+        command.CommandText = "DELETE FROM traces WHERE id = $id";
+        var id = command.Parameters.Add("$id", SqliteType.Blob);
+        foreach (var key in shard.Keys)
+        {
+            id.Value = key.ToBytes();
+            command.ExecuteNonQuery();
+        }
+
+        transaction.Commit();
+        return true;
+    });
+
+    /// <summary>Takes note of all shards of the data set that is about to be published, in the place of those known so far, in one transaction.</summary>
+    public void NoteDataSet(IReadOnlyList<JournalShard> shards) => Locked(() =>
+    {
+        using var transaction = _connection.BeginTransaction();
+        _shards.Clear();
+        foreach (var shard in shards)
+        {
+            _shards.Add(shard);
+        }
+
+        transaction.Commit();
+        return true;
+    });
 
     /// <summary>Ends writing: from here on the journal is read.</summary>
     public async Task CompleteAsync()
     {
         _pending.Writer.TryComplete();
         await _writer;
-    }
-
-    /// <summary>After <see cref="CompleteAsync"/>: all ids in the order in which the traces came.</summary>
-    public IReadOnlyList<string> Ids()
-    {
-        using var command = _connection.CreateCommand();
-        command.CommandText = "SELECT id FROM traces ORDER BY number";
-        using var rows = command.ExecuteReader();
-        var ids = new List<string>();
-        while (rows.Read())
-        {
-            ids.Add(rows.GetString(0));
-        }
-
-        return ids;
-    }
-
-    /// <summary>After <see cref="CompleteAsync"/>: the trace with this id.</summary>
-    /// <exception cref="InvalidInputException">The journal is damaged.</exception>
-    public Trace Read(string id)
-    {
-        using var command = _connection.CreateCommand();
-        command.CommandText = "SELECT trace FROM traces WHERE id = $id";
-        command.Parameters.AddWithValue("$id", id);
-        try
-        {
-            return TraceCodec.Decode((byte[])command.ExecuteScalar()!);
-        }
-        catch (SqliteException e)
-        {
-            throw JournalFailure.Describe(_path, e);
-        }
-        catch (InvalidDataException e)
-        {
-            throw new InvalidInputException($"{_path}: {e.Message}; restore it, or delete it and collect its traces again", e);
-        }
     }
 
     /// <summary>Closes the journal; what was acknowledged stays.</summary>
@@ -128,14 +193,16 @@ sealed class TraceJournal : IAsyncDisposable
     }
 
     /// <summary>Removes a closed journal whose traces are published.</summary>
-    public static void Delete(string directory)
+    public static void Delete(string directory, Partition? partition = null)
     {
         // The log first: without its database it would be applied to the next one of that name.
         foreach (var suffix in (string[])["-wal", "-shm", ""])
         {
-            File.Delete(Path.Combine(directory, FileName + suffix));
+            File.Delete(PathIn(directory, partition) + suffix);
         }
     }
+
+    static string PathIn(string directory, Partition? partition) => System.IO.Path.Combine(directory, FileNameOf(partition ?? Partition.Whole));
 
     async Task WriteAsync()
     {
@@ -150,58 +217,92 @@ sealed class TraceJournal : IAsyncDisposable
 
             try
             {
-                Commit(batch);
+                Locked(() => Commit(batch));
                 batch.ForEach(pending => pending.Written.SetResult());
             }
-            catch (SqliteException e)
+            catch (Exception e)
             {
-                var failure = JournalFailure.Describe(_path, e);
-                batch.ForEach(pending => pending.Written.SetException(failure));
+                batch.ForEach(pending => pending.Written.SetException(e));
             }
         }
     }
 
-    void Commit(List<Pending> batch)
+    bool Commit(List<Pending> batch)
     {
         using var transaction = _connection.BeginTransaction();
-        using var command = _connection.CreateCommand();
-        command.Transaction = transaction;
-        command.CommandText = "INSERT OR IGNORE INTO traces (id, trace) VALUES ($id, $trace)";
-        var id = command.Parameters.Add("$id", SqliteType.Text);
-        var trace = command.Parameters.Add("$trace", SqliteType.Blob);
+        using var add = Insert("ON CONFLICT DO NOTHING");
+        using var replace = Insert("ON CONFLICT DO UPDATE SET trace = excluded.trace");
         foreach (var pending in batch)
         {
-            (id.Value, trace.Value) = (pending.Id, pending.Blob);
+            var command = pending.Replace ? replace : add;
+            (command.Parameters[0].Value, command.Parameters[1].Value) = (pending.Key.ToBytes(), pending.Blob);
             command.ExecuteNonQuery();
         }
 
         transaction.Commit();
+
+        // A file whose folder was removed can still be written to, and what is written is lost when it is closed.
+        return File.Exists(_path) ? true : throw new ExternalFailureException($"{_path}: is gone, and its folder perhaps with it; bring it back and run the same command again");
     }
 
-    void ReadIds()
+    SqliteCommand Insert(string onConflict)
     {
-        foreach (var id in Ids())
+        var command = _connection.CreateCommand();
+        command.CommandText = $"INSERT INTO traces (id, trace) VALUES ($id, $trace) {onConflict}";
+        command.Parameters.Add("$id", SqliteType.Blob);
+        command.Parameters.Add("$trace", SqliteType.Blob);
+        return command;
+    }
+
+    List<byte[]> ReadBlobs(TraceKey[] keys)
+    {
+        using var command = _connection.CreateCommand();
+        command.CommandText = "SELECT trace FROM traces WHERE id = $id";
+        var id = command.Parameters.Add("$id", SqliteType.Blob);
+        var blobs = new List<byte[]>(keys.Length);
+        foreach (var key in keys)
         {
-            _ids.Add(id);
+            id.Value = key.ToBytes();
+            blobs.Add(command.ExecuteScalar() as byte[] ?? throw new InvalidDataException($"trace {key} is missing from the journal"));
+        }
+
+        return blobs;
+    }
+
+    Trace Decode(byte[] blob)
+    {
+        try
+        {
+            return TraceCodec.Decode(blob);
+        }
+        catch (InvalidDataException e)
+        {
+            throw Damaged(e);
         }
     }
 
-    static void EnsureSame(SqliteConnection connection, string path, DatasetDescription dataset)
+    T Locked<T>(Func<T> use)
     {
-        using var command = connection.CreateCommand();
-        command.CommandText = "INSERT INTO dataset SELECT $json WHERE NOT EXISTS (SELECT 1 FROM dataset); SELECT json FROM dataset";
-        command.Parameters.AddWithValue("$json", JsonSerializer.Serialize(dataset));
-        DatasetDifference.Ensure(path, JsonSerializer.Deserialize<DatasetDescription>((string)command.ExecuteScalar()!)!, dataset);
+        lock (_turn)
+        {
+            try
+            {
+                return use();
+            }
+            catch (SqliteException e)
+            {
+                throw JournalFailure.Describe(_path, e);
+            }
+            catch (InvalidDataException e)
+            {
+                throw Damaged(e);
+            }
+        }
     }
 
-    static void Execute(SqliteConnection connection, string sql)
-    {
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        command.ExecuteNonQuery();
-    }
+    InvalidInputException Damaged(InvalidDataException e) => new($"{_path}: {e.Message}; restore it, or delete it and collect its traces again", e);
 
-    sealed record Pending(string Id, byte[] Blob)
+    sealed record Pending(TraceKey Key, byte[] Blob, bool Replace)
     {
         public TaskCompletionSource Written { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

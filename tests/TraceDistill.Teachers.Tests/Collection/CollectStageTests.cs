@@ -204,21 +204,6 @@ public sealed class CollectStageTests
     }
 
     [Fact]
-    public async Task RunAsync_Partitions_CoverTheProblemsWithoutOverlap()
-    {
-        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
-        var seen = new List<string>();
-        for (var i = 0; i < 3; i++)
-        {
-            using var run = new CollectionRun(problems: 30);
-            await run.RunAsync(server, options => options with { Partition = $"{i}/3" });
-            seen.AddRange((await run.TracesAsync()).Select(trace => trace.ProblemId));
-        }
-
-        Assert.Equal(Enumerable.Range(0, 30).Select(i => $"p{i:000}"), seen.Order());
-    }
-
-    [Fact]
     public async Task RunAsync_ShardsWithoutManifest_AreNotTouched()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
@@ -32,7 +33,7 @@ public sealed class KilledCollectionTests
 
         Assert.NotEmpty(collected);
         server.Requests.Clear();
-        var summary = await run.RunAsync(server);
+        var summary = await run.RunAsync(server, options => options with { ShardRows = 7 });
 
         var traces = await run.TracesAsync();
         Assert.Equal(60, summary.Count);
@@ -55,7 +56,7 @@ public sealed class KilledCollectionTests
         Directory.CreateDirectory(run.Out);
         await using (var journal = TraceJournal.Open(run.Out, Dataset))
         {
-            await Task.WhenAll(whole.Select(journal.AddAsync));
+            await Task.WhenAll(whole.Select(trace => journal.AddAsync(trace)));
         }
 
         File.Delete(Path.Combine(run.Out, ShardManifest.FileName));
@@ -78,7 +79,10 @@ public sealed class KilledCollectionTests
         await run.RunAsync(server);
         await using (var journal = TraceJournal.Open(run.Out, Dataset))
         {
-            await journal.AddAsync((await run.TracesAsync())[0]);
+            // What the journal says at that moment: everything is in shards, and they have their names.
+            var entry = ShardManifest.Load(run.Out)!.Shards.Single();
+            var keys = (await run.TracesAsync()).Select(trace => TraceKey.Of(trace.Id)).ToArray();
+            journal.NoteDataSet([new JournalShard(1, entry with { File = "journal.00001.shard" }, entry.File, default, keys)]);
         }
 
         var summary = await run.RunAsync(server);
@@ -94,7 +98,7 @@ public sealed class KilledCollectionTests
         string Setting(string name) => Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set");
         var options = new GenerateOptions
         {
-            Problems = Setting(ProblemsVariable), Endpoint = Setting(UrlVariable), Model = "teacher", TopLogprobs = 3, MaxTokens = 100, Concurrency = 4, Seed = 5,
+            Problems = Setting(ProblemsVariable), Endpoint = Setting(UrlVariable), Model = "teacher", TopLogprobs = 3, MaxTokens = 100, Concurrency = 4, Seed = 5, ShardRows = 7,
         };
         await CollectStage.RunAsync(options, Setting(OutVariable), SilentObserver.Instance, TimeProvider.System, TestContext.Current.CancellationToken);
     }
@@ -120,6 +124,6 @@ public sealed class KilledCollectionTests
     static async Task<HashSet<string>> JournalledAsync(CollectionRun run)
     {
         await using var journal = TraceJournal.Open(run.Out, Dataset);
-        return [.. journal.IdsAtOpening];
+        return [.. journal.Rows().Concat(journal.Shards().SelectMany(shard => shard.Keys)).Select(key => key.ToString())];
     }
 }

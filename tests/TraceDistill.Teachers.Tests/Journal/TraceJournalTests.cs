@@ -4,6 +4,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Tests.Support;
 using Xunit;
@@ -18,30 +19,110 @@ public sealed class TraceJournalTests
     public async Task AddAsync_AfterReopening_TheTraceIsThereToTheBit()
     {
         using var folder = new TemporaryDirectory();
-        var trace = Sample("t1");
+        var trace = Sample(1);
         await using (var journal = TraceJournal.Open(folder.Path, Dataset))
         {
             await journal.AddAsync(trace);
         }
 
-        await using var again = TraceJournal.Open(folder.Path, Dataset);
-        await again.CompleteAsync();
+        await using var again = TraceJournal.Open(folder.Path, dataset: null);
 
-        Assert.Equal(["t1"], again.IdsAtOpening);
-        Assert.Equivalent(trace, again.Read("t1"), strict: true);
+        Assert.Equal(Dataset, again.Dataset);
+        Assert.Equal([Key(1)], again.Rows());
+        Assert.Equivalent(trace, again.Read([Key(1)]).Single(), strict: true);
     }
 
     [Fact]
-    public async Task AddAsync_ManyAtOnce_KeepsEachOnceInTheOrderTheyCame()
+    public async Task AddAsync_ManyAtOnce_KeepsEachOnce()
     {
         using var folder = new TemporaryDirectory();
         await using var journal = TraceJournal.Open(folder.Path, Dataset);
-        var ids = Enumerable.Range(0, 1000).Select(i => $"t{i}").ToArray();
+        var numbers = Enumerable.Range(0, 1000).ToArray();
 
-        await Task.WhenAll(ids.Concat(ids.Take(10)).Select(id => journal.AddAsync(Sample(id))));
-        await journal.CompleteAsync();
+        await Task.WhenAll(numbers.Concat(numbers.Take(10)).Select(number => journal.AddAsync(Sample(number))));
 
-        Assert.Equal(ids, journal.Ids());
+        Assert.Equal(numbers.Select(Key).Order(), journal.Rows().Order());
+        Assert.Equal(numbers.Reverse().Select(number => Key(number).ToString()), journal.Read(numbers.Reverse().Select(Key)).Select(trace => trace.Id));
+    }
+
+    [Fact]
+    public async Task AddAsync_IdThatIsThere_ChangesNothingUnlessItIsToBeReplaced()
+    {
+        using var folder = new TemporaryDirectory();
+        await using var journal = TraceJournal.Open(folder.Path, Dataset);
+        await journal.AddAsync(Sample(1));
+
+        await journal.AddAsync(Sample(1) with { Answer = "second" });
+        Assert.Equal("3", journal.Read([Key(1)]).Single().Answer);
+        await journal.AddAsync(Sample(1) with { Answer = "third" }, replace: true);
+
+        Assert.Equal("third", journal.Read([Key(1)]).Single().Answer);
+        Assert.Single(journal.Rows());
+    }
+
+    [Fact]
+    public async Task NoteShard_WithItsTraces_TakesTheirRowsAway()
+    {
+        using var folder = new TemporaryDirectory();
+        var shard = new JournalShard(1, new ShardEntry("journal.00001.shard", 2, 40, 5000, "abc"), Published: null, new TraceCounts(1, 0, 1, 0), [Key(2), Key(0)]);
+        await using (var journal = TraceJournal.Open(folder.Path, Dataset))
+        {
+            await Task.WhenAll(Enumerable.Range(0, 3).Select(number => journal.AddAsync(Sample(number))));
+            Assert.Equal(1, journal.NextShardNumber());
+            journal.NoteShard(shard);
+        }
+
+        await using var again = TraceJournal.Open(folder.Path, Dataset);
+
+        Assert.Equal([Key(1)], again.Rows());
+        Assert.Equivalent(shard, Assert.Single(again.Shards()), strict: true);
+        Assert.Equal(2, again.NextShardNumber());
+    }
+
+    [Fact]
+    public async Task Open_JournalOfTheFirstVersion_KeepsItsTraces()
+    {
+        using var folder = new TemporaryDirectory();
+        await using (var old = new SqliteConnection($"Data Source={folder.File("journal.db")};Pooling=False"))
+        {
+            old.Open();
+            using var command = old.CreateCommand();
+            command.CommandText =
+                """
+                CREATE TABLE dataset (json TEXT NOT NULL);
+                CREATE TABLE traces (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, trace BLOB NOT NULL);
+                INSERT INTO dataset VALUES ($dataset);
+                INSERT INTO traces (id, trace) VALUES ($id, $trace);
+                """;
+            command.Parameters.AddWithValue("$dataset", System.Text.Json.JsonSerializer.Serialize(Dataset));
+            command.Parameters.AddWithValue("$id", Key(7).ToString());
+            command.Parameters.AddWithValue("$trace", TraceCodec.Encode(Sample(7)));
+            command.ExecuteNonQuery();
+        }
+
+        await using (var migrated = TraceJournal.Open(folder.Path, Dataset))
+        {
+            Assert.True(migrated.IsOfFirstVersion);
+            Assert.Equivalent(Sample(7), migrated.Read(migrated.Rows()).Single(), strict: true);
+        }
+
+        await using var again = TraceJournal.Open(folder.Path, Dataset);
+        Assert.False(again.IsOfFirstVersion);
+        Assert.Equal([Key(7)], again.Rows());
+    }
+
+    [Fact]
+    public async Task AddAsync_FolderGone_IsNotAcknowledged()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "an open file cannot be deleted there");
+        using var folder = new TemporaryDirectory();
+        var directory = Directory.CreateDirectory(folder.File("out")).FullName;
+        await using var journal = TraceJournal.Open(directory, Dataset);
+        await journal.AddAsync(Sample(1));
+
+        Directory.Delete(directory, recursive: true);
+
+        Assert.Contains("is gone", (await Assert.ThrowsAsync<ExternalFailureException>(() => journal.AddAsync(Sample(2)))).Message);
     }
 
     [Fact]
@@ -92,7 +173,7 @@ public sealed class TraceJournalTests
         FsCheck.NonNull<string> text, long seed, int latency, FsCheck.NormalFloat temperature, int[] prompt, float[] logprobs, bool withLogprobs)
     {
         var ids = Enumerable.Range(0, logprobs.Length).ToArray();
-        var trace = Sample("t1") with
+        var trace = Sample(1) with
         {
             Generation = text.Get,
             Messages = [new ChatMessage("user", text.Get), new ChatMessage("system", "")],
@@ -116,16 +197,18 @@ public sealed class TraceJournalTests
     [Fact]
     public void Decode_DamagedBlob_IsInvalidData()
     {
-        var blob = TraceCodec.Encode(Sample("t1"));
+        var blob = TraceCodec.Encode(Sample(1));
 
         Assert.Throws<InvalidDataException>(() => TraceCodec.Decode(blob[..^5]));
         Assert.Throws<InvalidDataException>(() => TraceCodec.Decode([9, .. blob[1..]]));
         Assert.Throws<InvalidDataException>(() => TraceCodec.Decode([]));
     }
 
-    static Trace Sample(string id) => new()
+    static TraceKey Key(int number) => new(0x0123456789abcdef, (ulong)number);
+
+    static Trace Sample(int number) => new()
     {
-        Id = id,
+        Id = Key(number).ToString(),
         ProblemId = "p",
         Source = "addition",
         Messages = [new ChatMessage("user", "What is 1 + 2?")],

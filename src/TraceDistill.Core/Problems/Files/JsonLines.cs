@@ -21,7 +21,7 @@ static class JsonLines
             number++;
             var content = number == 1 && line.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? line[Encoding.UTF8.Preamble.Length..] : line;
             if (content.AsSpan().ContainsAnyExcept(" \t\r"u8))
-                yield return Parse($"{path}, line {number}", content);
+                yield return Parse(new RowPlace(path, "line", number), content);
         }
     }
 
@@ -49,7 +49,7 @@ static class JsonLines
         }
     }
 
-    static ProblemRow Parse(string where, byte[] line)
+    static ProblemRow Parse(RowPlace where, byte[] line)
     {
         if (!Utf8.IsValid(line))
             throw new InvalidInputException($"{where}: not valid UTF-8 (byte {FirstInvalid(line) + 1} of the line); save the file as UTF-8");
@@ -67,7 +67,7 @@ static class JsonLines
         }
     }
 
-    static Dictionary<string, string> Fields(string where, JsonElement record)
+    static Dictionary<string, string> Fields(RowPlace where, JsonElement record)
     {
         var fields = new Dictionary<string, string>();
         foreach (var name in ProblemRow.FieldNames)
@@ -85,7 +85,7 @@ static class JsonLines
         return fields;
     }
 
-    static string Text(string where, string name, JsonElement value)
+    static string Text(RowPlace where, string name, JsonElement value)
     {
         try
         {

@@ -22,7 +22,7 @@ static class ParquetProblems
         await using var stream = File.OpenRead(path);
         await using var reader = await OpenAsync(path, stream, cancellationToken);
         var fields = reader.Schema.Fields.OfType<DataField>().Where(field => ProblemRow.FieldNames.Contains(field.Name)).ToArray();
-        long number = 0;
+        var number = 0;
         for (var group = 0; group < reader.RowGroupCount; group++)
         {
             var (rows, columns) = await ReadGroupAsync(path, reader, group, fields, cancellationToken);
@@ -36,7 +36,7 @@ static class ParquetProblems
                         values[name] = value;
                 }
 
-                yield return new ProblemRow($"{path}, row {number}", values);
+                yield return new ProblemRow(new RowPlace(path, "row", number), values);
             }
         }
     }

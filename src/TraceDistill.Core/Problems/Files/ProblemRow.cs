@@ -7,7 +7,7 @@ namespace TraceDistill.Core.Problems.Files;
 /// <summary>One record of a problem file of any format: the text fields it has, and where it stands.</summary>
 /// <param name="Where">File and line or row, for messages.</param>
 /// <param name="Fields">The fields of <see cref="FieldNames"/> that the record has and that are not null.</param>
-sealed partial record ProblemRow(string Where, IReadOnlyDictionary<string, string> Fields)
+sealed partial record ProblemRow(RowPlace Where, IReadOnlyDictionary<string, string> Fields)
 {
     /// <summary>Every field that is looked at; others are passed over.</summary>
     public static readonly string[] FieldNames = ["id", "problem", "question", "solution", "answer", "family"];

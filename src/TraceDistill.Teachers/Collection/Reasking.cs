@@ -1,0 +1,51 @@
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Journal;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>Finds the traces that are there and are to be asked for again.</summary>
+sealed class Reasking(IReadOnlyList<TraceFlaw> flaws, TraceInventory inventory, TraceJournal? journal)
+{
+    public async Task RunAsync(CancellationToken cancellationToken)
+    {
+        if (flaws.Count == 0)
+        {
+            return;
+        }
+
+        for (var i = 0; i < inventory.Shards.Count; i++)
+        {
+            if (!MayHold(inventory.Shards[i].Counts))
+            {
+                continue;
+            }
+
+            await foreach (var head in ShardFile.ReadHeadsAsync(inventory.Shards[i].Path, cancellationToken))
+            {
+                // A later shard or a row may have taken its place.
+                if (inventory.ShardOf(TraceKey.Of(head.Id)) == i)
+                {
+                    Look(head);
+                }
+            }
+        }
+
+        foreach (var trace in journal?.Read(journal.Rows()) ?? [])
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Look(TraceFlaws.HeadOf(trace));
+        }
+    }
+
+    bool MayHold(TraceCounts counts) =>
+        (counts.Length > 0 && flaws.Contains(TraceFlaw.Length)) || (counts.Refusal > 0 && flaws.Contains(TraceFlaw.Refusal)) || (counts.Empty > 0 && flaws.Contains(TraceFlaw.Empty));
+
+    void Look(TraceHead head)
+    {
+        if (TraceFlaws.Of(head) is { } flaw && flaws.Contains(flaw))
+        {
+            inventory.AskAgain(TraceKey.Of(head.Id), head.Seed);
+        }
+    }
+}

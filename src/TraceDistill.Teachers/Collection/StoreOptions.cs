@@ -1,0 +1,22 @@
+using System.Numerics;
+using TraceDistill.Teachers.Journal;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>How traces are kept.</summary>
+/// <param name="BlockRows">Traces in a shard.</param>
+/// <param name="Reask">What is asked for again.</param>
+/// <param name="Synchronous">When to wait for the disk.</param>
+sealed record StoreOptions(int BlockRows, IReadOnlyList<TraceFlaw> Reask, JournalSync Synchronous)
+{
+    const int MostRows = 1 << 16;
+    const long ShardBytes = 512L << 20;     // what Hugging Face's own tools cut at
+
+    /// <summary>A power of two of traces that make no more than half a gigabyte even if all are as long as allowed.</summary>
+    public static int RowsFor(int maxTokens, int topLogprobs)
+    {
+        // Measured on top-20 shards: 33 bytes a token, 8 of them for the token drawn and its logprob.
+        var bytesPerTrace = maxTokens * (8 + (1.3 * topLogprobs));
+        return (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((ulong)(ShardBytes / bytesPerTrace) + 1) / 2, 1, MostRows);
+    }
+}

@@ -1,0 +1,25 @@
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Verification;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>What came of a number of traces.</summary>
+/// <param name="Correct">With a correct answer.</param>
+/// <param name="Length">Cut off at the longest length allowed.</param>
+/// <param name="Refusal">Refused.</param>
+/// <param name="Empty">Without an answer, though neither cut off nor refused.</param>
+readonly record struct TraceCounts(long Correct, long Length, long Refusal, long Empty)
+{
+    public static TraceCounts operator +(TraceCounts left, TraceCounts right) =>
+        new(left.Correct + right.Correct, left.Length + right.Length, left.Refusal + right.Refusal, left.Empty + right.Empty);
+
+    public TraceCounts With(TraceHead head)
+    {
+        var flaw = TraceFlaws.Of(head);
+        return this + new TraceCounts(
+            head.Verdict == Verdict.Correct.ToName() ? 1 : 0,
+            flaw == TraceFlaw.Length ? 1 : 0,
+            flaw == TraceFlaw.Refusal ? 1 : 0,
+            flaw == TraceFlaw.Empty ? 1 : 0);
+    }
+}

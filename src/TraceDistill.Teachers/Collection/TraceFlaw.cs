@@ -1,0 +1,31 @@
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>Why a trace is of little use although the teacher answered. It is kept all the same; see <see cref="GenerateOptions.Reask"/>.</summary>
+public enum TraceFlaw
+{
+    /// <summary>Cut off at the longest length allowed.</summary>
+    Length,
+
+    /// <summary>The teacher, or a filter in front of it, refused.</summary>
+    Refusal,
+
+    /// <summary>Ended of its own accord without an answer.</summary>
+    Empty,
+}
+
+static class TraceFlaws
+{
+    /// <returns>Null for a trace without flaw.</returns>
+    public static TraceFlaw? Of(TraceHead head) => head switch
+    {
+        { FinishReason: "length" } => TraceFlaw.Length,
+        { FinishReason: "refusal" or "content_filter" } => TraceFlaw.Refusal,
+        { HasAnswer: false } => TraceFlaw.Empty,
+        _ => null,
+    };
+
+    public static TraceHead HeadOf(Trace trace) => new(trace.Id, trace.Verdict, trace.FinishReason, !string.IsNullOrWhiteSpace(trace.Answer), trace.Seed);
+}

@@ -1,0 +1,123 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Journal;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>A collection's traces on disk: what earlier runs published and journalled, what is still wanted, and where it goes.</summary>
+sealed class TraceStore : IAsyncDisposable
+{
+    readonly OutputFolder _folder;
+    readonly StoreOptions _options;
+    TraceJournal? _journal;
+
+    TraceStore(OutputFolder folder, StoreOptions options, CollectionPlan plan, TraceInventory inventory, PublishedTraces published, TraceJournal? journal)
+    {
+        (_folder, _options, Plan, Inventory, Published, _journal) = (folder, options, plan, inventory, published, journal);
+    }
+
+    public CollectionPlan Plan { get; }
+
+    public TraceInventory Inventory { get; }
+
+    /// <summary>What stands published now.</summary>
+    public PublishedTraces Published { get; }
+
+    /// <summary>Whether all that is wanted is published.</summary>
+    public bool IsFinished => Published.Manifest is not null && Inventory.Wanted == 0 && _journal is null;
+
+    /// <summary>Whether something is wanted, or nothing tells yet what traces there would be.</summary>
+    public bool NeedsTeacher => Inventory.Wanted > 0 || _journal?.Dataset is null;
+
+    /// <summary>Called before each step that changes shards or manifests; what it throws ends the run there.</summary>
+    public Action<string> Step { get; set; } = _ => { };
+
+    /// <param name="folder">An existing folder.</param>
+    /// <param name="planning">The traces wanted; worked out while what is there is looked at.</param>
+    /// <param name="options">How traces are kept.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    /// <exception cref="InvalidInputException">The folder is in use, or what it holds is damaged or does not go with this collection.</exception>
+    public static async Task<TraceStore> OpenAsync(OutputFolder folder, Task<CollectionPlan> planning, StoreOptions options, CancellationToken cancellationToken)
+    {
+        var reading = Task.Run(() => PublishedTraces.ReadAsync(folder, folder.ManifestInForce(), cancellationToken), cancellationToken);
+        await Task.WhenAll(planning, reading);
+        var (plan, published) = (await planning, await reading);
+        folder.EnsureFits(plan, published);
+        var journal = folder.HasJournal ? folder.OpenJournal(dataset: null, options.Synchronous) : null;
+        try
+        {
+            if (journal is not null && IsPublished(journal, published))
+            {
+                await journal.DisposeAsync();
+                journal = null;
+                folder.DeleteJournal();
+            }
+
+            var journalled = (journal?.Shards() ?? []).Select(shard => StoredShard.Find(folder, shard)
+                ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {journal!.Path} and collect its traces again")).ToList();
+            folder.DeleteUnknownWork(journalled.Select(shard => shard.Name).ToHashSet());
+            var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows);
+            await new Reasking(options.Reask, inventory, journal).RunAsync(cancellationToken);
+            var store = new TraceStore(folder, options, plan, inventory, published, journal);
+            if (store.IsFinished)
+            {
+                folder.EnsureJoined();
+            }
+
+            return store;
+        }
+        catch
+        {
+            await (journal?.DisposeAsync() ?? ValueTask.CompletedTask);
+            throw;
+        }
+    }
+
+    /// <summary>Says what the traces to be added have in common; from here on they can be.</summary>
+    /// <exception cref="InvalidInputException">Those that are there were collected in another way; names every setting that differs.</exception>
+    public TraceJournal Describe(DatasetDescription dataset)
+    {
+        if (Published.Manifest is { } manifest)
+        {
+            DatasetDifference.Ensure(_folder.Path, manifest.Dataset, dataset);
+        }
+
+        _journal ??= _folder.OpenJournal(dataset: null, _options.Synchronous);
+        _journal.Describe(dataset);
+        return _journal;
+    }
+
+    /// <summary>Starts to build shards of what is complete.</summary>
+    public ShardCompactor StartCompaction()
+    {
+        var compactor = new ShardCompactor(new ShardBuilder(_folder, Inventory, _journal!, Step));
+        foreach (var block in Enumerable.Range(0, Inventory.Blocks).Where(Inventory.IsReady))
+        {
+            compactor.Add(block);
+        }
+
+        return compactor;
+    }
+
+    /// <summary>Publishes all that is there.</summary>
+    public Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken) =>
+        new ShardPublisher(_folder, Inventory, _journal!, Step).PublishAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => _journal?.DisposeAsync() ?? ValueTask.CompletedTask;
+
+    /// <summary>Whether a run was cut short between the manifest and the removal of its journal, or before anything was in it.</summary>
+    static bool IsPublished(TraceJournal journal, PublishedTraces published)
+    {
+        if (published.Manifest is not { } manifest)
+        {
+            return false;
+        }
+
+        var rows = journal.Rows();
+        var known = manifest.Shards.Select(shard => (shard.File, shard.Sha256)).ToHashSet();
+        return journal.IsOfFirstVersion
+            ? published.Shards.SelectMany(shard => shard.Keys).ToHashSet().IsSupersetOf(rows)
+            : rows.Count == 0 && journal.Shards().All(shard => known.Contains((shard.Published ?? "", shard.Entry.Sha256)));
+    }
+}
