@@ -3,7 +3,7 @@ namespace TraceDistill.Teachers.Resilience;
 /// <summary>How much is asked of a teacher at once, and how patiently.</summary>
 public sealed record ResilienceOptions
 {
-    /// <summary>Requests in flight at once; more wait their turn.</summary>
+    /// <summary>Most requests in flight at once at each endpoint; more wait their turn, and a busy endpoint is given fewer.</summary>
     /// <value>32</value>
     public int Concurrency { get; init; } = 32;
 
@@ -27,9 +27,13 @@ public sealed record ResilienceOptions
     /// <value>Null: a minute, and a fifth of a second for each token that may be generated.</value>
     public TimeSpan? AttemptTimeout { get; init; }
 
-    /// <summary>How long nothing is sent once half of the recent attempts (ten at least, within a minute) have failed.</summary>
+    /// <summary>How long nothing is sent to an endpoint once half of the recent attempts (ten at least, within a minute) have failed.</summary>
     /// <value>15 seconds.</value>
     public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(15);
+
+    /// <summary>After how long a second copy of a request is sent, elsewhere where that can be; the quicker answer counts.</summary>
+    /// <value>Null: never.</value>
+    public TimeSpan? HedgeAfter { get; init; }
 
     internal TimeSpan TimeoutFor(int maxTokens) => AttemptTimeout ?? TimeSpan.FromSeconds(60 + (0.2 * maxTokens));
 }

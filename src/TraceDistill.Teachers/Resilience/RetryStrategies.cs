@@ -1,0 +1,66 @@
+using Polly;
+using Polly.CircuitBreaker;
+using Polly.Retry;
+using Polly.Timeout;
+using TraceDistill.Teachers.Connector;
+
+namespace TraceDistill.Teachers.Resilience;
+
+/// <summary>What is tried again, how often, and after how long.</summary>
+static class RetryStrategies
+{
+    /// <summary>Whether the same request may succeed later, though the teacher is not merely busy.</summary>
+    public static bool IsOutage(Exception? failure) =>
+        failure is TimeoutRejectedException or TeacherRequestException { Scope: FailureScope.Passing, Overloaded: false };
+
+    /// <summary>Whether it says that the endpoint was given more than it can do.</summary>
+    public static bool IsOverload(Exception? failure) => failure is TimeoutRejectedException or TeacherRequestException { Status: 429 or 503 };
+
+    /// <summary>
+    /// Adds a retry while the teacher is busy around a retry of what fails. Two, because each counts for itself: having waited for a busy teacher takes
+    /// nothing from the patience with a failing one.
+    /// </summary>
+    /// <param name="builder">Gets the strategies.</param>
+    /// <param name="options">Counts and delays.</param>
+    /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
+    /// <param name="notice">Told of every wait.</param>
+    /// <param name="elsewhere">Whether the next attempt of a request goes to another endpoint at once, whatever this one's failure.</param>
+    public static ResiliencePipelineBuilder AddRetries(
+        this ResiliencePipelineBuilder builder, ResilienceOptions options, Func<double> random, WaitNotice notice, Func<ResilienceContext, bool> elsewhere)
+    {
+        return builder
+            .AddRetry(Retry(options.MaxOverloadRetries, (failure, _) => failure is TeacherRequestException { Overloaded: true }))
+            .AddRetry(Retry(options.MaxRetries, (failure, context) => IsOutage(failure) || failure is BrokenCircuitException || (IsCondemnation(failure) && elsewhere(context))));
+
+        RetryStrategyOptions Retry(int most, Func<Exception?, ResilienceContext, bool> isHandled) => new()
+        {
+            MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
+            ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && isHandled(args.Outcome.Exception, args.Context)),
+            DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(
+                elsewhere(args.Context) ? TimeSpan.Zero : DelayAfter(args.Outcome.Exception, args.AttemptNumber, options, random)),
+            OnRetry = args =>
+            {
+                notice.Tell(args.Outcome.Exception, args.RetryDelay);
+                return ValueTask.CompletedTask;
+            },
+        };
+    }
+
+    static bool IsCondemnation(Exception? failure) => failure is TeacherRequestException { Scope: FailureScope.Teacher };
+
+    /// <summary>Doubles from the first delay up to the longest, half of it random, and is never shorter than what the server asked for.</summary>
+    static TimeSpan DelayAfter(Exception? failure, int attempt, ResilienceOptions options, Func<double> random)
+    {
+        var ceiling = Math.Min(options.FirstDelay.TotalSeconds * Math.Pow(2, Math.Min(attempt, 30)), options.LongestDelay.TotalSeconds);
+        var asked = failure switch
+        {
+            TeacherRequestException { RetryAfter: { } wait } => wait,
+            BrokenCircuitException { RetryAfter: { } wait } => wait,
+            _ => TimeSpan.Zero,
+        };
+
+        // Jitter on top of what was asked for too, or everyone who was told "7 seconds" comes back in the same instant.
+        var jitter = random();
+        return TimeSpan.FromSeconds(Math.Max(asked.TotalSeconds * (1 + (0.1 * jitter)), ceiling * (0.5 + (0.5 * jitter))));
+    }
+}

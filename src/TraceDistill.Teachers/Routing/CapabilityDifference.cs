@@ -1,0 +1,23 @@
+using TraceDistill.Teachers.Probe;
+
+namespace TraceDistill.Teachers.Routing;
+
+/// <summary>Tells whether two endpoints make the same kind of traces.</summary>
+static class CapabilityDifference
+{
+    /// <returns>What the second does that the first does not, or null.</returns>
+    public static string? Between(TeacherCapabilities first, TeacherCapabilities second)
+    {
+        if (second.TokenIdentity != first.TokenIdentity)
+        {
+            return $"names tokens by their {second.TokenIdentity.ToString().ToLowerInvariant()}";
+        }
+
+        if (second.TopLogprobs != first.TopLogprobs)
+        {
+            return $"grants {second.TopLogprobs} alternatives a token";
+        }
+
+        return second.Logprobs != first.Logprobs ? $"tells {second.Logprobs.ToString().ToLowerInvariant()} logprobs" : null;
+    }
+}

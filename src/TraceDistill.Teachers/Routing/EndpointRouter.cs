@@ -1,0 +1,270 @@
+namespace TraceDistill.Teachers.Routing;
+
+/// <summary>A request's place at an endpoint.</summary>
+/// <param name="Endpoint">Its number in the pool.</param>
+/// <param name="Sent">When it was given, on the router's clock.</param>
+/// <param name="Tokens">What it is taken to cost until its answer tells.</param>
+readonly record struct Place(int Endpoint, TimeSpan Sent, double Tokens);
+
+/// <summary>
+/// Gives each request the endpoint with the least outstanding for its weight, among those in service whose limits leave room; where none does, requests
+/// wait in the order in which they came.
+/// </summary>
+/// <remarks>An endpoint that keeps failing is given requests only where all do: then its breaker says how long to wait.</remarks>
+sealed class EndpointRouter : IDisposable
+{
+    readonly EndpointTraffic[] _endpoints;
+    readonly TimeProvider _time;
+    readonly long _origin;
+    readonly Lock _lock = new();
+    readonly LinkedList<Waiter> _waiting = new();
+    readonly ITimer _wake;
+
+    public EndpointRouter(IEnumerable<EndpointTraffic> endpoints, TimeProvider time)
+    {
+        _endpoints = [.. endpoints];
+        _time = time;
+        _origin = time.GetTimestamp();
+        _wake = time.CreateTimer(_ => Dispatch(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
+    }
+
+    /// <summary>The router's clock.</summary>
+    public TimeSpan Now => _time.GetElapsedTime(_origin);
+
+    /// <summary>Waits for a place. Each place is given back by one of the methods below.</summary>
+    /// <param name="promptTokens">About the tokens of the request's prompt.</param>
+    /// <param name="maxTokens">Most tokens of its answer.</param>
+    /// <param name="avoid">An endpoint to pass over where others are in service; −1 for none.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async ValueTask<Place> EnterAsync(int promptTokens, int maxTokens, int avoid, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var waiter = new Waiter(promptTokens, maxTokens, avoid);
+        lock (_lock)
+        {
+            // With others waiting, most likely for the same, it would be unfair to be quicker.
+            if (_waiting.Count == 0 && TryGive(waiter, Now, out _) is { } place)
+            {
+                return place;
+            }
+
+            _waiting.AddLast(waiter);
+        }
+
+        Dispatch();
+        await using var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Waiter)state!).Given.TrySetCanceled(token), waiter);
+        return await waiter.Given.Task;
+    }
+
+    /// <summary>The request was answered.</summary>
+    public void Answered(Place place, int promptTokens, int completionTokens) => Leave(place, (endpoint, now) =>
+    {
+        endpoint.Limit.Answered(place.Sent, now, completionTokens, endpoint.InFlight);
+        endpoint.Rates.Settle(place.Tokens, promptTokens, completionTokens, now);
+    });
+
+    /// <summary>The request was refused or failed.</summary>
+    /// <param name="isOverload">Whether the endpoint has too much to do.</param>
+    /// <param name="retryAfter">How long it wants to be left alone.</param>
+    public void Failed(Place place, bool isOverload, TimeSpan? retryAfter) => Leave(place, (endpoint, now) =>
+    {
+        endpoint.Rates.Refund(place.Tokens, now);
+        if (isOverload)
+        {
+            endpoint.Limit.Overloaded(place.Sent, now);
+        }
+
+        if (retryAfter is { } wait)
+        {
+            endpoint.Rates.PauseUntil(now + wait);
+        }
+    });
+
+    /// <summary>Nobody waits for the answer any more.</summary>
+    public void Abandoned(Place place) => Leave(place, (_, _) => { });
+
+    /// <summary>The endpoint has nothing left for some time.</summary>
+    public void Pause(int endpoint, TimeSpan wait)
+    {
+        lock (_lock)
+        {
+            _endpoints[endpoint].Rates.PauseUntil(Now + wait);
+        }
+    }
+
+    /// <summary>Takes an endpoint out of service, or puts it back; one that was removed stays so.</summary>
+    public void Change(int endpoint, EndpointService service)
+    {
+        lock (_lock)
+        {
+            if (_endpoints[endpoint].Service != EndpointService.Removed)
+            {
+                _endpoints[endpoint].Service = service;
+            }
+        }
+
+        Dispatch();
+    }
+
+    /// <summary>Gives an endpoint nothing any more.</summary>
+    /// <returns>False where it is the last.</returns>
+    public bool Remove(int endpoint)
+    {
+        lock (_lock)
+        {
+            if (!_endpoints.Where((other, i) => i != endpoint && other.Service != EndpointService.Removed).Any())
+            {
+                return false;
+            }
+        }
+
+        Change(endpoint, EndpointService.Removed);
+        return true;
+    }
+
+    /// <summary>Whether another endpoint is in service.</summary>
+    public bool HasOther(int endpoint)
+    {
+        lock (_lock)
+        {
+            return IsOtherIn(endpoint);
+        }
+    }
+
+    /// <summary>Requests in flight, and how many there may be.</summary>
+    public (int InFlight, int Limit) Load(int endpoint)
+    {
+        lock (_lock)
+        {
+            return (_endpoints[endpoint].InFlight, _endpoints[endpoint].Limit.Current);
+        }
+    }
+
+    public void Dispose() => _wake.Dispose();
+
+    void Leave(Place place, Action<EndpointTraffic, TimeSpan> settle)
+    {
+        lock (_lock)
+        {
+            var endpoint = _endpoints[place.Endpoint];
+            settle(endpoint, Now);
+            endpoint.InFlight--;
+        }
+
+        Dispatch();
+    }
+
+    /// <summary>Gives places to those who wait, as far as there are any, and sees to it that the next is given in time.</summary>
+    void Dispatch()
+    {
+        lock (_lock)
+        {
+            var now = Now;
+            var soonest = TimeSpan.MaxValue;
+            for (var node = _waiting.First; node is not null;)
+            {
+                var (next, waiter) = (node.Next, node.Value);
+                if (waiter.Given.Task.IsCompleted)
+                {
+                    _waiting.Remove(node);
+                }
+                else if (TryGive(waiter, now, out var wait) is { } place)
+                {
+                    _waiting.Remove(node);
+                    if (!waiter.Given.TrySetResult(place))
+                    {
+                        TakeBack(place, now);
+                    }
+                }
+                else
+                {
+                    soonest = wait < soonest ? wait : soonest;
+                    if (waiter.Avoid < 0)
+                    {
+                        // Who has no wish about the endpoint speaks for all behind.
+                        break;
+                    }
+                }
+
+                node = next;
+            }
+
+            if (soonest < TimeSpan.MaxValue)
+            {
+                // Rounded up to what a timer can wait for, or the wait would end a moment too early.
+                _wake.Change(TimeSpan.FromMilliseconds(Math.Ceiling(soonest.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
+            }
+        }
+    }
+
+    void TakeBack(Place place, TimeSpan now)
+    {
+        var endpoint = _endpoints[place.Endpoint];
+        endpoint.InFlight--;
+        endpoint.Sent--;
+        endpoint.Rates.Refund(place.Tokens, now);
+    }
+
+    /// <param name="wait">Where there is no place: how long until a rate limit leaves one; forever where only an answer can.</param>
+    Place? TryGive(Waiter waiter, TimeSpan now, out TimeSpan wait)
+    {
+        wait = TimeSpan.MaxValue;
+        var best = -1;
+        var isAnyIn = IsOtherIn(-1);
+        var passOver = IsOtherIn(waiter.Avoid) ? waiter.Avoid : -1;
+        for (var i = 0; i < _endpoints.Length; i++)
+        {
+            var endpoint = _endpoints[i];
+            if (i == passOver || endpoint.Service == EndpointService.Removed || (isAnyIn && endpoint.Service == EndpointService.Out) || !endpoint.HasRoom)
+            {
+                continue;
+            }
+
+            var until = endpoint.Rates.WaitFor(endpoint.Rates.Estimate(waiter.PromptTokens, waiter.MaxTokens), now);
+            if (until > TimeSpan.Zero)
+            {
+                wait = until < wait ? until : wait;
+            }
+            else if (best < 0 || endpoint.Burden.CompareTo(_endpoints[best].Burden) < 0)
+            {
+                best = i;
+            }
+        }
+
+        if (best < 0)
+        {
+            return null;
+        }
+
+        var chosen = _endpoints[best];
+        var tokens = chosen.Rates.Estimate(waiter.PromptTokens, waiter.MaxTokens);
+        chosen.Rates.Send(tokens, now);
+        chosen.InFlight++;
+        chosen.Sent++;
+        return new Place(best, now, tokens);
+    }
+
+    bool IsOtherIn(int endpoint)
+    {
+        for (var i = 0; i < _endpoints.Length; i++)
+        {
+            if (i != endpoint && _endpoints[i].Service == EndpointService.In)
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    sealed class Waiter(int promptTokens, int maxTokens, int avoid)
+    {
+        public int PromptTokens => promptTokens;
+
+        public int MaxTokens => maxTokens;
+
+        public int Avoid => avoid;
+
+        public TaskCompletionSource<Place> Given { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
+}

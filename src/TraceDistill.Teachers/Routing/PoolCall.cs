@@ -1,0 +1,58 @@
+using Polly;
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Routing;
+
+/// <summary>One request on its way through a pool, over all its attempts.</summary>
+sealed class PoolCall(GenerationRequest request, TimeSpan timeout)
+{
+    public static readonly ResiliencePropertyKey<PoolCall> Key = new("pool-call");
+
+    readonly Lock _lock = new();
+    readonly List<TeacherLane> _under = [];
+
+    public GenerationRequest Request => request;
+
+    /// <summary>How long one attempt may take.</summary>
+    public TimeSpan Timeout => timeout;
+
+    public int PromptTokens { get; } = PromptSize.Tokens(request.Messages);
+
+    /// <summary>The endpoint that was asked last, which the next attempt avoids where it can; −1 before the first.</summary>
+    public int LastEndpoint { get; set; } = -1;
+
+    /// <summary>Whether the attempt that failed last is followed at once by one elsewhere.</summary>
+    public bool GoesElsewhere { get; set; }
+
+    /// <summary>How often that was so.</summary>
+    public int Detours { get; set; }
+
+    /// <summary>Whether a second copy has been sent.</summary>
+    public bool IsHedged { get; set; }
+
+    public void Begin(TeacherLane lane)
+    {
+        lock (_lock)
+        {
+            _under.Add(lane);
+        }
+    }
+
+    /// <summary>The attempt was answered or failed.</summary>
+    public void End(TeacherLane lane)
+    {
+        lock (_lock)
+        {
+            _under.Remove(lane);
+        }
+    }
+
+    /// <summary>Attempts that are neither answered nor failed: once there is an answer, they are cancelled.</summary>
+    public IReadOnlyList<TeacherLane> Under()
+    {
+        lock (_lock)
+        {
+            return [.. _under];
+        }
+    }
+}

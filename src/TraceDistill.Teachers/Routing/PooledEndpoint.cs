@@ -1,0 +1,28 @@
+using TraceDistill.Teachers.Connector;
+
+namespace TraceDistill.Teachers.Routing;
+
+/// <summary>One endpoint of a pool with what it may be given.</summary>
+/// <param name="Endpoint">Address, model and key.</param>
+public sealed record PooledEndpoint(TeacherEndpoint Endpoint)
+{
+    /// <summary>Its share of the requests beside the others'.</summary>
+    /// <value>1.</value>
+    public double Weight { get; init; } = 1;
+
+    /// <summary>Most requests in flight there.</summary>
+    /// <value>Null: <see cref="Resilience.ResilienceOptions.Concurrency"/>.</value>
+    public int? Concurrency { get; init; }
+
+    /// <summary>Most requests a minute.</summary>
+    /// <value>Null: as many as it takes.</value>
+    public int? RequestsPerMinute { get; init; }
+
+    /// <summary>Most tokens a minute, of prompts and answers.</summary>
+    /// <value>Null: as many as it takes.</value>
+    public int? TokensPerMinute { get; init; }
+
+    /// <summary>What its tokens cost.</summary>
+    /// <value>Null: nothing is said about cost.</value>
+    public TokenPrice? Price { get; init; }
+}

@@ -1,0 +1,218 @@
+using Polly;
+using Polly.CircuitBreaker;
+using Polly.Hedging;
+using Polly.Timeout;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Probe;
+using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Telemetry;
+
+namespace TraceDistill.Teachers.Routing;
+
+/// <summary>
+/// One teacher behind one or several endpoints: retry → hedge → an endpoint with room, by least outstanding → its breaker and timeout → Semantic Kernel
+/// chat service → HTTP.
+/// </summary>
+public sealed class TeacherPool : ITextGenerator, IDisposable
+{
+    readonly TeacherLane[] _lanes;
+    readonly EndpointRouter _router;
+    readonly ResilienceOptions _options;
+    readonly TeacherInstruments _instruments = new();
+    readonly ResiliencePipeline<GenerationResult> _pipeline;
+
+    /// <param name="endpoints">One at least; all serve the same model.</param>
+    /// <param name="options">Limits and patience.</param>
+    /// <param name="time">The clock of delays and timeouts.</param>
+    /// <param name="observer">Told when an endpoint keeps failing, and what is waited for where it takes long.</param>
+    /// <param name="random">Uniform numbers in [0, 1) for the jitter of delays; null takes the process's own.</param>
+    public TeacherPool(IReadOnlyList<PooledEndpoint> endpoints, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null)
+    {
+        _options = options;
+        var jitter = random ?? Random.Shared.NextDouble;
+        Capacity = endpoints.Sum(endpoint => endpoint.Concurrency ?? options.Concurrency);
+        _router = new EndpointRouter(
+            endpoints.Select(endpoint => new EndpointTraffic(
+                endpoint.Weight, new AdaptiveLimit(endpoint.Concurrency ?? options.Concurrency), new RateLimits(endpoint.RequestsPerMinute, endpoint.TokensPerMinute))),
+            time);
+        _lanes = [.. endpoints.Select((endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments))];
+        _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit)));
+
+        var retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, jitter, new WaitNotice(time, observer), context => CallOf(context).GoesElsewhere);
+        var pipeline = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }.AddPipeline(retries.Build());
+        if (options.HedgeAfter is { } delay)
+        {
+            pipeline.AddHedging(Hedging(delay));
+        }
+
+        _pipeline = pipeline.Build();
+    }
+
+    /// <summary>Most requests in flight at all endpoints together.</summary>
+    public int Capacity { get; }
+
+    /// <summary>The endpoints, in the order given.</summary>
+    public IReadOnlyList<TeacherEndpoint> Endpoints => [.. _lanes.Select(lane => lane.Endpoint)];
+
+    internal IReadOnlyList<EndpointMeter> Meters => [.. _lanes.Select(lane => lane.Meter)];
+
+    /// <inheritdoc/>
+    /// <exception cref="TeacherUnavailableException">No request can succeed at present: gone, key refused, model not offered.</exception>
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    {
+        var call = new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens));
+        var context = ResilienceContextPool.Shared.Get(cancellationToken);
+        context.Properties.Set(PoolCall.Key, call);
+        try
+        {
+            var result = await _pipeline.ExecuteAsync(static async (context, pool) => await pool.AttemptAsync(CallOf(context), context.CancellationToken), context, this);
+            foreach (var lane in call.Under())
+            {
+                lane.Meter.Hedged(result.PromptTokens, result.CompletionTokens);
+            }
+
+            return result;
+        }
+        catch (Exception e) when (Describe(e, call) is { } told)
+        {
+            throw told;
+        }
+        finally
+        {
+            ResilienceContextPool.Shared.Return(context);
+        }
+    }
+
+    /// <summary>
+    /// Finds out with small requests what the endpoints can do, before anything long or costly is asked of them. One of several that does not answer is
+    /// left out of this run, and the observer told.
+    /// </summary>
+    /// <param name="sampling">The settings that the run is going to use.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
+    /// <returns>What all of them can do.</returns>
+    /// <exception cref="TeacherUnavailableException">None can serve such a run; the message says why and what to do.</exception>
+    /// <exception cref="InvalidInputException">Two of them differ in what they tell about tokens, and would make two kinds of traces.</exception>
+    public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken = default)
+    {
+        (TeacherEndpoint Endpoint, TeacherCapabilities Capabilities)? first = null;
+        var probes = _lanes.Select(lane => lane.ProbeAsync(sampling, cancellationToken)).ToArray();
+        await Task.WhenAll(probes).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        for (var i = 0; i < _lanes.Length; i++)
+        {
+            try
+            {
+                var found = await probes[i];
+                if (first is { } other && CapabilityDifference.Between(other.Capabilities, found) is { } difference)
+                {
+                    throw new InvalidInputException(
+                        $"endpoints: {_lanes[i].Endpoint} {difference}, unlike {other.Endpoint}; one data set wants one kind of traces, so leave one of them out");
+                }
+
+                first ??= (_lanes[i].Endpoint, found);
+            }
+            catch (TeacherUnavailableException e) when (_router.Remove(i))
+            {
+                _lanes[i].TellRemoved(e);
+            }
+        }
+
+        return first!.Value.Capabilities;
+    }
+
+    public void Dispose()
+    {
+        foreach (var lane in _lanes)
+        {
+            lane.Dispose();
+        }
+
+        _router.Dispose();
+        _instruments.Dispose();
+    }
+
+    static PoolCall CallOf(ResilienceContext context) => context.Properties.GetValue(PoolCall.Key, null!);
+
+    async Task<GenerationResult> AttemptAsync(PoolCall call, CancellationToken cancellationToken)
+    {
+        var place = await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken);
+        var lane = _lanes[place.Endpoint];
+        call.LastEndpoint = place.Endpoint;
+        call.Begin(lane);
+        try
+        {
+            var result = await lane.GenerateAsync(call.Request, call.Timeout, cancellationToken);
+            _router.Answered(place, result.PromptTokens, result.CompletionTokens);
+            call.End(lane);
+            return result;
+        }
+        catch (OperationCanceledException)
+        {
+            _router.Abandoned(place);
+            throw;
+        }
+        catch (Exception e)
+        {
+            _router.Failed(place, RetryStrategies.IsOverload(e), (e as TeacherRequestException)?.RetryAfter);
+            call.End(lane);
+            call.GoesElsewhere = IsDetour(call, place.Endpoint, e);
+            throw;
+        }
+    }
+
+    /// <summary>Whether the next attempt need not wait because another endpoint can be asked. Each is tried at once but once.</summary>
+    bool IsDetour(PoolCall call, int endpoint, Exception failure)
+    {
+        if (failure is TeacherRequestException { Scope: FailureScope.Teacher })
+        {
+            if (!_router.Remove(endpoint))
+            {
+                return false;
+            }
+
+            _lanes[endpoint].TellRemoved(failure);
+            return true;
+        }
+
+        return _router.HasOther(endpoint) && ++call.Detours < _lanes.Length;
+    }
+
+    /// <summary>A second copy goes out where the first takes long. A copy that fails then does not end the other.</summary>
+    static HedgingStrategyOptions<GenerationResult> Hedging(TimeSpan delay) => new()
+    {
+        MaxHedgedAttempts = 1,
+        Delay = delay,
+        ShouldHandle = args => ValueTask.FromResult(CallOf(args.Context).IsHedged && args.Outcome.Exception is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException),
+        OnHedging = args =>
+        {
+            CallOf(args.PrimaryContext).IsHedged = true;
+            return ValueTask.CompletedTask;
+        },
+    };
+
+    /// <summary>Turns what remains of failure into the program's own exceptions.</summary>
+    Exception? Describe(Exception failure, PoolCall call)
+    {
+        var sample = call.Request.Id;
+        var endpoint = _lanes[Math.Max(0, call.LastEndpoint)].Endpoint;
+        switch (failure)
+        {
+            case TeacherRequestException { Scope: FailureScope.Teacher } e:
+                return new TeacherUnavailableException(e.Message, e);
+            case TeacherRequestException { Scope: FailureScope.Request } e:
+                return new InvalidInputException($"sample {sample}: {e.Message}", e);
+            case TeacherRequestException e:
+                var told = $"{e.Message} (tried {(e.Overloaded ? _options.MaxOverloadRetries : _options.MaxRetries) + 1} times)";
+                return e.NoConnection ? new TeacherUnavailableException(told, e) : new ExternalFailureException($"sample {sample}: {told}", e);
+            case TimeoutRejectedException e:
+                return new ExternalFailureException(
+                    $"sample {sample}: no whole answer from {endpoint} within {call.Timeout.TotalSeconds:0} s; lower --max-tokens or --concurrency, or raise --attempt-timeout", e);
+            case BrokenCircuitException e:
+                return new TeacherUnavailableException($"{e.InnerException?.Message ?? $"{endpoint} keeps failing"}; gave up after {_options.MaxRetries + 1} attempts", e);
+            default:
+                return null;
+        }
+    }
+}

@@ -1,0 +1,93 @@
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Routing;
+using Polly.Timeout;
+
+namespace TraceDistill.Teachers.Telemetry;
+
+/// <summary>Counts what one endpoint is asked for in this run and what comes of it.</summary>
+sealed class EndpointMeter(string endpoint, TokenPrice? price)
+{
+    readonly Lock _lock = new();
+    readonly LatencyHistogram _latencies = new();
+    readonly Dictionary<string, long> _failures = [];
+    long _promptTokens;
+    long _completionTokens;
+    long _hedgedTokens;
+    long _hedged;
+
+    /// <summary>What a million tokens cost there; null where that is not known.</summary>
+    public TokenPrice? Price => price;
+
+    /// <summary>Prompt and generated tokens, and what they cost.</summary>
+    public (long Tokens, double Cost) Spent
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return (_promptTokens + _completionTokens, price?.Of(_promptTokens, _completionTokens) ?? 0);
+            }
+        }
+    }
+
+    public void Answered(TimeSpan latency, int promptTokens, int completionTokens)
+    {
+        lock (_lock)
+        {
+            _latencies.Add(latency);
+            _promptTokens += promptTokens;
+            _completionTokens += completionTokens;
+        }
+    }
+
+    public void Failed(Exception failure)
+    {
+        lock (_lock)
+        {
+            var kind = KindOf(failure);
+            _failures[kind] = _failures.GetValueOrDefault(kind) + 1;
+        }
+    }
+
+    /// <summary>A hedged request lost against its other copy: what it took until it was cancelled is not known, and at most what the other took.</summary>
+    public void Hedged(int promptTokens, int completionTokens)
+    {
+        lock (_lock)
+        {
+            _hedged++;
+            _hedgedTokens += promptTokens + completionTokens;
+            _promptTokens += promptTokens;
+            _completionTokens += completionTokens;
+        }
+    }
+
+    public EndpointRecord ToRecord()
+    {
+        lock (_lock)
+        {
+            return new EndpointRecord
+            {
+                Endpoint = endpoint,
+                Answered = _latencies.Count,
+                Failures = new SortedDictionary<string, long>(_failures, StringComparer.Ordinal),
+                Hedged = _hedged,
+                PromptTokens = _promptTokens,
+                CompletionTokens = _completionTokens,
+                HedgedTokens = _hedgedTokens,
+                Cost = price?.Of(_promptTokens, _completionTokens),
+                Latencies = new SortedDictionary<int, long>(_latencies.Buckets.ToDictionary()),
+            };
+        }
+    }
+
+    /// <summary>The kind of failure in a word, as in <see cref="EndpointUsage.Failures"/> and OpenTelemetry's <c>error.type</c>.</summary>
+    public static string KindOf(Exception failure) => failure switch
+    {
+        TimeoutRejectedException => "timeout",
+        TeacherRequestException { Status: { } status } => $"http_{status}",
+        TeacherRequestException { NoConnection: true } => "no_connection",
+        TeacherRequestException { InnerException: Wire.WireFormatException } => "unusable_response",
+        TeacherRequestException => "broken_connection",
+        _ => failure.GetType().Name,
+    };
+}

@@ -1,0 +1,113 @@
+using System.Diagnostics;
+using System.Diagnostics.Metrics;
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Connector;
+
+namespace TraceDistill.Teachers.Telemetry;
+
+/// <summary>
+/// Spans and metrics of requests to teachers, named as OpenTelemetry's semantic conventions for generative AI have it (gen_ai.*, version 1.37). They cost
+/// next to nothing while nobody listens. Prompts and answers are in none of them.
+/// </summary>
+public sealed class TeacherInstruments : IDisposable
+{
+    /// <summary>The name of the activity source and of the meter.</summary>
+    public const string Name = "TraceDistill.Teachers";
+
+    static readonly ActivitySource Source = new(Name);
+
+    // The conventions' own boundaries.
+    static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92] };
+
+    static readonly InstrumentAdvice<int> Tokens = new() { HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864] };
+
+    readonly Meter _meter = new(Name);
+    readonly Histogram<double> _duration;
+    readonly Histogram<int> _usage;
+
+    internal TeacherInstruments()
+    {
+        _duration = _meter.CreateHistogram("gen_ai.client.operation.duration", "s", "GenAI operation duration.", tags: null, Seconds);
+        _usage = _meter.CreateHistogram("gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.", tags: null, Tokens);
+    }
+
+    /// <summary>Shows how much every endpoint has to do.</summary>
+    /// <param name="load">Of each endpoint: its address, what is in flight, and the limit found so far.</param>
+    internal void Observe(Func<IEnumerable<(string Endpoint, int InFlight, int Limit)>> load)
+    {
+        _meter.CreateObservableUpDownCounter("tracedistill.teacher.in_flight", () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.InFlight)), "{request}", "Requests in flight.");
+        _meter.CreateObservableUpDownCounter("tracedistill.teacher.limit", () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.Limit)), "{request}", "Requests that may be in flight.");
+
+        static Measurement<int> Of(string endpoint, int value) => new(value, KeyValuePair.Create<string, object?>("server.address", endpoint));
+    }
+
+    /// <summary>A request goes out. What is returned is to be disposed when it is over; null where nobody listens.</summary>
+    internal static Activity? Start(TeacherEndpoint endpoint, SamplingSettings sampling)
+    {
+        var activity = Source.StartActivity($"chat {endpoint.Model}", ActivityKind.Client);
+        if (activity is { IsAllDataRequested: true })
+        {
+            foreach (var (key, value) in Common(endpoint))
+            {
+                activity.SetTag(key, value);
+            }
+
+            activity.SetTag("gen_ai.request.temperature", sampling.Temperature);
+            activity.SetTag("gen_ai.request.top_p", sampling.TopP);
+            activity.SetTag("gen_ai.request.max_tokens", sampling.MaxTokens);
+            if (sampling.Seed is { } seed)
+            {
+                activity.SetTag("gen_ai.request.seed", seed);
+            }
+        }
+
+        return activity;
+    }
+
+    internal void Answered(Activity? activity, TeacherEndpoint endpoint, GenerationResult result, TimeSpan latency)
+    {
+        activity?.SetTag("gen_ai.response.finish_reasons", new[] { result.FinishReason });
+        activity?.SetTag("gen_ai.usage.input_tokens", result.PromptTokens);
+        activity?.SetTag("gen_ai.usage.output_tokens", result.CompletionTokens);
+        if (_duration.Enabled)
+        {
+            _duration.Record(latency.TotalSeconds, Common(endpoint));
+        }
+
+        if (_usage.Enabled)
+        {
+            _usage.Record(result.PromptTokens, [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")]);
+            _usage.Record(result.CompletionTokens, [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]);
+        }
+    }
+
+    internal void Failed(Activity? activity, TeacherEndpoint endpoint, Exception failure, TimeSpan latency)
+    {
+        var kind = EndpointMeter.KindOf(failure);
+        activity?.SetTag("error.type", kind);
+        activity?.SetStatus(ActivityStatusCode.Error, failure.Message);
+        if (_duration.Enabled)
+        {
+            _duration.Record(latency.TotalSeconds, [.. Common(endpoint), KeyValuePair.Create<string, object?>("error.type", kind)]);
+        }
+    }
+
+    public void Dispose() => _meter.Dispose();
+
+    static KeyValuePair<string, object?>[] Common(TeacherEndpoint endpoint) =>
+    [
+        KeyValuePair.Create<string, object?>("gen_ai.operation.name", "chat"),
+        KeyValuePair.Create<string, object?>("gen_ai.provider.name", ProviderOf(endpoint.BaseAddress.Host)),
+        KeyValuePair.Create<string, object?>("gen_ai.request.model", endpoint.Model),
+        KeyValuePair.Create<string, object?>("server.address", endpoint.BaseAddress.Host),
+        KeyValuePair.Create<string, object?>("server.port", endpoint.BaseAddress.Port),
+    ];
+
+    /// <summary>The conventions' word where they have one; else the API that is spoken.</summary>
+    static string ProviderOf(string host) => host switch
+    {
+        _ when host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) => "azure.ai.openai",
+        _ when host.EndsWith("deepseek.com", StringComparison.OrdinalIgnoreCase) => "deepseek",
+        _ => "openai",
+    };
+}
