@@ -8,6 +8,7 @@ using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Verification;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Prompts;
@@ -34,7 +35,7 @@ public static class CollectStage
     public static async Task<CollectSummary> RunAsync(
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
-        var endpoint = TeacherEndpoint.Create(options.Endpoint ?? "", options.Model ?? "", options.ApiKeyEnv, Environment.GetEnvironmentVariable);
+        var endpoint = TeacherEndpoint.Create(EndpointOf(options));
         var sampling = SamplingOf(options);
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
@@ -49,10 +50,12 @@ public static class CollectStage
         {
             using var teacher = new HttpTeacher(endpoint, ResilienceOf(options), time, observer);
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
-            var dataset = Describe(options, endpoint, await ProbeAsync(teacher, sampling, observer, cancellationToken), tokenizer);
-            var journal = store.Describe(dataset);
+            var capabilities = await ProbeAsync(teacher, sampling, observer, cancellationToken);
+            var source = SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer);
+            var dataset = Describe(options, endpoint, capabilities, tokenizer);
+            var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
-            var collector = new TraceCollector(teacher, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, options.Concurrency);
+            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, options.Concurrency);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
             {
@@ -118,12 +121,24 @@ public static class CollectStage
     static SamplingSettings SamplingOf(GenerateOptions options) => new()
     {
         Temperature = options.Temperature, TopP = options.TopP, MaxTokens = options.MaxTokens, TopLogprobs = options.TopLogprobs,
+        ExtraBody = ExtraBody.Canonical(options.ExtraBody),
+    };
+
+    static EndpointSettings EndpointOf(GenerateOptions options) => new()
+    {
+        Url = options.Endpoint ?? "",
+        Model = options.Model ?? "",
+        ApiKeyEnv = options.ApiKeyEnv,
+        ApiKeyFile = options.ApiKeyFile,
+        Dialect = options.Dialect,
+        Tokenizer = options.Tokenizer ?? options.Serve,
     };
 
     static async Task<TeacherCapabilities> ProbeAsync(HttpTeacher teacher, SamplingSettings sampling, IRunObserver observer, CancellationToken cancellationToken)
     {
         var capabilities = await teacher.ProbeAsync(sampling, cancellationToken);
-        if (capabilities.TopLogprobs < sampling.TopLogprobs)
+        observer.Message($"{teacher.Endpoint}: {capabilities}");
+        if (capabilities.SoftTargetProblem is null && capabilities.TopLogprobs < sampling.TopLogprobs)
         {
             observer.Message($"{teacher.Endpoint} grants {capabilities.TopLogprobs} alternatives a token, not {sampling.TopLogprobs}");
         }
@@ -143,10 +158,12 @@ public static class CollectStage
                 TokenizerHash = tokenizer?.Hash,
                 VocabularySize = tokenizer?.VocabularySize,
                 ChatTemplateHash = tokenizer?.ChatTemplateSource is { } source ? ChatTemplate.Parse(source, "chat_template").Hash : null,
-                TopK = options.TopLogprobs,
-                Logprobs = capabilities.Logprobs,
+                TopK = capabilities.SoftTargetProblem is null ? options.TopLogprobs : 0,
+                // Under neutral settings the two kinds are the same numbers.
+                Logprobs = options is { Temperature: 1, TopP: 1 } ? LogprobKind.Raw : capabilities.Logprobs,
                 Temperature = options.Temperature,
                 TopP = options.TopP,
+                ExtraBody = ExtraBody.Canonical(options.ExtraBody),
             };
 
     static void Report(CollectionTally tally, CollectionPlan plan, string directory, IRunObserver observer)

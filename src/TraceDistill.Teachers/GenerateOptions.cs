@@ -1,8 +1,10 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using TraceDistill.Core.Options;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers;
@@ -27,6 +29,23 @@ public sealed record GenerateOptions : IValidatableObject
     [Operational]
     [Description("environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
+
+    [Operational]
+    [Description("file that holds the endpoint's key and nothing else")]
+    public string? ApiKeyFile { get; init; }
+
+    /// <value><c>auto</c>: found out from the address, the endpoint's list of models and the like.</value>
+    [KnownDialect]
+    [Description("what kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, ollama, tgi, tracedistill or compatible")]
+    public string Dialect { get; init; } = KnownDialects.Auto;
+
+    /// <value>None.</value>
+    [Description("more fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
+    public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
+
+    /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text alone then.</value>
+    [Description("stop at once where the endpoint cannot give the soft targets asked for, instead of collecting text alone")]
+    public bool RequireSoftTargets { get; init; } = true;
 
     /// <value><c>Reasoning/Solve</c>.</value>
     [KnownPrompt]
@@ -136,6 +155,16 @@ public sealed record GenerateOptions : IValidatableObject
         if (Partition is not null && Partitions is not null)
         {
             yield return new ValidationResult("partition says the number of shares already; leave one of the two out", [nameof(Partitions)]);
+        }
+
+        if (ApiKeyEnv is not null && ApiKeyFile is not null)
+        {
+            yield return new ValidationResult("name either the variable or the file that holds the key, not both", [nameof(ApiKeyFile)]);
+        }
+
+        foreach (var refusal in (ExtraBody?.Keys ?? []).Select(field => Dialects.ExtraBody.Refusal(field)).OfType<string>())
+        {
+            yield return new ValidationResult(refusal, [nameof(ExtraBody)]);
         }
 
         if (Temperature == 0 && SamplesPerProblem > 1)

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;

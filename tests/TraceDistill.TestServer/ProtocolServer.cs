@@ -44,6 +44,15 @@ public sealed class ProtocolServer : IAsyncDisposable
     /// <summary>The kind of server that its list of models and its other addresses look like; what completions look like is the replies' own.</summary>
     public WireForm Form { get; set; } = WireForms.TraceDistill;
 
+    /// <summary>What <c>/completions</c> answers; null answers 404.</summary>
+    public Func<HttpContext, string, Task>? Completions { get; set; }
+
+    /// <summary>
+    /// Whether the script is for all requests of a capability probe. Where it is not, it is for the probe's first question, and the others, which have
+    /// the seed 0 as no trace has, are answered with a plain completion and not kept.
+    /// </summary>
+    public bool ScriptsProbe { get; set; }
+
     public static async Task<ProtocolServer> StartAsync(params Func<HttpContext, string, Task>[] script)
     {
         var builder = WebApplication.CreateSlimBuilder();
@@ -77,6 +86,18 @@ public sealed class ProtocolServer : IAsyncDisposable
     {
         using var reader = new StreamReader(context.Request.Body, Encoding.UTF8);
         var body = await reader.ReadToEndAsync(context.RequestAborted);
+        if (context.Request.Path.Value!.EndsWith("/v1/completions", StringComparison.Ordinal))
+        {
+            await (Completions ?? Replies.Status(404))(context, body);
+            return;
+        }
+
+        if (!ScriptsProbe && IsOfProbe(body) && !IsFirstOfProbe(body))
+        {
+            await Replies.Completion("OK")(context, body);
+            return;
+        }
+
         if (KeepsRequests)
         {
             Requests.Enqueue(body);
@@ -91,4 +112,9 @@ public sealed class ProtocolServer : IAsyncDisposable
         _arrivals.Release();
         await _last(context, body);
     }
+
+    static bool IsOfProbe(string body) => body.Contains("\"seed\":0,", StringComparison.Ordinal) || body.EndsWith("\"seed\":0}", StringComparison.Ordinal);
+
+    static bool IsFirstOfProbe(string body) =>
+        body.Contains("12 + 34", StringComparison.Ordinal) && !body.Contains("\"max_tokens\":1,", StringComparison.Ordinal);
 }

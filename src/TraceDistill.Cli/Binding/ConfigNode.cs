@@ -4,7 +4,8 @@ namespace TraceDistill.Cli.Binding;
 abstract record ConfigNode(SourceLocation Location);
 
 /// <summary>One value; <see cref="Text"/> is null where a key stands without one (<c>key:</c>, <c>~</c> or <c>null</c>).</summary>
-sealed record ConfigScalar(SourceLocation Location, string? Text) : ConfigNode(Location);
+/// <param name="IsQuoted">Whether it is text whatever it looks like; only where a value may be of any type does that matter.</param>
+sealed record ConfigScalar(SourceLocation Location, string? Text, bool IsQuoted = false) : ConfigNode(Location);
 
 /// <summary>A sequence of values.</summary>
 sealed record ConfigList(SourceLocation Location, IReadOnlyList<ConfigNode> Items) : ConfigNode(Location);

@@ -1,6 +1,7 @@
 using System.Collections;
 using System.ComponentModel.DataAnnotations;
 using System.Reflection;
+using System.Text.Json;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Cli.Binding;
@@ -70,6 +71,7 @@ sealed class OptionBinder(ProblemList problems)
 
     object? Bind(Type type, ConfigNode node, string path) => node switch
     {
+        _ when type == typeof(JsonElement) => JsonValue.Of(node),
         _ when OptionShape.ListItem(type) is { } item => BindList(type, item, node, path),
         _ when OptionShape.DictionaryValue(type) is { } valueType => BindDictionary(valueType, type, node, path),
         ConfigMap map when OptionShape.IsRecord(type) => BindRecord(type, map, path),

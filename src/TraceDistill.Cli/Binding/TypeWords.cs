@@ -1,3 +1,5 @@
+using System.Text.Json;
+
 namespace TraceDistill.Cli.Binding;
 
 /// <summary>What a type of option is called in messages and in help.</summary>
@@ -7,6 +9,7 @@ static class TypeWords
     public static string Expected(Type type) => Underlying(type) switch
     {
         var t when t == typeof(string) => "text",
+        var t when t == typeof(JsonElement) => "a value of any kind",
         var t when t == typeof(bool) => "true or false",
         var t when IsWhole(t) => "a whole number",
         var t when IsReal(t) => "a number",

@@ -57,7 +57,7 @@ static partial class YamlConfig
         YamlMappingNode map => new ConfigMap(Place(map.Start, source), [.. map.Children.Select(child => Entry(child.Key, child.Value, source))]),
         YamlSequenceNode list => new ConfigList(Place(list.Start, source), [.. list.Children.Select(item => Convert(item, source))]),
         YamlScalarNode { Style: ScalarStyle.Plain, Value: null or "" or "~" or "null" } empty => new ConfigScalar(Place(empty.Start, source), null),
-        YamlScalarNode scalar => new ConfigScalar(Place(scalar.Start, source), scalar.Value),
+        YamlScalarNode scalar => new ConfigScalar(Place(scalar.Start, source), scalar.Value, scalar.Style != ScalarStyle.Plain),
         _ => throw new InvalidInputException($"{Place(node.Start, source)}: unexpected {node.NodeType} in YAML"),
     };
 

@@ -86,7 +86,9 @@ sealed class OptionTokens
         };
     }
 
-    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) => tokens.Any(token => !token.Contains('='))
+    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) => tokens is [var map] && map.TrimStart().StartsWith('{')
+        ? YamlConfig.ParseValue(map, location.Source)
+        : tokens.Any(token => !token.Contains('='))
         ? new ConfigScalar(location, string.Join(' ', tokens))
         : new ConfigMap(location, [.. tokens.Select(token => token.Split('=', 2)).Select(pair =>
             new ConfigEntry(pair[0], location, Single(valueType, pair[1], location.Source)))]);

@@ -1,4 +1,6 @@
 using System.ComponentModel;
+using TraceDistill.Core.Options;
+using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -13,6 +15,19 @@ sealed record DoctorOptions
 
     [Description("The environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
+
+    [Description("The file that holds the endpoint's key and nothing else")]
+    public string? ApiKeyFile { get; init; }
+
+    /// <value><c>auto</c>: found out.</value>
+    [KnownDialect]
+    [Description("What kind of server the endpoint is, such as vllm")]
+    public string Dialect { get; init; } = KnownDialects.Auto;
+
+    /// <value>None; the dialect sglang-generate needs it.</value>
+    [InputPath]
+    [Description("Folder with the teacher's tokenizer.json")]
+    public string? Tokenizer { get; init; }
 
     /// <value>20.</value>
     [Description("Alternatives a token to ask the endpoint for")]

@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Doctor;
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
 
 namespace TraceDistill.Cli.Commands;
@@ -14,11 +15,13 @@ sealed class DoctorVerb : Verb<DoctorOptions>
 
     public override async Task<object> RunAsync(DoctorOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var endpoint = options.Endpoint is { } address ? TeacherEndpoint.Create(address, options.Model ?? "", options.ApiKeyEnv, Environment.GetEnvironmentVariable) : null;
+        var endpoint = options.Endpoint is null ? null : TeacherEndpoint.Create(EndpointOf(options));
         List<Check> checks = [Check.Ok("program", $"TraceDistill {Recipes.Fingerprint.ProgramVersion}"), .. MachineChecks.All(), .. LibraryChecks.All()];
+        TeacherCapabilities? capabilities = null;
         if (endpoint is not null)
         {
-            checks.Add(await EndpointCheck.RunAsync(endpoint, options.TopLogprobs, context.TimeProvider, cancellationToken));
+            (var check, capabilities) = await EndpointCheck.RunAsync(endpoint, options.TopLogprobs, context.TimeProvider, cancellationToken);
+            checks.Add(check);
         }
 
         var width = checks.Max(check => check.Name.Length);
@@ -27,12 +30,25 @@ sealed class DoctorVerb : Verb<DoctorOptions>
             context.Observer.Message($"{check.State.ToString().ToLowerInvariant(),-4}  {check.Name.PadRight(width)}  {check.Detail}");
         }
 
-        return new DoctorReport(Recipes.Fingerprint.ProgramVersion, checks);
+        return new DoctorReport(Recipes.Fingerprint.ProgramVersion, checks, capabilities);
     }
+
+    static EndpointSettings EndpointOf(DoctorOptions options) => new()
+    {
+        Url = options.Endpoint!,
+        Model = options.Model ?? "",
+        ApiKeyEnv = options.ApiKeyEnv,
+        ApiKeyFile = options.ApiKeyFile,
+        Dialect = options.Dialect,
+        Tokenizer = options.Tokenizer,
+    };
 }
 
 /// <summary>What <c>doctor</c> found.</summary>
-sealed record DoctorReport(string Version, IReadOnlyList<Check> Checks) : IVerdict
+/// <param name="Version">The program's.</param>
+/// <param name="Checks">One for each thing looked at.</param>
+/// <param name="Endpoint">What the endpoint can do; null where none was named, or it did not answer.</param>
+sealed record DoctorReport(string Version, IReadOnlyList<Check> Checks, TeacherCapabilities? Endpoint = null) : IVerdict
 {
     public bool Ok => Checks.All(check => check.State != CheckState.Fail);
 

@@ -34,7 +34,7 @@ static class ResolvedRecipe
     {
         ConfigMap map => new YamlMappingNode(map.Entries.Select(entry => KeyValuePair.Create<YamlNode, YamlNode>(entry.Key, Node(entry.Value)))),
         ConfigList list => new YamlSequenceNode(list.Items.Select(Node)),
-        ConfigScalar { Text: { } text } => new YamlScalarNode(text) { Style = text is "" or "~" or "null" ? ScalarStyle.DoubleQuoted : ScalarStyle.Any },
+        ConfigScalar { Text: { } text } scalar => new YamlScalarNode(text) { Style = scalar.IsQuoted || text is "" or "~" or "null" ? ScalarStyle.DoubleQuoted : ScalarStyle.Any },
         _ => new YamlScalarNode("null") { Style = ScalarStyle.Plain },
     };
 }

@@ -17,4 +17,8 @@ public sealed record SamplingSettings
 
     /// <summary>Alternatives to report for each token; 0 asks for no logprobs.</summary>
     public int TopLogprobs { get; init; }
+
+    /// <summary>More fields of the request, which only the server understands: the text of a JSON object, its members in ordinal order.</summary>
+    /// <value>Null: none. A model in this process takes none.</value>
+    public string? ExtraBody { get; init; }
 }

@@ -31,4 +31,7 @@ public sealed record DatasetDescription
 
     /// <summary>Nucleus that was sampled from.</summary>
     public double TopP { get; init; } = 1.0;
+
+    /// <summary>More fields that each request had, as the text of a JSON object; null for none.</summary>
+    public string? ExtraBody { get; init; }
 }

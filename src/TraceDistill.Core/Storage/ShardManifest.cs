@@ -20,6 +20,10 @@ public sealed record ShardManifest
 
     public required SoftTargetLayout Layout { get; init; }
 
+    /// <summary>What the teacher's endpoint was seen to do; null where no endpoint was asked, as for traces written by people.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TeacherCapabilities? Capabilities { get; init; }
+
     /// <summary>Traces in all shards.</summary>
     public required long Rows { get; init; }
 
@@ -34,7 +38,7 @@ public sealed record ShardManifest
     /// <summary>Makes one manifest of those of the parts of a data set, in their order.</summary>
     /// <param name="parts">At least one, all of the same data set.</param>
     public static ShardManifest Join(IReadOnlyList<ShardManifest> parts) =>
-        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)]) with { Layout = parts[0].Layout };
+        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)]) with { Layout = parts[0].Layout, Capabilities = parts[0].Capabilities };
 
     /// <summary>The manifest of compact shards.</summary>
     public static ShardManifest Of(DatasetDescription dataset, IReadOnlyList<ShardEntry> shards) => new()

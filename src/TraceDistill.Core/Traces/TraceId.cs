@@ -40,6 +40,11 @@ public static class TraceId
             Append(fields, message.Content);
         }
 
+        if (sampling.ExtraBody is { } extra)
+        {
+            Append(fields, extra);
+        }
+
         Span<byte> hash = stackalloc byte[SHA256.HashSizeInBytes];
         SHA256.HashData(fields.WrittenSpan, hash);
         return TraceKey.Read(hash);

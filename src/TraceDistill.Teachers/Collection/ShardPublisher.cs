@@ -7,8 +7,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="folder">Where it goes.</param>
 /// <param name="inventory">What there is.</param>
 /// <param name="journal">Everything that is not published yet.</param>
+/// <param name="capabilities">What the manifest says of the teacher's endpoint; null for nothing.</param>
 /// <param name="step">As for <see cref="ShardBuilder"/>.</param>
-sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, Action<string> step)
+sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, TeacherCapabilities? capabilities, Action<string> step)
 {
     /// <summary>
     /// Builds the shards that are missing, gives all of them their names, writes the manifest last, and removes the journal. Cut short anywhere, it can
@@ -91,7 +92,7 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         }
 
         folder.DeleteUnknownWork(new HashSet<string>());
-        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]);
+        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]) with { Capabilities = capabilities };
         step("write the manifest");
         folder.SaveManifest(manifest);
         step("delete the journal");

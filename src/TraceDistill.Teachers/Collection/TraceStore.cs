@@ -11,6 +11,7 @@ sealed class TraceStore : IAsyncDisposable
     readonly OutputFolder _folder;
     readonly StoreOptions _options;
     TraceJournal? _journal;
+    TeacherCapabilities? _capabilities;
 
     TraceStore(OutputFolder folder, StoreOptions options, CollectionPlan plan, TraceInventory inventory, PublishedTraces published, TraceJournal? journal)
     {
@@ -75,9 +76,12 @@ sealed class TraceStore : IAsyncDisposable
     }
 
     /// <summary>Says what the traces to be added have in common; from here on they can be.</summary>
+    /// <param name="dataset">What they have in common.</param>
+    /// <param name="capabilities">What the teacher's endpoint was seen to do; null where none was asked.</param>
     /// <exception cref="InvalidInputException">Those that are there were collected in another way; names every setting that differs.</exception>
-    public TraceJournal Describe(DatasetDescription dataset)
+    public TraceJournal Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null)
     {
+        _capabilities = capabilities;
         if (Published.Manifest is { } manifest)
         {
             DatasetDifference.Ensure(_folder.Path, manifest.Dataset, dataset);
@@ -102,7 +106,7 @@ sealed class TraceStore : IAsyncDisposable
 
     /// <summary>Publishes all that is there.</summary>
     public Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken) =>
-        new ShardPublisher(_folder, Inventory, _journal!, Step).PublishAsync(cancellationToken);
+        new ShardPublisher(_folder, Inventory, _journal!, _capabilities ?? Published.Manifest?.Capabilities, Step).PublishAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => _journal?.DisposeAsync() ?? ValueTask.CompletedTask;
 

@@ -1,35 +1,64 @@
 using System.Runtime.CompilerServices;
+using Microsoft.Extensions.AI;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Services;
 using TraceDistill.Core.Generation;
+using ChatMessage = TraceDistill.Core.Generation.ChatMessage;
 
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>
-/// A teacher as a Semantic Kernel chat service. The reply's <see cref="KernelContent.InnerContent"/> is a <see cref="GenerationResult"/>.
+/// A teacher as a Semantic Kernel chat service, for any program: <see cref="TeacherKernelExtensions"/> adds one. The reply's content is the answer;
+/// its <see cref="KernelContent.InnerContent"/> is a <see cref="GenerationResult"/> with the reasoning, the raw text and the logprobs, and its
+/// metadata tell usage and finish reason.
 /// </summary>
 /// <remarks>
 /// The stock OpenAI connector makes some twenty objects for every token with top-20 logprobs and knows neither token ids nor reasoning;
-/// this one reads responses into columns. It sends each request once: retry is a decorator's.
+/// this one reads responses into columns. It sends each request once: retry is the HTTP client's, or a decorator's.
 /// </remarks>
-sealed class ChatCompletionConnector(TeacherClient client) : IChatCompletionService
+public sealed class ChatCompletionConnector : IChatCompletionService
 {
-    public IReadOnlyDictionary<string, object?> Attributes { get; } = new Dictionary<string, object?>
-    {
-        [AIServiceExtensions.ModelIdKey] = client.Endpoint.Model,
-        [AIServiceExtensions.EndpointKey] = client.Endpoint.BaseAddress.ToString(),
-    };
+    /// <summary>Metadata: a <see cref="UsageDetails"/>.</summary>
+    public const string UsageKey = "Usage";
 
+    /// <summary>Metadata: why the generation ended, as <see cref="GenerationResult.FinishReason"/>.</summary>
+    public const string FinishReasonKey = "FinishReason";
+
+    /// <summary>Metadata: the reasoning as text; absent where there is none.</summary>
+    public const string ReasoningKey = "Reasoning";
+
+    readonly TeacherClient _client;
+
+    internal ChatCompletionConnector(TeacherClient client)
+    {
+        _client = client;
+        Attributes = new Dictionary<string, object?>
+        {
+            [AIServiceExtensions.ModelIdKey] = client.Endpoint.Model,
+            [AIServiceExtensions.EndpointKey] = client.Endpoint.BaseAddress.ToString(),
+        };
+    }
+
+    /// <inheritdoc/>
+    public IReadOnlyDictionary<string, object?> Attributes { get; }
+
+    /// <inheritdoc/>
+    /// <param name="chatHistory">Turns of text.</param>
+    /// <param name="executionSettings">
+    /// <c>temperature</c>, <c>top_p</c>, <c>max_tokens</c>, <c>seed</c>, <c>logprobs</c> and <c>top_logprobs</c> under these names, as prompt files and
+    /// OpenAI's settings have them; anything else passes through to the server.
+    /// </param>
+    /// <param name="kernel">Not used.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
     /// <returns>Exactly one message.</returns>
     /// <exception cref="TeacherRequestException">The attempt failed.</exception>
     public async Task<IReadOnlyList<ChatMessageContent>> GetChatMessageContentsAsync(
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null, CancellationToken cancellationToken = default)
     {
-        var sampling = (executionSettings as TeacherExecutionSettings)?.Sampling ?? new SamplingSettings();
         var messages = chatHistory.Select(turn => new ChatMessage(turn.Role.Label, turn.Content ?? "")).ToArray();
-        var result = await client.CompleteAsync(messages, sampling, cancellationToken);
-        return [new ChatMessageContent(AuthorRole.Assistant, result.Text, client.Endpoint.Model, result)];
+        var result = await _client.CompleteAsync(messages, ExecutionSettings.Read(executionSettings), cancellationToken);
+        return [new ChatMessageContent(AuthorRole.Assistant, result.Answer, _client.Endpoint.Model, result, metadata: MetadataOf(result))];
     }
 
     /// <summary>The whole reply as one piece: logprobs are of use only when complete.</summary>
@@ -39,7 +68,27 @@ sealed class ChatCompletionConnector(TeacherClient client) : IChatCompletionServ
     {
         foreach (var message in await GetChatMessageContentsAsync(chatHistory, executionSettings, kernel, cancellationToken))
         {
-            yield return new StreamingChatMessageContent(message.Role, message.Content, message.InnerContent, modelId: message.ModelId);
+            yield return new StreamingChatMessageContent(message.Role, message.Content, message.InnerContent, modelId: message.ModelId, metadata: message.Metadata);
         }
+    }
+
+    static Dictionary<string, object?> MetadataOf(GenerationResult result)
+    {
+        var metadata = new Dictionary<string, object?>
+        {
+            [UsageKey] = new UsageDetails
+            {
+                InputTokenCount = result.PromptTokens,
+                OutputTokenCount = result.CompletionTokens,
+                TotalTokenCount = result.PromptTokens + result.CompletionTokens,
+            },
+            [FinishReasonKey] = result.FinishReason,
+        };
+        if (result.Reasoning.Length > 0)
+        {
+            metadata[ReasoningKey] = result.Reasoning;
+        }
+
+        return metadata;
     }
 }

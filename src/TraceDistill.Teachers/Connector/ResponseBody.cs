@@ -5,6 +5,11 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>A response body in a pooled buffer: tens of megabytes for a long trace, so not a new array for each.</summary>
 sealed class ResponseBody : IDisposable
 {
+    const int FirstCapacity = 64 * 1024;
+
+    /// <summary>A server's word about the length is good for so much; further memory is taken as the bytes come.</summary>
+    const int MostByPromise = 16 << 20;
+
     byte[] _buffer;
     int _length;
 
@@ -12,15 +17,30 @@ sealed class ResponseBody : IDisposable
 
     public ReadOnlySpan<byte> Bytes => _buffer.AsSpan(0, _length);
 
-    public static async Task<ResponseBody> ReadAsync(HttpContent content, CancellationToken cancellationToken)
+    /// <param name="content">What the server sends.</param>
+    /// <param name="most">Bytes it may have, compression undone.</param>
+    /// <param name="cancellationToken">Ends the reading.</param>
+    /// <exception cref="ResponseTooLargeException">It has more.</exception>
+    /// <exception cref="InvalidDataException">Its compression is broken.</exception>
+    public static async Task<ResponseBody> ReadAsync(HttpContent content, long most, CancellationToken cancellationToken)
     {
-        var body = new ResponseBody((int)Math.Clamp(content.Headers.ContentLength ?? 0, 64 * 1024, Array.MaxLength));
+        if (content.Headers.ContentLength > most)
+        {
+            throw new ResponseTooLargeException(most);
+        }
+
+        var body = new ResponseBody((int)Math.Clamp(content.Headers.ContentLength ?? 0, FirstCapacity, MostByPromise));
         try
         {
-            await using var stream = await content.ReadAsStreamAsync(cancellationToken);
+            await using var stream = await CompressedContent.ReadAsync(content, cancellationToken);
             while (await stream.ReadAsync(body._buffer.AsMemory(body._length), cancellationToken) is > 0 and var read)
             {
                 body._length += read;
+                if (body._length > most)
+                {
+                    throw new ResponseTooLargeException(most);
+                }
+
                 if (body._length == body._buffer.Length)
                 {
                     body.Grow();
@@ -45,7 +65,7 @@ sealed class ResponseBody : IDisposable
 
     void Grow()
     {
-        var larger = ArrayPool<byte>.Shared.Rent(checked(_buffer.Length * 2));
+        var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(_buffer.Length * 2L, Array.MaxLength));
         Bytes.CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = larger;

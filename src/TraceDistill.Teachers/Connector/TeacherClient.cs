@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Connector;
@@ -8,53 +9,89 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>One teacher over HTTP: sends a request once and says, as a <see cref="TeacherRequestException"/>, what a failure means.</summary>
 sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvider time)
 {
+    /// <summary>Bytes of a response that holds no generation: a list of models, an error.</summary>
+    const long MostPlainBytes = 16 << 20;
+
     static readonly MediaTypeHeaderValue Json = new("application/json");
 
-    // Off once the server has refused the fields that ask for token ids.
-    volatile bool _askForTokenIds = true;
+    volatile Dialect? _dialect = endpoint.Dialect;
+    volatile bool _opensThinking = endpoint.OpensThinking;
 
     public TeacherEndpoint Endpoint => endpoint;
+
+    /// <summary>Whether prompts end inside the reasoning: known from the teacher's template, or seen by the probe.</summary>
+    public bool OpensThinking
+    {
+        get => _opensThinking;
+        set => _opensThinking = value;
+    }
+
+    /// <summary>The endpoint's dialect, found out on the first call; without the fields that the server has refused since.</summary>
+    public async ValueTask<Dialect> DialectAsync(CancellationToken cancellationToken)
+    {
+        if (_dialect is { } known)
+        {
+            return known;
+        }
+
+        // Requests that come meanwhile find it out for themselves; the first to know it decides.
+        var found = await DialectDetector.FindAsync(endpoint.BaseAddress.Host, route => GetAsync(route, cancellationToken));
+        return Interlocked.CompareExchange(ref _dialect, found, null) ?? found;
+    }
 
     /// <summary>Asks for one choice.</summary>
     public async Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken)
     {
-        var askForTokenIds = _askForTokenIds;
-        try
+        for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
         {
-            return await SendOnceAsync(messages, sampling, askForTokenIds, cancellationToken);
-        }
-        catch (TeacherRequestException e) when (askForTokenIds && e.Status is 400 or 422 && e.Message.Contains("return_token", StringComparison.Ordinal))
-        {
-            _askForTokenIds = false;
-            return await SendOnceAsync(messages, sampling, askForTokenIds: false, cancellationToken);
+            try
+            {
+                return await SendOnceAsync(dialect, messages, sampling, cancellationToken);
+            }
+            catch (TeacherRequestException e) when (e.Status is 400 or 422 && DialectAdaptation.Without(dialect, e.ServerMessage) is { } simpler)
+            {
+                _dialect = simpler;
+            }
         }
     }
 
     /// <summary>The names under <c>/models</c>; null where the endpoint has no such list.</summary>
-    public async Task<IReadOnlyList<string>?> ListModelsAsync(CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<string>?> ListModelsAsync(CancellationToken cancellationToken) =>
+        await GetAsync("models", cancellationToken) is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Array
+            ? [.. data.EnumerateArray().Where(model => model.ValueKind == JsonValueKind.Object && model.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String)
+                .Select(model => model.GetProperty("id").GetString()!)]
+            : null;
+
+    /// <summary>The JSON at an address below the endpoint's; null where the endpoint has nothing of the kind there.</summary>
+    public async Task<JsonElement?> GetAsync(string route, CancellationToken cancellationToken)
     {
-        using var request = new HttpRequestMessage(HttpMethod.Get, endpoint.Address("models"));
+        using var request = new HttpRequestMessage(HttpMethod.Get, endpoint.Address(route));
         try
         {
-            using var body = await SendAsync(request, cancellationToken);
-            return ReadModels(body.Bytes);
+            using var body = await SendAsync(request, _dialect ?? KnownDialects.Compatible, MostPlainBytes, cancellationToken);
+            return JsonElementOf(body.Bytes);
         }
-        catch (TeacherRequestException e) when (e.Status is 400 or 404 or 405 or 501)
+        catch (TeacherRequestException e) when (e.Status is not null and not (401 or 403 or 429 or >= 500) || e.IsFormat)
         {
             return null;
         }
     }
 
-    async Task<GenerationResult> SendOnceAsync(
-        IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, bool askForTokenIds, CancellationToken cancellationToken)
+    /// <summary>The JSON that is answered to one small request.</summary>
+    public async Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
     {
-        using var content = new ReadOnlyMemoryContent(ChatRequestWriter.Write(endpoint.Model, messages, sampling, askForTokenIds));
-        content.Headers.ContentType = Json;
-        using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Address("chat/completions")) { Content = content };
-        using var body = await SendAsync(request, cancellationToken);
+        using var body = await PostAsync(await DialectAsync(cancellationToken), route, content, MostPlainBytes, cancellationToken);
+        return JsonElementOf(body.Bytes)
+            ?? throw TeacherFailures.FromFormat(endpoint, new WireFormatException("the response is not JSON"));
+    }
+
+    async Task<GenerationResult> SendOnceAsync(Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        var content = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling);
+        using var body = await PostAsync(dialect, dialect.ChatRoute, content, ResponseBound.Of(sampling), cancellationToken);
         try
         {
-            return CompletionReader.Read(body.Bytes, sampling.TopLogprobs);
+            return endpoint.Form.Read(body.Bytes, sampling, new ReplyForm(dialect.ListsEndOfSequence, _opensThinking));
         }
         catch (WireFormatException e)
         {
@@ -62,15 +99,31 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         }
     }
 
-    /// <summary>Sends, and reads the whole body of a success.</summary>
-    async Task<ResponseBody> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
+    async Task<ResponseBody> PostAsync(Dialect dialect, string route, ReadOnlyMemory<byte> bytes, long mostBytes, CancellationToken cancellationToken)
     {
-        endpoint.Authorize(request);
+        using var content = new ReadOnlyMemoryContent(bytes);
+        content.Headers.ContentType = Json;
+        using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Address(route)) { Content = content };
+        return await SendAsync(request, dialect, mostBytes, cancellationToken);
+    }
+
+    /// <summary>Sends, and reads the whole body of a success.</summary>
+    async Task<ResponseBody> SendAsync(HttpRequestMessage request, Dialect dialect, long mostBytes, CancellationToken cancellationToken)
+    {
+        endpoint.Authorize(request, dialect);
+        CompressedContent.Offer(request);
+        request.Version = http.DefaultRequestVersion;
+        request.VersionPolicy = http.DefaultVersionPolicy;
         ResponseBody? body = null;
         try
         {
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
-            body = await ResponseBody.ReadAsync(response.Content, cancellationToken);
+            if ((int)response.StatusCode is >= 300 and < 400)
+            {
+                throw TeacherFailures.FromRedirect(endpoint, (int)response.StatusCode, response.Headers.Location);
+            }
+
+            body = await ResponseBody.ReadAsync(response.Content, response.IsSuccessStatusCode ? mostBytes : MostPlainBytes, cancellationToken);
             var error = response.IsSuccessStatusCode ? ErrorBody.InSuccess(body.Bytes) : ErrorBody.Parse(body.Bytes);
             if (error is null)
             {
@@ -79,6 +132,14 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
             var status = response.IsSuccessStatusCode && int.TryParse(error.Code, out var code) ? code : (int)response.StatusCode;
             throw TeacherFailures.FromStatus(endpoint, status, error, TeacherFailures.RetryAfter(response.Headers, time));
+        }
+        catch (ResponseTooLargeException e)
+        {
+            throw TeacherFailures.FromFormat(endpoint, new WireFormatException(e.Message, e));
+        }
+        catch (InvalidDataException e)
+        {
+            throw TeacherFailures.FromFormat(endpoint, new TruncatedResponseException("its compression cannot be undone", e));
         }
         catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
@@ -92,16 +153,15 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         }
     }
 
-    /// <summary>Null where the list is of another shape: the list only serves to say more about a missing model.</summary>
-    static List<string>? ReadModels(ReadOnlySpan<byte> json)
+    static JsonElement? JsonElementOf(ReadOnlySpan<byte> json)
     {
         try
         {
             var reader = new Utf8JsonReader(json);
             using var document = JsonDocument.ParseValue(ref reader);
-            return document.RootElement.GetProperty("data").EnumerateArray().Select(model => model.GetProperty("id").GetString()!).ToList();
+            return document.RootElement.Clone();
         }
-        catch (Exception e) when (e is JsonException or KeyNotFoundException or InvalidOperationException)
+        catch (JsonException)
         {
             return null;
         }

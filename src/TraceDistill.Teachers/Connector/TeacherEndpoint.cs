@@ -1,18 +1,29 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>Where a teacher is found, what it is called there, and the key it wants. The key leaves in a request header only.</summary>
 public sealed class TeacherEndpoint
 {
-    readonly string? _apiKey;
+    /// <summary>The one parameter of an address that is part of it: Azure's version of the protocol.</summary>
+    const string VersionParameter = "api-version";
 
-    TeacherEndpoint(Uri baseAddress, string model, string? apiKeyEnv, string? apiKey)
+    readonly ApiKey? _key;
+    readonly string _query;
+
+    TeacherEndpoint(Uri address, EndpointSettings settings, ApiKey? key)
     {
-        BaseAddress = baseAddress;
-        Model = model;
-        ApiKeyEnv = apiKeyEnv;
-        _apiKey = apiKey;
+        BaseAddress = new UriBuilder(address) { Query = "" }.Uri;
+        _query = address.Query;
+        Model = settings.Model;
+        _key = key;
+        Dialect = KnownDialects.Find(settings.Dialect);
+        Form = FormOf(Dialect, settings.Tokenizer);
+        OpensThinking = settings.Tokenizer is { } folder && EndsPromptsInThinking(folder);
     }
 
     /// <summary>Ends in a slash; <c>chat/completions</c> and <c>models</c> are found below it.</summary>
@@ -21,16 +32,23 @@ public sealed class TeacherEndpoint
     /// <summary>The model's name as the endpoint knows it.</summary>
     public string Model { get; }
 
-    /// <summary>The environment variable that holds the key; null where none is sent.</summary>
-    public string? ApiKeyEnv { get; }
+    /// <summary>The dialect that the user named; null where it is to be found out.</summary>
+    internal Dialect? Dialect { get; }
 
-    /// <param name="url">Such as <c>http://gpu-01:8000/v1</c>; without a path, <c>/v1</c> is assumed.</param>
-    /// <param name="model">The model's name as the endpoint knows it.</param>
-    /// <param name="apiKeyEnv">The environment variable that holds the key, or null.</param>
-    /// <param name="environment">Looks up an environment variable.</param>
-    /// <exception cref="InvalidInputException">The URL is no HTTP address, the model has no name, or the variable is empty.</exception>
-    public static TeacherEndpoint Create(string url, string model, string? apiKeyEnv, Func<string, string?> environment)
+    internal IRequestForm Form { get; }
+
+    /// <summary>Whether the teacher's own chat template is known to end prompts inside the reasoning.</summary>
+    internal bool OpensThinking { get; }
+
+    /// <summary>Where the key came from, in words; null where none is sent.</summary>
+    internal string? KeyOrigin => _key?.Origin;
+
+    /// <param name="settings">What the user said.</param>
+    /// <param name="environment">Looks up an environment variable; null is this process's own.</param>
+    /// <exception cref="InvalidInputException">The URL is no HTTP address, the model has no name, or there is no key where one is named.</exception>
+    public static TeacherEndpoint Create(EndpointSettings settings, Func<string, string?>? environment = null)
     {
+        var url = settings.Url;
         if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
         {
             throw new InvalidInputException($"endpoint: '{url}' is not an HTTP address; write one like http://gpu-01:8000/v1");
@@ -41,37 +59,31 @@ public sealed class TeacherEndpoint
             throw new InvalidInputException("endpoint: keep credentials out of the address; put the key into an environment variable and name it with --api-key-env");
         }
 
-        if (string.IsNullOrWhiteSpace(model))
+        if (uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')[0]).FirstOrDefault(name => name != VersionParameter) is { } other)
         {
-            throw new InvalidInputException("model: name the model as the endpoint knows it (its /models lists them)");
+            throw new InvalidInputException($"endpoint: the address has the parameter '{other}'; {VersionParameter} alone may stand there, and a key belongs into an environment variable that --api-key-env names");
         }
 
-        string? key = null;
-        if (apiKeyEnv is not null)
-        {
-            key = environment(apiKeyEnv)?.Trim();
-            if (string.IsNullOrEmpty(key))
-            {
-                throw new InvalidInputException($"api_key_env: the environment variable {apiKeyEnv} is empty; put the key for {uri.Host} into it");
-            }
-        }
-
-        return new TeacherEndpoint(BaseOf(uri), model, apiKeyEnv, key);
+        return string.IsNullOrWhiteSpace(settings.Model)
+            ? throw new InvalidInputException("model: name the model as the endpoint knows it (its /models lists them)")
+            : new TeacherEndpoint(BaseOf(uri), settings, ApiKey.Read(settings, uri.Host, environment ?? Environment.GetEnvironmentVariable));
     }
 
-    /// <summary>The address below <see cref="BaseAddress"/>.</summary>
-    internal Uri Address(string relative) => new(BaseAddress, relative);
+    /// <inheritdoc cref="Create(EndpointSettings, Func{string, string?}?)"/>
+    /// <param name="url">Such as <c>http://gpu-01:8000/v1</c>; without a path, <c>/v1</c> is assumed.</param>
+    /// <param name="model">The model's name as the endpoint knows it.</param>
+    /// <param name="apiKeyEnv">The environment variable that holds the key, or null.</param>
+    /// <param name="environment">Looks up an environment variable.</param>
+    public static TeacherEndpoint Create(string url, string model, string? apiKeyEnv, Func<string, string?> environment) =>
+        Create(new EndpointSettings { Url = url, Model = model, ApiKeyEnv = apiKeyEnv }, environment);
 
-    internal void Authorize(HttpRequestMessage request)
-    {
-        if (_apiKey is not null)
-        {
-            request.Headers.Authorization = new("Bearer", _apiKey);
-        }
-    }
+    /// <summary>An address relative to <see cref="BaseAddress"/>, with what the user's address had behind it.</summary>
+    internal Uri Address(string relative) => new UriBuilder(new Uri(BaseAddress, relative)) { Query = _query }.Uri;
+
+    internal void Authorize(HttpRequestMessage request, Dialect dialect) => _key?.Authorize(request, dialect.KeyHeader);
 
     /// <summary>A server's own words with the key, should they repeat it, blotted out.</summary>
-    internal string Redact(string text) => _apiKey is null ? text : text.Replace(_apiKey, "[key]", StringComparison.Ordinal);
+    internal string Redact(string text) => _key?.Redact(text) ?? text;
 
     /// <summary>Names the model and the address, never the key.</summary>
     public override string ToString() => $"{Model} at {BaseAddress.ToString().TrimEnd('/')}";
@@ -80,7 +92,32 @@ public sealed class TeacherEndpoint
     {
         const string Route = "/chat/completions";
         var path = uri.AbsolutePath.TrimEnd('/');
-        path = path.EndsWith(Route, StringComparison.Ordinal) ? path[..^Route.Length] : path.Length == 0 ? "/v1" : path;
-        return new UriBuilder(uri) { Path = path + "/", Query = "", Fragment = "" }.Uri;
+        path = path.EndsWith(Route, StringComparison.Ordinal) ? path[..^Route.Length]
+            : path.Length > 0 ? path
+            : DialectDetector.OfHost(uri.Host) == KnownDialects.Azure ? "/openai/v1"
+            : "/v1";
+        return new UriBuilder(uri) { Path = path + "/", Fragment = "" }.Uri;
+    }
+
+    static IRequestForm FormOf(Dialect? dialect, string? tokenizer) => dialect switch
+    {
+        not { IsSglangGenerate: true } => new ChatForm(),
+        _ when tokenizer is null => throw new InvalidInputException(
+            $"tokenizer: the dialect {dialect.Name} renders prompts here; name the folder with the teacher's tokenizer.json and chat template (--tokenizer)"),
+        _ => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
+    };
+
+    static bool EndsPromptsInThinking(string tokenizer)
+    {
+        try
+        {
+            var prompt = ChatTemplate.Load(tokenizer).Render([new("user", "?")], addGenerationPrompt: true);
+            return prompt.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open);
+        }
+        catch (InvalidInputException)
+        {
+            // A folder without a template that can be read tells nothing, and who renders with it says why.
+            return false;
+        }
     }
 }

@@ -1,4 +1,5 @@
 using System.Net.Http.Headers;
+using System.Security.Authentication;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Connector;
@@ -9,15 +10,19 @@ static class TeacherFailures
     /// <summary>Who asks for more means another day, when a quota is renewed: nobody waits for that in front of a still screen.</summary>
     static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
+    /// <summary>What servers call the alternatives that they refuse.</summary>
+    static readonly string[] LogprobFields = ["logprobs", "top_n_tokens", "n_probs"];
+
     /// <summary>A response that is no success.</summary>
     public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter)
     {
+        var isAboutLogprobs = LogprobFields.Any(field => error.Message.Contains(field, StringComparison.OrdinalIgnoreCase));
         var says = error.Message.Length == 0 ? "" : $": {endpoint.Redact(error.Message)}";
         return (status, error.Code) switch
         {
             // The server's own words are left out: some repeat part of the key.
-            (401 or 403, _) => Of(FailureScope.Teacher, endpoint.ApiKeyEnv is { } variable
-                ? $"{endpoint} refused the key ({status}): put a valid one into the environment variable {variable}"
+            (401 or 403, _) => Of(FailureScope.Teacher, endpoint.KeyOrigin is { } origin
+                ? $"{endpoint} refused the key ({status}): put a valid one into {origin}"
                 : $"{endpoint} wants a key ({status}): put it into an environment variable and name that with --api-key-env"),
             (402, _) or (429, "insufficient_quota") => Of(FailureScope.Teacher, $"the account behind {endpoint} has no credit left ({status}){says}"),
             (404 or 405, _) or (_, "model_not_found") => Of(FailureScope.Teacher,
@@ -26,18 +31,35 @@ static class TeacherFailures
                 $"{endpoint} asks to be left alone for {retryAfter.Value.TotalHours:0.#} hours ({status}){says}; run the same command again after that: what was collected is kept"),
             (429 or 503, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status == 429),
             (408 or 409 or 425 or >= 500, _) => Of(FailureScope.Passing, $"{endpoint} failed ({status}){says}"),
-            _ when error.Message.Contains("logprobs", StringComparison.OrdinalIgnoreCase) => Of(FailureScope.Teacher,
+            _ when isAboutLogprobs => Of(FailureScope.Teacher,
                 $"{endpoint} refuses the logprobs asked for ({status}){says}; lower --top-logprobs, or raise the server's limit (vLLM: --max-logprobs)"),
             _ => Of(FailureScope.Request, $"{endpoint} refused the request ({status}){says}"),
         };
 
         TeacherRequestException Of(FailureScope scope, string message, bool overloaded = false) =>
-            new(scope, message) { RetryAfter = retryAfter, Overloaded = overloaded, Status = status };
+            new(scope, message) { RetryAfter = retryAfter, Overloaded = overloaded, Status = status, ServerMessage = endpoint.Redact(error.Message), IsAboutLogprobs = isAboutLogprobs };
+    }
+
+    /// <summary>
+    /// A response that points elsewhere. It is not followed: prompts and the key go to the address that the user named and to no other.
+    /// </summary>
+    public static TeacherRequestException FromRedirect(TeacherEndpoint endpoint, int status, Uri? location)
+    {
+        var target = location is null ? null : new Uri(endpoint.BaseAddress, location);
+        var told = target is null ? "elsewhere" : target.GetLeftPart(UriPartial.Path);
+        return new TeacherRequestException(FailureScope.Teacher,
+            $"{endpoint} redirects to {endpoint.Redact(told)} ({status}), where neither the key nor a prompt is sent; if you trust that address, name it as the endpoint") { Status = status };
     }
 
     /// <summary>No response, or one that broke off.</summary>
     public static TeacherRequestException FromTransport(TeacherEndpoint endpoint, Exception e)
     {
+        if (e is HttpRequestException { HttpRequestError: HttpRequestError.SecureConnectionError, InnerException: AuthenticationException refused } && refused.Message.Contains("certificate", StringComparison.OrdinalIgnoreCase))
+        {
+            return new TeacherRequestException(FailureScope.Teacher,
+                $"the certificate of {endpoint} is not trusted ({refused.Message.TrimEnd('.')}); put its authority's certificate into the system's store, or name a file with it in SSL_CERT_FILE", e);
+        }
+
         var cause = e is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } http ? Words(http.HttpRequestError) : e.GetBaseException().Message;
         return new TeacherRequestException(FailureScope.Passing,
             $"cannot reach {endpoint} ({cause}); check that the server runs, and the address", e)
@@ -55,7 +77,7 @@ static class TeacherFailures
         TruncatedResponseException => new(FailureScope.Passing, $"{endpoint} sent a response that cannot be used: {e.Message}", e),
         MissingLogprobsException => new(FailureScope.Request,
             $"{endpoint} returned no logprobs; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0", e),
-        _ => new(FailureScope.Request, $"{endpoint} sent a response that cannot be used: {e.Message}", e),
+        _ => new(FailureScope.Request, $"{endpoint} sent a response that cannot be used: {endpoint.Redact(e.Message)}", e),
     };
 
     /// <summary>Retry-After in either of its forms: seconds, or a date.</summary>

@@ -1,7 +1,7 @@
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>What a failed request says about the next one.</summary>
-enum FailureScope
+public enum FailureScope
 {
     /// <summary>Passing: the same request may succeed when sent again.</summary>
     Passing,
@@ -13,8 +13,8 @@ enum FailureScope
     Teacher,
 }
 
-/// <summary>One attempt failed. The message is one line without key or prompt text.</summary>
-sealed class TeacherRequestException(FailureScope scope, string message, Exception? inner = null) : Exception(message, inner)
+/// <summary>One attempt at a teacher failed. The message is one line without key or prompt text.</summary>
+public sealed class TeacherRequestException(FailureScope scope, string message, Exception? inner = null) : Exception(message, inner)
 {
     public FailureScope Scope { get; } = scope;
 
@@ -29,4 +29,13 @@ sealed class TeacherRequestException(FailureScope scope, string message, Excepti
 
     /// <summary>The HTTP status, or null where there was no response.</summary>
     public int? Status { get; init; }
+
+    /// <summary>The server's own words, in which a key is blotted out; empty where it said nothing.</summary>
+    public string ServerMessage { get; init; } = "";
+
+    /// <summary>True where the server refused the alternatives that were asked for.</summary>
+    public bool IsAboutLogprobs { get; init; }
+
+    /// <summary>True where there was a response, but not one that can be read.</summary>
+    public bool IsFormat => InnerException is Wire.WireFormatException;
 }

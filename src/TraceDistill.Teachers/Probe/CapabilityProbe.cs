@@ -5,15 +5,26 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Probe;
 
-/// <summary>Looks at an endpoint with its list of models and one completion of a few tokens.</summary>
+/// <summary>Looks at an endpoint with its list of models and a few completions of a few tokens, each of the same seed.</summary>
 sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<double> random)
 {
+    /// <summary>The seed of every request of a probe.</summary>
+    public const long Seed = 0;
+
     const int ProbeTokens = 16;
+    const int AnswerTokens = 256;
     const int ModelsNamed = 10;
+    const double OtherTemperature = 0.5;
+
+    static readonly ChatMessage[] Question = [new("user", "What is 12 + 34?")];
+    static readonly ChatMessage[] OpenQuestion = [new("user", "Name any word.")];
+    static readonly ChatMessage[] ShortAnswer = [new("user", "Reply with the word OK and nothing else.")];
 
     // Someone waits for the answer: a few seconds of patience, not minutes.
     static readonly ResilienceOptions Patience = new() { Concurrency = 1, MaxRetries = 2, MaxOverloadRetries = 5, AttemptTimeout = TimeSpan.FromMinutes(2) };
@@ -22,52 +33,124 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
 
     TeacherEndpoint Endpoint => client.Endpoint;
 
-    /// <exception cref="TeacherUnavailableException">The endpoint cannot serve a run.</exception>
+    /// <param name="sampling">The settings that the run is going to use.</param>
+    /// <param name="cancellationToken">Ends the probe.</param>
+    /// <returns>What the endpoint can do; where it has no soft targets to give, the reason stands in <see cref="TeacherCapabilities.SoftTargetProblem"/>.</returns>
+    /// <exception cref="TeacherUnavailableException">The endpoint cannot serve a run with these settings, not even for text alone.</exception>
     /// <exception cref="InvalidInputException">The endpoint calls the request wrong: a setting of the run is.</exception>
     public async Task<TeacherCapabilities> RunAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
-        var models = await TryAsync(client.ListModelsAsync, models: null, cancellationToken);
-        var request = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, ProbeTokens), Seed = 0 };
-        var result = await TryAsync(
-            token => client.CompleteAsync([new ChatMessage("user", "What is 12 + 34?")], request, token), models, cancellationToken);
+        var dialect = await NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
+        var models = await NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
+        var brief = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, ProbeTokens), Seed = Seed };
+        var (first, problem) = sampling.TopLogprobs == 0 ? (null, null) : await AskForLogprobsAsync(brief, models, cancellationToken);
+        first ??= await NeedAsync(token => client.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token), models, cancellationToken);
+        var logprobs = problem is null ? first.Logprobs : null;
+        var answer = await AnswerAsync(dialect, sampling, cancellationToken);
+        problem ??= sampling.TopLogprobs > 0 && answer is { ReasoningLogprobs: false }
+            ? $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
+            : null;
+        client.OpensThinking |= answer?.OpensThinking ?? false;
         return new TeacherCapabilities
         {
-            Models = models,
-            TokenIdentity = result.Logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
-            TopLogprobs = sampling.TopLogprobs == 0 ? 0 : GrantedAlternatives(result),
-            Logprobs = sampling.TopLogprobs == 0 || sampling is { Temperature: 1, TopP: 1 } ? LogprobKind.Raw : await KindAsync(sampling, models, cancellationToken),
-            PromptTokenIds = result.PromptTokenIds is not null,
+            Dialect = dialect.Name,
+            TokenIdentity = problem is not null ? TokenIdentity.Text : logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
+            TopLogprobs = problem is null && logprobs is not null ? LogprobCheck.MostAlternatives(logprobs) : 0,
+            TopLogprobsLimit = logprobs is null ? null : await LimitAsync(dialect, brief with { MaxTokens = 1 }, LogprobCheck.MostAlternatives(logprobs), cancellationToken),
+            Logprobs = logprobs is null ? LogprobKind.Raw : await KindAsync(sampling, cancellationToken),
+            ReasoningLogprobs = answer?.ReasoningLogprobs,
+            EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
+            OpensThinking = client.OpensThinking,
+            PromptTokenIds = first.PromptTokenIds is not null,
+            PromptScoring = await TryAsync(token => PromptScoring.FindAsync(client, token), cancellationToken),
+            SeveralChoices = dialect.IsSglangGenerate ? null : await SeveralChoicesAsync(dialect, brief with { MaxTokens = 1, TopLogprobs = 0 }, cancellationToken),
+            SoftTargetProblem = problem,
         };
     }
 
-    int GrantedAlternatives(GenerationResult result)
+    /// <summary>The answer with logprobs, or why there can be none; both where the logprobs are no good.</summary>
+    async Task<(GenerationResult? Result, string? Problem)> AskForLogprobsAsync(SamplingSettings sampling, IReadOnlyList<string>? models, CancellationToken cancellationToken)
     {
-        if (result.Logprobs is not { } logprobs)
+        try
         {
-            throw new TeacherUnavailableException(
-                $"{Endpoint} names tokens by their text alone, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
+            var result = await NeedAsync(token => client.CompleteAsync(Question, sampling, token), models, cancellationToken);
+            return (result, result.Logprobs is { } logprobs
+                ? LogprobCheck.Problem(logprobs) is { } problem
+                    ? $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
+                    : null
+                : $"{Endpoint} names tokens by their text alone, or not all of them, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
         }
-
-        if (LogprobCheck.Problem(logprobs) is { } problem)
+        catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { InnerException: MissingLogprobsException })
         {
-            throw new TeacherUnavailableException(
-                $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
+            return (null, e.Message);
         }
-
-        return LogprobCheck.MostAlternatives(logprobs);
+        catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
+        {
+            var limit = await LogprobLimit.BelowAsync(sampling.TopLogprobs, refusal.ServerMessage, k => GrantsAsync(sampling with { TopLogprobs = k, MaxTokens = 1 }, cancellationToken));
+            return (null, limit > 0 ? $"{Endpoint} grants at most {limit} alternatives a token, not {sampling.TopLogprobs}; ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)" : e.Message);
+        }
     }
 
-    /// <summary>Compares the first token's distribution under the run's settings with that under none: only processed logprobs differ.</summary>
-    async Task<LogprobKind> KindAsync(SamplingSettings sampling, IReadOnlyList<string>? models, CancellationToken cancellationToken)
+    /// <summary>Most alternatives granted, at least <paramref name="granted"/>; null where no limit was met.</summary>
+    async Task<int?> LimitAsync(Dialect dialect, SamplingSettings sampling, int granted, CancellationToken cancellationToken) =>
+        granted < sampling.TopLogprobs ? granted
+        : dialect.MostLogprobs ?? await LogprobLimit.AboveAsync(granted, k => GrantsAsync(sampling with { TopLogprobs = k }, cancellationToken));
+
+    /// <summary>How many alternatives are given where so many are asked for, or what the refusal says.</summary>
+    async Task<(int Granted, string Refusal)> GrantsAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
-        ChatMessage[] question = [new("user", "Name any word.")];
-        var settled = sampling with { MaxTokens = 1, Seed = 0 };
-        var asSampled = await TryAsync(token => client.CompleteAsync(question, settled, token), models, cancellationToken);
-        var plain = await TryAsync(token => client.CompleteAsync(question, settled with { Temperature = 1, TopP = 1 }, token), models, cancellationToken);
-        return LogprobCheck.AreSameDistribution(plain.Logprobs, asSampled.Logprobs) ? LogprobKind.Raw : LogprobKind.Processed;
+        try
+        {
+            var result = await _pipeline.ExecuteAsync(token => client.CompleteAsync(Question, sampling, token), Patience.TimeoutFor(1), cancellationToken);
+            return (result.Logprobs is { Count: > 0 } logprobs ? LogprobCheck.MostAlternatives(logprobs) : 0, "");
+        }
+        catch (Exception e) when (IsOutcome(e))
+        {
+            return (0, (e as TeacherRequestException)?.ServerMessage ?? "");
+        }
     }
 
-    async Task<T> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, IReadOnlyList<string>? models, CancellationToken cancellationToken)
+    /// <summary>Compares the first token's distribution under the run's settings with that under others: only processed logprobs differ.</summary>
+    async Task<LogprobKind> KindAsync(SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
+        var other = sampling is { Temperature: 1, TopP: 1 } ? plain with { Temperature = OtherTemperature } : plain with { Temperature = sampling.Temperature, TopP = sampling.TopP };
+        var first = await TryAsync(token => client.CompleteAsync(OpenQuestion, plain, token), cancellationToken);
+        var second = await TryAsync(token => client.CompleteAsync(OpenQuestion, other, token), cancellationToken);
+        return LogprobCheck.AreSameDistribution(first?.Logprobs, second?.Logprobs) ? LogprobKind.Raw : LogprobKind.Processed;
+    }
+
+    /// <summary>Looks at a whole answer, with tokens as text; null where the response is of another form or there is none.</summary>
+    async Task<AnswerFacts?> AnswerAsync(Dialect dialect, SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        if (dialect.IsSglangGenerate)
+        {
+            return null;
+        }
+
+        var whole = sampling with { MaxTokens = AnswerTokens, Seed = Seed, TopLogprobs = Math.Min(sampling.TopLogprobs, 1) };
+        var request = ChatRequestWriter.Write((await client.DialectAsync(cancellationToken)) with { AsksForTokenIds = false }, Endpoint.Model, ShortAnswer, whole);
+        return await TryAsync(async token => AnswerFacts.Of(await client.PostAsync(dialect.ChatRoute, request, token)), cancellationToken);
+    }
+
+    async Task<bool?> SeveralChoicesAsync(Dialect dialect, SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        var request = ChatRequestWriter.Write(await client.DialectAsync(cancellationToken), Endpoint.Model, Question, sampling with { ExtraBody = """{"n":2}""" });
+        return await TryAsync<bool?>(async token =>
+        {
+            try
+            {
+                return AnswerFacts.Choices(await client.PostAsync(dialect.ChatRoute, request, token)) == 2;
+            }
+            catch (TeacherRequestException e) when (e.Status is 400 or 422)
+            {
+                return false;
+            }
+        }, cancellationToken);
+    }
+
+    /// <summary>What the run cannot go without.</summary>
+    async Task<T> NeedAsync<T>(Func<CancellationToken, Task<T>> attempt, IReadOnlyList<string>? models, CancellationToken cancellationToken)
     {
         try
         {
@@ -94,6 +177,21 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
             throw new TeacherUnavailableException(e.InnerException?.Message ?? $"{Endpoint} keeps failing", e);
         }
     }
+
+    /// <summary>What is good to know: where the endpoint does not answer, nothing.</summary>
+    async Task<T?> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await _pipeline.ExecuteAsync(attempt, Patience.TimeoutFor(AnswerTokens), cancellationToken);
+        }
+        catch (Exception e) when (IsOutcome(e))
+        {
+            return default;
+        }
+    }
+
+    static bool IsOutcome(Exception e) => e is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException;
 
     /// <summary>
     /// Says that the model is not among those listed, where that is so. Not an error by itself: some servers list one name and answer to any.

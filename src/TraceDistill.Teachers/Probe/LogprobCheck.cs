@@ -33,12 +33,27 @@ static class LogprobCheck
             {
                 return $"returned alternatives whose probabilities add up to {sum:0.###}";
             }
+
+            if (IsContradictory(logprobs, t))
+            {
+                return $"returned a drawn token of probability {Math.Exp(logprobs.Logprobs[t]):0.###} that its own alternatives contradict";
+            }
         }
 
         // Alternatives at the floor of -9999 were left out on reading, so a made-up row has one entry, of probability 1.
         return logprobs.Logprobs.All(logprob => logprob == 0) && logprobs.TopLogprobs.All(logprob => logprob is 0 or float.NegativeInfinity)
             ? "returned made-up logprobs (0 for each token, nothing for any other)"
             : null;
+    }
+
+    /// <summary>Whether the drawn token has another probability among the alternatives, or is likelier than the last of them without being one.</summary>
+    static bool IsContradictory(TokenLogprobs logprobs, int t)
+    {
+        var row = logprobs.TopIds.AsSpan(t * logprobs.K, logprobs.K);
+        var values = logprobs.TopLogprobs.AsSpan(t * logprobs.K, logprobs.K);
+        var drawn = Math.Exp(logprobs.Logprobs[t]);
+        var at = row.IndexOf(logprobs.TokenIds[t]);
+        return at >= 0 ? Math.Abs(Math.Exp(values[at]) - drawn) > Tolerance : row.IndexOf(-1) < 0 && drawn > Math.Exp(values[^1]) + Tolerance;
     }
 
     /// <summary>Whether two generations drew their first token from the same distribution, but for a server's rounding.</summary>

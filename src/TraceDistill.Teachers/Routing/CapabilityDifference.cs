@@ -1,3 +1,4 @@
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Probe;
 
 namespace TraceDistill.Teachers.Routing;

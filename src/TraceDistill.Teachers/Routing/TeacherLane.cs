@@ -1,6 +1,7 @@
 using Polly.CircuitBreaker;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
@@ -40,9 +41,8 @@ sealed class TeacherLane : IDisposable
         Endpoint = pooled.Endpoint;
         Meter = new EndpointMeter(Endpoint.ToString(), pooled.Price);
 
-        // No timeout here: the pipeline has one for each attempt, sized for long traces.
-        var handler = TeacherHttpHandler.Create(Endpoint, pooled.Concurrency ?? options.Concurrency);
-        _http = new HttpClient(new RateLimitHandler(handler, time, wait => router.Pause(index, wait))) { Timeout = Timeout.InfiniteTimeSpan };
+        var handler = TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
+        _http = TeacherHttpHandler.CreateClient(new RateLimitHandler(handler, time, wait => router.Pause(index, wait)));
         _client = new TeacherClient(_http, Endpoint, time);
         _generator = new ChatCompletionGenerator(new ChatCompletionConnector(_client));
         _attempts = new AttemptPipeline(options, time, isOneOfMany, isOneOfMany ? LeaveOut : Pause, isOneOfMany ? TakeBack : () => { });

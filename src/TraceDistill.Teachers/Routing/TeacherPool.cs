@@ -5,6 +5,7 @@ using Polly.Timeout;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;

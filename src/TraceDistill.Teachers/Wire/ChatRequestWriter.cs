@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Teachers.Wire;
 
@@ -10,14 +11,11 @@ static class ChatRequestWriter
 {
     static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
+    /// <param name="dialect">What the server's fields are called, and which it wants besides.</param>
     /// <param name="model">The model's name as the endpoint knows it.</param>
     /// <param name="messages">The conversation so far.</param>
-    /// <param name="sampling">How tokens are drawn.</param>
-    /// <param name="askForTokenIds">
-    /// Whether to add vLLM's <c>return_token_ids</c> and <c>return_tokens_as_token_ids</c>: this project's server and vLLM honour them, most
-    /// others ignore them, OpenAI refuses them.
-    /// </param>
-    public static ReadOnlyMemory<byte> Write(string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling, bool askForTokenIds)
+    /// <param name="sampling">How tokens are drawn, and which fields pass through.</param>
+    public static ReadOnlyMemory<byte> Write(Dialect dialect, string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using var json = new Utf8JsonWriter(buffer, Options);
@@ -34,8 +32,12 @@ static class ChatRequestWriter
 
         json.WriteEndArray();
         json.WriteNumber("temperature", sampling.Temperature);
-        json.WriteNumber("top_p", sampling.TopP);
-        json.WriteNumber("max_tokens", sampling.MaxTokens);
+        if (sampling.TopP < 1 || dialect.TakesWholeNucleus)
+        {
+            json.WriteNumber("top_p", sampling.TopP);
+        }
+
+        json.WriteNumber(dialect.MaxTokensField, sampling.MaxTokens);
         if (sampling.Seed is { } seed)
         {
             json.WriteNumber("seed", seed);
@@ -45,13 +47,14 @@ static class ChatRequestWriter
         {
             json.WriteBoolean("logprobs", true);
             json.WriteNumber("top_logprobs", sampling.TopLogprobs);
-            if (askForTokenIds)
+            if (dialect.AsksForTokenIds)
             {
                 json.WriteBoolean("return_token_ids", true);
                 json.WriteBoolean("return_tokens_as_token_ids", true);
             }
         }
 
+        RequestFields.Write(json, dialect, sampling);
         json.WriteEndObject();
         json.Flush();
         return buffer.WrittenMemory;

@@ -11,32 +11,38 @@ namespace TraceDistill.Teachers.Wire;
 ref struct CompletionReader
 {
     readonly int _topLogprobs;
+    readonly ReplyForm _form;
     readonly ReadOnlySpan<byte> _json;
     LogprobsReader _logprobs;
     string? _content;
     string? _reasoning;
+    string? _reasoningDetails;
+    string? _refusal;
     string? _finishReason;
     int[]? _tokenIds;
     int[]? _promptTokenIds;
     int? _promptTokens;
     int? _completionTokens;
     bool _hasChoice;
+    bool _hasContent;
 
-    CompletionReader(ReadOnlySpan<byte> json, int topLogprobs)
+    CompletionReader(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form)
     {
         _json = json;
         _topLogprobs = topLogprobs;
+        _form = form;
         _logprobs = new LogprobsReader(json, topLogprobs);
     }
 
     /// <param name="json">The whole response body, UTF-8.</param>
     /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
+    /// <param name="form">What is known of the server's responses beforehand.</param>
     /// <exception cref="WireFormatException">The response is not JSON, or of another shape.</exception>
-    public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs)
+    public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form = default)
     {
         try
         {
-            var completion = new CompletionReader(json, topLogprobs);
+            var completion = new CompletionReader(json, topLogprobs, form);
             completion.ReadRoot();
             return completion.ToResult();
         }
@@ -139,11 +145,20 @@ ref struct CompletionReader
             if (reader.ValueTextEquals("content"u8))
             {
                 _content = reader.StringValue("choices[0].message.content");
+                _hasContent = true;
             }
             else if (reader.ValueTextEquals("reasoning"u8) || reader.ValueTextEquals("reasoning_content"u8))
             {
                 var text = reader.StringValue("choices[0].message.reasoning");
                 _reasoning = string.IsNullOrEmpty(text) ? _reasoning : text;
+            }
+            else if (reader.ValueTextEquals("reasoning_details"u8))
+            {
+                _reasoningDetails = ReasoningDetails.Read(ref reader);
+            }
+            else if (reader.ValueTextEquals("refusal"u8))
+            {
+                _refusal = reader.StringValue("choices[0].message.refusal");
             }
             else
             {
@@ -183,7 +198,8 @@ ref struct CompletionReader
             throw new WireFormatException("the response has no choices");
         }
 
-        if (_content is null && _reasoning is null)
+        var ownReasoning = _reasoning ?? _reasoningDetails;
+        if (!_hasContent && ownReasoning is null && _refusal is null)
         {
             throw new WireFormatException("choices[0].message has neither content nor reasoning");
         }
@@ -193,25 +209,38 @@ ref struct CompletionReader
             throw new TruncatedResponseException($"the server broke the generation off (finish_reason {_finishReason})");
         }
 
-        if (_topLogprobs > 0 && !_logprobs.Found)
+        var isRefused = !string.IsNullOrEmpty(_refusal);
+        if (_topLogprobs > 0 && !_logprobs.Found && !isRefused)
         {
             throw new MissingLogprobsException();
         }
 
-        var content = _content ?? "";
-        var (reasoning, answer) = _reasoning is null ? ReasoningSplitter.Split(content) : (_reasoning.Trim(), content.Trim());
-        var logprobs = _topLogprobs > 0 ? _logprobs.ToTokenLogprobs(_tokenIds) : null;
+        var content = isRefused && string.IsNullOrEmpty(_content) ? _refusal! : _content ?? "";
+        var (reasoning, answer) = ownReasoning is null
+            ? ReasoningSplitter.Split(content, _form.OpensThinking && _finishReason == FinishReasons.Length)
+            : (ownReasoning.Trim(), content.Trim());
+        var logprobs = _topLogprobs > 0 && !isRefused ? Whole(_logprobs.ToTokenLogprobs(_tokenIds)) : null;
         return new GenerationResult
         {
             Reasoning = reasoning,
             Answer = answer,
-            Text = _reasoning is null ? content : ReasoningSplitter.Join(_reasoning, content),
-            FinishReason = _finishReason ?? "unknown",
+            Text = ownReasoning is null ? content : ReasoningSplitter.Join(ownReasoning, content),
+            FinishReason = isRefused ? FinishReasons.Refusal : _finishReason ?? "unknown",
             PromptTokenIds = _promptTokenIds,
             PromptTokens = _promptTokens ?? _promptTokenIds?.Length ?? 0,
             CompletionTokens = logprobs?.Count ?? _completionTokens ?? _tokenIds?.Length ?? 0,
             Logprobs = logprobs,
         };
+    }
+
+    /// <summary>
+    /// Logprobs of a part are none: a student would learn a sequence with holes. Parts are missing where a server keeps its reasoning to itself, and
+    /// where tokens end within a character (llama.cpp lists only whole ones).
+    /// </summary>
+    readonly TokenLogprobs? Whole(TokenLogprobs? logprobs)
+    {
+        var unlisted = (_completionTokens ?? 0) - (logprobs?.Count ?? 0);
+        return unlisted > (_form.ListsEndOfSequence ? 0 : 1) ? null : logprobs;
     }
 
     /// <summary>Python writes NaN and Infinity bare into JSON; saying so beats "'N' is an invalid start of a value".</summary>

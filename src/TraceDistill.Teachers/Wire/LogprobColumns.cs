@@ -72,6 +72,21 @@ sealed class LogprobColumns(int k)
         _rowCount = 0;
     }
 
+    /// <summary>Moves the first <paramref name="rows"/> rows behind the others.</summary>
+    public void MoveToEnd(int rows)
+    {
+        Rotate(_ids, rows);
+        Rotate(_logprobs, rows);
+        Rotate(_topIds, rows * k);
+        Rotate(_topLogprobs, rows * k);
+
+        static void Rotate<T>(List<T> list, int count)
+        {
+            list.AddRange(list[..count]);
+            list.RemoveRange(0, count);
+        }
+    }
+
     public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) => new()
     {
         K = k,

@@ -60,7 +60,8 @@ struct LogprobEntry
         return true;
     }
 
-    static float ReadLogprob(ref Utf8JsonReader reader)
+    /// <summary>The number at the reader.</summary>
+    public static float ReadLogprob(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.Number)
         {

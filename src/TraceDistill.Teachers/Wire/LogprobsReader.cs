@@ -35,17 +35,25 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
 
         while (reader.NextMember())
         {
-            if (reader.ValueTextEquals("content"u8) && reader.EnterValue(JsonTokenType.StartArray, "choices[0].logprobs.content"))
+            var isReasoning = reader.ValueTextEquals("reasoning_content"u8);
+            if (!isReasoning && !reader.ValueTextEquals("content"u8))
             {
+                reader.SkipValue();
+            }
+            else if (reader.EnterValue(JsonTokenType.StartArray, "choices[0].logprobs.content"))
+            {
+                var before = _columns.Count;
                 Found = true;
                 while (reader.NextElement())
                 {
                     ReadToken(ref reader);
                 }
-            }
-            else if (reader.TokenType == JsonTokenType.PropertyName)
-            {
-                reader.SkipValue();
+
+                // DeepSeek lists the reasoning apart: it was generated first, wherever it stands.
+                if (isReasoning)
+                {
+                    _columns.MoveToEnd(before);
+                }
             }
         }
     }

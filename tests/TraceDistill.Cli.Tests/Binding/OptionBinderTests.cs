@@ -43,6 +43,19 @@ public class OptionBinderTests
         Assert.Equal(new Ramp { From = 0.9, To = 0.25 }, Bind<SampleOptions>("{ name: a, weight: { from: 0.9, to: 0.25 } }").Weight);
 
     [Fact]
+    public void BindRecord_ValueOfAnyKind_KeepsYamlsOwnTypes()
+    {
+        var extra = Bind<Teachers.GenerateOptions>("""
+            problems: p.jsonl
+            extra_body: { chat_template_kwargs: { enable_thinking: false }, top_k: 20, min_p: 0.05, guided_choice: ["a", "20"], priority: ~, note: plain words }
+            """).ExtraBody!;
+
+        Assert.Equal(
+            """{"chat_template_kwargs":{"enable_thinking":false},"top_k":20,"min_p":0.05,"guided_choice":["a","20"],"priority":null,"note":"plain words"}""",
+            System.Text.Json.JsonSerializer.Serialize(extra));
+    }
+
+    [Fact]
     public void BindRecord_OnlyRequiredGiven_OthersKeepTheirDefaults()
     {
         var options = Bind<SampleOptions>("name: a");

@@ -1,7 +1,8 @@
+using System.Globalization;
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
-using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
@@ -19,7 +20,8 @@ public sealed class CapabilityProbeTests
 
         Assert.Equal(TokenIdentity.Ids, capabilities.TokenIdentity);
         Assert.Equal(3, capabilities.TopLogprobs);
-        Assert.Equal(["teacher"], capabilities.Models!);
+        Assert.Equal("tracedistill", capabilities.Dialect);
+        Assert.Null(capabilities.SoftTargetProblem);
         Assert.True(capabilities.PromptTokenIds);
         Assert.Contains("\"max_tokens\":16", server.Requests.Single());
     }
@@ -38,7 +40,7 @@ public sealed class CapabilityProbeTests
         var capabilities = await teacher.ProbeAsync(TestTeacher.Sampling with { TopLogprobs = 0 }, TestTeacher.Token);
 
         Assert.Equal((TokenIdentity.Text, 0), (capabilities.TokenIdentity, capabilities.TopLogprobs));
-        Assert.Null(capabilities.Models);
+        Assert.Null(capabilities.SoftTargetProblem);
     }
 
     [Theory]
@@ -46,21 +48,126 @@ public sealed class CapabilityProbeTests
     [InlineData("""{"token":"a","id":1,"logprob":-0.5,"top_logprobs":[]}""", "no alternatives")]
     [InlineData("""{"token":"a","id":1,"logprob":0,"top_logprobs":[{"id":1,"logprob":0},{"id":2,"logprob":-9999}]}""", "made-up")]
     [InlineData("""{"token":"a","id":1,"logprob":-0.1,"top_logprobs":[{"id":1,"logprob":-0.1},{"id":2,"logprob":-0.2}]}""", "add up to 1.7")]
+    [InlineData("""{"token":"a","id":1,"logprob":-0.1,"top_logprobs":[{"id":1,"logprob":-2}]}""", "contradict")]
+    [InlineData("""{"token":"a","id":9,"logprob":-0.4,"top_logprobs":[{"id":1,"logprob":-1.2},{"id":2,"logprob":-2},{"id":3,"logprob":-3}]}""", "contradict")]
     [InlineData("", "no token")]
-    public async Task ProbeAsync_LogprobsThatAreNone_StopBeforeTheFirstRealRequest(string token, string expected)
+    public async Task ProbeAsync_LogprobsThatAreNone_SaysWhatIsWrongWithThem(string token, string expected)
     {
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => ProbeAsync(Logprobs(token)));
+        var capabilities = await ProbeAsync(Logprobs(token));
 
-        Assert.Contains(expected, error.Message);
-        Assert.Contains("--top-logprobs 0", error.Message);
+        Assert.Contains(expected, capabilities.SoftTargetProblem);
+        Assert.Contains("--top-logprobs 0", capabilities.SoftTargetProblem);
+        Assert.Equal((TokenIdentity.Text, 0), (capabilities.TokenIdentity, capabilities.TopLogprobs));
     }
 
     [Fact]
-    public async Task ProbeAsync_NoLogprobs_SaysWhichServersHaveThem()
-    {
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => ProbeAsync(Replies.Json("""{"choices":[{"message":{"content":"46"}}]}""")));
+    public async Task ProbeAsync_NoLogprobs_SaysWhichServersHaveThem() =>
+        Assert.Contains("returned no logprobs; take a server that does (vLLM", (await ProbeAsync(Replies.Json("""{"choices":[{"message":{"content":"46"}}]}"""))).SoftTargetProblem);
 
-        Assert.Contains("returned no logprobs; take a server that does (vLLM", error.Message);
+    [Theory]
+    [InlineData("Requested sample logprobs of {0}, which is greater than max allowed: 20", 20, 3)]
+    [InlineData("top_logprobs: out of range", 37, 3)]
+    [InlineData("top_logprobs is out of range", 2, 3)]
+    public async Task ProbeAsync_ServerWithALimit_FindsIt(string refusal, int limit, int asked)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) => Asked(request) > limit
+            ? Replies.Error(400, string.Format(CultureInfo.InvariantCulture, refusal, Asked(request)))(context, request)
+            : Replies.Json(DialectReplies.Vllm("46", null, [Many(Asked(request))], "length"))(context, request));
+        server.ScriptsProbe = true;
+        server.Form = TestServer.Forms.WireForms.Vllm;
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        var capabilities = await teacher.ProbeAsync(TestTeacher.Sampling with { TopLogprobs = asked }, TestTeacher.Token);
+
+        if (limit >= asked)
+        {
+            Assert.Equal((asked, limit), (capabilities.TopLogprobs, capabilities.TopLogprobsLimit));
+        }
+        else
+        {
+            Assert.Contains($"grants at most {limit} alternatives a token, not {asked}; ask for them with --top-logprobs {limit}", capabilities.SoftTargetProblem);
+        }
+
+        Assert.InRange(server.Requests.Count, 5, 20);
+    }
+
+    [Theory]
+    [InlineData("vllm", true, true, null)]
+    [InlineData("vllm with reasoning", true, true, true)]
+    [InlineData("deepseek", true, false, true)]
+    [InlineData("openai", false, false, false)]
+    [InlineData("llamacpp", true, true, null)]
+    public async Task ProbeAsync_AWholeAnswer_ShowsWhichTokensHaveLogprobs(string server, bool hasSoftTargets, bool endOfSequence, bool? reasoning)
+    {
+        var ok = ReplyToken.Characters("OK");
+        ReplyToken[] ended = [.. ok, ReplyToken.EndOfSequence];
+        ReplyToken[] thought = ReplyToken.Characters("Hm");
+        var reply = server switch
+        {
+            "vllm" => DialectReplies.Vllm("OK", null, ended, asTokenIds: false),
+            "vllm with reasoning" => DialectReplies.Vllm("OK", "Hm", [.. thought, .. ended], asTokenIds: false),
+            "deepseek" => DialectReplies.DeepSeek("OK", "Hm", ok, thought),
+            "openai" => DialectReplies.OpenAI("OK", ok, hiddenTokens: 64),
+            _ => DialectReplies.LlamaCpp("OK", null, ended),
+        };
+
+        var capabilities = await ProbeAsync(Replies.Json(reply), scriptsProbe: true);
+
+        Assert.Equal((hasSoftTargets, endOfSequence, reasoning), (capabilities.SoftTargetProblem is null, capabilities.EndOfSequenceLogprobs, capabilities.ReasoningLogprobs));
+    }
+
+    [Theory]
+    [InlineData("OK</think>OK", true)]
+    [InlineData("<think>Hm</think>OK", false)]
+    [InlineData("OK", false)]
+    public async Task ProbeAsync_AnswerThatBeginsWithinTheThinking_IsSeen(string answer, bool expected)
+    {
+        var capabilities = await ProbeAsync(Replies.Completion(answer), scriptsProbe: true);
+
+        Assert.Equal(expected, capabilities.OpensThinking);
+    }
+
+    [Fact]
+    public async Task ProbeAsync_AfterIt_AGenerationCutOffInTheThinkingIsReasoning()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("\"max_tokens\":100", StringComparison.Ordinal)
+            ? Replies.Json(DialectReplies.TraceDistill("so far", ReplyToken.Characters("so far"), "length"))(context, request)
+            : Replies.Completion("Hm</think>OK")(context, request));
+        server.ScriptsProbe = true;
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+        await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
+
+        var result = await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+
+        Assert.Equal(("so far", ""), (result.Reasoning, result.Answer));
+    }
+
+    [Theory]
+    [InlineData("""{"choices":[{"text":"12 + 34 = 46.","logprobs":{"token_logprobs":[null,-1.5,-0.5]}}]}""", "echo")]
+    [InlineData("""{"choices":[{"text":".","logprobs":{"token_logprobs":[-0.5]}}]}""", "none")]
+    [InlineData(null, "none")]
+    public async Task ProbeAsync_Completions_TellWhetherPromptsAreScored(string? answer, string expected)
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Completion("46"));
+        server.Completions = answer is null ? null : Replies.Json(answer);
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        Assert.Equal(expected, (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).PromptScoring);
+    }
+
+    [Theory]
+    [InlineData("two", true)]
+    [InlineData("one", false)]
+    [InlineData("refused", false)]
+    public async Task ProbeAsync_SeveralChoices_AreAskedForOnce(string answer, bool expected)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) => !request.Contains("\"n\":2", StringComparison.Ordinal) ? Replies.Completion("46")(context, request)
+            : answer == "refused" ? Replies.Error(400, "Only one completion choice is allowed")(context, request)
+            : Replies.Json(answer == "two" ? """{"choices":[{"message":{"content":"4"}},{"message":{"content":"4"}}]}""" : """{"choices":[{"message":{"content":"4"}}]}""")(context, request));
+        server.ScriptsProbe = true;
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        Assert.Equal(expected, (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).SeveralChoices);
     }
 
     [Fact]
@@ -131,6 +238,7 @@ public sealed class CapabilityProbeTests
             var (a, b) = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? (-0.7, -1.4) : (first, second);
             return Logprobs($$"""{"id":1,"logprob":{{a}},"top_logprobs":[{"id":1,"logprob":{{a}}},{"id":2,"logprob":{{b}}}]}""")(context, request);
         });
+        server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         var capabilities = await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.5 }, TestTeacher.Token);
@@ -140,10 +248,20 @@ public sealed class CapabilityProbeTests
 
     static Func<HttpContext, string, Task> Logprobs(string token) => Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""));
 
-    static async Task<TeacherCapabilities> ProbeAsync(Func<HttpContext, string, Task> reply)
+    static async Task<TeacherCapabilities> ProbeAsync(Func<HttpContext, string, Task> reply, bool scriptsProbe = false)
     {
         await using var server = await ProtocolServer.StartAsync(reply);
+        server.ScriptsProbe = scriptsProbe;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
         return await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
     }
+
+    static int Asked(string request)
+    {
+        using var document = JsonDocument.Parse(request);
+        return document.RootElement.TryGetProperty("top_logprobs", out var k) ? k.GetInt32() : 0;
+    }
+
+    /// <summary>A token with so many alternatives, itself first.</summary>
+    static ReplyToken Many(int count) => new(1, "4", -0.5, [(1, "4", -0.5), .. Enumerable.Range(2, Math.Max(0, count - 1)).Select(i => (i, $"{i}", -8.0 - (i * 0.01)))]);
 }

@@ -1,0 +1,34 @@
+using System.Text;
+using System.Text.Json;
+using TraceDistill.Teachers.Connector;
+
+namespace TraceDistill.Teachers.Probe;
+
+/// <summary>Finds out whether an endpoint tells the logprobs of text that exists.</summary>
+static class PromptScoring
+{
+    const string Text = "12 + 34 = 46";
+
+    /// <returns><c>echo</c> or <c>none</c>.</returns>
+    /// <exception cref="TeacherRequestException">The endpoint failed for a passing reason.</exception>
+    public static async Task<string> FindAsync(TeacherClient client, CancellationToken cancellationToken)
+    {
+        var request = JsonSerializer.Serialize(new
+        {
+            model = client.Endpoint.Model, prompt = Text, max_tokens = 1, temperature = 1, echo = true, logprobs = 1, seed = CapabilityProbe.Seed,
+        });
+        try
+        {
+            return IsScored(await client.PostAsync("completions", Encoding.UTF8.GetBytes(request), cancellationToken)) ? "echo" : "none";
+        }
+        catch (TeacherRequestException e) when (e.Status is >= 400 and < 500 and not 429 || e.IsFormat)
+        {
+            return "none";
+        }
+    }
+
+    /// <summary>A server that does not know <c>echo</c> answers with the new token alone.</summary>
+    static bool IsScored(JsonElement answer) =>
+        answer.Find("choices", 0, "text") is { ValueKind: JsonValueKind.String } text && text.GetString()!.StartsWith(Text, StringComparison.Ordinal)
+        && answer.Find("choices", 0, "logprobs", "token_logprobs", 1) is { ValueKind: JsonValueKind.Number };
+}

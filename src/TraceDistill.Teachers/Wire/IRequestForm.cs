@@ -1,0 +1,24 @@
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Dialects;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>How a generation is asked for, and how the answer is read.</summary>
+interface IRequestForm
+{
+    /// <summary>The body of the request.</summary>
+    ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling);
+
+    /// <summary>Reads the response to it.</summary>
+    /// <exception cref="WireFormatException">The response is not what the protocol promises.</exception>
+    GenerationResult Read(ReadOnlySpan<byte> json, SamplingSettings sampling, ReplyForm form);
+}
+
+/// <summary>Chat completions, which all servers but SGLang's own route speak.</summary>
+sealed class ChatForm : IRequestForm
+{
+    public ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling) =>
+        ChatRequestWriter.Write(dialect, model, messages, sampling);
+
+    public GenerationResult Read(ReadOnlySpan<byte> json, SamplingSettings sampling, ReplyForm form) => CompletionReader.Read(json, sampling.TopLogprobs, form);
+}

@@ -1,0 +1,27 @@
+using System.Text.Json;
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Dialects;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>Writes the fields that a dialect wants and those that pass through, which come before the dialect's.</summary>
+static class RequestFields
+{
+    public static void Write(Utf8JsonWriter json, Dialect dialect, SamplingSettings sampling)
+    {
+        using var extra = sampling.ExtraBody is { } text ? JsonDocument.Parse(text) : null;
+        foreach (var (name, value) in sampling.TopLogprobs > 0 ? dialect.Fields.Concat(dialect.LogprobFields) : dialect.Fields)
+        {
+            if (extra?.RootElement.TryGetProperty(name, out _) != true)
+            {
+                json.WritePropertyName(name);
+                json.WriteRawValue(value);
+            }
+        }
+
+        foreach (var member in extra?.RootElement.EnumerateObject() ?? default)
+        {
+            member.WriteTo(json);
+        }
+    }
+}

@@ -1,0 +1,218 @@
+using System.Text.Json;
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>Reads the response to SGLang's <c>/generate</c>, whose logprobs are lists of <c>[logprob, id, text]</c>.</summary>
+ref struct SglangGenerateReader
+{
+    readonly int _topLogprobs;
+    readonly ReadOnlySpan<byte> _json;
+    string? _text;
+    string? _finishReason;
+    int? _promptTokens;
+    int? _completionTokens;
+
+    // The two lists are members of their own, in either order: where each starts, so that they can be walked side by side.
+    int _drawnStart;
+    int _topStart;
+
+    SglangGenerateReader(ReadOnlySpan<byte> json, int topLogprobs)
+    {
+        _json = json;
+        _topLogprobs = topLogprobs;
+    }
+
+    /// <param name="json">The whole response body, UTF-8.</param>
+    /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
+    /// <param name="form">What is known of the server's responses beforehand.</param>
+    /// <exception cref="WireFormatException">The response is not JSON, or of another shape.</exception>
+    public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form)
+    {
+        try
+        {
+            var generation = new SglangGenerateReader(json, topLogprobs);
+            generation.ReadRoot();
+            return generation.ToResult(form);
+        }
+        catch (JsonException e)
+        {
+            throw new TruncatedResponseException($"the response is not JSON: {e.Message}", e);
+        }
+        catch (InvalidOperationException e)
+        {
+            throw new TruncatedResponseException("the response holds text that is not valid UTF-8", e);
+        }
+    }
+
+    void ReadRoot()
+    {
+        var reader = new Utf8JsonReader(_json);
+        reader.Read();
+        reader.Expect(JsonTokenType.StartObject, "the response");
+        while (reader.NextMember())
+        {
+            if (reader.ValueTextEquals("text"u8))
+            {
+                _text = reader.StringValue("text");
+            }
+            else if (reader.ValueTextEquals("meta_info"u8) && reader.EnterValue(JsonTokenType.StartObject, "meta_info"))
+            {
+                ReadMeta(ref reader);
+            }
+            else if (reader.TokenType == JsonTokenType.PropertyName)
+            {
+                reader.SkipValue();
+            }
+        }
+
+        // Bytes after the end of the object are an error too; Read finds them.
+        reader.Read();
+    }
+
+    void ReadMeta(ref Utf8JsonReader reader)
+    {
+        while (reader.NextMember())
+        {
+            if (reader.ValueTextEquals("finish_reason"u8))
+            {
+                ReadFinishReason(ref reader);
+            }
+            else if (reader.ValueTextEquals("prompt_tokens"u8))
+            {
+                _promptTokens = reader.IntegerValue("meta_info.prompt_tokens");
+            }
+            else if (reader.ValueTextEquals("completion_tokens"u8))
+            {
+                _completionTokens = reader.IntegerValue("meta_info.completion_tokens");
+            }
+            else if (reader.ValueTextEquals("output_token_logprobs"u8))
+            {
+                _drawnStart = StartOfList(ref reader, "meta_info.output_token_logprobs");
+            }
+            else if (reader.ValueTextEquals("output_top_logprobs"u8))
+            {
+                _topStart = StartOfList(ref reader, "meta_info.output_top_logprobs");
+            }
+            else
+            {
+                reader.SkipValue();
+            }
+        }
+    }
+
+    /// <summary><c>{"type":"stop","matched":…}</c> or the like; null while a generation goes on.</summary>
+    void ReadFinishReason(ref Utf8JsonReader reader)
+    {
+        if (!reader.EnterValue(JsonTokenType.StartObject, "meta_info.finish_reason"))
+        {
+            return;
+        }
+
+        while (reader.NextMember())
+        {
+            if (reader.ValueTextEquals("type"u8))
+            {
+                _finishReason = reader.StringValue("meta_info.finish_reason.type");
+            }
+            else
+            {
+                reader.SkipValue();
+            }
+        }
+    }
+
+    static int StartOfList(ref Utf8JsonReader reader, string member)
+    {
+        if (!reader.EnterValue(JsonTokenType.StartArray, member))
+        {
+            return 0;
+        }
+
+        var start = (int)reader.TokenStartIndex;
+        reader.Skip();
+        return start;
+    }
+
+    readonly GenerationResult ToResult(ReplyForm form)
+    {
+        if (_finishReason == "abort")
+        {
+            throw new TruncatedResponseException("the server broke the generation off (finish_reason abort)");
+        }
+
+        if (_text is null)
+        {
+            throw new WireFormatException("the response has no text");
+        }
+
+        var (reasoning, answer) = ReasoningSplitter.Split(_text, form.OpensThinking && _finishReason == FinishReasons.Length);
+        var logprobs = _topLogprobs > 0 ? ReadLogprobs() : null;
+        return new GenerationResult
+        {
+            Reasoning = reasoning,
+            Answer = answer,
+            Text = _text,
+            FinishReason = _finishReason ?? "unknown",
+            PromptTokens = _promptTokens ?? 0,
+            CompletionTokens = logprobs?.Count ?? _completionTokens ?? 0,
+            Logprobs = logprobs,
+        };
+    }
+
+    readonly TokenLogprobs ReadLogprobs()
+    {
+        if (_drawnStart == 0)
+        {
+            throw new MissingLogprobsException();
+        }
+
+        var columns = new LogprobColumns(_topLogprobs);
+        var drawn = new Utf8JsonReader(_json[_drawnStart..]);
+        var top = new Utf8JsonReader(_topStart == 0 ? "[]"u8 : _json[_topStart..]);
+        drawn.Read();
+        top.Read();
+        while (drawn.NextElement())
+        {
+            var (logprob, id) = ReadEntry(ref drawn, "meta_info.output_token_logprobs[]");
+            if (top.NextElement() && top.TokenType != JsonTokenType.Null)
+            {
+                top.Expect(JsonTokenType.StartArray, "meta_info.output_top_logprobs[]");
+                while (top.NextElement())
+                {
+                    var (alternative, alternativeId) = ReadEntry(ref top, "meta_info.output_top_logprobs[][]");
+                    columns.AddAlternative(alternativeId, alternative);
+                }
+            }
+
+            columns.EndRow(id, logprob);
+        }
+
+        if (_completionTokens > columns.Count)
+        {
+            throw new WireFormatException($"output_token_logprobs lists {columns.Count} tokens of {_completionTokens}");
+        }
+
+        return columns.ToTokenLogprobs(tokenBytes: null);
+    }
+
+    static (float Logprob, int Id) ReadEntry(ref Utf8JsonReader reader, string member)
+    {
+        reader.Expect(JsonTokenType.StartArray, member);
+        reader.Read();
+        var logprob = LogprobEntry.ReadLogprob(ref reader);
+        reader.Read();
+        reader.Expect(JsonTokenType.Number, member);
+        if (!reader.TryGetInt32(out var id) || id < 0)
+        {
+            throw new WireFormatException($"{member} holds a token id that is none");
+        }
+
+        while (reader.NextElement())
+        {
+            reader.Skip();
+        }
+
+        return (logprob, id);
+    }
+}

@@ -1,0 +1,150 @@
+using System.Collections.Concurrent;
+using System.Text.Json;
+using Microsoft.Extensions.AI;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Logging;
+using Microsoft.SemanticKernel;
+using Microsoft.SemanticKernel.ChatCompletion;
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Connector;
+
+/// <summary>The connector as a program that knows nothing else of this project uses it.</summary>
+public sealed class TeacherKernelTests
+{
+    const string Key = "sk-kernel-secret-42";
+
+    [Fact]
+    public async Task InvokePromptAsync_PromptFunctionWithStandardSettings_AnswersWithReasoningLogprobsAndUsage()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>12 and 34</think> 46"));
+        var kernel = Build(server);
+        var settings = new PromptExecutionSettings
+        {
+            ExtensionData = new Dictionary<string, object>
+            {
+                ["temperature"] = 0.5, ["top_p"] = 0.9, ["max_tokens"] = 64, ["seed"] = 7, ["logprobs"] = true, ["top_logprobs"] = 3, ["stop"] = new[] { "END" }, ["presence_penalty"] = 0.25,
+            },
+        };
+
+        var function = kernel.CreateFunctionFromPrompt("What is {{$a}} + {{$b}}?", settings);
+        var answer = await kernel.InvokeAsync(function, new KernelArguments { ["a"] = 12, ["b"] = 34 }, TestTeacher.Token);
+
+        Assert.Equal("46", answer.GetValue<string>());
+        var message = answer.GetValue<ChatMessageContent>()!;
+        var result = Assert.IsType<GenerationResult>(message.InnerContent);
+        Assert.Equal(("12 and 34", 3), (result.Reasoning, result.Logprobs!.K));
+        Assert.Equal("12 and 34", message.Metadata![ChatCompletionConnector.ReasoningKey]);
+        Assert.Equal("stop", message.Metadata[ChatCompletionConnector.FinishReasonKey]);
+        var usage = Assert.IsType<UsageDetails>(message.Metadata[ChatCompletionConnector.UsageKey]);
+        Assert.Equal((2, result.Logprobs.Count), (usage.InputTokenCount, usage.OutputTokenCount));
+
+        using var request = JsonDocument.Parse(server.Requests.Single());
+        var root = request.RootElement;
+        Assert.Equal("What is 12 + 34?", root.GetProperty("messages")[0].GetProperty("content").GetString());
+        Assert.Equal((0.5, 0.9, 64, 7, 3), (root.GetProperty("temperature").GetDouble(), root.GetProperty("top_p").GetDouble(), root.GetProperty("max_tokens").GetInt32(),
+            root.GetProperty("seed").GetInt32(), root.GetProperty("top_logprobs").GetInt32()));
+        Assert.Equal("END", root.GetProperty("stop")[0].GetString());
+        Assert.Equal(0.25, root.GetProperty("presence_penalty").GetDouble());
+        Assert.Equal($"Bearer {Key}", server.Keys.Single());
+    }
+
+    [Fact]
+    public async Task GetChatMessageContents_SettingsOfAPromptFile_AreReadFromText()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Completion("ok"));
+        var settings = JsonSerializer.Deserialize<PromptExecutionSettings>("""{"service_id":"teacher","temperature":"0.25","max_tokens":9,"logprobs":true,"chat_template_kwargs":{"enable_thinking":false}}""");
+
+        await Build(server, "teacher").GetRequiredService<IChatCompletionService>("teacher").GetChatMessageContentsAsync([new(AuthorRole.User, "?")], settings, cancellationToken: TestTeacher.Token);
+
+        using var request = JsonDocument.Parse(server.Requests.Single());
+        Assert.Equal((0.25, 1), (request.RootElement.GetProperty("temperature").GetDouble(), request.RootElement.GetProperty("top_logprobs").GetInt32()));
+        Assert.False(request.RootElement.GetProperty("chat_template_kwargs").GetProperty("enable_thinking").GetBoolean());
+        Assert.False(request.RootElement.TryGetProperty("service_id", out _));
+    }
+
+    [Fact]
+    public async Task GetStreamingChatMessageContents_GivesTheWholeReplyAsOnePiece()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>a</think>b"));
+
+        var pieces = await Build(server).GetRequiredService<IChatCompletionService>().GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token).ToListAsync(TestTeacher.Token);
+
+        Assert.Equal("b", Assert.Single(pieces).Content);
+        Assert.IsType<GenerationResult>(pieces[0].InnerContent);
+    }
+
+    [Fact]
+    public async Task GetChatMessageContents_FailureThatPasses_IsTriedAgainWhenTheServerSays()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Status(503, "7"), Replies.Status(500), Replies.Completion("ok"));
+        var time = TestTeacher.Time();
+
+        var message = await Build(server, time: time).GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token);
+
+        Assert.Equal("ok", message.Content);
+        Assert.Equal(3, server.Requests.Count);
+        Assert.Contains(time.Delays, delay => delay >= TimeSpan.FromSeconds(7));
+    }
+
+    [Fact]
+    public async Task GetChatMessageContents_WithEveryLogLine_TellsTheKeyToNone()
+    {
+        var log = new RecordingLog();
+        await using var server = await ProtocolServer.StartAsync(Replies.Status(500, body: $"bad key {Key}"));
+        var kernel = Build(server, log: log, time: TestTeacher.Time());
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => kernel.GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token));
+
+        Assert.DoesNotContain(Key, error.ToString());
+        Assert.NotEmpty(log.Lines);
+        Assert.DoesNotContain(log.Lines, line => line.Contains(Key, StringComparison.Ordinal));
+    }
+
+    static Kernel Build(ProtocolServer server, string? serviceId = null, RecordingLog? log = null, TimeProvider? time = null)
+    {
+        var file = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllText(file, Key + "\n");
+            var builder = Kernel.CreateBuilder();
+            builder.Services.AddSingleton(time ?? TimeProvider.System);
+            if (log is not null)
+            {
+                builder.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(log));
+            }
+
+            return builder.AddTraceDistillTeacher(new EndpointSettings { Url = server.Url, Model = "teacher", ApiKeyFile = file }, serviceId).Build();
+        }
+        finally
+        {
+            File.Delete(file);
+        }
+    }
+
+    sealed class RecordingLog : ILoggerProvider, ILogger
+    {
+        public ConcurrentQueue<string> Lines { get; } = new();
+
+        public ILogger CreateLogger(string categoryName) => this;
+
+        public IDisposable? BeginScope<TState>(TState state)
+            where TState : notnull
+        {
+            Lines.Enqueue($"{state}");
+            return null;
+        }
+
+        public bool IsEnabled(LogLevel logLevel) => true;
+
+        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
+            Lines.Enqueue($"{formatter(state, exception)} {exception}");
+
+        public void Dispose()
+        {
+        }
+    }
+}

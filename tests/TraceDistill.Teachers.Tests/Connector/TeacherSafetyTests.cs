@@ -1,0 +1,292 @@
+using System.IO.Compression;
+using System.Net;
+using System.Text;
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Connector;
+
+/// <summary>Keys stay where they belong, nobody in between is trusted, and no response takes more memory than it can be worth.</summary>
+public sealed class TeacherSafetyTests
+{
+    const string Key = "sk-very-secret-4711";
+    static readonly ChatMessage[] Messages = [new("user", "What is 1 + 2?")];
+    static readonly SamplingSettings Sampling = new() { MaxTokens = 64, TopLogprobs = 3 };
+
+    [Fact]
+    public async Task RunAsync_ServerThatRepeatsTheKeyEverywhere_LeavesItInNoFileMessageOrError()
+    {
+        var failures = 0;
+        await using var server = await ProtocolServer.StartAsync((context, request) => (Interlocked.Increment(ref failures) % 3) switch
+        {
+            1 => Replies.Completion("<think>a</think>46")(context, request),
+            2 => Replies.Error(400, $"upstream said: invalid header Authorization: {context.Request.Headers.Authorization}")(context, request),
+            _ => Replies.Json($$"""{"choices":"{{context.Request.Headers.Authorization}}"}""")(context, request),
+        });
+        using var run = new CollectionRun(problems: 9);
+        var observer = new RecordingObserver();
+        var keyFile = Path.Combine(Path.GetDirectoryName(run.Problems)!, "key.txt");
+        await File.WriteAllTextAsync(keyFile, Key + "\n", TestTeacher.Token);
+
+        var error = await Assert.ThrowsAnyAsync<Exception>(() => run.RunAsync(server, options => options with { ApiKeyFile = keyFile, Concurrency = 1 }, observer));
+
+        Assert.All(server.Keys, key => Assert.Equal($"Bearer {Key}", key));
+        Assert.Contains("[key]", string.Join('\n', observer.Messages) + error);
+        Assert.DoesNotContain(Key, error.ToString());
+        Assert.DoesNotContain(observer.Messages, message => message.Contains(Key, StringComparison.Ordinal));
+        var files = Directory.GetFiles(run.Out, "*", SearchOption.AllDirectories);
+        Assert.NotEmpty(files);
+        Assert.All(files, file => Assert.True(File.ReadAllBytes(file).AsSpan().IndexOf(Encoding.ASCII.GetBytes(Key)) < 0, file));
+    }
+
+    [Theory]
+    [InlineData(null, "no-such-file", "api_key_file")]
+    [InlineData("", null, "is empty")]
+    [InlineData("two\nlines", null, "more than a key")]
+    [InlineData("with space", null, "more than a key")]
+    [InlineData("clé", null, "more than a key")]
+    public void Create_BadKey_NamesItsPlaceAndNotTheKey(string? content, string? missing, string expected)
+    {
+        using var folder = new TraceDistill.Tests.Support.TemporaryDirectory();
+        var file = folder.File(missing ?? "key");
+        if (content is not null)
+        {
+            File.WriteAllText(file, content);
+        }
+
+        var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = "https://host/v1", Model = "m", ApiKeyFile = file }));
+
+        Assert.Contains(expected, error.Message);
+        Assert.Contains(file, error.Message);
+        Assert.True(string.IsNullOrEmpty(content) || !error.ToString().Contains(content, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("https://host/v1?api_key=sk-1", "api_key")]
+    [InlineData("https://host/v1?api-version=1&token=sk-1", "token")]
+    public void Create_KeyInTheAddress_IsRefusedWithoutRepeatingIt(string url, string parameter)
+    {
+        var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = "m" }));
+
+        Assert.Contains($"'{parameter}'", error.Message);
+        Assert.DoesNotContain("sk-1", error.Message);
+    }
+
+    [Fact]
+    public async Task CompleteAsync_Azure_SendsItsOwnHeaderAndVersion()
+    {
+        string? seen = null;
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+        {
+            seen = $"{context.Request.Headers["api-key"]} {context.Request.QueryString} {context.Request.Headers.Authorization}";
+            return Replies.Completion("ok")(context, request);
+        });
+        var client = Client(server.Url + "?api-version=2024-10-21", "azure");
+
+        await client.CompleteAsync(Messages, Sampling, TestTeacher.Token);
+
+        Assert.Equal($"{Key} ?api-version=2024-10-21 ", seen);
+        Assert.Contains("\"max_completion_tokens\":64", server.Requests.Single());
+        Assert.Equal("https://r.openai.azure.com/openai/v1/", TeacherEndpoint.Create(new EndpointSettings { Url = "https://r.openai.azure.com", Model = "m" }).BaseAddress.ToString());
+    }
+
+    [Theory]
+    [InlineData(301)]
+    [InlineData(302)]
+    [InlineData(303)]
+    [InlineData(307)]
+    [InlineData(308)]
+    public async Task CompleteAsync_RedirectToAnotherHost_SendsNeitherKeyNorPromptThere(int status)
+    {
+        await using var other = await ProtocolServer.StartAsync(Replies.Completion("stolen"));
+        await using var server = await ProtocolServer.StartAsync((context, _) =>
+        {
+            context.Response.StatusCode = status;
+            context.Response.Headers.Location = $"{other.Url}/chat/completions?next=1";
+            return Task.CompletedTask;
+        });
+
+        foreach (var dialect in (string[])["compatible", "azure"])
+        {
+            var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url, dialect).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+            Assert.Equal(FailureScope.Teacher, error.Scope);
+            Assert.Contains($"redirects to {other.Url}/chat/completions ({status})", error.Message);
+        }
+
+        Assert.Empty(other.Requests);
+        Assert.Empty(other.Keys);
+    }
+
+    [Fact]
+    public async Task CompleteAsync_RedirectFromHttpsToHttp_SendsNothingInTheClear()
+    {
+        await using var clear = await ProtocolServer.StartAsync(Replies.Completion("overheard"));
+        await using var server = await SecureServer.StartAsync(context =>
+        {
+            context.Response.StatusCode = 307;
+            context.Response.Headers.Location = $"{clear.Url}/chat/completions";
+            return Task.CompletedTask;
+        });
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url, "compatible", trusting: true).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.Contains("redirects to http://", error.Message);
+        Assert.Empty(clear.Keys);
+    }
+
+    [Fact]
+    public async Task CompleteAsync_CertificateThatNobodyVouchesFor_IsRefusedBeforeAnythingIsSent()
+    {
+        await using var server = await SecureServer.StartAsync(context => context.Response.WriteAsync("{}"));
+        using var teacher = new HttpTeacher(Endpoint(server.Url, "auto"), new ResilienceOptions(), TestTeacher.Time(), new RecordingObserver());
+
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
+
+        Assert.StartsWith($"the certificate of teacher at {server.Url} is not trusted", error.Message);
+        Assert.Contains("SSL_CERT_FILE", error.Message);
+        Assert.DoesNotContain('\n', error.Message);
+        Assert.Empty(server.Protocols);
+    }
+
+    [Fact]
+    public void Handler_AsMade_ChecksCertificatesAsTheSystemDoes()
+    {
+        using var handler = TeacherHttpHandler.Create(1);
+
+        Assert.Null(handler.SslOptions.RemoteCertificateValidationCallback);
+        Assert.Null(handler.SslOptions.CertificateChainPolicy);
+        Assert.False(handler.AllowAutoRedirect);
+        Assert.DoesNotContain(typeof(GenerateOptions).GetProperties().Concat(typeof(EndpointSettings).GetProperties()), option =>
+            option.Name.Contains("Tls", StringComparison.OrdinalIgnoreCase) || option.Name.Contains("Cert", StringComparison.OrdinalIgnoreCase) || option.Name.Contains("Insecure", StringComparison.OrdinalIgnoreCase));
+    }
+
+    [Fact]
+    public async Task CompleteAsync_OverHttps_SpeaksHttp2()
+    {
+        await using var server = await SecureServer.StartAsync(context => Replies.Json(WireJson.Completion("ok", 3))(context, ""));
+
+        await Client(server.Url, "compatible", trusting: true).CompleteAsync(Messages, Sampling, TestTeacher.Token);
+
+        Assert.Equal("HTTP/2", server.Protocols.Single());
+    }
+
+    [Theory]
+    [InlineData("gzip")]
+    [InlineData("br")]
+    public async Task CompleteAsync_CompressedResponse_IsRead(string encoding)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, _) => SendCompressedAsync(context, encoding, Encoding.UTF8.GetBytes(WireJson.Completion("<think>a</think>b", 3))));
+
+        Assert.Equal("b", (await Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)).Answer);
+    }
+
+    [Theory]
+    [InlineData("http://127.0.0.1:1/v1", "")]
+    [InlineData("https://gpu-01/v1", "gzip, br")]
+    public void Offer_Compression_ToOtherMachinesAlone(string url, string expected)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Post, url);
+
+        CompressedContent.Offer(request);
+
+        Assert.Equal(expected, request.Headers.AcceptEncoding.ToString());
+    }
+
+    [Fact]
+    public async Task CompleteAsync_GarbageUnderTheNameOfGzip_IsPassing()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, _) =>
+        {
+            context.Response.Headers.ContentEncoding = "gzip";
+            return context.Response.WriteAsync("no gzip at all");
+        });
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.Equal(FailureScope.Passing, error.Scope);
+        Assert.Contains("compression cannot be undone", error.Message);
+    }
+
+    [Theory]
+    [InlineData(null)]
+    [InlineData("gzip")]
+    public async Task CompleteAsync_BodyPastAnyAnswer_IsOneFailureAndNotRead(string? encoding)
+    {
+        const int Megabytes = 300;
+        var sent = 0;
+        await using var server = await ProtocolServer.StartAsync(async (context, _) =>
+        {
+            var megabyte = new byte[1 << 20];
+            Array.Fill(megabyte, (byte)' ');
+            if (encoding is not null)
+            {
+                context.Response.Headers.ContentEncoding = encoding;
+            }
+
+            await using var stream = encoding is null ? context.Response.Body : new GZipStream(context.Response.Body, CompressionLevel.Fastest);
+            for (; sent < Megabytes; sent++)
+            {
+                await stream.WriteAsync(megabyte, context.RequestAborted);
+            }
+        });
+        var before = GC.GetTotalAllocatedBytes();
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.Equal(FailureScope.Request, error.Scope);
+        Assert.Contains("longer than 16 MiB", error.Message);
+        Assert.InRange(GC.GetTotalAllocatedBytes() - before, 0, 200L << 20);
+        Assert.True(encoding is not null || sent < Megabytes);
+    }
+
+    [Fact]
+    public async Task CompleteAsync_PromiseOfAHugeBody_IsRefusedUnread()
+    {
+        await using var server = await ProtocolServer.StartAsync(async (context, request) =>
+        {
+            context.Response.ContentLength = 1L << 40;
+            await context.Response.WriteAsync("{");
+            await context.Response.Body.FlushAsync();
+            await Replies.Stall(context, request);
+        });
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.Contains("longer than 16 MiB", error.Message);
+    }
+
+    [Fact]
+    public void Bound_OfALongTraceWithManyAlternatives_LeavesRoomForIt()
+    {
+        // 32,768 tokens, top 20: some 1,550 bytes a token were measured.
+        Assert.InRange(ResponseBound.Of(new SamplingSettings { MaxTokens = 32_768, TopLogprobs = 20 }), 5 * 32_768 * 1_550L, Array.MaxLength);
+    }
+
+    static TeacherEndpoint Endpoint(string url, string dialect) => TeacherEndpoint.Create(
+        new EndpointSettings { Url = url, Model = "teacher", ApiKeyEnv = "TEACHER_KEY", Dialect = dialect }, name => name == "TEACHER_KEY" ? Key : null);
+
+    /// <param name="trusting">Takes the test server's certificate: a thing that a test can do and the program cannot.</param>
+    static TeacherClient Client(string url, string dialect = "compatible", bool trusting = false)
+    {
+        var handler = TeacherHttpHandler.Create(4);
+        if (trusting)
+        {
+            handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject == "CN=127.0.0.1";
+        }
+
+        return new TeacherClient(TeacherHttpHandler.CreateClient(handler), Endpoint(url, dialect), TimeProvider.System);
+    }
+
+    static async Task SendCompressedAsync(HttpContext context, string encoding, byte[] bytes)
+    {
+        context.Response.Headers.ContentEncoding = encoding;
+        await using Stream stream = encoding == "gzip" ? new GZipStream(context.Response.Body, CompressionLevel.Fastest) : new BrotliStream(context.Response.Body, CompressionLevel.Fastest);
+        await stream.WriteAsync(bytes);
+    }
+}
