@@ -11,11 +11,13 @@ return args switch
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
     ["collect", .. var options] => await CollectBenchmark.RunAsync(new Arguments(options)),
     ["inflight", .. var options] => await InFlightBenchmark.RunAsync(new Arguments(options)),
+    ["resume", .. var options] => await ResumeBenchmark.RunAsync(new Arguments(options)),
     ["soak", .. var options] => await SoakBenchmark.RunAsync(new Arguments(options)),
 
     // Processes that the benchmarks start.
     ["words", .. var options] => await WordServer.RunAsync(new Arguments(options)),
     ["inflight-client", .. var options] => await InFlightBenchmark.CollectAsync(new Arguments(options)),
+    ["resume-client", .. var options] => await ResumeBenchmark.CollectAsync(new Arguments(options)),
     ["collector", .. var options] => await SoakBenchmark.CollectAsync(new Arguments(options)),
     _ => Usage(),
 };
@@ -32,6 +34,7 @@ static int Usage()
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
           collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form vllm] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
           inflight   memory with thousands of requests in flight, and time added to the server's own   [--requests 2000] [--tokens 1000] [--top 20] [--think MILLISECONDS]
+          resume   time to the first request, and memory, of a collection with a million committed traces   [--traces 1000000] [--added 100]
           soak   collection from a faulty server by processes that are killed   [--problems 20000] [--kills 50] [--fault-percent 20] [--seed 1] [--concurrency 64]
         """);
     return 2;

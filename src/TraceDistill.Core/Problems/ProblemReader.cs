@@ -24,7 +24,7 @@ public static class ProblemReader
         // A million ids as texts would take more memory than all else that a reader of the file holds.
         var places = new Dictionary<TraceKey, int>();
         var family = Path.GetFileNameWithoutExtension(path);
-        await foreach (var row in Rows(path, cancellationToken))
+        await foreach (var row in Rows(path, _ => true, cancellationToken))
         {
             var problem = row.ToProblem(family);
             if (!places.TryAdd(TraceKey.Of(problem.Id), row.Where.Number))
@@ -36,7 +36,18 @@ public static class ProblemReader
             throw new InvalidInputException($"{path}: the file holds no problems");
     }
 
-    static IAsyncEnumerable<ProblemRow> Rows(string path, CancellationToken cancellationToken)
+    /// <summary>Reads some problems of a file that <see cref="ReadAsync"/> has found to be sound, in their order.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="isWanted">Which problems, counted from 0; asked of each in order.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    /// <exception cref="InvalidInputException">The file has changed so that it cannot be read.</exception>
+    public static IAsyncEnumerable<Problem> ReadSomeAsync(string path, Predicate<int> isWanted, CancellationToken cancellationToken = default)
+    {
+        var family = Path.GetFileNameWithoutExtension(path);
+        return Rows(path, isWanted, cancellationToken).Select(row => row.ToProblem(family));
+    }
+
+    static IAsyncEnumerable<ProblemRow> Rows(string path, Predicate<int> isWanted, CancellationToken cancellationToken)
     {
         if (Directory.Exists(path))
             throw new InvalidInputException($"{path}: is a folder; name a .jsonl or .parquet file in it");
@@ -51,7 +62,7 @@ public static class ProblemReader
             throw new InvalidInputException($"{path}: cannot be read ({error.Message.TrimEnd('.')})", error);
         }
 
-        return ProblemFormats.Of(path) == ProblemFormat.Parquet ? ParquetProblems.ReadAsync(path, cancellationToken) : JsonLines.ReadAsync(path, cancellationToken);
+        return ProblemFormats.Of(path) == ProblemFormat.Parquet ? ParquetProblems.ReadAsync(path, isWanted, cancellationToken) : JsonLines.ReadAsync(path, isWanted, cancellationToken);
     }
 
     static InvalidInputException Repeated(ProblemRow row, Problem problem, RowPlace first) => new(row.Fields.ContainsKey("id")

@@ -16,7 +16,7 @@ sealed record PlannedTrace(int Position, Problem Problem, int SampleIndex, Gener
 
 /// <summary>All traces of a run, in the order in which they will stand in the shards: by problem, then by sample.</summary>
 /// <remarks>
-/// Problems are streamed: held are 16 bytes of each trace, found in a first pass over the problems; whoever wants the requests makes another.
+/// Problems are streamed: held are 16 bytes of each trace, found in a first pass over the problems; whoever wants requests reads their problems again.
 /// </remarks>
 sealed class CollectionPlan
 {
@@ -36,14 +36,18 @@ sealed class CollectionPlan
     /// <summary>Ids of all traces, in order.</summary>
     public TraceKey[] Keys { get; private set; } = [];
 
+    /// <summary>Where each problem stands in the file.</summary>
+    int[] Records { get; set; } = [];
+
     /// <exception cref="InvalidInputException">The problems cannot be read.</exception>
     public static async Task<CollectionPlan> CreateAsync(
         ProblemSource problems, PromptTemplate prompt, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed, CancellationToken cancellationToken)
     {
         var plan = new CollectionPlan(problems, prompt, teacher, sampling, samplesPerProblem, seed);
-        var keys = new List<TraceKey>();
-        await foreach (var problem in problems.ReadAsync(cancellationToken))
+        var (keys, records) = (new List<TraceKey>(), new List<int>());
+        await foreach (var (record, problem) in problems.ReadAsync(cancellationToken))
         {
+            records.Add(record);
             var messages = prompt.Render(problem);
             for (var sample = 0; sample < samplesPerProblem; sample++)
             {
@@ -51,7 +55,7 @@ sealed class CollectionPlan
             }
         }
 
-        plan.Keys = [.. keys];
+        (plan.Keys, plan.Records) = ([.. keys], [.. records]);
         return plan;
     }
 
@@ -59,26 +63,49 @@ sealed class CollectionPlan
     /// <exception cref="InvalidInputException">The problems are no longer those that the plan was made of.</exception>
     public async IAsyncEnumerable<PlannedTrace> ReadAsync(Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var first = 0;
-        await foreach (var problem in _problems.ReadAsync(cancellationToken))
+        var next = 0;               // the problem of the plan that is looked for
+        var found = new Queue<int>();
+        await foreach (var problem in _problems.ReadSomeAsync(IsWantedRecord, cancellationToken))
         {
-            IReadOnlyList<ChatMessage>? messages = null;
+            var first = found.Dequeue() * _samplesPerProblem;
+            var messages = _prompt.Render(problem);
             for (var sample = 0; sample < _samplesPerProblem; sample++)
             {
-                var position = first + sample;
-                if (position < Keys.Length && !isWanted(position))
+                if (!isWanted(first + sample))
                 {
                     continue;
                 }
 
-                messages ??= _prompt.Render(problem);
                 var key = KeyOf(problem, messages, sample, out var sampling);
-                yield return position < Keys.Length && key == Keys[position]
-                    ? new PlannedTrace(position, problem, sample, new GenerationRequest(key.ToString(), messages, sampling))
-                    : throw new InvalidInputException($"{_problems.Path}: was changed while its traces were collected; run the same command again");
+                yield return key == Keys[first + sample]
+                    ? new PlannedTrace(first + sample, problem, sample, new GenerationRequest(key.ToString(), messages, sampling))
+                    : throw Changed();
+            }
+        }
+
+        if (next < Records.Length)
+        {
+            throw Changed();
+        }
+
+        InvalidInputException Changed() => new($"{_problems.Path}: was changed while its traces were collected; run the same command again");
+
+        bool IsWantedRecord(int record)
+        {
+            if (next == Records.Length || Records[next] != record)
+            {
+                return false;
             }
 
-            first += _samplesPerProblem;
+            var first = next * _samplesPerProblem;
+            if (!Enumerable.Range(first, _samplesPerProblem).Any(position => isWanted(position)))
+            {
+                next++;
+                return false;
+            }
+
+            found.Enqueue(next++);
+            return true;
         }
     }
 

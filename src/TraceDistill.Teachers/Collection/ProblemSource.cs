@@ -8,7 +8,14 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Partition">Only this share of them.</param>
 sealed record ProblemSource(string Path, int? Limit, Partition Partition)
 {
-    public IAsyncEnumerable<Problem> ReadAsync(CancellationToken cancellationToken) => ProblemReader.ReadAsync(Path, cancellationToken)
+    /// <summary>The problems, each with its place in the file.</summary>
+    public IAsyncEnumerable<(int Record, Problem Problem)> ReadAsync(CancellationToken cancellationToken) => ProblemReader.ReadAsync(Path, cancellationToken)
         .Take(Limit ?? int.MaxValue)
-        .Where(problem => Partition.Contains(problem.Id));
+        .Select((problem, record) => (record, problem))
+        .Where(read => Partition.Contains(read.problem.Id));
+
+    /// <summary>The problems at some places, which take no time to get to.</summary>
+    /// <param name="isWanted">Asked of each place in order.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    public IAsyncEnumerable<Problem> ReadSomeAsync(Predicate<int> isWanted, CancellationToken cancellationToken) => ProblemReader.ReadSomeAsync(Path, isWanted, cancellationToken);
 }

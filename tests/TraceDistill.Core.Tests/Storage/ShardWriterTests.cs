@@ -81,6 +81,22 @@ public sealed class ShardWriterTests
     }
 
     [Fact]
+    public async Task ShardFile_OfTheSameTraces_HasTheSameBytesAndTellsWhatIsInIt()
+    {
+        using var directory = new TemporaryDirectory();
+        var traces = Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i) with { Seed = i, Answer = i == 7 ? " \n" : "42" }).ToList();
+        var manifest = await SampleTraces.WriteAsync(directory.File("set"), traces);
+
+        var entry = await ShardFile.WriteAsync(directory.File("alone.shard"), SampleTraces.Dataset(), traces.ToAsyncEnumerable(), TestContext.Current.CancellationToken);
+
+        Assert.Equal(manifest.Shards.Single() with { File = "alone.shard" }, entry);
+        Assert.Equal(entry.Sha256, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File("alone.shard")))));
+        var heads = await ShardFile.ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(traces.Select((trace, i) => new TraceHead(trace.Id, trace.Verdict, trace.FinishReason, i != 7, i)), heads);
+        Assert.Equal(["alone.shard"], FileNames(directory));
+    }
+
+    [Fact]
     public async Task NoTraces_MakeAnEmptyButReadableDataSet()
     {
         using var directory = new TemporaryDirectory();

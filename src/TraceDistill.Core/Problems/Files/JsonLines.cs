@@ -12,15 +12,18 @@ namespace TraceDistill.Core.Problems.Files;
 /// <summary>Problem records in JSON Lines: UTF-8, one object a line, split at <c>\n</c> only; blank lines are passed over.</summary>
 static class JsonLines
 {
-    public static async IAsyncEnumerable<ProblemRow> ReadAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="path">The file.</param>
+    /// <param name="isWanted">Which records, counted from 0, are parsed; the others are passed over unread.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    public static async IAsyncEnumerable<ProblemRow> ReadAsync(string path, Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.Asynchronous);
-        var number = 0;
+        var (number, record) = (0, 0);
         await foreach (var line in LinesAsync(stream, cancellationToken))
         {
             number++;
             var content = number == 1 && line.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? line[Encoding.UTF8.Preamble.Length..] : line;
-            if (content.AsSpan().ContainsAnyExcept(" \t\r"u8))
+            if (content.AsSpan().ContainsAnyExcept(" \t\r"u8) && isWanted(record++))
                 yield return Parse(new RowPlace(path, "line", number), content);
         }
     }

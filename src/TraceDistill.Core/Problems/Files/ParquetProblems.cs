@@ -17,7 +17,10 @@ static class ParquetProblems
     static readonly DataField Solution = new("solution", typeof(string), isNullable: true);
     static readonly DataField Family = new("family", typeof(string), isNullable: false);
 
-    public static async IAsyncEnumerable<ProblemRow> ReadAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken)
+    /// <param name="path">The file.</param>
+    /// <param name="isWanted">Which rows, counted from 0, are put together.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    public static async IAsyncEnumerable<ProblemRow> ReadAsync(string path, Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var stream = File.OpenRead(path);
         await using var reader = await OpenAsync(path, stream, cancellationToken);
@@ -28,7 +31,9 @@ static class ParquetProblems
             var (rows, columns) = await ReadGroupAsync(path, reader, group, fields, cancellationToken);
             for (var row = 0; row < rows; row++)
             {
-                number++;
+                if (!isWanted(number++))
+                    continue;
+
                 var values = new Dictionary<string, string>();
                 foreach (var (name, column) in columns)
                 {
