@@ -71,7 +71,7 @@ static class ShardColumns
             new ListBuffer<int>(TopIds, trace => trace.Logprobs?.TopIds),
             new ListBuffer<float>(TopLogprobs, trace => trace.Logprobs?.TopLogprobs),
         ],
-        _ => [new BinaryBuffer(SoftTargets, trace => trace.Logprobs is { } logprobs ? SoftTargetCodec.Encode(logprobs) : null)],
+        _ => [new BinaryBuffer(SoftTargets, trace => trace.Logprobs is { } logprobs ? logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs) : null)],
     };
 
     static ScalarBuffer<ReadOnlyMemory<char>> Text(string name, Func<Trace, string> select) =>

@@ -1,54 +1,60 @@
 using System.IO.Compression;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
-/// One trace as a blob: a version byte, then Brotli over little-endian fields in the order of <see cref="Write"/>. Exact to the bit; it lives
-/// from the request to the shards, on one machine.
+/// One trace as a blob: a version byte, then little-endian fields in the order of <see cref="Write"/>, its alternatives encoded as shards have
+/// them. It lives from the request to the shards, on one machine.
 /// </summary>
+/// <remarks>
+/// So soft targets are encoded once, and little goes through the database. Version 1, which a collection may have been begun with, had all
+/// alternatives as they came, under Brotli.
+/// </remarks>
 static class TraceCodec
 {
-    const byte Version = 1;
+    const byte Version = 2;
+    const byte ArraysVersion = 1;
 
     public static byte[] Encode(Trace trace)
     {
         using var blob = new MemoryStream();
-        blob.WriteByte(Version);
-        using (var brotli = new BrotliStream(blob, CompressionLevel.Fastest, leaveOpen: true))
-        using (var buffered = new BufferedStream(brotli, 1 << 16))
-        using (var writer = new BinaryWriter(buffered, Encoding.UTF8, leaveOpen: true))
-        {
-            Write(writer, trace);
-        }
-
+        using var writer = new BinaryWriter(blob, Encoding.UTF8);
+        writer.Write(Version);
+        Write(writer, trace);
         return blob.ToArray();
     }
 
+    /// <returns>The trace, its alternatives in their encoding alone.</returns>
     /// <exception cref="InvalidDataException">The blob is of another version or damaged.</exception>
     public static Trace Decode(byte[] blob)
     {
-        if (blob.Length == 0 || blob[0] != Version)
-        {
-            throw new InvalidDataException("the journal was written by another version of this program");
-        }
-
         try
         {
-            using var brotli = new BrotliStream(new MemoryStream(blob, 1, blob.Length - 1), CompressionMode.Decompress);
-            using var plain = new MemoryStream();
-            brotli.CopyTo(plain);
-            plain.Position = 0;
-            using var reader = new BinaryReader(plain, Encoding.UTF8);
-            return Read(reader);
+            return blob switch
+            {
+                [Version, ..] => Read(blob[1..], arrays: false),
+                [ArraysVersion, ..] => DecodeArrays(blob),
+                _ => throw new InvalidDataException("the journal was written by another version of this program"),
+            };
         }
-        catch (Exception e) when (e is EndOfStreamException or InvalidOperationException or IOException)
+        catch (Exception e) when (e is EndOfStreamException or InvalidOperationException or IOException or FormatException or ArgumentException)
         {
             throw new InvalidDataException("a trace in the journal is damaged", e);
         }
+    }
+
+    static Trace DecodeArrays(byte[] blob)
+    {
+        using var brotli = new BrotliStream(new MemoryStream(blob, 1, blob.Length - 1), CompressionMode.Decompress);
+        using var plain = new MemoryStream();
+        brotli.CopyTo(plain);
+        return Read(plain.ToArray(), arrays: true);
     }
 
     static void Write(BinaryWriter writer, Trace trace)
@@ -84,12 +90,17 @@ static class TraceCodec
         {
             WriteArray(writer, logprobs.TokenIds);
             WriteArray(writer, logprobs.Logprobs);
-            WriteArray(writer, logprobs.TopIds);
-            WriteArray(writer, logprobs.TopLogprobs);
+            WriteArray(writer, logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs));
         }
     }
 
-    static Trace Read(BinaryReader reader) => new()
+    static Trace Read(byte[] fields, bool arrays)
+    {
+        using var reader = new BinaryReader(new MemoryStream(fields), Encoding.UTF8);
+        return Read(reader, arrays);
+    }
+
+    static Trace Read(BinaryReader reader, bool arrays) => new()
     {
         Id = reader.ReadString(),
         ProblemId = reader.ReadString(),
@@ -111,12 +122,12 @@ static class TraceCodec
         LatencyMs = reader.ReadInt32(),
         CreatedAt = new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero),
         PromptTokenIds = ReadArray<int>(reader),
-        Logprobs = ReadLogprobs(reader),
+        Logprobs = ReadLogprobs(reader, arrays),
     };
 
     static ChatMessage[] ReadMessages(BinaryReader reader)
     {
-        var messages = new ChatMessage[reader.ReadInt32()];
+        var messages = new ChatMessage[Bounded(reader.ReadInt32(), Left(reader))];
         for (var i = 0; i < messages.Length; i++)
         {
             messages[i] = new ChatMessage(reader.ReadString(), reader.ReadString());
@@ -125,7 +136,9 @@ static class TraceCodec
         return messages;
     }
 
-    static TokenLogprobs? ReadLogprobs(BinaryReader reader)
+    /// <param name="reader">Behind all other fields.</param>
+    /// <param name="arrays">Whether alternatives are there as they came, or in their encoding.</param>
+    static TokenLogprobs? ReadLogprobs(BinaryReader reader, bool arrays)
     {
         var k = reader.ReadInt32();
         return k < 0 ? null : new TokenLogprobs
@@ -133,8 +146,9 @@ static class TraceCodec
             K = k,
             TokenIds = ReadArray<int>(reader),
             Logprobs = ReadArray<float>(reader),
-            TopIds = ReadArray<int>(reader),
-            TopLogprobs = ReadArray<float>(reader),
+            TopIds = arrays ? ReadArray<int>(reader) : [],
+            TopLogprobs = arrays ? ReadArray<float>(reader) : [],
+            Encoded = arrays ? null : ReadArray<byte>(reader),
         };
     }
 
@@ -148,8 +162,13 @@ static class TraceCodec
     static T[] ReadArray<T>(BinaryReader reader)
         where T : unmanaged
     {
-        var values = new T[reader.ReadInt32()];
+        var values = new T[Bounded(reader.ReadInt32(), Left(reader) / Unsafe.SizeOf<T>())];
         reader.BaseStream.ReadExactly(MemoryMarshal.AsBytes(values.AsSpan()));
         return values;
     }
+
+    static long Left(BinaryReader reader) => reader.BaseStream.Length - reader.BaseStream.Position;
+
+    /// <summary>A length, which in a damaged blob may be anything, unless there cannot be as much.</summary>
+    static int Bounded(int length, long most) => length >= 0 && length <= most ? length : throw new EndOfStreamException();
 }

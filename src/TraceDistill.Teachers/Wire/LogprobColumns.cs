@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Teachers.Wire;
@@ -63,12 +64,10 @@ sealed class LogprobColumns(int k)
     {
         _ids.Add(id);
         _logprobs.Add(logprob);
-        for (var i = 0; i < k; i++)
-        {
-            _topIds.Add(i < _rowCount ? _rowIds[i] : -1);
-            _topLogprobs.Add(i < _rowCount ? _rowLogprobs[i] : float.NegativeInfinity);
-        }
-
+        _rowIds.AsSpan(_rowCount).Fill(-1);
+        _rowLogprobs.AsSpan(_rowCount).Fill(float.NegativeInfinity);
+        _topIds.AddRange(_rowIds.AsSpan(0, k));
+        _topLogprobs.AddRange(_rowLogprobs.AsSpan(0, k));
         _rowCount = 0;
     }
 
@@ -85,6 +84,25 @@ sealed class LogprobColumns(int k)
             list.AddRange(list[..count]);
             list.RemoveRange(0, count);
         }
+    }
+
+    /// <summary>Makes room for about so many tokens, so that the columns of a long generation are not copied as they grow.</summary>
+    public void Expect(int tokens)
+    {
+        _ids.EnsureCapacity(tokens);
+        _logprobs.EnsureCapacity(tokens);
+        _topIds.EnsureCapacity(tokens * k);
+        _topLogprobs.EnsureCapacity(tokens * k);
+    }
+
+    /// <summary>Forgets the tokens from here on, and the current row.</summary>
+    public void Truncate(int tokens)
+    {
+        _rowCount = 0;
+        CollectionsMarshal.SetCount(_ids, tokens);
+        CollectionsMarshal.SetCount(_logprobs, tokens);
+        CollectionsMarshal.SetCount(_topIds, tokens * k);
+        CollectionsMarshal.SetCount(_topLogprobs, tokens * k);
     }
 
     public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) => new()

@@ -22,6 +22,9 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
     // Known after the first token; every later one must be as good.
     TokenIdentity? _identity = null;
 
+    // Where the bytes that the JSON reader sees begin.
+    int _seenFrom = 0;
+
     /// <summary>True once a <c>content</c> list was seen, whatever the grade of its tokens.</summary>
     public bool Found { get; private set; }
 
@@ -44,10 +47,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
             {
                 var before = _columns.Count;
                 Found = true;
-                while (reader.NextElement())
-                {
-                    ReadToken(ref reader);
-                }
+                ReadTokens(ref reader);
 
                 // DeepSeek lists the reasoning apart: it was generated first, wherever it stands.
                 if (isReasoning)
@@ -73,6 +73,105 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
             TokenIdentity.Bytes => _columns.ToTokenLogprobs(_table.ToArray()),
             _ => _columns.ToTokenLogprobs(tokenBytes: null),
         };
+    }
+
+    void ReadTokens(ref Utf8JsonReader reader)
+    {
+        var (before, identity) = (_columns.Count, _identity);
+        var scanner = new LogprobScanner(_json, _seenFrom + (int)reader.BytesConsumed);
+        if (TryScan(ref scanner))
+        {
+            // For the reader, the list was empty.
+            _seenFrom = scanner.Position;
+            reader = new Utf8JsonReader(_json[_seenFrom..], isFinalBlock: true, reader.CurrentState);
+            reader.Read();
+            return;
+        }
+
+        _columns.Truncate(before);
+        _identity = identity;
+        while (reader.NextElement())
+        {
+            ReadToken(ref reader);
+        }
+    }
+
+    /// <summary>Reads all tokens up to the bracket that ends the list; false where a JSON reader has to.</summary>
+    bool TryScan(ref LogprobScanner scanner)
+    {
+        var start = scanner.Position;
+        do
+        {
+            var token = new LogprobEntry();
+            if (!scanner.Take((byte)'{') || !TryScanToken(ref scanner, ref token) || !token.HasLogprob)
+            {
+                return false;
+            }
+
+            EndToken(token);
+            if (_columns.Count == 1)
+            {
+                _columns.Expect((_json.Length - start) / (scanner.Position - start));
+            }
+        }
+        while (scanner.Take((byte)','));
+
+        return scanner.StandsBefore((byte)']');
+    }
+
+    bool TryScanToken(ref LogprobScanner scanner, ref LogprobEntry token)
+    {
+        while (scanner.TryReadMembers(ref token, out var next))
+        {
+            if (next == LogprobScanner.AfterMembers.End)
+            {
+                return true;
+            }
+
+            if (!TryScanAlternatives(ref scanner))
+            {
+                return false;
+            }
+
+            if (scanner.Take((byte)'}'))
+            {
+                return true;
+            }
+
+            if (!scanner.Take((byte)','))
+            {
+                return false;
+            }
+        }
+
+        return false;
+    }
+
+    bool TryScanAlternatives(ref LogprobScanner scanner)
+    {
+        if (!scanner.Take((byte)'['))
+        {
+            return false;
+        }
+
+        if (scanner.Take((byte)']'))
+        {
+            return true;
+        }
+
+        do
+        {
+            var alternative = new LogprobEntry();
+            if (!scanner.Take((byte)'{') || !scanner.TryReadMembers(ref alternative, out var next) || next != LogprobScanner.AfterMembers.End || !alternative.HasLogprob)
+            {
+                return false;
+            }
+
+            AddAlternative(alternative);
+        }
+        while (scanner.Take((byte)','));
+
+        return scanner.Take((byte)']');
     }
 
     void ReadToken(ref Utf8JsonReader reader)
@@ -104,6 +203,12 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
             throw new WireFormatException($"logprobs.content[{_columns.Count}] has no logprob");
         }
 
+        token.BytesStart += token.HasBytes ? _seenFrom : 0;
+        EndToken(token);
+    }
+
+    void EndToken(in LogprobEntry token)
+    {
         if (Identify(token) is { } id)
         {
             _columns.EndRow(id, token.Logprob);
@@ -136,7 +241,13 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
             throw new WireFormatException($"an entry of logprobs.content[{_columns.Count}].top_logprobs has no logprob");
         }
 
-        // An alternative that cannot be named joins the tail mass.
+        alternative.BytesStart += alternative.HasBytes ? _seenFrom : 0;
+        AddAlternative(alternative);
+    }
+
+    /// <summary>An alternative that cannot be named joins the tail mass.</summary>
+    void AddAlternative(in LogprobEntry alternative)
+    {
         if (Identify(alternative) is { } id)
         {
             _columns.AddAlternative(id, alternative.Logprob);
@@ -155,23 +266,37 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
         };
     }
 
+    /// <param name="start">Of the array.</param>
     readonly int? IdOfBytes(int start)
     {
         Span<byte> bytes = stackalloc byte[256];
         var count = 0;
-        var reader = new Utf8JsonReader(_json[start..]);
-        reader.Read();
-        while (reader.NextElement())
+        var value = -1;
+        for (var position = start + 1; position < _json.Length; position++)
         {
-            if (count == bytes.Length || reader.TokenType != JsonTokenType.Number || !reader.TryGetByte(out bytes[count]))
+            switch (_json[position])
             {
-                throw new WireFormatException($"bytes of logprobs.content[{_columns.Count}] are not up to {bytes.Length} numbers from 0 to 255");
-            }
+                case >= (byte)'0' and <= (byte)'9' and var digit when count < bytes.Length:
+                    value = (Math.Max(value, 0) * 10) + (digit - '0');
+                    bytes[count] = value <= byte.MaxValue ? (byte)value : throw NoBytes(bytes.Length);
+                    break;
+                case (byte)',' when value >= 0:
+                    (count, value) = (count + 1, -1);
+                    break;
+                case (byte)']' when value >= 0 || count == 0:
+                    bytes = bytes[..(value < 0 ? 0 : count + 1)];
 
-            count++;
+                    // U+FFFD where a token's bytes are no whole character: the true bytes are lost.
+                    return bytes.IndexOf("\uFFFD"u8) >= 0 ? null : _table.IdOf(bytes);
+                case (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t':
+                    break;
+                default:
+                    throw NoBytes(bytes.Length);
+            }
         }
 
-        // U+FFFD where a token's bytes are no whole character: the true bytes are lost.
-        return bytes[..count].IndexOf("\uFFFD"u8) >= 0 ? null : _table.IdOf(bytes[..count]);
+        throw NoBytes(bytes.Length);
     }
+
+    readonly WireFormatException NoBytes(int most) => new($"bytes of logprobs.content[{_columns.Count}] are not up to {most} numbers from 0 to 255");
 }

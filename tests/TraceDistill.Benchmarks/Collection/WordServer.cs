@@ -65,6 +65,6 @@ sealed class WordServer : IDisposable
             {"model":"teacher","messages":[{"role":"user","content":""}],"seed":{{seed}},"max_tokens":{{tokens}},"logprobs":true,"top_logprobs":{{top}},
              "return_token_ids":{{(spellIds ? "true" : "false")}},"return_tokens_as_token_ids":{{(spellIds ? "true" : "false")}}}
             """);
-        return form.Completion(request, ScriptedTeachers.Words(request));
+        return form.Completion(request, WordChain.Answer(request));
     })];
 }

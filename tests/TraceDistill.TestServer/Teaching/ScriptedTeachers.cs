@@ -16,15 +16,6 @@ public static partial class ScriptedTeachers
         return Answer(request, $"{string.Join(" and ", numbers)}: {step}", $" {numbers.Sum()}");
     }
 
-    /// <summary>As many made-up words as may be asked for, for measurements.</summary>
-    public static TeacherAnswer Words(TeacherRequest request)
-    {
-        var random = new SplitMix64(request.Key);
-        var ids = Enumerable.Range(0, request.MaxTokens - 1).Select(_ => TestVocabulary.FirstWord + random.Next(TestVocabulary.Size - TestVocabulary.FirstWord)).ToArray();
-        var text = string.Concat(ids.Select(TestVocabulary.Text));
-        return new TeacherAnswer(text, "", text, Draw(request, [.. ids, TestVocabulary.EndOfSequence], TestVocabulary.FirstWord), [1, 2, 3]);
-    }
-
     /// <summary>The answer with these words, cut off after as many tokens as were asked for.</summary>
     public static TeacherAnswer Answer(TeacherRequest request, string reasoning, string answer)
     {
@@ -43,10 +34,7 @@ public static partial class ScriptedTeachers
     }
 
     /// <summary>Gives each token a distribution that it could have been drawn from: its probabilities sum to less than one, now and then it is not the best.</summary>
-    /// <param name="request">Its key decides the numbers.</param>
-    /// <param name="ids">The tokens drawn.</param>
-    /// <param name="first">The first token of the vocabulary that is an alternative.</param>
-    static List<TeacherToken> Draw(TeacherRequest request, int[] ids, int first = 0)
+    static List<TeacherToken> Draw(TeacherRequest request, int[] ids)
     {
         var random = new SplitMix64(request.Key ^ 0x5DEECE66D);
         var tokens = new List<TeacherToken>(ids.Length);
@@ -57,9 +45,9 @@ public static partial class ScriptedTeachers
             var alternatives = new Alternative[MostAlternatives];
             for (var i = 0; i < MostAlternatives; i++)
             {
-                // 1009 and the number of alternatives have no common factor: twenty steps meet no token twice.
+                // 1009 and the size of the vocabulary have no common factor: twenty steps meet no token twice.
                 var probability = i == 0 ? best : (1 - best) * 0.6 * Math.Pow(0.4, i - 1) * (0.9 + (0.1 * random.NextDouble()));
-                alternatives[i] = new Alternative(first + ((id + (1009 * (i - rank + MostAlternatives))) % (TestVocabulary.Size - first)), (float)Math.Log(probability));
+                alternatives[i] = new Alternative((id + (1009 * (i - rank + MostAlternatives))) % TestVocabulary.Size, (float)Math.Log(probability));
             }
 
             alternatives[rank] = alternatives[rank] with { Id = id };
