@@ -6,13 +6,15 @@ using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
-using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Telemetry;
 
 namespace TraceDistill.Teachers;
 
@@ -35,35 +37,53 @@ public static class CollectStage
     public static async Task<CollectSummary> RunAsync(
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
-        var endpoint = TeacherEndpoint.Create(EndpointOf(options));
+        var endpoints = PooledEndpoints.Of(options);
         var sampling = SamplingOf(options);
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
         await using var store = await TraceStore.OpenAsync(folder, PlanAsync(options, folder.Partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
         if (store.IsFinished)
         {
-            return Summarize(store.Published, collected: 0, failed: 0);
+            return Summarize(store.Published, collected: 0, failed: 0) with { Usage = UsageLedger.Summarize(folder.UsageFile) };
         }
 
         CollectionTally? tally = null;
+        CollectionBudget? budget = null;
         if (store.NeedsTeacher)
         {
-            using var teacher = new HttpTeacher(endpoint, ResilienceOf(options), time, observer);
+            using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer);
+            using var usage = new UsageLedger(folder.UsageFile, teacher.Meters, time);
+            budget = new CollectionBudget(options.MaxTokensTotal, options.MaxCost, DearestPrice(endpoints), () => usage.Spent);
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
             var capabilities = await ProbeAsync(teacher, sampling, observer, cancellationToken);
-            var source = SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer);
-            var dataset = Describe(options, store.Plan.PromptName, endpoint, capabilities, tokenizer);
+            var source = new BudgetedGenerator(SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer), budget, usage);
+            var dataset = Describe(options, teacher, capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
-            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, options.Concurrency);
+            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity, budget);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
             {
                 throw new ExternalFailureException($"not one trace was collected; the last failure: {failure.Message}", failure);
             }
+
+            if (store.Inventory.Present == 0 && budget.IsSpent)
+            {
+                throw new InvalidInputException(
+                    $"{(options.MaxTokensTotal is null ? "max_cost" : "max_tokens_total")}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; raise it, or lower max_tokens");
+            }
         }
 
-        var summary = Summarize(await store.PublishAsync(cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0);
+        var summary = Summarize(await store.PublishAsync(cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
+        {
+            StoppedBy = budget is { IsSpent: true } ? "budget" : null,
+            Usage = UsageLedger.Summarize(folder.UsageFile),
+        };
+        if (summary.StoppedBy is not null)
+        {
+            observer.Message($"the budget is spent ({budget!.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published in {directory}; raise it and run again for the others");
+        }
+
         if (tally is { Failed: > 0 })
         {
             Report(tally, store.Plan, directory, observer);
@@ -82,9 +102,12 @@ public static class CollectStage
         return published.Shards.All(shard => shard.Keys.All(plan.Contains));
     }
 
+    /// <summary>The files in <paramref name="directory"/> that say what its collection has taken of its teacher so far.</summary>
+    public static IEnumerable<string> UsageFilesIn(string directory) => Directory.EnumerateFiles(directory, OutputFolder.UsageFiles);
+
     static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
         new ProblemSource(options.Problems, options.Limit, partition),
-        await PromptSet.CreateAsync(options, cancellationToken),
+        await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken),
         options.Model ?? "",
         SamplingOf(options),
         options.SamplesPerProblem,
@@ -116,6 +139,7 @@ public static class CollectStage
     {
         Concurrency = options.Concurrency,
         AttemptTimeout = options.AttemptTimeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+        HedgeAfter = options.HedgeAfter is { } delay ? TimeSpan.FromSeconds(delay) : null,
     };
 
     static SamplingSettings SamplingOf(GenerateOptions options) => new()
@@ -124,36 +148,32 @@ public static class CollectStage
         ExtraBody = ExtraBody.Canonical(options.ExtraBody),
     };
 
-    static EndpointSettings EndpointOf(GenerateOptions options) => new()
-    {
-        Url = options.Endpoint ?? "",
-        Model = options.Model ?? "",
-        ApiKeyEnv = options.ApiKeyEnv,
-        ApiKeyFile = options.ApiKeyFile,
-        Dialect = options.Dialect,
-        Tokenizer = options.Tokenizer ?? options.Serve,
-    };
-
-    static async Task<TeacherCapabilities> ProbeAsync(HttpTeacher teacher, SamplingSettings sampling, IRunObserver observer, CancellationToken cancellationToken)
+    static async Task<TeacherCapabilities> ProbeAsync(TeacherPool teacher, SamplingSettings sampling, IRunObserver observer, CancellationToken cancellationToken)
     {
         var capabilities = await teacher.ProbeAsync(sampling, cancellationToken);
-        observer.Message($"{teacher.Endpoint}: {capabilities}");
+        observer.Message($"{teacher}: {capabilities}");
         if (capabilities.SoftTargetProblem is null && capabilities.TopLogprobs < sampling.TopLogprobs)
         {
-            observer.Message($"{teacher.Endpoint} grants {capabilities.TopLogprobs} alternatives a token, not {sampling.TopLogprobs}");
+            observer.Message($"{teacher} grants {capabilities.TopLogprobs} alternatives a token, not {sampling.TopLogprobs}");
         }
 
         return capabilities;
     }
 
-    static DatasetDescription Describe(GenerateOptions options, string prompt, TeacherEndpoint endpoint, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
+    static TokenPrice? DearestPrice(IReadOnlyList<PooledEndpoint> endpoints)
+    {
+        var prices = endpoints.Select(endpoint => endpoint.Price).OfType<TokenPrice>().ToList();
+        return prices.Count == 0 ? null : new TokenPrice { Input = prices.Max(price => price.Input), Output = prices.Max(price => price.Output) };
+    }
+
+    static DatasetDescription Describe(GenerateOptions options, TeacherPool teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
         capabilities.TokenIdentity == TokenIdentity.Bytes && tokenizer is null
             ? throw new InvalidInputException(
-                $"tokenizer: {endpoint} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), where their ids are found, or collect text with --top-logprobs 0")
+                $"tokenizer: {teacher} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), where their ids are found, or collect text with --top-logprobs 0")
             : new DatasetDescription
             {
-                Teacher = endpoint.Model,
-                PromptFunction = prompt,
+                Teacher = options.Model ?? "",
+                PromptFunction = options.Prompt,
                 TokenIdentity = capabilities.TokenIdentity,
                 TokenizerHash = tokenizer?.Hash,
                 VocabularySize = tokenizer?.VocabularySize,

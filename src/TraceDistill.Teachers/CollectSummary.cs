@@ -1,3 +1,5 @@
+using TraceDistill.Teachers.Telemetry;
+
 namespace TraceDistill.Teachers;
 
 /// <summary>What a collection came to, over all runs that contributed to it.</summary>
@@ -13,4 +15,11 @@ namespace TraceDistill.Teachers;
 /// <param name="Refusal">Traces that are refusals.</param>
 /// <param name="Empty">Traces that ended without an answer.</param>
 public sealed record CollectSummary(
-    long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed, long Length, long Refusal, long Empty);
+    long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed, long Length, long Refusal, long Empty)
+{
+    /// <summary><c>budget</c> where the budget was spent before all traces were there; null where all of them were asked for.</summary>
+    public string? StoppedBy { get; init; }
+
+    /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>
+    public CollectionUsage? Usage { get; init; }
+}

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Core.Options;
 using TraceDistill.Core.Prompts;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Journal;
@@ -18,6 +19,12 @@ public sealed record GenerateOptions : IValidatableObject
 
     [Description("an OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
+
+    /// <summary>They serve one model under one name or several, and are found to tell the same about tokens before anything is collected.</summary>
+    /// <value>None: the one endpoint.</value>
+    [Operational]
+    [Description("several endpoints in place of one, each an address or { endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }")]
+    public IReadOnlyList<EndpointOptions> Endpoints { get; init; } = [];
 
     [InputPath]
     [Description("a model directory to serve on this machine instead of naming an endpoint")]
@@ -49,28 +56,8 @@ public sealed record GenerateOptions : IValidatableObject
 
     /// <value><c>Reasoning/Solve</c>.</value>
     [KnownPrompt]
-    [Description("prompt directory, Plugin/Function or any other path")]
+    [Description("prompt directory, Plugin/Function")]
     public string Prompt { get; init; } = "Reasoning/Solve";
-
-    /// <summary>Each sample of each problem takes one of them, by the weights and always the same one.</summary>
-    /// <value>None: <see cref="Prompt"/> alone.</value>
-    [Description("several prompt directories with weights, in place of prompt, such as Reasoning/Solve: 2, Reasoning/SolveBoxed: 1")]
-    public IReadOnlyDictionary<string, double> Prompts { get; init; } = new Dictionary<string, double>();
-
-    /// <value>None, or the prompt's own.</value>
-    [Description("system message that goes before everything; for prompts that have none of their own")]
-    public string? System { get; init; }
-
-    /// <summary>Each becomes a turn of the prompt's and an answer: the solution, where there is one, and the boxed final answer.</summary>
-    /// <value>None.</value>
-    [InputPath]
-    [Description("file of solved problems, of which some are shown as examples before the problem itself")]
-    public string? FewShot { get; init; }
-
-    /// <value>4.</value>
-    [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
-    [Description("how many examples are shown; which ones depends on the problem alone")]
-    public int FewShotCount { get; init; } = 4;
 
     /// <value>20. With 0, text alone is collected, for the hard loss.</value>
     [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
@@ -104,8 +91,45 @@ public sealed record GenerateOptions : IValidatableObject
     /// <value>32.</value>
     [Operational]
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("requests in flight at a time")]
+    [Description("most requests in flight at a time at each endpoint; one that has too much to do is given fewer")]
     public int Concurrency { get; init; } = 32;
+
+    /// <value>None: as many as it takes.</value>
+    [Operational]
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("most requests a minute at each endpoint")]
+    public int? Rpm { get; init; }
+
+    /// <value>None: as many as it takes.</value>
+    [Operational]
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("most tokens a minute at each endpoint, of prompts and answers")]
+    public int? Tpm { get; init; }
+
+    /// <value>None: never. The second copy's tokens are paid for, too.</value>
+    [Operational]
+    [Range(0.1, 1e6, ErrorMessage = "must be from 0.1 to 1000000")]
+    [Description("seconds after which a second copy of a request is sent, elsewhere where that can be; the quicker answer counts")]
+    public double? HedgeAfter { get; init; }
+
+    /// <summary>Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on.</summary>
+    /// <value>None. Of each share, where the problems are divided.</value>
+    [Operational]
+    [Range(1, long.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("most tokens that the collection may take over all its runs, of prompts and answers")]
+    public long? MaxTokensTotal { get; init; }
+
+    /// <inheritdoc cref="MaxTokensTotal"/>
+    /// <value>None. Of each share, where the problems are divided.</value>
+    [Operational]
+    [Range(1e-9, 1e12, ErrorMessage = "must be above 0")]
+    [Description("most that the collection may cost over all its runs, in the currency of price_per_million")]
+    public double? MaxCost { get; init; }
+
+    /// <value>None: nothing is said about cost.</value>
+    [Operational]
+    [Description("what a million tokens cost: { input, output }, of prompts and answers, in any currency")]
+    public TokenPrice? PricePerMillion { get; init; }
 
     /// <value>None: all problems.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
@@ -160,31 +184,21 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }
 
-    /// <summary>The prompt directories in use, by name or path.</summary>
-    public IEnumerable<string> PromptNames() => Prompts.Count > 0 ? Prompts.Keys : [Prompt];
-
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if (Endpoint is null == Serve is null)
+        if ((Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) != 1)
         {
-            yield return new ValidationResult("give either an endpoint, or a model directory to serve", [nameof(Endpoint)]);
+            yield return new ValidationResult("give either an endpoint, or several as endpoints, or a model directory to serve", [nameof(Endpoint)]);
         }
 
-        if (Endpoint is not null && string.IsNullOrWhiteSpace(Model))
+        if (MaxCost is not null && PricePerMillion is null && (Endpoints.Count == 0 || Endpoints.Any(endpoint => endpoint.Price is null)))
+        {
+            yield return new ValidationResult("needs to know what tokens cost: give price_per_million: { input, output }", [nameof(MaxCost)]);
+        }
+
+        if ((Endpoint is not null || Endpoints.Count > 0) && string.IsNullOrWhiteSpace(Model))
         {
             yield return new ValidationResult("name the model as the endpoint knows it", [nameof(Model)]);
-        }
-
-        foreach (var (name, weight) in Prompts)
-        {
-            if (!(weight > 0) || !double.IsFinite(weight))
-            {
-                yield return new ValidationResult($"the weight of {name} is {weight}; give it one above 0", [nameof(Prompts)]);
-            }
-            else if (new KnownPromptAttribute().GetValidationResult(name, validationContext) is { } unknown)
-            {
-                yield return new ValidationResult(unknown.ErrorMessage, [nameof(Prompts)]);
-            }
         }
 
         if (Partition is not null && Partitions is not null)

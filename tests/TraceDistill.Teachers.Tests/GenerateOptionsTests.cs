@@ -12,6 +12,8 @@ public sealed class GenerateOptionsTests
     {
         Assert.Empty(Problems(Good));
         Assert.Empty(Problems(Good with { Endpoint = null, Model = null, Serve = "model" }));
+        Assert.Empty(Problems(Good with { Endpoint = null, Endpoints = [new() { Endpoint = "http://a/v1" }, new() { Endpoint = "http://b/v1" }] }));
+        Assert.Empty(Problems(Good with { MaxCost = 5, PricePerMillion = new() { Input = 1, Output = 2 } }));
     }
 
     [Fact]
@@ -19,6 +21,9 @@ public sealed class GenerateOptionsTests
     {
         Assert.Equal(["Endpoint"], Problems(Good with { Serve = "model" }));
         Assert.Equal(["Endpoint"], Problems(Good with { Endpoint = null }));
+        Assert.Equal(["Endpoint"], Problems(Good with { Endpoints = [new() { Endpoint = "http://other/v1" }] }));
+        Assert.Equal(["Model"], Problems(Good with { Endpoint = null, Model = null, Endpoints = [new() { Endpoint = "http://other/v1" }] }));
+        Assert.Equal(["MaxCost"], Problems(Good with { MaxCost = 5 }));
         Assert.Equal(["Model"], Problems(Good with { Model = null }));
         Assert.Equal(["SamplesPerProblem"], Problems(Good with { Temperature = 0, SamplesPerProblem = 2 }));
         Assert.Equal(["Concurrency", "MaxTokens", "TopP"], Problems(Good with { Concurrency = 0, MaxTokens = 0, TopP = 0 }));

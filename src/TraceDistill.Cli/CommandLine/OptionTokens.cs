@@ -80,11 +80,17 @@ sealed class OptionTokens
         {
             _ when tokens.Length == 0 => new ConfigScalar(location, "true"),
             _ when OptionShape.DictionaryValue(property.Type) is { } value => Dictionary(location, tokens, value),
-            _ when OptionShape.ListItem(property.Type) is { } item && OptionShape.IsScalar(item) => new ConfigScalar(location, string.Join(',', tokens)),
-            _ when OptionShape.ListItem(property.Type) is not null => new ConfigList(location, [.. tokens.Select(token => YamlConfig.ParseValue(token, name))]),
+            _ when OptionShape.ListItem(property.Type) is { } item && OptionShape.IsScalar(item) && !OptionShape.IsRecord(item) =>
+                new ConfigScalar(location, string.Join(',', tokens)),
+            _ when OptionShape.ListItem(property.Type) is { } item => new ConfigList(location, [.. tokens.SelectMany(token => Items(token, item)).Select(text => YamlConfig.ParseValue(text, name))]),
             _ => Single(property.Type, tokens[0], name),
         };
     }
+
+    /// <summary>Items that can be written as one value may stand in one text with commas; a map has commas of its own.</summary>
+    static string[] Items(string token, Type item) => OptionShape.IsScalar(item) && token.TrimStart() is not ['{' or '[', ..]
+        ? token.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+        : [token];
 
     static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) => tokens is [var map] && map.TrimStart().StartsWith('{')
         ? YamlConfig.ParseValue(map, location.Source)

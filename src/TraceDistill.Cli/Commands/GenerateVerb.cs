@@ -20,8 +20,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override bool IsResumable => true;
 
-    public override IEnumerable<string> ImplicitInputs(GenerateOptions options) =>
-        options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
+    public override IEnumerable<string> ImplicitInputs(GenerateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt).TemplatePath)!];
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {
@@ -53,6 +52,12 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             foreach (var shard in manifest.Shards)
             {
                 File.Copy(Path.Combine(earlier.Folder, shard.File), Path.Combine(context.Output!, shard.File), overwrite: true);
+            }
+
+            // What those traces took counts against the budget still.
+            foreach (var usage in CollectStage.UsageFilesIn(earlier.Folder))
+            {
+                File.Copy(usage, Path.Combine(context.Output!, Path.GetFileName(usage)), overwrite: true);
             }
 
             manifest.Save(context.Output!);

@@ -55,14 +55,11 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
     {
         ( > 0, _) => options.Models,
         (_, null) => [KeyValuePair.Create(SingleModel, ModelSource.Parse(options.Model!, null))],
-        _ => [KeyValuePair.Create(SingleModel, new ModelSource { Endpoint = options.Endpoint, Model = options.Model, ApiKeyEnv = options.ApiKeyEnv, ApiKeyFile = options.ApiKeyFile })],
+        _ => [KeyValuePair.Create(SingleModel, new ModelSource { Endpoint = options.Endpoint, Model = options.Model, ApiKeyEnv = options.ApiKeyEnv })],
     };
 
     HttpTeacher Connect(ModelSource source) => new(
-        TeacherEndpoint.Create(new EndpointSettings
-        {
-            Url = source.Endpoint!, Model = source.Model ?? "", ApiKeyEnv = source.ApiKeyEnv, ApiKeyFile = source.ApiKeyFile, Dialect = source.Dialect,
-        }),
+        TeacherEndpoint.Create(source.Endpoint!, source.Model ?? "", source.ApiKeyEnv, Environment.GetEnvironmentVariable),
         new ResilienceOptions { Concurrency = options.Concurrency },
         context.TimeProvider,
         context.Observer);

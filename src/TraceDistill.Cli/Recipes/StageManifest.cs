@@ -64,8 +64,11 @@ sealed record StageManifest
     public void Write(string folder) =>
         AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonOutput.Options) + "\n");
 
-    /// <summary>Whether the stage need not run: it was made from the same, and its files are there.</summary>
-    public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && IsWhole(folder);
+    /// <summary>Whether the stage stopped before it had all it wants, such as when its budget was spent: each run goes on with it as far as it may.</summary>
+    public bool IsUnfinished => Summary is JsonObject summary && summary["stopped_by"] is not null;
+
+    /// <summary>Whether the stage need not run: it was made from the same, lacks nothing, and its files are there.</summary>
+    public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && !IsUnfinished && IsWhole(folder);
 
     /// <summary>Whether all files are still there with the sizes they had.</summary>
     public bool IsWhole(string folder) =>

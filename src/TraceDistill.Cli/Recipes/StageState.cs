@@ -40,6 +40,7 @@ static class StageStates
             _ when Directory.Exists(folder.Partial) => StageState.Begun,
             null => StageState.ToDo,
             _ when !isReady => StageState.Waiting,
+            { IsUnfinished: true } => StageState.Begun,
             var last => last.IsCurrent(Fingerprint.Of(stage, InputRecords.Of(stage, runDirectory, last.Inputs)), folder.Published) ? StageState.Finished : StageState.Changed,
         };
     }

@@ -27,6 +27,7 @@ static class ReportPage
             LearningSection.Of(run),
             CalibrationSection.Of(run),
             TracesSection.Of(run),
+            TeacherSection.Of(run),
             CostSection.Of(run),
             EnvironmentSection.Recipe(run),
             EnvironmentSection.Of(run),

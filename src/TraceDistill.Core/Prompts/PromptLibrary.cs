@@ -29,30 +29,20 @@ public sealed class PromptLibrary
             .Order(StringComparer.Ordinal),
     ];
 
-    /// <param name="name"><c>Plugin/Function</c>, or the path of any other prompt directory.</param>
+    /// <param name="name"><c>Plugin/Function</c>.</param>
     /// <exception cref="InvalidInputException">There is no such prompt (the message lists those there are), or one of its files cannot be read.</exception>
     public PromptSource Load(string name)
     {
         var names = Names;
-        if (names.Contains(name))
-        {
-            return LoadFolder(name, _folders.Select(folder => Path.Combine(folder, name)).First(folder => File.Exists(Path.Combine(folder, TemplateFile))));
-        }
-
-        if (!File.Exists(Path.Combine(name, TemplateFile)))
+        if (!names.Contains(name))
         {
             throw new InvalidInputException(
-                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}, nor a folder of that name with a {TemplateFile}; {(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}");
+                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}; {(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}");
         }
 
-        var full = Path.GetFullPath(name).TrimEnd(Path.DirectorySeparatorChar);
-        return LoadFolder($"{Path.GetFileName(Path.GetDirectoryName(full))}/{Path.GetFileName(full)}", full);
-    }
-
-    static PromptSource LoadFolder(string name, string folder)
-    {
-        var template = Path.Combine(folder, TemplateFile);
-        var config = Path.Combine(folder, ConfigFile);
+        var folder = _folders.First(folder => File.Exists(Path.Combine(folder, name, TemplateFile)));
+        var template = Path.Combine(folder, name, TemplateFile);
+        var config = Path.Combine(folder, name, ConfigFile);
         if (!File.Exists(config))
         {
             throw new InvalidInputException($"{config}: missing; prompt {name} needs it beside {TemplateFile} to name its input variables");

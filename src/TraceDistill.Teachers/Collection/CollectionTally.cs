@@ -10,8 +10,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="time">The clock of the rate.</param>
 /// <param name="before">Traces there already.</param>
 /// <param name="total">Traces in all.</param>
+/// <param name="spending">What was spent of the budget, in words; null where there is nothing to say.</param>
 /// <param name="mostFailuresInARow">With so many samples failed and none succeeded in between, the rest is not tried.</param>
-sealed class CollectionTally(IRunObserver observer, TimeProvider time, long before, long total, int mostFailuresInARow)
+sealed class CollectionTally(IRunObserver observer, TimeProvider time, long before, long total, Func<string?> spending, int mostFailuresInARow)
 {
     const int FailuresTold = 5;
 
@@ -38,7 +39,8 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
             _collected++;
             _tokens += trace.CompletionTokens;
             _correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
-            observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct");
+            var spent = spending() is { } told ? $", {told}" : "";
+            observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}");
         }
     }
 

@@ -11,6 +11,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Partition">The share.</param>
 sealed partial record OutputFolder(string Path, Partition Partition)
 {
+    /// <summary>The pattern of the names that <see cref="UsageFile"/> has in any share.</summary>
+    public const string UsageFiles = ".usage*.json";
+
     bool IsWhole => Partition.Count == 1;
 
     /// <summary>The manifest that says that this share is complete; of the whole, the data set's own.</summary>
@@ -18,6 +21,9 @@ sealed partial record OutputFolder(string Path, Partition Partition)
 
     /// <summary>Begins the names of shards that belong to the journal until they are published.</summary>
     string WorkingPrefix => System.IO.Path.GetFileNameWithoutExtension(TraceJournal.FileNameOf(Partition)) + ".";
+
+    /// <summary>Holds what was taken of the teacher; hidden, because it is no part of the data set.</summary>
+    public string UsageFile => File(IsWhole ? ".usage.json" : $".usage-{Partition.Index}-of-{Partition.Count}.json");
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 

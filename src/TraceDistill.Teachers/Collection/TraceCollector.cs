@@ -4,6 +4,7 @@ using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;
@@ -12,7 +13,7 @@ namespace TraceDistill.Teachers.Collection;
 /// Asks a teacher for the traces of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it counts.
 /// </summary>
 sealed class TraceCollector(
-    ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency)
+    ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency, CollectionBudget budget)
 {
     /// <summary>How long a stopped run waits for what is in flight: half of the ten seconds after which its end may be forced.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
@@ -27,14 +28,14 @@ sealed class TraceCollector(
     public async Task<CollectionTally> CollectAsync(
         CollectionPlan plan, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
     {
-        var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, Math.Max(20, 2 * concurrency));
+        var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, budget.Describe, Math.Max(20, 2 * concurrency));
         using var abort = CancellationTokenSource.CreateLinkedTokenSource(compactor.Failed);
         await using var grace = time.CreateTimer(_ => abort.Cancel(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
         await using var stopping = stop.Register(() => grace.Change(Grace, Timeout.InfiniteTimeSpan));
         try
         {
             await Parallel.ForEachAsync(
-                plan.ReadAsync(inventory.IsWanted, CancellationToken.None).TakeWhile(_ => !stop.IsCancellationRequested),
+                plan.ReadAsync(inventory.IsWanted, CancellationToken.None).TakeWhile(_ => !stop.IsCancellationRequested && !budget.IsSpent),
                 new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
                 async (wanted, token) =>
                 {
@@ -84,6 +85,10 @@ sealed class TraceCollector(
         catch (Exception e) when (e is InvalidInputException or (ExternalFailureException and not TeacherUnavailableException))
         {
             tally.AddFailure(e);
+            return null;
+        }
+        catch (BudgetSpentException)
+        {
             return null;
         }
     }

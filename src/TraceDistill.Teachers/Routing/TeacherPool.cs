@@ -60,6 +60,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     internal IReadOnlyList<EndpointMeter> Meters => [.. _lanes.Select(lane => lane.Meter)];
 
+    /// <summary>Names model and address, of several endpoints the first's.</summary>
+    public override string ToString() => _lanes.Length == 1 ? $"{_lanes[0].Endpoint}" : $"{_lanes[0].Endpoint} and {_lanes.Length - 1} more";
+
     /// <inheritdoc/>
     /// <exception cref="TeacherUnavailableException">No request can succeed at present: gone, key refused, model not offered.</exception>
     public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)

@@ -47,7 +47,7 @@ public class OptionBinderTests
     {
         var extra = Bind<Teachers.GenerateOptions>("""
             problems: p.jsonl
-            serve: teacher
+            serve: model
             extra_body: { chat_template_kwargs: { enable_thinking: false }, top_k: 20, min_p: 0.05, guided_choice: ["a", "20"], priority: ~, note: plain words }
             """).ExtraBody!;
 

@@ -71,6 +71,21 @@ public sealed class RunVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_StageThatStoppedBeforeItsEnd_GoesOnEachTimeUntilItReachesIt()
+    {
+        const string Recipe = "stages: { a: { do: write, text: x }, b: { do: join, first: a/text.txt } }";
+        await _cli.RunRecipeAsync(Recipe, "--set", "a.stopped_by=budget");
+
+        await _cli.RunRecipeAsync(Recipe, "--set", "a.stopped_by=budget", "--json");
+        Assert.Equal(["done", "unchanged"], Outcomes());
+        await _cli.RunRecipeAsync(Recipe, "--json");
+        Assert.Equal(["done", "unchanged"], Outcomes());
+        await _cli.RunRecipeAsync(Recipe, "--json");
+
+        Assert.Equal(["unchanged", "unchanged"], Outcomes());
+    }
+
+    [Fact]
     public async Task Run_FileFromOutsideChanged_RepeatsItsReader()
     {
         var file = _cli.Write("outside.txt", "one");

@@ -4,6 +4,7 @@ using System.Xml.Linq;
 using TraceDistill.Cli.Reporting;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
+using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -73,6 +74,33 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         Assert.Equal(
             ["results", "comparisons", "families", "learning", "calibration", "traces", "cost", "recipe", "environment"],
             page.Descendants("section").Select(section => section.Attribute("id")!.Value));
+    }
+
+    [Fact]
+    public async Task Page_StageThatAskedATeacher_TellsCostLatencyAndFailures()
+    {
+        using var directory = new TemporaryDirectory();
+        var usage = new CollectionUsage
+        {
+            Tokens = 1_234_567, Cost = 12.5, Failures = 7, Latency = new(0.25, 8, 75.3),
+            Endpoints =
+            [
+                new()
+                {
+                    Endpoint = "teacher at http://gpu-01:8000/v1", Answered = 4000, PromptTokens = 234_567, CompletionTokens = 1_000_000, Cost = 12.5,
+                    Failures = new Dictionary<string, long> { ["http_429"] = 5, ["timeout"] = 2 }, Latency = new(0.25, 8, 75.3),
+                },
+            ],
+        };
+        new SyntheticRun(directory.Path).Finish("traces", "generate", 100, 0.1, new { Count = 4000, Usage = usage });
+
+        await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
+
+        var page = Parse(await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken));
+        var section = Normal(page.Descendants("section").Single(section => section.Attribute("id")!.Value == "teacher").Value);
+        Assert.Contains("traces: 1.23 M tokens at a cost of 12.50; half of the answers came within 250 ms, 95% within 8.0 s and 99% within 1 min 15 s.", section, StringComparison.Ordinal);
+        Assert.Contains("5 http 429, 2 timeout.", section, StringComparison.Ordinal);
+        Assert.Contains("teacher at http://gpu-01:8000/v1", section, StringComparison.Ordinal);
     }
 
     [Fact]

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using System.Security.Cryptography;
 using System.Text;
 using TraceDistill.Cli.Progress;
@@ -83,7 +84,7 @@ sealed class SyntheticRun(string directory)
     public string Folder(string stage) => System.IO.Directory.CreateDirectory(Path.Combine(Directory, stage)).FullName;
 
     /// <summary>Writes the manifest that makes a stage a finished one.</summary>
-    public void Finish(string stage, string verb, double seconds, double gibibytes)
+    public void Finish(string stage, string verb, double seconds, double gibibytes, object? summary = null)
     {
         _time = _time.AddSeconds(seconds);
         new StageManifest
@@ -97,7 +98,7 @@ sealed class SyntheticRun(string directory)
             PeakMemoryBytes = (long)(gibibytes * (1L << 30)),
             Inputs = [],
             Outputs = [],
-            Summary = null,
+            Summary = JsonSerializer.SerializeToNode(summary, JsonOutput.Options),
         }.Write(Folder(stage));
     }
 

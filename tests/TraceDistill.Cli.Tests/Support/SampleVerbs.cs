@@ -10,6 +10,9 @@ public sealed record WriteOptions
     public required string Text { get; init; }
 
     public long Seed { get; init; }
+
+    [Operational]
+    public string? StoppedBy { get; init; }
 }
 
 public sealed record JoinOptions
@@ -52,7 +55,7 @@ sealed class WriteVerb : Verb<WriteOptions>
         Directory.CreateDirectory(Path.Combine(context.Output!, "more"));
         File.WriteAllText(Path.Combine(context.Output!, "text.txt"), options.Text);
         File.WriteAllText(Path.Combine(context.Output!, "more", "seed.txt"), $"{options.Seed}");
-        return Task.FromResult<object>(new { options.Text.Length });
+        return Task.FromResult<object>(new { options.Text.Length, options.StoppedBy });
     }
 }
 

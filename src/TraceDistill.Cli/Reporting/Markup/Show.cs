@@ -50,6 +50,17 @@ static class Show
     /// <summary>The same in a sentence: p = 0.73 or p &lt; 0.0001.</summary>
     public static string PEquals(double p) => PValue(p) is ['<', ..] bound ? $"p {bound}" : $"p = {PValue(p)}";
 
+    /// <summary>0.084 → 84 ms, 12.3 → 12 s; null → –.</summary>
+    public static string Latency(double? seconds) => seconds switch
+    {
+        null => Nothing,
+        < 0.9995 => $"{1000 * seconds:0} ms",
+        _ => Duration(seconds.Value),
+    };
+
+    /// <summary>An amount of money in whatever currency: 1,234 or 5.67 or 0.0089.</summary>
+    public static string Money(double amount) => amount.ToString(amount switch { >= 1000 => "#,0", >= 1 => "0.00", _ => "0.####" });
+
     /// <summary>75.3 → 1 min 15 s.</summary>
     public static string Duration(double seconds) => seconds switch
     {

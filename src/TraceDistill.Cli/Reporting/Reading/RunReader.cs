@@ -1,8 +1,11 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
+using TraceDistill.Teachers.Telemetry;
 
 namespace TraceDistill.Cli.Reporting.Reading;
 
@@ -59,6 +62,7 @@ static class RunReader
                     PeakMemoryBytes = found.Manifest.PeakMemoryBytes,
                     ProgramVersion = found.Manifest.ProgramVersion,
                     Settings = Flatten(recipe?[found.Manifest.Stage], "").ToDictionary(),
+                    Usage = (found.Manifest.Summary as JsonObject)?["usage"].Deserialize<CollectionUsage>(JsonOutput.Options),
                 }),
         ];
     }

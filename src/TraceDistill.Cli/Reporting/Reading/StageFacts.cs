@@ -1,3 +1,5 @@
+using TraceDistill.Teachers.Telemetry;
+
 namespace TraceDistill.Cli.Reporting.Reading;
 
 /// <summary>One finished stage of a run.</summary>
@@ -26,6 +28,9 @@ sealed record StageFacts
     /// Other stages' results stand as <c>STAGE</c> or <c>STAGE/FILE</c>.
     /// </summary>
     public required IReadOnlyDictionary<string, string> Settings { get; init; }
+
+    /// <summary>What it took of a teacher; null where it asked none.</summary>
+    public CollectionUsage? Usage { get; init; }
 
     /// <summary>The name as it was written in the recipe, before a matrix repeated the stage.</summary>
     public string Family => Name.Split('.', 2)[0];

@@ -1,0 +1,39 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Teachers.Connector;
+
+namespace TraceDistill.Teachers.Routing;
+
+/// <summary>The endpoints that a collection is told to use.</summary>
+static class PooledEndpoints
+{
+    /// <exception cref="InvalidInputException">An address, a name or a key is missing or wrong, or an endpoint stands twice.</exception>
+    public static IReadOnlyList<PooledEndpoint> Of(GenerateOptions options)
+    {
+        IReadOnlyList<EndpointOptions> all = options.Endpoints.Count > 0 ? options.Endpoints : [new EndpointOptions { Endpoint = options.Endpoint ?? "" }];
+        var endpoints = all.Select(one => Of(one, options)).ToList();
+        var twice = endpoints.GroupBy(one => one.Endpoint.ToString()).FirstOrDefault(same => same.Count() > 1);
+        return twice is null ? endpoints : throw new InvalidInputException($"endpoints: {twice.Key} stands there {twice.Count()} times; give it a larger weight instead");
+    }
+
+    static PooledEndpoint Of(EndpointOptions one, GenerateOptions options)
+    {
+        var hasKey = one.ApiKeyEnv is not null || one.ApiKeyFile is not null;
+        var settings = new EndpointSettings
+        {
+            Url = one.Endpoint,
+            Model = one.Model ?? options.Model ?? "",
+            ApiKeyEnv = hasKey ? one.ApiKeyEnv : options.ApiKeyEnv,
+            ApiKeyFile = hasKey ? one.ApiKeyFile : options.ApiKeyFile,
+            Dialect = one.Dialect ?? options.Dialect,
+            Tokenizer = options.Tokenizer ?? options.Serve,
+        };
+        return new PooledEndpoint(TeacherEndpoint.Create(settings))
+        {
+            Weight = one.Weight,
+            Concurrency = one.Concurrency ?? options.Concurrency,
+            RequestsPerMinute = one.Rpm ?? options.Rpm,
+            TokensPerMinute = one.Tpm ?? options.Tpm,
+            Price = one.Price ?? options.PricePerMillion,
+        };
+    }
+}

@@ -1,0 +1,115 @@
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Teachers.Telemetry;
+
+/// <summary>
+/// What a collection has taken of its teacher, over all its runs: kept in a hidden file beside the shards, written about once a second and at the end.
+/// </summary>
+sealed class UsageLedger : IDisposable
+{
+    static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
+    static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
+
+    readonly string _path;
+    readonly IReadOnlyList<EndpointRecord> _before;
+    readonly IReadOnlyList<EndpointMeter> _meters;
+    readonly TimeProvider _time;
+    readonly Lock _saving = new();
+    readonly long _tokensBefore;
+    readonly double _costBefore;
+    long _saved;
+
+    /// <param name="path">The file; absent before the first run.</param>
+    /// <param name="meters">Count this run.</param>
+    /// <param name="time">The clock of writing.</param>
+    /// <exception cref="InvalidInputException">The file is damaged.</exception>
+    public UsageLedger(string path, IReadOnlyList<EndpointMeter> meters, TimeProvider time)
+    {
+        (_path, _before, _meters, _time) = (path, Read(path), meters, time);
+        _tokensBefore = _before.Sum(record => record.PromptTokens + record.CompletionTokens);
+        _costBefore = _before.Sum(record => record.Cost ?? 0);
+        _saved = time.GetTimestamp();
+    }
+
+    /// <summary>Prompt and generated tokens, and what they cost.</summary>
+    public (long Tokens, double Cost) Spent
+    {
+        get
+        {
+            var (tokens, cost) = (_tokensBefore, _costBefore);
+            foreach (var meter in _meters)
+            {
+                var spent = meter.Spent;
+                (tokens, cost) = (tokens + spent.Tokens, cost + spent.Cost);
+            }
+
+            return (tokens, cost);
+        }
+    }
+
+    /// <summary>What the file says; null where there is none.</summary>
+    public static CollectionUsage? Summarize(string path) => Read(path) is { Count: > 0 } records ? CollectionUsage.Of(records) : null;
+
+    public CollectionUsage Summarize() => CollectionUsage.Of(Records());
+
+    /// <summary>Writes the file where that was not done for a second.</summary>
+    public void SaveNowAndThen()
+    {
+        if (_time.GetElapsedTime(Volatile.Read(ref _saved)) >= Interval && _saving.TryEnter())
+        {
+            try
+            {
+                Save();
+            }
+            finally
+            {
+                _saving.Exit();
+            }
+        }
+    }
+
+    public void Dispose()
+    {
+        lock (_saving)
+        {
+            Save();
+        }
+    }
+
+    /// <summary>A full disk is for the journal to tell, whose traces are at stake.</summary>
+    void Save()
+    {
+        _saved = _time.GetTimestamp();
+        try
+        {
+            AtomicFile.WriteAllText(_path, JsonSerializer.Serialize(Records(), Json) + "\n");
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+        }
+    }
+
+    List<EndpointRecord> Records() =>
+    [
+        .. _before.Concat(_meters.Select(meter => meter.ToRecord())).GroupBy(record => record.Endpoint).Select(same => same.Aggregate((sum, record) => sum.Plus(record))),
+    ];
+
+    static List<EndpointRecord> Read(string path)
+    {
+        if (!File.Exists(path))
+        {
+            return [];
+        }
+
+        try
+        {
+            return JsonSerializer.Deserialize<List<EndpointRecord>>(File.ReadAllBytes(path), Json) ?? [];
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidInputException($"{path}: is no record of what the collection took so far; restore it, or delete it and count from nothing", e);
+        }
+    }
+}

@@ -1,0 +1,90 @@
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Budget;
+
+public sealed class BudgetedCollectionTests
+{
+    static readonly TokenPrice Price = new() { Input = 500_000, Output = 1_000_000 };
+
+    [Fact]
+    public async Task RunAsync_BudgetSpent_PublishesWhatIsThereAndGoesOnWithMore()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 40);
+        var observer = new RecordingObserver();
+
+        var first = await run.RunAsync(server, options => options with { MaxTokensTotal = 800, MaxTokens = 60 }, observer);
+
+        Assert.Equal("budget", first.StoppedBy);
+        Assert.InRange(first.Count, 5, 30);
+        Assert.InRange(first.Usage!.Tokens, 500, 800);
+        Assert.Contains("the budget is spent", observer.Messages.Last());
+        Assert.Equal(first.Count, (await run.TracesAsync()).Count);
+
+        // Not more for asking again; the rest for more money.
+        var again = await run.RunAsync(server, options => options with { MaxTokensTotal = 800, MaxTokens = 60 });
+        Assert.Equal(("budget", first.Count, 0), (again.StoppedBy, again.Count, again.Collected));
+        var rest = await run.RunAsync(server, options => options with { MaxTokensTotal = 100_000, MaxTokens = 60 });
+
+        Assert.Equal((null, 40, 40 - first.Count), (rest.StoppedBy, rest.Count, rest.Collected));
+        Assert.Equal(40, CollectionRun.Seeds(server.Requests).Distinct().Count());
+        Assert.Equal(40, CollectionRun.Seeds(server.Requests).Count());
+        Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens), rest.Usage!.Tokens);
+    }
+
+    [Fact]
+    public async Task RunAsync_Prices_GiveTheCostOfAllRunsAndOfTheProgress()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 10);
+        var observer = new RecordingObserver();
+        await run.RunAsync(server, options => options with { Limit = 4, PricePerMillion = Price });
+
+        var summary = await run.RunAsync(server, options => options with { PricePerMillion = Price }, observer);
+
+        var traces = await run.TracesAsync();
+        Assert.Equal(traces.Sum(trace => (0.5 * trace.PromptTokens) + trace.CompletionTokens), summary.Usage!.Cost!.Value, 1e-6);
+        Assert.Equal(10, summary.Usage.Endpoints.Single().Answered);
+        Assert.Matches("tokens/s, 100 ?% correct, cost [0-9]+", observer.Steps.Last().Note);
+    }
+
+    [Fact]
+    public async Task RunAsync_BudgetBelowOneTrace_SaysSo()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { MaxTokensTotal = 50 }));
+
+        Assert.StartsWith("max_tokens_total: is not enough for one trace", error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_SeveralEndpoints_ShareTheWorkAndTheUsageNamesEach()
+    {
+        await using var first = await ProtocolServer.StartAsync(Replies.Sum);
+        await using var second = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 40);
+        using var alone = new CollectionRun(problems: 40);
+
+        var summary = await run.RunAsync(first, options => options with
+        {
+            Endpoint = null,
+            Endpoints = [new() { Endpoint = first.Url }, new() { Endpoint = second.Url, Model = "teacher-b", Price = Price }],
+        });
+        await alone.RunAsync(first);
+
+        var traces = await run.TracesAsync();
+        Assert.Equal((40, 40), (summary.Count, summary.Correct));
+        Assert.All(traces, trace => Assert.Equal("teacher", trace.Teacher));
+        Assert.Equal((await alone.TracesAsync()).Select(trace => (trace.Id, trace.Generation)), traces.Select(trace => (trace.Id, trace.Generation)));
+        Assert.All(second.Requests, request => Assert.Equal("teacher-b", JsonDocument.Parse(request).RootElement.GetProperty("model").GetString()));
+        Assert.Equal([$"teacher at {first.Url}", $"teacher-b at {second.Url}"], summary.Usage!.Endpoints.Select(endpoint => endpoint.Endpoint));
+        Assert.All(summary.Usage.Endpoints, endpoint => Assert.InRange(endpoint.Answered, 5, 35));
+        Assert.Equal([false, true], summary.Usage.Endpoints.Select(endpoint => endpoint.Cost is not null));
+    }
+}

@@ -1,0 +1,81 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Telemetry;
+
+public sealed class UsageTests : IDisposable
+{
+    readonly TemporaryDirectory _folder = new();
+
+    string File => _folder.File(".usage.json");
+
+    [Theory]
+    [InlineData(0.5)]
+    [InlineData(0.95)]
+    [InlineData(0.99)]
+    public void Quantile_ManyLatencies_IsWithinTwoPercentOfTheirOwn(double share)
+    {
+        var random = new Random(1);
+        var seconds = Enumerable.Range(0, 10_000).Select(_ => 0.05 * Math.Exp(3 * random.NextDouble())).ToArray();
+        var histogram = new LatencyHistogram();
+        foreach (var latency in seconds)
+        {
+            histogram.Add(TimeSpan.FromSeconds(latency));
+        }
+
+        var exact = seconds.Order().ElementAt((int)(share * seconds.Length) - 1);
+        Assert.InRange(histogram.Quantile(share)!.Value / exact, 0.979, 1.021);
+    }
+
+    [Fact]
+    public void Quantile_Nothing_IsNull() => Assert.Null(new LatencyHistogram().Quantile(0.5));
+
+    [Fact]
+    public void Summarize_SeveralRuns_AddsThemUpByEndpoint()
+    {
+        Run("a", (1, 10, 100), (1, 10, 100));
+        Run("b", (3, 5, 50));
+        Run("a", (9, 10, 100));
+
+        var usage = UsageLedger.Summarize(File)!;
+
+        Assert.Equal(385, usage.Tokens);
+        Assert.Null(usage.Cost);
+        Assert.Equal(4, usage.Failures);
+        Assert.Equal([("a", 3L, 300L, 2L), ("b", 1L, 50L, 1L)], usage.Endpoints.Select(endpoint => (endpoint.Endpoint, endpoint.Answered, endpoint.CompletionTokens, endpoint.Failures["http_500"])));
+        Assert.InRange(usage.Latency.P50!.Value, 0.97, 1.03);
+        Assert.InRange(usage.Latency.P99!.Value, 8.8, 9.2);
+    }
+
+    [Fact]
+    public void Summarize_DamagedFile_IsNamed()
+    {
+        System.IO.File.WriteAllText(File, "[{");
+
+        Assert.Contains(File, Assert.Throws<InvalidInputException>(() => UsageLedger.Summarize(File)).Message);
+    }
+
+    void Run(string endpoint, params (double Seconds, int Prompt, int Completion)[] answers)
+    {
+        var meter = new EndpointMeter(endpoint, price: null);
+        using var ledger = new UsageLedger(File, [meter], TestTeacher.Time());
+        foreach (var (seconds, prompt, completion) in answers)
+        {
+            meter.Answered(TimeSpan.FromSeconds(seconds), prompt, completion);
+        }
+
+        meter.Failed(new TeacherRequestException(FailureScope.Passing, "failed") { Status = 500 });
+        if (endpoint == "a")
+        {
+            return;
+        }
+
+        meter.Failed(new TeacherRequestException(FailureScope.Passing, "gone") { NoConnection = true });
+    }
+
+    public void Dispose() => _folder.Dispose();
+}
