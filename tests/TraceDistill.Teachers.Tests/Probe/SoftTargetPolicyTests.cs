@@ -1,0 +1,91 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Teachers.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Probe;
+
+/// <summary>What a whole collection makes of what the probe finds.</summary>
+public sealed class SoftTargetPolicyTests
+{
+    [Fact]
+    public async Task RunAsync_SoftTargetsRequiredAndNotToBeHad_StopsBeforeTheFirstTrace()
+    {
+        await using var server = await ProtocolServer.StartAsync(TextAlone);
+        using var run = new CollectionRun(problems: 3);
+
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
+
+        Assert.Contains("by their text alone", error.Message);
+        Assert.Empty(CollectionRun.Seeds(server.Requests));
+    }
+
+    [Fact]
+    public async Task RunAsync_SoftTargetsNotRequired_CollectsTextUnderTheSameIdsAndSaysSo()
+    {
+        await using var poor = await ProtocolServer.StartAsync(TextAlone);
+        await using var rich = await ProtocolServer.StartAsync(Replies.Sum);
+        using var text = new CollectionRun(problems: 3);
+        using var soft = new CollectionRun(problems: 3);
+        var observer = new RecordingObserver();
+
+        await text.RunAsync(poor, options => options with { RequireSoftTargets = false }, observer);
+        await soft.RunAsync(rich);
+
+        var traces = await text.TracesAsync();
+        Assert.All(traces, trace => Assert.Null(trace.Logprobs));
+        Assert.Equal((await soft.TracesAsync()).Select(trace => trace.Id), traces.Select(trace => trace.Id));
+        Assert.Contains(observer.Messages, message => message.EndsWith("text alone is collected, for require_soft_targets is false", StringComparison.Ordinal));
+        Assert.DoesNotContain(CollectionRun.Seeds(poor.Requests).Zip(poor.Requests.Skip(1)), pair => pair.Second.Contains("logprobs", StringComparison.Ordinal) && !pair.Second.Contains("12 + 34", StringComparison.Ordinal));
+        var manifest = ShardManifest.Load(text.Out)!;
+        Assert.Equal((TokenIdentity.Text, 0), (manifest.Dataset.TokenIdentity, manifest.Dataset.TopK));
+        Assert.Contains("by their text alone", manifest.Capabilities!.SoftTargetProblem);
+    }
+
+    [Fact]
+    public async Task RunAsync_Manifest_TellsWhatTheEndpointWasSeenToDoAndIsReadWithoutIt()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 2);
+        var observer = new RecordingObserver();
+
+        await run.RunAsync(server, observer: observer);
+
+        var file = Path.Combine(run.Out, ShardManifest.FileName);
+        var json = JsonNode.Parse(await File.ReadAllTextAsync(file, TestTeacher.Token))!.AsObject();
+        var capabilities = json["capabilities"]!.AsObject();
+        Assert.Equal(("tracedistill", "ids", 3, "raw"),
+            ((string?)capabilities["dialect"], (string?)capabilities["token_identity"], (int)capabilities["top_logprobs"]!, (string?)capabilities["logprobs"]));
+        Assert.DoesNotContain(server.Url, json.ToJsonString());
+        Assert.Contains(observer.Messages, message => message.Contains("dialect tracedistill, top 3 logprobs with token ids", StringComparison.Ordinal));
+
+        // As the version before wrote it.
+        json.Remove("capabilities");
+        json["dataset"]!.AsObject().Remove("extra_body");
+        await File.WriteAllTextAsync(file, json.ToJsonString(), TestTeacher.Token);
+        var asked = server.Requests.Count;
+        await run.RunAsync(server, options => options with { Limit = 2 });
+        Assert.Equal(asked, server.Requests.Count);
+        Assert.Null(ShardManifest.Load(run.Out)!.Capabilities);
+    }
+
+    [Fact]
+    public async Task RunAsync_ExtraBody_IsPartOfEveryRequestAndOfWhatTheDataSetIs()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 2);
+        GenerateOptions Extra(GenerateOptions options, int k) => options with { ExtraBody = new Dictionary<string, JsonElement> { ["top_k"] = JsonSerializer.SerializeToElement(k) } };
+
+        await run.RunAsync(server, options => Extra(options, 20));
+
+        Assert.All(server.Requests, request => Assert.Contains("\"top_k\":20", request));
+        Assert.Equal("""{"top_k":20}""", ShardManifest.Load(run.Out)!.Dataset.ExtraBody);
+        var error = await Assert.ThrowsAnyAsync<InvalidInputException>(() => run.RunAsync(server, options => Extra(options, 40)));
+        Assert.Contains("extra_body", error.Message);
+    }
+
+    static Task TextAlone(HttpContext context, string request) => Replies.Json(DialectReplies.Tgi("<think>a</think>46", ReplyToken.Characters("46")))(context, request);
+}
