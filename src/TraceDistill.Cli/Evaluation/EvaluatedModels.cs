@@ -55,11 +55,14 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
     {
         ( > 0, _) => options.Models,
         (_, null) => [KeyValuePair.Create(SingleModel, ModelSource.Parse(options.Model!, null))],
-        _ => [KeyValuePair.Create(SingleModel, new ModelSource { Endpoint = options.Endpoint, Model = options.Model, ApiKeyEnv = options.ApiKeyEnv })],
+        _ => [KeyValuePair.Create(SingleModel, new ModelSource { Endpoint = options.Endpoint, Model = options.Model, ApiKeyEnv = options.ApiKeyEnv, ApiKeyFile = options.ApiKeyFile })],
     };
 
     HttpTeacher Connect(ModelSource source) => new(
-        TeacherEndpoint.Create(source.Endpoint!, source.Model ?? "", source.ApiKeyEnv, Environment.GetEnvironmentVariable),
+        TeacherEndpoint.Create(new EndpointSettings
+        {
+            Url = source.Endpoint!, Model = source.Model ?? "", ApiKeyEnv = source.ApiKeyEnv, ApiKeyFile = source.ApiKeyFile, Dialect = source.Dialect,
+        }),
         new ResilienceOptions { Concurrency = options.Concurrency },
         context.TimeProvider,
         context.Observer);

@@ -24,6 +24,10 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
+    [Operational]
+    [Description("file that holds the endpoint's key and nothing else")]
+    public string? ApiKeyFile { get; init; }
+
     [InputPath]
     [Description("file of problems, JSONL or Parquet; every model answers the same ones")]
     public required string Problems { get; init; }

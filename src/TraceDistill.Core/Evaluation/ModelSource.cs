@@ -18,6 +18,13 @@ public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
     [Description("environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
+    [Description("file that holds the endpoint's key and nothing else")]
+    public string? ApiKeyFile { get; init; }
+
+    /// <value><c>auto</c>: found out.</value>
+    [Description("what kind of server the endpoint is, such as vllm")]
+    public string Dialect { get; init; } = "auto";
+
     public static ModelSource Parse(string s, IFormatProvider? provider) => new() { Directory = s };
 
     public static bool TryParse(string? s, IFormatProvider? provider, out ModelSource result)

@@ -181,5 +181,15 @@ public sealed class DialectRepliesTests
     public void Read_SglangsOwnFormInAnotherShape_SaysWhatIsWrong(string json, string expected) =>
         Assert.Contains(expected, Assert.ThrowsAny<WireFormatException>(() => SglangGenerateReader.Read(Utf8(json), topLogprobs: 2, Lists)).Message);
 
+    [Fact]
+    public void Read_SglangsOwnFormCutOffAnywhere_IsTruncated()
+    {
+        var whole = Utf8(DialectReplies.SglangGenerate("46", Ended).Trim());
+        for (var length = 0; length < whole.Length; length++)
+        {
+            Assert.Throws<TruncatedResponseException>(() => SglangGenerateReader.Read(whole.AsSpan(0, length), topLogprobs: 3, Lists));
+        }
+    }
+
     static (string Reasoning, string Answer) Parts(GenerationResult result) => (result.Reasoning, result.Answer);
 }
