@@ -57,7 +57,7 @@ public static class CollectStage
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
             var capabilities = await ProbeAsync(teacher, sampling, observer, cancellationToken);
             var source = new BudgetedGenerator(SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer), budget, usage);
-            var dataset = Describe(options, teacher, capabilities, tokenizer);
+            var dataset = Describe(options, store.Plan.PromptName, teacher, capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity, budget);
@@ -107,7 +107,7 @@ public static class CollectStage
 
     static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
         new ProblemSource(options.Problems, options.Limit, partition),
-        await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken),
+        await PromptSet.CreateAsync(options, cancellationToken),
         options.Model ?? "",
         SamplingOf(options),
         options.SamplesPerProblem,
@@ -166,14 +166,14 @@ public static class CollectStage
         return prices.Count == 0 ? null : new TokenPrice { Input = prices.Max(price => price.Input), Output = prices.Max(price => price.Output) };
     }
 
-    static DatasetDescription Describe(GenerateOptions options, TeacherPool teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
+    static DatasetDescription Describe(GenerateOptions options, string prompt, TeacherPool teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
         capabilities.TokenIdentity == TokenIdentity.Bytes && tokenizer is null
             ? throw new InvalidInputException(
                 $"tokenizer: {teacher} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), where their ids are found, or collect text with --top-logprobs 0")
             : new DatasetDescription
             {
                 Teacher = options.Model ?? "",
-                PromptFunction = options.Prompt,
+                PromptFunction = prompt,
                 TokenIdentity = capabilities.TokenIdentity,
                 TokenizerHash = tokenizer?.Hash,
                 VocabularySize = tokenizer?.VocabularySize,

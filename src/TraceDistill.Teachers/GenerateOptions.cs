@@ -56,8 +56,28 @@ public sealed record GenerateOptions : IValidatableObject
 
     /// <value><c>Reasoning/Solve</c>.</value>
     [KnownPrompt]
-    [Description("prompt directory, Plugin/Function")]
+    [Description("prompt directory, Plugin/Function or any other path")]
     public string Prompt { get; init; } = "Reasoning/Solve";
+
+    /// <summary>Each sample of each problem takes one of them, by the weights and always the same one.</summary>
+    /// <value>None: <see cref="Prompt"/> alone.</value>
+    [Description("several prompt directories with weights, in place of prompt, such as Reasoning/Solve: 2, Reasoning/SolveBoxed: 1")]
+    public IReadOnlyDictionary<string, double> Prompts { get; init; } = new Dictionary<string, double>();
+
+    /// <value>None, or the prompt's own.</value>
+    [Description("system message that goes before everything; for prompts that have none of their own")]
+    public string? System { get; init; }
+
+    /// <summary>Each becomes a turn of the prompt's and an answer: the solution, where there is one, and the boxed final answer.</summary>
+    /// <value>None.</value>
+    [InputPath]
+    [Description("file of solved problems, of which some are shown as examples before the problem itself")]
+    public string? FewShot { get; init; }
+
+    /// <value>4.</value>
+    [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
+    [Description("how many examples are shown; which ones depends on the problem alone")]
+    public int FewShotCount { get; init; } = 4;
 
     /// <value>20. With 0, text alone is collected, for the hard loss.</value>
     [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
@@ -184,6 +204,9 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }
 
+    /// <summary>The prompt directories in use, by name or path.</summary>
+    public IEnumerable<string> PromptNames() => Prompts.Count > 0 ? Prompts.Keys : [Prompt];
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if ((Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) != 1)
@@ -199,6 +222,18 @@ public sealed record GenerateOptions : IValidatableObject
         if ((Endpoint is not null || Endpoints.Count > 0) && string.IsNullOrWhiteSpace(Model))
         {
             yield return new ValidationResult("name the model as the endpoint knows it", [nameof(Model)]);
+        }
+
+        foreach (var (name, weight) in Prompts)
+        {
+            if (!(weight > 0) || !double.IsFinite(weight))
+            {
+                yield return new ValidationResult($"the weight of {name} is {weight}; give it one above 0", [nameof(Prompts)]);
+            }
+            else if (new KnownPromptAttribute().GetValidationResult(name, validationContext) is { } unknown)
+            {
+                yield return new ValidationResult(unknown.ErrorMessage, [nameof(Prompts)]);
+            }
         }
 
         if (Partition is not null && Partitions is not null)

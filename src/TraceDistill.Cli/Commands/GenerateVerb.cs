@@ -20,7 +20,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override bool IsResumable => true;
 
-    public override IEnumerable<string> ImplicitInputs(GenerateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt).TemplatePath)!];
+    public override IEnumerable<string> ImplicitInputs(GenerateOptions options) =>
+        options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {

@@ -29,20 +29,30 @@ public sealed class PromptLibrary
             .Order(StringComparer.Ordinal),
     ];
 
-    /// <param name="name"><c>Plugin/Function</c>.</param>
+    /// <param name="name"><c>Plugin/Function</c>, or the path of any other prompt directory.</param>
     /// <exception cref="InvalidInputException">There is no such prompt (the message lists those there are), or one of its files cannot be read.</exception>
     public PromptSource Load(string name)
     {
         var names = Names;
-        if (!names.Contains(name))
+        if (names.Contains(name))
         {
-            throw new InvalidInputException(
-                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}; {(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}");
+            return LoadFolder(name, _folders.Select(folder => Path.Combine(folder, name)).First(folder => File.Exists(Path.Combine(folder, TemplateFile))));
         }
 
-        var folder = _folders.First(folder => File.Exists(Path.Combine(folder, name, TemplateFile)));
-        var template = Path.Combine(folder, name, TemplateFile);
-        var config = Path.Combine(folder, name, ConfigFile);
+        if (!File.Exists(Path.Combine(name, TemplateFile)))
+        {
+            throw new InvalidInputException(
+                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}, nor a folder of that name with a {TemplateFile}; {(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}");
+        }
+
+        var full = Path.GetFullPath(name).TrimEnd(Path.DirectorySeparatorChar);
+        return LoadFolder($"{Path.GetFileName(Path.GetDirectoryName(full))}/{Path.GetFileName(full)}", full);
+    }
+
+    static PromptSource LoadFolder(string name, string folder)
+    {
+        var template = Path.Combine(folder, TemplateFile);
+        var config = Path.Combine(folder, ConfigFile);
         if (!File.Exists(config))
         {
             throw new InvalidInputException($"{config}: missing; prompt {name} needs it beside {TemplateFile} to name its input variables");

@@ -21,17 +21,20 @@ sealed record PlannedTrace(int Position, Problem Problem, int SampleIndex, Gener
 sealed class CollectionPlan
 {
     readonly ProblemSource _problems;
-    readonly PromptTemplate _prompt;
+    readonly PromptSet _prompts;
     readonly SamplingSettings _sampling;
     readonly int _samplesPerProblem;
     readonly long _seed;
 
-    CollectionPlan(ProblemSource problems, PromptTemplate prompt, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed)
+    CollectionPlan(ProblemSource problems, PromptSet prompts, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed)
     {
-        (_problems, _prompt, Teacher, _sampling, _samplesPerProblem, _seed) = (problems, prompt, teacher, sampling, samplesPerProblem, seed);
+        (_problems, _prompts, Teacher, _sampling, _samplesPerProblem, _seed) = (problems, prompts, teacher, sampling, samplesPerProblem, seed);
     }
 
     public string Teacher { get; }
+
+    /// <summary>What the prompts are called in the data set.</summary>
+    public string PromptName => _prompts.Name;
 
     /// <summary>Ids of all traces, in order.</summary>
     public TraceKey[] Keys { get; private set; } = [];
@@ -41,17 +44,17 @@ sealed class CollectionPlan
 
     /// <exception cref="InvalidInputException">The problems cannot be read.</exception>
     public static async Task<CollectionPlan> CreateAsync(
-        ProblemSource problems, PromptTemplate prompt, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed, CancellationToken cancellationToken)
+        ProblemSource problems, PromptSet prompts, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed, CancellationToken cancellationToken)
     {
-        var plan = new CollectionPlan(problems, prompt, teacher, sampling, samplesPerProblem, seed);
+        var plan = new CollectionPlan(problems, prompts, teacher, sampling, samplesPerProblem, seed);
         var (keys, records) = (new List<TraceKey>(), new List<int>());
         await foreach (var (record, problem) in problems.ReadAsync(cancellationToken))
         {
             records.Add(record);
-            var messages = prompt.Render(problem);
+            var rendered = prompts.For(problem);
             for (var sample = 0; sample < samplesPerProblem; sample++)
             {
-                keys.Add(plan.KeyOf(problem, messages, sample, out _));
+                keys.Add(plan.KeyOf(problem, rendered.Messages(sample), sample, out _));
             }
         }
 
@@ -68,7 +71,7 @@ sealed class CollectionPlan
         await foreach (var problem in _problems.ReadSomeAsync(IsWantedRecord, cancellationToken))
         {
             var first = found.Dequeue() * _samplesPerProblem;
-            var messages = _prompt.Render(problem);
+            var rendered = _prompts.For(problem);
             for (var sample = 0; sample < _samplesPerProblem; sample++)
             {
                 if (!isWanted(first + sample))
@@ -76,6 +79,7 @@ sealed class CollectionPlan
                     continue;
                 }
 
+                var messages = rendered.Messages(sample);
                 var key = KeyOf(problem, messages, sample, out var sampling);
                 yield return key == Keys[first + sample]
                     ? new PlannedTrace(first + sample, problem, sample, new GenerationRequest(key.ToString(), messages, sampling))

@@ -61,9 +61,28 @@ public sealed partial class PromptTemplate
         };
     }
 
+    /// <summary>Whether the prompt begins with words to the model itself.</summary>
+    public bool HasSystemMessage => _turns.Any(turn => turn.Role == "system");
+
     /// <summary>The conversation that asks for a solution of the problem.</summary>
-    public IReadOnlyList<ChatMessage> Render(Problem problem) =>
-        [.. _turns.Select(turn => turn with { Content = turn.Content.Replace(Marker, problem.Text, StringComparison.Ordinal) })];
+    public IReadOnlyList<ChatMessage> Render(Problem problem) => [.. _turns.Select(turn => Render(turn, problem))];
+
+    /// <summary>The same conversation after others of its form that were answered.</summary>
+    /// <param name="problem">The problem.</param>
+    /// <param name="system">Words to the model itself that go first; null where the prompt has its own, or none are wanted.</param>
+    /// <param name="examples">Problems that were answered before, each with the answer.</param>
+    public IReadOnlyList<ChatMessage> Render(Problem problem, string? system, IEnumerable<(Problem Problem, string Answer)> examples)
+    {
+        var (own, rest) = (_turns.Where(turn => turn.Role == "system"), _turns.Where(turn => turn.Role != "system").ToList());
+        return
+        [
+            .. system is null ? own : [new ChatMessage("system", system)],
+            .. examples.SelectMany(example => rest.Select(turn => Render(turn, example.Problem)).Append(new ChatMessage("assistant", example.Answer))),
+            .. rest.Select(turn => Render(turn, problem)),
+        ];
+    }
+
+    static ChatMessage Render(ChatMessage turn, Problem problem) => turn with { Content = turn.Content.Replace(Marker, problem.Text, StringComparison.Ordinal) };
 
     static PromptTemplateConfig ReadConfig(PromptSource source)
     {

@@ -2,7 +2,6 @@ using System.Diagnostics;
 using System.Globalization;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
-using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Collection;
@@ -93,9 +92,9 @@ static class ResumeBenchmark
         var options = Options(problems, endpoint: null);
         var folder = new OutputFolder(output, Partition.Whole);
         folder.Create();
-        var prompt = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt));
+        var prompts = await PromptSet.CreateAsync(options, CancellationToken.None);
         var plan = CollectionPlan.CreateAsync(
-            new ProblemSource(problems, Limit: null, Partition.Whole), prompt, options.Model!,
+            new ProblemSource(problems, Limit: null, Partition.Whole), prompts, options.Model!,
             new SamplingSettings { MaxTokens = Tokens, TopLogprobs = Top }, samplesPerProblem: 1, options.Seed, CancellationToken.None);
         await using var store = await TraceStore.OpenAsync(folder, plan, new StoreOptions(StoreOptions.RowsFor(Tokens, Top), [], JournalSync.Normal), CancellationToken.None);
         var journal = store.Describe(dataset);

@@ -53,6 +53,9 @@ public sealed class CollectionPlanTests
 
     static IEnumerable<string> Lines(int count) => Enumerable.Range(0, count).Select(i => JsonSerializer.Serialize(new { id = $"p{i}", problem = $"{i}?", answer = "1" }));
 
-    static async Task<CollectionPlan> PlanAsync(ProblemSource problems, int samples) => await CollectionPlan.CreateAsync(
-        problems, await PromptTemplate.CreateAsync(PromptLibrary.Default.Load("Reasoning/Solve"), TestTeacher.Token), "teacher", Sampling, samples, seed: 1, TestTeacher.Token);
+    static async Task<CollectionPlan> PlanAsync(ProblemSource problems, int samples)
+    {
+        var prompt = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load("Reasoning/Solve"), TestTeacher.Token);
+        return await CollectionPlan.CreateAsync(problems, new PromptSet([(prompt, 1)], system: null, examples: null, seed: 1), "teacher", Sampling, samples, seed: 1, TestTeacher.Token);
+    }
 }

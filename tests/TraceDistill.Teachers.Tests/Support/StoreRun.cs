@@ -16,7 +16,7 @@ namespace TraceDistill.Teachers.Tests.Support;
 /// <summary>A collection without a server: problems → teacher in this process → journal → shards of five traces.</summary>
 sealed class StoreRun : IDisposable
 {
-    static readonly DatasetDescription Dataset = new() { Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TopK = 1 };
+    public static readonly DatasetDescription Dataset = new() { Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TopK = 1 };
     static readonly Lazy<Task<PromptTemplate>> Prompt = new(() => PromptTemplate.CreateAsync(PromptLibrary.Default.Load("Reasoning/Solve")));
 
     readonly TemporaryDirectory _folder = new();
@@ -33,7 +33,7 @@ sealed class StoreRun : IDisposable
         var folder = new OutputFolder(Out, partition ?? Partition.Whole);
         folder.Create();
         var plan = CollectionPlan.CreateAsync(
-            new ProblemSource(_folder.File("problems.jsonl"), Limit: null, folder.Partition), await Prompt.Value, "teacher", new SamplingSettings { TopLogprobs = 1 }, samples, seed: 3, TestTeacher.Token);
+            new ProblemSource(_folder.File("problems.jsonl"), Limit: null, folder.Partition), new PromptSet([(await Prompt.Value, 1)], system: null, examples: null, seed: 3), "teacher", new SamplingSettings { TopLogprobs = 1 }, samples, seed: 3, TestTeacher.Token);
         return await TraceStore.OpenAsync(folder, plan, new StoreOptions(BlockRows: 5, reask ?? [], JournalSync.Off), TestTeacher.Token);
     }
 

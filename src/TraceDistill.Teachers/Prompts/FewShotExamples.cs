@@ -1,0 +1,48 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Problems;
+
+namespace TraceDistill.Teachers.Prompts;
+
+/// <summary>Solved problems that are shown before a problem.</summary>
+sealed class FewShotExamples
+{
+    readonly IReadOnlyList<Problem> _solved;
+
+    /// <param name="solved">What is chosen from.</param>
+    /// <param name="count">Examples for each problem.</param>
+    public FewShotExamples(IReadOnlyList<Problem> solved, int count) => (_solved, Count) = (solved, count);
+
+    /// <summary>Examples for each problem.</summary>
+    public int Count { get; }
+
+    /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
+    public static async Task<FewShotExamples> ReadAsync(string path, int count, CancellationToken cancellationToken)
+    {
+        var solved = await ProblemReader.ReadAsync(path, cancellationToken).DistinctBy(problem => problem.Text).ToListAsync(cancellationToken);
+
+        // Two more, since a problem is never shown with its own solution: neither the one of its id nor the one of its text.
+        return solved.Count >= count + 2
+            ? new FewShotExamples(solved, count)
+            : throw new InvalidInputException($"few_shot: {path} holds {solved.Count} different problems, and {count} examples need {count + 2} to choose from; lower few_shot_count or add some");
+    }
+
+    /// <summary>The examples for a problem, the same at every call: drawn without repetition by a hash of its id, never the problem itself.</summary>
+    public IEnumerable<(Problem Problem, string Answer)> For(Problem problem)
+    {
+        var (drawn, seed) = (new HashSet<int>(), Encoding.UTF8.GetBytes($"example {problem.Id}"));
+        for (var draw = SHA256.HashData(seed); drawn.Count < Count; draw = SHA256.HashData(draw))
+        {
+            var index = (int)(BinaryPrimitives.ReadUInt64LittleEndian(draw) % (ulong)_solved.Count);
+            var example = _solved[index];
+            if (example.Id != problem.Id && example.Text != problem.Text && drawn.Add(index))
+            {
+                yield return (example, AnswerTo(example));
+            }
+        }
+    }
+
+    static string AnswerTo(Problem example) => $"{(example.Solution is { } solution ? solution.Trim() + "\n\n" : "")}\\boxed{{{example.Answer}}}";
+}

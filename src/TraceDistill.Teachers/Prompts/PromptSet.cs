@@ -1,0 +1,92 @@
+using System.Buffers.Binary;
+using System.Globalization;
+using System.Security.Cryptography;
+using System.Text;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Prompts;
+
+namespace TraceDistill.Teachers.Prompts;
+
+/// <summary>The conversations that a collection asks in: one prompt or several by weight, with a system message and solved examples where wanted.</summary>
+/// <remarks>What a sample is asked depends on the run's seed, the problem and the sample's index alone, never on scheduling.</remarks>
+sealed class PromptSet
+{
+    readonly IReadOnlyList<(PromptTemplate Template, double Weight)> _prompts;
+    readonly string? _system;
+    readonly FewShotExamples? _examples;
+    readonly long _seed;
+
+    /// <param name="prompts">At least one, with weights above 0.</param>
+    /// <param name="system">Goes first; null where the prompts have their own, or none is wanted.</param>
+    /// <param name="examples">Shown before the problem; null for none.</param>
+    /// <param name="seed">Of the run.</param>
+    public PromptSet(IReadOnlyList<(PromptTemplate Template, double Weight)> prompts, string? system, FewShotExamples? examples, long seed)
+    {
+        (_prompts, _system, _examples, _seed) = (prompts, system, examples, seed);
+        var names = prompts.Count == 1
+            ? prompts[0].Template.Name
+            : string.Join(", ", prompts.Select(prompt => $"{prompt.Template.Name}: {prompt.Weight.ToString(CultureInfo.InvariantCulture)}"));
+        Name = names + (system is null ? "" : ", with a system message") + (examples is null ? "" : $", with {examples.Count} examples");
+    }
+
+    /// <summary>What the prompts are called in the data set: of a single one as it is, its name.</summary>
+    public string Name { get; }
+
+    /// <exception cref="InvalidInputException">A prompt or the examples cannot be used.</exception>
+    public static async Task<PromptSet> CreateAsync(GenerateOptions options, CancellationToken cancellationToken)
+    {
+        var prompts = new List<(PromptTemplate, double)>();
+        foreach (var name in options.PromptNames())
+        {
+            var template = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(name), cancellationToken);
+            if (options.System is not null && template.HasSystemMessage)
+            {
+                throw new InvalidInputException($"system: prompt {template.Name} has a system message of its own; leave out one of the two");
+            }
+
+            prompts.Add((template, options.Prompts.GetValueOrDefault(name, 1)));
+        }
+
+        var examples = options.FewShot is { } file ? await FewShotExamples.ReadAsync(file, options.FewShotCount, cancellationToken) : null;
+        return new PromptSet(prompts, options.System, examples, options.Seed);
+    }
+
+    /// <summary>The conversations about a problem.</summary>
+    public ProblemPrompts For(Problem problem) => new(this, problem);
+
+    int Choose(Problem problem, int sample)
+    {
+        if (_prompts.Count == 1)
+        {
+            return 0;
+        }
+
+        var input = Encoding.UTF8.GetBytes($"prompt {_seed} {sample} {problem.Id}");
+        var point = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(input)) / Math.Pow(2, 64) * _prompts.Sum(prompt => prompt.Weight);
+        var chosen = 0;
+        while (chosen < _prompts.Count - 1 && point >= _prompts[chosen].Weight)
+        {
+            point -= _prompts[chosen++].Weight;
+        }
+
+        return chosen;
+    }
+
+    IReadOnlyList<ChatMessage> Render(int prompt, Problem problem) => _system is null && _examples is null
+        ? _prompts[prompt].Template.Render(problem)
+        : _prompts[prompt].Template.Render(problem, _system, _examples?.For(problem) ?? []);
+
+    /// <summary>The conversations about one problem; each prompt is rendered once.</summary>
+    internal readonly struct ProblemPrompts(PromptSet prompts, Problem problem)
+    {
+        readonly IReadOnlyList<ChatMessage>?[] _rendered = new IReadOnlyList<ChatMessage>?[prompts._prompts.Count];
+
+        public IReadOnlyList<ChatMessage> Messages(int sample)
+        {
+            var chosen = prompts.Choose(problem, sample);
+            return _rendered[chosen] ??= prompts.Render(chosen, problem);
+        }
+    }
+}

@@ -1,0 +1,106 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Budget;
+using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Collection;
+
+/// <summary>Ends that nobody planned, and what is there afterwards.</summary>
+public sealed class CleanStopTests
+{
+    [Fact]
+    public async Task CollectAsync_StoppedWithSilentTeacher_WaitsFiveSecondsAndKeepsWhatIsDone()
+    {
+        using var run = new StoreRun(problems: 12);
+        using var stop = new CancellationTokenSource();
+        var (time, answered, teacher) = (new VirtualTime(), 0, new CountingTeacher());
+        var silent = new TaskCompletionSource();
+        var collecting = CollectAsync(run, time, SilentObserver.Instance, async (request, token) =>
+        {
+            if (Interlocked.Increment(ref answered) <= 7)
+            {
+                return await teacher.GenerateAsync(request, token);
+            }
+
+            silent.TrySetResult();
+            await Task.Delay(Timeout.Infinite, token);
+            throw new InvalidOperationException("never answers");
+        }, stop.Token);
+        await silent.Task;
+
+        await stop.CancelAsync();
+        time.Advance(TraceCollector.Grace - TimeSpan.FromMilliseconds(1));
+        Assert.False(collecting.IsCompleted);
+        time.Advance(TimeSpan.FromMilliseconds(1));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => collecting);
+
+        Assert.InRange(TraceCollector.Grace.TotalSeconds, 1, 8);
+        await run.RunAsync(teacher);
+        Assert.Equal(12, (await run.TracesAsync()).Count);
+        Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));
+    }
+
+    [Fact]
+    public async Task CollectAsync_FolderVanishes_EndsAndAcknowledgesNothingMore()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "an open file cannot be deleted there");
+        using var run = new StoreRun(problems: 40);
+        var (answered, observer, teacher) = (0, new RecordingObserver(), new CountingTeacher());
+
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => CollectAsync(
+            run,
+            new VirtualTime(),
+            observer,
+            (request, token) =>
+            {
+                if (Interlocked.Increment(ref answered) == 4)
+                {
+                    Directory.Delete(run.Out, recursive: true);
+                }
+
+                return teacher.GenerateAsync(request, token);
+            },
+            TestTeacher.Token));
+
+        Assert.Contains("is gone", error.Message);
+        Assert.InRange(observer.Steps.Count, 0, 4);
+        Assert.False(Directory.Exists(run.Out));
+    }
+
+    [Fact]
+    public async Task CollectAsync_ShardCannotBeWritten_EndsAndGoesOnLater()
+    {
+        using var run = new StoreRun(problems: 40);
+        Directory.CreateDirectory(Path.Combine(run.Out, "journal.00001.shard.tmp"));
+        var teacher = new CountingTeacher();
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(teacher));
+        Assert.Contains(run.Out, error.Message);
+
+        Directory.Delete(Path.Combine(run.Out, "journal.00001.shard.tmp"));
+        await run.RunAsync(teacher);
+        Assert.Equal(40, (await run.TracesAsync()).Count);
+        Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));
+    }
+
+    static async Task CollectAsync(
+        StoreRun run, TimeProvider time, IRunObserver observer, Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer, CancellationToken stop)
+    {
+        await using var store = await run.OpenAsync();
+        var journal = store.Describe(StoreRun.Dataset);
+        await using var compactor = store.StartCompaction();
+        var collector = new TraceCollector(
+            new Teacher(answer), MathVerifier.Instance, new TokenResolver(tokenizer: null), StoreRun.Dataset, observer, time, concurrency: 3, CollectionBudget.Unlimited);
+        await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, stop);
+    }
+
+    sealed class Teacher(Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer) : ITextGenerator
+    {
+        public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => answer(request, cancellationToken);
+    }
+}
