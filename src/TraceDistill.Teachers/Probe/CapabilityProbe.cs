@@ -47,9 +47,9 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
         first ??= await NeedAsync(token => client.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token), models, cancellationToken);
         var logprobs = problem is null ? first.Logprobs : null;
         var answer = await AnswerAsync(dialect, sampling, cancellationToken);
-        problem ??= sampling.TopLogprobs > 0 && answer is { ReasoningLogprobs: false }
+        problem = sampling.TopLogprobs > 0 && answer is { ReasoningLogprobs: false }
             ? $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
-            : null;
+            : problem;
         client.OpensThinking |= answer?.OpensThinking ?? false;
         return new TeacherCapabilities
         {
