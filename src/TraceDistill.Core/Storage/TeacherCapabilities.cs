@@ -34,7 +34,7 @@ public sealed record TeacherCapabilities
     /// <summary>Whether the endpoint tells the ids of the rendered prompt.</summary>
     public bool PromptTokenIds { get; init; }
 
-    /// <summary>How text that exists can be scored: <c>echo</c> (completions), <c>prompt_logprobs</c> (chat), <c>generate</c> (SGLang) or <c>none</c>.</summary>
+    /// <summary>How the endpoint scores text that exists: <c>echo</c> (in its completions) or <c>none</c>.</summary>
     public string? PromptScoring { get; init; }
 
     /// <summary>Whether one request may ask for several choices.</summary>

@@ -7,7 +7,11 @@ namespace TraceDistill.Teachers.Wire;
 /// <summary>Writes the fields that a dialect wants and those that pass through, which come before the dialect's.</summary>
 static class RequestFields
 {
-    public static void Write(Utf8JsonWriter json, Dialect dialect, SamplingSettings sampling)
+    /// <param name="json">Within the object that takes them.</param>
+    /// <param name="dialect">What the server wants.</param>
+    /// <param name="sampling">What passes through.</param>
+    /// <param name="except">A field that does not: it was made use of here.</param>
+    public static void Write(Utf8JsonWriter json, Dialect dialect, SamplingSettings sampling, string? except = null)
     {
         using var extra = sampling.ExtraBody is { } text ? JsonDocument.Parse(text) : null;
         foreach (var (name, value) in sampling.TopLogprobs > 0 ? dialect.Fields.Concat(dialect.LogprobFields) : dialect.Fields)
@@ -21,7 +25,10 @@ static class RequestFields
 
         foreach (var member in extra?.RootElement.EnumerateObject() ?? default)
         {
-            member.WriteTo(json);
+            if (member.Name != except)
+            {
+                member.WriteTo(json);
+            }
         }
     }
 }

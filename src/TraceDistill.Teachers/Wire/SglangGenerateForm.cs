@@ -14,13 +14,16 @@ namespace TraceDistill.Teachers.Wire;
 /// <param name="template">The teacher's.</param>
 sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IRequestForm
 {
+    /// <summary>Of the fields that pass through, the one that is the chat template's, which is rendered here.</summary>
+    const string TemplateVariables = "chat_template_kwargs";
+
     public ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using var json = new Utf8JsonWriter(buffer);
         json.WriteStartObject();
         json.WriteStartArray("input_ids");
-        foreach (var id in Prompt(messages))
+        foreach (var id in Prompt(messages, sampling))
         {
             json.WriteNumberValue(id);
         }
@@ -35,7 +38,7 @@ sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IR
             json.WriteNumber("sampling_seed", seed);
         }
 
-        RequestFields.Write(json, dialect, sampling);
+        RequestFields.Write(json, dialect, sampling, except: TemplateVariables);
         json.WriteEndObject();
         if (sampling.TopLogprobs > 0)
         {
@@ -52,5 +55,12 @@ sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IR
         SglangGenerateReader.Read(json, sampling.TopLogprobs, form);
 
     /// <summary>The prompt in the teacher's tokens; what the template itself begins with is not begun with twice.</summary>
-    int[] Prompt(IReadOnlyList<ChatMessage> messages) => tokenizer.Encode(template.Render(messages, addGenerationPrompt: true));
+    int[] Prompt(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling)
+    {
+        using var extra = sampling.ExtraBody is { } text ? JsonDocument.Parse(text) : null;
+        var variables = extra?.RootElement.TryGetProperty(TemplateVariables, out var given) == true && given.ValueKind == JsonValueKind.Object
+            ? given.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value)
+            : null;
+        return tokenizer.Encode(template.Render(messages, addGenerationPrompt: true, variables));
+    }
 }

@@ -4,7 +4,9 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -46,6 +48,20 @@ public sealed class SglangGenerateTests
         var manifest = ShardManifest.Load(run.Out)!;
         Assert.Equal((TokenIdentity.Ids, tokenizer.Hash), (manifest.Dataset.TokenIdentity, manifest.Dataset.TokenizerHash));
         Assert.Equal("sglang-generate", manifest.Capabilities!.Dialect);
+    }
+
+    [Fact]
+    public void Write_TemplateVariables_GoIntoThePromptAndNotToTheServer()
+    {
+        var tokenizer = Tokenizer.Load(Teacher);
+        var form = new SglangGenerateForm(tokenizer, ChatTemplate.Parse("{{ messages[0].content }}{% if not enable_thinking %} fast{% endif %}", "test"));
+        var sampling = new SamplingSettings { ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false},"ignore_eos":true}""" };
+
+        using var request = JsonDocument.Parse(form.Write(KnownDialects.SglangGenerate, "m", [new("user", "go")], sampling));
+
+        Assert.Equal(tokenizer.Encode("go fast"), request.RootElement.GetProperty("input_ids").EnumerateArray().Select(id => id.GetInt32()));
+        Assert.True(request.RootElement.GetProperty("sampling_params").GetProperty("ignore_eos").GetBoolean());
+        Assert.False(request.RootElement.GetProperty("sampling_params").TryGetProperty("chat_template_kwargs", out _));
     }
 
     [Fact]
