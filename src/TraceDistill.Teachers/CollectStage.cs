@@ -62,6 +62,11 @@ public static class CollectStage
             await using var compactor = store.StartCompaction();
             var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity, budget);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
+            if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
+            {
+                observer.Message($"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets (the teacher did not tell all of their tokens, or the tokenizer does not know them); they serve the hard loss alone");
+            }
+
             if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
             {
                 throw new ExternalFailureException($"not one trace was collected; the last failure: {failure.Message}", failure);

@@ -2,6 +2,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Traces;
 using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -31,6 +32,9 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
 
     public Exception? LastFailure { get; private set; }
 
+    /// <summary>Answers among those added whose tokens are not all known with their logprobs.</summary>
+    public long WithoutLogprobs { get; private set; }
+
     public void Add(Trace trace)
     {
         lock (_lock)
@@ -38,6 +42,7 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
             _failuresInARow = 0;
             _collected++;
             _tokens += trace.CompletionTokens;
+            WithoutLogprobs += trace.Logprobs is null && trace.FinishReason != FinishReasons.Refusal ? 1 : 0;
             _correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
             var spent = spending() is { } told ? $", {told}" : "";
             observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}");

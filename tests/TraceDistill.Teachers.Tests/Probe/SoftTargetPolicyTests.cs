@@ -87,5 +87,20 @@ public sealed class SoftTargetPolicyTests
         Assert.Contains("extra_body", error.Message);
     }
 
+    [Fact]
+    public async Task RunAsync_TraceWhoseTokensAreNotAllTold_IsKeptForTheHardLossAndCounted()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("What is 1 + 2?", StringComparison.Ordinal)
+            ? Replies.Json(DialectReplies.TraceDistill("<think>a</think>3", ReplyToken.Characters("<think>a</think>3")).Replace("\"completion_tokens\":17", "\"completion_tokens\":19", StringComparison.Ordinal))(context, request)
+            : Replies.Sum(context, request));
+        using var run = new CollectionRun(problems: 3);
+        var observer = new RecordingObserver();
+
+        await run.RunAsync(server, observer: observer);
+
+        Assert.Equal([false, true, false], (await run.TracesAsync()).Select(trace => trace.Logprobs is null));
+        Assert.Contains(observer.Messages, message => message.StartsWith("1 of 3 new traces have no soft targets", StringComparison.Ordinal));
+    }
+
     static Task TextAlone(HttpContext context, string request) => Replies.Json(DialectReplies.Tgi("<think>a</think>46", ReplyToken.Characters("46")))(context, request);
 }
