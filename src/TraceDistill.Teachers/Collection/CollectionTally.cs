@@ -64,7 +64,7 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
 
             if (++_failuresInARow >= mostFailuresInARow)
             {
-                throw new TeacherUnavailableException($"{_failuresInARow} samples in a row failed, the last for this reason: {failure.Message}", failure);
+                throw new TeacherUnavailableException($"{mostFailuresInARow} samples in a row failed, the last for this reason: {failure.Message}", failure);
             }
         }
     }
