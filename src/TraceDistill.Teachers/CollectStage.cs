@@ -39,9 +39,8 @@ public static class CollectStage
     {
         var endpoints = PooledEndpoints.Of(options);
         var sampling = SamplingOf(options);
-        var folder = new OutputFolder(directory, PartitionOf(options, observer));
-        folder.Create();
-        await using var store = await TraceStore.OpenAsync(folder, PlanAsync(options, folder.Partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+        await using var store = await OpenAsync(options, directory, observer, cancellationToken);
+        var folder = store.Folder;
         if (store.IsFinished)
         {
             return Summarize(store.Published, collected: 0, failed: 0) with { Usage = UsageLedger.Summarize(folder.UsageFile) };
@@ -57,7 +56,7 @@ public static class CollectStage
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
             var capabilities = await ProbeAsync(teacher, sampling, observer, cancellationToken);
             var source = new BudgetedGenerator(SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer), budget, usage);
-            var dataset = Describe(options, store.Plan.PromptName, teacher, capabilities, tokenizer);
+            var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity, budget);
@@ -110,6 +109,14 @@ public static class CollectStage
     /// <summary>The files in <paramref name="directory"/> that say what its collection has taken of its teacher so far.</summary>
     public static IEnumerable<string> UsageFilesIn(string directory) => Directory.EnumerateFiles(directory, OutputFolder.UsageFiles);
 
+    /// <summary>Looks at what is wanted and what is there.</summary>
+    internal static Task<TraceStore> OpenAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken)
+    {
+        var folder = new OutputFolder(directory, PartitionOf(options, observer));
+        folder.Create();
+        return TraceStore.OpenAsync(folder, PlanAsync(options, folder.Partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+    }
+
     static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
         new ProblemSource(options.Problems, options.Limit, partition),
         await PromptSet.CreateAsync(options, cancellationToken),
@@ -147,7 +154,7 @@ public static class CollectStage
         HedgeAfter = options.HedgeAfter is { } delay ? TimeSpan.FromSeconds(delay) : null,
     };
 
-    static SamplingSettings SamplingOf(GenerateOptions options) => new()
+    internal static SamplingSettings SamplingOf(GenerateOptions options) => new()
     {
         Temperature = options.Temperature, TopP = options.TopP, MaxTokens = options.MaxTokens, TopLogprobs = options.TopLogprobs,
         ExtraBody = ExtraBody.Canonical(options.ExtraBody),
@@ -171,7 +178,7 @@ public static class CollectStage
         return prices.Count == 0 ? null : new TokenPrice { Input = prices.Max(price => price.Input), Output = prices.Max(price => price.Output) };
     }
 
-    static DatasetDescription Describe(GenerateOptions options, string prompt, TeacherPool teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
+    internal static DatasetDescription Describe(GenerateOptions options, string prompt, string teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
         capabilities.TokenIdentity == TokenIdentity.Bytes && tokenizer is null
             ? throw new InvalidInputException(
                 $"tokenizer: {teacher} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), where their ids are found, or collect text with --top-logprobs 0")
@@ -202,7 +209,7 @@ public static class CollectStage
         observer.Message(told);
     }
 
-    static CollectSummary Summarize(PublishedTraces published, long collected, long failed)
+    internal static CollectSummary Summarize(PublishedTraces published, long collected, long failed)
     {
         var (manifest, counts) = (published.Manifest!, published.Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts));
         return new CollectSummary(

@@ -204,12 +204,28 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }
 
+    /// <value>None.</value>
+    [Operational]
+    [Description("write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; the endpoint is not called")]
+    public string? BatchOut { get; init; }
+
+    /// <value>None.</value>
+    [InputPath]
+    [Description("take in the results of batches (output and error files) instead of calling the endpoint")]
+    public IReadOnlyList<string> BatchIn { get; init; } = [];
+
+    bool IsBatch => BatchOut is not null || BatchIn.Count > 0;
+
     /// <summary>The prompt directories in use, by name or path.</summary>
     public IEnumerable<string> PromptNames() => Prompts.Count > 0 ? Prompts.Keys : [Prompt];
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if ((Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) != 1)
+        if (IsBatch && (Serve is not null || Endpoints.Count > 0))
+        {
+            yield return new ValidationResult("a batch calls no teacher; name the model alone, and the endpoint or dialect it is for", [BatchOut is null ? nameof(BatchIn) : nameof(BatchOut)]);
+        }
+        else if (!IsBatch && (Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) != 1)
         {
             yield return new ValidationResult("give either an endpoint, or several as endpoints, or a model directory to serve", [nameof(Endpoint)]);
         }
@@ -219,7 +235,12 @@ public sealed record GenerateOptions : IValidatableObject
             yield return new ValidationResult("needs to know what tokens cost: give price_per_million: { input, output }", [nameof(MaxCost)]);
         }
 
-        if ((Endpoint is not null || Endpoints.Count > 0) && string.IsNullOrWhiteSpace(Model))
+        if (BatchOut is not null && BatchIn.Count > 0)
+        {
+            yield return new ValidationResult("take in results first, and write what is missing then", [nameof(BatchOut)]);
+        }
+
+        if ((Endpoint is not null || Endpoints.Count > 0 || IsBatch) && string.IsNullOrWhiteSpace(Model))
         {
             yield return new ValidationResult("name the model as the endpoint knows it", [nameof(Model)]);
         }

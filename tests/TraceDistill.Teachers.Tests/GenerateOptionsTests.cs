@@ -29,6 +29,17 @@ public sealed class GenerateOptionsTests
         Assert.Equal(["Concurrency", "MaxTokens", "TopP"], Problems(Good with { Concurrency = 0, MaxTokens = 0, TopP = 0 }));
     }
 
+    [Fact]
+    public void Validate_Batch_WantsAModelAndNoTeacher()
+    {
+        var batch = Good with { Endpoint = null, BatchOut = "b.jsonl" };
+        Assert.Empty(Problems(batch));
+        Assert.Empty(Problems(batch with { BatchOut = null, BatchIn = ["r.jsonl"] }));
+        Assert.Equal(["Model"], Problems(batch with { Model = null }));
+        Assert.Equal(["BatchOut"], Problems(batch with { Serve = "model" }));
+        Assert.Equal(["BatchOut"], Problems(batch with { BatchIn = ["r.jsonl"] }));
+    }
+
     static IEnumerable<string> Problems(GenerateOptions options)
     {
         var results = new List<ValidationResult>();

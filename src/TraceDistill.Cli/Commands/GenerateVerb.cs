@@ -2,6 +2,7 @@ using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Serving;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Batch;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 
@@ -28,7 +29,14 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
         await TakeOverAsync(endpoint, context, cancellationToken);
-        var summary = await CollectStage.RunAsync(endpoint, context.Output!, context.Observer, context.TimeProvider, cancellationToken);
+        if (options.BatchOut is not null)
+        {
+            return await BatchStage.WriteAsync(options, context.Output!, context.Observer, cancellationToken);
+        }
+
+        var summary = options.BatchIn.Count > 0
+            ? await BatchStage.ImportAsync(options, context.Output!, context.Observer, context.TimeProvider, cancellationToken)
+            : await CollectStage.RunAsync(endpoint, context.Output!, context.Observer, context.TimeProvider, cancellationToken);
         if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
         {
             // A student that starts from nothing takes its vocabulary from beside the traces.

@@ -25,8 +25,13 @@ sealed class TraceCollector(
     /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
     /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything. What was finished is in the journal.</exception>
     /// <exception cref="InvalidInputException">The journal or a shard cannot be written any more.</exception>
+    public Task<CollectionTally> CollectAsync(CollectionPlan plan, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop) =>
+        CollectAsync(plan, inventory.IsWanted, inventory, journal, compactor, stop);
+
+    /// <inheritdoc cref="CollectAsync(CollectionPlan, TraceInventory, TraceJournal, ShardCompactor, CancellationToken)"/>
+    /// <param name="isAsked">Positions of those wanted that are asked for.</param>
     public async Task<CollectionTally> CollectAsync(
-        CollectionPlan plan, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
+        CollectionPlan plan, Predicate<int> isAsked, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
     {
         var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, budget.Describe, Math.Max(20, 2 * concurrency));
         using var abort = CancellationTokenSource.CreateLinkedTokenSource(compactor.Failed);
@@ -35,11 +40,11 @@ sealed class TraceCollector(
         try
         {
             await Parallel.ForEachAsync(
-                plan.ReadAsync(inventory.IsWanted, CancellationToken.None).TakeWhile(_ => !stop.IsCancellationRequested && !budget.IsSpent),
+                plan.ReadAsync(isAsked, CancellationToken.None).TakeWhile(_ => !stop.IsCancellationRequested && !budget.IsSpent),
                 new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
                 async (wanted, token) =>
                 {
-                    var planned = inventory.EarlierSeed(wanted.Position) is { } earlier ? Again(wanted, earlier) : wanted;
+                    var planned = inventory.AsAskedFor(wanted);
                     if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
                     {
                         // Not to be cancelled: what was generated is kept.
@@ -60,13 +65,6 @@ sealed class TraceCollector(
         stop.ThrowIfCancellationRequested();
         await compactor.CompleteAsync();
         return tally;
-    }
-
-    /// <summary>The same trace by another seed.</summary>
-    static PlannedTrace Again(PlannedTrace planned, long earlierSeed)
-    {
-        var seed = SampleSeed.After(TraceKey.Of(planned.Request.Id), earlierSeed);
-        return planned with { Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } } };
     }
 
     /// <returns>The trace, or null where this sample failed and is counted as such.</returns>

@@ -79,8 +79,17 @@ sealed class TraceInventory
 
     public bool IsWanted(int position) => _wanted[position];
 
-    /// <summary>The seed that a trace was collected with before; null where it was not.</summary>
-    public long? EarlierSeed(int position) => _seeds.TryGetValue(position, out var seed) ? seed : null;
+    /// <summary>The trace by another seed than before, if it is to be asked for again; else as it is.</summary>
+    public PlannedTrace AsAskedFor(PlannedTrace planned)
+    {
+        if (!_seeds.TryGetValue(planned.Position, out var earlier))
+        {
+            return planned;
+        }
+
+        var seed = SampleSeed.After(TraceKey.Of(planned.Request.Id), earlier);
+        return planned with { Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } } };
+    }
 
     /// <summary>The place of a trace; null where neither the plan nor the folder knows it.</summary>
     public int? Find(TraceKey key) => _positions.TryGetValue(key, out var position) ? position : null;

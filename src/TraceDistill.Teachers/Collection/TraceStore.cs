@@ -18,12 +18,17 @@ sealed class TraceStore : IAsyncDisposable
         (_folder, _options, Plan, Inventory, Published, _journal) = (folder, options, plan, inventory, published, journal);
     }
 
+    public OutputFolder Folder => _folder;
+
     public CollectionPlan Plan { get; }
 
     public TraceInventory Inventory { get; }
 
     /// <summary>What stands published now.</summary>
     public PublishedTraces Published { get; }
+
+    /// <summary>What the traces that are there have in common; null where there are none.</summary>
+    public DatasetDescription? Dataset => Published.Manifest?.Dataset ?? _journal?.Dataset;
 
     /// <summary>Whether all that is wanted is published.</summary>
     public bool IsFinished => Published.Manifest is not null && Inventory.Wanted == 0 && _journal is null;

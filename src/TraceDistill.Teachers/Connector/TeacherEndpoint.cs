@@ -107,7 +107,8 @@ public sealed class TeacherEndpoint
         _ => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
     };
 
-    static bool EndsPromptsInThinking(string tokenizer)
+    /// <summary>Whether a teacher's chat template leaves its prompts inside the reasoning.</summary>
+    internal static bool EndsPromptsInThinking(string tokenizer)
     {
         try
         {

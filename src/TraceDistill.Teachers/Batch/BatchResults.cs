@@ -1,0 +1,155 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Wire;
+
+namespace TraceDistill.Teachers.Batch;
+
+/// <summary>
+/// The results of batches, in whatever order they came: a teacher that has answered already. Held is where in the files each answer stands, 32 bytes each.
+/// </summary>
+sealed class BatchResults : ITextGenerator, IDisposable
+{
+    readonly List<(string Path, SafeFileHandle Handle)> _files = [];
+    readonly Dictionary<TraceKey, (int File, long Offset, int Length)> _answers = [];
+    readonly List<(string CustomId, string Reason)> _failures = [];
+    readonly ReplyForm _form;
+
+    BatchResults(ReplyForm form) => _form = form;
+
+    /// <summary>The requests that got an answer.</summary>
+    public IReadOnlyCollection<TraceKey> Answered => _answers.Keys;
+
+    /// <summary>The requests that got none, each with what was said about it.</summary>
+    public IReadOnlyList<(string CustomId, string Reason)> Failures => _failures;
+
+    /// <param name="paths">Files of results, and of errors.</param>
+    /// <param name="form">What is known of the answers.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    /// <exception cref="InvalidInputException">A file cannot be read, or is none of a batch's results; names the line.</exception>
+    public static async Task<BatchResults> OpenAsync(IEnumerable<string> paths, ReplyForm form, CancellationToken cancellationToken)
+    {
+        var results = new BatchResults(form);
+        try
+        {
+            foreach (var path in paths)
+            {
+                await results.AddAsync(path, cancellationToken);
+            }
+
+            return results;
+        }
+        catch
+        {
+            results.Dispose();
+            throw;
+        }
+    }
+
+    public bool Has(TraceKey key) => _answers.ContainsKey(key);
+
+    /// <summary>The answer that stands in the files.</summary>
+    /// <exception cref="InvalidInputException">The answer cannot be read.</exception>
+    public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
+        Task.FromResult(Read(TraceKey.Of(request.Id), request.Sampling));
+
+    public GenerationResult Read(TraceKey key, SamplingSettings sampling)
+    {
+        var (file, offset, length) = _answers[key];
+        var body = ArrayPool<byte>.Shared.Rent(length);
+        try
+        {
+            for (var read = 0; read < length;)
+            {
+                var bytes = RandomAccess.Read(_files[file].Handle, body.AsSpan(read, length - read), offset + read);
+                read += bytes > 0 ? bytes : throw new InvalidInputException($"{_files[file].Path}: became shorter while it was read; run the same command again");
+            }
+
+            return CompletionReader.Read(body.AsSpan(0, length), sampling.TopLogprobs, _form);
+        }
+        catch (WireFormatException e)
+        {
+            throw new InvalidInputException($"{_files[file].Path}: the answer to {key} cannot be read ({e.Message})", e);
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(body);
+        }
+    }
+
+    public void Dispose()
+    {
+        foreach (var (_, handle) in _files)
+        {
+            handle.Dispose();
+        }
+    }
+
+    async Task AddAsync(string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            _files.Add((path, File.OpenHandle(path, options: FileOptions.Asynchronous)));
+            await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+            var pipe = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 1 << 20));
+            for (var (offset, number) = (0L, 1); ;)
+            {
+                var read = await pipe.ReadAsync(cancellationToken);
+                var rest = read.Buffer;
+                while (rest.PositionOf((byte)'\n') is { } end)
+                {
+                    Add(path, number++, offset, rest.Slice(0, end));
+                    offset += rest.Slice(0, rest.GetPosition(1, end)).Length;
+                    rest = rest.Slice(rest.GetPosition(1, end));
+                }
+
+                if (read.IsCompleted)
+                {
+                    Add(path, number, offset, rest);
+                    return;
+                }
+
+                pipe.AdvanceTo(rest.Start, rest.End);
+            }
+        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException($"{path}: cannot be read ({e.Message.TrimEnd('.')})", e);
+        }
+    }
+
+    void Add(string path, int number, long offset, ReadOnlySequence<byte> content)
+    {
+        var bytes = content.IsSingleSegment ? content.FirstSpan : content.ToArray();
+        if (bytes.Trim(" \t\r"u8).IsEmpty)
+        {
+            return;
+        }
+
+        try
+        {
+            var line = BatchLine.Parse(bytes);
+            if (line.CustomId is not { } id)
+            {
+                throw new InvalidInputException($"{path}, line {number}: has no custom_id; name a batch's output or error file");
+            }
+
+            if (line.Failure is { } failure)
+            {
+                _failures.Add((id, failure));
+            }
+            else
+            {
+                _answers[TraceKey.Of(id)] = (_files.Count - 1, offset + line.Body.Start.Value, line.Body.End.Value - line.Body.Start.Value);
+            }
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidInputException($"{path}, line {number}: is not JSON; name a batch's output or error file", e);
+        }
+    }
+}

@@ -1,0 +1,124 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Budget;
+using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Probe;
+using TraceDistill.Teachers.Wire;
+
+namespace TraceDistill.Teachers.Batch;
+
+/// <summary>Collection without a connection: requests leave in a file, and results come back in files. The endpoint is never called.</summary>
+public static class BatchStage
+{
+    const int IdsNamed = 5;
+    const int ImportedAtATime = 4;      // more than the cores that decode them
+
+    /// <summary>Writes a request for each trace that is wanted and not there yet.</summary>
+    /// <param name="options">With <see cref="GenerateOptions.BatchOut"/>.</param>
+    /// <param name="directory">Where the traces are, and are to be.</param>
+    /// <param name="observer">Told how many there are.</param>
+    /// <param name="cancellationToken">Ends writing; no file is left.</param>
+    /// <exception cref="InvalidInputException">The options, the prompt, the problems, the folder or the file are wrong.</exception>
+    public static async Task<BatchSummary> WriteAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+    {
+        await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
+        var wanted = store.Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken).Select(store.Inventory.AsAskedFor);
+        var requests = await BatchRequestFile.WriteAsync(options.BatchOut!, DialectOf(options), options.Model!, wanted, cancellationToken);
+        observer.Message($"{requests:N0} requests are in {options.BatchOut}; import what comes back with --batch-in");
+        return new BatchSummary(options.BatchOut!, requests);
+    }
+
+    /// <summary>Takes in results, and publishes all that is there.</summary>
+    /// <param name="options">With <see cref="GenerateOptions.BatchIn"/>.</param>
+    /// <param name="directory">Where the traces go.</param>
+    /// <param name="observer">Told of progress, and of results that are none or not wanted.</param>
+    /// <param name="time">The clock of everything.</param>
+    /// <param name="cancellationToken">Stops; what was taken in is kept.</param>
+    /// <exception cref="InvalidInputException">The options, the problems, the folder or a file are wrong, or not one result is wanted.</exception>
+    public static async Task<CollectSummary> ImportAsync(
+        GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
+    {
+        await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
+        var dialect = DialectOf(options);
+        var form = new ReplyForm(dialect.ListsEndOfSequence, options.Tokenizer is { } folder && TeacherEndpoint.EndsPromptsInThinking(folder));
+        using var results = await BatchResults.OpenAsync(options.BatchIn, form, cancellationToken);
+        Tell(results, store.Inventory, observer);
+        bool IsAnswered(int position) => store.Inventory.IsWanted(position) && results.Has(store.Plan.Keys[position]);
+        if (Enumerable.Range(0, store.Inventory.PlanCount).Cast<int?>().FirstOrDefault(position => IsAnswered(position!.Value)) is not { } first)
+        {
+            return store.IsFinished
+                ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
+                : throw new InvalidInputException($"batch_in: {string.Join(", ", options.BatchIn)} answers none of the {store.Inventory.Wanted:N0} requests that are wanted; give the options that the batch was written with");
+        }
+
+        var tokenizer = options.Tokenizer is { } path ? Tokenizer.Load(path) : null;
+        var capabilities = CapabilitiesIn(results.Read(store.Plan.Keys[first], CollectStage.SamplingOf(options)), options, dialect);
+        var source = SoftTargetPolicy.Apply(results, capabilities, options.RequireSoftTargets, observer);
+        var dataset = CollectStage.Describe(options, store.Plan.PromptName, "the batch", capabilities, tokenizer);
+        var journal = store.Describe(store.Dataset is { } there ? dataset with { TokenIdentity = there.TokenIdentity, Logprobs = there.Logprobs, TopK = there.TopK } : dataset, capabilities);
+        await using var compactor = store.StartCompaction();
+        var collector = new TraceCollector(
+            source, MathVerifier.Instance, new TokenResolver(tokenizer), journal.Dataset!, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
+        var tally = await collector.CollectAsync(store.Plan, IsAnswered, store.Inventory, journal, compactor, cancellationToken);
+        if (store.Inventory.Present == 0)
+        {
+            throw new InvalidInputException($"batch_in: not one result could be taken in; the last one for this reason: {tally.LastFailure?.Message}", tally.LastFailure);
+        }
+
+        var missing = store.Inventory.PlanCount - store.Inventory.Present;
+        var summary = CollectStage.Summarize(await store.PublishAsync(cancellationToken), tally.Collected, tally.Failed);
+        observer.Message($"{tally.Collected:N0} results taken in, {missing:N0} traces are missing{(missing > 0 ? "; --batch-out writes a batch of these alone, and an endpoint is asked for these alone" : "")}");
+        return summary;
+    }
+
+    /// <summary>Names what nobody asked for, and what failed.</summary>
+    static void Tell(BatchResults results, TraceInventory inventory, IRunObserver observer)
+    {
+        var unknown = results.Answered.Where(key => inventory.Find(key) is null).Select(key => key.ToString()).ToList();
+        if (unknown.Count > 0)
+        {
+            observer.Message($"{unknown.Count:N0} results answer no request of this collection and are passed over: {Some(unknown)}");
+        }
+
+        if (results.Failures.Count > 0)
+        {
+            observer.Message($"{results.Failures.Count:N0} requests of the batch failed: {Some([.. results.Failures.Select(failure => $"{failure.CustomId} ({failure.Reason})")])}");
+        }
+    }
+
+    static string Some(List<string> ids) => string.Join(", ", ids.Take(IdsNamed)) + (ids.Count > IdsNamed ? $" and {ids.Count - IdsNamed:N0} more" : "");
+
+    /// <summary>What is said, else what the endpoint's host is known for, else OpenAI's, whose format it is.</summary>
+    static Dialect DialectOf(GenerateOptions options)
+    {
+        var dialect = KnownDialects.Find(options.Dialect)
+            ?? (Uri.TryCreate(options.Endpoint, UriKind.Absolute, out var endpoint) ? DialectDetector.OfHost(endpoint.Host) : null)
+            ?? KnownDialects.OpenAI;
+        return dialect.IsSglangGenerate
+            ? throw new InvalidInputException($"dialect: {dialect.Name} has no batches; name another")
+            : dialect;
+    }
+
+    /// <summary>What one answer tells about all.</summary>
+    static TeacherCapabilities CapabilitiesIn(GenerationResult answer, GenerateOptions options, Dialect dialect)
+    {
+        var problem = options.TopLogprobs == 0 ? null
+            : answer.Logprobs is not { } logprobs ? "the batch's answers have no logprobs by token ids or bytes; import text with --top-logprobs 0 or require_soft_targets: false"
+            : LogprobCheck.Problem(logprobs) is { } fault ? $"the batch {fault}; import text with require_soft_targets: false"
+            : null;
+        return new TeacherCapabilities
+        {
+            Dialect = dialect.Name,
+            TokenIdentity = answer.Logprobs switch { _ when problem is not null => TokenIdentity.Text, null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
+            TopLogprobs = problem is null && answer.Logprobs is { K: > 0 } known ? LogprobCheck.MostAlternatives(known) : 0,
+            PromptTokenIds = answer.PromptTokenIds is not null,
+            SoftTargetProblem = problem,
+        };
+    }
+}

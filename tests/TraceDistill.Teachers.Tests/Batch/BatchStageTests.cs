@@ -1,0 +1,115 @@
+using System.Text;
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Batch;
+using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.TestServer;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Batch;
+
+public sealed class BatchStageTests
+{
+    [Fact]
+    public async Task WriteAsync_NothingThere_AsksForEveryTraceByItsId()
+    {
+        using var run = new CollectionRun(problems: 6);
+
+        var summary = await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
+
+        var requests = File.ReadLines(FileOf(run)).Select(line => JsonDocument.Parse(line).RootElement).ToList();
+        Assert.Equal(6, summary.Requests);
+        Assert.All(requests, request => Assert.Equal(("POST", "/v1/chat/completions"), (request.GetProperty("method").GetString(), request.GetProperty("url").GetString())));
+        Assert.Equal(Enumerable.Range(0, 6).Select(i => $"What is {i} + 2?"), requests.Select(request => request.GetProperty("body").GetProperty("messages")[0].GetProperty("content").GetString()));
+        Assert.All(requests, request => Assert.Equal(("teacher", 3, 100), (
+            request.GetProperty("body").GetProperty("model").GetString(), request.GetProperty("body").GetProperty("top_logprobs").GetInt32(), request.GetProperty("body").GetProperty("max_tokens").GetInt32())));
+        Assert.Equal(6, requests.Select(request => request.GetProperty("custom_id").GetString()).Distinct().Count());
+    }
+
+    [Fact]
+    public async Task ImportAsync_ResultsInAnyOrder_AreTheTracesThatTheEndpointGives()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var direct = new CollectionRun(problems: 8);
+        using var batched = new CollectionRun(problems: 8);
+        await direct.RunAsync(server);
+        await BatchStage.WriteAsync(Out(batched), batched.Out, SilentObserver.Instance, TestTeacher.Token);
+        await AnswerAsync(server, batched, lines => lines.Reverse());
+        var asked = server.Requests.Count;
+
+        var summary = await ImportAsync(batched);
+
+        Assert.Equal((8, 8, 0, 8), (summary.Count, summary.Collected, summary.Failed, summary.Correct));
+        Assert.Equal(asked, server.Requests.Count);
+        Assert.Equal((await direct.TracesAsync()).Select(Content), (await batched.TracesAsync()).Select(Content));
+        Assert.Equal(8, (await batched.RunAsync(server)).Count);
+        Assert.Equal(asked, server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task ImportAsync_FailedAndUnknownResults_AreNamedAndTheOthersTakenIn()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 8);
+        var observer = new RecordingObserver();
+        await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
+        await AnswerAsync(server, run, lines =>
+        [
+            .. lines.Take(5),
+            lines.ElementAt(5).Replace("\"status_code\":200", "\"status_code\":400", StringComparison.Ordinal).Replace("\"choices\"", "\"error\":{\"message\":\"too long\"},\"choices\"", StringComparison.Ordinal),
+            """{"id":"b","custom_id":"ffffffffffffffffffffffffffffff06","response":null,"error":{"code":"batch_expired","message":"expired"}}""",
+            "",
+            lines.ElementAt(6).Replace("\"custom_id\":\"", "\"custom_id\":\"x", StringComparison.Ordinal),
+            lines.ElementAt(7).Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal),
+        ]);
+
+        var summary = await ImportAsync(run, observer);
+
+        Assert.Equal((5, 5, 1), (summary.Count, summary.Collected, summary.Failed));
+        Assert.Contains(observer.Messages, told => told.StartsWith("1 results answer no request", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, told => told.StartsWith("2 requests of the batch failed", StringComparison.Ordinal) && told.Contains("(status 400: too long)", StringComparison.Ordinal) && told.Contains("ff06 (expired)", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, told => told.StartsWith("5 results taken in, 3 traces are missing", StringComparison.Ordinal));
+
+        Assert.Equal(3, (await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token)).Requests);
+        Assert.Equal((8, 3), (await run.RunAsync(server)) is var rest ? (rest.Count, rest.Collected) : default);
+    }
+
+    [Theory]
+    [InlineData("nonsense", "line 1: is not JSON")]
+    [InlineData("{\"response\":{}}", "line 1: has no custom_id")]
+    [InlineData("{\"custom_id\":\"ffffffffffffffffffffffffffffff06\",\"response\":{\"status_code\":200,\"body\":{}}}", "answers none of the 3 requests")]
+    public async Task ImportAsync_FileThatIsNoResult_SaysSo(string content, string expected)
+    {
+        using var run = new CollectionRun(problems: 3);
+        File.WriteAllText(FileOf(run), content);
+
+        Assert.Contains(expected, (await Assert.ThrowsAsync<InvalidInputException>(() => ImportAsync(run))).Message);
+    }
+
+    static GenerateOptions Out(CollectionRun run) => run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchOut = FileOf(run) };
+
+    static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null) => BatchStage.ImportAsync(
+        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)] }, run.Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+
+    static string FileOf(CollectionRun run) => run.Problems + ".batch";
+
+    /// <summary>Does what a batch service does: posts each request's body, and puts the answers where the requests stood.</summary>
+    static async Task AnswerAsync(ProtocolServer server, CollectionRun run, Func<IEnumerable<string>, IEnumerable<string>> change)
+    {
+        using var http = new HttpClient();
+        var lines = new List<string>();
+        foreach (var line in File.ReadAllLines(FileOf(run)))
+        {
+            using var request = JsonDocument.Parse(line);
+            using var content = new StringContent(request.RootElement.GetProperty("body").GetRawText(), Encoding.UTF8, "application/json");
+            using var response = await http.PostAsync($"{server.Url}/chat/completions", content, TestTeacher.Token);
+            lines.Add($$"""{"id":"b","custom_id":"{{request.RootElement.GetProperty("custom_id").GetString()}}","response":{"status_code":200,"request_id":"r","body":{{await response.Content.ReadAsStringAsync(TestTeacher.Token)}}},"error":null}""");
+        }
+
+        File.WriteAllLines(FileOf(run), change(lines));
+    }
+
+    static string Content(Trace trace) => $"{trace.Id} {trace.Seed} {trace.Generation} {trace.Verdict} {trace.FinishReason} {trace.CompletionTokens} {string.Join(',', trace.Logprobs!.TopIds)} {string.Join(',', trace.PromptTokenIds)}";
+}
