@@ -204,6 +204,12 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }
 
+    /// <value>None. OpenTelemetry's OTLP is spoken where OTEL_EXPORTER_OTLP_ENDPOINT is set.</value>
+    [Operational]
+    [Range(1, 65_535, ErrorMessage = "must be from 1 to 65535")]
+    [Description("port on which Prometheus finds the metrics of the requests, at /metrics")]
+    public int? PrometheusPort { get; init; }
+
     /// <value>None.</value>
     [Operational]
     [Description("write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; the endpoint is not called")]

@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Telemetry;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Serving;
@@ -26,6 +27,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {
+        using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
         await TakeOverAsync(endpoint, context, cancellationToken);

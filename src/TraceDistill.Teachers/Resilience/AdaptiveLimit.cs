@@ -12,7 +12,7 @@ namespace TraceDistill.Teachers.Resilience;
 /// </remarks>
 sealed class AdaptiveLimit
 {
-    const int MostAtFirst = 32;
+    const int MostAtFirst = 64;
     const double CutTo = 0.7;
     const double ComparedGrowth = 1.4;
     const double LeastGain = 0.3;

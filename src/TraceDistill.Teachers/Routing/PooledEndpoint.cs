@@ -6,6 +6,10 @@ namespace TraceDistill.Teachers.Routing;
 /// <param name="Endpoint">Address, model and key.</param>
 public sealed record PooledEndpoint(TeacherEndpoint Endpoint)
 {
+    /// <summary>What it is called in the account of what was taken.</summary>
+    /// <value>Its model and address.</value>
+    public string Name { get; init; } = Endpoint.ToString();
+
     /// <summary>Its share of the requests beside the others'.</summary>
     /// <value>1.</value>
     public double Weight { get; init; } = 1;

@@ -27,8 +27,11 @@ static class PooledEndpoints
             Dialect = one.Dialect ?? options.Dialect,
             Tokenizer = options.Tokenizer ?? options.Serve,
         };
-        return new PooledEndpoint(TeacherEndpoint.Create(settings))
+        var endpoint = TeacherEndpoint.Create(settings);
+        return new PooledEndpoint(endpoint)
         {
+            // Its port is another one in each run.
+            Name = options.Serve is null ? endpoint.ToString() : $"{endpoint.Model}, served on this machine",
             Weight = one.Weight,
             Concurrency = one.Concurrency ?? options.Concurrency,
             RequestsPerMinute = one.Rpm ?? options.Rpm,

@@ -39,7 +39,7 @@ sealed class TeacherLane : IDisposable
     {
         (_index, _router, _options, _time, _observer, _random, _instruments) = (index, router, options, time, observer, random, instruments);
         Endpoint = pooled.Endpoint;
-        Meter = new EndpointMeter(Endpoint.ToString(), pooled.Price);
+        Meter = new EndpointMeter(pooled.Name, pooled.Price);
 
         var handler = TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
         _http = TeacherHttpHandler.CreateClient(new RateLimitHandler(handler, time, wait => router.Pause(index, wait)));

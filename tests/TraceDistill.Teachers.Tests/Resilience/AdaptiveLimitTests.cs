@@ -9,7 +9,7 @@ public sealed class AdaptiveLimitTests
     public void Current_AtFirst_IsTheCeilingOrWhatAnyServerBears()
     {
         Assert.Equal(4, new AdaptiveLimit(4).Current);
-        Assert.Equal(32, new AdaptiveLimit(5000).Current);
+        Assert.Equal(64, new AdaptiveLimit(5000).Current);
     }
 
     [Fact]
@@ -19,7 +19,7 @@ public sealed class AdaptiveLimitTests
 
         new QueueingServer(slots: 5000).Work(limit, seconds: 60);
 
-        // 32 doubles six times.
+        // 64 doubles five times.
         Assert.Equal(2000, limit.Current);
     }
 
@@ -36,7 +36,7 @@ public sealed class AdaptiveLimitTests
         var rate = server.Work(limit, seconds: 1000);
 
         // Enough to keep every slot busy, and no queue of several rounds.
-        Assert.InRange(limit.Current, Math.Min(slots, 32), Math.Max(64, 2 * slots));
+        Assert.InRange(limit.Current, Math.Min(slots, 64), Math.Max(100, 2 * slots));
         Assert.InRange(rate / slots, 0.9, 1.01);
     }
 
