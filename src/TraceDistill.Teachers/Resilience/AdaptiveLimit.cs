@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Resilience;
 /// <remarks>
 /// Works in rounds: as many requests as the limit allows, all sent since it was last changed. At first each good round doubles the limit, as TCP's slow
 /// start does; after the first setback a good round adds a constant, a twentieth of what was left then. A round is good where the server made more of
-/// it: with a limit raised by two fifths or more, throughput has to have risen by three tenths of that at least, or the requests only waited in the server's
+/// it: with a limit raised by a half or more, throughput has to have risen by three tenths of that at least, or the requests only waited in the server's
 /// own queue, which shows as time per token. Such a raise is taken back, and the next one is tried after some rounds of rest. Refusals for overload and
 /// attempts that took too long cut the limit at once; several requests that were sent before the cut count as the one event they are. Not thread-safe.
 /// </remarks>
@@ -14,7 +14,7 @@ sealed class AdaptiveLimit
 {
     const int MostAtFirst = 64;
     const double CutTo = 0.7;
-    const double ComparedGrowth = 1.4;
+    const double ComparedGrowth = 1.5;
     const double LeastGain = 0.3;
     const double MostSlowdown = 0.25;
     const int RoundsOfRest = 10;
