@@ -27,6 +27,10 @@ public static class CollectStage
     /// <summary>With a larger share of its samples failed, a run that got to its end is still a failure.</summary>
     const double ToleratedFailures = 0.01;
 
+    // While some traces are on their way to the disk, others take their places at the teacher.
+    const int ShareInHand = 8;
+    const int LeastInHand = 4;
+
     /// <param name="options">With <see cref="GenerateOptions.Endpoint"/> and <see cref="GenerateOptions.Model"/> set: a model to be served is serving by now.</param>
     /// <param name="directory">Where journal and shards go; made where needed.</param>
     /// <param name="observer">Told of progress, failures and pauses.</param>
@@ -50,7 +54,7 @@ public static class CollectStage
         CollectionBudget? budget = null;
         if (store.NeedsTeacher)
         {
-            using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer);
+            using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer, stop: cancellationToken);
             using var usage = new UsageLedger(folder.UsageFile, teacher.Meters, time);
             budget = new CollectionBudget(options.MaxTokensTotal, options.MaxCost, DearestPrice(endpoints), () => usage.Spent);
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
@@ -59,7 +63,7 @@ public static class CollectStage
             var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
-            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity, budget);
+            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity + Math.Max(LeastInHand, teacher.Capacity / ShareInHand), budget);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {

@@ -29,7 +29,7 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     bool IsUnlimited => maxTokens is null && maxCost is null;
 
     /// <summary>Takes out of the budget what a request may cost at most.</summary>
-    /// <exception cref="BudgetSpentException">It is not enough.</exception>
+    /// <exception cref="NotSentException">It is not enough.</exception>
     public async ValueTask<Reservation> ReserveAsync(int promptTokens, int mostCompletionTokens, CancellationToken cancellationToken)
     {
         var wanted = new Reservation((long)promptTokens + mostCompletionTokens, price?.Of(promptTokens, mostCompletionTokens) ?? 0);
@@ -102,7 +102,7 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
             if (IsSpent || !Fits(next.Wanted))
             {
                 IsSpent = true;
-                next.Given.SetException(new BudgetSpentException());
+                next.Given.SetException(new NotSentException());
             }
             else
             {

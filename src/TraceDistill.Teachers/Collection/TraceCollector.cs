@@ -6,6 +6,7 @@ using TraceDistill.Core.Traces;
 using TraceDistill.Core.Verification;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -85,7 +86,7 @@ sealed class TraceCollector(
             tally.AddFailure(e);
             return null;
         }
-        catch (BudgetSpentException)
+        catch (NotSentException)
         {
             return null;
         }

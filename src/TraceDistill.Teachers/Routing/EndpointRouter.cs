@@ -19,9 +19,14 @@ sealed class EndpointRouter : IDisposable
     readonly Lock _lock = new();
     readonly LinkedList<Waiter> _waiting = new();
     readonly ITimer _wake;
+    readonly CancellationToken _stop;
 
-    public EndpointRouter(IEnumerable<EndpointTraffic> endpoints, TimeProvider time)
+    /// <param name="endpoints">One at least.</param>
+    /// <param name="time">The clock of rate limits.</param>
+    /// <param name="stop">From then on nothing more is sent.</param>
+    public EndpointRouter(IEnumerable<EndpointTraffic> endpoints, TimeProvider time, CancellationToken stop = default)
     {
+        _stop = stop;
         _endpoints = [.. endpoints];
         _time = time;
         _origin = time.GetTimestamp();
@@ -36,9 +41,15 @@ sealed class EndpointRouter : IDisposable
     /// <param name="maxTokens">Most tokens of its answer.</param>
     /// <param name="avoid">An endpoint to pass over where others are in service; −1 for none.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <exception cref="NotSentException">The run is stopping.</exception>
     public async ValueTask<Place> EnterAsync(int promptTokens, int maxTokens, int avoid, CancellationToken cancellationToken)
     {
         cancellationToken.ThrowIfCancellationRequested();
+        if (_stop.IsCancellationRequested)
+        {
+            throw new NotSentException();
+        }
+
         var waiter = new Waiter(promptTokens, maxTokens, avoid);
         lock (_lock)
         {
@@ -53,6 +64,7 @@ sealed class EndpointRouter : IDisposable
 
         Dispatch();
         await using var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Waiter)state!).Given.TrySetCanceled(token), waiter);
+        await using var stopping = _stop.UnsafeRegister(static state => ((Waiter)state!).Given.TrySetException(new NotSentException()), waiter);
         return await waiter.Given.Task;
     }
 

@@ -30,7 +30,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <param name="time">The clock of delays and timeouts.</param>
     /// <param name="observer">Told when an endpoint keeps failing, and what is waited for where it takes long.</param>
     /// <param name="random">Uniform numbers in [0, 1) for the jitter of delays; null takes the process's own.</param>
-    public TeacherPool(IReadOnlyList<PooledEndpoint> endpoints, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null)
+    /// <param name="stop">From then on nothing more is sent; what is in flight goes on.</param>
+    public TeacherPool(
+        IReadOnlyList<PooledEndpoint> endpoints, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null, CancellationToken stop = default)
     {
         _options = options;
         var jitter = random ?? Random.Shared.NextDouble;
@@ -38,7 +40,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         _router = new EndpointRouter(
             endpoints.Select(endpoint => new EndpointTraffic(
                 endpoint.Weight, new AdaptiveLimit(endpoint.Concurrency ?? options.Concurrency), new RateLimits(endpoint.RequestsPerMinute, endpoint.TokensPerMinute))),
-            time);
+            time,
+            stop);
         _lanes = [.. endpoints.Select((endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments))];
         _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit)));
 

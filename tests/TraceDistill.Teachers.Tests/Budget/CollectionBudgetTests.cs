@@ -22,7 +22,7 @@ public sealed class CollectionBudgetTests : IDisposable
         var random = new Random(3);
         var inFlight = new List<Reservation>();
         var sent = 0;
-        await Assert.ThrowsAsync<BudgetSpentException>(async () =>
+        await Assert.ThrowsAsync<NotSentException>(async () =>
         {
             while (true)
             {
@@ -100,7 +100,7 @@ public sealed class CollectionBudgetTests : IDisposable
         using var second = new UsageLedger(_folder.File("usage.json"), [], TestTeacher.Time());
         var budget = new CollectionBudget(1500, null, null, () => second.Spent);
 
-        await Assert.ThrowsAsync<BudgetSpentException>(() => budget.ReserveAsync(100, 500, Token).AsTask());
+        await Assert.ThrowsAsync<NotSentException>(() => budget.ReserveAsync(100, 500, Token).AsTask());
         Assert.Equal("1,000 of 1,500 tokens", budget.Describe());
     }
 

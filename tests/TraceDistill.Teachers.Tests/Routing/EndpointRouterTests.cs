@@ -90,6 +90,22 @@ public sealed class EndpointRouterTests
     }
 
     [Fact]
+    public async Task EnterAsync_RunStops_SendsNothingMore()
+    {
+        using var stop = new CancellationTokenSource();
+        using var router = new EndpointRouter([new EndpointTraffic(1, new AdaptiveLimit(1), new RateLimits(null, null))], _time, stop.Token);
+        var first = await EnterAsync(router);
+        var second = EnterAsync(router);
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAsync<NotSentException>(() => second);
+        await Assert.ThrowsAsync<NotSentException>(() => EnterAsync(router));
+        router.Answered(first, 1, 1);
+        Assert.Equal(0, router.Load(0).InFlight);
+    }
+
+    [Fact]
     public async Task EnterAsync_Avoiding_WaitsForTheOtherWhileItIsInServiceAndHoldsNobodyUp()
     {
         using var router = Router((1, 2), (1, 1));
