@@ -32,7 +32,9 @@ public static class TeacherKernelExtensions
         this IServiceCollection services, EndpointSettings endpoint, string? serviceId = null, Action<HttpRetryStrategyOptions>? configureRetry = null)
     {
         var checkedEndpoint = TeacherEndpoint.Create(endpoint);
-        var client = $"{nameof(TraceDistill)}.{serviceId ?? checkedEndpoint.ToString()}";
+
+        // A name of its own: under a shared one, the retries of two registrations would multiply.
+        var client = $"{nameof(TraceDistill)}.{serviceId ?? checkedEndpoint.ToString()}.{services.Count}";
         services.AddHttpClient(client, http => TeacherHttpHandler.Configure(http))
             .ConfigurePrimaryHttpMessageHandler(() => TeacherHttpHandler.Create(int.MaxValue))
             .SetHandlerLifetime(Timeout.InfiniteTimeSpan) // Connections are renewed by the handler itself, and the service keeps its client.
