@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Teachers;
 using TraceDistill.TestServer.Soak;
@@ -49,7 +50,15 @@ static class SoakBenchmark
             TopLogprobs = SoakOptions.TopLogprobs,
             Concurrency = arguments.Number("concurrency", 64),
         };
-        await CollectStage.RunAsync(options, arguments.Text("out")!, SilentObserver.Instance, TimeProvider.System);
-        return 0;
+        try
+        {
+            await CollectStage.RunAsync(options, arguments.Text("out")!, SilentObserver.Instance, TimeProvider.System);
+            return 0;
+        }
+        catch (ExternalFailureException e)
+        {
+            Console.WriteLine($"  {e.Message}");
+            return 3;
+        }
     }
 }

@@ -48,7 +48,7 @@ sealed class StockCollector(string url, int tokens, int top, int concurrency)
         var question = $"What is {index} + 2?";
         var history = new ChatHistory();
         history.AddUserMessage(question);
-        var settings = new OpenAIPromptExecutionSettings { Temperature = 1, TopP = 1, MaxTokens = tokens, Seed = index, Logprobs = true, TopLogprobs = top };
+        var settings = new OpenAIPromptExecutionSettings { Temperature = 1, TopP = 1, MaxTokens = tokens, Seed = index + 1, Logprobs = true, TopLogprobs = top };
         var reply = await _service.GetChatMessageContentAsync(history, settings, kernel: null, cancellationToken);
         var completion = (ChatCompletion)reply.InnerContent!;
         return new Trace

@@ -6,6 +6,8 @@ namespace TraceDistill.TestServer.Soak;
 /// <summary>Looks into an output folder as any program could: SQLite on a copy of the journal, so that nothing is changed or repaired.</summary>
 static class CommittedTraces
 {
+    const int IdLength = 16;
+
     /// <summary>Ids of the traces that no later process may ask for again.</summary>
     public static async Task<HashSet<string>> InAsync(string directory, CancellationToken cancellationToken)
     {
@@ -50,23 +52,24 @@ static class CommittedTraces
         }
     }
 
+    /// <summary>Those of rows, and those of shards that the journal knows.</summary>
     static List<string> Ids(string database)
     {
         using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Pooling = false }.ToString());
         connection.Open();
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT COUNT(*) FROM sqlite_master WHERE name = 'traces'";
-        var ids = new List<string>();
-        if ((long)command.ExecuteScalar()! == 0)
+        command.CommandText = "SELECT count(*) FROM sqlite_master WHERE name IN ('traces', 'shards')";
+        if ((long)command.ExecuteScalar()! < 2)
         {
-            return ids;
+            return [];
         }
 
-        command.CommandText = "SELECT id FROM traces";
+        command.CommandText = "SELECT id FROM traces UNION ALL SELECT keys FROM shards";
         using var rows = command.ExecuteReader();
+        var ids = new List<string>();
         while (rows.Read())
         {
-            ids.Add(rows.GetString(0));
+            ids.AddRange(((byte[])rows.GetValue(0)).Chunk(IdLength).Select(Convert.ToHexStringLower));
         }
 
         return ids;
