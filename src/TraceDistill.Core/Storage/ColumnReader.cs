@@ -10,6 +10,10 @@ namespace TraceDistill.Core.Storage;
 /// </summary>
 sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupReader? rowGroup)
 {
+    // What damaged metadata may have memory set aside for. Equal values take next to nothing, but a row group is no longer than memory was when it was written.
+    const long MostValues = 1 << 20;
+    const long MostValuesPerByte = 1 << 10;
+
     public string File => file;
 
     /// <summary>One value a row.</summary>
@@ -70,7 +74,11 @@ sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupRead
 
         try
         {
-            var count = checked((int)rowGroup.GetMetadata(field)!.MetaData!.NumValues);
+            var chunk = rowGroup.GetMetadata(field)!.MetaData!;
+            var count = checked((int)chunk.NumValues);
+            if (count > MostValues + (MostValuesPerByte * chunk.TotalCompressedSize))
+                throw new InvalidDataException($"{count} values cannot be in {chunk.TotalCompressedSize} bytes");
+
             var values = new T[count];
             int[]? definition = field.MaxDefinitionLevel > 0 ? new int[count] : null;
             int[]? repetition = field.MaxRepetitionLevel > 0 ? new int[count] : null;

@@ -110,7 +110,7 @@ sealed class ShardFileReader : IAsyncDisposable
         }
         catch (JsonException error)
         {
-            throw new InvalidInputException($"{file}: its metadata {ShardMetadata.Key} is damaged ({error.Message})", error);
+            throw new InvalidInputException($"{file}: its metadata {ShardMetadata.Key} is damaged (at {error.Path ?? "$"})", error);
         }
 
         return metadata is { FormatVersion: ShardManifest.CurrentFormatVersion }

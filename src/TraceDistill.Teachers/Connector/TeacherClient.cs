@@ -157,11 +157,18 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     {
         try
         {
+            // Text that is none would come to light wherever it is looked at.
+            var texts = new Utf8JsonReader(json);
+            while (texts.Read())
+            {
+                _ = texts.TokenType is JsonTokenType.String or JsonTokenType.PropertyName ? texts.GetString() : null;
+            }
+
             var reader = new Utf8JsonReader(json);
             using var document = JsonDocument.ParseValue(ref reader);
             return document.RootElement.Clone();
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }

@@ -297,6 +297,11 @@ sealed class TraceJournal : IAsyncDisposable
             {
                 throw Damaged(e);
             }
+            catch (Exception e) when (e is InvalidCastException or FormatException or ArgumentException or OverflowException || e.GetType() == typeof(InvalidOperationException))
+            {
+                // A value of another type than the column's, or none where there must be one.
+                throw Damaged(new InvalidDataException("a value in the journal is damaged", e));
+            }
         }
     }
 

@@ -48,7 +48,7 @@ ref struct CompletionReader
         }
         catch (JsonException e)
         {
-            throw new TruncatedResponseException($"the response is not JSON: {e.Message}{NotFiniteHint(json, e)}", e);
+            throw new TruncatedResponseException($"the response is not JSON{NotFiniteHint(json, e)}", e); // Its own message may repeat the response.
         }
         catch (InvalidOperationException e)
         {

@@ -18,7 +18,7 @@ sealed record ErrorBody(string Message, string? Code)
             using var document = JsonDocument.ParseValue(ref reader);
             return FromJson(document.RootElement);
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             var text = Encoding.UTF8.GetString(body[..Math.Min(body.Length, 4 * LongestMessage)]);
 
@@ -44,7 +44,7 @@ sealed record ErrorBody(string Message, string? Code)
                 ? FromJson(document.RootElement)
                 : null;
         }
-        catch (JsonException)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }

@@ -37,7 +37,7 @@ ref struct SglangGenerateReader
         }
         catch (JsonException e)
         {
-            throw new TruncatedResponseException($"the response is not JSON: {e.Message}", e);
+            throw new TruncatedResponseException("the response is not JSON", e);
         }
         catch (InvalidOperationException e)
         {
