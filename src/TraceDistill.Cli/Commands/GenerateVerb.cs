@@ -27,6 +27,12 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {
+        if (context.RunDirectory is not null && options.Partition is null)
+        {
+            // A run is one process and its other stages want all traces, also where it is one of an array of jobs.
+            options = options with { Partition = "0/1" };
+        }
+
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };

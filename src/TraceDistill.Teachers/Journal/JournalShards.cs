@@ -8,6 +8,7 @@ namespace TraceDistill.Teachers.Journal;
 /// <summary>The table of shards in a journal.</summary>
 sealed class JournalShards(SqliteConnection connection)
 {
+    /// <exception cref="InvalidDataException">The table is damaged.</exception>
     public IReadOnlyList<JournalShard> Read()
     {
         using var command = connection.CreateCommand();
@@ -16,12 +17,16 @@ sealed class JournalShards(SqliteConnection connection)
         var shards = new List<JournalShard>();
         while (rows.Read())
         {
-            shards.Add(new JournalShard(
-                rows.GetInt64(0),
-                new ShardEntry(rows.GetString(1), rows.GetInt64(2), rows.GetInt64(3), rows.GetInt64(4), rows.GetString(5)),
-                rows.IsDBNull(6) ? null : rows.GetString(6),
-                new TraceCounts(rows.GetInt64(7), rows.GetInt64(8), rows.GetInt64(9), rows.GetInt64(10)),
-                TraceKey.Unpack((byte[])rows.GetValue(11))));
+            var entry = new ShardEntry(rows.GetString(1), rows.GetInt64(2), rows.GetInt64(3), rows.GetInt64(4), rows.GetString(5));
+            var keys = (byte[])rows.GetValue(11);
+            shards.Add(keys.Length == entry.Rows * TraceKey.Size
+                ? new JournalShard(
+                    rows.GetInt64(0),
+                    entry,
+                    rows.IsDBNull(6) ? null : rows.GetString(6),
+                    new TraceCounts(rows.GetInt64(7), rows.GetInt64(8), rows.GetInt64(9), rows.GetInt64(10)),
+                    TraceKey.Unpack(keys))
+                : throw new InvalidDataException($"the keys of {entry.File} in the journal are damaged"));
         }
 
         return shards;

@@ -61,7 +61,9 @@ public static class ModelDirectory
         Directory.CreateDirectory(destination);
         foreach (var name in TokenizerFiles.Where(name => File.Exists(Path.Combine(source, name))))
         {
-            AtomicFile.Write(Path.Combine(destination, name), stream => stream.Write(File.ReadAllBytes(Path.Combine(source, name))));
+            // Processes that collect shares of one data set come here at the same time, perhaps from several machines.
+            var writer = $".{Environment.MachineName}-{Environment.ProcessId}";
+            AtomicFile.Write(Path.Combine(destination, name), stream => stream.Write(File.ReadAllBytes(Path.Combine(source, name))), writer);
         }
     }
 

@@ -79,6 +79,31 @@ public sealed class TraceJournalTests
         Assert.Equal(2, again.NextShardNumber());
     }
 
+    [Theory]
+    [InlineData("UPDATE shards SET keys = 'text'")]
+    [InlineData("UPDATE shards SET keys = zeroblob(40)")]
+    [InlineData("UPDATE shards SET rows = 'many'")]
+    [InlineData("UPDATE shards SET keys = zeroblob(16)")]
+    public async Task Shards_OfADamagedTable_SayThatTheJournalIsDamaged(string damage)
+    {
+        using var folder = new TemporaryDirectory();
+        await using (var journal = TraceJournal.Open(folder.Path, Dataset))
+        {
+            journal.NoteShard(new JournalShard(1, new ShardEntry("journal.00001.shard", 2, 40, 5000, "abc"), Published: null, default, [Key(2), Key(0)]));
+        }
+
+        await using (var damaged = new SqliteConnection($"Data Source={folder.File("journal.db")};Pooling=False"))
+        {
+            damaged.Open();
+            using var command = damaged.CreateCommand();
+            command.CommandText = damage;
+            command.ExecuteNonQuery();
+        }
+
+        await using var again = TraceJournal.Open(folder.Path, Dataset);
+        Assert.Contains("restore it, or delete it", Assert.Throws<InvalidInputException>(again.Shards).Message);
+    }
+
     [Fact]
     public async Task Open_JournalOfTheFirstVersion_KeepsItsTraces()
     {
