@@ -89,12 +89,12 @@ public static class CollectStage
         };
         if (summary.StoppedBy is not null)
         {
-            observer.Message($"the budget is spent ({budget!.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published in {directory}; raise it and run again for the others");
+            observer.Message($"the budget is spent ({budget!.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; raise it and run again for the others");
         }
 
         if (tally is { Failed: > 0 })
         {
-            Report(tally, store.Plan, directory, observer);
+            Report(tally, store.Plan, observer);
         }
 
         return summary;
@@ -202,9 +202,9 @@ public static class CollectStage
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
             };
 
-    static void Report(CollectionTally tally, CollectionPlan plan, string directory, IRunObserver observer)
+    static void Report(CollectionTally tally, CollectionPlan plan, IRunObserver observer)
     {
-        var told = $"{tally.Failed} of {plan.Keys.Length} samples failed, the last for this reason: {tally.LastFailure!.Message}; the others are published in {directory}, and running the same command again asks for these alone";
+        var told = $"{tally.Failed} of {plan.Keys.Length} samples failed, the last for this reason: {tally.LastFailure!.Message}; the others are published, and running the same command again asks for these alone";
         if (tally.Failed > ToleratedFailures * plan.Keys.Length)
         {
             throw new ExternalFailureException(told, tally.LastFailure);

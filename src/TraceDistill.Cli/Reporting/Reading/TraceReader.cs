@@ -81,9 +81,9 @@ static class TraceReader
         return examples;
     }
 
-    /// <summary>The tokenizer with that hash, of a model that the run trained or that the traces were collected from.</summary>
+    /// <summary>The tokenizer with that hash, of a model that the run trained, or of one that the traces were collected from.</summary>
     static Tokenizer? FindTokenizer(IReadOnlyList<StageFacts> stages, string? hash) => stages
-        .SelectMany(stage => new[] { stage.Folder, stage.Settings.GetValueOrDefault("serve") })
+        .SelectMany(stage => new[] { stage.Folder, stage.Settings.GetValueOrDefault("serve"), stage.Settings.GetValueOrDefault("tokenizer") })
         .OfType<string>()
         .Distinct()
         .Where(folder => File.Exists(Path.Combine(folder, Tokenizer.FileName)))

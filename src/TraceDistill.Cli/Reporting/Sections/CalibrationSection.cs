@@ -8,10 +8,10 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>Whether models know what they know.</summary>
 static class CalibrationSection
 {
-    public static Section Of(RunFacts run)
+    public static Section? Of(RunFacts run)
     {
         var parts = run.Evaluations.SelectMany(Of).ToList();
-        return new Section("calibration", "Calibration", parts.Count == 0
+        return run.Evaluations.Count == 0 ? null : new Section("calibration", "Calibration", parts.Count == 0
             ? Section.Absent("Nothing tells how sure the models were: evaluate with samples for whole answers, and with held-out traces for tokens.")
             : Html.Of($"""
                 <p>A point on the dashed line was as sure as it should be; below it the model was too sure. Larger points stand for more predictions.</p>

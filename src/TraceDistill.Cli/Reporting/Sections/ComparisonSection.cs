@@ -8,9 +8,9 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>Each model against each other, problem by problem.</summary>
 static class ComparisonSection
 {
-    public static Section Of(RunFacts run) => new("comparisons", "Paired comparisons", run.Evaluations.All(evaluation => evaluation.Result.Comparisons.Count == 0)
-        ? Section.Absent("No evaluation of this run has two models to compare.")
-        : Html.Of($"""
+    public static Section? Of(RunFacts run) => run.Evaluations.All(evaluation => evaluation.Result.Comparisons.Count == 0)
+        ? null
+        : new Section("comparisons", "Paired comparisons", Html.Of($"""
             <p>Both models of a pair answered the same problems, so only those on which they disagree tell them apart. The interval is a paired
             bootstrap (BCa, 95%), p is the exact McNemar test. With many pairs, expect one in twenty below 0.05 by chance.</p>
             {run.Evaluations.Where(evaluation => evaluation.Result.Comparisons.Count > 0).Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))}

@@ -7,9 +7,9 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>Accuracy by problem family.</summary>
 static class FamilySection
 {
-    public static Section Of(RunFacts run) => new("families", "By problem family", run.Evaluations.Count == 0
-        ? Section.Absent("There is no evaluation to break down.")
-        : Html.Join(run.Evaluations.Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))));
+    public static Section? Of(RunFacts run) => run.Evaluations.Count == 0
+        ? null
+        : new Section("families", "By problem family", Html.Join(run.Evaluations.Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))));
 
     static Html Of(EvaluationFacts evaluation, bool isOne)
     {

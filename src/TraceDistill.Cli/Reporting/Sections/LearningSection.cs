@@ -11,7 +11,7 @@ static class LearningSection
     const string Loss = "loss";
     static readonly Dictionary<string, string> Titles = new() { [Loss] = "loss", ["loss_ce"] = "hard loss (loss_ce)", ["loss_kd"] = "soft targets (loss_kd)" };
 
-    public static Section Of(RunFacts run)
+    public static Section? Of(RunFacts run)
     {
         var trainings = Trainings(run);
         var metrics = trainings
@@ -21,9 +21,9 @@ static class LearningSection
             .Distinct()
             .OrderBy(metric => metric != Loss)
             .ToList();
-        return new Section("learning", "Learning", metrics.Count == 0
-            ? Section.Absent("metrics.jsonl holds no loss of a training stage.")
-            : Html.Of($"""
+        return metrics.Count == 0
+            ? null
+            : new Section("learning", "Learning", Html.Of($"""
                 <p>Means over the trained tokens of a step, in nats a token, as the trainings logged them. The hard loss is the cross entropy of the
                 teacher's tokens, that of soft targets the divergence from the teacher's distribution. The loss weighs both by kd_alpha, so that
                 losses of different kd_alpha do not compare. A vertical axis is logarithmic where values fall far.</p>

@@ -24,9 +24,9 @@ static class ResultsSection
         new("tokens/s", "generated tokens a second while it was evaluated", model => model.TokensPerSecond is { } speed ? Show.Count(Math.Round(speed)) : null),
     ];
 
-    public static Section Of(RunFacts run) => new("results", "Results", run.Evaluations.Count == 0
-        ? Section.Absent("No finished stage of this run holds an evaluation.json: add a stage that does evaluate.")
-        : Html.Join(run.Evaluations.Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))));
+    public static Section? Of(RunFacts run) => run.Evaluations.Count == 0
+        ? null
+        : new Section("results", "Results", Html.Join(run.Evaluations.Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))));
 
     static Html Of(EvaluationFacts evaluation, bool isOne)
     {

@@ -8,9 +8,9 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <summary>What the teacher wrote: lengths of all traces, and a few of them token by token.</summary>
 static class TracesSection
 {
-    public static Section Of(RunFacts run) => new("traces", "Traces", run.Traces.Count == 0
-        ? Section.Absent("No finished stage of this run holds shards of traces.")
-        : Html.Of($"""<div class="grid">{run.Traces.Select(Overview)}</div>{Tokens(run)}"""));
+    public static Section? Of(RunFacts run) => run.Traces.Count == 0
+        ? null
+        : new Section("traces", "Traces", Html.Of($"""<div class="grid">{run.Traces.Select(Overview)}</div>{Tokens(run)}"""));
 
     static Html Overview(TraceFacts traces)
     {
