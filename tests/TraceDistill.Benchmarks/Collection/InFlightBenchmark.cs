@@ -19,7 +19,7 @@ static class InFlightBenchmark
     {
         await MeasureAsync(
             arguments.Number("requests", 2000), waves: 3, arguments.Number("tokens", 1000), arguments.Number("top", 20), TimeSpan.FromMilliseconds(arguments.Number("think", 10_000)));
-        await MeasureAsync(64, waves: 12, tokens: 300, arguments.Number("top", 20), TimeSpan.FromSeconds(1));
+        await MeasureAsync(64, waves: 20, tokens: 300, arguments.Number("top", 20), TimeSpan.FromSeconds(1));
         return 0;
     }
 
@@ -48,7 +48,7 @@ static class InFlightBenchmark
         {
             var problems = Path.Combine(folder.FullName, "problems.jsonl");
             File.WriteAllLines(problems, Enumerable.Range(0, concurrency * waves).Select(i => $$"""{"id":"p{{i}}","problem":"What is {{i}} + 2?","answer":"{{i + 2}}"}"""));
-            var thinking = new ThinkingServer(think, WordServer.Reply(WireForms.Vllm, tokens, top));
+            var thinking = new ThinkingServer(think, concurrency, WordServer.Reply(WireForms.Vllm, tokens, top));
             await using var server = await ProtocolServer.StartAsync(thinking.AnswerAsync);
             (server.Form, server.KeepsRequests) = (WireForms.Vllm, false);
             using var client = Process.Start(new ProcessStartInfo(
@@ -60,8 +60,8 @@ static class InFlightBenchmark
             var peak = long.Parse((await client.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
             await client.WaitForExitAsync();
             Console.WriteLine(
-                $"{concurrency:N0} allowed, {thinking.MostInFlight:N0} in flight at most, {thinking.Served:N0} traces of {tokens:N0} tokens at top {top}: client's memory {peak >> 20} MiB at most, " +
-                $"{100 * thinking.Overhead(concurrency):F1} % over the server's own time");
+                $"{concurrency:N0} allowed, {thinking.MostInFlight:N0} in flight at most, {thinking.Served:N0} traces of {tokens:N0} tokens at top {top}: client's memory {peak >> 20} MiB at most; " +
+                $"while there was more to ask for, {100 * thinking.Idle:F1} % of what was allowed was not in flight");
         }
         finally
         {
@@ -69,21 +69,23 @@ static class InFlightBenchmark
         }
     }
 
-    /// <summary>Thinks before it answers, and keeps time.</summary>
-    sealed class ThinkingServer(TimeSpan think, Func<HttpContext, string, Task> reply)
+    /// <summary>Thinks before it answers, and keeps count of what is in flight, from the first time that it is as much as allowed to the last arrival.</summary>
+    sealed class ThinkingServer(TimeSpan think, int allowed, Func<HttpContext, string, Task> reply)
     {
         readonly Lock _lock = new();
-        long _first;
-        long _last;
-        long _own;
+        long _full;
+        long _lastChange;
+        long _lastArrival;
+        double _area;
+        double _areaAtLastArrival;
         int _inFlight;
 
         public int MostInFlight { get; private set; }
 
         public int Served { get; private set; }
 
-        /// <summary>How much longer the run took, first request to last answer, than the server's own time spread over as many requests at a time.</summary>
-        public double Overhead(int concurrency) => (double)(_last - _first) * concurrency / _own - 1;
+        /// <summary>Share of the places that stood empty although there was work: what the client adds to the server's own time.</summary>
+        public double Idle => 1 - (_areaAtLastArrival / ((double)(_lastArrival - _full) * allowed));
 
         public async Task AnswerAsync(HttpContext context, string body)
         {
@@ -93,21 +95,29 @@ static class InFlightBenchmark
                 return;
             }
 
-            var start = Stopwatch.GetTimestamp();
-            lock (_lock)
-            {
-                _first = _first == 0 ? start : _first;
-                MostInFlight = Math.Max(MostInFlight, ++_inFlight);
-            }
-
+            Count(1);
             await Task.Delay(think, TimeProvider.System, context.RequestAborted);
             await reply(context, body);
+            Count(-1);
+        }
+
+        void Count(int change)
+        {
             lock (_lock)
             {
-                _last = Stopwatch.GetTimestamp();
-                _own += _last - start;
-                _inFlight--;
-                Served++;
+                var now = Stopwatch.GetTimestamp();
+                _area += _full == 0 ? 0 : (double)(now - _lastChange) * _inFlight;
+                _lastChange = now;
+                _inFlight += change;
+                MostInFlight = Math.Max(MostInFlight, _inFlight);
+                if (change < 0)
+                {
+                    Served++;
+                    return;
+                }
+
+                _full = _full == 0 && _inFlight == allowed ? now : _full;
+                (_lastArrival, _areaAtLastArrival) = (now, _area);
             }
         }
     }

@@ -19,11 +19,11 @@ public sealed class FaultPlan(double share, ulong seed, params Fault[] faults)
     [
         Fault.TooManyRequests, Fault.TooManyRequestsRetryAfter, Fault.InternalError, Fault.BadGateway, Fault.Unavailable, Fault.ErrorInSuccess,
         Fault.ResetBeforeResponse, Fault.ResetDuringBody, Fault.ResetAfterBody, Fault.TruncatedJson, Fault.UnsortedAlternatives, Fault.InvalidUtf8,
-        Fault.ContentLengthTooLong, Fault.GzipGarbage, Fault.SlowDrip,
+        Fault.ContentLengthTooLong, Fault.GzipGarbage, Fault.SlowDrip, Fault.NotANumber, Fault.OutOfOrderEvents,
     ];
 
     /// <summary>Faults that no repetition helps against: the sample fails, and a later run asks for it again.</summary>
-    public static IReadOnlyList<Fault> Refused { get; } = [Fault.WrongShape, Fault.NotANumber, Fault.MissingLogprobs];
+    public static IReadOnlyList<Fault> Refused { get; } = [Fault.WrongShape, Fault.MissingLogprobs];
 
     /// <summary>The fault of the next response to this request.</summary>
     public Fault Next(TeacherRequest request)

@@ -1,0 +1,86 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.TestServer.Faults;
+using TraceDistill.TestServer.Forms;
+using TraceDistill.TestServer.Teaching;
+using Xunit;
+
+namespace TraceDistill.Teachers.Tests.Resilience;
+
+/// <summary>Every fault that the test server knows, once, before or instead of a good answer.</summary>
+public sealed class FaultTests
+{
+    public static TheoryData<Fault> Outlasted => [.. FaultPlan.Outlasted];
+
+    public static TheoryData<Fault> Refused => [.. FaultPlan.Refused, Fault.HugeBody];
+
+    [Fact]
+    public void Lists_OfFaults_LeaveNoneOut() => Assert.Equal(
+        Enum.GetValues<Fault>().Order(),
+        [.. FaultPlan.Outlasted.Concat(FaultPlan.Refused)
+            .Concat([Fault.None, Fault.HugeBody, Fault.Stall, Fault.DuplicatedAlternatives, Fault.UnknownFinishReason, Fault.OtherModel]).Order()]);
+
+    [Theory]
+    [MemberData(nameof(Outlasted))]
+    public async Task GenerateAsync_PassingFault_EndsWithTheGoodAnswerToTheBit(Fault fault)
+    {
+        var expected = await AskAsync(Fault.None);
+
+        var result = await AskAsync(fault);
+
+        Assert.Equivalent(expected, result, strict: true);
+    }
+
+    [Theory]
+    [MemberData(nameof(Refused))]
+    public async Task GenerateAsync_FaultThatNoRepetitionHelps_CostsTheSampleAlone(Fault fault)
+    {
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => AskAsync(fault));
+
+        Assert.DoesNotContain('\n', error.Message);
+        Assert.InRange(error.Message.Length, 20, 400);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_AStallOfMinutes_EndsWithTheGoodAnswerOfTheNextAttempt()
+    {
+        await using var server = await ServerAsync(Fault.Stall);
+        var time = TestTeacher.Time();
+        using var teacher = TestTeacher.Over(server, time);
+        var pending = teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+        await server.RequestArrivedAsync(TestTeacher.Token);
+
+        time.Advance(TimeSpan.FromMinutes(5));
+
+        Assert.Equal("3", (await pending).Answer);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_RepeatedAlternatives_AreKeptOnce()
+    {
+        var logprobs = (await AskAsync(Fault.DuplicatedAlternatives)).Logprobs!;
+
+        Assert.All(logprobs.TopIds.Chunk(logprobs.K), row => Assert.Equal(row.Where(id => id >= 0).Distinct().Count(), row.Count(id => id >= 0)));
+        Assert.Equal((await AskAsync(Fault.None)).Logprobs!.TokenIds, logprobs.TokenIds);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_UnknownFinishReason_IsKeptAsItIs() => Assert.Equal("repetition", (await AskAsync(Fault.UnknownFinishReason)).FinishReason);
+
+    static async Task<GenerationResult> AskAsync(Fault fault)
+    {
+        await using var server = await ServerAsync(fault);
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+        return await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+    }
+
+    /// <summary>Faulty at first, good from then on.</summary>
+    static Task<ProtocolServer> ServerAsync(Fault fault) => ProtocolServer.StartAsync(
+        (context, body) =>
+        {
+            var request = TeacherRequest.Parse(body);
+            return FaultyReply.SendAsync(context, fault, WireForms.TraceDistill, request, ScriptedTeachers.Sum(request));
+        },
+        Replies.Teach(WireForms.TraceDistill));
+}
