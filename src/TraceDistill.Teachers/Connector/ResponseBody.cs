@@ -3,17 +3,27 @@ using System.Buffers;
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>A response body in a pooled buffer: tens of megabytes for a long trace, so not a new array for each.</summary>
+/// <remarks>
+/// Only so many bodies of the process are large at a time, from their first bytes to the end of their use: thousands of requests may be answered at once.
+/// The others wait in their connections, which holds the servers back.
+/// </remarks>
 sealed class ResponseBody : IDisposable
 {
-    const int FirstCapacity = 64 * 1024;
+    const int FirstCapacity = 16 * 1024;
+    const int MostLarge = 16;
+
+    static readonly SemaphoreSlim Large = new(MostLarge);
 
     /// <summary>A server's word about the length is good for so much; further memory is taken as the bytes come.</summary>
     const int MostByPromise = 16 << 20;
 
-    byte[] _buffer;
+    byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstCapacity);
     int _length;
+    bool _isLarge;
 
-    ResponseBody(int capacity) => _buffer = ArrayPool<byte>.Shared.Rent(capacity);
+    ResponseBody()
+    {
+    }
 
     public ReadOnlySpan<byte> Bytes => _buffer.AsSpan(0, _length);
 
@@ -29,9 +39,14 @@ sealed class ResponseBody : IDisposable
             throw new ResponseTooLargeException(most);
         }
 
-        var body = new ResponseBody((int)Math.Clamp(content.Headers.ContentLength ?? 0, FirstCapacity, MostByPromise));
+        var body = new ResponseBody();
         try
         {
+            if (content.Headers.ContentLength > body._buffer.Length)
+            {
+                await body.GrowAsync((int)Math.Min(content.Headers.ContentLength.Value + 1, MostByPromise), cancellationToken);
+            }
+
             await using var stream = await CompressedContent.ReadAsync(content, cancellationToken);
             while (await stream.ReadAsync(body._buffer.AsMemory(body._length), cancellationToken) is > 0 and var read)
             {
@@ -43,7 +58,7 @@ sealed class ResponseBody : IDisposable
 
                 if (body._length == body._buffer.Length)
                 {
-                    body.Grow();
+                    await body.GrowAsync((int)Math.Min(body._length * 2L, Array.MaxLength), cancellationToken);
                 }
             }
 
@@ -61,11 +76,22 @@ sealed class ResponseBody : IDisposable
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = [];
         _length = 0;
+        if (_isLarge)
+        {
+            _isLarge = false;
+            Large.Release();
+        }
     }
 
-    void Grow()
+    async ValueTask GrowAsync(int capacity, CancellationToken cancellationToken)
     {
-        var larger = ArrayPool<byte>.Shared.Rent((int)Math.Min(_buffer.Length * 2L, Array.MaxLength));
+        if (!_isLarge)
+        {
+            await Large.WaitAsync(cancellationToken);
+            _isLarge = true;
+        }
+
+        var larger = ArrayPool<byte>.Shared.Rent(capacity);
         Bytes.CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = larger;
