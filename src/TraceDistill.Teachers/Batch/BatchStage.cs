@@ -54,17 +54,24 @@ public static class BatchStage
         {
             return store.IsFinished
                 ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
-                : throw new InvalidInputException($"batch_in: {string.Join(", ", options.BatchIn)} answers none of the {store.Inventory.Wanted:N0} requests that are wanted; give the options that the batch was written with");
+                : throw new InvalidInputException(
+                    $"batch_in: {string.Join(", ", options.BatchIn)} answers none of the {store.Inventory.Wanted:N0} requests that are wanted; give the options that the batch was written with");
         }
 
         var tokenizer = options.Tokenizer is { } path ? Tokenizer.Load(path) : null;
         var capabilities = CapabilitiesIn(results.Read(store.Plan.Keys[first], CollectStage.SamplingOf(options)), options, dialect);
         var source = SoftTargetPolicy.Apply(results, capabilities, options.RequireSoftTargets, observer);
         var dataset = CollectStage.Describe(options, store.Plan.PromptName, "the batch", capabilities, tokenizer);
-        var journal = store.Describe(store.Dataset is { } there ? dataset with { TokenIdentity = there.TokenIdentity, Logprobs = there.Logprobs, TopK = there.TopK } : dataset, capabilities);
+        if (store.Dataset is { } there)
+        {
+            // One answer shows less than a probe did.
+            dataset = dataset with { TokenIdentity = there.TokenIdentity, Logprobs = there.Logprobs, TopK = there.TopK };
+        }
+
+        var journal = store.Describe(dataset, capabilities);
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
-            source, MathVerifier.Instance, new TokenResolver(tokenizer), journal.Dataset!, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
+            source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
         var tally = await collector.CollectAsync(store.Plan, IsAnswered, store.Inventory, journal, compactor, cancellationToken);
         if (store.Inventory.Present == 0)
         {
@@ -73,7 +80,8 @@ public static class BatchStage
 
         var missing = store.Inventory.PlanCount - store.Inventory.Present;
         var summary = CollectStage.Summarize(await store.PublishAsync(cancellationToken), tally.Collected, tally.Failed);
-        observer.Message($"{tally.Collected:N0} results taken in, {missing:N0} traces are missing{(missing > 0 ? "; --batch-out writes a batch of these alone, and an endpoint is asked for these alone" : "")}");
+        var next = missing > 0 ? "; --batch-out writes a batch of these alone, and an endpoint is asked for these alone" : "";
+        observer.Message($"{tally.Collected:N0} results taken in, {missing:N0} traces are missing{next}");
         return summary;
     }
 
@@ -88,7 +96,8 @@ public static class BatchStage
 
         if (results.Failures.Count > 0)
         {
-            observer.Message($"{results.Failures.Count:N0} requests of the batch failed: {Some([.. results.Failures.Select(failure => $"{failure.CustomId} ({failure.Reason})")])}");
+            var failures = results.Failures.Select(failure => $"{failure.CustomId} ({failure.Reason})").ToList();
+            observer.Message($"{failures.Count:N0} requests of the batch failed: {Some(failures)}");
         }
     }
 
@@ -109,13 +118,19 @@ public static class BatchStage
     static TeacherCapabilities CapabilitiesIn(GenerationResult answer, GenerateOptions options, Dialect dialect)
     {
         var problem = options.TopLogprobs == 0 ? null
-            : answer.Logprobs is not { } logprobs ? "the batch's answers have no logprobs by token ids or bytes; import text with --top-logprobs 0 or require_soft_targets: false"
+            : answer.Logprobs is not { } logprobs ? "the batch's answers have no logprobs by token ids or bytes; import text with require_soft_targets: false"
             : LogprobCheck.Problem(logprobs) is { } fault ? $"the batch {fault}; import text with require_soft_targets: false"
             : null;
         return new TeacherCapabilities
         {
             Dialect = dialect.Name,
-            TokenIdentity = answer.Logprobs switch { _ when problem is not null => TokenIdentity.Text, null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
+            TokenIdentity = answer.Logprobs switch
+            {
+                _ when problem is not null => TokenIdentity.Text,
+                null => TokenIdentity.Text,
+                { TokenBytes: not null } => TokenIdentity.Bytes,
+                _ => TokenIdentity.Ids,
+            },
             TopLogprobs = problem is null && answer.Logprobs is { K: > 0 } known ? LogprobCheck.MostAlternatives(known) : 0,
             PromptTokenIds = answer.PromptTokenIds is not null,
             SoftTargetProblem = problem,

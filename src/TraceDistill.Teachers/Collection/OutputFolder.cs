@@ -68,13 +68,15 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         var other = Directory.EnumerateFiles(Path).Select(file => System.IO.Path.GetFileName(file)).FirstOrDefault(IsOfAnotherDivision);
         if (other is not null && !Covers(published, plan))
         {
-            throw new InvalidInputException($"{Path}: holds {other}, of a collection divided in another way; go on as it was divided (--partition), or name another folder with --out");
+            throw new InvalidInputException(
+                $"{Path}: holds {other}, of a collection divided in another way; go on as it was divided (--partition), or name another folder with --out");
         }
 
         var isOfWhole = ManifestInForce() != ManifestName && published.Manifest is not null;
         if (isOfWhole && !Covers(published, plan) && !plan.Keys.ToHashSet().IsSupersetOf(published.Shards.SelectMany(shard => shard.Keys)))
         {
-            throw new InvalidInputException($"{Path}: holds a data set that was not collected in {Partition.Count} shares; collect the rest without --partition, or name another folder with --out");
+            throw new InvalidInputException(
+                $"{Path}: holds a data set that was not collected in {Partition.Count} shares; collect the rest without --partition, or name another folder with --out");
         }
     }
 

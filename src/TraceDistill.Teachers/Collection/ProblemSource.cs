@@ -17,5 +17,6 @@ sealed record ProblemSource(string Path, int? Limit, Partition Partition)
     /// <summary>The problems at some places, which take no time to get to.</summary>
     /// <param name="isWanted">Asked of each place in order.</param>
     /// <param name="cancellationToken">Ends reading.</param>
-    public IAsyncEnumerable<Problem> ReadSomeAsync(Predicate<int> isWanted, CancellationToken cancellationToken) => ProblemReader.ReadSomeAsync(Path, isWanted, cancellationToken);
+    public IAsyncEnumerable<Problem> ReadSomeAsync(Predicate<int> isWanted, CancellationToken cancellationToken) =>
+        ProblemReader.ReadSomeAsync(Path, isWanted, cancellationToken);
 }

@@ -39,7 +39,9 @@ sealed class Reasking(IReadOnlyList<TraceFlaw> flaws, TraceInventory inventory, 
     }
 
     bool MayHold(TraceCounts counts) =>
-        (counts.Length > 0 && flaws.Contains(TraceFlaw.Length)) || (counts.Refusal > 0 && flaws.Contains(TraceFlaw.Refusal)) || (counts.Empty > 0 && flaws.Contains(TraceFlaw.Empty));
+        (counts.Length > 0 && flaws.Contains(TraceFlaw.Length))
+        || (counts.Refusal > 0 && flaws.Contains(TraceFlaw.Refusal))
+        || (counts.Empty > 0 && flaws.Contains(TraceFlaw.Empty));
 
     void Look(TraceHead head)
     {

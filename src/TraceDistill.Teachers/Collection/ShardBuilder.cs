@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 using TraceDistill.Teachers.Journal;
@@ -43,7 +44,8 @@ sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJo
         }
     }
 
-    async IAsyncEnumerable<Trace> TracesAsync(IReadOnlyList<(TraceKey Key, int? Shard)> content, EarlierShards? earlier, [System.Runtime.CompilerServices.EnumeratorCancellation] CancellationToken cancellationToken)
+    async IAsyncEnumerable<Trace> TracesAsync(
+        IReadOnlyList<(TraceKey Key, int? Shard)> content, EarlierShards? earlier, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         for (var next = 0; next < content.Count;)
         {

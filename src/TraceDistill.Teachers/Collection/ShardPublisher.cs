@@ -19,7 +19,9 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
     {
         var blocks = await BuildAsync(cancellationToken);
         var number = journal.NextShardNumber();
-        var shards = blocks.Select((shard, index) => new JournalShard(number + index, shard.Entry, folder.PublishedName(index, blocks.Count), shard.Counts, shard.Keys)).ToList();
+        var shards = blocks
+            .Select((shard, index) => new JournalShard(number + index, shard.Entry, folder.PublishedName(index, blocks.Count), shard.Counts, shard.Keys))
+            .ToList();
         step("take note of the data set");
         journal.NoteDataSet(shards);
         await journal.DisposeAsync();

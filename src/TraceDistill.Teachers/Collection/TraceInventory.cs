@@ -138,7 +138,12 @@ sealed class TraceInventory
     {
         lock (_lock)
         {
-            return [.. PositionsOf(block).Where(position => _homes[position] != Nowhere).Select(position => (_keys[position], _homes[position] == Row ? (int?)null : _homes[position]))];
+            return
+            [
+                .. PositionsOf(block)
+                    .Where(position => _homes[position] != Nowhere)
+                    .Select(position => (_keys[position], _homes[position] == Row ? (int?)null : _homes[position])),
+            ];
         }
     }
 

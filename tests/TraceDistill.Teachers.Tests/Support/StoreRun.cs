@@ -32,8 +32,9 @@ sealed class StoreRun : IDisposable
     {
         var folder = new OutputFolder(Out, partition ?? Partition.Whole);
         folder.Create();
-        var plan = CollectionPlan.CreateAsync(
-            new ProblemSource(_folder.File("problems.jsonl"), Limit: null, folder.Partition), new PromptSet([(await Prompt.Value, 1)], system: null, examples: null, seed: 3), "teacher", new SamplingSettings { TopLogprobs = 1 }, samples, seed: 3, TestTeacher.Token);
+        var problems = new ProblemSource(_folder.File("problems.jsonl"), Limit: null, folder.Partition);
+        var prompts = new PromptSet([(await Prompt.Value, 1)], system: null, examples: null, seed: 3);
+        var plan = CollectionPlan.CreateAsync(problems, prompts, "teacher", new SamplingSettings { TopLogprobs = 1 }, samples, seed: 3, TestTeacher.Token);
         return await TraceStore.OpenAsync(folder, plan, new StoreOptions(BlockRows: 5, reask ?? [], JournalSync.Off), TestTeacher.Token);
     }
 
