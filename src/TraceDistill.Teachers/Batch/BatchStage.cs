@@ -62,13 +62,14 @@ public static class BatchStage
         var capabilities = CapabilitiesIn(results.Read(store.Plan.Keys[first], CollectStage.SamplingOf(options)), options, dialect);
         var source = SoftTargetPolicy.Apply(results, capabilities, options.RequireSoftTargets, observer);
         var dataset = CollectStage.Describe(options, store.Plan.PromptName, "the batch", capabilities, tokenizer);
-        if (store.Dataset is { } there)
+        var there = store.Dataset;
+        if (there is not null)
         {
             // One answer shows less than a probe did.
             dataset = dataset with { TokenIdentity = there.TokenIdentity, Logprobs = there.Logprobs, TopK = there.TopK };
         }
 
-        var journal = store.Describe(dataset, capabilities);
+        var journal = store.Describe(dataset, there is null ? capabilities : null);
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
             source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
