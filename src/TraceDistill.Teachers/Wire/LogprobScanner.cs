@@ -25,13 +25,13 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
     /// <summary>Steps over <paramref name="expected"/> and white space before it; false, with only the white space consumed, if it is not there.</summary>
     public bool Take(byte expected)
     {
-        if (!StandsBefore(expected))
+        if ((_position < _json.Length && _json[_position] == expected) || StandsBefore(expected))
         {
-            return false;
+            _position++;
+            return true;
         }
 
-        _position++;
-        return true;
+        return false;
     }
 
     /// <summary>Whether <paramref name="expected"/> comes next, but for white space.</summary>
@@ -110,20 +110,17 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
     bool TryReadString(out ReadOnlySpan<byte> text)
     {
         var start = _position;
-        for (; _position < _json.Length; _position++)
+        while (_json[_position..].IndexOfAny((byte)'"', (byte)'\\') is >= 0 and var length)
         {
-            switch (_json[_position])
+            _position += length + 1;
+            if (_json[_position - 1] == '"')
             {
-                case (byte)'"':
-                    text = _json[start.._position++];
-                    return true;
-                case (byte)'\\':
-                    _position++;
-                    break;
-                case < (byte)' ':
-                    text = default;
-                    return false;
+                text = _json[start..(_position - 1)];
+                return true;
             }
+
+            // What is escaped ends nothing.
+            _position = Math.Min(_position + 1, _json.Length);
         }
 
         text = default;

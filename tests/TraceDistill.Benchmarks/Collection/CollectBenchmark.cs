@@ -27,9 +27,9 @@ static class CollectBenchmark
             };
             var stock = new StockCollector(server.Url, tokens, top, concurrency);
 
-            // Code is compiled for good and connections are open.
-            await CollectAsync(options with { Limit = Math.Max(1, traces / 4) }, Path.Combine(folder.FullName, "warm"));
-            await stock.CollectAsync(Math.Max(1, stockTraces / 4), Path.Combine(folder.FullName, "warm-stock"));
+            // As much before it counts: code is compiled for good only after a while, and a collection runs for hours.
+            await CollectAsync(options with { Limit = traces }, Path.Combine(folder.FullName, "warm"));
+            await stock.CollectAsync(stockTraces, Path.Combine(folder.FullName, "warm-stock"));
 
             Console.WriteLine($"{form}, {tokens:N0} tokens a trace, top {top}, {concurrency} requests at a time:");
             var own = await MeasureAsync("this project", () => CollectAsync(options with { Limit = traces }, Path.Combine(folder.FullName, "own")));
