@@ -8,11 +8,12 @@ namespace TraceDistill.Benchmarks.Collection;
 /// From the bytes of responses to a durable shard: tokens per second of the client's processor time, with the collector of this project and with
 /// Semantic Kernel's stock OpenAI connector followed by the same writer.
 /// </summary>
+/// <remarks>Both read the same bytes, except from <c>vllm</c>, which is asked for longer ones (tokens spelled as ids) by this project alone.</remarks>
 static class CollectBenchmark
 {
     public static async Task<int> RunAsync(Arguments arguments)
     {
-        var form = arguments.Text("form") ?? "vllm";
+        var form = arguments.Text("form") ?? "tracedistill";
         int tokens = arguments.Number("tokens", 1000), top = arguments.Number("top", 20), concurrency = arguments.Number("concurrency", 16);
         int traces = arguments.Number("traces", 600), stockTraces = arguments.Number("stock-traces", 60);
         var folder = Directory.CreateTempSubdirectory("tracedistill-collect-");
