@@ -42,7 +42,7 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
             _failuresInARow = 0;
             _collected++;
             _tokens += trace.CompletionTokens;
-            WithoutLogprobs += trace.Logprobs is null && trace.FinishReason != FinishReasons.Refusal ? 1 : 0;
+            WithoutLogprobs += trace.Logprobs is null && !FinishReasons.IsRefusal(trace.FinishReason) ? 1 : 0;
             _correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
             var spent = spending() is { } told ? $", {told}" : "";
             observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}");

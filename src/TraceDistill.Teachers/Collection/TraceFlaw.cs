@@ -1,5 +1,6 @@
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -22,7 +23,7 @@ static class TraceFlaws
     public static TraceFlaw? Of(TraceHead head) => head switch
     {
         { FinishReason: "length" } => TraceFlaw.Length,
-        { FinishReason: "refusal" or "content_filter" } => TraceFlaw.Refusal,
+        { FinishReason: FinishReasons.Refusal or FinishReasons.ContentFilter } => TraceFlaw.Refusal,
         { HasAnswer: false } => TraceFlaw.Empty,
         _ => null,
     };

@@ -39,7 +39,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         return Interlocked.CompareExchange(ref _dialect, found, null) ?? found;
     }
 
-    /// <summary>Asks for one choice.</summary>
+    /// <summary>Asks for one choice. A prompt that a filter refuses has an empty answer, labelled as such.</summary>
     public async Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken)
     {
         for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
@@ -47,6 +47,10 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             try
             {
                 return await SendOnceAsync(dialect, messages, sampling, cancellationToken);
+            }
+            catch (TeacherRequestException e) when (e.IsFiltered)
+            {
+                return new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContentFilter };
             }
             catch (TeacherRequestException e) when (e.Status is 400 or 422 && DialectAdaptation.Without(dialect, e.ServerMessage) is { } simpler)
             {

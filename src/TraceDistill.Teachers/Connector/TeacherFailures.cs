@@ -20,6 +20,8 @@ static class TeacherFailures
         var says = error.Message.Length == 0 ? "" : $": {endpoint.Redact(error.Message)}";
         return (status, error.Code) switch
         {
+            (400 or 403 or 422, _) when error.IsFiltered => new(FailureScope.Request, $"{endpoint} refused the prompt ({status}){says}") { Status = status, IsFiltered = true },
+
             // The server's own words are left out: some repeat part of the key.
             (401 or 403, _) => Of(FailureScope.Teacher, endpoint.KeyOrigin is { } origin
                 ? $"{endpoint} refused the key ({status}): put a valid one into {origin}"

@@ -36,6 +36,9 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
     /// <summary>True where the server refused the alternatives that were asked for.</summary>
     public bool IsAboutLogprobs { get; init; }
 
+    /// <summary>True where a filter in front of the model refused the prompt: that is an answer, not a fault.</summary>
+    public bool IsFiltered { get; init; }
+
     /// <summary>True where there was a response, but not one that can be read.</summary>
     public bool IsFormat => InnerException is Wire.WireFormatException;
 }

@@ -10,6 +10,9 @@ sealed record ErrorBody(string Message, string? Code)
 {
     const int LongestMessage = 300;
 
+    /// <summary>Whether a filter in front of the model refused this one prompt.</summary>
+    public bool IsFiltered { get; private init; }
+
     public static ErrorBody Parse(ReadOnlySpan<byte> body)
     {
         try
@@ -61,10 +64,15 @@ sealed record ErrorBody(string Message, string? Code)
         return error.ValueKind switch
         {
             JsonValueKind.String => new ErrorBody(OneLine(error.GetString()!), Code: null),
-            JsonValueKind.Object => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type")),
+            JsonValueKind.Object => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type")) { IsFiltered = IsOfAFilter(error) },
             _ => new ErrorBody("", Code: null),
         };
     }
+
+    /// <summary>Azure and OpenAI have a code for it, OpenRouter says what its moderation flagged.</summary>
+    static bool IsOfAFilter(JsonElement error) => Text(error, "code") is "content_filter" or "content_policy_violation"
+        || (error.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object
+            && (metadata.TryGetProperty("flagged_input", out _) || metadata.TryGetProperty("reasons", out _)));
 
     static string MessageOf(JsonElement error)
     {

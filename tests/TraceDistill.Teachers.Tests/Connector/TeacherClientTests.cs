@@ -87,6 +87,21 @@ public sealed class TeacherClientTests
     }
 
     [Theory]
+    [InlineData(403, """{"error":{"code":403,"message":"Your chosen model requires moderation and your input was flagged","metadata":{"reasons":["violence"],"flagged_input":"...","provider_name":"p"}}}""")]
+    [InlineData(200, """{"error":{"code":403,"message":"Input was flagged","metadata":{"reasons":["violence"]}}}""")]
+    [InlineData(400, """{"error":{"message":"The response was filtered due to the prompt","type":null,"param":"prompt","code":"content_filter","status":400}}""")]
+    public async Task CompleteAsync_PromptThatAFilterRefuses_IsALabelledRefusal(int status, string body)
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Status(status, body: body));
+        using var http = new HttpClient();
+
+        var result = await Client(http, server).CompleteAsync(Messages, Sampling, Token);
+
+        Assert.Equal(("content_filter", ""), (result.FinishReason, result.Text));
+        Assert.Null(result.Logprobs);
+    }
+
+    [Theory]
     [InlineData("""{"detail":[{"loc":["body","seed"],"msg":"Input should be an integer","input":"What is 1?"}]}""", "Input should be an integer", "What is 1?")]
     [InlineData("<html><body>Bad gateway</body></html>", "(422)", "html")]
     public async Task CompleteAsync_ErrorInAnotherForm_TakesItsWordsAndNoPromptText(string body, string expected, string absent)
