@@ -29,7 +29,7 @@ static class TeacherFailures
             (402, _) or (429, "insufficient_quota") => Of(FailureScope.Teacher, $"the account behind {endpoint} has no credit left ({status}){says}"),
             (404 or 405, _) or (_, "model_not_found") => Of(FailureScope.Teacher,
                 $"{endpoint} was not found ({status}){says}; check the model's name against {endpoint.Address("models")}, and that the address is the one below which chat/completions lies, such as http://gpu-01:8000/v1"),
-            (429 or 503, _) when retryAfter > LongestWait => Of(FailureScope.Teacher,
+            (408 or 409 or 425 or 429 or >= 500, _) when retryAfter > LongestWait => Of(FailureScope.Teacher,
                 $"{endpoint} asks to be left alone for {retryAfter.Value.TotalHours:0.#} hours ({status}){says}; run the same command again after that: what was collected is kept"),
             (429 or 503, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status == 429),
             (408 or 409 or 425 or >= 500, _) => Of(FailureScope.Passing, $"{endpoint} failed ({status}){says}"),
@@ -39,7 +39,7 @@ static class TeacherFailures
         };
 
         TeacherRequestException Of(FailureScope scope, string message, bool overloaded = false) =>
-            new(scope, message) { RetryAfter = retryAfter, Overloaded = overloaded, Status = status, ServerMessage = endpoint.Redact(error.Message), IsAboutLogprobs = isAboutLogprobs };
+            new(scope, message) { RetryAfter = scope == FailureScope.Passing ? retryAfter : null, Overloaded = overloaded, Status = status, ServerMessage = endpoint.Redact(error.Message), IsAboutLogprobs = isAboutLogprobs };
     }
 
     /// <summary>

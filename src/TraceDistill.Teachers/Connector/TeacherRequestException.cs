@@ -18,7 +18,7 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
 {
     public FailureScope Scope { get; } = scope;
 
-    /// <summary>How long the server asks to wait, where it said so.</summary>
+    /// <summary>How long the server asks to wait, where it said so and waiting helps.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
     /// <summary>True where the server is alive and only has too much to do.</summary>

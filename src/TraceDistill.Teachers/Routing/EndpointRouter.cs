@@ -13,6 +13,8 @@ readonly record struct Place(int Endpoint, TimeSpan Sent, double Tokens);
 /// <remarks>An endpoint that keeps failing is given requests only where all do: then its breaker says how long to wait.</remarks>
 sealed class EndpointRouter : IDisposable
 {
+    static readonly TimeSpan LongestTimer = TimeSpan.FromDays(1);
+
     readonly EndpointTraffic[] _endpoints;
     readonly TimeProvider _time;
     readonly long _origin;
@@ -128,9 +130,12 @@ sealed class EndpointRouter : IDisposable
             {
                 return false;
             }
+
+            // Decided and done in one: of two that are refused at the same moment, one stays, or requests would wait for ever.
+            _endpoints[endpoint].Service = EndpointService.Removed;
         }
 
-        Change(endpoint, EndpointService.Removed);
+        Dispatch();
         return true;
     }
 
@@ -203,8 +208,8 @@ sealed class EndpointRouter : IDisposable
 
             if (soonest < TimeSpan.MaxValue)
             {
-                // Rounded up to what a timer can wait for, or the wait would end a moment too early.
-                _wake.Change(TimeSpan.FromMilliseconds(Math.Ceiling(soonest.TotalMilliseconds)), Timeout.InfiniteTimeSpan);
+                // Rounded up to what a timer can tell apart, or the wait would end a moment too early; one that is longer than a timer bears is looked at again.
+                _wake.Change(TimeSpan.FromMilliseconds(Math.Ceiling(Math.Min(soonest.TotalMilliseconds, LongestTimer.TotalMilliseconds))), Timeout.InfiniteTimeSpan);
             }
         }
     }

@@ -51,12 +51,17 @@ public sealed class HttpTeacherTests
     }
 
     [Theory]
-    [InlineData("86400")]
-    [InlineData("2147483647")]
-    [InlineData("Fri, 31 Dec 9999 23:59:59 GMT")]
-    public async Task GenerateAsync_RetryAfterOfADay_EndsTheRunInsteadOfWaiting(string retryAfter)
+    [InlineData(429, "86400")]
+    [InlineData(429, "2147483647")]
+    [InlineData(429, "Fri, 31 Dec 9999 23:59:59 GMT")]
+    [InlineData(503, "86400")]
+    [InlineData(500, "86400")]
+    [InlineData(504, "2147483647")]
+    [InlineData(408, "86400")]
+    [InlineData(425, "86400")]
+    public async Task GenerateAsync_RetryAfterOfADay_EndsTheRunInsteadOfWaiting(int status, string retryAfter)
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Status(429, retryAfter), Good);
+        await using var server = await ProtocolServer.StartAsync(Replies.Status(status, retryAfter), Good);
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));

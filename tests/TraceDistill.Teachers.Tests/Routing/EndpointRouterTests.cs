@@ -155,6 +155,37 @@ public sealed class EndpointRouterTests
     }
 
     [Fact]
+    public void Remove_BothAtTheSameMoment_LeavesOne()
+    {
+        for (var i = 0; i < 5000; i++)
+        {
+            using var router = Router((1, 1), (1, 1));
+            using var start = new Barrier(2);
+            var isRemoved = new bool[2];
+
+            Parallel.For(0, 2, new ParallelOptions { MaxDegreeOfParallelism = 2 }, endpoint =>
+            {
+                start.SignalAndWait(Token);
+                isRemoved[endpoint] = router.Remove(endpoint);
+            });
+
+            Assert.NotEqual(isRemoved[0], isRemoved[1]);
+        }
+    }
+
+    [Fact]
+    public async Task EnterAsync_WaitLongerThanATimerBears_IsWaitedFor()
+    {
+        using var router = new EndpointRouter([new EndpointTraffic(1, new AdaptiveLimit(1), new RateLimits(null, null))], TimeProvider.System);
+        router.Pause(0, TimeSpan.FromDays(60));
+
+        var waiting = EnterAsync(router);
+
+        Assert.False(waiting.IsCompleted);
+        await Assert.ThrowsAsync<TimeoutException>(() => waiting.WaitAsync(TimeSpan.Zero, Token));
+    }
+
+    [Fact]
     public async Task Pause_TheOnlyEndpoint_HoldsRequestsUntilItIsOver()
     {
         using var router = Router((1, 100));
