@@ -4,22 +4,22 @@ namespace TraceDistill.Teachers.Connector;
 
 /// <summary>A response body in a pooled buffer: tens of megabytes for a long trace, so not a new array for each.</summary>
 /// <remarks>
-/// Only so many bodies of the process are large at a time, from their first bytes to the end of their use: thousands of requests may be answered at once.
-/// The others wait in their connections, which holds the servers back.
+/// Bodies of more than a mebibyte take their memory from a <see cref="BodyBudget"/> until the end of their use: thousands of requests may be answered at
+/// once. Who finds none left waits in its connection, which holds the server back. A body that stalls holds no more than it has received.
 /// </remarks>
 sealed class ResponseBody : IDisposable
 {
     const int FirstCapacity = 16 * 1024;
-    const int MostLarge = 16;
 
-    static readonly SemaphoreSlim Large = new(MostLarge);
+    /// <summary>Bytes of a body that is small enough not to be counted.</summary>
+    const int MostUncounted = 1 << 20;
 
     /// <summary>A server's word about the length is good for so much; further memory is taken as the bytes come.</summary>
     const int MostByPromise = 16 << 20;
 
     byte[] _buffer = ArrayPool<byte>.Shared.Rent(FirstCapacity);
     int _length;
-    bool _isLarge;
+    int _counted;
 
     ResponseBody()
     {
@@ -76,19 +76,19 @@ sealed class ResponseBody : IDisposable
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = [];
         _length = 0;
-        if (_isLarge)
+        if (_counted > 0)
         {
-            _isLarge = false;
-            Large.Release();
+            BodyBudget.Shared.Return(_counted);
+            _counted = 0;
         }
     }
 
     async ValueTask GrowAsync(int capacity, CancellationToken cancellationToken)
     {
-        if (!_isLarge)
+        if (capacity > MostUncounted)
         {
-            await Large.WaitAsync(cancellationToken);
-            _isLarge = true;
+            await BodyBudget.Shared.TakeAsync(_counted > 0, capacity - _counted, cancellationToken);
+            _counted = capacity;
         }
 
         var larger = ArrayPool<byte>.Shared.Rent(capacity);

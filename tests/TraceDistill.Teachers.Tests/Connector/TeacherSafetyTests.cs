@@ -239,6 +239,40 @@ public sealed class TeacherSafetyTests
     }
 
     [Fact]
+    public async Task ReadAsync_BodiesThatStall_KeepNoOtherFromItsEnd()
+    {
+        using var stop = new CancellationTokenSource();
+        var stalled = Enumerable.Range(0, 100).Select(_ => ResponseBody.ReadAsync(new StreamContent(new StallingStream(100_000)), 1 << 26, stop.Token)).ToArray();
+        using var content = new ByteArrayContent(new byte[4 << 20]);
+
+        using var body = await ResponseBody.ReadAsync(content, 1 << 26, TestTeacher.Token);
+
+        Assert.Equal(4 << 20, body.Bytes.Length);
+        Assert.DoesNotContain(stalled, task => task.IsCompleted);
+        await stop.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => Task.WhenAll(stalled));
+    }
+
+    [Fact]
+    public async Task TakeAsync_BudgetThatIsSpent_WaitsUntilSomeIsGivenBackAndNeverForItself()
+    {
+        var budget = new BodyBudget(100);
+        await budget.TakeAsync(holds: false, 60, TestTeacher.Token);
+        await budget.TakeAsync(holds: false, 40, TestTeacher.Token);
+        var third = budget.TakeAsync(holds: false, 10, TestTeacher.Token).AsTask();
+        var more = budget.TakeAsync(holds: true, 60, TestTeacher.Token).AsTask();
+        Assert.False(third.IsCompleted || more.IsCompleted);
+
+        // Now both that hold some wait for more: the first of them goes on.
+        var other = budget.TakeAsync(holds: true, 40, TestTeacher.Token).AsTask();
+        await more;
+        Assert.False(third.IsCompleted || other.IsCompleted);
+
+        budget.Return(120);
+        await Task.WhenAll(third, other);
+    }
+
+    [Fact]
     public async Task CompleteAsync_PromiseOfAHugeBody_IsRefusedUnread()
     {
         await using var server = await ProtocolServer.StartAsync(async (context, request) =>
@@ -288,8 +322,22 @@ public sealed class TeacherSafetyTests
         await stream.WriteAsync(bytes);
     }
 
+    /// <summary>Gives zeros up to a point and then nothing, nor an end.</summary>
+    sealed class StallingStream(int most) : EndlessStream
+    {
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            if (Given >= most)
+            {
+                await Task.Delay(Timeout.InfiniteTimeSpan, TimeProvider.System, cancellationToken);
+            }
+
+            return Read(buffer.Span);
+        }
+    }
+
     /// <summary>Gives zeros for as long as it is asked, and counts them.</summary>
-    sealed class EndlessStream : Stream
+    class EndlessStream : Stream
     {
         public long Given { get; private set; }
 
