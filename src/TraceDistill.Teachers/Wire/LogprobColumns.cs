@@ -13,6 +13,8 @@ sealed class LogprobColumns(int k)
     /// <summary>What vLLM writes for −∞, which JSON cannot hold.</summary>
     public const float Floor = -9999f;
 
+    const int MostExpected = 1 << 20;
+
     readonly List<int> _ids = [];
     readonly List<float> _logprobs = [];
     readonly List<int> _topIds = [];
@@ -86,9 +88,12 @@ sealed class LogprobColumns(int k)
         }
     }
 
-    /// <summary>Makes room for about so many tokens, so that the columns of a long generation are not copied as they grow.</summary>
+    /// <summary>
+    /// Makes room for about so many tokens, so that the columns of a long generation are not copied as they grow. A guess gets a few megabytes and no more.
+    /// </summary>
     public void Expect(int tokens)
     {
+        tokens = Math.Min(tokens, MostExpected / k);
         _ids.EnsureCapacity(tokens);
         _logprobs.EnsureCapacity(tokens);
         _topIds.EnsureCapacity(tokens * k);
