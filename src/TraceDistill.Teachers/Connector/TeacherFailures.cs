@@ -77,8 +77,6 @@ static class TeacherFailures
     public static TeacherRequestException FromFormat(TeacherEndpoint endpoint, WireFormatException e) => e switch
     {
         TruncatedResponseException => new(FailureScope.Passing, $"{endpoint} sent a response that cannot be used: {e.Message}", e),
-        MissingLogprobsException => new(FailureScope.Request,
-            $"{endpoint} returned no logprobs; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0", e),
         _ => new(FailureScope.Request, $"{endpoint} sent a response that cannot be used: {endpoint.Redact(e.Message)}", e),
     };
 

@@ -78,11 +78,7 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
                 ? LogprobCheck.Problem(logprobs) is { } problem
                     ? $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
                     : null
-                : $"{Endpoint} names tokens by their text alone, or not all of them, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
-        }
-        catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { InnerException: MissingLogprobsException })
-        {
-            return (null, e.Message);
+                : $"{Endpoint} returned no logprobs, or names tokens by their text alone, or not all of them, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
         }
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
         {

@@ -199,7 +199,7 @@ ref struct CompletionReader
         }
 
         var ownReasoning = _reasoning ?? _reasoningDetails;
-        if (!_hasContent && ownReasoning is null && _refusal is null)
+        if (!_hasContent && ownReasoning is null && _refusal is null && !FinishReasons.IsRefusal(_finishReason))
         {
             throw new WireFormatException("choices[0].message has neither content nor reasoning");
         }
@@ -210,16 +210,11 @@ ref struct CompletionReader
         }
 
         var isRefused = !string.IsNullOrEmpty(_refusal);
-        if (_topLogprobs > 0 && !_logprobs.Found && !isRefused)
-        {
-            throw new MissingLogprobsException();
-        }
-
         var content = isRefused && string.IsNullOrEmpty(_content) ? _refusal! : _content ?? "";
         var (reasoning, answer) = ownReasoning is null
             ? ReasoningSplitter.Split(content, _form.OpensThinking && _finishReason == FinishReasons.Length)
             : (ownReasoning.Trim(), content.Trim());
-        var logprobs = _topLogprobs > 0 && !isRefused ? Whole(_logprobs.ToTokenLogprobs(_tokenIds)) : null;
+        var logprobs = _logprobs.Found && !isRefused ? Whole(_logprobs.ToTokenLogprobs(_tokenIds)) : null;
         return new GenerationResult
         {
             Reasoning = reasoning,

@@ -160,11 +160,11 @@ ref struct SglangGenerateReader
         };
     }
 
-    readonly TokenLogprobs ReadLogprobs()
+    readonly TokenLogprobs? ReadLogprobs()
     {
         if (_drawnStart == 0)
         {
-            throw new MissingLogprobsException();
+            return null;
         }
 
         var columns = new LogprobColumns(_topLogprobs);

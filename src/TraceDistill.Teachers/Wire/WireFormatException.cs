@@ -5,6 +5,3 @@ class WireFormatException(string message, Exception? inner = null) : Exception(m
 
 /// <summary>The response is not whole (a cut connection, a server that gave up midway): asking again can help.</summary>
 sealed class TruncatedResponseException(string message, Exception? inner = null) : WireFormatException(message, inner);
-
-/// <summary>A good response without the logprobs that were asked for.</summary>
-sealed class MissingLogprobsException() : WireFormatException("the response has no logprobs, though they were asked for");

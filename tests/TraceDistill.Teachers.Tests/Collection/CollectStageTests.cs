@@ -121,7 +121,7 @@ public sealed class CollectStageTests
     public async Task RunAsync_NothingSucceeds_StopsLongBeforeTheEnd()
     {
         await using var server = await ProtocolServer.StartAsync(
-            Replies.Completion("46"), Replies.Json("""{"choices":[{"message":{"content":"x"}}]}"""));
+            Replies.Completion("46"), Replies.Json("""{"choices":[{"text":"x"}]}"""));
         using var run = new CollectionRun(problems: 200);
 
         var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));

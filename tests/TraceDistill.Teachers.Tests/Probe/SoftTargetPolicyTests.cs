@@ -102,5 +102,25 @@ public sealed class SoftTargetPolicyTests
         Assert.Contains(observer.Messages, message => message.StartsWith("1 of 3 new traces have no soft targets", StringComparison.Ordinal));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task RunAsync_LogprobsThatStayAway_EndARunThatRequiresThem(bool isRequired)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            Replies.Json(WireJson.Completion("<think>a</think>46", request.Contains("12 + 34", StringComparison.Ordinal) ? 3 : 0))(context, request));
+        using var run = new CollectionRun(problems: 40);
+        Task<CollectSummary> RunAsync() => run.RunAsync(server, options => options with { RequireSoftTargets = isRequired });
+
+        if (isRequired)
+        {
+            Assert.Contains("in a row came without logprobs", (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message);
+        }
+        else
+        {
+            Assert.Equal(40, (await RunAsync()).Count);
+        }
+    }
+
     static Task TextAlone(HttpContext context, string request) => Replies.Json(DialectReplies.Tgi("<think>a</think>46", ReplyToken.Characters("46")))(context, request);
 }

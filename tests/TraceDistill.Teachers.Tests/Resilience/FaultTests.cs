@@ -19,7 +19,7 @@ public sealed class FaultTests
     public void Lists_OfFaults_LeaveNoneOut() => Assert.Equal(
         Enum.GetValues<Fault>().Order(),
         [.. FaultPlan.Outlasted.Concat(FaultPlan.Refused)
-            .Concat([Fault.None, Fault.HugeBody, Fault.Stall, Fault.DuplicatedAlternatives, Fault.UnknownFinishReason, Fault.OtherModel]).Order()]);
+            .Concat([Fault.None, Fault.HugeBody, Fault.Stall, Fault.MissingLogprobs, Fault.DuplicatedAlternatives, Fault.UnknownFinishReason, Fault.OtherModel]).Order()]);
 
     [Theory]
     [MemberData(nameof(Outlasted))]
@@ -54,6 +54,15 @@ public sealed class FaultTests
         time.Advance(TimeSpan.FromMinutes(5));
 
         Assert.Equal("3", (await pending).Answer);
+    }
+
+    [Fact]
+    public async Task GenerateAsync_MissingLogprobs_IsKeptAsText()
+    {
+        var (expected, result) = (await AskAsync(Fault.None), await AskAsync(Fault.MissingLogprobs));
+
+        Assert.Equal(expected.Text, result.Text);
+        Assert.Null(result.Logprobs);
     }
 
     [Fact]

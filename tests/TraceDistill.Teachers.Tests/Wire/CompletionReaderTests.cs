@@ -125,6 +125,19 @@ public sealed class CompletionReaderTests
         Assert.Throws<TruncatedResponseException>(() => CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0));
 
     [Theory]
+    [InlineData("""{"message":{"content":"x"}}""", "x")]
+    [InlineData("""{"message":{"content":"x"},"finish_reason":"content_filter","logprobs":null}""", "x")]
+    [InlineData("""{"message":{"role":"assistant"},"finish_reason":"content_filter","logprobs":null}""", "")]
+    [InlineData("""{"message":{"content":""},"finish_reason":"refusal"}""", "")]
+    public void Read_NoLogprobsThoughAskedFor_KeepsTheText(string choice, string text)
+    {
+        var result = CompletionReader.Read(Utf8($$"""{"choices":[{{choice}}]}"""), topLogprobs: 2);
+
+        Assert.Equal(text, result.Text);
+        Assert.Null(result.Logprobs);
+    }
+
+    [Theory]
     [InlineData("null", "logprob is null")]
     [InlineData("\"NaN\"", "logprob is \"NaN\"")]
     [InlineData("NaN", "not a finite number")]
@@ -147,8 +160,6 @@ public sealed class CompletionReaderTests
     [InlineData("""{"id":1}""", "no choices")]
     [InlineData("""{"choices":[{"message":5}]}""", "message is a number")]
     [InlineData("""{"choices":[{"text":"legacy"}]}""", "neither content nor reasoning")]
-    [InlineData("""{"choices":[{"message":{"content":"x"}}]}""", "no logprobs")]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":null}]}""", "no logprobs")]
     [InlineData("""{"choices":[{"message":{"content":"x"},"token_ids":[1,2],"logprobs":{"content":[{"id":1,"logprob":-1}]}}]}""", "not the same tokens")]
     [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1},{"token":"a","logprob":-1}]}}]}""", "no token id")]
     [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1}]}}]}""", "has no logprob")]
@@ -158,6 +169,21 @@ public sealed class CompletionReaderTests
 
         Assert.Contains(expected, error.Message);
         Assert.IsNotType<TruncatedResponseException>(error);
+    }
+
+    [Theory]
+    [InlineData(20)]
+    [InlineData(1000)]
+    public void Read_OneShortTokenInALongBody_ReservesNoMemoryForMoreLikeIt(int topLogprobs)
+    {
+        var filler = new string('x', 60_000_000);
+        var body = Utf8(WithLogprobs($$"""{"content":[{"id":1,"logprob":-1}]}""", choiceExtra: $",\"other\":\"{filler}\""));
+        var before = GC.GetAllocatedBytesForCurrentThread();
+
+        var result = CompletionReader.Read(body, topLogprobs);
+
+        Assert.Equal(1, result.Logprobs!.Count);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 32 << 20);
     }
 
     [Fact]

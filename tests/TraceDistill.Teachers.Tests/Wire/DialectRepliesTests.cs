@@ -169,7 +169,6 @@ public sealed class DialectRepliesTests
     }
 
     [Theory]
-    [InlineData("""{"text":"x","meta_info":{}}""", "no logprobs")]
     [InlineData("""{"meta_info":{}}""", "no text")]
     [InlineData("""[]""", "the response is an array")]
     [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,"a"]]}}""", "output_token_logprobs[]")]

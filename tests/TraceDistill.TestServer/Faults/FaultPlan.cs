@@ -23,7 +23,7 @@ public sealed class FaultPlan(double share, ulong seed, params Fault[] faults)
     ];
 
     /// <summary>Faults that no repetition helps against: the sample fails, and a later run asks for it again.</summary>
-    public static IReadOnlyList<Fault> Refused { get; } = [Fault.WrongShape, Fault.MissingLogprobs];
+    public static IReadOnlyList<Fault> Refused { get; } = [Fault.WrongShape];
 
     /// <summary>The fault of the next response to this request.</summary>
     public Fault Next(TeacherRequest request)
