@@ -62,21 +62,22 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     public string ManifestInForce() => System.IO.File.Exists(File(ManifestName)) ? ManifestName : ShardManifest.FileName;
 
     /// <summary>Keeps shares apart from those of another division, whose traces this one cannot see.</summary>
+    /// <remarks>Only where nothing is to be done is it all the same how the folder was divided.</remarks>
     /// <exception cref="InvalidInputException">The folder holds what belongs to another division.</exception>
     public void EnsureFits(CollectionPlan plan, PublishedTraces published)
     {
         var other = Directory.EnumerateFiles(Path).Select(file => System.IO.Path.GetFileName(file)).FirstOrDefault(IsOfAnotherDivision);
-        if (other is not null && !Covers(published, plan))
+        if (other is not null)
         {
             throw new InvalidInputException(
                 $"{Path}: holds {other}, of a collection divided in another way; go on as it was divided (--partition), or name another folder with --out");
         }
 
         var isOfWhole = ManifestInForce() != ManifestName && published.Manifest is not null;
-        if (isOfWhole && !Covers(published, plan) && !plan.Keys.ToHashSet().IsSupersetOf(published.Shards.SelectMany(shard => shard.Keys)))
+        if (isOfWhole && !plan.Keys.ToHashSet().IsSupersetOf(published.Shards.SelectMany(shard => shard.Keys)))
         {
             throw new InvalidInputException(
-                $"{Path}: holds a data set that was not collected in {Partition.Count} shares; collect the rest without --partition, or name another folder with --out");
+                $"{Path}: holds a data set that was not collected in {Partition.Count} shares; go on without --partition, or name another folder with --out");
         }
     }
 
@@ -151,9 +152,6 @@ sealed partial record OutputFolder(string Path, Partition Partition)
             }
         }
     }
-
-    static bool Covers(PublishedTraces published, CollectionPlan plan) =>
-        published.Manifest is not null && published.Shards.SelectMany(shard => shard.Keys).ToHashSet().IsSupersetOf(plan.Keys);
 
     bool IsOfAnotherDivision(string name) => DivisionPattern().Match(name) is { Success: true } match
         && match.Groups[1].Value != Partition.Count.ToString(CultureInfo.InvariantCulture);

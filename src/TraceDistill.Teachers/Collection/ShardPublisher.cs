@@ -76,7 +76,9 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
     PublishedTraces Publish(IReadOnlyList<JournalShard> shards)
     {
         // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole.
+        // That of the whole goes first, lest it be taken for this share's own, and again, because another share may have written it anew in between.
         step("delete the manifest");
+        File.Delete(folder.File(ShardManifest.FileName));
         File.Delete(folder.File(folder.ManifestName));
         File.Delete(folder.File(ShardManifest.FileName));
         foreach (var shard in shards.Where(shard => shard.Entry.File != shard.Published))

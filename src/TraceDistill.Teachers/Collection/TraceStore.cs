@@ -49,7 +49,6 @@ sealed class TraceStore : IAsyncDisposable
         var reading = Task.Run(() => PublishedTraces.ReadAsync(folder, folder.ManifestInForce(), cancellationToken), cancellationToken);
         await Task.WhenAll(planning, reading);
         var (plan, published) = (await planning, await reading);
-        folder.EnsureFits(plan, published);
         var journal = folder.HasJournal ? folder.OpenJournal(dataset: null, options.Synchronous) : null;
         try
         {
@@ -69,6 +68,10 @@ sealed class TraceStore : IAsyncDisposable
             if (store.IsFinished)
             {
                 folder.EnsureJoined();
+            }
+            else
+            {
+                folder.EnsureFits(plan, published);
             }
 
             return store;

@@ -1,3 +1,4 @@
+using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
@@ -40,6 +41,30 @@ public sealed class ReaskTests
         Assert.Empty(fourth.Asked);
     }
 
+    [Theory]
+    [InlineData(1, 2, "without --partition")]
+    [InlineData(2, 1, "part-0-of-2.manifest.json")]
+    [InlineData(2, 3, "part-0-of-2.manifest.json")]
+    public async Task RunAsync_FlawIsThereInAnotherDivision_IsRefusedAndChangesNothing(int collected, int asked, string expected)
+    {
+        using var run = new StoreRun(problems: 20);
+        foreach (var index in Enumerable.Range(0, collected))
+        {
+            await run.RunAsync(new CountingTeacher(_ => "length"), partition: new Partition(index, collected));
+        }
+
+        var before = run.Files();
+        foreach (var index in Enumerable.Range(0, asked))
+        {
+            var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(new CountingTeacher(), reask: [TraceFlaw.Length], partition: new Partition(index, asked)));
+            Assert.Contains(expected, error.Message);
+            await run.RunAsync(new CountingTeacher(), partition: new Partition(index, asked));
+        }
+
+        Assert.Equal(before, run.Files());
+        Assert.Equal(20, (await run.TracesAsync()).Count);
+    }
+
     [Fact]
     public async Task RunAsync_AskedAgainInVain_KeepsWhatWasThere()
     {
@@ -47,7 +72,7 @@ public sealed class ReaskTests
         await run.RunAsync(new CountingTeacher(request => request.Messages[0].Content == "What is 3 + 2?" ? "length" : "stop"));
         var before = run.Files();
 
-        await run.RunAsync(new CountingTeacher(_ => throw new Core.Errors.ExternalFailureException("no answer")), reask: [TraceFlaw.Length]);
+        await run.RunAsync(new CountingTeacher(_ => throw new ExternalFailureException("no answer")), reask: [TraceFlaw.Length]);
 
         Assert.Equal(before, run.Files());
     }

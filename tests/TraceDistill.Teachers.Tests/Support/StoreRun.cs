@@ -40,9 +40,9 @@ sealed class StoreRun : IDisposable
 
     /// <summary>Collects all that is wanted and publishes it.</summary>
     /// <param name="step">Called before each step that changes shards or manifests.</param>
-    public async Task<PublishedTraces> RunAsync(ITextGenerator teacher, int samples = 1, IReadOnlyList<TraceFlaw>? reask = null, Action<string>? step = null)
+    public async Task<PublishedTraces> RunAsync(ITextGenerator teacher, int samples = 1, IReadOnlyList<TraceFlaw>? reask = null, Action<string>? step = null, Partition? partition = null)
     {
-        await using var store = await OpenAsync(samples, reask);
+        await using var store = await OpenAsync(samples, reask, partition);
         store.Step = step ?? store.Step;
         if (store.IsFinished)
         {
