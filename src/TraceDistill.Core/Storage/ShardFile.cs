@@ -8,7 +8,7 @@ namespace TraceDistill.Core.Storage;
 /// <summary>One shard by itself, for whoever puts a data set together piece by piece.</summary>
 public static class ShardFile
 {
-    /// <summary>Writes a shard under a temporary name, flushes it to disk and gives it its own name, over a file that has it already.</summary>
+    /// <summary>Writes a shard under a temporary name, flushes it to disk and gives it its own name, over a file that has it already. Once it returns, the loss of power costs neither.</summary>
     /// <param name="path">The shard's own name.</param>
     /// <param name="dataset">What holds for every trace.</param>
     /// <param name="traces">Its rows, in order. Equal traces in equal order give equal bytes.</param>
@@ -33,6 +33,7 @@ public static class ShardFile
 
                 var entry = await file.CloseAsync(cancellationToken);
                 File.Move(temporary, path, overwrite: true);
+                DirectorySync.Flush(Path.GetDirectoryName(Path.GetFullPath(path))!);
                 return entry with { File = Path.GetFileName(path) };
             }
             catch

@@ -81,6 +81,7 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         File.Delete(folder.File(ShardManifest.FileName));
         File.Delete(folder.File(folder.ManifestName));
         File.Delete(folder.File(ShardManifest.FileName));
+        DirectorySync.Flush(folder.Path);
         foreach (var shard in shards.Where(shard => shard.Entry.File != shard.Published))
         {
             step("name a shard");
@@ -97,8 +98,10 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
 
         folder.DeleteUnknownWork(new HashSet<string>());
         var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]) with { Capabilities = capabilities };
+        DirectorySync.Flush(folder.Path);
         step("write the manifest");
         folder.SaveManifest(manifest);
+        DirectorySync.Flush(folder.Path);
         step("delete the journal");
         folder.DeleteJournal();
         return new PublishedTraces(manifest, [.. shards.Select(shard => StoredShard.Find(folder, shard)!)]);
