@@ -11,7 +11,10 @@ namespace TraceDistill.Teachers.Collection;
 /// </summary>
 sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAsyncDisposable
 {
+    const int MostUnsettled = 256;      // as many as the journal commits at once
+
     readonly Dictionary<int, IAsyncEnumerator<Trace>> _readers = [];
+    readonly List<Task> _unsettled = [];
 
     /// <param name="shard">Index of the shard in which the trace was when it was asked for.</param>
     /// <param name="key">The trace.</param>
@@ -21,6 +24,7 @@ sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAs
     {
         if (inventory.ShardOf(key) is null)
         {
+            await SettleAsync();
             return journal.Read([key]).Single();
         }
 
@@ -40,12 +44,23 @@ sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAs
 
             if (inventory.ShardOf(current) == shard)
             {
-                await journal.AddAsync(reader.Current);
+                _unsettled.Add(journal.AddAsync(reader.Current));
                 inventory.PutAside(current);
+                if (_unsettled.Count == MostUnsettled)
+                {
+                    await SettleAsync();
+                }
             }
         }
 
         throw new InvalidInputException($"{stored.Path}: does not hold trace {key} any more; restore it or collect again");
+    }
+
+    /// <summary>Completes once all that was put aside can be read from the journal.</summary>
+    public async Task SettleAsync()
+    {
+        await Task.WhenAll(_unsettled);
+        _unsettled.Clear();
     }
 
     public async ValueTask DisposeAsync()

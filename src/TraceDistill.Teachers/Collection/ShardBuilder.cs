@@ -57,6 +57,11 @@ sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJo
 
             var rows = content.Skip(next).TakeWhile(trace => trace.Shard is null).Select(trace => trace.Key).ToList();
             next += rows.Count;
+            if (earlier is not null)
+            {
+                await earlier.SettleAsync();
+            }
+
             foreach (var trace in journal.Read(rows))
             {
                 yield return trace;
