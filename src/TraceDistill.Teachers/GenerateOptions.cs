@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Core.Options;
 using TraceDistill.Core.Prompts;
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
@@ -167,7 +168,7 @@ public sealed record GenerateOptions : IValidatableObject
     public string? Partition { get; init; }
 
     /// <value>None: what Slurm says, or JOB_COMPLETIONS.</value>
-    [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
+    [Range(1, ShardName.MostShards, ErrorMessage = "must be from 1 to 99999")]
     [Description("number of shares where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
     public int? Partitions { get; init; }
 

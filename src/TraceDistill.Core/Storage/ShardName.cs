@@ -9,6 +9,9 @@ namespace TraceDistill.Core.Storage;
 /// </summary>
 public static partial class ShardName
 {
+    /// <summary>Most shards, and most parts: their numbers have five digits.</summary>
+    public const int MostShards = 99_999;
+
     public static string Published(int index, int count) => $"train-{index:D5}-of-{count:D5}.parquet";
 
     /// <summary>Shard <paramref name="index"/> of one part of a data set that several processes write, each its own part.</summary>

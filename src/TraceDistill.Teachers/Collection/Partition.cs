@@ -3,6 +3,7 @@ using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -31,8 +32,9 @@ public readonly record struct Partition(int Index, int Count)
             && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index)
             && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
             && index < count
+            && count <= ShardName.MostShards
                 ? new Partition(index, count)
-                : throw new InvalidInputException($"partition: '{text}' is none; write i/N with i from 0 to N-1, such as 0/8");
+                : throw new InvalidInputException($"partition: '{text}' is none; write i/N with i from 0 to N-1, such as 0/8, and N up to {ShardName.MostShards}");
     }
 
     public bool Contains(string problemId)

@@ -63,6 +63,11 @@ sealed class TraceStore : IAsyncDisposable
                 ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {journal!.Path} and collect its traces again")).ToList();
             folder.DeleteUnknownWork(journalled.Select(shard => shard.Name).ToHashSet());
             var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows);
+            if (inventory.Blocks > ShardName.MostShards)
+            {
+                throw new InvalidInputException($"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} shards, and {ShardName.MostShards:N0} is the most; raise it");
+            }
+
             await new Reasking(options.Reask, inventory, journal).RunAsync(cancellationToken);
             var store = new TraceStore(folder, options, plan, inventory, published, journal);
             if (store.IsFinished)

@@ -28,6 +28,7 @@ public sealed class PartitionTests
     [InlineData("-1/8")]
     [InlineData("1")]
     [InlineData("0/0")]
+    [InlineData("0/100000")]
     [InlineData("a/b")]
     public void Parse_NoPartition_SaysHowToWriteOne(string text) =>
         Assert.Contains($"'{text}' is none; write i/N", Assert.Throws<InvalidInputException>(() => Partition.Parse(text)).Message);

@@ -100,12 +100,14 @@ public sealed class PartitionedCollectionTests
     [InlineData("SLURM_ARRAY_TASK_ID=14 SLURM_ARRAY_TASK_COUNT=4 SLURM_ARRAY_TASK_MIN=2 SLURM_ARRAY_TASK_STEP=4", null, "3/4")]
     [InlineData("JOB_COMPLETION_INDEX=0 JOB_COMPLETIONS=5", null, "0/5")]
     [InlineData("JOB_COMPLETION_INDEX=4", 5, "4/5")]
+    [InlineData("SLURM_ARRAY_TASK_ID=4", 5, "4/5")]
     [InlineData("HOME=x SLURM_ARRAY_TASK_ID=", null, null)]
     public void Find_JobEnvironments_TellTheShare(string variables, int? partitions, string? expected) =>
         Assert.Equal(expected, PartitionEnvironment.Find(Variables(variables), partitions) is { } found ? $"{found.Partition.Index}/{found.Partition.Count}" : null);
 
     [Theory]
     [InlineData("JOB_COMPLETION_INDEX=4", null, "--partitions")]
+    [InlineData("SLURM_ARRAY_TASK_ID=4", null, "SLURM_ARRAY_TASK_COUNT")]
     [InlineData("JOB_COMPLETION_INDEX=5 JOB_COMPLETIONS=5", null, "share 5 of 5")]
     [InlineData("SLURM_ARRAY_TASK_ID=9 SLURM_ARRAY_TASK_COUNT=2 SLURM_ARRAY_TASK_MIN=1", null, "share 8 of 2")]
     [InlineData("SLURM_ARRAY_TASK_ID=x SLURM_ARRAY_TASK_COUNT=2", null, "'x'")]
