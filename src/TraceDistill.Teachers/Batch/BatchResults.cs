@@ -147,9 +147,10 @@ sealed class BatchResults : ITextGenerator, IDisposable
                 _answers[TraceKey.Of(id)] = (_files.Count - 1, offset + line.Body.Start.Value, line.Body.End.Value - line.Body.Start.Value);
             }
         }
-        catch (JsonException e)
+        catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            throw new InvalidInputException($"{path}, line {number}: is not JSON; name a batch's output or error file", e);
+            // The latter is what half a surrogate pair or bytes that are no UTF-8 come to.
+            throw new InvalidInputException($"{path}, line {number}: is not JSON in UTF-8; name a batch's output or error file", e);
         }
     }
 }

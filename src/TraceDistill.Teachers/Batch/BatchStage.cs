@@ -3,6 +3,7 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Traces;
 using TraceDistill.Core.Verification;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
@@ -18,6 +19,7 @@ public static class BatchStage
 {
     const int IdsNamed = 5;
     const int ImportedAtATime = 4;      // more than the cores that decode them
+    const int MostLookedAt = 100;
 
     /// <summary>Writes a request for each trace that is wanted and not there yet.</summary>
     /// <param name="options">With <see cref="GenerateOptions.BatchOut"/>.</param>
@@ -50,7 +52,8 @@ public static class BatchStage
         using var results = await BatchResults.OpenAsync(options.BatchIn, form, cancellationToken);
         Tell(results, store.Inventory, observer);
         bool IsAnswered(int position) => store.Inventory.IsWanted(position) && results.Has(store.Plan.Keys[position]);
-        if (Enumerable.Range(0, store.Inventory.PlanCount).Cast<int?>().FirstOrDefault(position => IsAnswered(position!.Value)) is not { } first)
+        var answered = Enumerable.Range(0, store.Inventory.PlanCount).Where(IsAnswered).Take(MostLookedAt).Select(position => store.Plan.Keys[position]).ToList();
+        if (answered.Count == 0)
         {
             return store.IsFinished
                 ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
@@ -59,7 +62,7 @@ public static class BatchStage
         }
 
         var tokenizer = options.Tokenizer is { } path ? Tokenizer.Load(path) : null;
-        var capabilities = CapabilitiesIn(results.Read(store.Plan.Keys[first], CollectStage.SamplingOf(options)), options, dialect);
+        var capabilities = CapabilitiesIn(results, answered, options, dialect);
         var source = SoftTargetPolicy.Apply(results, capabilities, options.RequireSoftTargets, observer);
         var dataset = CollectStage.Describe(options, store.Plan.PromptName, "the batch", capabilities, tokenizer);
         var there = store.Dataset;
@@ -113,6 +116,32 @@ public static class BatchStage
         return dialect.IsSglangGenerate
             ? throw new InvalidInputException($"dialect: {dialect.Name} has no batches; name another")
             : dialect;
+    }
+
+    /// <summary>What the first answer with soft targets tells about all; where none of those looked at has any, what the first one tells.</summary>
+    /// <exception cref="InvalidInputException">None of them can be read.</exception>
+    static TeacherCapabilities CapabilitiesIn(BatchResults results, IReadOnlyList<TraceKey> answered, GenerateOptions options, Dialect dialect)
+    {
+        var (first, failure) = (default(TeacherCapabilities), default(InvalidInputException));
+        foreach (var key in answered)
+        {
+            try
+            {
+                var capabilities = CapabilitiesIn(results.Read(key, CollectStage.SamplingOf(options)), options, dialect);
+                if (capabilities.SoftTargetProblem is null)
+                {
+                    return capabilities;
+                }
+
+                first ??= capabilities;
+            }
+            catch (InvalidInputException e)
+            {
+                failure ??= e;
+            }
+        }
+
+        return first ?? throw failure!;
     }
 
     /// <summary>What one answer tells about all.</summary>

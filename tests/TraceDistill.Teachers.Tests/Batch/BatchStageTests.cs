@@ -76,8 +76,22 @@ public sealed class BatchStageTests
         Assert.Equal((8, 3), (await run.RunAsync(server)) is var rest ? (rest.Count, rest.Collected) : default);
     }
 
+    [Fact]
+    public async Task ImportAsync_FirstAnswerUnreadable_CostsThatSampleAlone()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 4);
+        await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
+        await AnswerAsync(server, run, lines => [lines.First().Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal), .. lines.Skip(1)]);
+
+        var summary = await ImportAsync(run);
+
+        Assert.Equal((3, 1), (summary.Count, summary.Failed));
+    }
+
     [Theory]
     [InlineData("nonsense", "line 1: is not JSON")]
+    [InlineData("{\"custom_id\":\"\\ud800\",\"response\":{}}", "line 1: is not JSON")]
     [InlineData("{\"response\":{}}", "line 1: has no custom_id")]
     [InlineData("{\"custom_id\":\"ffffffffffffffffffffffffffffff06\",\"response\":{\"status_code\":200,\"body\":{}}}", "answers none of the 3 requests")]
     public async Task ImportAsync_FileThatIsNoResult_SaysSo(string content, string expected)
