@@ -20,6 +20,7 @@ sealed class TraceJournal : IAsyncDisposable
 {
     const int MostPerTransaction = 256;
     const int MostWaiting = 256;
+    const long MostBytesWaiting = 64 << 20;
     const int ReadAtATime = 64;
 
     readonly string _path;
@@ -27,7 +28,10 @@ sealed class TraceJournal : IAsyncDisposable
     readonly Lock _turn = new();
     readonly JournalShards _shards;
     readonly Channel<Pending> _pending = Channel.CreateBounded<Pending>(new BoundedChannelOptions(MostWaiting) { SingleReader = true });
+    readonly SemaphoreSlim _entrance = new(1);
+    readonly SemaphoreSlim _written = new(0);
     readonly Task _writer;
+    long _bytesWaiting;
 
     TraceJournal(string path, SqliteConnection connection, bool isOfFirstVersion)
     {
@@ -116,7 +120,7 @@ sealed class TraceJournal : IAsyncDisposable
     public async Task AddAsync(Trace trace, bool replace = false)
     {
         var pending = new Pending(TraceKey.Of(trace.Id), TraceCodec.Encode(trace), replace);
-        await _pending.Writer.WriteAsync(pending);
+        await EnterAsync(pending);
         await pending.Written.Task;
     }
 
@@ -204,6 +208,35 @@ sealed class TraceJournal : IAsyncDisposable
 
     static string PathIn(string directory, Partition? partition) => System.IO.Path.Combine(directory, FileNameOf(partition ?? Partition.Whole));
 
+    /// <summary>Waits for room, one caller after the other: long traces are few at a time.</summary>
+    async Task EnterAsync(Pending pending)
+    {
+        await _entrance.WaitAsync();
+        try
+        {
+            while (Interlocked.Read(ref _bytesWaiting) > MostBytesWaiting)
+            {
+                await _written.WaitAsync();
+            }
+
+            Interlocked.Add(ref _bytesWaiting, pending.Blob.Length);
+            await _pending.Writer.WriteAsync(pending);
+        }
+        finally
+        {
+            _entrance.Release();
+        }
+    }
+
+    void Leave(List<Pending> batch)
+    {
+        Interlocked.Add(ref _bytesWaiting, -batch.Sum(pending => (long)pending.Blob.Length));
+        if (_written.CurrentCount == 0)
+        {
+            _written.Release();
+        }
+    }
+
     async Task WriteAsync()
     {
         var batch = new List<Pending>();
@@ -224,6 +257,8 @@ sealed class TraceJournal : IAsyncDisposable
             {
                 batch.ForEach(pending => pending.Written.SetException(e));
             }
+
+            Leave(batch);
         }
     }
 
