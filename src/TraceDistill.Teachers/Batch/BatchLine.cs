@@ -80,5 +80,5 @@ readonly record struct BatchLine(string? CustomId, Range Body, string? Failure)
         return start..(int)reader.BytesConsumed;
     }
 
-    static string Message(ReadOnlySpan<byte> json) => ErrorBody.Parse(json).Message is { Length: > 0 } message ? message : "without a reason";
+    static string Message(ReadOnlySpan<byte> json) => ErrorBody.Parse(json).Shown(text => text) is { Length: > 0 } message ? message : "without a reason";
 }

@@ -40,7 +40,13 @@ sealed class ApiKey
     }
 
     /// <summary>A text with the key, should it be there, blotted out.</summary>
-    public string Redact(string text) => text.Replace(_value, "[key]", StringComparison.Ordinal);
+    /// <remarks>As it is, and percent-encoded as in an address; a text with a stranger spelling of it is blotted out as a whole.</remarks>
+    public string Redact(string text)
+    {
+        const string Blot = "[key]";
+        var told = text.Replace(_value, Blot, StringComparison.Ordinal).Replace(Uri.EscapeDataString(_value), Blot, StringComparison.OrdinalIgnoreCase);
+        return Uri.UnescapeDataString(told.Replace(Blot, "", StringComparison.Ordinal)).Contains(_value, StringComparison.Ordinal) ? Blot : told;
+    }
 
     public override string ToString() => "[key]";
 

@@ -51,7 +51,8 @@ public sealed class TeacherEndpoint
         var url = settings.Url;
         if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
         {
-            throw new InvalidInputException($"endpoint: '{url}' is not an HTTP address; write one like http://gpu-01:8000/v1");
+            // Not repeated, here or below: it may hold a key.
+            throw new InvalidInputException("endpoint: the address is no HTTP address; write one like http://gpu-01:8000/v1");
         }
 
         if (uri.UserInfo.Length > 0)
@@ -59,9 +60,9 @@ public sealed class TeacherEndpoint
             throw new InvalidInputException("endpoint: keep credentials out of the address; put the key into an environment variable and name it with --api-key-env");
         }
 
-        if (uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Select(pair => pair.Split('=')[0]).FirstOrDefault(name => name != VersionParameter) is { } other)
+        if (uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Any(pair => pair.Split('=')[0] != VersionParameter))
         {
-            throw new InvalidInputException($"endpoint: the address has the parameter '{other}'; {VersionParameter} alone may stand there, and a key belongs into an environment variable that --api-key-env names");
+            throw new InvalidInputException($"endpoint: the address has a parameter that is not {VersionParameter}, which alone may stand there, and a key belongs into an environment variable that --api-key-env names");
         }
 
         return string.IsNullOrWhiteSpace(settings.Model)

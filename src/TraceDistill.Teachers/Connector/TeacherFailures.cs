@@ -17,7 +17,8 @@ static class TeacherFailures
     public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter)
     {
         var isAboutLogprobs = LogprobFields.Any(field => error.Message.Contains(field, StringComparison.OrdinalIgnoreCase));
-        var says = error.Message.Length == 0 ? "" : $": {endpoint.Redact(error.Message)}";
+        var shown = error.Shown(endpoint.Redact);
+        var says = shown.Length == 0 ? "" : $": {shown}";
         return (status, error.Code) switch
         {
             (400 or 403 or 422, _) when error.IsFiltered => new(FailureScope.Request, $"{endpoint} refused the prompt ({status}){says}") { Status = status, IsFiltered = true },
@@ -39,7 +40,7 @@ static class TeacherFailures
         };
 
         TeacherRequestException Of(FailureScope scope, string message, bool overloaded = false) =>
-            new(scope, message) { RetryAfter = scope == FailureScope.Passing ? retryAfter : null, Overloaded = overloaded, Status = status, ServerMessage = endpoint.Redact(error.Message), IsAboutLogprobs = isAboutLogprobs };
+            new(scope, message) { RetryAfter = scope == FailureScope.Passing ? retryAfter : null, Overloaded = overloaded, Status = status, ServerMessage = shown, IsAboutLogprobs = isAboutLogprobs };
     }
 
     /// <summary>

@@ -4,7 +4,7 @@ using System.Text.Json;
 namespace TraceDistill.Teachers.Wire;
 
 /// <summary>What a server says when it refuses: OpenAI's <c>{"error":{"message","type","code"}}</c>, FastAPI's <c>{"detail"}</c>, or plain text.</summary>
-/// <param name="Message">One line of at most 300 characters; empty where the body says nothing.</param>
+/// <param name="Message">One line, which may hold a secret and be long; empty where the body says nothing.</param>
 /// <param name="Code">The machine-readable code or type, or null.</param>
 sealed record ErrorBody(string Message, string? Code)
 {
@@ -12,6 +12,14 @@ sealed record ErrorBody(string Message, string? Code)
 
     /// <summary>Whether a filter in front of the model refused this one prompt.</summary>
     public bool IsFiltered { get; private init; }
+
+    /// <summary>At most 300 characters of the message. Secrets are blotted out before it is cut: half of one is one still.</summary>
+    /// <param name="redact">Blots them out.</param>
+    public string Shown(Func<string, string> redact)
+    {
+        var whole = redact(Message);
+        return whole.Length <= LongestMessage ? whole : whole[..LongestMessage] + "…";
+    }
 
     public static ErrorBody Parse(ReadOnlySpan<byte> body)
     {
@@ -23,7 +31,7 @@ sealed record ErrorBody(string Message, string? Code)
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
-            var text = Encoding.UTF8.GetString(body[..Math.Min(body.Length, 4 * LongestMessage)]);
+            var text = Encoding.UTF8.GetString(body);
 
             // A proxy's error page helps nobody.
             return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : OneLine(text), Code: null);
@@ -101,9 +109,5 @@ sealed record ErrorBody(string Message, string? Code)
         }
         : null;
 
-    static string OneLine(string text)
-    {
-        var line = string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
-        return line.Length <= LongestMessage ? line : line[..LongestMessage] + "…";
-    }
+    static string OneLine(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }

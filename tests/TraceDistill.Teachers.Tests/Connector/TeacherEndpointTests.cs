@@ -18,6 +18,8 @@ public sealed class TeacherEndpointTests
     [InlineData("gpu-01:8000/v1", "m", null, "endpoint")]
     [InlineData("ftp://host/v1", "m", null, "endpoint")]
     [InlineData("http://user:secret@host/v1", "m", null, "--api-key-env")]
+    [InlineData("htps://user:secret@host/v1", "m", null, "endpoint")]
+    [InlineData("http:/user:secret@host:x/v1", "m", null, "endpoint")]
     [InlineData("http://host/v1", " ", null, "model")]
     [InlineData("http://host/v1", "m", "NOT_SET", "NOT_SET")]
     public void Create_WrongSetting_NamesIt(string url, string model, string? variable, string expected)

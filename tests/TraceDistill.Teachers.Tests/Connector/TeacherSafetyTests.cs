@@ -67,13 +67,15 @@ public sealed class TeacherSafetyTests
     }
 
     [Theory]
-    [InlineData("https://host/v1?api_key=sk-1", "api_key")]
-    [InlineData("https://host/v1?api-version=1&token=sk-1", "token")]
-    public void Create_KeyInTheAddress_IsRefusedWithoutRepeatingIt(string url, string parameter)
+    [InlineData("https://host/v1?api_key=sk-1")]
+    [InlineData("https://host/v1?api-version=1&token=sk-1")]
+    [InlineData("https://host/v1?sk-1")]
+    [InlineData("https://host/v1?sk-1==")]
+    public void Create_KeyInTheAddress_IsRefusedWithoutRepeatingIt(string url)
     {
         var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = "m" }));
 
-        Assert.Contains($"'{parameter}'", error.Message);
+        Assert.Contains("api-version", error.Message);
         Assert.DoesNotContain("sk-1", error.Message);
     }
 
@@ -121,6 +123,40 @@ public sealed class TeacherSafetyTests
 
         Assert.Empty(other.Requests);
         Assert.Empty(other.Keys);
+    }
+
+    [Theory]
+    [InlineData("/login/sk-very-secret-4711/next")]
+    [InlineData("/login/sk%2Dvery%2dsecret-4711/next")]
+    [InlineData("/login/%73%6B-very-secret-4711/next")]
+    [InlineData("//SK-VERY-SECRET-4711.example/next")]
+    public async Task CompleteAsync_RedirectWithTheKeyInIt_IsToldWithoutIt(string location)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, _) =>
+        {
+            context.Response.StatusCode = 302;
+            context.Response.Headers.Location = location;
+            return Task.CompletedTask;
+        });
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.Contains("[key]", error.Message);
+        Assert.DoesNotContain("secret-4711", error.Message, StringComparison.OrdinalIgnoreCase);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task CompleteAsync_KeyAcrossTheCutOfALongMessage_LeavesNoHeadOfIt(bool isJson)
+    {
+        var message = new string('x', 293) + " " + Key;
+        await using var server = await ProtocolServer.StartAsync(isJson ? Replies.Error(400, message) : Replies.Status(400, body: new string(' ', 900) + message));
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.DoesNotContain("sk-", error.Message);
+        Assert.DoesNotContain("sk-", error.ServerMessage);
     }
 
     [Fact]
