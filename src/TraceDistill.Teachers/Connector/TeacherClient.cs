@@ -66,7 +66,9 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
                 .Select(model => model.GetProperty("id").GetString()!)]
             : null;
 
-    /// <summary>The JSON at an address below the endpoint's; null where the endpoint has nothing of the kind there.</summary>
+    /// <summary>
+    /// The JSON at an address below the endpoint's; null where the endpoint has nothing of the kind there, or not for this key: it may be one for completions alone.
+    /// </summary>
     public async Task<JsonElement?> GetAsync(string route, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, endpoint.Address(route));
@@ -75,7 +77,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             using var body = await SendAsync(request, _dialect ?? KnownDialects.Compatible, MostPlainBytes, cancellationToken);
             return JsonElementOf(body.Bytes);
         }
-        catch (TeacherRequestException e) when (e.Status is not null and not (401 or 403 or 429 or >= 500) || e.IsFormat)
+        catch (TeacherRequestException e) when (e.Status is not null and not (429 or >= 500) || e.IsFormat)
         {
             return null;
         }

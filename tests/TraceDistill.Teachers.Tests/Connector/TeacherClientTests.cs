@@ -180,6 +180,19 @@ public sealed class TeacherClientTests
         Assert.Null(await Client(http, server).ListModelsAsync(Token));
     }
 
+    [Theory]
+    [InlineData(401)]
+    [InlineData(403)]
+    public async Task ListModelsAsync_KeyForCompletionsAlone_IsNoList(int status)
+    {
+        await using var server = await SecureServer.StartAsync(context => Replies.Error(status, "You have insufficient permissions for this operation")(context, ""));
+        using var handler = TeacherHttpHandler.Create(1);
+        handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject == "CN=127.0.0.1";
+        using var http = TeacherHttpHandler.CreateClient(handler);
+
+        Assert.Null(await Client(http, server.Url).ListModelsAsync(Token));
+    }
+
     static CancellationToken Token => TestContext.Current.CancellationToken;
 
     static TeacherEndpoint Endpoint(string url, string? key) =>
