@@ -106,14 +106,23 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
         }
     }
 
-    /// <summary>Compares the first token's distribution under the run's settings with that under others: only processed logprobs differ.</summary>
+    /// <summary>
+    /// Compares the first token's distribution at two temperatures: only processed logprobs differ. Under neutral settings the two kinds are the same numbers.
+    /// </summary>
+    /// <exception cref="TeacherUnavailableException">It cannot be told: a guess would have a student learn from the wrong distribution.</exception>
     async Task<LogprobKind> KindAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
+        if (sampling is { Temperature: 1, TopP: 1 })
+        {
+            return LogprobKind.Raw;
+        }
+
         var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
-        var other = sampling is { Temperature: 1, TopP: 1 } ? plain with { Temperature = OtherTemperature } : plain with { Temperature = sampling.Temperature, TopP = sampling.TopP };
-        var first = await TryAsync(token => client.CompleteAsync(OpenQuestion, plain, token), cancellationToken);
-        var second = await TryAsync(token => client.CompleteAsync(OpenQuestion, other, token), cancellationToken);
-        return LogprobCheck.AreSameDistribution(first?.Logprobs, second?.Logprobs) ? LogprobKind.Raw : LogprobKind.Processed;
+        var first = await NeedAsync(token => client.CompleteAsync(OpenQuestion, plain, token), models: null, cancellationToken);
+        var second = await NeedAsync(token => client.CompleteAsync(OpenQuestion, plain with { Temperature = OtherTemperature }, token), models: null, cancellationToken);
+        return first.Logprobs is { Count: > 0 } one && second.Logprobs is { Count: > 0 } other
+            ? LogprobCheck.AreSameDistribution(one, other) ? LogprobKind.Raw : LogprobKind.Processed
+            : throw new TeacherUnavailableException($"{Endpoint} gave logprobs for one small request and not for the next, so that nobody knows whether they follow the temperature; run the same command again");
     }
 
     /// <summary>Looks at a whole answer, with tokens as text; null where the response is of another form or there is none.</summary>

@@ -56,21 +56,17 @@ static class LogprobCheck
         return at >= 0 ? Math.Abs(Math.Exp(values[at]) - drawn) > Tolerance : row.IndexOf(-1) < 0 && drawn > Math.Exp(values[^1]) + Tolerance;
     }
 
-    /// <summary>Whether two generations drew their first token from the same distribution, but for a server's rounding.</summary>
-    public static bool AreSameDistribution(TokenLogprobs? plain, TokenLogprobs? other)
+    /// <summary>Whether two generations drew their first token, which both have, from the same distribution, but for a server's rounding.</summary>
+    public static bool AreSameDistribution(TokenLogprobs plain, TokenLogprobs other)
     {
-        const float Rounding = 0.1f;
-        const int Compared = 3;
-        if (plain is not { Count: > 0 } || other is not { Count: > 0 })
-        {
-            return true;
-        }
-
-        for (var i = 0; i < Math.Min(Compared, plain.K) && plain.TopIds[i] >= 0; i++)
+        // A logit from 16 to 32 is rounded to eighths in bfloat16; one step changes a probability p by p(1 - p)/8 at most. Of unlikely alternatives the
+        // logprobs may differ by more.
+        const double Rounding = 0.035;
+        for (var i = 0; i < plain.K && plain.TopIds[i] >= 0; i++)
         {
             // Ids that stand for bytes are numbered anew in each response: there, ranks are compared.
             var at = plain.TokenBytes is null ? other.TopIds.AsSpan(0, other.K).IndexOf(plain.TopIds[i]) : i;
-            if (at < 0 || !(Math.Abs(other.TopLogprobs[at] - plain.TopLogprobs[i]) <= Rounding))
+            if (Math.Abs((at < 0 ? 0 : Math.Exp(other.TopLogprobs[at])) - Math.Exp(plain.TopLogprobs[i])) > Rounding)
             {
                 return false;
             }

@@ -246,6 +246,33 @@ public sealed class CapabilityProbeTests
         Assert.Equal(expected, capabilities.Logprobs);
     }
 
+    [Fact]
+    public async Task ProbeAsync_UnlikelyAlternativesThatMoveByRounding_AreRawAllTheSame()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+        {
+            var b = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? -7.0 : -7.25;
+            return Logprobs($$"""{"id":1,"logprob":-0.01,"top_logprobs":[{"id":1,"logprob":-0.01},{"id":2,"logprob":{{b}}}]}""")(context, request);
+        });
+        server.ScriptsProbe = true;
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        Assert.Equal(LogprobKind.Raw, (await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.5 }, TestTeacher.Token)).Logprobs);
+    }
+
+    [Fact]
+    public async Task ProbeAsync_KindThatCannotBeTold_IsNotGuessedButUnderNeutralSettings()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("Name any word", StringComparison.Ordinal)
+            ? Replies.Status(500)(context, request)
+            : Replies.Completion("46")(context, request));
+        server.ScriptsProbe = true;
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        Assert.Equal(LogprobKind.Raw, (await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 1, TopP = 1 }, TestTeacher.Token)).Logprobs);
+        await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.7 }, TestTeacher.Token));
+    }
+
     static Func<HttpContext, string, Task> Logprobs(string token) => Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""));
 
     static async Task<TeacherCapabilities> ProbeAsync(Func<HttpContext, string, Task> reply, bool scriptsProbe = false)
