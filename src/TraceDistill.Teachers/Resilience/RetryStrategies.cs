@@ -3,6 +3,7 @@ using Polly.CircuitBreaker;
 using Polly.Retry;
 using Polly.Timeout;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Resilience;
 
@@ -25,8 +26,9 @@ static class RetryStrategies
     /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
     /// <param name="notice">Told of every wait.</param>
     /// <param name="elsewhere">Whether the next attempt of a request goes to another endpoint at once, whatever this one's failure.</param>
+    /// <param name="stop">Ends waits, in a <see cref="NotSentException"/>; attempts go on.</param>
     public static ResiliencePipelineBuilder AddRetries(
-        this ResiliencePipelineBuilder builder, ResilienceOptions options, Func<double> random, WaitNotice notice, Func<ResilienceContext, bool> elsewhere)
+        this ResiliencePipelineBuilder builder, ResilienceOptions options, Func<double> random, WaitNotice notice, Func<ResilienceContext, bool> elsewhere, CancellationToken stop = default)
     {
         return builder
             .AddRetry(Retry(options.MaxOverloadRetries, (failure, _) => failure is TeacherRequestException { Overloaded: true }))
@@ -36,14 +38,29 @@ static class RetryStrategies
         {
             MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
             ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && isHandled(args.Outcome.Exception, args.Context)),
-            DelayGenerator = args => ValueTask.FromResult<TimeSpan?>(
-                elsewhere(args.Context) ? TimeSpan.Zero : DelayAfter(args.Outcome.Exception, args.AttemptNumber, options, random)),
-            OnRetry = args =>
+
+            // Waited for below: Polly's own delay ends with the request's token alone, which would end an attempt too.
+            DelayGenerator = _ => ValueTask.FromResult<TimeSpan?>(TimeSpan.Zero),
+            OnRetry = async args =>
             {
-                notice.Tell(args.Outcome.Exception, args.RetryDelay);
-                return ValueTask.CompletedTask;
+                var delay = elsewhere(args.Context) ? TimeSpan.Zero : DelayAfter(args.Outcome.Exception, args.AttemptNumber, options, random);
+                notice.Tell(args.Outcome.Exception, delay);
+                await WaitAsync(delay, builder.TimeProvider ?? TimeProvider.System, stop, args.Context.CancellationToken);
             },
         };
+    }
+
+    static async Task WaitAsync(TimeSpan delay, TimeProvider time, CancellationToken stop, CancellationToken cancellationToken)
+    {
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, stop);
+        try
+        {
+            await Task.Delay(delay, time, either.Token);
+        }
+        catch (OperationCanceledException) when (stop.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
+        {
+            throw new NotSentException();
+        }
     }
 
     static bool IsCondemnation(Exception? failure) => failure is TeacherRequestException { Scope: FailureScope.Teacher };

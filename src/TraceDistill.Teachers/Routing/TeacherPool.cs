@@ -45,7 +45,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         _lanes = [.. endpoints.Select((endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments))];
         _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit)));
 
-        var retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, jitter, new WaitNotice(time, observer), context => CallOf(context).GoesElsewhere);
+        var retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, jitter, new WaitNotice(time, observer), context => CallOf(context).GoesElsewhere, stop);
         var pipeline = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }.AddPipeline(retries.Build());
         if (options.HedgeAfter is { } delay)
         {

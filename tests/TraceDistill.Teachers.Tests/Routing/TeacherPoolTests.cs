@@ -35,6 +35,23 @@ public sealed class TeacherPoolTests
     }
 
     [Fact]
+    public async Task GenerateAsync_RunStopsWhileItWaitsForARetry_EndsAtOnce()
+    {
+        using var stop = new CancellationTokenSource();
+        await using var bad = await ProtocolServer.StartAsync(Replies.Status(503, "600"));
+        var time = new VirtualTime();
+        using var pool = new TeacherPool(
+            [new PooledEndpoint(TestTeacher.Endpoint(bad.Url))], new ResilienceOptions(), time, SilentObserver.Instance, () => 0, stop.Token);
+        var pending = pool.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+        await WaitUntilAsync(() => pool.Meters[0].ToRecord().Failures.Count == 1);
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAsync<NotSentException>(() => pending);
+        Assert.Single(bad.Requests);
+    }
+
+    [Fact]
     public async Task GenerateAsync_AllEndpointsBusy_WaitsOnlyThen()
     {
         await using var first = await ProtocolServer.StartAsync(Replies.Status(429), Good);
