@@ -54,7 +54,8 @@ public static class CollectStage
         CollectionBudget? budget = null;
         if (store.NeedsTeacher)
         {
-            using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer, stop: cancellationToken);
+            using var asking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+            using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer, stop: asking.Token);
             using var usage = new UsageLedger(folder.UsageFile, teacher.Meters, time);
             budget = new CollectionBudget(options.MaxTokensTotal, options.MaxCost, DearestPrice(endpoints), () => usage.Spent);
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
@@ -63,7 +64,8 @@ public static class CollectStage
             var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
-            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, teacher.Capacity + Math.Max(LeastInHand, teacher.Capacity / ShareInHand), budget);
+            var atATime = teacher.Capacity + Math.Max(LeastInHand, teacher.Capacity / ShareInHand);
+            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, asking);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {

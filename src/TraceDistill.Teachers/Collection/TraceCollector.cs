@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
@@ -13,16 +14,18 @@ namespace TraceDistill.Teachers.Collection;
 /// <summary>
 /// Asks a teacher for the traces of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it counts.
 /// </summary>
+/// <param name="asking">Cancelled as soon as nothing more is to be asked for, for whatever reason: the teacher then sends nothing that waits its turn.</param>
 sealed class TraceCollector(
-    ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency, CollectionBudget budget)
+    ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency, CollectionBudget budget,
+    CancellationTokenSource? asking = null)
 {
-    /// <summary>How long a stopped run waits for what is in flight: half of the ten seconds after which its end may be forced.</summary>
+    /// <summary>How long a run that is stopped or cannot go on waits for what is in flight: half of the ten seconds after which its end may be forced.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     /// <param name="plan">The traces wanted.</param>
     /// <param name="inventory">Which of them are there.</param>
     /// <param name="journal">Where the others go.</param>
-    /// <param name="compactor">Makes shards of them as they become complete. When it fails, collecting ends at once.</param>
+    /// <param name="compactor">Makes shards of them as they become complete. When it fails, nothing new is asked for.</param>
     /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
     /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything. What was finished is in the journal.</exception>
     /// <exception cref="InvalidInputException">The journal or a shard cannot be written any more.</exception>
@@ -35,37 +38,62 @@ sealed class TraceCollector(
         CollectionPlan plan, Predicate<int> isAsked, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
     {
         var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, budget.Describe, Math.Max(20, 2 * concurrency));
-        using var abort = CancellationTokenSource.CreateLinkedTokenSource(compactor.Failed);
+        Exception? fatal = null;
+        using var end = CancellationTokenSource.CreateLinkedTokenSource(stop, compactor.Failed);
+        using var abort = new CancellationTokenSource();
         await using var grace = time.CreateTimer(_ => abort.Cancel(), state: null, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
-        await using var stopping = stop.Register(() => grace.Change(Grace, Timeout.InfiniteTimeSpan));
+        await using var ending = end.Token.Register(() =>
+        {
+            grace.Change(Grace, Timeout.InfiniteTimeSpan);
+            asking?.Cancel();
+        });
         try
         {
             await Parallel.ForEachAsync(
-                plan.ReadAsync(isAsked, CancellationToken.None).TakeWhile(_ => !stop.IsCancellationRequested && !budget.IsSpent),
+                plan.ReadAsync(isAsked, CancellationToken.None).TakeWhile(_ => !end.IsCancellationRequested && !budget.IsSpent),
                 new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
                 async (wanted, token) =>
                 {
-                    var planned = inventory.AsAskedFor(wanted);
-                    if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
+                    try
                     {
-                        // Not to be cancelled: what was generated is kept.
-                        await journal.AddAsync(trace, replace: planned != wanted);
-                        tally.Add(trace);
-                        if (inventory.Arrived(planned.Position) is { } block)
-                        {
-                            compactor.Add(block);
-                        }
+                        await CollectOneAsync(wanted, token);
+                    }
+                    catch (Exception e) when (!(e is OperationCanceledException && token.IsCancellationRequested))
+                    {
+                        // Thrown from here, it would cancel the others at once, who may be a moment from answers that are paid for.
+                        Interlocked.CompareExchange(ref fatal, e, null);
+                        await end.CancelAsync();
                     }
                 });
         }
-        catch (OperationCanceledException) when (stop.IsCancellationRequested || compactor.Failed.IsCancellationRequested)
+        catch (OperationCanceledException) when (abort.IsCancellationRequested)
         {
             // Said in one place, below, whether or not the grace was enough.
         }
 
         stop.ThrowIfCancellationRequested();
+        if (fatal is not null)
+        {
+            ExceptionDispatchInfo.Throw(fatal);
+        }
+
         await compactor.CompleteAsync();
         return tally;
+
+        async Task CollectOneAsync(PlannedTrace wanted, CancellationToken token)
+        {
+            var planned = inventory.AsAskedFor(wanted);
+            if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
+            {
+                // Not to be cancelled: what was generated is kept.
+                await journal.AddAsync(trace, replace: planned != wanted);
+                tally.Add(trace);
+                if (inventory.Arrived(planned.Position) is { } block)
+                {
+                    compactor.Add(block);
+                }
+            }
+        }
     }
 
     /// <returns>The trace, or null where this sample failed and is counted as such.</returns>

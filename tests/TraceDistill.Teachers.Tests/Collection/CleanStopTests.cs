@@ -45,6 +45,38 @@ public sealed class CleanStopTests
         Assert.All(teacher.Asked, asked => Assert.Equal(1, asked.Value));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CollectAsync_TeacherRefusesOne_KeepsWhatIsInFlightAndAsksForNothingMore(bool isStopped)
+    {
+        using var run = new StoreRun(problems: 12);
+        using var stop = new CancellationTokenSource();
+        using var asking = new CancellationTokenSource();
+        var (asked, teacher) = (0, new CountingTeacher());
+        var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        await using var ending = asking.Token.Register(end.SetResult);
+
+        var error = await Assert.ThrowsAnyAsync<Exception>(() => CollectAsync(run, new VirtualTime(), SilentObserver.Instance, async (request, token) =>
+        {
+            if (Interlocked.Increment(ref asked) == 3)
+            {
+                await (isStopped ? stop.CancelAsync() : Task.CompletedTask);
+                throw new TeacherUnavailableException("the key is refused");
+            }
+
+            await end.Task.WaitAsync(token);
+            return await teacher.GenerateAsync(request, token);
+        }, stop.Token, asking));
+
+        Assert.Equal(isStopped, error is OperationCanceledException);
+        Assert.Equal(!isStopped, error is TeacherUnavailableException);
+        Assert.Equal((3, 2), (asked, teacher.Asked.Count));
+        await run.RunAsync(teacher);
+        Assert.Equal(12, teacher.Asked.Count);
+        Assert.All(teacher.Asked, one => Assert.Equal(1, one.Value));
+    }
+
     [Fact]
     public async Task CollectAsync_FolderVanishes_EndsAndAcknowledgesNothingMore()
     {
@@ -58,9 +90,13 @@ public sealed class CleanStopTests
             observer,
             (request, token) =>
             {
-                if (Interlocked.Increment(ref answered) == 4)
+                // The others wait until it is done.
+                lock (teacher)
                 {
-                    Directory.Delete(run.Out, recursive: true);
+                    if (++answered == 4)
+                    {
+                        Directory.Delete(run.Out, recursive: true);
+                    }
                 }
 
                 return teacher.GenerateAsync(request, token);
@@ -89,13 +125,15 @@ public sealed class CleanStopTests
     }
 
     static async Task CollectAsync(
-        StoreRun run, TimeProvider time, IRunObserver observer, Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer, CancellationToken stop)
+        StoreRun run, TimeProvider time, IRunObserver observer, Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer, CancellationToken stop,
+        CancellationTokenSource? asking = null)
     {
         await using var store = await run.OpenAsync();
         var journal = store.Describe(StoreRun.Dataset);
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
-            new Teacher(answer), MathVerifier.Instance, new TokenResolver(tokenizer: null), StoreRun.Dataset, observer, time, concurrency: 3, CollectionBudget.Unlimited);
+            new Teacher(answer), MathVerifier.Instance, new TokenResolver(tokenizer: null), StoreRun.Dataset, observer, time, concurrency: 3, CollectionBudget.Unlimited,
+            asking);
         await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, stop);
     }
 
