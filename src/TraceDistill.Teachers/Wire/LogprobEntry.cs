@@ -70,7 +70,8 @@ struct LogprobEntry
             return value <= 1e-3f ? Math.Min(value, 0f) : throw new WireFormatException($"logprob is {value}, and a log-probability is never above 0");
         }
 
-        var found = reader.TokenType == JsonTokenType.String ? $"\"{reader.GetString()}\"" : reader.TokenType == JsonTokenType.Null ? "null" : "not a number";
+        const int LongestShown = 20;
+        var found = reader.TokenType == JsonTokenType.String ? reader.GetString() is { Length: <= LongestShown } text && text.All(c => c is >= ' ' and <= '~') ? $"\"{text}\"" : "a string" : reader.TokenType == JsonTokenType.Null ? "null" : "not a number";
         throw new WireFormatException($"logprob is {found}: the server computed no valid probability");
     }
 }

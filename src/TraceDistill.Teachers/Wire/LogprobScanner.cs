@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Globalization;
 
 namespace TraceDistill.Teachers.Wire;
@@ -13,6 +14,8 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
     // As many digits as 64 bits hold for certain, and the powers of ten that a float64 holds exactly.
     const int MostDigits = 19;
     static readonly double[] PowersOfTen = [.. Enumerable.Range(0, 23).Select(power => double.Parse($"1e{power}", CultureInfo.InvariantCulture))];
+
+    static readonly SearchValues<byte> EndsOfText = SearchValues.Create([(byte)'"', (byte)'\\', .. Enumerable.Range(0, ' ').Select(control => (byte)control)]);
 
     readonly ReadOnlySpan<byte> _json = json;
     int _position = position;
@@ -106,13 +109,18 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
         }
     }
 
-    /// <summary>Up to the closing quote; an escape stays as it stands.</summary>
+    /// <summary>Up to the closing quote; an escape stays as it stands. A control character is no JSON, and for the reader to refuse.</summary>
     bool TryReadString(out ReadOnlySpan<byte> text)
     {
         var start = _position;
-        while (_json[_position..].IndexOfAny((byte)'"', (byte)'\\') is >= 0 and var length)
+        while (_json[_position..].IndexOfAny(EndsOfText) is >= 0 and var length)
         {
             _position += length + 1;
+            if (_json[_position - 1] < ' ')
+            {
+                break;
+            }
+
             if (_json[_position - 1] == '"')
             {
                 text = _json[start..(_position - 1)];

@@ -140,6 +140,8 @@ public sealed class CompletionReaderTests
     [Theory]
     [InlineData("null", "logprob is null")]
     [InlineData("\"NaN\"", "logprob is \"NaN\"")]
+    [InlineData("\"a whole paragraph\\nof the server's own text\"", "logprob is a string")]
+    [InlineData("\"two\\nlines\"", "logprob is a string")]
     [InlineData("NaN", "not a finite number")]
     [InlineData("-Infinity", "not a finite number")]
     [InlineData("0.5", "never above 0")]

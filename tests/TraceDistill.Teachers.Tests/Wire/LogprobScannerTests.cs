@@ -66,6 +66,8 @@ public sealed class LogprobScannerTests
     [InlineData("""{"id":1,"logprob":-1,"bytes":[97,"top_logprobs":[]}""")]
     [InlineData("""{"id":1,"logprob":-1,"bytes":[97],}""")]
     [InlineData("""{"id":1,"logprob":-1,"token":"a""")]
+    [InlineData("{\"id\":1,\"logprob\":-1,\"token\":\"a\nb\"}")]
+    [InlineData("{\"id\":1,\"logprob\":-1,\"token\":\"a\u001fb\"}")]
     [InlineData("""{"id":1,"logprob":-1""")]
     public void Read_ListThatIsNoJson_IsRefused(string tokens) =>
         Assert.Throws<TruncatedResponseException>(() => CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{{tokens}}]}""")), topLogprobs: 2));
