@@ -15,6 +15,9 @@ public sealed record GenerationResult
     /// <summary><c>stop</c>, <c>length</c> or whatever else the server said.</summary>
     public required string FinishReason { get; init; }
 
+    /// <summary>The model's name in the server's own words, where it gives one.</summary>
+    public string? Model { get; init; }
+
     /// <summary>Ids of the prompt after the chat template, where the server tells them.</summary>
     public int[]? PromptTokenIds { get; init; }
 

@@ -1,13 +1,15 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>One teacher over HTTP: sends a request once and says, as a <see cref="TeacherRequestException"/>, what a failure means.</summary>
-sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvider time)
+/// <param name="observer">Told, once each, of what makes its answers others than those asked for; null for nobody.</param>
+sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvider time, IRunObserver? observer = null)
 {
     /// <summary>Bytes of a response that holds no generation: a list of models, an error.</summary>
     const long MostPlainBytes = 16 << 20;
@@ -16,6 +18,8 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     volatile Dialect? _dialect = endpoint.Dialect;
     volatile bool _opensThinking = endpoint.OpensThinking;
+    string? _model;
+    int _isSwapped;
 
     public TeacherEndpoint Endpoint => endpoint;
 
@@ -54,7 +58,11 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             }
             catch (TeacherRequestException e) when (e.Status is 400 or 422 && DialectAdaptation.Without(dialect, e.ServerMessage) is { } simpler)
             {
-                _dialect = simpler;
+                // Where another request has found out more meanwhile, that stands.
+                if (Interlocked.CompareExchange(ref _dialect, simpler, dialect) == dialect && dialect.Fields.Keys.Except(simpler.Fields.Keys).FirstOrDefault() is { } field)
+                {
+                    observer?.Message($"{endpoint} refuses {field}: it is left out from now on, and the server's own default may change what its tokens are drawn from");
+                }
             }
         }
     }
@@ -97,12 +105,25 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         using var body = await PostAsync(dialect, dialect.ChatRoute, content, ResponseBound.Of(sampling), cancellationToken);
         try
         {
-            return endpoint.Form.Read(body.Bytes, sampling, new ReplyForm(dialect.ListsEndOfSequence, _opensThinking));
+            var result = endpoint.Form.Read(body.Bytes, sampling, new ReplyForm(dialect.ListsEndOfSequence, _opensThinking));
+            Compare(result.Model);
+            return result;
         }
         catch (WireFormatException e)
         {
             throw TeacherFailures.FromFormat(endpoint, e);
         }
+    }
+
+    /// <summary>Tells of a reply that names another model than the first one, a probe's, did.</summary>
+    void Compare(string? model)
+    {
+        if (model is not null && Interlocked.CompareExchange(ref _model, model, null) is { } first && first != model && Interlocked.Exchange(ref _isSwapped, 1) == 0)
+        {
+            observer?.Message($"{endpoint} answers as {Named(model)}, and did as {Named(first)} before: the traces are of both, unless these are two names of one model");
+        }
+
+        string Named(string name) => new ErrorBody(name, Code: null).Shown(endpoint.Redact).ReplaceLineEndings(" ");
     }
 
     async Task<ResponseBody> PostAsync(Dialect dialect, string route, ReadOnlyMemory<byte> bytes, long mostBytes, CancellationToken cancellationToken)

@@ -43,7 +43,7 @@ sealed class TeacherLane : IDisposable
 
         var handler = TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
         _http = TeacherHttpHandler.CreateClient(new RateLimitHandler(handler, time, wait => router.Pause(index, wait)));
-        _client = new TeacherClient(_http, Endpoint, time);
+        _client = new TeacherClient(_http, Endpoint, time, observer);
         _generator = new ChatCompletionGenerator(new ChatCompletionConnector(_client));
         _attempts = new AttemptPipeline(options, time, isOneOfMany, isOneOfMany ? LeaveOut : Pause, isOneOfMany ? TakeBack : () => { });
     }

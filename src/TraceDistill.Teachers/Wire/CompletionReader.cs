@@ -19,6 +19,7 @@ ref struct CompletionReader
     string? _reasoningDetails;
     string? _refusal;
     string? _finishReason;
+    string? _model;
     int[]? _tokenIds;
     int[]? _promptTokenIds;
     int? _promptTokens;
@@ -70,6 +71,10 @@ ref struct CompletionReader
             else if (reader.ValueTextEquals("usage"u8))
             {
                 ReadUsage(ref reader);
+            }
+            else if (reader.ValueTextEquals("model"u8))
+            {
+                _model = reader.StringValue("model");
             }
             else if (reader.ValueTextEquals("prompt_token_ids"u8))
             {
@@ -221,6 +226,7 @@ ref struct CompletionReader
             Answer = answer,
             Text = ownReasoning is null ? content : ReasoningSplitter.Join(ownReasoning, content),
             FinishReason = isRefused ? FinishReasons.Refusal : _finishReason ?? "unknown",
+            Model = _model,
             PromptTokenIds = _promptTokenIds,
             PromptTokens = _promptTokens ?? _promptTokenIds?.Length ?? 0,
             CompletionTokens = logprobs?.Count ?? _completionTokens ?? _tokenIds?.Length ?? 0,

@@ -77,6 +77,21 @@ public sealed class FaultTests
     [Fact]
     public async Task GenerateAsync_UnknownFinishReason_IsKeptAsItIs() => Assert.Equal("repetition", (await AskAsync(Fault.UnknownFinishReason)).FinishReason);
 
+    [Fact]
+    public async Task GenerateAsync_OtherModel_IsToldOnce()
+    {
+        await using var server = await ServerAsync(Fault.OtherModel);
+        var observer = new RecordingObserver();
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time(), observer: observer);
+
+        for (var i = 0; i < 3; i++)
+        {
+            await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+        }
+
+        Assert.Contains("answers as teacher, and did as another-model before", Assert.Single(observer.Messages));
+    }
+
     static async Task<GenerationResult> AskAsync(Fault fault)
     {
         await using var server = await ServerAsync(fault);
