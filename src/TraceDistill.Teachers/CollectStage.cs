@@ -86,12 +86,12 @@ public static class CollectStage
 
         var summary = Summarize(await store.PublishAsync(cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
         {
-            StoppedBy = budget is { IsSpent: true } ? "budget" : null,
+            StoppedBy = budget is { IsSpent: true } ? "budget" : tally is { Failed: > 0 } ? "failures" : null,
             Usage = UsageLedger.Summarize(folder.UsageFile),
         };
-        if (summary.StoppedBy is not null)
+        if (budget is { IsSpent: true })
         {
-            observer.Message($"the budget is spent ({budget!.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; raise it and run again for the others");
+            observer.Message($"the budget is spent ({budget.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; raise it and run again for the others");
         }
 
         if (tally is { Failed: > 0 })

@@ -17,7 +17,10 @@ namespace TraceDistill.Teachers;
 public sealed record CollectSummary(
     long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed, long Length, long Refusal, long Empty)
 {
-    /// <summary><c>budget</c> where the budget was spent before all traces were there; null where all of them were asked for.</summary>
+    /// <summary>
+    /// <c>budget</c> where the budget was spent before all traces were there, <c>failures</c> where samples failed; null where nothing is missing, and a
+    /// recipe need not come back to it.
+    /// </summary>
     public string? StoppedBy { get; init; }
 
     /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>

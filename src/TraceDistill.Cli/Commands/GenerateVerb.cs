@@ -22,6 +22,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override bool IsResumable => true;
 
+    public override IReadOnlyCollection<string> CommandLineOnly => ["batch_out", "batch_in"];
+
     public override IEnumerable<string> ImplicitInputs(GenerateOptions options) =>
         options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
 

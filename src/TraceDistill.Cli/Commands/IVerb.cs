@@ -42,6 +42,9 @@ interface IVerb
     /// <summary>Files and folders that it reads although no path-valued option names them, such as a prompt found by its name.</summary>
     IEnumerable<string> ImplicitInputs(object options);
 
+    /// <summary>Settings that leave it at half of what it is for, so that a stage cannot have them.</summary>
+    IReadOnlyCollection<string> CommandLineOnly { get; }
+
     /// <summary>Does it.</summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
     /// <returns>What is to be told about the result, to be written as JSON.</returns>
@@ -65,6 +68,8 @@ abstract class Verb<TOptions> : IVerb
     public virtual bool ReadsWholeRun => false;
 
     public virtual IReadOnlyList<string> RunDirectoryFiles => [];
+
+    public virtual IReadOnlyCollection<string> CommandLineOnly => [];
 
     /// <inheritdoc cref="IVerb.RunAsync"/>
     public abstract Task<object> RunAsync(TOptions options, StageContext context, CancellationToken cancellationToken);

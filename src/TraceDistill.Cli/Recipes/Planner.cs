@@ -47,6 +47,11 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             settings = settings.MergedWith(new ConfigMap(seed.Location, [new ConfigEntry(SeedKey, seed.Location, seed)]));
         }
 
+        foreach (var entry in settings.Entries.Where(entry => verb.CommandLineOnly.Contains(entry.Key)))
+        {
+            problems.Add(entry.Location, $"{copy.Family}.{entry.Key}", $"belongs to the command line, where it ends before everything is there; use it in {verb.Name}, outside of a recipe");
+        }
+
         var inputs = new List<StageInput>();
         settings = resolver.Resolve(copy, schema, settings, inputs);
         var options = new OptionBinder(problems).BindRecord(verb.OptionsType, Located(settings, schema, inputs, runDirectory), copy.Family);

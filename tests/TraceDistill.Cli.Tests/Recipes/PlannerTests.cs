@@ -155,6 +155,19 @@ public sealed class PlannerTests : IDisposable
     public void Plan_WrongOverride_NamesIt(string text, string expected) =>
         Assert.Equal(expected, Assert.Throws<InvalidInputException>(() => Plan("stages: { a: { do: write, text: x } }", text)).Message);
 
+    [Theory]
+    [InlineData("batch_out: b.jsonl")]
+    [InlineData("batch_in: [b.jsonl]")]
+    public void Plan_BatchInAStage_IsRefused(string batch)
+    {
+        File.WriteAllText(_folder.File("b.jsonl"), "");
+        File.WriteAllText(_folder.File("recipe.yaml"), $"stages: {{ a: {{ do: generate, problems: b.jsonl, model: m, {batch} }} }}");
+
+        var error = Assert.Throws<InvalidInputException>(() => new Planner([new GenerateVerb()]).Plan(_folder.File("recipe.yaml"), [], _ => _folder.File("run")));
+
+        Assert.Contains("belongs to the command line", error.Message);
+    }
+
     RunPlan Plan(string yaml, params string[] overrides)
     {
         File.WriteAllText(_folder.File("recipe.yaml"), yaml);
