@@ -9,6 +9,8 @@ namespace TraceDistill.Benchmarks.Collection;
 /// <summary>Collection under faults and kills: whether every trace is there in the end, once, and as the server gave it.</summary>
 static class SoakBenchmark
 {
+    const int ShardRows = 256;      // so that shards are built all the time, and some kills fall into that
+
     public static async Task<int> RunAsync(Arguments arguments)
     {
         var folder = Directory.CreateTempSubdirectory("tracedistill-soak-");
@@ -48,6 +50,7 @@ static class SoakBenchmark
             Model = "teacher",
             MaxTokens = SoakOptions.MaxTokens,
             TopLogprobs = SoakOptions.TopLogprobs,
+            ShardRows = ShardRows,
             Concurrency = arguments.Number("concurrency", 64),
         };
         try

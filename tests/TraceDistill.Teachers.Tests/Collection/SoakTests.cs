@@ -23,7 +23,8 @@ public sealed class SoakTests
         var outcome = await soak.RunAsync(TestContext.Current.CancellationToken);
 
         Assert.Empty(outcome.Violations);
-        Assert.Equal((120, 4, 0), (outcome.Traces, outcome.Kills, outcome.RepeatedAfterCommit));
+        Assert.Equal((120, 0), (outcome.Traces, outcome.RepeatedAfterCommit));
+        Assert.InRange(outcome.Kills, 2, 4 + SoakRun.MostKillsInPublication);
         Assert.InRange(outcome.Requests, 130, 400);
     }
 
@@ -40,6 +41,7 @@ public sealed class SoakTests
             TopLogprobs = SoakOptions.TopLogprobs,
             MaxTokens = SoakOptions.MaxTokens,
             Concurrency = 4,
+            ShardRows = 16,
         };
 
         // Delays between attempts are skipped.

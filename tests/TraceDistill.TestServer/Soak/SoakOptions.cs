@@ -8,7 +8,7 @@ public sealed record SoakOptions
     /// <summary>Problems, each with one trace.</summary>
     public required int Problems { get; init; }
 
-    /// <summary>How often the collecting process is killed.</summary>
+    /// <summary>How often the collecting process is killed while it collects; a few times more while it publishes.</summary>
     public required int Kills { get; init; }
 
     /// <summary>Share of the responses that are faulty.</summary>

@@ -15,6 +15,11 @@ public sealed class SoakRun(SoakOptions options, string folder)
     // Some samples fail for good under faults that no repetition helps against: the next process asks for them again.
     const int MostRuns = 200;
 
+    /// <summary>How many processes are killed while they publish, beside those killed while they collect.</summary>
+    public const int MostKillsInPublication = 4;
+
+    static readonly TimeSpan LongestDelay = TimeSpan.FromMilliseconds(40);
+
     readonly List<SoakRequest> _requests = [];
     HashSet<string> _committed = [];
 
@@ -29,8 +34,9 @@ public sealed class SoakRun(SoakOptions options, string folder)
         var faults = new FaultPlan(options.FaultShare, options.Seed, [.. FaultPlan.Outlasted, .. FaultPlan.Refused]);
         await using var server = await ProtocolServer.StartAsync(Replies.Teach(WireForms.TraceDistill, faults: faults));
 
+        Directory.CreateDirectory(Out);
         var random = new SplitMix64(options.Seed);
-        var (kills, runs) = (0, 0);
+        var (kills, inPublication, runs) = (0, 0, 0);
         for (var done = false; !done;)
         {
             if (++runs > options.Kills + MostRuns)
@@ -38,11 +44,28 @@ public sealed class SoakRun(SoakOptions options, string folder)
                 throw new InvalidOperationException($"not done after {runs} processes");
             }
 
+            using var publication = new FileSystemWatcher(Out) { Filters = { "train-*", "manifest.json" }, EnableRaisingEvents = true };
+            var publishing = new TaskCompletionSource();
+            publication.Created += (_, _) => publishing.TrySetResult();
+            publication.Renamed += (_, _) => publishing.TrySetResult();
+            publication.Deleted += (_, _) => publishing.TrySetResult();
             using var process = Process.Start(options.Collector(problems, server.Url, Out))!;
-            if (kills < options.Kills && await ArrivedAsync(server, process, 1 + random.Next(Math.Max(1, options.Problems * 8 / (5 * options.Kills))), cancellationToken))
+            if (kills < options.Kills)
             {
-                process.Kill();
-                kills++;
+                // Every other one some time later: at any step of what goes on beside the requests.
+                var delay = kills % 2 == 0 ? TimeSpan.Zero : LongestDelay * random.Next(100) / 100;
+                if (await ArrivedAsync(server, process, 1 + random.Next(Math.Max(1, options.Problems * 8 / (5 * options.Kills))), cancellationToken) && await KillAsync(process, delay))
+                {
+                    kills++;
+                }
+            }
+            else if (inPublication < MostKillsInPublication)
+            {
+                await Task.WhenAny(publishing.Task, process.WaitForExitAsync(cancellationToken));
+                if (await KillAsync(process, LongestDelay * random.Next(100) / 100))
+                {
+                    inPublication++;
+                }
             }
 
             await process.WaitForExitAsync(cancellationToken);
@@ -54,7 +77,20 @@ public sealed class SoakRun(SoakOptions options, string folder)
             options.Log($"process {runs} {(done ? "is done" : $"ended with {process.ExitCode}")}: {_requests.Count} requests, {_committed.Count} traces committed");
         }
 
-        return await SoakOutcome.InspectAsync(Out, options.Problems, kills, runs, _requests, cancellationToken);
+        return await SoakOutcome.InspectAsync(Out, options.Problems, kills + inPublication, runs, _requests, cancellationToken);
+    }
+
+    /// <returns>False where the process ended before.</returns>
+    static async Task<bool> KillAsync(Process process, TimeSpan delay)
+    {
+        await Task.Delay(delay);
+        if (process.HasExited)
+        {
+            return false;
+        }
+
+        process.Kill();
+        return true;
     }
 
     /// <summary>Waits for so many requests; false where the process ended before.</summary>
