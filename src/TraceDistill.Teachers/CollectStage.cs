@@ -80,7 +80,7 @@ public static class CollectStage
             if (store.Inventory.Present == 0 && budget.IsSpent)
             {
                 throw new InvalidInputException(
-                    $"{(options.MaxTokensTotal is null ? "max_cost" : "max_tokens_total")}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; raise it, or lower max_tokens");
+                    $"{budget.SpentSetting}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; raise it, or lower max_tokens");
             }
         }
 

@@ -24,7 +24,10 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     public static CollectionBudget Unlimited => new(null, null, null, () => default);
 
     /// <summary>Whether nothing more is to be sent.</summary>
-    public bool IsSpent { get; private set; }
+    public bool IsSpent => SpentSetting is not null;
+
+    /// <summary>The setting whose limit that is; null while something is left.</summary>
+    public string? SpentSetting { get; private set; }
 
     bool IsUnlimited => maxTokens is null && maxCost is null;
 
@@ -101,7 +104,7 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
             _waiting.Dequeue();
             if (IsSpent || !Fits(next.Wanted))
             {
-                IsSpent = true;
+                SpentSetting ??= FitsTokens(next.Wanted) ? "max_cost" : "max_tokens_total";
                 next.Given.SetException(new NotSentException());
             }
             else
@@ -114,11 +117,9 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
         }
     }
 
-    bool Fits(Reservation wanted)
-    {
-        var (tokens, cost) = spent();
-        return !(tokens + _reservedTokens + wanted.Tokens > maxTokens) && !(cost + _reservedCost + wanted.Cost > maxCost);
-    }
+    bool Fits(Reservation wanted) => FitsTokens(wanted) && !(spent().Cost + _reservedCost + wanted.Cost > maxCost);
+
+    bool FitsTokens(Reservation wanted) => !(spent().Tokens + _reservedTokens + wanted.Tokens > maxTokens);
 }
 
 /// <summary>What one request may cost at most.</summary>

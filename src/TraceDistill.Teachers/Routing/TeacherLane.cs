@@ -110,7 +110,10 @@ sealed class TeacherLane : IDisposable
         if (Interlocked.Exchange(ref _isWatched, 0) == 1)
         {
             _router.Change(_index, EndpointService.In);
-            _observer.Message($"{Endpoint} answers again");
+            if (Volatile.Read(ref _isRemoved) == 0)
+            {
+                _observer.Message($"{Endpoint} answers again");
+            }
         }
     }
 

@@ -53,6 +53,18 @@ public sealed class BudgetedCollectionTests
     }
 
     [Fact]
+    public async Task RunAsync_BothLimitsAndTheCostIsSpent_NamesTheCost()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(
+            () => run.RunAsync(server, options => options with { MaxTokensTotal = 1_000_000, MaxCost = 0.5, PricePerMillion = Price }));
+
+        Assert.StartsWith("max_cost: is not enough for one trace", error.Message);
+    }
+
+    [Fact]
     public async Task RunAsync_BudgetBelowOneTrace_SaysSo()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
