@@ -5,15 +5,17 @@ namespace TraceDistill.Teachers.Resilience;
 /// </summary>
 /// <remarks>
 /// Works in rounds: as many requests as the limit allows, all sent since it was last changed. At first each good round doubles the limit, as TCP's slow
-/// start does; after the first setback a good round adds a constant, a twentieth of what was left then. A round is good where the server made more of
+/// start does; after the first setback a good round adds a twentieth. A round is good where the server made more of
 /// it: with a limit raised by a half or more, throughput has to have risen by three tenths of that at least, or the requests only waited in the server's
-/// own queue, which shows as time per token. Such a raise is taken back, and the next one is tried after some rounds of rest. Refusals for overload and
-/// attempts that took too long cut the limit at once; several requests that were sent before the cut count as the one event they are. Not thread-safe.
+/// own queue, which shows as time per token. Such a raise is taken back, and the next one is tried after some rounds of rest. Refusals for overload cut
+/// the limit at once, and so do attempts that took too long where a twentieth of a round did, two at least; several requests that were sent before the cut
+/// count as the one event they are. Not thread-safe.
 /// </remarks>
 sealed class AdaptiveLimit
 {
     const int MostAtFirst = 64;
     const double CutTo = 0.7;
+    const int Fraction = 20;
     const double ComparedGrowth = 1.5;
     const double LeastGain = 0.3;
     const double MostSlowdown = 0.25;
@@ -21,7 +23,6 @@ sealed class AdaptiveLimit
 
     readonly int _ceiling;
     bool _isStarting = true;
-    int _step;
     int _rest;
     TimeSpan _cutAt;
     Round _round = new(TimeSpan.Zero);
@@ -60,7 +61,16 @@ sealed class AdaptiveLimit
         }
     }
 
-    /// <summary>A request was refused because the server has too much to do, or took too long.</summary>
+    /// <summary>A request took too long. One alone may have hung for a reason of its own.</summary>
+    public void TimedOut(TimeSpan sent, TimeSpan now)
+    {
+        if (sent >= _cutAt && ++_round.TimedOut >= Math.Max(2, Current / Fraction))
+        {
+            Overloaded(sent, now);
+        }
+    }
+
+    /// <summary>A request was refused because the server has too much to do.</summary>
     public void Overloaded(TimeSpan sent, TimeSpan now)
     {
         if (sent >= _cutAt)
@@ -92,7 +102,7 @@ sealed class AdaptiveLimit
                 _reference = measured;
             }
 
-            Change(_rest > 0 ? Current : Math.Min(_ceiling, _isStarting ? 2 * Current : Current + _step), now);
+            Change(_rest > 0 ? Current : Math.Min(_ceiling, _isStarting ? 2 * Current : Current + Math.Max(1, Current / Fraction)), now);
             _rest = Math.Max(0, _rest - 1);
         }
     }
@@ -100,7 +110,6 @@ sealed class AdaptiveLimit
     void SetBack(int limit, TimeSpan now)
     {
         _isStarting = false;
-        _step = Math.Max(1, limit / 20);
         Change(limit, now);
     }
 
@@ -130,6 +139,8 @@ sealed class AdaptiveLimit
         public long OwnTokens;
 
         public TimeSpan Busy;
+
+        public int TimedOut;
 
         public bool IsFull;
     }

@@ -32,7 +32,14 @@ sealed class RateLimits(int? requestsPerMinute, int? tokensPerMinute)
         _meanCompletion = _meanCompletion < 0 ? completionTokens : _meanCompletion + (Weight * (completionTokens - _meanCompletion));
     }
 
-    /// <summary>It took nothing: it was refused, or never arrived.</summary>
+    /// <summary>It was not sent after all.</summary>
+    public void TakeBack(double estimate, TimeSpan now)
+    {
+        _requests?.Take(-1, now);
+        _tokens?.Take(-estimate, now);
+    }
+
+    /// <summary>It was sent and took nothing: it was refused, or never arrived.</summary>
     public void Refund(double estimate, TimeSpan now) => _tokens?.Take(-estimate, now);
 
     /// <summary>The server wants nothing more before then.</summary>

@@ -94,6 +94,16 @@ sealed class EndpointRouter : IDisposable
         }
     });
 
+    /// <summary>The request was not answered in time.</summary>
+    public void TimedOut(Place place) => Leave(place, (endpoint, now) =>
+    {
+        endpoint.Rates.Refund(place.Tokens, now);
+        endpoint.Limit.TimedOut(place.Sent, now);
+    });
+
+    /// <summary>The endpoint's breaker let nothing through. It still counts as given, or the next would be given the same place.</summary>
+    public void NotSent(Place place) => Leave(place, (endpoint, now) => endpoint.Rates.TakeBack(place.Tokens, now));
+
     /// <summary>Nobody waits for the answer any more.</summary>
     public void Abandoned(Place place) => Leave(place, (_, _) => { });
 
@@ -219,7 +229,7 @@ sealed class EndpointRouter : IDisposable
         var endpoint = _endpoints[place.Endpoint];
         endpoint.InFlight--;
         endpoint.Sent--;
-        endpoint.Rates.Refund(place.Tokens, now);
+        endpoint.Rates.TakeBack(place.Tokens, now);
     }
 
     /// <param name="wait">Where there is no place: how long until a rate limit leaves one; forever where only an answer can.</param>

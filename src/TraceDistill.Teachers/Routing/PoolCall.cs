@@ -27,7 +27,7 @@ sealed class PoolCall(GenerationRequest request, TimeSpan timeout)
     /// <summary>How often that was so.</summary>
     public int Detours { get; set; }
 
-    /// <summary>Whether a second copy has been sent.</summary>
+    /// <summary>Whether a second copy of the present attempt has been sent.</summary>
     public bool IsHedged { get; set; }
 
     public void Begin(TeacherLane lane)

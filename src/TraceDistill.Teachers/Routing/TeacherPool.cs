@@ -23,7 +23,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     readonly EndpointRouter _router;
     readonly ResilienceOptions _options;
     readonly TeacherInstruments _instruments = new();
-    readonly ResiliencePipeline<GenerationResult> _pipeline;
+    readonly ResiliencePipeline _retries;
+    readonly ResiliencePipeline<GenerationResult> _hedging = ResiliencePipeline<GenerationResult>.Empty;
 
     /// <param name="endpoints">One at least; all serve the same model.</param>
     /// <param name="options">Limits and patience.</param>
@@ -45,14 +46,11 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         _lanes = [.. endpoints.Select((endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments))];
         _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit)));
 
-        var retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, jitter, new WaitNotice(time, observer), context => CallOf(context).GoesElsewhere, stop);
-        var pipeline = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }.AddPipeline(retries.Build());
+        _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, jitter, new WaitNotice(time, observer), context => CallOf(context).GoesElsewhere, stop).Build();
         if (options.HedgeAfter is { } delay)
         {
-            pipeline.AddHedging(Hedging(delay));
+            _hedging = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }.AddHedging(Hedging(delay)).Build();
         }
-
-        _pipeline = pipeline.Build();
     }
 
     /// <summary>Most requests in flight at all endpoints together.</summary>
@@ -75,7 +73,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         context.Properties.Set(PoolCall.Key, call);
         try
         {
-            var result = await _pipeline.ExecuteAsync(static async (context, pool) => await pool.AttemptAsync(CallOf(context), context.CancellationToken), context, this);
+            var result = await _retries.ExecuteAsync(static async (context, pool) => await pool.TryAsync(context), context, this);
             foreach (var lane in call.Under())
             {
                 lane.Meter.Hedged(result.PromptTokens, result.CompletionTokens);
@@ -142,6 +140,13 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     static PoolCall CallOf(ResilienceContext context) => context.Properties.GetValue(PoolCall.Key, null!);
 
+    /// <summary>One attempt with its second copy, where that is wanted: the next attempt starts with one again.</summary>
+    async ValueTask<GenerationResult> TryAsync(ResilienceContext context)
+    {
+        CallOf(context).IsHedged = false;
+        return await _hedging.ExecuteAsync(static async (context, pool) => await pool.AttemptAsync(CallOf(context), context.CancellationToken), context, this);
+    }
+
     async Task<GenerationResult> AttemptAsync(PoolCall call, CancellationToken cancellationToken)
     {
         var place = await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken);
@@ -162,10 +167,26 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
         catch (Exception e)
         {
-            _router.Failed(place, RetryStrategies.IsOverload(e), (e as TeacherRequestException)?.RetryAfter);
+            Settle(place, e);
             call.End(lane);
             call.GoesElsewhere = IsDetour(call, place.Endpoint, e);
             throw;
+        }
+    }
+
+    void Settle(Place place, Exception failure)
+    {
+        switch (failure)
+        {
+            case BrokenCircuitException:
+                _router.NotSent(place);
+                break;
+            case TimeoutRejectedException:
+                _router.TimedOut(place);
+                break;
+            default:
+                _router.Failed(place, RetryStrategies.IsOverload(failure), (failure as TeacherRequestException)?.RetryAfter);
+                break;
         }
     }
 

@@ -55,6 +55,32 @@ public sealed class AdaptiveLimitTests
     }
 
     [Fact]
+    public void Current_ASetbackWhileTheLimitIsLow_IsMadeUpForInProportion()
+    {
+        var limit = new AdaptiveLimit(2000);
+        limit.Overloaded(TimeSpan.Zero, TimeSpan.Zero);
+
+        // A second a round: 44 grows by a twentieth, rounded down, and is past 2,000 after some 90 rounds.
+        new QueueingServer(slots: 5000).Work(limit, seconds: 240);
+
+        Assert.Equal(2000, limit.Current);
+    }
+
+    [Fact]
+    public void TimedOut_OneOfMany_LeavesTheLimitAndSeveralCutIt()
+    {
+        var limit = new AdaptiveLimit(60);
+
+        limit.TimedOut(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(81));
+        Assert.Equal(60, limit.Current);
+        limit.TimedOut(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(81));
+        limit.TimedOut(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(81));
+        limit.TimedOut(TimeSpan.FromSeconds(1), TimeSpan.FromSeconds(81));
+
+        Assert.Equal(42, limit.Current);
+    }
+
+    [Fact]
     public void Overloaded_SeveralRequestsOfOneRound_CutOnce()
     {
         var limit = new AdaptiveLimit(30);

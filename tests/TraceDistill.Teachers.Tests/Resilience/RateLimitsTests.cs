@@ -58,6 +58,17 @@ public sealed class RateLimitsTests
     }
 
     [Fact]
+    public void TakeBack_RequestThatWasNotSent_CostsNoRequestEither()
+    {
+        var limits = new RateLimits(1, 600);
+        limits.Send(300, TimeSpan.Zero);
+
+        limits.TakeBack(300, TimeSpan.Zero);
+
+        Assert.Equal(TimeSpan.Zero, limits.WaitFor(300, TimeSpan.Zero));
+    }
+
+    [Fact]
     public void PauseUntil_Earlier_DoesNotShorten()
     {
         var limits = new RateLimits(null, null);
