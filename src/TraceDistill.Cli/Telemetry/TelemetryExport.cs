@@ -15,12 +15,13 @@ namespace TraceDistill.Cli.Telemetry;
 sealed class TelemetryExport : IDisposable
 {
     const string OtlpVariable = "OTEL_EXPORTER_OTLP_ENDPOINT";
+    const int LongestShutdown = 500; // milliseconds, of each
     const string ServiceName = "tracedistill";
 
     readonly TracerProvider? _traces;
     readonly MeterProvider? _metrics;
 
-    /// <param name="prometheusPort">Where Prometheus finds <c>/metrics</c>, on all addresses of this machine; null for nowhere.</param>
+    /// <param name="prometheusPort">Where Prometheus finds <c>/metrics</c>, on this machine alone; null for nowhere.</param>
     /// <param name="environment">Looks up an environment variable.</param>
     /// <exception cref="InvalidInputException">The port cannot be listened on.</exception>
     public TelemetryExport(int? prometheusPort, Func<string, string?> environment)
@@ -37,9 +38,11 @@ sealed class TelemetryExport : IDisposable
         }
     }
 
-    /// <summary>Sends what is left.</summary>
+    /// <summary>Sends what is left, for a second at most: an interrupted run must not wait for a collector that does not answer.</summary>
     public void Dispose()
     {
+        _traces?.Shutdown(LongestShutdown);
+        _metrics?.Shutdown(LongestShutdown);
         _traces?.Dispose();
         _metrics?.Dispose();
     }
@@ -58,11 +61,12 @@ sealed class TelemetryExport : IDisposable
             {
                 options.Port = port;
 
-                // The options take one host; Prometheus mostly asks from another machine.
+                // The options take one host, and both names of this machine are in use.
                 options.ConfigureHttpListener = (_, listener) =>
                 {
                     listener.Prefixes.Clear();
-                    listener.Prefixes.Add($"http://*:{port}/");
+                    listener.Prefixes.Add($"http://localhost:{port}/");
+                    listener.Prefixes.Add($"http://127.0.0.1:{port}/");
                 };
             });
         }

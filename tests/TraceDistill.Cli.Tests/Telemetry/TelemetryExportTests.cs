@@ -34,7 +34,7 @@ public sealed class TelemetryExportTests
     [Fact]
     public void PrometheusPort_InUse_IsNamed()
     {
-        using var taken = new TcpListener(IPAddress.Any, 0);
+        using var taken = new TcpListener(IPAddress.Loopback, 0);
         taken.Start();
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
 
