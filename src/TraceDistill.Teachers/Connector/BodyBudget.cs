@@ -14,7 +14,7 @@ sealed class BodyBudget(long most)
     int _holders;
 
     /// <summary>The budget of this process.</summary>
-    public static BodyBudget Shared { get; } = new(256 << 20);
+    public static BodyBudget Shared { get; } = new(64 << 20);
 
     /// <param name="holds">Whether the body has some bytes of the budget already.</param>
     /// <param name="bytes">How many more it takes.</param>

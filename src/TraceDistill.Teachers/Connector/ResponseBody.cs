@@ -12,7 +12,7 @@ sealed class ResponseBody : IDisposable
     const int FirstCapacity = 16 * 1024;
 
     /// <summary>Bytes of a body that is small enough not to be counted.</summary>
-    const int MostUncounted = 1 << 20;
+    const int MostUncounted = 1 << 16;
 
     /// <summary>A server's word about the length is good for so much; further memory is taken as the bytes come.</summary>
     const int MostByPromise = 16 << 20;
