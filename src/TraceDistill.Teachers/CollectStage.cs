@@ -41,8 +41,6 @@ public static class CollectStage
     public static async Task<CollectSummary> RunAsync(
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
-        var endpoints = PooledEndpoints.Of(options);
-        var sampling = SamplingOf(options);
         await using var store = await OpenAsync(options, directory, observer, cancellationToken);
         var folder = store.Folder;
         if (store.IsFinished)
@@ -54,13 +52,14 @@ public static class CollectStage
         CollectionBudget? budget = null;
         if (store.NeedsTeacher)
         {
+            var endpoints = PooledEndpoints.Of(options);
             using var asking = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
             using var teacher = new TeacherPool(endpoints, ResilienceOf(options), time, observer, stop: asking.Token);
             using var usage = new UsageLedger(folder.UsageFile, teacher.Meters, time);
-            budget = new CollectionBudget(options.MaxTokensTotal, options.MaxCost, DearestPrice(endpoints), () => usage.Spent);
+            teacher.Budget = budget = BudgetOf(options, folder.Partition, endpoints, usage);
             var tokenizer = (options.Tokenizer ?? options.Serve) is { } path ? Tokenizer.Load(path) : null;
-            var capabilities = await ProbeAsync(teacher, sampling, observer, cancellationToken);
-            var source = new BudgetedGenerator(SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer), budget, usage);
+            var capabilities = await ProbeAsync(teacher, SamplingOf(options), store.Capabilities, observer, cancellationToken);
+            var source = SoftTargetPolicy.Apply(teacher, capabilities, options.RequireSoftTargets, observer);
             var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
@@ -166,9 +165,10 @@ public static class CollectStage
         ExtraBody = ExtraBody.Canonical(options.ExtraBody),
     };
 
-    static async Task<TeacherCapabilities> ProbeAsync(TeacherPool teacher, SamplingSettings sampling, IRunObserver observer, CancellationToken cancellationToken)
+    static async Task<TeacherCapabilities> ProbeAsync(
+        TeacherPool teacher, SamplingSettings sampling, TeacherCapabilities? known, IRunObserver observer, CancellationToken cancellationToken)
     {
-        var capabilities = await teacher.ProbeAsync(sampling, cancellationToken);
+        var capabilities = await teacher.ProbeAsync(sampling, known, cancellationToken);
         observer.Message($"{teacher}: {capabilities}");
         if (capabilities.SoftTargetProblem is null && capabilities.TopLogprobs < sampling.TopLogprobs)
         {
@@ -177,6 +177,10 @@ public static class CollectStage
 
         return capabilities;
     }
+
+    /// <summary>Of shares that know nothing of each other, each may take its own part of the budget.</summary>
+    static CollectionBudget BudgetOf(GenerateOptions options, Partition partition, IReadOnlyList<PooledEndpoint> endpoints, UsageLedger usage) => new(
+        options.MaxTokensTotal / partition.Count, options.MaxCost / partition.Count, DearestPrice(endpoints), () => usage.Spent, usage.SaveNowAndThen);
 
     static TokenPrice? DearestPrice(IReadOnlyList<PooledEndpoint> endpoints)
     {

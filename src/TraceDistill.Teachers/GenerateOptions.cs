@@ -133,15 +133,18 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("seconds after which a second copy of a request is sent, elsewhere where that can be; the quicker answer counts")]
     public double? HedgeAfter { get; init; }
 
-    /// <summary>Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on.</summary>
-    /// <value>None. Of each share, where the problems are divided.</value>
+    /// <summary>
+    /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An answer that is lost
+    /// on its way counts as if it were as long as may be. Where the problems are divided, each share has its own part of the budget.
+    /// </summary>
+    /// <value>None.</value>
     [Operational]
     [Range(1, long.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("most tokens that the collection may take over all its runs, of prompts and answers")]
     public long? MaxTokensTotal { get; init; }
 
     /// <inheritdoc cref="MaxTokensTotal"/>
-    /// <value>None. Of each share, where the problems are divided.</value>
+    /// <value>None.</value>
     [Operational]
     [Range(1e-9, 1e12, ErrorMessage = "must be above 0")]
     [Description("most that the collection may cost over all its runs, in the currency of price_per_million")]

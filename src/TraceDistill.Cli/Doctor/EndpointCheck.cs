@@ -5,6 +5,7 @@ using TraceDistill.Core.Storage;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Cli.Doctor;
 
@@ -18,7 +19,7 @@ static class EndpointCheck
     {
         try
         {
-            using var teacher = new HttpTeacher(endpoint, new ResilienceOptions(), timeProvider, SilentObserver.Instance);
+            using var teacher = new TeacherPool(endpoint, new ResilienceOptions(), timeProvider, SilentObserver.Instance);
             var capabilities = await teacher.ProbeAsync(new SamplingSettings { TopLogprobs = topLogprobs }, cancellationToken);
             return (Judge(endpoint, capabilities, topLogprobs), capabilities);
         }

@@ -8,6 +8,7 @@ using TraceDistill.Core.Tokenization;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Generation;
@@ -58,7 +59,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
         _ => [KeyValuePair.Create(SingleModel, new ModelSource { Endpoint = options.Endpoint, Model = options.Model, ApiKeyEnv = options.ApiKeyEnv, ApiKeyFile = options.ApiKeyFile })],
     };
 
-    HttpTeacher Connect(ModelSource source) => new(
+    TeacherPool Connect(ModelSource source) => new(
         TeacherEndpoint.Create(new EndpointSettings
         {
             Url = source.Endpoint!, Model = source.Model ?? "", ApiKeyEnv = source.ApiKeyEnv, ApiKeyFile = source.ApiKeyFile, Dialect = source.Dialect,

@@ -12,7 +12,8 @@ namespace TraceDistill.Teachers.Budget;
 /// <param name="maxCost">Most cost, in the currency of the price; null without a limit.</param>
 /// <param name="price">The dearest price of the endpoints.</param>
 /// <param name="spent">What was taken so far.</param>
-sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? price, Func<(long Tokens, double Cost)> spent)
+/// <param name="settled">Told after each request that is over.</param>
+sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? price, Func<(long Tokens, double Cost)> spent, Action? settled = null)
 {
     readonly Lock _lock = new();
     readonly Queue<(Reservation Wanted, TaskCompletionSource Given)> _waiting = new();
@@ -63,6 +64,7 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     /// <summary>The request is over; what it took is in the usage by now.</summary>
     public void Release(Reservation reservation)
     {
+        settled?.Invoke();
         if (IsUnlimited)
         {
             return;

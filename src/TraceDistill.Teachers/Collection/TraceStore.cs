@@ -11,7 +11,6 @@ sealed class TraceStore : IAsyncDisposable
     readonly OutputFolder _folder;
     readonly StoreOptions _options;
     TraceJournal? _journal;
-    TeacherCapabilities? _capabilities;
 
     TraceStore(OutputFolder folder, StoreOptions options, CollectionPlan plan, TraceInventory inventory, PublishedTraces published, TraceJournal? journal)
     {
@@ -29,6 +28,9 @@ sealed class TraceStore : IAsyncDisposable
 
     /// <summary>What the traces that are there have in common; null where there are none.</summary>
     public DatasetDescription? Dataset => Published.Manifest?.Dataset ?? _journal?.Dataset;
+
+    /// <summary>What their teacher's endpoint was seen to do; null where that was not said.</summary>
+    public TeacherCapabilities? Capabilities => _journal?.Capabilities ?? Published.Manifest?.Capabilities;
 
     /// <summary>Whether all that is wanted is published.</summary>
     public bool IsFinished => Published.Manifest is not null && Inventory.Wanted == 0 && _journal is null;
@@ -94,14 +96,13 @@ sealed class TraceStore : IAsyncDisposable
     /// <exception cref="InvalidInputException">Those that are there were collected in another way; names every setting that differs.</exception>
     public TraceJournal Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null)
     {
-        _capabilities = capabilities;
         if (Published.Manifest is { } manifest)
         {
             DatasetDifference.Ensure(_folder.Path, manifest.Dataset, dataset);
         }
 
         _journal ??= _folder.OpenJournal(dataset: null, _options.Synchronous);
-        _journal.Describe(dataset);
+        _journal.Describe(dataset, capabilities);
         return _journal;
     }
 
@@ -119,7 +120,7 @@ sealed class TraceStore : IAsyncDisposable
 
     /// <summary>Publishes all that is there.</summary>
     public Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken) =>
-        new ShardPublisher(_folder, Inventory, _journal!, _capabilities ?? Published.Manifest?.Capabilities, Step).PublishAsync(cancellationToken);
+        new ShardPublisher(_folder, Inventory, _journal!, Capabilities, Step).PublishAsync(cancellationToken);
 
     public ValueTask DisposeAsync() => _journal?.DisposeAsync() ?? ValueTask.CompletedTask;
 
@@ -133,8 +134,6 @@ sealed class TraceStore : IAsyncDisposable
 
         var rows = journal.Rows();
         var known = manifest.Shards.Select(shard => (shard.File, shard.Sha256)).ToHashSet();
-        return journal.IsOfFirstVersion
-            ? published.Shards.SelectMany(shard => shard.Keys).ToHashSet().IsSupersetOf(rows)
-            : rows.Count == 0 && journal.Shards().All(shard => known.Contains((shard.Published ?? "", shard.Entry.Sha256)));
+        return rows.Count == 0 && journal.Shards().All(shard => known.Contains((shard.Published ?? "", shard.Entry.Sha256)));
     }
 }

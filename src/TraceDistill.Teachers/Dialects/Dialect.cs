@@ -6,9 +6,6 @@ public sealed record Dialect
     /// <summary>The name that recipes, capabilities and manifests know it by, such as <c>vllm</c>.</summary>
     public required string Name { get; init; }
 
-    /// <summary>What the server's makers call it.</summary>
-    public required string Server { get; init; }
-
     /// <summary>Where a chat is asked for, below the endpoint's address.</summary>
     /// <value><c>chat/completions</c></value>
     public string ChatRoute { get; init; } = "chat/completions";

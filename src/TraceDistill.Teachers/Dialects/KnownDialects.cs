@@ -12,18 +12,18 @@ public static class KnownDialects
     static readonly Dictionary<string, string> WholeDistribution = new() { ["top_k"] = "-1", ["min_p"] = "0", ["repetition_penalty"] = "1" };
 
     /// <summary>Any other server of chat completions: plain fields, and token ids asked for until it refuses them.</summary>
-    public static Dialect Compatible { get; } = new() { Name = "compatible", Server = "a chat-completions server", AsksForTokenIds = true };
+    public static Dialect Compatible { get; } = new() { Name = "compatible", AsksForTokenIds = true };
 
     public static Dialect OpenAI { get; } =
-        new() { Name = "openai", Server = "OpenAI", MaxTokensField = "max_completion_tokens", MostLogprobs = 20 };
+        new() { Name = "openai", MaxTokensField = "max_completion_tokens", MostLogprobs = 20 };
 
-    public static Dialect Azure { get; } = OpenAI with { Name = "azure", Server = "Azure OpenAI", KeyHeader = "api-key" };
+    public static Dialect Azure { get; } = OpenAI with { Name = "azure", KeyHeader = "api-key" };
 
     public static Dialect Vllm { get; } =
-        new() { Name = "vllm", Server = "vLLM", AsksForTokenIds = true, ListsEndOfSequence = true, Fields = WholeDistribution };
+        new() { Name = "vllm", AsksForTokenIds = true, ListsEndOfSequence = true, Fields = WholeDistribution };
 
     public static Dialect Sglang { get; } =
-        new() { Name = "sglang", Server = "SGLang", ListsEndOfSequence = true, Fields = WholeDistribution };
+        new() { Name = "sglang", ListsEndOfSequence = true, Fields = WholeDistribution };
 
     /// <summary>Tells true token ids, which SGLang's chat does not; the prompt is rendered here, with the teacher's own chat template.</summary>
     public static Dialect SglangGenerate { get; } = Sglang with { Name = "sglang-generate", ChatRoute = "../generate", IsSglangGenerate = true };
@@ -31,29 +31,27 @@ public static class KnownDialects
     public static Dialect LlamaCpp { get; } = new()
     {
         Name = "llamacpp",
-        Server = "llama.cpp's server",
         ListsEndOfSequence = true,
         Fields = new Dictionary<string, string> { ["top_k"] = "0", ["min_p"] = "0", ["repeat_penalty"] = "1" },
     };
 
-    public static Dialect DeepSeek { get; } = new() { Name = "deepseek", Server = "DeepSeek", MostLogprobs = 20 };
+    public static Dialect DeepSeek { get; } = new() { Name = "deepseek", MostLogprobs = 20 };
 
     /// <summary>Routes to many providers: without the extra field it takes one that leaves logprobs out in silence.</summary>
     public static Dialect OpenRouter { get; } = new()
     {
         Name = "openrouter",
-        Server = "OpenRouter",
         MostLogprobs = 20,
         LogprobFields = new Dictionary<string, string> { ["provider"] = """{"require_parameters":true}""" },
     };
 
-    public static Dialect Ollama { get; } = new() { Name = "ollama", Server = "Ollama", MostLogprobs = 20 };
+    public static Dialect Ollama { get; } = new() { Name = "ollama", MostLogprobs = 20 };
 
     /// <summary>Names tokens by their text alone, and calls alternatives <c>top_n_tokens</c> when it refuses too many.</summary>
-    public static Dialect Tgi { get; } = new() { Name = "tgi", Server = "Text Generation Inference", TakesWholeNucleus = false };
+    public static Dialect Tgi { get; } = new() { Name = "tgi", TakesWholeNucleus = false };
 
     public static Dialect TraceDistill { get; } =
-        new() { Name = "tracedistill", Server = "tracedistill serve", AsksForTokenIds = true, ListsEndOfSequence = true };
+        new() { Name = "tracedistill", AsksForTokenIds = true, ListsEndOfSequence = true };
 
     /// <summary>All that a recipe may name.</summary>
     public static IReadOnlyList<Dialect> All { get; } =

@@ -1,4 +1,3 @@
-using System.IO.Compression;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
@@ -12,14 +11,10 @@ namespace TraceDistill.Teachers.Journal;
 /// One trace as a blob: a version byte, then little-endian fields in the order of <see cref="Write"/>, its alternatives encoded as shards have
 /// them. It lives from the request to the shards, on one machine.
 /// </summary>
-/// <remarks>
-/// So soft targets are encoded once, and little goes through the database. Version 1, which a collection may have been begun with, had all
-/// alternatives as they came, under Brotli.
-/// </remarks>
+/// <remarks>So soft targets are encoded once, and little goes through the database.</remarks>
 static class TraceCodec
 {
     const byte Version = 2;
-    const byte ArraysVersion = 1;
 
     public static byte[] Encode(Trace trace)
     {
@@ -36,25 +31,13 @@ static class TraceCodec
     {
         try
         {
-            return blob switch
-            {
-                [Version, ..] => Read(blob[1..], arrays: false),
-                [ArraysVersion, ..] => DecodeArrays(blob),
-                _ => throw new InvalidDataException("the journal was written by another version of this program"),
-            };
+            using var reader = new BinaryReader(new MemoryStream(blob), Encoding.UTF8);
+            return reader.ReadByte() == Version ? Read(reader) : throw new InvalidDataException("the journal was written by another version of this program");
         }
         catch (Exception e) when (e is EndOfStreamException or InvalidOperationException or IOException or FormatException or ArgumentException)
         {
             throw new InvalidDataException("a trace in the journal is damaged", e);
         }
-    }
-
-    static Trace DecodeArrays(byte[] blob)
-    {
-        using var brotli = new BrotliStream(new MemoryStream(blob, 1, blob.Length - 1), CompressionMode.Decompress);
-        using var plain = new MemoryStream();
-        brotli.CopyTo(plain);
-        return Read(plain.ToArray(), arrays: true);
     }
 
     static void Write(BinaryWriter writer, Trace trace)
@@ -94,13 +77,7 @@ static class TraceCodec
         }
     }
 
-    static Trace Read(byte[] fields, bool arrays)
-    {
-        using var reader = new BinaryReader(new MemoryStream(fields), Encoding.UTF8);
-        return Read(reader, arrays);
-    }
-
-    static Trace Read(BinaryReader reader, bool arrays) => new()
+    static Trace Read(BinaryReader reader) => new()
     {
         Id = reader.ReadString(),
         ProblemId = reader.ReadString(),
@@ -122,7 +99,7 @@ static class TraceCodec
         LatencyMs = reader.ReadInt32(),
         CreatedAt = new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero),
         PromptTokenIds = ReadArray<int>(reader),
-        Logprobs = ReadLogprobs(reader, arrays),
+        Logprobs = ReadLogprobs(reader),
     };
 
     static ChatMessage[] ReadMessages(BinaryReader reader)
@@ -136,9 +113,7 @@ static class TraceCodec
         return messages;
     }
 
-    /// <param name="reader">Behind all other fields.</param>
-    /// <param name="arrays">Whether alternatives are there as they came, or in their encoding.</param>
-    static TokenLogprobs? ReadLogprobs(BinaryReader reader, bool arrays)
+    static TokenLogprobs? ReadLogprobs(BinaryReader reader)
     {
         var k = reader.ReadInt32();
         return k < 0 ? null : new TokenLogprobs
@@ -146,9 +121,9 @@ static class TraceCodec
             K = k,
             TokenIds = ReadArray<int>(reader),
             Logprobs = ReadArray<float>(reader),
-            TopIds = arrays ? ReadArray<int>(reader) : [],
-            TopLogprobs = arrays ? ReadArray<float>(reader) : [],
-            Encoded = arrays ? null : ReadArray<byte>(reader),
+            TopIds = [],
+            TopLogprobs = [],
+            Encoded = ReadArray<byte>(reader),
         };
     }
 

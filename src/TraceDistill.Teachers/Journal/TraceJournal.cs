@@ -22,6 +22,8 @@ sealed class TraceJournal : IAsyncDisposable
     const int MostWaiting = 256;
     const long MostBytesWaiting = 64 << 20;
     const int ReadAtATime = 64;
+    const string DatasetTable = "dataset";
+    const string CapabilitiesTable = "capabilities";
 
     readonly string _path;
     readonly SqliteConnection _connection;
@@ -33,21 +35,21 @@ sealed class TraceJournal : IAsyncDisposable
     readonly Task _writer;
     long _bytesWaiting;
 
-    TraceJournal(string path, SqliteConnection connection, bool isOfFirstVersion)
+    TraceJournal(string path, SqliteConnection connection)
     {
         _path = path;
         _connection = connection;
         _shards = new JournalShards(connection);
-        IsOfFirstVersion = isOfFirstVersion;
-        Dataset = JournalSchema.Dataset(connection);
+        Dataset = JournalSchema.Load<DatasetDescription>(connection, DatasetTable);
+        Capabilities = JournalSchema.Load<TeacherCapabilities>(connection, CapabilitiesTable);
         _writer = Task.Run(WriteAsync);
     }
 
     /// <summary>What all traces have in common; null before it was said.</summary>
     public DatasetDescription? Dataset { get; private set; }
 
-    /// <summary>Whether it was opened for the first time since the version that had no shards.</summary>
-    public bool IsOfFirstVersion { get; }
+    /// <summary>What the teacher's endpoint was seen to do when the collection began; null where that was not said.</summary>
+    public TeacherCapabilities? Capabilities { get; private set; }
 
     /// <summary>Where the journal lies.</summary>
     public string Path => _path;
@@ -74,7 +76,8 @@ sealed class TraceJournal : IAsyncDisposable
 
             // The lock is taken by the first write and held to the end; so the log needs no shared memory, which a network's disk has not.
             JournalSchema.Execute(connection, $"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};");
-            journal = new TraceJournal(path, connection, JournalSchema.Prepare(connection));
+            JournalSchema.Prepare(connection);
+            journal = new TraceJournal(path, connection);
             if (dataset is not null)
             {
                 journal.Describe(dataset);
@@ -90,25 +93,32 @@ sealed class TraceJournal : IAsyncDisposable
             {
                 SqliteException sqlite => JournalFailure.Describe(path, sqlite),
                 JsonException or InvalidCastException => new InvalidInputException($"{path}: is no journal of this program, or damaged; restore it, or delete it and collect its traces again", e),
+                InvalidDataException => new InvalidInputException($"{path}: {e.Message}; go on with that one, or delete it and collect its traces again", e),
                 _ => e,
             };
         }
     }
 
-    /// <summary>Says what all traces have in common.</summary>
+    /// <summary>Says what all traces have in common, and what their teacher's endpoint was seen to do.</summary>
+    /// <param name="dataset">What they have in common.</param>
+    /// <param name="capabilities">What the endpoint does; null leaves what is known.</param>
     /// <exception cref="InvalidInputException">The journal has other traces.</exception>
-    public void Describe(DatasetDescription dataset) => Locked(() =>
+    public void Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null) => Locked(() =>
     {
-        if (Dataset is null)
-        {
-            JournalSchema.SaveDataset(_connection, dataset);
-        }
-        else
+        if (Dataset is not null)
         {
             DatasetDifference.Ensure(_path, Dataset, dataset);
         }
 
-        Dataset = dataset;
+        using var transaction = _connection.BeginTransaction();
+        JournalSchema.Save(_connection, DatasetTable, dataset);
+        if (capabilities is not null)
+        {
+            JournalSchema.Save(_connection, CapabilitiesTable, capabilities);
+        }
+
+        transaction.Commit();
+        (Dataset, Capabilities) = (dataset, capabilities ?? Capabilities);
         return true;
     });
 

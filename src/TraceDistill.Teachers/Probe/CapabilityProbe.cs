@@ -12,7 +12,7 @@ using TraceDistill.Teachers.Wire;
 namespace TraceDistill.Teachers.Probe;
 
 /// <summary>Looks at an endpoint with its list of models and a few completions of a few tokens, each of the same seed.</summary>
-sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<double> random)
+sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimeProvider time, Func<double> random)
 {
     /// <summary>The seed of every request of a probe.</summary>
     public const long Seed = 0;
@@ -34,37 +34,63 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
     TeacherEndpoint Endpoint => client.Endpoint;
 
     /// <param name="sampling">The settings that the run is going to use.</param>
+    /// <param name="known">
+    /// What an earlier run with these settings found out; where the endpoint still names tokens and grants alternatives as it did then, the rest is believed.
+    /// </param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>What the endpoint can do; where it has no soft targets to give, the reason stands in <see cref="TeacherCapabilities.SoftTargetProblem"/>.</returns>
     /// <exception cref="TeacherUnavailableException">The endpoint cannot serve a run with these settings, not even for text alone.</exception>
     /// <exception cref="InvalidInputException">The endpoint calls the request wrong: a setting of the run is.</exception>
-    public async Task<TeacherCapabilities> RunAsync(SamplingSettings sampling, CancellationToken cancellationToken)
+    public async Task<TeacherCapabilities> RunAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken)
     {
         var dialect = await NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
         var models = await NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
         var brief = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, ProbeTokens), Seed = Seed };
         var (first, problem) = sampling.TopLogprobs == 0 ? (null, null) : await AskForLogprobsAsync(brief, models, cancellationToken);
-        first ??= await NeedAsync(token => client.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token), models, cancellationToken);
+        first ??= await NeedAsync(token => traffic.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token), models, cancellationToken);
         var logprobs = problem is null ? first.Logprobs : null;
-        var answer = await AnswerAsync(dialect, sampling, cancellationToken);
-        problem = sampling.TopLogprobs > 0 && answer is { ReasoningLogprobs: false }
-            ? $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
-            : problem;
-        client.OpensThinking |= answer?.OpensThinking ?? false;
-        return new TeacherCapabilities
+        var found = new TeacherCapabilities
         {
             Dialect = dialect.Name,
-            TokenIdentity = problem is not null ? TokenIdentity.Text : logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
-            TopLogprobs = problem is null && logprobs is not null ? LogprobCheck.MostAlternatives(logprobs) : 0,
-            TopLogprobsLimit = logprobs is null ? null : await LimitAsync(dialect, brief with { MaxTokens = 1 }, LogprobCheck.MostAlternatives(logprobs), cancellationToken),
+            TokenIdentity = logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
+            TopLogprobs = logprobs is null ? 0 : LogprobCheck.MostAlternatives(logprobs),
             Logprobs = logprobs is null ? LogprobKind.Raw : await KindAsync(sampling, cancellationToken),
+            PromptTokenIds = first.PromptTokenIds is not null,
+            SoftTargetProblem = problem,
+        };
+        found = known is not null && found == Shown(known) ? known : await LookCloserAsync(found, dialect, sampling, brief with { MaxTokens = 1 }, cancellationToken);
+        client.OpensThinking |= found.OpensThinking;
+        return found with { OpensThinking = client.OpensThinking };
+    }
+
+    /// <summary>What one answer shows of capabilities.</summary>
+    static TeacherCapabilities Shown(TeacherCapabilities all) => new()
+    {
+        Dialect = all.Dialect,
+        TokenIdentity = all.TokenIdentity,
+        TopLogprobs = all.TopLogprobs,
+        Logprobs = all.Logprobs,
+        PromptTokenIds = all.PromptTokenIds,
+        SoftTargetProblem = all.SoftTargetProblem,
+    };
+
+    async Task<TeacherCapabilities> LookCloserAsync(TeacherCapabilities found, Dialect dialect, SamplingSettings sampling, SamplingSettings shortest, CancellationToken cancellationToken)
+    {
+        var answer = await AnswerAsync(dialect, sampling, cancellationToken);
+        found = found with
+        {
+            TopLogprobsLimit = found.TopLogprobs == 0 ? null : await LimitAsync(dialect, shortest, found.TopLogprobs, cancellationToken),
             ReasoningLogprobs = answer?.ReasoningLogprobs,
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
-            OpensThinking = client.OpensThinking,
-            PromptTokenIds = first.PromptTokenIds is not null,
-            PromptScoring = await TryAsync(token => PromptScoring.FindAsync(client, token), cancellationToken),
-            SeveralChoices = dialect.IsSglangGenerate ? null : await SeveralChoicesAsync(dialect, brief with { MaxTokens = 1, TopLogprobs = 0 }, cancellationToken),
-            SoftTargetProblem = problem,
+            OpensThinking = answer?.OpensThinking ?? false,
+            PromptScoring = await TryAsync(token => PromptScoring.FindAsync(Endpoint.Model, traffic, token), cancellationToken),
+            SeveralChoices = dialect.IsSglangGenerate ? null : await SeveralChoicesAsync(dialect, shortest with { TopLogprobs = 0 }, cancellationToken),
+        };
+        return sampling.TopLogprobs == 0 || found.ReasoningLogprobs != false ? found : found with
+        {
+            TokenIdentity = TokenIdentity.Text,
+            TopLogprobs = 0,
+            SoftTargetProblem = $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0",
         };
     }
 
@@ -73,7 +99,7 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
     {
         try
         {
-            var result = await NeedAsync(token => client.CompleteAsync(Question, sampling, token), models, cancellationToken);
+            var result = await NeedAsync(token => traffic.CompleteAsync(Question, sampling, token), models, cancellationToken);
             return (result, result.Logprobs is { } logprobs
                 ? LogprobCheck.Problem(logprobs) is { } problem
                     ? $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
@@ -97,7 +123,7 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
     {
         try
         {
-            var result = await _pipeline.ExecuteAsync(token => client.CompleteAsync(Question, sampling, token), Patience.TimeoutFor(1), cancellationToken);
+            var result = await _pipeline.ExecuteAsync(token => traffic.CompleteAsync(Question, sampling, token), Patience.TimeoutFor(1), cancellationToken);
             return (result.Logprobs is { Count: > 0 } logprobs ? LogprobCheck.MostAlternatives(logprobs) : 0, "");
         }
         catch (Exception e) when (IsOutcome(e))
@@ -118,8 +144,8 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
         }
 
         var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
-        var first = await NeedAsync(token => client.CompleteAsync(OpenQuestion, plain, token), models: null, cancellationToken);
-        var second = await NeedAsync(token => client.CompleteAsync(OpenQuestion, plain with { Temperature = OtherTemperature }, token), models: null, cancellationToken);
+        var first = await NeedAsync(token => traffic.CompleteAsync(OpenQuestion, plain, token), models: null, cancellationToken);
+        var second = await NeedAsync(token => traffic.CompleteAsync(OpenQuestion, plain with { Temperature = OtherTemperature }, token), models: null, cancellationToken);
         return first.Logprobs is { Count: > 0 } one && second.Logprobs is { Count: > 0 } other
             ? LogprobCheck.AreSameDistribution(one, other) ? LogprobKind.Raw : LogprobKind.Processed
             : throw new TeacherUnavailableException($"{Endpoint} gave logprobs for one small request and not for the next, so that nobody knows whether they follow the temperature; run the same command again");
@@ -135,7 +161,7 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
 
         var whole = sampling with { MaxTokens = AnswerTokens, Seed = Seed, TopLogprobs = Math.Min(sampling.TopLogprobs, 1) };
         var request = ChatRequestWriter.Write((await client.DialectAsync(cancellationToken)) with { AsksForTokenIds = false }, Endpoint.Model, ShortAnswer, whole);
-        return await TryAsync(async token => AnswerFacts.Of(await client.PostAsync(dialect.ChatRoute, request, token)), cancellationToken);
+        return await TryAsync(async token => AnswerFacts.Of(await traffic.PostAsync(dialect.ChatRoute, request, AnswerTokens, token)), cancellationToken);
     }
 
     async Task<bool?> SeveralChoicesAsync(Dialect dialect, SamplingSettings sampling, CancellationToken cancellationToken)
@@ -145,7 +171,7 @@ sealed class CapabilityProbe(TeacherClient client, TimeProvider time, Func<doubl
         {
             try
             {
-                return AnswerFacts.Choices(await client.PostAsync(dialect.ChatRoute, request, token)) == 2;
+                return AnswerFacts.Choices(await traffic.PostAsync(dialect.ChatRoute, request, 2, token)) == 2;
             }
             catch (TeacherRequestException e) when (e.Status is 400 or 422)
             {

@@ -11,15 +11,15 @@ static class PromptScoring
 
     /// <returns><c>echo</c> or <c>none</c>.</returns>
     /// <exception cref="TeacherRequestException">The endpoint failed for a passing reason.</exception>
-    public static async Task<string> FindAsync(TeacherClient client, CancellationToken cancellationToken)
+    public static async Task<string> FindAsync(string model, ProbeTraffic traffic, CancellationToken cancellationToken)
     {
         var request = JsonSerializer.Serialize(new
         {
-            model = client.Endpoint.Model, prompt = Text, max_tokens = 1, temperature = 1, echo = true, logprobs = 1, seed = CapabilityProbe.Seed,
+            model, prompt = Text, max_tokens = 1, temperature = 1, echo = true, logprobs = 1, seed = CapabilityProbe.Seed,
         });
         try
         {
-            return IsScored(await client.PostAsync("completions", Encoding.UTF8.GetBytes(request), cancellationToken)) ? "echo" : "none";
+            return IsScored(await traffic.PostAsync("completions", Encoding.UTF8.GetBytes(request), 1, cancellationToken)) ? "echo" : "none";
         }
         catch (TeacherRequestException e) when (e.Status is >= 400 and < 500 and not 429 || e.IsFormat)
         {

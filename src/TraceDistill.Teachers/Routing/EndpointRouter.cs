@@ -43,8 +43,9 @@ sealed class EndpointRouter : IDisposable
     /// <param name="maxTokens">Most tokens of its answer.</param>
     /// <param name="avoid">An endpoint to pass over where others are in service; −1 for none.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
+    /// <param name="only">The one endpoint that will do; −1 for any.</param>
     /// <exception cref="NotSentException">The run is stopping.</exception>
-    public async ValueTask<Place> EnterAsync(int promptTokens, int maxTokens, int avoid, CancellationToken cancellationToken)
+    public async ValueTask<Place> EnterAsync(int promptTokens, int maxTokens, int avoid, CancellationToken cancellationToken, int only = -1)
     {
         cancellationToken.ThrowIfCancellationRequested();
         if (_stop.IsCancellationRequested)
@@ -52,7 +53,7 @@ sealed class EndpointRouter : IDisposable
             throw new NotSentException();
         }
 
-        var waiter = new Waiter(promptTokens, maxTokens, avoid);
+        var waiter = new Waiter(promptTokens, maxTokens, avoid, only);
         lock (_lock)
         {
             // With others waiting, most likely for the same, it would be unfair to be quicker.
@@ -206,7 +207,7 @@ sealed class EndpointRouter : IDisposable
                 else
                 {
                     soonest = wait < soonest ? wait : soonest;
-                    if (waiter.Avoid < 0)
+                    if (!waiter.IsChoosy)
                     {
                         // Who has no wish about the endpoint speaks for all behind.
                         break;
@@ -242,7 +243,7 @@ sealed class EndpointRouter : IDisposable
         for (var i = 0; i < _endpoints.Length; i++)
         {
             var endpoint = _endpoints[i];
-            if (i == passOver || endpoint.Service == EndpointService.Removed || (isAnyIn && endpoint.Service == EndpointService.Out) || !endpoint.HasRoom)
+            if (i == passOver || (waiter.Only >= 0 && waiter.Only != i) || endpoint.Service == EndpointService.Removed || (isAnyIn && endpoint.Service == EndpointService.Out) || !endpoint.HasRoom)
             {
                 continue;
             }
@@ -284,13 +285,17 @@ sealed class EndpointRouter : IDisposable
         return false;
     }
 
-    sealed class Waiter(int promptTokens, int maxTokens, int avoid)
+    sealed class Waiter(int promptTokens, int maxTokens, int avoid, int only)
     {
         public int PromptTokens => promptTokens;
 
         public int MaxTokens => maxTokens;
 
         public int Avoid => avoid;
+
+        public int Only => only;
+
+        public bool IsChoosy => avoid >= 0 || only >= 0;
 
         public TaskCompletionSource<Place> Given { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }

@@ -53,7 +53,7 @@ sealed class TeacherLane : IDisposable
     public EndpointMeter Meter { get; }
 
     /// <summary>Makes one attempt.</summary>
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, TimeSpan timeout, CancellationToken cancellationToken)
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, int promptTokens, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var activity = TeacherInstruments.Start(Endpoint, request.Sampling);
         var start = _time.GetTimestamp();
@@ -67,15 +67,15 @@ sealed class TeacherLane : IDisposable
         }
         catch (Exception e) when (e is not (OperationCanceledException or BrokenCircuitException))
         {
-            Meter.Failed(e);
+            Meter.Failed(e, promptTokens, request.Sampling.MaxTokens);
             _instruments.Failed(activity, Endpoint, e, _time.GetElapsedTime(start));
             throw;
         }
     }
 
     /// <inheritdoc cref="CapabilityProbe.RunAsync"/>
-    public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken) =>
-        new CapabilityProbe(_client, _time, _random).RunAsync(sampling, cancellationToken);
+    public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken) =>
+        new CapabilityProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(sampling, known, cancellationToken);
 
     /// <summary>Says, once, that nothing more is sent here in this run.</summary>
     public void TellRemoved(Exception failure)

@@ -6,6 +6,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
+using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
@@ -53,11 +54,22 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
     }
 
+    /// <summary>A teacher behind a single endpoint.</summary>
+    /// <inheritdoc cref="TeacherPool(IReadOnlyList{PooledEndpoint}, ResilienceOptions, TimeProvider, IRunObserver, Func{double}?, CancellationToken)"/>
+    public TeacherPool(TeacherEndpoint endpoint, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null)
+        : this([new PooledEndpoint(endpoint)], options, time, observer, random)
+    {
+    }
+
     /// <summary>Most requests in flight at all endpoints together.</summary>
     public int Capacity { get; }
 
     /// <summary>The endpoints, in the order given.</summary>
     public IReadOnlyList<TeacherEndpoint> Endpoints => [.. _lanes.Select(lane => lane.Endpoint)];
+
+    /// <summary>Lets each attempt through, or not any more.</summary>
+    /// <value>All of them.</value>
+    internal CollectionBudget Budget { get; set; } = CollectionBudget.Unlimited;
 
     internal IReadOnlyList<EndpointMeter> Meters => [.. _lanes.Select(lane => lane.Meter)];
 
@@ -96,14 +108,15 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// left out of this run, and the observer told.
     /// </summary>
     /// <param name="sampling">The settings that the run is going to use.</param>
+    /// <param name="known">What an earlier run with these settings found out, which is confirmed with a request or two; null where nothing is known.</param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>What all of them can do.</returns>
     /// <exception cref="TeacherUnavailableException">None can serve such a run; the message says why and what to do.</exception>
     /// <exception cref="InvalidInputException">Two of them differ in what they tell about tokens, and would make two kinds of traces.</exception>
-    public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken = default)
+    public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken = default)
     {
         (TeacherEndpoint Endpoint, TeacherCapabilities Capabilities)? first = null;
-        var probes = _lanes.Select(lane => lane.ProbeAsync(sampling, cancellationToken)).ToArray();
+        var probes = _lanes.Select(lane => lane.ProbeAsync(sampling, known, cancellationToken)).ToArray();
         await Task.WhenAll(probes).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         for (var i = 0; i < _lanes.Length; i++)
         {
@@ -127,6 +140,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         return first!.Value.Capabilities;
     }
 
+    /// <inheritdoc cref="ProbeAsync(SamplingSettings, TeacherCapabilities?, CancellationToken)"/>
+    public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken = default) => ProbeAsync(sampling, known: null, cancellationToken);
+
     public void Dispose()
     {
         foreach (var lane in _lanes)
@@ -149,13 +165,26 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     async Task<GenerationResult> AttemptAsync(PoolCall call, CancellationToken cancellationToken)
     {
+        var reservation = await Budget.ReserveAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, cancellationToken);
+        try
+        {
+            return await SendAsync(call, cancellationToken);
+        }
+        finally
+        {
+            Budget.Release(reservation);
+        }
+    }
+
+    async Task<GenerationResult> SendAsync(PoolCall call, CancellationToken cancellationToken)
+    {
         var place = await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken);
         var lane = _lanes[place.Endpoint];
         call.LastEndpoint = place.Endpoint;
         call.Begin(lane);
         try
         {
-            var result = await lane.GenerateAsync(call.Request, call.Timeout, cancellationToken);
+            var result = await lane.GenerateAsync(call.Request, call.PromptTokens, call.Timeout, cancellationToken);
             _router.Answered(place, result.PromptTokens, result.CompletionTokens);
             call.End(lane);
             return result;
@@ -212,7 +241,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     {
         MaxHedgedAttempts = 1,
         Delay = delay,
-        ShouldHandle = args => ValueTask.FromResult(CallOf(args.Context).IsHedged && args.Outcome.Exception is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException),
+        ShouldHandle = args => ValueTask.FromResult(CallOf(args.Context).IsHedged && args.Outcome.Exception is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException or NotSentException),
         OnHedging = args =>
         {
             CallOf(args.PrimaryContext).IsHedged = true;

@@ -12,8 +12,9 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     readonly Dictionary<string, long> _failures = [];
     long _promptTokens;
     long _completionTokens;
-    long _hedgedTokens;
+    long _unreadTokens;
     long _hedged;
+    long _probeTokens;
 
     /// <summary>What a million tokens cost there; null where that is not known.</summary>
     public TokenPrice? Price => price;
@@ -40,12 +41,31 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         }
     }
 
-    public void Failed(Exception failure)
+    /// <summary>An attempt failed.</summary>
+    /// <param name="failure">Why.</param>
+    /// <param name="promptTokens">Tokens of its prompt.</param>
+    /// <param name="mostCompletionTokens">Most tokens that it may have generated: where its answer was lost, all of them count.</param>
+    public void Failed(Exception failure, int promptTokens, int mostCompletionTokens)
     {
         lock (_lock)
         {
             var kind = KindOf(failure);
             _failures[kind] = _failures.GetValueOrDefault(kind) + 1;
+            if (MayHaveBeenGenerated(failure))
+            {
+                AddUnread(promptTokens, mostCompletionTokens);
+            }
+        }
+    }
+
+    /// <summary>A request of a probe was answered: it counts, but it is no trace.</summary>
+    public void Probed(int promptTokens, int completionTokens)
+    {
+        lock (_lock)
+        {
+            _probeTokens += promptTokens + completionTokens;
+            _promptTokens += promptTokens;
+            _completionTokens += completionTokens;
         }
     }
 
@@ -55,9 +75,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         lock (_lock)
         {
             _hedged++;
-            _hedgedTokens += promptTokens + completionTokens;
-            _promptTokens += promptTokens;
-            _completionTokens += completionTokens;
+            AddUnread(promptTokens, completionTokens);
         }
     }
 
@@ -73,11 +91,22 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
                 Hedged = _hedged,
                 PromptTokens = _promptTokens,
                 CompletionTokens = _completionTokens,
-                HedgedTokens = _hedgedTokens,
+                ProbeTokens = _probeTokens,
+                UnreadTokens = _unreadTokens,
                 Cost = price?.Of(_promptTokens, _completionTokens),
                 Latencies = new SortedDictionary<int, long>(_latencies.Buckets.ToDictionary()),
             };
         }
+    }
+
+    /// <summary>Whether the server may have generated an answer, and charge for it, that did not get here.</summary>
+    static bool MayHaveBeenGenerated(Exception failure) => failure is TimeoutRejectedException or TeacherRequestException { Status: null, NoConnection: false };
+
+    void AddUnread(int promptTokens, int completionTokens)
+    {
+        _unreadTokens += promptTokens + completionTokens;
+        _promptTokens += promptTokens;
+        _completionTokens += completionTokens;
     }
 
     /// <summary>The kind of failure in a word, as in <see cref="EndpointUsage.Failures"/> and OpenTelemetry's <c>error.type</c>.</summary>

@@ -15,7 +15,9 @@ sealed record EndpointRecord
 
     public long CompletionTokens { get; init; }
 
-    public long HedgedTokens { get; init; }
+    public long UnreadTokens { get; init; }
+
+    public long ProbeTokens { get; init; }
 
     public double? Cost { get; init; }
 
@@ -34,7 +36,8 @@ sealed record EndpointRecord
             Hedged = Hedged + other.Hedged,
             PromptTokens = PromptTokens + other.PromptTokens,
             CompletionTokens = CompletionTokens + other.CompletionTokens,
-            HedgedTokens = HedgedTokens + other.HedgedTokens,
+            UnreadTokens = UnreadTokens + other.UnreadTokens,
+            ProbeTokens = ProbeTokens + other.ProbeTokens,
             Cost = Cost is null && other.Cost is null ? null : (Cost ?? 0) + (other.Cost ?? 0),
             Latencies = latencies.Buckets,
         };
@@ -52,7 +55,8 @@ sealed record EndpointRecord
             Hedged = Hedged,
             PromptTokens = PromptTokens,
             CompletionTokens = CompletionTokens,
-            HedgedTokens = HedgedTokens,
+            UnreadTokens = UnreadTokens,
+            ProbeTokens = ProbeTokens,
             Cost = Cost is { } cost ? Math.Round(cost, 6) : null,
             Latency = LatencySummary.Of(latencies),
         };

@@ -20,8 +20,14 @@ public sealed record EndpointUsage
     /// <summary>Generated tokens.</summary>
     public long CompletionTokens { get; init; }
 
-    /// <summary>Tokens of hedged requests, taken to be as many as the quicker copy's; they are in the two counts above as well.</summary>
-    public long HedgedTokens { get; init; }
+    /// <summary>
+    /// Tokens of answers that never arrived whole, as many as there can have been: those of attempts that timed out or broke off, and of hedged requests whose
+    /// other copy was quicker. They are in the two counts above as well.
+    /// </summary>
+    public long UnreadTokens { get; init; }
+
+    /// <summary>Tokens of the small requests by which it was found out what the endpoint can do; they are in the two counts above as well.</summary>
+    public long ProbeTokens { get; init; }
 
     /// <summary>What the tokens cost, in the currency of the price; null without one.</summary>
     public double? Cost { get; init; }

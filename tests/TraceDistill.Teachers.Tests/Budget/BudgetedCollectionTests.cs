@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Routing;
@@ -33,7 +34,9 @@ public sealed class BudgetedCollectionTests
         Assert.Equal((null, 40, 40 - first.Count), (rest.StoppedBy, rest.Count, rest.Collected));
         Assert.Equal(40, CollectionRun.Seeds(server.Requests).Distinct().Count());
         Assert.Equal(40, CollectionRun.Seeds(server.Requests).Count());
-        Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens), rest.Usage!.Tokens);
+        var usage = rest.Usage!.Endpoints.Single();
+        Assert.InRange(usage.ProbeTokens, 1, 300);
+        Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens, rest.Usage.Tokens);
     }
 
     [Fact]
@@ -47,8 +50,10 @@ public sealed class BudgetedCollectionTests
         var summary = await run.RunAsync(server, options => options with { PricePerMillion = Price }, observer);
 
         var traces = await run.TracesAsync();
-        Assert.Equal(traces.Sum(trace => (0.5 * trace.PromptTokens) + trace.CompletionTokens), summary.Usage!.Cost!.Value, 1e-6);
-        Assert.Equal(10, summary.Usage.Endpoints.Single().Answered);
+        var usage = summary.Usage!.Endpoints.Single();
+        Assert.Equal(10, usage.Answered);
+        Assert.InRange(usage.PromptTokens - traces.Sum(trace => trace.PromptTokens), 1, usage.ProbeTokens);
+        Assert.Equal((0.5 * usage.PromptTokens) + usage.CompletionTokens, summary.Usage.Cost!.Value, 1e-6);
         Assert.Matches("tokens/s, 100 ?% correct, cost [0-9]+", observer.Steps.Last().Note);
     }
 
@@ -73,6 +78,51 @@ public sealed class BudgetedCollectionTests
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { MaxTokensTotal = 50 }));
 
         Assert.StartsWith("max_tokens_total: is not enough for one trace", error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_AnswersThatAreLost_CountAsLongAsTheyMayHaveBeen()
+    {
+        var lost = 0;
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            request.Contains("What is 1 + 2?", StringComparison.Ordinal) && Interlocked.Increment(ref lost) <= 2 ? Replies.Reset(context, request) : Replies.Sum(context, request));
+        using var run = new CollectionRun(problems: 3);
+
+        var summary = await run.RunAsync(server, options => options with { MaxTokens = 1000 });
+
+        var usage = summary.Usage!.Endpoints.Single();
+        Assert.Equal(3, summary.Count);
+        Assert.InRange(usage.UnreadTokens, 2 * 1000, 2 * 1100);
+        Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens + usage.UnreadTokens, summary.Usage.Tokens);
+    }
+
+    [Fact]
+    public async Task RunAsync_LostAnswersAndABudget_NeverAsksForMoreThanItGrants()
+    {
+        const int Most = 5_000;
+        var asked = new ConcurrentDictionary<string, bool>();
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            CollectionRun.IsProbe(request) || !asked.TryAdd(request, true) ? Replies.Sum(context, request) : Replies.Reset(context, request));
+        using var run = new CollectionRun(problems: 40);
+
+        var summary = await run.RunAsync(server, options => options with { MaxTokens = 400, MaxTokensTotal = Most });
+
+        Assert.Equal("budget", summary.StoppedBy);
+        Assert.InRange(summary.Usage!.Tokens, Most / 2, Most);
+        Assert.InRange(CollectionRun.Seeds(server.Requests).Count(), 8, Most / 50);
+    }
+
+    [Fact]
+    public async Task RunAsync_Shares_HaveEachTheirPartOfTheBudget()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 60);
+        foreach (var share in (int[])[0, 1])
+        {
+            var summary = await run.RunAsync(server, options => options with { MaxTokensTotal = 1600, MaxTokens = 60, Partition = $"{share}/2" });
+            Assert.Equal("budget", summary.StoppedBy);
+            Assert.InRange(summary.Usage!.Tokens, 400, 800);
+        }
     }
 
     [Fact]

@@ -50,7 +50,7 @@ public sealed class CollectionBudgetTests : IDisposable
     public async Task ReserveAsync_Cost_CountsBothPrices()
     {
         // 50 prompt tokens at 1 and 1,000 generated at 10 a million: 0.01005 each.
-        var budget = Budget(cost: 0.0202);
+        var budget = Budget(cost: 0.02012);
         var first = await budget.ReserveAsync(50, 1000, Token);
         await budget.ReserveAsync(50, 1000, Token);
 
@@ -59,7 +59,7 @@ public sealed class CollectionBudgetTests : IDisposable
         _meter.Answered(TimeSpan.FromSeconds(1), 50, 5);
         budget.Release(first);
         Assert.False(third.IsCompleted);
-        Assert.Equal("cost 0.0001 of 0.0202", budget.Describe());
+        Assert.Equal("cost 0.0001 of 0.0201", budget.Describe());
     }
 
     [Fact]

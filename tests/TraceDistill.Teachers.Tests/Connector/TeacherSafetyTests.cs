@@ -6,6 +6,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
@@ -180,7 +181,7 @@ public sealed class TeacherSafetyTests
     public async Task CompleteAsync_CertificateThatNobodyVouchesFor_IsRefusedBeforeAnythingIsSent()
     {
         await using var server = await SecureServer.StartAsync(context => context.Response.WriteAsync("{}"));
-        using var teacher = new HttpTeacher(Endpoint(server.Url, "auto"), new ResilienceOptions(), TestTeacher.Time(), new RecordingObserver());
+        using var teacher = new TeacherPool(Endpoint(server.Url, "auto"), new ResilienceOptions(), TestTeacher.Time(), new RecordingObserver());
 
         var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
 

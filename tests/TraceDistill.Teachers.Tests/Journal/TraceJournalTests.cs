@@ -105,35 +105,35 @@ public sealed class TraceJournalTests
     }
 
     [Fact]
-    public async Task Open_JournalOfTheFirstVersion_KeepsItsTraces()
+    public async Task Open_JournalOfAnotherVersion_IsLeftAsItIs()
     {
         using var folder = new TemporaryDirectory();
         await using (var old = new SqliteConnection($"Data Source={folder.File("journal.db")};Pooling=False"))
         {
             old.Open();
             using var command = old.CreateCommand();
-            command.CommandText =
-                """
-                CREATE TABLE dataset (json TEXT NOT NULL);
-                CREATE TABLE traces (number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, trace BLOB NOT NULL);
-                INSERT INTO dataset VALUES ($dataset);
-                INSERT INTO traces (id, trace) VALUES ($id, $trace);
-                """;
-            command.Parameters.AddWithValue("$dataset", System.Text.Json.JsonSerializer.Serialize(Dataset));
-            command.Parameters.AddWithValue("$id", Key(7).ToString());
-            command.Parameters.AddWithValue("$trace", TraceCodec.Encode(Sample(7)));
+            command.CommandText = "PRAGMA user_version = 77";
             command.ExecuteNonQuery();
         }
 
-        await using (var migrated = TraceJournal.Open(folder.Path, Dataset))
+        Assert.Contains("another version of this program", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
+        Assert.Contains("another version of this program", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
+    }
+
+    [Fact]
+    public async Task Describe_WhatTheTeacherWasSeenToDo_IsThereAfterReopening()
+    {
+        using var folder = new TemporaryDirectory();
+        var seen = new TeacherCapabilities { Dialect = "vllm", TokenIdentity = TokenIdentity.Ids, TopLogprobs = 3, PromptScoring = "echo" };
+        await using (var journal = TraceJournal.Open(folder.Path, Dataset))
         {
-            Assert.True(migrated.IsOfFirstVersion);
-            Assert.Equivalent(Encoded(Sample(7)), migrated.Read(migrated.Rows()).Single(), strict: true);
+            Assert.Null(journal.Capabilities);
+            journal.Describe(Dataset, seen);
+            journal.Describe(Dataset);
         }
 
         await using var again = TraceJournal.Open(folder.Path, Dataset);
-        Assert.False(again.IsOfFirstVersion);
-        Assert.Equal([Key(7)], again.Rows());
+        Assert.Equal(seen, again.Capabilities);
     }
 
     [Fact]

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
@@ -217,7 +218,7 @@ public sealed class CapabilityProbeTests
         var url = server.Url;
         await server.DisposeAsync();
         var time = TestTeacher.Time();
-        using var teacher = new HttpTeacher(TestTeacher.Endpoint(url), new(), time, new RecordingObserver(), () => 0.99);
+        using var teacher = new TeacherPool(TestTeacher.Endpoint(url), new(), time, new RecordingObserver(), () => 0.99);
 
         var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token));
 

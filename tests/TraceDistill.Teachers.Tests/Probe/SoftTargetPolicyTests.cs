@@ -73,6 +73,51 @@ public sealed class SoftTargetPolicyTests
     }
 
     [Fact]
+    public async Task RunAsync_Resumed_ConfirmsInOneRequestWhatWasFoundOut()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        server.ScriptsProbe = true;
+        using var run = new CollectionRun(problems: 6);
+        int Probes() => server.Requests.Count(request => request.Contains("\"seed\":0,", StringComparison.Ordinal) || request.Contains("\"seed\":0}", StringComparison.Ordinal));
+
+        await run.RunAsync(server, options => options with { Limit = 3 });
+        var first = Probes();
+        var found = ShardManifest.Load(run.Out)!.Capabilities;
+        await run.RunAsync(server);
+
+        Assert.InRange(first, 3, 20);
+        Assert.Equal(first + 1, Probes());
+        Assert.NotNull(found!.EndOfSequenceLogprobs);
+        Assert.Equal(found, ShardManifest.Load(run.Out)!.Capabilities);
+    }
+
+    [Fact]
+    public async Task RunAsync_Finished_WantsNoKeyAndAsksNobody()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 2);
+        await run.RunAsync(server);
+        var asked = server.Requests.Count;
+
+        var summary = await run.RunAsync(server, options => options with { ApiKeyEnv = "TRACEDISTILL_TEST_NO_SUCH_KEY" });
+
+        Assert.Equal((2, 0, asked), (summary.Count, summary.Collected, server.Requests.Count));
+    }
+
+    [Fact]
+    public async Task RunAsync_ServerGrantsLessThanBefore_IsLookedAtAnewAndRefusedWhereItMakesOtherTraces()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 6);
+        await run.RunAsync(server, options => options with { Limit = 3 });
+        await using var poorer = await ProtocolServer.StartAsync(TextAlone);
+
+        await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(poorer));
+
+        Assert.Equal(3, (await run.TracesAsync()).Count);
+    }
+
+    [Fact]
     public async Task RunAsync_ExtraBody_IsPartOfEveryRequestAndOfWhatTheDataSetIs()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);

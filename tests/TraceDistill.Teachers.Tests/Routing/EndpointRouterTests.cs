@@ -214,6 +214,21 @@ public sealed class EndpointRouterTests
     EndpointRouter Router(params (double Weight, int Limit)[] endpoints) =>
         new(endpoints.Select(endpoint => new EndpointTraffic(endpoint.Weight, new AdaptiveLimit(endpoint.Limit), new RateLimits(null, null))), _time);
 
+    [Fact]
+    public async Task EnterAsync_OneEndpointAlone_WaitsForItAndHoldsNobodyElseUp()
+    {
+        using var router = Router((1, 1), (1, 1));
+        var held = await router.EnterAsync(1, 1, avoid: -1, Token, only: 1);
+        Assert.Equal(1, held.Endpoint);
+
+        var wanting = router.EnterAsync(1, 1, avoid: -1, Token, only: 1).AsTask();
+        Assert.Equal(0, (await EnterAsync(router)).Endpoint);
+        Assert.False(wanting.IsCompleted);
+        router.Answered(held, 1, 1);
+
+        Assert.Equal(1, (await wanting).Endpoint);
+    }
+
     static Task<Place> EnterAsync(EndpointRouter router) => router.EnterAsync(promptTokens: 1, maxTokens: 1, avoid: -1, Token).AsTask();
 
     static async Task<(int First, int Second)> CountAsync(EndpointRouter router, int requests)

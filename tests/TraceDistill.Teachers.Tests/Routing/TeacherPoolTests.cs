@@ -190,7 +190,7 @@ public sealed class TeacherPoolTests
         Assert.Equal("3", result.Answer);
         Assert.Equal((0, 1, 0), (lost.Answered, lost.Hedged, lost.Failures.Count));
         Assert.Equal((1, 0), (won.Answered, won.Hedged));
-        Assert.Equal((result.PromptTokens + result.CompletionTokens, result.CompletionTokens), (lost.HedgedTokens, lost.CompletionTokens));
+        Assert.Equal((result.PromptTokens + result.CompletionTokens, result.CompletionTokens), (lost.UnreadTokens, lost.CompletionTokens));
     }
 
     [Fact]

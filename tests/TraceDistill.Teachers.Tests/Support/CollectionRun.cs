@@ -39,11 +39,14 @@ sealed class CollectionRun : IDisposable
     }
 
     /// <summary>The seeds of the traces asked for, the probe left out: each belongs to one trace.</summary>
-    public static IEnumerable<long> Seeds(IEnumerable<string> requests) => requests.Where(request => !request.Contains("12 + 34", StringComparison.Ordinal)).Select(request =>
+    public static IEnumerable<long> Seeds(IEnumerable<string> requests) => requests.Where(request => !IsProbe(request)).Select(request =>
     {
         using var document = JsonDocument.Parse(request);
         return document.RootElement.GetProperty("seed").GetInt64();
     });
+
+    /// <summary>Whether a request is a probe's question.</summary>
+    public static bool IsProbe(string request) => request.Contains("12 + 34", StringComparison.Ordinal);
 
     public void Dispose() => _folder.Dispose();
 }

@@ -2,6 +2,7 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Support;
@@ -21,6 +22,6 @@ static class TestTeacher
     public static TeacherEndpoint Endpoint(string url, string? key = null) =>
         TeacherEndpoint.Create(url, "teacher", key is null ? null : "TEACHER_KEY", _ => key);
 
-    public static HttpTeacher Over(ProtocolServer server, VirtualTime time, ResilienceOptions? options = null, IRunObserver? observer = null, double jitter = 0) =>
+    public static TeacherPool Over(ProtocolServer server, VirtualTime time, ResilienceOptions? options = null, IRunObserver? observer = null, double jitter = 0) =>
         new(Endpoint(server.Url), options ?? new ResilienceOptions(), time, observer ?? SilentObserver.Instance, () => jitter);
 }

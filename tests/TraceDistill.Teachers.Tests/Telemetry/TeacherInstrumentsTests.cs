@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Diagnostics.Metrics;
 using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
@@ -63,7 +64,7 @@ public sealed class TeacherInstrumentsTests
         };
         ActivitySource.AddActivityListener(tracing);
         using var metering = Listen(measurements);
-        using var teacher = new HttpTeacher(
+        using var teacher = new TeacherPool(
             TestTeacher.Endpoint(server.Url, "sk-secret"), new ResilienceOptions { MaxRetries = 0 }, TestTeacher.Time(), new RecordingObserver(), () => 0);
 
         await Assert.ThrowsAsync<ExternalFailureException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));

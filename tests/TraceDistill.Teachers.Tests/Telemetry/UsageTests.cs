@@ -68,13 +68,13 @@ public sealed class UsageTests : IDisposable
             meter.Answered(TimeSpan.FromSeconds(seconds), prompt, completion);
         }
 
-        meter.Failed(new TeacherRequestException(FailureScope.Passing, "failed") { Status = 500 });
+        meter.Failed(new TeacherRequestException(FailureScope.Passing, "failed") { Status = 500 }, 10, 100);
         if (endpoint == "a")
         {
             return;
         }
 
-        meter.Failed(new TeacherRequestException(FailureScope.Passing, "gone") { NoConnection = true });
+        meter.Failed(new TeacherRequestException(FailureScope.Passing, "gone") { NoConnection = true }, 10, 100);
     }
 
     public void Dispose() => _folder.Dispose();

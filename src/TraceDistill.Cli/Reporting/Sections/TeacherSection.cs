@@ -23,7 +23,7 @@ static class TeacherSection
             """);
         return Html.Of($"""
             <p><b>{stage.Name}</b>: {Show.Large(usage.Tokens)} tokens{cost}; half of the answers came within {Show.Latency(usage.Latency.P50)}, 95% within {Show.Latency(usage.Latency.P95)}
-            and 99% within {Show.Latency(usage.Latency.P99)}. {Failures(usage)} {Hedges(usage)}</p>
+            and 99% within {Show.Latency(usage.Latency.P99)}. {Failures(usage)} {Unread(usage)}</p>
             {Section.Table(head, usage.Endpoints.Select(Row))}
             """);
     }
@@ -41,7 +41,10 @@ static class TeacherSection
         return kinds.Count == 0 ? "No attempt failed." : $"Attempts that failed and were made again or given up: {string.Join(", ", kinds)}.";
     }
 
-    static string Hedges(CollectionUsage usage) => usage.Endpoints.Sum(endpoint => endpoint.Hedged) is > 0 and var hedged
-        ? $"{Show.Count(hedged)} copies of requests were overtaken by the other copy; at most {Show.Large(usage.Endpoints.Sum(endpoint => endpoint.HedgedTokens))} tokens of the above are theirs."
-        : "";
+    static string Unread(CollectionUsage usage)
+    {
+        var (hedged, unread) = (usage.Endpoints.Sum(endpoint => endpoint.Hedged), usage.Endpoints.Sum(endpoint => endpoint.UnreadTokens));
+        var overtaken = hedged > 0 ? $"{Show.Count(hedged)} copies of requests were overtaken by the other copy. " : "";
+        return unread > 0 ? $"{overtaken}At most {Show.Large(unread)} tokens of the above are of answers that never arrived whole." : overtaken;
+    }
 }

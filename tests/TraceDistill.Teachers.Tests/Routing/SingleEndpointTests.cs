@@ -4,9 +4,9 @@ using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
-namespace TraceDistill.Teachers.Tests.Resilience;
+namespace TraceDistill.Teachers.Tests.Routing;
 
-public sealed class HttpTeacherTests
+public sealed class SingleEndpointTests
 {
     static readonly Func<HttpContext, string, Task> Good = Replies.Completion("<think>1 + 2 = 3</think> 3");
 

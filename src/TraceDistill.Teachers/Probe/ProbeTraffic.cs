@@ -1,0 +1,61 @@
+using System.Text.Json;
+using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Telemetry;
+
+namespace TraceDistill.Teachers.Probe;
+
+/// <summary>Sends a probe's requests to one endpoint: within its rate limits, each once, and counted for what it took.</summary>
+sealed class ProbeTraffic(TeacherClient client, EndpointRouter router, int endpoint, EndpointMeter meter)
+{
+    /// <inheritdoc cref="TeacherClient.CompleteAsync"/>
+    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) => SendAsync(
+        PromptSize.Tokens(messages), sampling.MaxTokens, () => client.CompleteAsync(messages, sampling, cancellationToken), reply => (reply.PromptTokens, reply.CompletionTokens), cancellationToken);
+
+    /// <inheritdoc cref="TeacherClient.PostAsync(string, ReadOnlyMemory{byte}, CancellationToken)"/>
+    /// <param name="maxTokens">Most tokens of the answer.</param>
+    public Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, int maxTokens, CancellationToken cancellationToken) => SendAsync(
+        content.Length / PromptSize.BytesPerToken, maxTokens, () => client.PostAsync(route, content, cancellationToken), UsageOf, cancellationToken);
+
+    async Task<T> SendAsync<T>(int promptTokens, int maxTokens, Func<Task<T>> send, Func<T, (int Prompt, int Completion)> usageOf, CancellationToken cancellationToken)
+    {
+        var place = await EnterAsync(promptTokens, maxTokens, cancellationToken);
+        try
+        {
+            var reply = await send();
+            var (prompt, completion) = usageOf(reply);
+            router.Answered(place, prompt, completion);
+            meter.Probed(prompt, completion);
+            return reply;
+        }
+        catch (TeacherRequestException e)
+        {
+            router.Failed(place, RetryStrategies.IsOverload(e), e.RetryAfter);
+            throw;
+        }
+        catch
+        {
+            router.Abandoned(place);
+            throw;
+        }
+    }
+
+    async Task<Place> EnterAsync(int promptTokens, int maxTokens, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await router.EnterAsync(promptTokens, maxTokens, avoid: -1, cancellationToken, only: endpoint);
+        }
+        catch (NotSentException e)
+        {
+            throw new OperationCanceledException(e.Message, e, cancellationToken);
+        }
+    }
+
+    static (int Prompt, int Completion) UsageOf(JsonElement reply) => (Count(reply, "prompt_tokens"), Count(reply, "completion_tokens"));
+
+    static int Count(JsonElement reply, string name) =>
+        reply.Find("usage", name) is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var count) && count >= 0 ? count : 0;
+}
