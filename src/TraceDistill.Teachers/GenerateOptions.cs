@@ -277,9 +277,9 @@ public sealed record GenerateOptions : IValidatableObject
             yield return new ValidationResult("name either the variable or the file that holds the key, not both", [nameof(ApiKeyFile)]);
         }
 
-        foreach (var refusal in (ExtraBody?.Keys ?? []).Select(field => Dialects.ExtraBody.Refusal(field)).OfType<string>())
+        foreach (var refusal in Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody)))
         {
-            yield return new ValidationResult(refusal, [nameof(ExtraBody)]);
+            yield return refusal;
         }
 
         if (Temperature == 0 && SamplesPerProblem > 1)

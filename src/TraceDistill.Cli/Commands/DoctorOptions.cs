@@ -1,11 +1,13 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using TraceDistill.Core.Options;
 using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>Options of <c>doctor</c>.</summary>
-sealed record DoctorOptions
+sealed record DoctorOptions : IValidatableObject
 {
     [Description("An OpenAI-compatible endpoint to try, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
@@ -32,4 +34,20 @@ sealed record DoctorOptions
     /// <value>20.</value>
     [Description("Alternatives a token to ask the endpoint for")]
     public int TopLogprobs { get; init; } = 20;
+
+    /// <value>1.0. With another one it is found out whether logprobs follow it.</value>
+    [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
+    [Description("Sampling temperature that a collection would have")]
+    public double Temperature { get; init; } = 1.0;
+
+    /// <value>1.0.</value>
+    [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
+    [Description("Nucleus that a collection would sample from")]
+    public double TopP { get; init; } = 1.0;
+
+    /// <value>None.</value>
+    [Description("More fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
+    public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) => Teachers.Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody));
 }

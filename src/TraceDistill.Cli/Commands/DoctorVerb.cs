@@ -1,6 +1,8 @@
 using TraceDistill.Cli.Doctor;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -20,7 +22,7 @@ sealed class DoctorVerb : Verb<DoctorOptions>
         TeacherCapabilities? capabilities = null;
         if (endpoint is not null)
         {
-            (var check, capabilities) = await EndpointCheck.RunAsync(endpoint, options.TopLogprobs, context.TimeProvider, cancellationToken);
+            (var check, capabilities) = await EndpointCheck.RunAsync(endpoint, SamplingOf(options), context.TimeProvider, cancellationToken);
             checks.Add(check);
         }
 
@@ -32,6 +34,9 @@ sealed class DoctorVerb : Verb<DoctorOptions>
 
         return new DoctorReport(Recipes.Fingerprint.ProgramVersion, checks, capabilities);
     }
+
+    static SamplingSettings SamplingOf(DoctorOptions options) =>
+        new() { TopLogprobs = options.TopLogprobs, Temperature = options.Temperature, TopP = options.TopP, ExtraBody = ExtraBody.Canonical(options.ExtraBody) };
 
     static EndpointSettings EndpointOf(DoctorOptions options) => new()
     {

@@ -15,13 +15,13 @@ static class EndpointCheck
     const string Name = "endpoint";
 
     public static async Task<(Check Check, TeacherCapabilities? Capabilities)> RunAsync(
-        TeacherEndpoint endpoint, int topLogprobs, TimeProvider timeProvider, CancellationToken cancellationToken)
+        TeacherEndpoint endpoint, SamplingSettings sampling, TimeProvider timeProvider, CancellationToken cancellationToken)
     {
         try
         {
             using var teacher = new TeacherPool(endpoint, new ResilienceOptions(), timeProvider, SilentObserver.Instance);
-            var capabilities = await teacher.ProbeAsync(new SamplingSettings { TopLogprobs = topLogprobs }, cancellationToken);
-            return (Judge(endpoint, capabilities, topLogprobs), capabilities);
+            var capabilities = await teacher.ProbeAsync(sampling, cancellationToken);
+            return (Judge(endpoint, capabilities, sampling.TopLogprobs), capabilities);
         }
         catch (Exception exception) when (exception is InvalidInputException or ExternalFailureException)
         {

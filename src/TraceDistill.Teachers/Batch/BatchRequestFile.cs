@@ -1,7 +1,8 @@
+using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
-using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
 
@@ -14,37 +15,72 @@ static class BatchRequestFile
 
     static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <returns>Requests written.</returns>
-    /// <exception cref="Core.Errors.InvalidInputException">The file cannot be written, or the disk is full.</exception>
-    public static async Task<long> WriteAsync(string path, Dialect dialect, string model, IAsyncEnumerable<PlannedTrace> wanted, CancellationToken cancellationToken)
+    /// <param name="path">The file; what does not fit into it goes into others with <c>-2</c>, <c>-3</c> and so on behind their names.</param>
+    /// <param name="dialect">What the server's fields are called.</param>
+    /// <param name="model">The model's name as the endpoint knows it.</param>
+    /// <param name="requests">What is asked for, each with its name.</param>
+    /// <param name="bounds">What one file may hold.</param>
+    /// <param name="cancellationToken">Ends writing.</param>
+    /// <returns>The files written, and the requests in them.</returns>
+    /// <exception cref="Core.Errors.InvalidInputException">A file cannot be written, or the disk is full.</exception>
+    public static async Task<BatchSummary> WriteAsync(
+        string path, Dialect dialect, string model, IAsyncEnumerable<(string CustomId, GenerationRequest Request)> requests, BatchBounds bounds, CancellationToken cancellationToken)
     {
-        var count = 0L;
-        try
+        var (files, total) = (new List<string>(), 0L);
+        await using var next = requests.Select(request => Line(dialect, model, request.CustomId, request.Request)).GetAsyncEnumerator(cancellationToken);
+        var hasNext = await next.MoveNextAsync();
+        do
         {
-            await AtomicFile.WriteAsync(path, async stream =>
+            var file = files.Count == 0 ? path : Path.Combine(Path.GetDirectoryName(path)!, $"{Path.GetFileNameWithoutExtension(path)}-{files.Count + 1}{Path.GetExtension(path)}");
+            files.Add(file);
+            try
             {
-                await using var json = new Utf8JsonWriter(stream, Plain);
-                await foreach (var planned in wanted.WithCancellation(cancellationToken))
+                await AtomicFile.WriteAsync(file, async stream =>
                 {
-                    json.WriteStartObject();
-                    json.WriteString("custom_id", planned.Request.Id);
-                    json.WriteString("method", "POST");
-                    json.WriteString("url", Route);
-                    json.WritePropertyName("body");
-                    json.WriteRawValue(ChatRequestWriter.Write(dialect, model, planned.Request.Messages, planned.Request.Sampling).Span, skipInputValidation: true);
-                    json.WriteEndObject();
-                    await json.FlushAsync(cancellationToken);
-                    json.Reset();
-                    stream.WriteByte((byte)'\n');
-                    count++;
-                }
-            });
+                    var bytes = 0L;
+                    for (var count = 0; hasNext && count < bounds.Requests && (count == 0 || bytes + next.Current.Length <= bounds.Bytes); count++)
+                    {
+                        await stream.WriteAsync(next.Current, cancellationToken);
+                        bytes += next.Current.Length;
+                        total++;
+                        hasNext = await next.MoveNextAsync();
+                    }
+                });
+            }
+            catch (Exception error) when (StorageFailure.Covers(error))
+            {
+                throw StorageFailure.Describe(file, error);
+            }
         }
-        catch (Exception error) when (StorageFailure.Covers(error))
+        while (hasNext);
+
+        return new BatchSummary(files, total);
+    }
+
+    static ReadOnlyMemory<byte> Line(Dialect dialect, string model, string customId, GenerationRequest request)
+    {
+        var buffer = new ArrayBufferWriter<byte>(1024);
+        using (var json = new Utf8JsonWriter(buffer, Plain))
         {
-            throw StorageFailure.Describe(path, error);
+            json.WriteStartObject();
+            json.WriteString("custom_id", customId);
+            json.WriteString("method", "POST");
+            json.WriteString("url", Route);
+            json.WritePropertyName("body");
+            json.WriteRawValue(ChatRequestWriter.Write(dialect, model, request.Messages, request.Sampling).Span, skipInputValidation: true);
+            json.WriteEndObject();
         }
 
-        return count;
+        buffer.Write("\n"u8);
+        return buffer.WrittenMemory;
     }
+}
+
+/// <summary>What one file of a batch may hold.</summary>
+/// <param name="Requests">Most requests.</param>
+/// <param name="Bytes">Most bytes.</param>
+readonly record struct BatchBounds(int Requests, long Bytes)
+{
+    /// <summary>OpenAI's: 50,000 requests and 200 MB.</summary>
+    public static BatchBounds OpenAI { get; } = new(50_000, 200_000_000);
 }

@@ -17,23 +17,26 @@ sealed class BatchResults : ITextGenerator, IDisposable
     readonly List<(string Path, SafeFileHandle Handle)> _files = [];
     readonly Dictionary<TraceKey, (int File, long Offset, int Length)> _answers = [];
     readonly List<(string CustomId, string Reason)> _failures = [];
+    readonly List<string> _unknown = [];
     readonly ReplyForm _form;
+    readonly Predicate<string> _isKnown;
 
-    BatchResults(ReplyForm form) => _form = form;
+    BatchResults(ReplyForm form, Predicate<string> isKnown) => (_form, _isKnown) = (form, isKnown);
 
-    /// <summary>The requests that got an answer.</summary>
-    public IReadOnlyCollection<TraceKey> Answered => _answers.Keys;
+    /// <summary>Names of answers to what was not asked.</summary>
+    public IReadOnlyList<string> Unknown => _unknown;
 
     /// <summary>The requests that got none, each with what was said about it.</summary>
     public IReadOnlyList<(string CustomId, string Reason)> Failures => _failures;
 
     /// <param name="paths">Files of results, and of errors.</param>
     /// <param name="form">What is known of the answers.</param>
+    /// <param name="isKnown">Whether a request of that name may have been sent.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">A file cannot be read, or is none of a batch's results; names the line.</exception>
-    public static async Task<BatchResults> OpenAsync(IEnumerable<string> paths, ReplyForm form, CancellationToken cancellationToken)
+    public static async Task<BatchResults> OpenAsync(IEnumerable<string> paths, ReplyForm form, Predicate<string> isKnown, CancellationToken cancellationToken)
     {
-        var results = new BatchResults(form);
+        var results = new BatchResults(form, isKnown);
         try
         {
             foreach (var path in paths)
@@ -50,16 +53,18 @@ sealed class BatchResults : ITextGenerator, IDisposable
         }
     }
 
-    public bool Has(TraceKey key) => _answers.ContainsKey(key);
+    /// <param name="customId">The name of a request.</param>
+    public bool Has(string customId) => _answers.ContainsKey(TraceKey.Of(customId));
 
     /// <summary>The answer that stands in the files.</summary>
     /// <exception cref="InvalidInputException">The answer cannot be read.</exception>
     public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
-        Task.FromResult(Read(TraceKey.Of(request.Id), request.Sampling));
+        Task.FromResult(Read(BatchRequestId.Of(TraceKey.Of(request.Id), request.Sampling.Seed) is var again && Has(again) ? again : request.Id, request.Sampling));
 
-    public GenerationResult Read(TraceKey key, SamplingSettings sampling)
+    /// <inheritdoc cref="GenerateAsync"/>
+    public GenerationResult Read(string customId, SamplingSettings sampling)
     {
-        var (file, offset, length) = _answers[key];
+        var (file, offset, length) = _answers[TraceKey.Of(customId)];
         var body = ArrayPool<byte>.Shared.Rent(length);
         try
         {
@@ -73,7 +78,7 @@ sealed class BatchResults : ITextGenerator, IDisposable
         }
         catch (WireFormatException e)
         {
-            throw new InvalidInputException($"{_files[file].Path}: the answer to {key} cannot be read ({e.Message})", e);
+            throw new InvalidInputException($"{_files[file].Path}: the answer to {customId} cannot be read ({e.Message})", e);
         }
         finally
         {
@@ -141,6 +146,10 @@ sealed class BatchResults : ITextGenerator, IDisposable
             if (line.Failure is { } failure)
             {
                 _failures.Add((id, failure));
+            }
+            else if (!_isKnown(id))
+            {
+                _unknown.Add(id);
             }
             else
             {

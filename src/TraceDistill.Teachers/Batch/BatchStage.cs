@@ -30,10 +30,11 @@ public static class BatchStage
     public static async Task<BatchSummary> WriteAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
         await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
-        var wanted = store.Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken).Select(store.Inventory.AsAskedFor);
-        var requests = await BatchRequestFile.WriteAsync(options.BatchOut!, DialectOf(options), options.Model!, wanted, cancellationToken);
-        observer.Message($"{requests:N0} requests are in {options.BatchOut}; import what comes back with --batch-in");
-        return new BatchSummary(options.BatchOut!, requests);
+        var wanted = store.Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken)
+            .Select(planned => (BatchRequestId.Of(store.Plan, store.Inventory, planned.Position), store.Inventory.AsAskedFor(planned).Request));
+        var summary = await BatchRequestFile.WriteAsync(options.BatchOut!, DialectOf(options), options.Model!, wanted, BatchBounds.OpenAI, cancellationToken);
+        observer.Message($"{summary.Requests:N0} requests are in {string.Join(", ", summary.Files)}; import what comes back with --batch-in");
+        return summary;
     }
 
     /// <summary>Takes in results, and publishes all that is there.</summary>
@@ -49,10 +50,12 @@ public static class BatchStage
         await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
         var dialect = DialectOf(options);
         var form = new ReplyForm(dialect.ListsEndOfSequence, options.Tokenizer is { } folder && TeacherEndpoint.EndsPromptsInThinking(folder));
-        using var results = await BatchResults.OpenAsync(options.BatchIn, form, cancellationToken);
-        Tell(results, store.Inventory, observer);
-        bool IsAnswered(int position) => store.Inventory.IsWanted(position) && results.Has(store.Plan.Keys[position]);
-        var answered = Enumerable.Range(0, store.Inventory.PlanCount).Where(IsAnswered).Take(MostLookedAt).Select(position => store.Plan.Keys[position]).ToList();
+        string IdOf(int position) => BatchRequestId.Of(store.Plan, store.Inventory, position);
+        var askedAgain = Enumerable.Range(0, store.Inventory.PlanCount).Where(position => store.Inventory.NewSeed(position) is not null).Select(IdOf).ToHashSet();
+        using var results = await BatchResults.OpenAsync(options.BatchIn, form, id => store.Inventory.Find(TraceKey.Of(id)) is not null || askedAgain.Contains(id), cancellationToken);
+        Tell(results, observer);
+        bool IsAnswered(int position) => store.Inventory.IsWanted(position) && results.Has(IdOf(position));
+        var answered = Enumerable.Range(0, store.Inventory.PlanCount).Where(IsAnswered).Take(MostLookedAt).Select(IdOf).ToList();
         if (answered.Count == 0)
         {
             return store.IsFinished
@@ -90,12 +93,11 @@ public static class BatchStage
     }
 
     /// <summary>Names what nobody asked for, and what failed.</summary>
-    static void Tell(BatchResults results, TraceInventory inventory, IRunObserver observer)
+    static void Tell(BatchResults results, IRunObserver observer)
     {
-        var unknown = results.Answered.Where(key => inventory.Find(key) is null).Select(key => key.ToString()).ToList();
-        if (unknown.Count > 0)
+        if (results.Unknown.Count > 0)
         {
-            observer.Message($"{unknown.Count:N0} results answer no request of this collection and are passed over: {Some(unknown)}");
+            observer.Message($"{results.Unknown.Count:N0} results answer no request of this collection and are passed over: {Some(results.Unknown)}");
         }
 
         if (results.Failures.Count > 0)
@@ -105,7 +107,7 @@ public static class BatchStage
         }
     }
 
-    static string Some(List<string> ids) => string.Join(", ", ids.Take(IdsNamed)) + (ids.Count > IdsNamed ? $" and {ids.Count - IdsNamed:N0} more" : "");
+    static string Some(IReadOnlyList<string> ids) => string.Join(", ", ids.Take(IdsNamed)) + (ids.Count > IdsNamed ? $" and {ids.Count - IdsNamed:N0} more" : "");
 
     /// <summary>What is said, else what the endpoint's host is known for, else OpenAI's, whose format it is.</summary>
     static Dialect DialectOf(GenerateOptions options)
@@ -120,14 +122,14 @@ public static class BatchStage
 
     /// <summary>What the first answer with soft targets tells about all; where none of those looked at has any, what the first one tells.</summary>
     /// <exception cref="InvalidInputException">None of them can be read.</exception>
-    static TeacherCapabilities CapabilitiesIn(BatchResults results, IReadOnlyList<TraceKey> answered, GenerateOptions options, Dialect dialect)
+    static TeacherCapabilities CapabilitiesIn(BatchResults results, IReadOnlyList<string> answered, GenerateOptions options, Dialect dialect)
     {
         var (first, failure) = (default(TeacherCapabilities), default(InvalidInputException));
-        foreach (var key in answered)
+        foreach (var id in answered)
         {
             try
             {
-                var capabilities = CapabilitiesIn(results.Read(key, CollectStage.SamplingOf(options)), options, dialect);
+                var capabilities = CapabilitiesIn(results.Read(id, CollectStage.SamplingOf(options)), options, dialect);
                 if (capabilities.SoftTargetProblem is null)
                 {
                     return capabilities;

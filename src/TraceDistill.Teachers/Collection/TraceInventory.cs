@@ -80,16 +80,12 @@ sealed class TraceInventory
     public bool IsWanted(int position) => _wanted[position];
 
     /// <summary>The trace by another seed than before, if it is to be asked for again; else as it is.</summary>
-    public PlannedTrace AsAskedFor(PlannedTrace planned)
-    {
-        if (!_seeds.TryGetValue(planned.Position, out var earlier))
-        {
-            return planned;
-        }
+    public PlannedTrace AsAskedFor(PlannedTrace planned) => NewSeed(planned.Position) is { } seed
+        ? planned with { Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } } }
+        : planned;
 
-        var seed = SampleSeed.After(TraceKey.Of(planned.Request.Id), earlier);
-        return planned with { Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } } };
-    }
+    /// <summary>The seed with which a trace is asked for again; null where it is asked for the first time.</summary>
+    public long? NewSeed(int position) => _seeds.TryGetValue(position, out var earlier) ? SampleSeed.After(_keys[position], earlier) : null;
 
     /// <summary>The place of a trace; null where neither the plan nor the folder knows it.</summary>
     public int? Find(TraceKey key) => _positions.TryGetValue(key, out var position) ? position : null;

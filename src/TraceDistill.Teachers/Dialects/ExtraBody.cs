@@ -1,11 +1,12 @@
 using System.Buffers;
+using System.ComponentModel.DataAnnotations;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 
 namespace TraceDistill.Teachers.Dialects;
 
 /// <summary>The recipe's <c>extra_body</c>: fields that pass through into each request.</summary>
-static class ExtraBody
+public static class ExtraBody
 {
     static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
@@ -31,7 +32,13 @@ static class ExtraBody
     };
 
     /// <summary>Why a field cannot pass through, or null where it can.</summary>
-    public static string? Refusal(string field) => Own.TryGetValue(field, out var advice) ? $"'{field}' is a field of this program's own: {advice}" : null;
+    internal static string? Refusal(string field) => Own.TryGetValue(field, out var advice) ? $"'{field}' is a field of this program's own: {advice}" : null;
+
+    /// <summary>What is wrong with fields that are to pass through.</summary>
+    /// <param name="fields">The fields.</param>
+    /// <param name="member">The option that has them.</param>
+    public static IEnumerable<ValidationResult> Validate(IReadOnlyDictionary<string, JsonElement>? fields, string member) =>
+        (fields?.Keys ?? []).Select(Refusal).OfType<string>().Select(refusal => new ValidationResult(refusal, [member]));
 
     /// <summary>The fields as <see cref="Core.Generation.SamplingSettings.ExtraBody"/> has them; null where there are none.</summary>
     /// <remarks>Members are sorted at every level, so that equal fields are equal text.</remarks>

@@ -1,11 +1,15 @@
 using System.Text;
 using System.Text.Json;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Traces;
 using TraceDistill.Teachers.Batch;
+using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer;
+using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Batch;
@@ -89,6 +93,50 @@ public sealed class BatchStageTests
         Assert.Equal((3, 1), (summary.Count, summary.Failed));
     }
 
+    [Fact]
+    public async Task ImportAsync_TracesAskedForAgain_TakesNoAnswerToTheFirstAsking()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+        await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
+        await AnswerAsync(server, run, lines => [lines.First().Replace("\"finish_reason\":\"stop\"", "\"finish_reason\":\"length\"", StringComparison.Ordinal), .. lines.Skip(1)]);
+        Assert.Equal((3, 1), (await ImportAsync(run)) is var first ? (first.Count, first.Length) : default);
+        var before = await run.TracesAsync();
+
+        var old = await Assert.ThrowsAsync<InvalidInputException>(() => ImportAsync(run, reask: true));
+        Assert.Equal(1, (await BatchStage.WriteAsync(Out(run) with { Reask = [TraceFlaw.Length] }, run.Out, SilentObserver.Instance, TestTeacher.Token)).Requests);
+        var asked = JsonDocument.Parse(File.ReadLines(FileOf(run)).Single()).RootElement;
+        await AnswerAsync(server, run, lines => lines);
+        var summary = await ImportAsync(run, reask: true);
+
+        Assert.Contains("answers none of the 1 requests", old.Message);
+        Assert.Equal((3, 0, 1), (summary.Count, summary.Length, summary.Collected));
+        var after = await run.TracesAsync();
+        Assert.Equal(before.Select(trace => trace.Id), after.Select(trace => trace.Id));
+        Assert.Equal([false, true, true], before.Zip(after, (one, other) => one.Seed == other.Seed));
+        Assert.Equal(after[0].Seed, asked.GetProperty("body").GetProperty("seed").GetInt64());
+        Assert.Equal($"{after[0].Id}-{after[0].Seed}", asked.GetProperty("custom_id").GetString());
+    }
+
+    [Theory]
+    [InlineData(3, 1_000_000, new[] { 3, 3, 1 })]
+    [InlineData(100, 1_500, new[] { 2, 2, 2, 1 })]
+    [InlineData(100, 1, new[] { 1, 1, 1, 1, 1, 1, 1 })]
+    public async Task WriteAsync_MoreThanAFileMayHold_IsPartedIntoSeveral(int most, long mostBytes, int[] expected)
+    {
+        using var folder = new TemporaryDirectory();
+        var requests = Enumerable.Range(0, 7)
+            .Select(i => ($"id{i}", new GenerationRequest($"id{i}", [new("user", new string('x', 400))], TestTeacher.Sampling with { Seed = i }))).ToAsyncEnumerable();
+
+        var summary = await BatchRequestFile.WriteAsync(folder.File("batch.jsonl"), KnownDialects.OpenAI, "m", requests, new BatchBounds(most, mostBytes), TestTeacher.Token);
+
+        Assert.Equal(expected, summary.Files.Select(file => File.ReadLines(file).Count()));
+        Assert.Equal(Enumerable.Range(1, expected.Length).Select(i => folder.File(i == 1 ? "batch.jsonl" : $"batch-{i}.jsonl")), summary.Files);
+        Assert.Equal(
+            Enumerable.Range(0, 7).Select(i => $"id{i}"), summary.Files.SelectMany(File.ReadLines).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()));
+        Assert.Equal(7, summary.Requests);
+    }
+
     [Theory]
     [InlineData("nonsense", "line 1: is not JSON")]
     [InlineData("{\"custom_id\":\"\\ud800\",\"response\":{}}", "line 1: is not JSON")]
@@ -104,8 +152,8 @@ public sealed class BatchStageTests
 
     static GenerateOptions Out(CollectionRun run) => run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchOut = FileOf(run) };
 
-    static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null) => BatchStage.ImportAsync(
-        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)] }, run.Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+    static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null, bool reask = false) => BatchStage.ImportAsync(
+        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)], Reask = reask ? [TraceFlaw.Length] : [] }, run.Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
 
     static string FileOf(CollectionRun run) => run.Problems + ".batch";
 
