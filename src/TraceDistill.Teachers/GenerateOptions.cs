@@ -51,6 +51,11 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("more fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
     public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
 
+    /// <value>False: each as a whole, which costs less on both sides.</value>
+    [Operational]
+    [Description("have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent for a while")]
+    public bool Stream { get; init; }
+
     /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text alone then.</value>
     [Description("stop at once where the endpoint cannot give the soft targets asked for, instead of collecting text alone")]
     public bool RequireSoftTargets { get; init; } = true;

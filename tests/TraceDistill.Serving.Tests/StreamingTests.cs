@@ -34,6 +34,8 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
 
         Assert.Equal(whole.GetProperty("usage").GetRawText(), chunks[^1].GetProperty("usage").GetRawText());
         Assert.Empty(chunks[^1].GetProperty("choices").EnumerateArray());
+        Assert.Equal(whole.GetProperty("prompt_token_ids").GetRawText(), chunks[0].GetProperty("prompt_token_ids").GetRawText());
+        Assert.Single(chunks, chunk => chunk.TryGetProperty("prompt_token_ids", out _));
     }
 
     [Fact]

@@ -26,7 +26,7 @@ public static class Replies
         var request = TeacherRequest.Parse(body);
         var answer = (teacher ?? ScriptedTeachers.Sum)(request);
         return (faults?.Next(request) ?? Fault.None) is var fault && fault == Fault.None
-            ? Bytes(context, form.Completion(request, answer))
+            ? Bytes(context, form.Reply(request, answer))
             : FaultyReply.SendAsync(context, fault, form, request, answer);
     };
 
@@ -73,6 +73,9 @@ public static class Replies
         await using var registration = context.RequestAborted.Register(gone.SetResult);
         await gone.Task;
     }
+
+    /// <inheritdoc cref="Bytes(HttpContext, ReadOnlyMemory{byte}, string)"/>
+    public static Task Bytes(HttpContext context, (ReadOnlyMemory<byte> Body, string ContentType) reply) => Bytes(context, reply.Body, reply.ContentType);
 
     /// <summary>A whole body at once.</summary>
     public static Task Bytes(HttpContext context, ReadOnlyMemory<byte> body, string contentType = "application/json")

@@ -62,7 +62,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
     TeacherPool Connect(ModelSource source) => new(
         TeacherEndpoint.Create(new EndpointSettings
         {
-            Url = source.Endpoint!, Model = source.Model ?? "", ApiKeyEnv = source.ApiKeyEnv, ApiKeyFile = source.ApiKeyFile, Dialect = source.Dialect,
+            Url = source.Endpoint!, Model = source.Model ?? "", ApiKeyEnv = source.ApiKeyEnv, ApiKeyFile = source.ApiKeyFile, Dialect = source.Dialect, Stream = source.Stream,
         }),
         new ResilienceOptions { Concurrency = options.Concurrency },
         context.TimeProvider,

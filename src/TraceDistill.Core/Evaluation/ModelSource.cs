@@ -25,6 +25,10 @@ public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
     [Description("what kind of server the endpoint is, such as vllm")]
     public string Dialect { get; init; } = "auto";
 
+    /// <value>False.</value>
+    [Description("have answers sent in pieces while they are generated")]
+    public bool Stream { get; init; }
+
     public static ModelSource Parse(string s, IFormatProvider? provider) => new() { Directory = s };
 
     public static bool TryParse(string? s, IFormatProvider? provider, out ModelSource result)

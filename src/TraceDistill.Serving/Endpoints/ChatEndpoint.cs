@@ -23,7 +23,8 @@ sealed class ChatEndpoint(ServedModel model, AdmissionGate gate, int mostLogprob
         if (request.Generation.Stream)
         {
             var chunks = new ChatChunks(job, fragments);
-            using var stream = new EventStream(context, new ResponseHeader(id, "chat.completion.chunk", now.ToUnixTimeSeconds(), model.Name), job, chunks.Write);
+            var header = new ResponseHeader(id, "chat.completion.chunk", now.ToUnixTimeSeconds(), model.Name);
+            using var stream = new EventStream(context, header, job, chunks.Write, request.Generation.ReturnTokenIds ? prompt : null);
             await stream.RunAsync(model);
             return;
         }

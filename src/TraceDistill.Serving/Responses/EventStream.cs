@@ -10,8 +10,11 @@ namespace TraceDistill.Serving.Responses;
 
 /// <summary>Streams a job as server-sent events, one a token, and <c>[DONE]</c> at the end.</summary>
 /// <param name="chunk">Writes what one event says about its choice.</param>
-sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJob job, Action<Utf8JsonWriter, StreamedToken> chunk) : IDisposable
+/// <param name="promptIds">The prompt's tokens, which the first event tells, as vLLM's does; null where they were not asked for.</param>
+sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJob job, Action<Utf8JsonWriter, StreamedToken> chunk, int[]? promptIds = null) : IDisposable
 {
+    int[]? _promptIds = promptIds;
+
     readonly Utf8JsonWriter _json = new(context.Response.BodyWriter, JsonBody.Options);
 
     public async Task RunAsync(ServedModel model)
@@ -98,6 +101,12 @@ sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJ
     {
         _json.WriteStartObject();
         header.Write(_json);
+        if (_promptIds is not null)
+        {
+            ResponseHeader.WriteIds(_json, "prompt_token_ids", _promptIds);
+            _promptIds = null;
+        }
+
         _json.WriteStartArray("choices");
         _json.WriteStartObject();
         _json.WriteNumber("index", one.Choice);

@@ -1,9 +1,11 @@
 using System.Runtime.CompilerServices;
+using System.Threading.Channels;
 using Microsoft.Extensions.AI;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Services;
 using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Wire;
 using ChatMessage = TraceDistill.Core.Generation.ChatMessage;
 
 namespace TraceDistill.Teachers.Connector;
@@ -56,21 +58,65 @@ public sealed class ChatCompletionConnector : IChatCompletionService
     public async Task<IReadOnlyList<ChatMessageContent>> GetChatMessageContentsAsync(
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null, CancellationToken cancellationToken = default)
     {
-        var messages = chatHistory.Select(turn => new ChatMessage(turn.Role.Label, turn.Content ?? "")).ToArray();
-        var result = await _client.CompleteAsync(messages, ExecutionSettings.Read(executionSettings), cancellationToken);
+        var result = await _client.CompleteAsync(MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), cancellationToken);
         return [new ChatMessageContent(AuthorRole.Assistant, result.Answer, _client.Endpoint.Model, result, metadata: MetadataOf(result))];
     }
 
-    /// <summary>The whole reply as one piece: logprobs are of use only when complete.</summary>
+    /// <summary>
+    /// The answer in pieces as it is generated, those of the reasoning under <see cref="ReasoningKey"/> in the metadata of pieces without content; then a last
+    /// one without text whose <see cref="KernelContent.InnerContent"/> and metadata are those of the whole reply.
+    /// </summary>
+    /// <inheritdoc cref="GetChatMessageContentsAsync" path="/param"/>
+    /// <exception cref="TeacherRequestException">The attempt failed, perhaps after some pieces.</exception>
     public async IAsyncEnumerable<StreamingChatMessageContent> GetStreamingChatMessageContentsAsync(
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null,
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach (var message in await GetChatMessageContentsAsync(chatHistory, executionSettings, kernel, cancellationToken))
+        var pieces = Channel.CreateUnbounded<StreamedText>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var generating = GenerateAsync(left.Token);
+        try
         {
-            yield return new StreamingChatMessageContent(message.Role, message.Content, message.InnerContent, modelId: message.ModelId, metadata: message.Metadata);
+            await foreach (var (content, reasoning) in pieces.Reader.ReadAllAsync(cancellationToken))
+            {
+                if (!string.IsNullOrEmpty(reasoning))
+                {
+                    yield return PieceOf(content: null, new Dictionary<string, object?> { [ReasoningKey] = reasoning });
+                }
+
+                if (!string.IsNullOrEmpty(content))
+                {
+                    yield return PieceOf(content);
+                }
+            }
+
+            var result = await generating;
+            yield return PieceOf(content: null, MetadataOf(result), result);
         }
+        finally
+        {
+            // Who stops reading wants no more to be generated.
+            await left.CancelAsync();
+            await ((Task)generating).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        async Task<GenerationResult> GenerateAsync(CancellationToken token)
+        {
+            try
+            {
+                return await _client.CompleteAsync(MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), piece => pieces.Writer.TryWrite(piece), token);
+            }
+            finally
+            {
+                pieces.Writer.Complete();
+            }
+        }
+
+        StreamingChatMessageContent PieceOf(string? content, Dictionary<string, object?>? metadata = null, GenerationResult? result = null) =>
+            new(AuthorRole.Assistant, content, result, modelId: _client.Endpoint.Model, metadata: metadata);
     }
+
+    static ChatMessage[] MessagesOf(ChatHistory history) => [.. history.Select(turn => new ChatMessage(turn.Role.Label, turn.Content ?? ""))];
 
     static Dictionary<string, object?> MetadataOf(GenerationResult result)
     {

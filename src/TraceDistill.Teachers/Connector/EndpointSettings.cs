@@ -24,4 +24,8 @@ public sealed record EndpointSettings
     /// inside the reasoning.
     /// </summary>
     public string? Tokenizer { get; init; }
+
+    /// <summary>Whether answers come in pieces while they are generated: for gateways that end connections in which nothing is sent for a while.</summary>
+    /// <value>False: as a whole, which costs less on both sides.</value>
+    public bool Stream { get; init; }
 }

@@ -44,13 +44,19 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     }
 
     /// <summary>Asks for one choice. A prompt that a filter refuses has an empty answer, labelled as such.</summary>
-    public async Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken)
+    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) =>
+        CompleteAsync(messages, sampling, endpoint.IsStreamed ? _ => { } : null, cancellationToken);
+
+    /// <inheritdoc cref="CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
+    /// <param name="told">Told of the text as it comes; null has it come as a whole.</param>
+    public async Task<GenerationResult> CompleteAsync(
+        IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action<StreamedText>? told, CancellationToken cancellationToken)
     {
         for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
         {
             try
             {
-                return await SendOnceAsync(dialect, messages, sampling, cancellationToken);
+                return await SendOnceAsync(dialect, messages, sampling, told, cancellationToken);
             }
             catch (TeacherRequestException e) when (e.IsFiltered)
             {
@@ -82,8 +88,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         using var request = new HttpRequestMessage(HttpMethod.Get, endpoint.Address(route));
         try
         {
-            using var body = await SendAsync(request, _dialect ?? KnownDialects.Compatible, MostPlainBytes, cancellationToken);
-            return JsonElementOf(body.Bytes);
+            return await SendAsync(request, _dialect ?? KnownDialects.Compatible, response => ReadJsonAsync(response, cancellationToken), cancellationToken);
         }
         catch (TeacherRequestException e) when (e.Status is not null and not (429 or >= 500) || e.IsFormat)
         {
@@ -92,26 +97,36 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     }
 
     /// <summary>The JSON that is answered to one small request.</summary>
-    public async Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, CancellationToken cancellationToken)
-    {
-        using var body = await PostAsync(await DialectAsync(cancellationToken), route, content, MostPlainBytes, cancellationToken);
-        return JsonElementOf(body.Bytes)
+    public async Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
+        await PostAsync(await DialectAsync(cancellationToken), route, content, response => ReadJsonAsync(response, cancellationToken), cancellationToken)
             ?? throw TeacherFailures.FromFormat(endpoint, new WireFormatException("the response is not JSON"));
+
+    async Task<GenerationResult> SendOnceAsync(
+        Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action<StreamedText>? told, CancellationToken cancellationToken)
+    {
+        var request = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling, isStreamed: told is not null);
+        var form = new ReplyForm(dialect.ListsEndOfSequence, _opensThinking);
+        var result = await PostAsync(dialect, dialect.ChatRoute, request, response => ReadAsync(response, sampling, form, told, cancellationToken), cancellationToken);
+        Compare(result.Model);
+        return result;
     }
 
-    async Task<GenerationResult> SendOnceAsync(Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken)
+    async Task<GenerationResult> ReadAsync(HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Action<StreamedText>? told, CancellationToken cancellationToken)
     {
-        var content = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling);
-        using var body = await PostAsync(dialect, dialect.ChatRoute, content, ResponseBound.Of(sampling), cancellationToken);
+        if (told is null || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
+        {
+            using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
+            return endpoint.Form.Read(body.Bytes, sampling, form);
+        }
+
         try
         {
-            var result = endpoint.Form.Read(body.Bytes, sampling, new ReplyForm(dialect.ListsEndOfSequence, _opensThinking));
-            Compare(result.Model);
-            return result;
+            await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
+            return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, told, cancellationToken);
         }
-        catch (WireFormatException e)
+        catch (StreamedErrorException e)
         {
-            throw TeacherFailures.FromFormat(endpoint, e);
+            throw TeacherFailures.FromStatus(endpoint, int.TryParse(e.Error.Code, out var code) && code >= 400 ? code : 500, e.Error, retryAfter: null);
         }
     }
 
@@ -126,22 +141,22 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         string Named(string name) => new ErrorBody(name, Code: null).Shown(endpoint.Redact).ReplaceLineEndings(" ");
     }
 
-    async Task<ResponseBody> PostAsync(Dialect dialect, string route, ReadOnlyMemory<byte> bytes, long mostBytes, CancellationToken cancellationToken)
+    async Task<T> PostAsync<T>(Dialect dialect, string route, ReadOnlyMemory<byte> bytes, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken)
     {
         using var content = new ReadOnlyMemoryContent(bytes);
         content.Headers.ContentType = Json;
         using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Address(route)) { Content = content };
-        return await SendAsync(request, dialect, mostBytes, cancellationToken);
+        return await SendAsync(request, dialect, read, cancellationToken);
     }
 
-    /// <summary>Sends, and reads the whole body of a success.</summary>
-    async Task<ResponseBody> SendAsync(HttpRequestMessage request, Dialect dialect, long mostBytes, CancellationToken cancellationToken)
+    /// <summary>Sends, and reads the response.</summary>
+    /// <exception cref="TeacherRequestException">It is no success, or cannot be read.</exception>
+    async Task<T> SendAsync<T>(HttpRequestMessage request, Dialect dialect, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken)
     {
         endpoint.Authorize(request, dialect);
         CompressedContent.Offer(request);
         request.Version = http.DefaultRequestVersion;
         request.VersionPolicy = http.DefaultVersionPolicy;
-        ResponseBody? body = null;
         try
         {
             using var response = await http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken);
@@ -150,15 +165,13 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
                 throw TeacherFailures.FromRedirect(endpoint, (int)response.StatusCode, response.Headers.Location);
             }
 
-            body = await ResponseBody.ReadAsync(response.Content, response.IsSuccessStatusCode ? mostBytes : MostPlainBytes, cancellationToken);
-            var error = response.IsSuccessStatusCode ? ErrorBody.InSuccess(body.Bytes) : ErrorBody.Parse(body.Bytes);
-            if (error is null)
+            if (!response.IsSuccessStatusCode)
             {
-                return body;
+                using var body = await ResponseBody.ReadAsync(response.Content, MostPlainBytes, cancellationToken);
+                throw FailureOf(response, (int)response.StatusCode, ErrorBody.Parse(body.Bytes));
             }
 
-            var status = response.IsSuccessStatusCode && int.TryParse(error.Code, out var code) ? code : (int)response.StatusCode;
-            throw TeacherFailures.FromStatus(endpoint, status, error, TeacherFailures.RetryAfter(response.Headers, time));
+            return await read(response);
         }
         catch (ResponseTooLargeException e)
         {
@@ -168,16 +181,36 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         {
             throw TeacherFailures.FromFormat(endpoint, new TruncatedResponseException("its compression cannot be undone", e));
         }
+        catch (WireFormatException e)
+        {
+            throw TeacherFailures.FromFormat(endpoint, e);
+        }
         catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            body?.Dispose();
             throw TeacherFailures.FromTransport(endpoint, e);
         }
-        catch
+    }
+
+    /// <summary>The whole body of a success.</summary>
+    async Task<ResponseBody> ReadWholeAsync(HttpResponseMessage response, long mostBytes, CancellationToken cancellationToken)
+    {
+        var body = await ResponseBody.ReadAsync(response.Content, mostBytes, cancellationToken);
+        if (ErrorBody.InSuccess(body.Bytes) is { } error)
         {
-            body?.Dispose();
-            throw;
+            body.Dispose();
+            throw FailureOf(response, int.TryParse(error.Code, out var code) ? code : (int)response.StatusCode, error);
         }
+
+        return body;
+    }
+
+    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error) =>
+        TeacherFailures.FromStatus(endpoint, status, error, TeacherFailures.RetryAfter(response.Headers, time));
+
+    async Task<JsonElement?> ReadJsonAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    {
+        using var body = await ReadWholeAsync(response, MostPlainBytes, cancellationToken);
+        return JsonElementOf(body.Bytes);
     }
 
     static JsonElement? JsonElementOf(ReadOnlySpan<byte> json)

@@ -22,7 +22,8 @@ public sealed class TeacherEndpoint
         Model = settings.Model;
         _key = key;
         Dialect = KnownDialects.Find(settings.Dialect);
-        Form = FormOf(Dialect, settings.Tokenizer);
+        Form = FormOf(Dialect, settings);
+        IsStreamed = settings.Stream;
         OpensThinking = settings.Tokenizer is { } folder && EndsPromptsInThinking(folder);
     }
 
@@ -36,6 +37,9 @@ public sealed class TeacherEndpoint
     internal Dialect? Dialect { get; }
 
     internal IRequestForm Form { get; }
+
+    /// <summary>Whether answers come in pieces.</summary>
+    internal bool IsStreamed { get; }
 
     /// <summary>Whether the teacher's own chat template is known to end prompts inside the reasoning.</summary>
     internal bool OpensThinking { get; }
@@ -100,12 +104,13 @@ public sealed class TeacherEndpoint
         return new UriBuilder(uri) { Path = path + "/", Fragment = "" }.Uri;
     }
 
-    static IRequestForm FormOf(Dialect? dialect, string? tokenizer) => dialect switch
+    static IRequestForm FormOf(Dialect? dialect, EndpointSettings settings) => (dialect, settings.Tokenizer) switch
     {
-        not { IsSglangGenerate: true } => new ChatForm(),
-        _ when tokenizer is null => throw new InvalidInputException(
+        (not { IsSglangGenerate: true }, _) => new ChatForm(),
+        _ when settings.Stream => throw new InvalidInputException($"stream: the dialect {dialect.Name} answers as a whole; leave stream out, or take another dialect"),
+        (_, null) => throw new InvalidInputException(
             $"tokenizer: the dialect {dialect.Name} renders prompts here; name the folder with the teacher's tokenizer.json and chat template (--tokenizer)"),
-        _ => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
+        (_, var tokenizer) => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
     };
 
     /// <summary>Whether a teacher's chat template leaves its prompts inside the reasoning.</summary>

@@ -32,6 +32,8 @@ static class TeacherFailures
                 $"{endpoint} was not found ({status}){says}; check the model's name against {endpoint.Address("models")}, and that the address is the one below which chat/completions lies, such as http://gpu-01:8000/v1"),
             (408 or 409 or 425 or 429 or >= 500, _) when retryAfter > LongestWait => Of(FailureScope.Teacher,
                 $"{endpoint} asks to be left alone for {retryAfter.Value.TotalHours:0.#} hours ({status}){says}; run the same command again after that: what was collected is kept"),
+            (504 or 524, _) => Of(FailureScope.Passing,
+                $"{endpoint} failed ({status}){says}; a gateway that gives up on long answers lets them through in pieces (stream: true)"),
             (429 or 503, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status == 429),
             (408 or 409 or 425 or >= 500, _) => Of(FailureScope.Passing, $"{endpoint} failed ({status}){says}"),
             _ when isAboutLogprobs => Of(FailureScope.Teacher,

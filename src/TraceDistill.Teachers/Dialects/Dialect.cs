@@ -28,6 +28,10 @@ public sealed record Dialect
     /// <value>True; where it may not, the whole nucleus is asked for by leaving the field out.</value>
     public bool TakesWholeNucleus { get; init; } = true;
 
+    /// <summary>Whether the tokens of a streamed answer may be asked for with <c>stream_options</c>.</summary>
+    /// <value>True.</value>
+    public bool TakesStreamOptions { get; init; } = true;
+
     /// <summary>Whether the token that ends a generation is listed among those with logprobs.</summary>
     /// <value>False: it may be missing from the list while usage counts it.</value>
     public bool ListsEndOfSequence { get; init; }

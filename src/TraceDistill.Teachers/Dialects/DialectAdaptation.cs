@@ -20,6 +20,11 @@ static class DialectAdaptation
             return dialect with { MaxTokensField = NewMaxTokensField };
         }
 
+        if (dialect.TakesStreamOptions && Names("stream_options"))
+        {
+            return dialect with { TakesStreamOptions = false };
+        }
+
         return dialect.Fields.Keys.FirstOrDefault(Names) is { } field
             ? dialect with { Fields = dialect.Fields.Where(other => other.Key != field).ToDictionary() }
             : null;

@@ -10,7 +10,7 @@ namespace TraceDistill.Teachers.Probe;
 /// <summary>Sends a probe's requests to one endpoint: within its rate limits, each once, and counted for what it took.</summary>
 sealed class ProbeTraffic(TeacherClient client, EndpointRouter router, int endpoint, EndpointMeter meter)
 {
-    /// <inheritdoc cref="TeacherClient.CompleteAsync"/>
+    /// <inheritdoc cref="TeacherClient.CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
     public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) => SendAsync(
         PromptSize.Tokens(messages), sampling.MaxTokens, () => client.CompleteAsync(messages, sampling, cancellationToken), reply => (reply.PromptTokens, reply.CompletionTokens), cancellationToken);
 

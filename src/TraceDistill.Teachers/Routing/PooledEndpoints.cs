@@ -26,6 +26,7 @@ static class PooledEndpoints
             ApiKeyFile = hasKey ? one.ApiKeyFile : options.ApiKeyFile,
             Dialect = one.Dialect ?? options.Dialect,
             Tokenizer = options.Tokenizer ?? options.Serve,
+            Stream = options.Stream,
         };
         var endpoint = TeacherEndpoint.Create(settings);
         return new PooledEndpoint(endpoint)

@@ -15,7 +15,8 @@ static class ChatRequestWriter
     /// <param name="model">The model's name as the endpoint knows it.</param>
     /// <param name="messages">The conversation so far.</param>
     /// <param name="sampling">How tokens are drawn, and which fields pass through.</param>
-    public static ReadOnlyMemory<byte> Write(Dialect dialect, string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling)
+    /// <param name="isStreamed">Whether the answer is to come in pieces.</param>
+    public static ReadOnlyMemory<byte> Write(Dialect dialect, string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling, bool isStreamed = false)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using var json = new Utf8JsonWriter(buffer, Options);
@@ -51,6 +52,17 @@ static class ChatRequestWriter
             {
                 json.WriteBoolean("return_token_ids", true);
                 json.WriteBoolean("return_tokens_as_token_ids", true);
+            }
+        }
+
+        if (isStreamed)
+        {
+            json.WriteBoolean("stream", true);
+            if (dialect.TakesStreamOptions)
+            {
+                json.WriteStartObject("stream_options");
+                json.WriteBoolean("include_usage", true);
+                json.WriteEndObject();
             }
         }
 

@@ -73,18 +73,18 @@ sealed class LogprobColumns(int k)
         _rowCount = 0;
     }
 
-    /// <summary>Moves the first <paramref name="rows"/> rows behind the others.</summary>
-    public void MoveToEnd(int rows)
+    /// <summary>Moves <paramref name="rows"/> rows from <paramref name="start"/> on behind all others.</summary>
+    public void MoveToEnd(int start, int rows)
     {
-        Rotate(_ids, rows);
-        Rotate(_logprobs, rows);
-        Rotate(_topIds, rows * k);
-        Rotate(_topLogprobs, rows * k);
+        Rotate(_ids, start, rows);
+        Rotate(_logprobs, start, rows);
+        Rotate(_topIds, start * k, rows * k);
+        Rotate(_topLogprobs, start * k, rows * k);
 
-        static void Rotate<T>(List<T> list, int count)
+        static void Rotate<T>(List<T> list, int start, int count)
         {
-            list.AddRange(list[..count]);
-            list.RemoveRange(0, count);
+            list.AddRange(list[start..(start + count)]);
+            list.RemoveRange(start, count);
         }
     }
 

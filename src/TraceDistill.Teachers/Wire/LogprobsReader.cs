@@ -4,29 +4,16 @@ using TraceDistill.Core.Generation;
 namespace TraceDistill.Teachers.Wire;
 
 /// <summary>Reads <c>choices[0].logprobs</c> straight into columns: no object is made for a token.</summary>
-/// <param name="json">The whole response.</param>
-/// <param name="k">Alternatives asked for.</param>
-ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
+/// <param name="json">The response, or the piece of it, that they stand in.</param>
+/// <param name="tokens">Takes them.</param>
+ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
 {
     readonly ReadOnlySpan<byte> _json = json;
-    readonly LogprobColumns _columns = new(k);
-    readonly TokenBytesTable _table = new();
-
-    enum TokenIdentity
-    {
-        Text,
-        Bytes,
-        Ids,
-    }
-
-    // Known after the first token; every later one must be as good.
-    TokenIdentity? _identity = null;
+    readonly LogprobTokens _tokens = tokens;
+    readonly LogprobColumns _columns = tokens.Columns;
 
     // Where the bytes that the JSON reader sees begin.
     int _seenFrom = 0;
-
-    /// <summary>True once a <c>content</c> list was seen, whatever the grade of its tokens.</summary>
-    public bool Found { get; private set; }
 
     /// <summary>Reads the object that the reader stands before.</summary>
     public void Read(ref Utf8JsonReader reader)
@@ -36,6 +23,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
             return;
         }
 
+        var start = _columns.Count;
         while (reader.NextMember())
         {
             var isReasoning = reader.ValueTextEquals("reasoning_content"u8);
@@ -46,38 +34,21 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
             else if (reader.EnterValue(JsonTokenType.StartArray, "choices[0].logprobs.content"))
             {
                 var before = _columns.Count;
-                Found = true;
+                _tokens.Found = true;
                 ReadTokens(ref reader);
 
                 // DeepSeek lists the reasoning apart: it was generated first, wherever it stands.
                 if (isReasoning)
                 {
-                    _columns.MoveToEnd(before);
+                    _columns.MoveToEnd(start, before - start);
                 }
             }
         }
     }
 
-    /// <summary>The columns, or null where the tokens are known by their text alone.</summary>
-    /// <param name="tokenIds">The server's own list of the ids drawn, to check against, or null.</param>
-    public readonly TokenLogprobs? ToTokenLogprobs(int[]? tokenIds)
-    {
-        if (_identity == TokenIdentity.Ids && tokenIds is not null && !_columns.TokenIds.SequenceEqual(tokenIds))
-        {
-            throw new WireFormatException($"token_ids ({tokenIds.Length} tokens) and logprobs.content ({_columns.Count} tokens) are not the same tokens");
-        }
-
-        return _identity switch
-        {
-            TokenIdentity.Text => null,
-            TokenIdentity.Bytes => _columns.ToTokenLogprobs(_table.ToArray()),
-            _ => _columns.ToTokenLogprobs(tokenBytes: null),
-        };
-    }
-
     void ReadTokens(ref Utf8JsonReader reader)
     {
-        var (before, identity) = (_columns.Count, _identity);
+        var (before, naming) = (_columns.Count, _tokens.Naming);
         var scanner = new LogprobScanner(_json, _seenFrom + (int)reader.BytesConsumed);
         if (TryScan(ref scanner))
         {
@@ -89,7 +60,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
         }
 
         _columns.Truncate(before);
-        _identity = identity;
+        _tokens.Naming = naming;
         while (reader.NextElement())
         {
             ReadToken(ref reader);
@@ -213,12 +184,12 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
         {
             _columns.EndRow(id, token.Logprob);
         }
-        else if (_identity == TokenIdentity.Bytes)
+        else if (_tokens.Naming == TokenNaming.Bytes)
         {
             // One token without bytes leaves a gap that no later step could close.
-            _identity = TokenIdentity.Text;
+            _tokens.Naming = TokenNaming.Text;
         }
-        else if (_identity == TokenIdentity.Ids)
+        else if (_tokens.Naming == TokenNaming.Ids)
         {
             throw new WireFormatException($"logprobs.content[{_columns.Count}] has no token id, though others have");
         }
@@ -257,11 +228,11 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
     /// <summary>The number that stands for a token: its id, or its place in the table of bytes; null where it has neither.</summary>
     int? Identify(in LogprobEntry entry)
     {
-        _identity ??= entry.Id is not null ? TokenIdentity.Ids : entry.HasBytes ? TokenIdentity.Bytes : TokenIdentity.Text;
-        return _identity switch
+        _tokens.Naming ??= entry.Id is not null ? TokenNaming.Ids : entry.HasBytes ? TokenNaming.Bytes : TokenNaming.Text;
+        return _tokens.Naming switch
         {
-            TokenIdentity.Ids => entry.Id,
-            TokenIdentity.Bytes when entry.HasBytes => IdOfBytes(entry.BytesStart),
+            TokenNaming.Ids => entry.Id,
+            TokenNaming.Bytes when entry.HasBytes => IdOfBytes(entry.BytesStart),
             _ => null,
         };
     }
@@ -287,7 +258,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, int k)
                     bytes = bytes[..(value < 0 ? 0 : count + 1)];
 
                     // U+FFFD where a token's bytes are no whole character: the true bytes are lost.
-                    return bytes.IndexOf("\uFFFD"u8) >= 0 ? null : _table.IdOf(bytes);
+                    return bytes.IndexOf("\uFFFD"u8) >= 0 ? null : _tokens.Bytes.IdOf(bytes);
                 case (byte)' ' or (byte)'\n' or (byte)'\r' or (byte)'\t':
                     break;
                 default:

@@ -17,7 +17,7 @@ sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IR
     /// <summary>Of the fields that pass through, the one that is the chat template's, which is rendered here.</summary>
     const string TemplateVariables = "chat_template_kwargs";
 
-    public ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling)
+    public ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, bool isStreamed)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using var json = new Utf8JsonWriter(buffer);

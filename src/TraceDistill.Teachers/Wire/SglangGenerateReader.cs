@@ -29,20 +29,12 @@ ref struct SglangGenerateReader
     /// <exception cref="WireFormatException">The response is not JSON, or of another shape.</exception>
     public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form)
     {
-        try
+        return ResponseJson.Read(json, whole =>
         {
-            var generation = new SglangGenerateReader(json, topLogprobs);
+            var generation = new SglangGenerateReader(whole, topLogprobs);
             generation.ReadRoot();
             return generation.ToResult(form);
-        }
-        catch (JsonException e)
-        {
-            throw new TruncatedResponseException("the response is not JSON", e);
-        }
-        catch (InvalidOperationException e)
-        {
-            throw new TruncatedResponseException("the response holds text that is not valid UTF-8", e);
-        }
+        });
     }
 
     void ReadRoot()

@@ -5,3 +5,9 @@ class WireFormatException(string message, Exception? inner = null) : Exception(m
 
 /// <summary>The response is not whole (a cut connection, a server that gave up midway): asking again can help.</summary>
 sealed class TruncatedResponseException(string message, Exception? inner = null) : WireFormatException(message, inner);
+
+/// <summary>A server says in the middle of a stream that it failed.</summary>
+sealed class StreamedErrorException(ErrorBody error) : Exception("the stream ended in an error")
+{
+    public ErrorBody Error => error;
+}

@@ -1,6 +1,7 @@
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
@@ -9,6 +10,24 @@ namespace TraceDistill.Teachers.Tests.Collection;
 
 public sealed class CollectStageTests
 {
+    [Fact]
+    public async Task RunAsync_Streamed_CollectsTheSameTraces()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Teach(TestServer.Forms.WireForms.TraceDistill));
+        using var whole = new CollectionRun(problems: 12);
+        using var streamed = new CollectionRun(problems: 12);
+        await whole.RunAsync(server);
+        var asked = server.Requests.Count;
+
+        var summary = await streamed.RunAsync(server, options => options with { Stream = true });
+
+        Assert.Equal((12, 12), (summary.Count, summary.Correct));
+        Assert.All(server.Requests.Skip(asked).Where(request => !CollectionRun.IsProbe(request)), request => Assert.Contains("\"stream\":true", request));
+        Assert.Equivalent((await whole.TracesAsync()).Select(Timeless), (await streamed.TracesAsync()).Select(Timeless), strict: true);
+
+        static Trace Timeless(Trace trace) => trace with { LatencyMs = 0, CreatedAt = default };
+    }
+
     [Fact]
     public async Task RunAsync_AllProblems_PublishesTheirTracesInOrder()
     {

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
@@ -67,14 +68,41 @@ public sealed class TeacherKernelTests
     }
 
     [Fact]
-    public async Task GetStreamingChatMessageContents_GivesTheWholeReplyAsOnePiece()
+    public async Task GetStreamingChatMessageContents_GivesPiecesAndTheWholeReplyAtTheEnd()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>a</think>b"));
+        await using var server = await ProtocolServer.StartAsync(Replies.Teach(TestServer.Forms.WireForms.Vllm));
+        server.Form = TestServer.Forms.WireForms.Vllm;
+        var service = Build(server).GetRequiredService<IChatCompletionService>();
 
-        var pieces = await Build(server).GetRequiredService<IChatCompletionService>().GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token).ToListAsync(TestTeacher.Token);
+        var pieces = await service.GetStreamingChatMessageContentsAsync("What is 12 + 30?", cancellationToken: TestTeacher.Token).ToListAsync(TestTeacher.Token);
 
-        Assert.Equal("b", Assert.Single(pieces).Content);
-        Assert.IsType<GenerationResult>(pieces[0].InnerContent);
+        var whole = Assert.IsType<GenerationResult>(pieces[^1].InnerContent);
+        Assert.InRange(pieces.Count, 4, 100);
+        Assert.Equal(" 42", string.Concat(pieces.Select(piece => piece.Content)));
+        Assert.Equal(whole.Reasoning, string.Concat(pieces.SkipLast(1).Select(piece => piece.Metadata?.GetValueOrDefault(ChatCompletionConnector.ReasoningKey))));
+        Assert.Equal(("42", "stop"), (whole.Answer, pieces[^1].Metadata![ChatCompletionConnector.FinishReasonKey]));
+    }
+
+    [Fact]
+    public async Task GetStreamingChatMessageContents_ReaderLeaves_EndsTheRequest()
+    {
+        var ended = new TaskCompletionSource();
+        await using var server = await ProtocolServer.StartAsync(async (context, _) =>
+        {
+            context.Response.ContentType = "text/event-stream";
+            await context.Response.WriteAsync("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
+            await context.Response.Body.FlushAsync();
+            await Replies.Stall(context, "");
+            ended.SetResult();
+        });
+
+        await foreach (var piece in Build(server).GetRequiredService<IChatCompletionService>().GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token))
+        {
+            Assert.Equal("a", piece.Content);
+            break;
+        }
+
+        await ended.Task.WaitAsync(TestTeacher.Token);
     }
 
     [Fact]

@@ -26,6 +26,7 @@ static class FuzzTargets
     public static async Task<FuzzTarget> CreateAsync(string name, TemporaryDirectory folder) => name switch
     {
         "chat completions" => Responses(name, [.. WireForms.All.Where(form => form.Route != "/generate").SelectMany(Completions)], HttpStatusCode.OK),
+        "streams" => new(name, [.. WireForms.All.OfType<StreamingForm>().Select(Stream)], ReadStreamAsync, e => e is WireFormatException or StreamedErrorException, Megabyte),
         "native generations" => new(
             name, [Completion(WireForms.SglangGenerate, topLogprobs: 3)], Sync(bytes => SglangGenerateReader.Read(bytes, 3, default)), e => e is WireFormatException, Megabyte),
         "errors" => Responses(name, [.. WireForms.All.Select(form => form.Error(500, "CUDA error: out of memory").ToArray()), "<html>502</html>"u8.ToArray(), """{"detail":[{"msg":"field required"}]}"""u8.ToArray()], HttpStatusCode.BadGateway),
@@ -49,6 +50,18 @@ static class FuzzTargets
             {"model":"teacher","messages":[{"role":"user","content":"What is 1 + 2?"}],"seed":2,"max_tokens":100,"top_logprobs":{{topLogprobs}},"return_token_ids":{{flag}},"return_tokens_as_token_ids":{{flag}}}
             """);
         return form.Completion(request, ScriptedTeachers.Answer(request, "√", " 3")).ToArray();
+    }
+
+    static byte[] Stream(StreamingForm form)
+    {
+        var request = TeacherRequest.Parse("""{"messages":[{"role":"user","content":"1 + 2"}],"seed":2,"max_tokens":100,"top_logprobs":3,"stream":true,"stream_options":{"include_usage":true}}""");
+        return form.Reply(request, ScriptedTeachers.Answer(request, "√", " 3")).Body.ToArray();
+    }
+
+    static async Task ReadStreamAsync(byte[] body)
+    {
+        using var stream = new MemoryStream(body);
+        await CompletionStream.ReadAsync(stream, topLogprobs: 3, default, told: null, CancellationToken.None);
     }
 
     /// <summary>Read by the client as it reads what comes over the wire.</summary>

@@ -10,6 +10,7 @@ public sealed class FuzzTests
 {
     [Theory(Timeout = 120_000)]
     [InlineData("chat completions", 3000)]
+    [InlineData("streams", 1000)]
     [InlineData("native generations", 1000)]
     [InlineData("errors", 1000)]
     [InlineData("lists of models", 500)]
@@ -24,6 +25,7 @@ public sealed class FuzzTests
     /// <summary>Not for every day: run with <c>-explicit only</c>. The seed is the environment's TRACEDISTILL_FUZZ_SEED, 2 without one.</summary>
     [Theory(Explicit = true)]
     [InlineData("chat completions", 50_000)]
+    [InlineData("streams", 10_000)]
     [InlineData("native generations", 10_000)]
     [InlineData("errors", 10_000)]
     [InlineData("lists of models", 4000)]

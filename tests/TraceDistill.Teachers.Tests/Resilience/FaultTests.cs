@@ -1,5 +1,8 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Resilience;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer.Faults;
 using TraceDistill.TestServer.Forms;
@@ -11,9 +14,9 @@ namespace TraceDistill.Teachers.Tests.Resilience;
 /// <summary>Every fault that the test server knows, once, before or instead of a good answer.</summary>
 public sealed class FaultTests
 {
-    public static TheoryData<Fault> Outlasted => [.. FaultPlan.Outlasted];
+    public static MatrixTheoryData<Fault, bool> Outlasted => new(FaultPlan.Outlasted, [false, true]);
 
-    public static TheoryData<Fault> Refused => [.. FaultPlan.Refused, Fault.HugeBody];
+    public static MatrixTheoryData<Fault, bool> Refused => new([.. FaultPlan.Refused, Fault.HugeBody], [false, true]);
 
     [Fact]
     public void Lists_OfFaults_LeaveNoneOut() => Assert.Equal(
@@ -23,20 +26,20 @@ public sealed class FaultTests
 
     [Theory]
     [MemberData(nameof(Outlasted))]
-    public async Task GenerateAsync_PassingFault_EndsWithTheGoodAnswerToTheBit(Fault fault)
+    public async Task GenerateAsync_PassingFault_EndsWithTheGoodAnswerToTheBit(Fault fault, bool isStreamed)
     {
         var expected = await AskAsync(Fault.None);
 
-        var result = await AskAsync(fault);
+        var result = await AskAsync(fault, isStreamed);
 
         Assert.Equivalent(expected, result, strict: true);
     }
 
     [Theory]
     [MemberData(nameof(Refused))]
-    public async Task GenerateAsync_FaultThatNoRepetitionHelps_CostsTheSampleAlone(Fault fault)
+    public async Task GenerateAsync_FaultThatNoRepetitionHelps_CostsTheSampleAlone(Fault fault, bool isStreamed)
     {
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => AskAsync(fault));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => AskAsync(fault, isStreamed));
 
         Assert.DoesNotContain('\n', error.Message);
         Assert.InRange(error.Message.Length, 20, 400);
@@ -92,10 +95,11 @@ public sealed class FaultTests
         Assert.Contains("answers as teacher, and did as another-model before", Assert.Single(observer.Messages));
     }
 
-    static async Task<GenerationResult> AskAsync(Fault fault)
+    static async Task<GenerationResult> AskAsync(Fault fault, bool isStreamed = false)
     {
         await using var server = await ServerAsync(fault);
-        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+        var endpoint = TeacherEndpoint.Create(new EndpointSettings { Url = server.Url, Model = "teacher", Stream = isStreamed });
+        using var teacher = new TeacherPool(endpoint, new ResilienceOptions(), TestTeacher.Time(), new RecordingObserver(), () => 0);
         return await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
     }
 

@@ -57,7 +57,7 @@ public sealed class SglangGenerateTests
         var form = new SglangGenerateForm(tokenizer, ChatTemplate.Parse("{{ messages[0].content }}{% if not enable_thinking %} fast{% endif %}", "test"));
         var sampling = new SamplingSettings { ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false},"ignore_eos":true}""" };
 
-        using var request = JsonDocument.Parse(form.Write(KnownDialects.SglangGenerate, "m", [new("user", "go")], sampling));
+        using var request = JsonDocument.Parse(form.Write(KnownDialects.SglangGenerate, "m", [new("user", "go")], sampling, isStreamed: false));
 
         Assert.Equal(tokenizer.Encode("go fast"), request.RootElement.GetProperty("input_ids").EnumerateArray().Select(id => id.GetInt32()));
         Assert.True(request.RootElement.GetProperty("sampling_params").GetProperty("ignore_eos").GetBoolean());
@@ -71,4 +71,9 @@ public sealed class SglangGenerateTests
 
         Assert.Contains("--tokenizer", error.Message);
     }
+
+    [Fact]
+    public void Create_Streamed_IsRefusedByName() => Assert.StartsWith(
+        "stream: the dialect sglang-generate",
+        Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = "http://host:30000", Model = "m", Dialect = "sglang-generate", Stream = true })).Message);
 }

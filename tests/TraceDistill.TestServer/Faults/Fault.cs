@@ -20,7 +20,7 @@ public enum Fault
     /// <summary>503 with the server's own error body.</summary>
     Unavailable,
 
-    /// <summary>Status 200 over an error body.</summary>
+    /// <summary>Status 200 over an error body, or over a stream that an error ends.</summary>
     ErrorInSuccess,
 
     /// <summary>The connection is cut before the first byte.</summary>
@@ -68,7 +68,7 @@ public enum Fault
     /// <summary>A body of a hundred megabytes.</summary>
     HugeBody,
 
-    /// <summary>A stream of events that nobody asked for, in the wrong order.</summary>
+    /// <summary>Events in the wrong order; where no stream was asked for, besides one that nobody wanted.</summary>
     OutOfOrderEvents,
 
     /// <summary>A finish reason that no document names.</summary>

@@ -14,7 +14,7 @@ public static class FaultyReply
 
     public static Task SendAsync(HttpContext context, Fault fault, WireForm form, TeacherRequest request, TeacherAnswer answer)
     {
-        var whole = form.Completion(request, answer);
+        var (whole, type) = form.Reply(request, answer);
         var half = whole[..(whole.Length / 2)];
         return fault switch
         {
@@ -23,26 +23,26 @@ public static class FaultyReply
             Fault.InternalError => FailAsync(context, form, 500, "CUDA error: an illegal memory access was encountered"),
             Fault.BadGateway => Replies.Status(502, body: "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>")(context, ""),
             Fault.Unavailable => FailAsync(context, form, 503, "loading model"),
-            Fault.ErrorInSuccess => Replies.Bytes(context, """{"error":{"message":"Provider returned error","code":502}}"""u8.ToArray()),
+            Fault.ErrorInSuccess => ErrorAsync(context, form, request, answer),
             Fault.ResetBeforeResponse => Replies.Reset(context, ""),
-            Fault.ResetDuringBody => CutAsync(context, half, whole.Length),
-            Fault.ResetAfterBody => CutAsync(context, whole, promised: null),
-            Fault.TruncatedJson => Replies.Bytes(context, half),
+            Fault.ResetDuringBody => CutAsync(context, type, half, whole.Length),
+            Fault.ResetAfterBody => CutAsync(context, type, whole, promised: null),
+            Fault.TruncatedJson => Replies.Bytes(context, half, type),
             Fault.WrongShape => Replies.Bytes(context, """{"choices":{"message":"later"},"output_ids":"none","meta_info":[]}"""u8.ToArray()),
-            Fault.NotANumber => Replies.Bytes(context, WithNaN(whole)),
-            Fault.MissingLogprobs => Replies.Bytes(context, form.Completion(request with { TopLogprobs = 0 }, answer)),
-            Fault.DuplicatedAlternatives => Replies.Bytes(context, form.Completion(request, Rearranged(answer, entries => entries.Prepend(entries[0])))),
-            Fault.UnsortedAlternatives => Replies.Bytes(context, form.Completion(request, Rearranged(answer, entries => entries.Take(request.TopLogprobs).Reverse()))),
-            Fault.InvalidUtf8 => Replies.Bytes(context, WithInvalidUtf8(whole)),
-            Fault.ContentLengthTooLong => CutAsync(context, whole, whole.Length + 1000),
-            Fault.GzipGarbage => GarbageAsync(context, whole),
+            Fault.NotANumber => Replies.Bytes(context, WithNaN(whole), type),
+            Fault.MissingLogprobs => Replies.Bytes(context, form.Reply(request with { TopLogprobs = 0 }, answer)),
+            Fault.DuplicatedAlternatives => Replies.Bytes(context, form.Reply(request, Rearranged(answer, entries => entries.Prepend(entries[0])))),
+            Fault.UnsortedAlternatives => Replies.Bytes(context, form.Reply(request, Rearranged(answer, entries => entries.Take(request.TopLogprobs).Reverse()))),
+            Fault.InvalidUtf8 => Replies.Bytes(context, WithInvalidUtf8(whole), type),
+            Fault.ContentLengthTooLong => CutAsync(context, type, whole, whole.Length + 1000),
+            Fault.GzipGarbage => GarbageAsync(context, type, whole),
             Fault.Stall => Replies.Stall(context, ""),
-            Fault.SlowDrip => DripAsync(context, whole),
+            Fault.SlowDrip => DripAsync(context, type, whole),
             Fault.HugeBody => HugeAsync(context),
-            Fault.OutOfOrderEvents => EventsAsync(context, answer),
-            Fault.UnknownFinishReason => Replies.Bytes(context, form.Completion(request, answer with { FinishReason = "repetition" })),
-            Fault.OtherModel => Replies.Bytes(context, form.Completion(request with { Model = "another-model" }, answer)),
-            _ => Replies.Bytes(context, whole),
+            Fault.OutOfOrderEvents => EventsAsync(context, form, request, answer),
+            Fault.UnknownFinishReason => Replies.Bytes(context, form.Reply(request, answer with { FinishReason = "repetition" })),
+            Fault.OtherModel => Replies.Bytes(context, form.Reply(request with { Model = "another-model" }, answer)),
+            _ => Replies.Bytes(context, whole, type),
         };
     }
 
@@ -58,24 +58,24 @@ public static class FaultyReply
     }
 
     /// <param name="promised">Content-Length; null sends chunks, of which the last one is missing.</param>
-    static async Task CutAsync(HttpContext context, ReadOnlyMemory<byte> body, long? promised)
+    static async Task CutAsync(HttpContext context, string type, ReadOnlyMemory<byte> body, long? promised)
     {
-        context.Response.ContentType = "application/json";
+        context.Response.ContentType = type;
         context.Response.ContentLength = promised;
         await context.Response.Body.WriteAsync(body);
         await context.Response.Body.FlushAsync();
         context.Abort();
     }
 
-    static Task GarbageAsync(HttpContext context, ReadOnlyMemory<byte> body)
+    static Task GarbageAsync(HttpContext context, string type, ReadOnlyMemory<byte> body)
     {
         context.Response.Headers.ContentEncoding = "gzip";
-        return Replies.Bytes(context, body);
+        return Replies.Bytes(context, body, type);
     }
 
-    static async Task DripAsync(HttpContext context, ReadOnlyMemory<byte> body)
+    static async Task DripAsync(HttpContext context, string type, ReadOnlyMemory<byte> body)
     {
-        context.Response.ContentType = "application/json";
+        context.Response.ContentType = type;
         for (var piece = 0; piece < Pieces; piece++)
         {
             await context.Response.Body.WriteAsync(body[(body.Length * piece / Pieces)..(body.Length * (piece + 1) / Pieces)]);
@@ -97,20 +97,20 @@ public static class FaultyReply
         await context.Response.Body.WriteAsync("\"}}]}"u8.ToArray());
     }
 
-    static async Task EventsAsync(HttpContext context, TeacherAnswer answer)
+    /// <summary>In the place of an answer or, where it is streamed, in the middle of it.</summary>
+    static Task ErrorAsync(HttpContext context, WireForm form, TeacherRequest request, TeacherAnswer answer)
     {
-        context.Response.ContentType = "text/event-stream";
-        var pieces = answer.Text.Chunk(5).Select(piece => JsonSerializer.Serialize(new
-        {
-            @object = "chat.completion.chunk",
-            choices = new[] { new { index = 0, delta = new { content = new string(piece) } } },
-        }));
-        foreach (var piece in pieces.Reverse())
-        {
-            await context.Response.WriteAsync($"data: {piece}\n\n");
-        }
+        ReadOnlyMemory<byte> error = """{"error":{"message":"Provider returned error","code":502}}"""u8.ToArray();
+        return request.IsStreamed && form is StreamingForm streaming && streaming.Events(request, answer) is var events
+            ? Replies.Bytes(context, StreamingForm.Join([.. events.Take(events.Count / 2), error, StreamingForm.Done]), "text/event-stream")
+            : Replies.Bytes(context, error);
+    }
 
-        await context.Response.WriteAsync("data: [DONE]\n\n");
+    /// <summary>The pieces of the answer from last to first, whether or not it was to be streamed.</summary>
+    static Task EventsAsync(HttpContext context, WireForm form, TeacherRequest request, TeacherAnswer answer)
+    {
+        var events = (form as StreamingForm ?? (StreamingForm)WireForms.Named("openai")).Events(request, answer);
+        return Replies.Bytes(context, StreamingForm.Join([.. events.SkipLast(1).Reverse(), StreamingForm.Done]), "text/event-stream");
     }
 
     static TeacherAnswer Rearranged(TeacherAnswer answer, Func<IReadOnlyList<Alternative>, IEnumerable<Alternative>> order) => answer with

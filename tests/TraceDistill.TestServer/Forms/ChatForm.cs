@@ -4,18 +4,13 @@ using TraceDistill.TestServer.Teaching;
 namespace TraceDistill.TestServer.Forms;
 
 /// <summary>OpenAI's chat completion; servers that take after it differ in the members named here.</summary>
-public abstract class ChatForm : WireForm
+public abstract class ChatForm : StreamingForm
 {
     /// <summary>Most alternatives that the server grants.</summary>
     protected virtual int MostAlternatives => 20;
 
-    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
+    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, () =>
     {
-        json.WriteStartObject();
-        WriteHead(json, request);
-        json.WriteStartArray("choices");
-        json.WriteStartObject();
-        json.WriteNumber("index", 0);
         json.WriteStartObject("message");
         json.WriteString("role", "assistant");
         WriteMessage(json, answer);
@@ -23,16 +18,60 @@ public abstract class ChatForm : WireForm
         WriteLogprobsMember(json, request, answer);
         json.WriteString("finish_reason", answer.FinishReason);
         WriteChoiceTail(json, request, answer);
+    }, () => WriteTail(json, request, answer));
+
+    protected override void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, () =>
+    {
+        json.WriteStartObject("delta");
+        json.WriteString("role", "assistant");
+        json.WriteString("content", "");
         json.WriteEndObject();
+        json.WriteNull("logprobs");
+        json.WriteNull("finish_reason");
+    }, () => WriteFirstTail(json, request, answer));
+
+    protected override void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast) => WriteWhole(json, request, () =>
+    {
+        json.WriteStartObject("delta");
+        WriteMessage(json, piece);
+        json.WriteEndObject();
+        WriteLogprobsMember(json, request, piece);
+        json.WriteString("finish_reason", isLast ? piece.FinishReason : null);
+        WriteChoiceTail(json, request, piece);
+    }, () => { });
+
+    protected override void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(json, request, choice: null, () => WriteTail(json, request, answer));
+
+    /// <summary>What the first event says besides.</summary>
+    protected virtual void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
+    {
+    }
+
+    /// <param name="choice">Writes the one choice; null where there is none.</param>
+    /// <param name="tail">Writes what stands behind it.</param>
+    void WriteWhole(Utf8JsonWriter json, TeacherRequest request, Action? choice, Action tail)
+    {
+        json.WriteStartObject();
+        WriteHead(json, request);
+        json.WriteStartArray("choices");
+        if (choice is not null)
+        {
+            json.WriteStartObject();
+            json.WriteNumber("index", 0);
+            choice();
+            json.WriteEndObject();
+        }
+
         json.WriteEndArray();
-        WriteTail(json, request, answer);
+        tail();
         json.WriteEndObject();
     }
 
     protected virtual void WriteHead(Utf8JsonWriter json, TeacherRequest request)
     {
         json.WriteString("id", Id(request, "chatcmpl-"));
-        json.WriteString("object", "chat.completion");
+        json.WriteString("object", request.IsStreamed ? "chat.completion.chunk" : "chat.completion");
         json.WriteNumber("created", Created);
         json.WriteString("model", request.Model);
     }

@@ -82,7 +82,7 @@ sealed class OpenRouterForm : ChatForm
         json.WriteString("id", Id(request, "gen-1760000000-"));
         json.WriteString("provider", "Fireworks");
         json.WriteString("model", request.Model);
-        json.WriteString("object", "chat.completion");
+        json.WriteString("object", request.IsStreamed ? "chat.completion.chunk" : "chat.completion");
         json.WriteNumber("created", Created);
     }
 

@@ -4,7 +4,7 @@ using TraceDistill.TestServer.Teaching;
 namespace TraceDistill.TestServer.Forms;
 
 /// <summary>llama.cpp's server: ids and true bytes; the finish reason comes before the message, a probability of zero is the lowest float.</summary>
-sealed class LlamaCppForm : WireForm
+sealed class LlamaCppForm : StreamingForm
 {
     public override string Name => "llamacpp";
 
@@ -16,39 +16,64 @@ sealed class LlamaCppForm : WireForm
         ["/health"] = """{"status":"ok"}""",
     };
 
-    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
+    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, answer.FinishReason, () =>
     {
-        json.WriteStartObject();
-        json.WriteStartArray("choices");
-        json.WriteStartObject();
-        json.WriteString("finish_reason", answer.FinishReason);
-        json.WriteNumber("index", 0);
         json.WriteStartObject("message");
         json.WriteString("role", "assistant");
+        WriteText(json, answer);
+        json.WriteEndObject();
+        WriteLogprobs(json, request, answer);
+    }, () => WriteUsage(json, answer));
+
+    protected override void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, finishReason: null, () =>
+    {
+        json.WriteStartObject("delta");
+        json.WriteString("role", "assistant");
+        json.WriteNull("content");
+        json.WriteEndObject();
+    }, () => { });
+
+    /// <summary>The last token is followed by a piece of its own that ends the choice: here both are one, which is as good.</summary>
+    protected override void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast) =>
+        WriteWhole(json, request, isLast ? piece.FinishReason : null, () =>
+        {
+            json.WriteStartObject("delta");
+            WriteText(json, piece);
+            json.WriteEndObject();
+            WriteLogprobs(json, request, piece);
+        }, () => { });
+
+    protected override void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(json, request, finishReason: null, choice: null, () => WriteUsage(json, answer));
+
+    static void WriteText(Utf8JsonWriter json, TeacherAnswer answer)
+    {
         if (answer.Reasoning.Length > 0)
         {
             json.WriteString("reasoning_content", answer.Reasoning);
         }
 
         json.WriteString("content", answer.Answer);
-        json.WriteEndObject();
-        if (request.TopLogprobs > 0)
+    }
+
+    static void WriteLogprobs(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
+    {
+        if (request.TopLogprobs == 0)
         {
-            json.WriteStartObject("logprobs");
-            json.WriteStartArray("content");
-            foreach (var token in answer.Tokens)
+            return;
+        }
+
+        json.WriteStartObject("logprobs");
+        json.WriteStartArray("content");
+        foreach (var token in answer.Tokens)
+        {
+            json.WriteStartObject();
+            WriteEntry(json, token.Id, token.Logprob);
+            json.WriteStartArray("top_logprobs");
+            foreach (var alternative in token.Alternatives.Take(request.TopLogprobs))
             {
                 json.WriteStartObject();
-                WriteEntry(json, token.Id, token.Logprob);
-                json.WriteStartArray("top_logprobs");
-                foreach (var alternative in token.Alternatives.Take(request.TopLogprobs))
-                {
-                    json.WriteStartObject();
-                    WriteEntry(json, alternative.Id, alternative.Logprob);
-                    json.WriteEndObject();
-                }
-
-                json.WriteEndArray();
+                WriteEntry(json, alternative.Id, alternative.Logprob);
                 json.WriteEndObject();
             }
 
@@ -56,23 +81,44 @@ sealed class LlamaCppForm : WireForm
             json.WriteEndObject();
         }
 
-        json.WriteEndObject();
         json.WriteEndArray();
-        json.WriteNumber("created", Created);
-        json.WriteString("model", request.Model);
-        json.WriteString("system_fingerprint", "b6765-6a51ae93");
-        json.WriteString("object", "chat.completion");
+        json.WriteEndObject();
+    }
+
+    static void WriteUsage(Utf8JsonWriter json, TeacherAnswer answer)
+    {
         json.WriteStartObject("usage");
         json.WriteNumber("completion_tokens", answer.Tokens.Count);
         json.WriteNumber("prompt_tokens", answer.PromptTokenIds.Length);
         json.WriteNumber("total_tokens", answer.PromptTokenIds.Length + answer.Tokens.Count);
         json.WriteEndObject();
-        json.WriteString("id", Id(request, "chatcmpl-"));
         json.WriteStartObject("timings");
         json.WriteNumber("prompt_n", answer.PromptTokenIds.Length);
         json.WriteNumber("predicted_n", answer.Tokens.Count);
         json.WriteNumber("predicted_per_second", 42.5);
         json.WriteEndObject();
+    }
+
+    static void WriteWhole(Utf8JsonWriter json, TeacherRequest request, string? finishReason, Action? choice, Action tail)
+    {
+        json.WriteStartObject();
+        json.WriteStartArray("choices");
+        if (choice is not null)
+        {
+            json.WriteStartObject();
+            json.WriteString("finish_reason", finishReason);
+            json.WriteNumber("index", 0);
+            choice();
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+        json.WriteNumber("created", Created);
+        json.WriteString("model", request.Model);
+        json.WriteString("system_fingerprint", "b6765-6a51ae93");
+        json.WriteString("object", request.IsStreamed ? "chat.completion.chunk" : "chat.completion");
+        tail();
+        json.WriteString("id", Id(request, "chatcmpl-"));
         json.WriteEndObject();
     }
 
@@ -145,7 +191,7 @@ sealed class TgiForm : ChatForm
 
     protected override void WriteHead(Utf8JsonWriter json, TeacherRequest request)
     {
-        json.WriteString("object", "chat.completion");
+        json.WriteString("object", request.IsStreamed ? "chat.completion.chunk" : "chat.completion");
         json.WriteString("id", "");
         json.WriteNumber("created", Created);
         json.WriteString("model", request.Model);
@@ -184,6 +230,8 @@ sealed class TraceDistillForm : ChatForm
 
     protected override void WriteChoiceTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
         WriteIds(json, "token_ids", answer.Tokens.Select(token => token.Id));
+
+    protected override void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteIds(json, "prompt_token_ids", answer.PromptTokenIds);
 
     protected override void WriteTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
     {

@@ -73,6 +73,12 @@ sealed class VllmForm : ChatForm
         json.WriteNull("prompt_tokens_details");
         json.WriteEndObject();
         json.WriteNull("prompt_logprobs");
+        WriteFirstTail(json, request, answer);
+        json.WriteNull("kv_transfer_params");
+    }
+
+    protected override void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
+    {
         if (request.ReturnsTokenIds)
         {
             WriteIds(json, "prompt_token_ids", answer.PromptTokenIds);
@@ -81,8 +87,6 @@ sealed class VllmForm : ChatForm
         {
             json.WriteNull("prompt_token_ids");
         }
-
-        json.WriteNull("kv_transfer_params");
     }
 
     protected override void WriteError(Utf8JsonWriter json, int status, string message)

@@ -31,6 +31,9 @@ public abstract class WireForm
     /// <summary>The body that answers a request.</summary>
     public ReadOnlyMemory<byte> Completion(TeacherRequest request, TeacherAnswer answer) => Render(json => WriteCompletion(json, request, answer));
 
+    /// <summary>The body that answers a request in the way that it asks for, and what kind of content that is.</summary>
+    public virtual (ReadOnlyMemory<byte> Body, string ContentType) Reply(TeacherRequest request, TeacherAnswer answer) => (Completion(request, answer), "application/json");
+
     /// <summary>The body of <c>/v1/models</c>.</summary>
     public ReadOnlyMemory<byte> Models(IEnumerable<string> models) => Render(json =>
     {
@@ -97,7 +100,7 @@ public abstract class WireForm
         json.WriteEndArray();
     }
 
-    static ReadOnlyMemory<byte> Render(Action<Utf8JsonWriter> write)
+    protected static ReadOnlyMemory<byte> Render(Action<Utf8JsonWriter> write)
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using (var json = new Utf8JsonWriter(buffer, Options))

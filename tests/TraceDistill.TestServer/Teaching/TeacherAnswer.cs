@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace TraceDistill.TestServer.Teaching;
 
 /// <summary>What a teacher generates, before a server puts it into its own form.</summary>
@@ -8,7 +10,25 @@ namespace TraceDistill.TestServer.Teaching;
 /// <param name="PromptTokenIds">The rendered prompt.</param>
 /// <param name="FinishReason"><c>stop</c> or <c>length</c>.</param>
 public sealed record TeacherAnswer(
-    string Text, string Reasoning, string Answer, IReadOnlyList<TeacherToken> Tokens, int[] PromptTokenIds, string FinishReason = "stop");
+    string Text, string Reasoning, string Answer, IReadOnlyList<TeacherToken> Tokens, int[] PromptTokenIds, string FinishReason = "stop")
+{
+    /// <summary>The answer token by token; characters of several tokens come with the last of them.</summary>
+    public IReadOnlyList<TeacherAnswer> Pieces()
+    {
+        var (decoder, isThought, pieces) = (Encoding.UTF8.GetDecoder(), false, new List<TeacherAnswer>());
+        foreach (var token in Tokens)
+        {
+            var (isTag, isEnd) = (token.Id is TestVocabulary.ThinkOpen or TestVocabulary.ThinkClose, token.Id == TestVocabulary.EndOfSequence);
+            isThought = isTag ? token.Id == TestVocabulary.ThinkOpen : isThought;
+            var bytes = isEnd ? [] : TestVocabulary.Bytes(token.Id);
+            var chars = new char[bytes.Length + 4];
+            var text = new string(chars, 0, decoder.GetChars(bytes, 0, bytes.Length, chars, 0));
+            pieces.Add(new TeacherAnswer(text, isThought && !isTag ? text : "", isThought || isTag ? "" : text, [token], PromptTokenIds, FinishReason));
+        }
+
+        return pieces;
+    }
+}
 
 /// <summary>A token drawn, its logprob, and the likeliest tokens in its place, best first.</summary>
 public sealed record TeacherToken(int Id, float Logprob, IReadOnlyList<Alternative> Alternatives);

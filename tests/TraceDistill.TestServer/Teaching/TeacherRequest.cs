@@ -19,6 +19,8 @@ public sealed record TeacherRequest
         TopLogprobs = Integer(root, "top_logprobs") ?? Integer(root, "top_logprobs_num") ?? 0;
         SpellsTokenIds = Flag(root, "return_tokens_as_token_ids");
         ReturnsTokenIds = Flag(root, "return_token_ids");
+        IsStreamed = Flag(root, "stream");
+        WantsUsage = root.TryGetProperty("stream_options", out var options) && Flag(options, "include_usage");
         Key = KeyOf(Prompt, Seed, Number(sampling, "temperature"), Number(sampling, "top_p"), MaxTokens);
     }
 
@@ -39,6 +41,12 @@ public sealed record TeacherRequest
 
     /// <summary>vLLM's <c>return_token_ids</c>.</summary>
     public bool ReturnsTokenIds { get; }
+
+    /// <summary>Whether the answer is to come as events.</summary>
+    public bool IsStreamed { get; }
+
+    /// <summary>Whether the last event is to tell the usage.</summary>
+    public bool WantsUsage { get; }
 
     /// <summary>
     /// Hash of what decides the answer: prompt, seed, temperature, nucleus and longest length. What is asked to be reported, and under which

@@ -1,0 +1,101 @@
+using System.Text;
+using TraceDistill.Core.Generation;
+
+namespace TraceDistill.Teachers.Wire;
+
+/// <summary>What has been read of one generation so far: a response, or the pieces of a stream one after the other.</summary>
+/// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
+sealed class CompletionParts(int topLogprobs)
+{
+    readonly StringBuilder _content = new();
+    readonly StringBuilder _reasoning = new();
+    readonly StringBuilder _reasoningDetails = new();
+    readonly StringBuilder _refusal = new();
+    readonly List<int> _tokenIds = [];
+
+    /// <summary>Null where no logprobs were asked for.</summary>
+    public LogprobTokens? Logprobs { get; } = topLogprobs > 0 ? new LogprobTokens(topLogprobs) : null;
+
+    public string? FinishReason { get; set; }
+
+    public string? Model { get; set; }
+
+    public int[]? PromptTokenIds { get; set; }
+
+    public int? PromptTokens { get; set; }
+
+    public int? CompletionTokens { get; set; }
+
+    public bool HasChoice { get; set; }
+
+    /// <summary>Whether there was a member for the answer, if only an empty one.</summary>
+    public bool HasContent { get; set; }
+
+    /// <summary>Characters and tokens read: grows with all that a model generated.</summary>
+    public long Extent => _content.Length + _reasoning.Length + _reasoningDetails.Length + _refusal.Length + (Logprobs?.Columns.Count ?? 0);
+
+    /// <summary>More of the generation.</summary>
+    /// <param name="content">Of the answer, or of all the text.</param>
+    /// <param name="reasoning">Of the reasoning, where the server tells it apart.</param>
+    /// <param name="reasoningDetails">Of the same in OpenRouter's other form.</param>
+    /// <param name="refusal">Of a refusal in place of an answer.</param>
+    public void Add(string? content, string? reasoning, string? reasoningDetails, string? refusal)
+    {
+        _content.Append(content);
+        _reasoning.Append(reasoning);
+        _reasoningDetails.Append(reasoningDetails);
+        _refusal.Append(refusal);
+    }
+
+    public void AddTokenIds(IEnumerable<int> ids) => _tokenIds.AddRange(ids);
+
+    /// <summary>The whole generation.</summary>
+    /// <exception cref="WireFormatException">It is none.</exception>
+    public GenerationResult ToResult(ReplyForm form)
+    {
+        if (!HasChoice)
+        {
+            throw new WireFormatException("the response has no choices");
+        }
+
+        var ownReasoning = _reasoning.Length > 0 ? _reasoning.ToString() : _reasoningDetails.Length > 0 ? _reasoningDetails.ToString() : null;
+        var isRefused = _refusal.Length > 0;
+        if (!HasContent && ownReasoning is null && !isRefused && !FinishReasons.IsRefusal(FinishReason))
+        {
+            throw new WireFormatException("choices[0].message has neither content nor reasoning");
+        }
+
+        if (FinishReason is "abort" or "error")
+        {
+            throw new TruncatedResponseException($"the server broke the generation off (finish_reason {FinishReason})");
+        }
+
+        var content = (isRefused && _content.Length == 0 ? _refusal : _content).ToString();
+        var (reasoning, answer) = ownReasoning is null
+            ? ReasoningSplitter.Split(content, form.OpensThinking && FinishReason == FinishReasons.Length)
+            : (ownReasoning.Trim(), content.Trim());
+        var logprobs = Logprobs is { Found: true } && !isRefused ? Whole(Logprobs.ToTokenLogprobs(_tokenIds), form) : null;
+        return new GenerationResult
+        {
+            Reasoning = reasoning,
+            Answer = answer,
+            Text = ownReasoning is null ? content : ReasoningSplitter.Join(ownReasoning, content),
+            FinishReason = isRefused ? FinishReasons.Refusal : FinishReason ?? "unknown",
+            Model = Model,
+            PromptTokenIds = PromptTokenIds,
+            PromptTokens = PromptTokens ?? PromptTokenIds?.Length ?? 0,
+            CompletionTokens = logprobs?.Count ?? CompletionTokens ?? _tokenIds.Count,
+            Logprobs = logprobs,
+        };
+    }
+
+    /// <summary>
+    /// Logprobs of a part are none: a student would learn a sequence with holes. Parts are missing where a server keeps its reasoning to itself, and
+    /// where tokens end within a character (llama.cpp lists only whole ones).
+    /// </summary>
+    TokenLogprobs? Whole(TokenLogprobs? logprobs, ReplyForm form)
+    {
+        var unlisted = (CompletionTokens ?? 0) - (logprobs?.Count ?? 0);
+        return unlisted > (form.ListsEndOfSequence ? 0 : 1) ? null : logprobs;
+    }
+}
