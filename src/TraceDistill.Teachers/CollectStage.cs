@@ -27,9 +27,9 @@ public static class CollectStage
     /// <summary>With a larger share of its samples failed, a run that got to its end is still a failure.</summary>
     const double ToleratedFailures = 0.01;
 
-    // While some traces are on their way to the disk, others take their places at the teacher.
-    const int ShareInHand = 8;
+    // While some traces are on their way to the disk, others take their places at the teacher: as many, though thousands need not be at hand.
     const int LeastInHand = 4;
+    const int MostInHand = 256;
 
     /// <param name="options">With <see cref="GenerateOptions.Endpoint"/> and <see cref="GenerateOptions.Model"/> set: a model to be served is serving by now.</param>
     /// <param name="directory">Where journal and shards go; made where needed.</param>
@@ -63,7 +63,7 @@ public static class CollectStage
             var dataset = Describe(options, store.Plan.PromptName, teacher.ToString(), capabilities, tokenizer);
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
-            var atATime = teacher.Capacity + Math.Max(LeastInHand, teacher.Capacity / ShareInHand);
+            var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
             var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, asking);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)

@@ -58,7 +58,8 @@ public sealed class ChatCompletionConnector : IChatCompletionService
     public async Task<IReadOnlyList<ChatMessageContent>> GetChatMessageContentsAsync(
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null, CancellationToken cancellationToken = default)
     {
-        var result = await _client.CompleteAsync(MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), cancellationToken);
+        var result = await _client.CompleteAsync(
+            MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), (executionSettings as TeacherExecutionSettings)?.Received, cancellationToken);
         return [new ChatMessageContent(AuthorRole.Assistant, result.Answer, _client.Endpoint.Model, result, metadata: MetadataOf(result))];
     }
 
@@ -104,7 +105,7 @@ public sealed class ChatCompletionConnector : IChatCompletionService
         {
             try
             {
-                return await _client.CompleteAsync(MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), piece => pieces.Writer.TryWrite(piece), token);
+                return await _client.StreamAsync(MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), piece => pieces.Writer.TryWrite(piece), token);
             }
             finally
             {

@@ -6,7 +6,11 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>Generates through a Semantic Kernel chat service, one attempt a request.</summary>
 sealed class ChatCompletionGenerator(IChatCompletionService service) : ITextGenerator
 {
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => GenerateAsync(request, received: null, cancellationToken);
+
+    /// <inheritdoc cref="GenerateAsync(GenerationRequest, CancellationToken)"/>
+    /// <param name="received">Told as soon as the whole answer is there.</param>
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, Action? received, CancellationToken cancellationToken)
     {
         var history = new ChatHistory();
         foreach (var message in request.Messages)
@@ -14,7 +18,7 @@ sealed class ChatCompletionGenerator(IChatCompletionService service) : ITextGene
             history.AddMessage(new AuthorRole(message.Role), message.Content);
         }
 
-        var reply = await service.GetChatMessageContentAsync(history, new TeacherExecutionSettings(request.Sampling), kernel: null, cancellationToken);
+        var reply = await service.GetChatMessageContentAsync(history, new TeacherExecutionSettings(request.Sampling, received), kernel: null, cancellationToken);
         return (GenerationResult)reply.InnerContent!;
     }
 }

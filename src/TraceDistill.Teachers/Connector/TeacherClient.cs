@@ -45,18 +45,25 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <summary>Asks for one choice. A prompt that a filter refuses has an empty answer, labelled as such.</summary>
     public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) =>
-        CompleteAsync(messages, sampling, endpoint.IsStreamed ? _ => { } : null, cancellationToken);
+        CompleteAsync(messages, sampling, received: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
-    /// <param name="told">Told of the text as it comes; null has it come as a whole.</param>
-    public async Task<GenerationResult> CompleteAsync(
-        IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action<StreamedText>? told, CancellationToken cancellationToken)
+    /// <param name="received">Told as soon as the whole answer is there.</param>
+    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action? received, CancellationToken cancellationToken) =>
+        AskAsync(messages, sampling, new Arrival(endpoint.IsStreamed, Told: null, received), cancellationToken);
+
+    /// <summary>Asks for one choice in pieces.</summary>
+    /// <param name="told">Told of the text as it comes.</param>
+    public Task<GenerationResult> StreamAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action<StreamedText> told, CancellationToken cancellationToken) =>
+        AskAsync(messages, sampling, new Arrival(IsStreamed: true, told, Received: null), cancellationToken);
+
+    async Task<GenerationResult> AskAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Arrival arrival, CancellationToken cancellationToken)
     {
         for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
         {
             try
             {
-                return await SendOnceAsync(dialect, messages, sampling, told, cancellationToken);
+                return await SendOnceAsync(dialect, messages, sampling, arrival, cancellationToken);
             }
             catch (TeacherRequestException e) when (e.IsFiltered)
             {
@@ -102,27 +109,28 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             ?? throw TeacherFailures.FromFormat(endpoint, new WireFormatException("the response is not JSON"));
 
     async Task<GenerationResult> SendOnceAsync(
-        Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action<StreamedText>? told, CancellationToken cancellationToken)
+        Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Arrival arrival, CancellationToken cancellationToken)
     {
-        var request = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling, isStreamed: told is not null);
+        var request = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling, arrival.IsStreamed);
         var form = new ReplyForm(dialect.ListsEndOfSequence, _opensThinking);
-        var result = await PostAsync(dialect, dialect.ChatRoute, request, response => ReadAsync(response, sampling, form, told, cancellationToken), cancellationToken);
+        var result = await PostAsync(dialect, dialect.ChatRoute, request, response => ReadAsync(response, sampling, form, arrival, cancellationToken), cancellationToken);
         Compare(result.Model);
         return result;
     }
 
-    async Task<GenerationResult> ReadAsync(HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Action<StreamedText>? told, CancellationToken cancellationToken)
+    async Task<GenerationResult> ReadAsync(HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Arrival arrival, CancellationToken cancellationToken)
     {
-        if (told is null || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
+        if (!arrival.IsStreamed || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
         {
             using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
-            return endpoint.Form.Read(body.Bytes, sampling, form);
+            arrival.Received?.Invoke();
+            return await AnswerThreads.RunAsync(() => endpoint.Form.Read(body.Bytes, sampling, form));
         }
 
         try
         {
             await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
-            return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, told, cancellationToken);
+            return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, arrival.Told, cancellationToken);
         }
         catch (StreamedErrorException e)
         {
@@ -233,4 +241,10 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             return null;
         }
     }
+
+    /// <summary>How an answer comes, and who is told.</summary>
+    /// <param name="IsStreamed">In pieces.</param>
+    /// <param name="Told">Told of the text as it comes.</param>
+    /// <param name="Received">Told once a whole answer is there, before it is made sense of.</param>
+    readonly record struct Arrival(bool IsStreamed, Action<StreamedText>? Told, Action? Received);
 }

@@ -1,10 +1,23 @@
 namespace TraceDistill.Teachers.Routing;
 
-/// <summary>A request's place at an endpoint.</summary>
-/// <param name="Endpoint">Its number in the pool.</param>
-/// <param name="Sent">When it was given, on the router's clock.</param>
-/// <param name="Tokens">What it is taken to cost until its answer tells.</param>
-readonly record struct Place(int Endpoint, TimeSpan Sent, double Tokens);
+/// <summary>A request's place at an endpoint. It is the router's to change.</summary>
+/// <param name="endpoint">Its number in the pool.</param>
+/// <param name="sent">When it was given, on the router's clock.</param>
+/// <param name="tokens">What it is taken to cost until its answer tells.</param>
+sealed class Place(int endpoint, TimeSpan sent, double tokens)
+{
+    public int Endpoint => endpoint;
+
+    public TimeSpan Sent => sent;
+
+    public double Tokens => tokens;
+
+    /// <summary>When another could have it; null until then.</summary>
+    public TimeSpan? Left { get; set; }
+
+    /// <summary>Requests in flight at that moment, this one included.</summary>
+    public int InFlight { get; set; }
+}
 
 /// <summary>
 /// Gives each request the endpoint with the least outstanding for its weight, among those in service whose limits leave room; where none does, requests
@@ -71,10 +84,13 @@ sealed class EndpointRouter : IDisposable
         return await waiter.Given.Task;
     }
 
+    /// <summary>The last byte of the answer is there: the server can have the next request while this answer is made sense of.</summary>
+    public void Received(Place place) => Leave(place, (_, _) => { });
+
     /// <summary>The request was answered.</summary>
     public void Answered(Place place, int promptTokens, int completionTokens) => Leave(place, (endpoint, now) =>
     {
-        endpoint.Limit.Answered(place.Sent, now, completionTokens, endpoint.InFlight);
+        endpoint.Limit.Answered(place.Sent, place.Left ?? now, completionTokens, place.InFlight);
         endpoint.Rates.Settle(place.Tokens, promptTokens, completionTokens, now);
     });
 
@@ -175,8 +191,13 @@ sealed class EndpointRouter : IDisposable
         lock (_lock)
         {
             var endpoint = _endpoints[place.Endpoint];
+            if (place.Left is null)
+            {
+                (place.Left, place.InFlight) = (Now, endpoint.InFlight);
+                endpoint.InFlight--;
+            }
+
             settle(endpoint, Now);
-            endpoint.InFlight--;
         }
 
         Dispatch();

@@ -53,13 +53,14 @@ sealed class TeacherLane : IDisposable
     public EndpointMeter Meter { get; }
 
     /// <summary>Makes one attempt.</summary>
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, int promptTokens, TimeSpan timeout, CancellationToken cancellationToken)
+    /// <param name="received">Told as soon as the whole answer is there, before it is made sense of.</param>
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, int promptTokens, TimeSpan timeout, Action received, CancellationToken cancellationToken)
     {
         using var activity = TeacherInstruments.Start(Endpoint, request.Sampling);
         var start = _time.GetTimestamp();
         try
         {
-            var result = await _attempts.ExecuteAsync(token => _generator.GenerateAsync(request, token), timeout, cancellationToken);
+            var result = await _attempts.ExecuteAsync(token => _generator.GenerateAsync(request, received, token), timeout, cancellationToken);
             var latency = _time.GetElapsedTime(start);
             Meter.Answered(latency, result.PromptTokens, result.CompletionTokens);
             _instruments.Answered(activity, Endpoint, result, latency);

@@ -184,7 +184,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         call.Begin(lane);
         try
         {
-            var result = await lane.GenerateAsync(call.Request, call.PromptTokens, call.Timeout, cancellationToken);
+            var result = await lane.GenerateAsync(call.Request, call.PromptTokens, call.Timeout, () => _router.Received(place), cancellationToken);
             _router.Answered(place, result.PromptTokens, result.CompletionTokens);
             call.End(lane);
             return result;

@@ -215,6 +215,23 @@ public sealed class EndpointRouterTests
         new(endpoints.Select(endpoint => new EndpointTraffic(endpoint.Weight, new AdaptiveLimit(endpoint.Limit), new RateLimits(null, null))), _time);
 
     [Fact]
+    public async Task Received_LetsTheNextGoBeforeTheAnswerIsMadeSenseOf()
+    {
+        using var router = Router((1, 1));
+        var first = await EnterAsync(router);
+        var second = EnterAsync(router);
+        Assert.False(second.IsCompleted);
+
+        router.Received(first);
+        var held = await second;
+        router.Answered(first, 1, 1);
+
+        Assert.Equal(1, router.Load(0).InFlight);
+        router.Failed(held, isOverload: false, retryAfter: null);
+        Assert.Equal(0, router.Load(0).InFlight);
+    }
+
+    [Fact]
     public async Task EnterAsync_OneEndpointAlone_WaitsForItAndHoldsNobodyElseUp()
     {
         using var router = Router((1, 1), (1, 1));
