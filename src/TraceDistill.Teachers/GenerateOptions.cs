@@ -140,7 +140,8 @@ public sealed record GenerateOptions : IValidatableObject
 
     /// <summary>
     /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An answer that is lost
-    /// on its way counts as if it were as long as may be. Where the problems are divided, each share has its own part of the budget.
+    /// on its way counts as if it were as long as may be, one that is given up because the run is stopped as the others on average; what is on its way when the
+    /// process is killed counts nothing. Where the problems are divided, each share has its own part of the budget.
     /// </summary>
     /// <value>None.</value>
     [Operational]

@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Text;
 using System.Text.Json;
 using TraceDistill.Core.Storage;
 using TraceDistill.Tests.Support;
@@ -41,7 +42,16 @@ public sealed class GenerateProcessTests : IDisposable
         });
 
         using var process = Process.Start(new ProcessStartInfo(Program, Arguments(problems, server, Out)) { RedirectStandardError = true })!;
-        var told = process.StandardError.ReadToEndAsync(Token);
+        var (told, stopping) = (new StringBuilder(), new TaskCompletionSource());
+        process.ErrorDataReceived += (_, line) =>
+        {
+            told.AppendLine(line.Data);
+            if (line.Data?.StartsWith("stopping", StringComparison.Ordinal) ?? false)
+            {
+                stopping.SetResult();
+            }
+        };
+        process.BeginErrorReadLine();
         while (server.Requests.Count(IsTrace) < 8 + 4)
         {
             await server.RequestArrivedAsync(Token);
@@ -52,10 +62,11 @@ public sealed class GenerateProcessTests : IDisposable
             await kill.WaitForExitAsync(Token);
         }
 
+        await stopping.Task.WaitAsync(Token);
         hold.SetResult();
         await process.WaitForExitAsync(Token);
 
-        Assert.Equal((Interrupted, true), (process.ExitCode, (await told).Contains("interrupted", StringComparison.OrdinalIgnoreCase)));
+        Assert.Equal((Interrupted, true), (process.ExitCode, told.ToString().Contains("interrupted", StringComparison.Ordinal)));
         Assert.Equal(12, server.Requests.Count(IsTrace));
         Assert.Equal(0, (await RunAsync(Program, Arguments(problems, server, Out))).ExitCode);
         Assert.Equal(40, await CountAsync(Out));

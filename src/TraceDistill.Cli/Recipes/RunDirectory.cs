@@ -1,5 +1,4 @@
 using TraceDistill.Cli.Progress;
-using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.Recipes;
@@ -12,10 +11,9 @@ sealed class RunDirectory : IDisposable
 
     public const string TensorBoardFolder = "tensorboard";
 
-    const string LockFile = ".lock";
-    readonly FileStream _lock;
+    readonly FolderLock _lock;
 
-    RunDirectory(string path, FileStream @lock)
+    RunDirectory(string path, FolderLock @lock)
     {
         Path = path;
         _lock = @lock;
@@ -28,19 +26,11 @@ sealed class RunDirectory : IDisposable
 
     public string TensorBoard(string stage) => System.IO.Path.Combine(Path, TensorBoardFolder, stage);
 
-    /// <exception cref="ExternalFailureException">Another process runs in it.</exception>
+    /// <exception cref="Core.Errors.ExternalFailureException">Another process runs in it.</exception>
     public static RunDirectory Open(string path)
     {
         var full = Directory.CreateDirectory(path).FullName;
-        try
-        {
-            // The system lets go of the lock however the process ends; the file itself stays.
-            return new RunDirectory(full, new FileStream(System.IO.Path.Combine(full, LockFile), FileMode.OpenOrCreate, FileAccess.ReadWrite, FileShare.None));
-        }
-        catch (IOException exception) when (IsSharingViolation(exception))
-        {
-            throw new ExternalFailureException($"{path}: another run is using this directory; wait for it, or give another with --out", exception);
-        }
+        return new RunDirectory(full, FolderLock.Take(full));
     }
 
     /// <summary>Writes a text file unless it already says the same.</summary>
@@ -71,6 +61,4 @@ sealed class RunDirectory : IDisposable
     }
 
     public void Dispose() => _lock.Dispose();
-
-    static bool IsSharingViolation(IOException exception) => exception.GetType() == typeof(IOException) && (exception.HResult & 0xFFFF) is 32 or 33 or 11;
 }

@@ -19,8 +19,8 @@ public sealed record TeacherCapabilities
     /// <summary>Most alternatives that the endpoint grants; null where no limit was met.</summary>
     public int? TopLogprobsLimit { get; init; }
 
-    /// <summary>Whether logprobs are those of the model or those that tokens were drawn with; raw where the two look the same.</summary>
-    public LogprobKind Logprobs { get; init; }
+    /// <summary>Whether logprobs are those of the model or those that tokens were drawn with; null where there are none, or that could not be told.</summary>
+    public LogprobKind? Logprobs { get; init; }
 
     /// <summary>Whether the tokens of the reasoning have logprobs; null where the answers seen had no reasoning.</summary>
     public bool? ReasoningLogprobs { get; init; }
@@ -50,7 +50,7 @@ public sealed record TeacherCapabilities
         SoftTargetProblem is null && TopLogprobs > 0
             ? $"top {TopLogprobs} logprobs with token {TokenIdentity.ToString().ToLowerInvariant()}{(TopLogprobsLimit is { } limit ? $" (at most {limit.ToString(CultureInfo.InvariantCulture)})" : "")}"
             : "text alone",
-        TopLogprobs == 0 ? null : Logprobs == LogprobKind.Raw ? "raw (before temperature)" : "processed (after temperature)",
+        Logprobs switch { LogprobKind.Raw => "raw (before temperature)", LogprobKind.Processed => "processed (after temperature)", _ => null },
         Tell(ReasoningLogprobs, "reasoning tokens have logprobs", "reasoning tokens have none"),
         Tell(EndOfSequenceLogprobs, "end of sequence has logprobs", "end of sequence has none"),
         OpensThinking ? "prompts open the thinking" : null,

@@ -16,7 +16,7 @@ namespace TraceDistill.Teachers.Budget;
 sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? price, Func<(long Tokens, double Cost)> spent, Action? settled = null)
 {
     readonly Lock _lock = new();
-    readonly Queue<(Reservation Wanted, TaskCompletionSource Given)> _waiting = new();
+    readonly LinkedList<Waiter> _waiting = new();
     long _reservedTokens;
     double _reservedCost;
     int _inFlight;
@@ -33,32 +33,32 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     bool IsUnlimited => maxTokens is null && maxCost is null;
 
     /// <summary>Takes out of the budget what a request may cost at most.</summary>
+    /// <param name="promptTokens">Tokens of its prompt.</param>
+    /// <param name="mostCompletionTokens">Most tokens of its answer.</param>
+    /// <param name="isCopy">Whether it is a copy of one that is on its way, which need not be sent: it waits for nothing, and that it does not fit says nothing.</param>
+    /// <param name="cancellationToken">Ends the waiting; nothing is taken then.</param>
     /// <exception cref="NotSentException">It is not enough.</exception>
-    public async ValueTask<Reservation> ReserveAsync(int promptTokens, int mostCompletionTokens, CancellationToken cancellationToken)
+    public async ValueTask<Reservation> ReserveAsync(int promptTokens, int mostCompletionTokens, bool isCopy, CancellationToken cancellationToken)
     {
-        var wanted = new Reservation((long)promptTokens + mostCompletionTokens, price?.Of(promptTokens, mostCompletionTokens) ?? 0);
+        var waiter = new Waiter(new Reservation((long)promptTokens + mostCompletionTokens, price?.Of(promptTokens, mostCompletionTokens) ?? 0));
         if (IsUnlimited)
         {
-            return wanted;
+            return waiter.Wanted;
         }
 
-        var given = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         lock (_lock)
         {
-            _waiting.Enqueue((wanted, given));
+            if (isCopy)
+            {
+                return !IsSpent && Fits(waiter.Wanted) ? Take(waiter.Wanted) : throw new NotSentException();
+            }
+
+            _waiting.AddLast(waiter);
             Settle();
         }
 
-        await given.Task.WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (given.Task.IsCompleted)
-        {
-            await given.Task;
-            return wanted;
-        }
-
-        // If it is given after all, nobody is there to give it back but this.
-        _ = given.Task.ContinueWith(_ => Release(wanted), CancellationToken.None, TaskContinuationOptions.OnlyOnRanToCompletion, TaskScheduler.Default);
-        throw new OperationCanceledException(cancellationToken);
+        await using var registration = cancellationToken.UnsafeRegister(_ => Forget(waiter, cancellationToken), state: null);
+        return await waiter.Given.Task;
     }
 
     /// <summary>The request is over; what it took is in the usage by now.</summary>
@@ -101,9 +101,9 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
 
     void Settle()
     {
-        while (_waiting.TryPeek(out var next) && (IsSpent || Fits(next.Wanted) || _inFlight == 0))
+        while (_waiting.First?.Value is { } next && (IsSpent || Fits(next.Wanted) || _inFlight == 0))
         {
-            _waiting.Dequeue();
+            _waiting.RemoveFirst();
             if (IsSpent || !Fits(next.Wanted))
             {
                 SpentSetting ??= FitsTokens(next.Wanted) ? "max_cost" : "max_tokens_total";
@@ -111,10 +111,28 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
             }
             else
             {
-                _inFlight++;
-                _reservedTokens += next.Wanted.Tokens;
-                _reservedCost += next.Wanted.Cost;
-                next.Given.SetResult();
+                next.Given.SetResult(Take(next.Wanted));
+            }
+        }
+    }
+
+    Reservation Take(Reservation wanted)
+    {
+        _inFlight++;
+        _reservedTokens += wanted.Tokens;
+        _reservedCost += wanted.Cost;
+        return wanted;
+    }
+
+    /// <summary>Nobody waits for it any more. One that was given just before is given back by who has it.</summary>
+    void Forget(Waiter waiter, CancellationToken cancellationToken)
+    {
+        lock (_lock)
+        {
+            if (_waiting.Remove(waiter))
+            {
+                waiter.Given.SetCanceled(cancellationToken);
+                Settle();
             }
         }
     }
@@ -122,6 +140,13 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     bool Fits(Reservation wanted) => FitsTokens(wanted) && !(spent().Cost + _reservedCost + wanted.Cost > maxCost);
 
     bool FitsTokens(Reservation wanted) => !(spent().Tokens + _reservedTokens + wanted.Tokens > maxTokens);
+
+    sealed class Waiter(Reservation wanted)
+    {
+        public Reservation Wanted => wanted;
+
+        public TaskCompletionSource<Reservation> Given { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    }
 }
 
 /// <summary>What one request may cost at most.</summary>

@@ -35,15 +35,15 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
     /// <summary>Answers among those added whose tokens are not all known with their logprobs.</summary>
     public long WithoutLogprobs { get; private set; }
 
-    public void Add(Trace trace)
+    public void Add(CountedTrace trace)
     {
         lock (_lock)
         {
             _failuresInARow = 0;
             _collected++;
-            _tokens += trace.CompletionTokens;
-            WithoutLogprobs += trace.Logprobs is null && !FinishReasons.IsRefusal(trace.FinishReason) ? 1 : 0;
-            _correct += trace.Verdict == Verdict.Correct.ToName() ? 1 : 0;
+            _tokens += trace.Tokens;
+            WithoutLogprobs += trace.LacksLogprobs ? 1 : 0;
+            _correct += trace.IsCorrect ? 1 : 0;
             var spent = spending() is { } told ? $", {told}" : "";
             observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}");
         }
@@ -70,4 +70,14 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
     }
 
     double TokensPerSecond() => _tokens / Math.Max(time.GetElapsedTime(_start).TotalSeconds, 1e-3);
+}
+
+/// <summary>What a run counts of a trace.</summary>
+/// <param name="Tokens">Tokens generated.</param>
+/// <param name="LacksLogprobs">Whether it is an answer whose tokens are not all known with their logprobs.</param>
+/// <param name="IsCorrect">Whether its answer is right.</param>
+readonly record struct CountedTrace(int Tokens, bool LacksLogprobs, bool IsCorrect)
+{
+    public static CountedTrace Of(Trace trace) =>
+        new(trace.CompletionTokens, trace.Logprobs is null && !FinishReasons.IsRefusal(trace.FinishReason), trace.Verdict == Verdict.Correct.ToName());
 }

@@ -46,6 +46,10 @@ sealed class TraceCollector(
         {
             grace.Change(Grace, Timeout.InfiniteTimeSpan);
             asking?.Cancel();
+            if (stop.IsCancellationRequested)
+            {
+                observer.Message($"stopping: waits up to {Grace.TotalSeconds:0} s for the answers that are on their way");
+            }
         });
         try
         {
@@ -85,9 +89,10 @@ sealed class TraceCollector(
             var planned = inventory.AsAskedFor(wanted);
             if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
             {
-                // Not to be cancelled: what was generated is kept.
+                // Not to be cancelled: what was generated is kept. Its columns are not, while the disk is waited for: what is counted is taken before.
+                var counted = CountedTrace.Of(trace);
                 await journal.AddAsync(trace, replace: planned != wanted);
-                tally.Add(trace);
+                tally.Add(counted);
                 if (inventory.Arrived(planned.Position) is { } block)
                 {
                     compactor.Add(block);

@@ -18,10 +18,13 @@ static class AnswerThreads
         }
     }
 
-    /// <summary>Runs <paramref name="work"/> and, up to its next wait, whatever awaits it.</summary>
-    public static Task<T> RunAsync<T>(Func<T> work)
+    /// <param name="work">What is to be done.</param>
+    /// <param name="goesOnThere">
+    /// Whether what awaits it is done there, too, up to its next wait; only for code that is known to block on nothing.
+    /// </param>
+    public static Task<T> RunAsync<T>(Func<T> work, bool goesOnThere)
     {
-        var done = new TaskCompletionSource<T>();
+        var done = new TaskCompletionSource<T>(goesOnThere ? TaskCreationOptions.None : TaskCreationOptions.RunContinuationsAsynchronously);
         Work.Add(() =>
         {
             try

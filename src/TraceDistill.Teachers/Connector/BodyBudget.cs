@@ -2,26 +2,28 @@ namespace TraceDistill.Teachers.Connector;
 
 /// <summary>The memory that large response bodies have between them. Who finds too little left waits, in the order of asking.</summary>
 /// <remarks>
-/// A body grows in steps and holds what it has while it waits. Where all that hold some wait for more, none would ever end: then the first of them gets
-/// what it asks for beyond the budget.
+/// A body grows in steps and holds what it has while it waits. Where all that hold some wait for more, none would ever end: then one of them gets what it
+/// asks for beyond the budget, that time and every time until its end, and no other does.
 /// </remarks>
 /// <param name="most">Bytes.</param>
 sealed class BodyBudget(long most)
 {
     readonly Lock _lock = new();
     readonly List<Waiter> _waiting = [];
+    object? _beyond;
     long _taken;
     int _holders;
 
     /// <summary>The budget of this process.</summary>
     public static BodyBudget Shared { get; } = new(64 << 20);
 
-    /// <param name="holds">Whether the body has some bytes of the budget already.</param>
+    /// <param name="body">Who takes.</param>
+    /// <param name="holds">Whether it has some bytes of the budget already.</param>
     /// <param name="bytes">How many more it takes.</param>
     /// <param name="cancellationToken">Ends the waiting; nothing is taken then.</param>
-    public async ValueTask TakeAsync(bool holds, long bytes, CancellationToken cancellationToken)
+    public async ValueTask TakeAsync(object body, bool holds, long bytes, CancellationToken cancellationToken)
     {
-        var waiter = new Waiter(holds, bytes);
+        var waiter = new Waiter(body, holds, bytes);
         lock (_lock)
         {
             _waiting.Add(waiter);
@@ -42,6 +44,9 @@ sealed class BodyBudget(long most)
                     _holders -= holds ? 0 : 1;
                 }
 
+                // Where it holds nothing it will have nothing to return.
+                _beyond = _beyond == body && !holds ? null : _beyond;
+
                 Grant();
             }
 
@@ -49,11 +54,12 @@ sealed class BodyBudget(long most)
         }
     }
 
-    /// <summary>Gives back all that one body took.</summary>
-    public void Return(long bytes)
+    /// <summary>Gives back all that a body took.</summary>
+    public void Return(object body, long bytes)
     {
         lock (_lock)
         {
+            _beyond = _beyond == body ? null : _beyond;
             _taken -= bytes;
             _holders--;
             Grant();
@@ -62,16 +68,8 @@ sealed class BodyBudget(long most)
 
     void Grant()
     {
-        while (_waiting.Count > 0)
+        while (Next() is { } next)
         {
-            var next = _taken + _waiting[0].Bytes <= most ? _waiting[0]
-                : _waiting.Count(waiter => waiter.Holds) == _holders ? _waiting.Find(waiter => waiter.Holds) ?? _waiting[0]
-                : null;
-            if (next is null)
-            {
-                return;
-            }
-
             _waiting.Remove(next);
             _taken += next.Bytes;
             _holders += next.Holds ? 0 : 1;
@@ -79,8 +77,25 @@ sealed class BodyBudget(long most)
         }
     }
 
-    sealed class Waiter(bool holds, long bytes)
+    Waiter? Next()
     {
+        if (_waiting.Count == 0 || _taken + _waiting[0].Bytes <= most)
+        {
+            return _waiting.FirstOrDefault();
+        }
+
+        if (_beyond is null && _waiting.Count(waiter => waiter.Holds) == _holders)
+        {
+            _beyond = (_waiting.Find(waiter => waiter.Holds) ?? _waiting[0]).Body;
+        }
+
+        return _beyond is null ? null : _waiting.Find(waiter => waiter.Body == _beyond);
+    }
+
+    sealed class Waiter(object body, bool holds, long bytes)
+    {
+        public object Body => body;
+
         public bool Holds => holds;
 
         public long Bytes => bytes;

@@ -4,7 +4,7 @@ namespace TraceDistill.Teachers.Connector;
 
 /// <summary>A response body in a pooled buffer: tens of megabytes for a long trace, so not a new array for each.</summary>
 /// <remarks>
-/// Bodies of more than a mebibyte take their memory from a <see cref="BodyBudget"/> until the end of their use: thousands of requests may be answered at
+/// Bodies of more than 64 KiB take their memory from a <see cref="BodyBudget"/> until the end of their use: thousands of requests may be answered at
 /// once. Who finds none left waits in its connection, which holds the server back. A body that stalls holds no more than it has received.
 /// </remarks>
 sealed class ResponseBody : IDisposable
@@ -78,7 +78,7 @@ sealed class ResponseBody : IDisposable
         _length = 0;
         if (_counted > 0)
         {
-            BodyBudget.Shared.Return(_counted);
+            BodyBudget.Shared.Return(this, _counted);
             _counted = 0;
         }
     }
@@ -87,7 +87,7 @@ sealed class ResponseBody : IDisposable
     {
         if (capacity > MostUncounted)
         {
-            await BodyBudget.Shared.TakeAsync(_counted > 0, capacity - _counted, cancellationToken);
+            await BodyBudget.Shared.TakeAsync(this, _counted > 0, capacity - _counted, cancellationToken);
             _counted = capacity;
         }
 

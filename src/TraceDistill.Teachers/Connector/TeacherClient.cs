@@ -69,12 +69,12 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             {
                 return new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContentFilter };
             }
-            catch (TeacherRequestException e) when (e.Status is 400 or 422 && DialectAdaptation.Without(dialect, e.ServerMessage) is { } simpler)
+            catch (TeacherRequestException e) when (e.Status is 400 or 422 && DialectAdaptation.Without(dialect, e.ServerMessage, sampling) is { } simpler)
             {
                 // Where another request has found out more meanwhile, that stands.
-                if (Interlocked.CompareExchange(ref _dialect, simpler, dialect) == dialect && dialect.Fields.Keys.Except(simpler.Fields.Keys).FirstOrDefault() is { } field)
+                if (Interlocked.CompareExchange(ref _dialect, simpler, dialect) == dialect)
                 {
-                    observer?.Message($"{endpoint} refuses {field}: it is left out from now on, and the server's own default may change what its tokens are drawn from");
+                    Tell(dialect, simpler);
                 }
             }
         }
@@ -124,7 +124,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         {
             using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
             arrival.Received?.Invoke();
-            return await AnswerThreads.RunAsync(() => endpoint.Form.Read(body.Bytes, sampling, form));
+            return await AnswerThreads.RunAsync(() => endpoint.Form.Read(body.Bytes, sampling, form), goesOnThere: arrival.Received is not null);
         }
 
         try
@@ -134,7 +134,20 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         }
         catch (StreamedErrorException e)
         {
-            throw TeacherFailures.FromStatus(endpoint, int.TryParse(e.Error.Code, out var code) && code >= 400 ? code : 500, e.Error, retryAfter: null);
+            throw TeacherFailures.FromStatus(endpoint, int.TryParse(e.Error.Code, out var code) && code >= 400 ? code : 500, e.Error, retryAfter: null, isOfStream: true);
+        }
+    }
+
+    /// <summary>Tells of a refused field without which answers may be others.</summary>
+    void Tell(Dialect before, Dialect after)
+    {
+        if (before.Fields.Keys.Except(after.Fields.Keys).FirstOrDefault() is { } field)
+        {
+            observer?.Message($"{endpoint} refuses {field}: it is left out from now on, and the server's own default may change what its tokens are drawn from");
+        }
+        else if (after.LeftOut.Contains("seed") && !before.LeftOut.Contains("seed"))
+        {
+            observer?.Message($"{endpoint} refuses seed: it is left out from now on, and the same request may get another answer");
         }
     }
 
@@ -245,6 +258,6 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     /// <summary>How an answer comes, and who is told.</summary>
     /// <param name="IsStreamed">In pieces.</param>
     /// <param name="Told">Told of the text as it comes.</param>
-    /// <param name="Received">Told once a whole answer is there, before it is made sense of.</param>
+    /// <param name="Received">Told once a whole answer is there, before it is made sense of; null where the caller is any program.</param>
     readonly record struct Arrival(bool IsStreamed, Action<StreamedText>? Told, Action? Received);
 }

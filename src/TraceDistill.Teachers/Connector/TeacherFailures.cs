@@ -13,8 +13,11 @@ static class TeacherFailures
     /// <summary>What servers call the alternatives that they refuse.</summary>
     static readonly string[] LogprobFields = ["logprobs", "top_n_tokens", "n_probs"];
 
+    static readonly string[] BusyWords = ["busy", "overload", "capacity", "queue", "too many"];
+
     /// <summary>A response that is no success.</summary>
-    public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter)
+    /// <param name="isOfStream">Whether it stood within a stream that had begun as one.</param>
+    public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter, bool isOfStream = false)
     {
         var isAboutLogprobs = LogprobFields.Any(field => error.Message.Contains(field, StringComparison.OrdinalIgnoreCase));
         var shown = error.Shown(endpoint.Redact);
@@ -34,7 +37,7 @@ static class TeacherFailures
                 $"{endpoint} asks to be left alone for {retryAfter.Value.TotalHours:0.#} hours ({status}){says}; run the same command again after that: what was collected is kept"),
             (504 or 524, _) => Of(FailureScope.Passing,
                 $"{endpoint} failed ({status}){says}; a gateway that gives up on long answers lets them through in pieces (stream: true)"),
-            (429 or 503, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status == 429),
+            (429 or 503 or 529, _) => Of(FailureScope.Passing, $"{endpoint} has too much to do ({status}){says}", overloaded: status != 503 || retryAfter is not null || SaysBusy(error)),
             (408 or 409 or 425 or >= 500, _) => Of(FailureScope.Passing, $"{endpoint} failed ({status}){says}"),
             _ when isAboutLogprobs => Of(FailureScope.Teacher,
                 $"{endpoint} refuses the logprobs asked for ({status}){says}; lower --top-logprobs, or raise the server's limit (vLLM: --max-logprobs)"),
@@ -42,7 +45,7 @@ static class TeacherFailures
         };
 
         TeacherRequestException Of(FailureScope scope, string message, bool overloaded = false) =>
-            new(scope, message) { RetryAfter = scope == FailureScope.Passing ? retryAfter : null, Overloaded = overloaded, Status = status, ServerMessage = shown, IsAboutLogprobs = isAboutLogprobs };
+            new(scope, message) { RetryAfter = scope == FailureScope.Passing ? retryAfter : null, Overloaded = overloaded, Status = status, ServerMessage = shown, IsAboutLogprobs = isAboutLogprobs, IsOfStream = isOfStream };
     }
 
     /// <summary>
@@ -91,6 +94,9 @@ static class TeacherFailures
         { Date: not null } => TimeSpan.Zero,
         _ => null,
     };
+
+    /// <summary>503 is both: the word of a server that is full, and of a gateway whose server is gone or still loads its model.</summary>
+    static bool SaysBusy(ErrorBody error) => BusyWords.Any(word => error.Message.Contains(word, StringComparison.OrdinalIgnoreCase));
 
     static string Words(HttpRequestError error) => error switch
     {

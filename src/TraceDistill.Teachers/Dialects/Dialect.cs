@@ -24,13 +24,12 @@ public sealed record Dialect
     /// </summary>
     public bool AsksForTokenIds { get; init; }
 
-    /// <summary>Whether <c>top_p</c> may be 1.</summary>
-    /// <value>True; where it may not, the whole nucleus is asked for by leaving the field out.</value>
-    public bool TakesWholeNucleus { get; init; } = true;
-
-    /// <summary>Whether the tokens of a streamed answer may be asked for with <c>stream_options</c>.</summary>
-    /// <value>True.</value>
-    public bool TakesStreamOptions { get; init; } = true;
+    /// <summary>
+    /// Fields that requests do without, of those that have a meaning where they are not there: <c>seed</c>, <c>stream_options</c>, and where they are 1,
+    /// <c>temperature</c> and <c>top_p</c>.
+    /// </summary>
+    /// <value>None.</value>
+    public IReadOnlySet<string> LeftOut { get; init; } = new HashSet<string>();
 
     /// <summary>Whether the token that ends a generation is listed among those with logprobs.</summary>
     /// <value>False: it may be missing from the list while usage counts it.</value>

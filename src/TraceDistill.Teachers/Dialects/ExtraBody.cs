@@ -27,8 +27,8 @@ public static class ExtraBody
         ["return_tokens_as_token_ids"] = "ids are asked for where the server has them",
         ["n"] = "write samples_per_problem instead",
         ["best_of"] = "a request asks for one answer",
-        ["stream"] = "answers are read whole",
-        ["stream_options"] = "answers are read whole",
+        ["stream"] = "write stream instead",
+        ["stream_options"] = "usage is asked for where answers are streamed",
     };
 
     /// <summary>Why a field cannot pass through, or null where it can.</summary>

@@ -48,7 +48,7 @@ public static class KnownDialects
     public static Dialect Ollama { get; } = new() { Name = "ollama", MostLogprobs = 20 };
 
     /// <summary>Names tokens by their text alone, and calls alternatives <c>top_n_tokens</c> when it refuses too many.</summary>
-    public static Dialect Tgi { get; } = new() { Name = "tgi", TakesWholeNucleus = false };
+    public static Dialect Tgi { get; } = new() { Name = "tgi", LeftOut = new HashSet<string> { "top_p" } };
 
     public static Dialect TraceDistill { get; } =
         new() { Name = "tracedistill", AsksForTokenIds = true, ListsEndOfSequence = true };

@@ -16,7 +16,7 @@ static class JournalFailure
 
     public static Exception Describe(string path, SqliteException e) => e.SqliteErrorCode switch
     {
-        Busy or Locked => new InvalidInputException($"{path}: another run is collecting into this folder; wait for it, or name another folder with --out", e),
+        Busy or Locked => new ExternalFailureException($"{path}: another run is collecting into this folder; wait for it, or name another folder with --out", e),
         ReadOnly or CannotOpen => new InvalidInputException($"{path}: cannot be written; name a folder that you may write to with --out", e),
         Full => new InvalidInputException($"{path}: the disk is full; what was collected is kept: free some space and run the same command again", e),
         Corrupt or NotADatabase => new InvalidInputException($"{path}: is no journal of this program, or damaged; restore it, or delete it and collect its traces again", e),

@@ -54,6 +54,9 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Where the journal lies.</summary>
     public string Path => _path;
 
+    /// <summary>What the names of a journal's files add to its own.</summary>
+    public static IReadOnlyList<string> FileSuffixes { get; } = ["-wal", "-shm", ""];
+
     /// <summary><c>journal.db</c>, or <c>journal-i-of-N.db</c> for a share of a collection.</summary>
     public static string FileNameOf(Partition partition) => partition.Count == 1 ? "journal.db" : $"journal-{partition.Index}-of-{partition.Count}.db";
 
@@ -127,11 +130,16 @@ sealed class TraceJournal : IAsyncDisposable
     /// <param name="replace">Whether it takes the place of a trace with its id; without it such a trace stays and nothing changes.</param>
     /// <exception cref="InvalidInputException">The disk is full or no longer writable.</exception>
     /// <exception cref="ExternalFailureException">The disk fails, or the folder is gone.</exception>
-    public async Task AddAsync(Trace trace, bool replace = false)
+    /// <remarks>While the disk is waited for, only the encoded trace is held.</remarks>
+    public Task AddAsync(Trace trace, bool replace = false)
     {
-        var pending = new Pending(TraceKey.Of(trace.Id), TraceCodec.Encode(trace), replace);
-        await EnterAsync(pending);
-        await pending.Written.Task;
+        return AddAsync(new Pending(TraceKey.Of(trace.Id), TraceCodec.Encode(trace), replace));
+
+        async Task AddAsync(Pending pending)
+        {
+            await EnterAsync(pending);
+            await pending.Written.Task;
+        }
     }
 
     /// <summary>The traces that are rows.</summary>
@@ -210,7 +218,7 @@ sealed class TraceJournal : IAsyncDisposable
     public static void Delete(string directory, Partition? partition = null)
     {
         // The log first: without its database it would be applied to the next one of that name.
-        foreach (var suffix in (string[])["-wal", "-shm", ""])
+        foreach (var suffix in FileSuffixes)
         {
             File.Delete(PathIn(directory, partition) + suffix);
         }

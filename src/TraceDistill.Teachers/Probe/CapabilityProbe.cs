@@ -35,7 +35,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="known">
-    /// What an earlier run with these settings found out; where the endpoint still names tokens and grants alternatives as it did then, the rest is believed.
+    /// What an earlier run with these settings found out; where the endpoint names tokens and grants alternatives as it did then, the rest is believed.
     /// </param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>What the endpoint can do; where it has no soft targets to give, the reason stands in <see cref="TeacherCapabilities.SoftTargetProblem"/>.</returns>
@@ -54,7 +54,6 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             Dialect = dialect.Name,
             TokenIdentity = logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
             TopLogprobs = logprobs is null ? 0 : LogprobCheck.MostAlternatives(logprobs),
-            Logprobs = logprobs is null ? LogprobKind.Raw : await KindAsync(sampling, cancellationToken),
             PromptTokenIds = first.PromptTokenIds is not null,
             SoftTargetProblem = problem,
         };
@@ -69,7 +68,6 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         Dialect = all.Dialect,
         TokenIdentity = all.TokenIdentity,
         TopLogprobs = all.TopLogprobs,
-        Logprobs = all.Logprobs,
         PromptTokenIds = all.PromptTokenIds,
         SoftTargetProblem = all.SoftTargetProblem,
     };
@@ -79,6 +77,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         var answer = await AnswerAsync(dialect, sampling, cancellationToken);
         found = found with
         {
+            Logprobs = found.TopLogprobs == 0 ? null : await KindAsync(sampling, cancellationToken),
             TopLogprobsLimit = found.TopLogprobs == 0 ? null : await LimitAsync(dialect, shortest, found.TopLogprobs, cancellationToken),
             ReasoningLogprobs = answer?.ReasoningLogprobs,
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
@@ -106,6 +105,11 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
                     : null
                 : $"{Endpoint} returned no logprobs, or names tokens by their text alone, or not all of them, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
         }
+        catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 404 } refusal && refusal.ServerMessage.Contains("requested parameters", StringComparison.OrdinalIgnoreCase))
+        {
+            // OpenRouter, which is told to leave nothing out that was asked for.
+            return (null, $"{Endpoint} has no provider that tells logprobs; take another model or server, or collect text with --top-logprobs 0");
+        }
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
         {
             var limit = await LogprobLimit.BelowAsync(sampling.TopLogprobs, refusal.ServerMessage, k => GrantsAsync(sampling with { TopLogprobs = k, MaxTokens = 1 }, cancellationToken));
@@ -132,23 +136,27 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
     }
 
-    /// <summary>
-    /// Compares the first token's distribution at two temperatures: only processed logprobs differ. Under neutral settings the two kinds are the same numbers.
-    /// </summary>
+    /// <summary>Compares the first token's distribution at two temperatures.</summary>
+    /// <returns>Null where that cannot be told and makes no difference: under neutral settings the two kinds are the same numbers.</returns>
     /// <exception cref="TeacherUnavailableException">It cannot be told: a guess would have a student learn from the wrong distribution.</exception>
-    async Task<LogprobKind> KindAsync(SamplingSettings sampling, CancellationToken cancellationToken)
+    async Task<LogprobKind?> KindAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
+        var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
         if (sampling is { Temperature: 1, TopP: 1 })
         {
-            return LogprobKind.Raw;
+            return await TryAsync(token => CompareAsync(plain, token), cancellationToken);
         }
 
-        var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
-        var first = await NeedAsync(token => traffic.CompleteAsync(OpenQuestion, plain, token), models: null, cancellationToken);
-        var second = await NeedAsync(token => traffic.CompleteAsync(OpenQuestion, plain with { Temperature = OtherTemperature }, token), models: null, cancellationToken);
-        return first.Logprobs is { Count: > 0 } one && second.Logprobs is { Count: > 0 } other
-            ? LogprobCheck.AreSameDistribution(one, other) ? LogprobKind.Raw : LogprobKind.Processed
-            : throw new TeacherUnavailableException($"{Endpoint} gave logprobs for one small request and not for the next, so that nobody knows whether they follow the temperature; run the same command again");
+        return await NeedAsync(token => CompareAsync(plain, token), models: null, cancellationToken)
+            ?? throw new TeacherUnavailableException(
+                $"{Endpoint} does not show whether its logprobs follow the temperature (it gave too few for small requests, or too much alike); raise --top-logprobs, or collect with temperature 1 and top_p 1, where it makes no difference");
+    }
+
+    async Task<LogprobKind?> CompareAsync(SamplingSettings plain, CancellationToken cancellationToken)
+    {
+        var first = await traffic.CompleteAsync(OpenQuestion, plain, cancellationToken);
+        var second = await traffic.CompleteAsync(OpenQuestion, plain with { Temperature = OtherTemperature }, cancellationToken);
+        return first.Logprobs is { Count: > 0 } one && second.Logprobs is { Count: > 0 } other ? LogprobCheck.KindOf(one, other, OtherTemperature) : null;
     }
 
     /// <summary>Looks at a whole answer, with tokens as text; null where the response is of another form or there is none.</summary>

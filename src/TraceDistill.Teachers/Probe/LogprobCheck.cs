@@ -1,4 +1,5 @@
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Probe;
 
@@ -56,23 +57,43 @@ static class LogprobCheck
         return at >= 0 ? Math.Abs(Math.Exp(values[at]) - drawn) > Tolerance : row.IndexOf(-1) < 0 && drawn > Math.Exp(values[^1]) + Tolerance;
     }
 
-    /// <summary>Whether two generations drew their first token, which both have, from the same distribution, but for a server's rounding.</summary>
-    public static bool AreSameDistribution(TokenLogprobs plain, TokenLogprobs other)
+    /// <summary>
+    /// Whether logprobs follow the temperature: the first token's at temperature 1 beside those at another. How much less likely than the best an
+    /// alternative is, as a logarithm, stays as it is in raw logprobs and is divided by the temperature in processed ones, however sure the model is.
+    /// </summary>
+    /// <param name="plain">At temperature 1.</param>
+    /// <param name="other">At <paramref name="temperature"/>.</param>
+    /// <param name="temperature">Below 1.</param>
+    /// <returns>Null where the alternatives are too few, or too much alike, to tell.</returns>
+    public static LogprobKind? KindOf(TokenLogprobs plain, TokenLogprobs other, double temperature)
     {
-        // A logit from 16 to 32 is rounded to eighths in bfloat16; one step changes a probability p by p(1 - p)/8 at most. Of unlikely alternatives the
-        // logprobs may differ by more.
-        const double Rounding = 0.035;
-        for (var i = 0; i < plain.K && plain.TopIds[i] >= 0; i++)
+        // A logit from 16 to 32 is rounded to eighths in bfloat16: differences below that say little.
+        const double Least = 0.5;
+        var (before, after) = (0.0, 0.0);
+        var best = At(0);
+        for (var i = 1; best >= 0 && i < plain.K && plain.TopIds[i] >= 0; i++)
         {
-            // Ids that stand for bytes are numbered anew in each response: there, ranks are compared.
-            var at = plain.TokenBytes is null ? other.TopIds.AsSpan(0, other.K).IndexOf(plain.TopIds[i]) : i;
-            if (Math.Abs((at < 0 ? 0 : Math.Exp(other.TopLogprobs[at])) - Math.Exp(plain.TopLogprobs[i])) > Rounding)
+            var distance = plain.TopLogprobs[0] - plain.TopLogprobs[i];
+            if (distance < Least)
             {
-                return false;
+                continue;
             }
+
+            if (At(i) is var at && at < 0)
+            {
+                // It fell out of the list, or to a probability of nothing: its place was not taken by rounding.
+                return distance < -Math.Log(Tolerance) ? LogprobKind.Processed : KindOf();
+            }
+
+            (before, after) = (before + distance, after + other.TopLogprobs[best] - other.TopLogprobs[at]);
         }
 
-        return true;
+        return KindOf();
+
+        LogprobKind? KindOf() => before == 0 ? null : after / before < Math.Sqrt(1 / temperature) ? LogprobKind.Raw : LogprobKind.Processed;
+
+        // Ids that stand for bytes are numbered anew in each response: there, ranks are compared.
+        int At(int rank) => plain.TokenBytes is null ? other.TopIds.AsSpan(0, other.K).IndexOf(plain.TopIds[rank]) : rank < other.K && other.TopIds[rank] >= 0 ? rank : -1;
     }
 
     /// <summary>Most alternatives that any token has.</summary>

@@ -15,7 +15,7 @@ static class RetryStrategies
         failure is TimeoutRejectedException or TeacherRequestException { Scope: FailureScope.Passing, Overloaded: false };
 
     /// <summary>Whether it says that the endpoint was given more than it can do.</summary>
-    public static bool IsOverload(Exception? failure) => failure is TeacherRequestException { Status: 429 or 503 };
+    public static bool IsOverload(Exception? failure) => failure is TeacherRequestException { Status: 429 or 503 or 529 };
 
     /// <summary>
     /// Adds a retry while the teacher is busy around a retry of what fails. Two, because each counts for itself: having waited for a busy teacher takes

@@ -64,9 +64,6 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <summary>Most requests in flight at all endpoints together.</summary>
     public int Capacity { get; }
 
-    /// <summary>The endpoints, in the order given.</summary>
-    public IReadOnlyList<TeacherEndpoint> Endpoints => [.. _lanes.Select(lane => lane.Endpoint)];
-
     /// <summary>Lets each attempt through, or not any more.</summary>
     /// <value>All of them.</value>
     internal CollectionBudget Budget { get; set; } = CollectionBudget.Unlimited;
@@ -96,6 +93,15 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         catch (Exception e) when (Describe(e, call) is { } told)
         {
             throw told;
+        }
+        catch (OperationCanceledException)
+        {
+            foreach (var lane in call.Under())
+            {
+                lane.Meter.Abandoned(call.PromptTokens, request.Sampling.MaxTokens);
+            }
+
+            throw;
         }
         finally
         {
@@ -156,29 +162,34 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     static PoolCall CallOf(ResilienceContext context) => context.Properties.GetValue(PoolCall.Key, null!);
 
-    /// <summary>One attempt with its second copy, where that is wanted: the next attempt starts with one again.</summary>
+    /// <summary>One attempt, with a second copy where that is wanted and the first takes long from when it was sent on.</summary>
     async ValueTask<GenerationResult> TryAsync(ResilienceContext context)
     {
-        CallOf(context).IsHedged = false;
-        return await _hedging.ExecuteAsync(static async (context, pool) => await pool.AttemptAsync(CallOf(context), context.CancellationToken), context, this);
+        var call = CallOf(context);
+        call.IsHedged = false;
+        var seat = await EnterAsync(call, isCopy: false, context.CancellationToken);
+        return await _hedging.ExecuteAsync(
+            static async (context, state) => await state.Pool.SendAsync(CallOf(context), state.Seat, context.CancellationToken), context, (Pool: this, Seat: seat));
     }
 
-    async Task<GenerationResult> AttemptAsync(PoolCall call, CancellationToken cancellationToken)
+    /// <summary>Waits until the budget and an endpoint have room.</summary>
+    async Task<Seat> EnterAsync(PoolCall call, bool isCopy, CancellationToken cancellationToken)
     {
-        var reservation = await Budget.ReserveAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, cancellationToken);
+        var reservation = await Budget.ReserveAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, isCopy, cancellationToken);
         try
         {
-            return await SendAsync(call, cancellationToken);
+            return new Seat(reservation, await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken));
         }
-        finally
+        catch
         {
             Budget.Release(reservation);
+            throw;
         }
     }
 
-    async Task<GenerationResult> SendAsync(PoolCall call, CancellationToken cancellationToken)
+    async Task<GenerationResult> SendAsync(PoolCall call, Seat seat, CancellationToken cancellationToken)
     {
-        var place = await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken);
+        var place = seat.Place;
         var lane = _lanes[place.Endpoint];
         call.LastEndpoint = place.Endpoint;
         call.Begin(lane);
@@ -200,6 +211,23 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
             call.End(lane);
             call.GoesElsewhere = IsDetour(call, place.Endpoint, e);
             throw;
+        }
+        finally
+        {
+            Budget.Release(seat.Reservation);
+        }
+    }
+
+    async ValueTask<Outcome<GenerationResult>> SendCopyAsync(ResilienceContext context)
+    {
+        try
+        {
+            var call = CallOf(context);
+            return Outcome.FromResult(await SendAsync(call, await EnterAsync(call, isCopy: true, context.CancellationToken), context.CancellationToken));
+        }
+        catch (Exception e)
+        {
+            return Outcome.FromException<GenerationResult>(e);
         }
     }
 
@@ -237,10 +265,11 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <summary>A second copy goes out where the first takes long. A copy that fails then does not end the other.</summary>
-    static HedgingStrategyOptions<GenerationResult> Hedging(TimeSpan delay) => new()
+    HedgingStrategyOptions<GenerationResult> Hedging(TimeSpan delay) => new()
     {
         MaxHedgedAttempts = 1,
         Delay = delay,
+        ActionGenerator = args => () => SendCopyAsync(args.ActionContext),
         ShouldHandle = args => ValueTask.FromResult(CallOf(args.Context).IsHedged && args.Outcome.Exception is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException or NotSentException),
         OnHedging = args =>
         {
@@ -248,6 +277,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
             return ValueTask.CompletedTask;
         },
     };
+
+    /// <summary>What a request needs to be sent.</summary>
+    readonly record struct Seat(Reservation Reservation, Place Place);
 
     /// <summary>Turns what remains of failure into the program's own exceptions.</summary>
     Exception? Describe(Exception failure, PoolCall call)

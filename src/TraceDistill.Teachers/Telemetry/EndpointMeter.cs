@@ -79,6 +79,15 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         }
     }
 
+    /// <summary>A request was given up because the run ends: what it took is not known, and taken to be as much as those that were answered took on average.</summary>
+    public void Abandoned(int promptTokens, int mostCompletionTokens)
+    {
+        lock (_lock)
+        {
+            AddUnread(promptTokens, _latencies.Count == 0 ? mostCompletionTokens : (int)Math.Min(mostCompletionTokens, _completionTokens / _latencies.Count));
+        }
+    }
+
     public EndpointRecord ToRecord()
     {
         lock (_lock)
@@ -100,7 +109,9 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     }
 
     /// <summary>Whether the server may have generated an answer, and charge for it, that did not get here.</summary>
-    static bool MayHaveBeenGenerated(Exception failure) => failure is TimeoutRejectedException or TeacherRequestException { Status: null, NoConnection: false };
+    /// <remarks>Gateways answer 502, 504 or 524 where they gave up on one.</remarks>
+    static bool MayHaveBeenGenerated(Exception failure) => failure is TimeoutRejectedException
+        or TeacherRequestException { Status: null, NoConnection: false } or TeacherRequestException { Status: 502 or 504 or 524 } or TeacherRequestException { IsOfStream: true };
 
     void AddUnread(int promptTokens, int completionTokens)
     {

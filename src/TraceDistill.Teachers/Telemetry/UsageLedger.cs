@@ -20,6 +20,7 @@ sealed class UsageLedger : IDisposable
     readonly long _tokensBefore;
     readonly double _costBefore;
     long _saved;
+    bool _isDisposed;
 
     /// <param name="path">The file; absent before the first run.</param>
     /// <param name="meters">Count this run.</param>
@@ -52,21 +53,13 @@ sealed class UsageLedger : IDisposable
     /// <summary>What the file says; null where there is none.</summary>
     public static CollectionUsage? Summarize(string path) => Read(path) is { Count: > 0 } records ? CollectionUsage.Of(records) : null;
 
-    public CollectionUsage Summarize() => CollectionUsage.Of(Records());
-
-    /// <summary>Writes the file where that was not done for a second.</summary>
+    /// <summary>Has the file written where that was not done for a second. Nobody waits for the disk.</summary>
     public void SaveNowAndThen()
     {
-        if (_time.GetElapsedTime(Volatile.Read(ref _saved)) >= Interval && _saving.TryEnter())
+        var saved = Volatile.Read(ref _saved);
+        if (_time.GetElapsedTime(saved) >= Interval && Interlocked.CompareExchange(ref _saved, _time.GetTimestamp(), saved) == saved)
         {
-            try
-            {
-                Save();
-            }
-            finally
-            {
-                _saving.Exit();
-            }
+            ThreadPool.UnsafeQueueUserWorkItem(static ledger => ledger.Save(), this, preferLocal: false);
         }
     }
 
@@ -74,14 +67,25 @@ sealed class UsageLedger : IDisposable
     {
         lock (_saving)
         {
-            Save();
+            Write();
+            _isDisposed = true;
+        }
+    }
+
+    void Save()
+    {
+        lock (_saving)
+        {
+            if (!_isDisposed)
+            {
+                Write();
+            }
         }
     }
 
     /// <summary>A full disk is for the journal to tell, whose traces are at stake.</summary>
-    void Save()
+    void Write()
     {
-        _saved = _time.GetTimestamp();
         try
         {
             AtomicFile.WriteAllText(_path, JsonSerializer.Serialize(Records(), Json) + "\n");

@@ -32,14 +32,18 @@ static class ChatRequestWriter
         }
 
         json.WriteEndArray();
-        json.WriteNumber("temperature", sampling.Temperature);
-        if (sampling.TopP < 1 || dialect.TakesWholeNucleus)
+        if (sampling.Temperature != 1 || !dialect.LeftOut.Contains("temperature"))
+        {
+            json.WriteNumber("temperature", sampling.Temperature);
+        }
+
+        if (sampling.TopP < 1 || !dialect.LeftOut.Contains("top_p"))
         {
             json.WriteNumber("top_p", sampling.TopP);
         }
 
         json.WriteNumber(dialect.MaxTokensField, sampling.MaxTokens);
-        if (sampling.Seed is { } seed)
+        if (sampling.Seed is { } seed && !dialect.LeftOut.Contains("seed"))
         {
             json.WriteNumber("seed", seed);
         }
@@ -58,7 +62,7 @@ static class ChatRequestWriter
         if (isStreamed)
         {
             json.WriteBoolean("stream", true);
-            if (dialect.TakesStreamOptions)
+            if (!dialect.LeftOut.Contains("stream_options"))
             {
                 json.WriteStartObject("stream_options");
                 json.WriteBoolean("include_usage", true);

@@ -77,8 +77,9 @@ sealed record ErrorBody(string Message, string? Code)
         };
     }
 
-    /// <summary>Azure and OpenAI have a code for it, OpenRouter says what its moderation flagged.</summary>
-    static bool IsOfAFilter(JsonElement error) => Text(error, "code") is "content_filter" or "content_policy_violation"
+    /// <summary>Azure and OpenAI have codes for it, DeepSeek a sentence, OpenRouter says what its moderation flagged.</summary>
+    static bool IsOfAFilter(JsonElement error) => Text(error, "code") is "content_filter" or "content_policy_violation" or "invalid_prompt"
+        || Text(error, "message") == "Content Exists Risk"
         || (error.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object
             && (metadata.TryGetProperty("flagged_input", out _) || metadata.TryGetProperty("reasons", out _)));
 

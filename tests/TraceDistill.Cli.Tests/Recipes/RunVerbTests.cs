@@ -174,7 +174,7 @@ public sealed class RunVerbTests : IDisposable
 
         Assert.Equal(3, await _cli.RunRecipeAsync(Chain));
 
-        Assert.Contains("another run is using this directory", _cli.Error);
+        Assert.Contains("another run is using this folder", _cli.Error);
     }
 
     [Fact]

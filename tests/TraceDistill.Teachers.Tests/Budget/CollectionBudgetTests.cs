@@ -26,7 +26,7 @@ public sealed class CollectionBudgetTests : IDisposable
         {
             while (true)
             {
-                var next = budget.ReserveAsync(50, 1000, Token).AsTask();
+                var next = budget.ReserveAsync(50, 1000, isCopy: false, Token).AsTask();
                 while (!next.IsCompleted && inFlight.Count > 0)
                 {
                     // Waits for those in flight, which take less than they might.
@@ -51,10 +51,10 @@ public sealed class CollectionBudgetTests : IDisposable
     {
         // 50 prompt tokens at 1 and 1,000 generated at 10 a million: 0.01005 each.
         var budget = Budget(cost: 0.02012);
-        var first = await budget.ReserveAsync(50, 1000, Token);
-        await budget.ReserveAsync(50, 1000, Token);
+        var first = await budget.ReserveAsync(50, 1000, isCopy: false, Token);
+        await budget.ReserveAsync(50, 1000, isCopy: false, Token);
 
-        var third = budget.ReserveAsync(50, 1000, Token).AsTask();
+        var third = budget.ReserveAsync(50, 1000, isCopy: false, Token).AsTask();
         Assert.False(third.IsCompleted);
         _meter.Answered(TimeSpan.FromSeconds(1), 50, 5);
         budget.Release(first);
@@ -66,15 +66,15 @@ public sealed class CollectionBudgetTests : IDisposable
     public async Task ReserveAsync_CancelledWait_LeavesNothingReserved()
     {
         var budget = Budget(tokens: 1000);
-        var first = await budget.ReserveAsync(0, 1000, Token);
+        var first = await budget.ReserveAsync(0, 1000, isCopy: false, Token);
         using var stop = new CancellationTokenSource();
-        var second = budget.ReserveAsync(0, 1000, stop.Token).AsTask();
+        var second = budget.ReserveAsync(0, 1000, isCopy: false, stop.Token).AsTask();
 
         await stop.CancelAsync();
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => second);
         budget.Release(first);
 
-        await budget.ReserveAsync(0, 1000, Token);
+        await budget.ReserveAsync(0, 1000, isCopy: false, Token);
     }
 
     [Fact]
@@ -83,7 +83,7 @@ public sealed class CollectionBudgetTests : IDisposable
         var budget = CollectionBudget.Unlimited;
         for (var i = 0; i < 1000; i++)
         {
-            await budget.ReserveAsync(int.MaxValue, int.MaxValue, Token);
+            await budget.ReserveAsync(int.MaxValue, int.MaxValue, isCopy: false, Token);
         }
 
         Assert.False(budget.IsSpent);
@@ -100,7 +100,7 @@ public sealed class CollectionBudgetTests : IDisposable
         using var second = new UsageLedger(_folder.File("usage.json"), [], TestTeacher.Time());
         var budget = new CollectionBudget(1500, null, null, () => second.Spent);
 
-        await Assert.ThrowsAsync<NotSentException>(() => budget.ReserveAsync(100, 500, Token).AsTask());
+        await Assert.ThrowsAsync<NotSentException>(() => budget.ReserveAsync(100, 500, isCopy: false, Token).AsTask());
         Assert.Equal("1,000 of 1,500 tokens", budget.Describe());
     }
 

@@ -294,19 +294,22 @@ public sealed class TeacherSafetyTests
     public async Task TakeAsync_BudgetThatIsSpent_WaitsUntilSomeIsGivenBackAndNeverForItself()
     {
         var budget = new BodyBudget(100);
-        await budget.TakeAsync(holds: false, 60, TestTeacher.Token);
-        await budget.TakeAsync(holds: false, 40, TestTeacher.Token);
-        var third = budget.TakeAsync(holds: false, 10, TestTeacher.Token).AsTask();
-        var more = budget.TakeAsync(holds: true, 60, TestTeacher.Token).AsTask();
-        Assert.False(third.IsCompleted || more.IsCompleted);
+        var (first, second, third) = (new object(), new object(), new object());
+        await budget.TakeAsync(first, holds: false, 60, TestTeacher.Token);
+        await budget.TakeAsync(second, holds: false, 40, TestTeacher.Token);
+        var late = budget.TakeAsync(third, holds: false, 10, TestTeacher.Token).AsTask();
+        var more = budget.TakeAsync(first, holds: true, 60, TestTeacher.Token).AsTask();
+        Assert.False(late.IsCompleted || more.IsCompleted);
 
-        // Now both that hold some wait for more: the first of them goes on.
-        var other = budget.TakeAsync(holds: true, 40, TestTeacher.Token).AsTask();
+        // Now both that hold some wait for more: the first of them goes on, and not the other, however often.
+        var other = budget.TakeAsync(second, holds: true, 40, TestTeacher.Token).AsTask();
         await more;
-        Assert.False(third.IsCompleted || other.IsCompleted);
+        await budget.TakeAsync(first, holds: true, 120, TestTeacher.Token);
+        await budget.TakeAsync(first, holds: true, 240, TestTeacher.Token);
+        Assert.False(late.IsCompleted || other.IsCompleted);
 
-        budget.Return(120);
-        await Task.WhenAll(third, other);
+        budget.Return(first, 480);
+        await Task.WhenAll(late, other);
     }
 
     [Fact]

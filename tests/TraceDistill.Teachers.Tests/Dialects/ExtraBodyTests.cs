@@ -20,7 +20,7 @@ public sealed class ExtraBodyTests
     [Theory]
     [InlineData("temperature", "write temperature instead")]
     [InlineData("n", "samples_per_problem")]
-    [InlineData("stream", "whole")]
+    [InlineData("stream", "write stream instead")]
     public void Refusal_FieldOfOurOwn_NamesTheOption(string field, string expected) => Assert.Contains(expected, ExtraBody.Refusal(field));
 
     [Fact]

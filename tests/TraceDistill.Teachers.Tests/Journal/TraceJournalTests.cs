@@ -156,7 +156,7 @@ public sealed class TraceJournalTests
         using var folder = new TemporaryDirectory();
         await using var first = TraceJournal.Open(folder.Path, Dataset);
 
-        Assert.Contains("another run", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
+        Assert.Contains("another run", Assert.Throws<ExternalFailureException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
     }
 
     [Fact]

@@ -202,6 +202,18 @@ public sealed class CapabilityProbeTests
     }
 
     [Fact]
+    public async Task ProbeAsync_NoProviderWithLogprobs_IsALackOfSoftTargetsAndNotOfTheModel()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("\"logprobs\":true", StringComparison.Ordinal)
+            ? Replies.Error(404, "No endpoints found that can handle the requested parameters. To learn more about provider routing, visit the docs", "404")(context, request)
+            : Replies.Completion("46")(context, request));
+        server.ScriptsProbe = true;
+        using var teacher = TestTeacher.Over(server, TestTeacher.Time());
+
+        Assert.Contains("no provider that tells logprobs", (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).SoftTargetProblem);
+    }
+
+    [Fact]
     public async Task ProbeAsync_ServerThatAnswersToAnyName_IsAccepted()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("46"));
@@ -231,13 +243,24 @@ public sealed class CapabilityProbeTests
     [InlineData(-0.72, -1.37, LogprobKind.Raw)]
     [InlineData(-0.4, -1.9, LogprobKind.Processed)]
     [InlineData(-0.7, -9999, LogprobKind.Processed)]
-    public async Task ProbeAsync_UnderATemperature_SeesWhetherLogprobsFollowIt(double first, double second, LogprobKind expected)
+    public Task ProbeAsync_UnderATemperature_SeesWhetherLogprobsFollowIt(double first, double second, LogprobKind expected) =>
+        CheckKindAsync([-0.7, -1.4], [first, second], expected);
+
+    [Theory]
+    [InlineData(0, -17, -18, 0, -34, -36, LogprobKind.Processed)]
+    [InlineData(0, -17, -18, 0, -17.125, -17.875, LogprobKind.Raw)]
+    [InlineData(-0.03, -3.6, -6, -0.0008, -7.1, -11.9, LogprobKind.Processed)]
+    [InlineData(-0.03, -3.6, -6, -0.03, -3.6, -6.25, LogprobKind.Raw)]
+    public Task ProbeAsync_ModelThatIsSureOfItsFirstToken_SeesItAllTheSame(double a, double b, double c, double d, double e, double f, LogprobKind expected) =>
+        CheckKindAsync([a, b, c], [d, e, f], expected);
+
+    static async Task CheckKindAsync(double[] plain, double[] tempered, LogprobKind expected)
     {
-        // At temperature 1 the alternatives are at -0.7 and -1.4.
         await using var server = await ProtocolServer.StartAsync((context, request) =>
         {
-            var (a, b) = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? (-0.7, -1.4) : (first, second);
-            return Logprobs($$"""{"id":1,"logprob":{{a}},"top_logprobs":[{"id":1,"logprob":{{a}}},{"id":2,"logprob":{{b}}}]}""")(context, request);
+            var logprobs = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? plain : tempered;
+            var alternatives = string.Join(',', logprobs.Index().Select(entry => $$"""{"id":{{entry.Index + 1}},"logprob":{{entry.Item}}}"""));
+            return Logprobs($$"""{"id":1,"logprob":{{logprobs[0]}},"top_logprobs":[{{alternatives}}]}""")(context, request);
         });
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
@@ -270,7 +293,7 @@ public sealed class CapabilityProbeTests
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        Assert.Equal(LogprobKind.Raw, (await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 1, TopP = 1 }, TestTeacher.Token)).Logprobs);
+        Assert.Null((await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 1, TopP = 1 }, TestTeacher.Token)).Logprobs);
         await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.7 }, TestTeacher.Token));
     }
 
