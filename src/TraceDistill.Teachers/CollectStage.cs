@@ -43,6 +43,11 @@ public static class CollectStage
     {
         await using var store = await OpenAsync(options, directory, observer, cancellationToken);
         var folder = store.Folder;
+        if (store.Adopted > 0)
+        {
+            observer.Message($"took over {store.Adopted:N0} traces that were collected here under another division");
+        }
+
         if (store.IsFinished)
         {
             return Summarize(store.Published, collected: 0, failed: 0) with { Usage = UsageLedger.Summarize(folder.UsageFile) };
@@ -106,7 +111,7 @@ public static class CollectStage
     /// <remarks>Ids tell problem, prompt, teacher's name, sampling and sample apart; that the name still means the same weights is the caller's to know.</remarks>
     public static async Task<bool> CoversAsync(GenerateOptions options, string directory, CancellationToken cancellationToken = default)
     {
-        var published = await PublishedTraces.ReadAsync(new OutputFolder(directory, Collection.Partition.Whole), ShardManifest.FileName, cancellationToken);
+        var published = await PublishedTraces.ReadAsync(new OutputFolder(directory, Collection.Partition.Whole), cancellationToken);
         var plan = (await PlanAsync(options, PartitionOf(options, SilentObserver.Instance), cancellationToken)).Keys.ToHashSet();
         return published.Shards.All(shard => shard.Keys.All(plan.Contains));
     }
@@ -119,7 +124,7 @@ public static class CollectStage
     {
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
-        return TraceStore.OpenAsync(folder, PlanAsync(options, folder.Partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+        return TraceStore.OpenAsync(folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
     }
 
     static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
@@ -202,7 +207,7 @@ public static class CollectStage
                 ChatTemplateHash = tokenizer?.ChatTemplateSource is { } source ? ChatTemplate.Parse(source, "chat_template").Hash : null,
                 TopK = capabilities.SoftTargetProblem is null ? options.TopLogprobs : 0,
                 // Under neutral settings the two kinds are the same numbers.
-                Logprobs = options is { Temperature: 1, TopP: 1 } ? LogprobKind.Raw : capabilities.Logprobs,
+                Logprobs = options is { Temperature: 1, TopP: 1 } ? LogprobKind.Raw : capabilities.Logprobs ?? LogprobKind.Raw,
                 Temperature = options.Temperature,
                 TopP = options.TopP,
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),

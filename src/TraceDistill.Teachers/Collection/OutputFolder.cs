@@ -20,10 +20,13 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     public string ManifestName => IsWhole ? ShardManifest.FileName : ShardName.PartManifest(Partition.Index, Partition.Count);
 
     /// <summary>Begins the names of shards that belong to the journal until they are published.</summary>
-    string WorkingPrefix => System.IO.Path.GetFileNameWithoutExtension(TraceJournal.FileNameOf(Partition)) + ".";
+    string WorkingPrefix => System.IO.Path.GetFileNameWithoutExtension(JournalName) + ".";
 
     /// <summary>Holds what was taken of the teacher; hidden, because it is no part of the data set.</summary>
     public string UsageFile => File(IsWhole ? ".usage.json" : $".usage-{Partition.Index}-of-{Partition.Count}.json");
+
+    /// <summary>Locked by the process that collects this share.</summary>
+    public string LockName => IsWhole ? FolderLock.FileName : $".lock-{Partition.Index}-of-{Partition.Count}";
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
@@ -39,6 +42,11 @@ sealed partial record OutputFolder(string Path, Partition Partition)
             throw new InvalidInputException($"{Path}: cannot be made ({e.Message.TrimEnd('.')}); name a folder that you may write to with --out", e);
         }
     }
+
+    /// <summary>Where journals of earlier divisions are copied to while they are read.</summary>
+    public string CopyFolder => File(IsWhole ? ".earlier" : $".earlier-{Partition.Index}-of-{Partition.Count}");
+
+    public string JournalName => TraceJournal.FileNameOf(Partition);
 
     public bool HasJournal => TraceJournal.ExistsIn(Path, Partition);
 
@@ -58,40 +66,85 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         ? ShardName.Parse(name) is not null
         : ShardName.ParsePart(name) is { } part && (part.Part, part.Parts) == (Partition.Index, Partition.Count);
 
-    /// <summary>The manifest that tells what stands published for this share: its own, or, before it has one, that of the whole.</summary>
-    public string ManifestInForce() => System.IO.File.Exists(File(ManifestName)) ? ManifestName : ShardManifest.FileName;
+    /// <summary>Whether a file of this name is a shard of this share that is not published yet.</summary>
+    public bool IsWorking(string name) => name.StartsWith(WorkingPrefix, StringComparison.Ordinal);
 
-    /// <summary>Keeps shares apart from those of another division, whose traces this one cannot see.</summary>
-    /// <remarks>Only where nothing is to be done is it all the same how the folder was divided.</remarks>
-    /// <exception cref="InvalidInputException">The folder holds what belongs to another division.</exception>
-    public void EnsureFits(CollectionPlan plan, PublishedTraces published)
+    /// <summary>The manifest that tells what stands published for this share: its own, or, before it has one, that of the whole.</summary>
+    public string ManifestInForce() => HasManifest ? ManifestName : ShardManifest.FileName;
+
+    /// <summary>Whether this share stands published.</summary>
+    public bool HasManifest => System.IO.File.Exists(File(ManifestName));
+
+    /// <summary>Whether a data set of this folder is the work of processes that divide it as this one does.</summary>
+    public bool IsOfThisDivision(ShardManifest manifest) => manifest.Shards.All(shard => IsOfThisDivision(shard.File));
+
+    /// <summary>Whether the whole stands published, by processes that divide it as this one does.</summary>
+    public bool IsJoined() => ShardManifest.Load(Path) is { } manifest && IsOfThisDivision(manifest);
+
+    /// <summary>Whether what stands published is for this share to replace: not so where another division published it.</summary>
+    /// <exception cref="InvalidInputException">It is this share's, and yet its manifest is missing.</exception>
+    public bool IsOwn(PublishedTraces published)
     {
-        var other = Directory.EnumerateFiles(Path).Select(file => System.IO.Path.GetFileName(file)).FirstOrDefault(IsOfAnotherDivision);
-        if (other is not null)
+        if (IsWhole || published.Manifest is not { } manifest || HasManifest)
         {
-            throw new InvalidInputException(
-                $"{Path}: holds {other}, of a collection divided in another way; go on as it was divided (--partition), or name another folder with --out");
+            return true;
         }
 
-        var isOfWhole = ManifestInForce() != ManifestName && published.Manifest is not null;
-        if (isOfWhole && !plan.Keys.ToHashSet().IsSupersetOf(published.Shards.SelectMany(shard => shard.Keys)))
+        // With a journal, its publication was cut short after its manifest was deleted, and another share has written the whole anew in between.
+        return IsOfThisDivision(manifest) && !HasJournal
+            ? throw new InvalidInputException($"{File(ManifestName)}: is missing, though {ShardManifest.FileName} tells of {Partition.Count} shares; restore it, or go on without --partition")
+            : false;
+    }
+
+    /// <summary>What other divisions of the collection have published or journalled here, each share as a folder of its own.</summary>
+    public IReadOnlyList<OutputFolder> OtherDivisions() =>
+    [
+        .. Directory.EnumerateFiles(Path).Select(file => DivisionPattern().Match(System.IO.Path.GetFileName(file)))
+            .Where(match => match.Success && PartitionOf(match).Count != Partition.Count && !(match.Value == ShardManifest.FileName && IsJoined()))
+            .Select(match => this with { Partition = PartitionOf(match) })
+            .Distinct()
+            .OrderBy(other => (other.Partition.Count, other.Partition.Index)),
+    ];
+
+    /// <summary>Locks held by other processes, those of other shares among them.</summary>
+    public IEnumerable<(string Name, bool IsOfThisDivision)> OtherLocks() =>
+        from name in Directory.EnumerateFiles(Path, FolderLock.FileName + "*").Select(file => System.IO.Path.GetFileName(file))
+        where name != LockName && FolderLock.IsHeld(Path, name)
+        select (name, name.EndsWith($"-of-{Partition.Count}", StringComparison.Ordinal));
+
+    /// <summary>Deletes the manifest of the whole if processes that divide it as this one does have written it.</summary>
+    public void DeleteManifestOfThisDivision()
+    {
+        if (IsJoined())
         {
-            throw new InvalidInputException(
-                $"{Path}: holds a data set that was not collected in {Partition.Count} shares; go on without --partition, or name another folder with --out");
+            System.IO.File.Delete(File(ShardManifest.FileName));
         }
     }
 
-    /// <summary>Publishes the whole if its last share was published and the process ended right after.</summary>
-    public void EnsureJoined()
+    public void DeletePartManifest()
     {
-        if (!IsWhole && !System.IO.File.Exists(File(ShardManifest.FileName)))
+        if (!IsWhole)
         {
-            JoinParts();
+            System.IO.File.Delete(File(ManifestName));
+        }
+    }
+
+    /// <summary>Deletes shards of other divisions, published or not.</summary>
+    public void DeleteShardsOfOtherDivisions()
+    {
+        foreach (var file in Directory.EnumerateFiles(Path))
+        {
+            var name = System.IO.Path.GetFileName(file);
+            var isShard = ShardName.Parse(name) is not null || ShardName.ParsePart(name) is not null;
+            if ((isShard && !IsOfThisDivision(name)) || (WorkPattern().Match(name) is { Success: true } match && PartitionOf(match).Count != Partition.Count))
+            {
+                System.IO.File.Delete(file);
+            }
         }
     }
 
     /// <summary>Publishes the manifest of this share and, where it was the last one missing, that of the whole.</summary>
-    public void SaveManifest(ShardManifest manifest)
+    public async Task SaveManifestAsync(ShardManifest manifest, CancellationToken cancellationToken)
     {
         if (IsWhole)
         {
@@ -100,17 +153,26 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
 
         manifest.Save(Path, ManifestName);
-        JoinParts();
+        await JoinPartsAsync(cancellationToken);
     }
 
-    /// <summary>Publishes the whole where all shares are complete. Whoever finds that does it; that several do it at once is harmless.</summary>
+    /// <summary>
+    /// Publishes the whole where all shares are complete, and hold all of a data set that an earlier division published. Whoever finds that does it;
+    /// that several do it at once is harmless.
+    /// </summary>
     /// <exception cref="InvalidInputException">The shares were collected in different ways.</exception>
-    public void JoinParts()
+    public async Task JoinPartsAsync(CancellationToken cancellationToken)
     {
         // Another process may replace its part meanwhile and, having written the whole before this one, be overwritten with the old: so look again.
         IReadOnlyList<ShardEntry>? written = null;
-        while (ReadParts() is { } parts && ShardManifest.Join(parts) is var whole && !(written?.SequenceEqual(whole.Shards) ?? false))
+        while (!IsWhole && ReadParts() is { } parts && ShardManifest.Join(parts) is var whole && !(written?.SequenceEqual(whole.Shards) ?? false))
         {
+            if (ShardManifest.Load(Path) is { } earlier && !IsOfThisDivision(earlier)
+                && !(await Repartitioning.KeysAsync(this, whole, cancellationToken)).IsSupersetOf(await Repartitioning.KeysAsync(this, earlier, cancellationToken)))
+            {
+                return;
+            }
+
             whole.Publish(Path, $".{Partition.Index}-of-{Partition.Count}");
             written = whole.Shards;
         }
@@ -146,16 +208,22 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         foreach (var file in Directory.EnumerateFiles(Path, WorkingPrefix + "*"))
         {
             var name = System.IO.Path.GetFileName(file);
-            if ((name.EndsWith(".shard", StringComparison.Ordinal) || name.EndsWith(".shard" + AtomicFile.TemporarySuffix, StringComparison.Ordinal)) && !known.Contains(name))
+            if (WorkPattern().IsMatch(name) && !known.Contains(name))
             {
                 System.IO.File.Delete(file);
             }
         }
     }
 
-    bool IsOfAnotherDivision(string name) => DivisionPattern().Match(name) is { Success: true } match
-        && match.Groups[1].Value != Partition.Count.ToString(CultureInfo.InvariantCulture);
+    bool IsOfThisDivision(string shard) => IsWhole ? ShardName.Parse(shard) is not null : ShardName.ParsePart(shard)?.Parts == Partition.Count;
 
-    [GeneratedRegex(@"^(?:part|journal)-\d+-of-(\d+)\.(?:manifest\.json|db)$")]
+    static Partition PartitionOf(Match match) => match.Groups[1].Success ? new Partition(Number(match, 1), Number(match, 2)) : Partition.Whole;
+
+    static int Number(Match match, int group) => int.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
+
+    [GeneratedRegex(@"^(?:manifest\.json|journal\.db|part-(\d{1,5})-of-(\d{1,5})\.manifest\.json|journal-(?<1>\d{1,5})-of-(?<2>\d{1,5})\.db)$")]
     private static partial Regex DivisionPattern();
+
+    [GeneratedRegex(@"^journal(?:-(\d{1,5})-of-(\d{1,5}))?\.\d+\.shard(?:\.tmp)?$")]
+    private static partial Regex WorkPattern();
 }

@@ -8,20 +8,29 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Shards">Its shards.</param>
 sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard> Shards)
 {
+    /// <summary>Reads what stands for a share: what it published, or, before it has published anything, the whole.</summary>
     /// <param name="folder">The output folder.</param>
-    /// <param name="manifestName">Which manifest in it.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The folder holds shards that no manifest vouches for, or a shard is damaged.</exception>
-    public static async Task<PublishedTraces> ReadAsync(OutputFolder folder, string manifestName, CancellationToken cancellationToken)
+    public static async Task<PublishedTraces> ReadAsync(OutputFolder folder, CancellationToken cancellationToken)
     {
-        if (ShardManifest.Load(folder.Path, manifestName) is not { } manifest)
+        var manifestName = folder.ManifestInForce();
+        if (ShardManifest.Load(folder.Path, manifestName) is { } manifest)
         {
-            // With a journal they are leftovers of a publication that was cut short, and the journal has their traces.
-            return folder.HasJournal || !Directory.EnumerateFiles(folder.Path).Any(file => folder.IsPublished(Path.GetFileName(file)))
-                ? new PublishedTraces(null, [])
-                : throw new InvalidInputException($"{folder.Path}: holds shards but no {manifestName}; restore it, or name another folder with --out");
+            return await ReadAsync(folder, manifest, manifestName, cancellationToken);
         }
 
+        // With a journal they are leftovers of a publication that was cut short, and the journal has their traces.
+        var isExplained = folder.HasJournal || folder.OtherDivisions().Count > 0;
+        return isExplained || !Directory.EnumerateFiles(folder.Path).Any(file => folder.IsPublished(Path.GetFileName(file)))
+            ? new PublishedTraces(null, [])
+            : throw new InvalidInputException($"{folder.Path}: holds shards but no {manifestName}; restore it, or name another folder with --out");
+    }
+
+    /// <summary>Reads the shards that a manifest names.</summary>
+    /// <exception cref="InvalidInputException">A shard is missing or damaged.</exception>
+    public static async Task<PublishedTraces> ReadAsync(OutputFolder folder, ShardManifest manifest, string manifestName, CancellationToken cancellationToken)
+    {
         var shards = new List<StoredShard>();
         foreach (var entry in manifest.Shards)
         {

@@ -27,7 +27,7 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         await journal.DisposeAsync();
         try
         {
-            return Publish(shards);
+            return await PublishAsync(shards, cancellationToken);
         }
         catch (Exception error) when (StorageFailure.Covers(error))
         {
@@ -66,21 +66,22 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
             return null;
         }
 
-        // Another shard's name may only be given away once that one has been moved.
+        // Another shard's name may only be given away once that one has been moved; and what another division published is not this one's to move.
         shard = inventory.Shards[index];
-        var isFree = !folder.IsPublished(shard.Name) || shard.Name == name
+        var isFree = folder.IsWorking(shard.Name) || shard.Name == name
             || (ShardName.Parse(shard.Name) is { Count: var before } && ShardName.Parse(name) is { Count: var now } && before != now);
         return isFree ? shard : null;
     }
 
-    PublishedTraces Publish(IReadOnlyList<JournalShard> shards)
+    async Task<PublishedTraces> PublishAsync(IReadOnlyList<JournalShard> shards, CancellationToken cancellationToken)
     {
         // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole.
         // That of the whole goes first, lest it be taken for this share's own, and again, because another share may have written it anew in between.
         step("delete the manifest");
-        File.Delete(folder.File(ShardManifest.FileName));
-        File.Delete(folder.File(folder.ManifestName));
-        File.Delete(folder.File(ShardManifest.FileName));
+        // One of another division stays in force until the new whole takes its place.
+        folder.DeleteManifestOfThisDivision();
+        folder.DeletePartManifest();
+        folder.DeleteManifestOfThisDivision();
         DirectorySync.Flush(folder.Path);
         foreach (var shard in shards.Where(shard => shard.Entry.File != shard.Published))
         {
@@ -89,18 +90,18 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         }
 
         var names = shards.Select(shard => shard.Published!).ToHashSet();
-        var published = Directory.EnumerateFiles(folder.Path).Select(file => Path.GetFileName(file)).Where(folder.IsPublished);
-        foreach (var stale in published.Concat(inventory.Shards.Select(shard => shard.Name)).Except(names).ToList())
+        var stale = Directory.EnumerateFiles(folder.Path).Select(file => Path.GetFileName(file)).Where(folder.IsPublished).Except(names).ToList();
+        foreach (var name in stale)
         {
             step("delete an old shard");
-            File.Delete(folder.File(stale));
+            File.Delete(folder.File(name));
         }
 
         folder.DeleteUnknownWork(new HashSet<string>());
         var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]) with { Capabilities = capabilities };
         DirectorySync.Flush(folder.Path);
         step("write the manifest");
-        folder.SaveManifest(manifest);
+        await folder.SaveManifestAsync(manifest, cancellationToken);
         DirectorySync.Flush(folder.Path);
         step("delete the journal");
         folder.DeleteJournal();

@@ -9,12 +9,13 @@ namespace TraceDistill.Teachers.Collection;
 sealed class TraceStore : IAsyncDisposable
 {
     readonly OutputFolder _folder;
+    readonly FolderLock _lock;
     readonly StoreOptions _options;
     TraceJournal? _journal;
 
-    TraceStore(OutputFolder folder, StoreOptions options, CollectionPlan plan, TraceInventory inventory, PublishedTraces published, TraceJournal? journal)
+    TraceStore(OutputFolder folder, FolderLock @lock, StoreOptions options, CollectionPlan plan, TraceInventory inventory, PublishedTraces published, TraceJournal? journal)
     {
-        (_folder, _options, Plan, Inventory, Published, _journal) = (folder, options, plan, inventory, published, journal);
+        (_folder, _lock, _options, Plan, Inventory, Published, _journal) = (folder, @lock, options, plan, inventory, published, journal);
     }
 
     public OutputFolder Folder => _folder;
@@ -32,6 +33,9 @@ sealed class TraceStore : IAsyncDisposable
     /// <summary>What their teacher's endpoint was seen to do; null where that was not said.</summary>
     public TeacherCapabilities? Capabilities => _journal?.Capabilities ?? Published.Manifest?.Capabilities;
 
+    /// <summary>Traces taken over on opening from a collection of this folder that was divided in another way.</summary>
+    public long Adopted { get; private init; }
+
     /// <summary>Whether all that is wanted is published.</summary>
     public bool IsFinished => Published.Manifest is not null && Inventory.Wanted == 0 && _journal is null;
 
@@ -42,18 +46,23 @@ sealed class TraceStore : IAsyncDisposable
     public Action<string> Step { get; set; } = _ => { };
 
     /// <param name="folder">An existing folder.</param>
-    /// <param name="planning">The traces wanted; worked out while what is there is looked at.</param>
+    /// <param name="planning">Works out the traces wanted of a share, while what is there is looked at.</param>
     /// <param name="options">How traces are kept.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The folder is in use, or what it holds is damaged or does not go with this collection.</exception>
-    public static async Task<TraceStore> OpenAsync(OutputFolder folder, Task<CollectionPlan> planning, StoreOptions options, CancellationToken cancellationToken)
+    /// <exception cref="ExternalFailureException">Another process collects the same into the folder.</exception>
+    public static async Task<TraceStore> OpenAsync(
+        OutputFolder folder, Func<Partition, Task<CollectionPlan>> planning, StoreOptions options, CancellationToken cancellationToken)
     {
-        var reading = Task.Run(() => PublishedTraces.ReadAsync(folder, folder.ManifestInForce(), cancellationToken), cancellationToken);
-        await Task.WhenAll(planning, reading);
-        var (plan, published) = (await planning, await reading);
-        var journal = folder.HasJournal ? folder.OpenJournal(dataset: null, options.Synchronous) : null;
+        // Before anything is looked at, and until all is published: a process that publishes meanwhile would make what was seen untrue.
+        var @lock = FolderLock.Take(folder.Path, folder.LockName);
+        var journal = default(TraceJournal);
         try
         {
+            var reading = Task.Run(() => PublishedTraces.ReadAsync(folder, cancellationToken), cancellationToken);
+            var plan = await planning(folder.Partition);
+            var published = await reading;
+            journal = folder.HasJournal ? folder.OpenJournal(dataset: null, options.Synchronous) : null;
             if (journal is not null && IsPublished(journal, published))
             {
                 await journal.DisposeAsync();
@@ -61,33 +70,63 @@ sealed class TraceStore : IAsyncDisposable
                 folder.DeleteJournal();
             }
 
-            var journalled = (journal?.Shards() ?? []).Select(shard => StoredShard.Find(folder, shard)
-                ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {journal!.Path} and collect its traces again")).ToList();
-            folder.DeleteUnknownWork(journalled.Select(shard => shard.Name).ToHashSet());
-            var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows);
-            if (inventory.Blocks > ShardName.MostShards)
+            var inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
+            var adopted = 0L;
+            var isComplete = published.Manifest is not null && inventory.Wanted == 0 && journal is null;
+            if (isComplete && !folder.HasManifest)
             {
-                throw new InvalidInputException($"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} shards, and {ShardName.MostShards:N0} is the most; raise it");
+                // Another division's data set serves as it is only where no share wants anything of it; else each has to take its part over.
+                isComplete = (await TakeInventoryAsync(folder, options, await planning(Partition.Whole), published, journal, cancellationToken)).Wanted == 0;
             }
 
-            await new Reasking(options.Reask, inventory, journal).RunAsync(cancellationToken);
-            var store = new TraceStore(folder, options, plan, inventory, published, journal);
-            if (store.IsFinished)
+            if (isComplete)
             {
-                folder.EnsureJoined();
+                await CompleteWholeAsync(folder, cancellationToken);
             }
-            else
+            else if (folder.OtherDivisions().Count > 0 || !folder.IsOwn(published))
             {
-                folder.EnsureFits(plan, published);
+                published = folder.IsOwn(published) ? published : new PublishedTraces(null, []);
+                journal ??= folder.OpenJournal(dataset: null, options.Synchronous);
+                var present = published.Shards.SelectMany(shard => shard.Keys).Concat(journal.Shards().SelectMany(shard => shard.Keys)).Concat(journal.Rows());
+                adopted = await Repartitioning.AdoptAsync(folder, journal, present, cancellationToken);
+                inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
             }
 
-            return store;
+            return new TraceStore(folder, @lock, options, plan, inventory, published, journal) { Adopted = adopted };
         }
         catch
         {
             await (journal?.DisposeAsync() ?? ValueTask.CompletedTask);
+            @lock.Dispose();
             throw;
         }
+    }
+
+    /// <summary>Does what remains to be done once a share is published, as far as the others allow.</summary>
+    static async Task CompleteWholeAsync(OutputFolder folder, CancellationToken cancellationToken)
+    {
+        if (!folder.IsJoined())
+        {
+            await folder.JoinPartsAsync(cancellationToken);
+        }
+
+        await Repartitioning.DeleteLeftoversAsync(folder, cancellationToken);
+    }
+
+    static async Task<TraceInventory> TakeInventoryAsync(
+        OutputFolder folder, StoreOptions options, CollectionPlan plan, PublishedTraces published, TraceJournal? journal, CancellationToken cancellationToken)
+    {
+        var journalled = (journal?.Shards() ?? []).Select(shard => StoredShard.Find(folder, shard)
+            ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {journal!.Path} and collect its traces again")).ToList();
+        folder.DeleteUnknownWork(journalled.Select(shard => shard.Name).ToHashSet());
+        var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows);
+        if (inventory.Blocks > ShardName.MostShards)
+        {
+            throw new InvalidInputException($"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} shards, and {ShardName.MostShards:N0} is the most; raise it");
+        }
+
+        await new Reasking(options.Reask, inventory, journal).RunAsync(cancellationToken);
+        return inventory;
     }
 
     /// <summary>Says what the traces to be added have in common; from here on they can be.</summary>
@@ -119,10 +158,19 @@ sealed class TraceStore : IAsyncDisposable
     }
 
     /// <summary>Publishes all that is there.</summary>
-    public Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken) =>
-        new ShardPublisher(_folder, Inventory, _journal!, Capabilities, Step).PublishAsync(cancellationToken);
+    public async Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken)
+    {
+        var published = await new ShardPublisher(_folder, Inventory, _journal!, Capabilities, Step).PublishAsync(cancellationToken);
+        Step("delete what earlier divisions left");
+        await Repartitioning.DeleteLeftoversAsync(_folder, cancellationToken);
+        return published;
+    }
 
-    public ValueTask DisposeAsync() => _journal?.DisposeAsync() ?? ValueTask.CompletedTask;
+    public async ValueTask DisposeAsync()
+    {
+        await (_journal?.DisposeAsync() ?? ValueTask.CompletedTask);
+        _lock.Dispose();
+    }
 
     /// <summary>Whether a run was cut short between the manifest and the removal of its journal, or before anything was in it.</summary>
     static bool IsPublished(TraceJournal journal, PublishedTraces published)

@@ -93,10 +93,10 @@ static class ResumeBenchmark
         var folder = new OutputFolder(output, Partition.Whole);
         folder.Create();
         var prompts = await PromptSet.CreateAsync(options, CancellationToken.None);
-        var plan = CollectionPlan.CreateAsync(
-            new ProblemSource(problems, Limit: null, Partition.Whole), prompts, options.Model!,
+        Task<CollectionPlan> PlanAsync(Partition partition) => CollectionPlan.CreateAsync(
+            new ProblemSource(problems, Limit: null, partition), prompts, options.Model!,
             new SamplingSettings { MaxTokens = Tokens, TopLogprobs = Top }, samplesPerProblem: 1, options.Seed, CancellationToken.None);
-        await using var store = await TraceStore.OpenAsync(folder, plan, new StoreOptions(StoreOptions.RowsFor(Tokens, Top), [], JournalSync.Normal), CancellationToken.None);
+        await using var store = await TraceStore.OpenAsync(folder, PlanAsync, new StoreOptions(StoreOptions.RowsFor(Tokens, Top), [], JournalSync.Normal), CancellationToken.None);
         var journal = store.Describe(dataset);
         await using var compactor = store.StartCompaction();
         await Parallel.ForEachAsync(

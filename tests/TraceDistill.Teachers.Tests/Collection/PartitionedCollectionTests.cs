@@ -70,18 +70,6 @@ public sealed class PartitionedCollectionTests
     }
 
     [Fact]
-    public async Task RunAsync_OtherDivision_IsRefusedByName()
-    {
-        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
-        using var run = new CollectionRun(problems: 20);
-        await run.RunAsync(server, options => options with { Partition = "0/2" });
-
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Partition = "0/4" }));
-
-        Assert.Contains("part-0-of-2.manifest.json", error.Message);
-    }
-
-    [Fact]
     public async Task RunAsync_SharesOfAnotherTeacher_AreNotJoined()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);

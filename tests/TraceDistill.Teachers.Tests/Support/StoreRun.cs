@@ -32,10 +32,11 @@ sealed class StoreRun : IDisposable
     {
         var folder = new OutputFolder(Out, partition ?? Partition.Whole);
         folder.Create();
-        var problems = new ProblemSource(_folder.File("problems.jsonl"), Limit: null, folder.Partition);
         var prompts = new PromptSet([(await Prompt.Value, 1)], system: null, examples: null, seed: 3);
-        var plan = CollectionPlan.CreateAsync(problems, prompts, "teacher", new SamplingSettings { TopLogprobs = 1 }, samples, seed: 3, TestTeacher.Token);
-        return await TraceStore.OpenAsync(folder, plan, new StoreOptions(BlockRows: 5, reask ?? [], JournalSync.Off), TestTeacher.Token);
+        return await TraceStore.OpenAsync(folder, PlanAsync, new StoreOptions(BlockRows: 5, reask ?? [], JournalSync.Off), TestTeacher.Token);
+
+        Task<CollectionPlan> PlanAsync(Partition share) => CollectionPlan.CreateAsync(
+            new ProblemSource(_folder.File("problems.jsonl"), Limit: null, share), prompts, "teacher", new SamplingSettings { TopLogprobs = 1 }, samples, seed: 3, TestTeacher.Token);
     }
 
     /// <summary>Collects all that is wanted and publishes it.</summary>
@@ -69,7 +70,7 @@ sealed class StoreRun : IDisposable
 
     /// <summary>Names and contents of the files published.</summary>
     public List<(string Name, string Content)> Files() =>
-        [.. Directory.EnumerateFiles(Out).Order(StringComparer.Ordinal).Select(file => (Path.GetFileName(file), Convert.ToBase64String(File.ReadAllBytes(file))))];
+        [.. Directory.EnumerateFiles(Out).Where(file => !Path.GetFileName(file).StartsWith('.')).Order(StringComparer.Ordinal).Select(file => (Path.GetFileName(file), Convert.ToBase64String(File.ReadAllBytes(file))))];
 
     public void Dispose() => _folder.Dispose();
 }
