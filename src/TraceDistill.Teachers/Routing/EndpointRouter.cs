@@ -56,7 +56,7 @@ sealed class EndpointRouter : IDisposable
     /// <param name="maxTokens">Most tokens of its answer.</param>
     /// <param name="avoid">An endpoint to pass over where others are in service; −1 for none.</param>
     /// <param name="cancellationToken">Ends the wait.</param>
-    /// <param name="only">The one endpoint that will do; −1 for any.</param>
+    /// <param name="only">The one endpoint that will do, in service or not; −1 for any.</param>
     /// <exception cref="NotSentException">The run is stopping.</exception>
     public async ValueTask<Place> EnterAsync(int promptTokens, int maxTokens, int avoid, CancellationToken cancellationToken, int only = -1)
     {
@@ -148,12 +148,12 @@ sealed class EndpointRouter : IDisposable
     }
 
     /// <summary>Gives an endpoint nothing any more.</summary>
-    /// <returns>False where it is the last.</returns>
+    /// <returns>False where it is the last that might be given anything.</returns>
     public bool Remove(int endpoint)
     {
         lock (_lock)
         {
-            if (!_endpoints.Where((other, i) => i != endpoint && other.Service != EndpointService.Removed).Any())
+            if (!_endpoints.Where((other, i) => i != endpoint && other.Service is EndpointService.In or EndpointService.Out).Any())
             {
                 return false;
             }
@@ -264,7 +264,7 @@ sealed class EndpointRouter : IDisposable
         for (var i = 0; i < _endpoints.Length; i++)
         {
             var endpoint = _endpoints[i];
-            if (i == passOver || (waiter.Only >= 0 && waiter.Only != i) || endpoint.Service == EndpointService.Removed || (isAnyIn && endpoint.Service == EndpointService.Out) || !endpoint.HasRoom)
+            if (i == passOver || !(waiter.Only >= 0 ? waiter.Only == i : IsGiven(endpoint, isAnyIn)) || !endpoint.HasRoom)
             {
                 continue;
             }
@@ -292,6 +292,8 @@ sealed class EndpointRouter : IDisposable
         chosen.Sent++;
         return new Place(best, now, tokens);
     }
+
+    static bool IsGiven(EndpointTraffic endpoint, bool isAnyIn) => endpoint.Service == EndpointService.In || (endpoint.Service == EndpointService.Out && !isAnyIn);
 
     bool IsOtherIn(int endpoint)
     {

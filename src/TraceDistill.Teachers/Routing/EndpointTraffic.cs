@@ -35,6 +35,9 @@ enum EndpointService
     /// <summary>It keeps failing: not until it answers again.</summary>
     Out,
 
+    /// <summary>It was not there when the endpoints were looked at: not until it has shown what it can do.</summary>
+    Unseen,
+
     /// <summary>It refused for good: not any more in this run.</summary>
     Removed,
 }

@@ -1,4 +1,6 @@
 using Polly.CircuitBreaker;
+using Polly.Timeout;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
@@ -27,6 +29,9 @@ sealed class TeacherLane : IDisposable
     readonly ChatCompletionGenerator _generator;
     readonly AttemptPipeline _attempts;
     readonly CancellationTokenSource _disposed = new();
+    SamplingSettings? _sampling;
+    TeacherCapabilities? _expected;
+    volatile string? _unlike;
     int _isWatched;
     int _isRemoved;
 
@@ -56,6 +61,11 @@ sealed class TeacherLane : IDisposable
     /// <param name="received">Told as soon as the whole answer is there, before it is made sense of.</param>
     public async Task<GenerationResult> GenerateAsync(GenerationRequest request, int promptTokens, TimeSpan timeout, Action received, CancellationToken cancellationToken)
     {
+        if (_unlike is { } difference)
+        {
+            throw new TeacherRequestException(FailureScope.Teacher, difference);
+        }
+
         using var activity = TeacherInstruments.Start(Endpoint, request.Sampling);
         var start = _time.GetTimestamp();
         try
@@ -78,13 +88,41 @@ sealed class TeacherLane : IDisposable
     public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken) =>
         new CapabilityProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(sampling, known, cancellationToken);
 
-    /// <summary>Says, once, that nothing more is sent here in this run.</summary>
-    public void TellRemoved(Exception failure)
+    /// <summary>Says what the endpoint has to be able to do when it comes back, however it came to be away: it may be another server by then.</summary>
+    /// <param name="sampling">The run's settings.</param>
+    /// <param name="expected">What the others can do.</param>
+    public void Expect(SamplingSettings sampling, TeacherCapabilities expected) => (_sampling, _expected) = (sampling, expected);
+
+    /// <summary>Leaves out an endpoint that did not show what it can do: until it does, or, where it has refused, for this run.</summary>
+    public void LeaveOutUnseen(TeacherUnavailableException failure)
     {
+        if (!IsPassing(failure))
+        {
+            TryRemove(failure.Message);
+        }
+        else if (Interlocked.Exchange(ref _isWatched, 1) == 0)
+        {
+            _router.Change(_index, EndpointService.Unseen);
+            _observer.Message($"{failure.Message}; {Endpoint} is left out until it answers");
+            _ = WatchAsync();
+        }
+    }
+
+    /// <summary>Sends nothing more here in this run, and says so once.</summary>
+    /// <returns>False where there is no other.</returns>
+    public bool TryRemove(string reason)
+    {
+        if (!_router.Remove(_index))
+        {
+            return false;
+        }
+
         if (Interlocked.Exchange(ref _isRemoved, 1) == 0)
         {
-            _observer.Message($"{failure.Message}; {Endpoint} is left out of this run");
+            _observer.Message($"{reason}; {Endpoint} is left out of this run");
         }
+
+        return true;
     }
 
     public void Dispose()
@@ -126,14 +164,15 @@ sealed class TeacherLane : IDisposable
             for (var pause = _options.Pause; ; pause = pause * 2 < LongestPause ? pause * 2 : LongestPause)
             {
                 await Task.Delay(pause, _time, _disposed.Token);
-                if (Volatile.Read(ref _isWatched) == 0)
+                if (Volatile.Read(ref _isWatched) == 0 || Volatile.Read(ref _isRemoved) == 1)
                 {
                     return;
                 }
 
-                if (await IsHealthyAsync())
+                if (await IsHealthyAsync() && await IsAsExpectedAsync())
                 {
                     await _attempts.CloseAsync(_disposed.Token);
+                    TakeBack();
                     return;
                 }
             }
@@ -143,6 +182,36 @@ sealed class TeacherLane : IDisposable
             // The run is over.
         }
     }
+
+    /// <summary>Whether what comes back makes the same kind of traces. What does not is given nothing more.</summary>
+    async Task<bool> IsAsExpectedAsync()
+    {
+        if (_expected is null)
+        {
+            return true;
+        }
+
+        try
+        {
+            var found = await ProbeAsync(_sampling!, _expected, _disposed.Token);
+            _unlike = CapabilityDifference.Between(_expected, found) is { } difference ? $"{Endpoint} {difference} now, unlike the others" : null;
+        }
+        catch (TeacherUnavailableException e) when (IsPassing(e))
+        {
+            return false;
+        }
+        catch (Exception e) when (e is TeacherUnavailableException or InvalidInputException)
+        {
+            _unlike = e.Message;
+        }
+
+        // Where it is the only one left, what is sent to it fails for this reason, and that ends the run.
+        return _unlike is not { } reason || !TryRemove(reason);
+    }
+
+    /// <summary>Whether the endpoint may be there in a while.</summary>
+    static bool IsPassing(TeacherUnavailableException failure) =>
+        failure.InnerException is TimeoutRejectedException or BrokenCircuitException or TeacherRequestException { Scope: FailureScope.Passing };
 
     async Task<bool> IsHealthyAsync()
     {

@@ -1,3 +1,4 @@
+using System.Runtime.ExceptionServices;
 using Polly;
 using Polly.CircuitBreaker;
 using Polly.Hedging;
@@ -110,8 +111,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <summary>
-    /// Finds out with small requests what the endpoints can do, before anything long or costly is asked of them. One of several that does not answer is
-    /// left out of this run, and the observer told.
+    /// Finds out with small requests what the endpoints can do, before anything long or costly is asked of them. One of several that refuses is left out of
+    /// this run, one that does not answer until it does and shows the same as the others; the observer is told.
     /// </summary>
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="known">What an earlier run with these settings found out, which is confirmed with a request or two; null where nothing is known.</param>
@@ -122,25 +123,41 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken = default)
     {
         (TeacherEndpoint Endpoint, TeacherCapabilities Capabilities)? first = null;
+        var failures = new List<(TeacherLane Lane, TeacherUnavailableException Failure)>();
         var probes = _lanes.Select(lane => lane.ProbeAsync(sampling, known, cancellationToken)).ToArray();
         await Task.WhenAll(probes).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
-        for (var i = 0; i < _lanes.Length; i++)
+        foreach (var (lane, probe) in _lanes.Zip(probes))
         {
             try
             {
-                var found = await probes[i];
+                var found = await probe;
                 if (first is { } other && CapabilityDifference.Between(other.Capabilities, found) is { } difference)
                 {
                     throw new InvalidInputException(
-                        $"endpoints: {_lanes[i].Endpoint} {difference}, unlike {other.Endpoint}; one data set wants one kind of traces, so leave one of them out");
+                        $"endpoints: {lane.Endpoint} {difference}, unlike {other.Endpoint}; one data set wants one kind of traces, so leave one of them out");
                 }
 
-                first ??= (_lanes[i].Endpoint, found);
+                first ??= (lane.Endpoint, found);
             }
-            catch (TeacherUnavailableException e) when (_router.Remove(i))
+            catch (TeacherUnavailableException e)
             {
-                _lanes[i].TellRemoved(e);
+                failures.Add((lane, e));
             }
+        }
+
+        if (first is null)
+        {
+            ExceptionDispatchInfo.Throw(failures[^1].Failure);
+        }
+
+        foreach (var lane in _lanes)
+        {
+            lane.Expect(sampling, first!.Value.Capabilities);
+        }
+
+        foreach (var (lane, failure) in failures)
+        {
+            lane.LeaveOutUnseen(failure);
         }
 
         return first!.Value.Capabilities;
@@ -252,13 +269,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     {
         if (failure is TeacherRequestException { Scope: FailureScope.Teacher })
         {
-            if (!_router.Remove(endpoint))
-            {
-                return false;
-            }
-
-            _lanes[endpoint].TellRemoved(failure);
-            return true;
+            return _lanes[endpoint].TryRemove(failure.Message);
         }
 
         return _router.HasOther(endpoint) && ++call.Detours < _lanes.Length;

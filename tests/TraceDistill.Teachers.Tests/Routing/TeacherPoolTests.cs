@@ -229,19 +229,67 @@ public sealed class TeacherPoolTests
     }
 
     [Fact]
-    public async Task ProbeAsync_OneDoesNotAnswer_LeavesItOut()
+    public async Task ProbeAsync_OneRefusesTheKey_LeavesItOutOfTheRun()
     {
         var observer = new RecordingObserver();
-        var gone = await ProtocolServer.StartAsync(Good);
+        await using var closed = await ProtocolServer.StartAsync(Replies.Status(401));
         await using var there = await ProtocolServer.StartAsync(Good);
-        using var pool = Pool(TestTeacher.Time(), null, observer, gone, there);
-        await gone.DisposeAsync();
+        using var pool = Pool(TestTeacher.Time(), null, observer, closed, there);
 
         await pool.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
         await pool.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
 
         Assert.Contains("left out of this run", Assert.Single(observer.Messages));
-        Assert.Equal(2, there.Requests.Count);
+    }
+
+    [Fact]
+    public async Task ProbeAsync_OneDoesNotAnswerYet_IsGivenNothingUntilItHasShownTheSame()
+    {
+        var observer = new RecordingObserver();
+        var isUp = false;
+        await using var late = await ProtocolServer.StartAsync((context, request) => isUp ? Good(context, request) : Replies.Status(500)(context, request));
+        await using var there = await ProtocolServer.StartAsync(Good);
+        var time = new VirtualTime();
+        using var pool = Pool(time, null, observer, late, there);
+
+        var probing = pool.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
+        await AdvanceUntilAsync(time, () => probing.IsCompleted);
+        await probing;
+        Assert.Contains("left out until it answers", Assert.Single(observer.Messages));
+        await GenerateAsync(pool, 30);
+        Assert.Equal(30, there.Requests.Count(IsTrace));
+
+        isUp = true;
+        await AdvanceUntilAsync(time, () => observer.Messages.Count == 2);
+        Assert.EndsWith("answers again", observer.Messages.Last());
+        await GenerateAsync(pool, 60);
+        Assert.InRange(late.Requests.Count(IsTrace), 30, 60);
+
+        static bool IsTrace(string request) => request.Contains(TestTeacher.Request.Messages[^1].Content, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ProbeAsync_OneThatWasAwayComesBackAnother_IsLeftOutOfTheRun()
+    {
+        var observer = new RecordingObserver();
+        var reply = Good;
+        await using var changing = await ProtocolServer.StartAsync((context, request) => reply(context, request));
+        await using var steady = await ProtocolServer.StartAsync(Good);
+        var time = new VirtualTime();
+        using var pool = Pool(time, null, observer, changing, steady);
+        await pool.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
+
+        reply = Replies.Reset;
+        await GenerateAsync(pool, 30);
+        Assert.Contains("until it answers again", Assert.Single(observer.Messages));
+        reply = BytesAlone;
+        await AdvanceUntilAsync(time, () => observer.Messages.Count == 2);
+
+        Assert.Equal($"teacher at {changing.Url} names tokens by their bytes now, unlike the others; teacher at {changing.Url} is left out of this run", observer.Messages.Last());
+        var asked = changing.Requests.Count;
+        await GenerateAsync(pool, 30);
+        time.Advance(TimeSpan.FromMinutes(10));
+        Assert.Equal(asked, changing.Requests.Count);
     }
 
     static TeacherPool Pool(VirtualTime time, ResilienceOptions? options, IRunObserver? observer, params ProtocolServer[] servers) => new(
