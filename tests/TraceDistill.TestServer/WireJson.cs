@@ -33,7 +33,7 @@ public static class WireJson
     }
 
     /// <summary>One choice around the given <c>logprobs</c> value.</summary>
-    public static string WithLogprobs(string logprobs, string message = """{"content":"x"}""", string choiceExtra = "") =>
+    public static string WithLogprobs(string logprobs, string message = """{"content":"a"}""", string choiceExtra = "") =>
         $$"""{"choices":[{"message":{{message}},"finish_reason":"stop","logprobs":{{logprobs}}{{choiceExtra}}}]}""";
 
     public static byte[] Utf8(string json) => Encoding.UTF8.GetBytes(json);

@@ -70,6 +70,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         {
             foreach (var shard in manifest.Shards)
             {
+                cancellationToken.ThrowIfCancellationRequested();
                 File.Copy(Path.Combine(earlier.Folder, shard.File), Path.Combine(context.Output!, shard.File), overwrite: true);
             }
 

@@ -4,13 +4,12 @@ using TraceDistill.Core.Generation;
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>Generates through a Semantic Kernel chat service, one attempt a request.</summary>
-sealed class ChatCompletionGenerator(IChatCompletionService service) : ITextGenerator
+sealed class ChatCompletionGenerator(IChatCompletionService service)
 {
-    public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => GenerateAsync(request, received: null, cancellationToken);
-
-    /// <inheritdoc cref="GenerateAsync(GenerationRequest, CancellationToken)"/>
+    /// <param name="request">What to ask.</param>
     /// <param name="received">Told as soon as the whole answer is there.</param>
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, Action? received, CancellationToken cancellationToken)
+    /// <param name="cancellationToken">Abandons the attempt.</param>
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, Action received, CancellationToken cancellationToken)
     {
         var history = new ChatHistory();
         foreach (var message in request.Messages)

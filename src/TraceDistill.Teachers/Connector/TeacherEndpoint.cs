@@ -74,14 +74,6 @@ public sealed class TeacherEndpoint
             : new TeacherEndpoint(BaseOf(uri), settings, ApiKey.Read(settings, uri.Host, environment ?? Environment.GetEnvironmentVariable));
     }
 
-    /// <inheritdoc cref="Create(EndpointSettings, Func{string, string?}?)"/>
-    /// <param name="url">Such as <c>http://gpu-01:8000/v1</c>; without a path, <c>/v1</c> is assumed.</param>
-    /// <param name="model">The model's name as the endpoint knows it.</param>
-    /// <param name="apiKeyEnv">The environment variable that holds the key, or null.</param>
-    /// <param name="environment">Looks up an environment variable.</param>
-    public static TeacherEndpoint Create(string url, string model, string? apiKeyEnv, Func<string, string?> environment) =>
-        Create(new EndpointSettings { Url = url, Model = model, ApiKeyEnv = apiKeyEnv }, environment);
-
     /// <summary>An address relative to <see cref="BaseAddress"/>, with what the user's address had behind it.</summary>
     internal Uri Address(string relative) => new UriBuilder(new Uri(BaseAddress, relative)) { Query = _query }.Uri;
 

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using TraceDistill.Core.Generation;
 
@@ -74,7 +75,7 @@ sealed class CompletionParts(int topLogprobs)
         var (reasoning, answer) = ownReasoning is null
             ? ReasoningSplitter.Split(content, form.OpensThinking && FinishReason == FinishReasons.Length)
             : (ownReasoning.Trim(), content.Trim());
-        var logprobs = Logprobs is { Found: true } && !isRefused ? Whole(Logprobs.ToTokenLogprobs(_tokenIds), form) : null;
+        var logprobs = Logprobs is { Found: true } && !isRefused ? Whole(Logprobs.ToTokenLogprobs(_tokenIds), form, reasoning, answer) : null;
         return new GenerationResult
         {
             Reasoning = reasoning,
@@ -91,11 +92,35 @@ sealed class CompletionParts(int topLogprobs)
 
     /// <summary>
     /// Logprobs of a part are none: a student would learn a sequence with holes. Parts are missing where a server keeps its reasoning to itself, and
-    /// where tokens end within a character (llama.cpp lists only whole ones).
+    /// where tokens end within a character (llama.cpp lists only whole ones). The count of tokens tells, and where tokens are named by their bytes,
+    /// these do as well.
     /// </summary>
-    TokenLogprobs? Whole(TokenLogprobs? logprobs, ReplyForm form)
+    TokenLogprobs? Whole(TokenLogprobs? logprobs, ReplyForm form, string reasoning, string answer)
     {
         var unlisted = (CompletionTokens ?? 0) - (logprobs?.Count ?? 0);
-        return unlisted > (form.ListsEndOfSequence ? 0 : 1) ? null : logprobs;
+        if (unlisted > (form.ListsEndOfSequence ? 0 : 1))
+        {
+            return null;
+        }
+
+        return logprobs?.TokenBytes is { } names && !(Spells(names, logprobs.TokenIds, reasoning) && Spells(names, logprobs.TokenIds, answer)) ? null : logprobs;
+    }
+
+    /// <summary>Whether a text is among what the tokens spell.</summary>
+    static bool Spells(byte[][] names, int[] tokenIds, string text)
+    {
+        // Bytes that are no character are told as one that stands for any.
+        if (text.Contains('\uFFFD'))
+        {
+            return true;
+        }
+
+        var spelled = new ArrayBufferWriter<byte>();
+        foreach (var id in tokenIds)
+        {
+            spelled.Write(names[id]);
+        }
+
+        return spelled.WrittenSpan.IndexOf(Encoding.UTF8.GetBytes(text)) >= 0;
     }
 }

@@ -20,7 +20,7 @@ public sealed class TelemetryExportTests
         var port = FreePort();
         using var export = new TelemetryExport(port, _ => null);
         using var teacher = new TeacherPool(
-            TeacherEndpoint.Create($"http://127.0.0.1:{FreePort()}/v1", "some-model", null, _ => null), new ResilienceOptions { MaxRetries = 0 }, TimeProvider.System, SilentObserver.Instance);
+            TeacherEndpoint.Create(new EndpointSettings { Url = $"http://127.0.0.1:{FreePort()}/v1", Model = "some-model" }), new ResilienceOptions { MaxRetries = 0 }, TimeProvider.System, SilentObserver.Instance);
         await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(
             new GenerationRequest("id", [new ChatMessage("user", "secret question")], new SamplingSettings()), TestContext.Current.CancellationToken));
 

@@ -18,7 +18,7 @@ public sealed class TeacherClientTests
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>a</think>b"));
         using var http = new HttpClient();
 
-        var result = await Generator(http, server, Key).GenerateAsync(new GenerationRequest("t1", Messages, Sampling), Token);
+        var result = await Generator(http, server, Key).GenerateAsync(new GenerationRequest("t1", Messages, Sampling), () => { }, Token);
 
         Assert.Equal("b", result.Answer);
         Assert.Equal(3, result.Logprobs!.K);
@@ -196,7 +196,7 @@ public sealed class TeacherClientTests
     static CancellationToken Token => TestContext.Current.CancellationToken;
 
     static TeacherEndpoint Endpoint(string url, string? key) =>
-        TeacherEndpoint.Create(url, "teacher", key is null ? null : "TEACHER_KEY", name => name == "TEACHER_KEY" ? key : null);
+        TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = "teacher", ApiKeyEnv = key is null ? null : "TEACHER_KEY" }, name => name == "TEACHER_KEY" ? key : null);
 
     static TeacherClient Client(HttpClient http, ProtocolServer server) => Client(http, server.Url);
 

@@ -12,7 +12,7 @@ public sealed class TeacherEndpointTests
     [InlineData("http://gpu-01:8000", "http://gpu-01:8000/v1/")]
     [InlineData("https://host/api/v3/chat/completions", "https://host/api/v3/")]
     public void Create_AnyFormOfTheAddress_FindsTheBase(string url, string expected) =>
-        Assert.Equal(expected, TeacherEndpoint.Create(url, "m", null, _ => null).BaseAddress.ToString());
+        Assert.Equal(expected, TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = "m" }).BaseAddress.ToString());
 
     [Theory]
     [InlineData("gpu-01:8000/v1", "m", null, "endpoint")]
@@ -24,7 +24,7 @@ public sealed class TeacherEndpointTests
     [InlineData("http://host/v1", "m", "NOT_SET", "NOT_SET")]
     public void Create_WrongSetting_NamesIt(string url, string model, string? variable, string expected)
     {
-        var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(url, model, variable, _ => null));
+        var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = model, ApiKeyEnv = variable }, _ => null));
 
         Assert.Contains(expected, error.Message);
         Assert.DoesNotContain("secret", error.Message);
@@ -32,5 +32,5 @@ public sealed class TeacherEndpointTests
 
     [Fact]
     public void ToString_WithAKey_DoesNotShowIt() =>
-        Assert.Equal("m at http://host/v1", TeacherEndpoint.Create("http://host", "m", "KEY", _ => "secret").ToString());
+        Assert.Equal("m at http://host/v1", TeacherEndpoint.Create(new EndpointSettings { Url = "http://host", Model = "m", ApiKeyEnv = "KEY" }, _ => "secret").ToString());
 }

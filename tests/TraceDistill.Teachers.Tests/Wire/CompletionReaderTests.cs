@@ -90,6 +90,22 @@ public sealed class CompletionReaderTests
     }
 
     [Theory]
+    [InlineData("""{"content":"ab"}""", true)]
+    [InlineData("""{"content":" ab\n"}""", true)]
+    [InlineData("""{"reasoning_content":"a","content":"b"}""", true)]
+    [InlineData("""{"reasoning_content":"thought at length","content":"ab"}""", false)]
+    [InlineData("""{"reasoning_content":"ab","content":"the answer"}""", false)]
+    [InlineData("""{"content":"ab\uFFFD"}""", true)]
+    public void Read_BytesThatDoNotSpellTheText_GiveNoLogprobs(string message, bool hasLogprobs)
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs("""
+            {"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"b","logprob":-1,"bytes":[98],"top_logprobs":[]}]}
+            """, message)), topLogprobs: 2);
+
+        Assert.Equal(hasLogprobs, result.Logprobs is not null);
+    }
+
+    [Theory]
     [InlineData("""{"content":[{"token":"a","logprob":-1,"top_logprobs":[]}]}""")]
     [InlineData("""{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"\uFFFD","logprob":-1,"bytes":[239,191,189],"top_logprobs":[]}]}""")]
     public void Read_TokensKnownByTextAlone_GivesNoLogprobs(string logprobs) =>
