@@ -33,9 +33,16 @@ sealed class LlamaCppForm : StreamingForm
         json.WriteEndObject();
     }, () => { });
 
-    /// <summary>The last token is followed by a piece of its own that ends the choice: here both are one, which is as good.</summary>
+    protected override bool EndsApart => true;
+
+    protected override void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, answer.FinishReason, () =>
+    {
+        json.WriteStartObject("delta");
+        json.WriteEndObject();
+    }, () => { });
+
     protected override void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast) =>
-        WriteWhole(json, request, isLast ? piece.FinishReason : null, () =>
+        WriteWhole(json, request, finishReason: null, () =>
         {
             json.WriteStartObject("delta");
             WriteText(json, piece);
@@ -143,7 +150,7 @@ sealed class LlamaCppForm : StreamingForm
     }
 }
 
-/// <summary>Ollama's OpenAI route: no logprobs, whatever is asked for; invalid UTF-8 became U+FFFD.</summary>
+/// <summary>Ollama's OpenAI route: no logprobs, as before version 0.12.11; invalid UTF-8 became U+FFFD. Since then it tells those of the text.</summary>
 sealed class OllamaForm : ChatForm
 {
     public override string Name => "ollama";

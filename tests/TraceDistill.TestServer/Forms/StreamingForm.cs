@@ -13,12 +13,17 @@ public abstract class StreamingForm : WireForm
     public override (ReadOnlyMemory<byte> Body, string ContentType) Reply(TeacherRequest request, TeacherAnswer answer) =>
         request.IsStreamed ? (Join(Events(request, answer)), "text/event-stream; charset=utf-8") : base.Reply(request, answer);
 
-    /// <summary>What each event says: one before the first token, one a token, perhaps the usage, and the end.</summary>
+    /// <summary>What each event says: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.</summary>
     public IReadOnlyList<ReadOnlyMemory<byte>> Events(TeacherRequest request, TeacherAnswer answer)
     {
         var pieces = answer.Pieces();
         var events = new List<ReadOnlyMemory<byte>> { Render(json => WriteFirstPiece(json, request, answer)) };
         events.AddRange(pieces.Select((piece, i) => Render(json => WritePiece(json, request, piece, isLast: i == pieces.Count - 1))));
+        if (EndsApart)
+        {
+            events.Add(Render(json => WriteEndPiece(json, request, answer)));
+        }
+
         if (request.WantsUsage)
         {
             events.Add(Render(json => WriteUsagePiece(json, request, answer)));
@@ -42,12 +47,20 @@ public abstract class StreamingForm : WireForm
         return buffer.WrittenMemory;
     }
 
+    /// <summary>Whether an event without a token ends the choice.</summary>
+    protected virtual bool EndsApart => false;
+
     /// <summary>The event before the first token.</summary>
     protected abstract void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer);
 
     /// <summary>The event for one token.</summary>
     protected abstract void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast);
 
-    /// <summary>The event behind the last token.</summary>
+    /// <summary>The event that ends the choice, where that is not the last token's.</summary>
+    protected virtual void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
+    {
+    }
+
+    /// <summary>The event behind the choice.</summary>
     protected abstract void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer);
 }
