@@ -10,6 +10,10 @@ namespace TraceDistill.Core.Traces;
 /// <summary>The identity of a trace: equal requests have equal ids, so a resumed or repeated run asks for nothing twice.</summary>
 public static class TraceId
 {
+    // A run makes millions of ids before it asks for anything.
+    [ThreadStatic]
+    static ArrayBufferWriter<byte>? Buffer;
+
     /// <returns>32 lower-case hexadecimal digits (the first 128 bits of SHA-256 over the length-prefixed fields).</returns>
     public static string Create(string problemId, IReadOnlyList<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex) =>
         KeyOf(problemId, messages, teacher, sampling, sampleIndex).ToString();
@@ -17,7 +21,8 @@ public static class TraceId
     /// <summary>The same id in 16 bytes.</summary>
     public static TraceKey KeyOf(string problemId, IReadOnlyList<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex)
     {
-        var fields = new ArrayBufferWriter<byte>(1024);
+        var fields = Buffer ??= new ArrayBufferWriter<byte>(1024);
+        fields.ResetWrittenCount();
         Append(fields, problemId);
         Append(fields, teacher);
         Append(fields, sampling.Temperature, "R");

@@ -74,6 +74,10 @@ public static class BatchStage
             // One answer shows less than a probe did.
             dataset = dataset with { TokenIdentity = there.TokenIdentity, Logprobs = there.Logprobs, TopK = there.TopK };
         }
+        else if (dataset.TopK > 0 && options is not { Temperature: 1, TopP: 1 })
+        {
+            observer.Message("a batch does not show whether logprobs follow the temperature; taken for the model's own, as OpenAI and vLLM give them unless told otherwise");
+        }
 
         var journal = store.Describe(dataset, there is null ? capabilities : null);
         await using var compactor = store.StartCompaction();

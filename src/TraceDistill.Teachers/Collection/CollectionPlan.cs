@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TraceDistill.Core.Concurrency;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
@@ -48,14 +49,10 @@ sealed class CollectionPlan
     {
         var plan = new CollectionPlan(problems, prompts, teacher, sampling, samplesPerProblem, seed);
         var (keys, records) = (new List<TraceKey>(), new List<int>());
-        await foreach (var (record, problem) in problems.ReadAsync(cancellationToken))
+        await foreach (var (record, found) in problems.ReadAsync(cancellationToken).MapInOrderAsync(read => (read.Record, plan.KeysOf(read.Problem)), cancellationToken))
         {
             records.Add(record);
-            var rendered = prompts.For(problem);
-            for (var sample = 0; sample < samplesPerProblem; sample++)
-            {
-                keys.Add(plan.KeyOf(problem, rendered.Messages(sample), sample, out _));
-            }
+            keys.AddRange(found);
         }
 
         (plan.Keys, plan.Records) = ([.. keys], [.. records]);
@@ -111,6 +108,12 @@ sealed class CollectionPlan
             found.Enqueue(next++);
             return true;
         }
+    }
+
+    TraceKey[] KeysOf(Problem problem)
+    {
+        var rendered = _prompts.For(problem);
+        return [.. Enumerable.Range(0, _samplesPerProblem).Select(sample => KeyOf(problem, rendered.Messages(sample), sample, out _))];
     }
 
     TraceKey KeyOf(Problem problem, IReadOnlyList<ChatMessage> messages, int sample, out SamplingSettings sampling)

@@ -43,7 +43,7 @@ static class InFlightBenchmark
         var (own, _) = await CollectAsync(Few, Waves, tokens: 300, top, TimeSpan.FromSeconds(1));
         Console.WriteLine(
             $"{Few} in flight, {Waves} rounds of a server that thinks for a second: {own.Span.TotalSeconds:F1} s, {bare.Span.TotalSeconds:F1} s with a client that only reads the bytes: " +
-            $"{100 * ((own.Span / bare.Span) - 1):+0.0;-0.0} %; while there was more to ask for, {100 * own.Idle:F1} % of what was allowed was not in flight");
+            $"{100 * ((own.Span / bare.Span) - 1):+0.0;-0.0} %, and {100 * ((own.Span.TotalSeconds / Waves) - 1):+0.0;-0.0} % over the thinking alone; while there was more to ask for, {100 * own.Idle:F1} % of what was allowed was not in flight");
     }
 
     /// <summary>The client's verb: collects and says its highest memory in bytes.</summary>

@@ -5,6 +5,7 @@ using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
+using TraceDistill.Core.Concurrency;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Problems.Files;
@@ -15,7 +16,10 @@ static class JsonLines
     /// <param name="path">The file.</param>
     /// <param name="isWanted">Which records, counted from 0, are parsed; the others are passed over unread.</param>
     /// <param name="cancellationToken">Ends reading.</param>
-    public static async IAsyncEnumerable<ProblemRow> ReadAsync(string path, Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public static IAsyncEnumerable<ProblemRow> ReadAsync(string path, Predicate<int> isWanted, CancellationToken cancellationToken) =>
+        RecordsAsync(path, isWanted, cancellationToken).MapInOrderAsync(record => Parse(record.Where, record.Line), cancellationToken);
+
+    static async IAsyncEnumerable<(RowPlace Where, byte[] Line)> RecordsAsync(string path, Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.Asynchronous);
         var (number, record) = (0, 0);
@@ -24,7 +28,7 @@ static class JsonLines
             number++;
             var content = number == 1 && line.AsSpan().StartsWith(Encoding.UTF8.Preamble) ? line[Encoding.UTF8.Preamble.Length..] : line;
             if (content.AsSpan().ContainsAnyExcept(" \t\r"u8) && isWanted(record++))
-                yield return Parse(new RowPlace(path, "line", number), content);
+                yield return (new RowPlace(path, "line", number), content);
         }
     }
 
