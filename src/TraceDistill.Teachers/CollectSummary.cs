@@ -1,4 +1,5 @@
 using TraceDistill.Teachers.Telemetry;
+using static System.FormattableString;
 
 namespace TraceDistill.Teachers;
 
@@ -25,4 +26,22 @@ public sealed record CollectSummary(
 
     /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>
     public CollectionUsage? Usage { get; init; }
+
+    /// <summary>One line for who waited for it: <c>400 traces (234 new), 91 % correct, 3 cut off; 29,480 tokens at 33.1 bytes; requests took 0.8 s (p50), 1.9 s (p95)</c>.</summary>
+    public override string ToString()
+    {
+        var traces = string.Join(
+            ", ",
+            new[]
+            {
+                Invariant($"{Count:N0} traces ({(Collected == Count ? "all" : $"{Collected:N0}")} new)"),
+                Invariant($"{100.0 * Correct / Math.Max(1, Count):0.#} % correct"),
+                Length > 0 ? Invariant($"{Length:N0} cut off") : null,
+                Refusal > 0 ? Invariant($"{Refusal:N0} refused") : null,
+                Empty > 0 ? Invariant($"{Empty:N0} without an answer") : null,
+            }.OfType<string>());
+        var latency = Usage?.Latency is { P50: { } half, P95: { } most } ? Invariant($"; requests took {half:0.0#} s (p50), {most:0.0#} s (p95)") : "";
+        var cost = Usage?.Cost is { } paid ? Invariant($"; cost {paid:0.####}") : "";
+        return Invariant($"{traces}; {Tokens:N0} tokens at {BytesPerToken:0.0} bytes") + latency + cost;
+    }
 }

@@ -53,6 +53,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             ModelDirectory.CopyTokenizer(tokenizer, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
         }
 
+        context.Observer.Message($"{summary}");
         return summary;
     }
 

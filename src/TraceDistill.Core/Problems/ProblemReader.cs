@@ -50,7 +50,7 @@ public static class ProblemReader
     static IAsyncEnumerable<ProblemRow> Rows(string path, Predicate<int> isWanted, CancellationToken cancellationToken)
     {
         if (Directory.Exists(path))
-            throw new InvalidInputException($"{path}: is a folder; name a .jsonl or .parquet file in it");
+            throw new InvalidInputException($"{path}: is a folder; name a .jsonl or .parquet file in it{Examples(path)}");
         if (!File.Exists(path))
             throw new InvalidInputException($"{path}: no such file");
         try
@@ -63,6 +63,12 @@ public static class ProblemReader
         }
 
         return ProblemFormats.Of(path) == ProblemFormat.Parquet ? ParquetProblems.ReadAsync(path, isWanted, cancellationToken) : JsonLines.ReadAsync(path, isWanted, cancellationToken);
+    }
+
+    static string Examples(string folder)
+    {
+        var files = Directory.EnumerateFiles(folder).Where(file => ProblemFormats.Find(file) is not null).Select(Path.GetFileName).Order(StringComparer.Ordinal).Take(3).ToList();
+        return files.Count > 0 ? $", such as {string.Join(" or ", files)}" : "";
     }
 
     static InvalidInputException Repeated(ProblemRow row, Problem problem, RowPlace first) => new(row.Fields.ContainsKey("id")

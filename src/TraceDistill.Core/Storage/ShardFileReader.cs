@@ -2,6 +2,7 @@ using System.Text.Json;
 using Parquet;
 using Parquet.Schema;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage.Thrift;
 
 namespace TraceDistill.Core.Storage;
 
@@ -89,7 +90,7 @@ sealed class ShardFileReader : IAsyncDisposable
     {
         try
         {
-            var parquet = await ParquetReader.CreateAsync(stream, leaveStreamOpen: false, cancellationToken: cancellationToken);
+            var parquet = await ParquetFile.OpenAsync(stream, cancellationToken);
             return (parquet, parquet.Schema);
         }
         catch (Exception error) when (error is not OperationCanceledException)

@@ -116,9 +116,11 @@ public sealed class ProblemReaderTests : IDisposable
     [Theory]
     [InlineData("absent.jsonl", "no such file")]
     [InlineData("problems.csv", "unknown format '.csv'")]
-    [InlineData("", "is a folder")]
+    [InlineData("", "is a folder; name a .jsonl or .parquet file in it, such as held_out.jsonl or train.jsonl")]
     public async Task Read_WhatIsNoProblemFile_SaysWhy(string name, string message)
     {
+        await File.WriteAllTextAsync(_folder.File("train.jsonl"), "x", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(_folder.File("held_out.jsonl"), "x", TestContext.Current.CancellationToken);
         await File.WriteAllTextAsync(_folder.File("problems.csv"), "x", TestContext.Current.CancellationToken);
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(_folder.File(name)));
         Assert.Contains(message, error.Message);

@@ -21,6 +21,8 @@ static class FuzzTargets
 {
     const long Megabyte = 1 << 20;
 
+    const int TailBytes = 8;
+
     static readonly DatasetDescription Dataset = new() { Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TopK = 3 };
 
     public static async Task<FuzzTarget> CreateAsync(string name, TemporaryDirectory folder) => name switch
@@ -35,8 +37,9 @@ static class FuzzTargets
         "soft targets" => new(name, [SoftTargetCodec.Encode(Sample(1).Logprobs!)], Sync(bytes => SoftTargetCodec.Decode(bytes, Sample(1).Logprobs!.Count, 3)), e => e is InvalidDataException, Megabyte),
         "journals" => await JournalAsync(name, folder),
         // Parquet.Net sets memory aside for as many entries as a footer promises, and gives it back at once.
-        "shards" => await ShardAsync(name, folder, keepsFooter: false, long.MaxValue / 2),
-        "pages of shards" => await ShardAsync(name, folder, keepsFooter: true, 256 * Megabyte),
+        "shards" => await ShardAsync(name, folder, (head, footer) => (Whole(head, footer), damaged => damaged)),
+        "pages of shards" => await ShardAsync(name, folder, (head, footer) => (head, damaged => Whole(damaged, footer))),
+        "footers of shards" => await ShardAsync(name, folder, (head, footer) => (footer, damaged => Whole(head, damaged))),
         "manifests" => await ManifestAsync(name, folder),
         _ => throw new ArgumentOutOfRangeException(nameof(name)),
     };
@@ -124,7 +127,8 @@ static class FuzzTargets
         }
     }
 
-    static async Task<FuzzTarget> ShardAsync(string name, TemporaryDirectory folder, bool keepsFooter, long mostBytes)
+    /// <param name="part">From what stands before the footer, and the footer: what is damaged, and how it becomes a file.</param>
+    static async Task<FuzzTarget> ShardAsync(string name, TemporaryDirectory folder, Func<byte[], byte[], (byte[] Part, Func<byte[], byte[]> Complete)> part)
     {
         await using (var writer = await ShardWriter.CreateAsync(folder.Path, Dataset))
         {
@@ -138,20 +142,24 @@ static class FuzzTargets
 
         var path = folder.File("damaged.parquet");
         var whole = await File.ReadAllBytesAsync(folder.File("train-00000-of-00001.parquet"));
+        var footerStart = whole.Length - TailBytes - BinaryPrimitives.ReadInt32LittleEndian(whole.AsSpan(whole.Length - TailBytes));
+        var (good, complete) = part(whole[..footerStart], whole[footerStart..^TailBytes]);
 
-        // Its length stands before the four letters at the end.
-        var footer = keepsFooter ? whole[^(8 + BinaryPrimitives.ReadInt32LittleEndian(whole.AsSpan(whole.Length - 8)))..] : [];
-        return new FuzzTarget(name, [whole[..^footer.Length]], ReadAsync, e => e is InvalidInputException, mostBytes);
+        // What a page claims to hold is made room for before it is looked at.
+        return new FuzzTarget(name, [good], ReadAsync, e => e is InvalidInputException, 256 * Megabyte);
 
         async Task ReadAsync(byte[] bytes)
         {
-            await File.WriteAllBytesAsync(path, [.. bytes, .. footer]);
+            await File.WriteAllBytesAsync(path, complete(bytes));
             var reader = await ShardReader.OpenAsync(path);
             await foreach (var _ in reader.ReadAsync())
             {
             }
         }
     }
+
+    /// <summary>A Parquet file ends with the footer's length and four letters.</summary>
+    static byte[] Whole(byte[] head, byte[] footer) => [.. head, .. footer, .. BitConverter.GetBytes(footer.Length), .. "PAR1"u8];
 
     static async Task<FuzzTarget> ManifestAsync(string name, TemporaryDirectory folder)
     {

@@ -19,6 +19,7 @@ public sealed class FuzzTests
     [InlineData("journals", 60)]
     [InlineData("shards", 150)]
     [InlineData("pages of shards", 100)]
+    [InlineData("footers of shards", 500)]
     [InlineData("manifests", 500)]
     public Task Read_DamagedInput_GivesADocumentedErrorAtMost(string target, int inputs) => RunAsync(target, inputs, seed: 1, TestContext.Current.CancellationToken);
 
@@ -32,8 +33,9 @@ public sealed class FuzzTests
     [InlineData("journalled traces", 10_000)]
     [InlineData("soft targets", 10_000)]
     [InlineData("journals", 1000)]
-    [InlineData("shards", 2000)]
-    [InlineData("pages of shards", 1000)]
+    [InlineData("shards", 4000)]
+    [InlineData("pages of shards", 4000)]
+    [InlineData("footers of shards", 10_000)]
     [InlineData("manifests", 2000)]
     public Task Read_HundredThousandDamagedInputs_GivesADocumentedErrorAtMost(string target, int inputs) =>
         RunAsync(target, inputs, ulong.Parse(Environment.GetEnvironmentVariable("TRACEDISTILL_FUZZ_SEED") ?? "2"), TestContext.Current.CancellationToken);

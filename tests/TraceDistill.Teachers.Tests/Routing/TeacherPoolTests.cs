@@ -72,7 +72,7 @@ public sealed class TeacherPoolTests
         await using var flaky = await ProtocolServer.StartAsync((context, request) => isDown ? Replies.Reset(context, request) : Good(context, request));
         await using var steady = await ProtocolServer.StartAsync(Good);
         var time = new VirtualTime();
-        using var pool = Pool(time, null, observer, flaky, steady);
+        using var pool = Pool(time, Patient, observer, flaky, steady);
 
         await GenerateAsync(pool, 30);
 
@@ -250,7 +250,7 @@ public sealed class TeacherPoolTests
         await using var late = await ProtocolServer.StartAsync((context, request) => isUp ? Good(context, request) : Replies.Status(500)(context, request));
         await using var there = await ProtocolServer.StartAsync(Good);
         var time = new VirtualTime();
-        using var pool = Pool(time, null, observer, late, there);
+        using var pool = Pool(time, Patient, observer, late, there);
 
         var probing = pool.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
         await AdvanceUntilAsync(time, () => probing.IsCompleted);
@@ -276,7 +276,7 @@ public sealed class TeacherPoolTests
         await using var changing = await ProtocolServer.StartAsync((context, request) => reply(context, request));
         await using var steady = await ProtocolServer.StartAsync(Good);
         var time = new VirtualTime();
-        using var pool = Pool(time, null, observer, changing, steady);
+        using var pool = Pool(time, Patient, observer, changing, steady);
         await pool.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
 
         reply = Replies.Reset;
@@ -304,13 +304,16 @@ public sealed class TeacherPoolTests
         }
     }
 
-    /// <summary>What waits on the clock may only start to wait after this.</summary>
+    /// <summary>
+    /// What waits on the clock may only start to wait after this. The clock goes no faster than a second in 20 ms: probes and health checks have
+    /// timeouts of their own, and their answers come in the machine's time.
+    /// </summary>
     static async Task AdvanceUntilAsync(VirtualTime time, Func<bool> isReached)
     {
         while (!isReached())
         {
             time.Advance(TimeSpan.FromSeconds(1));
-            await YieldAsync();
+            await Task.Delay(20, TestTeacher.Token);
         }
     }
 

@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using Parquet;
 using Parquet.Schema;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage.Thrift;
 
 namespace TraceDistill.Core.Problems.Files;
 
@@ -63,11 +64,11 @@ static class ParquetProblems
         }
     }
 
-    static async Task<ParquetReader> OpenAsync(string path, Stream stream, CancellationToken cancellationToken)
+    static async Task<ParquetReader> OpenAsync(string path, FileStream stream, CancellationToken cancellationToken)
     {
         try
         {
-            return await ParquetReader.CreateAsync(stream, cancellationToken: cancellationToken);
+            return await ParquetFile.OpenAsync(stream, cancellationToken);
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {

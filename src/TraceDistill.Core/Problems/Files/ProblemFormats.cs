@@ -11,10 +11,14 @@ enum ProblemFormat
 static class ProblemFormats
 {
     /// <exception cref="InvalidInputException">The extension tells no format.</exception>
-    public static ProblemFormat Of(string path) => Path.GetExtension(path).ToLowerInvariant() switch
+    public static ProblemFormat Of(string path) =>
+        Find(path) ?? throw new InvalidInputException($"{path}: unknown format '{Path.GetExtension(path)}'; problem files end in .jsonl or .parquet");
+
+    /// <returns>The format that the extension tells, or null.</returns>
+    public static ProblemFormat? Find(string path) => Path.GetExtension(path).ToLowerInvariant() switch
     {
         ".jsonl" or ".ndjson" => ProblemFormat.JsonLines,
         ".parquet" => ProblemFormat.Parquet,
-        var other => throw new InvalidInputException($"{path}: unknown format '{other}'; problem files end in .jsonl or .parquet"),
+        _ => null,
     };
 }

@@ -1,0 +1,41 @@
+using System.Buffers.Binary;
+using Parquet;
+
+namespace TraceDistill.Core.Storage.Thrift;
+
+/// <summary>Opens Parquet files that may be damaged.</summary>
+static class ParquetFile
+{
+    /// <summary>The footer's length, and the letters that end a file.</summary>
+    const int TailBytes = 8;
+
+    /// <summary>Opens a file; the reader owns it from then on.</summary>
+    /// <remarks>Any exception but <see cref="OperationCanceledException"/>, now or while it is read, says that it is not a whole Parquet file.</remarks>
+    public static async Task<ParquetReader> OpenAsync(FileStream file, CancellationToken cancellationToken)
+    {
+        await CheckFooterAsync(file, cancellationToken);
+        var reader = await ParquetReader.CreateAsync(new CheckedParquetStream(file), leaveStreamOpen: false, cancellationToken: cancellationToken);
+
+        // Room is made for so many values before the first is read; rows that tell themselves apart by an id or a problem take a byte each at least.
+        return reader.RowGroups.All(group => group.RowCount >= 0 && group.RowCount <= file.Length)
+            ? reader
+            : throw new InvalidDataException($"{reader.RowGroups.Max(group => group.RowCount)} rows in {file.Length} bytes");
+    }
+
+    static async Task CheckFooterAsync(FileStream file, CancellationToken cancellationToken)
+    {
+        var tail = new byte[TailBytes];
+        file.Seek(-TailBytes, SeekOrigin.End);
+        await file.ReadExactlyAsync(tail, cancellationToken);
+        var length = BinaryPrimitives.ReadInt32LittleEndian(tail);
+        if (length < 0 || length > file.Length - TailBytes)
+        {
+            throw new InvalidDataException($"a footer of {length} bytes in a file of {file.Length}");
+        }
+
+        var footer = new byte[length];
+        file.Seek(-TailBytes - length, SeekOrigin.End);
+        await file.ReadExactlyAsync(footer, cancellationToken);
+        new ThriftCheck(footer).Struct(ParquetStructures.Footer);
+    }
+}
