@@ -1,4 +1,7 @@
+using System.IO.Hashing;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using TraceDistill.Core.Concurrency;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Problems.Files;
 using TraceDistill.Core.Traces;
@@ -24,16 +27,23 @@ public static class ProblemReader
         // A million ids as texts would take more memory than all else that a reader of the file holds.
         var places = new Dictionary<TraceKey, int>();
         var family = Path.GetFileNameWithoutExtension(path);
-        await foreach (var row in Rows(path, _ => true, cancellationToken))
+        await foreach (var (row, problem, key) in Rows(path, _ => true, cancellationToken).MapInOrderAsync(Read, cancellationToken))
         {
-            var problem = row.ToProblem(family);
-            if (!places.TryAdd(TraceKey.Of(problem.Id), row.Where.Number))
-                throw Repeated(row, problem, row.Where with { Number = places[TraceKey.Of(problem.Id)] });
+            if (!places.TryAdd(key, row.Where.Number))
+                throw Repeated(row, problem, row.Where with { Number = places[key] });
             yield return problem;
         }
 
         if (places.Count == 0)
             throw new InvalidInputException($"{path}: the file holds no problems");
+
+        (ProblemRow Row, Problem Problem, TraceKey Key) Read(ProblemRow row)
+        {
+            var problem = row.ToProblem(family);
+            Span<byte> hash = stackalloc byte[TraceKey.Size];
+            XxHash128.Hash(MemoryMarshal.AsBytes(problem.Id.AsSpan()), hash);
+            return (row, problem, TraceKey.Read(hash));
+        }
     }
 
     /// <summary>Reads some problems of a file that <see cref="ReadAsync"/> has found to be sound, in their order.</summary>

@@ -3,6 +3,7 @@ using Parquet;
 using Parquet.Schema;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage.Thrift;
+using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Core.Storage;
 
@@ -61,13 +62,13 @@ sealed class ShardFileReader : IAsyncDisposable
     public async Task<IEnumerable<TraceHead>> ReadHeadsAsync(int group, CancellationToken cancellationToken)
     {
         var columns = new ColumnReader(_file, _schema, _parquet.RowGroups[group]);
-        var ids = await columns.TextsAsync(ShardColumns.Id, cancellationToken);
+        var ids = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Id, cancellationToken);
         var verdicts = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Verdict, cancellationToken);
         var reasons = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.FinishReason, cancellationToken);
         var answers = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Answer, cancellationToken);
         var seeds = await columns.ScalarsAsync<long>(ShardColumns.Seed, cancellationToken);
         return ids.Select((id, row) => new TraceHead(
-            id, string.Intern(verdicts[row].ToString()), string.Intern(reasons[row].ToString()), !answers[row].Span.IsWhiteSpace(), seeds[row]));
+            TraceKey.Of(id.Span), string.Intern(verdicts[row].ToString()), string.Intern(reasons[row].ToString()), !answers[row].Span.IsWhiteSpace(), seeds[row]));
     }
 
     // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.

@@ -1,9 +1,11 @@
+using TraceDistill.Core.Traces;
+
 namespace TraceDistill.Core.Storage;
 
 /// <summary>The part of a trace that tells what came of it, without its text and tokens.</summary>
-/// <param name="Id">See <see cref="Traces.Trace.Id"/>.</param>
+/// <param name="Key">See <see cref="Traces.Trace.Id"/>.</param>
 /// <param name="Verdict">See <see cref="Traces.Trace.Verdict"/>.</param>
 /// <param name="FinishReason">See <see cref="Traces.Trace.FinishReason"/>.</param>
 /// <param name="HasAnswer">Whether the answer is more than blanks.</param>
 /// <param name="Seed">See <see cref="Traces.Trace.Seed"/>.</param>
-public readonly record struct TraceHead(string Id, string Verdict, string FinishReason, bool HasAnswer, long Seed);
+public readonly record struct TraceHead(TraceKey Key, string Verdict, string FinishReason, bool HasAnswer, long Seed);

@@ -14,16 +14,18 @@ public readonly record struct TraceKey(ulong High, ulong Low) : IComparable<Trac
     public const int Size = 16;
 
     /// <summary>The key of an id as <see cref="TraceId"/> makes them; any other id is hashed.</summary>
-    public static TraceKey Of(string id)
+    public static TraceKey Of(ReadOnlySpan<char> id)
     {
         if (id.Length == 2 * Size
-            && ulong.TryParse(id.AsSpan(0, Size), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var high)
-            && ulong.TryParse(id.AsSpan(Size), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low))
+            && ulong.TryParse(id[..Size], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var high)
+            && ulong.TryParse(id[Size..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low))
         {
             return new TraceKey(high, low);
         }
 
-        return Read(SHA256.HashData(Encoding.UTF8.GetBytes(id)));
+        var bytes = new byte[Encoding.UTF8.GetByteCount(id)];
+        Encoding.UTF8.GetBytes(id, bytes);
+        return Read(SHA256.HashData(bytes));
     }
 
     /// <summary>The key in the first <see cref="Size"/> bytes.</summary>

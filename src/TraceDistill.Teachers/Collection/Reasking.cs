@@ -24,7 +24,7 @@ sealed class Reasking(IReadOnlyList<TraceFlaw> flaws, TraceInventory inventory, 
             await foreach (var head in ShardFile.ReadHeadsAsync(inventory.Shards[i].Path, cancellationToken))
             {
                 // A later shard or a row may have taken its place.
-                if (inventory.ShardOf(TraceKey.Of(head.Id)) == i)
+                if (inventory.ShardOf(head.Key) == i)
                 {
                     Look(head);
                 }
@@ -47,7 +47,7 @@ sealed class Reasking(IReadOnlyList<TraceFlaw> flaws, TraceInventory inventory, 
     {
         if (TraceFlaws.Of(head) is { } flaw && flaws.Contains(flaw))
         {
-            inventory.AskAgain(TraceKey.Of(head.Id), head.Seed);
+            inventory.AskAgain(head.Key, head.Seed);
         }
     }
 }

@@ -30,7 +30,7 @@ sealed record StoredShard(string Path, ShardEntry Entry, TraceCounts Counts, Tra
         var counts = default(TraceCounts);
         await foreach (var head in ShardFile.ReadHeadsAsync(path, cancellationToken))
         {
-            keys.Add(TraceKey.Of(head.Id));
+            keys.Add(head.Key);
             counts = counts.With(head);
         }
 

@@ -28,5 +28,5 @@ static class TraceFlaws
         _ => null,
     };
 
-    public static TraceHead HeadOf(Trace trace) => new(trace.Id, trace.Verdict, trace.FinishReason, !string.IsNullOrWhiteSpace(trace.Answer), trace.Seed);
+    public static TraceHead HeadOf(Trace trace) => new(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, !string.IsNullOrWhiteSpace(trace.Answer), trace.Seed);
 }

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Traces;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -92,7 +93,7 @@ public sealed class ShardWriterTests
         Assert.Equal(manifest.Shards.Single() with { File = "alone.shard" }, entry);
         Assert.Equal(entry.Sha256, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File("alone.shard")))));
         var heads = await ShardFile.ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(traces.Select((trace, i) => new TraceHead(trace.Id, trace.Verdict, trace.FinishReason, i != 7, i)), heads);
+        Assert.Equal(traces.Select((trace, i) => new TraceHead(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, i != 7, i)), heads);
         Assert.Equal(["alone.shard"], FileNames(directory));
     }
 

@@ -26,6 +26,6 @@ public sealed class TraceKeyTests
     {
         string[] ids = ["", "t1", "t2", new string('x', 32), new string('-', 32), " 0123456789abcdef0123456789abcde"];
 
-        Assert.Equal(ids.Length, ids.Select(TraceKey.Of).Distinct().Count());
+        Assert.Equal(ids.Length, ids.Select(id => TraceKey.Of(id)).Distinct().Count());
     }
 }
