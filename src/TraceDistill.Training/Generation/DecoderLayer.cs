@@ -14,6 +14,23 @@ sealed unsafe class DecoderLayer : IDisposable
         FeedForwardNorm = new NativeBuffer(parameters.Values(prefix + "post_attention_layernorm.weight"));
         QueryKeyValue = Pack("self_attn.q_proj.weight", c.QuerySize + 2 * c.KeyValueSize, c.HiddenSize);
         AttentionOutput = Pack("self_attn.o_proj.weight", c.HiddenSize, c.QuerySize);
+        if (c.HasQueryKeyValueBias)
+        {
+            // k's and v's follow q's.
+            QueryKeyValueBias = new NativeBuffer(new ReadOnlySpan<float>(parameters.Flat.Pointer + parameters.OffsetOf(prefix + "self_attn.q_proj.bias"), c.QuerySize + 2 * c.KeyValueSize));
+        }
+
+        if (c.AttentionBias)
+        {
+            AttentionOutputBias = new NativeBuffer(parameters.Values(prefix + "self_attn.o_proj.bias"));
+        }
+
+        if (c.HasQueryKeyNorm)
+        {
+            QueryNorm = new NativeBuffer(parameters.Values(prefix + "self_attn.q_norm.weight"));
+            KeyNorm = new NativeBuffer(parameters.Values(prefix + "self_attn.k_norm.weight"));
+        }
+
         GateUp = Pack("mlp.gate_proj.weight", 2 * c.IntermediateSize, c.HiddenSize);
         Down = Pack("mlp.down_proj.weight", c.HiddenSize, c.IntermediateSize);
 
@@ -28,7 +45,19 @@ sealed unsafe class DecoderLayer : IDisposable
     /// <summary>Hidden → [queries | keys | values].</summary>
     public PackedMatrix QueryKeyValue { get; }
 
+    /// <summary>[queries + keys + values]; null in a family without.</summary>
+    public NativeBuffer? QueryKeyValueBias { get; }
+
+    /// <summary>[channels of a head]; null in a family without.</summary>
+    public NativeBuffer? QueryNorm { get; }
+
+    /// <summary>[channels of a head]; null in a family without.</summary>
+    public NativeBuffer? KeyNorm { get; }
+
     public PackedMatrix AttentionOutput { get; }
+
+    /// <summary>[D]; null in a family without.</summary>
+    public NativeBuffer? AttentionOutputBias { get; }
 
     /// <summary>[D]</summary>
     public NativeBuffer FeedForwardNorm { get; }
@@ -43,6 +72,10 @@ sealed unsafe class DecoderLayer : IDisposable
         AttentionNorm.Dispose();
         FeedForwardNorm.Dispose();
         QueryKeyValue.Dispose();
+        QueryKeyValueBias?.Dispose();
+        QueryNorm?.Dispose();
+        KeyNorm?.Dispose();
+        AttentionOutputBias?.Dispose();
         AttentionOutput.Dispose();
         GateUp.Dispose();
         Down.Dispose();

@@ -73,6 +73,7 @@ sealed unsafe class DecoderPass : IDisposable
             StoreKeysAndValues(layer, i);
             Attend(layer, i);                                                                                      // [R, H·C]
             layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, _hidden.Pointer, add: true);    // [R, D]
+            AddOutputBias(layer);
 
             Normalize(layer.FeedForwardNorm);                                                                      // [R, D]
             layer.GateUp.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer);                          // [R, 2·I]
@@ -125,12 +126,40 @@ sealed unsafe class DecoderPass : IDisposable
         for (var row = 0; row < Count; row++)
         {
             var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
+            if (layer.QueryKeyValueBias is { } bias)
+            {
+                BiasKernel.Forward(queries, bias.Pointer, 1, _shape.QuerySize + 2 * _shape.KeyValueSize);
+            }
+
+            if (layer is { QueryNorm: { } queryNorm, KeyNorm: { } keyNorm })
+            {
+                NormalizeHeads(queries, queryNorm, _shape.NumAttentionHeads);
+                NormalizeHeads(queries + _shape.QuerySize, keyNorm, _shape.NumKeyValueHeads);
+            }
+
             _weights.Rotary.Rotate(queries, _positions.AsSpan(row, 1), inverse: false);
             float* keys = queries + _shape.QuerySize, values = keys + _shape.KeyValueSize;
             for (var head = 0; head < _shape.NumKeyValueHeads; head++)
             {
                 _cache.Write(_pages[row], _positions[row], layerIndex, head, keys + head * _shape.HeadDim, values + head * _shape.HeadDim);
             }
+        }
+    }
+
+    void NormalizeHeads(float* heads, NativeBuffer weight, int count)
+    {
+        float inverse;
+        for (var head = 0; head < count; head++, heads += _shape.HeadDim)
+        {
+            RmsNormKernel.Forward(heads, weight.Pointer, heads, &inverse, 1, _shape.HeadDim, (float)_shape.RmsNormEps);
+        }
+    }
+
+    void AddOutputBias(DecoderLayer layer)
+    {
+        for (var row = 0; layer.AttentionOutputBias is { } bias && row < Count; row++)
+        {
+            BiasKernel.Forward(_hidden.Pointer + (long)row * _hiddenStride, bias.Pointer, 1, _shape.HiddenSize);
         }
     }
 

@@ -1,36 +1,28 @@
+using System.Numerics.Tensors;
 using System.Runtime.Intrinsics;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Kernels;
 
-/// <summary>
-/// Rotary position embedding in the half-split order of transformers: channel c is paired with c + d/2 and rotated by
-/// position · θ^(−2c/d) (Su et al., arXiv 2104.09864).
-/// </summary>
+/// <summary>Rotary position embedding in the half-split order of transformers: channel c is paired with c + d/2 and rotated by position · angle.</summary>
+/// <remarks>Thread-safe. Sines are worked out as far as positions come: a table of all that long contexts allow would take seconds and gigabytes.</remarks>
 sealed unsafe class RotaryKernel
 {
+    const int LeastPositions = 512;
+
     readonly int _half;
     readonly int _rotatedHeads;
     readonly int _width;
-    readonly float[] _cosine;
-    readonly float[] _sine;
+    readonly RotaryFrequencies _frequencies;
+    readonly Lock _growing = new();
+    volatile Table _table = new([], []);
 
     public RotaryKernel(ModelConfiguration configuration)
     {
         _half = configuration.HeadDim / 2;
         _rotatedHeads = configuration.NumAttentionHeads + configuration.NumKeyValueHeads;
         _width = configuration.QuerySize + 2 * configuration.KeyValueSize;
-        _cosine = new float[configuration.MaxPositionEmbeddings * _half];
-        _sine = new float[_cosine.Length];
-        for (var position = 0; position < configuration.MaxPositionEmbeddings; position++)
-        {
-            for (var c = 0; c < _half; c++)
-            {
-                var angle = position * Math.Pow(configuration.RopeTheta, -2.0 * c / configuration.HeadDim);
-                _cosine[position * _half + c] = (float)Math.Cos(angle);
-                _sine[position * _half + c] = (float)Math.Sin(angle);
-            }
-        }
+        _frequencies = RotaryFrequencies.Of(configuration);
     }
 
     /// <summary>Rotates queries and keys in place; <paramref name="inverse"/> rotates back, which is the gradient.</summary>
@@ -39,7 +31,8 @@ sealed unsafe class RotaryKernel
     public void Rotate(float* qkv, ReadOnlySpan<int> positions, bool inverse)
     {
         var sign = inverse ? -1f : 1f;
-        fixed (float* cosines = _cosine, sines = _sine)
+        var table = TableFor(positions.IsEmpty ? 0 : TensorPrimitives.Max(positions));
+        fixed (float* cosines = table.Cosine, sines = table.Sine)
         {
             for (var row = 0; row < positions.Length; row++)
             {
@@ -50,6 +43,39 @@ sealed unsafe class RotaryKernel
                     RotateHead(head, head + _half, cosine, sine, sign);
                 }
             }
+        }
+    }
+
+    Table TableFor(int position)
+    {
+        if (position < _table.Cosine.Length / _half)
+        {
+            return _table;
+        }
+
+        lock (_growing)
+        {
+            var (table, known) = (_table, _table.Cosine.Length / _half);
+            if (position >= known)
+            {
+                var count = Math.Max(position + 1, Math.Max(LeastPositions, 2 * known));
+                var (cosine, sine) = (new float[count * _half], new float[count * _half]);
+                table.Cosine.CopyTo(cosine, 0);
+                table.Sine.CopyTo(sine, 0);
+                for (var p = known; p < count; p++)
+                {
+                    for (var c = 0; c < _half; c++)
+                    {
+                        var (sin, cos) = Math.SinCos(p * _frequencies.Angles[c]);
+                        cosine[p * _half + c] = (float)(_frequencies.Magnitude * cos);
+                        sine[p * _half + c] = (float)(_frequencies.Magnitude * sin);
+                    }
+                }
+
+                _table = table = new Table(cosine, sine);
+            }
+
+            return table;
         }
     }
 
@@ -72,4 +98,8 @@ sealed unsafe class RotaryKernel
             high[c] = y * cosine[c] + x * sin;
         }
     }
+
+    /// <param name="Cosine">[positions, d/2].</param>
+    /// <param name="Sine">[positions, d/2].</param>
+    sealed record Table(float[] Cosine, float[] Sine);
 }

@@ -62,6 +62,8 @@ sealed class Activations : IDisposable
             InputInverse: Rows(1),
             AttentionInput: Rows(_shape.HiddenSize),
             Qkv: Rows(_shape.QuerySize + 2 * _shape.KeyValueSize),
+            RawHeads: Rows(_shape.HasQueryKeyNorm ? HeadNormKernel.Rotated(_shape) : 0),
+            HeadInverse: Rows(_shape.HasQueryKeyNorm ? HeadNormKernel.Heads(_shape) : 0),
             LogSumExp: Rows(_shape.NumAttentionHeads),
             AttentionOutput: Rows(_shape.QuerySize),
             Middle: Rows(_shape.HiddenSize),
@@ -106,6 +108,8 @@ sealed class Activations : IDisposable
     /// <param name="InputInverse">[N] its 1 / root mean square.</param>
     /// <param name="AttentionInput">[N, D] normalised.</param>
     /// <param name="Qkv">[N, Q + 2·KV] rotated queries and keys, values.</param>
+    /// <param name="RawHeads">[N, Q + KV] queries and keys before their norm; empty where they have none.</param>
+    /// <param name="HeadInverse">[N, heads of queries and keys] their 1 / root mean square; empty where they have no norm.</param>
     /// <param name="LogSumExp">[N, heads] of the attention scores.</param>
     /// <param name="AttentionOutput">[N, Q].</param>
     /// <param name="Middle">[N, D] residual stream between attention and MLP.</param>
@@ -118,6 +122,8 @@ sealed class Activations : IDisposable
         FloatBuffer InputInverse,
         FloatBuffer AttentionInput,
         FloatBuffer Qkv,
+        FloatBuffer RawHeads,
+        FloatBuffer HeadInverse,
         FloatBuffer LogSumExp,
         FloatBuffer AttentionOutput,
         FloatBuffer Middle,

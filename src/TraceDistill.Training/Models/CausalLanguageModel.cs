@@ -7,7 +7,8 @@ namespace TraceDistill.Training.Models;
 // N = tokens of all sequences, M = those whose hidden states are wanted, D = hidden, Q = query heads × head size, KV = key heads × head size, F = intermediate, V = vocabulary
 
 /// <summary>
-/// A Llama-style decoder (pre-norm, RMSNorm, rotary positions, grouped-query attention, SwiGLU) with its gradient, on the CPU in float32.
+/// The decoder of Llama and Qwen (pre-norm, RMSNorm, rotary positions, grouped-query attention, SwiGLU; biases and norms of heads where a family
+/// has them) with its gradient, on the CPU in float32.
 /// </summary>
 /// <remarks>
 /// The gradient is written out rather than recorded: buffers are allocated once, a thread needs no lock, and every buffer is visible. Matrix
@@ -22,6 +23,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     readonly ModelConfiguration _shape;
     readonly Activations _memory;
     readonly RotaryKernel _rotary;
+    readonly HeadNormKernel _headNorm;
     readonly Projection _projection;
     TokenBatch _batch = new([], []);
 
@@ -34,6 +36,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         _shape = parameters.Configuration;
         _memory = new Activations(_shape);
         _rotary = new RotaryKernel(_shape);
+        _headNorm = new HeadNormKernel(_shape);
     }
 
     /// <summary>The name of the matrix that turns hidden states into logits: the embedding, where they are tied.</summary>
@@ -63,6 +66,16 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
             RmsNormKernel.Forward(layer.Input.Pointer, Weight($"model.layers.{i}.input_layernorm.weight"), layer.AttentionInput.Pointer, layer.InputInverse.Pointer, n, d, epsilon);
             _projection.Forward(layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", layer.Qkv, n, qkvWidth, d);      // [N, Q + 2·KV]
+            if (_shape.HasQueryKeyValueBias)
+            {
+                BiasKernel.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_proj.bias"), n, qkvWidth); // k's and v's follow q's
+            }
+
+            if (_shape.HasQueryKeyNorm)
+            {
+                _headNorm.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_norm.weight"), Weight($"model.layers.{i}.self_attn.k_norm.weight"), layer.RawHeads.Pointer, layer.HeadInverse.Pointer, n);
+            }
+
             _rotary.Rotate(layer.Qkv.Pointer, batch.Positions, inverse: false);
             Attend(layer, qkvWidth, FirstQueries(i));                                                                  // [N, Q]
             var attended = layer.AttentionOutput;
@@ -79,6 +92,10 @@ public sealed unsafe class CausalLanguageModel : IDisposable
             }
 
             _projection.Forward(attended, $"model.layers.{i}.self_attn.o_proj.weight", layer.Middle, n, d, _shape.QuerySize, add: true);
+            if (_shape.AttentionBias)
+            {
+                BiasKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.self_attn.o_proj.bias"), n, d);
+            }
 
             RmsNormKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.post_attention_layernorm.weight"), layer.MlpInput.Pointer, layer.MiddleInverse.Pointer, n, d, epsilon);
             _projection.Forward(layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", layer.GateUp, n, 2 * f, d);               // [N, 2·F]
@@ -114,6 +131,11 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
             var (attended, attendedGradient) = (IsLast(i) ? _memory.Selected : layer.AttentionOutput, scratch);
             _projection.Backward(residual, attended, $"model.layers.{i}.self_attn.o_proj.weight", scratch, gradient, n, d, _shape.QuerySize);
+            if (_shape.AttentionBias)
+            {
+                BiasKernel.Backward(residual.Pointer, Gradient(gradient, $"model.layers.{i}.self_attn.o_proj.bias"), n, d);
+            }
+
             if (IsLast(i))
             {
                 n = _batch.Ids.Length;
@@ -125,6 +147,18 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
             AttendBackward(layer, attendedGradient, qkvWidth, FirstQueries(i));
             _rotary.Rotate(_memory.QkvGradient.Pointer, _batch.Positions, inverse: true);
+            if (_shape.HasQueryKeyNorm)
+            {
+                string query = $"model.layers.{i}.self_attn.q_norm.weight", key = $"model.layers.{i}.self_attn.k_norm.weight";
+                _headNorm.Backward(
+                    _memory.QkvGradient.Pointer, Weight(query), Weight(key), layer.RawHeads.Pointer, layer.HeadInverse.Pointer, Gradient(gradient, query), Gradient(gradient, key), n);
+            }
+
+            if (_shape.HasQueryKeyValueBias)
+            {
+                BiasKernel.Backward(_memory.QkvGradient.Pointer, Gradient(gradient, $"model.layers.{i}.self_attn.q_proj.bias"), n, qkvWidth);
+            }
+
             _projection.Backward(_memory.QkvGradient, layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", scratch, gradient, n, qkvWidth, d);
             NormBackward(layer.Input, layer.InputInverse, $"model.layers.{i}.input_layernorm.weight", scratch, residual, gradient, n);
         }
@@ -135,6 +169,8 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     public void Dispose() => _memory.Dispose();
 
     float* Weight(string name) => _parameters.Flat.Pointer + _parameters.OffsetOf(name);
+
+    float* Gradient(FloatBuffer gradient, string name) => gradient.Pointer + _parameters.OffsetOf(name);
 
     bool IsLast(int layer) => layer == _shape.NumHiddenLayers - 1;
 

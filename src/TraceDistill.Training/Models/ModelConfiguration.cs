@@ -6,9 +6,12 @@ using TraceDistill.Training.Checkpoints;
 
 namespace TraceDistill.Training.Models;
 
-/// <summary>The shape of a Llama-style decoder, in the words of Hugging Face's <c>config.json</c>.</summary>
+/// <summary>The shape of a decoder of the Llama kind, in the words of Hugging Face's <c>config.json</c>.</summary>
 public sealed record ModelConfiguration
 {
+    /// <value>Llama.</value>
+    public ModelFamily Family { get; init; }
+
     public required int VocabSize { get; init; }
 
     public required int HiddenSize { get; init; }
@@ -31,6 +34,12 @@ public sealed record ModelConfiguration
     /// <value>10,000.</value>
     public double RopeTheta { get; init; } = 10_000;
 
+    /// <value>None.</value>
+    public RopeScaling RopeScaling { get; init; } = RopeScaling.None;
+
+    /// <summary>Whether all four projections of attention have a bias (Qwen 2's first three have one in any case).</summary>
+    public bool AttentionBias { get; init; }
+
     /// <value>2,048 positions.</value>
     public int MaxPositionEmbeddings { get; init; } = 2_048;
 
@@ -44,6 +53,12 @@ public sealed record ModelConfiguration
     public int? BosTokenId { get; init; }
 
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
+
+    /// <summary>Whether queries, keys and values have a bias.</summary>
+    public bool HasQueryKeyValueBias => Family == ModelFamily.Qwen2 || AttentionBias;
+
+    /// <summary>Whether each head of queries and keys is normalised before it is rotated.</summary>
+    public bool HasQueryKeyNorm => Family == ModelFamily.Qwen3;
 
     /// <summary>Width of all query heads.</summary>
     public int QuerySize => NumAttentionHeads * HeadDim;
@@ -79,34 +94,9 @@ public sealed record ModelConfiguration
         return configuration;
     }
 
-    /// <summary>Writes <c>config.json</c> so that transformers, vLLM and llama.cpp's converter read it as a Llama model.</summary>
-    public void Save(string modelDirectory, TensorDtype dtype = TensorDtype.Float32)
-    {
-        var json = new JsonObject
-        {
-            ["architectures"] = new JsonArray("LlamaForCausalLM"),
-            ["model_type"] = "llama",
-            ["hidden_act"] = "silu",
-            ["vocab_size"] = VocabSize,
-            ["hidden_size"] = HiddenSize,
-            ["intermediate_size"] = IntermediateSize,
-            ["num_hidden_layers"] = NumHiddenLayers,
-            ["num_attention_heads"] = NumAttentionHeads,
-            ["num_key_value_heads"] = NumKeyValueHeads,
-            ["head_dim"] = HeadDim,
-            ["rms_norm_eps"] = RmsNormEps,
-            ["rope_theta"] = RopeTheta,
-            ["max_position_embeddings"] = MaxPositionEmbeddings,
-            ["tie_word_embeddings"] = TieWordEmbeddings,
-            ["initializer_range"] = InitializerRange,
-            ["attention_bias"] = false,
-            ["mlp_bias"] = false,
-            ["bos_token_id"] = BosTokenId,
-            ["eos_token_id"] = EosTokenIds.Count == 1 ? EosTokenIds[0] : new JsonArray([.. EosTokenIds.Select(id => JsonValue.Create(id))]),
-            ["torch_dtype"] = dtype.TorchName(),
-        };
-        AtomicFile.WriteAllText(Path.Combine(modelDirectory, FileName), json.ToJsonString(Indented) + "\n");
-    }
+    /// <summary>Writes <c>config.json</c> so that transformers, vLLM and llama.cpp's converter read it.</summary>
+    public void Save(string modelDirectory, TensorDtype dtype = TensorDtype.Float32) =>
+        AtomicFile.WriteAllText(Path.Combine(modelDirectory, FileName), ConfigurationWriter.Write(this, dtype).ToJsonString(Indented) + "\n");
 
     /// <summary>Checks that sizes are positive and divide as they must; <paramref name="origin"/> names the file or setting.</summary>
     /// <exception cref="InvalidInputException">They do not; all problems are listed.</exception>
@@ -129,6 +119,11 @@ public sealed record ModelConfiguration
         if (NumKeyValueHeads > 0 && NumAttentionHeads % NumKeyValueHeads != 0)
         {
             problems.Add($"num_attention_heads {NumAttentionHeads} is not a multiple of num_key_value_heads {NumKeyValueHeads}");
+        }
+
+        if (RopeScaling.Factor <= 0 || (RopeScaling.Type == RopeType.Llama3 && RopeScaling.HighFreqFactor <= RopeScaling.LowFreqFactor))
+        {
+            problems.Add("rope_scaling: factor must be positive, and high_freq_factor above low_freq_factor");
         }
 
         if (HeadDim % 2 != 0)

@@ -56,7 +56,7 @@ public sealed class ModelParameters : IDisposable
     }
 
     /// <summary>
-    /// Fills the weights as transformers initialises Llama: normal with standard deviation <c>initializer_range</c>, norms one; the two
+    /// Fills the weights as transformers initialises Llama: normal with standard deviation <c>initializer_range</c>, norms one, biases zero; the two
     /// projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
     /// </summary>
     public void Initialize(long seed)
@@ -70,7 +70,7 @@ public sealed class ModelParameters : IDisposable
             var values = Values(name);
             if (ShapeOf(name).Length == 1)
             {
-                values.Fill(1);
+                values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) ? 0 : 1);
                 continue;
             }
 
@@ -92,7 +92,25 @@ public sealed class ModelParameters : IDisposable
             yield return (layer + "self_attn.q_proj.weight", [c.QuerySize, c.HiddenSize]);
             yield return (layer + "self_attn.k_proj.weight", [c.KeyValueSize, c.HiddenSize]);
             yield return (layer + "self_attn.v_proj.weight", [c.KeyValueSize, c.HiddenSize]);
+            if (c.HasQueryKeyValueBias)
+            {
+                yield return (layer + "self_attn.q_proj.bias", [c.QuerySize]);
+                yield return (layer + "self_attn.k_proj.bias", [c.KeyValueSize]);
+                yield return (layer + "self_attn.v_proj.bias", [c.KeyValueSize]);
+            }
+
+            if (c.HasQueryKeyNorm)
+            {
+                yield return (layer + "self_attn.q_norm.weight", [c.HeadDim]);
+                yield return (layer + "self_attn.k_norm.weight", [c.HeadDim]);
+            }
+
             yield return (layer + "self_attn.o_proj.weight", [c.HiddenSize, c.QuerySize]);
+            if (c.AttentionBias)
+            {
+                yield return (layer + "self_attn.o_proj.bias", [c.HiddenSize]);
+            }
+
             yield return (layer + "post_attention_layernorm.weight", [c.HiddenSize]);
             yield return (layer + "mlp.gate_proj.weight", [c.IntermediateSize, c.HiddenSize]);
             yield return (layer + "mlp.up_proj.weight", [c.IntermediateSize, c.HiddenSize]);

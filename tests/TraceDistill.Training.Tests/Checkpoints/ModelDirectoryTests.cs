@@ -113,7 +113,12 @@ public sealed class ModelDirectoryTests : IDisposable
     [InlineData("\"model_type\": \"llama\"", "\"model_type\": \"mamba\"", "mamba")]
     [InlineData("\"num_key_value_heads\": 1", "\"num_key_value_heads\": 3", "not a multiple")]
     [InlineData("\"head_dim\": 16", "\"head_dim\": 15", "odd")]
-    [InlineData("\"attention_bias\": false", "\"attention_bias\": true", "attention_bias")]
+    [InlineData("\"mlp_bias\": false", "\"mlp_bias\": true", "mlp_bias is not supported")]
+    [InlineData("\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "hidden_act \"gelu\" is not supported; supported: silu")]
+    [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"longrope\"}", "rope_scaling of type \"longrope\" is not supported; supported: default, linear, dynamic, llama3, yarn")]
+    [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\"}", "rope_scaling: factor is missing")]
+    [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": \"two\"}", "rope_scaling: factor is \"two\"")]
+    [InlineData("\"rope_scaling\": null", "\"quantization_config\": {\"quant_method\": \"gptq\"}", "quantization_config")]
     public void Load_ConfigurationThatCannotBe_IsRefusedByFileAndField(string field, string replacement, string message)
     {
         ModelDirectory.Save(_directory.Path, _parameters);

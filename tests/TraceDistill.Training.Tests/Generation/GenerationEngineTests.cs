@@ -10,10 +10,22 @@ public class GenerationEngineTests
 {
     static readonly EngineOptions Small = new() { Threads = 2, MaxRunning = 16, CacheBytes = 4 << 20, PromptTokensPerStep = 8 };
 
-    [Fact]
-    public async Task GenerateAsync_Greedy_EqualsTheUncachedForwardPass()
+    [Theory]
+    [InlineData(ModelFamily.Llama, false)]
+    [InlineData(ModelFamily.Llama, true)]
+    [InlineData(ModelFamily.Qwen2, false)]
+    [InlineData(ModelFamily.Qwen3, true)]
+    public async Task GenerateAsync_Greedy_EqualsTheUncachedForwardPass(ModelFamily family, bool attentionBias)
     {
-        using var parameters = TinyModel.Create();
+        using var parameters = TinyModel.Create(TinyModel.Awkward with { Family = family, AttentionBias = attentionBias });
+        foreach (var name in parameters.Names.Where(name => name.EndsWith(".bias", StringComparison.Ordinal) || name.Contains("_norm.", StringComparison.Ordinal)))
+        {
+            foreach (var (i, value) in parameters.Values(name).ToArray().Index())
+            {
+                parameters.Values(name)[i] = value + (0.1f * (i % 5));
+            }
+        }
+
         using var engine = new GenerationEngine(parameters, Small);
         var prompt = TinyModel.Prompt(37, 1);
         var result = await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] }, Cancel);

@@ -22,17 +22,40 @@ public class CausalLanguageModelTests
         NumAttentionHeads = 2, NumKeyValueHeads = 2, HeadDim = 32, IntermediateSize = 64, TieWordEmbeddings = false,
     };
 
-    public static TheoryData<string> Shapes => ["grouped", "wide"];
+    public static TheoryData<string> Shapes => ["grouped", "wide", "biased", "qwen2", "qwen3"];
 
-    static ModelConfiguration Shape(string name) => name == "grouped" ? Grouped : WideHeads;
+    static ModelConfiguration Shape(string name) => name switch
+    {
+        "grouped" => Grouped,
+        "wide" => WideHeads,
+        "biased" => Grouped with { AttentionBias = true },
+        "qwen2" => Grouped with { Family = ModelFamily.Qwen2 },
+        _ => WideHeads with { Family = ModelFamily.Qwen3 },
+    };
+
+    /// <summary>Norms and biases as a training leaves them: neither one nor zero.</summary>
+    static ModelParameters Parameters(string shape, long seed)
+    {
+        var parameters = new ModelParameters(Shape(shape));
+        parameters.Initialize(seed);
+        var random = new Random((int)seed);
+        foreach (var name in parameters.Names.Where(name => parameters.ShapeOf(name).Length == 1))
+        {
+            foreach (ref var value in parameters.Values(name))
+            {
+                value += (float)(0.5 * (random.NextDouble() - 0.5));
+            }
+        }
+
+        return parameters;
+    }
 
     [Theory]
     [MemberData(nameof(Shapes))]
     public void Forward_SeveralSequences_EqualsTheReferenceOnEachAlone(string shape)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ModelParameters(Shape(shape));
-        parameters.Initialize(seed: 5);
+        using var parameters = Parameters(shape, seed: 5);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
         using var model = new CausalLanguageModel(parameters, projection);
         var reference = new ReferenceLlama(parameters);
@@ -50,8 +73,7 @@ public class CausalLanguageModelTests
     public void Backward_SeveralSequences_EqualsLibtorchAutogradInFloat64(string shape)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ModelParameters(Shape(shape));
-        parameters.Initialize(seed: 6);
+        using var parameters = Parameters(shape, seed: 6);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
         using var model = new CausalLanguageModel(parameters, projection);
         using var gradient = new FloatBuffer(parameters.Count);
@@ -73,13 +95,43 @@ public class CausalLanguageModelTests
         }
     }
 
+    /// <summary>YaRN stretches the frequencies and sharpens the scores; positions reach past the first table of sines.</summary>
+    [Fact]
+    public void ForwardBackward_ScaledRotations_EqualsLibtorchAutogradInFloat64()
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = new ModelParameters(Grouped with
+        {
+            MaxPositionEmbeddings = 2_048, RopeScaling = new RopeScaling { Type = RopeType.Yarn, Factor = 16, OriginalMaxPositionEmbeddings = 64 },
+        });
+        parameters.Initialize(seed: 8);
+        using var projection = new Projection(parameters, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(parameters, projection);
+        using var gradient = new FloatBuffer(parameters.Count);
+        var frequencies = RotaryFrequencies.Of(parameters.Configuration);
+        var reference = new ReferenceLlama(parameters) { Frequencies = tensor(frequencies.Angles), Magnitude = frequencies.Magnitude };
+        var batch = Batch(20, 700);
+        var outputGradient = randn([batch.Ids.Length, Grouped.HiddenSize], generator: new Generator(9));
+
+        model.Forward(batch);
+        var hidden = model.Hidden.Matrix(batch.Ids.Length, Grouped.HiddenSize).to(ScalarType.Float64);
+        outputGradient.reshape(-1).data<float>().ToArray().CopyTo(model.HiddenGradient.Span);
+        model.Backward(gradient);
+
+        var expected = cat([.. Sequences(batch).Select(reference.Forward)], 0);
+        Assert.InRange((hidden - expected).abs().max().item<double>(), 0, 2e-4);
+        (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
+        const string queries = "model.layers.0.self_attn.q_proj.weight";
+        var error = parameters.Matrix(gradient, queries).to(ScalarType.Float64) - reference.Gradient(queries);
+        Assert.InRange(error.norm().item<double>() / reference.Gradient(queries).norm().item<double>(), 0, 1e-4);
+    }
+
     [Theory]
     [MemberData(nameof(Shapes))]
     public void ForwardBackward_SomeOutputsWanted_EqualsAllWithNoGradientAtTheOthers(string shape)
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ModelParameters(Shape(shape));
-        parameters.Initialize(seed: 7);
+        using var parameters = Parameters(shape, seed: 7);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
         using CausalLanguageModel all = new(parameters, projection), some = new(parameters, projection);
         using FloatBuffer allGradient = new(parameters.Count), someGradient = new(parameters.Count);

@@ -4,7 +4,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests.Models;
 
-/// <summary>A Llama forward pass written from the papers in plain float64 tensor operations; libtorch's autograd gives its gradient.</summary>
+/// <summary>A Llama, Qwen 2 or Qwen 3 forward pass written from the papers in plain float64 tensor operations; libtorch's autograd gives its gradient.</summary>
 sealed class ReferenceLlama
 {
     readonly ModelConfiguration _shape;
@@ -19,6 +19,12 @@ sealed class ReferenceLlama
         }
     }
 
+    /// <summary>[d/2] in place of the plain ones.</summary>
+    public Tensor? Frequencies { get; init; }
+
+    /// <summary>Of rotated queries and keys.</summary>
+    public double Magnitude { get; init; } = 1;
+
     public Tensor Weight(string name) => _weights[name];
 
     public Tensor Gradient(string name) => _weights[name].grad!;
@@ -32,14 +38,14 @@ sealed class ReferenceLlama
         {
             var layer = $"model.layers.{i}.";
             var h = Norm(x, layer + "input_layernorm.weight");
-            var q = Rotate(Heads(h, layer + "self_attn.q_proj.weight", _shape.NumAttentionHeads));
-            var k = Rotate(Heads(h, layer + "self_attn.k_proj.weight", _shape.NumKeyValueHeads));
-            var v = Heads(h, layer + "self_attn.v_proj.weight", _shape.NumKeyValueHeads);
+            var q = Rotate(HeadNorm(Heads(h, layer + "self_attn.q_proj", _shape.NumAttentionHeads), layer + "self_attn.q_norm.weight"));
+            var k = Rotate(HeadNorm(Heads(h, layer + "self_attn.k_proj", _shape.NumKeyValueHeads), layer + "self_attn.k_norm.weight"));
+            var v = Heads(h, layer + "self_attn.v_proj", _shape.NumKeyValueHeads);
             var group = _shape.NumAttentionHeads / _shape.NumKeyValueHeads;
             (k, v) = (k.repeat_interleave(group, 0), v.repeat_interleave(group, 0));
             var scores = (q.matmul(k.transpose(1, 2)) / Math.Sqrt(_shape.HeadDim)).masked_fill(mask, double.NegativeInfinity);
             var attended = scores.softmax(-1).matmul(v).transpose(0, 1).reshape(ids.Length, _shape.QuerySize);
-            x = x + attended.matmul(_weights[layer + "self_attn.o_proj.weight"].t());
+            x = x + Linear(attended, layer + "self_attn.o_proj");
             h = Norm(x, layer + "post_attention_layernorm.weight");
             var gate = h.matmul(_weights[layer + "mlp.gate_proj.weight"].t());
             var up = h.matmul(_weights[layer + "mlp.up_proj.weight"].t());
@@ -55,15 +61,22 @@ sealed class ReferenceLlama
 
     Tensor Norm(Tensor x, string weight) => x * (x.square().mean([-1], keepdim: true) + _shape.RmsNormEps).rsqrt() * _weights[weight];
 
-    Tensor Heads(Tensor h, string weight, int heads) =>
-        h.matmul(_weights[weight].t()).reshape(h.shape[0], heads, _shape.HeadDim).transpose(0, 1);
+    Tensor HeadNorm(Tensor heads, string weight) => _weights.ContainsKey(weight) ? Norm(heads, weight) : heads;
+
+    Tensor Linear(Tensor h, string layer)
+    {
+        var product = h.matmul(_weights[layer + ".weight"].t());
+        return _weights.TryGetValue(layer + ".bias", out var bias) ? product + bias : product;
+    }
+
+    Tensor Heads(Tensor h, string layer, int heads) => Linear(h, layer).reshape(h.shape[0], heads, _shape.HeadDim).transpose(0, 1);
 
     Tensor Rotate(Tensor x)
     {
         var half = _shape.HeadDim / 2;
         var angles = arange(x.shape[1], dtype: ScalarType.Float64).unsqueeze(1)
-            * pow(_shape.RopeTheta, arange(half, dtype: ScalarType.Float64) * (-2.0 / _shape.HeadDim)).unsqueeze(0);
+            * (Frequencies ?? pow(_shape.RopeTheta, arange(half, dtype: ScalarType.Float64) * (-2.0 / _shape.HeadDim))).unsqueeze(0);
         var (low, high) = (x.narrow(2, 0, half), x.narrow(2, half, half));
-        return cat([low * angles.cos() - high * angles.sin(), high * angles.cos() + low * angles.sin()], 2);
+        return cat([low * angles.cos() - high * angles.sin(), high * angles.cos() + low * angles.sin()], 2) * Magnitude;
     }
 }
