@@ -5,20 +5,21 @@ using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Checkpoints;
 
-/// <summary>A model directory in Hugging Face layout: config.json and model.safetensors (the tokenizer's files are Core's).</summary>
+/// <summary>A model directory in Hugging Face layout: config.json and <see cref="WeightFiles"/> (the tokenizer's files are Core's).</summary>
 public static class ModelDirectory
 {
-    const string Weights = "model.safetensors";
+    /// <summary>As transformers has it.</summary>
+    const long ShardBytes = 5_000_000_000;
 
     /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
     public static readonly IReadOnlyList<string> TokenizerFiles =
         [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
 
-    /// <summary>Everything a model directory may hold.</summary>
-    public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, Weights, .. TokenizerFiles];
+    /// <summary>Everything a model directory with one file of weights may hold.</summary>
+    public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, WeightFiles.Single, .. TokenizerFiles];
 
     /// <summary>Whether a folder has the weights of a model.</summary>
-    public static bool Exists(string directory) => File.Exists(Path.Combine(directory, Weights));
+    public static bool Exists(string directory) => WeightFiles.Exist(directory);
 
     /// <summary>Loads the configuration and float32 weights of a model directory.</summary>
     /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
@@ -27,11 +28,11 @@ public static class ModelDirectory
         var parameters = new ModelParameters(ModelConfiguration.Load(directory));
         try
         {
-            using var file = SafetensorsFile.Open(Path.Combine(directory, Weights));
-            CheckNames(file, parameters);
+            using var weights = WeightFiles.Open(directory);
+            CheckNames(weights, parameters);
             foreach (var name in parameters.Names)
             {
-                file.Read(file.Entries[name], parameters.Values(name));
+                weights.Read(name, parameters.Values(name));
             }
 
             return parameters;
@@ -43,16 +44,16 @@ public static class ModelDirectory
         }
     }
 
-    /// <summary>Writes config.json and, last, model.safetensors.</summary>
-    public static void Save(string directory, ModelParameters parameters, TensorDtype dtype = TensorDtype.Float32)
+    /// <summary>Writes config.json and, last, the weights.</summary>
+    /// <param name="directory">Made where needed.</param>
+    /// <param name="parameters">The model.</param>
+    /// <param name="dtype">How weights are stored.</param>
+    /// <param name="shardBytes">Weights that take more are written as several files with an index.</param>
+    public static void Save(string directory, ModelParameters parameters, TensorDtype dtype = TensorDtype.Float32, long shardBytes = ShardBytes)
     {
         Directory.CreateDirectory(directory);
         parameters.Configuration.Save(directory, dtype);
-        SafetensorsWriter.Write(
-            Path.Combine(directory, Weights),
-            dtype,
-            [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))],
-            name => parameters.Values(name));
+        WeightFiles.Write(directory, dtype, [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))], name => parameters.Values(name), shardBytes);
     }
 
     /// <summary>Copies the tokenizer's files that <paramref name="source"/> has.</summary>
@@ -67,18 +68,19 @@ public static class ModelDirectory
         }
     }
 
-    static void CheckNames(SafetensorsFile file, ModelParameters parameters)
+    static void CheckNames(WeightFiles weights, ModelParameters parameters)
     {
-        var problems = parameters.Names.Where(name => !file.Entries.ContainsKey(name)).Select(name => $"{name} is missing")
+        var wanted = parameters.Names.ToHashSet();
+        var problems = parameters.Names.Where(name => weights.Find(name) is null).Select(name => $"{name} is missing")
             .Concat(parameters.Names
-                .Where(name => file.Entries.TryGetValue(name, out var entry) && !entry.Shape.SequenceEqual(parameters.ShapeOf(name)))
-                .Select(name => $"{name} has shape [{string.Join(", ", file.Entries[name].Shape)}], config.json wants [{string.Join(", ", parameters.ShapeOf(name))}]"))
-            .Concat(file.Entries.Keys.Where(name => !parameters.Names.Contains(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
+                .Where(name => weights.Find(name) is { } entry && !entry.Shape.SequenceEqual(parameters.ShapeOf(name)))
+                .Select(name => $"{name} has shape [{string.Join(", ", weights.Find(name)!.Shape)}], config.json wants [{string.Join(", ", parameters.ShapeOf(name))}]"))
+            .Concat(weights.Names.Where(name => !wanted.Contains(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
             .ToList();
         if (problems.Count > 0)
         {
             var shown = string.Join("; ", problems.Take(5));
-            throw new InvalidInputException($"{file.Path}: {shown}{(problems.Count > 5 ? $"; and {problems.Count - 5} more" : "")}");
+            throw new InvalidInputException($"{weights.Path}: {shown}{(problems.Count > 5 ? $"; and {problems.Count - 5} more" : "")}");
         }
     }
 

@@ -72,6 +72,57 @@ public sealed class ModelDirectoryTests : IDisposable
             $"{Weights}: model.norm.weight is missing; lm_head.weight has shape [32, 40], config.json wants [40, 32]; surplus is not part of the model", error.Message);
     }
 
+    [Fact]
+    public void Load_SeveralFilesAndTheirIndex_GivesTheSameBits()
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+        ModelDirectory.Save(_directory.Path, _parameters, shardBytes: 6_000);
+
+        var files = Directory.GetFiles(_directory.Path, "*.safetensors").Select(Path.GetFileName).Order().ToList();
+        using var loaded = ModelDirectory.Load(_directory.Path);
+
+        Assert.InRange(files.Count, 3, 99);
+        Assert.Equal(Enumerable.Range(1, files.Count).Select(number => $"model-{number:00000}-of-{files.Count:00000}.safetensors"), files);
+        Assert.Equal(_parameters.Flat.Span.ToArray(), loaded.Flat.Span.ToArray());
+        using var index = System.Text.Json.JsonDocument.Parse(File.ReadAllBytes(_directory.File("model.safetensors.index.json")));
+        Assert.Equal(4 * _parameters.Count, index.RootElement.GetProperty("metadata").GetProperty("total_size").GetInt64());
+        Assert.Equal(_parameters.Names, index.RootElement.GetProperty("weight_map").EnumerateObject().Select(entry => entry.Name));
+    }
+
+    [Fact]
+    public void Load_SnapshotOfHuggingFacesCache_FollowsItsLinks()
+    {
+        var blobs = _directory.File("blobs");
+        ModelDirectory.Save(blobs, _parameters, shardBytes: 6_000);
+        var snapshot = Directory.CreateDirectory(_directory.File("snapshot")).FullName;
+        foreach (var file in Directory.GetFiles(blobs))
+        {
+            File.CreateSymbolicLink(Path.Combine(snapshot, Path.GetFileName(file)), Path.Combine("..", "blobs", Path.GetFileName(file)));
+        }
+
+        using var loaded = ModelDirectory.Load(snapshot);
+
+        Assert.Equal(_parameters.Flat.Span.ToArray(), loaded.Flat.Span.ToArray());
+    }
+
+    [Theory]
+    [InlineData("model-00002-of", "model-00001-of", "model-00001-of-00014.safetensors: has no tensor", "which model.safetensors.index.json puts there")]
+    [InlineData("model-00002-of", "model-00099-of", "model-00099-of-00014.safetensors: no such file", "")]
+    [InlineData("model-00002-of", "../model-00002-of", "\"../model-00002-of-00014.safetensors\" is not the name of a file beside it", "")]
+    [InlineData("weight_map", "weights", "not an index of weights: it has no weight_map", "")]
+    [InlineData("{", "[", "not an index of weights", "")]
+    public void Load_IndexThatDoesNotGoWithTheFiles_IsRefusedByName(string part, string replacement, string message, string also)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters, shardBytes: 6_000);
+        var index = _directory.File("model.safetensors.index.json");
+        File.WriteAllText(index, File.ReadAllText(index).Replace(part, replacement, StringComparison.Ordinal));
+
+        var error = Assert.Throws<InvalidInputException>(() => ModelDirectory.Load(_directory.Path));
+
+        Assert.Contains(message, error.Message);
+        Assert.Contains(also, error.Message);
+    }
+
     [Theory]
     [InlineData(4)]
     [InlineData(100)]
