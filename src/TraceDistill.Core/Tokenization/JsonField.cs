@@ -81,7 +81,7 @@ readonly struct JsonField(string file, string path, JsonElement element)
 
     public InvalidInputException Wrong(string expected) => Fail($"{Name} must be {expected}");
 
-    public InvalidInputException Unsupported(string what) => Fail($"{Name}: {what} is not supported; use a model with a byte-level BPE tokenizer");
+    public InvalidInputException Unsupported(string what) => Fail($"{Name}: {what} is not supported; use a model with a byte-level BPE tokenizer, or one of SentencePiece's kind with byte fallback");
 
     public InvalidInputException Fail(string message, Exception? inner = null) => new($"{file}: {message}", inner);
 

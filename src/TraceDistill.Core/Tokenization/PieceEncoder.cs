@@ -1,26 +1,28 @@
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
 
-/// <summary>Turns one piece of text into ids: from the cache, whole from the vocabulary, or by merging its bytes.</summary>
+/// <summary>Turns one piece of text into ids: from the cache, whole from the vocabulary, or by merging its symbols.</summary>
 sealed class PieceEncoder
 {
+    /// <summary>The symbols of the piece at hand, kept between calls to save the allocation.</summary>
+    [ThreadStatic]
+    static List<int>? _scratch;
+
     readonly PieceCache _cache = new();
     readonly BytePairMerger _merger;
-    readonly int[] _byteIds = new int[256];
+    readonly ISymbols _symbols;
     readonly Dictionary<string, int>? _wholePieces;
 
     public PieceEncoder(TokenizerDefinition definition)
     {
         _merger = new BytePairMerger(definition.Merges);
-        for (var value = 0; value < 256; value++)
-            _byteIds[value] = definition.Vocabulary.GetValueOrDefault($"{ByteLevelAlphabet.ToChar((byte)value)}", -1);
+        _symbols = definition.Symbols;
         if (definition.IgnoreMerges)
             _wholePieces = new Dictionary<string, int>(definition.Vocabulary, StringComparer.Ordinal);
     }
 
-    /// <summary>Appends the ids of a piece. Bytes that the vocabulary lacks give nothing.</summary>
+    /// <summary>Appends the ids of a piece.</summary>
     public void Encode(ReadOnlySpan<char> piece, List<int> ids)
     {
         if (piece.Length > PieceCache.MaxPieceLength)
@@ -43,21 +45,15 @@ sealed class PieceEncoder
 
     void EncodeUncached(ReadOnlySpan<char> piece, List<int> ids)
     {
-        var bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
-        Encoding.UTF8.GetBytes(piece, bytes);
-        if (_wholePieces is not null && _wholePieces.TryGetValue(ByteLevelAlphabet.Spell(bytes), out var id))
+        if (_wholePieces is not null && _wholePieces.TryGetValue(_symbols.Spell(piece), out var id))
         {
             ids.Add(id);
             return;
         }
 
-        var symbols = new List<int>(bytes.Length);
-        foreach (var value in bytes)
-        {
-            if (_byteIds[value] >= 0)
-                symbols.Add(_byteIds[value]);
-        }
-
+        var symbols = _scratch ??= new List<int>(PieceCache.MaxPieceLength);
+        symbols.Clear();
+        _symbols.Append(piece, symbols);
         _merger.Apply(CollectionsMarshal.AsSpan(symbols), ids);
     }
 }

@@ -3,9 +3,12 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>Cuts text into the pieces that are merged one by one: the steps in order, each on the pieces of the one before.</summary>
 /// <param name="splitters">The steps.</param>
 /// <param name="addPrefixSpace">Whether text that does not start with a space gets one.</param>
-sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpace)
+/// <param name="metaspace">What becomes of spaces; null: they stay.</param>
+sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpace, Metaspace? metaspace = null)
 {
     public bool AddPrefixSpace => addPrefixSpace;
+
+    public Metaspace? Metaspace => metaspace;
 
     /// <summary>Fills <paramref name="pieces"/> with the pieces of a text that is not empty.</summary>
     public void Split(ReadOnlySpan<char> text, List<Piece> pieces)

@@ -11,15 +11,16 @@ static class PreTokenizerParser
     /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
     public const string DigitPattern = @"\p{N}";
 
-    public static PreTokenizer Read(JsonField field)
+    /// <param name="field">Absent where text is not cut at all.</param>
+    /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step at the end.</param>
+    public static PreTokenizer Read(JsonField? field, bool isByteLevel)
     {
         var splitters = new List<ISplitter>();
-        var addPrefixSpace = false;
-        var byteLevel = false;
-        foreach (var step in Flatten(field))
+        var (addPrefixSpace, hasByteLevel, metaspace) = (false, false, default(Metaspace));
+        foreach (var step in field is { } all ? Flatten(all) : [])
         {
             var type = step["type"];
-            if (byteLevel)
+            if (hasByteLevel)
                 throw type.Unsupported($"a {type.Text()} step after ByteLevel");
             switch (type.Text())
             {
@@ -29,20 +30,25 @@ static class PreTokenizerParser
                 case "Digits":
                     splitters.Add(Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+"));
                     break;
-                case "ByteLevel":
-                    byteLevel = true;
+                case "ByteLevel" when isByteLevel:
+                    hasByteLevel = true;
                     addPrefixSpace = step.Boolean("add_prefix_space", absent: true);
                     if (addPrefixSpace && splitters.Count > 0)
                         throw step["add_prefix_space"].Unsupported("true after another step");
                     if (step.Boolean("use_regex", absent: true))
                         splitters.Add(Splitter(type, Gpt2Pattern));
                     break;
+                case "Metaspace" when !isByteLevel && splitters.Count == 0 && metaspace is null:
+                    metaspace = ReadMetaspace(step, splitters);
+                    break;
                 default:
-                    throw type.Unsupported($"a {type.Text()} pre-tokenizer");
+                    throw type.Unsupported($"a {type.Text()} pre-tokenizer here");
             }
         }
 
-        return byteLevel ? new PreTokenizer(splitters, addPrefixSpace) : throw field.Unsupported("a pre-tokenizer without ByteLevel");
+        if (isByteLevel && !hasByteLevel)
+            throw field is { } given ? given.Unsupported("a pre-tokenizer without ByteLevel") : new InvalidOperationException("the file was not checked");
+        return new PreTokenizer(splitters, addPrefixSpace, metaspace);
     }
 
     static IEnumerable<JsonField> Flatten(JsonField field) =>
@@ -52,21 +58,29 @@ static class PreTokenizerParser
     {
         var pattern = step["pattern"];
         var text = pattern.Find("Regex") is { } regex ? regex.Text() : Regex.Escape(pattern["String"].Text());
-        var inverted = step.Boolean("invert", absent: false);
         var behavior = step["behavior"];
-        return behavior.Text() switch
-        {
-            "Isolated" => Splitter(pattern, text),
-            "Removed" => Splitter(pattern, text, keepMatches: inverted, keepGaps: !inverted),
-            var other => throw behavior.Unsupported($"the behavior {other}"),
-        };
+        return Enum.TryParse<SplitBehavior>(behavior.Text(), out var known)
+            ? Splitter(pattern, text, known, step.Boolean("invert", absent: false))
+            : throw behavior.Unsupported($"the behavior {behavior.Text()}");
     }
 
-    static RegexSplitter Splitter(JsonField pattern, string text, bool keepMatches = true, bool keepGaps = true)
+    /// <summary>Older files say <c>add_prefix_space</c>, newer ones <c>prepend_scheme</c>.</summary>
+    static Metaspace ReadMetaspace(JsonField step, List<ISplitter> splitters)
+    {
+        var mark = step["replacement"].Text() is [var only] ? only : throw step["replacement"].Wrong("one character");
+        var scheme = step.Find("prepend_scheme")?.Text() ?? (step.Boolean("add_prefix_space", absent: true) ? "always" : "never");
+        if (!Enum.TryParse<MetaspacePrepending>(scheme, ignoreCase: true, out var prepends))
+            throw step["prepend_scheme"].Wrong("\"always\", \"first\" or \"never\"");
+        if (step.Boolean("split", absent: true))
+            splitters.Add(new RegexSplitter(Regex.Escape($"{mark}"), SplitBehavior.MergedWithNext));
+        return new Metaspace(mark, prepends);
+    }
+
+    static RegexSplitter Splitter(JsonField pattern, string text, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
     {
         try
         {
-            return new RegexSplitter(ToDotNet(text), keepMatches, keepGaps);
+            return new RegexSplitter(ToDotNet(text), behavior, isInverted);
         }
         catch (ArgumentException malformed)
         {

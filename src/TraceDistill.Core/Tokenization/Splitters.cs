@@ -12,12 +12,31 @@ interface ISplitter
     void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
 }
 
+/// <summary>What becomes of a match, and of what lies between matches; the names are those of tokenizer.json.</summary>
+enum SplitBehavior
+{
+    /// <summary>Each is a piece.</summary>
+    Isolated,
+
+    /// <summary>Matches are dropped.</summary>
+    Removed,
+
+    /// <summary>A match ends the piece before it.</summary>
+    MergedWithPrevious,
+
+    /// <summary>A match begins the piece after it.</summary>
+    MergedWithNext,
+
+    /// <summary>Matches side by side are one piece.</summary>
+    Contiguous,
+}
+
 /// <summary>Cuts at the matches of a regular expression.</summary>
 /// <param name="pattern">What to look for.</param>
-/// <param name="keepMatches">Whether matches become pieces.</param>
-/// <param name="keepGaps">Whether the text between matches becomes pieces.</param>
+/// <param name="behavior">What becomes of it.</param>
+/// <param name="isInverted">Whether what lies between the matches is what is looked for.</param>
 /// <exception cref="ArgumentException">The pattern is malformed.</exception>
-sealed class RegexSplitter(string pattern, bool keepMatches = true, bool keepGaps = true) : ISplitter
+sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false) : ISplitter
 {
     /// <summary>Compiling a pattern takes a tenth of a second, and many models share a few.</summary>
     static readonly ConcurrentDictionary<string, Regex> Compiled = [];
@@ -26,17 +45,42 @@ sealed class RegexSplitter(string pattern, bool keepMatches = true, bool keepGap
 
     public void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
+        var joiner = new Joiner(behavior, pieces);
         var end = 0;
         foreach (var match in _regex.EnumerateMatches(text.Slice(piece.Start, piece.Length)))
         {
-            if (keepGaps && match.Index > end)
-                pieces.Add(new Piece(piece.Start + end, match.Index - end));
-            if (keepMatches && match.Length > 0)
-                pieces.Add(new Piece(piece.Start + match.Index, match.Length));
+            joiner.Add(new Piece(piece.Start + end, match.Index - end), isInverted);
+            joiner.Add(new Piece(piece.Start + match.Index, match.Length), !isInverted);
             end = match.Index + match.Length;
         }
 
-        if (keepGaps && end < piece.Length)
-            pieces.Add(new Piece(piece.Start + end, piece.Length - end));
+        joiner.Add(new Piece(piece.Start + end, piece.Length - end), isInverted);
+    }
+
+    /// <summary>Puts matches and gaps together, in their order.</summary>
+    ref struct Joiner(SplitBehavior behavior, List<Piece> pieces)
+    {
+        readonly int _first = pieces.Count;
+        bool _lastMatches;
+
+        public void Add(Piece part, bool isMatch)
+        {
+            if (part.Length == 0)
+                return;
+            var joins = behavior switch
+            {
+                SplitBehavior.MergedWithPrevious => isMatch && !_lastMatches,
+                SplitBehavior.MergedWithNext => !isMatch && _lastMatches,
+                SplitBehavior.Contiguous => isMatch == _lastMatches,
+                _ => false,
+            };
+            _lastMatches = isMatch;
+            if (behavior == SplitBehavior.Removed && isMatch)
+                return;
+            if (joins && pieces.Count > _first)
+                pieces[^1] = pieces[^1] with { Length = pieces[^1].Length + part.Length };
+            else
+                pieces.Add(part);
+        }
     }
 }

@@ -10,6 +10,7 @@ sealed class TokenVocabulary
     readonly byte[] _bytes;
     readonly int[] _offsets;
     readonly bool[] _special;
+    readonly string?[]? _spellings;
     readonly Dictionary<string, int> _ids;
 
     public TokenVocabulary(TokenizerDefinition definition)
@@ -17,11 +18,18 @@ sealed class TokenVocabulary
         _ids = new Dictionary<string, int>(definition.Vocabulary, StringComparer.Ordinal);
         var tokens = new byte[]?[Math.Max(definition.Vocabulary.Values.Max(), definition.AddedTokens.Keys.DefaultIfEmpty(-1).Max()) + 1];
         foreach (var (spelling, id) in definition.Vocabulary)
-            tokens[id] = ByteLevelAlphabet.ToBytes(spelling);
+            tokens[id] = definition.Decoder.BytesOf(spelling);
+        var spellings = definition.Decoder.IsByteLevel ? null : new string?[tokens.Length];
+        foreach (var (spelling, id) in definition.Vocabulary)
+            spellings?[id] = spelling;
+        _spellings = spellings;
         _special = new bool[tokens.Length];
         foreach (var (id, token) in definition.AddedTokens)
         {
-            tokens[id] = Encoding.UTF8.GetBytes(token.Content);
+            // A token that is looked for in normalised text stands for normalised text.
+            var content = token.Normalized ? definition.Normalizer.Normalize(token.Content) : token.Content;
+            tokens[id] = Encoding.UTF8.GetBytes(content);
+            spellings?[id] = content;
             _special[id] = token.Special;
             _ids[token.Content] = id;
         }
@@ -40,6 +48,9 @@ sealed class TokenVocabulary
     public string Hash { get; }
 
     public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
+
+    /// <summary>A token as it is written; null for an id without one. Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
+    public string? SpellingOf(int id) => (uint)id < (uint)Size ? _spellings![id] : null;
 
     public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);
 

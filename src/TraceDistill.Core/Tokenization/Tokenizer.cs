@@ -1,11 +1,11 @@
 using System.Text;
 using TraceDistill.Core.Errors;
-using TraceDistill.Core.Tokenization.Unicode;
 
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>
-/// Text to token ids and back, equal to Hugging Face's tokenizers for byte-level BPE vocabularies. Immutable and safe to use from any thread.
+/// Text to token ids and back, equal to Hugging Face's tokenizers for BPE vocabularies: byte-level ones, and SentencePiece's with byte fallback.
+/// Immutable and safe to use from any thread.
 /// </summary>
 public sealed class Tokenizer
 {
@@ -24,7 +24,8 @@ public sealed class Tokenizer
     readonly PreTokenizer _preTokenizer;
     readonly AddedTokenMatcher _rawTokens;
     readonly AddedTokenMatcher _normalizedTokens;
-    readonly bool _normalizes;
+    readonly TextNormalizer _normalizer;
+    readonly TokenDecoder _decoder;
     readonly int[] _prefix;
     readonly int[] _suffix;
 
@@ -35,7 +36,7 @@ public sealed class Tokenizer
         _preTokenizer = definition.PreTokenizer;
         _rawTokens = Matcher(normalized: false);
         _normalizedTokens = Matcher(normalized: true);
-        _normalizes = definition.NormalizeToFormC;
+        (_normalizer, _decoder) = (definition.Normalizer, definition.Decoder);
         _prefix = [.. definition.Prefix];
         _suffix = [.. definition.Suffix];
         int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
@@ -44,7 +45,7 @@ public sealed class Tokenizer
         ChatTemplateSource = settings.ChatTemplate;
 
         AddedTokenMatcher Matcher(bool normalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized)
-            .Select(token => (normalized ? Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
+            .Select(token => (normalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
 
         int[] EndOfTurn() => settings.EndOfSequence is not { } token ? [] : TryGetId(token, out var id) ? [id] : throw new InvalidInputException(
             $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
@@ -91,12 +92,12 @@ public sealed class Tokenizer
         var start = 0;
         while (_rawTokens.Next(text, start) is { } match)
         {
-            EncodeNormalized(Normalize(text[start..match.Start]), pieces, ids);
+            EncodeNormalized(_normalizer.Normalize(text[start..match.Start]), pieces, ids, isStart: start == 0);
             ids.Add(match.Id);
             start = match.End;
         }
 
-        EncodeNormalized(Normalize(start == 0 ? text : text[start..]), pieces, ids);
+        EncodeNormalized(_normalizer.Normalize(start == 0 ? text : text[start..]), pieces, ids, isStart: start == 0);
         if (addSpecialTokens)
             ids.AddRange(_suffix);
     }
@@ -104,6 +105,18 @@ public sealed class Tokenizer
     /// <summary>The text of ids. Bytes that are not valid UTF-8 become U+FFFD; ids without a token give nothing.</summary>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false)
     {
+        if (!_decoder.IsByteLevel)
+        {
+            var tokens = new List<string>(ids.Length);
+            foreach (var id in ids)
+            {
+                if (!(skipSpecialTokens && IsSpecial(id)) && _vocabulary.SpellingOf(id) is { } token)
+                    tokens.Add(token);
+            }
+
+            return _decoder.Decode(tokens);
+        }
+
         var length = 0;
         foreach (var id in ids)
             length += skipSpecialTokens && IsSpecial(id) ? 0 : GetBytes(id).Length;
@@ -130,27 +143,27 @@ public sealed class Tokenizer
     /// <summary>Whether decoding may leave the token out.</summary>
     public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
 
-    string Normalize(string text) => _normalizes ? NormalizationFormC.Normalize(text) : text;
-
-    void EncodeNormalized(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids)
+    void EncodeNormalized(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids, bool isStart)
     {
         var start = 0;
         while (_normalizedTokens.Next(text, start) is { } match)
         {
-            EncodePlain(text[start..match.Start], pieces, ids);
+            EncodePlain(text[start..match.Start], pieces, ids, isStart && start == 0);
             ids.Add(match.Id);
             start = match.End;
         }
 
-        EncodePlain(text[start..], pieces, ids);
+        EncodePlain(text[start..], pieces, ids, isStart && start == 0);
     }
 
-    void EncodePlain(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids)
+    void EncodePlain(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids, bool isStart)
     {
         if (text.IsEmpty)
             return;
         if (_preTokenizer.AddPrefixSpace && text[0] != ' ')
             text = string.Concat(" ", text);
+        if (_preTokenizer.Metaspace is { } metaspace)
+            text = metaspace.Apply(text, isStart);
         _preTokenizer.Split(text, pieces);
         foreach (var piece in pieces)
             _encoder.Encode(text.Slice(piece.Start, piece.Length), ids);

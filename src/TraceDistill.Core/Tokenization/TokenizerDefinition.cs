@@ -3,7 +3,7 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>What a <c>tokenizer.json</c> of the supported kind says, checked.</summary>
 sealed record TokenizerDefinition
 {
-    /// <summary>Token spellings (byte-level) with their ids, added tokens not included unless the model's vocabulary has them.</summary>
+    /// <summary>Token spellings with their ids, added tokens not included unless the model's vocabulary has them.</summary>
     public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
 
     /// <summary>Merges in order of rank, as ids.</summary>
@@ -15,10 +15,14 @@ sealed record TokenizerDefinition
     /// <summary>Added tokens by id.</summary>
     public required IReadOnlyDictionary<int, AddedToken> AddedTokens { get; init; }
 
-    /// <summary>Whether text is brought to Unicode normalisation form C first.</summary>
-    public required bool NormalizeToFormC { get; init; }
+    public required TextNormalizer Normalizer { get; init; }
 
     public required PreTokenizer PreTokenizer { get; init; }
+
+    /// <summary>What merging begins with.</summary>
+    public required ISymbols Symbols { get; init; }
+
+    public required TokenDecoder Decoder { get; init; }
 
     /// <summary>Ids put before an encoded text when special tokens are asked for.</summary>
     public required IReadOnlyList<int> Prefix { get; init; }

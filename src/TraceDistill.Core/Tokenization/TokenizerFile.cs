@@ -4,8 +4,8 @@ using TraceDistill.Core.Errors;
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>
-/// Reads Hugging Face's <c>tokenizer.json</c> where it describes a byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and most others). Anything
-/// whose ids would differ from Hugging Face's is refused by name; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
+/// Reads Hugging Face's <c>tokenizer.json</c> where it describes a byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and most others) or SentencePiece's BPE
+/// with byte fallback (Llama 2, Mistral). Anything whose ids would differ from Hugging Face's is refused by name; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
 /// </summary>
 static class TokenizerFile
 {
@@ -17,11 +17,9 @@ static class TokenizerFile
     {
         var root = JsonField.Read(path);
         var model = root["model"];
-        RequireByteLevelBpe(root, model);
+        RequireBpe(model);
+        var decoder = TokenDecoder.Read(root["decoder"]);
         var vocabulary = ReadVocabulary(model["vocab"]);
-        var hasEveryByte = Enumerable.Range(0, 256).All(value => vocabulary.ContainsKey($"{ByteLevelAlphabet.ToChar((byte)value)}"));
-        if (model.Find("unk_token") is { } unknown && !hasEveryByte)
-            throw unknown.Unsupported("an unknown token beside a vocabulary that lacks some bytes");
         var (prefix, suffix) = root.Find("post_processor") is { } processor ? ReadPostProcessor(processor) : ([], []);
         return new TokenizerDefinition
         {
@@ -29,14 +27,16 @@ static class TokenizerFile
             Merges = ReadMerges(model["merges"], vocabulary),
             IgnoreMerges = model.Boolean("ignore_merges", absent: false),
             AddedTokens = root.Find("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : new Dictionary<int, AddedToken>(),
-            NormalizeToFormC = root.Find("normalizer") is { } normalizer && ReadNormalizer(normalizer),
-            PreTokenizer = PreTokenizerParser.Read(root["pre_tokenizer"]),
+            Normalizer = TextNormalizer.Read(root.Find("normalizer")),
+            PreTokenizer = PreTokenizerParser.Read(decoder.IsByteLevel ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel),
+            Symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel),
+            Decoder = decoder,
             Prefix = prefix,
             Suffix = suffix,
         };
     }
 
-    static void RequireByteLevelBpe(JsonField root, JsonField model)
+    static void RequireBpe(JsonField model)
     {
         if (model.Find("type") is { } type && type.Text() != "BPE")
             throw type.Unsupported($"a {type.Text()} model");
@@ -45,24 +45,24 @@ static class TokenizerFile
             if (model.Find(name) is { } field && field.Element.ToString() is not ("" or "0" or "0.0"))
                 throw field.Unsupported($"the value {field.Element}");
         }
-
-        if (model.Find("byte_fallback") is { } fallback && fallback.Boolean())
-            throw fallback.Unsupported("a vocabulary with byte fallback");
-        RequireByteLevelDecoder(root["decoder"]);
     }
 
-    static void RequireByteLevelDecoder(JsonField decoder)
+    static ISymbols ReadSymbols(JsonField model, Dictionary<string, int> vocabulary, bool isByteLevel)
     {
-        var type = decoder["type"];
-        if (type.Text() == "Sequence")
+        var hasFallback = model.Boolean("byte_fallback", absent: false);
+        if (!isByteLevel)
         {
-            foreach (var item in decoder["decoders"].Items())
-                RequireByteLevelDecoder(item);
+            var unknown = model.Find("unk_token") is not { } token ? default(int?)
+                : vocabulary.TryGetValue(token.Text(), out var id) ? id : throw token.Wrong("a token of the vocabulary");
+            return hasFallback
+                ? new CharacterSymbols(vocabulary, unknown, model.Boolean("fuse_unk", absent: false))
+                : throw model.Unsupported("a vocabulary that is neither byte-level nor has byte fallback");
         }
-        else if (type.Text() != "ByteLevel")
-        {
-            throw type.Unsupported($"a {type.Text()} decoder");
-        }
+
+        if (hasFallback)
+            throw model["byte_fallback"].Unsupported("byte fallback beside a byte-level decoder");
+        var symbols = new ByteSymbols(vocabulary);
+        return model.Find("unk_token") is not { } unused || symbols.HasAll ? symbols : throw unused.Unsupported("an unknown token beside a vocabulary that lacks some bytes");
     }
 
     static Dictionary<string, int> ReadVocabulary(JsonField field)
@@ -134,18 +134,6 @@ static class TokenizerFile
         }
 
         return tokens;
-    }
-
-    /// <returns>Whether to normalise to form C.</returns>
-    static bool ReadNormalizer(JsonField field)
-    {
-        var type = field["type"];
-        return type.Text() switch
-        {
-            "NFC" => true,
-            "Sequence" => field["normalizers"].Items().Select(ReadNormalizer).ToList().Contains(true),
-            _ => throw type.Unsupported($"a {type.Text()} normalizer"),
-        };
     }
 
     static (List<int> Prefix, List<int> Suffix) ReadPostProcessor(JsonField field)

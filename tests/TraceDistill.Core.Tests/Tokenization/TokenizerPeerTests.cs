@@ -65,6 +65,35 @@ public class TokenizerPeerTests
         Compare(directory.Path, FuzzedText.Texts(seed: name.Length, 400));
     }
 
+    /// <summary>Settings of Llama 2, Mistral and their kin, laid over one vocabulary with byte fallback.</summary>
+    public static TheoryData<string, string[]> FallbackVariants => new()
+    {
+        { "Llama 2", [] },
+        { "Llama 2 without its old mark", ["normalizer", "null", "pre_tokenizer", Metaspace("first", split: false)] },
+        { "marks everywhere, cut at each", ["normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
+        { "no mark in front", ["normalizer", """{"type":"Replace","pattern":{"Regex":"[ \\t]"},"content":"▁"}""", "pre_tokenizer", Metaspace("never", split: true)] },
+        { "Gemma", ["normalizer", """{"type":"Replace","pattern":{"String":" "},"content":"▁"}""", "pre_tokenizer", """{"type":"Split","pattern":{"String":"▁"},"behavior":"MergedWithPrevious","invert":false}"""] },
+        { "runs together", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""", "pre_tokenizer", """{"type":"Split","pattern":{"Regex":"[a-z]"},"behavior":"Contiguous","invert":true}"""] },
+        { "bytes missing", ["model.byte_fallback", "true", "model.fuse_unk", "true", "-model.vocab", "<0xE2>"] },
+        { "bytes missing, one unknown each", ["model.fuse_unk", "false", "-model.vocab", "<0xC3>"] },
+        { "no strip", ["decoder", """{"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Replace","pattern":{"String":"▁"},"content":" "}]}"""] },
+        { "strips both ends", ["decoder", SentencePieceVocabulary.Decoder.Replace("\"start\":1,\"stop\":0", "\"start\":2,\"stop\":1")] },
+        { "whole pieces first", ["model.ignore_merges", "true", "normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
+    };
+
+    [Theory]
+    [MemberData(nameof(FallbackVariants))]
+    public void ByteFallback_FuzzedTexts_GivesWhatHuggingFaceGives(string name, string[] changes)
+    {
+        using var directory = new TemporaryDirectory();
+        SentencePieceVocabulary.Write(directory.File("tokenizer.json"), FuzzedText.Texts(seed: 1, 1000));
+        Change(directory.File("tokenizer.json"), changes);
+        Compare(directory.Path, FuzzedText.Texts(seed: name.Length, 1800));
+    }
+
+    static string Metaspace(string scheme, bool split) =>
+        $$"""{"type":"Metaspace","replacement":"▁","prepend_scheme":"{{scheme}}","split":{{(split ? "true" : "false")}}}""";
+
     [Theory]
     [InlineData("gpt2")]
     [InlineData("llama-3.2")]
@@ -81,7 +110,15 @@ public class TokenizerPeerTests
         var json = JsonNode.Parse(File.ReadAllText(file))!;
         foreach (var change in changes.Chunk(2))
         {
-            var path = change[0].Split('.');
+            var path = change[0].TrimStart('-').Split('.');
+            if (change[0][0] == '-')
+            {
+                var vocabulary = json[path[0]]![path[1]]!.AsObject();
+                vocabulary[$"no {change[1]}"] = vocabulary[change[1]]!.DeepClone();
+                vocabulary.Remove(change[1]);
+                continue;
+            }
+
             (path.Length == 1 ? json : json[path[0]]!)[path[^1]] = JsonNode.Parse(change[1]);
         }
 

@@ -1,0 +1,23 @@
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>SentencePiece's mark in place of spaces, and before the text.</summary>
+/// <param name="mark">Stands for a space.</param>
+/// <param name="prepends">Where text that does not begin with it gets one.</param>
+sealed class Metaspace(char mark, MetaspacePrepending prepends)
+{
+    /// <param name="text">A stretch between added tokens.</param>
+    /// <param name="isStart">Whether the whole text begins with it.</param>
+    public string Apply(ReadOnlySpan<char> text, bool isStart)
+    {
+        var marked = text.ToString().Replace(' ', mark);
+        var isWanted = prepends == MetaspacePrepending.Always || (prepends == MetaspacePrepending.First && isStart);
+        return isWanted && marked[0] != mark ? mark + marked : marked;
+    }
+}
+
+enum MetaspacePrepending
+{
+    Always,
+    First,
+    Never,
+}

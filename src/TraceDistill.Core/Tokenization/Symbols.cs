@@ -1,0 +1,122 @@
+using System.Text;
+
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>The tokens that merging begins with.</summary>
+interface ISymbols
+{
+    /// <summary>Appends those of a piece.</summary>
+    void Append(ReadOnlySpan<char> piece, List<int> symbols);
+
+    /// <summary>A piece as the vocabulary spells it.</summary>
+    string Spell(ReadOnlySpan<char> piece);
+}
+
+/// <summary>Byte-level: every byte is a symbol. Bytes that the vocabulary lacks give nothing.</summary>
+sealed class ByteSymbols : ISymbols
+{
+    readonly int[] _ids = new int[256];
+
+    public ByteSymbols(IReadOnlyDictionary<string, int> vocabulary)
+    {
+        for (var value = 0; value < 256; value++)
+            _ids[value] = vocabulary.GetValueOrDefault($"{ByteLevelAlphabet.ToChar((byte)value)}", -1);
+    }
+
+    public bool HasAll => !_ids.Contains(-1);
+
+    public void Append(ReadOnlySpan<char> piece, List<int> symbols)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (var rune in piece.EnumerateRunes())
+        {
+            foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
+            {
+                if (_ids[value] >= 0)
+                    symbols.Add(_ids[value]);
+            }
+        }
+    }
+
+    public string Spell(ReadOnlySpan<char> piece)
+    {
+        var bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
+        Encoding.UTF8.GetBytes(piece, bytes);
+        return ByteLevelAlphabet.Spell(bytes);
+    }
+}
+
+/// <summary>
+/// SentencePiece's way: every character is a symbol; one that the vocabulary lacks is spelled by its bytes and, where it lacks those too, by the
+/// unknown token.
+/// </summary>
+sealed class CharacterSymbols : ISymbols
+{
+    readonly Dictionary<Rune, int> _ids = [];
+    readonly int[] _bytes = new int[256];
+    readonly int? _unknown;
+    readonly bool _fusesUnknown;
+
+    /// <param name="vocabulary">Spellings and ids.</param>
+    /// <param name="unknown">The unknown token; null where there is none.</param>
+    /// <param name="fusesUnknown">Whether unknown characters side by side are one unknown token.</param>
+    public CharacterSymbols(IReadOnlyDictionary<string, int> vocabulary, int? unknown, bool fusesUnknown)
+    {
+        (_unknown, _fusesUnknown) = (unknown, fusesUnknown);
+        foreach (var (spelling, id) in vocabulary)
+        {
+            if (Rune.DecodeFromUtf16(spelling, out var rune, out var length) == System.Buffers.OperationStatus.Done && length == spelling.Length)
+                _ids[rune] = id;
+        }
+
+        for (var value = 0; value < 256; value++)
+            _bytes[value] = vocabulary.GetValueOrDefault(TokenDecoder.SpellByte((byte)value), -1);
+    }
+
+    public void Append(ReadOnlySpan<char> piece, List<int> symbols)
+    {
+        // As Hugging Face's tokenizers have it, an unknown token waits for the next character that is known: bytes overtake it.
+        Span<byte> utf8 = stackalloc byte[4];
+        var waits = false;
+        foreach (var rune in piece.EnumerateRunes())
+        {
+            if (_ids.TryGetValue(rune, out var id))
+            {
+                if (waits)
+                    symbols.Add(_unknown!.Value);
+                symbols.Add(id);
+                waits = false;
+                continue;
+            }
+
+            var bytes = utf8[..rune.EncodeToUtf8(utf8)];
+            if (HasAll(bytes))
+            {
+                foreach (var value in bytes)
+                    symbols.Add(_bytes[value]);
+            }
+            else if (_unknown is { } unknown)
+            {
+                if (waits && !_fusesUnknown)
+                    symbols.Add(unknown);
+                waits = true;
+            }
+        }
+
+        if (waits)
+            symbols.Add(_unknown!.Value);
+    }
+
+    public string Spell(ReadOnlySpan<char> piece) => piece.ToString();
+
+    bool HasAll(ReadOnlySpan<byte> bytes)
+    {
+        foreach (var value in bytes)
+        {
+            if (_bytes[value] < 0)
+                return false;
+        }
+
+        return true;
+    }
+}
