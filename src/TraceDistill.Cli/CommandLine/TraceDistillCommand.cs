@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Core.Errors;
@@ -16,7 +17,7 @@ static class TraceDistillCommand
                 var root = new RootCommand("Collects reasoning traces with token logprobs from a large language model, distills them into a small one, and measures what it learned.");
                 foreach (var verb in verbs)
                 {
-                    root.Add(VerbCommand.Create(verb, host));
+                    ParentOf(verb, root).Add(VerbCommand.Create(verb, host));
                 }
 
                 var result = root.Parse(arguments);
@@ -32,6 +33,24 @@ static class TraceDistillCommand
             host.Error,
             host.Interruption);
 
+    /// <summary><c>tokenizer train</c> is a command of the command <c>tokenizer</c>.</summary>
+    static Command ParentOf(IVerb verb, RootCommand root)
+    {
+        if (verb.Name.Split(' ') is not [var group, _])
+        {
+            return root;
+        }
+
+        if (root.Subcommands.FirstOrDefault(command => command.Name == group) is { } known)
+        {
+            return known;
+        }
+
+        var parent = new Command(group, verb.Description);
+        root.Add(parent);
+        return parent;
+    }
+
     static string Describe(ParseResult result)
     {
         var command = result.CommandResult.Command;
@@ -39,12 +58,21 @@ static class TraceDistillCommand
         {
             [var token, ..] when token.StartsWith("--", StringComparison.Ordinal) =>
                 $"unknown option {token}; {NearestName.Suggestion(token, [.. command.Options.Select(option => option.Name)])}",
-            [var token, ..] when command is RootCommand => $"unknown verb \"{token}\"; {NearestName.Suggestion(token, [.. command.Subcommands.Select(verb => verb.Name)])}",
+            [var token, ..] when command.Subcommands.Count > 0 => $"unknown verb \"{token}\"; {NearestName.Suggestion(token, [.. command.Subcommands.Select(verb => verb.Name)])}",
             [var token, ..] => $"\"{token}\" is more than {command.Name} takes",
-            _ when command is RootCommand => "say what to do",
+            _ when command.Subcommands.Count > 0 => "say what to do",
             _ => string.Join("; ", result.Errors.Select(error => error.Message.TrimEnd('.'))),
         };
     }
 
-    static string Help(ParseResult result) => result.CommandResult.Command is RootCommand ? "--help" : $"{result.CommandResult.Command.Name} --help";
+    static string Help(ParseResult result)
+    {
+        var names = new Stack<string>();
+        for (var command = result.CommandResult; command is { Command: not RootCommand }; command = command.Parent as CommandResult)
+        {
+            names.Push(command.Command.Name);
+        }
+
+        return string.Join(' ', [.. names, "--help"]);
+    }
 }

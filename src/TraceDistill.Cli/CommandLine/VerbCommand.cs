@@ -11,7 +11,7 @@ static class VerbCommand
 {
     public static Command Create(IVerb verb, CommandHost host)
     {
-        var command = new Command(verb.Name, verb.Description);
+        var command = new Command(verb.Name.Split(' ')[^1], verb.Description);
         var options = new OptionTokens(verb.OptionsType, command);
         var outOption = new Option<string?>("--out") { HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write" };
         var configOption = new Option<string?>("--config") { HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence" };
