@@ -25,6 +25,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("shape of a student that starts from nothing; instead of student")]
     public ModelArchitecture? Architecture { get; init; }
 
+    [InputPath]
+    [Description("model directory out of which the first weights of architecture are cut: layers and heads at even distances, the first channels; its tokenizer is taken too")]
+    public string? InitFrom { get; init; }
+
     /// <value>The one that was stored with the traces.</value>
     [InputPath]
     [Description("model directory whose tokenizer a student from nothing takes; otherwise the one stored with the traces")]
@@ -72,6 +76,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (Student is null == Architecture is null)
         {
             yield return new ValidationResult("is required: either student, a model directory, or architecture, a shape to start from nothing", [nameof(Student)]);
+        }
+
+        if (InitFrom is not null && (Architecture is null || Tokenizer is not null))
+        {
+            yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
         }
 
         if (KdAlpha.Range is { Low: < 0 } or { High: > 1 })

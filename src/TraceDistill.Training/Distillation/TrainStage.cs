@@ -26,7 +26,7 @@ public static class TrainStage
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's model.</exception>
     public static async Task<TrainSummary> RunAsync(TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
-        var source = options.Student ?? TokenizerDirectory(options);
+        var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = Tokenizer.Load(source);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
         using var parameters = InitialParameters(options, tokenizer);
@@ -80,19 +80,28 @@ public static class TrainStage
     {
         if (options.Student is { } student)
         {
-            var loaded = ModelDirectory.Load(student);
-            if (tokenizer.VocabularySize > loaded.Configuration.VocabSize)
-            {
-                throw new InvalidInputException(
-                    $"{student}: the tokenizer has {tokenizer.VocabularySize} ids and config.json a vocab_size of {loaded.Configuration.VocabSize}");
-            }
-
-            return loaded;
+            return LoadFor(tokenizer, student);
         }
 
-        var parameters = new ModelParameters(options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
+        var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
+        if (options.InitFrom is { } larger)
+        {
+            using var taken = LoadFor(tokenizer, larger);
+            var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
+            StudentInitialization.Copy(cut, taken, larger);
+            return cut;
+        }
+
+        var parameters = new ModelParameters(shape);
         parameters.Initialize(options.Seed);
         return parameters;
+    }
+
+    static ModelParameters LoadFor(Tokenizer tokenizer, string directory)
+    {
+        var loaded = ModelDirectory.Load(directory);
+        return tokenizer.VocabularySize <= loaded.Configuration.VocabSize ? loaded : throw new InvalidInputException(
+            $"{directory}: the tokenizer has {tokenizer.VocabularySize} ids and config.json a vocab_size of {loaded.Configuration.VocabSize}");
     }
 
     static void Write(string directory, string tokenizerSource, ModelParameters parameters)
@@ -105,7 +114,7 @@ public static class TrainStage
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, ModelParameters parameters, TrainingSet data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, Tokenizer = null }));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         hash.AppendData(MemoryMarshal.AsBytes(parameters.Flat.Span));
         foreach (var sequence in data.Sequences)

@@ -59,6 +59,22 @@ public sealed class TrainStageTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_StudentCutOutOfALargerModel_BeginsWithItsWeights()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options with { Architecture = Options.Architecture! with { NumHiddenLayers = 4 } }, "teacher");
+
+        await RunAsync(Options with { InitFrom = _traces.Out("teacher") }, "student");
+
+        using var teacher = ModelDirectory.Load(_traces.Out("teacher"));
+        using var initial = ModelDirectory.Load(Path.Combine(_traces.Out("student"), TrainStage.InitialDirectory));
+        using var student = ModelDirectory.Load(_traces.Out("student"));
+        const string second = "model.layers.1.self_attn.k_proj.weight", third = "model.layers.2.self_attn.k_proj.weight";
+        Assert.Equal(teacher.Values(third).ToArray(), initial.Values(second).ToArray());
+        Assert.NotEqual(initial.Values(second).ToArray(), student.Values(second).ToArray());
+    }
+
+    [Fact]
     public async Task RunAsync_FolderWithTheModelOfOtherOptions_IsRefusedAndKeepsIt()
     {
         await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));

@@ -1,0 +1,122 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>A student's first weights from those of a larger model.</summary>
+/// <remarks>
+/// Layers are taken at even distances, as DistilBERT took every second one of BERT's (Sanh et al., arXiv 1910.01108, section 3); so are heads, a group of
+/// queries with its key and value. Of the residual stream and of the MLP the first channels are kept.
+/// </remarks>
+static class StudentInitialization
+{
+    /// <summary>The student's shape with what it has to share with its source: family, biases, rotations, norms.</summary>
+    public static ModelConfiguration Adopt(ModelConfiguration shape, ModelConfiguration source) => shape with
+    {
+        Family = source.Family, AttentionBias = source.AttentionBias, VocabSize = source.VocabSize, RopeTheta = source.RopeTheta, RopeScaling = source.RopeScaling, RmsNormEps = source.RmsNormEps,
+    };
+
+    /// <param name="student">Written.</param>
+    /// <param name="source">The larger model.</param>
+    /// <param name="origin">Its folder, for errors.</param>
+    /// <exception cref="InvalidInputException">The student is larger in some respect, or its heads are of another kind.</exception>
+    public static void Copy(ModelParameters student, ModelParameters source, string origin)
+    {
+        var (s, t) = (student.Configuration, source.Configuration);
+        Ensure(s, t, origin);
+        int[] heads = [.. Enumerable.Range(0, s.NumKeyValueHeads).Select(head => Spread(head, s.NumKeyValueHeads, t.NumKeyValueHeads))];
+        var (queriesPerHead, sourceQueries) = (s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
+        int[] keys = Channels(heads, s.HeadDim);
+        int[] queries = Channels([.. heads.SelectMany(head => Enumerable.Range(0, queriesPerHead).Select(query => (head * sourceQueries) + Spread(query, queriesPerHead, sourceQueries)))], s.HeadDim);
+        int[] hidden = First(s.HiddenSize), gated = First(s.IntermediateSize), within = First(s.HeadDim);
+        foreach (var name in student.Names)
+        {
+            var (rows, columns) = name.Split('.')[^2] switch
+            {
+                "embed_tokens" or "lm_head" => (First(s.VocabSize), hidden),
+                "q_proj" => (queries, hidden),
+                "k_proj" or "v_proj" => (keys, hidden),
+                "o_proj" => (hidden, queries),
+                "gate_proj" or "up_proj" => (gated, hidden),
+                "down_proj" => (hidden, gated),
+                "q_norm" or "k_norm" => (within, within),
+                _ => (hidden, hidden),
+            };
+            var from = SourceName(name, s.NumHiddenLayers, t.NumHiddenLayers);
+            Take(source.Values(from), source.ShapeOf(from), student.Values(name), rows, columns);
+        }
+    }
+
+    static void Take(ReadOnlySpan<float> source, long[] shape, Span<float> destination, int[] rows, int[] columns)
+    {
+        if (shape.Length == 1)
+        {
+            for (var row = 0; row < rows.Length; row++)
+            {
+                destination[row] = source[rows[row]];
+            }
+
+            return;
+        }
+
+        var width = (int)shape[1];
+        for (var row = 0; row < rows.Length; row++)
+        {
+            var from = source.Slice(rows[row] * width, width);
+            for (var column = 0; column < columns.Length; column++)
+            {
+                destination[(row * columns.Length) + column] = from[columns[column]];
+            }
+        }
+    }
+
+    static string SourceName(string name, int layers, int sourceLayers)
+    {
+        var parts = name.Split('.');
+        if (parts[1] == "layers")
+        {
+            parts[2] = $"{Spread(int.Parse(parts[2]), layers, sourceLayers)}";
+        }
+
+        return string.Join('.', parts);
+    }
+
+    /// <summary>Of <paramref name="all"/> things at even distances, which the <paramref name="i"/>-th of <paramref name="count"/> is.</summary>
+    static int Spread(int i, int count, int all) => (int)((long)i * all / count);
+
+    static int[] Channels(int[] heads, int headDim) => [.. heads.SelectMany(head => Enumerable.Range(head * headDim, headDim))];
+
+    static int[] First(int count) => [.. Enumerable.Range(0, count)];
+
+    static void Ensure(ModelConfiguration s, ModelConfiguration t, string origin)
+    {
+        var problems = new List<string>();
+        AtMost("hidden_size", s.HiddenSize, t.HiddenSize);
+        AtMost("intermediate_size", s.IntermediateSize, t.IntermediateSize);
+        AtMost("num_hidden_layers", s.NumHiddenLayers, t.NumHiddenLayers);
+        AtMost("num_key_value_heads", s.NumKeyValueHeads, t.NumKeyValueHeads);
+        AtMost("query heads of a key", s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
+        if (s.HeadDim != t.HeadDim)
+        {
+            problems.Add($"head_dim is {s.HeadDim} and has to be its {t.HeadDim}");
+        }
+
+        if (!s.TieWordEmbeddings && t.TieWordEmbeddings)
+        {
+            problems.Add("tie_word_embeddings is false, and it has no lm_head to take");
+        }
+
+        if (problems.Count > 0)
+        {
+            throw new InvalidInputException($"init_from: the student does not fit into {origin}: {string.Join("; ", problems)}");
+        }
+
+        void AtMost(string name, int wanted, int there)
+        {
+            if (wanted > there)
+            {
+                problems.Add($"{name} is {wanted} and it has {there}");
+            }
+        }
+    }
+}

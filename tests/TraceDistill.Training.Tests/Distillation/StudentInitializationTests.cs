@@ -1,0 +1,106 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Distillation;
+
+public class StudentInitializationTests
+{
+    static readonly ModelConfiguration Large = new()
+    {
+        VocabSize = 50, HiddenSize = 48, IntermediateSize = 64, NumHiddenLayers = 4, NumAttentionHeads = 8, NumKeyValueHeads = 4, HeadDim = 8, MaxPositionEmbeddings = 64,
+        InitializerRange = 0.3, RopeTheta = 5_000, RmsNormEps = 1e-5, TieWordEmbeddings = false,
+    };
+
+    static readonly ModelConfiguration Small = Large with { IntermediateSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 2, RopeTheta = 10_000 };
+
+    /// <summary>Where what is left out does nothing in the larger model, the student has to say what the larger model says.</summary>
+    [Theory]
+    [InlineData(ModelFamily.Llama, false)]
+    [InlineData(ModelFamily.Llama, true)]
+    [InlineData(ModelFamily.Qwen2, false)]
+    [InlineData(ModelFamily.Qwen3, false)]
+    public void Copy_OfAllThatMatters_ComputesTheSame(ModelFamily family, bool bias)
+    {
+        using var large = new ModelParameters(Large with { Family = family, AttentionBias = bias });
+        large.Initialize(seed: 3);
+        var random = new Random(1);
+        foreach (var name in large.Names.Where(name => large.ShapeOf(name).Length == 1))
+        {
+            foreach (ref var value in large.Values(name))
+            {
+                value += random.NextSingle() - 0.5f;
+            }
+        }
+
+        for (var layer = 0; layer < 4; layer++)
+        {
+            var isKept = layer % 2 == 0;
+            Silence(large, $"model.layers.{layer}.mlp.down_proj.weight", channel => !isKept || channel >= 32);
+            Silence(large, $"model.layers.{layer}.self_attn.o_proj.weight", channel => !isKept || channel / 8 is not (0 or 4)); // the first query of keys 0 and 2
+            if (bias && !isKept)
+            {
+                large.Values($"model.layers.{layer}.self_attn.o_proj.bias").Clear();
+            }
+        }
+
+        using var small = new ModelParameters(StudentInitialization.Adopt(Small, large.Configuration));
+        StudentInitialization.Copy(small, large, "teacher");
+
+        Assert.Equal((family, 5_000.0, 1e-5), (small.Configuration.Family, small.Configuration.RopeTheta, small.Configuration.RmsNormEps));
+        Assert.Equal(Hidden(large), Hidden(small), (a, b) => Math.Abs(a - b) < 1e-4);
+        Assert.Equal(large.Values("lm_head.weight").ToArray(), small.Values("lm_head.weight").ToArray());
+    }
+
+    [Fact]
+    public void Copy_IntoANarrowerStudent_KeepsTheFirstChannels()
+    {
+        using var large = new ModelParameters(Large);
+        large.Initialize(seed: 3);
+        using var small = new ModelParameters(StudentInitialization.Adopt(Small with { HiddenSize = 20 }, Large));
+
+        StudentInitialization.Copy(small, large, "teacher");
+
+        for (var row = 0; row < 32; row++)
+        {
+            Assert.Equal(large.Values("model.layers.2.mlp.up_proj.weight").Slice(row * 48, 20).ToArray(), small.Values("model.layers.1.mlp.up_proj.weight").Slice(row * 20, 20).ToArray());
+        }
+
+        for (var row = 0; row < 20; row++)
+        {
+            Assert.Equal(large.Values("model.layers.2.mlp.down_proj.weight").Slice(row * 64, 32).ToArray(), small.Values("model.layers.1.mlp.down_proj.weight").Slice(row * 32, 32).ToArray());
+        }
+    }
+
+    [Fact]
+    public void Copy_IntoAStudentThatIsNoPart_NamesAllThatIsTooLarge()
+    {
+        using var large = new ModelParameters(Large with { TieWordEmbeddings = true });
+        using var other = new ModelParameters(Large with { HiddenSize = 64, NumHiddenLayers = 5, HeadDim = 16 });
+
+        Assert.Equal(
+            "init_from: the student does not fit into teacher: hidden_size is 64 and it has 48; num_hidden_layers is 5 and it has 4; head_dim is 16 and has to be its 8; tie_word_embeddings is false, and it has no lm_head to take",
+            Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(other, large, "teacher")).Message);
+    }
+
+    static void Silence(ModelParameters parameters, string name, Predicate<int> isDropped)
+    {
+        var width = (int)parameters.ShapeOf(name)[1];
+        var values = parameters.Values(name);
+        for (var i = 0; i < values.Length; i++)
+        {
+            values[i] = isDropped(i % width) ? 0 : values[i];
+        }
+    }
+
+    static float[] Hidden(ModelParameters parameters)
+    {
+        using var projection = new Projection(parameters, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(parameters, projection);
+        int[] ids = [.. Enumerable.Range(0, 30).Select(i => i * 7 % 50)];
+        model.Forward(new TokenBatch(ids, [ids.Length]));
+        return model.Hidden.Span[..(30 * 48)].ToArray();
+    }
+}
