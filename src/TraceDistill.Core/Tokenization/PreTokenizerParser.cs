@@ -11,7 +11,7 @@ static class PreTokenizerParser
     /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
     public const string DigitPattern = @"\p{N}";
 
-    /// <param name="field">Absent where text is not cut at all.</param>
+    /// <param name="field">Null where text is not cut at all, which a byte-level vocabulary does not allow.</param>
     /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step at the end.</param>
     public static PreTokenizer Read(JsonField? field, bool isByteLevel)
     {
@@ -47,7 +47,7 @@ static class PreTokenizerParser
         }
 
         if (isByteLevel && !hasByteLevel)
-            throw field is { } given ? given.Unsupported("a pre-tokenizer without ByteLevel") : new InvalidOperationException("the file was not checked");
+            throw field!.Value.Unsupported("a pre-tokenizer without ByteLevel");
         return new PreTokenizer(splitters, addPrefixSpace, metaspace);
     }
 

@@ -148,11 +148,8 @@ sealed unsafe class DecoderPass : IDisposable
 
     void NormalizeHeads(float* heads, NativeBuffer weight, int count)
     {
-        float inverse;
-        for (var head = 0; head < count; head++, heads += _shape.HeadDim)
-        {
-            RmsNormKernel.Forward(heads, weight.Pointer, heads, &inverse, 1, _shape.HeadDim, (float)_shape.RmsNormEps);
-        }
+        var inverse = stackalloc float[count];
+        RmsNormKernel.Forward(heads, weight.Pointer, heads, inverse, count, _shape.HeadDim, (float)_shape.RmsNormEps);
     }
 
     void AddOutputBias(DecoderLayer layer)

@@ -26,27 +26,16 @@ static class ConfigurationWriter
             ["max_position_embeddings"] = c.MaxPositionEmbeddings,
             ["tie_word_embeddings"] = c.TieWordEmbeddings,
             ["initializer_range"] = c.InitializerRange,
-            ["attention_bias"] = c.AttentionBias,
-            ["mlp_bias"] = false,
             ["bos_token_id"] = c.BosTokenId,
             ["eos_token_id"] = c.EosTokenIds.Count == 1 ? c.EosTokenIds[0] : new JsonArray([.. c.EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["torch_dtype"] = dtype.TorchName(),
         };
-        foreach (var foreign in c.Family switch
-                 {
-                     ModelFamily.Qwen2 => ["attention_bias", "mlp_bias"],
-                     ModelFamily.Qwen3 => ["mlp_bias"],
-                     _ => Array.Empty<string>(),
-                 })
+        if (c.Family != ModelFamily.Qwen2)
         {
-            json.Remove(foreign);
+            json["attention_bias"] = c.AttentionBias;
         }
 
-        if (c.Family != ModelFamily.Llama)
-        {
-            json["use_sliding_window"] = false;
-        }
-
+        json[c.Family == ModelFamily.Llama ? "mlp_bias" : "use_sliding_window"] = false;
         return json;
     }
 
