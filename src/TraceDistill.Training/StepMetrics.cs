@@ -12,7 +12,7 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
 
-    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c> where there is one.</summary>
+    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c> and <c>loss_uld</c> where there is one.</summary>
     public Dictionary<string, double> ToValues()
     {
         var values = new Dictionary<string, double>
@@ -26,6 +26,11 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
         if (Totals.SoftTokens > 0)
         {
             values["loss_kd"] = Totals.Divergence / Totals.SoftTokens;
+        }
+
+        if (Totals.Uld > 0)
+        {
+            values["loss_uld"] = Totals.Uld / Totals.SoftTokens;
         }
 
         return values;

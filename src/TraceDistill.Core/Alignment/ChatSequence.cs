@@ -1,3 +1,4 @@
+using System.Text;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
@@ -31,14 +32,22 @@ public sealed class ChatSequence
     /// <summary>A prompt and a completion given as text: hard loss only.</summary>
     /// <param name="messages">The conversation before the answer.</param>
     /// <param name="completion">The answer as a model wrote it, without end-of-sequence; its think tags are made to suit the student's template.</param>
-    public TraceTokens FromText(IReadOnlyList<ChatMessage> messages, string completion)
+    public TraceTokens FromText(IReadOnlyList<ChatMessage> messages, string completion) => FromTextWithStarts(messages, completion).Tokens;
+
+    /// <summary>As <see cref="FromText"/>, and where in the completion each trained token starts.</summary>
+    /// <returns>
+    /// Starts: [trained + 1] bytes of UTF-8 from the completion's beginning, the last one of them its length; −1 for a token that begins in a tag put before it.
+    /// </returns>
+    public (TraceTokens Tokens, int[] Starts) FromTextWithStarts(IReadOnlyList<ChatMessage> messages, string completion)
     {
-        var prompt = _template.Render(messages, addGenerationPrompt: true);
-        var ids = new List<int>(_tokenizer.Encode(prompt));
-        var first = ids.Count;
-        _tokenizer.Encode(Continuation(prompt, completion), ids);
-        ids.Add(EndOfSequence);
-        return new TraceTokens([.. ids], first, Soft: null);
+        var rendered = _template.Render(messages, addGenerationPrompt: true);
+        var prompt = _tokenizer.Encode(rendered);
+        var (added, skipped) = Continuation(rendered, completion);
+        var encoded = _tokenizer.EncodeWithSpans(added + completion[skipped..]);
+        var (before, gone) = (Encoding.UTF8.GetByteCount(added), Encoding.UTF8.GetByteCount(completion.AsSpan(0, skipped)));
+        var end = Encoding.UTF8.GetByteCount(completion);
+        int[] starts = [.. encoded.ByteSpans.Select(span => span.Start < before ? -1 : span.Start - before + gone), end, end];
+        return (new TraceTokens([.. prompt, .. encoded.Ids, EndOfSequence], prompt.Length, Soft: null), starts);
     }
 
     /// <summary>A problem with its worked solution.</summary>
@@ -52,15 +61,16 @@ public sealed class ChatSequence
     /// What the student has to write itself. Some templates open the reasoning at the end of the prompt: the tag is the student's then only
     /// where its own template does not, whatever the template of the model that wrote the completion did.
     /// </summary>
-    static string Continuation(string prompt, string completion)
+    /// <returns>What is put before the completion, and how many of its characters are left out.</returns>
+    static (string Added, int Skipped) Continuation(string prompt, string completion)
     {
         var body = completion.TrimStart();
         return (IsOpenedBy(prompt), body.StartsWith(ReasoningSplitter.Open, StringComparison.Ordinal)) switch
         {
             // The line break behind the tag is the template's too.
-            (true, true) => body[ReasoningSplitter.Open.Length..].TrimStart('\n', '\r'),
-            (false, false) when body.Contains(ReasoningSplitter.Close, StringComparison.Ordinal) => ReasoningSplitter.Open + completion,
-            _ => completion,
+            (true, true) => ("", completion.Length - body[ReasoningSplitter.Open.Length..].TrimStart('\n', '\r').Length),
+            (false, false) when body.Contains(ReasoningSplitter.Close, StringComparison.Ordinal) => (ReasoningSplitter.Open, 0),
+            _ => ("", 0),
         };
     }
 

@@ -20,6 +20,12 @@ public sealed record SoftTargets : ISoftTargetSource
     /// <summary>[rows] log of the probability of everything that is not among the row's entries; −∞ where nothing is left.</summary>
     public required float[] Tail { get; init; }
 
+    /// <summary>
+    /// [rows × k] probabilities, the largest first, of alternatives that are no token of the student's; 0 where there are no more. Empty where teacher and
+    /// student share a vocabulary.
+    /// </summary>
+    public float[] Unmatched { get; init; } = [];
+
     /// <summary>Soft targets of a generation whose ids are the student's own, the best k of each row.</summary>
     /// <param name="logprobs">What the teacher reported.</param>
     /// <param name="k">Entries to keep, at most what there are; null keeps all.</param>

@@ -32,6 +32,12 @@ public sealed record PackedBatch
     /// <summary>[M] log-probability of everything else.</summary>
     public required float[] Tails { get; init; }
 
+    /// <summary>[M + 1] where each trained token's probabilities start in <see cref="Unmatched"/>.</summary>
+    public required int[] UnmatchedStarts { get; init; }
+
+    /// <summary>Probabilities of the teacher's alternatives that the student has no token for, the largest first within a token.</summary>
+    public required float[] Unmatched { get; init; }
+
     /// <exception cref="ArgumentException">A sequence trains on its first token, which nothing predicts.</exception>
     public static PackedBatch Create(IReadOnlyList<TraceTokens> sequences)
     {
@@ -39,6 +45,7 @@ public sealed record PackedBatch
         var (ids, rows, targets) = (new int[tokens], new int[trained], new int[trained]);
         var (starts, tails) = (new int[trained + 1], new float[trained]);
         var (softIds, softLogprobs) = (new List<int>(), new List<float>());
+        var (unmatchedStarts, unmatched) = (new int[trained + 1], new List<float>());
         int start = 0, m = 0;
         foreach (var sequence in sequences)
         {
@@ -52,6 +59,7 @@ public sealed record PackedBatch
             for (var j = sequence.FirstTrained; j < sequence.Ids.Length; j++, m++)
             {
                 (rows[m], targets[m], starts[m]) = (start + j - 1, sequence.Ids[j], softIds.Count);
+                unmatchedStarts[m] = unmatched.Count;
                 if (soft is not null)
                 {
                     var row = j - sequence.FirstTrained;
@@ -61,13 +69,18 @@ public sealed record PackedBatch
                         softIds.Add(soft.Ids[i]);
                         softLogprobs.Add(soft.Logprobs[i]);
                     }
+
+                    for (var i = row * soft.K; i < soft.Unmatched.Length && i < (row + 1) * soft.K && soft.Unmatched[i] > 0; i++)
+                    {
+                        unmatched.Add(soft.Unmatched[i]);
+                    }
                 }
             }
 
             start += sequence.Ids.Length;
         }
 
-        starts[trained] = softIds.Count;
+        (starts[trained], unmatchedStarts[trained]) = (softIds.Count, unmatched.Count);
         return new PackedBatch
         {
             Ids = ids,
@@ -78,6 +91,8 @@ public sealed record PackedBatch
             SoftIds = [.. softIds],
             SoftLogprobs = [.. softLogprobs],
             Tails = tails,
+            UnmatchedStarts = unmatchedStarts,
+            Unmatched = [.. unmatched],
         };
     }
 }

@@ -34,6 +34,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("model directory whose tokenizer a student from nothing takes; otherwise the one stored with the traces")]
     public string? Tokenizer { get; init; }
 
+    /// <value>The one that was stored with the traces.</value>
+    [InputPath]
+    [Description("model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A student with another vocabulary is aligned by bytes")]
+    public string? TeacherTokenizer { get; init; }
+
     /// <value>0.7.</value>
     [Description("weight of the soft targets: a number, or a map with schedule, from and to")]
     public Schedule KdAlpha { get; init; } = Schedule.Constant(0.7);
@@ -50,6 +55,17 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <value>tail_bucket.</value>
     [Description("what stands for the probability outside the top k: tail_bucket or renormalize")]
     public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
+
+    /// <summary>Universal Logit Distillation (Boizard et al., arXiv 2402.12030) of what a student with another vocabulary has no tokens for.</summary>
+    /// <value>0.</value>
+    [Range(0.0, double.MaxValue, ErrorMessage = "must be at least 0")]
+    [Description("another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of alternatives that are no tokens of the student")]
+    public double KdUldWeight { get; init; }
+
+    /// <value>0: whatever is left is trained on.</value>
+    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
+    [Description("another vocabulary: least share of tokens with soft targets, and of the probability in them, that has to be left; with less nothing is trained")]
+    public double KdMinAlignment { get; init; }
 
     /// <summary>Rejection sampling, as DeepSeek-R1's distilled models were made with.</summary>
     /// <value>False: all traces that came to an end.</value>

@@ -39,6 +39,12 @@ public static class TrainStage
             observer.Message(
                 $"training {parameters.Count:N0} parameters on {data.Sequences.Count:N0} sequences"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
+            if (data.Survival is { } left)
+            {
+                observer.Message(FormattableString.Invariant(
+                    $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, with {left.Mass:P1} of the probability that it reported for them"));
+            }
+
             Write(Path.Combine(directory, InitialDirectory), source, parameters);
             var batches = SequencePacker.Batches(data.Sequences, options.BatchTokens * options.GradientAccumulationSteps, options.Seed);
             var metrics = await Task.Run(
@@ -57,11 +63,13 @@ public static class TrainStage
             TooLong = data.TooLong,
             Steps = options.MaxSteps,
             Loss = loss,
+            AlignedTokens = data.Survival?.Positions,
+            AlignedMass = data.Survival?.Mass,
         };
     }
 
     static DistillationSettings Settings(TrainOptions options, long step) => new(
-        options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass);
+        options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass, options.KdUldWeight);
 
     static string TokenizerDirectory(TrainOptions options)
     {
@@ -114,7 +122,7 @@ public static class TrainStage
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, ModelParameters parameters, TrainingSet data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null }));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         hash.AppendData(MemoryMarshal.AsBytes(parameters.Flat.Span));
         foreach (var sequence in data.Sequences)

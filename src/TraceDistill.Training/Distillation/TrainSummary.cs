@@ -23,4 +23,10 @@ public sealed record TrainSummary
 
     /// <summary>Mean loss of the last update, nats.</summary>
     public required double Loss { get; init; }
+
+    /// <summary>Share of trained tokens with soft targets, for a teacher with another vocabulary; null where both share one.</summary>
+    public double? AlignedTokens { get; init; }
+
+    /// <summary>Share of the probability reported for these that stands on the student's tokens.</summary>
+    public double? AlignedMass { get; init; }
 }

@@ -26,17 +26,22 @@ sealed record TrainingSet
     /// <summary>Sequences longer than the student's positions.</summary>
     public int TooLong { get; init; }
 
+    /// <summary>What a student with another vocabulary than the teacher's has of the soft targets; null where they share one.</summary>
+    public AlignmentSurvival? Survival { get; init; }
+
     /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
     /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
     public static async Task<TrainingSet> ReadAsync(TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
     {
         var sequences = new List<TraceTokens>();
         int unfinished = 0, notCorrect = 0;
+        AlignmentSurvival? survival = null;
         if (options.Traces is { } path)
         {
             var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
-            reader.EnsureCompatible(tokenizer.Hash, tokenizer.VocabularySize);
-            var aligner = new TokenAligner(tokenizer, chat, reader.Dataset, path, options.KdTopK);
+            var teacher = TeacherTokenizer.Of(options, reader.Dataset, tokenizer);
+            reader.EnsureCompatible((teacher ?? tokenizer).Hash, (teacher ?? tokenizer).VocabularySize);
+            var aligner = new TokenAligner(tokenizer, chat, reader.Dataset, path, options.KdTopK, teacher);
             await foreach (var trace in reader.ReadAsync(cancellationToken))
             {
                 if (sequences.Count == options.MaxTraces)
@@ -57,6 +62,9 @@ sealed record TrainingSet
                     sequences.Add(aligner.Align(trace));
                 }
             }
+
+            survival = aligner.Survival;
+            EnsureAligned(survival, options);
         }
 
         if (options.Problems is { } problems)
@@ -67,8 +75,16 @@ sealed record TrainingSet
 
         var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();
         return fitting.Count > 0
-            ? new TrainingSet { Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count - fitting.Count }
+            ? new TrainingSet { Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count - fitting.Count, Survival = survival }
             : throw new InvalidInputException(
                 $"{options.Traces ?? options.Problems}: nothing to train on ({unfinished} traces unfinished, {notCorrect} not correct, {sequences.Count} longer than {maxLength} tokens)");
+    }
+    static void EnsureAligned(AlignmentSurvival? survival, TrainOptions options)
+    {
+        if (survival is { } left && Math.Min(left.Positions, left.Mass) < options.KdMinAlignment)
+        {
+            throw new InvalidInputException(FormattableString.Invariant(
+                $"{options.Traces}: of the teacher's soft targets {left.Positions:P1} of the tokens and {left.Mass:P1} of the probability are left in the student's vocabulary, less than kd_min_alignment {options.KdMinAlignment}: take a student with a closer tokenizer, or lower it"));
+        }
     }
 }

@@ -26,8 +26,10 @@ public static unsafe class DistillationLoss
     /// <param name="tail">The teacher's log-probability of all other tokens, −∞ for none.</param>
     /// <param name="settings">α, T and the policy for missing mass.</param>
     /// <param name="totals">Added to.</param>
+    /// <param name="unmatched">Probabilities of the teacher's alternatives that the student has no token for, the largest first.</param>
     public static void ForwardBackward(
-        Span<float> logits, int target, ReadOnlySpan<int> ids, ReadOnlySpan<float> logprobs, float tail, in DistillationSettings settings, ref LossTotals totals)
+        Span<float> logits, int target, ReadOnlySpan<int> ids, ReadOnlySpan<float> logprobs, float tail, in DistillationSettings settings, ref LossTotals totals,
+        ReadOnlySpan<float> unmatched = default)
     {
         var alpha = ids.IsEmpty ? 0 : settings.KdAlpha;
         var k = ids.Length;
@@ -45,7 +47,7 @@ public static unsafe class DistillationLoss
 
         var logPartition = maximum + Math.Log(partition);
         var crossEntropy = logPartition - targetLogit;
-        double divergence = 0, tailSlope = 0;
+        double divergence = 0, tailSlope = 0, uld = 0;
         Span<double> slopes = stackalloc double[k + 1];
         var hard = (1 - alpha) / partition;
         if (alpha > 0)
@@ -70,10 +72,24 @@ public static unsafe class DistillationLoss
                 tailSlope = scale * slopes[k] / tailSum;
             }
 
-            TensorPrimitives.Multiply(logits, (float)(hard + tailSlope), logits);
+            var weight = unmatched.IsEmpty ? 0 : alpha * settings.UldWeight;
+            Span<int> ranked = stackalloc int[unmatched.Length];
+            Span<float> uldSlopes = stackalloc float[unmatched.Length];
+            (uld, var meanSlope, var ranks) = weight > 0 ? UniversalLogitLoss.Compare(logits, partition, unmatched, ranked, uldSlopes) : default;
+            for (var rank = 0; rank < ranks; rank++)
+            {
+                uldSlopes[rank] *= (float)(weight / partition) * logits[ranked[rank]];
+            }
+
+            TensorPrimitives.Multiply(logits, (float)(hard + tailSlope - (weight * meanSlope / partition)), logits);
+            for (var rank = 0; rank < ranks; rank++)
+            {
+                logits[ranked[rank]] += uldSlopes[rank];
+            }
+
             for (var i = 0; i < k; i++)
             {
-                logits[ids[i]] = (float)((1 - alpha) * Math.Exp(gathered[i]) + scale * slopes[i]);
+                logits[ids[i]] = (float)((1 - alpha - (weight * meanSlope)) * Math.Exp(gathered[i]) + scale * slopes[i]);
             }
         }
         else
@@ -84,7 +100,8 @@ public static unsafe class DistillationLoss
         logits[target] -= (float)(1 - alpha);
         totals.CrossEntropy += crossEntropy;
         totals.Divergence += divergence;
-        totals.Loss += alpha * settings.KdTemperature * settings.KdTemperature * divergence + (1 - alpha) * crossEntropy;
+        totals.Uld += uld;
+        totals.Loss += alpha * (settings.KdTemperature * settings.KdTemperature * divergence + settings.UldWeight * uld) + (1 - alpha) * crossEntropy;
         totals.Tokens++;
         totals.SoftTokens += alpha > 0 ? 1 : 0;
     }

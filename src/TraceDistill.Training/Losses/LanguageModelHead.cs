@@ -46,7 +46,8 @@ public sealed unsafe class LanguageModelHead : IDisposable
                 var m = first + i;
                 var (from, to) = (batch.SoftStarts[m], batch.SoftStarts[m + 1]);
                 DistillationLoss.ForwardBackward(
-                    Row(i), batch.Targets[m], batch.SoftIds.AsSpan(from..to), batch.SoftLogprobs.AsSpan(from..to), batch.Tails[m], settings, ref totals);
+                    Row(i), batch.Targets[m], batch.SoftIds.AsSpan(from..to), batch.SoftLogprobs.AsSpan(from..to), batch.Tails[m], settings, ref totals,
+                    batch.Unmatched.AsSpan(batch.UnmatchedStarts[m]..batch.UnmatchedStarts[m + 1]));
             }
 
             LinearLayer.Backward(

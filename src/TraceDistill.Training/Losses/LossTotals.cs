@@ -12,6 +12,9 @@ public struct LossTotals
     /// <summary>KL(teacher ‖ student) over top-k and tail at the temperature, nats, without α and T²; of <see cref="SoftTokens"/> alone.</summary>
     public double Divergence { get; set; }
 
+    /// <summary>Distance between sorted probabilities of what the student has no tokens for, without its weight; of <see cref="SoftTokens"/> alone.</summary>
+    public double Uld { get; set; }
+
     /// <summary>Trained tokens.</summary>
     public long Tokens { get; set; }
 
@@ -23,6 +26,7 @@ public struct LossTotals
         Loss += other.Loss;
         CrossEntropy += other.CrossEntropy;
         Divergence += other.Divergence;
+        Uld += other.Uld;
         Tokens += other.Tokens;
         SoftTokens += other.SoftTokens;
     }

@@ -14,19 +14,22 @@ sealed class TraceFolder : IDisposable
     public const int K = 4;
     readonly TemporaryDirectory _directory = new();
 
-    public TraceFolder()
-    {
-        var directory = Directory.CreateDirectory(_directory.File(TrainStage.StoredTokenizer)).FullName;
-        BpeTrainer.Train(["one and two are three"], 270, [new AddedToken("<|end|>")], directory);
-        File.WriteAllText(
-            System.IO.Path.Combine(directory, "tokenizer_config.json"),
-            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"}""");
-        Tokenizer = Tokenizer.Load(directory);
-    }
+    public TraceFolder() => Tokenizer = Tokenizer.Load(WriteTokenizer(TrainStage.StoredTokenizer, "one and two are three", 270, "<|end|>"));
 
     public string Path => _directory.Path;
 
     public Tokenizer Tokenizer { get; }
+
+    /// <summary>Makes a folder with a tokenizer and a chat template.</summary>
+    public string WriteTokenizer(string name, string corpus, int size, string end)
+    {
+        var directory = Directory.CreateDirectory(_directory.File(name)).FullName;
+        BpeTrainer.Train([corpus], size, [new AddedToken(end)], directory);
+        File.WriteAllText(
+            System.IO.Path.Combine(directory, "tokenizer_config.json"),
+            $$$"""{"eos_token": "{{{end}}}", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"}""");
+        return directory;
+    }
 
     public string Out(string name) => _directory.File($"out-{name}");
 

@@ -150,6 +150,35 @@ public sealed class TrainStageTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_StudentWithAnotherVocabulary_LearnsFromWhatItsTokensCanSay()
+    {
+        var broken = _traces.Create(21);
+        broken.Logprobs!.TokenIds[0] = 200; // No text, which leaves the hard loss.
+        await _traces.WriteAsync([.. Enumerable.Range(1, 20).Select(_traces.Create), broken]);
+        var options = Options with { Tokenizer = _traces.WriteTokenizer("other", "and are and are", 262, "<|stop|>"), KdUldWeight = 0.5 };
+
+        var summary = await RunAsync(options, "other");
+
+        Assert.InRange(summary.AlignedTokens!.Value, 0.8, 0.98);
+        Assert.InRange(summary.AlignedMass!.Value, 0.5, 1);
+        Assert.Equal(262, ModelConfiguration.Load(_traces.Out("other")).VocabSize);
+        var message = (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options with { KdMinAlignment = 0.99 }, "none"))).Message;
+        Assert.Contains("kd_min_alignment 0.99", message);
+        Assert.False(Directory.Exists(_traces.Out("none")));
+    }
+
+    [Fact]
+    public async Task RunAsync_TeachersTokenizerMissing_IsAskedFor()
+    {
+        await _traces.WriteAsync([_traces.Create(1)]);
+        var other = _traces.WriteTokenizer("other", "and are and are", 262, "<|stop|>");
+        Directory.Move(Path.Combine(_traces.Path, TrainStage.StoredTokenizer), Path.Combine(_traces.Path, "moved"));
+
+        Assert.Contains("teacher_tokenizer", (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { Tokenizer = other }, "none"))).Message);
+        Assert.NotNull((await RunAsync(Options with { Tokenizer = other, TeacherTokenizer = Path.Combine(_traces.Path, "moved") }, "named")).AlignedMass);
+    }
+
+    [Fact]
     public async Task RunAsync_TracesOfAnotherTokenizer_AreRefusedByName()
     {
         await _traces.WriteAsync([_traces.Create(1)], tokenizerHash: "another");

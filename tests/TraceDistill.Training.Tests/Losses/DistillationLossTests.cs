@@ -107,6 +107,34 @@ public class DistillationLossTests
         Assert.Equal(0, totals.SoftTokens);
     }
 
+    [Theory]
+    [InlineData(0.7, 1, 1.5)]
+    [InlineData(1, 2, 0.5)]
+    public void ForwardBackward_UnmatchedAlternatives_AddTheDistanceOfSortedProbabilities(double alpha, double temperature, double weight)
+    {
+        var settings = new DistillationSettings(alpha, temperature, MissingMass.TailBucket, weight);
+        var logits = Logits();
+        var (ids, logprobs, tail) = Teacher(4);
+        float[] unmatched = [0.2f, 0.05f, 0.0001f];
+
+        var gradient = (float[])logits.Clone();
+        var totals = default(LossTotals);
+        DistillationLoss.ForwardBackward(gradient, ids[0], ids, logprobs, tail, settings, ref totals, unmatched);
+
+        // Boizard et al., arXiv 2402.12030, equation 4, over the tokens outside the soft targets.
+        double Distance(double[] z)
+        {
+            var q = ReferenceLoss.Softmax(z);
+            return Enumerable.Range(0, V).Except(ids).Select(i => q[i]).OrderDescending().Zip(unmatched, (a, b) => Math.Abs(a - b)).Sum();
+        }
+
+        double Loss(double[] z) => ReferenceLoss.Of(z, ids[0], ids, logprobs, tail, alpha, temperature, tailBucket: true) + (alpha * weight * Distance(z));
+        double[] z = [.. logits.Select(value => (double)value)];
+        Assert.Equal(Loss(z), totals.Loss, 1e-5);
+        Assert.Equal(Distance(z), totals.Uld, 1e-5);
+        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 5e-6));
+    }
+
     [Fact]
     public void ForwardBackward_SoftTargetsWithoutWeight_AreNoTermOfTheLoss()
     {

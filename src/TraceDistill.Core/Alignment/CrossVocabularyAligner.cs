@@ -1,0 +1,59 @@
+using System.Runtime.InteropServices;
+using System.Text;
+using System.Text.Unicode;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Core.Alignment;
+
+/// <summary>Turns traces of a teacher with another vocabulary into the student's tokens: the same text, written again, with the soft targets that both can say.</summary>
+sealed class CrossVocabularyAligner
+{
+    readonly Tokenizer _teacher;
+    readonly ChatSequence _chat;
+    readonly VocabularyMap _map;
+    readonly int? _topK;
+
+    /// <param name="teacher">The tokenizer that the traces' ids are of.</param>
+    /// <param name="student">The student's.</param>
+    /// <param name="chat">Writes the student's sequences.</param>
+    /// <param name="topK">Alternatives to use of each of the teacher's tokens; null uses all.</param>
+    public CrossVocabularyAligner(Tokenizer teacher, Tokenizer student, ChatSequence chat, int? topK)
+    {
+        (_teacher, _chat, _topK) = (teacher, chat, topK);
+        _map = new VocabularyMap(teacher, student, chat.EndOfSequence);
+    }
+
+    /// <summary>What is left so far of what the traces' soft targets told.</summary>
+    public AlignmentSurvival Survival { get; private set; }
+
+    /// <summary>The training sequence of a trace that came to its end.</summary>
+    public TraceTokens Align(Trace trace, TokenLogprobs logprobs)
+    {
+        var starts = new int[logprobs.Count + 1];
+        var bytes = new List<byte>();
+        for (var i = 0; i < logprobs.Count; i++)
+        {
+            // Control tokens are no text.
+            bytes.AddRange(_teacher.IsSpecial(logprobs.TokenIds[i]) ? [] : _teacher.GetBytes(logprobs.TokenIds[i]));
+            starts[i + 1] = bytes.Count;
+        }
+
+        var text = CollectionsMarshal.AsSpan(bytes);
+        if (!Utf8.IsValid(text))
+        {
+            var hard = _chat.FromText(trace.Messages, trace.Generation);
+            Survival += new AlignmentSurvival(hard.Trained, 0, 0, 0);
+            return hard;
+        }
+
+        var endsItself = logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
+        var (tokens, studentStarts) = _chat.FromTextWithStarts(trace.Messages, Encoding.UTF8.GetString(text));
+        var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
+        var targets = new CrossVocabularyTargets(_map, logprobs, tokens.Ids[tokens.FirstTrained..], rows, _topK);
+        targets.Read(out var survival);
+        Survival += survival;
+        return tokens with { Soft = targets };
+    }
+}
