@@ -25,11 +25,11 @@ public static class ModelDirectory
     /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
     public static ModelParameters Load(string directory)
     {
-        var parameters = new ModelParameters(ModelConfiguration.Load(directory));
+        var (configuration, weights) = Open(directory);
+        using var opened = weights;
+        var parameters = new ModelParameters(configuration);
         try
         {
-            using var weights = WeightFiles.Open(directory);
-            CheckNames(weights, parameters);
             foreach (var name in parameters.Names)
             {
                 weights.Read(name, parameters.Values(name));
@@ -40,6 +40,24 @@ public static class ModelDirectory
         catch
         {
             parameters.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the weights of a model directory, all that its configuration wants in the right shapes, without reading them.</summary>
+    /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
+    public static (ModelConfiguration Configuration, WeightFiles Weights) Open(string directory)
+    {
+        var configuration = ModelConfiguration.Load(directory);
+        var weights = WeightFiles.Open(directory);
+        try
+        {
+            CheckNames(weights, ModelParameters.Shapes(configuration).ToDictionary());
+            return (configuration, weights);
+        }
+        catch
+        {
+            weights.Dispose();
             throw;
         }
     }
@@ -68,14 +86,13 @@ public static class ModelDirectory
         }
     }
 
-    static void CheckNames(WeightFiles weights, ModelParameters parameters)
+    static void CheckNames(WeightFiles weights, Dictionary<string, long[]> wanted)
     {
-        var wanted = parameters.Names.ToHashSet();
-        var problems = parameters.Names.Where(name => weights.Find(name) is null).Select(name => $"{name} is missing")
-            .Concat(parameters.Names
-                .Where(name => weights.Find(name) is { } entry && !entry.Shape.SequenceEqual(parameters.ShapeOf(name)))
-                .Select(name => $"{name} has shape [{string.Join(", ", weights.Find(name)!.Shape)}], config.json wants [{string.Join(", ", parameters.ShapeOf(name))}]"))
-            .Concat(weights.Names.Where(name => !wanted.Contains(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
+        var problems = wanted.Keys.Where(name => weights.Find(name) is null).Select(name => $"{name} is missing")
+            .Concat(wanted
+                .Where(tensor => weights.Find(tensor.Key) is { } entry && !entry.Shape.SequenceEqual(tensor.Value))
+                .Select(tensor => $"{tensor.Key} has shape [{string.Join(", ", weights.Find(tensor.Key)!.Shape)}], config.json wants [{string.Join(", ", tensor.Value)}]"))
+            .Concat(weights.Names.Where(name => !wanted.ContainsKey(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
             .ToList();
         if (problems.Count > 0)
         {

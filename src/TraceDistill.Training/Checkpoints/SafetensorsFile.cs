@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.IO.MemoryMappedFiles;
 using System.Text.Json;
 using TraceDistill.Core.Errors;
 
@@ -15,13 +16,15 @@ public sealed record SafetensorsEntry(string Name, TensorDtype Dtype, long[] Sha
 public sealed class SafetensorsFile : IDisposable
 {
     const long MaximumHeader = 100_000_000;
-    const int ChunkElements = 1 << 16;
-    readonly FileStream _stream;
 
-    SafetensorsFile(string path, FileStream stream, IReadOnlyDictionary<string, SafetensorsEntry> entries)
+    /// <summary>What is mapped at a time, so that what has been read does not stay in memory beside the weights it became.</summary>
+    const int WindowBytes = 1 << 24;
+    readonly MemoryMappedFile _mapping;
+
+    SafetensorsFile(string path, MemoryMappedFile mapping, IReadOnlyDictionary<string, SafetensorsEntry> entries)
     {
         Path = path;
-        _stream = stream;
+        _mapping = mapping;
         Entries = entries;
     }
 
@@ -37,16 +40,9 @@ public sealed class SafetensorsFile : IDisposable
             throw new InvalidInputException($"{path}: no such file");
         }
 
-        var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
-        try
-        {
-            return new SafetensorsFile(path, stream, ReadHeader(path, stream));
-        }
-        catch
-        {
-            stream.Dispose();
-            throw;
-        }
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
+        var entries = ReadHeader(path, stream);
+        return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read), entries);
     }
 
     /// <summary>Reads a tensor into <paramref name="destination"/>, converting float16 and bfloat16 (exactly) to float32.</summary>
@@ -54,20 +50,25 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="destination">As many elements as the tensor has.</param>
     public void Read(SafetensorsEntry entry, Span<float> destination)
     {
-        _stream.Position = entry.Start;
-        var size = entry.Dtype.Size();
-        var buffer = new byte[ChunkElements * size];
-        while (!destination.IsEmpty)
+        for (var first = 0; first < destination.Length; first += WindowBytes / sizeof(float))
         {
-            var count = Math.Min(ChunkElements, destination.Length);
-            var bytes = buffer.AsSpan(0, count * size);
-            _stream.ReadExactly(bytes);
-            entry.Dtype.Decode(bytes, destination[..count]);
-            destination = destination[count..];
+            var values = destination[first..Math.Min(destination.Length, first + (WindowBytes / sizeof(float)))];
+            using var window = new FileWindow(_mapping, entry.Start + ((long)first * entry.Dtype.Size()), values.Length * entry.Dtype.Size());
+            entry.Dtype.Decode(window.Bytes, values);
         }
     }
 
-    public void Dispose() => _stream.Dispose();
+    /// <summary>Copies values as they are stored, little-endian.</summary>
+    /// <param name="entry">One of <see cref="Entries"/>.</param>
+    /// <param name="first">The first value.</param>
+    /// <param name="values">Receives as many as it has room for.</param>
+    public void Read(SafetensorsEntry entry, long first, Span<byte> values)
+    {
+        using var window = new FileWindow(_mapping, entry.Start + (first * entry.Dtype.Size()), values.Length);
+        window.Bytes.CopyTo(values);
+    }
+
+    public void Dispose() => _mapping.Dispose();
 
     static Dictionary<string, SafetensorsEntry> ReadHeader(string path, FileStream stream)
     {

@@ -55,8 +55,11 @@ public sealed class WeightFiles : IDisposable
     /// <returns>The tensor's entry, or null where there is none of that name.</returns>
     public SafetensorsEntry? Find(string name) => _fileOf.TryGetValue(name, out var file) ? file.Entries[name] : null;
 
-    /// <summary>Reads a tensor, as <see cref="SafetensorsFile.Read"/> does.</summary>
+    /// <summary>Reads a tensor, as <see cref="SafetensorsFile.Read(SafetensorsEntry, Span{float})"/> does.</summary>
     public void Read(string name, Span<float> destination) => _fileOf[name].Read(_fileOf[name].Entries[name], destination);
+
+    /// <summary>Copies values as they are stored, as <see cref="SafetensorsFile.Read(SafetensorsEntry, long, Span{byte})"/> does.</summary>
+    public void Read(string name, long first, Span<byte> values) => _fileOf[name].Read(_fileOf[name].Entries[name], first, values);
 
     public void Dispose() => _files.ForEach(file => file.Dispose());
 

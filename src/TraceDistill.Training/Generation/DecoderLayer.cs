@@ -1,42 +1,27 @@
 using TraceDistill.Training.Generation.Kernels;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
 
 /// <summary>One layer's weights; products that share an input are one matrix.</summary>
-sealed unsafe class DecoderLayer : IDisposable
+sealed class DecoderLayer : IDisposable
 {
-    /// <param name="prefix">Of the weights' names, such as <c>model.layers.0.</c></param>
-    public DecoderLayer(ModelParameters parameters, string prefix)
+    /// <param name="source">Gives the weights.</param>
+    /// <param name="prefix">Of their names, such as <c>model.layers.0.</c></param>
+    public DecoderLayer(IWeightSource source, string prefix)
     {
-        var c = parameters.Configuration;
-        AttentionNorm = new NativeBuffer(parameters.Values(prefix + "input_layernorm.weight"));
-        FeedForwardNorm = new NativeBuffer(parameters.Values(prefix + "post_attention_layernorm.weight"));
-        QueryKeyValue = Pack("self_attn.q_proj.weight", c.QuerySize + 2 * c.KeyValueSize, c.HiddenSize);
-        AttentionOutput = Pack("self_attn.o_proj.weight", c.HiddenSize, c.QuerySize);
-        if (c.HasQueryKeyValueBias)
-        {
-            // k's and v's follow q's.
-            QueryKeyValueBias = new NativeBuffer(new ReadOnlySpan<float>(parameters.Flat.Pointer + parameters.OffsetOf(prefix + "self_attn.q_proj.bias"), c.QuerySize + 2 * c.KeyValueSize));
-        }
+        var c = source.Configuration;
+        AttentionNorm = source.ReadVector(prefix + "input_layernorm.weight");
+        FeedForwardNorm = source.ReadVector(prefix + "post_attention_layernorm.weight");
+        QueryKeyValue = source.ReadMatrix([.. Attention("q_proj.weight", "k_proj.weight", "v_proj.weight")]);
+        AttentionOutput = source.ReadMatrix(prefix + "self_attn.o_proj.weight");
+        QueryKeyValueBias = c.HasQueryKeyValueBias ? source.ReadVector([.. Attention("q_proj.bias", "k_proj.bias", "v_proj.bias")]) : null;
+        AttentionOutputBias = c.AttentionBias ? source.ReadVector(prefix + "self_attn.o_proj.bias") : null;
+        QueryNorm = c.HasQueryKeyNorm ? source.ReadVector(prefix + "self_attn.q_norm.weight") : null;
+        KeyNorm = c.HasQueryKeyNorm ? source.ReadVector(prefix + "self_attn.k_norm.weight") : null;
+        GateUp = source.ReadMatrix(prefix + "mlp.gate_proj.weight", prefix + "mlp.up_proj.weight");
+        Down = source.ReadMatrix(prefix + "mlp.down_proj.weight");
 
-        if (c.AttentionBias)
-        {
-            AttentionOutputBias = new NativeBuffer(parameters.Values(prefix + "self_attn.o_proj.bias"));
-        }
-
-        if (c.HasQueryKeyNorm)
-        {
-            QueryNorm = new NativeBuffer(parameters.Values(prefix + "self_attn.q_norm.weight"));
-            KeyNorm = new NativeBuffer(parameters.Values(prefix + "self_attn.k_norm.weight"));
-        }
-
-        GateUp = Pack("mlp.gate_proj.weight", 2 * c.IntermediateSize, c.HiddenSize);
-        Down = Pack("mlp.down_proj.weight", c.HiddenSize, c.IntermediateSize);
-
-        // q, k, v lie one after the other in the parameters, and so do gate and up.
-        PackedMatrix Pack(string first, int outputs, int inputs) =>
-            new(new ReadOnlySpan<float>(parameters.Flat.Pointer + parameters.OffsetOf(prefix + first), outputs * inputs), inputs);
+        IEnumerable<string> Attention(params string[] names) => names.Select(name => $"{prefix}self_attn.{name}");
     }
 
     /// <summary>[D]</summary>

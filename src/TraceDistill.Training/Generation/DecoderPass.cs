@@ -61,7 +61,7 @@ sealed unsafe class DecoderPass : IDisposable
     {
         for (var row = 0; row < Count; row++)
         {
-            _weights.Embedding(_tokens[row]).CopyTo(Row(_hidden, row, _hiddenStride, _shape.HiddenSize));
+            _weights.Embed(_tokens[row], Row(_hidden, row, _hiddenStride, _shape.HiddenSize));
         }
 
         for (var i = 0; i < _weights.Layers.Count; i++)

@@ -5,20 +5,22 @@ using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
 
-/// <summary>A model's weights in the layout that generation wants. Read-only once made, and shared by all threads.</summary>
-sealed unsafe class DecoderWeights : IDisposable
+/// <summary>A model's weights in the layout that generation wants, matrices in the precision of their checkpoint. Read-only once made, and shared by all threads.</summary>
+sealed class DecoderWeights : IDisposable
 {
-    readonly NativeBuffer _embedding;
+    const string EmbeddingName = "model.embed_tokens.weight";
 
-    public DecoderWeights(ModelParameters parameters)
+    /// <summary>Null where the output projection is the embedding.</summary>
+    readonly PackedMatrix? _embedding;
+
+    public DecoderWeights(IWeightSource source)
     {
-        Configuration = parameters.Configuration;
+        Configuration = source.Configuration;
         var c = Configuration;
-        var embedding = parameters.Values("model.embed_tokens.weight");
-        _embedding = new NativeBuffer(embedding);
-        Layers = [.. Enumerable.Range(0, c.NumHiddenLayers).Select(i => new DecoderLayer(parameters, $"model.layers.{i}."))];
-        FinalNorm = new NativeBuffer(parameters.Values("model.norm.weight"));
-        Head = new PackedMatrix(c.TieWordEmbeddings ? embedding : parameters.Values("lm_head.weight"), c.HiddenSize);
+        Layers = [.. Enumerable.Range(0, c.NumHiddenLayers).Select(i => new DecoderLayer(source, $"model.layers.{i}."))];
+        FinalNorm = source.ReadVector("model.norm.weight");
+        Head = source.ReadMatrix(c.TieWordEmbeddings ? EmbeddingName : "lm_head.weight");
+        _embedding = c.TieWordEmbeddings ? null : source.ReadMatrix(EmbeddingName);
         Rotary = new RotaryKernel(c);
     }
 
@@ -37,16 +39,19 @@ sealed unsafe class DecoderWeights : IDisposable
     /// <exception cref="Core.Errors.InvalidInputException">The directory does not hold a model that this program can run.</exception>
     public static DecoderWeights Load(string modelDirectory)
     {
-        using var parameters = ModelDirectory.Load(modelDirectory);
-        return new DecoderWeights(parameters);
+        var (configuration, files) = ModelDirectory.Open(modelDirectory);
+        using (files)
+        {
+            return new DecoderWeights(new CheckpointSource(configuration, files));
+        }
     }
 
-    /// <summary>[HiddenSize] embedding of a token.</summary>
-    public ReadOnlySpan<float> Embedding(int token) => new(_embedding.Pointer + (long)token * Configuration.HiddenSize, Configuration.HiddenSize);
+    /// <summary>Writes the embedding of a token, [D].</summary>
+    public void Embed(int token, Span<float> hidden) => (_embedding ?? Head).Unpack(token, hidden);
 
     public void Dispose()
     {
-        _embedding.Dispose();
+        _embedding?.Dispose();
         FinalNorm.Dispose();
         Head.Dispose();
         foreach (var layer in Layers)

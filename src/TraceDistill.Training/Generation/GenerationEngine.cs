@@ -4,7 +4,7 @@ using TraceDistill.Training.Models;
 namespace TraceDistill.Training.Generation;
 
 /// <summary>
-/// Continues many sequences at once on the processor, in float32: a key/value cache with bounded memory, and continuous batching, in which
+/// Continues many sequences at once on the processor, in float32 from weights in the precision of their checkpoint: a key/value cache with bounded memory, and continuous batching, in which
 /// sequences join and leave between steps. What a sequence generates does not depend, to the bit, on what runs beside it.
 /// </summary>
 /// <remarks>Used by the server and by evaluation. All members are thread-safe.</remarks>
@@ -18,7 +18,7 @@ public sealed class GenerationEngine : IDisposable
 
     /// <param name="parameters">The weights; copied, so that training may go on or the caller may dispose of them.</param>
     public GenerationEngine(ModelParameters parameters, EngineOptions? options = null)
-        : this(new DecoderWeights(parameters), options ?? new EngineOptions())
+        : this(new DecoderWeights(new ParameterSource(parameters)), options ?? new EngineOptions())
     {
     }
 

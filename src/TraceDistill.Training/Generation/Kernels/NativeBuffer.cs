@@ -24,13 +24,12 @@ sealed unsafe partial class NativeBuffer : IDisposable
         }
     }
 
-    /// <param name="values">Copied.</param>
-    public NativeBuffer(ReadOnlySpan<float> values)
-        : this(values.Length) => values.CopyTo(new Span<float>(Pointer, values.Length));
-
     public float* Pointer { get; private set; }
 
     public long Length { get; }
+
+    /// <summary>All of it; valid while this object lives.</summary>
+    public Span<float> Span => new(Pointer, checked((int)Length));
 
     public void Clear() => NativeMemory.Clear(Pointer, (nuint)Length * sizeof(float));
 

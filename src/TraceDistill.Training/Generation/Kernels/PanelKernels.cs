@@ -4,14 +4,16 @@ using System.Runtime.Intrinsics;
 namespace TraceDistill.Training.Generation.Kernels;
 
 /// <summary>Inner loops of <see cref="PackedMatrix"/>: a few rows of the input against one panel of 32 columns.</summary>
+/// <typeparam name="T">How the panel's weights are stored.</typeparam>
 /// <remarks>
 /// Every accumulator is a local, so that all of them stay in registers: 16 of the 32 that AVX-512 has for eight rows, 8 of the 16 of AVX2.
 /// With fewer rows than a kernel has, the last row is worked on several times and stored once, which costs less than a kernel for each count.
 /// </remarks>
-static unsafe class PanelKernels
+static unsafe class PanelKernels<T>
+    where T : struct, IPanelFormat
 {
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void EightRows512(in PanelBlock block, float* panel, int rows)
+    public static void EightRows512(in PanelBlock block, byte* panel, int rows)
     {
         var last = block.Input + (long)(rows - 1) * block.InputStride;
         float* a0 = block.Input, a1 = a0 + block.InputStride, a2 = a1 + block.InputStride, a3 = a2 + block.InputStride, a4 = a3 + block.InputStride;
@@ -21,9 +23,8 @@ static unsafe class PanelKernels
         nint inputs = block.Inputs;
         for (nint i = 0; i < inputs; i++)
         {
-            var low = Vector512.LoadAligned(panel);
-            var high = Vector512.LoadAligned(panel + 16);
-            panel += PackedMatrix.PanelWidth;
+            T.Load(panel, out Vector512<float> low, out Vector512<float> high);
+            panel += T.Bytes * PackedMatrix.PanelWidth;
             var x = Vector512.Create(a0[i]);
             l0 = Vector512.FusedMultiplyAdd(x, low, l0);
             h0 = Vector512.FusedMultiplyAdd(x, high, h0);
@@ -61,16 +62,15 @@ static unsafe class PanelKernels
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void FourRows512(in PanelBlock block, float* panel, int rows)
+    public static void FourRows512(in PanelBlock block, byte* panel, int rows)
     {
         Rows(block, rows, out var a0, out var a1, out var a2, out var a3);
         Vector512<float> l0 = default, l1 = default, l2 = default, l3 = default, h0 = default, h1 = default, h2 = default, h3 = default;
         nint inputs = block.Inputs;
         for (nint i = 0; i < inputs; i++)
         {
-            var low = Vector512.LoadAligned(panel);
-            var high = Vector512.LoadAligned(panel + 16);
-            panel += PackedMatrix.PanelWidth;
+            T.Load(panel, out Vector512<float> low, out Vector512<float> high);
+            panel += T.Bytes * PackedMatrix.PanelWidth;
             var x = Vector512.Create(a0[i]);
             l0 = Vector512.FusedMultiplyAdd(x, low, l0);
             h0 = Vector512.FusedMultiplyAdd(x, high, h0);
@@ -91,21 +91,60 @@ static unsafe class PanelKernels
         Store(block, 3, rows, l3, h3);
     }
 
+    /// <summary>One row, whose time is that of reading the weights: nothing is worked on twice.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void OneRow512(in PanelBlock block, byte* panel)
+    {
+        Vector512<float> l = default, h = default;
+        nint inputs = block.Inputs;
+        for (nint i = 0; i < inputs; i++)
+        {
+            T.Load(panel, out Vector512<float> low, out Vector512<float> high);
+            panel += T.Bytes * PackedMatrix.PanelWidth;
+            var x = Vector512.Create(block.Input[i]);
+            l = Vector512.FusedMultiplyAdd(x, low, l);
+            h = Vector512.FusedMultiplyAdd(x, high, h);
+        }
+
+        Store(block, 0, 1, l, h);
+    }
+
+    /// <summary>For processors without AVX-512: one row, both halves of the panel at once.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public static void OneRow256(in PanelBlock block, byte* panel)
+    {
+        Vector256<float> l0 = default, h0 = default, l1 = default, h1 = default;
+        nint inputs = block.Inputs;
+        for (nint i = 0; i < inputs; i++)
+        {
+            T.Load(panel, out Vector256<float> low, out Vector256<float> high);
+            T.Load(panel + (T.Bytes * 16), out Vector256<float> low1, out Vector256<float> high1);
+            panel += T.Bytes * PackedMatrix.PanelWidth;
+            var x = Vector256.Create(block.Input[i]);
+            l0 = Vector256.FusedMultiplyAdd(x, low, l0);
+            h0 = Vector256.FusedMultiplyAdd(x, high, h0);
+            l1 = Vector256.FusedMultiplyAdd(x, low1, l1);
+            h1 = Vector256.FusedMultiplyAdd(x, high1, h1);
+        }
+
+        Store(block, 0, 1, 0, l0, h0);
+        Store(block, 0, 1, 16, l1, h1);
+    }
+
     /// <summary>For processors without AVX-512: the two halves of the panel one after the other.</summary>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public static void FourRows256(in PanelBlock block, float* panel, int rows)
+    public static void FourRows256(in PanelBlock block, byte* panel, int rows)
     {
         Rows(block, rows, out var a0, out var a1, out var a2, out var a3);
         nint inputs = block.Inputs;
         for (var half = 0; half < PackedMatrix.PanelWidth; half += 16)
         {
             Vector256<float> l0 = default, l1 = default, l2 = default, l3 = default, h0 = default, h1 = default, h2 = default, h3 = default;
-            var weights = panel + half;
+            var weights = panel + (T.Bytes * half);
             for (nint i = 0; i < inputs; i++)
             {
-                var low = Vector256.LoadAligned(weights);
-                var high = Vector256.LoadAligned(weights + 8);
-                weights += PackedMatrix.PanelWidth;
+                T.Load(weights, out Vector256<float> low, out Vector256<float> high);
+                weights += T.Bytes * PackedMatrix.PanelWidth;
                 var x = Vector256.Create(a0[i]);
                 l0 = Vector256.FusedMultiplyAdd(x, low, l0);
                 h0 = Vector256.FusedMultiplyAdd(x, high, h0);
