@@ -18,7 +18,7 @@ namespace TraceDistill.Serving;
 
 /// <summary>An OpenAI-compatible HTTP server over one model directory; disposing of it stops it.</summary>
 /// <remarks>
-/// <c>POST /v1/chat/completions</c>, <c>POST /v1/completions</c>, <c>GET /v1/models</c>, <c>GET /health</c>, <c>GET /metrics</c>. Log-probabilities
+/// <c>POST /v1/chat/completions</c>, <c>POST /v1/completions</c>, <c>GET /v1/models</c>, <c>POST /tokenize</c>, <c>POST /detokenize</c>, <c>GET /health</c>, <c>GET /metrics</c>. Log-probabilities
 /// are natural logs, before temperature, top-k and top-p.
 /// </remarks>
 public sealed class ModelServer : IAsyncDisposable
@@ -104,6 +104,8 @@ public sealed class ModelServer : IAsyncDisposable
         host.MapPost("/v1/completions", new CompletionEndpoint(model, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
         host.MapGet("/v1/models", models.ListAsync);
         host.MapGet("/v1/models/{id}", models.GetAsync);
+        host.MapPost("/tokenize", new TokenizeEndpoint(model).TokenizeAsync);
+        host.MapPost("/detokenize", new TokenizeEndpoint(model).DetokenizeAsync);
         host.MapGet("/health", (HttpContext context) => WriteAsync(context, "application/json", """{"status":"ok"}"""));
         host.MapGet("/metrics", (HttpContext context) => WriteAsync(context, "text/plain; version=0.0.4", metrics.Write(model.Engine.Counters)));
     }

@@ -1,5 +1,6 @@
 using System.ClientModel;
 using System.Text.Json;
+using System.Text.Json.Nodes;
 using OpenAI;
 using OpenAI.Chat;
 using TraceDistill.Serving.Tests.Support;
@@ -17,6 +18,37 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
 
         Assert.Equal("tiny", list.RootElement.GetProperty("data")[0].GetProperty("id").GetString());
         Assert.Equal(20_000, one.RootElement.GetProperty("max_model_len").GetInt32());
+    }
+
+    [Fact]
+    public async Task Tokenize_TextOrConversation_GivesTheIdsThatARequestWouldHave()
+    {
+        var tokenizer = running.Model.Tokenizer;
+        var text = await running.PostAsync("tokenize", new JsonObject { ["prompt"] = "größer <think>" });
+        var chat = await running.PostAsync("tokenize", RunningServer.Chat(4));
+
+        Assert.Equal(tokenizer.Encode("größer <think>", addSpecialTokens: true), Ids(text));
+        Assert.Equal((Ids(text).Length, 20_000), (text.GetProperty("count").GetInt32(), text.GetProperty("max_model_len").GetInt32()));
+        var answer = await running.PostAsync("v1/chat/completions", RunningServer.Chat(4));
+        Assert.Equal(answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), Ids(chat).Length);
+        Assert.Equal("größer <think>", (await running.PostAsync("detokenize", new JsonObject { ["tokens"] = new JsonArray([.. Ids(text).Select(id => JsonValue.Create(id))]) })).GetProperty("prompt").GetString());
+
+        static int[] Ids(JsonElement response) => [.. response.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32())];
+    }
+
+    [Theory]
+    [InlineData("tokenize", "{}", "prompt")]
+    [InlineData("tokenize", """{"prompt":"a","return_token_strs":true}""", "return_token_strs")]
+    [InlineData("tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools")]
+    [InlineData("detokenize", """{"tokens":"a"}""", "tokens")]
+    [InlineData("detokenize", """{"tokens":[1,999999]}""", "999999")]
+    public async Task Tokenize_WhatCannotBe_IsRefusedByName(string path, string request, string named)
+    {
+        using var content = new StringContent(request, System.Text.Encoding.UTF8, "application/json");
+        using var response = await running.Client.PostAsync(new Uri(path, UriKind.Relative), content, TestContext.Current.CancellationToken);
+
+        Assert.Equal(400, (int)response.StatusCode);
+        Assert.Contains(named, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -33,8 +33,8 @@ readonly struct RequestFields
         : value.ValueKind == JsonValueKind.Number && value.TryGetInt64(out var number) ? number
         : throw Bad(name, "must be a whole number of at most 64 bits");
 
-    public bool Flag(string name) => Find(name) is { } value
-        && (value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Bad(name, "must be true or false"));
+    public bool Flag(string name, bool absent = false) => Find(name) is not { } value ? absent
+        : value.ValueKind is JsonValueKind.True or JsonValueKind.False ? value.GetBoolean() : throw Bad(name, "must be true or false");
 
     public string? Text(string name) => Find(name) is not { } value ? null
         : value.ValueKind == JsonValueKind.String ? value.GetString() : throw Bad(name, "must be a string");
@@ -48,6 +48,12 @@ readonly struct RequestFields
             [.. list.EnumerateArray().Select(item => item.GetString()!)],
         _ => throw Bad(name, "must be a string or a list of strings"),
     };
+
+    /// <summary>A list of token ids, whether or not there are such tokens.</summary>
+    public int[] Ids(string name) => Find(name) is { ValueKind: JsonValueKind.Array } list
+        && list.EnumerateArray().All(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out _))
+            ? [.. list.EnumerateArray().Select(id => id.GetInt32())]
+            : throw Bad(name, "must be a list of token ids");
 
     public RequestFields? Object(string name) => Find(name) is not { } value ? null
         : value.ValueKind == JsonValueKind.Object ? new RequestFields(value, $"{_prefix}{name}.") : throw Bad(name, "must be an object");

@@ -1,0 +1,72 @@
+using System.Text.Json;
+using Microsoft.AspNetCore.Http;
+using TraceDistill.Serving.Model;
+using TraceDistill.Serving.Protocol;
+using TraceDistill.Serving.Responses;
+
+namespace TraceDistill.Serving.Endpoints;
+
+/// <summary><c>POST /tokenize</c> and <c>POST /detokenize</c>, as vLLM has them.</summary>
+sealed class TokenizeEndpoint(ServedModel model)
+{
+    /// <summary>The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template writes them, by default with the generation prompt.</summary>
+    public async Task TokenizeAsync(HttpContext context)
+    {
+        using var document = await RequestBody.ReadAsync(context);
+        var fields = new RequestFields(document.RootElement);
+        ModelsEndpoint.Check(model, fields.Text("model"));
+        foreach (var name in new[] { "return_token_strs", "continue_final_message" })
+        {
+            fields.Refuse(name, value => value.ValueKind == JsonValueKind.False);
+        }
+
+        var ids = fields.Text("prompt") is { } prompt
+            ? model.Tokenizer.Encode(prompt, fields.Flag("add_special_tokens", absent: true))
+            : model.Tokenizer.Encode(Render(fields), fields.Flag("add_special_tokens"));
+        await using var body = new JsonBody(context);
+        body.Json.WriteStartObject();
+        body.Json.WriteNumber("count", ids.Length);
+        body.Json.WriteNumber("max_model_len", model.Engine.Configuration.MaxPositionEmbeddings);
+        body.Json.WriteStartArray("tokens");
+        foreach (var id in ids)
+        {
+            body.Json.WriteNumberValue(id);
+        }
+
+        body.Json.WriteEndArray();
+        body.Json.WriteEndObject();
+    }
+
+    /// <summary>The text of <c>tokens</c>, special ones included.</summary>
+    public async Task DetokenizeAsync(HttpContext context)
+    {
+        using var document = await RequestBody.ReadAsync(context);
+        var fields = new RequestFields(document.RootElement);
+        ModelsEndpoint.Check(model, fields.Text("model"));
+        var ids = fields.Ids("tokens");
+        if (Array.FindIndex(ids, id => id < 0 || id >= model.Engine.Configuration.VocabSize) is >= 0 and var at)
+        {
+            throw fields.Bad("tokens", $"holds {ids[at]}, and the vocabulary ends at {model.Engine.Configuration.VocabSize - 1}");
+        }
+
+        await using var body = new JsonBody(context);
+        body.Json.WriteStartObject();
+        body.Json.WriteString("prompt", model.Tokenizer.Decode(ids));
+        body.Json.WriteEndObject();
+    }
+
+    string Render(RequestFields fields)
+    {
+        if (fields.Find("messages") is null)
+        {
+            throw fields.Bad("prompt", "is missing: give prompt, a text, or messages");
+        }
+
+        foreach (var name in new[] { "tools", "chat_template" })
+        {
+            fields.Refuse(name, value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
+        }
+
+        return model.Template.Render(ChatPrompt.ReadMessages(fields), fields.Flag("add_generation_prompt", absent: true), ChatPrompt.ReadTemplateVariables(fields));
+    }
+}
