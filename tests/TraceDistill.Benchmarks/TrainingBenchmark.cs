@@ -26,8 +26,8 @@ static class TrainingBenchmark
         };
         using var parameters = new ModelParameters(architecture.Configure(Vocabulary, [0]));
         parameters.Initialize(seed: 1);
-        using var gradients = new GradientWorkers(parameters, workers, microBatchTokens: 1_024, dtype);
-        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, parameters);
+        using var gradients = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024, dtype);
+        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
         var batch = Batch(tokens);
         var (count, soft) = (batch.Sum(sequence => sequence.Ids.Length), batch.Sum(sequence => sequence.Trained));
         for (var round = 0; round < 3; round++)

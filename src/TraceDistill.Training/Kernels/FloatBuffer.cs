@@ -25,7 +25,10 @@ public sealed unsafe class FloatBuffer : IDisposable
     public Span<float> Span => new(Pointer, checked((int)Count));
 
     /// <summary>The first rows × columns elements, from <paramref name="offset"/> on, as a matrix that shares this memory.</summary>
-    public Tensor Matrix(long rows, long columns, long offset = 0) => _all.as_strided([rows, columns], [columns, 1], offset);
+    public Tensor Matrix(long rows, long columns, long offset = 0) => Matrix(rows, columns, offset, columns);
+
+    /// <summary>As above, with <paramref name="stride"/> elements from one row to the next.</summary>
+    public Tensor Matrix(long rows, long columns, long offset, long stride) => _all.as_strided([rows, columns], [stride, 1], offset);
 
     /// <summary>All elements as one vector that shares this memory.</summary>
     public Tensor Vector => _all;

@@ -17,8 +17,8 @@ public class ComputeDtypeTests
     {
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(12);
-        using var exact = new GradientWorkers(parameters, 2, 100);
-        using var rounded = new GradientWorkers(parameters, 2, 100, ComputeDtype.BFloat16);
+        using var exact = new GradientWorkers(TrainedWeights.All(parameters), 2, 100);
+        using var rounded = new GradientWorkers(TrainedWeights.All(parameters), 2, 100, ComputeDtype.BFloat16);
 
         var (exactTotals, roundedTotals) = (exact.Accumulate(batch, Settings), rounded.Accumulate(batch, Settings));
 
@@ -34,8 +34,8 @@ public class ComputeDtypeTests
     {
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(4);
-        using var fresh = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
-        using var used = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
+        using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
+        using var used = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
         used.Accumulate(SampleSequences.Create(12), Settings);
 
         var (freshTotals, usedTotals) = (fresh.Accumulate(batch, Settings), used.Accumulate(batch, Settings));
@@ -49,10 +49,10 @@ public class ComputeDtypeTests
     {
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(4);
-        using var workers = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
+        using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
         var before = workers.Accumulate(batch, Settings).Loss;
         parameters.Initialize(4);
-        using var fresh = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
+        using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
 
         var after = workers.Accumulate(batch, Settings).Loss;
 
