@@ -11,7 +11,8 @@ namespace TraceDistill.Benchmarks;
 /// <summary>Tokens per second of training steps like the quickstart's: its student, its batches, encoded top-20 soft targets, Muon.</summary>
 static class TrainingBenchmark
 {
-    const int Prompt = 60, Vocabulary = 512, K = 20;
+    internal const int Vocabulary = 512;
+    const int Prompt = 60, K = 20;
 
     static readonly DistillationSettings Settings = new(0.9, 1, MissingMass.TailBucket);
 
@@ -51,7 +52,7 @@ static class TrainingBenchmark
     }
 
     /// <summary>Sequences as long as the quickstart's, 100 to 230 tokens.</summary>
-    static List<TraceTokens> Batch(int tokens)
+    internal static List<TraceTokens> Batch(int tokens)
     {
         var random = new Random(1);
         var batch = new List<TraceTokens>();

@@ -1,3 +1,5 @@
+using System.Runtime.Intrinsics;
+using TraceDistill.Core.Evaluation.Statistics;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Kernels;
@@ -6,6 +8,8 @@ namespace TraceDistill.Training.Kernels;
 static unsafe class NoiseKernel
 {
     const float Unit = 1f / (1L << 32);
+    const ulong Golden = 0x9E3779B97F4A7C15;
+    static readonly Vector512<ulong> FirstStates = Vector512<ulong>.Indices * Golden + Vector512.Create(Golden);
 
     /// <summary>
     /// x ← x + ε with ε uniform in ±alpha/√(L·d), L being the length of the row's sequence (Jain et al., "NEFTune", arXiv 2310.05914, algorithm 1).
@@ -20,7 +24,7 @@ static unsafe class NoiseKernel
             var bound = (float)(alpha / Math.Sqrt((double)length * d));
             for (var end = row + length; row < end; row++, x += d)
             {
-                var random = noise.Stream(row, purpose);
+                var random = new SplitMix64(noise.Key(row, purpose));
                 for (var c = 0; c < d; c++)
                 {
                     x[c] += bound * (2 * Unit * (uint)(random.Next() >> 32) - 1);
@@ -34,20 +38,32 @@ static unsafe class NoiseKernel
     /// <param name="noise">A row for each of x; the same noise and purpose drop the same elements.</param>
     public static void Drop(float* x, int rows, int columns, double rate, PassNoise noise, int purpose)
     {
-        var limit = (ulong)(rate * (1L << 32));
-        var scale = (float)(1 / (1 - rate));
+        var (limit, scale) = (Vector512.Create((uint)(rate * (1L << 32))), Vector512.Create((float)(1 / (1 - rate))));
+        Span<float> last = stackalloc float[SimdMath.Lanes];
         for (var row = 0; row < rows; row++, x += columns)
         {
-            var random = noise.Stream(row, purpose);
-            for (var c = 0; c < columns; c += 2)
+            var state = Vector512.Create(noise.Key(row, purpose)) + FirstStates;
+            var c = 0;
+            for (; c <= columns - SimdMath.Lanes; c += SimdMath.Lanes, state += Vector512.Create(unchecked(SimdMath.Lanes / 2 * Golden)))
             {
-                var bits = random.Next();
-                x[c] = (uint)bits < limit ? 0 : x[c] * scale;
-                if (c + 1 < columns)
-                {
-                    x[c + 1] = bits >> 32 < limit ? 0 : x[c + 1] * scale;
-                }
+                Kept(Vector512.Load(x + c)).Store(x + c);
             }
+
+            var rest = new Span<float>(x + c, columns - c);
+            rest.CopyTo(last);
+            Kept(Vector512.Create<float>(last)).CopyTo(last);
+            last[..rest.Length].CopyTo(rest);
+
+            Vector512<float> Kept(Vector512<float> values) =>
+                Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(Mix(state).AsUInt32(), limit).AsSingle(), values * scale, Vector512<float>.Zero);
         }
+    }
+
+    /// <summary>Eight steps of SplitMix64 at once: the numbers of its stream, each for two elements.</summary>
+    static Vector512<ulong> Mix(Vector512<ulong> z)
+    {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
     }
 }

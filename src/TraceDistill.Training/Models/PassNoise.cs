@@ -33,7 +33,8 @@ sealed class PassNoise
 
     /// <param name="row">The token.</param>
     /// <param name="purpose">What the numbers are for: they are independent of those for another purpose.</param>
-    public SplitMix64 Stream(int row, int purpose) => new(Mix(_keys[row] ^ (ulong)purpose));
+    /// <returns>Where the row's stream of <see cref="SplitMix64"/> starts.</returns>
+    public ulong Key(int row, int purpose) => Mix(_keys[row] ^ (ulong)purpose);
 
     static ulong Mix(ulong part) => new SplitMix64(part).Next();
 }

@@ -1,3 +1,4 @@
+using TraceDistill.Core.Evaluation.Statistics;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 using Xunit;
@@ -47,6 +48,25 @@ public unsafe class NoiseKernelTests
         Assert.InRange(dropped.Count(value => value == 0) / (double)dropped.Length, rate - 0.02, rate + 0.02);
         Assert.Equal(dropped, Dropped(rate, columns, purpose: 1));
         Assert.NotEqual(dropped, Dropped(rate, columns, purpose: 2));
+    }
+
+    /// <summary>Eight numbers at a time are those of the generator one after another, the lower half of each first.</summary>
+    [Fact]
+    public void Drop_ManyColumns_FollowsTheStreamOfSplitMix64()
+    {
+        const int Columns = 45;
+        var dropped = Dropped(0.3, Columns, purpose: 4);
+        var noise = PassNoise.Create(Update, [0], [200]);
+        for (var row = 0; row < 200; row++)
+        {
+            var random = new SplitMix64(noise.Key(row, 4));
+            for (var c = 0; c < Columns; c += 2)
+            {
+                var bits = random.Next();
+                Assert.Equal((uint)bits < 0.3 * uint.MaxValue, dropped[(row * Columns) + c] == 0);
+                Assert.True(c + 1 == Columns || bits >> 32 < 0.3 * uint.MaxValue == (dropped[(row * Columns) + c + 1] == 0));
+            }
+        }
     }
 
     static float[] Uniform(UpdateNoise update, int[] sequences, int[] lengths)
