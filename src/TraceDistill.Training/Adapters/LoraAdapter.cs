@@ -123,7 +123,9 @@ public sealed class LoraAdapter : NamedWeights
     static LoraModule[] Select(ModelParameters model, IReadOnlyList<string> targets)
     {
         const string Ending = ".weight";
-        string[] layers = [.. model.Names.Where(name => DecoderLinears.Names.Any(last => name.EndsWith($".{last}{Ending}", StringComparison.Ordinal))).Select(name => name[..^Ending.Length])];
+        string[] layers = [.. model.Names
+            .Where(name => DecoderLinears.Names.Any(last => name.EndsWith($".{last}{Ending}", StringComparison.Ordinal)))
+            .Select(name => name[..^Ending.Length])];
         foreach (var target in targets)
         {
             if (!layers.Any(layer => IsTarget(layer, target)))

@@ -44,7 +44,7 @@ sealed class LoraPass : IDisposable
     /// <summary>Makes room for passes of so many rows.</summary>
     public void Reserve(int rows)
     {
-        Dispose();
+        Release();
         foreach (var module in _adapter.Modules)
         {
             _low[module] = Rows(rows, _rank);
@@ -114,7 +114,9 @@ sealed class LoraPass : IDisposable
         }
     }
 
-    public void Dispose()
+    public void Dispose() => Release();
+
+    void Release()
     {
         _owned.ForEach(buffer => buffer.Dispose());
         _owned.Clear();

@@ -83,7 +83,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public double LoraDropout { get; init; }
 
     /// <value>all-linear: the seven projections of every layer.</value>
-    [Description("layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; all-linear is every one")]
+    [Description("layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one (all-linear) unless given")]
     public IReadOnlyList<string> LoraTargetModules { get; init; } = [LoraAdapter.AllLinear];
 
     /// <value>False.</value>

@@ -6,7 +6,7 @@ namespace TraceDistill.Training.Optimization;
 
 /// <summary>
 /// AdamW: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η·(m̂/(√v̂ + ε) + λw) with bias-corrected m̂, v̂ (Loshchilov and Hutter,
-/// arXiv 1711.05101, algorithm 2). Norm weights are not decayed.
+/// arXiv 1711.05101, algorithm 2). Vectors (norms, biases, DoRA's magnitudes) are not decayed.
 /// </summary>
 /// <param name="options">Decay rates, ε and λ.</param>
 /// <param name="trained">The trained weights.</param>

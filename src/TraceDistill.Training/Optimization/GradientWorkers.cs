@@ -42,7 +42,7 @@ public sealed class GradientWorkers : IDisposable
     {
         if (_weights.Adapter is { } adapter)
         {
-            adapter.Refresh();
+            adapter.Refresh(); // the model's own weights are as they were
         }
         else
         {

@@ -78,7 +78,7 @@ public record OptimizationOptions
 
     /// <value>0.01.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("decoupled weight decay; norm weights are exempt")]
+    [Description("decoupled weight decay; norms and other vectors are exempt")]
     public double WeightDecay { get; init; } = 0.01;
 
     /// <value>0.9.</value>

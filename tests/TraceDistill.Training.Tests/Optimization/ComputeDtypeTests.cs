@@ -3,6 +3,7 @@ using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Tests.Adapters;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Optimization;
@@ -27,6 +28,24 @@ public class ComputeDtypeTests
         {
             Assert.InRange(SampleSequences.Distance(Part(parameters, exact, name), Part(parameters, rounded, name)), 1e-5, 0.03);
         }
+    }
+
+    /// <summary>The layers' own products are rounded, the adapters' are not.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Accumulate_BFloat16WithAdapters_GivesTheFloat32GradientWithinItsPrecision(bool useDora)
+    {
+        using var parameters = SampleSequences.Parameters();
+        using var adapter = SampleAdapters.Create(parameters, useDora);
+        var batch = SampleSequences.Create(12);
+        using var exact = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100);
+        using var rounded = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100, ComputeDtype.BFloat16);
+
+        exact.Accumulate(batch, Settings);
+        rounded.Accumulate(batch, Settings);
+
+        Assert.InRange(SampleSequences.Distance(exact.Gradient.Span.ToArray(), rounded.Gradient.Span.ToArray()), 1e-5, 0.03);
     }
 
     [Fact]
