@@ -11,10 +11,10 @@ namespace TraceDistill.Training;
 
 /// <summary>The training loop: batch → loss → backward → clip → step → log → save.</summary>
 /// <remarks>
-/// Everything a step does is a function of the weights, the moments, the step's number and the batch, so a run that was killed and goes on
+/// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the batch, so a run that was killed and goes on
 /// from its last checkpoint ends with the bits of an uninterrupted one.
 /// </remarks>
-public sealed class Trainer(OptimizationOptions options, ModelParameters parameters, IRunObserver observer)
+public sealed class Trainer(OptimizationOptions options, TrainedWeights weights, IRunObserver observer)
 {
     /// <summary>Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.</summary>
     /// <param name="batches">Endless batches from update 0 on; those of updates that a checkpoint holds are skipped.</param>
@@ -25,14 +25,15 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
         IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         var rate = options.CreateSchedule();
-        using var workers = new GradientWorkers(parameters, options.ResolveWorkers(), options.MicroBatchTokens, Precision());
-        using var optimizer = new WeightOptimizer(options, parameters);
-        var step = checkpoints.Restore(parameters, optimizer);
+        using var workers = new GradientWorkers(weights, options.ResolveWorkers(), options.MicroBatchTokens, Precision());
+        using var optimizer = new WeightOptimizer(options, weights);
+        var step = checkpoints.Restore(weights, optimizer);
+        var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
         var metrics = default(StepMetrics);
         foreach (var batch in batches.Skip(checked((int)step)).Take(checked((int)(options.MaxSteps - step))))
         {
             cancellationToken.ThrowIfCancellationRequested();
-            var totals = workers.Accumulate(batch, settings(step));
+            var totals = workers.Accumulate(batch, settings(step), hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
             var norm = workers.GradientNorm() / totals.Tokens;
             if (!double.IsFinite(totals.Loss) || !double.IsFinite(norm))
             {
@@ -46,7 +47,7 @@ public sealed class Trainer(OptimizationOptions options, ModelParameters paramet
             Report(step, metrics);
             if (step % options.SaveSteps == 0 && step < options.MaxSteps)
             {
-                checkpoints.Save(step, parameters, optimizer);
+                checkpoints.Save(step, weights, optimizer);
             }
         }
 

@@ -11,7 +11,8 @@ namespace TraceDistill.Benchmarks;
 /// <summary>Tokens per second of training steps like the quickstart's: its student, its batches, encoded top-20 soft targets, Muon.</summary>
 static class TrainingBenchmark
 {
-    const int Prompt = 60, Vocabulary = 512, K = 20;
+    internal const int Vocabulary = 512;
+    const int Prompt = 60, K = 20;
 
     static readonly DistillationSettings Settings = new(0.9, 1, MissingMass.TailBucket);
 
@@ -26,8 +27,8 @@ static class TrainingBenchmark
         };
         using var parameters = new ModelParameters(architecture.Configure(Vocabulary, [0]));
         parameters.Initialize(seed: 1);
-        using var gradients = new GradientWorkers(parameters, workers, microBatchTokens: 1_024, dtype);
-        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, parameters);
+        using var gradients = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024, dtype);
+        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
         var batch = Batch(tokens);
         var (count, soft) = (batch.Sum(sequence => sequence.Ids.Length), batch.Sum(sequence => sequence.Trained));
         for (var round = 0; round < 3; round++)
@@ -51,7 +52,7 @@ static class TrainingBenchmark
     }
 
     /// <summary>Sequences as long as the quickstart's, 100 to 230 tokens.</summary>
-    static List<TraceTokens> Batch(int tokens)
+    internal static List<TraceTokens> Batch(int tokens)
     {
         var random = new Random(1);
         var batch = new List<TraceTokens>();

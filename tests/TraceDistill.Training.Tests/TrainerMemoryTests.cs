@@ -16,16 +16,17 @@ public class TrainerMemoryTests
     const int TokensPerStep = 1_200;
 
     [Theory]
-    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32)]
-    [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16)]
-    public void Run_FiveHundredSteps_LeavesNoTensorBehindAndDoesNotGrow(OptimizerKind optim, ComputeDtype dtype)
+    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32, false)]
+    [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16, false)]
+    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32, true)]
+    public void Run_FiveHundredSteps_LeavesNoTensorBehindAndDoesNotGrow(OptimizerKind optim, ComputeDtype dtype, bool hasAdapters)
     {
         var options = TrainerTests.Options with { MaxSteps = 700, BatchTokens = TokensPerStep, MicroBatchTokens = 400, Optim = optim, ComputeDtype = dtype };
         ProcessMemory.Collect(); // what other tests left to finalizers
         var tensors = torch.Tensor.TotalCount;
         var memory = new MemoryAt(200, 700);
 
-        TrainerTests.Train(options, observer: memory);
+        TrainerTests.Train(options, observer: memory, trained: hasAdapters ? model => TrainerTests.Adapters(model, useDora: true) : null);
 
         Assert.InRange(memory.Bytes[1] - memory.Bytes[0], long.MinValue, Allowed);
         Assert.Equal(memory.Tensors[0], memory.Tensors[1]);

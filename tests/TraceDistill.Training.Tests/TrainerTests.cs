@@ -2,6 +2,7 @@ using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Losses;
@@ -83,18 +84,64 @@ public class TrainerTests
         Assert.True(losses.Values[^1] < 0.35 * losses.Values[0], $"{losses.Values[0]} → {losses.Values[^1]}");
     }
 
+    [Theory]
+    [InlineData(false, ComputeDtype.Float32)]
+    [InlineData(true, ComputeDtype.Float32)]
+    [InlineData(true, ComputeDtype.BFloat16)]
+    public void Run_AdaptersWithDropoutAndNoiseInterruptedAndResumed_GivesTheBitsOfAnUninterruptedRun(bool useDora, ComputeDtype dtype)
+    {
+        var options = Options with { NeftuneNoiseAlpha = 5, ComputeDtype = dtype };
+        using var folder = new TemporaryDirectory();
+        using var stop = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => Train(options, folder.Path, new StopAt(17, stop), stop, trained: model => Adapters(model, useDora)));
+
+        var whole = Train(options, trained: model => Adapters(model, useDora));
+        Assert.Equal(whole, Train(options, folder.Path, trained: model => Adapters(model, useDora)));
+        Assert.NotEqual(whole, Train(options with { Seed = 1 }, trained: model => Adapters(model, useDora)));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Run_AdaptersBesideAFrozenModel_LearnAndLeaveItAsItIs(bool useDora)
+    {
+        using var folder = new TemporaryDirectory();
+        using var model = new ModelParameters(Shape with { InitializerRange = 0.2 });
+        model.Initialize(1);
+        var before = model.Flat.Span.ToArray();
+        var weights = Adapters(model, useDora);
+        using var adapter = weights.Adapter;
+        var losses = new Losses();
+
+        Run(weights, Options with { MaxSteps = 150 }, folder.Path, losses);
+
+        Assert.Equal(before, model.Flat.Span.ToArray());
+        Assert.True(losses.Values[^1] < 0.7 * losses.Values[0], $"{losses.Values[0]} → {losses.Values[^1]}");
+    }
+
+    internal static TrainedWeights Adapters(ModelParameters model, bool useDora) =>
+        TrainedWeights.Of(new LoraAdapter(model, new LoraSettings(4, 8, 0.1, [LoraAdapter.AllLinear], useDora), seed: 3));
+
     internal static float[] Train(
-        OptimizationOptions options, string? directory = null, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run")
+        OptimizationOptions options, string? directory = null, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run",
+        Func<ModelParameters, TrainedWeights>? trained = null)
     {
         using var folder = new TemporaryDirectory();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
+        var weights = (trained ?? TrainedWeights.All)(parameters);
+        using var adapter = weights.Adapter;
+        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint);
+        return weights.Weights.Flat.Span.ToArray();
+    }
+
+    static void Run(
+        TrainedWeights weights, OptimizationOptions options, string directory, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run")
+    {
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
-        new Trainer(options, parameters, observer ?? SilentObserver.Instance).Run(
+        new Trainer(options, weights, observer ?? SilentObserver.Instance).Run(
             SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket),
-            new TrainingState(directory ?? folder.Path, fingerprint),
-            stop?.Token ?? TestContext.Current.CancellationToken);
-        return parameters.Flat.Span.ToArray();
+            new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
     }
 
     /// <summary>Steps of one to three through the vocabulary; the teacher is nine tenths sure of the next one.</summary>

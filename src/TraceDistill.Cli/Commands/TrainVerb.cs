@@ -14,7 +14,8 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override bool IsResumable => true;
 
-    public override IReadOnlyCollection<string> OutputNames(TrainOptions options) => [TrainStage.InitialDirectory, .. ModelDirectory.Files];
+    public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
+        [TrainStage.InitialDirectory, .. options.LoraR is null ? Array.Empty<string>() : [TrainStage.AdapterDirectory], .. ModelDirectory.Files];
 
     public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken) =>
         await TrainStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);

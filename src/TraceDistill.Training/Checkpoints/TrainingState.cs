@@ -8,7 +8,7 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Training.Checkpoints;
 
 /// <summary>
-/// What a training run needs to go on to the same bits: step, weights and both moments in one file that is replaced atomically, with a
+/// What a training run needs to go on to the same bits: step, trained weights and their moments in one file that is replaced atomically, with a
 /// checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint and final loss stay: the folder is
 /// known to hold this run's model, and no other run writes over it.
 /// </summary>
@@ -48,7 +48,7 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>Loads weights and moments if there are any.</summary>
     /// <returns>Updates already made; 0 to start afresh.</returns>
     /// <exception cref="InvalidInputException">The state is damaged or another run's.</exception>
-    public long Restore(ModelParameters parameters, WeightOptimizer optimizer)
+    public long Restore(TrainedWeights weights, WeightOptimizer optimizer)
     {
         if (!File.Exists(_path))
         {
@@ -64,13 +64,11 @@ public sealed class TrainingState(string directory, string fingerprint)
         try
         {
             using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            foreach (var buffer in new[] { parameters.Flat, optimizer.Mean, optimizer.MeanSquare })
+            Visit(weights, optimizer, bytes =>
             {
-                var bytes = MemoryMarshal.AsBytes(buffer.Span);
                 reader.BaseStream.ReadExactly(bytes);
                 hash.AppendData(bytes);
-            }
-
+            });
             return reader.ReadBytes(32).AsSpan().SequenceEqual(hash.GetHashAndReset()) ? step : throw Damaged();
         }
         catch (EndOfStreamException)
@@ -80,22 +78,41 @@ public sealed class TrainingState(string directory, string fingerprint)
     }
 
     /// <summary>Publishes the state after <paramref name="step"/> updates.</summary>
-    public void Save(long step, ModelParameters parameters, WeightOptimizer optimizer) => AtomicFile.Write(_path, stream =>
+    public void Save(long step, TrainedWeights weights, WeightOptimizer optimizer) => AtomicFile.Write(_path, stream =>
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         WriteHeader(stream, new Header(step, null));
-        foreach (var buffer in new[] { parameters.Flat, optimizer.Mean, optimizer.MeanSquare })
+        Visit(weights, optimizer, bytes =>
         {
-            var bytes = MemoryMarshal.AsBytes(buffer.Span);
             stream.Write(bytes);
             hash.AppendData(bytes);
-        }
-
+        });
         stream.Write(hash.GetHashAndReset());
     });
 
     /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
     public void Finish(double finalLoss) => AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(0, finalLoss)));
+
+    delegate void BytesVisitor(Span<byte> bytes);
+
+    /// <summary>All that is kept, in the order of the file.</summary>
+    static void Visit(TrainedWeights weights, WeightOptimizer optimizer, BytesVisitor visit)
+    {
+        foreach (var name in weights.Names)
+        {
+            visit(MemoryMarshal.AsBytes(weights.Weights.Values(name)));
+        }
+
+        foreach (var moment in new[] { optimizer.Mean, optimizer.MeanSquare })
+        {
+            // A span counts bytes in int.
+            const int Piece = 1 << 28;
+            for (var start = 0L; start < moment.Count; start += Piece)
+            {
+                visit(MemoryMarshal.AsBytes(moment.Slice(start, (int)Math.Min(Piece, moment.Count - start))));
+            }
+        }
+    }
 
     Header ReadHeader(BinaryReader reader)
     {

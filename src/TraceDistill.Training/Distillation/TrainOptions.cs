@@ -1,13 +1,14 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised fine-tuning.</summary>
+/// <summary>Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised fine-tuning. Adapters' names are TRL's and axolotl's.</summary>
 public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 {
     [InputPath]
@@ -82,6 +83,33 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("longest sequence in tokens; longer ones are left out and counted")]
     public int? MaxLength { get; init; }
 
+    /// <value>Null: the model's own weights are trained.</value>
+    [Range(1, 65_536, ErrorMessage = "must be at least 1")]
+    [Description("rank of LoRA adapters, which are trained in place of the model's own weights; absent is full fine-tuning")]
+    public int? LoraR { get; init; }
+
+    /// <value>Null: twice lora_r, so that the share of an adapter, lora_alpha / lora_r, stays 2 at any rank.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("adapters count lora_alpha / lora_r times; twice lora_r unless given")]
+    public int? LoraAlpha { get; init; }
+
+    /// <value>0.</value>
+    [Range(0.0, 0.99, ErrorMessage = "must be from 0 to 0.99")]
+    [Description("share of an adapter's inputs that is dropped in training")]
+    public double LoraDropout { get; init; }
+
+    /// <value>all-linear: the seven projections of every layer.</value>
+    [Description("layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one (all-linear) unless given")]
+    public IReadOnlyList<string> LoraTargetModules { get; init; } = [LoraAdapter.AllLinear];
+
+    /// <value>False.</value>
+    [Description("DoRA: adapters that learn the size of each row apart from its direction")]
+    public bool UseDora { get; init; }
+
+    /// <value>None.</value>
+    [Description("regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them finds is not trained")]
+    public IReadOnlyList<string> FrozenParameters { get; init; } = [];
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Traces is null && Problems is null)
@@ -99,6 +127,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
         }
 
+        foreach (var problem in ValidateAdapters())
+        {
+            yield return problem;
+        }
+
         if (KdAlpha.Range is { Low: < 0 } or { High: > 1 })
         {
             yield return new ValidationResult("must be from 0 to 1", [nameof(KdAlpha)]);
@@ -107,6 +140,39 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (KdTemperature.Range.Low <= 0)
         {
             yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
+        }
+    }
+
+    IEnumerable<ValidationResult> ValidateAdapters()
+    {
+        if (LoraR is null && (UseDora || LoraAlpha is not null || LoraDropout > 0 || LoraTargetModules is not [LoraAdapter.AllLinear]))
+        {
+            yield return new ValidationResult("is required where another setting of adapters is given: their rank, such as 16", [nameof(LoraR)]);
+        }
+
+        if (LoraR is not null && Architecture is not null && InitFrom is null)
+        {
+            yield return new ValidationResult("adapters go beside weights that know something: give student, or init_from with architecture", [nameof(LoraR)]);
+        }
+
+        if (LoraR is not null && Optim == OptimizerKind.Muon)
+        {
+            yield return new ValidationResult("muon is for whole matrices of a layer; adapters (lora_r) are trained by adamw", [nameof(Optim)]);
+        }
+
+        if (LoraR is not null && FrozenParameters.Count > 0)
+        {
+            yield return new ValidationResult("with lora_r all of the model's own weights are frozen already; leave one of the two out", [nameof(FrozenParameters)]);
+        }
+
+        if (LoraR is not null && LoraTargetModules.Count == 0)
+        {
+            yield return new ValidationResult($"must name at least one layer, or {LoraAdapter.AllLinear}", [nameof(LoraTargetModules)]);
+        }
+
+        foreach (var pattern in FrozenParameters.Where(pattern => !FrozenSelection.IsPattern(pattern)))
+        {
+            yield return new ValidationResult($"\"{pattern}\" is not a regular expression", [nameof(FrozenParameters)]);
         }
     }
 }

@@ -7,6 +7,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
@@ -19,6 +20,9 @@ public static class TrainStage
     /// <summary>Where the weights before the first update are kept, as a model directory: the untrained student.</summary>
     public const string InitialDirectory = "initial";
 
+    /// <summary>Where an adapter is kept in PEFT's layout, beside the model that it has been merged into.</summary>
+    public const string AdapterDirectory = "adapter";
+
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
     public const string StoredTokenizer = "tokenizer";
 
@@ -30,6 +34,8 @@ public static class TrainStage
         var tokenizer = Tokenizer.Load(source);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
         using var parameters = InitialParameters(options, tokenizer);
+        var trained = Trained(options, parameters);
+        using var adapter = trained.Adapter;
         var shape = parameters.Configuration;
         var data = await TrainingSet.ReadAsync(
             options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, shape.MaxPositionEmbeddings), cancellationToken);
@@ -37,7 +43,7 @@ public static class TrainStage
         if (state.Claim() is not { } loss)
         {
             observer.Message(
-                $"training {parameters.Count:N0} parameters on {data.Sequences.Count:N0} sequences"
+                $"training {(trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ")}{trained.Total:N0} parameters on {data.Sequences.Count:N0} sequences"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
             if (data.Survival is { } left)
             {
@@ -48,8 +54,14 @@ public static class TrainStage
             Write(Path.Combine(directory, InitialDirectory), source, parameters);
             var batches = SequencePacker.Batches(data.Sequences, options.BatchTokens * options.GradientAccumulationSteps, options.Seed);
             var metrics = await Task.Run(
-                () => new Trainer(options, parameters, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
+                () => new Trainer(options, trained, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
             loss = metrics.Loss;
+            if (adapter is not null)
+            {
+                AdapterFiles.Save(Path.Combine(directory, AdapterDirectory), adapter, options.Student ?? Path.Combine(directory, InitialDirectory));
+                adapter.Merge();
+            }
+
             Write(directory, source, parameters);
             state.Finish(loss);
         }
@@ -57,6 +69,7 @@ public static class TrainStage
         return new TrainSummary
         {
             Parameters = parameters.Count,
+            TrainedParameters = trained.Count,
             Sequences = data.Sequences.Count,
             Unfinished = data.Unfinished,
             NotCorrect = data.NotCorrect,
@@ -105,6 +118,19 @@ public static class TrainStage
         return parameters;
     }
 
+    static TrainedWeights Trained(TrainOptions options, ModelParameters parameters)
+    {
+        if (options.LoraR is { } rank)
+        {
+            var settings = new LoraSettings(rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
+            return TrainedWeights.Of(new LoraAdapter(parameters, settings, options.Seed));
+        }
+
+        return options.FrozenParameters.Count > 0
+            ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, parameters))
+            : TrainedWeights.All(parameters);
+    }
+
     static ModelParameters LoadFor(Tokenizer tokenizer, string directory)
     {
         var loaded = ModelDirectory.Load(directory);
@@ -124,7 +150,11 @@ public static class TrainStage
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
-        hash.AppendData(MemoryMarshal.AsBytes(parameters.Flat.Span));
+        foreach (var name in parameters.Names)
+        {
+            hash.AppendData(MemoryMarshal.AsBytes(parameters.Values(name)));
+        }
+
         foreach (var sequence in data.Sequences)
         {
             hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));

@@ -6,6 +6,9 @@ public sealed record TrainSummary
     /// <summary>Number of weights.</summary>
     public required long Parameters { get; init; }
 
+    /// <summary>Number of trained weights; those of adapters are not among <see cref="Parameters"/>.</summary>
+    public required long TrainedParameters { get; init; }
+
     /// <summary>Sequences learned from.</summary>
     public required int Sequences { get; init; }
 

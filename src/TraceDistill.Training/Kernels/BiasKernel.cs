@@ -18,12 +18,12 @@ static unsafe class BiasKernel
     }
 
     /// <summary>db ← db + the sum of the rows of dy.</summary>
-    /// <param name="dy">[rows, columns].</param>
+    /// <param name="dy">[rows, columns], rows <paramref name="stride"/> apart.</param>
     /// <param name="gradient">[columns], added to.</param>
-    public static void Backward(float* dy, float* gradient, int rows, int columns)
+    public static void Backward(float* dy, int stride, float* gradient, int rows, int columns)
     {
         var sum = new Span<float>(gradient, columns);
-        for (var row = 0; row < rows; row++, dy += columns)
+        for (var row = 0; row < rows; row++, dy += stride)
         {
             TensorPrimitives.Add(sum, new ReadOnlySpan<float>(dy, columns), sum);
         }

@@ -24,8 +24,14 @@ public sealed unsafe class FloatBuffer : IDisposable
     /// <summary>The memory as a span; valid while this object lives.</summary>
     public Span<float> Span => new(Pointer, checked((int)Count));
 
+    /// <summary>A part of the memory, which may lie beyond what one span can count.</summary>
+    public Span<float> Slice(long start, int count) => new(Pointer + start, count);
+
     /// <summary>The first rows × columns elements, from <paramref name="offset"/> on, as a matrix that shares this memory.</summary>
-    public Tensor Matrix(long rows, long columns, long offset = 0) => _all.as_strided([rows, columns], [columns, 1], offset);
+    public Tensor Matrix(long rows, long columns, long offset = 0) => Matrix(rows, columns, offset, columns);
+
+    /// <summary>As above, with <paramref name="stride"/> elements from one row to the next.</summary>
+    public Tensor Matrix(long rows, long columns, long offset, long stride) => _all.as_strided([rows, columns], [stride, 1], offset);
 
     /// <summary>All elements as one vector that shares this memory.</summary>
     public Tensor Vector => _all;

@@ -40,8 +40,8 @@ sealed unsafe class HeadNormKernel(ModelConfiguration configuration)
     /// <param name="keyWeight">[C].</param>
     /// <param name="raw">As the forward pass wrote it.</param>
     /// <param name="inverse">As the forward pass wrote it.</param>
-    /// <param name="queryGradient">[C], added to.</param>
-    /// <param name="keyGradient">[C], added to.</param>
+    /// <param name="queryGradient">[C], added to. Null where the weight is frozen.</param>
+    /// <param name="keyGradient">[C], likewise.</param>
     public void Backward(float* qkvGradient, float* queryWeight, float* keyWeight, float* raw, float* inverse, float* queryGradient, float* keyGradient, int rows)
     {
         int rotated = (_queryHeads + _keyHeads) * _channels, keys = _queryHeads * _channels;

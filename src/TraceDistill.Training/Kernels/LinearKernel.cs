@@ -50,15 +50,15 @@ static unsafe class LinearKernel
         MatrixKernel.Multiply(dy, columns, 1, weight, inner, dx, inner, rows, inner, columns, false);
 
     /// <summary>dW ← dW + dyᵀ·x, a block of rows at a time that stays in cache.</summary>
-    /// <param name="dy">[N, C].</param>
+    /// <param name="dy">[N, C], rows <paramref name="stride"/> apart.</param>
     /// <param name="x">[N, K].</param>
     /// <param name="dw">[C, K], added to.</param>
-    public static void WeightGradient(float* dy, float* x, float* dw, int rows, int columns, int inner)
+    public static void WeightGradient(float* dy, int stride, float* x, float* dw, int rows, int columns, int inner)
     {
         for (var first = 0; first < rows; first += RowBlock)
         {
             MatrixKernel.Multiply(
-                dy + (long)first * columns, 1, columns, x + (long)first * inner, inner, dw, inner, columns, inner, Math.Min(RowBlock, rows - first), true);
+                dy + (long)first * stride, 1, stride, x + (long)first * inner, inner, dw, inner, columns, inner, Math.Min(RowBlock, rows - first), true);
         }
     }
 

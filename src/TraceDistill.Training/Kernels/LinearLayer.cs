@@ -1,3 +1,4 @@
+using TraceDistill.Training.Models;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Kernels;
@@ -25,31 +26,45 @@ static unsafe class LinearLayer
         output.addmm_(input, transposed, beta: add ? 1 : 0, alpha: 1);
     }
 
-    /// <summary>dx ← dy·W and dW ← dW + dyᵀ·x.</summary>
+    /// <summary>dx ← dy·W.</summary>
     /// <param name="dy">[rows, columns].</param>
-    /// <param name="x">[rows, inner], from row <paramref name="first"/> on, as given to the forward pass.</param>
     /// <param name="weights">As given to the forward pass.</param>
     /// <param name="dx">[rows, inner], from row <paramref name="first"/> on; written.</param>
-    /// <param name="gradient">Laid out like the weights, added to.</param>
-    public static void Backward(
-        FloatBuffer dy, FloatBuffer x, int first, FloatBuffer weights, long offset, FloatBuffer dx, FloatBuffer gradient, int rows, int columns, int inner)
+    public static void InputGradient(FloatBuffer dy, FloatBuffer weights, long offset, FloatBuffer dx, int first, int rows, int columns, int inner)
     {
         var start = (long)first * inner;
         if (LinearKernel.Fits(columns, inner))
         {
             LinearKernel.InputGradient(dy.Pointer, weights.Pointer + offset, dx.Pointer + start, rows, columns, inner);
-            LinearKernel.WeightGradient(dy.Pointer, x.Pointer + start, gradient.Pointer + offset, rows, columns, inner);
             return;
         }
 
         using var scope = NewDisposeScope();
         var outputGradient = dy.Matrix(rows, columns);
-        var transposed = outputGradient.t();
-        var input = x.Matrix(rows, inner, start);
         var inputGradient = dx.Matrix(rows, inner, start);
         var matrix = weights.Matrix(columns, inner, offset);
-        var matrixGradient = gradient.Matrix(columns, inner, offset);
         inputGradient.addmm_(outputGradient, matrix, beta: 0, alpha: 1);
+    }
+
+    /// <summary>dW ← dW + dyᵀ·x for some rows of W.</summary>
+    /// <param name="dy">[rows, columns].</param>
+    /// <param name="x">[rows, inner], from row <paramref name="first"/> on, as given to the forward pass.</param>
+    /// <param name="gradient">Added to.</param>
+    /// <param name="trained">The rows of W and where their gradient begins.</param>
+    public static void WeightGradient(FloatBuffer dy, FloatBuffer x, int first, FloatBuffer gradient, TrainedRows trained, int rows, int columns, int inner)
+    {
+        var start = (long)first * inner;
+        if (LinearKernel.Fits(columns, inner))
+        {
+            LinearKernel.WeightGradient(dy.Pointer + trained.First, columns, x.Pointer + start, gradient.Pointer + trained.Offset, rows, trained.Count, inner);
+            return;
+        }
+
+        using var scope = NewDisposeScope();
+        var outputGradient = dy.Matrix(rows, trained.Count, trained.First, columns);
+        var transposed = outputGradient.t();
+        var input = x.Matrix(rows, inner, start);
+        var matrixGradient = gradient.Matrix(trained.Count, inner, trained.Offset);
         matrixGradient.addmm_(transposed, input, beta: 1, alpha: 1);
     }
 }

@@ -32,18 +32,19 @@ public sealed class Projection : IDisposable
 
     /// <summary>y ← x·Wᵀ, or y ← y + x·Wᵀ.</summary>
     /// <param name="x">[rows, inner].</param>
-    /// <param name="weight">Name of the first of the weights whose <paramref name="columns"/> rows make W.</param>
+    /// <param name="linear">Names W, [columns, inner].</param>
     /// <param name="y">[rows, columns].</param>
-    public void Forward(FloatBuffer x, string weight, FloatBuffer y, int rows, int columns, int inner, bool add = false)
+    internal void Forward(FloatBuffer x, FusedLinear linear, FloatBuffer y, int rows, bool add = false)
     {
+        var (columns, inner) = (linear.Columns, linear.Inner);
         if (_rounded is null)
         {
-            LinearLayer.Forward(x, 0, _parameters.Flat, _parameters.OffsetOf(weight), y, rows, columns, inner, add);
+            LinearLayer.Forward(x, 0, _parameters.Flat, _parameters.OffsetOf(linear.Weight), y, rows, columns, inner, add);
             return;
         }
 
         using var output = y.Matrix(rows, columns);
-        using var matrix = Rounded(weight, columns, inner);
+        using var matrix = Rounded(linear);
         using var transposed = matrix.t();
         using var paddedInput = x.Matrix(Pad(rows), inner);
         using var rounded = paddedInput.to(ScalarType.BFloat16);
@@ -52,34 +53,49 @@ public sealed class Projection : IDisposable
         _ = add ? output.add_(product, One) : output.copy_(product);
     }
 
-    /// <summary>dx ← dy·W and dW ← dW + dyᵀ·x.</summary>
+    /// <summary>dx ← dy·W and, for the rows of W that are trained, dW ← dW + dyᵀ·x.</summary>
     /// <param name="dy">[rows, columns].</param>
     /// <param name="x">[rows, inner] as given to the forward pass.</param>
-    /// <param name="weight">As given to the forward pass.</param>
-    /// <param name="dx">[rows, inner], written.</param>
-    /// <param name="gradient">Laid out like the weights, added to.</param>
-    public void Backward(FloatBuffer dy, FloatBuffer x, string weight, FloatBuffer dx, FloatBuffer gradient, int rows, int columns, int inner)
+    /// <param name="linear">As given to the forward pass.</param>
+    /// <param name="dx">[rows, inner], written; null where nobody wants it.</param>
+    /// <param name="gradient">Of the trained weights, added to.</param>
+    internal void Backward(FloatBuffer dy, FloatBuffer x, FusedLinear linear, FloatBuffer? dx, FloatBuffer gradient, int rows)
     {
-        if (_rounded is null)
+        var (columns, inner) = (linear.Columns, linear.Inner);
+        if (_rounded is not null)
         {
-            LinearLayer.Backward(dy, x, 0, _parameters.Flat, _parameters.OffsetOf(weight), dx, gradient, rows, columns, inner);
+            BackwardRounded(dy, x, linear, dx, gradient, rows);
             return;
         }
 
-        using var inputGradient = dx.Matrix(rows, inner);
-        using var matrix = Rounded(weight, columns, inner);
-        using var matrixGradient = _parameters.Matrix(gradient, weight, columns);
+        if (dx is not null)
+        {
+            LinearLayer.InputGradient(dy, _parameters.Flat, _parameters.OffsetOf(linear.Weight), dx, 0, rows, columns, inner);
+        }
+
+        foreach (var trained in linear.Trained)
+        {
+            LinearLayer.WeightGradient(dy, x, 0, gradient, trained, rows, columns, inner);
+        }
+    }
+
+    void BackwardRounded(FloatBuffer dy, FloatBuffer x, FusedLinear linear, FloatBuffer? dx, FloatBuffer gradient, int rows)
+    {
+        var (columns, inner) = (linear.Columns, linear.Inner);
+        using var scope = NewDisposeScope();
         dy.Span.Slice(rows * columns, (Pad(rows) - rows) * columns).Clear();
-        using var paddedGradient = dy.Matrix(Pad(rows), columns);
-        using var paddedInput = x.Matrix(Pad(rows), inner);
-        using var rounded = paddedGradient.to(ScalarType.BFloat16);
-        using var roundedTransposed = rounded.t();
-        using var roundedInput = paddedInput.to(ScalarType.BFloat16);
-        using var paddedProduct = mm(rounded, matrix);
-        using var product = paddedProduct.narrow(0, 0, rows);
-        inputGradient.copy_(product);
-        using var weightProduct = mm(roundedTransposed, roundedInput);
-        matrixGradient.add_(weightProduct, One);
+        var rounded = dy.Matrix(Pad(rows), columns).to(ScalarType.BFloat16);
+        if (dx is not null)
+        {
+            dx.Matrix(rows, inner).copy_(mm(rounded, Rounded(linear)).narrow(0, 0, rows));
+        }
+
+        foreach (var trained in linear.Trained)
+        {
+            var slopes = rounded.t().narrow(0, trained.First, trained.Count);
+            var product = mm(slopes, x.Matrix(Pad(rows), inner).to(ScalarType.BFloat16));
+            gradient.Matrix(trained.Count, inner, trained.Offset).add_(product, One);
+        }
     }
 
     public void Dispose() => _rounded?.Dispose();
@@ -90,5 +106,5 @@ public sealed class Projection : IDisposable
     /// </summary>
     internal static int Pad(int rows) => (rows + 127) / 128 * 128;
 
-    Tensor Rounded(string name, int rows, int columns) => _rounded!.as_strided([rows, columns], [columns, 1], _parameters.OffsetOf(name));
+    Tensor Rounded(FusedLinear linear) => _rounded!.as_strided([linear.Columns, linear.Inner], [linear.Inner, 1], _parameters.OffsetOf(linear.Weight));
 }

@@ -28,19 +28,23 @@ static unsafe class RmsNormKernel
     /// <param name="inverse">[rows] as the forward pass wrote it.</param>
     /// <param name="yGradient">[rows, d]; overwritten.</param>
     /// <param name="xGradient">[rows, d]; added to.</param>
-    /// <param name="weightGradient">[d]; added to.</param>
+    /// <param name="weightGradient">[d]; added to. Null where the weight is frozen.</param>
     public static void Backward(
         float* x, float* weight, float* inverse, float* yGradient, float* xGradient, float* weightGradient, int rows, int d)
     {
         var w = new ReadOnlySpan<float>(weight, d);
-        var dw = new Span<float>(weightGradient, d);
+        var dw = new Span<float>(weightGradient, weightGradient is null ? 0 : d);
         Span<float> normalised = stackalloc float[d];
         for (var row = 0; row < rows; row++)
         {
             var dy = new Span<float>(yGradient + (long)row * d, d);
             var dx = new Span<float>(xGradient + (long)row * d, d);
             TensorPrimitives.Multiply(new ReadOnlySpan<float>(x + (long)row * d, d), inverse[row], normalised);
-            TensorPrimitives.MultiplyAdd(dy, normalised, dw, dw);
+            if (!dw.IsEmpty)
+            {
+                TensorPrimitives.MultiplyAdd(dy, normalised, dw, dw);
+            }
+
             TensorPrimitives.Multiply(dy, w, dy);
             var projection = TensorPrimitives.Dot<float>(dy, normalised) / d;
             TensorPrimitives.MultiplyAdd(normalised, -projection, dy, dy);

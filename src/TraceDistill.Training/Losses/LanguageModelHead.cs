@@ -31,8 +31,8 @@ public sealed unsafe class LanguageModelHead : IDisposable
     }
 
     /// <summary>
-    /// Loss of a batch whose forward pass <paramref name="model"/> has just run. Writes the model's hidden gradient and adds the output
-    /// matrix's to <paramref name="gradient"/>; nothing is divided by the number of tokens.
+    /// Loss of a batch whose forward pass <paramref name="model"/> has just run. Writes the model's hidden gradient and, where the output matrix
+    /// is trained, adds its own to <paramref name="gradient"/>; nothing is divided by the number of tokens.
     /// </summary>
     public LossTotals ForwardBackward(CausalLanguageModel model, PackedBatch batch, in DistillationSettings settings, FloatBuffer gradient)
     {
@@ -50,8 +50,11 @@ public sealed unsafe class LanguageModelHead : IDisposable
                     batch.Unmatched.AsSpan(batch.UnmatchedStarts[m]..batch.UnmatchedStarts[m + 1]));
             }
 
-            LinearLayer.Backward(
-                _logits, model.Hidden, first, _parameters.Flat, _parameters.OffsetOf(model.OutputMatrix), model.HiddenGradient, gradient, rows, _v, _d);
+            LinearLayer.InputGradient(_logits, _parameters.Flat, _parameters.OffsetOf(model.OutputMatrix), model.HiddenGradient, first, rows, _v, _d);
+            if (model.Trained.OffsetOf(model.OutputMatrix) is { } offset)
+            {
+                LinearLayer.WeightGradient(_logits, model.Hidden, first, gradient, new TrainedRows(0, _v, offset), rows, _v, _d);
+            }
         }
 
         return totals;

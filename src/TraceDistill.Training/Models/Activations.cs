@@ -48,11 +48,12 @@ sealed class Activations : IDisposable
     /// <summary>[N, Q + 2·KV] gradient of queries, keys and values.</summary>
     public FloatBuffer QkvGradient { get; private set; } = null!;
 
-    public void Reserve(int tokens)
+    /// <returns>Whether there was too little room.</returns>
+    public bool Reserve(int tokens)
     {
         if (tokens <= Capacity)
         {
-            return;
+            return false;
         }
 
         Release();
@@ -79,6 +80,7 @@ sealed class Activations : IDisposable
         ResidualGradient = Rows(_shape.HiddenSize);
         Scratch = Rows(Math.Max(Math.Max(_shape.HiddenSize, _shape.QuerySize), _shape.IntermediateSize));
         QkvGradient = Rows(_shape.QuerySize + 2 * _shape.KeyValueSize);
+        return true;
     }
 
     public void Dispose()

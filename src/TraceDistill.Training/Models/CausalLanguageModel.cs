@@ -1,3 +1,4 @@
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -14,33 +15,55 @@ namespace TraceDistill.Training.Models;
 /// The gradient is written out rather than recorded: buffers are allocated once, a thread needs no lock, and every buffer is visible. Matrix
 /// products are <see cref="Projection"/>'s; what lies between them is fused in <c>Kernels/</c>. Tests hold it against libtorch's own autograd
 /// and against finite differences. Of the last layer only keys and values are needed of every token: what follows its attention is computed for
-/// the wanted tokens alone, which leaves prompts out. One object serves one thread; several share one <see cref="ModelParameters"/> and add
-/// into gradients of their own.
+/// the wanted tokens alone, which leaves prompts out. The backward pass ends at the lowest layer in which something is trained. One object
+/// serves one thread; several share one <see cref="ModelParameters"/> and add into gradients of their own.
 /// </remarks>
 public sealed unsafe class CausalLanguageModel : IDisposable
 {
+    const string Embedding = "model.embed_tokens.weight";
+    const int NeftunePurpose = 0;
     readonly ModelParameters _parameters;
     readonly ModelConfiguration _shape;
     readonly Activations _memory;
     readonly RotaryKernel _rotary;
     readonly HeadNormKernel _headNorm;
     readonly Projection _projection;
+    readonly DecoderLinears[] _linears;
+    readonly LoraPass? _lora;
+    readonly int _lowest;
     TokenBatch _batch = new([], []);
+    PassNoise? _noise, _wantedNoise;
 
+    /// <summary>A model all of whose weights are trained, or none.</summary>
     /// <param name="parameters">The weights.</param>
     /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
     public CausalLanguageModel(ModelParameters parameters, Projection projection)
+        : this(TrainedWeights.All(parameters), projection)
     {
-        _parameters = parameters;
+    }
+
+    /// <param name="weights">The weights, and which of them are trained.</param>
+    /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
+    public CausalLanguageModel(TrainedWeights weights, Projection projection)
+    {
+        Trained = weights;
+        _parameters = weights.Model;
         _projection = projection;
-        _shape = parameters.Configuration;
+        _shape = _parameters.Configuration;
+        _linears = [.. Enumerable.Range(0, _shape.NumHiddenLayers).Select(layer => DecoderLinears.Of(layer, weights))];
+        _lora = weights.Adapter is { } adapter ? new LoraPass(adapter, projection, _linears.SelectMany(layer => layer.All)) : null;
+        _lowest = weights.Contains(Embedding) ? -1 : Enumerable.Range(0, _shape.NumHiddenLayers)
+            .FirstOrDefault(layer => weights.Names.Any(name => name.StartsWith($"model.layers.{layer}.", StringComparison.Ordinal)), _shape.NumHiddenLayers);
         _memory = new Activations(_shape);
         _rotary = new RotaryKernel(_shape);
         _headNorm = new HeadNormKernel(_shape);
     }
 
     /// <summary>The name of the matrix that turns hidden states into logits: the embedding, where they are tied.</summary>
-    public string OutputMatrix => _shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight";
+    public string OutputMatrix => _shape.TieWordEmbeddings ? Embedding : "lm_head.weight";
+
+    /// <summary>The weights of which <see cref="Backward"/> gives the gradient.</summary>
+    public TrainedWeights Trained { get; }
 
     /// <summary>[M, D] hidden states of the last forward pass at the batch's <see cref="TokenBatch.Outputs"/>, after the final norm.</summary>
     public FloatBuffer Hidden => _memory.Hidden;
@@ -49,23 +72,36 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     public FloatBuffer HiddenGradient => _memory.HiddenGradient;
 
     /// <summary>Runs all layers; the result is in <see cref="Hidden"/>.</summary>
-    public void Forward(TokenBatch batch)
+    public void Forward(TokenBatch batch) => Forward(batch, noise: null);
+
+    /// <summary>As above, as training has it.</summary>
+    /// <param name="noise">A row for each token: what dropout and NEFTune draw from; null for neither.</param>
+    internal void Forward(TokenBatch batch, PassNoise? noise)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         int n = batch.Ids.Length, d = _shape.HiddenSize, f = _shape.IntermediateSize;
         int qkvWidth = _shape.QuerySize + 2 * _shape.KeyValueSize;
         var epsilon = (float)_shape.RmsNormEps;
-        _batch = batch;
-        _memory.Reserve(n);
+        (_batch, _noise, _wantedNoise) = (batch, noise, noise?.Of(batch.Outputs));
+        if (_memory.Reserve(n))
+        {
+            _lora?.Reserve(_memory.Capacity);
+        }
+
         Embed(batch.Ids, _memory.Layers[0].Input);
+        if (noise is { NeftuneAlpha: > 0 })
+        {
+            NoiseKernel.AddUniform(_memory.Layers[0].Input.Pointer, batch.Lengths, d, noise.NeftuneAlpha, noise, NeftunePurpose);
+        }
+
         for (var i = 0; i < _shape.NumHiddenLayers; i++)
         {
-            var layer = _memory.Layers[i];
+            var (layer, linears) = (_memory.Layers[i], _linears[i]);
             var next = IsLast(i) ? _memory.Last : _memory.Layers[i + 1].Input;
 
             RmsNormKernel.Forward(layer.Input.Pointer, Weight($"model.layers.{i}.input_layernorm.weight"), layer.AttentionInput.Pointer, layer.InputInverse.Pointer, n, d, epsilon);
-            _projection.Forward(layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", layer.Qkv, n, qkvWidth, d);      // [N, Q + 2·KV]
+            Project(linears.Qkv, layer.AttentionInput, layer.Qkv, n, noise);                                           // [N, Q + 2·KV]
             if (_shape.HasQueryKeyValueBias)
             {
                 BiasKernel.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_proj.bias"), n, qkvWidth); // k's and v's follow q's
@@ -82,7 +118,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
             if (IsLast(i))
             {
                 attended = _memory.Selected;
-                n = batch.Outputs.Length;
+                (n, noise) = (batch.Outputs.Length, _wantedNoise);
                 Gather(layer.AttentionOutput, attended, _shape.QuerySize);                                             // [M, Q]
                 Gather(layer.Input, layer.Middle, d);                                                                  // [M, D]; from here on N is M
             }
@@ -91,17 +127,17 @@ public sealed unsafe class CausalLanguageModel : IDisposable
                 Copy(layer.Input, layer.Middle, n * d);
             }
 
-            _projection.Forward(attended, $"model.layers.{i}.self_attn.o_proj.weight", layer.Middle, n, d, _shape.QuerySize, add: true);
+            Project(linears.Output, attended, layer.Middle, n, noise, add: true);
             if (_shape.AttentionBias)
             {
                 BiasKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.self_attn.o_proj.bias"), n, d);
             }
 
             RmsNormKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.post_attention_layernorm.weight"), layer.MlpInput.Pointer, layer.MiddleInverse.Pointer, n, d, epsilon);
-            _projection.Forward(layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", layer.GateUp, n, 2 * f, d);               // [N, 2·F]
+            Project(linears.GateUp, layer.MlpInput, layer.GateUp, n, noise);                                           // [N, 2·F]
             SwiGluKernel.Forward(layer.GateUp.Pointer, layer.MlpActivation.Pointer, n, f);                              // [N, F]
             Copy(layer.Middle, next, n * d);
-            _projection.Forward(layer.MlpActivation, $"model.layers.{i}.mlp.down_proj.weight", next, n, d, f, add: true);
+            Project(linears.Down, layer.MlpActivation, next, n, noise, add: true);
         }
 
         RmsNormKernel.Forward(_memory.Last.Pointer, Weight("model.norm.weight"), _memory.Hidden.Pointer, _memory.LastInverse.Pointer, n, d, epsilon);
@@ -109,7 +145,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
     /// <summary>
     /// Passes <see cref="HiddenGradient"/> back through the layers of the last forward pass and adds to <paramref name="gradient"/>, a
-    /// buffer laid out like the weights. Uses the activations up: one backward pass for one forward pass.
+    /// buffer laid out as <see cref="Trained"/> has it. Uses the activations up: one backward pass for one forward pass.
     /// </summary>
     public void Backward(FloatBuffer gradient)
     {
@@ -119,26 +155,27 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         int qkvWidth = _shape.QuerySize + 2 * _shape.KeyValueSize;
         var residual = _memory.ResidualGradient;                                                                       // [M, D]
         var scratch = _memory.Scratch;
+        var noise = _wantedNoise;
         residual.Span[..(n * d)].Clear();
         NormBackward(_memory.Last, _memory.LastInverse, "model.norm.weight", _memory.HiddenGradient, residual, gradient, n);
-        for (var i = _shape.NumHiddenLayers - 1; i >= 0; i--)
+        for (var i = _shape.NumHiddenLayers - 1; i >= Math.Max(0, _lowest); i--)
         {
-            var layer = _memory.Layers[i];
-            _projection.Backward(residual, layer.MlpActivation, $"model.layers.{i}.mlp.down_proj.weight", scratch, gradient, n, d, f);
+            var (layer, linears) = (_memory.Layers[i], _linears[i]);
+            ProjectBackward(linears.Down, residual, layer.MlpActivation, scratch, gradient, n, noise);
             SwiGluKernel.Backward(layer.GateUp.Pointer, scratch.Pointer, n, f);
-            _projection.Backward(layer.GateUp, layer.MlpInput, $"model.layers.{i}.mlp.gate_proj.weight", scratch, gradient, n, 2 * f, d);
+            ProjectBackward(linears.GateUp, layer.GateUp, layer.MlpInput, scratch, gradient, n, noise);
             NormBackward(layer.Middle, layer.MiddleInverse, $"model.layers.{i}.post_attention_layernorm.weight", scratch, residual, gradient, n);
 
             var (attended, attendedGradient) = (IsLast(i) ? _memory.Selected : layer.AttentionOutput, scratch);
-            _projection.Backward(residual, attended, $"model.layers.{i}.self_attn.o_proj.weight", scratch, gradient, n, d, _shape.QuerySize);
+            ProjectBackward(linears.Output, residual, attended, scratch, gradient, n, noise);
             if (_shape.AttentionBias)
             {
-                BiasKernel.Backward(residual.Pointer, Gradient(gradient, $"model.layers.{i}.self_attn.o_proj.bias"), n, d);
+                BiasBackward(linears.Output, residual, gradient, n);
             }
 
             if (IsLast(i))
             {
-                n = _batch.Ids.Length;
+                (n, noise) = (_batch.Ids.Length, _noise);
                 attendedGradient = _memory.Selected;
                 Scatter(scratch, attendedGradient, _shape.QuerySize);                                                  // [N, Q]
                 Scatter(residual, _memory.HiddenGradient, d);                                                          // [N, D]
@@ -156,21 +193,31 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
             if (_shape.HasQueryKeyValueBias)
             {
-                BiasKernel.Backward(_memory.QkvGradient.Pointer, Gradient(gradient, $"model.layers.{i}.self_attn.q_proj.bias"), n, qkvWidth);
+                BiasBackward(linears.Qkv, _memory.QkvGradient, gradient, n);
             }
 
-            _projection.Backward(_memory.QkvGradient, layer.AttentionInput, $"model.layers.{i}.self_attn.q_proj.weight", scratch, gradient, n, qkvWidth, d);
-            NormBackward(layer.Input, layer.InputInverse, $"model.layers.{i}.input_layernorm.weight", scratch, residual, gradient, n);
+            var norm = $"model.layers.{i}.input_layernorm.weight";
+            var goesOn = i > _lowest || Trained.Contains(norm);
+            ProjectBackward(linears.Qkv, _memory.QkvGradient, layer.AttentionInput, goesOn ? scratch : null, gradient, n, noise);
+            if (goesOn)
+            {
+                NormBackward(layer.Input, layer.InputInverse, norm, scratch, residual, gradient, n);
+            }
         }
 
         EmbedBackward(_batch.Ids, residual, gradient);
     }
 
-    public void Dispose() => _memory.Dispose();
+    public void Dispose()
+    {
+        _lora?.Dispose();
+        _memory.Dispose();
+    }
 
     float* Weight(string name) => _parameters.Flat.Pointer + _parameters.OffsetOf(name);
 
-    float* Gradient(FloatBuffer gradient, string name) => gradient.Pointer + _parameters.OffsetOf(name);
+    /// <returns>Where the named weight's gradient is added up; null where it is frozen.</returns>
+    float* Gradient(FloatBuffer gradient, string name) => Trained.OffsetOf(name) is { } offset ? gradient.Pointer + offset : null;
 
     bool IsLast(int layer) => layer == _shape.NumHiddenLayers - 1;
 
@@ -201,7 +248,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     void Embed(int[] ids, FloatBuffer output)
     {
         var d = _shape.HiddenSize;
-        var table = _parameters.Values("model.embed_tokens.weight");
+        var table = _parameters.Values(Embedding);
         for (var t = 0; t < ids.Length; t++)
         {
             table.Slice(ids[t] * d, d).CopyTo(output.Span.Slice(t * d, d));
@@ -210,8 +257,13 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
     void EmbedBackward(int[] ids, FloatBuffer outputGradient, FloatBuffer gradient)
     {
+        if (Trained.OffsetOf(Embedding) is not { } offset)
+        {
+            return;
+        }
+
         var d = _shape.HiddenSize;
-        var table = gradient.Span.Slice((int)_parameters.OffsetOf("model.embed_tokens.weight"), _shape.VocabSize * d);
+        var table = gradient.Span.Slice((int)offset, _shape.VocabSize * d);
         for (var t = 0; t < ids.Length; t++)
         {
             var row = table.Slice(ids[t] * d, d);
@@ -221,7 +273,42 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
     void NormBackward(FloatBuffer x, FloatBuffer inverse, string weight, FloatBuffer dy, FloatBuffer dx, FloatBuffer gradient, int rows) =>
         RmsNormKernel.Backward(
-            x.Pointer, Weight(weight), inverse.Pointer, dy.Pointer, dx.Pointer, gradient.Pointer + _parameters.OffsetOf(weight), rows, _shape.HiddenSize);
+            x.Pointer, Weight(weight), inverse.Pointer, dy.Pointer, dx.Pointer, Gradient(gradient, weight), rows, _shape.HiddenSize);
+
+    void Project(FusedLinear linear, FloatBuffer x, FloatBuffer y, int rows, PassNoise? noise, bool add = false)
+    {
+        if (_lora?.Linears.Contains(linear) == true)
+        {
+            _lora.Forward(linear, x, y, rows, add, noise);
+        }
+        else
+        {
+            _projection.Forward(x, linear, y, rows, add);
+        }
+    }
+
+    void ProjectBackward(FusedLinear linear, FloatBuffer dy, FloatBuffer x, FloatBuffer? dx, FloatBuffer gradient, int rows, PassNoise? noise)
+    {
+        if (_lora?.Linears.Contains(linear) == true)
+        {
+            _lora.Backward(linear, dy, x, dx, gradient, rows, noise);
+        }
+        else
+        {
+            _projection.Backward(dy, x, linear, dx, gradient, rows);
+        }
+    }
+
+    void BiasBackward(FusedLinear linear, FloatBuffer dy, FloatBuffer gradient, int rows)
+    {
+        foreach (var module in linear.Modules)
+        {
+            if (Trained.OffsetOf(module.Bias) is { } offset)
+            {
+                BiasKernel.Backward(dy.Pointer + module.First, linear.Columns, gradient.Pointer + offset, rows, module.Columns);
+            }
+        }
+    }
 
     void Attend(Activations.Layer layer, int qkvWidth, int[] firstQueries)
     {

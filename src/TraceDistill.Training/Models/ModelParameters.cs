@@ -1,59 +1,16 @@
 using TorchSharp;
-using TraceDistill.Training.Kernels;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Models;
 
 /// <summary>
-/// All weights of a model in one flat float32 tensor, with named views in Hugging Face's names. Optimizer, gradient sum and all-reduce work
-/// on the flat tensor; q, k, v (and gate, up) lie next to each other so that one matrix product serves all of them.
+/// All weights of a model in Hugging Face's names; q, k, v (and gate, up) lie next to each other so that one matrix product serves all of them.
+/// A tied output projection is the embedding and counted once.
 /// </summary>
-public sealed class ModelParameters : IDisposable
+public sealed class ModelParameters(ModelConfiguration configuration) : NamedWeights(Shapes(configuration))
 {
-    readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
-
-    public ModelParameters(ModelConfiguration configuration)
-    {
-        Configuration = configuration;
-        foreach (var (name, shape) in Shapes(configuration))
-        {
-            _layout.Add(name, (Count, shape));
-            Count += shape.Aggregate(1L, (product, size) => product * size);
-        }
-
-        Flat = new FloatBuffer(Count);
-    }
-
-    public ModelConfiguration Configuration { get; }
-
-    /// <summary>[Count] every weight; owned by this object.</summary>
-    public FloatBuffer Flat { get; }
-
-    /// <summary>Number of weights, a tied output projection counted once.</summary>
-    public long Count { get; }
-
-    /// <summary>Names in storage order.</summary>
-    public IEnumerable<string> Names => _layout.Keys;
-
-    /// <summary>Elements of the named weight.</summary>
-    public Span<float> Values(string name) => Flat.Span.Slice((int)OffsetOf(name), (int)ShapeOf(name).Aggregate(1L, (product, size) => product * size));
-
-    /// <summary>Shape of the named weight.</summary>
-    public long[] ShapeOf(string name) => _layout[name].Shape;
-
-    /// <summary>First element of the named weight in <see cref="Flat"/>.</summary>
-    public long OffsetOf(string name) => _layout[name].Offset;
-
-    /// <summary>
-    /// A matrix view of the named weight in <paramref name="flat"/>, a buffer laid out like <see cref="Flat"/> (weights, gradient);
-    /// <paramref name="rows"/> may reach over the weights that follow it, such as q, k and v together.
-    /// </summary>
-    public Tensor Matrix(FloatBuffer flat, string name, long? rows = null)
-    {
-        var (offset, shape) = _layout[name];
-        return flat.Matrix(rows ?? shape[0], shape.Length == 1 ? 1 : shape[1], offset);
-    }
+    public ModelConfiguration Configuration => configuration;
 
     /// <summary>
     /// Fills the weights as transformers initialises Llama: normal with standard deviation <c>initializer_range</c>, norms one, biases zero; the two
@@ -79,8 +36,6 @@ public sealed class ModelParameters : IDisposable
             TensorPrimitives.Multiply(values, (float)(Configuration.InitializerRange * scale), values);
         }
     }
-
-    public void Dispose() => Flat.Dispose();
 
     /// <summary>Names and shapes of a model's weights in storage order.</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfiguration c)

@@ -6,19 +6,19 @@ namespace TraceDistill.Training.Optimization;
 
 /// <summary>
 /// AdamW: m ← β₁m + (1−β₁)g, v ← β₂v + (1−β₂)g², w ← w − η·(m̂/(√v̂ + ε) + λw) with bias-corrected m̂, v̂ (Loshchilov and Hutter,
-/// arXiv 1711.05101, algorithm 2). Norm weights are not decayed.
+/// arXiv 1711.05101, algorithm 2). Vectors (norms, biases, DoRA's magnitudes) are not decayed.
 /// </summary>
 /// <param name="options">Decay rates, ε and λ.</param>
-/// <param name="parameters">The model's weights.</param>
+/// <param name="trained">The trained weights.</param>
 /// <param name="names">Those of them to update.</param>
-/// <param name="mean">m, laid out like the weights.</param>
+/// <param name="mean">m, laid out like the gradient.</param>
 /// <param name="meanSquare">v, likewise.</param>
-sealed unsafe class AdamW(OptimizationOptions options, ModelParameters parameters, IReadOnlyList<string> names, FloatBuffer mean, FloatBuffer meanSquare)
+sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names, FloatBuffer mean, FloatBuffer meanSquare)
 {
     readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2, _epsilon = (float)options.AdamEpsilon;
 
     /// <summary>One update.</summary>
-    /// <param name="gradient">Laid out like the weights.</param>
+    /// <param name="gradient">Of the trained weights.</param>
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
     /// <param name="learningRate">η.</param>
     /// <param name="update">Counts from 1.</param>
@@ -28,14 +28,15 @@ sealed unsafe class AdamW(OptimizationOptions options, ModelParameters parameter
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
         foreach (var name in names)
         {
-            var decay = parameters.ShapeOf(name).Length > 1 ? (float)(1 - learningRate * options.WeightDecay) : 1f;
-            Update(parameters.OffsetOf(name), parameters.Values(name).Length, gradient, (float)scale, rate, correction, decay);
+            var decay = trained.Weights.ShapeOf(name).Length > 1 ? (float)(1 - learningRate * options.WeightDecay) : 1f;
+            Update(name, gradient, (float)scale, rate, correction, decay);
         }
     }
 
-    void Update(long offset, int count, FloatBuffer gradient, float scale, float rate, float correction, float decay)
+    void Update(string name, FloatBuffer gradient, float scale, float rate, float correction, float decay)
     {
-        float* w = parameters.Flat.Pointer + offset, g = gradient.Pointer + offset, m = mean.Pointer + offset, v = meanSquare.Pointer + offset;
+        var (offset, count) = (trained.OffsetOf(name)!.Value, trained.Weights.Values(name).Length);
+        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name), g = gradient.Pointer + offset, m = mean.Pointer + offset, v = meanSquare.Pointer + offset;
         var i = 0;
         for (; i <= count - SimdMath.Lanes; i += SimdMath.Lanes)
         {

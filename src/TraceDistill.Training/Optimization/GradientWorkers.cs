@@ -17,30 +17,42 @@ public sealed class GradientWorkers : IDisposable
     readonly Worker[] _workers;
     readonly Projection _projection;
     readonly int _microBatchTokens;
+    readonly TrainedWeights _weights;
 
-    /// <param name="parameters">The weights all workers share.</param>
+    /// <param name="weights">The weights all workers share, and which of them are trained.</param>
     /// <param name="workers">Threads.</param>
     /// <param name="microBatchTokens">Most tokens a forward pass takes at once.</param>
     /// <param name="dtype">Precision of the matrix products.</param>
-    public GradientWorkers(ModelParameters parameters, int workers, int microBatchTokens, ComputeDtype dtype = ComputeDtype.Float32)
+    public GradientWorkers(TrainedWeights weights, int workers, int microBatchTokens, ComputeDtype dtype = ComputeDtype.Float32)
     {
-        _projection = new Projection(parameters, dtype);
-        _workers = [.. Enumerable.Range(0, workers).Select(_ => new Worker(parameters, _projection))];
+        _weights = weights;
+        _projection = new Projection(weights.Model, dtype);
+        _workers = [.. Enumerable.Range(0, workers).Select(_ => new Worker(weights, _projection))];
         _microBatchTokens = microBatchTokens;
     }
 
-    /// <summary>[weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
+    /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
     public FloatBuffer Gradient => _workers[0].Gradient;
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
-    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, DistillationSettings settings)
+    /// <param name="batch">The sequences of one update.</param>
+    /// <param name="settings">Of the loss.</param>
+    /// <param name="noise">What dropout and NEFTune draw from; without it there is neither.</param>
+    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, DistillationSettings settings, UpdateNoise? noise = null)
     {
-        _projection.Refresh();
+        if (_weights.Adapter is { } adapter)
+        {
+            adapter.Refresh(); // the model's own weights are as they were
+        }
+        else
+        {
+            _projection.Refresh();
+        }
+
         var shares = WorkSharing.Share([.. batch.Select(sequence => (long)sequence.Ids.Length)], _workers.Length);
         Parallel.For(0, _workers.Length, new ParallelOptions { MaxDegreeOfParallelism = _workers.Length }, index =>
         {
-            TraceTokens[] share = [.. shares[index].Select(sequence => batch[sequence])];
-            _workers[index].Run(SequencePacker.Split(share, sequence => sequence.Ids.Length, _microBatchTokens), settings);
+            _workers[index].Run(batch, SequencePacker.Split(shares[index], sequence => batch[sequence].Ids.Length, _microBatchTokens), settings, noise);
         });
         var totals = _workers[0].Totals;
         foreach (var worker in _workers.Skip(1))
@@ -74,17 +86,19 @@ public sealed class GradientWorkers : IDisposable
         _projection.Dispose();
     }
 
-    sealed class Worker(ModelParameters parameters, Projection projection) : IDisposable
+    sealed class Worker(TrainedWeights weights, Projection projection) : IDisposable
     {
-        readonly CausalLanguageModel _model = new(parameters, projection);
-        readonly LanguageModelHead _head = new(parameters);
+        readonly CausalLanguageModel _model = new(weights, projection);
+        readonly LanguageModelHead _head = new(weights.Model);
         LossTotals _totals;
 
-        public FloatBuffer Gradient { get; } = new(parameters.Count);
+        public FloatBuffer Gradient { get; } = new(weights.Count);
 
         public LossTotals Totals => _totals;
 
-        public void Run(IReadOnlyList<IReadOnlyList<TraceTokens>> pieces, DistillationSettings settings)
+        /// <param name="all">The sequences of the update.</param>
+        /// <param name="pieces">Indices of this worker's, a pass at a time.</param>
+        public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, DistillationSettings settings, UpdateNoise? noise)
         {
             // The number of OpenMP threads is a setting of each thread, and libtorch's bfloat16 products read it.
             TorchSharp.torch.set_num_threads(1);
@@ -92,8 +106,8 @@ public sealed class GradientWorkers : IDisposable
             _totals = default;
             foreach (var piece in pieces)
             {
-                var batch = PackedBatch.Create(piece);
-                _model.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
+                var batch = PackedBatch.Create([.. piece.Select(sequence => all[sequence])]);
+                _model.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null);
                 _totals.Add(_head.ForwardBackward(_model, batch, settings, Gradient));
                 _model.Backward(Gradient);
             }

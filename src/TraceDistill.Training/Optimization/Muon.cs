@@ -12,27 +12,27 @@ namespace TraceDistill.Training.Optimization;
 sealed class Muon : IDisposable
 {
     const float Decay = 0.95f;
-    readonly ModelParameters _parameters;
+    readonly TrainedWeights _trained;
     readonly FloatBuffer _momentum;
     readonly string[][] _shares;
     readonly NewtonSchulz[] _orthogonalizers;
 
-    /// <param name="parameters">The model's weights.</param>
+    /// <param name="trained">The trained weights.</param>
     /// <param name="names">Those of them to update.</param>
-    /// <param name="momentum">Laid out like the weights.</param>
+    /// <param name="momentum">Laid out like the gradient.</param>
     /// <param name="workers">Threads; the result does not depend on them.</param>
-    public Muon(ModelParameters parameters, IReadOnlyList<string> names, FloatBuffer momentum, int workers)
+    public Muon(TrainedWeights trained, IReadOnlyList<string> names, FloatBuffer momentum, int workers)
     {
-        (_parameters, _momentum) = (parameters, momentum);
-        _shares = [.. WorkSharing.Share([.. names.Select(name => Cost(parameters.ShapeOf(name)))], workers).Select(share => share.Select(i => names[i]).ToArray())];
-        _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(parameters.ShapeOf)]))];
+        (_trained, _momentum) = (trained, momentum);
+        _shares = [.. WorkSharing.Share([.. names.Select(name => Cost(trained.Weights.ShapeOf(name)))], workers).Select(share => share.Select(i => names[i]).ToArray())];
+        _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf)]))];
     }
 
     /// <summary>Whether a weight is Muon's: a matrix of a layer, not an embedding or output projection.</summary>
     public static bool Takes(string name) => name.EndsWith("_proj.weight", StringComparison.Ordinal);
 
     /// <summary>One update.</summary>
-    /// <param name="gradient">Laid out like the weights; used up.</param>
+    /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient.</param>
     /// <param name="learningRate">Size of each singular value of a square matrix's update.</param>
     /// <param name="weightDecay">Decoupled: weights shrink by learningRate · weightDecay.</param>
@@ -55,8 +55,8 @@ sealed class Muon : IDisposable
 
     void Update(string name, FloatBuffer gradient, float scale, double learningRate, double weightDecay, NewtonSchulz orthogonalizer)
     {
-        var weight = _parameters.Values(name);
-        var (offset, rows, columns) = ((int)_parameters.OffsetOf(name), (int)_parameters.ShapeOf(name)[0], (int)_parameters.ShapeOf(name)[1]);
+        var weight = _trained.Weights.Values(name);
+        var (offset, rows, columns) = ((int)_trained.OffsetOf(name)!.Value, (int)_trained.Weights.ShapeOf(name)[0], (int)_trained.Weights.ShapeOf(name)[1]);
         Span<float> momentum = _momentum.Span.Slice(offset, weight.Length), update = gradient.Span.Slice(offset, weight.Length);
         TensorPrimitives.Multiply(update, scale, update);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);

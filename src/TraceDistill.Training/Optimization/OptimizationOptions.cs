@@ -78,7 +78,7 @@ public record OptimizationOptions
 
     /// <value>0.01.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("decoupled weight decay; norm weights are exempt")]
+    [Description("decoupled weight decay; norms and other vectors are exempt")]
     public double WeightDecay { get; init; } = 0.01;
 
     /// <value>0.9.</value>
@@ -96,8 +96,14 @@ public record OptimizationOptions
     [Description("AdamW's epsilon")]
     public double AdamEpsilon { get; init; } = 1e-8;
 
+    /// <summary>Jain et al., "NEFTune" (arXiv 2310.05914): the noise is uniform in ±alpha/√(tokens of the sequence · hidden_size), and there is none in evaluation.</summary>
+    /// <value>0: none; 5 is usual.</value>
+    [Range(0.0, 1_000.0, ErrorMessage = "must be from 0 to 1000")]
+    [Description("size of the noise added to embeddings in training (NEFTune); 0 is none, 5 is usual")]
+    public double NeftuneNoiseAlpha { get; init; }
+
     /// <value>0.</value>
-    [Description("seed of initial weights and of the order of sequences")]
+    [Description("seed of initial weights, of the order of sequences, and of noise and dropout")]
     public long Seed { get; init; }
 
     /// <value>200 updates.</value>

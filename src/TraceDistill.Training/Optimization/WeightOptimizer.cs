@@ -13,31 +13,31 @@ public enum OptimizerKind
     Muon,
 }
 
-/// <summary>Updates all weights of a model; holds the moments that a checkpoint must keep.</summary>
+/// <summary>Updates the trained weights of a model; holds the moments that a checkpoint must keep.</summary>
 public sealed class WeightOptimizer : IDisposable
 {
     readonly OptimizationOptions _options;
     readonly AdamW _adam;
     readonly Muon? _muon;
 
-    public WeightOptimizer(OptimizationOptions options, ModelParameters parameters)
+    public WeightOptimizer(OptimizationOptions options, TrainedWeights trained)
     {
         _options = options;
-        Mean = new FloatBuffer(parameters.Count);
-        MeanSquare = new FloatBuffer(parameters.Count);
-        string[] muons = [.. parameters.Names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
-        _adam = new AdamW(options, parameters, [.. parameters.Names.Except(muons)], Mean, MeanSquare);
-        _muon = muons.Length > 0 ? new Muon(parameters, muons, Mean, options.ResolveWorkers()) : null;
+        Mean = new FloatBuffer(trained.Count);
+        MeanSquare = new FloatBuffer(trained.Count);
+        string[] muons = [.. trained.Names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
+        _adam = new AdamW(options, trained, [.. trained.Names.Except(muons)], Mean, MeanSquare);
+        _muon = muons.Length > 0 ? new Muon(trained, muons, Mean, options.ResolveWorkers()) : null;
     }
 
-    /// <summary>[weights] first moment: AdamW's mean gradient, Muon's momentum.</summary>
+    /// <summary>[trained weights] first moment: AdamW's mean gradient, Muon's momentum.</summary>
     public FloatBuffer Mean { get; }
 
-    /// <summary>[weights] AdamW's mean squared gradient.</summary>
+    /// <summary>[trained weights] AdamW's mean squared gradient.</summary>
     public FloatBuffer MeanSquare { get; }
 
     /// <summary>One update.</summary>
-    /// <param name="gradient">Laid out like the weights; used up.</param>
+    /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
     /// <param name="learningRate">Of AdamW; Muon's is in the same proportion to its own peak.</param>
     /// <param name="update">Counts from 1.</param>

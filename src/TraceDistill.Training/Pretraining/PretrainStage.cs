@@ -39,7 +39,7 @@ public static class PretrainStage
             parameters.Initialize(options.Seed);
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
             var batches = Batches(options, fixedSet, new ChatSequence(tokenizer, ChatTemplate.Load(directory)));
-            loss = new Trainer(options, parameters, observer).Run(batches, _ => HardLossOnly, state, cancellationToken).Loss;
+            loss = new Trainer(options, TrainedWeights.All(parameters), observer).Run(batches, _ => HardLossOnly, state, cancellationToken).Loss;
             ModelDirectory.Save(directory, parameters, options.Dtype);
             state.Finish(loss.Value);
         }

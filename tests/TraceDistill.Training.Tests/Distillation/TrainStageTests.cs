@@ -1,3 +1,4 @@
+using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
@@ -21,6 +22,9 @@ public sealed class TrainStageTests : IDisposable
         Architecture = new ModelArchitecture { HiddenSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, MaxPositionEmbeddings = 64 },
         MaxSteps = 8, BatchTokens = 240, SaveSteps = 3, Workers = 2,
     };
+
+    /// <summary>Starts from what <see cref="Options"/> made in "base".</summary>
+    TrainOptions Tuned => Options with { Architecture = null, Student = _traces.Out("base"), LearningRate = 1e-2 };
 
     [Fact]
     public async Task RunAsync_BatchesOf1x8And8x1_GiveTheSameWeights()
@@ -72,6 +76,112 @@ public sealed class TrainStageTests : IDisposable
         const string second = "model.layers.1.self_attn.k_proj.weight", third = "model.layers.2.self_attn.k_proj.weight";
         Assert.Equal(teacher.Values(third).ToArray(), initial.Values(second).ToArray());
         Assert.NotEqual(initial.Values(second).ToArray(), student.Values(second).ToArray());
+    }
+
+    /// <summary>What is written is the base model with s·B·A added, by the adapter's own file, in float64.</summary>
+    [Fact]
+    public async Task RunAsync_Lora_WritesTheAdapterAndTheModelThatItIsMergedInto()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "base");
+
+        var summary = await RunAsync(Tuned with { LoraR = 3, LoraTargetModules = ["q_proj", "down_proj"] }, "tuned");
+
+        using var before = ModelDirectory.Load(_traces.Out("base"));
+        using var initial = ModelDirectory.Load(Path.Combine(_traces.Out("tuned"), TrainStage.InitialDirectory));
+        using var after = ModelDirectory.Load(_traces.Out("tuned"));
+        using var adapter = SafetensorsFile.Open(Path.Combine(_traces.Out("tuned"), "adapter", "adapter_model.safetensors"));
+        Assert.Equal(before.Flat.Span.ToArray(), initial.Flat.Span.ToArray());
+        foreach (var name in before.Names)
+        {
+            var adapted = name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            var (expected, actual) = (before.Values(name).ToArray(), after.Values(name).ToArray());
+            if (!adapted)
+            {
+                Assert.Equal(expected, actual);
+                continue;
+            }
+
+            var key = $"base_model.model.{name[..^".weight".Length]}";
+            var (a, b, inner) = (Read(key + ".lora_A.weight"), Read(key + ".lora_B.weight"), (int)before.ShapeOf(name)[1]);
+            Assert.Contains(b, value => value != 0);
+            for (var i = 0; i < expected.Length; i++)
+            {
+                var sum = Enumerable.Range(0, 3).Sum(j => (double)b[(i / inner * 3) + j] * a[(j * inner) + (i % inner)]);
+                Assert.Equal(expected[i] + (2 * sum), actual[i], 1e-7);
+            }
+        }
+
+        Assert.Equal(before.Count, summary.Parameters);
+        Assert.Equal(2 * 3 * (32 + 32 + 32 + before.Configuration.IntermediateSize), summary.TrainedParameters);
+
+        float[] Read(string name)
+        {
+            var values = new float[adapter.Entries[name].Shape.Aggregate(1L, (product, size) => product * size)];
+            adapter.Read(adapter.Entries[name], values);
+            return values;
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_DoraInterruptedAndRunAgain_GivesTheBytesOfAnUninterruptedRun()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "base");
+        var options = Tuned with { LoraR = 4, UseDora = true, LoraDropout = 0.1, NeftuneNoiseAlpha = 5 };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(options, _traces.Out("resumed"), new CancelAt(5, stop), stop.Token));
+
+        Assert.Equal(await TrainAsync(options, "whole"), await TrainAsync(options, "resumed"));
+        Assert.Equal(Adapter("whole"), Adapter("resumed"));
+
+        byte[] Adapter(string name) => File.ReadAllBytes(Path.Combine(_traces.Out(name), "adapter", "adapter_model.safetensors"));
+    }
+
+    [Fact]
+    public async Task RunAsync_FrozenParameters_StayAsTheyAreAndTheOthersDoNot()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "base");
+
+        var summary = await RunAsync(Tuned with { Optim = OptimizerKind.Muon, FrozenParameters = ["embed_tokens", @"^model\.layers\.0\.", "[kv]_proj", "norm"] }, "tuned");
+
+        using var before = ModelDirectory.Load(_traces.Out("base"));
+        using var after = ModelDirectory.Load(_traces.Out("tuned"));
+        string[] trained = [.. before.Names.Where(name => !before.Values(name).SequenceEqual(after.Values(name)))];
+        Assert.Equal(new[] { "self_attn.q", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down" }.Select(part => $"model.layers.1.{part}_proj.weight"), trained);
+        Assert.Equal(trained.Sum(name => before.Values(name).Length), summary.TrainedParameters);
+    }
+
+    [Theory]
+    [InlineData("embed_tokns", "frozen_parameters: no weight's name has \"embed_tokns\" in it; did you mean \"embed_tokens\"?")]
+    [InlineData("^layers", "frozen_parameters: no weight's name has \"^layers\" in it; did you mean \"layers\"?")]
+    [InlineData("model", "frozen_parameters: every weight of the model is frozen, and nothing is left to train")]
+    public async Task RunAsync_FrozenParametersThatCannotBe_AreRefusedByName(string pattern, string message)
+    {
+        await _traces.WriteAsync([_traces.Create(1)]);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { FrozenParameters = [pattern] }, "none"));
+
+        Assert.Equal(message, error.Message);
+    }
+
+    [Fact]
+    public void Validate_AdaptersThatCannotBe_AreRefusedByTheSetting()
+    {
+        Assert.Empty(Refused(Tuned with { LoraR = 4, UseDora = true, LoraAlpha = 16, LoraDropout = 0.1 }));
+        Assert.Empty(Refused(Options with { LoraR = 4, InitFrom = "larger" }));
+        Assert.Equal(["LoraR"], Refused(Tuned with { UseDora = true }));
+        Assert.Equal(["LoraR"], Refused(Tuned with { LoraDropout = 0.1 }));
+        Assert.Equal(["LoraR"], Refused(Tuned with { LoraTargetModules = ["q_proj"] }));
+        Assert.Equal(["LoraR"], Refused(Options with { LoraR = 4 }));
+        Assert.Equal(["Optim"], Refused(Tuned with { LoraR = 4, Optim = OptimizerKind.Muon }));
+        Assert.Equal(["FrozenParameters"], Refused(Tuned with { LoraR = 4, FrozenParameters = ["norm"] }));
+        Assert.Equal(["FrozenParameters"], Refused(Tuned with { FrozenParameters = ["layers.("] }));
+        Assert.Equal(["LoraTargetModules"], Refused(Tuned with { LoraR = 4, LoraTargetModules = [] }));
+
+        static IEnumerable<string> Refused(TrainOptions options) => options.Validate(new ValidationContext(options)).SelectMany(problem => problem.MemberNames);
     }
 
     [Fact]

@@ -43,8 +43,9 @@ public class ProjectionTests
     {
         using var projection = new Projection(parameters, ComputeDtype.BFloat16);
         using FloatBuffer x = Filled(1, Inner, beyond), y = new(Padded * Columns), dy = Filled(2, Columns, beyond), dx = new(Padded * Inner), gradient = new(parameters.Count);
-        projection.Forward(x, Name, y, Rows, Columns, Inner);
-        projection.Backward(dy, x, Name, dx, gradient, Rows, Columns, Inner);
+        var gate = new FusedLinear("model.layers.0.mlp.", Inner, [("gate_proj", Columns)], TrainedWeights.All(parameters));
+        projection.Forward(x, gate, y, Rows);
+        projection.Backward(dy, x, gate, dx, gradient, Rows);
         return (y.Span[..(Rows * Columns)].ToArray(), dx.Span[..(Rows * Inner)].ToArray(), gradient.Span.Slice((int)parameters.OffsetOf(Name), Columns * Inner).ToArray());
     }
 

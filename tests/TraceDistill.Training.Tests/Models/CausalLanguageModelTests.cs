@@ -24,7 +24,7 @@ public class CausalLanguageModelTests
 
     public static TheoryData<string> Shapes => ["grouped", "wide", "biased", "qwen2", "qwen3"];
 
-    static ModelConfiguration Shape(string name) => name switch
+    internal static ModelConfiguration Shape(string name) => name switch
     {
         "grouped" => Grouped,
         "wide" => WideHeads,
@@ -34,7 +34,7 @@ public class CausalLanguageModelTests
     };
 
     /// <summary>Norms and biases as a training leaves them: neither one nor zero.</summary>
-    static ModelParameters Parameters(string shape, long seed)
+    internal static ModelParameters Parameters(string shape, long seed)
     {
         var parameters = new ModelParameters(Shape(shape));
         parameters.Initialize(seed);
@@ -185,13 +185,13 @@ public class CausalLanguageModelTests
         Assert.Equal(210, positions);
     }
 
-    static TokenBatch Batch(params int[] lengths)
+    internal static TokenBatch Batch(params int[] lengths)
     {
         var random = new Random(3);
         return new TokenBatch([.. Enumerable.Range(0, lengths.Sum()).Select(_ => random.Next(50))], lengths);
     }
 
-    static IEnumerable<int[]> Sequences(TokenBatch batch)
+    internal static IEnumerable<int[]> Sequences(TokenBatch batch)
     {
         var start = 0;
         foreach (var length in batch.Lengths)

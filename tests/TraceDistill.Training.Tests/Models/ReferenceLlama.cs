@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Models;
 using static TorchSharp.torch;
 
@@ -9,15 +10,24 @@ sealed class ReferenceLlama
 {
     readonly ModelConfiguration _shape;
     readonly Dictionary<string, Tensor> _weights = [];
+    readonly double _scale;
 
     public ReferenceLlama(ModelParameters parameters)
     {
         _shape = parameters.Configuration;
-        foreach (var name in parameters.Names)
-        {
-            _weights[name] = tensor(parameters.Values(name).ToArray(), parameters.ShapeOf(name)).to(ScalarType.Float64).requires_grad_(true);
-        }
+        Add(parameters);
     }
+
+    /// <summary>With adapters beside its linear layers.</summary>
+    public ReferenceLlama(LoraAdapter adapter)
+        : this(adapter.Model)
+    {
+        _scale = (double)adapter.Settings.Alpha / adapter.Settings.Rank;
+        Add(adapter);
+    }
+
+    /// <summary>What dropout makes of the input of the named layer's adapter.</summary>
+    public Func<string, Tensor, Tensor> Drop { get; init; } = (_, input) => input;
 
     /// <summary>[d/2] in place of the plain ones.</summary>
     public Tensor? Frequencies { get; init; }
@@ -47,9 +57,8 @@ sealed class ReferenceLlama
             var attended = scores.softmax(-1).matmul(v).transpose(0, 1).reshape(ids.Length, _shape.QuerySize);
             x = x + Linear(attended, layer + "self_attn.o_proj");
             h = Norm(x, layer + "post_attention_layernorm.weight");
-            var gate = h.matmul(_weights[layer + "mlp.gate_proj.weight"].t());
-            var up = h.matmul(_weights[layer + "mlp.up_proj.weight"].t());
-            x = x + (gate * gate.sigmoid() * up).matmul(_weights[layer + "mlp.down_proj.weight"].t());
+            var gate = Linear(h, layer + "mlp.gate_proj");
+            x = x + Linear(gate * gate.sigmoid() * Linear(h, layer + "mlp.up_proj"), layer + "mlp.down_proj");
         }
 
         return Norm(x, "model.norm.weight");
@@ -59,6 +68,14 @@ sealed class ReferenceLlama
     public Tensor Logits(int[] ids) =>
         Forward(ids).matmul(_weights[_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight"].t());
 
+    void Add(NamedWeights weights)
+    {
+        foreach (var name in weights.Names)
+        {
+            _weights[name] = tensor(weights.Values(name).ToArray(), weights.ShapeOf(name)).to(ScalarType.Float64).requires_grad_(true);
+        }
+    }
+
     Tensor Norm(Tensor x, string weight) => x * (x.square().mean([-1], keepdim: true) + _shape.RmsNormEps).rsqrt() * _weights[weight];
 
     Tensor HeadNorm(Tensor heads, string weight) => _weights.ContainsKey(weight) ? Norm(heads, weight) : heads;
@@ -66,6 +83,16 @@ sealed class ReferenceLlama
     Tensor Linear(Tensor h, string layer)
     {
         var product = h.matmul(_weights[layer + ".weight"].t());
+        if (_weights.TryGetValue(layer + ".lora_A.weight", out var a))
+        {
+            var b = _weights[layer + ".lora_B.weight"];
+            product = product + _scale * Drop(layer, h).matmul(a.t()).matmul(b.t());
+            if (_weights.TryGetValue(layer + ".lora_magnitude_vector", out var magnitude))
+            {
+                product = product * (magnitude / (_weights[layer + ".weight"] + _scale * b.matmul(a)).detach().square().sum([1]).sqrt());
+            }
+        }
+
         return _weights.TryGetValue(layer + ".bias", out var bias) ? product + bias : product;
     }
 

@@ -3,6 +3,7 @@ using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Tests.Adapters;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Optimization;
@@ -17,8 +18,8 @@ public class ComputeDtypeTests
     {
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(12);
-        using var exact = new GradientWorkers(parameters, 2, 100);
-        using var rounded = new GradientWorkers(parameters, 2, 100, ComputeDtype.BFloat16);
+        using var exact = new GradientWorkers(TrainedWeights.All(parameters), 2, 100);
+        using var rounded = new GradientWorkers(TrainedWeights.All(parameters), 2, 100, ComputeDtype.BFloat16);
 
         var (exactTotals, roundedTotals) = (exact.Accumulate(batch, Settings), rounded.Accumulate(batch, Settings));
 
@@ -29,13 +30,31 @@ public class ComputeDtypeTests
         }
     }
 
+    /// <summary>The layers' own products are rounded, the adapters' are not.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Accumulate_BFloat16WithAdapters_GivesTheFloat32GradientWithinItsPrecision(bool useDora)
+    {
+        using var parameters = SampleSequences.Parameters();
+        using var adapter = SampleAdapters.Create(parameters, useDora);
+        var batch = SampleSequences.Create(12);
+        using var exact = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100);
+        using var rounded = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100, ComputeDtype.BFloat16);
+
+        exact.Accumulate(batch, Settings);
+        rounded.Accumulate(batch, Settings);
+
+        Assert.InRange(SampleSequences.Distance(exact.Gradient.Span.ToArray(), rounded.Gradient.Span.ToArray()), 1e-5, 0.03);
+    }
+
     [Fact]
     public void Accumulate_BFloat16AfterALongerBatch_LeavesNoTraceOfIt()
     {
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(4);
-        using var fresh = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
-        using var used = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
+        using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
+        using var used = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
         used.Accumulate(SampleSequences.Create(12), Settings);
 
         var (freshTotals, usedTotals) = (fresh.Accumulate(batch, Settings), used.Accumulate(batch, Settings));
@@ -49,10 +68,10 @@ public class ComputeDtypeTests
     {
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(4);
-        using var workers = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
+        using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
         var before = workers.Accumulate(batch, Settings).Loss;
         parameters.Initialize(4);
-        using var fresh = new GradientWorkers(parameters, 1, 1_000, ComputeDtype.BFloat16);
+        using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
 
         var after = workers.Accumulate(batch, Settings).Loss;
 

@@ -3,6 +3,7 @@ using TraceDistill.Core.Alignment;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Tests.Adapters;
 using TraceDistill.Training.Tests.Losses;
 using TraceDistill.Training.Tests.Models;
 using Xunit;
@@ -29,6 +30,28 @@ public class GradientWorkersTests
         Assert.Equal(totalsA.Tokens, totalsB.Tokens);
         Assert.Equal(totalsA.Loss, totalsB.Loss, 1e-5 * totalsA.Loss);
         Assert.InRange(SampleSequences.Distance(a, b), 0, 2e-6);
+    }
+
+    /// <summary>Noise belongs to a token, not to the thread or the pass that it falls to.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Accumulate_DropoutAndNoiseInOtherMicroBatches_GivesTheSameGradient(bool useDora)
+    {
+        using var parameters = SampleSequences.Parameters();
+        using var adapter = SampleAdapters.Create(parameters, useDora, dropout: 0.2);
+        var batch = SampleSequences.Create(8);
+        using GradientWorkers once = new(TrainedWeights.Of(adapter), 1, 1_000), often = new(TrainedWeights.Of(adapter), 3, 30);
+        var noise = new UpdateNoise(1, 5, 10);
+
+        var (onceTotals, oftenTotals) = (once.Accumulate(batch, Settings, noise), often.Accumulate(batch, Settings, noise));
+        var gradient = once.Gradient.Span.ToArray();
+
+        Assert.Equal(onceTotals.Loss, oftenTotals.Loss, 1e-5 * onceTotals.Loss);
+        Assert.InRange(SampleSequences.Distance(gradient, often.Gradient.Span.ToArray()), 0, 5e-6);
+        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings, noise with { Step = 6 }).Loss);
+        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings, noise with { NeftuneAlpha = 0 }).Loss);
+        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings).Loss);
     }
 
     [Fact]
@@ -161,7 +184,7 @@ public class GradientWorkersTests
     static (float[] Gradient, LossTotals Totals) Gradient(
         ModelParameters parameters, TraceTokens[] batch, int workers, int microBatchTokens, DistillationSettings? settings = null)
     {
-        using var all = new GradientWorkers(parameters, workers, microBatchTokens);
+        using var all = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens);
         var totals = all.Accumulate(batch, settings ?? Settings);
         return (all.Gradient.Span.ToArray(), totals);
     }

@@ -21,7 +21,7 @@ public class WeightOptimizerTests
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
         var options = new OptimizationOptions { LearningRate = 3e-3, WeightDecay = 0.1, AdamBeta2 = 0.98 };
-        using var optimizer = new WeightOptimizer(options, parameters);
+        using var optimizer = new WeightOptimizer(options, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         const string Name = "model.layers.0.mlp.up_proj.weight";
         var weight = new TorchSharp.Modules.Parameter(tensor(parameters.Values(Name).ToArray()));
@@ -75,7 +75,7 @@ public class WeightOptimizerTests
         using var scope = NewDisposeScope();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
-        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, LearningRate = 1e-3, MuonLearningRate = 0.05, MuonWeightDecay = 0.3 }, parameters);
+        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, LearningRate = 1e-3, MuonLearningRate = 0.05, MuonWeightDecay = 0.3 }, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         var shape = parameters.ShapeOf(name);
         var weight = tensor(parameters.Values(name).ToArray(), shape).to(ScalarType.Float64);
@@ -113,7 +113,7 @@ public class WeightOptimizerTests
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
             parameters.Flat.Span.CopyTo(gradient.Span);
-            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, parameters);
+            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
             optimizer.Step(gradient, 1, 1e-3, 1);
             return parameters.Flat.Span.ToArray();
         }
@@ -129,7 +129,7 @@ public class WeightOptimizerTests
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
             gradient.Span.Fill(0.1f);
-            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = kind }, parameters);
+            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = kind }, TrainedWeights.All(parameters));
             optimizer.Step(gradient, 1, 1e-3, 1);
         }
 

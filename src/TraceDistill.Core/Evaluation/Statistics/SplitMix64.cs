@@ -2,7 +2,7 @@ namespace TraceDistill.Core.Evaluation.Statistics;
 
 /// <summary>A small generator whose stream is the same on every platform and .NET version, unlike <see cref="Random"/>'s.</summary>
 /// <remarks>G. Steele, D. Lea, C. Flood, “Fast splittable pseudorandom number generators”, OOPSLA 2014.</remarks>
-struct SplitMix64(ulong seed)
+public struct SplitMix64(ulong seed)
 {
     ulong _state = seed;
 

@@ -1,0 +1,44 @@
+using System.Text.RegularExpressions;
+using TraceDistill.Core.Errors;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>The weights that <c>frozen_parameters</c> names.</summary>
+static class FrozenSelection
+{
+    /// <summary>Whether a text can be read as a regular expression.</summary>
+    public static bool IsPattern(string text)
+    {
+        try
+        {
+            _ = new Regex(text);
+            return true;
+        }
+        catch (ArgumentException)
+        {
+            return false;
+        }
+    }
+
+    /// <returns>Names of all weights in which a pattern is found, anywhere in the name.</returns>
+    /// <exception cref="InvalidInputException">A pattern is found nowhere, or nothing is left to train.</exception>
+    public static IReadOnlySet<string> Names(IReadOnlyList<string> patterns, ModelParameters parameters)
+    {
+        var frozen = new HashSet<string>();
+        foreach (var pattern in patterns)
+        {
+            string[] found = [.. parameters.Names.Where(name => Regex.IsMatch(name, pattern, RegexOptions.CultureInvariant))];
+            if (found.Length == 0)
+            {
+                var nearest = NearestName.Of(pattern, parameters.Names.SelectMany(name => name.Split('.').Append(name)).Distinct());
+                var hint = nearest is null ? $"names are like {string.Join(", ", parameters.Names.Take(3))}" : $"did you mean \"{nearest}\"?";
+                throw new InvalidInputException($"frozen_parameters: no weight's name has \"{pattern}\" in it; {hint}");
+            }
+
+            frozen.UnionWith(found);
+        }
+
+        return frozen.Count < parameters.Names.Count() ? frozen : throw new InvalidInputException("frozen_parameters: every weight of the model is frozen, and nothing is left to train");
+    }
+}

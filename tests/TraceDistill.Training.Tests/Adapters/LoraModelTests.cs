@@ -1,0 +1,169 @@
+using TorchSharp;
+using TraceDistill.Training.Adapters;
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Tests.Models;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Adapters;
+
+public class LoraModelTests
+{
+    const int D = 48;
+    static readonly string[] SomeTargets = ["q_proj", "v_proj", "layers.1.self_attn.o_proj", "up_proj", "layers.0.mlp.down_proj"];
+
+    public static TheoryData<string, bool> Shapes => new(
+        from shape in CausalLanguageModelTests.Shapes from useDora in new[] { false, true } select (shape.Data, useDora));
+
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void ForwardBackward_AllLayers_EqualsLibtorchAutogradInFloat64(string shape, bool useDora) => Compare(shape, useDora);
+
+    [Theory]
+    [InlineData("grouped", false)]
+    [InlineData("qwen2", true)]
+    public void ForwardBackward_SomeLayers_EqualsLibtorchAutogradInFloat64(string shape, bool useDora) => Compare(shape, useDora, SomeTargets);
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void ForwardBackward_Dropout_EqualsLibtorchAutogradOfTheSameMasks(bool useDora)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var adapter = SampleAdapters.Create(parameters, useDora, dropout: 0.3);
+        int[] outputs = [3, 9, 10, .. Enumerable.Range(25, 20)];
+        var batch = CausalLanguageModelTests.Batch(45) with { Outputs = outputs };
+        var noise = PassNoise.Create(new UpdateNoise(1, 2, 0), [0], batch.Lengths);
+        var reference = new ReferenceLlama(adapter)
+        {
+            Drop = (layer, input) =>
+            {
+                using var mask = new FloatBuffer(input.numel());
+                mask.Span.Fill(1);
+                Drop(mask, (int)input.shape[0], (int)input.shape[1], noise, 1 + adapter.Find(layer)!.Index);
+                return input * tensor(mask.Span.ToArray(), input.shape).to(ScalarType.Float64);
+            },
+        };
+
+        Compare(adapter, batch, noise, reference);
+    }
+
+    [Fact]
+    public void Forward_FreshLoraAdapter_EqualsTheModelWithoutIt()
+    {
+        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 1);
+
+        Assert.Equal(Hidden(TrainedWeights.All(parameters)), Hidden(TrainedWeights.Of(adapter)));
+    }
+
+    [Fact]
+    public void Forward_FreshDoraAdapter_EqualsTheModelWithoutItWithinRounding()
+    {
+        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: true), seed: 1);
+
+        Assert.All(Hidden(TrainedWeights.All(parameters)).Zip(Hidden(TrainedWeights.Of(adapter))), pair => Assert.Equal(pair.First, pair.Second, 2e-6f));
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Merge_AnyAdapter_GivesTheLogitsOfTheModelWithIt(bool useDora)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = CausalLanguageModelTests.Parameters("qwen3", seed: 6);
+        using var adapter = SampleAdapters.Create(parameters, useDora, targets: SomeTargets);
+        var beside = Hidden(TrainedWeights.Of(adapter));
+        var (layer, s) = ("model.layers.0.mlp.down_proj", 7.0 / 3);
+        var sum = Matrix(parameters, layer + ".weight") + s * Matrix(adapter, layer + ".lora_B.weight").matmul(Matrix(adapter, layer + ".lora_A.weight"));
+        var expected = useDora
+            ? sum / sum.square().sum([1], keepdim: true).sqrt() * tensor(adapter.Values(layer + ".lora_magnitude_vector").ToArray()).to(ScalarType.Float64).unsqueeze(1)
+            : sum;
+        var untouched = parameters.Values("model.layers.0.self_attn.o_proj.weight").ToArray();
+
+        adapter.Merge();
+
+        Assert.All(beside.Zip(Hidden(TrainedWeights.All(parameters))), pair => Assert.Equal(pair.First, pair.Second, 5e-5f));
+        Assert.InRange((Matrix(parameters, layer + ".weight") - expected).abs().max().item<double>(), 0, 2e-7);
+        Assert.Equal(untouched, parameters.Values("model.layers.0.self_attn.o_proj.weight").ToArray());
+    }
+
+    /// <summary>Kaiming's rule with a = √5 is uniform in ±1/√K; B zero, m the lengths of the rows, as in PEFT.</summary>
+    [Fact]
+    public void Create_FirstValues_AreThoseOfPeft()
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var adapter = new LoraAdapter(parameters, new LoraSettings(16, 16, 0, ["down_proj"], UseDora: true), seed: 1);
+        const string Layer = "model.layers.1.mlp.down_proj";
+        var a = adapter.Values(Layer + ".lora_A.weight").ToArray();
+        var bound = 1 / Math.Sqrt(44);
+
+        Assert.All(a, value => Assert.InRange(value, -bound, bound));
+        Assert.InRange(a.Average(value => value * value), 0.9 * bound * bound / 3, 1.1 * bound * bound / 3);
+        Assert.NotEqual(a, adapter.Values("model.layers.0.mlp.down_proj.lora_A.weight").ToArray());
+        Assert.All(adapter.Values(Layer + ".lora_B.weight").ToArray(), value => Assert.Equal(0, value));
+        var norms = Matrix(parameters, Layer + ".weight").square().sum([1]).sqrt().data<double>().ToArray();
+        Assert.All(adapter.Values(Layer + ".lora_magnitude_vector").ToArray().Zip(norms), pair => Assert.Equal(pair.Second, pair.First, 1e-6));
+        Assert.Equal(6, adapter.Names.Count());
+    }
+
+    [Fact]
+    public void Create_TargetThatIsNotThere_NamesTheNearest()
+    {
+        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        var near = Assert.Throws<Core.Errors.InvalidInputException>(() => new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["q_proj", "v_porj"], false), 1));
+        var far = Assert.Throws<Core.Errors.InvalidInputException>(() => new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["lm_head"], false), 1));
+
+        Assert.Equal("lora_target_modules: no layer's name ends in \"v_porj\"; did you mean \"v_proj\"?", near.Message);
+        Assert.StartsWith("lora_target_modules: no layer's name ends in \"lm_head\"; known: all-linear, down_proj", far.Message);
+    }
+
+    static void Compare(string shape, bool useDora, params string[] targets)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = CausalLanguageModelTests.Parameters(shape, seed: 6);
+        using var adapter = SampleAdapters.Create(parameters, useDora, targets: targets);
+        Compare(adapter, CausalLanguageModelTests.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter));
+    }
+
+    static void Compare(LoraAdapter adapter, TokenBatch batch, PassNoise? noise, ReferenceLlama reference)
+    {
+        using var projection = new Projection(adapter.Model, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(TrainedWeights.Of(adapter), projection);
+        using var gradient = new FloatBuffer(adapter.Count);
+        var outputGradient = randn([batch.Outputs.Length, D], generator: new Generator(9));
+
+        model.Forward(batch, noise);
+        var hidden = model.Hidden.Matrix(batch.Outputs.Length, D).to(ScalarType.Float64);
+        outputGradient.reshape(-1).data<float>().ToArray().CopyTo(model.HiddenGradient.Span);
+        model.Backward(gradient);
+
+        var expected = cat([.. CausalLanguageModelTests.Sequences(batch).Select(reference.Forward)], 0).index_select(0, tensor(batch.Outputs.Select(row => (long)row).ToArray()));
+        Assert.InRange((hidden - expected).abs().max().item<double>(), 0, 1e-4);
+        (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
+        foreach (var name in adapter.Names)
+        {
+            var slope = reference.Gradient(name).reshape(-1);
+            var error = (adapter.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>() / slope.norm().item<double>();
+            Assert.True(error < 2e-5, $"{name}: relative error {error}");
+        }
+    }
+
+    static unsafe void Drop(FloatBuffer values, int rows, int columns, PassNoise noise, int purpose) =>
+        NoiseKernel.Drop(values.Pointer, rows, columns, 0.3, noise, purpose);
+
+    static Tensor Matrix(NamedWeights weights, string name) => weights.Matrix(weights.Flat, name).to(ScalarType.Float64);
+
+    static float[] Hidden(TrainedWeights weights)
+    {
+        using var projection = new Projection(weights.Model, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(weights, projection);
+        var batch = CausalLanguageModelTests.Batch(20, 30);
+        model.Forward(batch);
+        return model.Hidden.Span[..(batch.Ids.Length * D)].ToArray();
+    }
+}

@@ -1,0 +1,25 @@
+using TraceDistill.Training.Adapters;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Tests.Adapters;
+
+/// <summary>Adapters as a training leaves them: B not zero, magnitudes not those of the rows.</summary>
+static class SampleAdapters
+{
+    public static LoraAdapter Create(ModelParameters model, bool useDora, double dropout = 0, params string[] targets)
+    {
+        var settings = new LoraSettings(3, 7, dropout, targets.Length > 0 ? targets : [LoraAdapter.AllLinear], useDora);
+        var adapter = new LoraAdapter(model, settings, seed: 4);
+        var random = new Random(5);
+        foreach (var name in adapter.Names.Where(name => !name.Contains("lora_A")))
+        {
+            foreach (ref var value in adapter.Values(name))
+            {
+                value += (float)(0.4 * (random.NextDouble() - 0.5));
+            }
+        }
+
+        adapter.Refresh();
+        return adapter;
+    }
+}

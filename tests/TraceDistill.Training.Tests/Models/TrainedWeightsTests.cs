@@ -1,0 +1,72 @@
+using TorchSharp;
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
+using TraceDistill.Training.Tests.Adapters;
+using TraceDistill.Training.Tests.Optimization;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Models;
+
+public class TrainedWeightsTests
+{
+    /// <summary>What is frozen, and of which shape.</summary>
+    public static TheoryData<string, string> Frozen => new()
+    {
+        { "grouped", "embed_tokens" },
+        { "grouped", "embed_tokens|layers.0." },
+        { "grouped", "embed_tokens|layers.0.self_attn|layers.0.mlp|layers.0.post" },
+        { "wide", "k_proj|up_proj|norm" },
+        { "wide", "embed_tokens|layers." },
+        { "qwen2", "q_proj.weight|k_proj.bias|v_proj.bias" },
+        { "biased", "o_proj.bias|q_proj.bias|down_proj" },
+        { "qwen3", "k_norm|input_layernorm" },
+    };
+
+    [Theory]
+    [MemberData(nameof(Frozen))]
+    public void Backward_SomeFrozen_GivesTheOthersTheGradientTheyHaveWithoutThat(string shape, string frozen)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = CausalLanguageModelTests.Parameters(shape, seed: 6);
+        var names = parameters.Names.Where(name => frozen.Split('|').Any(name.Contains)).ToHashSet();
+        var trained = TrainedWeights.AllBut(parameters, names);
+        using FloatBuffer all = Gradient(TrainedWeights.All(parameters)), some = Gradient(trained);
+
+        Assert.Equal(parameters.Count - names.Sum(name => parameters.Values(name).Length), trained.Count);
+        Assert.Equal(parameters.Names.Except(names), trained.Names);
+        foreach (var name in trained.Names.Where(name => name != "lm_head.weight"))
+        {
+            var expected = parameters.Matrix(all, name).reshape(-1);
+            var actual = some.Matrix(expected.numel(), 1, trained.OffsetOf(name)!.Value).reshape(-1);
+            Assert.True(((actual - expected).norm() / expected.norm()).item<float>() < 1e-6, name);
+        }
+    }
+
+    [Fact]
+    public void Buffers_Adapters_HoldNothingOfTheFrozenWeights()
+    {
+        using var parameters = SampleSequences.Parameters();
+        using var adapter = SampleAdapters.Create(parameters, useDora: false, 0, "q_proj", "v_proj");
+        using var workers = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100);
+        using var optimizer = new WeightOptimizer(new OptimizationOptions(), TrainedWeights.Of(adapter));
+        const int Rank = 3, D = 32, Q = 32, KV = 16, Layers = 2;
+
+        Assert.Equal(Layers * Rank * (D + Q + D + KV), workers.Gradient.Count);
+        Assert.Equal(workers.Gradient.Count, optimizer.Mean.Count);
+        Assert.Equal(workers.Gradient.Count, optimizer.MeanSquare.Count);
+    }
+
+    static FloatBuffer Gradient(TrainedWeights weights)
+    {
+        using var projection = new Projection(weights.Model, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(weights, projection);
+        var batch = CausalLanguageModelTests.Batch(33, 5, 64);
+        var gradient = new FloatBuffer(weights.Count);
+        model.Forward(batch);
+        randn([batch.Ids.Length, 48], generator: new Generator(9)).reshape(-1).data<float>().ToArray().CopyTo(model.HiddenGradient.Span);
+        model.Backward(gradient);
+        return gradient;
+    }
+}
