@@ -7,6 +7,7 @@ return args switch
     ["serve", .. var options] => await ServeBenchmark.RunAsync(new Arguments(options)),
     ["clients", .. var options] => await HttpClients.RunAsync(new Arguments(options)),
     ["tokenizer", .. var options] => TokenizerBenchmark.Run(new Arguments(options)),
+    ["load", .. var options] => LoadBenchmark.Run(new Arguments(options)),
     ["train", .. var options] => TrainingBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
@@ -16,6 +17,7 @@ return args switch
     ["soak", .. var options] => await SoakBenchmark.RunAsync(new Arguments(options)),
 
     // Processes that the benchmarks start.
+    ["load-client", .. var options] => LoadBenchmark.Load(new Arguments(options)),
     ["words", .. var options] => await WordServer.RunAsync(new Arguments(options)),
     ["inflight-client", .. var options] => await InFlightBenchmark.CollectAsync(new Arguments(options)),
     ["resume-client", .. var options] => await ResumeBenchmark.CollectAsync(new Arguments(options)),
@@ -31,6 +33,7 @@ static int Usage()
           engine   tokens/s of the generation engine alone   [--model DIR] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
           serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
           tokenizer   tokens/s of encoding and decoding on one core   --model DIR --text FILE
+          load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size   [--dtype bfloat16] [--keep DIR] | --model DIR
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]

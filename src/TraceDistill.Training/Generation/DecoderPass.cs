@@ -23,6 +23,7 @@ sealed unsafe class DecoderPass : IDisposable
     readonly int[] _tokens, _positions;
     readonly int[][] _pages;
     readonly int _hiddenStride, _queryStride;
+    int _helpers;
     readonly NativeBuffer _hidden, _normed, _projected, _attended, _gated, _logits;
 
     /// <param name="maxRows">The most rows of one batch.</param>
@@ -57,8 +58,10 @@ sealed unsafe class DecoderPass : IDisposable
     }
 
     /// <summary>Runs all layers over the batch.</summary>
-    public void Run()
+    /// <param name="helpers">Threads that have nothing else to do, in this run and for its logits.</param>
+    public void Run(int helpers = 0)
     {
+        _helpers = helpers;
         for (var row = 0; row < Count; row++)
         {
             _weights.Embed(_tokens[row], Row(_hidden, row, _hiddenStride, _shape.HiddenSize));
@@ -69,16 +72,16 @@ sealed unsafe class DecoderPass : IDisposable
             var layer = _weights.Layers[i];
 
             Normalize(layer.AttentionNorm);                                                                        // [R, D]
-            layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer);               // [R, (H + 2·Hkv)·C]
+            layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer, helpers: helpers);          // [R, (H + 2·Hkv)·C]
             StoreKeysAndValues(layer, i);
             Attend(layer, i);                                                                                      // [R, H·C]
-            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, _hidden.Pointer, add: true);    // [R, D]
+            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, _hidden.Pointer, add: true, helpers);    // [R, D]
             AddOutputBias(layer);
 
             Normalize(layer.FeedForwardNorm);                                                                      // [R, D]
-            layer.GateUp.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer);                          // [R, 2·I]
+            layer.GateUp.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer, helpers: helpers);        // [R, 2·I]
             Gate(layer);                                                                                           // [R, I] in its first half
-            layer.Down.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, _hidden.Pointer, add: true);     // [R, D]
+            layer.Down.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, _hidden.Pointer, add: true, helpers);     // [R, D]
         }
     }
 
@@ -90,7 +93,7 @@ sealed unsafe class DecoderPass : IDisposable
             Normalize(_weights.FinalNorm, rows[i], i);
         }
 
-        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, rows.Length, _logits.Pointer);                      // [rows, V]
+        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, rows.Length, _logits.Pointer, helpers: _helpers);    // [rows, V]
     }
 
     /// <summary>[V] logits of the <paramref name="index"/>-th row of the last <see cref="ComputeLogits"/>.</summary>

@@ -9,8 +9,8 @@ namespace TraceDistill.Training.Generation;
 /// </summary>
 /// <remarks>
 /// A step split over threads would end in a barrier for each product, and a thread that loses its processor to the web server would hold up the
-/// rest. Sequences are independent, so whole sequences are what is divided. Weights are streamed once a step by each worker, which is the price
-/// with models larger than the processor's cache.
+/// rest. Sequences are independent, so whole sequences are what is divided; where there are fewer of them than workers, the idle ones' processors help with
+/// the larger products. Weights are streamed once a step by each worker, which is the price with models larger than the processor's cache.
 /// </remarks>
 sealed class GenerationWorker : IDisposable
 {
@@ -18,6 +18,7 @@ sealed class GenerationWorker : IDisposable
     readonly DecoderPass _pass;
     readonly TokenSampler _sampler;
     readonly int _promptRows;
+    readonly int _workers;
     readonly List<Sequence> _running = [];
     readonly List<(Sequence Sequence, int Row, int PromptIndex)> _outputs = [];
     readonly int[] _topIds;
@@ -29,7 +30,7 @@ sealed class GenerationWorker : IDisposable
     {
         var vocabulary = weights.Configuration.VocabSize;
         _queue = queue;
-        _promptRows = options.PromptTokensPerStep;
+        (_promptRows, _workers) = (options.PromptTokensPerStep, options.Threads);
         _pass = new DecoderPass(weights, cache, options.MaxRunning + options.PromptTokensPerStep);
         _sampler = new TokenSampler(vocabulary);
         _topIds = new int[vocabulary];
@@ -73,7 +74,7 @@ sealed class GenerationWorker : IDisposable
     void Step()
     {
         Gather();
-        _pass.Run();
+        _pass.Run(_queue.Idle / int.Max(1, _workers - _queue.Idle));
         Span<int> rows = stackalloc int[DecoderPass.LogitRows];
         for (var start = 0; start < _outputs.Count; start += DecoderPass.LogitRows)
         {

@@ -9,7 +9,11 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
     readonly Dictionary<ReadOnlyMemory<int>, PromptPages> _prompts = new(new PromptPages.TokensComparer());
     readonly object _gate = new();
     int _running;
+    int _idle;
     bool _stopped;
+
+    /// <summary>Workers that sleep here.</summary>
+    public int Idle => Volatile.Read(ref _idle);
 
     public (int Running, int Waiting) Counts
     {
@@ -48,7 +52,9 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
                     return true;
                 }
 
+                _idle++;
                 Monitor.Wait(_gate);
+                _idle--;
             }
 
             return false;

@@ -1,5 +1,7 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Generation;
 using TraceDistill.Training.Models;
 using Xunit;
@@ -36,6 +38,27 @@ public class GenerationEngineTests
             AssertRow(result.Logprobs!, t, ReferenceDecoder.LogSoftmax(logits[prompt.Length - 1 + t]));
             Assert.Equal(result.Tokens[t], result.Logprobs!.TopIds[t * 5]);
         }
+    }
+
+    [Theory]
+    [InlineData(TensorDtype.BFloat16, true)]
+    [InlineData(TensorDtype.BFloat16, false)]
+    [InlineData(TensorDtype.Float16, false)]
+    public async Task Load_CheckpointOf16Bits_GivesTheBitsOfTheSameWeightsInFloat32(TensorDtype dtype, bool tied)
+    {
+        using var directory = new TemporaryDirectory();
+        using (var random = TinyModel.Create(TinyModel.Awkward with { TieWordEmbeddings = tied }))
+        {
+            ModelDirectory.Save(directory.Path, random, dtype);
+        }
+
+        using var parameters = ModelDirectory.Load(directory.Path);
+        using GenerationEngine wide = new(parameters, Small), narrow = GenerationEngine.Load(directory.Path, Small);
+        var request = new SequenceRequest { Prompt = TinyModel.Prompt(37, 1), MaxTokens = 40, Temperature = 1, Seed = 3, TopLogprobs = 5, StopTokens = [] };
+
+        var (expected, actual) = (await wide.GenerateAsync(request, Cancel), await narrow.GenerateAsync(request, Cancel));
+        Assert.Equal(expected.Tokens, actual.Tokens);
+        Assert.Equal(expected.Logprobs!.TopLogprobs, actual.Logprobs!.TopLogprobs);
     }
 
     [Fact]

@@ -38,6 +38,23 @@ public unsafe class PackedMatrixTests
         }
     }
 
+    [Fact]
+    public void Multiply_WithHelpers_GivesTheBitsOfOneThread()
+    {
+        const int Inputs = 300, Outputs = 900, Rows = 3;
+        var random = new Random(7);
+        float[] weights = Numbers(random, Outputs * Inputs), x = Numbers(random, Rows * Inputs);
+        using var matrix = Pack(TensorDtype.BFloat16, weights, Inputs, wide: false);
+        using var output = new NativeBuffer(Rows * matrix.OutputStride);
+        var alone = Product(matrix, x, Inputs, Rows, output);
+
+        for (var round = 0; round < 200; round++)
+        {
+            output.Clear();
+            Assert.Equal(alone, Product(matrix, x, Inputs, Rows, output, helpers: 3));
+        }
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]
@@ -86,11 +103,11 @@ public unsafe class PackedMatrixTests
         return matrix;
     }
 
-    static float[] Product(PackedMatrix matrix, float[] x, int inputs, int rows, NativeBuffer output)
+    static float[] Product(PackedMatrix matrix, float[] x, int inputs, int rows, NativeBuffer output, int helpers = 0)
     {
         fixed (float* input = x)
         {
-            matrix.Multiply(input, inputs, rows, output.Pointer);
+            matrix.Multiply(input, inputs, rows, output.Pointer, helpers: helpers);
         }
 
         return new Span<float>(output.Pointer, rows * matrix.OutputStride).ToArray();

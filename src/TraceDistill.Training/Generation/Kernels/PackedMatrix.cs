@@ -17,6 +17,9 @@ sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Columns in a panel. Buffers that receive results have rows padded to a multiple of it.</summary>
     public const int PanelWidth = 32;
 
+    /// <summary>Multiplications below which a product is done before another thread has woken: about 50 µs.</summary>
+    const long WorthSharing = 1 << 19;
+
     readonly NativeBuffer _panels;
     readonly TensorDtype _dtype;
     readonly int _inputs;
@@ -82,9 +85,24 @@ sealed unsafe class PackedMatrix : IDisposable
     /// <summary>Writes (or adds, for a residual connection) <paramref name="rows"/> rows of x · Wᵀ.</summary>
     /// <param name="input">[rows × inputs], <paramref name="inputStride"/> floats from row to row.</param>
     /// <param name="output">[rows × <see cref="OutputStride"/>], 64-byte aligned.</param>
-    public void Multiply(float* input, int inputStride, int rows, float* output, bool add = false)
+    /// <param name="add">Whether to add to what is there.</param>
+    /// <param name="helpers">Threads of the pool that may help with a product that is worth the handing over.</param>
+    public void Multiply(float* input, int inputStride, int rows, float* output, bool add = false, int helpers = 0)
     {
-        for (var column = 0; column < OutputStride; column += PanelWidth)
+        if (helpers > 0 && (long)rows * OutputStride * _inputs >= WorthSharing)
+        {
+            new SharedProduct(this, input, inputStride, rows, output, add, helpers + 1).Run(helpers);
+        }
+        else
+        {
+            MultiplyPanels(input, inputStride, rows, output, add, 0, OutputStride / PanelWidth);
+        }
+    }
+
+    /// <summary>As <see cref="Multiply(float*, int, int, float*, bool, int)"/>, for some panels of the result.</summary>
+    public void MultiplyPanels(float* input, int inputStride, int rows, float* output, bool add, int first, int end)
+    {
+        for (var column = first * PanelWidth; column < end * PanelWidth; column += PanelWidth)
         {
             var panel = Panel(column);
             for (var row = 0; row < rows;)

@@ -12,7 +12,9 @@ sealed unsafe class SharedProduct : IThreadPoolWorkItem
 
     public SharedProduct(PackedMatrix matrix, float* input, int inputStride, int rows, float* output, bool add, int threads)
     {
-        (_matrix, _input, _inputStride, _rows, _output, _add) = (matrix, input, inputStride, rows, output, add);
+        _input = input;
+        _output = output;
+        (_matrix, _inputStride, _rows, _add) = (matrix, inputStride, rows, add);
         _panels = matrix.OutputStride / PackedMatrix.PanelWidth;
         _chunk = Math.Max(1, _panels / (threads * 8));
         _chunks = (_panels + _chunk - 1) / _chunk;
