@@ -3,36 +3,46 @@ using TraceDistill.Core.Tokenization.Unicode;
 
 namespace TraceDistill.Core.Tokenization;
 
+/// <summary>One step of a normalizer.</summary>
+/// <param name="Type"><c>NFC</c>, <c>Prepend</c> or <c>Replace</c>.</param>
+/// <param name="Pattern">What <c>Replace</c> looks for.</param>
+/// <param name="Content">What comes before the text or in the place of <paramref name="Pattern"/>.</param>
+public sealed record NormalizerStep(string Type, string? Pattern = null, string? Content = null);
+
 /// <summary>What text goes through before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
 sealed class TextNormalizer
 {
-    readonly IReadOnlyList<Func<string, string>> _steps;
+    readonly IReadOnlyList<(NormalizerStep Step, Func<string, string> Apply)> _steps;
 
-    TextNormalizer(IReadOnlyList<Func<string, string>> steps) => _steps = steps;
+    TextNormalizer(IReadOnlyList<(NormalizerStep, Func<string, string>)> steps) => _steps = steps;
 
-    public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. Steps(normalizer)] : []);
+    /// <summary>As tokenizer.json has them.</summary>
+    public IReadOnlyList<NormalizerStep> Steps => [.. _steps.Select(step => step.Step)];
+
+    public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. ReadSteps(normalizer)] : []);
 
     public string Normalize(string text)
     {
-        foreach (var step in _steps)
-            text = step(text);
+        foreach (var (_, apply) in _steps)
+            text = apply(text);
         return text;
     }
 
-    static IEnumerable<Func<string, string>> Steps(JsonField field)
+    static IEnumerable<(NormalizerStep, Func<string, string>)> ReadSteps(JsonField field)
     {
         var type = field["type"];
         switch (type.Text())
         {
             case "Sequence":
-                return field["normalizers"].Items().SelectMany(Steps);
+                return field["normalizers"].Items().SelectMany(ReadSteps);
             case "NFC":
-                return [NormalizationFormC.Normalize];
+                return [(new NormalizerStep(type.Text()), NormalizationFormC.Normalize)];
             case "Prepend":
                 var prefix = field["prepend"].Text();
-                return [text => text.Length == 0 ? text : prefix + text];
+                return [(new NormalizerStep(type.Text(), Content: prefix), text => text.Length == 0 ? text : prefix + text)];
             case "Replace":
-                return [Replacement(field)];
+                var pattern = field["pattern"];
+                return [(new NormalizerStep(type.Text(), (pattern.Find("String") ?? pattern["Regex"]).Text(), field["content"].Text()), Replacement(field))];
             default:
                 throw type.Unsupported($"a {type.Text()} normalizer");
         }

@@ -28,8 +28,7 @@ public static class ModelDirectory
         var parameters = new ModelParameters(ModelConfiguration.Load(directory));
         try
         {
-            using var weights = WeightFiles.Open(directory);
-            CheckNames(weights, parameters);
+            using var weights = OpenWeights(directory, parameters.Configuration);
             foreach (var name in parameters.Names)
             {
                 weights.Read(name, parameters.Values(name));
@@ -40,6 +39,23 @@ public static class ModelDirectory
         catch
         {
             parameters.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Opens the weights, to be read one by one, and looks whether they are those of the configuration.</summary>
+    /// <exception cref="InvalidInputException">As <see cref="Load"/>.</exception>
+    internal static WeightFiles OpenWeights(string directory, ModelConfiguration configuration)
+    {
+        var weights = WeightFiles.Open(directory);
+        try
+        {
+            CheckNames(weights, ModelParameters.Shapes(configuration).ToDictionary());
+            return weights;
+        }
+        catch
+        {
+            weights.Dispose();
             throw;
         }
     }
@@ -68,14 +84,13 @@ public static class ModelDirectory
         }
     }
 
-    static void CheckNames(WeightFiles weights, ModelParameters parameters)
+    static void CheckNames(WeightFiles weights, Dictionary<string, long[]> wanted)
     {
-        var wanted = parameters.Names.ToHashSet();
-        var problems = parameters.Names.Where(name => weights.Find(name) is null).Select(name => $"{name} is missing")
-            .Concat(parameters.Names
-                .Where(name => weights.Find(name) is { } entry && !entry.Shape.SequenceEqual(parameters.ShapeOf(name)))
-                .Select(name => $"{name} has shape [{string.Join(", ", weights.Find(name)!.Shape)}], config.json wants [{string.Join(", ", parameters.ShapeOf(name))}]"))
-            .Concat(weights.Names.Where(name => !wanted.Contains(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
+        var problems = wanted.Keys.Where(name => weights.Find(name) is null).Select(name => $"{name} is missing")
+            .Concat(wanted
+                .Where(weight => weights.Find(weight.Key) is { } entry && !entry.Shape.SequenceEqual(weight.Value))
+                .Select(weight => $"{weight.Key} has shape [{string.Join(", ", weights.Find(weight.Key)!.Shape)}], config.json wants [{string.Join(", ", weight.Value)}]"))
+            .Concat(weights.Names.Where(name => !wanted.ContainsKey(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
             .ToList();
         if (problems.Count > 0)
         {

@@ -82,7 +82,8 @@ public sealed class ModelParameters : IDisposable
 
     public void Dispose() => Flat.Dispose();
 
-    static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfiguration c)
+    /// <summary>Names and shapes of all weights, in storage order.</summary>
+    internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfiguration c)
     {
         yield return ("model.embed_tokens.weight", [c.VocabSize, c.HiddenSize]);
         for (var i = 0; i < c.NumHiddenLayers; i++)
