@@ -5,6 +5,8 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="prepends">Where text that does not begin with it gets one.</param>
 sealed class Metaspace(char mark, MetaspacePrepending prepends)
 {
+    public MetaspacePrepending Prepends => prepends;
+
     /// <param name="text">A stretch between added tokens.</param>
     /// <param name="isStart">Whether the whole text begins with it.</param>
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
@@ -19,9 +21,14 @@ sealed class Metaspace(char mark, MetaspacePrepending prepends)
     }
 }
 
-enum MetaspacePrepending
+/// <summary>Where text gets a mark before it.</summary>
+public enum MetaspacePrepending
 {
+    /// <summary>At its start and after each added token.</summary>
     Always,
+
+    /// <summary>At its start.</summary>
     First,
+
     Never,
 }

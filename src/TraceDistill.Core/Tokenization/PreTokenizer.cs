@@ -10,6 +10,9 @@ sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpac
 
     public Metaspace? Metaspace => metaspace;
 
+    /// <summary>The steps as tokenizer.json has them.</summary>
+    public IReadOnlyList<SplitRule> Rules => [.. splitters.OfType<RegexSplitter>().Select(splitter => splitter.Rule)];
+
     /// <summary>Fills <paramref name="pieces"/> with the pieces of a text that is not empty.</summary>
     public void Split(ReadOnlySpan<char> text, List<Piece> pieces)
     {

@@ -80,7 +80,7 @@ static class PreTokenizerParser
     {
         try
         {
-            return new RegexSplitter(ToDotNet(text), behavior, isInverted);
+            return new RegexSplitter(ToDotNet(text), behavior, isInverted) { Rule = new SplitRule(text, behavior, isInverted) };
         }
         catch (ArgumentException malformed)
         {

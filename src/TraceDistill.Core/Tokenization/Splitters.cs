@@ -13,7 +13,7 @@ interface ISplitter
 }
 
 /// <summary>What becomes of a match, and of what lies between matches; the names are those of tokenizer.json.</summary>
-enum SplitBehavior
+public enum SplitBehavior
 {
     /// <summary>Each is a piece.</summary>
     Isolated,
@@ -31,6 +31,12 @@ enum SplitBehavior
     Contiguous,
 }
 
+/// <summary>A step that cuts at the matches of a regular expression, as tokenizer.json has it.</summary>
+/// <param name="Pattern">What to look for.</param>
+/// <param name="Behavior">What becomes of it.</param>
+/// <param name="IsInverted">Whether what lies between the matches is what is looked for.</param>
+public sealed record SplitRule(string Pattern, SplitBehavior Behavior, bool IsInverted);
+
 /// <summary>Cuts at the matches of a regular expression.</summary>
 /// <param name="pattern">What to look for.</param>
 /// <param name="behavior">What becomes of it.</param>
@@ -40,6 +46,9 @@ sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavio
 {
     /// <summary>Compiling a pattern takes a tenth of a second, and many models share a few.</summary>
     static readonly ConcurrentDictionary<string, Regex> Compiled = [];
+
+    /// <summary>What the file says, whose pattern may be written otherwise here.</summary>
+    public SplitRule Rule { get; init; } = new(pattern, behavior, isInverted);
 
     readonly Regex _regex = Compiled.GetOrAdd(pattern, static text => new Regex(text, RegexOptions.Compiled | RegexOptions.CultureInvariant));
 

@@ -3,43 +3,54 @@ using TraceDistill.Core.Tokenization.Unicode;
 
 namespace TraceDistill.Core.Tokenization;
 
+/// <summary>One step of a normalizer.</summary>
+/// <param name="Type"><c>NFC</c>, <c>Prepend</c> or <c>Replace</c>.</param>
+/// <param name="Pattern">What <c>Replace</c> looks for.</param>
+/// <param name="Content">What comes before the text or in the place of <paramref name="Pattern"/>.</param>
+public sealed record NormalizerStep(string Type, string? Pattern = null, string? Content = null);
+
 /// <summary>What text goes through before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
 sealed class TextNormalizer
 {
-    readonly IReadOnlyList<NormalizerStep> _steps;
+    readonly IReadOnlyList<(NormalizerStep Step, TextChange Apply)> _steps;
 
-    TextNormalizer(IReadOnlyList<NormalizerStep> steps) => _steps = steps;
+    TextNormalizer(IReadOnlyList<(NormalizerStep, TextChange)> steps) => _steps = steps;
 
-    public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. Steps(normalizer)] : []);
+    /// <summary>As tokenizer.json has them.</summary>
+    public IReadOnlyList<NormalizerStep> Steps => [.. _steps.Select(step => step.Step)];
+
+    public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. ReadSteps(normalizer)] : []);
 
     /// <param name="text">A stretch of text.</param>
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
     public string Normalize(string text, TextAlignment? alignment = null)
     {
-        foreach (var step in _steps)
-            text = step(text, alignment);
+        foreach (var (_, apply) in _steps)
+            text = apply(text, alignment);
         return text;
     }
 
-    static IEnumerable<NormalizerStep> Steps(JsonField field)
+    static IEnumerable<(NormalizerStep, TextChange)> ReadSteps(JsonField field)
     {
         var type = field["type"];
         switch (type.Text())
         {
             case "Sequence":
-                return field["normalizers"].Items().SelectMany(Steps);
+                return field["normalizers"].Items().SelectMany(ReadSteps);
             case "NFC":
-                return [NormalizationFormC.Normalize];
+                return [(new NormalizerStep(type.Text()), NormalizationFormC.Normalize)];
             case "Prepend":
-                return [Prepending(field["prepend"].Text())];
+                var prefix = field["prepend"].Text();
+                return [(new NormalizerStep(type.Text(), Content: prefix), Prepending(prefix))];
             case "Replace":
-                return [Replacement(field)];
+                var pattern = field["pattern"];
+                return [(new NormalizerStep(type.Text(), (pattern.Find("String") ?? pattern["Regex"]).Text(), field["content"].Text()), Replacement(field))];
             default:
                 throw type.Unsupported($"a {type.Text()} normalizer");
         }
     }
 
-    static NormalizerStep Prepending(string prefix) => (text, alignment) =>
+    static TextChange Prepending(string prefix) => (text, alignment) =>
     {
         if (text.Length == 0)
             return text;
@@ -48,7 +59,7 @@ sealed class TextNormalizer
     };
 
     /// <summary><c>Replace</c>, which is a normalizer and a decoder.</summary>
-    public static NormalizerStep Replacement(JsonField field)
+    public static TextChange Replacement(JsonField field)
     {
         var (pattern, content) = (field["pattern"], field["content"].Text());
         if (pattern.Find("Regex") is not { } regex)
@@ -84,4 +95,4 @@ sealed class TextNormalizer
 }
 
 /// <summary>Changes a text, and tells the alignment, where it is wanted, what was changed.</summary>
-delegate string NormalizerStep(string text, TextAlignment? alignment);
+delegate string TextChange(string text, TextAlignment? alignment);

@@ -7,7 +7,7 @@ namespace TraceDistill.Core.Tokenization;
 sealed class TokenDecoder
 {
     readonly List<Func<List<string>, List<string>>> _steps = [];
-    readonly List<NormalizerStep> _replacements = [];
+    readonly List<TextChange> _replacements = [];
 
     /// <summary>Whether tokens are spelled in <see cref="ByteLevelAlphabet"/>, so that text is their bytes one after the other and nothing else.</summary>
     public bool IsByteLevel { get; private init; }

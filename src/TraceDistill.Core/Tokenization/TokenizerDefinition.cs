@@ -22,6 +22,9 @@ sealed record TokenizerDefinition
     /// <summary>What merging begins with.</summary>
     public required ISymbols Symbols { get; init; }
 
+    /// <summary>What stands for a character that has neither a token nor bytes.</summary>
+    public required int? UnknownId { get; init; }
+
     public required TokenDecoder Decoder { get; init; }
 
     public required PostProcessor PostProcessor { get; init; }

@@ -28,7 +28,8 @@ static class TokenizerFile
             AddedTokens = root.Find("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : new Dictionary<int, AddedToken>(),
             Normalizer = TextNormalizer.Read(root.Find("normalizer")),
             PreTokenizer = PreTokenizerParser.Read(decoder.IsByteLevel ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel),
-            Symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel),
+            Symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown),
+            UnknownId = unknown,
             Decoder = decoder,
             PostProcessor = PostProcessor.Read(root.Find("post_processor")),
         };
@@ -45,12 +46,13 @@ static class TokenizerFile
         }
     }
 
-    static ISymbols ReadSymbols(JsonField model, Dictionary<string, int> vocabulary, bool isByteLevel)
+    static ISymbols ReadSymbols(JsonField model, Dictionary<string, int> vocabulary, bool isByteLevel, out int? unknown)
     {
+        unknown = null;
         var hasFallback = model.Boolean("byte_fallback", absent: false);
         if (!isByteLevel)
         {
-            var unknown = model.Find("unk_token") is not { } token ? default(int?)
+            unknown = model.Find("unk_token") is not { } token ? null
                 : vocabulary.TryGetValue(token.Text(), out var id) ? id : throw token.Wrong("a token of the vocabulary");
             return hasFallback
                 ? new CharacterSymbols(vocabulary, unknown, model.Boolean("fuse_unk", absent: false))

@@ -1,0 +1,54 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Export.Gguf;
+
+/// <summary>A model directory as one GGUF file: weights, tokenizer and chat template, as llama.cpp and what is built on it load them.</summary>
+public static class GgufExport
+{
+    /// <param name="modelDirectory">In Hugging Face layout.</param>
+    /// <param name="path">The file; whole or not at all.</param>
+    /// <param name="name">What the file calls the model.</param>
+    /// <param name="quantization">How weights are stored.</param>
+    /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
+    public static GgufSummary Run(string modelDirectory, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
+    {
+        var (configuration, opened) = ModelDirectory.Open(modelDirectory);
+        using var weights = opened;
+        var metadata = new GgufMetadata();
+        ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));
+        var differences = VocabularyMetadata.Add(metadata, configuration.VocabSize, modelDirectory);
+        var tensors = new TensorPlan(configuration, quantization).Tensors();
+        var encoder = new TensorEncoder(weights, RotaryMetadata.Factors(configuration), cancellationToken);
+        AtomicFile.Write(path, stream => GgufWriter.Write(stream, metadata, tensors, encoder.Write));
+        return new GgufSummary
+        {
+            Path = path,
+            Quantization = quantization,
+            Bytes = new FileInfo(path).Length,
+            Tensors = tensors.CountBy(tensor => tensor.Type.ToString()).ToDictionary(),
+            BitsPerWeight = Math.Round(8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements), 2),
+            Differences = differences,
+        };
+    }
+}
+
+/// <summary>What a GGUF file came to.</summary>
+public sealed record GgufSummary
+{
+    public required string Path { get; init; }
+
+    public required GgufQuantization Quantization { get; init; }
+
+    public required long Bytes { get; init; }
+
+    /// <summary>How many tensors are stored how.</summary>
+    public required IReadOnlyDictionary<string, int> Tensors { get; init; }
+
+    public required double BitsPerWeight { get; init; }
+
+    /// <summary>In what llama.cpp reads text otherwise than the tokenizer does, each a line.</summary>
+    public required IReadOnlyList<string> Differences { get; init; }
+}
