@@ -1,4 +1,3 @@
-using System.Text.Json.Serialization;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Tokenization;
@@ -14,6 +13,11 @@ sealed record TrainingTokenView(int Id, string Text, bool Trained);
 /// <summary>A trace as a student is trained on it: the tokens that the trainer gets, as text.</summary>
 sealed record TrainingView
 {
+    /// <summary>Context, then what is trained on, each to be read by people.</summary>
+    readonly TextStretch[] _stretches;
+
+    TrainingView(TextStretch[] stretches) => _stretches = stretches;
+
     public required string Id { get; init; }
 
     public required string FinishReason { get; init; }
@@ -29,11 +33,8 @@ sealed record TrainingView
 
     public required IReadOnlyList<TrainingTokenView> Tokens { get; init; }
 
-    /// <summary>Context, then what is trained on, each to be read by people.</summary>
-    [JsonIgnore]
-    public required IReadOnlyList<TextStretch> Stretches { get; init; }
-
-    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer) => new()
+    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer) => new(
+        [new(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false), new(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true)])
     {
         Id = trace.Id,
         FinishReason = trace.FinishReason,
@@ -41,14 +42,13 @@ sealed record TrainingView
         FirstTrained = sequence.FirstTrained,
         Text = tokenizer.Decode(sequence.Ids),
         Tokens = [.. sequence.Ids.Select((id, index) => new TrainingTokenView(id, VisibleText.Of(tokenizer.GetBytes(id)), index >= sequence.FirstTrained))],
-        Stretches = [new TextStretch(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false), new TextStretch(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true)],
     };
 
     public void Print(IRunObserver observer)
     {
         observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReason == "length" ? "; cut off by a token limit, so train leaves it out" : "")}");
         observer.Message([new($"{FirstTrained} tokens of context, then ", IsEmphasised: false), new($"{Tokens.Count - FirstTrained} tokens that are trained on", IsEmphasised: true), new(":", IsEmphasised: false)]);
-        observer.Message(Stretches);
+        observer.Message(_stretches);
     }
 
     /// <summary>Characters may be spread over several tokens, so the bytes are put together first.</summary>

@@ -34,9 +34,12 @@ sealed record MapExpression(int Offset, IReadOnlyList<(Expression Key, Expressio
     {
         var map = new JinjaMap();
         foreach (var (key, value) in Entries)
-            map[key.Evaluate(context) ?? throw new JinjaFailure("none cannot be a key")] = value.Evaluate(context);
+            map[Key(key.Evaluate(context))] = value.Evaluate(context);
         return context.ChargeWhole(map);
     }
+
+    /// <summary>Values without parts: a list as a key could come to contain itself.</summary>
+    static object Key(object? key) => key is string or long or double or bool ? key : throw new JinjaFailure($"{JinjaValues.TypeName(key)} cannot be a key");
 }
 
 /// <summary><c>a.b</c>: a method or, failing that, an item.</summary>

@@ -40,7 +40,7 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>Pays for work; every string or list that an operation makes is paid for, so memory is bounded too.</summary>
     public void Charge(long work)
     {
-        _work += work;
+        _work += Math.Min(work, MaxWork + 1);
         if (_work > MaxWork)
             throw new JinjaFailure("the template does more work than a chat template may");
     }
@@ -54,6 +54,8 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// </summary>
     public T ChargeWhole<T>(T value)
     {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw new JinjaFailure("the value is nested too deeply");
         Charge(WorkPerItem + (value is string text ? text.Length : 0));
         if (value is List<object?> list)
             list.ForEach(item => ChargeWhole(item));

@@ -38,7 +38,7 @@ static class Lookup
         if (target is not (string or List<object?>))
             throw new JinjaFailure($"{JinjaValues.TypeName(target)} cannot be sliced");
         var items = JinjaValues.Items(target);
-        var stride = step ?? 1;
+        var stride = Math.Clamp(step ?? 1, -items.Count - 1L, items.Count + 1L);
         if (stride == 0)
             throw new JinjaFailure("the step of a slice cannot be zero");
         var (lowest, highest) = stride > 0 ? (0, items.Count) : (-1, items.Count - 1);
