@@ -69,9 +69,10 @@ sealed class InspectVerb : Verb<InspectOptions>
         var folder = TokenizerOf(options) ?? throw new InvalidInputException($"{options.Path}: no tokenizer is stored with the traces; name the student's model directory with --tokenizer");
         var tokenizer = Tokenizer.Load(folder);
         reader.EnsureCompatible(tokenizer.Hash, tokenizer.VocabularySize);
-        var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, ChatTemplate.Load(folder)), reader.Dataset, options.Path, topK: null);
+        var template = ChatTemplate.Load(folder);
+        var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, template), reader.Dataset, options.Path, topK: null);
         var trace = await TraceAsync(options, reader, cancellationToken);
-        return TrainingView.Of(trace, aligner.Align(trace), tokenizer);
+        return TrainingView.Of(trace, aligner.Align(trace), tokenizer, template);
     }
 
     /// <summary>The one that is named, or the one that was stored with the traces.</summary>

@@ -25,6 +25,9 @@ sealed record TrainingView
     /// <summary>Whether there is a distribution to match for each trained token, or the hard loss alone.</summary>
     public required bool SoftTargets { get; init; }
 
+    /// <summary>Whether the student's template takes the thinking out of earlier turns; the turn that is trained keeps its own.</summary>
+    public required bool StripsThinking { get; init; }
+
     /// <summary>Index of the first token that is trained on; all behind it are.</summary>
     public required int FirstTrained { get; init; }
 
@@ -33,12 +36,13 @@ sealed record TrainingView
 
     public required IReadOnlyList<TrainingTokenView> Tokens { get; init; }
 
-    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer) => new(
+    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer, ChatTemplate template) => new(
         [new(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false), new(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true)])
     {
         Id = trace.Id,
         FinishReason = trace.FinishReason,
         SoftTargets = sequence.Soft is not null,
+        StripsThinking = template.ProbeReasoning(asField: false) is { InHistory: false },
         FirstTrained = sequence.FirstTrained,
         Text = tokenizer.Decode(sequence.Ids),
         Tokens = [.. sequence.Ids.Select((id, index) => new TrainingTokenView(id, VisibleText.Of(tokenizer.GetBytes(id)), index >= sequence.FirstTrained))],
@@ -47,6 +51,11 @@ sealed record TrainingView
     public void Print(IRunObserver observer)
     {
         observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReason == "length" ? "; cut off by a token limit, so train leaves it out" : "")}");
+        if (StripsThinking)
+        {
+            observer.Message("the chat template strips thinking from history, as the student will be prompted; what it is trained on keeps its own");
+        }
+
         observer.Message([new($"{FirstTrained} tokens of context, then ", IsEmphasised: false), new($"{Tokens.Count - FirstTrained} tokens that are trained on", IsEmphasised: true), new(":", IsEmphasised: false)]);
         observer.Message(_stretches);
     }

@@ -94,12 +94,19 @@ public sealed class ChatTemplate
 
     /// <summary>Tries out which reasoning of an assistant the template leaves standing.</summary>
     /// <param name="asField">Whether the reasoning is given as <c>reasoning_content</c>, else within the content as <c>&lt;think&gt;…&lt;/think&gt;</c>.</param>
-    /// <exception cref="InvalidInputException">The template refuses a plain conversation of two questions and answers.</exception>
-    public ReasoningKept ProbeReasoning(bool asField)
+    /// <returns>Null where the template refuses a plain conversation of two questions and answers.</returns>
+    public ReasoningKept? ProbeReasoning(bool asField)
     {
         const string Earlier = "zuerst", Last = "zuletzt";
-        var text = Run(new[] { Message("user", "a"), Assistant(Earlier), Message("user", "b"), Assistant(Last) }, addGenerationPrompt: false, variables: null).ToString();
-        return new ReasoningKept(text.Contains(Earlier, StringComparison.Ordinal), text.Contains(Last, StringComparison.Ordinal));
+        try
+        {
+            var text = Run(new[] { Message("user", "a"), Assistant(Earlier), Message("user", "b"), Assistant(Last) }, addGenerationPrompt: false, variables: null).ToString();
+            return new ReasoningKept(text.Contains(Earlier, StringComparison.Ordinal), text.Contains(Last, StringComparison.Ordinal));
+        }
+        catch (InvalidInputException)
+        {
+            return null;
+        }
 
         Dictionary<string, object?> Assistant(string reasoning)
         {

@@ -16,13 +16,9 @@ public class ChatTemplateFuzzTests
         ["{%", "%}", "{{", "}}", "{#", "#}", "-", "'", "\"", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "~", "*", "9", "9223372036854775807", "\\x", " if ", " else ", " for ", " in ", " not ", " is ", "\0", "é", "\n"];
 
     [Fact]
-    public void ParseAndRender_DamagedTemplates_RenderOrAreRefusedWithTheirPlace() => Damage(seed: 1, count: 2_000);
-
-    [Fact(Explicit = true)]
-    public void ParseAndRender_ManyDamagedTemplates_RenderOrAreRefusedWithTheirPlace() => Damage(seed: 2, count: 20_000);
-
-    static void Damage(int seed, int count)
+    public void ParseAndRender_DamagedTemplates_RenderOrAreRefusedWithTheirPlace()
     {
+        const int seed = 2, count = 20_000;
         var random = new Random(seed);
         string[] sources = [.. Directory.GetFiles(TestPaths.SharedData("chat-templates"), "*.jinja").Order(StringComparer.Ordinal).Select(File.ReadAllText)];
         var refused = 0;

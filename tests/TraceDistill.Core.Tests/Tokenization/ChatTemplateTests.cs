@@ -50,6 +50,8 @@ public class ChatTemplateTests
     [InlineData("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")]
     [InlineData("{% set l = [] %}{% set _ = l.append(l) %}{{ l }}{% for i in range(60) %}{% set _ = l.append(l) %}{% endfor %}{{ l }}")]
     [InlineData("{{ 'x' * 9223372036854775807 }}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{% for i in range(100000) %}{% set _ = x[-1] %}{% endfor %}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{% for i in range(100000) %}{% if 'y' in x %}{% endif %}{% endfor %}")]
     [InlineData("{{ {[1]: 2} }}")]
     [InlineData("{% set l = [] %}{% set m = {l: 1} %}{% set _ = l.append(m) %}{{ l | tojson }}")]
     [InlineData("{{ range(0, 9223372036854775807, 9223372036854775806) }}{{ 9223372036854775807 + 1 }}")]
@@ -84,6 +86,11 @@ public class ChatTemplateTests
     [Fact]
     public void Render_SlicesWithHugeSteps_TakeOneItem() => Assert.Equal("f a", ChatTemplate.Parse(
         "{{ 'abcdef'[5::9223372036854775807] }} {{ 'abcdef'[0::-9223372036854775807] }}", "template").Render([], addGenerationPrompt: false));
+
+    /// <summary>Python: <c>'a😀b'[1]</c> and the like.</summary>
+    [Fact]
+    public void Render_ItemsOfAString_AreWholeCharacters() => Assert.Equal("😀b😀a ", ChatTemplate.Parse(
+        "{% set s = 'a😀b' %}{{ s[1] }}{{ s[-1] }}{{ s[-2] }}{{ s[-3] }}{{ s[3] }}{{ s[-4] }} ", "template").Render([], addGenerationPrompt: false));
 
     [Fact]
     public void Render_LongChainOfOperators_IsRefusedInsteadOfExhaustingTheStack()
