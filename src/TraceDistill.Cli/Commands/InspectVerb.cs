@@ -2,6 +2,7 @@ using System.Globalization;
 using Parquet;
 using TraceDistill.Cli.Inspection;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
@@ -11,12 +12,12 @@ using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What lies in shards: what they hold in figures, their columns, and any trace with the alternatives of every token; or what a model is.</summary>
+/// <summary>What lies in shards: what they hold in figures, their columns, and any trace with the alternatives of every token or as a student is trained on it; or what a model is.</summary>
 sealed class InspectVerb : Verb<InspectOptions>
 {
     public override string Name => "inspect";
 
-    public override string Description => "Look into shards (statistics, columns, one trace with its top-k) or a model directory";
+    public override string Description => "Look into shards (statistics, columns, one trace with its top-k or as training text) or a model directory";
 
     public override VerbOutput Output => VerbOutput.None;
 
@@ -35,11 +36,16 @@ sealed class InspectVerb : Verb<InspectOptions>
         }
 
         var reader = await ShardReader.OpenAsync(options.Path, cancellationToken: cancellationToken);
-        if (options.Trace is { } id)
+        if (options.Rendered)
         {
-            var trace = await reader.ReadAsync(cancellationToken).FirstOrDefaultAsync(trace => trace.Id.StartsWith(id, StringComparison.Ordinal), cancellationToken)
-                ?? throw new InvalidInputException($"{options.Path}: holds no trace {id}; leave --trace away to see what there is");
-            var view = TraceView.Of(trace, TokenizerOf(options) is { } folder ? Tokenizer.Load(folder) : null);
+            var view = await TrainingViewAsync(options, reader, cancellationToken);
+            view.Print(context.Observer);
+            return view;
+        }
+
+        if (options.Trace is not null)
+        {
+            var view = TraceView.Of(await TraceAsync(options, reader, cancellationToken), TokenizerOf(options) is { } folder ? Tokenizer.Load(folder) : null);
             view.Print(context.Observer);
             return view;
         }
@@ -51,6 +57,22 @@ sealed class InspectVerb : Verb<InspectOptions>
         context.Observer.Message($"columns: {string.Join(", ", columns.Keys)}");
         context.Observer.Message($"first traces, to be shown with --trace: {string.Join(", ", first)}");
         return new { reader.Path, reader.Dataset, reader.Layout, Columns = columns, Statistics = statistics, FirstTraces = first };
+    }
+
+    static async Task<Trace> TraceAsync(InspectOptions options, ShardReader reader, CancellationToken cancellationToken) =>
+        await reader.ReadAsync(cancellationToken).FirstOrDefaultAsync(trace => trace.Id.StartsWith(options.Trace ?? "", StringComparison.Ordinal), cancellationToken)
+            ?? throw new InvalidInputException(options.Trace is { } id ? $"{options.Path}: holds no trace {id}; leave --trace away to see what there is" : $"{options.Path}: holds no traces");
+
+    /// <summary>What train makes of a trace, by the same means.</summary>
+    static async Task<TrainingView> TrainingViewAsync(InspectOptions options, ShardReader reader, CancellationToken cancellationToken)
+    {
+        var folder = TokenizerOf(options) ?? throw new InvalidInputException($"{options.Path}: no tokenizer is stored with the traces; name the student's model directory with --tokenizer");
+        var tokenizer = Tokenizer.Load(folder);
+        reader.EnsureCompatible(tokenizer.Hash, tokenizer.VocabularySize);
+        var template = ChatTemplate.Load(folder);
+        var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, template), reader.Dataset, options.Path, topK: null);
+        var trace = await TraceAsync(options, reader, cancellationToken);
+        return TrainingView.Of(trace, aligner.Align(trace), tokenizer, template);
     }
 
     /// <summary>The one that is named, or the one that was stored with the traces.</summary>

@@ -34,5 +34,7 @@ sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metr
 
     public void Message(string text) => console.Message(stage is null ? text : $"{stage}: {text}");
 
+    public void Message(IReadOnlyList<TextStretch> text) => console.Message(stage is null ? text : [new TextStretch($"{stage}: ", IsEmphasised: false), .. text]);
+
     public void Dispose() => _tensorBoard?.Dispose();
 }

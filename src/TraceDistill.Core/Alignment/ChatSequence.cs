@@ -19,19 +19,32 @@ public sealed class ChatSequence
     {
         _tokenizer = tokenizer;
         _template = template;
-        EndOfSequence = tokenizer.EndOfSequenceId
+        var named = tokenizer.EndOfSequenceId
             ?? throw new InvalidInputException("the student's tokenizer names no end-of-sequence token: set eos_token in its tokenizer_config.json");
+        EndOfSequence = EndOfTurn() ?? named;
     }
 
-    /// <summary>The token that ends each of the student's answers.</summary>
+    /// <summary>
+    /// The token that ends each of the student's answers: the one that its template writes behind an assistant's turn, so that the student ends its
+    /// answers as they stand in its prompts; the tokenizer's own where the template writes none.
+    /// </summary>
+    /// <remarks>They differ in Phi 3.5: <c>&lt;|end|&gt;</c> in the template, <c>&lt;|endoftext|&gt;</c> as <c>eos_token</c>, both in generation_config.json.</remarks>
     public int EndOfSequence { get; }
+
+    /// <summary>Whether the tokenizer's files name that token, so that servers stop there; those of base models often do not, which have a template and were never trained on it.</summary>
+    public bool IsEndKnown => _tokenizer.EndOfSequenceIds.Contains(EndOfSequence);
 
     /// <summary>The tokens after which the model is to answer.</summary>
     public int[] Prompt(IReadOnlyList<ChatMessage> messages) => _tokenizer.Encode(_template.Render(messages, addGenerationPrompt: true));
 
     /// <summary>A prompt and a completion given as text: hard loss only.</summary>
-    /// <param name="messages">The conversation before the answer.</param>
+    /// <param name="messages">The conversation before the answer, as the template writes it. Earlier turns of the assistant are context only.</param>
     /// <param name="completion">The answer as a model wrote it, without end-of-sequence; its think tags are made to suit the student's template.</param>
+    /// <remarks>
+    /// The answer is not rendered: templates strip its thinking or lay it out anew. So the sequence is, token for token, what a server sends the student
+    /// and the student sends back, whatever the template makes of an answer once the conversation goes on. To learn from every turn of a
+    /// conversation, make a sequence of each with the turns before it: one text of it all would show the student histories that it never meets.
+    /// </remarks>
     public TraceTokens FromText(IReadOnlyList<ChatMessage> messages, string completion) => FromTextWithStarts(messages, completion).Tokens;
 
     /// <summary>As <see cref="FromText"/>, and where in the completion each trained token starts.</summary>
@@ -72,6 +85,28 @@ public sealed class ChatSequence
             (false, false) when body.Contains(ReasoningSplitter.Close, StringComparison.Ordinal) => (ReasoningSplitter.Open, 0),
             _ => ("", 0),
         };
+    }
+
+    /// <summary>
+    /// The first special token that the template writes behind an answer; null where it writes none or refuses the question. Where a template ends in
+    /// a generation prompt unasked, the token may be of that, so only one that the tokenizer knows for an end counts.
+    /// </summary>
+    int? EndOfTurn()
+    {
+        const string Answer = "Answer";
+        ChatMessage[] turns = [new("user", "Question"), new("assistant", Answer)];
+        try
+        {
+            var text = _template.Render(turns, addGenerationPrompt: false);
+            var answer = text.LastIndexOf(Answer, StringComparison.Ordinal);
+            var behind = answer < 0 ? [] : _tokenizer.Encode(text[(answer + Answer.Length)..]);
+            var first = Array.FindIndex(behind, _tokenizer.IsSpecial);
+            return first >= 0 && (_tokenizer.EndOfSequenceIds.Contains(behind[first]) || _template.Render(turns, addGenerationPrompt: true) != text) ? behind[first] : null;
+        }
+        catch (InvalidInputException)
+        {
+            return null;
+        }
     }
 
     static bool IsOpenedBy(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open, StringComparison.Ordinal);

@@ -69,7 +69,8 @@ public sealed class TokenAligner
         return new TraceTokens([.. prompt, .. completion], prompt.Length, EncodedSoftTargets.From(logprobs, _topK, _tokenizer.VocabularySize, end));
     }
 
-    bool EndsItself(TokenLogprobs logprobs) => logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
+    bool EndsItself(TokenLogprobs logprobs) =>
+        logprobs.Count > 0 && (_teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]) || (_crossVocabulary is null && logprobs.TokenIds[^1] == _chat.EndOfSequence));
 
     void EnsureKnown(Trace trace, int[] ids)
     {

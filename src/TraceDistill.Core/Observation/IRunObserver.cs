@@ -16,4 +16,7 @@ public interface IRunObserver
 
     /// <summary>One line for the user.</summary>
     void Message(string text);
+
+    /// <summary>A text for the user with stretches set off: by colour where the observer has any, else between ⟦ and ⟧.</summary>
+    void Message(IReadOnlyList<TextStretch> text) => Message(TextStretch.Marked(text));
 }

@@ -65,14 +65,59 @@ public sealed class ChatTemplate
     /// </param>
     /// <exception cref="InvalidInputException">The template refuses the conversation or fails; the message has line and column.</exception>
     public string Render(IReadOnlyList<ChatMessage> messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
-        Render((object)Plain(messages), addGenerationPrompt, variables);
+        Run(Plain(messages), addGenerationPrompt, variables).ToString();
 
     /// <summary>As above, for messages that carry more than a role and a text: tool calls, reasoning, lists of parts.</summary>
     /// <param name="messages">A JSON array of messages as in the chat-completions API.</param>
     public string Render(JsonElement messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables = null) =>
-        Render((object)messages, addGenerationPrompt, variables);
+        Run(messages, addGenerationPrompt, variables).ToString();
 
-    string Render(object messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
+    /// <summary>Renders a whole conversation and tells what of it the assistant said.</summary>
+    /// <param name="messages">A JSON array of messages as in the chat-completions API.</param>
+    /// <param name="endOfTurn">What the assistant ends its turns with, where the template has no generation blocks; its <c>eos_token</c> when null.</param>
+    /// <param name="variables">As for <see cref="Render(JsonElement, bool, IReadOnlyDictionary{string, object?}?)"/>.</param>
+    /// <remarks>
+    /// Where the template has <c>{% generation %}</c> blocks, what they write, as in transformers' <c>return_assistant_tokens_mask</c>. A block in a
+    /// macro or <c>set</c> block counts where the very text is written; once that is trimmed or joined with other text, its place is lost. Where
+    /// nothing came from such blocks, by prefix difference: a turn is what its rendering has more than the prompt before it, end-of-turn included;
+    /// turns that do not stand in the text as a model would have written them, because the template strips their thinking or opens it in the prompt,
+    /// have no span.
+    /// </remarks>
+    public ChatRendering RenderConversation(JsonElement messages, string? endOfTurn = null, IReadOnlyDictionary<string, object?>? variables = null)
+    {
+        var turns = messages.EnumerateArray().ToList();
+        var output = Run(turns, addGenerationPrompt: false, variables);
+        var text = output.ToString();
+        return new ChatRendering(text, output.Generated.Count > 0 ? output.Generated : AssistantSpans.ByPrefixDifference(
+            turns, text, endOfTurn ?? EndOfSequence(variables), (count, prompt) => Run(turns.Take(count), prompt, variables).ToString()));
+    }
+
+    /// <summary>Tries out which reasoning of an assistant the template leaves standing.</summary>
+    /// <param name="asField">Whether the reasoning is given as <c>reasoning_content</c>, else within the content as <c>&lt;think&gt;…&lt;/think&gt;</c>.</param>
+    /// <returns>Null where the template refuses a plain conversation of two questions and answers.</returns>
+    public ReasoningKept? ProbeReasoning(bool asField)
+    {
+        const string Earlier = "zuerst", Last = "zuletzt";
+        try
+        {
+            var text = Run(new[] { Message("user", "a"), Assistant(Earlier), Message("user", "b"), Assistant(Last) }, addGenerationPrompt: false, variables: null).ToString();
+            return new ReasoningKept(text.Contains(Earlier, StringComparison.Ordinal), text.Contains(Last, StringComparison.Ordinal));
+        }
+        catch (InvalidInputException)
+        {
+            return null;
+        }
+
+        Dictionary<string, object?> Assistant(string reasoning)
+        {
+            var message = Message("assistant", asField ? "c" : $"{ReasoningSplitter.Open}\n{reasoning}\n{ReasoningSplitter.Close}\n\nc");
+            if (asField)
+                message["reasoning_content"] = reasoning;
+            return message;
+        }
+    }
+
+    JinjaOutput Run(object messages, bool addGenerationPrompt, IReadOnlyDictionary<string, object?>? variables)
     {
         var globals = new Dictionary<string, object?>(JinjaFunctions.All, StringComparer.Ordinal);
         foreach (var (name, value) in _defaults.Concat(variables ?? NoVariables))
@@ -83,7 +128,7 @@ public sealed class ChatTemplate
         try
         {
             _program.Execute(context);
-            return context.Rendered;
+            return context.Output;
         }
         catch (JinjaFailure failure)
         {
@@ -95,6 +140,10 @@ public sealed class ChatTemplate
         }
     }
 
-    static List<Dictionary<string, object?>> Plain(IReadOnlyList<ChatMessage> messages) =>
-        [.. messages.Select(message => new Dictionary<string, object?> { ["role"] = message.Role, ["content"] = message.Content })];
+    string? EndOfSequence(IReadOnlyDictionary<string, object?>? variables) =>
+        (variables ?? NoVariables).GetValueOrDefault("eos_token", _defaults.GetValueOrDefault("eos_token")) as string;
+
+    static IEnumerable<Dictionary<string, object?>> Plain(IReadOnlyList<ChatMessage> messages) => messages.Select(message => Message(message.Role, message.Content));
+
+    static Dictionary<string, object?> Message(string role, string content) => new() { ["role"] = role, ["content"] = content };
 }

@@ -13,7 +13,7 @@ public static class ModelDirectory
 
     /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
     public static readonly IReadOnlyList<string> TokenizerFiles =
-        [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", "generation_config.json"];
+        [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", GenerationConfig.FileName];
 
     /// <summary>Everything a model directory with one file of weights may hold.</summary>
     public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, WeightFiles.Single, .. TokenizerFiles];

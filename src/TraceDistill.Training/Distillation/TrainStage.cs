@@ -51,7 +51,13 @@ public static class TrainStage
                     $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, with {left.Mass:P1} of the probability that it reported for them"));
             }
 
-            Write(Path.Combine(directory, InitialDirectory), source, parameters);
+            if (!chat.IsEndKnown)
+            {
+                observer.Message(
+                    $"the chat template ends an answer with {tokenizer.Decode([chat.EndOfSequence])}, which the tokenizer's files do not name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
+            }
+
+            Write(Path.Combine(directory, InitialDirectory));
             var batches = SequencePacker.Batches(data.Sequences, options.BatchTokens * options.GradientAccumulationSteps, options.Seed);
             var metrics = await Task.Run(
                 () => new Trainer(options, trained, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
@@ -62,7 +68,7 @@ public static class TrainStage
                 adapter.Merge();
             }
 
-            Write(directory, source, parameters);
+            Write(directory);
             state.Finish(loss);
         }
 
@@ -79,6 +85,17 @@ public static class TrainStage
             AlignedTokens = data.Survival?.Positions,
             AlignedMass = data.Survival?.Mass,
         };
+
+        void Write(string folder)
+        {
+            ModelDirectory.CopyTokenizer(source, folder);
+            if (!chat.IsEndKnown)
+            {
+                GenerationConfig.AddEnd(folder, chat.EndOfSequence, tokenizer.EndOfSequenceIds);
+            }
+
+            ModelDirectory.Save(folder, parameters);
+        }
     }
 
     static DistillationSettings Settings(TrainOptions options, long step) => new(
@@ -136,12 +153,6 @@ public static class TrainStage
         var loaded = ModelDirectory.Load(directory);
         return tokenizer.VocabularySize <= loaded.Configuration.VocabSize ? loaded : throw new InvalidInputException(
             $"{directory}: the tokenizer has {tokenizer.VocabularySize} ids and config.json a vocab_size of {loaded.Configuration.VocabSize}");
-    }
-
-    static void Write(string directory, string tokenizerSource, ModelParameters parameters)
-    {
-        ModelDirectory.CopyTokenizer(tokenizerSource, directory);
-        ModelDirectory.Save(directory, parameters);
     }
 
     /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not.</summary>

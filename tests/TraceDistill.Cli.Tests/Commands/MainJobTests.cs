@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;
@@ -42,6 +43,9 @@ public sealed class MainJobTests : IDisposable
         Assert.NotNull((string?)token["text"]);
         await CompareWithShard(traces, id);
 
+        Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id, "--rendered", "--json"));
+        await CompareWithTraining(traces, id);
+
         Assert.Equal(2, await _cli.RunAsync("inspect", _cli.RunDirectory));
         Assert.Contains("name one of its data sets: run/traces", _cli.Error);
 
@@ -66,6 +70,22 @@ public sealed class MainJobTests : IDisposable
 
     (int Count, int Collected) Collected() =>
         _cli.Json["stages"]![2]!["summary"] is { } summary ? ((int)summary["count"]!, (int)summary["collected"]!) : default;
+
+    /// <summary>The prompt's ids and the teacher's own, with the end it was cut off from; and the same text between marks.</summary>
+    async Task CompareWithTraining(string traces, string id)
+    {
+        var reader = await ShardReader.OpenAsync(traces, cancellationToken: TestContext.Current.CancellationToken);
+        var trace = await reader.ReadAsync(TestContext.Current.CancellationToken).FirstAsync(trace => trace.Id == id, TestContext.Current.CancellationToken);
+        var tokenizer = Tokenizer.Load(Path.Combine(traces, "tokenizer"));
+        var shown = _cli.Json["tokens"]!.AsArray();
+
+        Assert.Equal(trace.PromptTokenIds.Length, (int)_cli.Json["first_trained"]!);
+        Assert.Equal([.. trace.PromptTokenIds, .. trace.Logprobs!.TokenIds, .. trace.FinishReason == "length" ? [tokenizer.EndOfSequenceId!.Value] : Array.Empty<int>()], shown.Select(token => (int)token!["id"]!));
+        Assert.Equal(shown.Select((_, index) => index >= trace.PromptTokenIds.Length), shown.Select(token => (bool)token!["trained"]!));
+        Assert.StartsWith($"<|user|>{trace.Messages[0].Content}<|end|>", (string)_cli.Json["text"]!);
+        Assert.Contains($"{trace.Messages[0].Content}<|end|><|assistant|>⟦", _cli.Error);
+        Assert.Contains($"⟦{shown.Count - trace.PromptTokenIds.Length} tokens that are trained on⟧", _cli.Error);
+    }
 
     async Task CompareWithShard(string traces, string id)
     {

@@ -100,6 +100,21 @@ public partial class ConsoleProgressTests
         Assert.Equal(["a [message]", "another"], Screen.Of(output.ToString()).Where(line => line.Length > 0));
     }
 
+    [Theory]
+    [InlineData(ColorSystemSupport.NoColors, "a⟦b [c]\nd⟧\n")]
+    [InlineData(ColorSystemSupport.Standard, "\u001b[2ma\u001b[0m\u001b[32mb [c]\u001b[0m\n\u001b[32md\u001b[0m\n")]
+    public async Task Live_EmphasisedStretch_IsGreenOrBetweenMarks(ColorSystemSupport colours, string shown)
+    {
+        using var output = new HeardWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = colours, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        await using (var live = new LiveProgress(console, _time))
+        {
+            live.Message([new("a", IsEmphasised: false), new("b [c]\nd", IsEmphasised: true)]);
+        }
+
+        Assert.Contains(shown, output.ToString().ReplaceLineEndings("\n"));
+    }
+
     [Fact]
     public void StageObserver_StageName_StandsBeforeEveryLine()
     {

@@ -33,6 +33,8 @@ public class ChatTemplateTests
     [InlineData("{{ a | nope }}", "line 1, column 8: there is no filter 'nope'")]
     [InlineData("\n\n{% include 'x' %}", "line 3, column 4: the statement 'include' is not known here")]
     [InlineData("{% for x in y %}{% endif %}", "line 1, column 20: the statement 'endif' is not known here")]
+    [InlineData("{{ dict(a=1, b=2, a=3) }}", "line 1, column 19: the argument 'a' is given twice")]
+    [InlineData("{{ '\\UFFFFFFFF' }}", "line 1, column 5: \\U needs 8 hexadecimal digits of a character")]
     [InlineData("{{ 99999999999999999999 }}", "line 1, column 4: the number does not fit 64 bits")]
     public void Parse_MalformedTemplate_NamesLineAndColumn(string source, string message) =>
         Assert.Equal($"template, {message}", Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(source, "template")).Message);
@@ -47,6 +49,11 @@ public class ChatTemplateTests
     [InlineData("{% set x = 'x' * 1000000 %}{{ (x | list | map('replace', 'x', x) | join) | length }}")]
     [InlineData("{% macro f() %}{{ f() }}{% endmacro %}{{ f() }}")]
     [InlineData("{% set l = [] %}{% set _ = l.append(l) %}{{ l }}{% for i in range(60) %}{% set _ = l.append(l) %}{% endfor %}{{ l }}")]
+    [InlineData("{{ 'x' * 9223372036854775807 }}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{% for i in range(100000) %}{% set _ = x[-1] %}{% endfor %}")]
+    [InlineData("{% set x = 'x' * 1000000 %}{% for i in range(100000) %}{% if 'y' in x %}{% endif %}{% endfor %}")]
+    [InlineData("{{ {[1]: 2} }}")]
+    [InlineData("{% set l = [] %}{% set m = {l: 1} %}{% set _ = l.append(m) %}{{ l | tojson }}")]
     [InlineData("{{ range(0, 9223372036854775807, 9223372036854775806) }}{{ 9223372036854775807 + 1 }}")]
     public void Render_RunawayTemplate_IsStopped(string source) => Assert.StartsWith(
         "template, line 1, column ",
@@ -62,6 +69,28 @@ public class ChatTemplateTests
         var source = "{{ " + string.Concat(Enumerable.Repeat(open, Depth)) + "1" + string.Concat(Enumerable.Repeat(close, Depth)) + " }}";
         Assert.EndsWith("the template is nested too deeply", Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(source, "template")).Message);
     }
+
+    [Theory]
+    [InlineData("{{ ", "(")]
+    [InlineData("{{ ", "[")]
+    [InlineData("{{ ", "{1:")]
+    [InlineData("{% for ", "(")]
+    [InlineData("", "{% if x %}")]
+    [InlineData("", "{% macro m() %}")]
+    [InlineData("{{ x", " if x else x")]
+    public void Parse_DeepNestingThatIsNeverClosed_IsRefusedWithItsPlace(string start, string open) => Assert.Matches(
+        "^template, line 1, column [0-9]+: ",
+        Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(start + string.Concat(Enumerable.Repeat(open, 100_000)), "template")).Message);
+
+    /// <summary>Python: <c>'abcdef'[5::2**63-1]</c> and the like.</summary>
+    [Fact]
+    public void Render_SlicesWithHugeSteps_TakeOneItem() => Assert.Equal("f a", ChatTemplate.Parse(
+        "{{ 'abcdef'[5::9223372036854775807] }} {{ 'abcdef'[0::-9223372036854775807] }}", "template").Render([], addGenerationPrompt: false));
+
+    /// <summary>Python: <c>'a😀b'[1]</c> and the like.</summary>
+    [Fact]
+    public void Render_ItemsOfAString_AreWholeCharacters() => Assert.Equal("😀b😀a ", ChatTemplate.Parse(
+        "{% set s = 'a😀b' %}{{ s[1] }}{{ s[-1] }}{{ s[-2] }}{{ s[-3] }}{{ s[3] }}{{ s[-4] }} ", "template").Render([], addGenerationPrompt: false));
 
     [Fact]
     public void Render_LongChainOfOperators_IsRefusedInsteadOfExhaustingTheStack()

@@ -21,13 +21,14 @@ sealed class TraceFolder : IDisposable
     public Tokenizer Tokenizer { get; }
 
     /// <summary>Makes a folder with a tokenizer and a chat template.</summary>
-    public string WriteTokenizer(string name, string corpus, int size, string end)
+    /// <param name="turnEnd">What the template writes behind each turn; nothing unless given.</param>
+    public string WriteTokenizer(string name, string corpus, int size, string end, string? turnEnd = null)
     {
         var directory = Directory.CreateDirectory(_directory.File(name)).FullName;
-        BpeTrainer.Train([corpus], size, [new AddedToken(end)], directory);
+        BpeTrainer.Train([corpus], size, turnEnd is null ? [new(end)] : [new(end), new(turnEnd)], directory);
         File.WriteAllText(
             System.IO.Path.Combine(directory, "tokenizer_config.json"),
-            $$$"""{"eos_token": "{{{end}}}", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"}""");
+            $$$"""{"eos_token": "{{{end}}}", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{{turnEnd}}}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"}""");
         return directory;
     }
 

@@ -2,6 +2,7 @@ using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
@@ -275,6 +276,21 @@ public sealed class TrainStageTests : IDisposable
         var message = (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options with { KdMinAlignment = 0.99 }, "none"))).Message;
         Assert.Contains("kd_min_alignment 0.99", message);
         Assert.False(Directory.Exists(_traces.Out("none")));
+    }
+
+    /// <summary>A base model with a chat template: its tokenizer ends texts, not turns.</summary>
+    [Fact]
+    public async Task RunAsync_TemplateThatEndsAnswersOtherwiseThanTheTokenizer_NamesThatEndForServers()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 5).Select(_traces.Create));
+        var student = _traces.WriteTokenizer("base", "and are and are", 262, "<|endoftext|>", "<|im_end|>");
+
+        await RunAsync(Options with { Tokenizer = student }, "chat");
+
+        var written = Tokenizer.Load(_traces.Out("chat"));
+        Assert.True(written.TryGetId("<|im_end|>", out var turnEnd) && written.TryGetId("<|endoftext|>", out var textEnd));
+        Assert.Equal([textEnd, turnEnd], written.EndOfSequenceIds.Order());
+        Assert.StartsWith($$"""{"eos_token_id":[{{turnEnd}},""", string.Concat(File.ReadAllText(Path.Combine(_traces.Out("chat"), "generation_config.json")).Where(letter => !char.IsWhiteSpace(letter))), StringComparison.Ordinal);
     }
 
     [Fact]

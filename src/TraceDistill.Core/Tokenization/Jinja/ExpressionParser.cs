@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Text;
 
 namespace TraceDistill.Core.Tokenization.Jinja;
 
@@ -235,7 +236,7 @@ sealed class ExpressionParser(TokenReader reader)
             if (reader.TryTake(")"))
                 break;
             if (reader.Current.Kind == JinjaTokenKind.Name && reader.Ahead.IsOperator("="))
-                named.Add((reader.Take().Text, ParseNamedValue()));
+                named.Add((TakeNewName(named), ParseNamedValue()));
             else if (named.Count == 0)
                 positional.Add(Parse());
             else
@@ -243,6 +244,12 @@ sealed class ExpressionParser(TokenReader reader)
         }
 
         return new ArgumentList(positional, named);
+    }
+
+    string TakeNewName(List<(string Name, Expression Value)> named)
+    {
+        var name = reader.Take();
+        return named.TrueForAll(other => other.Name != name.Text) ? name.Text : throw reader.Error(name.Offset, $"the argument '{name.Text}' is given twice");
     }
 
     Expression ParseNamedValue()
@@ -259,10 +266,10 @@ sealed class ExpressionParser(TokenReader reader)
             case JinjaTokenKind.Name:
                 return ParseName(token);
             case JinjaTokenKind.String:
-                var text = token.Text;
+                var text = new StringBuilder(token.Text);
                 while (reader.Current.Kind == JinjaTokenKind.String)
-                    text += reader.Take().Text;
-                return new LiteralExpression(token.Offset, text);
+                    text.Append(reader.Take().Text);
+                return new LiteralExpression(token.Offset, text.ToString());
             case JinjaTokenKind.Integer:
                 return new LiteralExpression(token.Offset, long.TryParse(token.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
                     ? number : throw reader.Error(token.Offset, "the number does not fit 64 bits"));

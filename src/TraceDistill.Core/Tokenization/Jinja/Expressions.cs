@@ -34,21 +34,24 @@ sealed record MapExpression(int Offset, IReadOnlyList<(Expression Key, Expressio
     {
         var map = new JinjaMap();
         foreach (var (key, value) in Entries)
-            map[key.Evaluate(context) ?? throw new JinjaFailure("none cannot be a key")] = value.Evaluate(context);
+            map[Key(key.Evaluate(context))] = value.Evaluate(context);
         return context.ChargeWhole(map);
     }
+
+    /// <summary>Values without parts: a list as a key could come to contain itself.</summary>
+    static object Key(object? key) => key is string or long or double or bool ? key : throw new JinjaFailure($"{JinjaValues.TypeName(key)} cannot be a key");
 }
 
 /// <summary><c>a.b</c>: a method or, failing that, an item.</summary>
 sealed record AttributeExpression(int Offset, Expression Target, string Name) : Expression(Offset)
 {
-    protected override object? Compute(JinjaContext context) => Lookup.Attribute(Target.Evaluate(context), Name);
+    protected override object? Compute(JinjaContext context) => Lookup.Attribute(context.ChargeScan(Target.Evaluate(context)), Name);
 }
 
 /// <summary><c>a[b]</c>: an item or, failing that, a method.</summary>
 sealed record ItemExpression(int Offset, Expression Target, Expression Key) : Expression(Offset)
 {
-    protected override object? Compute(JinjaContext context) => Lookup.Item(Target.Evaluate(context), Key.Evaluate(context));
+    protected override object? Compute(JinjaContext context) => Lookup.Item(context.ChargeScan(Target.Evaluate(context)), context.ChargeScan(Key.Evaluate(context)));
 }
 
 /// <summary><c>a[start:stop:step]</c></summary>
@@ -97,7 +100,7 @@ sealed record FilterExpression(int Offset, Expression Value, JinjaFilter Filter,
 {
     protected override object? Compute(JinjaContext context)
     {
-        var value = Value.Evaluate(context);
+        var value = context.ChargeScan(Value.Evaluate(context));
         var arguments = Arguments.Evaluate(context);
         context.Visit(Offset);
         return Filter(context, value, arguments);
@@ -107,7 +110,7 @@ sealed record FilterExpression(int Offset, Expression Value, JinjaFilter Filter,
 /// <summary><c>value is test</c></summary>
 sealed record TestExpression(int Offset, Expression Value, JinjaTest Test, ArgumentList Arguments) : Expression(Offset)
 {
-    protected override object? Compute(JinjaContext context) => Test(Value.Evaluate(context), Arguments.Evaluate(context));
+    protected override object? Compute(JinjaContext context) => Test(context.ChargeScan(Value.Evaluate(context)), Arguments.Evaluate(context));
 }
 
 sealed record NotExpression(int Offset, Expression Value) : Expression(Offset)
@@ -137,10 +140,10 @@ sealed record CompareExpression(int Offset, Expression First, IReadOnlyList<(str
 {
     protected override object? Compute(JinjaContext context)
     {
-        var left = First.Evaluate(context);
+        var left = context.ChargeScan(First.Evaluate(context));
         foreach (var (op, expression) in Rest)
         {
-            var right = expression.Evaluate(context);
+            var right = context.ChargeScan(expression.Evaluate(context));
             if (!Operators.Compare(op, left, right))
                 return false;
             left = right;

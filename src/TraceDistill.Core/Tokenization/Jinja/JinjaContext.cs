@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using System.Text;
 
 namespace TraceDistill.Core.Tokenization.Jinja;
 
@@ -16,9 +15,9 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
 
     const int WorkPerItem = 16;
 
-    readonly StringBuilder _rendered = new();
+    /// <summary>What generation blocks wrote of captured strings, by the very string: any other that is made from it has lost the places.</summary>
+    readonly Dictionary<object, IReadOnlyList<Range>> _generated = new(ReferenceEqualityComparer.Instance);
     Dictionary<string, object?>[] _scopes = [new(StringComparer.Ordinal)];
-    StringBuilder? _captured;
     long _work;
 
     public TimeProvider Time => time;
@@ -26,7 +25,8 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>Where the node that is being evaluated starts.</summary>
     public int Offset { get; private set; }
 
-    public string Rendered => _rendered.ToString();
+    /// <summary>Where text goes: the rendering, or what a block or macro captures.</summary>
+    public JinjaOutput Output { get; private set; } = new();
 
     /// <summary>Notes that a node is evaluated.</summary>
     public void Visit(int offset)
@@ -40,9 +40,16 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>Pays for work; every string or list that an operation makes is paid for, so memory is bounded too.</summary>
     public void Charge(long work)
     {
-        _work += work;
+        _work += Math.Min(work, MaxWork + 1);
         if (_work > MaxWork)
             throw new JinjaFailure("the template does more work than a chat template may");
+    }
+
+    /// <summary>Pays for going through a string, which takes far less than making one.</summary>
+    public T ChargeScan<T>(T value)
+    {
+        Charge(value is string text ? text.Length / 4 : 0);
+        return value;
     }
 
     /// <summary>Pays for the items of a new list.</summary>
@@ -54,6 +61,8 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// </summary>
     public T ChargeWhole<T>(T value)
     {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw new JinjaFailure("the value is nested too deeply");
         Charge(WorkPerItem + (value is string text ? text.Length : 0));
         if (value is List<object?> list)
             list.ForEach(item => ChargeWhole(item));
@@ -65,7 +74,14 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     public void Write(string text)
     {
         Charge(text.Length);
-        (_captured ?? _rendered).Append(text);
+        if (!_generated.TryGetValue(text, out var spans))
+        {
+            Output.Write(text);
+            return;
+        }
+
+        ChargeItems(spans.Count);
+        Output.Write(text, spans);
     }
 
     public object? Find(string name)
@@ -90,11 +106,14 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>What <paramref name="run"/> writes, instead of writing it.</summary>
     public string Capture(Action run)
     {
-        var outer = _captured;
-        var inner = _captured = new StringBuilder();
+        var outer = Output;
+        var inner = Output = new JinjaOutput();
         run();
-        _captured = outer;
-        return inner.ToString();
+        Output = outer;
+        var text = inner.ToString();
+        if (inner.Generated.Count > 0)
+            _generated[text] = inner.Generated;
+        return text;
     }
 
     T InScopes<T>(Dictionary<string, object?>[] scopes, Func<T> run)

@@ -24,7 +24,7 @@ static class JinjaFunctions
         if (step == 0)
             throw new JinjaFailure("the step of range() cannot be zero");
         var numbers = new List<object?>();
-        for (var number = start; step > 0 ? number < stop : number > stop; number += step)
+        for (var number = start; step > 0 ? number < stop : number > stop; number = checked(number + step))
         {
             if (numbers.Count == MaxRange)
                 throw new JinjaFailure($"range() gives at most {MaxRange} numbers");

@@ -125,7 +125,7 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
             case 'x' or 'u' or 'U':
                 var length = escape == 'x' ? 2 : escape == 'u' ? 4 : 8;
                 var digits = Digits(length, "0123456789abcdefABCDEF");
-                if (digits.Length != length || !int.TryParse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var code) || code > 0x10FFFF)
+                if (digits.Length != length || !int.TryParse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var code) || code is < 0 or > 0x10FFFF)
                     throw source.Error(start, $"\\{escape} needs {length} hexadecimal digits of a character");
                 value.Append(code is >= 0xD800 and <= 0xDFFF or < 0x10000 ? ((char)code).ToString() : char.ConvertFromUtf32(code));
                 break;

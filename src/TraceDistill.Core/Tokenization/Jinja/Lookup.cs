@@ -19,15 +19,30 @@ static class Lookup
         (Undefined undefined, _) => throw new JinjaFailure($"'{undefined.Name}' is undefined, so it has no items"),
         (JinjaMap map, _) when map.Find(key) is var value and not Undefined => value,
         (List<object?> list, long index) => At(list, index),
-        (string text, long index) => At(JinjaValues.Items(text), index),
+        (string text, long index) => CharacterAt(text, index),
         (_, string name) => Attribute(target, name),
         _ => new Undefined(JinjaValues.ToText(key)),
     };
 
-    static object? At(IReadOnlyList<object?> items, long index)
+    static object? At(List<object?> items, long index)
     {
         var position = index < 0 ? index + items.Count : index;
         return position >= 0 && position < items.Count ? items[(int)position] : new Undefined($"item {index}");
+    }
+
+    /// <summary>Counts characters, of which some are two units of the string.</summary>
+    static object CharacterAt(string text, long index)
+    {
+        var position = index < 0 ? index + PythonText.Length(text) : index;
+        for (var i = 0; i < text.Length && position >= 0; i++, position--)
+        {
+            var length = char.IsHighSurrogate(text[i]) && i + 1 < text.Length && char.IsLowSurrogate(text[i + 1]) ? 2 : 1;
+            if (position == 0)
+                return text.Substring(i, length);
+            i += length - 1;
+        }
+
+        return new Undefined($"item {index}");
     }
 
     /// <summary>Python's slice: bounds may be negative, absent or too large.</summary>
@@ -38,7 +53,7 @@ static class Lookup
         if (target is not (string or List<object?>))
             throw new JinjaFailure($"{JinjaValues.TypeName(target)} cannot be sliced");
         var items = JinjaValues.Items(target);
-        var stride = step ?? 1;
+        var stride = Math.Clamp(step ?? 1, -items.Count - 1L, items.Count + 1L);
         if (stride == 0)
             throw new JinjaFailure("the step of a slice cannot be zero");
         var (lowest, highest) = stride > 0 ? (0, items.Count) : (-1, items.Count - 1);

@@ -133,6 +133,7 @@ sealed class StatementParser
 
     Target ParseTarget()
     {
+        _reader.CheckDepth();
         var targets = new List<Target>();
         do
             targets.Add(ParseSingleTarget());

@@ -141,8 +141,8 @@ sealed record MacroStatement(int Offset, string Name, IReadOnlyList<(string Name
     }
 }
 
-/// <summary><c>{% generation %} … {% endgeneration %}</c>, around what a trainer on whole conversations is to train on: text like any other here.</summary>
+/// <summary><c>{% generation %} … {% endgeneration %}</c>, around what the assistant says; the output notes where it stands.</summary>
 sealed record GenerationStatement(int Offset, Block Body) : Statement(Offset)
 {
-    protected override Flow Run(JinjaContext context) => context.InScope(() => Body.Execute(context));
+    protected override Flow Run(JinjaContext context) => context.Output.Generate(() => context.InScope(() => Body.Execute(context)));
 }

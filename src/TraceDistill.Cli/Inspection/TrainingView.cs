@@ -1,0 +1,74 @@
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Core.Traces;
+
+namespace TraceDistill.Cli.Inspection;
+
+/// <summary>One token of a training sequence.</summary>
+/// <param name="Text">Bytes that are no whole character, and control characters, as <c>\x1B</c>.</param>
+/// <param name="Trained">Whether the student learns to write it; what it does not is context.</param>
+sealed record TrainingTokenView(int Id, string Text, bool Trained);
+
+/// <summary>A trace as a student is trained on it: the tokens that the trainer gets, as text.</summary>
+sealed record TrainingView
+{
+    /// <summary>Context, then what is trained on, each to be read by people.</summary>
+    readonly TextStretch[] _stretches;
+
+    TrainingView(TextStretch[] stretches) => _stretches = stretches;
+
+    public required string Id { get; init; }
+
+    public required string FinishReason { get; init; }
+
+    /// <summary>Whether there is a distribution to match for each trained token, or the hard loss alone.</summary>
+    public required bool SoftTargets { get; init; }
+
+    /// <summary>Whether the student's template takes the thinking out of earlier turns; the turn that is trained keeps its own.</summary>
+    public required bool StripsThinking { get; init; }
+
+    /// <summary>Index of the first token that is trained on; all behind it are.</summary>
+    public required int FirstTrained { get; init; }
+
+    /// <summary>The whole sequence.</summary>
+    public required string Text { get; init; }
+
+    public required IReadOnlyList<TrainingTokenView> Tokens { get; init; }
+
+    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer, ChatTemplate template) => new(
+        [new(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false), new(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true)])
+    {
+        Id = trace.Id,
+        FinishReason = trace.FinishReason,
+        SoftTargets = sequence.Soft is not null,
+        StripsThinking = template.ProbeReasoning(asField: false) is { InHistory: false },
+        FirstTrained = sequence.FirstTrained,
+        Text = tokenizer.Decode(sequence.Ids),
+        Tokens = [.. sequence.Ids.Select((id, index) => new TrainingTokenView(id, VisibleText.Of(tokenizer.GetBytes(id)), index >= sequence.FirstTrained))],
+    };
+
+    public void Print(IRunObserver observer)
+    {
+        observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReason == "length" ? "; cut off by a token limit, so train leaves it out" : "")}");
+        if (StripsThinking)
+        {
+            observer.Message("the chat template strips thinking from history, as the student will be prompted; what it is trained on keeps its own");
+        }
+
+        observer.Message([new($"{FirstTrained} tokens of context, then ", IsEmphasised: false), new($"{Tokens.Count - FirstTrained} tokens that are trained on", IsEmphasised: true), new(":", IsEmphasised: false)]);
+        observer.Message(_stretches);
+    }
+
+    /// <summary>Characters may be spread over several tokens, so the bytes are put together first.</summary>
+    static string Visible(ReadOnlySpan<int> ids, Tokenizer tokenizer)
+    {
+        var bytes = new List<byte>();
+        foreach (var id in ids)
+        {
+            bytes.AddRange(tokenizer.GetBytes(id));
+        }
+
+        return VisibleText.Of(bytes.ToArray());
+    }
+}
