@@ -1,6 +1,5 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export.Gguf;
@@ -16,7 +15,7 @@ public static class GgufExport
     public static GgufSummary Run(string modelDirectory, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
     {
         var configuration = ModelConfiguration.Load(modelDirectory);
-        using var weights = ModelDirectory.OpenWeights(modelDirectory, configuration);
+        using var weights = new WeightReader(modelDirectory, configuration);
         var metadata = new GgufMetadata();
         ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));
         var differences = VocabularyMetadata.Add(metadata, configuration.VocabSize, modelDirectory);
