@@ -1,14 +1,16 @@
 // Loads GGUF files in llama.cpp, one after the other.
-// In:  [{ file, texts: [string], sequences: [[int]], prompt: [int], tokens: int, chat: string }], all but file optional
-// Out: [{ vocabulary: int, tensors: { name: type }, ids: [[int]], logits: [[[float]]], continuation: [int], template: string, answer: string }]
+// In:  [{ file, texts: [string], sequences: [[int]], scored: [[int]], prompt: [int], tokens: int, chat: string }], all but file optional
+// Out: [{ vocabulary: int, ids: [[int]], logits: [[[float]]], logprobs: [[float]], continuation: [int], answer: string }]
 //      ids: of texts, special tokens in them recognised and none added. logits[s][t]: over the vocabulary, after the first t + 1 ids of sequence s.
+//      logprobs[s][t]: of id t + 1 of a scored sequence, after those before it.
 //      continuation: of the prompt, so many tokens, greedy. answer: what a chat session of the file's own template says to chat, greedily.
 import { getLlama, readGgufFileInfo, LlamaChatSession, LlamaLogLevel } from 'node-llama-cpp';
 import { readFileSync, writeFileSync } from 'node:fs';
 
-const llama = await getLlama({ build: 'never', gpu: false, logLevel: LlamaLogLevel.error, maxThreads: 2 });
+// One thread: these models are so small that threads would only wait for each other.
+const llama = await getLlama({ build: 'never', gpu: false, logLevel: LlamaLogLevel.error, maxThreads: 1 });
 
-async function answerTo({ file, texts = [], sequences = [], prompt, tokens, chat }) {
+async function answerTo({ file, texts = [], sequences = [], scored = [], prompt, tokens, chat }) {
   const info = await readGgufFileInfo(file);
   const vocabulary = info.metadata.tokenizer.ggml.tokens.length;
   const model = await llama.loadModel({ modelPath: file });
@@ -23,6 +25,15 @@ async function answerTo({ file, texts = [], sequences = [], prompt, tokens, chat
     await sequence.clearHistory();
     const outputs = await sequence.controlledEvaluate(ids.map(id => [id, { generateNext: { logits: true, options: { temperature: 0 } } }]));
     logits.push(outputs.map(output => Array.from({ length: vocabulary }, (_, id) => output.next.logits.get(id))));
+  }
+
+  const logprobs = [];
+  for (const ids of scored) {
+    await sequence.clearHistory();
+    const outputs = await sequence.controlledEvaluate(ids.slice(0, -1).map((id, i) => [
+      id, { generateNext: { logits: { filter: { tokens: [ids[i + 1]], includeMax: true } }, totalLogitWeight: true, options: { temperature: 0 } } },
+    ]));
+    logprobs.push(outputs.map(({ next }, i) => next.logits.get(ids[i + 1]) - Math.max(...next.logits.values()) - Math.log(next.totalLogitWeight)));
   }
 
   const continuation = [];
@@ -42,11 +53,7 @@ async function answerTo({ file, texts = [], sequences = [], prompt, tokens, chat
 
   const ids = texts.map(text => model.tokenize(text, true));
   await model.dispose();
-  return {
-    vocabulary, ids, logits, continuation, answer,
-    tensors: Object.fromEntries(info.fullTensorInfo.map(tensor => [tensor.name, tensor.ggmlType])),
-    template: info.metadata.tokenizer.chat_template ?? null,
-  };
+  return { vocabulary, ids, logits, logprobs, continuation, answer };
 }
 
 const answers = [];

@@ -15,9 +15,11 @@ static partial class EnumNames
     /// <summary>The member called <paramref name="text"/>, or null; neither case nor dashes and underscores matter.</summary>
     public static object? Parse(Type type, string text)
     {
-        var name = Enum.GetNames(type).FirstOrDefault(name => name.Equals(text.Replace("_", "").Replace("-", ""), StringComparison.OrdinalIgnoreCase));
+        var name = Enum.GetNames(type).FirstOrDefault(name => Plain(name).Equals(Plain(text), StringComparison.OrdinalIgnoreCase));
         return name is null ? null : Enum.Parse(type, name);
     }
+
+    static string Plain(string name) => name.Replace("_", "").Replace("-", "");
 
     /// <summary>A first letter that stands alone belongs to the word after it: <c>BFloat16</c> is <c>bfloat16</c>.</summary>
     static string ToSnakeCase(string name) => LoneLetter().Replace(JsonNamingPolicy.SnakeCaseLower.ConvertName(name), "$1");

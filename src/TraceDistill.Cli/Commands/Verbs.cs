@@ -4,7 +4,7 @@ namespace TraceDistill.Cli.Commands;
 static class Verbs
 {
     /// <summary>Those that can be stages.</summary>
-    static readonly IVerb[] Stages = [new ProblemsVerb(), new GenerateVerb(), new TrainVerb(), new PretrainVerb(), new TokenizerTrainVerb(), new EvaluateVerb(), new ReportVerb()];
+    static readonly IVerb[] Stages = [new ProblemsVerb(), new GenerateVerb(), new TrainVerb(), new PretrainVerb(), new TokenizerTrainVerb(), new EvaluateVerb(), new ExportVerb(), new ReportVerb()];
 
     public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages, new InspectVerb(), new ServeVerb(), new DoctorVerb()];
 }

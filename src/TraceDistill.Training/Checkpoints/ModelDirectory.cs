@@ -9,7 +9,7 @@ namespace TraceDistill.Training.Checkpoints;
 public static class ModelDirectory
 {
     /// <summary>As transformers has it.</summary>
-    const long ShardBytes = 5_000_000_000;
+    internal const long ShardBytes = 5_000_000_000;
 
     /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
     public static readonly IReadOnlyList<string> TokenizerFiles =

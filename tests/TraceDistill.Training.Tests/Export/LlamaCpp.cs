@@ -10,10 +10,6 @@ static class LlamaCpp
     /// <summary>Loads GGUF files and asks each all that is given. Starting takes longer than answering: ask once.</summary>
     public static LlamaCppAnswer[] Ask(params IEnumerable<LlamaCppRequest> requests) => Peer.Run("llama.js", requests).Deserialize<LlamaCppAnswer[]>(JsonSerializerOptions.Web)!;
 
-    /// <summary>Mean negative log-probability of all tokens but the first.</summary>
-    public static double Loss(float[][] logits, int[] ids) =>
-        ids.Skip(1).Index().Average(token => -LogSoftmax(logits[token.Index])[token.Item]);
-
     public static double[] LogSoftmax(float[] logits)
     {
         var max = logits.Max();
@@ -32,9 +28,13 @@ sealed record LlamaCppRequest
     [JsonPropertyName("texts")]
     public IReadOnlyList<string> Texts { get; init; } = [];
 
-    /// <summary>Ids whose every position is to be scored.</summary>
+    /// <summary>Ids after each of which all logits are wanted.</summary>
     [JsonPropertyName("sequences")]
     public IReadOnlyList<int[]> Sequences { get; init; } = [];
+
+    /// <summary>Ids of which each but the first is to be scored.</summary>
+    [JsonPropertyName("scored")]
+    public IReadOnlyList<int[]> Scored { get; init; } = [];
 
     /// <summary>Ids to be continued.</summary>
     [JsonPropertyName("prompt")]
@@ -49,10 +49,9 @@ sealed record LlamaCppRequest
 }
 
 /// <param name="Vocabulary">Tokens of the file.</param>
-/// <param name="Tensors">How each is stored, as a number of ggml's.</param>
 /// <param name="Ids">Of the texts.</param>
 /// <param name="Logits">By sequence and position.</param>
+/// <param name="Logprobs">By scored sequence and position.</param>
 /// <param name="Continuation">Greedy.</param>
-/// <param name="Template">The file's chat template.</param>
 /// <param name="Answer">To what was said in a chat.</param>
-sealed record LlamaCppAnswer(int Vocabulary, Dictionary<string, int> Tensors, int[][] Ids, float[][][] Logits, int[] Continuation, string? Template, string? Answer);
+sealed record LlamaCppAnswer(int Vocabulary, int[][] Ids, float[][][] Logits, double[][] Logprobs, int[] Continuation, string? Answer);

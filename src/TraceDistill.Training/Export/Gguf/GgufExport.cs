@@ -1,6 +1,5 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export.Gguf;
@@ -15,8 +14,8 @@ public static class GgufExport
     /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
     public static GgufSummary Run(string modelDirectory, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
     {
-        var (configuration, opened) = ModelDirectory.Open(modelDirectory);
-        using var weights = opened;
+        var configuration = ModelConfiguration.Load(modelDirectory);
+        using var weights = new WeightReader(modelDirectory);
         var metadata = new GgufMetadata();
         ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));
         var differences = VocabularyMetadata.Add(metadata, configuration.VocabSize, modelDirectory);

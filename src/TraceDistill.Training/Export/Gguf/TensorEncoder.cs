@@ -1,22 +1,16 @@
-using System.Numerics.Tensors;
-using TraceDistill.Core.Errors;
-using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Export.Quantization;
 
 namespace TraceDistill.Training.Export.Gguf;
 
-/// <summary>Reads weights one at a time and writes them as a GGUF file has them. Holds the largest of them, not the model.</summary>
+/// <summary>Writes weights as a GGUF file has them, on all processors.</summary>
 /// <param name="weights">Of the model directory.</param>
 /// <param name="factors">What the tensor without a source holds.</param>
-sealed class TensorEncoder(WeightFiles weights, float[]? factors, CancellationToken cancellationToken)
+sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationToken cancellationToken)
 {
     /// <summary>A multiple of every block's size, and work enough for a processor.</summary>
     const int ChunkElements = 1 << 16;
 
-    const float LargestHalf = 65_504;
-
     readonly byte[] _bytes = new byte[Environment.ProcessorCount * 4 * ChunkElements * sizeof(float)];
-    float[] _values = [];
 
     public void Write(GgufTensor tensor, Stream stream)
     {
@@ -44,28 +38,8 @@ sealed class TensorEncoder(WeightFiles weights, float[]? factors, CancellationTo
             return factors;
         }
 
-        if (_values.Length < tensor.Elements)
-        {
-            _values = new float[tensor.Elements];
-        }
-
-        var values = _values.AsMemory(0, (int)tensor.Elements);
-        weights.Read(tensor.Source, values.Span);
-        Check(tensor, TensorPrimitives.MaxMagnitude(values.Span));
+        var values = weights.Read(tensor.Source, tensor.Type.ToString(), tensor.Type.IsBoundedByHalf());
         return tensor.Heads == 0 ? values : Permute(values, tensor);
-    }
-
-    void Check(GgufTensor tensor, float peak)
-    {
-        if (!float.IsFinite(peak))
-        {
-            throw new InvalidInputException($"{weights.Path}: tensor {tensor.Source} holds a value that is not a number; the training that made it diverged");
-        }
-
-        if (Math.Abs(peak) > LargestHalf && tensor.Type.IsBoundedByHalf())
-        {
-            throw new InvalidInputException($"{weights.Path}: tensor {tensor.Source} holds {peak}, and {tensor.Type} ends at {LargestHalf:N0}; export with --quantization BF16 or F32");
-        }
     }
 
     /// <summary>Within each head, channel c and the one half a head later, which are rotated together, become neighbours.</summary>

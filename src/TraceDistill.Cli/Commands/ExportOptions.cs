@@ -1,0 +1,36 @@
+using System.ComponentModel;
+using TraceDistill.Core.Options;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Export.Gguf;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>Options of <c>export</c>.</summary>
+sealed record ExportOptions
+{
+    [InputPath]
+    [Description("model directory to export")]
+    public required string Model { get; init; }
+
+    [Description("huggingface: a folder for transformers, vLLM and the Hub, with a model card; gguf: one file for llama.cpp")]
+    public required ExportFormat Format { get; init; }
+
+    /// <value>F16.</value>
+    [Description("gguf: how weights are stored; F16 unless given")]
+    public GgufQuantization? Quantization { get; init; }
+
+    /// <value>As the model has them.</value>
+    [Description("huggingface: how weights are stored; as they are unless given")]
+    public TensorDtype? Dtype { get; init; }
+
+    /// <value>The model directory's name.</value>
+    [Description("what the export calls the model; the directory's name unless given")]
+    public string? Name { get; init; }
+}
+
+/// <summary>What models can be exported as.</summary>
+enum ExportFormat
+{
+    Huggingface,
+    Gguf,
+}

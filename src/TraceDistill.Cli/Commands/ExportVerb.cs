@@ -1,0 +1,71 @@
+using TraceDistill.Cli.Exporting;
+using TraceDistill.Cli.Progress;
+using TraceDistill.Core.Errors;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Export;
+using TraceDistill.Training.Export.Gguf;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>A model for other programs: Hugging Face's layout with a model card, or GGUF.</summary>
+sealed class ExportVerb : Verb<ExportOptions>
+{
+    const GgufQuantization UsualQuantization = GgufQuantization.F16;
+
+    public override string Name => "export";
+
+    public override string Description => "Write a model for other programs: Hugging Face, GGUF";
+
+    public override VerbOutput Output => VerbOutput.Required;
+
+    /// <summary>A model card tells what evaluations found.</summary>
+    public override bool ReadsWholeRun => true;
+
+    public override IReadOnlyCollection<string> OutputNames(ExportOptions options) =>
+        options.Format == ExportFormat.Gguf ? [FileName(options)] : [ModelCard.FileName, .. ModelDirectory.Files];
+
+    public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        switch (options)
+        {
+            case { Format: ExportFormat.Gguf, Dtype: not null }:
+                throw new InvalidInputException("dtype: belongs to the format huggingface; say --quantization for gguf");
+            case { Format: ExportFormat.Huggingface, Quantization: not null }:
+                throw new InvalidInputException("quantization: belongs to the format gguf; say --dtype for huggingface");
+        }
+
+        return options.Format == ExportFormat.Gguf
+            ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)
+            : await ExportHuggingFaceAsync(options, context, cancellationToken);
+    }
+
+    static GgufSummary ExportGguf(ExportOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        var path = ExportTarget.IsGgufFile(context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
+        ExportTarget.CheckFile(path);
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
+        var summary = GgufExport.Run(options.Model, path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);
+        foreach (var difference in summary.Differences)
+        {
+            context.Observer.Message($"note: {difference}");
+        }
+
+        context.Observer.Message($"{summary.Quantization}: {ProgressText.Bytes(summary.Bytes)}, {summary.BitsPerWeight:0.0#} bits a weight ({string.Join(", ", summary.Tensors.Select(type => $"{type.Value} tensors {type.Key}"))})");
+        return summary with { Path = context.NameOf(path) };
+    }
+
+    static async Task<object> ExportHuggingFaceAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken)
+    {
+        using var target = new ExportTarget(context.Output!, options.Model, isStage: context.RunDirectory is not null);
+        var summary = await Task.Run(() => HuggingFaceExport.Run(options.Model, target.Folder, options.Dtype, cancellationToken), cancellationToken);
+        var facts = await CardFacts.ReadAsync(options.Model, context.RunDirectory, cancellationToken);
+        ModelCard.Write(target.Folder, NameOf(options), summary, facts);
+        target.Publish();
+        context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} tells {facts.Told}");
+        return summary with { Path = context.NameOf(context.Output!) };
+    }
+
+    static string FileName(ExportOptions options) => $"model-{options.Quantization ?? UsualQuantization}.gguf";
+
+    static string NameOf(ExportOptions options) => options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Model)));
+}

@@ -1,0 +1,85 @@
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Cli.Exporting;
+
+/// <summary>Where an export goes. Nothing but an earlier export is written over, and a folder takes its place whole.</summary>
+sealed class ExportTarget : IDisposable
+{
+    const string GgufExtension = ".gguf";
+
+    readonly string _folder;
+    readonly bool _isStage;
+
+    /// <param name="folder">The folder; a stage's is its own and published by whoever runs it.</param>
+    /// <param name="model">The model directory.</param>
+    /// <exception cref="InvalidInputException">Something else is there.</exception>
+    public ExportTarget(string folder, string model, bool isStage)
+    {
+        (_folder, _isStage) = (Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)), isStage);
+        if (!isStage && File.Exists(_folder))
+        {
+            throw new InvalidInputException($"--out: {folder} is a file, and this format wants a folder");
+        }
+
+        if (!isStage && Directory.Exists(_folder) && Directory.EnumerateFileSystemEntries(_folder).Any() && !ModelCard.IsIn(_folder))
+        {
+            var reason = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) == _folder ? "is the model itself" : "holds other files";
+            throw new InvalidInputException($"--out: {folder} {reason}; name a new folder, or one that an earlier export wrote");
+        }
+
+        Folder = isStage ? _folder : _folder + ".partial";
+        Discard();
+        Directory.CreateDirectory(Folder);
+    }
+
+    /// <summary>Where to write.</summary>
+    public string Folder { get; }
+
+    public static bool IsGgufFile(string path) => Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase);
+
+    /// <exception cref="InvalidInputException">Something is there that is no GGUF file.</exception>
+    public static void CheckFile(string path)
+    {
+        if (Directory.Exists(path))
+        {
+            throw new InvalidInputException($"--out: {path} is a folder; name a file that is not there");
+        }
+
+        if (File.Exists(path))
+        {
+            using var stream = File.OpenRead(path);
+            Span<byte> magic = stackalloc byte[4];
+            if (stream.ReadAtLeast(magic, 4, throwOnEndOfStream: false) < 4 || !magic.SequenceEqual("GGUF"u8))
+            {
+                throw new InvalidInputException($"--out: {path} is there already and no GGUF file; name another");
+            }
+        }
+    }
+
+    /// <summary>Makes what was written the folder.</summary>
+    public void Publish()
+    {
+        if (_isStage)
+        {
+            return;
+        }
+
+        if (Directory.Exists(_folder))
+        {
+            Directory.Delete(_folder, recursive: true);
+        }
+
+        Directory.Move(Folder, _folder);
+    }
+
+    /// <summary>Leaves nothing half done behind.</summary>
+    public void Dispose() => Discard();
+
+    void Discard()
+    {
+        if (!_isStage && Directory.Exists(Folder))
+        {
+            Directory.Delete(Folder, recursive: true);
+        }
+    }
+}

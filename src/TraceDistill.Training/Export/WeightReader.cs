@@ -1,0 +1,49 @@
+using System.Numerics.Tensors;
+using TraceDistill.Core.Errors;
+using TraceDistill.Training.Checkpoints;
+
+namespace TraceDistill.Training.Export;
+
+/// <summary>Reads the weights of a model directory one at a time, into the same memory: that of the largest of them, not of the model.</summary>
+/// <exception cref="InvalidInputException">They are not those of its configuration.</exception>
+sealed class WeightReader(string modelDirectory) : IDisposable
+{
+    const float LargestHalf = 65_504;
+
+    readonly WeightFiles _weights = ModelDirectory.Open(modelDirectory).Weights;
+    float[] _values = [];
+
+    /// <summary>How the checkpoint's matrices are stored.</summary>
+    public TensorDtype Dtype => _weights.Find("model.embed_tokens.weight")!.Dtype;
+
+    /// <param name="name">Hugging Face's.</param>
+    /// <param name="type">What the values are to be stored as, for messages.</param>
+    /// <param name="isBoundedByHalf">Whether that ends at float16's largest number.</param>
+    /// <returns>The values, until the next call.</returns>
+    /// <exception cref="InvalidInputException">A value is not finite or too large to be stored so.</exception>
+    public Memory<float> Read(string name, string type, bool isBoundedByHalf)
+    {
+        var elements = (int)_weights.Find(name)!.Shape.Aggregate(1L, (product, size) => product * size);
+        if (_values.Length < elements)
+        {
+            _values = new float[elements];
+        }
+
+        var values = _values.AsMemory(0, elements);
+        _weights.Read(name, values.Span);
+        var peak = Math.Abs(TensorPrimitives.MaxMagnitude<float>(values.Span));
+        if (!float.IsFinite(peak))
+        {
+            throw new InvalidInputException($"{_weights.Path}: tensor {name} holds a value that is not a finite number; the training that made it diverged");
+        }
+
+        if (peak > LargestHalf && isBoundedByHalf)
+        {
+            throw new InvalidInputException($"{_weights.Path}: tensor {name} holds {peak}, and {type} ends at {LargestHalf:#,0}; export it as bfloat16 or float32");
+        }
+
+        return values;
+    }
+
+    public void Dispose() => _weights.Dispose();
+}
