@@ -41,7 +41,7 @@ sealed class ExportVerb : Verb<ExportOptions>
 
     static GgufSummary ExportGguf(ExportOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var path = ExportTarget.IsGgufFile(context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
+        var path = ExportTarget.IsFile(context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
         ExportTarget.CheckFile(path);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         var summary = GgufExport.Run(options.Model, path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Training.Checkpoints;
 
 namespace TraceDistill.Cli.Exporting;
 
@@ -21,9 +22,9 @@ sealed class ExportTarget : IDisposable
             throw new InvalidInputException($"--out: {folder} is a file, and this format wants a folder");
         }
 
-        if (!isStage && Directory.Exists(_folder) && Directory.EnumerateFileSystemEntries(_folder).Any() && !ModelCard.IsIn(_folder))
+        if (!isStage && Directory.Exists(_folder) && Stranger() is { } stranger)
         {
-            var reason = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) == _folder ? "is the model itself" : "holds other files";
+            var reason = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) == _folder ? "is the model itself" : $"holds {stranger}, which no export wrote";
             throw new InvalidInputException($"--out: {folder} {reason}; name a new folder, or one that an earlier export wrote");
         }
 
@@ -35,7 +36,8 @@ sealed class ExportTarget : IDisposable
     /// <summary>Where to write.</summary>
     public string Folder { get; }
 
-    public static bool IsGgufFile(string path) => Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase);
+    /// <summary>Whether a path means a GGUF file, not a folder for one.</summary>
+    public static bool IsFile(string path) => File.Exists(path) || Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase);
 
     /// <exception cref="InvalidInputException">Something is there that is no GGUF file.</exception>
     public static void CheckFile(string path)
@@ -74,6 +76,10 @@ sealed class ExportTarget : IDisposable
 
     /// <summary>Leaves nothing half done behind.</summary>
     public void Dispose() => Discard();
+
+    /// <summary>A file that would be lost though no export wrote it; null where there is none.</summary>
+    string? Stranger() => Directory.EnumerateFileSystemEntries(_folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
+        .FirstOrDefault(name => !ModelCard.IsIn(_folder) || !(name == ModelCard.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name)));
 
     void Discard()
     {

@@ -25,6 +25,10 @@ public sealed class WeightFiles : IDisposable
 
     public static bool Exist(string directory) => File.Exists(System.IO.Path.Combine(directory, Single)) || File.Exists(System.IO.Path.Combine(directory, Index));
 
+    /// <summary>Whether a file of this name is the index or one of several that <see cref="Write"/> makes.</summary>
+    public static bool IsOne(string name) =>
+        name == Index || (name.StartsWith("model-", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal));
+
     /// <exception cref="InvalidInputException">A file is absent or damaged, or the index does not go with the files.</exception>
     public static WeightFiles Open(string directory)
     {

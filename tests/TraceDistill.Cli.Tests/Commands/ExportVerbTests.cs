@@ -1,0 +1,117 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Checkpoints;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+public sealed class ExportVerbTests : IDisposable
+{
+    static readonly string Teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+
+    readonly CliHarness _cli = new()
+    {
+        Stages = [new ProblemsVerb(), new PretrainVerb(), new GenerateVerb(), new TrainVerb(), new EvaluateVerb(), new ExportVerb(), new ReportVerb()],
+        Clock = TimeProvider.System,
+    };
+
+    public void Dispose() => _cli.Dispose();
+
+    [Fact]
+    public async Task Export_Gguf_WritesOneFileAndSaysHowWeightsAreStored()
+    {
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--quantization", "Q4_K_M", "--out", _cli.File("a.gguf"), "--json"));
+
+        Assert.Equal(("q4_k_m", new FileInfo(_cli.File("a.gguf")).Length, 24), ((string)_cli.Json["quantization"]!, (long)_cli.Json["bytes"]!, (int)_cli.Json["tensors"]!["Q4_K"]!));
+        Assert.Contains("Q4_K_M: 2 MB, 4.89 bits a weight (5 tensors Q6_K, 9 tensors F32, 24 tensors Q4_K)", _cli.Error);
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.File("a.gguf")));
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.File("folder")));
+        Assert.Equal(File.ReadAllBytes(_cli.File("a.gguf")), File.ReadAllBytes(Path.Combine(_cli.File("folder"), "model-F16.gguf")));
+    }
+
+    [Fact]
+    public async Task Export_HuggingFace_IsAModelDirectoryWithTheModelsOwnCard()
+    {
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--out", _cli.File("hf"), "--name", "tiny | teacher"));
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--dtype", "float32", "--out", _cli.File("hf"), "--json"));
+
+        Assert.Equal(("float32", 3_279_104), ((string)_cli.Json["dtype"]!, (int)_cli.Json["parameters"]!));
+        using var model = ModelDirectory.Load(_cli.File("hf"));
+        Assert.Equal(Tokenizer.Load(Teacher).Hash, Tokenizer.Load(_cli.File("hf")).Hash);
+        var card = File.ReadAllText(Path.Combine(_cli.File("hf"), "README.md"));
+        Assert.StartsWith("---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- tracedistill\n", card);
+        Assert.Contains("A Llama decoder of 3,279,104 parameters (4 layers of 256, 8 heads of 32,", card);
+        Assert.Contains("Greedy pass@1 on 2,000 held-out problems: **97.2 %**", card);
+        Assert.False(Directory.Exists(_cli.File("hf.partial")));
+    }
+
+    [Theory]
+    [InlineData("hf", "hf holds notes.txt, which no export wrote; name a new folder, or one that an earlier export wrote")]
+    [InlineData("hf/notes.txt", "hf/notes.txt is a file, and this format wants a folder")]
+    public async Task Export_FolderThatIsNotItsOwn_IsLeftAlone(string name, string message)
+    {
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--out", _cli.File("hf")));
+        File.WriteAllText(_cli.File("hf/notes.txt"), "mine");
+
+        Assert.Equal(2, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--out", _cli.File(name)));
+
+        Assert.Contains($"error: --out: {message}", _cli.Error);
+        Assert.Equal("mine", File.ReadAllText(_cli.File("hf/notes.txt")));
+    }
+
+    [Fact]
+    public async Task Export_OntoTheModelItselfOrAnotherFile_IsRefused()
+    {
+        Directory.CreateDirectory(_cli.File("model"));
+        foreach (var file in Directory.GetFiles(Teacher))
+        {
+            File.Copy(file, Path.Combine(_cli.File("model"), Path.GetFileName(file)));
+        }
+
+        Assert.Equal(2, await _cli.RunAsync("export", "--model", _cli.File("model"), "--format", "huggingface", "--out", _cli.File("model")));
+        Assert.Contains("model is the model itself", _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.Write("a.txt", "GGU")));
+        Assert.Contains("--out: a.txt is there already and no GGUF file; name another", _cli.Error);
+    }
+
+    [Theory]
+    [InlineData("error: --quantization: expected one of f32, f16, bf16, q8_0, q6_k, q4_k_m, q4_0, found \"Q5_0\"", "gguf", "--quantization", "Q5_0")]
+    [InlineData("error: dtype: belongs to the format huggingface; say --quantization for gguf", "gguf", "--dtype", "float16")]
+    [InlineData("error: quantization: belongs to the format gguf; say --dtype for huggingface", "huggingface", "--quantization", "Q8_0")]
+    [InlineData("error: --format: expected one of huggingface, gguf, found \"onnx\"", "onnx")]
+    public async Task Export_WrongUsage_IsToldInOneLine(string message, string format, params string[] more)
+    {
+        Assert.Equal(2, await _cli.RunAsync(["export", "--model", Teacher, "--format", format, "--out", _cli.File("a"), .. more]));
+
+        Assert.Equal(message, _cli.Error.TrimEnd());
+        Assert.False(Path.Exists(_cli.File("a")));
+    }
+
+    [Fact]
+    public async Task Run_StagesThatExport_TellDataRecipeAndMetricsAndAreKept()
+    {
+        var recipe = MiniatureRecipe.Yaml + """
+
+              weights:  { do: export, model: student, format: huggingface }
+              llama:    { do: export, model: student, format: gguf, quantization: Q8_0 }
+            """;
+        Assert.True(await _cli.RunRecipeAsync(recipe) == 0, _cli.Error);
+
+        var card = _cli.Read("weights/README.md");
+        Assert.Contains("- distillation\nmodel-index:\n- name: \"student\"\n", card);
+        Assert.Contains("| traces | 6 | ", card);
+        Assert.Contains("| **student** (this model) | ", card);
+        Assert.Contains("Trained by the stage `student` (train)", card);
+        Assert.Contains("~~~~yaml\nname: miniature\n", card);
+        Assert.DoesNotContain(_cli.RunDirectory, card);
+        using var model = ModelDirectory.Load(Path.Combine(_cli.RunDirectory, "weights"));
+        Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "llama", "model-Q8_0.gguf")));
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(recipe, "--json"));
+        Assert.All(_cli.Json["stages"]!.AsArray(), stage => Assert.Equal("unchanged", (string)stage!["outcome"]!));
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe.Replace("llama: ", "again: { do: generate, problems: problems/train.jsonl, serve: llama/model-F16.gguf }\n  llama: ", StringComparison.Ordinal)));
+        Assert.Contains("the stage \"llama\" makes no \"model-F16.gguf\"; did you mean \"model-Q8_0.gguf\"?", _cli.Error);
+    }
+}
