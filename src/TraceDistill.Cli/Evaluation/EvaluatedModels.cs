@@ -12,6 +12,7 @@ using TraceDistill.Teachers.Routing;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Generation;
+using TraceDistill.Training.Models;
 
 namespace TraceDistill.Cli.Evaluation;
 
@@ -28,16 +29,16 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             cancellationToken.ThrowIfCancellationRequested();
             if (source.Directory is { } directory)
             {
-                using var parameters = ModelDirectory.Load(directory);
                 using var generator = LocalGenerator.Load(directory, time: context.TimeProvider);
-                using var scorer = ScorerFor(directory, parameters);
+                using var parameters = HasItsTokens(directory) ? ModelDirectory.Load(directory) : null;
+                using var scorer = parameters is null ? null : new TraceScorer(parameters);
                 yield return new EvaluatedModel
                 {
                     Name = name,
                     Generator = generator,
                     Identity = ContentDigest.Combine(ContentDigest.Of(directory)),
                     Source = context.NameOf(directory),
-                    Parameters = parameters.Count,
+                    Parameters = ModelParameters.CountOf(ModelConfiguration.Load(directory)),
                     Scorer = scorer,
                 };
             }
@@ -69,19 +70,19 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
         context.Observer);
 
     /// <summary>Distributions can be compared where the traces are in the model's own token ids.</summary>
-    TraceScorer? ScorerFor(string directory, Training.Models.ModelParameters parameters)
+    bool HasItsTokens(string directory)
     {
         if (traces is null)
         {
-            return null;
+            return false;
         }
 
         if (traces.TokenizerHash is { } hash && Tokenizer.Load(directory).Hash != hash)
         {
             context.Observer.Message($"{directory}: has another tokenizer than the traces, so its distributions are not compared");
-            return null;
+            return false;
         }
 
-        return new TraceScorer(parameters);
+        return true;
     }
 }

@@ -15,9 +15,10 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     /// <exception cref="Core.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
     public static ModelView Of(string folder)
     {
-        using var parameters = ModelDirectory.Load(folder);
+        var (configuration, weights) = ModelDirectory.Open(folder);
+        weights.Dispose();
         var tokenizer = Tokenizer.Load(folder);
-        return new ModelView(folder, parameters.Count, parameters.Configuration, tokenizer.VocabularySize, tokenizer.Hash);
+        return new ModelView(folder, ModelParameters.CountOf(configuration), configuration, tokenizer.VocabularySize, tokenizer.Hash);
     }
 
     public void Print(IRunObserver observer)
