@@ -1,6 +1,7 @@
 // Encodes and decodes with Hugging Face's tokenizers.
 // In:  { file, texts: [string], ids: [[int]] }
-// Out: { encoded: [[int]], withSpecial: [[int]], decoded: [string], decodedSkipSpecial: [string] }   (encoded: of texts, decoded: of ids)
+// Out: { encoded: [[int]], offsets: [[[int, int]]], withSpecial: [[int]], offsetsWithSpecial: [[[int, int]]], decoded: [string], decodedSkipSpecial: [string] }
+//      (encoded: of texts, decoded: of ids)
 import tokenizers from 'tokenizers';
 import { readFileSync, writeFileSync } from 'node:fs';
 
@@ -9,8 +10,8 @@ const tokenizer = tokenizers.Tokenizer.fromFile(file);
 
 async function encode(addSpecialTokens) {
   const result = [];
-  for (const text of texts) result.push((await tokenizer.encode(text, null, { addSpecialTokens })).getIds());
-  return result;
+  for (const text of texts) result.push(await tokenizer.encode(text, null, { addSpecialTokens }));
+  return { ids: result.map(encoding => encoding.getIds()), offsets: result.map(encoding => encoding.getOffsets()) };
 }
 
 async function decode(skipSpecialTokens) {
@@ -19,9 +20,12 @@ async function decode(skipSpecialTokens) {
   return result;
 }
 
+const [plain, special] = [await encode(false), await encode(true)];
 writeFileSync(process.argv[3], JSON.stringify({
-  encoded: await encode(false),
-  withSpecial: await encode(true),
+  encoded: plain.ids,
+  offsets: plain.offsets,
+  withSpecial: special.ids,
+  offsetsWithSpecial: special.offsets,
   decoded: await decode(false),
   decodedSkipSpecial: await decode(true),
 }));

@@ -17,18 +17,18 @@ sealed class BytePairMerger
             _merges[Key(merges[rank].Left, merges[rank].Right)] = new Merge(rank, merges[rank].Result);
     }
 
-    /// <summary>Appends the ids that the symbols merge into.</summary>
-    public void Apply(ReadOnlySpan<int> symbols, List<int> ids)
+    /// <summary>Appends the tokens that the symbols merge into.</summary>
+    public void Apply(ReadOnlySpan<PieceToken> symbols, List<PieceToken> tokens)
     {
         if (symbols.Length < 2)
         {
-            ids.AddRange(symbols);
+            tokens.AddRange(symbols);
             return;
         }
 
         var nodes = new Node[symbols.Length];
         for (var i = 0; i < nodes.Length; i++)
-            nodes[i] = new Node(symbols[i], i - 1, i + 1 < nodes.Length ? i + 1 : -1);
+            nodes[i] = new Node(symbols[i].Id, symbols[i].Length, i - 1, i + 1 < nodes.Length ? i + 1 : -1);
         var queue = new PriorityQueue<(int Position, int Result), long>(nodes.Length);
         for (var i = 0; i + 1 < nodes.Length; i++)
             Enqueue(queue, nodes, i);
@@ -41,6 +41,7 @@ sealed class BytePairMerger
             if (!_merges.TryGetValue(Key(left.Id, right.Id), out var merge) || merge.Result != top.Result)
                 continue;
             left.Id = top.Result;
+            left.Length += right.Length;
             left.Next = right.Next;
             right.Id = -1;
             if (left.Next >= 0)
@@ -52,7 +53,7 @@ sealed class BytePairMerger
         }
 
         for (var i = 0; i >= 0; i = nodes[i].Next)
-            ids.Add(nodes[i].Id);
+            tokens.Add(new PieceToken(nodes[i].Id, nodes[i].Length));
     }
 
     void Enqueue(PriorityQueue<(int Position, int Result), long> queue, Node[] nodes, int position)
@@ -66,5 +67,5 @@ sealed class BytePairMerger
 
     readonly record struct Merge(int Rank, int Result);
 
-    record struct Node(int Id, int Previous, int Next);
+    record struct Node(int Id, int Length, int Previous, int Next);
 }

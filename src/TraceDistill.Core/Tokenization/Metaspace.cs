@@ -7,11 +7,15 @@ sealed class Metaspace(char mark, MetaspacePrepending prepends)
 {
     /// <param name="text">A stretch between added tokens.</param>
     /// <param name="isStart">Whether the whole text begins with it.</param>
-    public string Apply(ReadOnlySpan<char> text, bool isStart)
+    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    public string Apply(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment)
     {
         var marked = text.ToString().Replace(' ', mark);
         var isWanted = prepends == MetaspacePrepending.Always || (prepends == MetaspacePrepending.First && isStart);
-        return isWanted && marked[0] != mark ? mark + marked : marked;
+        if (!isWanted || marked[0] == mark)
+            return marked;
+        alignment?.Prepend(1);
+        return mark + marked;
     }
 }
 

@@ -1,6 +1,6 @@
 namespace TraceDistill.Core.Tokenization;
 
-/// <summary>Remembers the ids of recent pieces. Lock-free and of bounded size: an entry is immutable and a newer one may take its slot.</summary>
+/// <summary>Remembers the tokens of recent pieces. Lock-free and of bounded size: an entry is immutable and a newer one may take its slot.</summary>
 sealed class PieceCache
 {
     /// <summary>Longer pieces are rare and not worth the memory.</summary>
@@ -10,15 +10,15 @@ sealed class PieceCache
 
     readonly Entry?[] _slots = new Entry?[Slots];
 
-    /// <returns>The ids, or null for a piece that is not remembered.</returns>
-    public int[]? Find(ReadOnlySpan<char> piece, int hash)
+    /// <returns>The tokens, or null for a piece that is not remembered.</returns>
+    public PieceToken[]? Find(ReadOnlySpan<char> piece, int hash)
     {
         var entry = Volatile.Read(ref _slots[hash & (Slots - 1)]);
-        return entry is not null && entry.Hash == hash && piece.SequenceEqual(entry.Piece) ? entry.Ids : null;
+        return entry is not null && entry.Hash == hash && piece.SequenceEqual(entry.Piece) ? entry.Tokens : null;
     }
 
-    public void Store(ReadOnlySpan<char> piece, int hash, int[] ids) =>
-        Volatile.Write(ref _slots[hash & (Slots - 1)], new Entry(hash, piece.ToString(), ids));
+    public void Store(ReadOnlySpan<char> piece, int hash, PieceToken[] tokens) =>
+        Volatile.Write(ref _slots[hash & (Slots - 1)], new Entry(hash, piece.ToString(), tokens));
 
-    sealed record Entry(int Hash, string Piece, int[] Ids);
+    sealed record Entry(int Hash, string Piece, PieceToken[] Tokens);
 }

@@ -1,13 +1,14 @@
 using System.Runtime.InteropServices;
+using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
 
-/// <summary>Turns one piece of text into ids: from the cache, whole from the vocabulary, or by merging its symbols.</summary>
+/// <summary>Turns one piece of text into tokens: from the cache, whole from the vocabulary, or by merging its symbols.</summary>
 sealed class PieceEncoder
 {
-    /// <summary>The symbols of the piece at hand, kept between calls to save the allocation.</summary>
+    /// <summary>The symbols of the piece at hand and its tokens, kept between calls to save the allocation.</summary>
     [ThreadStatic]
-    static List<int>? _scratch;
+    static (List<PieceToken> Symbols, List<PieceToken> Tokens)? _scratch;
 
     readonly PieceCache _cache = new();
     readonly BytePairMerger _merger;
@@ -22,38 +23,34 @@ sealed class PieceEncoder
             _wholePieces = new Dictionary<string, int>(definition.Vocabulary, StringComparer.Ordinal);
     }
 
-    /// <summary>Appends the ids of a piece.</summary>
-    public void Encode(ReadOnlySpan<char> piece, List<int> ids)
+    /// <summary>The tokens of a piece, valid until the next call on the same thread.</summary>
+    public ReadOnlySpan<PieceToken> Encode(ReadOnlySpan<char> piece)
     {
         if (piece.Length > PieceCache.MaxPieceLength)
-        {
-            EncodeUncached(piece, ids);
-            return;
-        }
-
+            return EncodeUncached(piece);
         var hash = string.GetHashCode(piece);
         if (_cache.Find(piece, hash) is { } known)
-        {
-            ids.AddRange(known);
-            return;
-        }
-
-        var start = ids.Count;
-        EncodeUncached(piece, ids);
-        _cache.Store(piece, hash, CollectionsMarshal.AsSpan(ids)[start..].ToArray());
+            return known;
+        var tokens = EncodeUncached(piece);
+        _cache.Store(piece, hash, tokens.ToArray());
+        return tokens;
     }
 
-    void EncodeUncached(ReadOnlySpan<char> piece, List<int> ids)
+    ReadOnlySpan<PieceToken> EncodeUncached(ReadOnlySpan<char> piece)
     {
+        var (symbols, tokens) = _scratch ??= ([], []);
+        symbols.Clear();
+        tokens.Clear();
         if (_wholePieces is not null && _wholePieces.TryGetValue(_symbols.Spell(piece), out var id))
         {
-            ids.Add(id);
-            return;
+            tokens.Add(new PieceToken(id, Encoding.UTF8.GetByteCount(piece)));
+        }
+        else
+        {
+            _symbols.Append(piece, symbols);
+            _merger.Apply(CollectionsMarshal.AsSpan(symbols), tokens);
         }
 
-        var symbols = _scratch ??= new List<int>(PieceCache.MaxPieceLength);
-        symbols.Clear();
-        _symbols.Append(piece, symbols);
-        _merger.Apply(CollectionsMarshal.AsSpan(symbols), ids);
+        return CollectionsMarshal.AsSpan(tokens);
     }
 }

@@ -6,7 +6,7 @@ namespace TraceDistill.Core.Tokenization;
 interface ISymbols
 {
     /// <summary>Appends those of a piece.</summary>
-    void Append(ReadOnlySpan<char> piece, List<int> symbols);
+    void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols);
 
     /// <summary>A piece as the vocabulary spells it.</summary>
     string Spell(ReadOnlySpan<char> piece);
@@ -25,7 +25,7 @@ sealed class ByteSymbols : ISymbols
 
     public bool HasAll => !_ids.Contains(-1);
 
-    public void Append(ReadOnlySpan<char> piece, List<int> symbols)
+    public void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols)
     {
         Span<byte> bytes = stackalloc byte[4];
         foreach (var rune in piece.EnumerateRunes())
@@ -33,7 +33,7 @@ sealed class ByteSymbols : ISymbols
             foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
             {
                 if (_ids[value] >= 0)
-                    symbols.Add(_ids[value]);
+                    symbols.Add(new PieceToken(_ids[value], 1));
             }
         }
     }
@@ -73,19 +73,19 @@ sealed class CharacterSymbols : ISymbols
             _bytes[value] = vocabulary.GetValueOrDefault(TokenDecoder.SpellByte((byte)value), -1);
     }
 
-    public void Append(ReadOnlySpan<char> piece, List<int> symbols)
+    public void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols)
     {
         // As Hugging Face's tokenizers have it, an unknown token waits for the next character that is known: bytes overtake it.
         Span<byte> utf8 = stackalloc byte[4];
-        var waits = false;
+        var waits = default(PieceToken?);
         foreach (var rune in piece.EnumerateRunes())
         {
             if (_ids.TryGetValue(rune, out var id))
             {
-                if (waits)
-                    symbols.Add(_unknown!.Value);
-                symbols.Add(id);
-                waits = false;
+                if (waits is { } waiting)
+                    symbols.Add(waiting);
+                symbols.Add(new PieceToken(id, rune.Utf8SequenceLength));
+                waits = null;
                 continue;
             }
 
@@ -93,18 +93,18 @@ sealed class CharacterSymbols : ISymbols
             if (HasAll(bytes))
             {
                 foreach (var value in bytes)
-                    symbols.Add(_bytes[value]);
+                    symbols.Add(new PieceToken(_bytes[value], 1));
             }
             else if (_unknown is { } unknown)
             {
-                if (waits && !_fusesUnknown)
-                    symbols.Add(unknown);
-                waits = true;
+                if (waits is { } waiting && !_fusesUnknown)
+                    symbols.Add(waiting);
+                waits = new PieceToken(unknown, bytes.Length + (_fusesUnknown ? waits.GetValueOrDefault().Length : 0));
             }
         }
 
-        if (waits)
-            symbols.Add(_unknown!.Value);
+        if (waits is { } last)
+            symbols.Add(last);
     }
 
     public string Spell(ReadOnlySpan<char> piece) => piece.ToString();

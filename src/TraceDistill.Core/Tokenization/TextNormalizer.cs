@@ -6,20 +6,22 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>What text goes through before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
 sealed class TextNormalizer
 {
-    readonly IReadOnlyList<Func<string, string>> _steps;
+    readonly IReadOnlyList<NormalizerStep> _steps;
 
-    TextNormalizer(IReadOnlyList<Func<string, string>> steps) => _steps = steps;
+    TextNormalizer(IReadOnlyList<NormalizerStep> steps) => _steps = steps;
 
     public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. Steps(normalizer)] : []);
 
-    public string Normalize(string text)
+    /// <param name="text">A stretch of text.</param>
+    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    public string Normalize(string text, TextAlignment? alignment = null)
     {
         foreach (var step in _steps)
-            text = step(text);
+            text = step(text, alignment);
         return text;
     }
 
-    static IEnumerable<Func<string, string>> Steps(JsonField field)
+    static IEnumerable<NormalizerStep> Steps(JsonField field)
     {
         var type = field["type"];
         switch (type.Text())
@@ -29,8 +31,7 @@ sealed class TextNormalizer
             case "NFC":
                 return [NormalizationFormC.Normalize];
             case "Prepend":
-                var prefix = field["prepend"].Text();
-                return [text => text.Length == 0 ? text : prefix + text];
+                return [Prepending(field["prepend"].Text())];
             case "Replace":
                 return [Replacement(field)];
             default:
@@ -38,24 +39,49 @@ sealed class TextNormalizer
         }
     }
 
+    static NormalizerStep Prepending(string prefix) => (text, alignment) =>
+    {
+        if (text.Length == 0)
+            return text;
+        alignment?.Prepend(prefix.Length);
+        return prefix + text;
+    };
+
     /// <summary><c>Replace</c>, which is a normalizer and a decoder.</summary>
-    public static Func<string, string> Replacement(JsonField field)
+    public static NormalizerStep Replacement(JsonField field)
     {
         var (pattern, content) = (field["pattern"], field["content"].Text());
         if (pattern.Find("Regex") is not { } regex)
         {
-            var text = pattern["String"].Text();
-            return text.Length == 0 ? throw pattern.Wrong("text to look for") : value => value.Replace(text, content, StringComparison.Ordinal);
+            var wanted = pattern["String"].Text();
+            return wanted.Length == 0 ? throw pattern.Wrong("text to look for") : (text, alignment) =>
+            {
+                alignment?.Replace(Occurrences(text, wanted), content);
+                return text.Replace(wanted, content, StringComparison.Ordinal);
+            };
         }
 
         try
         {
             var compiled = new Regex(regex.Text(), RegexOptions.Compiled | RegexOptions.CultureInvariant);
-            return value => compiled.Replace(value, _ => content);
+            return (text, alignment) =>
+            {
+                alignment?.Replace(compiled.Matches(text).Select(match => new Piece(match.Index, match.Length)), content);
+                return compiled.Replace(text, _ => content);
+            };
         }
         catch (ArgumentException malformed)
         {
             throw pattern.Unsupported($"the regular expression ({malformed.Message})");
         }
     }
+
+    static IEnumerable<Piece> Occurrences(string text, string wanted)
+    {
+        for (var at = text.IndexOf(wanted, StringComparison.Ordinal); at >= 0; at = text.IndexOf(wanted, at + wanted.Length, StringComparison.Ordinal))
+            yield return new Piece(at, wanted.Length);
+    }
 }
+
+/// <summary>Changes a text, and tells the alignment, where it is wanted, what was changed.</summary>
+delegate string NormalizerStep(string text, TextAlignment? alignment);

@@ -7,7 +7,7 @@ namespace TraceDistill.Core.Tokenization;
 sealed class TokenDecoder
 {
     readonly List<Func<List<string>, List<string>>> _steps = [];
-    readonly List<Func<string, string>> _replacements = [];
+    readonly List<NormalizerStep> _replacements = [];
 
     /// <summary>Whether tokens are spelled in <see cref="ByteLevelAlphabet"/>, so that text is their bytes one after the other and nothing else.</summary>
     public bool IsByteLevel { get; private init; }
@@ -28,7 +28,7 @@ sealed class TokenDecoder
     /// <summary>The bytes of one token within a text, wherever it stands.</summary>
     public byte[] BytesOf(string token) => IsByteLevel ? ByteLevelAlphabet.ToBytes(token)
         : ByteOf(token) is { } value ? [value]
-        : Encoding.UTF8.GetBytes(_replacements.Aggregate(token, (text, replace) => replace(text)));
+        : Encoding.UTF8.GetBytes(_replacements.Aggregate(token, (text, replace) => replace(text, null)));
 
     /// <summary>How a vocabulary spells a byte that is no whole character: <c>&lt;0x0A&gt;</c>.</summary>
     public static string SpellByte(byte value) => $"<0x{value:X2}>";
@@ -48,7 +48,7 @@ sealed class TokenDecoder
             case "Replace":
                 var replace = TextNormalizer.Replacement(field);
                 _replacements.Add(replace);
-                _steps.Add(tokens => tokens.ConvertAll(token => replace(token)));
+                _steps.Add(tokens => tokens.ConvertAll(token => replace(token, null)));
                 break;
             case "ByteFallback":
                 _steps.Add(JoinBytes);

@@ -10,6 +10,7 @@ sealed class TokenVocabulary
     readonly byte[] _bytes;
     readonly int[] _offsets;
     readonly bool[] _special;
+    readonly HashSet<int> _added;
     readonly string?[]? _spellings;
     readonly Dictionary<string, int> _ids;
 
@@ -24,6 +25,7 @@ sealed class TokenVocabulary
             spellings?[id] = spelling;
         _spellings = spellings;
         _special = new bool[tokens.Length];
+        _added = [.. definition.AddedTokens.Keys];
         foreach (var (id, token) in definition.AddedTokens)
         {
             // A token that is looked for in normalised text stands for normalised text.
@@ -53,6 +55,9 @@ sealed class TokenVocabulary
     public string? SpellingOf(int id) => (uint)id < (uint)Size ? _spellings![id] : null;
 
     public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);
+
+    /// <summary>Whether it is looked for in the text before that is split.</summary>
+    public bool IsAdded(int id) => _added.Contains(id);
 
     public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];
 

@@ -26,8 +26,7 @@ public sealed class Tokenizer
     readonly AddedTokenMatcher _normalizedTokens;
     readonly TextNormalizer _normalizer;
     readonly TokenDecoder _decoder;
-    readonly int[] _prefix;
-    readonly int[] _suffix;
+    readonly PostProcessor _postProcessor;
 
     Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
     {
@@ -37,8 +36,7 @@ public sealed class Tokenizer
         _rawTokens = Matcher(normalized: false);
         _normalizedTokens = Matcher(normalized: true);
         (_normalizer, _decoder) = (definition.Normalizer, definition.Decoder);
-        _prefix = [.. definition.Prefix];
-        _suffix = [.. definition.Suffix];
+        _postProcessor = definition.PostProcessor;
         int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
         EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
         EndOfSequenceIds = ends.ToHashSet();
@@ -84,22 +82,17 @@ public sealed class Tokenizer
     }
 
     /// <summary>As <see cref="Encode(string, bool)"/>, appending to a list that the caller can use again.</summary>
-    public void Encode(string text, List<int> ids, bool addSpecialTokens = false)
-    {
-        if (addSpecialTokens)
-            ids.AddRange(_prefix);
-        var pieces = _scratch ??= new List<Piece>(256);
-        var start = 0;
-        while (_rawTokens.Next(text, start) is { } match)
-        {
-            EncodeNormalized(_normalizer.Normalize(text[start..match.Start]), pieces, ids, isStart: start == 0);
-            ids.Add(match.Id);
-            start = match.End;
-        }
+    public void Encode(string text, List<int> ids, bool addSpecialTokens = false) => Encode(text, ids, addSpecialTokens, recorder: null);
 
-        EncodeNormalized(_normalizer.Normalize(start == 0 ? text : text[start..]), pieces, ids, isStart: start == 0);
-        if (addSpecialTokens)
-            ids.AddRange(_suffix);
+    /// <summary>The ids of a text, as <see cref="Encode(string, bool)"/> gives them, and where in the text each of them stands.</summary>
+    public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false)
+    {
+        var (ids, recorder) = (new List<int>((text.Length / 3) + 8), new SpanRecorder(text));
+        Encode(text, ids, addSpecialTokens, recorder);
+        var (offsets, first) = (recorder.Offsets, addSpecialTokens ? _postProcessor.Prefix.Count : 0);
+        for (var i = 0; i < ids.Count; i++)
+            offsets[i] = _postProcessor.Trimming?.Trim(offsets[i], GetBytes(ids[i]), _vocabulary.IsAdded(ids[i]), i == first) ?? offsets[i];
+        return new TokenizedText { Ids = ids, ByteSpans = recorder.ByteSpans, Offsets = offsets };
     }
 
     /// <summary>The text of ids. Bytes that are not valid UTF-8 become U+FFFD; ids without a token give nothing.</summary>
@@ -143,29 +136,73 @@ public sealed class Tokenizer
     /// <summary>Whether decoding may leave the token out.</summary>
     public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
 
-    void EncodeNormalized(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids, bool isStart)
+    void Encode(string text, List<int> ids, bool addSpecialTokens, SpanRecorder? recorder)
+    {
+        if (addSpecialTokens)
+        {
+            ids.AddRange(_postProcessor.Prefix);
+            recorder?.AddAround(_postProcessor.Prefix.Count, position: 0);
+        }
+
+        var start = 0;
+        while (_rawTokens.Next(text, start) is { } match)
+        {
+            EncodeSection(start, match.Start);
+            ids.Add(match.Id);
+            recorder?.AddMatch(recorder.Align(match.Start, match.End));
+            start = match.End;
+        }
+
+        EncodeSection(start, text.Length);
+        if (addSpecialTokens)
+        {
+            ids.AddRange(_postProcessor.Suffix);
+            recorder?.AddAround(_postProcessor.Suffix.Count, text.Length);
+        }
+
+        void EncodeSection(int start, int end)
+        {
+            if (start == end)
+                return;
+            var alignment = recorder?.Align(start, end);
+            EncodeNormalized(_normalizer.Normalize(text[start..end], alignment), alignment, ids, recorder, isStart: start == 0);
+        }
+    }
+
+    void EncodeNormalized(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
     {
         var start = 0;
         while (_normalizedTokens.Next(text, start) is { } match)
         {
-            EncodePlain(text[start..match.Start], pieces, ids, isStart && start == 0);
+            EncodePlain(text[start..match.Start], alignment?.Slice(start, match.Start), ids, recorder, isStart && start == 0);
             ids.Add(match.Id);
+            recorder?.AddMatch(alignment!.Slice(match.Start, match.End));
             start = match.End;
         }
 
-        EncodePlain(text[start..], pieces, ids, isStart && start == 0);
+        EncodePlain(text[start..], alignment?.Slice(start, text.Length), ids, recorder, isStart && start == 0);
     }
 
-    void EncodePlain(ReadOnlySpan<char> text, List<Piece> pieces, List<int> ids, bool isStart)
+    void EncodePlain(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
     {
         if (text.IsEmpty)
             return;
         if (_preTokenizer.AddPrefixSpace && text[0] != ' ')
+        {
             text = string.Concat(" ", text);
+            alignment?.Prepend(1);
+        }
+
         if (_preTokenizer.Metaspace is { } metaspace)
-            text = metaspace.Apply(text, isStart);
+            text = metaspace.Apply(text, isStart, alignment);
+        var pieces = _scratch ??= new List<Piece>(256);
         _preTokenizer.Split(text, pieces);
         foreach (var piece in pieces)
-            _encoder.Encode(text.Slice(piece.Start, piece.Length), ids);
+        {
+            var tokens = _encoder.Encode(text.Slice(piece.Start, piece.Length));
+            foreach (var token in tokens)
+                ids.Add(token.Id);
+            recorder?.AddPiece(text, alignment!, piece.Start, tokens);
+        }
     }
 }

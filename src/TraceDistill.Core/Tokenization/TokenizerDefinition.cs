@@ -24,9 +24,5 @@ sealed record TokenizerDefinition
 
     public required TokenDecoder Decoder { get; init; }
 
-    /// <summary>Ids put before an encoded text when special tokens are asked for.</summary>
-    public required IReadOnlyList<int> Prefix { get; init; }
-
-    /// <summary>Ids put after an encoded text when special tokens are asked for.</summary>
-    public required IReadOnlyList<int> Suffix { get; init; }
+    public required PostProcessor PostProcessor { get; init; }
 }

@@ -20,7 +20,6 @@ static class TokenizerFile
         RequireBpe(model);
         var decoder = TokenDecoder.Read(root["decoder"]);
         var vocabulary = ReadVocabulary(model["vocab"]);
-        var (prefix, suffix) = root.Find("post_processor") is { } processor ? ReadPostProcessor(processor) : ([], []);
         return new TokenizerDefinition
         {
             Vocabulary = vocabulary,
@@ -31,8 +30,7 @@ static class TokenizerFile
             PreTokenizer = PreTokenizerParser.Read(decoder.IsByteLevel ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel),
             Symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel),
             Decoder = decoder,
-            Prefix = prefix,
-            Suffix = suffix,
+            PostProcessor = PostProcessor.Read(root.Find("post_processor")),
         };
     }
 
@@ -134,39 +132,5 @@ static class TokenizerFile
         }
 
         return tokens;
-    }
-
-    static (List<int> Prefix, List<int> Suffix) ReadPostProcessor(JsonField field)
-    {
-        var type = field["type"];
-        switch (type.Text())
-        {
-            case "ByteLevel":
-                return ([], []);
-            case "TemplateProcessing":
-                return ReadTemplate(field);
-            case "Sequence":
-                var parts = field["processors"].Items().Select(ReadPostProcessor).ToList();
-                return ([.. Enumerable.Reverse(parts).SelectMany(part => part.Prefix)], [.. parts.SelectMany(part => part.Suffix)]);
-            default:
-                throw type.Unsupported($"a {type.Text()} post-processor");
-        }
-    }
-
-    static (List<int> Prefix, List<int> Suffix) ReadTemplate(JsonField field)
-    {
-        List<int> prefix = [], suffix = [];
-        var current = prefix;
-        foreach (var item in field["single"].Items())
-        {
-            if (item.Find("SpecialToken") is { } special)
-                current.AddRange(field["special_tokens"][special["id"].Text()]["ids"].Items().Select(id => id.Integer()));
-            else if (item.Find("Sequence") is not null && current == prefix)
-                current = suffix;
-            else
-                throw item.Wrong("a SpecialToken or the only Sequence");
-        }
-
-        return (prefix, suffix);
     }
 }

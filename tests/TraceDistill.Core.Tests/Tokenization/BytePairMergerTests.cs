@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using Microsoft.ML.Tokenizers;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
@@ -22,9 +21,10 @@ public class BytePairMergerTests
         for (var i = 0; i < 2000; i++)
         {
             var piece = string.Concat(Enumerable.Range(0, random.Next(1, 40)).Select(_ => "Ġetaonihsrdlu,.ÃŁ"[random.Next(16)]));
-            var ids = new List<int>();
-            merger.Apply(CollectionsMarshal.AsSpan(piece.Select(character => definition.Vocabulary[character.ToString()]).ToList()), ids);
-            Assert.Equal(reference.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false), ids);
+            var tokens = new List<PieceToken>();
+            merger.Apply([.. piece.Select(character => new PieceToken(definition.Vocabulary[character.ToString()], 1))], tokens);
+            Assert.Equal(reference.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false), tokens.Select(token => token.Id));
+            Assert.Equal(tokens.Select(token => spellings[token.Id].Length), tokens.Select(token => token.Length));
         }
     }
 
@@ -32,8 +32,8 @@ public class BytePairMergerTests
     public void Apply_EqualRanksInARun_MergesFromTheLeft()
     {
         var merger = new BytePairMerger([(0, 0, 1), (1, 0, 2)]);
-        var ids = new List<int>();
-        merger.Apply([0, 0, 0, 0, 0], ids);
-        Assert.Equal([1, 2], ids);
+        var tokens = new List<PieceToken>();
+        merger.Apply([.. Enumerable.Repeat(new PieceToken(0, 1), 5)], tokens);
+        Assert.Equal([new(1, 2), new(2, 3)], tokens);
     }
 }

@@ -133,8 +133,13 @@ public class TokenizerPeerTests
         var peer = Peer.Run("tokenizers.js", new { file = Path.Combine(directory, "tokenizer.json"), texts, ids = lists });
         for (var i = 0; i < texts.Count; i++)
         {
-            Assert.True(Ids(peer.GetProperty("encoded")[i]).SequenceEqual(tokenizer.Encode(texts[i])), $"{JsonSerializer.Serialize(texts[i])}: {peer.GetProperty("encoded")[i]} against {JsonSerializer.Serialize(tokenizer.Encode(texts[i]))}");
-            Assert.Equal(Ids(peer.GetProperty("withSpecial")[i]), tokenizer.Encode(texts[i], addSpecialTokens: true));
+            var encoded = tokenizer.EncodeWithSpans(texts[i]);
+            Assert.True(Ids(peer.GetProperty("encoded")[i]).SequenceEqual(encoded.Ids), $"{JsonSerializer.Serialize(texts[i])}: {peer.GetProperty("encoded")[i]} against {JsonSerializer.Serialize(encoded.Ids)}");
+            Assert.True(Spans(peer.GetProperty("offsets")[i]).SequenceEqual(encoded.Offsets), $"{JsonSerializer.Serialize(texts[i])}: {peer.GetProperty("offsets")[i]} against {JsonSerializer.Serialize(encoded.Offsets)}");
+            Assert.Equal(encoded.Ids, tokenizer.Encode(texts[i]));
+            var withSpecial = tokenizer.EncodeWithSpans(texts[i], addSpecialTokens: true);
+            Assert.Equal(Ids(peer.GetProperty("withSpecial")[i]), withSpecial.Ids);
+            Assert.Equal(Spans(peer.GetProperty("offsetsWithSpecial")[i]), withSpecial.Offsets);
         }
 
         for (var i = 0; i < lists.Count; i++)
@@ -143,6 +148,8 @@ public class TokenizerPeerTests
             Assert.Equal(peer.GetProperty("decodedSkipSpecial")[i].GetString(), tokenizer.Decode(lists[i], skipSpecialTokens: true));
         }
     }
+
+    static IEnumerable<TextSpan> Spans(JsonElement spans) => spans.EnumerateArray().Select(span => new TextSpan(span[0].GetInt32(), span[1].GetInt32()));
 
     static int[] Ids(JsonElement ids) => [.. ids.EnumerateArray().Select(id => id.GetInt32())];
 }

@@ -37,15 +37,27 @@ static class NormalizationFormC
     }
 
     /// <summary>The text in form C; the same instance when it is already.</summary>
-    public static string Normalize(string text)
+    /// <param name="text">Any text.</param>
+    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    public static string Normalize(string text, TextAlignment? alignment = null)
     {
         foreach (var character in text)
         {
             if (Affected[character])
-                return Compose(Decompose(text));
+                return Normalize();
         }
 
         return text;
+
+        string Normalize()
+        {
+            var composed = Compose(Decompose(text));
+            alignment?.Recompose(text, composed);
+            var normalized = new StringBuilder(composed.Count);
+            foreach (var (rune, _) in composed)
+                normalized.Append(rune.ToString());
+            return normalized.ToString();
+        }
     }
 
     static void ReadLine(char kind, string[] fields)
@@ -86,26 +98,32 @@ static class NormalizationFormC
     }
 
     /// <summary>Fully decomposed code points in canonical order.</summary>
-    static List<int> Decompose(string text)
+    static List<ComposedRune> Decompose(string text)
     {
-        var codes = new List<int>(text.Length + 16);
+        var (runes, codes) = (new List<ComposedRune>(text.Length + 16), new List<int>());
         foreach (var rune in text.EnumerateRunes())
+        {
+            codes.Clear();
             AddDecomposed(rune.Value, codes);
-        for (var start = 0; start < codes.Count; start++)
+            foreach (var (index, code) in codes.Index())
+                runes.Add(new ComposedRune(new Rune(code), index == 0 ? 1 : 0));
+        }
+
+        for (var start = 0; start < runes.Count; start++)
         {
             var end = start;
-            while (end < codes.Count && ClassOf(codes[end]) > 0)
+            while (end < runes.Count && ClassOf(runes[end]) > 0)
                 end++;
             if (end - start > 1)
-                SortByClass(CollectionsMarshal.AsSpan(codes)[start..end]);
+                SortByClass(CollectionsMarshal.AsSpan(runes)[start..end]);
             start = end;
         }
 
-        return codes;
+        return runes;
     }
 
     /// <summary>Canonical order: by class, stable.</summary>
-    static void SortByClass(Span<int> marks) => marks.ToArray().OrderBy(ClassOf).ToArray().CopyTo(marks);
+    static void SortByClass(Span<ComposedRune> marks) => marks.ToArray().OrderBy(ClassOf).ToArray().CopyTo(marks);
 
     static void AddDecomposed(int code, List<int> codes)
     {
@@ -127,30 +145,27 @@ static class NormalizationFormC
         }
     }
 
-    static string Compose(List<int> codes)
+    static List<ComposedRune> Compose(List<ComposedRune> decomposed)
     {
-        var composed = new List<int>(codes.Count);
+        var composed = new List<ComposedRune>(decomposed.Count);
         var starter = -1;
-        foreach (var code in codes)
+        foreach (var rune in decomposed)
         {
-            var combiningClass = ClassOf(code);
+            var combiningClass = ClassOf(rune);
             // A character is blocked from its starter by one in between that is a starter or of no lower class.
             var blocked = starter < composed.Count - 1 && (ClassOf(composed[^1]) is var last && (last == 0 || last >= combiningClass));
-            if (starter >= 0 && !blocked && Pair(composed[starter], code) is { } pair)
+            if (starter >= 0 && !blocked && Pair(composed[starter].Rune.Value, rune.Rune.Value) is { } pair)
             {
-                composed[starter] = pair;
+                composed[starter] = new ComposedRune(new Rune(pair), composed[starter].Replaced + rune.Replaced);
                 continue;
             }
 
             if (combiningClass == 0)
                 starter = composed.Count;
-            composed.Add(code);
+            composed.Add(rune);
         }
 
-        var text = new StringBuilder(composed.Count);
-        foreach (var code in composed)
-            text.Append(new Rune(code).ToString());
-        return text.ToString();
+        return composed;
     }
 
     static int? Pair(int first, int second)
@@ -166,5 +181,5 @@ static class NormalizationFormC
         return Compositions.TryGetValue((first, second), out var composed) ? composed : null;
     }
 
-    static byte ClassOf(int code) => CombiningClasses.GetValueOrDefault(code);
+    static byte ClassOf(ComposedRune rune) => CombiningClasses.GetValueOrDefault(rune.Rune.Value);
 }
