@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
@@ -6,33 +7,32 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>
 /// A stand-in for text with surrogate pairs, in which every code point is one UTF-16 unit of the same general category. .NET's regular
 /// expressions see a surrogate pair as two characters that are neither letters nor digits; on the shadow they classify as they should.
+/// Can be used for one text after the other.
 /// </summary>
 sealed class BmpShadow
 {
-    readonly int[] _offsets;
-    readonly char[] _chars;
+    readonly List<int> _offsets = [];
+    readonly List<char> _chars = [];
 
-    public BmpShadow(ReadOnlySpan<char> text)
+    /// <summary>The shadow of a text, valid until the next call.</summary>
+    public ReadOnlySpan<char> Of(ReadOnlySpan<char> text)
     {
-        _chars = new char[text.Length];
-        _offsets = new int[text.Length + 1];
+        _offsets.Clear();
+        _chars.Clear();
         var offset = 0;
         foreach (var rune in text.EnumerateRunes())
         {
             // A lone surrogate enumerates as U+FFFD, one unit long, which is also how it is encoded as UTF-8.
-            _chars[Length] = rune.IsBmp ? (char)rune.Value : StandIn(Rune.GetUnicodeCategory(rune));
-            _offsets[Length++] = offset;
+            _chars.Add(rune.IsBmp ? (char)rune.Value : StandIn(Rune.GetUnicodeCategory(rune)));
+            _offsets.Add(offset);
             offset += rune.Utf16SequenceLength;
         }
 
-        _offsets[Length] = offset;
+        _offsets.Add(offset);
+        return CollectionsMarshal.AsSpan(_chars);
     }
 
-    public int Length { get; private set; }
-
-    public ReadOnlySpan<char> Chars => _chars.AsSpan(0, Length);
-
-    /// <summary>The stretch of the original text that a stretch of the shadow stands for.</summary>
+    /// <summary>The stretch of the original text that a stretch of the last shadow stands for.</summary>
     public Piece ToOriginal(Piece piece) => new(_offsets[piece.Start], _offsets[piece.Start + piece.Length] - _offsets[piece.Start]);
 
     /// <summary>Characters that no pre-tokenizer pattern names literally, one for each general category that has code points above U+FFFF.</summary>

@@ -6,9 +6,27 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="metaspace">What becomes of spaces; null: they stay.</param>
 sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpace, Metaspace? metaspace = null)
 {
-    public bool AddPrefixSpace => addPrefixSpace;
+    // Kept between calls to save the allocation.
+    [ThreadStatic]
+    static BmpShadow? _shadow;
 
-    public Metaspace? Metaspace => metaspace;
+    [ThreadStatic]
+    static List<Piece>? _coarse;
+
+    /// <summary>Puts spaces, and what stands for them, where they are wanted in a text that is not empty.</summary>
+    /// <param name="text">A stretch between added tokens.</param>
+    /// <param name="isStart">Whether the whole text begins with it.</param>
+    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    public ReadOnlySpan<char> Prepare(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment)
+    {
+        if (addPrefixSpace && text[0] != ' ')
+        {
+            text = string.Concat(" ", text);
+            alignment?.Prepend(1);
+        }
+
+        return metaspace is null ? text : metaspace.Apply(text, isStart, alignment);
+    }
 
     /// <summary>Fills <paramref name="pieces"/> with the pieces of a text that is not empty.</summary>
     public void Split(ReadOnlySpan<char> text, List<Piece> pieces)
@@ -19,29 +37,24 @@ sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpac
             return;
         }
 
-        var shadow = new BmpShadow(text);
-        ApplySteps(shadow.Chars, pieces);
+        var shadow = _shadow ??= new BmpShadow();
+        ApplySteps(shadow.Of(text), pieces);
         for (var i = 0; i < pieces.Count; i++)
             pieces[i] = shadow.ToOriginal(pieces[i]);
     }
 
     void ApplySteps(ReadOnlySpan<char> text, List<Piece> pieces)
     {
+        var coarse = _coarse ??= [];
         pieces.Clear();
-        var whole = new Piece(0, text.Length);
-        if (splitters.Count == 0)
+        pieces.Add(new Piece(0, text.Length));
+        for (var i = 0; i < splitters.Count; i++)
         {
-            pieces.Add(whole);
-            return;
-        }
-
-        splitters[0].Split(text, whole, pieces);
-        foreach (var splitter in splitters.Skip(1))
-        {
-            var coarse = pieces.ToArray();
+            coarse.Clear();
+            coarse.AddRange(pieces);
             pieces.Clear();
             foreach (var piece in coarse)
-                splitter.Split(text, piece, pieces);
+                splitters[i].Split(text, piece, pieces);
         }
     }
 }

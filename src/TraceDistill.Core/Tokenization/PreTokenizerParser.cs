@@ -5,9 +5,6 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>Builds the pre-tokenizer that the <c>pre_tokenizer</c> field describes.</summary>
 static class PreTokenizerParser
 {
-    /// <summary>GPT-2's pattern, which ByteLevel applies on its own.</summary>
-    public const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-
     /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
     public const string DigitPattern = @"\p{N}";
 
@@ -36,7 +33,7 @@ static class PreTokenizerParser
                     if (addPrefixSpace && splitters.Count > 0)
                         throw step["add_prefix_space"].Unsupported("true after another step");
                     if (step.Boolean("use_regex", absent: true))
-                        splitters.Add(Splitter(type, Gpt2Pattern));
+                        splitters.Add(Splitter(type, WordSplitter.Gpt2Pattern));
                     break;
                 case "Metaspace" when !isByteLevel && splitters.Count == 0 && metaspace is null:
                     metaspace = ReadMetaspace(step, splitters);
@@ -54,7 +51,7 @@ static class PreTokenizerParser
     static IEnumerable<JsonField> Flatten(JsonField field) =>
         field["type"].Text() == "Sequence" ? field["pretokenizers"].Items().SelectMany(Flatten) : [field];
 
-    static RegexSplitter ReadSplit(JsonField step)
+    static ISplitter ReadSplit(JsonField step)
     {
         var pattern = step["pattern"];
         var text = pattern.Find("Regex") is { } regex ? regex.Text() : Regex.Escape(pattern["String"].Text());
@@ -76,8 +73,11 @@ static class PreTokenizerParser
         return new Metaspace(mark, prepends);
     }
 
-    static RegexSplitter Splitter(JsonField pattern, string text, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
+    static ISplitter Splitter(JsonField pattern, string text, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
     {
+        // The patterns of words match all there is: what lies between matches is nothing, and may be removed.
+        if ((behavior == SplitBehavior.Isolated || (behavior == SplitBehavior.Removed && isInverted)) && WordSplitter.For(text) is { } words)
+            return words;
         try
         {
             return new RegexSplitter(ToDotNet(text), behavior, isInverted);

@@ -86,7 +86,7 @@ public class TokenizerPeerTests
     public void ByteFallback_FuzzedTexts_GivesWhatHuggingFaceGives(string name, string[] changes)
     {
         using var directory = new TemporaryDirectory();
-        SentencePieceVocabulary.Write(directory.File("tokenizer.json"), FuzzedText.Texts(seed: 1, 1000));
+        SentencePieceVocabulary.Write(directory.File("tokenizer.json"));
         Change(directory.File("tokenizer.json"), changes);
         Compare(directory.Path, FuzzedText.Texts(seed: name.Length, 1800));
     }

@@ -43,6 +43,19 @@ public sealed class TokenizerTests : IDisposable
     }
 
     [Fact]
+    public void Encode_IntoAListThatIsLongEnough_AllocatesNothingPerToken()
+    {
+        var text = string.Concat(FuzzedText.Texts(seed: 12, 500)).Replace('<', ' ');
+        var ids = new List<int>(2 * text.Length);
+        _tokenizer.Encode(text, ids);
+        ids.Clear();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        _tokenizer.Encode(text, ids);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);
+        Assert.True(ids.Count > 5000);
+    }
+
+    [Fact]
     public void Encode_LongPieceWithoutASpace_TakesTimeInProportion()
     {
         var text = new string('a', 500_000);
