@@ -35,7 +35,10 @@ sealed class BmpShadow
     /// <summary>The stretch of the original text that a stretch of the last shadow stands for.</summary>
     public Piece ToOriginal(Piece piece) => new(_offsets[piece.Start], _offsets[piece.Start + piece.Length] - _offsets[piece.Start]);
 
-    /// <summary>Characters that no pre-tokenizer pattern names literally, one for each general category that has code points above U+FFFF.</summary>
+    /// <summary>
+    /// One for each general category that has code points above U+FFFF: characters that no pre-tokenizer pattern names, nor the ranges U+0800 to U+9FFF and U+AC00 to U+D7FF,
+    /// by which some find Chinese, Japanese and Korean.
+    /// </summary>
     static char StandIn(UnicodeCategory category) => category switch
     {
         UnicodeCategory.UppercaseLetter => '\uA640',
@@ -44,23 +47,21 @@ sealed class BmpShadow
         UnicodeCategory.ModifierLetter => '\uA60C',
         UnicodeCategory.OtherLetter => '\uA016',
         UnicodeCategory.NonSpacingMark => '\u0300',
-        UnicodeCategory.SpacingCombiningMark => '\u0903',
+        UnicodeCategory.SpacingCombiningMark => '\uA823',
         UnicodeCategory.EnclosingMark => '\u0488',
-        UnicodeCategory.DecimalDigitNumber => '\u0966',
-        UnicodeCategory.LetterNumber => '\u16EE',
-        UnicodeCategory.OtherNumber => '\u2460',
-        UnicodeCategory.ConnectorPunctuation => '\u203F',
-        UnicodeCategory.DashPunctuation => '\u2010',
-        UnicodeCategory.OpenPunctuation => '\u2045',
-        UnicodeCategory.ClosePunctuation => '\u2046',
-        UnicodeCategory.InitialQuotePunctuation => '\u2039',
-        UnicodeCategory.FinalQuotePunctuation => '\u203A',
-        UnicodeCategory.OtherPunctuation => '\u2020',
-        UnicodeCategory.MathSymbol => '\u2200',
-        UnicodeCategory.CurrencySymbol => '\u20AC',
+        UnicodeCategory.DecimalDigitNumber => '\uA620',
+        UnicodeCategory.LetterNumber => '\uA6E6',
+        UnicodeCategory.OtherNumber => '\uA830',
+        UnicodeCategory.ConnectorPunctuation => '\uFE33',
+        UnicodeCategory.DashPunctuation => '\uFE58',
+        UnicodeCategory.OpenPunctuation => '\uFE59',
+        UnicodeCategory.ClosePunctuation => '\uFE5A',
+        UnicodeCategory.OtherPunctuation => '\uA4FE',
+        UnicodeCategory.MathSymbol => '\uFE62',
+        UnicodeCategory.CurrencySymbol => '\uFE69',
         UnicodeCategory.ModifierSymbol => '\uA720',
-        UnicodeCategory.OtherSymbol => '\u2600',
-        UnicodeCategory.Format => '\u200B',
+        UnicodeCategory.OtherSymbol => '\uA828',
+        UnicodeCategory.Format => '\uFFF9',
         UnicodeCategory.PrivateUse => '\uE000',
         _ => '\u0378',
     };

@@ -8,6 +8,9 @@ static class PreTokenizerParser
     /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
     public const string DigitPattern = @"\p{N}";
 
+    /// <summary>What <c>Punctuation</c> cuts out: Unicode's, and ASCII's signs that Unicode calls symbols.</summary>
+    const string PunctuationPattern = @"[\p{P}$+<=>^`|~]";
+
     /// <param name="field">Null where text is not cut at all, which a byte-level vocabulary does not allow.</param>
     /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step at the end.</param>
     public static PreTokenizer Read(JsonField? field, bool isByteLevel)
@@ -26,6 +29,9 @@ static class PreTokenizerParser
                     break;
                 case "Digits":
                     splitters.Add(Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+"));
+                    break;
+                case "Punctuation":
+                    splitters.Add(Splitter(type, PunctuationPattern, step.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated));
                     break;
                 case "ByteLevel" when isByteLevel:
                     hasByteLevel = true;
@@ -55,11 +61,11 @@ static class PreTokenizerParser
     {
         var pattern = step["pattern"];
         var text = pattern.Find("Regex") is { } regex ? regex.Text() : Regex.Escape(pattern["String"].Text());
-        var behavior = step["behavior"];
-        return Enum.TryParse<SplitBehavior>(behavior.Text(), out var known)
-            ? Splitter(pattern, text, known, step.Boolean("invert", absent: false))
-            : throw behavior.Unsupported($"the behavior {behavior.Text()}");
+        return Splitter(pattern, text, ReadBehavior(step["behavior"]), step.Boolean("invert", absent: false));
     }
+
+    static SplitBehavior ReadBehavior(JsonField field) =>
+        Enum.TryParse<SplitBehavior>(field.Text(), out var known) ? known : throw field.Unsupported($"the behavior {field.Text()}");
 
     /// <summary>Older files say <c>add_prefix_space</c>, newer ones <c>prepend_scheme</c>.</summary>
     static Metaspace ReadMetaspace(JsonField step, List<ISplitter> splitters)

@@ -98,6 +98,8 @@ public sealed class TokenizerTests : IDisposable
 
     [Theory]
     [InlineData("model.type", "\"Unigram\"", "model.type: a Unigram model is not supported")]
+    [InlineData("model.type", "\"WordPiece\"", "model.type: a WordPiece model is not supported")]
+    [InlineData("model.type", "\"WordLevel\"", "model.type: a WordLevel model is not supported")]
     [InlineData("model.byte_fallback", "true", "model.byte_fallback")]
     [InlineData("model.dropout", "0.1", "model.dropout: the value 0.1 is not supported")]
     [InlineData("model.vocab", "{}", "model.vocab must be an object with at least one token")]
