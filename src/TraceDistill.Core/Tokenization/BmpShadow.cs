@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
@@ -6,36 +7,38 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>
 /// A stand-in for text with surrogate pairs, in which every code point is one UTF-16 unit of the same general category. .NET's regular
 /// expressions see a surrogate pair as two characters that are neither letters nor digits; on the shadow they classify as they should.
+/// Can be used for one text after the other.
 /// </summary>
 sealed class BmpShadow
 {
-    readonly int[] _offsets;
-    readonly char[] _chars;
+    readonly List<int> _offsets = [];
+    readonly List<char> _chars = [];
 
-    public BmpShadow(ReadOnlySpan<char> text)
+    /// <summary>The shadow of a text, valid until the next call.</summary>
+    public ReadOnlySpan<char> Of(ReadOnlySpan<char> text)
     {
-        _chars = new char[text.Length];
-        _offsets = new int[text.Length + 1];
+        _offsets.Clear();
+        _chars.Clear();
         var offset = 0;
         foreach (var rune in text.EnumerateRunes())
         {
             // A lone surrogate enumerates as U+FFFD, one unit long, which is also how it is encoded as UTF-8.
-            _chars[Length] = rune.IsBmp ? (char)rune.Value : StandIn(Rune.GetUnicodeCategory(rune));
-            _offsets[Length++] = offset;
+            _chars.Add(rune.IsBmp ? (char)rune.Value : StandIn(Rune.GetUnicodeCategory(rune)));
+            _offsets.Add(offset);
             offset += rune.Utf16SequenceLength;
         }
 
-        _offsets[Length] = offset;
+        _offsets.Add(offset);
+        return CollectionsMarshal.AsSpan(_chars);
     }
 
-    public int Length { get; private set; }
-
-    public ReadOnlySpan<char> Chars => _chars.AsSpan(0, Length);
-
-    /// <summary>The stretch of the original text that a stretch of the shadow stands for.</summary>
+    /// <summary>The stretch of the original text that a stretch of the last shadow stands for.</summary>
     public Piece ToOriginal(Piece piece) => new(_offsets[piece.Start], _offsets[piece.Start + piece.Length] - _offsets[piece.Start]);
 
-    /// <summary>Characters that no pre-tokenizer pattern names literally, one for each general category that has code points above U+FFFF.</summary>
+    /// <summary>
+    /// One for each general category that has code points above U+FFFF: characters that no pre-tokenizer pattern names, nor the ranges U+0800 to U+9FFF and U+AC00 to U+D7FF,
+    /// by which some find Chinese, Japanese and Korean.
+    /// </summary>
     static char StandIn(UnicodeCategory category) => category switch
     {
         UnicodeCategory.UppercaseLetter => '\uA640',
@@ -44,23 +47,21 @@ sealed class BmpShadow
         UnicodeCategory.ModifierLetter => '\uA60C',
         UnicodeCategory.OtherLetter => '\uA016',
         UnicodeCategory.NonSpacingMark => '\u0300',
-        UnicodeCategory.SpacingCombiningMark => '\u0903',
+        UnicodeCategory.SpacingCombiningMark => '\uA823',
         UnicodeCategory.EnclosingMark => '\u0488',
-        UnicodeCategory.DecimalDigitNumber => '\u0966',
-        UnicodeCategory.LetterNumber => '\u16EE',
-        UnicodeCategory.OtherNumber => '\u2460',
-        UnicodeCategory.ConnectorPunctuation => '\u203F',
-        UnicodeCategory.DashPunctuation => '\u2010',
-        UnicodeCategory.OpenPunctuation => '\u2045',
-        UnicodeCategory.ClosePunctuation => '\u2046',
-        UnicodeCategory.InitialQuotePunctuation => '\u2039',
-        UnicodeCategory.FinalQuotePunctuation => '\u203A',
-        UnicodeCategory.OtherPunctuation => '\u2020',
-        UnicodeCategory.MathSymbol => '\u2200',
-        UnicodeCategory.CurrencySymbol => '\u20AC',
+        UnicodeCategory.DecimalDigitNumber => '\uA620',
+        UnicodeCategory.LetterNumber => '\uA6E6',
+        UnicodeCategory.OtherNumber => '\uA830',
+        UnicodeCategory.ConnectorPunctuation => '\uFE33',
+        UnicodeCategory.DashPunctuation => '\uFE58',
+        UnicodeCategory.OpenPunctuation => '\uFE59',
+        UnicodeCategory.ClosePunctuation => '\uFE5A',
+        UnicodeCategory.OtherPunctuation => '\uA4FE',
+        UnicodeCategory.MathSymbol => '\uFE62',
+        UnicodeCategory.CurrencySymbol => '\uFE69',
         UnicodeCategory.ModifierSymbol => '\uA720',
-        UnicodeCategory.OtherSymbol => '\u2600',
-        UnicodeCategory.Format => '\u200B',
+        UnicodeCategory.OtherSymbol => '\uA828',
+        UnicodeCategory.Format => '\uFFF9',
         UnicodeCategory.PrivateUse => '\uE000',
         _ => '\u0378',
     };

@@ -40,7 +40,7 @@ public static class BpeTrainer
     /// <summary>Distinct pieces as bytes with their counts, in an order that depends on the corpus alone.</summary>
     static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> corpus, IReadOnlyList<AddedToken> added)
     {
-        var splitter = new PreTokenizer([new RegexSplitter(PreTokenizerParser.DigitPattern), new RegexSplitter(PreTokenizerParser.Gpt2Pattern)], false);
+        var splitter = new PreTokenizer([new RegexSplitter(PreTokenizerParser.DigitPattern), WordSplitter.For(WordSplitter.Gpt2Pattern)!], false);
         var matcher = new AddedTokenMatcher(added.Select((token, index) => (token.Content, index, token)));
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();

@@ -3,54 +3,55 @@ using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
 
-/// <summary>Turns one piece of text into tokens: from the cache, whole from the vocabulary, or by merging its symbols.</summary>
-sealed class PieceEncoder
+/// <summary>Turns one piece of text into tokens: from the cache, whole from the vocabulary, or by merging its symbols. For one thread at a time.</summary>
+/// <param name="merges">What merges into what.</param>
+/// <param name="symbols">What merging begins with.</param>
+/// <param name="wholePieces">Pieces that are tokens without a look at the merges; null where there are none.</param>
+sealed class PieceEncoder(MergeTable merges, ISymbols symbols, Dictionary<string, int>? wholePieces)
 {
-    /// <summary>The symbols of the piece at hand and its tokens, kept between calls to save the allocation.</summary>
-    [ThreadStatic]
-    static (List<PieceToken> Symbols, List<PieceToken> Tokens)? _scratch;
-
     readonly PieceCache _cache = new();
-    readonly BytePairMerger _merger;
-    readonly ISymbols _symbols;
-    readonly Dictionary<string, int>? _wholePieces;
+    readonly BytePairMerger _merger = new(merges);
+    readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>>? _wholePieces = wholePieces?.GetAlternateLookup<ReadOnlySpan<char>>();
 
-    public PieceEncoder(TokenizerDefinition definition)
-    {
-        _merger = new BytePairMerger(definition.Merges);
-        _symbols = definition.Symbols;
-        if (definition.IgnoreMerges)
-            _wholePieces = new Dictionary<string, int>(definition.Vocabulary, StringComparer.Ordinal);
-    }
+    // The piece at hand, kept between calls to save the allocation.
+    readonly List<char> _spelling = [];
+    readonly List<PieceToken> _symbols = [];
+    readonly List<PieceToken> _tokens = [];
 
-    /// <summary>The tokens of a piece, valid until the next call on the same thread.</summary>
+    /// <summary>The tokens of a piece, valid until the next call.</summary>
     public ReadOnlySpan<PieceToken> Encode(ReadOnlySpan<char> piece)
     {
-        if (piece.Length > PieceCache.MaxPieceLength)
+        if (piece.Length > PieceCache.MaxLength)
             return EncodeUncached(piece);
-        var hash = string.GetHashCode(piece);
-        if (_cache.Find(piece, hash) is { } known)
+        if (_cache.Find(piece) is { IsEmpty: false } known)
             return known;
         var tokens = EncodeUncached(piece);
-        _cache.Store(piece, hash, tokens.ToArray());
+        if (tokens.Length <= PieceCache.MaxTokens)
+            _cache.Store(piece, tokens);
         return tokens;
     }
 
     ReadOnlySpan<PieceToken> EncodeUncached(ReadOnlySpan<char> piece)
     {
-        var (symbols, tokens) = _scratch ??= ([], []);
-        symbols.Clear();
-        tokens.Clear();
-        if (_wholePieces is not null && _wholePieces.TryGetValue(_symbols.Spell(piece), out var id))
+        _tokens.Clear();
+        if (_wholePieces is { } whole && whole.TryGetValue(Spell(piece), out var id))
         {
-            tokens.Add(new PieceToken(id, Encoding.UTF8.GetByteCount(piece)));
+            _tokens.Add(new PieceToken(id, Encoding.UTF8.GetByteCount(piece)));
         }
         else
         {
-            _symbols.Append(piece, symbols);
-            _merger.Apply(CollectionsMarshal.AsSpan(symbols), tokens);
+            _symbols.Clear();
+            symbols.Append(piece, _symbols);
+            _merger.Apply(CollectionsMarshal.AsSpan(_symbols), _tokens);
         }
 
-        return CollectionsMarshal.AsSpan(tokens);
+        return CollectionsMarshal.AsSpan(_tokens);
+    }
+
+    ReadOnlySpan<char> Spell(ReadOnlySpan<char> piece)
+    {
+        _spelling.Clear();
+        symbols.Spell(piece, _spelling);
+        return CollectionsMarshal.AsSpan(_spelling);
     }
 }

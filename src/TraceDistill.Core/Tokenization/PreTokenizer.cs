@@ -6,12 +6,34 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="metaspace">What becomes of spaces; null: they stay.</param>
 sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpace, Metaspace? metaspace = null)
 {
+    // Kept between calls to save the allocation.
+    [ThreadStatic]
+    static BmpShadow? _shadow;
+
+    [ThreadStatic]
+    static List<Piece>? _coarse;
+
     public bool AddPrefixSpace => addPrefixSpace;
 
     public Metaspace? Metaspace => metaspace;
 
+    /// <summary>Puts spaces, and what stands for them, where they are wanted in a text that is not empty.</summary>
+    /// <param name="text">A stretch between added tokens.</param>
+    /// <param name="isStart">Whether the whole text begins with it.</param>
+    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    public ReadOnlySpan<char> Prepare(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment)
+    {
+        if (addPrefixSpace && text[0] != ' ')
+        {
+            text = string.Concat(" ", text);
+            alignment?.Prepend(1);
+        }
+
+        return metaspace is null ? text : metaspace.Apply(text, isStart, alignment);
+    }
+
     /// <summary>The steps as tokenizer.json has them.</summary>
-    public IReadOnlyList<SplitRule> Rules => [.. splitters.OfType<RegexSplitter>().Select(splitter => splitter.Rule)];
+    public IReadOnlyList<SplitRule> Rules => [.. splitters.Select(splitter => splitter.Rule)];
 
     /// <summary>Fills <paramref name="pieces"/> with the pieces of a text that is not empty.</summary>
     public void Split(ReadOnlySpan<char> text, List<Piece> pieces)
@@ -22,29 +44,24 @@ sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpac
             return;
         }
 
-        var shadow = new BmpShadow(text);
-        ApplySteps(shadow.Chars, pieces);
+        var shadow = _shadow ??= new BmpShadow();
+        ApplySteps(shadow.Of(text), pieces);
         for (var i = 0; i < pieces.Count; i++)
             pieces[i] = shadow.ToOriginal(pieces[i]);
     }
 
     void ApplySteps(ReadOnlySpan<char> text, List<Piece> pieces)
     {
+        var coarse = _coarse ??= [];
         pieces.Clear();
-        var whole = new Piece(0, text.Length);
-        if (splitters.Count == 0)
+        pieces.Add(new Piece(0, text.Length));
+        for (var i = 0; i < splitters.Count; i++)
         {
-            pieces.Add(whole);
-            return;
-        }
-
-        splitters[0].Split(text, whole, pieces);
-        foreach (var splitter in splitters.Skip(1))
-        {
-            var coarse = pieces.ToArray();
+            coarse.Clear();
+            coarse.AddRange(pieces);
             pieces.Clear();
             foreach (var piece in coarse)
-                splitter.Split(text, piece, pieces);
+                splitters[i].Split(text, piece, pieces);
         }
     }
 }

@@ -5,11 +5,11 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>Builds the pre-tokenizer that the <c>pre_tokenizer</c> field describes.</summary>
 static class PreTokenizerParser
 {
-    /// <summary>GPT-2's pattern, which ByteLevel applies on its own.</summary>
-    public const string Gpt2Pattern = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
-
     /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
     public const string DigitPattern = @"\p{N}";
+
+    /// <summary>What <c>Punctuation</c> cuts out: Unicode's, and ASCII's signs that Unicode calls symbols.</summary>
+    const string PunctuationPattern = @"[\p{P}$+<=>^`|~]";
 
     /// <param name="field">Null where text is not cut at all, which a byte-level vocabulary does not allow.</param>
     /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step at the end.</param>
@@ -30,13 +30,16 @@ static class PreTokenizerParser
                 case "Digits":
                     splitters.Add(Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+"));
                     break;
+                case "Punctuation":
+                    splitters.Add(Splitter(type, PunctuationPattern, step.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated));
+                    break;
                 case "ByteLevel" when isByteLevel:
                     hasByteLevel = true;
                     addPrefixSpace = step.Boolean("add_prefix_space", absent: true);
                     if (addPrefixSpace && splitters.Count > 0)
                         throw step["add_prefix_space"].Unsupported("true after another step");
                     if (step.Boolean("use_regex", absent: true))
-                        splitters.Add(Splitter(type, Gpt2Pattern));
+                        splitters.Add(Splitter(type, WordSplitter.Gpt2Pattern));
                     break;
                 case "Metaspace" when !isByteLevel && splitters.Count == 0 && metaspace is null:
                     metaspace = ReadMetaspace(step, splitters);
@@ -54,15 +57,15 @@ static class PreTokenizerParser
     static IEnumerable<JsonField> Flatten(JsonField field) =>
         field["type"].Text() == "Sequence" ? field["pretokenizers"].Items().SelectMany(Flatten) : [field];
 
-    static RegexSplitter ReadSplit(JsonField step)
+    static ISplitter ReadSplit(JsonField step)
     {
         var pattern = step["pattern"];
         var text = pattern.Find("Regex") is { } regex ? regex.Text() : Regex.Escape(pattern["String"].Text());
-        var behavior = step["behavior"];
-        return Enum.TryParse<SplitBehavior>(behavior.Text(), out var known)
-            ? Splitter(pattern, text, known, step.Boolean("invert", absent: false))
-            : throw behavior.Unsupported($"the behavior {behavior.Text()}");
+        return Splitter(pattern, text, ReadBehavior(step["behavior"]), step.Boolean("invert", absent: false));
     }
+
+    static SplitBehavior ReadBehavior(JsonField field) =>
+        Enum.TryParse<SplitBehavior>(field.Text(), out var known) ? known : throw field.Unsupported($"the behavior {field.Text()}");
 
     /// <summary>Older files say <c>add_prefix_space</c>, newer ones <c>prepend_scheme</c>.</summary>
     static Metaspace ReadMetaspace(JsonField step, List<ISplitter> splitters)
@@ -76,8 +79,11 @@ static class PreTokenizerParser
         return new Metaspace(mark, prepends);
     }
 
-    static RegexSplitter Splitter(JsonField pattern, string text, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
+    static ISplitter Splitter(JsonField pattern, string text, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
     {
+        // The patterns of words match all there is: what lies between matches is nothing, and may be removed.
+        if ((behavior == SplitBehavior.Isolated || (behavior == SplitBehavior.Removed && isInverted)) && WordSplitter.For(text) is { } words)
+            return words;
         try
         {
             return new RegexSplitter(ToDotNet(text), behavior, isInverted) { Rule = new SplitRule(text, behavior, isInverted) };

@@ -9,6 +9,9 @@ readonly record struct Piece(int Start, int Length);
 /// <summary>One step of a pre-tokenizer: cuts a piece into smaller ones, in order.</summary>
 interface ISplitter
 {
+    /// <summary>What the file says of it.</summary>
+    SplitRule Rule { get; }
+
     void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
 }
 

@@ -8,8 +8,8 @@ interface ISymbols
     /// <summary>Appends those of a piece.</summary>
     void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols);
 
-    /// <summary>A piece as the vocabulary spells it.</summary>
-    string Spell(ReadOnlySpan<char> piece);
+    /// <summary>Appends a piece as the vocabulary spells it.</summary>
+    void Spell(ReadOnlySpan<char> piece, List<char> spelling);
 }
 
 /// <summary>Byte-level: every byte is a symbol. Bytes that the vocabulary lacks give nothing.</summary>
@@ -38,11 +38,14 @@ sealed class ByteSymbols : ISymbols
         }
     }
 
-    public string Spell(ReadOnlySpan<char> piece)
+    public void Spell(ReadOnlySpan<char> piece, List<char> spelling)
     {
-        var bytes = new byte[Encoding.UTF8.GetByteCount(piece)];
-        Encoding.UTF8.GetBytes(piece, bytes);
-        return ByteLevelAlphabet.Spell(bytes);
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (var rune in piece.EnumerateRunes())
+        {
+            foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
+                spelling.Add(ByteLevelAlphabet.ToChar(value));
+        }
     }
 }
 
@@ -107,7 +110,7 @@ sealed class CharacterSymbols : ISymbols
             symbols.Add(last);
     }
 
-    public string Spell(ReadOnlySpan<char> piece) => piece.ToString();
+    public void Spell(ReadOnlySpan<char> piece, List<char> spelling) => spelling.AddRange(piece);
 
     bool HasAll(ReadOnlySpan<byte> bytes)
     {

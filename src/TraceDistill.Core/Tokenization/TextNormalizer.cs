@@ -30,6 +30,10 @@ sealed class TextNormalizer
         return text;
     }
 
+    /// <summary>As <see cref="Normalize(string, TextAlignment?)"/> for a part of a text, which is copied only where there is something to do.</summary>
+    public ReadOnlySpan<char> Normalize(string text, int start, int end, TextAlignment? alignment) =>
+        _steps.Count == 0 ? text.AsSpan(start, end - start) : Normalize(text[start..end], alignment);
+
     static IEnumerable<(NormalizerStep, TextChange)> ReadSteps(JsonField field)
     {
         var type = field["type"];

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using TraceDistill.Core.Errors;
 
@@ -15,35 +16,23 @@ public sealed class Tokenizer
     /// <summary>The roles of special tokens and the chat template, beside it.</summary>
     public const string SettingsFileName = "tokenizer_config.json";
 
-    /// <summary>The pieces of the text at hand, kept between calls to save the allocation.</summary>
-    [ThreadStatic]
-    static List<Piece>? _scratch;
+    /// <summary>Encoders that no call is using: as many as there were calls at once.</summary>
+    readonly ConcurrentBag<TextEncoder> _encoders = [];
 
     readonly TokenVocabulary _vocabulary;
-    readonly PieceEncoder _encoder;
-    readonly PreTokenizer _preTokenizer;
-    readonly AddedTokenMatcher _rawTokens;
-    readonly AddedTokenMatcher _normalizedTokens;
-    readonly TextNormalizer _normalizer;
+    readonly Func<TextEncoder> _newEncoder;
     readonly TokenDecoder _decoder;
     readonly PostProcessor _postProcessor;
 
     Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
     {
         _vocabulary = new TokenVocabulary(definition);
-        _encoder = new PieceEncoder(definition);
-        _preTokenizer = definition.PreTokenizer;
-        _rawTokens = Matcher(normalized: false);
-        _normalizedTokens = Matcher(normalized: true);
-        (_normalizer, _decoder) = (definition.Normalizer, definition.Decoder);
-        _postProcessor = definition.PostProcessor;
+        _newEncoder = TextEncoder.FactoryFor(definition);
+        (_decoder, _postProcessor) = (definition.Decoder, definition.PostProcessor);
         int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
         EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
         EndOfSequenceIds = ends.ToHashSet();
         ChatTemplateSource = settings.ChatTemplate;
-
-        AddedTokenMatcher Matcher(bool normalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == normalized)
-            .Select(token => (normalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
 
         int[] EndOfTurn() => settings.EndOfSequence is not { } token ? [] : TryGetId(token, out var id) ? [id] : throw new InvalidInputException(
             $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
@@ -144,65 +133,13 @@ public sealed class Tokenizer
             recorder?.AddAround(_postProcessor.Prefix.Count, position: 0);
         }
 
-        var start = 0;
-        while (_rawTokens.Next(text, start) is { } match)
-        {
-            EncodeSection(start, match.Start);
-            ids.Add(match.Id);
-            recorder?.AddMatch(recorder.Align(match.Start, match.End));
-            start = match.End;
-        }
-
-        EncodeSection(start, text.Length);
+        var encoder = _encoders.TryTake(out var idle) ? idle : _newEncoder();
+        encoder.Encode(text, ids, recorder);
+        _encoders.Add(encoder);
         if (addSpecialTokens)
         {
             ids.AddRange(_postProcessor.Suffix);
             recorder?.AddAround(_postProcessor.Suffix.Count, text.Length);
-        }
-
-        void EncodeSection(int start, int end)
-        {
-            if (start == end)
-                return;
-            var alignment = recorder?.Align(start, end);
-            EncodeNormalized(_normalizer.Normalize(text[start..end], alignment), alignment, ids, recorder, isStart: start == 0);
-        }
-    }
-
-    void EncodeNormalized(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
-    {
-        var start = 0;
-        while (_normalizedTokens.Next(text, start) is { } match)
-        {
-            EncodePlain(text[start..match.Start], alignment?.Slice(start, match.Start), ids, recorder, isStart && start == 0);
-            ids.Add(match.Id);
-            recorder?.AddMatch(alignment!.Slice(match.Start, match.End));
-            start = match.End;
-        }
-
-        EncodePlain(text[start..], alignment?.Slice(start, text.Length), ids, recorder, isStart && start == 0);
-    }
-
-    void EncodePlain(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
-    {
-        if (text.IsEmpty)
-            return;
-        if (_preTokenizer.AddPrefixSpace && text[0] != ' ')
-        {
-            text = string.Concat(" ", text);
-            alignment?.Prepend(1);
-        }
-
-        if (_preTokenizer.Metaspace is { } metaspace)
-            text = metaspace.Apply(text, isStart, alignment);
-        var pieces = _scratch ??= new List<Piece>(256);
-        _preTokenizer.Split(text, pieces);
-        foreach (var piece in pieces)
-        {
-            var tokens = _encoder.Encode(text.Slice(piece.Start, piece.Length));
-            foreach (var token in tokens)
-                ids.Add(token.Id);
-            recorder?.AddPiece(text, alignment!, piece.Start, tokens);
         }
     }
 }

@@ -4,7 +4,7 @@ namespace TraceDistill.Core.Tokenization;
 sealed record TokenizerDefinition
 {
     /// <summary>Token spellings with their ids, added tokens not included unless the model's vocabulary has them.</summary>
-    public required IReadOnlyDictionary<string, int> Vocabulary { get; init; }
+    public required Dictionary<string, int> Vocabulary { get; init; }
 
     /// <summary>Merges in order of rank, as ids.</summary>
     public required IReadOnlyList<(int Left, int Right, int Result)> Merges { get; init; }

@@ -16,7 +16,7 @@ public class BytePairMergerTests
         {
             Merges = definition.Merges.Select(merge => $"{spellings[merge.Left]} {spellings[merge.Right]}"),
         });
-        var merger = new BytePairMerger(definition.Merges);
+        var merger = new BytePairMerger(new MergeTable(definition.Merges));
         var random = new Random(4);
         for (var i = 0; i < 2000; i++)
         {
@@ -31,7 +31,7 @@ public class BytePairMergerTests
     [Fact]
     public void Apply_EqualRanksInARun_MergesFromTheLeft()
     {
-        var merger = new BytePairMerger([(0, 0, 1), (1, 0, 2)]);
+        var merger = new BytePairMerger(new MergeTable([(0, 0, 1), (1, 0, 2)]));
         var tokens = new List<PieceToken>();
         merger.Apply([.. Enumerable.Repeat(new PieceToken(0, 1), 5)], tokens);
         Assert.Equal([new(1, 2), new(2, 3)], tokens);

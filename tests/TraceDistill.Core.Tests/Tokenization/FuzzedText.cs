@@ -2,7 +2,7 @@ using System.Text;
 
 namespace TraceDistill.Core.Tests.Tokenization;
 
-/// <summary>Text that meets the corners of pre-tokenizers: scripts, digits, white space, marks, pairs of surrogates, special tokens.</summary>
+/// <summary>Text that meets the corners of pre-tokenizers: scripts, digits, white space, marks, pairs of surrogates, code, long runs, special tokens.</summary>
 static class FuzzedText
 {
     static readonly string[] Fragments =
@@ -11,7 +11,8 @@ static class FuzzedText
         "Hello", "world", "ÀÉ", "e\u0301", "A\u030A\u0327", "ﬁ", "straße", "Ωmega", "İ", "мир", "世界", "日本語", "ひらがな", "カタカナ", "한국어", "\u1112\u1161\u11AB", "नमस्ते", "สวัสดี", "العربية",
         "7", "42", "1234567", "٣٤", "½", "Ⅷ", "①", "𝟘𝟙", "𝐀𝐛", "𠀀𠀁", "😀", "👨‍👩‍👧", "🇩🇪", "\U000E0001", "\U0010FFFF", "\uE000", "\uFFFD", "\uFEFF",
         "!", "...", "?!", "()", "{}", "=>", "+=", "_", "__init__", "a_b", "#", "\"", "'", "\\", "/", "--", "—", "“", "€", "^", "`", "~", "|", "<", ">",
-        "<|endoftext|>", "<|im_start|>", "<think>", "</think>", "<|end|>", "<|en", "Ġ", "Ċ", "▁",
+        "<|endoftext|>", "<|im_start|>", "<think>", "</think>", "<|end|>", "<|en", "<|begin_of_text|>", "<|eot_id|>", "<s>", "Ġ", "Ċ", "▁", "\uD800", "\uDC00",
+        "    return x;\n", "for (int i = 0; i < n; i++) {", "https://a.b/c?d=e&f#g", "\\frac{1}{2}", "The quick brown fox", " jumps over", "\t\t}\n",
     ];
 
     /// <summary>The same texts for the same seed.</summary>
@@ -23,8 +24,13 @@ static class FuzzedText
         {
             var text = new StringBuilder();
             for (var i = random.Next(1, 14); i > 0; i--)
-                text.Append(random.Next(4) == 0 ? RandomCharacter(random) : Fragments[random.Next(Fragments.Length)]);
-            texts.Add(text.ToString());
+            {
+                var fragment = random.Next(4) == 0 ? RandomCharacter(random) : Fragments[random.Next(Fragments.Length)];
+                text.Insert(text.Length, fragment, random.Next(40) == 0 ? random.Next(2, 60) : 1);
+            }
+
+            // Lone surrogates, as the halves above stand unless they meet, are no text that another program could be given.
+            texts.Add(Encoding.UTF8.GetString(Encoding.UTF8.GetBytes(text.ToString())));
         }
 
         return texts;

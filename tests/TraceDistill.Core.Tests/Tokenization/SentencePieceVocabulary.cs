@@ -1,4 +1,3 @@
-using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Nodes;
@@ -21,7 +20,12 @@ static class SentencePieceVocabulary
         "special_tokens":{"<s>":{"id":"<s>","ids":[1],"tokens":["<s>"]}}}
         """;
 
-    public static void Write(string path, IEnumerable<string> texts)
+    /// <summary>Learned once: counting pairs takes seconds.</summary>
+    static readonly Lazy<string> Learned = new(() => Learn(FuzzedText.Texts(seed: 1, 1000)));
+
+    public static void Write(string path) => File.WriteAllText(path, Learned.Value);
+
+    static string Learn(IEnumerable<string> texts)
     {
         var words = texts.Select(text => text.Replace("<think>", "", StringComparison.Ordinal)).Select(text => $"▁{text.Replace(' ', '▁')}".EnumerateRunes().Select(rune => rune.ToString()).ToList()).ToList();
         List<string> tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>")];
@@ -53,7 +57,7 @@ static class SentencePieceVocabulary
                 ["byte_fallback"] = true, ["ignore_merges"] = false, ["vocab"] = vocabulary, ["merges"] = merges,
             },
         };
-        File.WriteAllText(path, json.ToJsonString(Relaxed), new UTF8Encoding(false));
+        return json.ToJsonString(Relaxed);
     }
 
     static void Merge(List<string> word, string left, string right)

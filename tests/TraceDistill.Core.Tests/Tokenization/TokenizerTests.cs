@@ -43,6 +43,19 @@ public sealed class TokenizerTests : IDisposable
     }
 
     [Fact]
+    public void Encode_IntoAListThatIsLongEnough_AllocatesNothingPerToken()
+    {
+        var text = string.Concat(FuzzedText.Texts(seed: 12, 500)).Replace('<', ' ');
+        var ids = new List<int>(2 * text.Length);
+        _tokenizer.Encode(text, ids);
+        ids.Clear();
+        var before = GC.GetAllocatedBytesForCurrentThread();
+        _tokenizer.Encode(text, ids);
+        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);
+        Assert.True(ids.Count > 5000);
+    }
+
+    [Fact]
     public void Encode_LongPieceWithoutASpace_TakesTimeInProportion()
     {
         var text = new string('a', 500_000);
@@ -85,6 +98,8 @@ public sealed class TokenizerTests : IDisposable
 
     [Theory]
     [InlineData("model.type", "\"Unigram\"", "model.type: a Unigram model is not supported")]
+    [InlineData("model.type", "\"WordPiece\"", "model.type: a WordPiece model is not supported")]
+    [InlineData("model.type", "\"WordLevel\"", "model.type: a WordLevel model is not supported")]
     [InlineData("model.byte_fallback", "true", "model.byte_fallback")]
     [InlineData("model.dropout", "0.1", "model.dropout: the value 0.1 is not supported")]
     [InlineData("model.vocab", "{}", "model.vocab must be an object with at least one token")]

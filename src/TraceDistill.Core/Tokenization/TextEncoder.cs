@@ -1,0 +1,78 @@
+namespace TraceDistill.Core.Tokenization;
+
+/// <summary>Turns text into ids: added tokens are cut out, the rest is normalised, cut into pieces and merged. For one thread at a time.</summary>
+/// <param name="rawTokens">Added tokens that are looked for in the text as it is.</param>
+/// <param name="normalizer">What happens to what lies between them.</param>
+/// <param name="normalizedTokens">Added tokens that are looked for in that.</param>
+/// <param name="preTokenizer">Cuts what lies between those.</param>
+/// <param name="pieceEncoder">Encodes what is cut.</param>
+sealed class TextEncoder(AddedTokenMatcher rawTokens, TextNormalizer normalizer, AddedTokenMatcher normalizedTokens, PreTokenizer preTokenizer, PieceEncoder pieceEncoder)
+{
+    /// <summary>The pieces of the text at hand, kept between calls to save the allocation.</summary>
+    readonly List<Piece> _pieces = [];
+
+    /// <summary>What makes encoders that share a tokenizer's tables.</summary>
+    public static Func<TextEncoder> FactoryFor(TokenizerDefinition definition)
+    {
+        var (rawTokens, normalizedTokens) = (Matcher(isNormalized: false), Matcher(isNormalized: true));
+        var (normalizer, preTokenizer, merges, symbols) = (definition.Normalizer, definition.PreTokenizer, new MergeTable(definition.Merges), definition.Symbols);
+        var wholePieces = definition.IgnoreMerges ? definition.Vocabulary : null;
+        return () => new TextEncoder(rawTokens, normalizer, normalizedTokens, preTokenizer, new PieceEncoder(merges, symbols, wholePieces));
+
+        AddedTokenMatcher Matcher(bool isNormalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == isNormalized)
+            .Select(token => (isNormalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
+    }
+
+    /// <summary>Appends the ids of a text.</summary>
+    /// <param name="recorder">Is told where they stand; null: nobody wants to know.</param>
+    public void Encode(string text, List<int> ids, SpanRecorder? recorder)
+    {
+        var start = 0;
+        while (rawTokens.Next(text, start) is { } match)
+        {
+            EncodeSection(start, match.Start);
+            ids.Add(match.Id);
+            recorder?.AddMatch(recorder.Align(match.Start, match.End));
+            start = match.End;
+        }
+
+        EncodeSection(start, text.Length);
+
+        void EncodeSection(int start, int end)
+        {
+            if (start == end)
+                return;
+            var alignment = recorder?.Align(start, end);
+            EncodeNormalized(normalizer.Normalize(text, start, end, alignment), alignment, ids, recorder, isStart: start == 0);
+        }
+    }
+
+    void EncodeNormalized(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
+    {
+        var start = 0;
+        while (normalizedTokens.Next(text, start) is { } match)
+        {
+            EncodePlain(text[start..match.Start], alignment?.Slice(start, match.Start), ids, recorder, isStart && start == 0);
+            ids.Add(match.Id);
+            recorder?.AddMatch(alignment!.Slice(match.Start, match.End));
+            start = match.End;
+        }
+
+        EncodePlain(text[start..], alignment?.Slice(start, text.Length), ids, recorder, isStart && start == 0);
+    }
+
+    void EncodePlain(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
+    {
+        if (text.IsEmpty)
+            return;
+        text = preTokenizer.Prepare(text, isStart, alignment);
+        preTokenizer.Split(text, _pieces);
+        foreach (var piece in _pieces)
+        {
+            var tokens = pieceEncoder.Encode(text.Slice(piece.Start, piece.Length));
+            foreach (var token in tokens)
+                ids.Add(token.Id);
+            recorder?.AddPiece(text, alignment!, piece.Start, tokens);
+        }
+    }
+}
