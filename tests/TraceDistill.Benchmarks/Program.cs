@@ -29,7 +29,7 @@ static int Usage()
 
           engine   tokens/s of the generation engine alone   [--model DIR] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
           serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
-          tokenizer   tokens/s of encoding and decoding on one core   --model DIR --text FILE
+          tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers   --model DIR --text FILE
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
           collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form tracedistill] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
