@@ -24,7 +24,9 @@ sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix
             case "Sequence":
                 var parts = processor["processors"].Items().Select(part => Read(part)).ToList();
                 return new PostProcessor(
-                    [.. Enumerable.Reverse(parts).SelectMany(part => part.Prefix)], [.. parts.SelectMany(part => part.Suffix)], parts.Select(part => part.Trimming).FirstOrDefault(trimming => trimming is not null));
+                    [.. Enumerable.Reverse(parts).SelectMany(part => part.Prefix)],
+                    [.. parts.SelectMany(part => part.Suffix)],
+                    parts.Select(part => part.Trimming).FirstOrDefault(trimming => trimming is not null));
             default:
                 throw type.Unsupported($"a {type.Text()} post-processor");
         }
