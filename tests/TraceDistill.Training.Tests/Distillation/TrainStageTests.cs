@@ -288,7 +288,7 @@ public sealed class TrainStageTests : IDisposable
         await RunAsync(Options with { Tokenizer = student }, "chat");
 
         var written = Tokenizer.Load(_traces.Out("chat"));
-        Assert.True(written.TryGetId("<|im_end|>", out var turnEnd) && written.TryGetId("<|endoftext|>", out var textEnd));
+        int turnEnd = Assert.Single(written.Encode("<|im_end|>")), textEnd = Assert.Single(written.Encode("<|endoftext|>"));
         Assert.Equal([textEnd, turnEnd], written.EndOfSequenceIds.Order());
         Assert.StartsWith($$"""{"eos_token_id":[{{turnEnd}},""", string.Concat(File.ReadAllText(Path.Combine(_traces.Out("chat"), "generation_config.json")).Where(letter => !char.IsWhiteSpace(letter))), StringComparison.Ordinal);
     }
