@@ -1,4 +1,5 @@
 using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Export.Gguf;
@@ -6,7 +7,7 @@ using TraceDistill.Training.Export.Gguf;
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>Options of <c>export</c>.</summary>
-sealed record ExportOptions
+sealed record ExportOptions : IValidatableObject
 {
     [InputPath]
     [Description("model directory to export")]
@@ -26,6 +27,19 @@ sealed record ExportOptions
     /// <value>The model directory's name.</value>
     [Description("what the export calls the model; the directory's name unless given")]
     public string? Name { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Format == ExportFormat.Gguf && Dtype is not null)
+        {
+            yield return new ValidationResult("belongs to the format huggingface; gguf has quantization", [nameof(Dtype)]);
+        }
+
+        if (Format == ExportFormat.Huggingface && Quantization is not null)
+        {
+            yield return new ValidationResult("belongs to the format gguf; huggingface has dtype", [nameof(Quantization)]);
+        }
+    }
 }
 
 /// <summary>What models can be exported as.</summary>

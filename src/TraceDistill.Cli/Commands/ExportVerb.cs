@@ -1,6 +1,5 @@
 using TraceDistill.Cli.Exporting;
 using TraceDistill.Cli.Progress;
-using TraceDistill.Core.Errors;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Export;
 using TraceDistill.Training.Export.Gguf;
@@ -24,20 +23,9 @@ sealed class ExportVerb : Verb<ExportOptions>
     public override IReadOnlyCollection<string> OutputNames(ExportOptions options) =>
         options.Format == ExportFormat.Gguf ? [FileName(options)] : [ModelCard.FileName, .. ModelDirectory.Files];
 
-    public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken)
-    {
-        switch (options)
-        {
-            case { Format: ExportFormat.Gguf, Dtype: not null }:
-                throw new InvalidInputException("dtype: belongs to the format huggingface; say --quantization for gguf");
-            case { Format: ExportFormat.Huggingface, Quantization: not null }:
-                throw new InvalidInputException("quantization: belongs to the format gguf; say --dtype for huggingface");
-        }
-
-        return options.Format == ExportFormat.Gguf
-            ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)
-            : await ExportHuggingFaceAsync(options, context, cancellationToken);
-    }
+    public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken) => options.Format == ExportFormat.Gguf
+        ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)
+        : await ExportHuggingFaceAsync(options, context, cancellationToken);
 
     static GgufSummary ExportGguf(ExportOptions options, StageContext context, CancellationToken cancellationToken)
     {

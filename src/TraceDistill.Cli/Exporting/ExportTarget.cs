@@ -28,7 +28,7 @@ sealed class ExportTarget : IDisposable
             throw new InvalidInputException($"--out: {folder} {reason}; name a new folder, or one that an earlier export wrote");
         }
 
-        Folder = isStage ? _folder : _folder + ".partial";
+        Folder = isStage ? _folder : Beside("partial");
         Discard();
         Directory.CreateDirectory(Folder);
     }
@@ -66,13 +66,20 @@ sealed class ExportTarget : IDisposable
             return;
         }
 
+        var replaced = Beside("replaced");
         if (Directory.Exists(_folder))
         {
-            Directory.Delete(_folder, recursive: true);
+            Directory.Move(_folder, replaced);
         }
 
         Directory.Move(Folder, _folder);
+        if (Directory.Exists(replaced))
+        {
+            Directory.Delete(replaced, recursive: true);
+        }
     }
+
+    string Beside(string state) => Path.Combine(Path.GetDirectoryName(_folder)!, $".{Path.GetFileName(_folder)}.{state}");
 
     /// <summary>Leaves nothing half done behind.</summary>
     public void Dispose() => Discard();

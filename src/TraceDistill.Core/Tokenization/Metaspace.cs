@@ -5,6 +5,8 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="prepends">Where text that does not begin with it gets one.</param>
 sealed class Metaspace(char mark, MetaspacePrepending prepends)
 {
+    public char Mark => mark;
+
     public MetaspacePrepending Prepends => prepends;
 
     /// <param name="text">A stretch between added tokens.</param>

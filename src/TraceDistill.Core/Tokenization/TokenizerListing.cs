@@ -27,8 +27,8 @@ public sealed record TokenizerListing
     /// <summary>Whether text that does not begin with a space gets one, before byte-level splitting.</summary>
     public required bool AddPrefixSpace { get; init; }
 
-    /// <summary>Where the pre-tokenizer marks spaces as SentencePiece does; null where it does not.</summary>
-    public required MetaspacePrepending? Metaspace { get; init; }
+    /// <summary>How the pre-tokenizer marks spaces, as SentencePiece does; null where it does not.</summary>
+    public required (char Mark, MetaspacePrepending Prepends)? Metaspace { get; init; }
 
     /// <summary>Ids put before a text when special tokens are asked for.</summary>
     public required IReadOnlyList<int> Prefix { get; init; }
@@ -70,7 +70,7 @@ public sealed record TokenizerListing
             Normalizer = definition.Normalizer.Steps,
             Splits = definition.PreTokenizer.Rules,
             AddPrefixSpace = definition.PreTokenizer.AddPrefixSpace,
-            Metaspace = definition.PreTokenizer.Metaspace?.Prepends,
+            Metaspace = definition.PreTokenizer.Metaspace is { } metaspace ? (metaspace.Mark, metaspace.Prepends) : null,
             Prefix = definition.PostProcessor.Prefix,
             Suffix = definition.PostProcessor.Suffix,
             UnknownId = definition.UnknownId,

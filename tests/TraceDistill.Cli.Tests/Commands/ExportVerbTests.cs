@@ -44,7 +44,7 @@ public sealed class ExportVerbTests : IDisposable
         Assert.StartsWith("---\nlicense: mit\nlibrary_name: transformers\npipeline_tag: text-generation\ntags:\n- tracedistill\n", card);
         Assert.Contains("A Llama decoder of 3,279,104 parameters (4 layers of 256, 8 heads of 32,", card);
         Assert.Contains("Greedy pass@1 on 2,000 held-out problems: **97.2 %**", card);
-        Assert.False(Directory.Exists(_cli.File("hf.partial")));
+        Assert.Equal(["hf"], Directory.GetFileSystemEntries(Path.GetDirectoryName(_cli.File("hf"))!).Select(Path.GetFileName));
     }
 
     [Theory]
@@ -78,8 +78,8 @@ public sealed class ExportVerbTests : IDisposable
 
     [Theory]
     [InlineData("error: --quantization: expected one of f32, f16, bf16, q8_0, q6_k, q4_k_m, q4_0, found \"Q5_0\"", "gguf", "--quantization", "Q5_0")]
-    [InlineData("error: dtype: belongs to the format huggingface; say --quantization for gguf", "gguf", "--dtype", "float16")]
-    [InlineData("error: quantization: belongs to the format gguf; say --dtype for huggingface", "huggingface", "--quantization", "Q8_0")]
+    [InlineData("error: --dtype: belongs to the format huggingface; gguf has quantization", "gguf", "--dtype", "float16")]
+    [InlineData("error: --quantization: belongs to the format gguf; huggingface has dtype", "huggingface", "--quantization", "Q8_0")]
     [InlineData("error: --format: expected one of huggingface, gguf, found \"onnx\"", "onnx")]
     public async Task Export_WrongUsage_IsToldInOneLine(string message, string format, params string[] more)
     {

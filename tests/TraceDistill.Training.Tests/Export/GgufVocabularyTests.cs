@@ -83,6 +83,28 @@ public sealed class GgufVocabularyTests : IDisposable
         Assert.Contains("llama.cpp has no Prepend for byte-level vocabularies", Assert.Throws<InvalidInputException>(() => Export(_folder.Path, "model.gguf")).Message);
     }
 
+    [Fact]
+    public void Run_RulesThatLlamaCppHasNot_AreNoted()
+    {
+        SampleModel.Write(_folder.Path, SampleModel.Shape with { VocabSize = 640 });
+        File.Delete(_folder.File("generation_config.json"));
+        File.Delete(_folder.File("tokenizer_config.json"));
+        SampleModel.Edit(_folder.Path, tokenizer =>
+        {
+            MakeSentencePiece(tokenizer, prepends: true);
+            tokenizer["model"]!["merges"]!.AsArray().RemoveAt(0);
+            tokenizer["added_tokens"]![0]!["lstrip"] = true;
+        });
+
+        Assert.Equal(
+            [
+                "llama.cpp finds <|system|> in any text: single_word, lstrip and rstrip are not known to it",
+                "the model names no token that ends a text, and llama.cpp then takes one of its own choice: set eos_token in tokenizer_config.json",
+                "llama.cpp merges any two tokens that make a third, of which 1 pairs are not among the merges",
+            ],
+            Export(_folder.Path, "model.gguf").Differences);
+    }
+
     public static TheoryData<string, string> Networks => new()
     {
         { "yarn", "config.json: rope_scaling: llama.cpp has YaRN with beta_fast 32, beta_slow 1 and truncate true alone here; export to huggingface" },

@@ -18,7 +18,7 @@ public static class GgufExport
         using var weights = new WeightReader(modelDirectory);
         var metadata = new GgufMetadata();
         ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));
-        var differences = VocabularyMetadata.Add(metadata, configuration.VocabSize, modelDirectory);
+        var differences = VocabularyMetadata.Add(metadata, configuration, modelDirectory);
         var tensors = new TensorPlan(configuration, quantization).Tensors();
         var encoder = new TensorEncoder(weights, RotaryMetadata.Factors(configuration), cancellationToken);
         AtomicFile.Write(path, stream => GgufWriter.Write(stream, metadata, tensors, encoder.Write));

@@ -22,13 +22,19 @@ static class PreTokenizerNames
     /// <param name="tokenizer">A byte-level one.</param>
     /// <param name="file">What messages call it.</param>
     /// <exception cref="InvalidInputException">llama.cpp cuts text in no such way.</exception>
-    public static string Of(TokenizerListing tokenizer, string file)
+    public static string Of(TokenizerListing tokenizer, string file) => Find(tokenizer, file).Name;
+
+    /// <summary>Whether llama.cpp, under that name, takes a piece that is in the vocabulary whole.</summary>
+    public static bool IgnoresMerges(TokenizerListing tokenizer, string file) => Find(tokenizer, file).IgnoreMerges;
+
+    static (string Name, bool IgnoreMerges) Find(TokenizerListing tokenizer, string file)
     {
         var patterns = tokenizer.Splits.Where(IsIsolating).Select(rule => rule.Pattern).ToArray();
         var same = Known.Where(known => !tokenizer.AddPrefixSpace && patterns.Length == tokenizer.Splits.Count && known.Patterns.SequenceEqual(patterns)).ToList();
-        return same.OrderBy(known => known.IgnoreMerges != tokenizer.IgnoreMerges).Select(known => known.Name).FirstOrDefault()
-            ?? throw new InvalidInputException(
-                $"{file}: pre_tokenizer: llama.cpp has no name for this way of cutting text, so GGUF cannot hold it; known are those of GPT-2, SmolLM, Llama 3 and Qwen 2. Export to huggingface");
+        return same.Count == 0
+            ? throw new InvalidInputException(
+                $"{file}: pre_tokenizer: llama.cpp has no name for this way of cutting text, so GGUF cannot hold it; known are those of GPT-2, SmolLM, Llama 3 and Qwen 2. Export to huggingface")
+            : same.OrderBy(known => known.IgnoreMerges != tokenizer.IgnoreMerges).Select(known => (known.Name, known.IgnoreMerges)).First();
     }
 
     /// <summary>Matches that are pieces and leave nothing between them: cutting there is the same as dropping what lies between.</summary>

@@ -11,6 +11,7 @@ sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationT
     const int ChunkElements = 1 << 16;
 
     readonly byte[] _bytes = new byte[Environment.ProcessorCount * 4 * ChunkElements * sizeof(float)];
+    float[] _permuted = [];
 
     public void Write(GgufTensor tensor, Stream stream)
     {
@@ -43,18 +44,22 @@ sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationT
     }
 
     /// <summary>Within each head, channel c and the one half a head later, which are rotated together, become neighbours.</summary>
-    static float[] Permute(Memory<float> values, GgufTensor tensor)
+    Memory<float> Permute(Memory<float> values, GgufTensor tensor)
     {
         var rows = (int)tensor.Shape[0];
         var (head, width) = (rows / tensor.Heads, values.Length / rows);
-        var permuted = new float[values.Length];
+        if (_permuted.Length < values.Length)
+        {
+            _permuted = new float[values.Length];
+        }
+
         for (var row = 0; row < rows; row++)
         {
             var (first, channel) = (row / head * head, row % head);
             var from = first + channel / 2 + channel % 2 * (head / 2);
-            values.Span.Slice(from * width, width).CopyTo(permuted.AsSpan(row * width));
+            values.Span.Slice(from * width, width).CopyTo(_permuted.AsSpan(row * width));
         }
 
-        return permuted;
+        return _permuted.AsMemory(0, values.Length);
     }
 }

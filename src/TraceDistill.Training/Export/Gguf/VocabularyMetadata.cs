@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export.Gguf;
 
@@ -30,14 +31,17 @@ sealed class VocabularyMetadata
     }
 
     /// <summary>Adds the keys.</summary>
-    /// <param name="rows">Rows of the embedding; those past the tokenizer's ids get names of their own, as each must have one.</param>
+    /// <param name="metadata">Gets them.</param>
+    /// <param name="configuration">The network: rows of its embedding past the tokenizer's ids get names of their own, as each must have one.</param>
     /// <param name="modelDirectory">Where the tokenizer lies.</param>
     /// <returns>In what llama.cpp reads text otherwise, each a line.</returns>
     /// <exception cref="InvalidInputException">GGUF cannot hold the tokenizer.</exception>
-    public static IReadOnlyList<string> Add(GgufMetadata metadata, int rows, string modelDirectory)
+    public static IReadOnlyList<string> Add(GgufMetadata metadata, ModelConfiguration configuration, string modelDirectory)
     {
-        var vocabulary = new VocabularyMetadata(metadata, TokenizerListing.Load(modelDirectory), Path.Combine(modelDirectory, Tokenizer.FileName));
-        vocabulary.Add(rows);
+        var tokenizer = TokenizerListing.Load(modelDirectory);
+        tokenizer = tokenizer with { EndIds = [.. tokenizer.EndIds.Union(configuration.EosTokenIds)] };
+        var vocabulary = new VocabularyMetadata(metadata, tokenizer, Path.Combine(modelDirectory, Tokenizer.FileName));
+        vocabulary.Add(configuration.VocabSize);
         return vocabulary._differences;
     }
 
@@ -127,17 +131,27 @@ sealed class VocabularyMetadata
         var steps = _tokenizer.Normalizer;
         var isMarked = steps.Contains(new NormalizerStep("Replace", " ", $"{Mark}"));
         var isPrepended = steps.Contains(new NormalizerStep("Prepend", Content: $"{Mark}"));
-        if (steps.Count != (isMarked ? 1 : 0) + (isPrepended ? 1 : 0) || isMarked == _tokenizer.Metaspace is not null || (isPrepended && !isMarked))
+        if (steps.Count != (isMarked ? 1 : 0) + (isPrepended ? 1 : 0) || isMarked == _tokenizer.Metaspace is not null || (isPrepended && !isMarked)
+            || _tokenizer.Metaspace is { Mark: not Mark })
         {
             throw new InvalidInputException($"{_file}: normalizer: llama.cpp only knows SentencePiece's marks for spaces, so GGUF cannot hold this one; export to huggingface");
         }
 
-        if (_tokenizer.Metaspace == MetaspacePrepending.First)
+        if (_tokenizer.Metaspace is { Prepends: MetaspacePrepending.First })
         {
             _differences.Add("llama.cpp puts a space before text after a special token too, not only at the start");
         }
 
-        return isPrepended || _tokenizer.Metaspace is MetaspacePrepending.Always or MetaspacePrepending.First;
+        return isPrepended || _tokenizer.Metaspace is { Prepends: not MetaspacePrepending.Never };
+    }
+
+    /// <summary>Pairs of tokens that make a token although no merge has them.</summary>
+    int CountFreeMerges()
+    {
+        var tokens = _tokenizer.Tokens.Index().Where(token => token.Item is not null && TypeOf(token.Index) == TokenType.Normal).ToDictionary(token => token.Item!, token => token.Index);
+        var merges = _tokenizer.Merges.Select(merge => (merge.Left, merge.Right)).ToHashSet();
+        return tokens.Keys.Sum(token => Enumerable.Range(1, token.Length - 1).Count(cut =>
+            tokens.TryGetValue(token[..cut], out var left) && tokens.TryGetValue(token[cut..], out var right) && !merges.Contains((left, right))));
     }
 
     void NoteDifferences()
@@ -155,6 +169,21 @@ sealed class VocabularyMetadata
         if (_tokenizer.Prefix.Count > 1 || (_tokenizer.Suffix.Count > 0 && !_tokenizer.EndIds.Take(1).SequenceEqual(_tokenizer.Suffix)))
         {
             _differences.Add("llama.cpp puts one token before a text and the end-of-sequence token after it at most: the tokenizer's other ones are left out");
+        }
+
+        if (_tokenizer.EndIds.Count == 0)
+        {
+            _differences.Add("the model names no token that ends a text, and llama.cpp then takes one of its own choice: set eos_token in tokenizer_config.json");
+        }
+
+        if (_tokenizer.IsByteLevel && PreTokenizerNames.IgnoresMerges(_tokenizer, _file) != _tokenizer.IgnoreMerges)
+        {
+            _differences.Add($"llama.cpp takes ignore_merges as {!_tokenizer.IgnoreMerges} with this way of cutting text");
+        }
+
+        if (!_tokenizer.IsByteLevel && CountFreeMerges() is > 0 and var free)
+        {
+            _differences.Add($"llama.cpp merges any two tokens that make a third, of which {free:#,0} pairs are not among the merges");
         }
 
         if (!_tokenizer.IsByteLevel && _tokenizer.Splits.Count > 0 && _tokenizer.Tokens.Any(token => token?.LastIndexOf(Mark) > 0))
