@@ -68,19 +68,16 @@ sealed class InspectVerb : Verb<InspectOptions>
     {
         var folder = TokenizerOf(options) ?? throw new InvalidInputException($"{options.Path}: no tokenizer is stored with the traces; name the student's model directory with --tokenizer");
         var tokenizer = Tokenizer.Load(folder);
-        reader.EnsureCompatible(tokenizer.Hash, tokenizer.VocabularySize);
+        var teacher = TeacherTokenizer.Of(options.Path, named: null, reader.Dataset, tokenizer);
+        reader.EnsureCompatible((teacher ?? tokenizer).Hash, (teacher ?? tokenizer).VocabularySize);
         var template = ChatTemplate.Load(folder);
-        var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, template), reader.Dataset, options.Path, topK: null);
+        var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, template), reader.Dataset, options.Path, topK: null, teacher);
         var trace = await TraceAsync(options, reader, cancellationToken);
         return TrainingView.Of(trace, aligner.Align(trace), tokenizer, template);
     }
 
     /// <summary>The one that is named, or the one that was stored with the traces.</summary>
-    static string? TokenizerOf(InspectOptions options)
-    {
-        var stored = Path.Combine(Directory.Exists(options.Path) ? options.Path : Path.GetDirectoryName(Path.GetFullPath(options.Path))!, TrainStage.StoredTokenizer);
-        return options.Tokenizer ?? (Directory.Exists(stored) ? stored : null);
-    }
+    static string? TokenizerOf(InspectOptions options) => options.Tokenizer ?? TeacherTokenizer.StoredWith(options.Path);
 
     static string[] DataSetsOf(string path) => Directory.Exists(path) && !File.Exists(Path.Combine(path, ShardManifest.FileName))
         ? [.. Directory.EnumerateDirectories(path).Where(folder => File.Exists(Path.Combine(folder, ShardManifest.FileName))).Order(StringComparer.Ordinal)]

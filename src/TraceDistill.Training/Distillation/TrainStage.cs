@@ -108,8 +108,7 @@ public static class TrainStage
             return given;
         }
 
-        var stored = options.Traces is { } traces ? Path.Combine(traces, StoredTokenizer) : null;
-        return stored is not null && Directory.Exists(stored)
+        return options.Traces is { } traces && TeacherTokenizer.StoredWith(traces) is { } stored
             ? stored
             : throw new InvalidInputException("tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; name the teacher's model directory");
     }

@@ -39,7 +39,7 @@ sealed record TrainingSet
         if (options.Traces is { } path)
         {
             var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
-            var teacher = TeacherTokenizer.Of(options, reader.Dataset, tokenizer);
+            var teacher = TeacherTokenizer.Of(path, options.TeacherTokenizer, reader.Dataset, tokenizer);
             reader.EnsureCompatible((teacher ?? tokenizer).Hash, (teacher ?? tokenizer).VocabularySize);
             var aligner = new TokenAligner(tokenizer, chat, reader.Dataset, path, options.KdTopK, teacher);
             await foreach (var trace in reader.ReadAsync(cancellationToken))
