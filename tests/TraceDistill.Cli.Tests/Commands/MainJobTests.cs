@@ -46,6 +46,14 @@ public sealed class MainJobTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id, "--rendered", "--json"));
         await CompareWithTraining(traces, id);
 
+        // A student with another vocabulary is shown the same text in its own tokens.
+        var other = Directory.CreateDirectory(_cli.File("other")).FullName;
+        BpeTrainer.Train(["What is two and two?"], 262, [new("<|stop|>")], other);
+        File.WriteAllText(Path.Combine(other, "tokenizer_config.json"), """{"eos_token": "<|stop|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' }}"}""");
+        Assert.True(await _cli.RunAsync("inspect", traces, "--trace", id, "--rendered", "--tokenizer", other, "--json") == 0, _cli.Error);
+        Assert.All(_cli.Json["tokens"]!.AsArray(), shown => Assert.InRange((int)shown!["id"]!, 0, 261));
+        Assert.EndsWith("<|stop|>", (string)_cli.Json["text"]!, StringComparison.Ordinal);
+
         Assert.Equal(2, await _cli.RunAsync("inspect", _cli.RunDirectory));
         Assert.Contains("name one of its data sets: run/traces", _cli.Error);
 
