@@ -38,7 +38,7 @@ sealed class ExportVerb : Verb<ExportOptions>
             context.Observer.Message($"note: {difference}");
         }
 
-        context.Observer.Message($"{summary.Quantization}: {ProgressText.Bytes(summary.Bytes)}, {summary.BitsPerWeight:0.0#} bits a weight ({string.Join(", ", summary.Tensors.Select(type => $"{type.Value} tensors {type.Key}"))})");
+        context.Observer.Message($"{context.NameOf(path)}: {summary.Quantization}, {ProgressText.Bytes(summary.Bytes)}, {summary.BitsPerWeight:0.0#} bits a weight ({string.Join(", ", summary.Tensors.Select(type => $"{type.Value} tensors {type.Key}"))})");
         return summary with { Path = context.NameOf(path) };
     }
 

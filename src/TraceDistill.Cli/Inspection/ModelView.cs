@@ -17,7 +17,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     {
         var (configuration, weights) = ModelDirectory.Open(folder);
         weights.Dispose();
-        var tokenizer = Tokenizer.Load(folder);
+        var tokenizer = ModelDirectory.LoadTokenizer(folder);
         return new ModelView(folder, ModelParameters.CountOf(configuration), configuration, tokenizer.VocabularySize, tokenizer.Hash);
     }
 

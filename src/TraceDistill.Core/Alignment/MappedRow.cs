@@ -36,12 +36,19 @@ sealed class MappedRow
     public void Condition()
     {
         var given = Reported;
+        if (given == 0)
+        {
+            // All that could follow was reported as impossible: nothing is known.
+            _entries.Clear();
+            return;
+        }
+
         for (var at = 0; at < _entries.Count; at++)
         {
             _entries[at] = (_entries[at].Id, _entries[at].Probability / given);
         }
 
-        Reported = given > 0 ? 1 : 0;
+        Reported = 1;
     }
 
     /// <summary>Writes row <paramref name="j"/>, the most probable first.</summary>

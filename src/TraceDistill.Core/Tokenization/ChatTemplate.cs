@@ -53,8 +53,12 @@ public sealed class ChatTemplate
 
         var tokens = new[] { ("bos_token", settings.BeginOfSequence), ("eos_token", settings.EndOfSequence), ("pad_token", settings.Padding) };
         var defaults = tokens.Where(token => token.Item2 is not null).ToDictionary(token => token.Item1, token => (object?)token.Item2);
-        return new ChatTemplate(settings.ChatTemplate, Path.Combine(modelDirectory, "chat_template"), time, defaults);
+        return new ChatTemplate(settings.ChatTemplate, SettingsName(modelDirectory), time, defaults);
     }
+
+    static string SettingsName(string modelDirectory) => Path.Combine(modelDirectory, "chat_template.jinja") is var file && File.Exists(file)
+        ? file
+        : $"{Path.Combine(modelDirectory, Tokenizer.SettingsFileName)}: chat_template";
 
     /// <summary>Renders a conversation.</summary>
     /// <param name="messages">The turns.</param>

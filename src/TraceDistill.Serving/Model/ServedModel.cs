@@ -1,6 +1,7 @@
 using System.Text;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Serving.Model;
@@ -40,7 +41,7 @@ sealed class ServedModel : IDisposable
     /// <exception cref="InvalidInputException">A file of the model is missing or wrong, or they do not belong together.</exception>
     public static ServedModel Load(ServeOptions options, TimeProvider time)
     {
-        var tokenizer = Tokenizer.Load(options.Model);
+        var tokenizer = ModelDirectory.LoadTokenizer(options.Model);
         var engine = GenerationEngine.Load(options.Model, new EngineOptions
         {
             Threads = options.Threads ?? Environment.ProcessorCount,
@@ -49,12 +50,6 @@ sealed class ServedModel : IDisposable
         });
         try
         {
-            if (tokenizer.VocabularySize > engine.Configuration.VocabSize)
-            {
-                throw new InvalidInputException(
-                    $"{Path.Combine(options.Model, Tokenizer.FileName)}: has {tokenizer.VocabularySize} tokens, but config.json says vocab_size {engine.Configuration.VocabSize}: they are not of one model");
-            }
-
             var name = options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Model)));
             return new ServedModel(options.Model, name, tokenizer, engine, time);
         }

@@ -24,7 +24,7 @@ public static class AdapterFiles
         Directory.CreateDirectory(directory);
         AtomicFile.WriteAllText(Path.Combine(directory, Configuration), Describe(adapter.Settings, baseModel).ToJsonString(Indented) + "\n");
         SafetensorsWriter.Write(
-            Path.Combine(directory, Weights), TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
+            Path.Combine(directory, Weights), _ => TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
             name => adapter.Values(name[Prefix.Length..]));
     }
 

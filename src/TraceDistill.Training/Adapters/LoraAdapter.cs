@@ -50,7 +50,7 @@ public sealed class LoraAdapter : NamedWeights
     {
         if (Settings.UseDora)
         {
-            Parallel.ForEach(Modules, module => VisitRows(module, (row, values) => module.Norms[row] = (float)TensorPrimitives.Norm<double>(values)));
+            Parallel.ForEach(Modules, module => VisitRows(module, (row, values) => module.Norms[row] = Norm(values)));
             foreach (var module in Modules)
             {
                 TensorPrimitives.Divide(Values(module.Magnitude), module.Norms, module.Scales);
@@ -58,12 +58,15 @@ public sealed class LoraAdapter : NamedWeights
         }
     }
 
+    /// <summary>A row's size; 1 for one that is all zero, such as those of a pruned head, whose direction is none.</summary>
+    static float Norm(ReadOnlySpan<double> row) => TensorPrimitives.Norm(row) is > 0 and var norm ? (float)norm : 1;
+
     /// <summary>Makes what the adapter adds part of the model's own weights; after that it is used up.</summary>
     public void Merge() => Parallel.ForEach(Modules, module => VisitRows(module, (row, values) =>
     {
         if (Settings.UseDora)
         {
-            TensorPrimitives.Multiply(values, Values(module.Magnitude)[row] / TensorPrimitives.Norm<double>(values), values);
+            TensorPrimitives.Multiply(values, Values(module.Magnitude)[row] / Norm(values), values);
         }
 
         TensorPrimitives.ConvertTruncating<double, float>(values, Model.Values(module.Weight).Slice(row * module.Inner, module.Inner));

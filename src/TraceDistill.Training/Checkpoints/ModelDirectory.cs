@@ -71,7 +71,27 @@ public static class ModelDirectory
     {
         Directory.CreateDirectory(directory);
         parameters.Configuration.Save(directory, dtype);
-        WeightFiles.Write(directory, dtype, [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))], name => parameters.Values(name), shardBytes);
+        WeightFiles.Write(directory, _ => dtype, [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))], name => parameters.Values(name), shardBytes);
+    }
+
+    /// <summary>Loads the tokenizer, and looks whether it is the model's and its chat template, where there is one, a template.</summary>
+    /// <exception cref="InvalidInputException">A file is missing, malformed or of another model.</exception>
+    public static Tokenizer LoadTokenizer(string directory)
+    {
+        var tokenizer = Tokenizer.Load(directory);
+        var vocabulary = ModelConfiguration.Load(directory).VocabSize;
+        if (tokenizer.VocabularySize > vocabulary)
+        {
+            throw new InvalidInputException(
+                $"{Path.Combine(directory, Tokenizer.FileName)}: has {tokenizer.VocabularySize} tokens, and config.json a vocab_size of {vocabulary}: they are not of one model; take both from the same checkpoint");
+        }
+
+        if (tokenizer.ChatTemplateSource is not null)
+        {
+            _ = ChatTemplate.Load(directory);
+        }
+
+        return tokenizer;
     }
 
     /// <summary>Copies the tokenizer's files that <paramref name="source"/> has.</summary>

@@ -50,11 +50,13 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="destination">As many elements as the tensor has.</param>
     public void Read(SafetensorsEntry entry, Span<float> destination)
     {
-        for (var first = 0; first < destination.Length; first += WindowBytes / sizeof(float))
+        for (var start = entry.Start; !destination.IsEmpty;)
         {
-            var values = destination[first..Math.Min(destination.Length, first + (WindowBytes / sizeof(float)))];
-            using var window = new FileWindow(_mapping, entry.Start + ((long)first * entry.Dtype.Size()), values.Length * entry.Dtype.Size());
+            var values = destination[..Math.Min(destination.Length, WindowBytes / sizeof(float))];
+            using var window = new FileWindow(_mapping, start, values.Length * entry.Dtype.Size());
             entry.Dtype.Decode(window.Bytes, values);
+            start += window.Bytes.Length;
+            destination = destination[values.Length..];
         }
     }
 
@@ -93,6 +95,11 @@ public sealed class SafetensorsFile : IDisposable
             using var json = JsonDocument.Parse(header);
             foreach (var property in json.RootElement.EnumerateObject().Where(property => property.Name != "__metadata__"))
             {
+                if (property.Value.ValueKind != JsonValueKind.Object)
+                {
+                    throw new InvalidInputException($"{path}: malformed safetensors header: tensor {property.Name} is not described by an object");
+                }
+
                 if (!entries.TryAdd(property.Name, Entry(path, property, 8 + (long)length, stream.Length)))
                 {
                     throw new InvalidInputException($"{path}: tensor {property.Name} is listed twice");
@@ -118,7 +125,7 @@ public sealed class SafetensorsFile : IDisposable
         Int128 bytes = dtype.Size();
         foreach (var size in shape)
         {
-            bytes = size < 0 || bytes > long.MaxValue ? -1 : bytes * size;
+            bytes = size < 0 || bytes < 0 || bytes > long.MaxValue ? -1 : bytes * size;
         }
 
         if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] > fileLength - dataStart || bytes != offsets[1] - offsets[0])

@@ -15,15 +15,16 @@ public static class SafetensorsWriter
     const int ChunkElements = 1 << 16;
 
     /// <param name="path">The file to publish.</param>
-    /// <param name="dtype">How values are stored.</param>
+    /// <param name="dtypeOf">How a tensor is stored, by name.</param>
     /// <param name="tensors">Names, shapes and where the values are, in the order they are stored.</param>
     /// <param name="values">Gives the float32 values of a tensor by name.</param>
-    public static void Write(string path, TensorDtype dtype, IReadOnlyList<(string Name, long[] Shape)> tensors, ValuesOf values)
+    public static void Write(string path, Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, ValuesOf values)
     {
         var header = new JsonObject { ["__metadata__"] = new JsonObject { ["format"] = "pt" } };
         var offset = 0L;
         foreach (var (name, shape) in tensors)
         {
+            var dtype = dtypeOf(name);
             var bytes = shape.Aggregate((long)dtype.Size(), (product, size) => product * size);
             header[name] = new JsonObject
             {
@@ -43,10 +44,10 @@ public static class SafetensorsWriter
             stream.Write(prefix);
             stream.Write(json);
             stream.Write("       "u8[..(padded - json.Length)]);
-            var buffer = new byte[ChunkElements * dtype.Size()];
+            var buffer = new byte[ChunkElements * sizeof(float)];
             foreach (var (name, _) in tensors)
             {
-                WriteValues(stream, dtype, values(name), buffer);
+                WriteValues(stream, dtypeOf(name), values(name), buffer);
             }
         });
     }

@@ -71,6 +71,11 @@ public sealed class WeightFiles : IDisposable
     /// <param name="expected">The tensors that the index puts into it; null where there is no index.</param>
     void Add(string path, HashSet<string>? expected)
     {
+        if (expected is not null && !File.Exists(path))
+        {
+            throw new InvalidInputException($"{path}: no such file, and {Index} names it; download the checkpoint again");
+        }
+
         var file = SafetensorsFile.Open(path);
         _files.Add(file);
         if (expected?.FirstOrDefault(name => !file.Entries.ContainsKey(name)) is { } missing)
@@ -92,7 +97,7 @@ public sealed class WeightFiles : IDisposable
         try
         {
             var map = JsonNode.Parse(File.ReadAllBytes(path))?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
-            return [.. map.Select(entry => (entry.Key, Plain(path, entry.Value!.GetValue<string>())))];
+            return [.. map.Select(entry => (entry.Key, Plain(path, entry.Value is JsonValue file && file.TryGetValue(out string? name) ? name : throw new JsonException($"the file of tensor {entry.Key} is not a name"))))];
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)
         {
@@ -107,18 +112,18 @@ public sealed class WeightFiles : IDisposable
 
     /// <summary>Writes one file, or several with an index where one would be larger than <paramref name="shardBytes"/>; what was there before under the other form goes.</summary>
     /// <param name="directory">An existing folder.</param>
-    /// <param name="dtype">How values are stored.</param>
+    /// <param name="dtypeOf">How a tensor is stored, by name.</param>
     /// <param name="tensors">Names and shapes in the order they are stored.</param>
     /// <param name="values">Gives the float32 values of a tensor by name.</param>
     /// <param name="shardBytes">Most bytes of one file; a larger tensor has one to itself.</param>
     public static void Write(
-        string directory, TensorDtype dtype, IReadOnlyList<(string Name, long[] Shape)> tensors, SafetensorsWriter.ValuesOf values, long shardBytes)
+        string directory, Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, SafetensorsWriter.ValuesOf values, long shardBytes)
     {
         var (single, index) = (System.IO.Path.Combine(directory, Single), System.IO.Path.Combine(directory, Index));
-        var shards = Divide(dtype, tensors, shardBytes);
+        var shards = Divide(dtypeOf, tensors, shardBytes);
         if (shards.Count == 1)
         {
-            SafetensorsWriter.Write(single, dtype, tensors, values);
+            SafetensorsWriter.Write(single, dtypeOf, tensors, values);
             File.Delete(index);
             return;
         }
@@ -127,25 +132,25 @@ public sealed class WeightFiles : IDisposable
         foreach (var (number, shard) in shards.Index())
         {
             var file = $"model-{number + 1:00000}-of-{shards.Count:00000}.safetensors";
-            SafetensorsWriter.Write(System.IO.Path.Combine(directory, file), dtype, shard, values);
+            SafetensorsWriter.Write(System.IO.Path.Combine(directory, file), dtypeOf, shard, values);
             foreach (var (name, _) in shard)
             {
                 map[name] = file;
             }
         }
 
-        var metadata = new JsonObject { ["total_size"] = tensors.Sum(tensor => BytesOf(dtype, tensor.Shape)) };
+        var metadata = new JsonObject { ["total_size"] = tensors.Sum(tensor => BytesOf(dtypeOf(tensor.Name), tensor.Shape)) };
         AtomicFile.WriteAllText(index, new JsonObject { ["metadata"] = metadata, ["weight_map"] = map }.ToJsonString(Indented) + "\n");
         File.Delete(single);
     }
 
-    static List<List<(string Name, long[] Shape)>> Divide(TensorDtype dtype, IReadOnlyList<(string Name, long[] Shape)> tensors, long shardBytes)
+    static List<List<(string Name, long[] Shape)>> Divide(Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, long shardBytes)
     {
         var shards = new List<List<(string, long[])>> { new() };
         var bytes = 0L;
         foreach (var tensor in tensors)
         {
-            var more = BytesOf(dtype, tensor.Shape);
+            var more = BytesOf(dtypeOf(tensor.Name), tensor.Shape);
             if (bytes > 0 && bytes + more > shardBytes)
             {
                 shards.Add([]);

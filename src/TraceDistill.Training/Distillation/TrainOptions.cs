@@ -84,7 +84,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public int? MaxLength { get; init; }
 
     /// <value>Null: the model's own weights are trained.</value>
-    [Range(1, 65_536, ErrorMessage = "must be at least 1")]
+    [Range(1, 65_536, ErrorMessage = "must be from 1 to 65536")]
     [Description("rank of LoRA adapters, which are trained in place of the model's own weights; absent is full fine-tuning")]
     public int? LoraR { get; init; }
 

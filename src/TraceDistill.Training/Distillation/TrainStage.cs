@@ -31,7 +31,7 @@ public static class TrainStage
     public static async Task<TrainSummary> RunAsync(TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
-        var tokenizer = Tokenizer.Load(source);
+        var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
         using var parameters = InitialParameters(options, tokenizer);
         var trained = Trained(options, parameters);
@@ -117,13 +117,13 @@ public static class TrainStage
     {
         if (options.Student is { } student)
         {
-            return LoadFor(tokenizer, student);
+            return ModelDirectory.Load(student);
         }
 
         var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
         if (options.InitFrom is { } larger)
         {
-            using var taken = LoadFor(tokenizer, larger);
+            using var taken = ModelDirectory.Load(larger);
             var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
             StudentInitialization.Copy(cut, taken, larger);
             return cut;
@@ -145,13 +145,6 @@ public static class TrainStage
         return options.FrozenParameters.Count > 0
             ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, parameters))
             : TrainedWeights.All(parameters);
-    }
-
-    static ModelParameters LoadFor(Tokenizer tokenizer, string directory)
-    {
-        var loaded = ModelDirectory.Load(directory);
-        return tokenizer.VocabularySize <= loaded.Configuration.VocabSize ? loaded : throw new InvalidInputException(
-            $"{directory}: the tokenizer has {tokenizer.VocabularySize} ids and config.json a vocab_size of {loaded.Configuration.VocabSize}");
     }
 
     /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not.</summary>

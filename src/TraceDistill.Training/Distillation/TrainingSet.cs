@@ -59,6 +59,12 @@ sealed record TrainingSet
                 }
                 else
                 {
+                    if (sequences.Count == 0)
+                    {
+                        // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the student.
+                        _ = chat.Prompt(trace.Messages);
+                    }
+
                     sequences.Add(aligner.Align(trace));
                 }
             }

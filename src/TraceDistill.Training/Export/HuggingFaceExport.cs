@@ -17,9 +17,9 @@ public static class HuggingFaceExport
     public static HuggingFaceSummary Run(string modelDirectory, string folder, TensorDtype? dtype, CancellationToken cancellationToken = default)
     {
         var configuration = ModelConfiguration.Load(modelDirectory);
-        var tokenizer = Tokenizer.Load(modelDirectory);
+        var tokenizer = ModelDirectory.LoadTokenizer(modelDirectory);
         using var weights = new WeightReader(modelDirectory);
-        var stored = dtype ?? weights.Dtype;
+        var stored = dtype ?? weights.DtypeOf("model.embed_tokens.weight");
         ModelDirectory.CopyTokenizer(modelDirectory, folder);
         if (!File.Exists(Path.Combine(folder, GenerationConfig.FileName)))
         {
@@ -27,8 +27,9 @@ public static class HuggingFaceExport
         }
 
         configuration.Save(folder, stored);
-        (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration)];
-        WeightFiles.Write(folder, stored, tensors, Values, ModelDirectory.ShardBytes);
+        // The wider ones first, so that every value lies at a multiple of its size.
+        (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration).OrderByDescending(tensor => DtypeOf(tensor.Name).Size())];
+        WeightFiles.Write(folder, DtypeOf, tensors, Values, ModelDirectory.ShardBytes);
         return new HuggingFaceSummary
         {
             Path = folder,
@@ -40,8 +41,10 @@ public static class HuggingFaceExport
         ReadOnlySpan<float> Values(string name)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return weights.Read(name, stored.TorchName(), stored == TensorDtype.Float16).Span;
+            return weights.Read(name, stored.TorchName(), DtypeOf(name) == TensorDtype.Float16).Span;
         }
+
+        TensorDtype DtypeOf(string name) => dtype ?? weights.DtypeOf(name);
     }
 
     static void WriteGenerationConfig(string folder, ModelConfiguration configuration, Tokenizer tokenizer)

@@ -13,8 +13,8 @@ sealed class WeightReader(string modelDirectory) : IDisposable
     readonly WeightFiles _weights = ModelDirectory.Open(modelDirectory).Weights;
     float[] _values = [];
 
-    /// <summary>How the checkpoint's matrices are stored.</summary>
-    public TensorDtype Dtype => _weights.Find("model.embed_tokens.weight")!.Dtype;
+    /// <summary>How the checkpoint stores a tensor.</summary>
+    public TensorDtype DtypeOf(string name) => _weights.Find(name)!.Dtype;
 
     /// <param name="name">Hugging Face's.</param>
     /// <param name="type">What the values are to be stored as, for messages.</param>
@@ -23,7 +23,8 @@ sealed class WeightReader(string modelDirectory) : IDisposable
     /// <exception cref="InvalidInputException">A value is not finite or too large to be stored so.</exception>
     public Memory<float> Read(string name, string type, bool isBoundedByHalf)
     {
-        var elements = (int)_weights.Find(name)!.Shape.Aggregate(1L, (product, size) => product * size);
+        var count = _weights.Find(name)!.Shape.Aggregate(1L, (product, size) => product * size);
+        var elements = count <= Array.MaxLength ? (int)count : throw new InvalidInputException($"{_weights.Path}: tensor {name} has {count:#,0} values; at most {Array.MaxLength:#,0} can be exported");
         if (_values.Length < elements)
         {
             _values = new float[elements];

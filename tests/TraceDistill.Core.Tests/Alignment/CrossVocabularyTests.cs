@@ -61,6 +61,22 @@ public sealed class CrossVocabularyTests : IDisposable
         Assert.Equal(Math.Log(0.375), soft.Tail[0], 1e-6);
     }
 
+    /// <summary>Services report −9999 for what they hold impossible.</summary>
+    [Theory]
+    [InlineData(-9999f)]
+    [InlineData(float.NegativeInfinity)]
+    public void Align_ImpossibleAlternatives_LeaveTheTokensAfterThemToTheHardLoss(float logprob)
+    {
+        var trace = Trace(_ab, _ab.Encode("abc"), [(0, [("ab", 0.5)]), (1, [("c", 1.0)])]);
+        trace.Logprobs!.TopLogprobs[0] = logprob;
+
+        var soft = Aligner(_ab, _bytes).Align(trace).Soft!.Read();
+
+        Assert.Equal(-1, soft.Ids[soft.K]);
+        AssertRow(_bytes, soft, 2, ("c", 1.0));
+        Assert.DoesNotContain(soft.Logprobs, float.IsNaN);
+    }
+
     [Fact]
     public void Align_EndOfTheTeachersGeneration_IsTheStudents()
     {

@@ -50,6 +50,21 @@ public class LoraModelTests
         Compare(adapter, batch, noise, reference);
     }
 
+    /// <summary>Rows of pruned heads have no direction to be divided by.</summary>
+    [Fact]
+    public void Forward_DoraBesideARowOfZeros_IsTheModelWithoutIt()
+    {
+        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        parameters.Values("model.layers.0.self_attn.q_proj.weight")[..(int)parameters.ShapeOf("model.layers.0.self_attn.q_proj.weight")[1]].Clear();
+        var expected = Hidden(TrainedWeights.All(parameters));
+        using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: true), seed: 1);
+        adapter.Refresh();
+
+        Assert.All(expected.Zip(Hidden(TrainedWeights.Of(adapter))), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+        adapter.Merge();
+        Assert.All(expected.Zip(Hidden(TrainedWeights.All(parameters))), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
+    }
+
     [Fact]
     public void Forward_FreshLoraAdapter_EqualsTheModelWithoutIt()
     {

@@ -62,7 +62,7 @@ public sealed class ModelDirectoryTests : IDisposable
     {
         _parameters.Configuration.Save(_directory.Path);
         SafetensorsWriter.Write(
-            Weights, TensorDtype.Float32,
+            Weights, _ => TensorDtype.Float32,
             [.. _parameters.Names.Where(name => name != "model.norm.weight").Select(name => (name, name == "lm_head.weight" ? [32, 40] : _parameters.ShapeOf(name))), ("surplus", [1L])],
             name => name == "surplus" ? new float[1] : _parameters.Values(name));
 

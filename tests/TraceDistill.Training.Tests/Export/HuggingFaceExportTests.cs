@@ -1,3 +1,4 @@
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Checkpoints;
@@ -35,5 +36,46 @@ public sealed class HuggingFaceExportTests : IDisposable
         var (before, after) = (Tokenizer.Load(_folder.File("model")), Tokenizer.Load(_folder.File("export")));
         Assert.Equal((before.Hash, before.ChatTemplateSource, before.EndOfSequenceId), (after.Hash, after.ChatTemplateSource, after.EndOfSequenceId));
         Assert.Equal("{\"eos_token_id\":316}\n", File.ReadAllText(Path.Combine(_folder.File("export"), "generation_config.json")));
+    }
+
+    [Fact]
+    public void Run_CheckpointOfSeveralTypes_KeepsEveryTensorsBytes()
+    {
+        SampleModel.Write(_folder.File("model"), SampleModel.Shape);
+        Directory.CreateDirectory(_folder.File("export"));
+        var path = Path.Combine(_folder.File("model"), "model.safetensors");
+        using (var parameters = ModelDirectory.Load(_folder.File("model")))
+        {
+            SafetensorsWriter.Write(
+                path, name => name.Contains("norm", StringComparison.Ordinal) ? TensorDtype.Float32 : name.Contains("mlp", StringComparison.Ordinal) ? TensorDtype.Float16 : TensorDtype.BFloat16,
+                [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))], name => parameters.Values(name));
+        }
+
+        HuggingFaceExport.Run(_folder.File("model"), _folder.File("export"), dtype: null, TestContext.Current.CancellationToken);
+
+        using SafetensorsFile before = SafetensorsFile.Open(path), after = SafetensorsFile.Open(Path.Combine(_folder.File("export"), "model.safetensors"));
+        Assert.Equal(before.Entries.Keys.Order(), after.Entries.Keys.Order());
+        Assert.All(before.Entries.Values, entry =>
+        {
+            var copy = after.Entries[entry.Name];
+            Assert.Equal((entry.Dtype, entry.End - entry.Start, 0), (copy.Dtype, copy.End - copy.Start, copy.Start % copy.Dtype.Size()));
+            byte[] expected = new byte[entry.End - entry.Start], actual = new byte[expected.Length];
+            before.Read(entry, 0, expected);
+            after.Read(copy, 0, actual);
+            Assert.Equal(expected, actual);
+        });
+    }
+
+    [Fact]
+    public void Run_MalformedChatTemplate_IsRefusedByPlaceAndWritesNothing()
+    {
+        SampleModel.Write(_folder.File("model"), SampleModel.Shape);
+        Directory.CreateDirectory(_folder.File("export"));
+        File.WriteAllText(Path.Combine(_folder.File("model"), "chat_template.jinja"), "{% for m in messages %}\n{{ m.content }\n{% endfor %}");
+
+        var message = Assert.Throws<InvalidInputException>(() => HuggingFaceExport.Run(_folder.File("model"), _folder.File("export"), dtype: null, TestContext.Current.CancellationToken)).Message;
+
+        Assert.StartsWith(Path.Combine(_folder.File("model"), "chat_template.jinja") + ", line 2, column 14", message, StringComparison.Ordinal);
+        Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.File("export")));
     }
 }

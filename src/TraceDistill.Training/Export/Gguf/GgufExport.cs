@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export.Gguf;
@@ -15,6 +16,7 @@ public static class GgufExport
     public static GgufSummary Run(string modelDirectory, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
     {
         var configuration = ModelConfiguration.Load(modelDirectory);
+        _ = ModelDirectory.LoadTokenizer(modelDirectory);
         using var weights = new WeightReader(modelDirectory);
         var metadata = new GgufMetadata();
         ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));
@@ -29,7 +31,9 @@ public static class GgufExport
             Bytes = new FileInfo(path).Length,
             Tensors = tensors.CountBy(tensor => tensor.Type.ToString()).ToDictionary(),
             BitsPerWeight = Math.Round(8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements), 2),
-            Differences = differences,
+            Differences = configuration.RopeScaling.Type == RopeType.Dynamic
+                ? [.. differences, "rope_scaling: llama.cpp has no dynamic scaling, which acts beyond max_position_embeddings alone"]
+                : differences,
         };
     }
 }

@@ -18,10 +18,11 @@ sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationT
         var values = Read(tensor);
         var type = tensor.Type;
         var span = _bytes.Length / (int)type.BytesOf(ChunkElements) * ChunkElements;
-        for (var start = 0; start < values.Length; start += span)
+        for (int start = 0, next; start < values.Length; start = next)
         {
             cancellationToken.ThrowIfCancellationRequested();
             var part = values.Slice(start, Math.Min(span, values.Length - start));
+            next = start + part.Length;
             Parallel.For(0, (part.Length + ChunkElements - 1) / ChunkElements, index =>
             {
                 var first = index * ChunkElements;
