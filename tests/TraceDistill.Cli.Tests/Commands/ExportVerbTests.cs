@@ -25,7 +25,7 @@ public sealed class ExportVerbTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--quantization", "Q4_K_M", "--out", _cli.File("a.gguf"), "--json"));
 
         Assert.Equal(("q4_k_m", new FileInfo(_cli.File("a.gguf")).Length, 24), ((string)_cli.Json["quantization"]!, (long)_cli.Json["bytes"]!, (int)_cli.Json["tensors"]!["Q4_K"]!));
-        Assert.Contains("Q4_K_M: 2 MB, 4.89 bits a weight (5 tensors Q6_K, 9 tensors F32, 24 tensors Q4_K)", _cli.Error);
+        Assert.Contains("a.gguf: Q4_K_M, 2 MB, 4.89 bits a weight (5 tensors Q6_K, 9 tensors F32, 24 tensors Q4_K)", _cli.Error);
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.File("a.gguf")));
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.File("folder")));
         Assert.Equal(File.ReadAllBytes(_cli.File("a.gguf")), File.ReadAllBytes(Path.Combine(_cli.File("folder"), "model-F16.gguf")));

@@ -110,7 +110,7 @@ public sealed class GgufVocabularyTests : IDisposable
         { "yarn", "config.json: rope_scaling: llama.cpp has YaRN with beta_fast 32, beta_slow 1 and truncate true alone here; export to huggingface" },
         { "llama3", "config.json: rope_scaling of type llama3 in a qwen2 model: llama.cpp has it for llama alone; export to huggingface" },
         { "biases", "config.json: attention_bias in a qwen3 model: llama.cpp has no bias of the output projection there; export to huggingface" },
-        { "small", "tokenizer.json: has 320 ids and the model's embedding 300 rows; the tokenizer is of another model" },
+        { "small", "tokenizer.json: has 320 tokens, and config.json a vocab_size of 300: they are not of one model; take both from the same checkpoint" },
     };
 
     [Theory]

@@ -166,8 +166,13 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small);
-        SequenceRequest Request(int sample) => new() { Prompt = TinyModel.Prompt(70, 1), MaxTokens = 30, SampleIndex = sample, TopLogprobs = 4, StopTokens = [] };
-        var together = await Task.WhenAll(Enumerable.Range(0, 8).Select(sample => engine.GenerateAsync(Request(sample), Cancel)));
+        SequenceRequest Request(int sample) => new() { Prompt = TinyModel.Prompt(70, 1), MaxTokens = sample == 0 ? 80 : 30, SampleIndex = sample, TopLogprobs = 4, StopTokens = [] };
+
+        // The first is still at it when the last is asked for, however busy the machine is.
+        using var asked = new ManualResetEventSlim();
+        Task<SequenceResult>[] requests = [.. Enumerable.Range(0, 8).Select(sample => engine.GenerateAsync(Request(sample) with { Sink = sample == 0 ? new WaitFor(asked) : null }, Cancel))];
+        asked.Set();
+        var together = await Task.WhenAll(requests);
 
         // Four pages of 16 tokens are shared; each works out the six tokens after them.
         Assert.Equal(70 + 7 * 6, (await Idle(engine)).PromptTokens);
@@ -277,6 +282,15 @@ public class GenerationEngineTests
         {
             Assert.Equal(best[j], actual.TopLogprobs[row * actual.K + j], 1e-4);
             Assert.Equal(expected[actual.TopIds[row * actual.K + j]], actual.TopLogprobs[row * actual.K + j], 1e-4);
+        }
+    }
+
+    sealed class WaitFor(ManualResetEventSlim signal) : ITokenSink
+    {
+        public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
+        {
+            signal.Wait();
+            return true;
         }
     }
 

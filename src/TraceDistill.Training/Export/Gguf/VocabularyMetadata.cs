@@ -47,11 +47,6 @@ sealed class VocabularyMetadata
 
     void Add(int rows)
     {
-        if (_tokenizer.Tokens.Count > rows)
-        {
-            throw new InvalidInputException($"{_file}: has {_tokenizer.Tokens.Count} ids and the model's embedding {rows} rows; the tokenizer is of another model");
-        }
-
         if (_tokenizer.IsByteLevel && _tokenizer.Normalizer.FirstOrDefault(step => step.Type != "NFC") is { } step)
         {
             throw new InvalidInputException($"{_file}: normalizer: llama.cpp has no {step.Type} for byte-level vocabularies, so GGUF cannot hold this one; export to huggingface");
