@@ -11,6 +11,11 @@ static class LlamaCppBenchmark
 {
     public static async Task<int> RunAsync(Arguments arguments)
     {
+        if (!PeerScript.IsReady())
+        {
+            return 2;
+        }
+
         var temporary = Directory.CreateTempSubdirectory("tracedistill-benchmark-");
         try
         {
@@ -26,7 +31,7 @@ static class LlamaCppBenchmark
             var (tokens, threads) = (arguments.Number("tokens", 32), arguments.Number("threads", Environment.ProcessorCount));
             foreach (var sequences in new[] { 1, arguments.Number("sequences", 8) })
             {
-                // The best of three of either, alternating: other work on the machine slows whatever it meets.
+                // The best of either, alternating: other work on the machine slows whatever it meets.
                 double ours = 0, theirs = 0;
                 for (var round = 0; round < arguments.Number("rounds", 2); round++)
                 {
@@ -63,32 +68,10 @@ static class LlamaCppBenchmark
         return best;
     }
 
-    static double Theirs(string file, int sequences, int tokens, int threads)
-    {
-        var start = new ProcessStartInfo("node", ["llama-speed.js", file, $"{sequences}", $"{tokens}", $"{threads}"])
-        {
-            WorkingDirectory = Path.Combine(RepositoryRoot(), "tests", "peers"), RedirectStandardOutput = true,
-        };
-        using var node = Process.Start(start)!;
-        var best = 0.0;
-        while (node.StandardOutput.ReadLine() is { } line)
+    static double Theirs(string file, int sequences, int tokens, int threads) =>
+        PeerScript.Run("llama-speed.js", [file, $"{sequences}", $"{tokens}", $"{threads}"]).Split('\n', StringSplitOptions.RemoveEmptyEntries).Max(line =>
         {
             using var json = JsonDocument.Parse(line);
-            best = Math.Max(best, json.RootElement.GetProperty("tokensPerSecond").GetDouble());
-        }
-
-        node.WaitForExit();
-        return best;
-    }
-
-    static string RepositoryRoot()
-    {
-        var directory = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(directory, "TraceDistill.sln")))
-        {
-            directory = Path.GetDirectoryName(directory)!;
-        }
-
-        return directory;
-    }
+            return json.RootElement.GetProperty("tokensPerSecond").GetDouble();
+        });
 }

@@ -40,6 +40,5 @@ static class LoadBenchmark
         return 0;
     }
 
-    static long PeakBytes() =>
-        long.Parse(File.ReadLines("/proc/self/status").First(line => line.StartsWith("VmHWM:", StringComparison.Ordinal))["VmHWM:".Length..^2], CultureInfo.InvariantCulture) << 10;
+    static long PeakBytes() => Process.GetCurrentProcess().PeakWorkingSet64;
 }

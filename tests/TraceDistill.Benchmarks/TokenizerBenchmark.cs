@@ -58,23 +58,8 @@ static class TokenizerBenchmark
         return rates[Rounds / 2];
     }
 
-    /// <summary>From the repository's root, with the peers installed; null otherwise.</summary>
-    static double? MeasureRust(string tokenizer, string file)
-    {
-        var script = Path.Combine("tests", "peers", "tokenizer-speed.js");
-        if (!Directory.Exists(Path.Combine("tests", "peers", "node_modules")))
-        {
-            Console.WriteLine("not compared with Hugging Face's tokenizers: run it from the repository's root, after 'npm ci --omit=optional' in tests/peers");
-            return null;
-        }
-
-        using var process = Process.Start(new ProcessStartInfo("node", [script, tokenizer, file, $"{Rounds}"])
-        {
-            RedirectStandardOutput = true,
-            Environment = { ["RAYON_NUM_THREADS"] = "1", ["TOKENIZERS_PARALLELISM"] = "false" },
-        })!;
-        var output = process.StandardOutput.ReadToEnd();
-        process.WaitForExit();
-        return process.ExitCode == 0 ? double.Parse(output, CultureInfo.InvariantCulture) / 1e6 : throw new InvalidOperationException($"{script} failed");
-    }
+    /// <summary>Null where the peers are not there.</summary>
+    static double? MeasureRust(string tokenizer, string file) => PeerScript.IsReady()
+        ? double.Parse(PeerScript.Run("tokenizer-speed.js", [tokenizer, file, $"{Rounds}"], ("RAYON_NUM_THREADS", "1"), ("TOKENIZERS_PARALLELISM", "false")), CultureInfo.InvariantCulture) / 1e6
+        : null;
 }

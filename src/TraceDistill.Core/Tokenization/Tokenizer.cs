@@ -24,7 +24,7 @@ public sealed class Tokenizer
     readonly TokenDecoder _decoder;
     readonly PostProcessor _postProcessor;
 
-    Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
+    internal Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
     {
         _vocabulary = new TokenVocabulary(definition);
         _newEncoder = TextEncoder.FactoryFor(definition);

@@ -54,7 +54,7 @@ public sealed record TokenizerListing
     {
         var definition = TokenizerFile.Read(Path.Combine(directory, Tokenizer.FileName));
         var settings = TokenizerSettings.Read(directory);
-        var tokenizer = Tokenizer.Load(directory);
+        var tokenizer = new Tokenizer(definition, settings, directory);
         var tokens = new string?[tokenizer.VocabularySize];
         foreach (var (spelling, id) in definition.Vocabulary)
             tokens[id] = spelling;

@@ -60,8 +60,7 @@ sealed record CompletionRequest
         int[] Encode(JsonElement text) => tokenizer.Encode(text.GetString()!, addSpecialTokens: true);
     }
 
-    static int[] ReadIds(RequestFields fields, JsonElement list) =>
-        [.. list.EnumerateArray().Select(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out var value) ? value : throw Bad(fields))];
+    static int[] ReadIds(RequestFields fields, JsonElement list) => RequestFields.ToIds(list) ?? throw Bad(fields);
 
     static bool All(JsonElement list, JsonValueKind kind) => list.EnumerateArray().All(item => item.ValueKind == kind);
 

@@ -50,10 +50,13 @@ readonly struct RequestFields
     };
 
     /// <summary>A list of token ids, whether or not there are such tokens.</summary>
-    public int[] Ids(string name) => Find(name) is { ValueKind: JsonValueKind.Array } list
-        && list.EnumerateArray().All(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out _))
-            ? [.. list.EnumerateArray().Select(id => id.GetInt32())]
-            : throw Bad(name, "must be a list of token ids");
+    public int[] Ids(string name) => (Find(name) is { } list ? ToIds(list) : null) ?? throw Bad(name, "must be a list of token ids");
+
+    /// <returns>Null where the value is no list of whole numbers.</returns>
+    public static int[]? ToIds(JsonElement value) =>
+        value.ValueKind == JsonValueKind.Array && value.EnumerateArray().All(id => id.ValueKind == JsonValueKind.Number && id.TryGetInt32(out _))
+            ? [.. value.EnumerateArray().Select(id => id.GetInt32())]
+            : null;
 
     public RequestFields? Object(string name) => Find(name) is not { } value ? null
         : value.ValueKind == JsonValueKind.Object ? new RequestFields(value, $"{_prefix}{name}.") : throw Bad(name, "must be an object");

@@ -79,19 +79,23 @@ public static class ModelDirectory
     public static Tokenizer LoadTokenizer(string directory)
     {
         var tokenizer = Tokenizer.Load(directory);
-        var vocabulary = ModelConfiguration.Load(directory).VocabSize;
-        if (tokenizer.VocabularySize > vocabulary)
+        CheckTokenizer(directory, ModelConfiguration.Load(directory), tokenizer.VocabularySize, tokenizer.ChatTemplateSource is not null);
+        return tokenizer;
+    }
+
+    /// <summary>As <see cref="LoadTokenizer"/>, of a tokenizer that is loaded.</summary>
+    internal static void CheckTokenizer(string directory, ModelConfiguration configuration, int tokens, bool hasTemplate)
+    {
+        if (tokens > configuration.VocabSize)
         {
             throw new InvalidInputException(
-                $"{Path.Combine(directory, Tokenizer.FileName)}: has {tokenizer.VocabularySize} tokens, and config.json a vocab_size of {vocabulary}: they are not of one model; take both from the same checkpoint");
+                $"{Path.Combine(directory, Tokenizer.FileName)}: has {tokens} tokens, and config.json a vocab_size of {configuration.VocabSize}: they are not of one model; take both from the same checkpoint");
         }
 
-        if (tokenizer.ChatTemplateSource is not null)
+        if (hasTemplate)
         {
             _ = ChatTemplate.Load(directory);
         }
-
-        return tokenizer;
     }
 
     /// <summary>Copies the tokenizer's files that <paramref name="source"/> has.</summary>

@@ -1,6 +1,5 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export.Gguf;
@@ -16,7 +15,6 @@ public static class GgufExport
     public static GgufSummary Run(string modelDirectory, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
     {
         var configuration = ModelConfiguration.Load(modelDirectory);
-        _ = ModelDirectory.LoadTokenizer(modelDirectory);
         using var weights = new WeightReader(modelDirectory);
         var metadata = new GgufMetadata();
         ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export.Gguf;
@@ -39,6 +40,7 @@ sealed class VocabularyMetadata
     public static IReadOnlyList<string> Add(GgufMetadata metadata, ModelConfiguration configuration, string modelDirectory)
     {
         var tokenizer = TokenizerListing.Load(modelDirectory);
+        ModelDirectory.CheckTokenizer(modelDirectory, configuration, tokenizer.Tokens.Count, tokenizer.ChatTemplate is not null);
         tokenizer = tokenizer with { EndIds = [.. tokenizer.EndIds.Union(configuration.EosTokenIds)] };
         var vocabulary = new VocabularyMetadata(metadata, tokenizer, Path.Combine(modelDirectory, Tokenizer.FileName));
         vocabulary.Add(configuration.VocabSize);
