@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using TraceDistill.Training.Adapters;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Losses;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
@@ -7,8 +8,8 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// What adapters save: time of a training step and bytes of gradients (one a worker) and moments, beside those of full fine-tuning by AdamW. The
-/// ways take turns, so that what else the machine does falls on all of them.
+/// What adapters save: time of a training step and bytes of weights, of gradients (one a worker) and of moments, beside those of full fine-tuning
+/// by AdamW. The ways take turns, so that what else the machine does falls on all of them.
 /// </summary>
 static class AdapterBenchmark
 {
@@ -23,14 +24,17 @@ static class AdapterBenchmark
         };
         using var parameters = new ModelParameters(shape.Configure(TrainingBenchmark.Vocabulary, [0]));
         parameters.Initialize(seed: 1);
+        using var narrow = In16Bits(parameters);
         var batch = TrainingBenchmark.Batch(arguments.Number("batch-tokens", 2_048));
         Way[] ways =
         [
             new("full", TrainedWeights.All(parameters), workers),
             new("half frozen", TrainedWeights.AllBut(parameters, LowerHalf(parameters)), workers),
-            Adapted("LoRA", dropout: 0, useDora: false),
-            Adapted("LoRA, dropout 0.1", dropout: 0.1, useDora: false),
-            Adapted("DoRA", dropout: 0, useDora: true),
+            Adapted("LoRA", parameters),
+            Adapted("LoRA, bfloat16 base", narrow),
+            Adapted("LoRA, dropout 0.1", parameters, dropout: 0.1),
+            Adapted("DoRA", parameters, useDora: true),
+            Adapted("DoRA, bfloat16 base", narrow, useDora: true),
         ];
         for (var round = 0; round <= arguments.Number("rounds", 5); round++)
         {
@@ -43,15 +47,29 @@ static class AdapterBenchmark
         foreach (var way in ways)
         {
             Console.WriteLine(
-                $"{way.Name,-18} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; "
+                $"{way.Name,-20} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights, {way.WeightBytes / 1e6,6:N1} MB; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; "
                 + $"a step {way.Median * 1e3,6:N0} ms, {way.Median / ways[0].Median:F2} of full");
         }
 
         Array.ForEach(ways, way => way.Dispose());
         return 0;
 
-        Way Adapted(string name, double dropout, bool useDora) => new(
-            name, TrainedWeights.Of(new LoraAdapter(parameters, new LoraSettings(rank, 2 * rank, dropout, [LoraAdapter.AllLinear], useDora), seed: 1)), workers);
+        Way Adapted(string name, IDecoderWeights model, double dropout = 0, bool useDora = false) => new(
+            name, TrainedWeights.Of(new LoraAdapter(model, new LoraSettings(rank, 2 * rank, dropout, [LoraAdapter.AllLinear], useDora), seed: 1)), workers);
+    }
+
+    static IDecoderWeights In16Bits(ModelParameters parameters)
+    {
+        var folder = Directory.CreateTempSubdirectory("tracedistill-benchmark-");
+        try
+        {
+            ModelDirectory.Save(folder.FullName, parameters, TensorDtype.BFloat16);
+            return ModelDirectory.LoadFrozen(folder.FullName);
+        }
+        finally
+        {
+            folder.Delete(recursive: true);
+        }
     }
 
     static HashSet<string> LowerHalf(ModelParameters parameters) =>
@@ -66,6 +84,8 @@ static class AdapterBenchmark
         public string Name => name;
 
         public TrainedWeights Trained => trained;
+
+        public long WeightBytes => (trained.Model.Count * trained.Model.Dtype.Size()) + (trained.Adapter?.Count * sizeof(float) ?? 0);
 
         public long Bytes => sizeof(float) * ((workers * _gradients.Gradient.Count) + _optimizer.Mean.Count + _optimizer.MeanSquare.Count);
 

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
+using TraceDistill.Training.Export;
 using TraceDistill.Training.Export.Gguf;
 using TraceDistill.Training.Generation;
 
@@ -27,7 +28,7 @@ static class LlamaCppBenchmark
 
             var quantization = Enum.Parse<GgufQuantization>(arguments.Text("quantization") ?? nameof(GgufQuantization.F16), ignoreCase: true);
             var file = Path.Combine(temporary.FullName, "model.gguf");
-            GgufExport.Run(directory, file, "benchmark", quantization);
+            GgufExport.Run(new ExportSource(directory), file, "benchmark", quantization);
             var (tokens, threads) = (arguments.Number("tokens", 32), arguments.Number("threads", Environment.ProcessorCount));
             foreach (var sequences in new[] { 1, arguments.Number("sequences", 8) })
             {

@@ -5,7 +5,7 @@ using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Benchmarks;
 
-/// <summary>Peak memory of loading a checkpoint for generation, beside the checkpoint's size; in a process of its own.</summary>
+/// <summary>Peak memory of loading a checkpoint for generation and for training adapters, beside the checkpoint's size; each in a process of its own.</summary>
 static class LoadBenchmark
 {
     public static int Run(Arguments arguments)
@@ -19,9 +19,12 @@ static class LoadBenchmark
                 LargeModel.Write(directory, arguments.Text("dtype") switch { "float32" => TensorDtype.Float32, "float16" => TensorDtype.Float16, _ => TensorDtype.BFloat16 });
             }
 
-            using var child = Process.Start(Environment.ProcessPath!, ["load-client", "--model", directory])!;
-            child.WaitForExit();
-            return child.ExitCode;
+            return Enumerable.Max(["generation", "adapters"], purpose =>
+            {
+                using var child = Process.Start(Environment.ProcessPath!, ["load-client", "--model", directory, "--for", purpose])!;
+                child.WaitForExit();
+                return child.ExitCode;
+            });
         }
         finally
         {
@@ -33,10 +36,12 @@ static class LoadBenchmark
     {
         var directory = arguments.Text("model")!;
         var bytes = Directory.EnumerateFiles(directory, "*.safetensors").Sum(file => new FileInfo(file).Length);
+        var purpose = arguments.Text("for");
+        TorchSharp.torch.set_num_threads(1); // libtorch is there before the counting starts
         var (before, start) = (PeakBytes(), Stopwatch.GetTimestamp());
-        using var engine = GenerationEngine.Load(directory, new EngineOptions { CacheBytes = 16 << 20 });
+        using IDisposable model = purpose == "adapters" ? ModelDirectory.LoadFrozen(directory) : GenerationEngine.Load(directory, new EngineOptions { CacheBytes = 16 << 20 });
         Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-            $"checkpoint {bytes >> 20} MiB: loaded in {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, peak {(PeakBytes() - before) >> 20} MiB more than before, {(double)(PeakBytes() - before) / bytes:0.000} times its size"));
+            $"checkpoint {bytes >> 20} MiB: loaded for {purpose} in {Stopwatch.GetElapsedTime(start).TotalSeconds:0.0} s, peak {(PeakBytes() - before) >> 20} MiB more than before, {(double)(PeakBytes() - before) / bytes:0.000} times its size"));
         return 0;
     }
 

@@ -13,6 +13,11 @@ sealed record ExportOptions : IValidatableObject
     [Description("model directory to export")]
     public required string Model { get; init; }
 
+    /// <value>None.</value>
+    [InputPath]
+    [Description("folder of a LoRA or DoRA adapter in PEFT's layout, to be merged into the model")]
+    public string? Adapter { get; init; }
+
     [Description("huggingface: a folder for transformers, vLLM and the Hub, with a model card; gguf: one file for llama.cpp")]
     public required ExportFormat Format { get; init; }
 

@@ -32,7 +32,7 @@ sealed class ExportVerb : Verb<ExportOptions>
         var path = ExportTarget.IsFile(context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
         ExportTarget.CheckFile(path);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        var summary = GgufExport.Run(options.Model, path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);
+        var summary = GgufExport.Run(new ExportSource(options.Model, options.Adapter), path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);
         foreach (var difference in summary.Differences)
         {
             context.Observer.Message($"note: {difference}");
@@ -45,7 +45,7 @@ sealed class ExportVerb : Verb<ExportOptions>
     static async Task<object> ExportHuggingFaceAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken)
     {
         using var target = new ExportTarget(context.Output!, options.Model, isStage: context.RunDirectory is not null);
-        var summary = await Task.Run(() => HuggingFaceExport.Run(options.Model, target.Folder, options.Dtype, cancellationToken), cancellationToken);
+        var summary = await Task.Run(() => HuggingFaceExport.Run(new ExportSource(options.Model, options.Adapter), target.Folder, options.Dtype, cancellationToken), cancellationToken);
         var facts = await CardFacts.ReadAsync(options.Model, context.RunDirectory, cancellationToken);
         ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();

@@ -30,7 +30,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             if (source.Directory is { } directory)
             {
                 using var generator = LocalGenerator.Load(directory, time: context.TimeProvider);
-                using var parameters = HasItsTokens(directory) ? ModelDirectory.Load(directory) : null;
+                using var parameters = HasItsTokens(directory) ? ModelDirectory.LoadFrozen(directory) : null;
                 using var scorer = parameters is null ? null : new TraceScorer(parameters);
                 yield return new EvaluatedModel
                 {

@@ -13,7 +13,7 @@ public static class AdapterFiles
     public const string Weights = "adapter_model.safetensors";
 
     /// <summary>PEFT wraps a model twice, and its names say so.</summary>
-    const string Prefix = "base_model.model.";
+    internal const string Prefix = "base_model.model.";
 
     /// <summary>Writes adapter_config.json and, last, the weights.</summary>
     /// <param name="directory">Made where needed.</param>

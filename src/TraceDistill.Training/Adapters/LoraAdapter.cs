@@ -23,17 +23,17 @@ public sealed class LoraAdapter : NamedWeights
     /// <param name="model">The frozen model; owned by the caller.</param>
     /// <param name="seed">Of A's first values.</param>
     /// <exception cref="InvalidInputException">A target module is not in the model.</exception>
-    public LoraAdapter(ModelParameters model, LoraSettings settings, long seed)
+    public LoraAdapter(IDecoderWeights model, LoraSettings settings, long seed)
         : this(model, settings, Select(model, settings.TargetModules)) => Initialize(seed);
 
-    LoraAdapter(ModelParameters model, LoraSettings settings, IReadOnlyList<LoraModule> modules)
+    LoraAdapter(IDecoderWeights model, LoraSettings settings, IReadOnlyList<LoraModule> modules)
         : base(modules.SelectMany(module => Shapes(module, settings)))
     {
         (Model, Settings) = (model, settings);
         _modules = modules.ToDictionary(module => module.Name);
     }
 
-    public ModelParameters Model { get; }
+    public IDecoderWeights Model { get; }
 
     public LoraSettings Settings { get; }
 
@@ -50,27 +50,13 @@ public sealed class LoraAdapter : NamedWeights
     {
         if (Settings.UseDora)
         {
-            Parallel.ForEach(Modules, module => VisitRows(module, (row, values) => module.Norms[row] = Norm(values)));
+            Parallel.ForEach(Modules, module => VisitRows(module, (row, values) => module.Norms[row] = LoraRows.Norm(values)));
             foreach (var module in Modules)
             {
                 TensorPrimitives.Divide(Values(module.Magnitude), module.Norms, module.Scales);
             }
         }
     }
-
-    /// <summary>A row's size; 1 for one that is all zero, such as those of a pruned head, whose direction is none.</summary>
-    static float Norm(ReadOnlySpan<double> row) => TensorPrimitives.Norm(row) is > 0 and var norm ? (float)norm : 1;
-
-    /// <summary>Makes what the adapter adds part of the model's own weights; after that it is used up.</summary>
-    public void Merge() => Parallel.ForEach(Modules, module => VisitRows(module, (row, values) =>
-    {
-        if (Settings.UseDora)
-        {
-            TensorPrimitives.Multiply(values, Values(module.Magnitude)[row] / Norm(values), values);
-        }
-
-        TensorPrimitives.ConvertTruncating<double, float>(values, Model.Values(module.Weight).Slice(row * module.Inner, module.Inner));
-    }));
 
     /// <summary>A as by Kaiming's rule with a = √5, uniform in ±1/√K; B zero; m the lengths of the rows of W₀: at first the adapter changes nothing.</summary>
     void Initialize(long seed)
@@ -91,26 +77,9 @@ public sealed class LoraAdapter : NamedWeights
         Refresh();
     }
 
-    delegate void RowVisitor(int row, Span<double> values);
-
-    /// <summary>Calls <paramref name="visit"/> with each row of W₀ + s·B·A in float64, one at a time: the whole matrix never exists.</summary>
-    void VisitRows(LoraModule module, RowVisitor visit)
-    {
-        var (rank, inner) = (Settings.Rank, module.Inner);
-        double[] a = new double[rank * inner], row = new double[inner];
-        TensorPrimitives.ConvertTruncating<float, double>(Values(module.A), a);
-        for (var c = 0; c < module.Columns; c++)
-        {
-            TensorPrimitives.ConvertTruncating<float, double>(Model.Values(module.Weight).Slice(c * inner, inner), row);
-            var b = Values(module.B).Slice(c * rank, rank);
-            for (var i = 0; i < rank; i++)
-            {
-                TensorPrimitives.MultiplyAdd(a.AsSpan(i * inner, inner), (double)Scale * b[i], row, row);
-            }
-
-            visit(c, row);
-        }
-    }
+    /// <summary>Calls <paramref name="visit"/> with each row of W₀ + s·B·A.</summary>
+    void VisitRows(LoraModule module, LoraRows.Visitor visit) => LoraRows.Visit(
+        Values(module.A), Values(module.B), Settings.Rank, Scale, 0, module.Columns, (row, stored) => Model.Read(module.Weight, (long)row * module.Inner, stored), visit);
 
     static IEnumerable<(string Name, long[] Shape)> Shapes(LoraModule module, LoraSettings settings)
     {
@@ -123,7 +92,7 @@ public sealed class LoraAdapter : NamedWeights
     }
 
     /// <summary>The layers whose name is a target, or ends in one after a dot, as PEFT has it.</summary>
-    static LoraModule[] Select(ModelParameters model, IReadOnlyList<string> targets)
+    static LoraModule[] Select(IDecoderWeights model, IReadOnlyList<string> targets)
     {
         const string Ending = ".weight";
         string[] layers = [.. model.Names

@@ -14,18 +14,59 @@ static class GenerationConfig
     /// <exception cref="InvalidInputException">The file is there and not a JSON object.</exception>
     public static void AddEnd(string directory, int end, IEnumerable<int> known)
     {
+        var json = Read(directory);
+        SetEnds(json, known.Order().Prepend(end));
+        Write(directory, json);
+    }
+
+    /// <summary>Writes the settings of a model for another tokenizer, or for one that came without any: what they are, and every token that ends a generation.</summary>
+    /// <param name="directory">Where to.</param>
+    /// <param name="modelDirectory">Has settings, or none.</param>
+    /// <param name="begin">The token at the beginning; null where there is none.</param>
+    /// <param name="ends">Of tokenizer and configuration.</param>
+    /// <exception cref="InvalidInputException">The model's are not a JSON object.</exception>
+    public static void Write(string directory, string modelDirectory, int? begin, IEnumerable<int> ends)
+    {
+        var json = Read(modelDirectory);
+        int[] own = json["eos_token_id"] switch
+        {
+            JsonArray many => [.. many.Select(Id)],
+            { } one => [Id(one)],
+            null => [],
+        };
+        SetEnds(json, ends.Union(own));
+        if (begin is { } id)
+        {
+            json["bos_token_id"] ??= id;
+        }
+
+        Write(directory, json);
+
+        int Id(JsonNode? node) => node is JsonValue value && value.TryGetValue(out int id)
+            ? id
+            : throw new InvalidInputException($"{Path.Combine(modelDirectory, FileName)}: eos_token_id is neither a number nor a list of numbers");
+    }
+
+    static JsonObject Read(string directory)
+    {
         var path = Path.Combine(directory, FileName);
         try
         {
-            var json = File.Exists(path) ? JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object") : [];
-            json["eos_token_id"] = new JsonArray([.. known.Order().Prepend(end).Distinct().Select(id => JsonValue.Create(id))]);
-            AtomicFile.WriteAllText(path, json.ToJsonString(Indented) + "\n");
+            return File.Exists(path) ? JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object") : [];
         }
         catch (JsonException error)
         {
             throw new InvalidInputException($"{path}: not a JSON object: {error.Message}", error);
         }
     }
+
+    static void SetEnds(JsonObject json, IEnumerable<int> ends)
+    {
+        int[] ids = [.. ends.Distinct()];
+        json["eos_token_id"] = ids.Length == 1 ? ids[0] : new JsonArray([.. ids.Select(id => JsonValue.Create(id))]);
+    }
+
+    static void Write(string directory, JsonObject json) => AtomicFile.WriteAllText(Path.Combine(directory, FileName), json.ToJsonString(Indented) + "\n");
 
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

@@ -1,6 +1,7 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Checkpoints;
@@ -62,16 +63,49 @@ public static class ModelDirectory
         }
     }
 
+    /// <summary>Loads a model that nothing will change: matrices stay in 16 bits where the files have all of them so.</summary>
+    /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
+    public static IDecoderWeights LoadFrozen(string directory)
+    {
+        var (configuration, weights) = Open(directory);
+        using (weights)
+        {
+            TensorDtype[] dtypes = [.. ModelParameters.Shapes(configuration).Where(weight => weight.Shape.Length > 1).Select(weight => weights.Find(weight.Name)!.Dtype).Distinct()];
+            return dtypes is [not TensorDtype.Float32 and var dtype] ? new FrozenParameters(configuration, weights, dtype) : Load(directory);
+        }
+    }
+
     /// <summary>Writes config.json and, last, the weights.</summary>
     /// <param name="directory">Made where needed.</param>
     /// <param name="parameters">The model.</param>
     /// <param name="dtype">How weights are stored.</param>
     /// <param name="shardBytes">Weights that take more are written as several files with an index.</param>
-    public static void Save(string directory, ModelParameters parameters, TensorDtype dtype = TensorDtype.Float32, long shardBytes = ShardBytes)
+    /// <param name="adapter">Merged into what is written; <paramref name="parameters"/> stay as they are.</param>
+    public static void Save(string directory, IDecoderWeights parameters, TensorDtype dtype = TensorDtype.Float32, long shardBytes = ShardBytes, PeftAdapter? adapter = null)
     {
         Directory.CreateDirectory(directory);
         parameters.Configuration.Save(directory, dtype);
-        WeightFiles.Write(directory, _ => dtype, [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))], name => parameters.Values(name), shardBytes);
+        (string Name, long[] Shape)[] tensors = [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))];
+        var copy = Array.Empty<float>();
+        WeightFiles.Write(directory, _ => dtype, tensors, Values, shardBytes);
+
+        ReadOnlySpan<float> Values(string name)
+        {
+            if (parameters is ModelParameters plain && adapter is null)
+            {
+                return plain.Values(name);
+            }
+
+            var count = checked((int)parameters.ShapeOf(name).Aggregate(1L, (product, size) => product * size));
+            if (copy.Length < count)
+            {
+                copy = new float[count];
+            }
+
+            parameters.Read(name, 0, copy.AsSpan(0, count));
+            adapter?.Merge(name, copy.AsMemory(0, count));
+            return copy.AsSpan(0, count);
+        }
     }
 
     /// <summary>Loads the tokenizer, and looks whether it is the model's and its chat template, where there is one, a template.</summary>

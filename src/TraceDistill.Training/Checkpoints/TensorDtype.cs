@@ -1,9 +1,10 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 
 namespace TraceDistill.Training.Checkpoints;
 
-/// <summary>How weights are stored on disk. In memory they are float32.</summary>
+/// <summary>How weights are stored.</summary>
 public enum TensorDtype
 {
     Float32,
@@ -54,12 +55,7 @@ public static class TensorDtypes
                 TensorPrimitives.ConvertToSingle(MemoryMarshal.Cast<byte, Half>(source), destination);
                 break;
             default:
-                var bits = MemoryMarshal.Cast<byte, ushort>(source);
-                for (var i = 0; i < bits.Length; i++)
-                {
-                    destination[i] = BitConverter.UInt32BitsToSingle((uint)bits[i] << 16);
-                }
-
+                DecodeBFloat16(MemoryMarshal.Cast<byte, ushort>(source), destination);
                 break;
         }
     }
@@ -86,6 +82,23 @@ public static class TensorDtypes
                 }
 
                 break;
+        }
+    }
+
+    /// <summary>bfloat16 is the upper half of a float32.</summary>
+    static void DecodeBFloat16(ReadOnlySpan<ushort> bits, Span<float> destination)
+    {
+        var i = 0;
+        for (; i <= bits.Length - Vector256<ushort>.Count; i += Vector256<ushort>.Count)
+        {
+            var (lower, upper) = Vector256.Widen(Vector256.Create(bits[i..]));
+            (lower << 16).AsSingle().CopyTo(destination[i..]);
+            (upper << 16).AsSingle().CopyTo(destination[(i + Vector256<uint>.Count)..]);
+        }
+
+        for (; i < bits.Length; i++)
+        {
+            destination[i] = BitConverter.UInt32BitsToSingle((uint)bits[i] << 16);
         }
     }
 }

@@ -12,17 +12,17 @@ namespace TraceDistill.Training.Distillation;
 public sealed class TraceScorer : ITraceScorer, IDisposable
 {
     static readonly DistillationSettings PlainDivergence = new(1, 1, MissingMass.TailBucket);
-    readonly ModelParameters _parameters;
+    readonly IDecoderWeights _parameters;
     readonly Projection _projection;
     readonly CausalLanguageModel _model;
     readonly LanguageModelHead _head;
 
     /// <param name="parameters">The model; owned by the caller.</param>
-    public TraceScorer(ModelParameters parameters)
+    public TraceScorer(IDecoderWeights parameters)
     {
         _parameters = parameters;
         _projection = new Projection(parameters, ComputeDtype.Float32);
-        _model = new CausalLanguageModel(parameters, _projection);
+        _model = new CausalLanguageModel(TrainedWeights.None(parameters), _projection);
         _head = new LanguageModelHead(parameters);
     }
 

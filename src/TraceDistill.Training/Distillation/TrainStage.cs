@@ -62,13 +62,8 @@ public static class TrainStage
             var metrics = await Task.Run(
                 () => new Trainer(options, trained, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
             loss = metrics.Loss;
-            if (adapter is not null)
-            {
-                AdapterFiles.Save(Path.Combine(directory, AdapterDirectory), adapter, options.Student ?? Path.Combine(directory, InitialDirectory));
-                adapter.Merge();
-            }
-
-            Write(directory);
+            using var merged = adapter is null ? null : SaveAdapter(adapter);
+            Write(directory, merged);
             state.Finish(loss);
         }
 
@@ -86,15 +81,27 @@ public static class TrainStage
             AlignedMass = data.Survival?.Mass,
         };
 
-        void Write(string folder)
+        void Write(string folder, PeftAdapter? merged = null)
+        {
+            WriteTokenizer(folder);
+            ModelDirectory.Save(folder, parameters, parameters.Dtype, adapter: merged);
+        }
+
+        PeftAdapter SaveAdapter(LoraAdapter adapter)
+        {
+            var folder = Path.Combine(directory, AdapterDirectory);
+            WriteTokenizer(folder);
+            AdapterFiles.Save(folder, adapter, options.Student ?? Path.Combine(directory, InitialDirectory));
+            return PeftAdapter.Open(folder, ModelParameters.Shapes(shape));
+        }
+
+        void WriteTokenizer(string folder)
         {
             ModelDirectory.CopyTokenizer(source, folder);
             if (!chat.IsEndKnown)
             {
                 GenerationConfig.AddEnd(folder, chat.EndOfSequence, tokenizer.EndOfSequenceIds);
             }
-
-            ModelDirectory.Save(folder, parameters);
         }
     }
 
@@ -113,11 +120,11 @@ public static class TrainStage
             : throw new InvalidInputException("tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; name the teacher's model directory");
     }
 
-    static ModelParameters InitialParameters(TrainOptions options, Tokenizer tokenizer)
+    static IDecoderWeights InitialParameters(TrainOptions options, Tokenizer tokenizer)
     {
         if (options.Student is { } student)
         {
-            return ModelDirectory.Load(student);
+            return options.LoraR is null ? ModelDirectory.Load(student) : ModelDirectory.LoadFrozen(student);
         }
 
         var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
@@ -134,7 +141,7 @@ public static class TrainStage
         return parameters;
     }
 
-    static TrainedWeights Trained(TrainOptions options, ModelParameters parameters)
+    static TrainedWeights Trained(TrainOptions options, IDecoderWeights parameters)
     {
         if (options.LoraR is { } rank)
         {
@@ -142,20 +149,26 @@ public static class TrainStage
             return TrainedWeights.Of(new LoraAdapter(parameters, settings, options.Seed));
         }
 
-        return options.FrozenParameters.Count > 0
-            ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, parameters))
-            : TrainedWeights.All(parameters);
+        var all = (ModelParameters)parameters;
+        return options.FrozenParameters.Count > 0 ? TrainedWeights.AllBut(all, FrozenSelection.Names(options.FrozenParameters, all)) : TrainedWeights.All(all);
     }
 
     /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not.</summary>
-    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, ModelParameters parameters, TrainingSet data)
+    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, TrainingSet data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
+        var piece = new float[1 << 16];
         foreach (var name in parameters.Names)
         {
-            hash.AppendData(MemoryMarshal.AsBytes(parameters.Values(name)));
+            var count = parameters.ShapeOf(name).Aggregate(1L, (product, size) => product * size);
+            for (long first = 0; first < count; first += piece.Length)
+            {
+                var values = piece.AsSpan(0, (int)Math.Min(piece.Length, count - first));
+                parameters.Read(name, first, values);
+                hash.AppendData(MemoryMarshal.AsBytes(values));
+            }
         }
 
         foreach (var sequence in data.Sequences)

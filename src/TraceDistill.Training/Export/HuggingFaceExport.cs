@@ -1,6 +1,4 @@
-using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
@@ -10,20 +8,22 @@ namespace TraceDistill.Training.Export;
 /// <summary>A model directory as transformers, vLLM and the Hub expect it: configuration, weights in shards, tokenizer, generation settings.</summary>
 public static class HuggingFaceExport
 {
-    /// <param name="modelDirectory">What to export.</param>
+    /// <param name="source">What to export.</param>
     /// <param name="folder">An existing one.</param>
     /// <param name="dtype">How weights are stored; null: as they are.</param>
     /// <exception cref="InvalidInputException">The model is none.</exception>
-    public static HuggingFaceSummary Run(string modelDirectory, string folder, TensorDtype? dtype, CancellationToken cancellationToken = default)
+    public static HuggingFaceSummary Run(ExportSource source, string folder, TensorDtype? dtype, CancellationToken cancellationToken = default)
     {
-        var configuration = ModelConfiguration.Load(modelDirectory);
-        var tokenizer = ModelDirectory.LoadTokenizer(modelDirectory);
-        using var weights = new WeightReader(modelDirectory);
+        var configuration = ModelConfiguration.Load(source.Model);
+        var tokenizer = Tokenizer.Load(source.Tokenizer);
+        ModelDirectory.CheckTokenizer(source.Tokenizer, configuration, tokenizer.VocabularySize, tokenizer.ChatTemplateSource is not null);
+        using var adapter = source.OpenAdapter(configuration);
+        using var weights = new WeightReader(source.Model, adapter);
         var stored = dtype ?? weights.DtypeOf("model.embed_tokens.weight");
-        ModelDirectory.CopyTokenizer(modelDirectory, folder);
+        ModelDirectory.CopyTokenizer(source.Tokenizer, folder);
         if (!File.Exists(Path.Combine(folder, GenerationConfig.FileName)))
         {
-            WriteGenerationConfig(folder, configuration, tokenizer);
+            GenerationConfig.Write(folder, source.Model, configuration.BosTokenId, configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds));
         }
 
         configuration.Save(folder, stored);
@@ -45,18 +45,6 @@ public static class HuggingFaceExport
         }
 
         TensorDtype DtypeOf(string name) => dtype ?? weights.DtypeOf(name);
-    }
-
-    static void WriteGenerationConfig(string folder, ModelConfiguration configuration, Tokenizer tokenizer)
-    {
-        int[] ends = [.. configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds)];
-        var json = new JsonObject { ["eos_token_id"] = ends.Length == 1 ? ends[0] : new JsonArray([.. ends.Select(id => JsonValue.Create(id))]) };
-        if (configuration.BosTokenId is { } begin)
-        {
-            json["bos_token_id"] = begin;
-        }
-
-        AtomicFile.WriteAllText(Path.Combine(folder, GenerationConfig.FileName), json.ToJsonString() + "\n");
     }
 }
 

@@ -1,12 +1,15 @@
 using System.Numerics.Tensors;
 using TraceDistill.Core.Errors;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 
 namespace TraceDistill.Training.Export;
 
 /// <summary>Reads the weights of a model directory one at a time, into the same memory: that of the largest of them, not of the model.</summary>
+/// <param name="modelDirectory">In Hugging Face layout.</param>
+/// <param name="adapter">Merged into them; owned by the caller.</param>
 /// <exception cref="InvalidInputException">They are not those of its configuration.</exception>
-sealed class WeightReader(string modelDirectory) : IDisposable
+sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDisposable
 {
     const float LargestHalf = 65_504;
 
@@ -32,6 +35,7 @@ sealed class WeightReader(string modelDirectory) : IDisposable
 
         var values = _values.AsMemory(0, elements);
         _weights.Read(name, values.Span);
+        adapter?.Merge(name, values);
         var peak = Math.Abs(TensorPrimitives.MaxMagnitude<float>(values.Span));
         if (!float.IsFinite(peak))
         {

@@ -24,9 +24,9 @@ static unsafe class LinearKernel
     /// <summary>y ← x·Wᵀ, or y ← y + x·Wᵀ.</summary>
     /// <param name="x">[N, K].</param>
     /// <param name="weight">[C, K].</param>
-    /// <param name="y">[N, C].</param>
+    /// <param name="y">[N, C], rows <paramref name="stride"/> apart.</param>
     [SkipLocalsInit]
-    public static void Forward(float* x, float* weight, float* y, int rows, int columns, int inner, bool add)
+    public static void Forward(float* x, float* weight, float* y, int stride, int rows, int columns, int inner, bool add)
     {
         var memory = stackalloc float[Panel * Depth + SimdMath.Lanes];
         var panel = (float*)(((nint)memory + 63) & ~(nint)63);
@@ -37,17 +37,17 @@ static unsafe class LinearKernel
             {
                 var width = Math.Min(Panel, columns - column);
                 Transpose(weight + (long)column * inner + first, inner, panel, width, depth);
-                MatrixKernel.Multiply(x + first, inner, 1, panel, Panel, y + column, columns, rows, width, depth, add || first > 0);
+                MatrixKernel.Multiply(x + first, inner, 1, panel, Panel, y + column, stride, rows, width, depth, add || first > 0);
             }
         }
     }
 
-    /// <summary>dx ← dy·W.</summary>
-    /// <param name="dy">[N, C].</param>
+    /// <summary>dx ← dy·W, or dx ← dx + dy·W.</summary>
+    /// <param name="dy">[N, C], rows <paramref name="stride"/> apart.</param>
     /// <param name="weight">[C, K].</param>
-    /// <param name="dx">[N, K], written.</param>
-    public static void InputGradient(float* dy, float* weight, float* dx, int rows, int columns, int inner) =>
-        MatrixKernel.Multiply(dy, columns, 1, weight, inner, dx, inner, rows, inner, columns, false);
+    /// <param name="dx">[N, K].</param>
+    public static void InputGradient(float* dy, int stride, float* weight, float* dx, int rows, int columns, int inner, bool add) =>
+        MatrixKernel.Multiply(dy, stride, 1, weight, inner, dx, inner, rows, inner, columns, add);
 
     /// <summary>dW ← dW + dyᵀ·x, a block of rows at a time that stays in cache.</summary>
     /// <param name="dy">[N, C], rows <paramref name="stride"/> apart.</param>

@@ -8,42 +8,52 @@ static unsafe class LinearLayer
 {
     /// <summary>y ← x·Wᵀ, or y ← y + x·Wᵀ.</summary>
     /// <param name="x">[rows, inner], from row <paramref name="first"/> on.</param>
-    /// <param name="weights">Holds W, [columns, inner], at <paramref name="offset"/>.</param>
+    /// <param name="weights">Have W, [columns, inner].</param>
+    /// <param name="name">The first of the matrices that make W.</param>
     /// <param name="y">[rows, columns].</param>
-    public static void Forward(FloatBuffer x, int first, FloatBuffer weights, long offset, FloatBuffer y, int rows, int columns, int inner, bool add)
+    public static void Forward(FloatBuffer x, int first, IDecoderWeights weights, string name, FloatBuffer y, int rows, int columns, int inner, bool add)
     {
-        if (LinearKernel.Fits(columns, inner))
+        var start = (long)first * inner;
+        foreach (var part in weights.Rows(name, columns, inner))
         {
-            LinearKernel.Forward(x.Pointer + (long)first * inner, weights.Pointer + offset, y.Pointer, rows, columns, inner, add);
-            return;
-        }
+            if (LinearKernel.Fits(part.Count, inner))
+            {
+                LinearKernel.Forward(x.Pointer + start, part.Buffer.Pointer + part.Offset, y.Pointer + part.First, columns, rows, part.Count, inner, add);
+                continue;
+            }
 
-        using var scope = NewDisposeScope();
-        var input = x.Matrix(rows, inner, (long)first * inner);
-        var output = y.Matrix(rows, columns);
-        var matrix = weights.Matrix(columns, inner, offset);
-        var transposed = matrix.t();
-        output.addmm_(input, transposed, beta: add ? 1 : 0, alpha: 1);
+            using var scope = NewDisposeScope();
+            var input = x.Matrix(rows, inner, start);
+            var output = y.Matrix(rows, part.Count, part.First, columns);
+            var matrix = part.Buffer.Matrix(part.Count, inner, part.Offset);
+            var transposed = matrix.t();
+            output.addmm_(input, transposed, beta: add ? 1 : 0, alpha: 1);
+        }
     }
 
     /// <summary>dx ← dy·W.</summary>
     /// <param name="dy">[rows, columns].</param>
     /// <param name="weights">As given to the forward pass.</param>
+    /// <param name="name">As given to the forward pass.</param>
     /// <param name="dx">[rows, inner], from row <paramref name="first"/> on; written.</param>
-    public static void InputGradient(FloatBuffer dy, FloatBuffer weights, long offset, FloatBuffer dx, int first, int rows, int columns, int inner)
+    public static void InputGradient(FloatBuffer dy, IDecoderWeights weights, string name, FloatBuffer dx, int first, int rows, int columns, int inner)
     {
         var start = (long)first * inner;
-        if (LinearKernel.Fits(columns, inner))
+        foreach (var part in weights.Rows(name, columns, inner))
         {
-            LinearKernel.InputGradient(dy.Pointer, weights.Pointer + offset, dx.Pointer + start, rows, columns, inner);
-            return;
-        }
+            var add = part.First > 0;
+            if (LinearKernel.Fits(part.Count, inner))
+            {
+                LinearKernel.InputGradient(dy.Pointer + part.First, columns, part.Buffer.Pointer + part.Offset, dx.Pointer + start, rows, part.Count, inner, add);
+                continue;
+            }
 
-        using var scope = NewDisposeScope();
-        var outputGradient = dy.Matrix(rows, columns);
-        var inputGradient = dx.Matrix(rows, inner, start);
-        var matrix = weights.Matrix(columns, inner, offset);
-        inputGradient.addmm_(outputGradient, matrix, beta: 0, alpha: 1);
+            using var scope = NewDisposeScope();
+            var outputGradient = dy.Matrix(rows, part.Count, part.First, columns);
+            var inputGradient = dx.Matrix(rows, inner, start);
+            var matrix = part.Buffer.Matrix(part.Count, inner, part.Offset);
+            inputGradient.addmm_(outputGradient, matrix, beta: add ? 1 : 0, alpha: 1);
+        }
     }
 
     /// <summary>dW ← dW + dyᵀ·x for some rows of W.</summary>

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
 using static TorchSharp.torch;
 
@@ -13,13 +14,20 @@ public sealed class Projection : IDisposable
 {
     // TorchSharp makes a native scalar for every addition and does not keep it alive during the call: the collector may free it there.
     static readonly Scalar One = 1f;
-    readonly ModelParameters _parameters;
-    readonly Tensor? _rounded;
+    readonly IDecoderWeights _parameters;
+    readonly Tensor? _rounded, _copy;
 
-    public Projection(ModelParameters parameters, ComputeDtype dtype)
+    /// <param name="parameters">The weights; matrices that are bfloat16 already serve products in it as they are.</param>
+    /// <param name="dtype">Of the products.</param>
+    public Projection(IDecoderWeights parameters, ComputeDtype dtype)
     {
         _parameters = parameters;
-        _rounded = dtype == ComputeDtype.BFloat16 ? empty(parameters.Count, dtype: ScalarType.BFloat16).DetachFromDisposeScope() : null;
+        if (dtype == ComputeDtype.BFloat16)
+        {
+            _copy = parameters.Dtype == TensorDtype.BFloat16 ? null : empty_like(parameters.Matrices, dtype: ScalarType.BFloat16).DetachFromDisposeScope();
+            _rounded = _copy ?? parameters.Matrices;
+        }
+
         Refresh();
     }
 
@@ -27,7 +35,7 @@ public sealed class Projection : IDisposable
     public void Refresh()
     {
         using var scope = NewDisposeScope();
-        _rounded?.copy_(_parameters.Flat.Vector);
+        _copy?.copy_(_parameters.Matrices);
     }
 
     /// <summary>y ← x·Wᵀ, or y ← y + x·Wᵀ.</summary>
@@ -39,7 +47,7 @@ public sealed class Projection : IDisposable
         var (columns, inner) = (linear.Columns, linear.Inner);
         if (_rounded is null)
         {
-            LinearLayer.Forward(x, 0, _parameters.Flat, _parameters.OffsetOf(linear.Weight), y, rows, columns, inner, add);
+            LinearLayer.Forward(x, 0, _parameters, linear.Weight, y, rows, columns, inner, add);
             return;
         }
 
@@ -70,7 +78,7 @@ public sealed class Projection : IDisposable
 
         if (dx is not null)
         {
-            LinearLayer.InputGradient(dy, _parameters.Flat, _parameters.OffsetOf(linear.Weight), dx, 0, rows, columns, inner);
+            LinearLayer.InputGradient(dy, _parameters, linear.Weight, dx, 0, rows, columns, inner);
         }
 
         foreach (var trained in linear.Trained)
@@ -98,7 +106,7 @@ public sealed class Projection : IDisposable
         }
     }
 
-    public void Dispose() => _rounded?.Dispose();
+    public void Dispose() => _copy?.Dispose();
 
     /// <summary>
     /// oneDNN compiles a kernel for every shape it meets, and micro-batches differ in length: rows are padded so that few shapes come again

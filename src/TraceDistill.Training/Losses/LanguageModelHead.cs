@@ -17,11 +17,11 @@ public sealed unsafe class LanguageModelHead : IDisposable
 
     /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
     const int LeastRows = 128;
-    readonly ModelParameters _parameters;
+    readonly IDecoderWeights _parameters;
     readonly int _d, _v, _chunk;
     readonly FloatBuffer _logits;
 
-    public LanguageModelHead(ModelParameters parameters)
+    public LanguageModelHead(IDecoderWeights parameters)
     {
         _parameters = parameters;
         _d = parameters.Configuration.HiddenSize;
@@ -50,7 +50,7 @@ public sealed unsafe class LanguageModelHead : IDisposable
                     batch.Unmatched.AsSpan(batch.UnmatchedStarts[m]..batch.UnmatchedStarts[m + 1]));
             }
 
-            LinearLayer.InputGradient(_logits, _parameters.Flat, _parameters.OffsetOf(model.OutputMatrix), model.HiddenGradient, first, rows, _v, _d);
+            LinearLayer.InputGradient(_logits, _parameters, model.OutputMatrix, model.HiddenGradient, first, rows, _v, _d);
             if (model.Trained.OffsetOf(model.OutputMatrix) is { } offset)
             {
                 LinearLayer.WeightGradient(_logits, model.Hidden, first, gradient, new TrainedRows(0, _v, offset), rows, _v, _d);
@@ -82,5 +82,5 @@ public sealed unsafe class LanguageModelHead : IDisposable
     Span<float> Row(int i) => new(_logits.Pointer + (long)i * _v, _v);
 
     void Logits(CausalLanguageModel model, int first, int rows) =>
-        LinearLayer.Forward(model.Hidden, first, _parameters.Flat, _parameters.OffsetOf(model.OutputMatrix), _logits, rows, _v, _d, add: false);
+        LinearLayer.Forward(model.Hidden, first, _parameters, model.OutputMatrix, _logits, rows, _v, _d, add: false);
 }

@@ -16,13 +16,13 @@ namespace TraceDistill.Training.Models;
 /// products are <see cref="Projection"/>'s; what lies between them is fused in <c>Kernels/</c>. Tests hold it against libtorch's own autograd
 /// and against finite differences. Of the last layer only keys and values are needed of every token: what follows its attention is computed for
 /// the wanted tokens alone, which leaves prompts out. The backward pass ends at the lowest layer in which something is trained. One object
-/// serves one thread; several share one <see cref="ModelParameters"/> and add into gradients of their own.
+/// serves one thread; several share the weights and add into gradients of their own.
 /// </remarks>
 public sealed unsafe class CausalLanguageModel : IDisposable
 {
     const string Embedding = "model.embed_tokens.weight";
     const int NeftunePurpose = 0;
-    readonly ModelParameters _parameters;
+    readonly IDecoderWeights _parameters;
     readonly ModelConfiguration _shape;
     readonly Activations _memory;
     readonly RotaryKernel _rotary;
@@ -214,7 +214,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         _memory.Dispose();
     }
 
-    float* Weight(string name) => _parameters.Flat.Pointer + _parameters.OffsetOf(name);
+    float* Weight(string name) => _parameters.Vectors.Flat.Pointer + _parameters.Vectors.OffsetOf(name);
 
     /// <returns>Where the named weight's gradient is added up; null where it is frozen.</returns>
     float* Gradient(FloatBuffer gradient, string name) => Trained.OffsetOf(name) is { } offset ? gradient.Pointer + offset : null;
@@ -248,10 +248,9 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     void Embed(int[] ids, FloatBuffer output)
     {
         var d = _shape.HiddenSize;
-        var table = _parameters.Values(Embedding);
         for (var t = 0; t < ids.Length; t++)
         {
-            table.Slice(ids[t] * d, d).CopyTo(output.Span.Slice(t * d, d));
+            _parameters.Read(Embedding, (long)ids[t] * d, output.Span.Slice(t * d, d));
         }
     }
 

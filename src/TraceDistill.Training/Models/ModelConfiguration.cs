@@ -78,18 +78,7 @@ public sealed record ModelConfiguration
             throw new InvalidInputException($"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json");
         }
 
-        JsonObject json;
-        try
-        {
-            json = JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object");
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidInputException($"{path}: not a JSON object: {error.Message}", error);
-        }
-
-        var reader = new ConfigurationReader(path, json);
-        var configuration = reader.Read();
+        var configuration = new ConfigurationReader(JsonFields.Read(path)).Read();
         configuration.Validate(path);
         return configuration;
     }

@@ -1,16 +1,24 @@
 using TorchSharp;
+using TraceDistill.Training.Checkpoints;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Models;
 
-/// <summary>
-/// All weights of a model in Hugging Face's names; q, k, v (and gate, up) lie next to each other so that one matrix product serves all of them.
-/// A tied output projection is the embedding and counted once.
-/// </summary>
-public sealed class ModelParameters(ModelConfiguration configuration) : NamedWeights(Shapes(configuration))
+/// <summary>All weights of a model in float32, to be trained or not.</summary>
+public sealed class ModelParameters(ModelConfiguration configuration) : NamedWeights(Shapes(configuration)), IDecoderWeights
 {
     public ModelConfiguration Configuration => configuration;
+
+    public TensorDtype Dtype => TensorDtype.Float32;
+
+    public NamedWeights Vectors => this;
+
+    public Tensor Matrices => Flat.Vector;
+
+    public void Read(string name, long first, Span<float> values) => Flat.Slice(OffsetOf(name) + first, values.Length).CopyTo(values);
+
+    public IEnumerable<WeightRows> Rows(string name, int count, int inner) => [new WeightRows(Flat, OffsetOf(name), 0, count)];
 
     /// <summary>
     /// Fills the weights as transformers initialises Llama: normal with standard deviation <c>initializer_range</c>, norms one, biases zero; the two

@@ -4,12 +4,12 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Models;
 
 /// <summary>Weights in one flat float32 buffer, with named views.</summary>
-public abstract class NamedWeights : IDisposable
+public class NamedWeights : IDisposable
 {
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
 
     /// <param name="shapes">Names and shapes in the order they are stored.</param>
-    protected NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes)
+    public NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes)
     {
         foreach (var (name, shape) in shapes)
         {

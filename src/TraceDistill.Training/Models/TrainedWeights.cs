@@ -10,9 +10,9 @@ public sealed class TrainedWeights
 {
     readonly Dictionary<string, long> _offsets = [];
 
-    TrainedWeights(ModelParameters model, LoraAdapter? adapter, Func<string, bool> isTrained)
+    TrainedWeights(IDecoderWeights model, NamedWeights weights, Func<string, bool> isTrained)
     {
-        (Model, Adapter) = (model, adapter);
+        (Model, Weights) = (model, weights);
         foreach (var name in Weights.Names.Where(isTrained))
         {
             _offsets.Add(name, Count);
@@ -20,13 +20,13 @@ public sealed class TrainedWeights
         }
     }
 
-    public ModelParameters Model { get; }
+    public IDecoderWeights Model { get; }
 
     /// <summary>Trained in place of the model's own weights; null where those are.</summary>
-    public LoraAdapter? Adapter { get; }
+    public LoraAdapter? Adapter => Weights as LoraAdapter;
 
     /// <summary>The trained weights and, where only some of the model's are trained, the frozen ones among them.</summary>
-    public NamedWeights Weights => (NamedWeights?)Adapter ?? Model;
+    public NamedWeights Weights { get; }
 
     /// <summary>Names of the trained weights in storage order.</summary>
     public IReadOnlyCollection<string> Names => _offsets.Keys;
@@ -38,13 +38,16 @@ public sealed class TrainedWeights
     public long Total => Model.Count + (Adapter?.Count ?? 0);
 
     /// <summary>All weights of a model.</summary>
-    public static TrainedWeights All(ModelParameters model) => new(model, null, _ => true);
+    public static TrainedWeights All(ModelParameters model) => new(model, model, _ => true);
 
     /// <summary>All weights of a model but the <paramref name="frozen"/> ones.</summary>
-    public static TrainedWeights AllBut(ModelParameters model, IReadOnlySet<string> frozen) => new(model, null, name => !frozen.Contains(name));
+    public static TrainedWeights AllBut(ModelParameters model, IReadOnlySet<string> frozen) => new(model, model, name => !frozen.Contains(name));
 
     /// <summary>Those of an adapter; the model's own stay as they are.</summary>
     public static TrainedWeights Of(LoraAdapter adapter) => new(adapter.Model, adapter, _ => true);
+
+    /// <summary>None: the model runs forward only.</summary>
+    public static TrainedWeights None(IDecoderWeights model) => new(model, model.Vectors, _ => false);
 
     /// <summary>Whether the named weight is trained.</summary>
     public bool Contains(string name) => _offsets.ContainsKey(name);

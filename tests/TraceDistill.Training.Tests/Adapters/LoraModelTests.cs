@@ -1,5 +1,7 @@
 using TorchSharp;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Adapters;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Tests.Models;
@@ -61,7 +63,7 @@ public class LoraModelTests
         adapter.Refresh();
 
         Assert.All(expected.Zip(Hidden(TrainedWeights.Of(adapter))), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
-        adapter.Merge();
+        SampleAdapters.Merge(adapter, parameters);
         Assert.All(expected.Zip(Hidden(TrainedWeights.All(parameters))), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
     }
 
@@ -83,6 +85,38 @@ public class LoraModelTests
         Assert.All(Hidden(TrainedWeights.All(parameters)).Zip(Hidden(TrainedWeights.Of(adapter))), pair => Assert.Equal(pair.First, pair.Second, 2e-6f));
     }
 
+    /// <summary>Weights that 16 bits hold exactly make the same model in 16 bits and in 32.</summary>
+    [Theory]
+    [InlineData("qwen2", TensorDtype.BFloat16, false)]
+    [InlineData("qwen3", TensorDtype.Float16, true)]
+    public void ForwardBackward_BaseIn16Bits_IsThatOfTheSameWeightsInFloat32(string shape, TensorDtype dtype, bool useDora)
+    {
+        using var folder = new TemporaryDirectory();
+        using (var written = CausalLanguageModelTests.Parameters(shape, seed: 6))
+        {
+            ModelDirectory.Save(folder.Path, written, dtype);
+        }
+
+        using var narrow = ModelDirectory.LoadFrozen(folder.Path);
+        using var wide = ModelDirectory.Load(folder.Path);
+        Assert.Equal((dtype, wide.Count), (narrow.Dtype, narrow.Count));
+        Assert.IsType<FrozenParameters>(narrow);
+        Assert.Equal(Passes(wide), Passes(narrow));
+
+        float[] Passes(IDecoderWeights model)
+        {
+            using var adapter = SampleAdapters.Create(model, useDora);
+            using var projection = new Projection(model, ComputeDtype.Float32);
+            using var network = new CausalLanguageModel(TrainedWeights.Of(adapter), projection);
+            using var gradient = new FloatBuffer(adapter.Count);
+            network.Forward(CausalLanguageModelTests.Batch(20, 30));
+            network.HiddenGradient.Span[..(50 * D)].Fill(0.1f);
+            var hidden = network.Hidden.Span[..(50 * D)].ToArray();
+            network.Backward(gradient);
+            return [.. hidden, .. gradient.Span];
+        }
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
@@ -99,7 +133,7 @@ public class LoraModelTests
             : sum;
         var untouched = parameters.Values("model.layers.0.self_attn.o_proj.weight").ToArray();
 
-        adapter.Merge();
+        SampleAdapters.Merge(adapter, parameters);
 
         Assert.All(beside.Zip(Hidden(TrainedWeights.All(parameters))), pair => Assert.Equal(pair.First, pair.Second, 5e-5f));
         Assert.InRange((Matrix(parameters, layer + ".weight") - expected).abs().max().item<double>(), 0, 2e-7);

@@ -1,3 +1,4 @@
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Models;
 
@@ -6,7 +7,7 @@ namespace TraceDistill.Training.Tests.Adapters;
 /// <summary>Adapters as a training leaves them: B not zero, magnitudes not those of the rows.</summary>
 static class SampleAdapters
 {
-    public static LoraAdapter Create(ModelParameters model, bool useDora, double dropout = 0, params string[] targets)
+    public static LoraAdapter Create(IDecoderWeights model, bool useDora, double dropout = 0, params string[] targets)
     {
         var settings = new LoraSettings(3, 7, dropout, targets.Length > 0 ? targets : [LoraAdapter.AllLinear], useDora);
         var adapter = new LoraAdapter(model, settings, seed: 4);
@@ -21,5 +22,19 @@ static class SampleAdapters
 
         adapter.Refresh();
         return adapter;
+    }
+
+    /// <summary>Makes an adapter, by way of its files, part of its model's weights.</summary>
+    public static void Merge(LoraAdapter adapter, ModelParameters model)
+    {
+        using var folder = new TemporaryDirectory();
+        AdapterFiles.Save(folder.Path, adapter, "base");
+        using var merged = PeftAdapter.Open(folder.Path, model.Names.Select(name => (name, model.ShapeOf(name))));
+        foreach (var name in model.Names)
+        {
+            var values = model.Values(name).ToArray();
+            merged.Merge(name, values);
+            values.CopyTo(model.Values(name));
+        }
     }
 }

@@ -6,6 +6,7 @@ using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Export;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Optimization;
@@ -122,6 +123,36 @@ public sealed class TrainStageTests : IDisposable
             adapter.Read(adapter.Entries[name], values);
             return values;
         }
+    }
+
+    /// <summary>A base of 16 bits stays so, and adapter and base together are the model, which others can merge again.</summary>
+    [Fact]
+    public async Task RunAsync_LoraOnABFloat16Student_KeepsItsPrecision()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "wide");
+        using (var wide = ModelDirectory.Load(_traces.Out("wide")))
+        {
+            ModelDirectory.CopyTokenizer(_traces.Out("wide"), _traces.Out("base"));
+            ModelDirectory.Save(_traces.Out("base"), wide, TensorDtype.BFloat16);
+        }
+
+        await RunAsync(Tuned with { LoraR = 3 }, "tuned");
+
+        var base16 = File.ReadAllBytes(Path.Combine(_traces.Out("base"), "model.safetensors"));
+        Assert.Equal(base16, File.ReadAllBytes(Path.Combine(_traces.Out("tuned"), TrainStage.InitialDirectory, "model.safetensors")));
+        using (var file = SafetensorsFile.Open(Path.Combine(_traces.Out("tuned"), "model.safetensors")))
+        {
+            Assert.All(file.Entries.Values, entry => Assert.Equal(TensorDtype.BFloat16, entry.Dtype));
+        }
+
+        var adapter = Path.Combine(_traces.Out("tuned"), TrainStage.AdapterDirectory);
+        Directory.CreateDirectory(_traces.Out("merged"));
+        HuggingFaceExport.Run(new ExportSource(_traces.Out("base"), adapter), _traces.Out("merged"), dtype: null, TestContext.Current.CancellationToken);
+        var merged = File.ReadAllBytes(Path.Combine(_traces.Out("merged"), "model.safetensors"));
+        Assert.Equal(File.ReadAllBytes(Path.Combine(_traces.Out("tuned"), "model.safetensors")), merged);
+        Assert.NotEqual(base16, merged);
+        Assert.Equal(_traces.Tokenizer.Hash, Core.Tokenization.Tokenizer.Load(adapter).Hash);
     }
 
     [Fact]

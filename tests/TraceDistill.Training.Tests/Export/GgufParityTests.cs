@@ -1,6 +1,7 @@
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Export;
 using TraceDistill.Training.Export.Gguf;
 using TraceDistill.Training.Generation;
 using TraceDistill.Training.Models;
@@ -72,7 +73,7 @@ public sealed class GgufParityTests(GgufParityTests.Exports exports) : IClassFix
             foreach (var (name, configuration) in Models)
             {
                 SampleModel.Write(_folder.File(name), configuration);
-                GgufExport.Run(_folder.File(name), _folder.File(name + ".gguf"), name, GgufQuantization.F32);
+                GgufExport.Run(new ExportSource(_folder.File(name)), _folder.File(name + ".gguf"), name, GgufQuantization.F32);
             }
 
             var answers = LlamaCpp.Ask(Models.Keys.Select(name => new LlamaCppRequest

@@ -3,6 +3,7 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Export;
 using TraceDistill.Training.Export.Gguf;
 using TraceDistill.Training.Models;
 using Xunit;
@@ -143,11 +144,11 @@ public sealed class GgufVocabularyTests : IDisposable
 
         Assert.Equal(
             $"{_folder.File("model.safetensors")}: tensor model.layers.1.mlp.up_proj.weight {message}",
-            Assert.Throws<InvalidInputException>(() => GgufExport.Run(_folder.Path, _folder.File("model.gguf"), "sample", quantization, TestContext.Current.CancellationToken)).Message);
+            Assert.Throws<InvalidInputException>(() => GgufExport.Run(new ExportSource(_folder.Path), _folder.File("model.gguf"), "sample", quantization, TestContext.Current.CancellationToken)).Message);
         Assert.Empty(Directory.GetFiles(_folder.Path, "model.gguf*"));
     }
 
-    GgufSummary Export(string folder, string name) => GgufExport.Run(folder, _folder.File(name), "sample", GgufQuantization.F16, TestContext.Current.CancellationToken);
+    GgufSummary Export(string folder, string name) => GgufExport.Run(new ExportSource(folder), _folder.File(name), "sample", GgufQuantization.F16, TestContext.Current.CancellationToken);
 
     /// <summary>Llama 2's kind: characters, bytes for what has none, and every pair that makes a token among the merges, by the token's rank.</summary>
     static void MakeSentencePiece(JsonNode tokenizer, bool prepends)

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
@@ -24,7 +25,7 @@ public sealed class HuggingFaceExportTests : IDisposable
         File.Delete(Path.Combine(_folder.File("model"), "generation_config.json"));
         Directory.CreateDirectory(_folder.File("export"));
 
-        var summary = HuggingFaceExport.Run(_folder.File("model"), _folder.File("export"), asked, TestContext.Current.CancellationToken);
+        var summary = HuggingFaceExport.Run(new ExportSource(_folder.File("model")), _folder.File("export"), asked, TestContext.Current.CancellationToken);
 
         using ModelParameters expected = ModelDirectory.Load(_folder.File("model")), actual = ModelDirectory.Load(_folder.File("export"));
         Assert.Equal((stored, expected.Count), (summary.Dtype, summary.Parameters));
@@ -35,7 +36,7 @@ public sealed class HuggingFaceExportTests : IDisposable
         Assert.InRange(error, 0, stored == TensorDtype.Float16 ? 1e-3 : 0);
         var (before, after) = (Tokenizer.Load(_folder.File("model")), Tokenizer.Load(_folder.File("export")));
         Assert.Equal((before.Hash, before.ChatTemplateSource, before.EndOfSequenceId), (after.Hash, after.ChatTemplateSource, after.EndOfSequenceId));
-        Assert.Equal("{\"eos_token_id\":316}\n", File.ReadAllText(Path.Combine(_folder.File("export"), "generation_config.json")));
+        Assert.Equal("{\"eos_token_id\":316}", JsonNode.Parse(File.ReadAllText(Path.Combine(_folder.File("export"), "generation_config.json")))!.ToJsonString());
     }
 
     [Fact]
@@ -51,7 +52,7 @@ public sealed class HuggingFaceExportTests : IDisposable
                 [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))], name => parameters.Values(name));
         }
 
-        HuggingFaceExport.Run(_folder.File("model"), _folder.File("export"), dtype: null, TestContext.Current.CancellationToken);
+        HuggingFaceExport.Run(new ExportSource(_folder.File("model")), _folder.File("export"), dtype: null, TestContext.Current.CancellationToken);
 
         using SafetensorsFile before = SafetensorsFile.Open(path), after = SafetensorsFile.Open(Path.Combine(_folder.File("export"), "model.safetensors"));
         Assert.Equal(before.Entries.Keys.Order(), after.Entries.Keys.Order());
@@ -73,7 +74,7 @@ public sealed class HuggingFaceExportTests : IDisposable
         Directory.CreateDirectory(_folder.File("export"));
         File.WriteAllText(Path.Combine(_folder.File("model"), "chat_template.jinja"), "{% for m in messages %}\n{{ m.content }\n{% endfor %}");
 
-        var message = Assert.Throws<InvalidInputException>(() => HuggingFaceExport.Run(_folder.File("model"), _folder.File("export"), dtype: null, TestContext.Current.CancellationToken)).Message;
+        var message = Assert.Throws<InvalidInputException>(() => HuggingFaceExport.Run(new ExportSource(_folder.File("model")), _folder.File("export"), dtype: null, TestContext.Current.CancellationToken)).Message;
 
         Assert.StartsWith(Path.Combine(_folder.File("model"), "chat_template.jinja") + ", line 2, column 14", message, StringComparison.Ordinal);
         Assert.Empty(Directory.EnumerateFileSystemEntries(_folder.File("export")));

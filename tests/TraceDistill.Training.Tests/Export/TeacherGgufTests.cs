@@ -3,6 +3,7 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Export;
 using TraceDistill.Training.Export.Gguf;
 using TraceDistill.Training.Generation;
 using Xunit;
@@ -28,7 +29,7 @@ public sealed class TeacherGgufTests : IDisposable
 
         var answers = LlamaCpp.Ask(mixtures.Select(mixture =>
         {
-            GgufExport.Run(Teacher, _folder.File($"{mixture}.gguf"), "teacher", mixture, TestContext.Current.CancellationToken);
+            GgufExport.Run(new ExportSource(Teacher), _folder.File($"{mixture}.gguf"), "teacher", mixture, TestContext.Current.CancellationToken);
             return new LlamaCppRequest { File = _folder.File($"{mixture}.gguf"), Scored = [.. sequences.Select(sequence => sequence.Ids)], Chat = problems[0].Text };
         }));
 

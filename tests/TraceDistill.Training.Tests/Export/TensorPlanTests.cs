@@ -1,4 +1,5 @@
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Export;
 using TraceDistill.Training.Export.Gguf;
 using TraceDistill.Training.Models;
 using Xunit;
@@ -36,7 +37,7 @@ public sealed class TensorPlanTests : IDisposable
     {
         var configuration = Shape(shape);
         SampleModel.Write(_folder.Path, configuration);
-        GgufExport.Run(_folder.Path, _folder.File("full.gguf"), "sample", GgufQuantization.F32, TestContext.Current.CancellationToken);
+        GgufExport.Run(new ExportSource(_folder.Path), _folder.File("full.gguf"), "sample", GgufQuantization.F32, TestContext.Current.CancellationToken);
         Ggml.Quantize(_folder.File("full.gguf"), _folder.File("quantised.gguf"), fileType);
 
         var planned = new TensorPlan(configuration, quantization).Tensors();

@@ -1,4 +1,6 @@
 using TorchSharp;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 using TraceDistill.Training.Tests.Optimization;
@@ -38,15 +40,33 @@ public class ProjectionTests
         Assert.Equal(dw, otherDw);
     }
 
+    /// <summary>Matrices that are bfloat16 in memory are multiplied as they are.</summary>
+    [Fact]
+    public void BFloat16_FrozenMatrices_GiveTheBitsOfRoundedOnes()
+    {
+        using var folder = new TemporaryDirectory();
+        using var parameters = SampleSequences.Parameters();
+        ModelDirectory.Save(folder.Path, parameters, TensorDtype.BFloat16);
+        using var frozen = ModelDirectory.LoadFrozen(folder.Path);
+
+        var (y, dx, _) = Run(parameters, beyond: 0);
+        var (frozenY, frozenDx, none) = Run(frozen, beyond: 0);
+
+        Assert.Equal(y, frozenY);
+        Assert.Equal(dx, frozenDx);
+        Assert.Empty(none);
+    }
+
     /// <summary>Forward and backward over 90 rows; the 38 that fill them up to 128 hold <paramref name="beyond"/> before each pass.</summary>
-    static (float[] Y, float[] Dx, float[] Dw) Run(ModelParameters parameters, float beyond)
+    static (float[] Y, float[] Dx, float[] Dw) Run(IDecoderWeights parameters, float beyond)
     {
         using var projection = new Projection(parameters, ComputeDtype.BFloat16);
-        using FloatBuffer x = Filled(1, Inner, beyond), y = new(Padded * Columns), dy = Filled(2, Columns, beyond), dx = new(Padded * Inner), gradient = new(parameters.Count);
-        var gate = new FusedLinear("model.layers.0.mlp.", Inner, [("gate_proj", Columns)], TrainedWeights.All(parameters));
+        var trained = parameters is ModelParameters all ? TrainedWeights.All(all) : TrainedWeights.None(parameters);
+        using FloatBuffer x = Filled(1, Inner, beyond), y = new(Padded * Columns), dy = Filled(2, Columns, beyond), dx = new(Padded * Inner), gradient = new(trained.Count);
+        var gate = new FusedLinear("model.layers.0.mlp.", Inner, [("gate_proj", Columns)], trained);
         projection.Forward(x, gate, y, Rows);
         projection.Backward(dy, x, gate, dx, gradient, Rows);
-        return (y.Span[..(Rows * Columns)].ToArray(), dx.Span[..(Rows * Inner)].ToArray(), gradient.Span.Slice((int)parameters.OffsetOf(Name), Columns * Inner).ToArray());
+        return (y.Span[..(Rows * Columns)].ToArray(), dx.Span[..(Rows * Inner)].ToArray(), trained.OffsetOf(Name) is { } offset ? gradient.Span.Slice((int)offset, Columns * Inner).ToArray() : []);
     }
 
     static FloatBuffer Filled(int seed, int width, float beyond)

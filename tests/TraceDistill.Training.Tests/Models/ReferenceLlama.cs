@@ -20,7 +20,7 @@ sealed class ReferenceLlama
 
     /// <summary>With adapters beside its linear layers.</summary>
     public ReferenceLlama(LoraAdapter adapter)
-        : this(adapter.Model)
+        : this((ModelParameters)adapter.Model)
     {
         _scale = (double)adapter.Settings.Alpha / adapter.Settings.Rank;
         Add(adapter);

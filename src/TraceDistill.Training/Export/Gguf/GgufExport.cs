@@ -7,18 +7,19 @@ namespace TraceDistill.Training.Export.Gguf;
 /// <summary>A model directory as one GGUF file: weights, tokenizer and chat template, as llama.cpp and what is built on it load them.</summary>
 public static class GgufExport
 {
-    /// <param name="modelDirectory">In Hugging Face layout.</param>
+    /// <param name="source">What to export.</param>
     /// <param name="path">The file; whole or not at all.</param>
     /// <param name="name">What the file calls the model.</param>
     /// <param name="quantization">How weights are stored.</param>
     /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
-    public static GgufSummary Run(string modelDirectory, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
+    public static GgufSummary Run(ExportSource source, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
     {
-        var configuration = ModelConfiguration.Load(modelDirectory);
-        using var weights = new WeightReader(modelDirectory);
+        var configuration = ModelConfiguration.Load(source.Model);
+        using var adapter = source.OpenAdapter(configuration);
+        using var weights = new WeightReader(source.Model, adapter);
         var metadata = new GgufMetadata();
-        ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(modelDirectory, ModelConfiguration.FileName));
-        var differences = VocabularyMetadata.Add(metadata, configuration, modelDirectory);
+        ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(source.Model, ModelConfiguration.FileName));
+        var differences = VocabularyMetadata.Add(metadata, configuration, source.Tokenizer);
         var tensors = new TensorPlan(configuration, quantization).Tensors();
         var encoder = new TensorEncoder(weights, RotaryMetadata.Factors(configuration), cancellationToken);
         AtomicFile.Write(path, stream => GgufWriter.Write(stream, metadata, tensors, encoder.Write));

@@ -1,0 +1,50 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Training.Checkpoints;
+
+/// <summary>The fields of a JSON object in a file; file and field are named where one is absent or ill-typed.</summary>
+sealed class JsonFields
+{
+    readonly JsonObject _json;
+
+    JsonFields(string path, JsonObject json) => (Path, _json) = (path, json);
+
+    public string Path { get; }
+
+    public JsonNode? this[string field] => _json[field];
+
+    /// <exception cref="InvalidInputException">The file, which is there, is no JSON object.</exception>
+    public static JsonFields Read(string path)
+    {
+        try
+        {
+            return new JsonFields(path, JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object"));
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidInputException($"{path}: not a JSON object: {error.Message}", error);
+        }
+    }
+
+    /// <returns>A number that must be there.</returns>
+    public int Int(string field) => Optional<int>(field) ?? throw new InvalidInputException($"{Path}: {field} is missing");
+
+    public T? Optional<T>(string field)
+        where T : struct => _json[field] is { } node ? Value<T>(field, node) : null;
+
+    /// <param name="field">What messages call it.</param>
+    /// <param name="node">Its value.</param>
+    public T Value<T>(string field, JsonNode? node)
+    {
+        try
+        {
+            return node!.GetValue<T>();
+        }
+        catch (Exception error) when (error is InvalidOperationException or FormatException or JsonException or NullReferenceException)
+        {
+            throw new InvalidInputException($"{Path}: {field} is {node?.ToJsonString() ?? "null"}, not a {typeof(T).Name}", error);
+        }
+    }
+}

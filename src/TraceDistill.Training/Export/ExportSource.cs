@@ -1,0 +1,16 @@
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Adapters;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Training.Export;
+
+/// <summary>What is exported: a model directory, alone or with an adapter merged into it.</summary>
+/// <param name="Model">In Hugging Face layout.</param>
+/// <param name="Adapter">Folder of an adapter in PEFT's layout; null for none.</param>
+public sealed record ExportSource(string Model, string? Adapter = null)
+{
+    /// <summary>Where the tokenizer lies: an adapter may bring the one that it was trained with, chat template included.</summary>
+    internal string Tokenizer => Adapter is not null && File.Exists(Path.Combine(Adapter, Core.Tokenization.Tokenizer.FileName)) ? Adapter : Model;
+
+    internal PeftAdapter? OpenAdapter(ModelConfiguration configuration) => Adapter is null ? null : PeftAdapter.Open(Adapter, ModelParameters.Shapes(configuration));
+}

@@ -1,0 +1,59 @@
+using TorchSharp;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Tests.Kernels;
+
+public class LinearLayerTests
+{
+    /// <summary>A matrix that is widened in several stretches, the last one shorter, gives the products of the whole in float64.</summary>
+    [Theory]
+    [InlineData(64)]
+    [InlineData(56)]
+    public void Products_MatrixIn16Bits_AreThoseOfItsValuesInFloat64(int inner)
+    {
+        const int Rows = 9, Vocabulary = 20_003;
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryDirectory();
+        var shape = Shape(Vocabulary, inner);
+        using (var written = new ModelParameters(shape))
+        {
+            written.Initialize(3);
+            ModelDirectory.Save(folder.Path, written, TensorDtype.BFloat16);
+        }
+
+        using var narrow = ModelDirectory.LoadFrozen(folder.Path);
+        using var wide = ModelDirectory.Load(folder.Path);
+        const string Name = "model.embed_tokens.weight";
+        var w = wide.Matrix(wide.Flat, Name).to(ScalarType.Float64);
+        using FloatBuffer x = Random(Rows, inner, 1), y = Random(Rows, Vocabulary, 2), dx = new(Rows * inner);
+        var (input, before) = (x.Matrix(Rows, inner).to(ScalarType.Float64), y.Matrix(Rows, Vocabulary).to(ScalarType.Float64));
+
+        LinearLayer.Forward(x, 0, narrow, Name, y, Rows, Vocabulary, inner, add: true);
+        LinearLayer.InputGradient(y, narrow, Name, dx, 0, Rows, Vocabulary, inner);
+
+        Assert.InRange(Distance(before + input.matmul(w.t()), y.Matrix(Rows, Vocabulary)), 0, 1e-6);
+        Assert.InRange(Distance(y.Matrix(Rows, Vocabulary).to(ScalarType.Float64).matmul(w), dx.Matrix(Rows, inner)), 0, 1e-6);
+        LinearLayer.Forward(x, 0, narrow, Name, y, Rows, Vocabulary, inner, add: false);
+        Assert.InRange(Distance(input.matmul(w.t()), y.Matrix(Rows, Vocabulary)), 0, 1e-6);
+    }
+
+    static ModelConfiguration Shape(int vocabulary, int hidden) => new()
+    {
+        VocabSize = vocabulary, HiddenSize = hidden, IntermediateSize = 32, NumHiddenLayers = 1, NumAttentionHeads = 1, NumKeyValueHeads = 1, HeadDim = 16,
+        MaxPositionEmbeddings = 16, TieWordEmbeddings = true, InitializerRange = 0.3,
+    };
+
+    static FloatBuffer Random(int rows, int width, int seed)
+    {
+        var buffer = new FloatBuffer(rows * width);
+        randn([rows * width], generator: new Generator((ulong)seed)).data<float>().ToArray().CopyTo(buffer.Span);
+        return buffer;
+    }
+
+    static double Distance(Tensor expected, Tensor actual) => ((actual.to(ScalarType.Float64) - expected).norm() / expected.norm()).item<double>();
+}
