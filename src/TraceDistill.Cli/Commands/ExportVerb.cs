@@ -47,7 +47,7 @@ sealed class ExportVerb : Verb<ExportOptions>
         using var target = new ExportTarget(context.Output!, options.Model, isStage: context.RunDirectory is not null);
         var summary = await Task.Run(() => HuggingFaceExport.Run(new ExportSource(options.Model, options.Adapter), target.Folder, options.Dtype, cancellationToken), cancellationToken);
         var facts = await CardFacts.ReadAsync(options.Model, context.RunDirectory, cancellationToken);
-        ModelCard.Write(target.Folder, NameOf(options), summary, facts);
+        ModelCard.Write(target.Folder, NameOf(options), summary, facts with { Adapter = options.Adapter is { } adapter ? LastPart(adapter) : null });
         target.Publish();
         context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} tells {facts.Told}");
         return summary with { Path = context.NameOf(context.Output!) };
@@ -55,5 +55,7 @@ sealed class ExportVerb : Verb<ExportOptions>
 
     static string FileName(ExportOptions options) => $"model-{options.Quantization ?? UsualQuantization}.gguf";
 
-    static string NameOf(ExportOptions options) => options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Model)));
+    static string NameOf(ExportOptions options) => options.Name ?? LastPart(options.Model);
+
+    static string LastPart(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
 }

@@ -19,6 +19,9 @@ sealed partial record CardFacts
     /// <summary>Evaluations in which it took part, and what they call it.</summary>
     public IReadOnlyList<(EvaluationFacts Evaluation, string Name)> Evaluations { get; init; } = [];
 
+    /// <summary>What the adapter that is merged in is called; null for none.</summary>
+    public string? Adapter { get; init; }
+
     /// <summary>The Hub's name of the model that it was trained from, where its folder tells.</summary>
     public string? BaseModel { get; init; }
 

@@ -25,7 +25,7 @@ static class ModelCard
     {
         var text = new StringBuilder();
         WriteFrontMatter(text, name, facts);
-        WriteModel(text, name, folder, model);
+        WriteModel(text, name, folder, model, facts.Adapter);
         WriteData(text, facts);
         WriteMetrics(text, facts);
         WriteRecipe(text, facts);
@@ -65,14 +65,14 @@ static class ModelCard
         void Line(string key, string? value) => text.Append(value is null ? "" : $"{key}: {value}\n");
     }
 
-    static void WriteModel(StringBuilder text, string name, string folder, HuggingFaceSummary model)
+    static void WriteModel(StringBuilder text, string name, string folder, HuggingFaceSummary model, string? adapter)
     {
         var shape = ModelConfiguration.Load(folder);
         text.Append($"""
             # {OneLine(name)}
 
             A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim},
-            {shape.NumKeyValueHeads} for keys and values, feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize}, at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}.
+            {shape.NumKeyValueHeads} for keys and values, feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize}, at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in")}.
             Exported with TraceDistill.
 
             """);

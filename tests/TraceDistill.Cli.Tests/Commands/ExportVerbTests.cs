@@ -2,7 +2,9 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;
@@ -45,6 +47,35 @@ public sealed class ExportVerbTests : IDisposable
         Assert.Contains("A Llama decoder of 3,279,104 parameters (4 layers of 256, 8 heads of 32,", card);
         Assert.Contains("Greedy pass@1 on 2,000 held-out problems: **97.2 %**", card);
         Assert.Equal(["hf"], Directory.GetFileSystemEntries(Path.GetDirectoryName(_cli.File("hf"))!).Select(Path.GetFileName));
+    }
+
+    [Fact]
+    public async Task Export_WithAnAdapter_MergesItIntoTheModel()
+    {
+        using (var model = ModelDirectory.Load(Teacher))
+        using (var adapter = new LoraAdapter(model, new LoraSettings(4, 8, 0, ["q_proj"], UseDora: false), seed: 1))
+        {
+            foreach (var name in adapter.Names)
+            {
+                adapter.Values(name).Fill(0.05f);
+            }
+
+            AdapterFiles.Save(_cli.File("tuned"), adapter, "teacher");
+        }
+
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "huggingface", "--dtype", "float32", "--out", _cli.File("hf")));
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", _cli.File("hf"), "--format", "gguf", "--quantization", "F32", "--name", "it", "--out", _cli.File("once.gguf")));
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "gguf", "--quantization", "F32", "--name", "it", "--out", _cli.File("at-once.gguf")));
+
+        using ModelParameters before = ModelDirectory.Load(Teacher), after = ModelDirectory.Load(_cli.File("hf"));
+        const string Query = "model.layers.2.self_attn.q_proj.weight", Key = "model.layers.2.self_attn.k_proj.weight";
+        Assert.All(before.Values(Query).ToArray().Zip(after.Values(Query).ToArray()), pair => Assert.Equal(pair.First + (2 * 4 * 0.0025), pair.Second, 1e-6));
+        Assert.Equal(before.Values(Key).ToArray(), after.Values(Key).ToArray());
+        Assert.Equal(File.ReadAllBytes(_cli.File("once.gguf")), File.ReadAllBytes(_cli.File("at-once.gguf")));
+        Assert.Contains("stored in float32, with the adapter `tuned` merged in.", File.ReadAllText(_cli.File("hf/README.md")));
+        Assert.Equal(2, await _cli.RunAsync("export", "--model", Teacher, "--adapter", Teacher, "--format", "gguf", "--out", _cli.File("no.gguf")));
+        Assert.Contains("holds no adapter: adapter_config.json and adapter_model.safetensors are needed", _cli.Error);
+        Assert.False(File.Exists(_cli.File("no.gguf")));
     }
 
     [Theory]
