@@ -5,8 +5,10 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="normalizer">What happens to what lies between them.</param>
 /// <param name="normalizedTokens">Added tokens that are looked for in that.</param>
 /// <param name="preTokenizer">Cuts what lies between those.</param>
+/// <param name="divider">Divides pieces where that changes nothing; null where it might.</param>
 /// <param name="pieceEncoder">Encodes what is cut.</param>
-sealed class TextEncoder(AddedTokenMatcher rawTokens, TextNormalizer normalizer, AddedTokenMatcher normalizedTokens, PreTokenizer preTokenizer, PieceEncoder pieceEncoder)
+sealed class TextEncoder(
+    AddedTokenMatcher rawTokens, TextNormalizer normalizer, AddedTokenMatcher normalizedTokens, PreTokenizer preTokenizer, PieceDivider? divider, PieceEncoder pieceEncoder)
 {
     /// <summary>The pieces of the text at hand, kept between calls to save the allocation.</summary>
     readonly List<Piece> _pieces = [];
@@ -17,7 +19,8 @@ sealed class TextEncoder(AddedTokenMatcher rawTokens, TextNormalizer normalizer,
         var (rawTokens, normalizedTokens) = (Matcher(isNormalized: false), Matcher(isNormalized: true));
         var (normalizer, preTokenizer, merges, symbols) = (definition.Normalizer, definition.PreTokenizer, new MergeTable(definition.Merges), definition.Symbols);
         var wholePieces = definition.IgnoreMerges ? definition.Vocabulary : null;
-        return () => new TextEncoder(rawTokens, normalizer, normalizedTokens, preTokenizer, new PieceEncoder(merges, symbols, wholePieces));
+        var divider = PieceDivider.For(definition);
+        return () => new TextEncoder(rawTokens, normalizer, normalizedTokens, preTokenizer, divider, new PieceEncoder(merges, symbols, wholePieces));
 
         AddedTokenMatcher Matcher(bool isNormalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == isNormalized)
             .Select(token => (isNormalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
@@ -69,10 +72,15 @@ sealed class TextEncoder(AddedTokenMatcher rawTokens, TextNormalizer normalizer,
         preTokenizer.Split(text, _pieces);
         foreach (var piece in _pieces)
         {
-            var tokens = pieceEncoder.Encode(text.Slice(piece.Start, piece.Length));
-            foreach (var token in tokens)
-                ids.Add(token.Id);
-            recorder?.AddPiece(text, alignment!, piece.Start, tokens);
+            for (int start = piece.Start, end = start + piece.Length, length; start < end; start += length)
+            {
+                var rest = text[start..end];
+                length = divider?.LengthOfFirst(rest) ?? rest.Length;
+                var tokens = pieceEncoder.Encode(rest[..length]);
+                foreach (var token in tokens)
+                    ids.Add(token.Id);
+                recorder?.AddPiece(text, alignment!, start, tokens);
+            }
         }
     }
 }

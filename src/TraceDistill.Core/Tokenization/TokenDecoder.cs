@@ -33,6 +33,9 @@ sealed class TokenDecoder
     /// <summary>How a vocabulary spells a byte that is no whole character: <c>&lt;0x0A&gt;</c>.</summary>
     public static string SpellByte(byte value) => $"<0x{value:X2}>";
 
+    /// <summary>Whether a spelling is that of a byte.</summary>
+    public static bool IsByte(string spelling) => ByteOf(spelling) is not null;
+
     static byte? ByteOf(string token) =>
         token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
             ? value
