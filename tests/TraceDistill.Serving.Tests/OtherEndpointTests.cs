@@ -36,9 +36,28 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
         static int[] Ids(JsonElement response) => [.. response.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32())];
     }
 
+    /// <summary>As vLLM's: spellings are the vocabulary's, and a conversation may end inside its last message, white space at its end included.</summary>
+    [Fact]
+    public async Task Tokenize_FinalMessageToGoOnWith_EndsBehindItsContent()
+    {
+        var request = JsonNode.Parse("""
+            {"messages":[{"role":"user","content":"für"},{"role":"assistant","content":"the cat "}],"add_generation_prompt":false,"continue_final_message":true,"return_token_strs":true}
+            """)!.AsObject();
+        var tokens = await running.PostAsync("tokenize", request);
+
+        var ids = running.Model.Tokenizer.Encode("<|user|>für<|assistant|>the cat ");
+        Assert.Equal(ids, tokens.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32()));
+        var spellings = tokens.GetProperty("token_strs").EnumerateArray().Select(text => text.GetString()!).ToList();
+        Assert.Equal("<|user|>fÃ¼r<|assistant|>theĠcatĠ", string.Concat(spellings));
+        Assert.All(ids.Zip(spellings), token => Assert.True(running.Model.Tokenizer.TryGetId(token.Second, out var id) && id == token.First));
+        request["max_tokens"] = 3;
+        Assert.Equal(ids.Length, (await running.PostAsync("v1/chat/completions", request)).GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
+    }
+
     [Theory]
     [InlineData("tokenize", "{}", "prompt")]
-    [InlineData("tokenize", """{"prompt":"a","return_token_strs":true}""", "return_token_strs")]
+    [InlineData("tokenize", """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""", "continue_final_message")]
+    [InlineData("v1/chat/completions", """{"messages":[{"role":"assistant","content":" "}],"add_generation_prompt":false,"continue_final_message":true}""", "continue_final_message")]
     [InlineData("tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools")]
     [InlineData("detokenize", """{"tokens":"a"}""", "tokens")]
     [InlineData("detokenize", """{"tokens":[1,999999]}""", "999999")]

@@ -11,7 +11,10 @@ sealed class TokenVocabulary
     readonly int[] _offsets;
     readonly bool[] _special;
     readonly HashSet<int> _added;
+
+    /// <summary>Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
     readonly string?[]? _spellings;
+
     readonly Dictionary<string, int> _ids;
 
     public TokenVocabulary(TokenizerDefinition definition)
@@ -51,8 +54,22 @@ sealed class TokenVocabulary
 
     public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
 
-    /// <summary>A token as it is written; null for an id without one. Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
-    public string? SpellingOf(int id) => (uint)id < (uint)Size ? _spellings![id] : null;
+    /// <summary>A token as the vocabulary writes it; null for an id without one.</summary>
+    public string? SpellingOf(int id)
+    {
+        if ((uint)id >= (uint)Size)
+            return null;
+        if (_spellings is not null)
+            return _spellings[id];
+        var bytes = GetBytes(id);
+        if (IsAdded(id))
+            return Encoding.UTF8.GetString(bytes);
+        return bytes.IsEmpty ? null : string.Create(bytes.Length, bytes, (text, bytes) =>
+        {
+            for (var i = 0; i < text.Length; i++)
+                text[i] = ByteLevelAlphabet.ToChar(bytes[i]);
+        });
+    }
 
     public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);
 

@@ -14,7 +14,7 @@ sealed class ChatEndpoint(ServedModel model, AdmissionGate gate, int mostLogprob
         using var document = await RequestBody.ReadAsync(context);
         var request = ChatCompletionRequest.Read(document.RootElement, mostLogprobs);
         ModelsEndpoint.Check(model, request.Model);
-        var prompt = model.Tokenizer.Encode(model.Template.Render(request.Messages, addGenerationPrompt: true, request.TemplateVariables));
+        var prompt = model.Tokenizer.Encode(request.Prompt.Render(model.Template));
         var job = new GenerationJob(model, [prompt], request.Generation, nextSeed) { MaxTokens = request.MaxTokens, TopLogprobs = request.TopLogprobs };
         using var ticket = gate.Enter(job.ChoiceCount);
         var fragments = model.Fragments(request.Generation.TokensAsTokenIds);

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
@@ -9,17 +8,12 @@ namespace TraceDistill.Serving.Endpoints;
 /// <summary><c>POST /tokenize</c> and <c>POST /detokenize</c>, as vLLM has them.</summary>
 sealed class TokenizeEndpoint(ServedModel model)
 {
-    /// <summary>The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template writes them, by default with the generation prompt.</summary>
+    /// <summary>The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template writes them, by default with the generation prompt; with <c>return_token_strs</c> also how the vocabulary writes them.</summary>
     public async Task TokenizeAsync(HttpContext context)
     {
         using var document = await RequestBody.ReadAsync(context);
         var fields = new RequestFields(document.RootElement);
         ModelsEndpoint.Check(model, fields.Text("model"));
-        foreach (var name in new[] { "return_token_strs", "continue_final_message" })
-        {
-            fields.Refuse(name, value => value.ValueKind == JsonValueKind.False);
-        }
-
         var ids = fields.Text("prompt") is { } prompt
             ? model.Tokenizer.Encode(prompt, fields.Flag("add_special_tokens", absent: true))
             : model.Tokenizer.Encode(Render(fields), fields.Flag("add_special_tokens"));
@@ -34,6 +28,17 @@ sealed class TokenizeEndpoint(ServedModel model)
         }
 
         body.Json.WriteEndArray();
+        if (fields.Flag("return_token_strs"))
+        {
+            body.Json.WriteStartArray("token_strs");
+            foreach (var id in ids)
+            {
+                body.Json.WriteStringValue(model.Tokenizer.SpellingOf(id));
+            }
+
+            body.Json.WriteEndArray();
+        }
+
         body.Json.WriteEndObject();
     }
 
@@ -55,18 +60,7 @@ sealed class TokenizeEndpoint(ServedModel model)
         body.Json.WriteEndObject();
     }
 
-    string Render(RequestFields fields)
-    {
-        if (fields.Find("messages") is null)
-        {
-            throw fields.Bad("prompt", "is missing: give prompt, a text, or messages");
-        }
-
-        foreach (var name in new[] { "tools", "chat_template" })
-        {
-            fields.Refuse(name, value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
-        }
-
-        return model.Template.Render(ChatPrompt.ReadMessages(fields), fields.Flag("add_generation_prompt", absent: true), ChatPrompt.ReadTemplateVariables(fields));
-    }
+    string Render(RequestFields fields) => fields.Find("messages") is null
+        ? throw fields.Bad("prompt", "is missing: give prompt, a text, or messages")
+        : ChatPrompt.Read(fields).Render(model.Template);
 }

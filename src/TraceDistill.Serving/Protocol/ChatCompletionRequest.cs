@@ -1,5 +1,4 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Serving.Protocol;
 
@@ -8,7 +7,7 @@ sealed record ChatCompletionRequest
 {
     public string? Model { get; private init; }
 
-    public required IReadOnlyList<ChatMessage> Messages { get; init; }
+    public required ChatPrompt Prompt { get; init; }
 
     public required GenerationFields Generation { get; init; }
 
@@ -18,13 +17,9 @@ sealed record ChatCompletionRequest
     /// <summary>Null: no logprobs.</summary>
     public int? TopLogprobs { get; private init; }
 
-    /// <summary>More variables for the chat template (vLLM's <c>chat_template_kwargs</c>), such as <c>enable_thinking</c>.</summary>
-    public IReadOnlyDictionary<string, object?> TemplateVariables { get; private init; } = new Dictionary<string, object?>();
-
     public static ChatCompletionRequest Read(JsonElement root, int mostLogprobs)
     {
         var fields = new RequestFields(root);
-        fields.Refuse("tools", value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
         fields.Refuse("response_format", value => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && type.ValueEquals("text"));
         var asked = fields.Flag("logprobs");
         var top = fields.Integer("top_logprobs", 0, mostLogprobs);
@@ -36,11 +31,10 @@ sealed record ChatCompletionRequest
         return new ChatCompletionRequest
         {
             Model = fields.Text("model"),
-            Messages = ChatPrompt.ReadMessages(fields),
+            Prompt = ChatPrompt.Read(fields),
             Generation = GenerationFields.Read(fields),
             MaxTokens = fields.Integer("max_completion_tokens", 1, int.MaxValue) ?? fields.Integer("max_tokens", 1, int.MaxValue),
             TopLogprobs = asked ? top ?? 0 : null,
-            TemplateVariables = ChatPrompt.ReadTemplateVariables(fields),
         };
     }
 }

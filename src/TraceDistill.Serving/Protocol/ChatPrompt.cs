@@ -1,17 +1,64 @@
 using System.Text.Json;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Tokenization;
 
 namespace TraceDistill.Serving.Protocol;
 
-/// <summary>The fields that a chat template makes a prompt of.</summary>
-static class ChatPrompt
+/// <summary>What a request gives the chat template to make a prompt of.</summary>
+sealed record ChatPrompt
 {
-    /// <summary>vLLM's <c>chat_template_kwargs</c>.</summary>
-    public static Dictionary<string, object?> ReadTemplateVariables(RequestFields fields) => fields.Object("chat_template_kwargs") is null
-        ? []
-        : fields.Find("chat_template_kwargs")!.Value.EnumerateObject().ToDictionary(field => field.Name, field => (object?)field.Value);
+    public required IReadOnlyList<ChatMessage> Messages { get; init; }
 
-    public static List<ChatMessage> ReadMessages(RequestFields fields)
+    /// <summary>Whether the prompt ends where the model's turn begins.</summary>
+    public bool AddGenerationPrompt { get; private init; } = true;
+
+    /// <summary>Whether it ends with the last message's content, which the model goes on with, and not behind what ends its turn.</summary>
+    public bool ContinueFinalMessage { get; private init; }
+
+    /// <summary>More variables for the chat template (vLLM's <c>chat_template_kwargs</c>), such as <c>enable_thinking</c>.</summary>
+    public IReadOnlyDictionary<string, object?> TemplateVariables { get; private init; } = new Dictionary<string, object?>();
+
+    public static ChatPrompt Read(RequestFields fields)
+    {
+        foreach (var name in new[] { "tools", "chat_template" })
+        {
+            fields.Refuse(name, value => value.ValueKind == JsonValueKind.Array && value.GetArrayLength() == 0);
+        }
+
+        var prompt = new ChatPrompt
+        {
+            Messages = ReadMessages(fields),
+            AddGenerationPrompt = fields.Flag("add_generation_prompt", absent: true),
+            ContinueFinalMessage = fields.Flag("continue_final_message"),
+            TemplateVariables = fields.Object("chat_template_kwargs") is null
+                ? []
+                : fields.Find("chat_template_kwargs")!.Value.EnumerateObject().ToDictionary(field => field.Name, field => (object?)field.Value),
+        };
+        return !(prompt.AddGenerationPrompt && prompt.ContinueFinalMessage) ? prompt : throw fields.Bad("continue_final_message", "cannot be true together with add_generation_prompt, which is true unless given");
+    }
+
+    /// <summary>The text of the prompt.</summary>
+    public string Render(ChatTemplate template)
+    {
+        var text = template.Render(Messages, AddGenerationPrompt, TemplateVariables);
+        return ContinueFinalMessage ? CutBehindFinalMessage(text) : text;
+    }
+
+    /// <summary>Templates may trim a content; where they left its end alone, white space there stays part of the prompt, as transformers has it.</summary>
+    string CutBehindFinalMessage(string text)
+    {
+        var content = Messages[^1].Content;
+        var (trimmed, started) = (content.Trim(), content.TrimStart());
+        var start = trimmed.Length == 0 ? -1 : text.LastIndexOf(trimmed, StringComparison.Ordinal);
+        if (start < 0)
+        {
+            throw ApiException.BadField("continue_final_message", "cannot be: what the chat template makes of the last message does not hold its content, so there is nothing to go on with");
+        }
+
+        return text[..(start + (text.AsSpan(start).StartsWith(started, StringComparison.Ordinal) ? started : trimmed).Length)];
+    }
+
+    static List<ChatMessage> ReadMessages(RequestFields fields)
     {
         if (fields.Find("messages") is not { ValueKind: JsonValueKind.Array } list || list.GetArrayLength() == 0)
         {
