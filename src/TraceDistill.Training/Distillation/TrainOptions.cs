@@ -170,6 +170,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult($"must name at least one layer, or {LoraAdapter.AllLinear}", [nameof(LoraTargetModules)]);
         }
 
+        if (LoraTargetModules.Count > 1 && LoraTargetModules.Contains(LoraAdapter.AllLinear))
+        {
+            yield return new ValidationResult($"{LoraAdapter.AllLinear} is all of them: leave out either it or the others", [nameof(LoraTargetModules)]);
+        }
+
         foreach (var pattern in FrozenParameters.Where(pattern => !FrozenSelection.IsPattern(pattern)))
         {
             yield return new ValidationResult($"\"{pattern}\" is not a regular expression", [nameof(FrozenParameters)]);
