@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>SentencePiece's mark in place of spaces, and before the text.</summary>
@@ -12,14 +14,21 @@ sealed class Metaspace(char mark, MetaspacePrepending prepends)
     /// <param name="text">A stretch between added tokens.</param>
     /// <param name="isStart">Whether the whole text begins with it.</param>
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
-    public string Apply(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment)
+    /// <param name="buffer">Receives the result.</param>
+    public ReadOnlySpan<char> Apply(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment, List<char> buffer)
     {
-        var marked = text.ToString().Replace(' ', mark);
+        buffer.Clear();
         var isWanted = prepends == MetaspacePrepending.Always || (prepends == MetaspacePrepending.First && isStart);
-        if (!isWanted || marked[0] == mark)
-            return marked;
-        alignment?.Prepend(1);
-        return mark + marked;
+        if (isWanted && text[0] != ' ' && text[0] != mark)
+        {
+            alignment?.Prepend(1);
+            buffer.Add(mark);
+        }
+
+        buffer.AddRange(text);
+        var marked = CollectionsMarshal.AsSpan(buffer);
+        marked.Replace(' ', mark);
+        return marked;
     }
 }
 

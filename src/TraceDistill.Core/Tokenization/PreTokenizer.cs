@@ -21,7 +21,8 @@ sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpac
     /// <param name="text">A stretch between added tokens.</param>
     /// <param name="isStart">Whether the whole text begins with it.</param>
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
-    public ReadOnlySpan<char> Prepare(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment)
+    /// <param name="buffer">May receive the result, which lasts as long as its content does.</param>
+    public ReadOnlySpan<char> Prepare(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment, List<char> buffer)
     {
         if (addPrefixSpace && text[0] != ' ')
         {
@@ -29,7 +30,7 @@ sealed class PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpac
             alignment?.Prepend(1);
         }
 
-        return metaspace is null ? text : metaspace.Apply(text, isStart, alignment);
+        return metaspace is null ? text : metaspace.Apply(text, isStart, alignment, buffer);
     }
 
     /// <summary>The steps as tokenizer.json has them.</summary>

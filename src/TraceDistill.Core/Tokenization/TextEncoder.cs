@@ -10,7 +10,9 @@ namespace TraceDistill.Core.Tokenization;
 sealed class TextEncoder(
     AddedTokenMatcher rawTokens, TextNormalizer normalizer, AddedTokenMatcher normalizedTokens, PreTokenizer preTokenizer, PieceDivider? divider, PieceEncoder pieceEncoder)
 {
-    /// <summary>The pieces of the text at hand, kept between calls to save the allocation.</summary>
+    // Of the text at hand, kept between calls to save the allocation.
+    readonly List<char> _normalized = [];
+    readonly List<char> _prepared = [];
     readonly List<Piece> _pieces = [];
 
     /// <summary>What makes encoders that share a tokenizer's tables.</summary>
@@ -46,7 +48,7 @@ sealed class TextEncoder(
             if (start == end)
                 return;
             var alignment = recorder?.Align(start, end);
-            EncodeNormalized(normalizer.Normalize(text, start, end, alignment), alignment, ids, recorder, isStart: start == 0);
+            EncodeNormalized(normalizer.Normalize(text, start, end, alignment, _normalized), alignment, ids, recorder, isStart: start == 0);
         }
     }
 
@@ -68,7 +70,7 @@ sealed class TextEncoder(
     {
         if (text.IsEmpty)
             return;
-        text = preTokenizer.Prepare(text, isStart, alignment);
+        text = preTokenizer.Prepare(text, isStart, alignment, _prepared);
         preTokenizer.Split(text, _pieces);
         foreach (var piece in _pieces)
         {

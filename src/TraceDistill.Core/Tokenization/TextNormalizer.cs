@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Tokenization.Unicode;
 
@@ -7,14 +8,23 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="Type"><c>NFC</c>, <c>Prepend</c> or <c>Replace</c>.</param>
 /// <param name="Pattern">What <c>Replace</c> looks for.</param>
 /// <param name="Content">What comes before the text or in the place of <paramref name="Pattern"/>.</param>
-public sealed record NormalizerStep(string Type, string? Pattern = null, string? Content = null);
+/// <param name="IsRegex">Whether <paramref name="Pattern"/> is a regular expression.</param>
+public sealed record NormalizerStep(string Type, string? Pattern = null, string? Content = null, bool IsRegex = false);
 
 /// <summary>What text goes through before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
 sealed class TextNormalizer
 {
     readonly IReadOnlyList<(NormalizerStep Step, TextChange Apply)> _steps;
 
-    TextNormalizer(IReadOnlyList<(NormalizerStep, TextChange)> steps) => _steps = steps;
+    /// <summary>The steps in place, without an allocation; null where one of them cannot be made so.</summary>
+    readonly IReadOnlyList<Action<List<char>>>? _inPlace;
+
+    TextNormalizer(IReadOnlyList<(NormalizerStep Step, TextChange)> steps)
+    {
+        _steps = steps;
+        List<Action<List<char>>> inPlace = [.. steps.Select(step => InPlace(step.Step)).OfType<Action<List<char>>>()];
+        _inPlace = inPlace.Count == steps.Count ? inPlace : null;
+    }
 
     /// <summary>As tokenizer.json has them.</summary>
     public IReadOnlyList<NormalizerStep> Steps => [.. _steps.Select(step => step.Step)];
@@ -30,9 +40,28 @@ sealed class TextNormalizer
         return text;
     }
 
-    /// <summary>As <see cref="Normalize(string, TextAlignment?)"/> for a part of a text, which is copied only where there is something to do.</summary>
-    public ReadOnlySpan<char> Normalize(string text, int start, int end, TextAlignment? alignment) =>
-        _steps.Count == 0 ? text.AsSpan(start, end - start) : Normalize(text[start..end], alignment);
+    /// <summary>As <see cref="Normalize(string, TextAlignment?)"/> for a part of a text that is not empty, which is copied only where there is something to do.</summary>
+    /// <param name="buffer">May receive the result, which lasts as long as its content does.</param>
+    public ReadOnlySpan<char> Normalize(string text, int start, int end, TextAlignment? alignment, List<char> buffer)
+    {
+        var part = text.AsSpan(start, end - start);
+        if (_steps.Count == 0)
+            return part;
+        if (alignment is not null || _inPlace is null)
+            return Normalize(part.ToString(), alignment);
+        buffer.Clear();
+        buffer.AddRange(part);
+        foreach (var apply in _inPlace)
+            apply(buffer);
+        return CollectionsMarshal.AsSpan(buffer);
+    }
+
+    static Action<List<char>>? InPlace(NormalizerStep step) => step switch
+    {
+        { Type: "Prepend", Content: { } prefix } => text => text.InsertRange(0, prefix.AsSpan()),
+        { Type: "Replace", IsRegex: false, Pattern: [var wanted], Content: [var content] } => text => CollectionsMarshal.AsSpan(text).Replace(wanted, content),
+        _ => null,
+    };
 
     static IEnumerable<(NormalizerStep, TextChange)> ReadSteps(JsonField field)
     {
@@ -48,7 +77,7 @@ sealed class TextNormalizer
                 return [(new NormalizerStep(type.Text(), Content: prefix), Prepending(prefix))];
             case "Replace":
                 var pattern = field["pattern"];
-                return [(new NormalizerStep(type.Text(), (pattern.Find("String") ?? pattern["Regex"]).Text(), field["content"].Text()), Replacement(field))];
+                return [(new NormalizerStep(type.Text(), (pattern.Find("String") ?? pattern["Regex"]).Text(), field["content"].Text(), IsRegex: pattern.Find("Regex") is not null), Replacement(field))];
             default:
                 throw type.Unsupported($"a {type.Text()} normalizer");
         }
