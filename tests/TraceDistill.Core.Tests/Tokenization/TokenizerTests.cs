@@ -42,17 +42,27 @@ public sealed class TokenizerTests : IDisposable
         });
     }
 
-    [Fact]
-    public void Encode_IntoAListThatIsLongEnough_AllocatesNothingPerToken()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Encode_IntoAListThatIsLongEnough_AllocatesNothingPerToken(bool isSentencePiece)
     {
+        var tokenizer = isSentencePiece ? SentencePiece() : _tokenizer;
         var text = string.Concat(FuzzedText.Texts(seed: 12, 500)).Replace('<', ' ');
         var ids = new List<int>(2 * text.Length);
-        _tokenizer.Encode(text, ids);
+        tokenizer.Encode(text, ids);
         ids.Clear();
         var before = GC.GetAllocatedBytesForCurrentThread();
-        _tokenizer.Encode(text, ids);
+        tokenizer.Encode(text, ids);
         Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);
         Assert.True(ids.Count > 5000);
+    }
+
+    static Tokenizer SentencePiece()
+    {
+        using var folder = new TemporaryDirectory();
+        SentencePieceVocabulary.Write(folder.File("tokenizer.json"));
+        return Tokenizer.Load(folder.Path);
     }
 
     [Fact]
