@@ -57,7 +57,8 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
     [Theory]
     [InlineData("tokenize", "{}", "prompt")]
     [InlineData("tokenize", """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""", "continue_final_message")]
-    [InlineData("v1/chat/completions", """{"messages":[{"role":"assistant","content":" "}],"add_generation_prompt":false,"continue_final_message":true}""", "continue_final_message")]
+    [InlineData("v1/chat/completions", """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""", "continue_final_message")]
+    [InlineData("tokenize", """{"prompt":"a","return_token_strs":"yes"}""", "return_token_strs")]
     [InlineData("tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools")]
     [InlineData("detokenize", """{"tokens":"a"}""", "tokens")]
     [InlineData("detokenize", """{"tokens":[1,999999]}""", "999999")]
@@ -67,7 +68,8 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
         using var response = await running.Client.PostAsync(new Uri(path, UriKind.Relative), content, TestContext.Current.CancellationToken);
 
         Assert.Equal(400, (int)response.StatusCode);
-        Assert.Contains(named, await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        using var body = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Contains(named, body.RootElement.GetProperty("error").GetProperty("message").GetString(), StringComparison.Ordinal);
     }
 
     [Fact]

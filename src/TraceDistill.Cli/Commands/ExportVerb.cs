@@ -46,8 +46,8 @@ sealed class ExportVerb : Verb<ExportOptions>
     {
         using var target = new ExportTarget(context.Output!, options.Model, isStage: context.RunDirectory is not null);
         var summary = await Task.Run(() => HuggingFaceExport.Run(new ExportSource(options.Model, options.Adapter), target.Folder, options.Dtype, cancellationToken), cancellationToken);
-        var facts = await CardFacts.ReadAsync(options.Model, context.RunDirectory, cancellationToken);
-        ModelCard.Write(target.Folder, NameOf(options), summary, facts with { Adapter = options.Adapter is { } adapter ? LastPart(adapter) : null });
+        var facts = await CardFacts.ReadAsync(options.Model, options.Adapter, context.RunDirectory, cancellationToken);
+        ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();
         context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} tells {facts.Told}");
         return summary with { Path = context.NameOf(context.Output!) };
@@ -55,7 +55,5 @@ sealed class ExportVerb : Verb<ExportOptions>
 
     static string FileName(ExportOptions options) => $"model-{options.Quantization ?? UsualQuantization}.gguf";
 
-    static string NameOf(ExportOptions options) => options.Name ?? LastPart(options.Model);
-
-    static string LastPart(string path) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(path)));
+    static string NameOf(ExportOptions options) => options.Name ?? CardFacts.NameOf(options.Adapter ?? options.Model);
 }

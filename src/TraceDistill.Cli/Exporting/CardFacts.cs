@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Exporting;
 
@@ -34,12 +35,17 @@ sealed partial record CardFacts
     /// <summary>What a card of these tells.</summary>
     public string Told => Training is null ? "what the model is; for data, recipe and metrics, export it from where run made it" : "data, recipe and metrics";
 
+    /// <summary>What a model or adapter is called: by its folder; an adapter in a model that it was merged into, by the model's.</summary>
+    public static string NameOf(string folder) => Path.GetFileName(OwnFolder(folder));
+
     /// <param name="model">The model directory.</param>
-    /// <param name="runDirectory">That of the run at hand; null: the folder above the model, where it is one.</param>
-    public static async Task<CardFacts> ReadAsync(string model, string? runDirectory, CancellationToken cancellationToken)
+    /// <param name="adapter">Folder of what is merged into it; null for nothing.</param>
+    /// <param name="runDirectory">That of the run at hand; null: the folder above the model, or the one that the adapter belongs to, where it is one.</param>
+    public static async Task<CardFacts> ReadAsync(string model, string? adapter, string? runDirectory, CancellationToken cancellationToken)
     {
-        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model));
-        var facts = OfCard(Path.Combine(folder, ModelCard.FileName)) with { BaseModel = HubName(folder) };
+        var modelFolder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model));
+        var folder = adapter is null ? modelFolder : OwnFolder(adapter);
+        var facts = OfCard(Path.Combine(modelFolder, ModelCard.FileName)) with { BaseModel = HubName(modelFolder), Adapter = adapter is null ? null : NameOf(adapter) };
         if (StageManifest.Read(folder) is null)
         {
             return facts;
@@ -57,8 +63,14 @@ sealed partial record CardFacts
             Recipe = run.Recipe is { } recipe ? FolderAbove().Replace(recipe, "") : null,
             Traces = [.. run.Traces.Where(traces => training.Settings.Values.Any(value => value.Split('/')[0] == traces.Stage.Name))],
             Evaluations = [.. run.Evaluations.SelectMany(evaluation => evaluation.Models.Where(model => model.IsResult && model.Stage == training).Select(model => (evaluation, model.Name)))],
-            BaseModel = training.Settings.Values.Select(HubName).FirstOrDefault(name => name is not null),
+            BaseModel = training.Settings.Values.Select(HubName).FirstOrDefault(name => name is not null) ?? facts.BaseModel,
         };
+    }
+
+    static string OwnFolder(string path)
+    {
+        var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
+        return Path.GetFileName(folder) == TrainStage.AdapterDirectory && Path.GetDirectoryName(folder) is { } above && StageManifest.Read(above) is not null ? above : folder;
     }
 
     static CardFacts OfCard(string path)

@@ -7,7 +7,8 @@ namespace TraceDistill.Core.Tokenization;
 /// <remarks>
 /// Exact: two characters end up in one token only by a merge of a token that ends in the first and one that begins with the second. Characters
 /// beyond ASCII, but for the mark, count as one kind; they are never parted from each other, nor is a character without a token from another
-/// such one, since unknown characters side by side may fuse.
+/// such one, since unknown characters side by side may fuse. Vocabularies in which a character can vanish, so that those beside it meet, or in
+/// which tokens merge that are not their spelling (bytes, the unknown one) are left alone.
 /// </remarks>
 sealed class PieceDivider
 {
@@ -28,18 +29,17 @@ sealed class PieceDivider
             spellings[id] = spelling;
         _joins[(Other * Kinds) + Other] = true;
         foreach (var (left, right, _) in definition.Merges)
-            _joins[(Last(left) * Kinds) + First(right)] = true;
-
-        byte Last(int id) => IsText(id) ? KindOf(spellings[id][^1]) : (byte)Other;
-
-        byte First(int id) => IsText(id) ? KindOf(spellings[id][0]) : (byte)Other;
-
-        bool IsText(int id) => id != definition.UnknownId && spellings.TryGetValue(id, out var spelling) && spelling.Length > 0 && !TokenDecoder.IsByte(spelling);
+            _joins[(KindOf(spellings[left][^1]) * Kinds) + KindOf(spellings[right][0])] = true;
     }
 
     /// <returns>The divider of a vocabulary, or null where its pieces are not to be divided.</returns>
-    public static PieceDivider? For(TokenizerDefinition definition) =>
-        definition is { Symbols: CharacterSymbols, IgnoreMerges: false } ? new PieceDivider(definition) : null;
+    public static PieceDivider? For(TokenizerDefinition definition)
+    {
+        if (definition is not { Symbols: CharacterSymbols { IsComplete: true }, IgnoreMerges: false })
+            return null;
+        HashSet<int> odd = [.. definition.Vocabulary.Where(token => token.Key.Length == 0 || TokenDecoder.IsByte(token.Key)).Select(token => token.Value), definition.UnknownId ?? -1];
+        return definition.Merges.Any(merge => odd.Contains(merge.Left) || odd.Contains(merge.Right) || odd.Contains(merge.Result)) ? null : new PieceDivider(definition);
+    }
 
     /// <summary>The length of the first part of a text that is not empty.</summary>
     public int LengthOfFirst(ReadOnlySpan<char> text)

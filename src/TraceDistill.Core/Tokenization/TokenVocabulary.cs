@@ -10,9 +10,7 @@ sealed class TokenVocabulary
     readonly byte[] _bytes;
     readonly int[] _offsets;
     readonly bool[] _special;
-    readonly HashSet<int> _added;
-
-    /// <summary>Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
+    readonly Dictionary<int, string> _added;
     readonly string?[]? _spellings;
 
     readonly Dictionary<string, int> _ids;
@@ -28,7 +26,7 @@ sealed class TokenVocabulary
             spellings?[id] = spelling;
         _spellings = spellings;
         _special = new bool[tokens.Length];
-        _added = [.. definition.AddedTokens.Keys];
+        _added = definition.AddedTokens.ToDictionary(token => token.Key, token => token.Value.Content);
         foreach (var (id, token) in definition.AddedTokens)
         {
             // A token that is looked for in normalised text stands for normalised text.
@@ -54,16 +52,17 @@ sealed class TokenVocabulary
 
     public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
 
-    /// <summary>A token as the vocabulary writes it; null for an id without one.</summary>
-    public string? SpellingOf(int id)
+    /// <summary>A token as the decoder takes it, an added one normalised; null for an id without one. Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
+    public string? SpellingOf(int id) => (uint)id < (uint)Size ? _spellings![id] : null;
+
+    /// <summary>A token as tokenizer.json has it; null for an id without one.</summary>
+    public string? NameOf(int id)
     {
-        if ((uint)id >= (uint)Size)
-            return null;
+        if (_added.TryGetValue(id, out var content))
+            return content;
         if (_spellings is not null)
-            return _spellings[id];
+            return SpellingOf(id);
         var bytes = GetBytes(id);
-        if (IsAdded(id))
-            return Encoding.UTF8.GetString(bytes);
         return bytes.IsEmpty ? null : string.Create(bytes.Length, bytes, (text, bytes) =>
         {
             for (var i = 0; i < text.Length; i++)
@@ -74,7 +73,7 @@ sealed class TokenVocabulary
     public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);
 
     /// <summary>Whether it is looked for in the text before that is split.</summary>
-    public bool IsAdded(int id) => _added.Contains(id);
+    public bool IsAdded(int id) => _added.ContainsKey(id);
 
     public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];
 

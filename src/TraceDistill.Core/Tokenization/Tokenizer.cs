@@ -119,8 +119,8 @@ public sealed class Tokenizer
     /// <summary>The bytes a token stands for, which need not be whole characters; empty for an id without a token.</summary>
     public ReadOnlySpan<byte> GetBytes(int id) => _vocabulary.GetBytes(id);
 
-    /// <summary>A token as tokenizer.json writes it (byte-level: <c>Ġthe</c>); null for an id without a token.</summary>
-    public string? SpellingOf(int id) => _vocabulary.SpellingOf(id);
+    /// <summary>A token as tokenizer.json has it (byte-level: <c>Ġthe</c>); null for an id without a token.</summary>
+    public string? NameOf(int id) => _vocabulary.NameOf(id);
 
     /// <summary>Finds a token by the content of an added token or by its spelling in the vocabulary (byte-level: <c>Ġthe</c>).</summary>
     public bool TryGetId(string token, out int id) => _vocabulary.TryGetId(token, out id);

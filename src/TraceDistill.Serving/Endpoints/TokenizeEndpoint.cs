@@ -1,3 +1,4 @@
+using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
@@ -17,6 +18,7 @@ sealed class TokenizeEndpoint(ServedModel model)
         var ids = fields.Text("prompt") is { } prompt
             ? model.Tokenizer.Encode(prompt, fields.Flag("add_special_tokens", absent: true))
             : model.Tokenizer.Encode(Render(fields), fields.Flag("add_special_tokens"));
+        var isSpelled = fields.Flag("return_token_strs");
         await using var body = new JsonBody(context);
         body.Json.WriteStartObject();
         body.Json.WriteNumber("count", ids.Length);
@@ -28,16 +30,8 @@ sealed class TokenizeEndpoint(ServedModel model)
         }
 
         body.Json.WriteEndArray();
-        if (fields.Flag("return_token_strs"))
-        {
-            body.Json.WriteStartArray("token_strs");
-            foreach (var id in ids)
-            {
-                body.Json.WriteStringValue(model.Tokenizer.SpellingOf(id));
-            }
-
-            body.Json.WriteEndArray();
-        }
+        body.Json.WritePropertyName("token_strs");
+        JsonSerializer.Serialize(body.Json, isSpelled ? ids.Select(model.Tokenizer.NameOf) : null);
 
         body.Json.WriteEndObject();
     }

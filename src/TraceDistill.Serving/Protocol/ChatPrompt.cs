@@ -30,32 +30,42 @@ sealed record ChatPrompt
             Messages = ReadMessages(fields),
             AddGenerationPrompt = fields.Flag("add_generation_prompt", absent: true),
             ContinueFinalMessage = fields.Flag("continue_final_message"),
-            TemplateVariables = fields.Object("chat_template_kwargs") is null
-                ? []
-                : fields.Find("chat_template_kwargs")!.Value.EnumerateObject().ToDictionary(field => field.Name, field => (object?)field.Value),
+            TemplateVariables = ReadTemplateVariables(fields),
         };
         return !(prompt.AddGenerationPrompt && prompt.ContinueFinalMessage) ? prompt : throw fields.Bad("continue_final_message", "cannot be true together with add_generation_prompt, which is true unless given");
     }
 
     /// <summary>The text of the prompt.</summary>
-    public string Render(ChatTemplate template)
-    {
-        var text = template.Render(Messages, AddGenerationPrompt, TemplateVariables);
-        return ContinueFinalMessage ? CutBehindFinalMessage(text) : text;
-    }
+    public string Render(ChatTemplate template) =>
+        ContinueFinalMessage ? RenderFinalMessage(template) : template.Render(Messages, AddGenerationPrompt, TemplateVariables);
 
-    /// <summary>Templates may trim a content; where they left its end alone, white space there stays part of the prompt, as transformers has it.</summary>
-    string CutBehindFinalMessage(string text)
+    /// <summary>
+    /// As transformers finds the end of the final message: by a mark behind it, which a template that trims its content takes the space from; then
+    /// white space before the mark does not count either.
+    /// </summary>
+    string RenderFinalMessage(ChatTemplate template)
     {
-        var content = Messages[^1].Content;
-        var (trimmed, started) = (content.Trim(), content.TrimStart());
-        var start = trimmed.Length == 0 ? -1 : text.LastIndexOf(trimmed, StringComparison.Ordinal);
-        if (start < 0)
+        const string Mark = "CONTINUE_FINAL_MESSAGE_TAG";
+        var final = Messages[^1];
+        var text = template.Render([.. Messages.SkipLast(1), final with { Content = final.Content + Mark + " " }], AddGenerationPrompt, TemplateVariables);
+        var end = text.LastIndexOf(Mark, StringComparison.Ordinal);
+        if (end < 0)
         {
-            throw ApiException.BadField("continue_final_message", "cannot be: what the chat template makes of the last message does not hold its content, so there is nothing to go on with");
+            throw ApiException.BadField("continue_final_message", "cannot be: the chat template leaves the end of the last message out, so there is nothing to go on with");
         }
 
-        return text[..(start + (text.AsSpan(start).StartsWith(started, StringComparison.Ordinal) ? started : trimmed).Length)];
+        return text.AsSpan(end + Mark.Length).StartsWith(" ") ? text[..end] : text[..end].TrimEnd();
+    }
+
+    static Dictionary<string, object?> ReadTemplateVariables(RequestFields fields)
+    {
+        var variables = new Dictionary<string, object?>();
+        foreach (var field in fields.Object("chat_template_kwargs") is null ? default : fields.Find("chat_template_kwargs")!.Value.EnumerateObject())
+        {
+            variables[field.Name] = field.Value;
+        }
+
+        return variables;
     }
 
     static List<ChatMessage> ReadMessages(RequestFields fields)

@@ -3,6 +3,7 @@ using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Errors;
 using TraceDistill.Training.Checkpoints;
+using IoPath = System.IO.Path;
 
 namespace TraceDistill.Training.Adapters;
 
@@ -17,6 +18,9 @@ public sealed class PeftAdapter : IDisposable
     /// <summary>Ways to begin that change the base model too, so that the adapter says what to add to another than the one on disk.</summary>
     static readonly string[] BaseChanging = ["pissa", "olora", "corda", "loftq"];
 
+    /// <summary>Settings under which merging, as it is done here, would give another model.</summary>
+    static readonly string[] Refused = ["fan_in_fan_out", "layer_replication", "alora_invocation_tokens"];
+
     readonly SafetensorsFile _file;
     readonly JsonFields _settings;
     readonly bool _useDora;
@@ -24,26 +28,29 @@ public sealed class PeftAdapter : IDisposable
     /// <summary>What is added to a weight, or put in its place, by the weight's name.</summary>
     readonly Dictionary<string, Change> _changes = [];
 
-    PeftAdapter(SafetensorsFile file, JsonFields settings)
-    {
-        (_file, _settings) = (file, settings);
-        _useDora = settings.Optional<bool>("use_dora") ?? false;
-    }
+    PeftAdapter(SafetensorsFile file, JsonFields settings, bool useDora) => (_file, _settings, _useDora) = (file, settings, useDora);
+
+    /// <summary>The file of its weights.</summary>
+    public string Path => _file.Path;
 
     /// <param name="directory">Holds adapter_config.json and adapter_model.safetensors.</param>
     /// <param name="model">Names and shapes of the base model's weights.</param>
     /// <exception cref="InvalidInputException">A file is absent, damaged, of another kind of adapter or of another model.</exception>
     public static PeftAdapter Open(string directory, IEnumerable<(string Name, long[] Shape)> model)
     {
-        var (settings, weights) = (Path.Combine(directory, AdapterFiles.Configuration), Path.Combine(directory, AdapterFiles.Weights));
+        var (settings, weights) = (IoPath.Combine(directory, AdapterFiles.Configuration), IoPath.Combine(directory, AdapterFiles.Weights));
         if (!File.Exists(settings) || !File.Exists(weights))
         {
-            throw new InvalidInputException($"{directory}: holds no adapter: {AdapterFiles.Configuration} and {AdapterFiles.Weights} are needed (one in adapter_model.bin must be saved as safetensors first)");
+            var hint = IoPath.Combine(directory, "adapter") is var inside && Directory.Exists(inside)
+                ? $"did you mean {inside}?"
+                : $"{AdapterFiles.Configuration} and {AdapterFiles.Weights} are needed (one in adapter_model.bin must be saved as safetensors first)";
+            throw new InvalidInputException($"{directory}: holds no adapter: {hint}");
         }
 
         var fields = JsonFields.Read(settings);
         RefuseWhatIsNotBuilt(fields);
-        var adapter = new PeftAdapter(SafetensorsFile.Open(weights), fields);
+        var useDora = fields.Optional<bool>("use_dora") ?? false;
+        var adapter = new PeftAdapter(SafetensorsFile.Open(weights), fields, useDora);
         try
         {
             adapter.Match(model.ToDictionary());
@@ -58,18 +65,19 @@ public sealed class PeftAdapter : IDisposable
 
     /// <summary>Makes what the adapter adds to a weight part of it.</summary>
     /// <param name="weight">Its name.</param>
-    /// <param name="values">All of it; stays as it is where the adapter adds nothing.</param>
-    public void Merge(string weight, Memory<float> values)
+    /// <param name="values">All of it.</param>
+    /// <returns>Whether there is anything, else the values stay as they are.</returns>
+    public bool Merge(string weight, Memory<float> values)
     {
         if (!_changes.TryGetValue(weight, out var change))
         {
-            return;
+            return false;
         }
 
         if (change.Whole is { } whole)
         {
             _file.Read(whole, values.Span);
-            return;
+            return true;
         }
 
         float[] a = Read(change.A!), b = Read(change.B!), magnitude = change.Magnitude is { } entry ? Read(entry) : [];
@@ -85,6 +93,7 @@ public sealed class PeftAdapter : IDisposable
 
                 TensorPrimitives.ConvertTruncating<double, float>(sum, Row(row));
             }));
+        return true;
 
         Span<float> Row(int row) => values.Span.Slice(row * inner, inner);
     }
@@ -104,9 +113,9 @@ public sealed class PeftAdapter : IDisposable
             throw new InvalidInputException($"{settings.Path}: init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)");
         }
 
-        if (settings.Optional<bool>("fan_in_fan_out") == true || settings["layer_replication"] is not null)
+        if (Refused.FirstOrDefault(name => settings[name]?.ToJsonString() is not (null or "false" or "[]")) is { } refused)
         {
-            throw new InvalidInputException($"{settings.Path}: fan_in_fan_out and layer_replication are not supported");
+            throw new InvalidInputException($"{settings.Path}: {refused} is not supported");
         }
     }
 
@@ -121,9 +130,13 @@ public sealed class PeftAdapter : IDisposable
             {
                 MatchPair(name[..^A.Length], key[..^A.Length], model, problems);
             }
-            else if (!name.EndsWith(B, StringComparison.Ordinal) && !name.EndsWith(Magnitude, StringComparison.Ordinal))
+            else if ((name.EndsWith(B, StringComparison.Ordinal) ? B : name.EndsWith(Magnitude, StringComparison.Ordinal) ? Magnitude : null) is not { } companion)
             {
                 MatchWhole(name, entry, model, problems);
+            }
+            else if (key[..key.LastIndexOf(companion, StringComparison.Ordinal)] is var layer && !_file.Entries.ContainsKey(layer + A))
+            {
+                problems.Add($"{key} has no {layer}{A} beside it");
             }
         }
 
@@ -161,9 +174,13 @@ public sealed class PeftAdapter : IDisposable
         {
             problems.Add(Missing(key + A, layer + Weight));
         }
-        else if (b is null || a.Shape is not [> 0, var inner] || !b.Shape.SequenceEqual([shape[0], a.Shape[0]]) || inner != shape[1])
+        else if (b is null || shape.Length != 2 || a.Shape is not [> 0, var inner] || !b.Shape.SequenceEqual([shape[0], a.Shape[0]]) || inner != shape[1])
         {
             problems.Add($"{key}: lora_A of shape {Show(a.Shape)} and lora_B of {(b is null ? "none" : Show(b.Shape))} do not make the model's {Show(shape)}");
+        }
+        else if (Setting("r", "rank_pattern", layer) is { } rank && rank != a.Shape[0])
+        {
+            problems.Add($"{key}: lora_A has rank {a.Shape[0]}, and {AdapterFiles.Configuration} says {rank}: they are of different adapters");
         }
         else if (MagnitudeOf(key) is var magnitude && (_useDora ? magnitude?.Shape.SequenceEqual([shape[0]]) != true : magnitude is not null))
         {
@@ -177,28 +194,39 @@ public sealed class PeftAdapter : IDisposable
 
     static string Missing(string key, string weight) => weight == "lm_head.weight"
         ? $"{key} changes the output projection, which this model shares with its embedding"
-        : $"{key} goes with no weight of the model";
+        : $"{key} goes with no weight of the model, or not in a way that is supported: linear layers may have lora_A, lora_B and lora_magnitude_vector, and any weight one of its shape in its place";
 
     SafetensorsEntry? MagnitudeOf(string key) => _file.Entries.GetValueOrDefault(key + Magnitude) ?? _file.Entries.GetValueOrDefault(key + Magnitude + Weight);
 
     /// <summary>alpha / r, or alpha / √r where it is rank-stabilised (Kalajdzievski, arXiv 2312.03732), with the layer's own alpha and rank.</summary>
     double ScaleOf(string layer, long rank)
     {
-        var alpha = _settings.Optional<double>("lora_alpha") ?? 8;
-        foreach (var (pattern, value) in _settings["alpha_pattern"] as JsonObject ?? [])
-        {
-            if (IsMatch(pattern, layer))
-            {
-                alpha = _settings.Value<double>($"alpha_pattern: {pattern}", value);
-                break;
-            }
-        }
-
+        var alpha = Setting("lora_alpha", "alpha_pattern", layer) ?? 8;
         return alpha / (_settings.Optional<bool>("use_rslora") == true ? Math.Sqrt(rank) : rank);
     }
 
+    /// <returns>A number of the layer's own, by the first pattern that names it, or that of all; null where there is neither.</returns>
+    double? Setting(string name, string patterns, string layer)
+    {
+        var own = _settings[patterns] switch
+        {
+            null => [],
+            JsonObject patterned => patterned,
+            var other => throw new InvalidInputException($"{_settings.Path}: {patterns} is {other.ToJsonString()}, not an object of patterns and numbers"),
+        };
+        foreach (var (pattern, value) in own)
+        {
+            if (IsMatch(patterns, pattern, layer))
+            {
+                return _settings.Value<double>($"{patterns}: {pattern}", value);
+            }
+        }
+
+        return _settings.Optional<double>(name);
+    }
+
     /// <summary>A pattern names a layer by the whole of its name or, a regular expression, by what follows a dot in it.</summary>
-    bool IsMatch(string pattern, string layer)
+    bool IsMatch(string patterns, string pattern, string layer)
     {
         try
         {
@@ -206,7 +234,7 @@ public sealed class PeftAdapter : IDisposable
         }
         catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
         {
-            throw new InvalidInputException($"{_settings.Path}: alpha_pattern: \"{pattern}\" is not a regular expression", error);
+            throw new InvalidInputException($"{_settings.Path}: {patterns}: \"{pattern}\" is not a regular expression that can be matched", error);
         }
     }
 

@@ -47,18 +47,7 @@ static class GenerationConfig
             : throw new InvalidInputException($"{Path.Combine(modelDirectory, FileName)}: eos_token_id is neither a number nor a list of numbers");
     }
 
-    static JsonObject Read(string directory)
-    {
-        var path = Path.Combine(directory, FileName);
-        try
-        {
-            return File.Exists(path) ? JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object") : [];
-        }
-        catch (JsonException error)
-        {
-            throw new InvalidInputException($"{path}: not a JSON object: {error.Message}", error);
-        }
-    }
+    static JsonObject Read(string directory) => Path.Combine(directory, FileName) is var path && File.Exists(path) ? JsonFields.ReadObject(path) : [];
 
     static void SetEnds(JsonObject json, IEnumerable<int> ends)
     {

@@ -4,7 +4,7 @@ using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Training.Checkpoints;
 
-/// <summary>The fields of a JSON object in a file; file and field are named where one is absent or ill-typed.</summary>
+/// <summary>The fields of a JSON object in a file; file and field are named where one is absent, ill-typed or there twice.</summary>
 sealed class JsonFields
 {
     readonly JsonObject _json;
@@ -16,11 +16,15 @@ sealed class JsonFields
     public JsonNode? this[string field] => _json[field];
 
     /// <exception cref="InvalidInputException">The file, which is there, is no JSON object.</exception>
-    public static JsonFields Read(string path)
+    public static JsonFields Read(string path) => new(path, ReadObject(path));
+
+    /// <summary>The object itself, to be changed.</summary>
+    /// <exception cref="InvalidInputException">The file, which is there, is no JSON object.</exception>
+    public static JsonObject ReadObject(string path)
     {
         try
         {
-            return new JsonFields(path, JsonNode.Parse(File.ReadAllBytes(path)) as JsonObject ?? throw new JsonException("the root is not an object"));
+            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: Strict) as JsonObject ?? throw new JsonException("the root is not an object");
         }
         catch (JsonException error)
         {
@@ -44,7 +48,10 @@ sealed class JsonFields
         }
         catch (Exception error) when (error is InvalidOperationException or FormatException or JsonException or NullReferenceException)
         {
-            throw new InvalidInputException($"{Path}: {field} is {node?.ToJsonString() ?? "null"}, not a {typeof(T).Name}", error);
+            var wanted = typeof(T) == typeof(bool) ? "true or false" : typeof(T) == typeof(int) ? "a whole number" : "a number";
+            throw new InvalidInputException($"{Path}: {field} is {node?.ToJsonString() ?? "null"}, not {wanted}", error);
         }
     }
+
+    static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };
 }

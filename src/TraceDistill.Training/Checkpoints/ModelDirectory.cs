@@ -78,16 +78,17 @@ public static class ModelDirectory
     /// <summary>Writes config.json and, last, the weights.</summary>
     /// <param name="directory">Made where needed.</param>
     /// <param name="parameters">The model.</param>
-    /// <param name="dtype">How weights are stored.</param>
+    /// <param name="dtype">How weights are stored; null: as they came.</param>
     /// <param name="shardBytes">Weights that take more are written as several files with an index.</param>
     /// <param name="adapter">Merged into what is written; <paramref name="parameters"/> stay as they are.</param>
-    public static void Save(string directory, IDecoderWeights parameters, TensorDtype dtype = TensorDtype.Float32, long shardBytes = ShardBytes, PeftAdapter? adapter = null)
+    /// <exception cref="InvalidInputException">A merged weight is too large for the type that it is stored as.</exception>
+    public static void Save(string directory, IDecoderWeights parameters, TensorDtype? dtype = null, long shardBytes = ShardBytes, PeftAdapter? adapter = null)
     {
         Directory.CreateDirectory(directory);
-        parameters.Configuration.Save(directory, dtype);
+        parameters.Configuration.Save(directory, dtype ?? parameters.Dtype);
         (string Name, long[] Shape)[] tensors = [.. parameters.Names.Select(name => (name, parameters.ShapeOf(name)))];
         var copy = Array.Empty<float>();
-        WeightFiles.Write(directory, _ => dtype, tensors, Values, shardBytes);
+        WeightFiles.Write(directory, name => dtype ?? parameters.DtypeOf(name), tensors, Values, shardBytes);
 
         ReadOnlySpan<float> Values(string name)
         {
@@ -103,7 +104,11 @@ public static class ModelDirectory
             }
 
             parameters.Read(name, 0, copy.AsSpan(0, count));
-            adapter?.Merge(name, copy.AsMemory(0, count));
+            if (adapter?.Merge(name, copy.AsMemory(0, count)) == true)
+            {
+                WeightRange.Check(adapter.Path, name, copy.AsSpan(0, count), dtype ?? parameters.DtypeOf(name));
+            }
+
             return copy.AsSpan(0, count);
         }
     }

@@ -113,17 +113,18 @@ public sealed class WeightFiles : IDisposable
     /// <summary>Writes one file, or several with an index where one would be larger than <paramref name="shardBytes"/>; what was there before under the other form goes.</summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="dtypeOf">How a tensor is stored, by name.</param>
-    /// <param name="tensors">Names and shapes in the order they are stored.</param>
+    /// <param name="tensors">Names and shapes in the order they are stored, those of fewer bytes a value last.</param>
     /// <param name="values">Gives the float32 values of a tensor by name.</param>
     /// <param name="shardBytes">Most bytes of one file; a larger tensor has one to itself.</param>
     public static void Write(
         string directory, Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, SafetensorsWriter.ValuesOf values, long shardBytes)
     {
         var (single, index) = (System.IO.Path.Combine(directory, Single), System.IO.Path.Combine(directory, Index));
-        var shards = Divide(dtypeOf, tensors, shardBytes);
+        // The wider ones first, so that every value lies at a multiple of its size.
+        var shards = Divide(dtypeOf, [.. tensors.OrderByDescending(tensor => dtypeOf(tensor.Name).Size())], shardBytes);
         if (shards.Count == 1)
         {
-            SafetensorsWriter.Write(single, dtypeOf, tensors, values);
+            SafetensorsWriter.Write(single, dtypeOf, shards[0], values);
             File.Delete(index);
             return;
         }

@@ -84,7 +84,7 @@ public static class TrainStage
         void Write(string folder, PeftAdapter? merged = null)
         {
             WriteTokenizer(folder);
-            ModelDirectory.Save(folder, parameters, parameters.Dtype, adapter: merged);
+            ModelDirectory.Save(folder, parameters, adapter: merged);
         }
 
         PeftAdapter SaveAdapter(LoraAdapter adapter)

@@ -10,7 +10,9 @@ namespace TraceDistill.Training.Export;
 public sealed record ExportSource(string Model, string? Adapter = null)
 {
     /// <summary>Where the tokenizer lies: an adapter may bring the one that it was trained with, chat template included.</summary>
-    internal string Tokenizer => Adapter is not null && File.Exists(Path.Combine(Adapter, Core.Tokenization.Tokenizer.FileName)) ? Adapter : Model;
+    internal string Tokenizer => Adapter is not null && HasFile(Core.Tokenization.Tokenizer.FileName) && HasFile(Core.Tokenization.Tokenizer.SettingsFileName) ? Adapter : Model;
 
     internal PeftAdapter? OpenAdapter(ModelConfiguration configuration) => Adapter is null ? null : PeftAdapter.Open(Adapter, ModelParameters.Shapes(configuration));
+
+    bool HasFile(string name) => File.Exists(Path.Combine(Adapter!, name));
 }

@@ -27,8 +27,7 @@ public static class HuggingFaceExport
         }
 
         configuration.Save(folder, stored);
-        // The wider ones first, so that every value lies at a multiple of its size.
-        (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration).OrderByDescending(tensor => DtypeOf(tensor.Name).Size())];
+        (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration)];
         WeightFiles.Write(folder, DtypeOf, tensors, Values, ModelDirectory.ShardBytes);
         return new HuggingFaceSummary
         {
@@ -41,7 +40,7 @@ public static class HuggingFaceExport
         ReadOnlySpan<float> Values(string name)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return weights.Read(name, stored.TorchName(), DtypeOf(name) == TensorDtype.Float16).Span;
+            return weights.Read(name, DtypeOf(name).TorchName(), DtypeOf(name) == TensorDtype.Float16).Span;
         }
 
         TensorDtype DtypeOf(string name) => dtype ?? weights.DtypeOf(name);

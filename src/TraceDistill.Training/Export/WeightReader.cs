@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using TraceDistill.Core.Errors;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
@@ -11,8 +10,6 @@ namespace TraceDistill.Training.Export;
 /// <exception cref="InvalidInputException">They are not those of its configuration.</exception>
 sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDisposable
 {
-    const float LargestHalf = 65_504;
-
     readonly WeightFiles _weights = ModelDirectory.Open(modelDirectory).Weights;
     float[] _values = [];
 
@@ -35,18 +32,8 @@ sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDispos
 
         var values = _values.AsMemory(0, elements);
         _weights.Read(name, values.Span);
-        adapter?.Merge(name, values);
-        var peak = Math.Abs(TensorPrimitives.MaxMagnitude<float>(values.Span));
-        if (!float.IsFinite(peak))
-        {
-            throw new InvalidInputException($"{_weights.Path}: tensor {name} holds a value that is not a finite number; the training that made it diverged");
-        }
-
-        if (peak > LargestHalf && isBoundedByHalf)
-        {
-            throw new InvalidInputException($"{_weights.Path}: tensor {name} holds {peak}, and {type} ends at {LargestHalf:#,0}; export it as bfloat16 or float32");
-        }
-
+        var isMerged = adapter?.Merge(name, values) == true;
+        WeightRange.Check(isMerged ? adapter!.Path : _weights.Path, name, values.Span, type, isBoundedByHalf);
         return values;
     }
 

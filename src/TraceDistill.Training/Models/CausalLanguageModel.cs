@@ -34,7 +34,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     TokenBatch _batch = new([], []);
     PassNoise? _noise, _wantedNoise;
 
-    /// <summary>A model all of whose weights are trained, or none.</summary>
+    /// <summary>A model all of whose weights are trained.</summary>
     /// <param name="parameters">The weights.</param>
     /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
     public CausalLanguageModel(ModelParameters parameters, Projection projection)

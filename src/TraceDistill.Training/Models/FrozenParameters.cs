@@ -17,7 +17,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
     const int StretchElements = 1 << 19;
 
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
-    readonly List<string> _names = [];
+    readonly Dictionary<string, TensorDtype> _stored = [];
     readonly ushort* _pointer;
     readonly ThreadLocal<FloatBuffer> _widened;
 
@@ -31,7 +31,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         var matrices = 0L;
         foreach (var (name, shape) in shapes)
         {
-            _names.Add(name);
+            _stored.Add(name, weights.Find(name)!.Dtype);
             if (shape.Length > 1)
             {
                 _layout.Add(name, (matrices, shape));
@@ -49,30 +49,27 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         }
 
         var widest = _layout.Values.Max(matrix => matrix.Shape[1]);
-        _widened = new ThreadLocal<FloatBuffer>(() => new FloatBuffer(Math.Max(StretchElements, widest)), trackAllValues: true);
-        foreach (var (name, shape) in shapes)
+        _widened = new ThreadLocal<FloatBuffer>(() => new FloatBuffer(Math.Max(StretchElements, SimdMath.Lanes * widest)), trackAllValues: true);
+        try
         {
-            if (shape.Length == 1)
-            {
-                weights.Read(name, Vectors.Values(name));
-                continue;
-            }
-
-            for (long row = 0, most = Math.Max(1, StretchElements / shape[1]); row < shape[0]; row += most)
-            {
-                var count = (int)(Math.Min(most, shape[0] - row) * shape[1]);
-                weights.Read(name, row * shape[1], new Span<byte>(_pointer + OffsetOf(name) + row * shape[1], count * sizeof(ushort)));
-            }
+            Read(weights, shapes);
+        }
+        catch
+        {
+            Dispose();
+            throw;
         }
     }
 
     public ModelConfiguration Configuration { get; }
 
-    public IEnumerable<string> Names => _names;
+    public IEnumerable<string> Names => _stored.Keys;
 
     public long Count { get; }
 
     public TensorDtype Dtype { get; }
+
+    public TensorDtype DtypeOf(string name) => _stored[name];
 
     public NamedWeights Vectors { get; }
 
@@ -97,7 +94,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
     public IEnumerable<WeightRows> Rows(string name, int count, int inner)
     {
         var (offset, buffer) = (OffsetOf(name), _widened.Value!);
-        for (int row = 0, most = Math.Max(1, StretchElements / inner); row < count; row += most)
+        for (int row = 0, most = RowsAtOnce(inner); row < count; row += most)
         {
             var rows = Math.Min(most, count - row);
             Widen(offset + (long)row * inner, buffer.Slice(0, rows * inner));
@@ -116,6 +113,27 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         Matrices.Dispose();
         Vectors.Dispose();
     }
+
+    void Read(WeightFiles weights, IEnumerable<(string Name, long[] Shape)> shapes)
+    {
+        foreach (var (name, shape) in shapes)
+        {
+            if (shape.Length == 1)
+            {
+                weights.Read(name, Vectors.Values(name));
+                continue;
+            }
+
+            for (long row = 0, most = RowsAtOnce((int)shape[1]); row < shape[0]; row += most)
+            {
+                var count = (int)(Math.Min(most, shape[0] - row) * shape[1]);
+                weights.Read(name, row * shape[1], new Span<byte>(_pointer + OffsetOf(name) + row * shape[1], count * sizeof(ushort)));
+            }
+        }
+    }
+
+    /// <summary>Whole vectors of them, which <see cref="LinearKernel"/> wants.</summary>
+    static int RowsAtOnce(int inner) => Math.Max(1, StretchElements / inner / SimdMath.Lanes) * SimdMath.Lanes;
 
     void Widen(long first, Span<float> values) => Dtype.Decode(new ReadOnlySpan<byte>(_pointer + first, values.Length * sizeof(ushort)), values);
 }

@@ -22,10 +22,13 @@ public interface IDecoderWeights : IDisposable
     /// <summary>How matrices are held.</summary>
     TensorDtype Dtype { get; }
 
+    /// <summary>How the named weight is to be saved: as it came.</summary>
+    TensorDtype DtypeOf(string name);
+
     /// <summary>Norms and biases, in float32.</summary>
     NamedWeights Vectors { get; }
 
-    /// <summary>All matrices, in <see cref="Dtype"/>, as one vector.</summary>
+    /// <summary>All matrices, in <see cref="Dtype"/> and perhaps with others between them, as one vector.</summary>
     Tensor Matrices { get; }
 
     /// <summary>Shape of the named weight.</summary>

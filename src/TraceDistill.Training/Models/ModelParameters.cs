@@ -12,6 +12,8 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
 
     public TensorDtype Dtype => TensorDtype.Float32;
 
+    public TensorDtype DtypeOf(string name) => TensorDtype.Float32;
+
     public NamedWeights Vectors => this;
 
     public Tensor Matrices => Flat.Vector;

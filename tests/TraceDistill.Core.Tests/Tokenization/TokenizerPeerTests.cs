@@ -89,6 +89,8 @@ public class TokenizerPeerTests
         { "runs together", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""", "pre_tokenizer", """{"type":"Split","pattern":{"Regex":"[a-z]"},"behavior":"Contiguous","invert":true}"""] },
         { "bytes missing", ["model.byte_fallback", "true", "model.fuse_unk", "true", "-model.vocab", "<0xE2>"] },
         { "bytes missing, one unknown each", ["model.fuse_unk", "false", "-model.vocab", "<0xC3>"] },
+        { "characters that vanish", ["model.unk_token", "null", "-model.vocab", "<0xE2>", "-model.vocab", "<0xF0>", "-model.vocab", "<0xC3>"] },
+        { "unknown token that merges", ["model.unk_token", "\"e\"", "-model.vocab", "<0xE2>", "-model.vocab", "<0xF0>", "-model.vocab", "<0xC3>"] },
         { "mark and letter missing", ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e"] },
         { "mark, letter and their bytes missing", ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e", "-model.vocab", "<0x65>", "-model.vocab", "<0x96>"] },
         { "no strip", ["decoder", """{"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Replace","pattern":{"String":"▁"},"content":" "}]}"""] },

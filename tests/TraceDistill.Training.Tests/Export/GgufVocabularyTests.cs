@@ -132,7 +132,7 @@ public sealed class GgufVocabularyTests : IDisposable
 
     [Theory]
     [InlineData(float.NaN, GgufQuantization.F32, "holds a value that is not a finite number; the training that made it diverged")]
-    [InlineData(1e6f, GgufQuantization.F16, "holds 1000000, and F16 ends at 65,504; export it as bfloat16 or float32")]
+    [InlineData(1e6f, GgufQuantization.F16, "holds 1000000, and F16 ends at 65,504; take bfloat16 or float32")]
     public void Run_WeightThatCannotBeStored_IsToldByTensor(float weight, GgufQuantization quantization, string message)
     {
         using (var parameters = new ModelParameters(SampleModel.Shape))
