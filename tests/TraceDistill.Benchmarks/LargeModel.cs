@@ -17,6 +17,7 @@ static class LargeModel
     /// <summary>Writes the model with a tokenizer.</summary>
     public static void Write(string directory, TensorDtype dtype)
     {
+        Directory.CreateDirectory(directory);
         BpeTrainer.Train(["What is 12 + 34? 12 plus 34 is 46."], 300, [new("<|end|>")], directory);
         File.WriteAllText(Path.Combine(directory, "tokenizer_config.json"), """{"eos_token": "<|end|>"}""");
         using var parameters = new ModelParameters(Shape);

@@ -49,6 +49,11 @@ sealed class ExportVerb : Verb<ExportOptions>
         var facts = await CardFacts.ReadAsync(options.Model, options.Adapter, context.RunDirectory, cancellationToken);
         ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();
+        if (summary.AdapterRounding is { } rounding)
+        {
+            context.Observer.Message(FormattableString.Invariant($"note: rounding to {summary.Dtype.TorchName()} changes the merged weights by {rounding:P0} of what the adapter does; dtype float32 keeps it as it is"));
+        }
+
         context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} tells {facts.Told}");
         return summary with { Path = context.NameOf(context.Output!) };
     }

@@ -35,7 +35,7 @@ sealed partial record CardFacts
     /// <summary>What a card of these tells.</summary>
     public string Told => Training is null ? "what the model is; for data, recipe and metrics, export it from where run made it" : "data, recipe and metrics";
 
-    /// <summary>What a model or adapter is called: by its folder; an adapter in a model that it was merged into, by the model's.</summary>
+    /// <summary>What a model or adapter is called: by its folder, and by the one above that where a training left the adapter beside its model.</summary>
     public static string NameOf(string folder) => Path.GetFileName(OwnFolder(folder));
 
     /// <param name="model">The model directory.</param>
@@ -67,10 +67,11 @@ sealed partial record CardFacts
         };
     }
 
+    /// <summary>Where a training that left an adapter behind wrote its model, else the folder itself.</summary>
     static string OwnFolder(string path)
     {
         var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return Path.GetFileName(folder) == TrainStage.AdapterDirectory && Path.GetDirectoryName(folder) is { } above && StageManifest.Read(above) is not null ? above : folder;
+        return Path.GetFileName(folder) == TrainStage.AdapterDirectory ? Path.GetDirectoryName(folder) ?? folder : folder;
     }
 
     static CardFacts OfCard(string path)

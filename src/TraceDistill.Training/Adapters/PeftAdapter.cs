@@ -63,21 +63,23 @@ public sealed class PeftAdapter : IDisposable
         }
     }
 
+    /// <summary>Whether the adapter has something for the named weight.</summary>
+    public bool Changes(string weight) => _changes.ContainsKey(weight);
+
     /// <summary>Makes what the adapter adds to a weight part of it.</summary>
     /// <param name="weight">Its name.</param>
-    /// <param name="values">All of it.</param>
-    /// <returns>Whether there is anything, else the values stay as they are.</returns>
-    public bool Merge(string weight, Memory<float> values)
+    /// <param name="values">All of it; stays as it is where the adapter adds nothing.</param>
+    public void Merge(string weight, Memory<float> values)
     {
         if (!_changes.TryGetValue(weight, out var change))
         {
-            return false;
+            return;
         }
 
         if (change.Whole is { } whole)
         {
             _file.Read(whole, values.Span);
-            return true;
+            return;
         }
 
         float[] a = Read(change.A!), b = Read(change.B!), magnitude = change.Magnitude is { } entry ? Read(entry) : [];
@@ -93,7 +95,6 @@ public sealed class PeftAdapter : IDisposable
 
                 TensorPrimitives.ConvertTruncating<double, float>(sum, Row(row));
             }));
-        return true;
 
         Span<float> Row(int row) => values.Span.Slice(row * inner, inner);
     }

@@ -84,7 +84,8 @@ public static class TrainStage
         void Write(string folder, PeftAdapter? merged = null)
         {
             WriteTokenizer(folder);
-            ModelDirectory.Save(folder, parameters, adapter: merged);
+            // Weights of 16 bits have no room for small changes: rounding would take a good part of them.
+            ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged);
         }
 
         PeftAdapter SaveAdapter(LoraAdapter adapter)

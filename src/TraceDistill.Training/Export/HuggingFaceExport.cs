@@ -26,6 +26,7 @@ public static class HuggingFaceExport
             GenerationConfig.Write(folder, source.Model, configuration.BosTokenId, configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds));
         }
 
+        var rounding = adapter is null || stored == TensorDtype.Float32 ? null : new MergeRounding(DtypeOf);
         configuration.Save(folder, stored);
         (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration)];
         WeightFiles.Write(folder, DtypeOf, tensors, Values, ModelDirectory.ShardBytes);
@@ -35,12 +36,13 @@ public static class HuggingFaceExport
             Dtype = stored,
             Parameters = tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size)),
             Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
+            AdapterRounding = rounding?.Share,
         };
 
         ReadOnlySpan<float> Values(string name)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            return weights.Read(name, DtypeOf(name).TorchName(), DtypeOf(name) == TensorDtype.Float16).Span;
+            return weights.Read(name, DtypeOf(name).TorchName(), DtypeOf(name) == TensorDtype.Float16, rounding).Span;
         }
 
         TensorDtype DtypeOf(string name) => dtype ?? weights.DtypeOf(name);
@@ -57,4 +59,7 @@ public sealed record HuggingFaceSummary
     public required long Parameters { get; init; }
 
     public required long Bytes { get; init; }
+
+    /// <summary>Size of what rounding merged weights to 16 bits does to them, by that of what the adapter does; null without either.</summary>
+    public double? AdapterRounding { get; init; }
 }

@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using TraceDistill.Core.Errors;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
@@ -10,6 +11,8 @@ namespace TraceDistill.Training.Export;
 /// <exception cref="InvalidInputException">They are not those of its configuration.</exception>
 sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDisposable
 {
+    const float LargestHalf = 65_504;
+
     readonly WeightFiles _weights = ModelDirectory.Open(modelDirectory).Weights;
     float[] _values = [];
 
@@ -19,9 +22,10 @@ sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDispos
     /// <param name="name">Hugging Face's.</param>
     /// <param name="type">What the values are to be stored as, for messages.</param>
     /// <param name="isBoundedByHalf">Whether that ends at float16's largest number.</param>
+    /// <param name="rounding">Is told of merged ones; null: nobody wants to know.</param>
     /// <returns>The values, until the next call.</returns>
     /// <exception cref="InvalidInputException">A value is not finite or too large to be stored so.</exception>
-    public Memory<float> Read(string name, string type, bool isBoundedByHalf)
+    public Memory<float> Read(string name, string type, bool isBoundedByHalf, MergeRounding? rounding = null)
     {
         var count = _weights.Find(name)!.Shape.Aggregate(1L, (product, size) => product * size);
         var elements = count <= Array.MaxLength ? (int)count : throw new InvalidInputException($"{_weights.Path}: tensor {name} has {count:#,0} values; at most {Array.MaxLength:#,0} can be exported");
@@ -32,8 +36,26 @@ sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDispos
 
         var values = _values.AsMemory(0, elements);
         _weights.Read(name, values.Span);
-        var isMerged = adapter?.Merge(name, values) == true;
-        WeightRange.Check(isMerged ? adapter!.Path : _weights.Path, name, values.Span, type, isBoundedByHalf);
+        var isMerged = adapter?.Changes(name) == true;
+        if (isMerged)
+        {
+            rounding?.Before(values.Span);
+            adapter!.Merge(name, values);
+            rounding?.After(name, values.Span);
+        }
+
+        var peak = Math.Abs(TensorPrimitives.MaxMagnitude<float>(values.Span));
+        var origin = isMerged ? adapter!.Path : _weights.Path;
+        if (!float.IsFinite(peak))
+        {
+            throw new InvalidInputException($"{origin}: tensor {name} holds a value that is not a finite number; the training that made it diverged");
+        }
+
+        if (peak > LargestHalf && isBoundedByHalf)
+        {
+            throw new InvalidInputException($"{origin}: tensor {name} holds {peak}, and {type} ends at {LargestHalf:#,0}; take bfloat16 or float32");
+        }
+
         return values;
     }
 

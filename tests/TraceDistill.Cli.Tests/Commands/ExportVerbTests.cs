@@ -67,6 +67,10 @@ public sealed class ExportVerbTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("export", "--model", _cli.File("hf"), "--format", "gguf", "--quantization", "F32", "--name", "it", "--out", _cli.File("once.gguf")));
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "gguf", "--quantization", "F32", "--name", "it", "--out", _cli.File("at-once.gguf")));
 
+        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "huggingface", "--out", _cli.File("narrow"), "--json"));
+        Assert.InRange((double)_cli.Json["adapter_rounding"]!, 0.0001, 0.02);
+        Assert.Contains("note: rounding to bfloat16 changes the merged weights by ", _cli.Error);
+
         using ModelParameters before = ModelDirectory.Load(Teacher), after = ModelDirectory.Load(_cli.File("hf"));
         const string Query = "model.layers.2.self_attn.q_proj.weight", Key = "model.layers.2.self_attn.k_proj.weight";
         Assert.All(before.Values(Query).ToArray().Zip(after.Values(Query).ToArray()), pair => Assert.Equal(pair.First + (2 * 4 * 0.0025), pair.Second, 1e-6));
