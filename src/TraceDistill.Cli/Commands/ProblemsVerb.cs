@@ -45,7 +45,7 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             }
 
             summary.Add(new ProblemSet(name, problems.Count, problems.CountBy(problem => problem.Family).ToDictionary()));
-            context.Observer.Message($"{name}: {problems.Count} problems of {summary[^1].Families.Count} families");
+            context.Observer.Message($"{name}: {problems.Count} problems of {summary[^1].Families.Count} {(summary[^1].Families.Count == 1 ? "family" : "families")}");
         }
 
         return new { Sets = summary };

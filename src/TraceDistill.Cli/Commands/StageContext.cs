@@ -14,9 +14,21 @@ sealed record StageContext
     /// <summary>What the stage made before something changed; null where there is nothing.</summary>
     public EarlierOutput? Earlier { get; init; }
 
-    /// <summary>How results name a file: within the run directory from there, so that a run's files do not depend on where it lies.</summary>
-    public string NameOf(string path) =>
-        RunDirectory is { } run && Path.GetFullPath(path).StartsWith(run + Path.DirectorySeparatorChar, StringComparison.Ordinal) ? Path.GetRelativePath(run, path) : path;
+    /// <summary>The stage's folder once it is finished, when the verb runs as a stage.</summary>
+    public string? Published { get; init; }
+
+    /// <summary>How results name a file: within the run directory from there, so that a run's files do not depend on where it lies, and as it will be called.</summary>
+    public string NameOf(string path)
+    {
+        if (Published is not null && Output is not null && IsIn(Output, path))
+        {
+            path = Path.GetFullPath(Path.Combine(Published, Path.GetRelativePath(Output, path)));
+        }
+
+        return RunDirectory is { } run && IsIn(run, path) ? Path.GetRelativePath(run, Path.TrimEndingDirectorySeparator(path)) : path;
+    }
+
+    static bool IsIn(string folder, string path) => Path.GetFullPath(path) is var full && (full == folder || full.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
     public required IRunObserver Observer { get; init; }
 

@@ -91,6 +91,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
         var context = new StageContext
         {
             Output = folder.Partial,
+            Published = folder.Published,
             RunDirectory = directory.Path,
             Earlier = earlier,
             Observer = observer,

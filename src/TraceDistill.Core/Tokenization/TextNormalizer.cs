@@ -17,13 +17,13 @@ sealed class TextNormalizer
     readonly IReadOnlyList<(NormalizerStep Step, TextChange Apply)> _steps;
 
     /// <summary>The steps in place, without an allocation; null where one of them cannot be made so.</summary>
-    readonly IReadOnlyList<Action<List<char>>>? _inPlace;
+    readonly Action<List<char>>[]? _inPlace;
 
     TextNormalizer(IReadOnlyList<(NormalizerStep Step, TextChange)> steps)
     {
         _steps = steps;
-        List<Action<List<char>>> inPlace = [.. steps.Select(step => InPlace(step.Step)).OfType<Action<List<char>>>()];
-        _inPlace = inPlace.Count == steps.Count ? inPlace : null;
+        Action<List<char>>[] inPlace = [.. steps.Select(step => InPlace(step.Step)).OfType<Action<List<char>>>()];
+        _inPlace = inPlace.Length == steps.Count ? inPlace : null;
     }
 
     /// <summary>As tokenizer.json has them.</summary>

@@ -143,6 +143,7 @@ public sealed class ExportVerbTests : IDisposable
         Assert.DoesNotContain(_cli.RunDirectory, card);
         using var model = ModelDirectory.Load(Path.Combine(_cli.RunDirectory, "weights"));
         Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "llama", "model-Q8_0.gguf")));
+        Assert.Contains("llama: llama/model-Q8_0.gguf: Q8_0", _cli.Error);
 
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, "--json"));
         Assert.All(_cli.Json["stages"]!.AsArray(), stage => Assert.Equal("unchanged", (string)stage!["outcome"]!));
