@@ -5,7 +5,8 @@ using TraceDistill.Core.Errors;
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>One value of a JSON file that remembers where it stands, so that every complaint names the file and the field.</summary>
-readonly struct JsonField(string file, string path, JsonElement element)
+/// <param name="index">Of an item: <paramref name="path"/> is then that of its list.</param>
+readonly struct JsonField(string file, string path, JsonElement element, int? index = null)
 {
     public JsonElement Element => element;
 
@@ -66,9 +67,9 @@ readonly struct JsonField(string file, string path, JsonElement element)
     {
         if (element.ValueKind != JsonValueKind.Array)
             throw Wrong("an array");
-        var index = 0;
+        var next = 0;
         foreach (var item in element.EnumerateArray())
-            yield return new JsonField(file, $"{path}[{index++}]", item);
+            yield return new JsonField(file, Path, item, next++);
     }
 
     public string Text() => element.ValueKind == JsonValueKind.String ? Decode(element.GetString)! : throw Wrong("a string");
@@ -98,7 +99,10 @@ readonly struct JsonField(string file, string path, JsonElement element)
         }
     }
 
-    string Name => path.Length == 0 ? "the file" : path;
+    string Name => Path.Length == 0 ? "the file" : Path;
 
-    string Join(string name) => path.Length == 0 ? name : $"{path}.{name}";
+    /// <summary>Put together when somebody asks: lists have hundreds of thousands of items.</summary>
+    string Path => index is { } item ? $"{path}[{item}]" : path;
+
+    string Join(string name) => Path.Length == 0 ? name : $"{Path}.{name}";
 }

@@ -67,8 +67,9 @@ static class TokenizerFile
 
     static Dictionary<string, int> ReadVocabulary(JsonField field)
     {
-        var vocabulary = new Dictionary<string, int>(StringComparer.Ordinal);
-        var tokens = new Dictionary<int, string>();
+        var count = field.Kind == JsonValueKind.Object ? field.Element.GetPropertyCount() : 0;
+        var vocabulary = new Dictionary<string, int>(count, StringComparer.Ordinal);
+        var tokens = new Dictionary<int, string>(count);
         foreach (var (token, value) in field.Entries())
         {
             if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var id) || id is < 0 or > MaxId)
@@ -83,32 +84,35 @@ static class TokenizerFile
 
     static List<(int, int, int)> ReadMerges(JsonField field, Dictionary<string, int> vocabulary)
     {
-        var merges = new List<(int, int, int)>();
+        // Hundreds of thousands of merges: a token is looked up where it stands, not as a string of its own.
+        var ids = vocabulary.GetAlternateLookup<ReadOnlySpan<char>>();
+        var merges = new List<(int, int, int)>(field.Kind == JsonValueKind.Array ? field.Element.GetArrayLength() : 0);
         foreach (var item in field.Items())
         {
-            var (left, right) = ReadPair(item);
-            merges.Add((Id(item, left), Id(item, right), Id(item, left + right)));
+            var (text, first) = ReadPair(item);
+            merges.Add((Id(item, text.AsSpan(0, first)), Id(item, text.AsSpan(first)), Id(item, text)));
         }
 
         return merges;
 
-        int Id(JsonField item, string token) =>
-            vocabulary.TryGetValue(token, out var id) ? id : throw item.Wrong($"a merge within the vocabulary, which has no token \"{token}\"");
+        int Id(JsonField item, ReadOnlySpan<char> token) =>
+            ids.TryGetValue(token, out var id) ? id : throw item.Wrong($"a merge within the vocabulary, which has no token \"{token}\"");
     }
 
     /// <summary>Older files write a merge as <c>"a b"</c>, newer ones as <c>["a", "b"]</c>.</summary>
-    static (string Left, string Right) ReadPair(JsonField item)
+    /// <returns>Both tokens together, and the length of the first.</returns>
+    static (string Text, int First) ReadPair(JsonField item)
     {
         if (item.Kind == JsonValueKind.Array)
         {
             var pair = item.Items().Select(part => part.Text()).ToArray();
-            return pair.Length == 2 ? (pair[0], pair[1]) : throw item.Wrong("a pair of tokens");
+            return pair.Length == 2 ? (pair[0] + pair[1], pair[0].Length) : throw item.Wrong("a pair of tokens");
         }
 
         var text = item.Text();
         var space = text.IndexOf(' ');
         return space > 0 && space == text.LastIndexOf(' ') && space < text.Length - 1
-            ? (text[..space], text[(space + 1)..])
+            ? (text.Remove(space, 1), space)
             : throw item.Wrong("two tokens with one space between them");
     }
 

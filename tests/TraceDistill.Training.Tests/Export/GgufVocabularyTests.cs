@@ -106,6 +106,29 @@ public sealed class GgufVocabularyTests : IDisposable
             Export(_folder.Path, "model.gguf").Differences);
     }
 
+    /// <summary>What Mistral's newer files say: a mark at the start alone, and only where there is none.</summary>
+    [Fact]
+    public void Run_MarksAtTheStartAlone_AreNotedWhereLlamaCppPutsMore()
+    {
+        SampleModel.Write(_folder.Path, SampleModel.Shape with { VocabSize = 640 });
+        SampleModel.Edit(_folder.Path, tokenizer =>
+        {
+            MakeSentencePiece(tokenizer, prepends: false);
+            tokenizer["normalizer"] = null;
+            tokenizer["pre_tokenizer"] = JsonNode.Parse("""{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}""");
+        });
+
+        var differences = Export(_folder.Path, "model.gguf").Differences;
+
+        Assert.Equal(["llama.cpp puts a space before text after a special token too, not only at the start", "llama.cpp puts a space before text that begins with one too"], differences);
+        string[] texts = ["the cat", " the cat"];
+        var ids = LlamaCpp.Ask(new LlamaCppRequest { File = _folder.File("model.gguf"), Texts = texts }).Single().Ids;
+        var tokenizer = Tokenizer.Load(_folder.Path);
+        Assert.Equal(tokenizer.Encode("the cat"), ids[0]);
+        Assert.Equal(tokenizer.Encode("  the cat"), ids[1]);
+        Assert.NotEqual(tokenizer.Encode(" the cat"), ids[1]);
+    }
+
     public static TheoryData<string, string> Networks => new()
     {
         { "yarn", "config.json: rope_scaling: llama.cpp has YaRN with beta_fast 32, beta_slow 1 and truncate true alone here; export to huggingface" },

@@ -139,6 +139,11 @@ sealed class VocabularyMetadata
             _differences.Add("llama.cpp puts a space before text after a special token too, not only at the start");
         }
 
+        if (_tokenizer.Metaspace is { Prepends: not MetaspacePrepending.Never })
+        {
+            _differences.Add("llama.cpp puts a space before text that begins with one too");
+        }
+
         return isPrepended || _tokenizer.Metaspace is { Prepends: not MetaspacePrepending.Never };
     }
 
