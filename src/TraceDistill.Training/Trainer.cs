@@ -25,7 +25,7 @@ public sealed class Trainer(OptimizationOptions options, TrainedWeights weights,
         IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         var rate = options.CreateSchedule();
-        using var workers = new GradientWorkers(weights, options.ResolveWorkers(), options.MicroBatchTokens, Precision());
+        using var workers = new GradientWorkers(weights, options.ResolveWorkers(), options.MicroBatchTokens, Precision(), options.GradientCheckpointing);
         using var optimizer = new WeightOptimizer(options, weights);
         var step = checkpoints.Restore(weights, optimizer);
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };

@@ -8,8 +8,8 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// What adapters save: time of a training step and bytes of weights, of gradients (one a worker) and of moments, beside those of full fine-tuning
-/// by AdamW. The ways take turns, so that what else the machine does falls on all of them.
+/// What adapters and gradient checkpointing save: time of a training step and bytes of weights, of gradients and activations (a set for each worker)
+/// and of moments, beside those of full fine-tuning by AdamW. The ways take turns, so that what else the machine does falls on all of them.
 /// </summary>
 static class AdapterBenchmark
 {
@@ -29,8 +29,10 @@ static class AdapterBenchmark
         Way[] ways =
         [
             new("full", TrainedWeights.All(parameters), workers),
+            new("full, checkpointing", TrainedWeights.All(parameters), workers, gradientCheckpointing: true),
             new("half frozen", TrainedWeights.AllBut(parameters, LowerHalf(parameters)), workers),
             Adapted("LoRA", parameters),
+            Adapted("LoRA, checkpointing", parameters, gradientCheckpointing: true),
             Adapted("LoRA, bfloat16 base", narrow),
             Adapted("LoRA, dropout 0.1", parameters, dropout: 0.1),
             Adapted("DoRA", parameters, useDora: true),
@@ -47,15 +49,15 @@ static class AdapterBenchmark
         foreach (var way in ways)
         {
             Console.WriteLine(
-                $"{way.Name,-20} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights, {way.WeightBytes / 1e6,6:N1} MB; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; "
+                $"{way.Name,-20} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights, {way.WeightBytes / 1e6,6:N1} MB; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; activations {way.ActivationBytes / 1e6,7:N1} MB; "
                 + $"a step {way.Median * 1e3,6:N0} ms, {way.Median / ways[0].Median:F2} of full");
         }
 
         Array.ForEach(ways, way => way.Dispose());
         return 0;
 
-        Way Adapted(string name, IDecoderWeights model, double dropout = 0, bool useDora = false) => new(
-            name, TrainedWeights.Of(new LoraAdapter(model, new LoraSettings(rank, 2 * rank, dropout, [LoraAdapter.AllLinear], useDora), seed: 1)), workers);
+        Way Adapted(string name, IDecoderWeights model, double dropout = 0, bool useDora = false, bool gradientCheckpointing = false) => new(
+            name, TrainedWeights.Of(new LoraAdapter(model, new LoraSettings(rank, 2 * rank, dropout, [LoraAdapter.AllLinear], useDora), seed: 1)), workers, gradientCheckpointing);
     }
 
     static IDecoderWeights In16Bits(ModelParameters parameters)
@@ -75,9 +77,9 @@ static class AdapterBenchmark
     static HashSet<string> LowerHalf(ModelParameters parameters) =>
         [.. parameters.Names.Where(name => name.Contains("embed_tokens") || Enumerable.Range(0, parameters.Configuration.NumHiddenLayers / 2).Any(layer => name.Contains($"layers.{layer}.")))];
 
-    sealed class Way(string name, TrainedWeights trained, int workers) : IDisposable
+    sealed class Way(string name, TrainedWeights trained, int workers, bool gradientCheckpointing = false) : IDisposable
     {
-        readonly GradientWorkers _gradients = new(trained, workers, microBatchTokens: 1_024);
+        readonly GradientWorkers _gradients = new(trained, workers, microBatchTokens: 1_024, gradientCheckpointing: gradientCheckpointing);
         readonly WeightOptimizer _optimizer = new(new OptimizationOptions(), trained);
         readonly List<double> _seconds = [];
 
@@ -88,6 +90,8 @@ static class AdapterBenchmark
         public long WeightBytes => (trained.Model.Count * trained.Model.Dtype.Size()) + (trained.Adapter?.Count * sizeof(float) ?? 0);
 
         public long Bytes => sizeof(float) * ((workers * _gradients.Gradient.Count) + _optimizer.Mean.Count + _optimizer.MeanSquare.Count);
+
+        public long ActivationBytes => _gradients.ActivationBytes;
 
         public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
 

@@ -19,20 +19,28 @@ sealed class LoraPass : IDisposable
 {
     readonly LoraAdapter _adapter;
     readonly Projection _projection;
+    readonly bool _isCheckpointed;
     readonly int _rank, _widestInput, _widestOutput;
     readonly float[] _ones;
     readonly Dictionary<LoraModule, FloatBuffer> _low = [];
     readonly Dictionary<FusedLinear, FloatBuffer> _unscaled = [];
+    readonly Dictionary<FusedLinear, int> _places = [];
     readonly List<FloatBuffer> _owned = [];
     FloatBuffer? _input, _lowGradient, _scaledGradient;
 
     /// <param name="adapter">Shared by all threads.</param>
     /// <param name="projection">The layers' own products.</param>
-    /// <param name="linears">All layers of the model.</param>
-    public LoraPass(LoraAdapter adapter, Projection projection, IEnumerable<FusedLinear> linears)
+    /// <param name="layers">All layers of the model.</param>
+    /// <param name="isCheckpointed">Whether layers share what they keep.</param>
+    public LoraPass(LoraAdapter adapter, Projection projection, IEnumerable<DecoderLinears> layers, bool isCheckpointed)
     {
-        (_adapter, _projection, _rank) = (adapter, projection, adapter.Settings.Rank);
-        Linears = linears.Where(linear => linear.Modules.Any(part => adapter.Find(part.Name) is not null)).ToHashSet();
+        (_adapter, _projection, _rank, _isCheckpointed) = (adapter, projection, adapter.Settings.Rank, isCheckpointed);
+        foreach (var (place, linear) in layers.SelectMany(layer => layer.All.Index()))
+        {
+            _places.Add(linear, place);
+        }
+
+        Linears = _places.Keys.Where(linear => linear.Modules.Any(part => adapter.Find(part.Name) is not null)).ToHashSet();
         _widestInput = Linears.Max(linear => linear.Inner);
         _widestOutput = Linears.Max(linear => linear.Columns);
         _ones = [.. Enumerable.Repeat(1f, _widestOutput)];
@@ -40,6 +48,9 @@ sealed class LoraPass : IDisposable
 
     /// <summary>Those that have adapters.</summary>
     public IReadOnlySet<FusedLinear> Linears { get; }
+
+    /// <summary>Bytes of all that is kept.</summary>
+    public long Bytes => _owned.Sum(buffer => buffer.Count) * sizeof(float);
 
     /// <summary>Makes room for passes of so many rows.</summary>
     public void Reserve(int rows)
@@ -53,9 +64,15 @@ sealed class LoraPass : IDisposable
         _lowGradient = Rows(rows, _rank);
         _input = Rows(_adapter.Settings.Dropout > 0 ? rows : 0, _widestInput);
         _scaledGradient = Rows(_adapter.Settings.UseDora ? rows : 0, _widestOutput);
+        var shared = new Dictionary<int, FloatBuffer>();
         foreach (var linear in Linears)
         {
-            _unscaled[linear] = Rows(_adapter.Settings.UseDora ? rows : 0, linear.Columns);
+            if (!_isCheckpointed || !shared.TryGetValue(_places[linear], out var unscaled))
+            {
+                unscaled = shared[_places[linear]] = Rows(_adapter.Settings.UseDora ? rows : 0, linear.Columns);
+            }
+
+            _unscaled[linear] = unscaled;
         }
     }
 

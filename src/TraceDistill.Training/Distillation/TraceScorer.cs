@@ -22,7 +22,7 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
     {
         _parameters = parameters;
         _projection = new Projection(parameters, ComputeDtype.Float32);
-        _model = new CausalLanguageModel(TrainedWeights.None(parameters), _projection);
+        _model = new CausalLanguageModel(TrainedWeights.None(parameters), _projection, gradientCheckpointing: true);
         _head = new LanguageModelHead(parameters);
     }
 

@@ -154,11 +154,11 @@ public static class TrainStage
         return options.FrozenParameters.Count > 0 ? TrainedWeights.AllBut(all, FrozenSelection.Names(options.FrozenParameters, all)) : TrainedWeights.All(all);
     }
 
-    /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not.</summary>
+    /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what is computed twice.</summary>
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, TrainingSet data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null }));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];
         foreach (var name in parameters.Names)

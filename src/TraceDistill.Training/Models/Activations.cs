@@ -3,21 +3,28 @@ using TraceDistill.Training.Kernels;
 namespace TraceDistill.Training.Models;
 
 /// <summary>
-/// What one thread's forward pass keeps for its backward pass; allocated once and grown to the largest batch. N = tokens, M = those whose
-/// hidden states are wanted.
+/// What one thread's forward pass keeps for its backward pass; allocated once and grown to the largest batch. With gradient checkpointing (Chen et
+/// al., arXiv 1604.06174) that is the input of each layer; all else is there once, for the layer at hand. N = tokens, M = those whose hidden states
+/// are wanted.
 /// </summary>
 sealed class Activations : IDisposable
 {
     readonly ModelConfiguration _shape;
     readonly List<FloatBuffer> _owned = [];
 
-    public Activations(ModelConfiguration shape)
+    /// <param name="isCheckpointed">Whether layers share all but their inputs.</param>
+    public Activations(ModelConfiguration shape, bool isCheckpointed)
     {
-        _shape = shape;
+        (_shape, IsCheckpointed) = (shape, isCheckpointed);
         Attention = new AttentionKernel(shape);
     }
 
     public AttentionKernel Attention { get; }
+
+    public bool IsCheckpointed { get; }
+
+    /// <summary>Bytes of all that is kept.</summary>
+    public long Bytes => _owned.Sum(buffer => buffer.Count) * sizeof(float);
 
     /// <summary>Tokens there is room for.</summary>
     public int Capacity { get; private set; }
@@ -58,20 +65,8 @@ sealed class Activations : IDisposable
 
         Release();
         Capacity = Projection.Pad(tokens);
-        Layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers).Select(_ => new Layer(
-            Input: Rows(_shape.HiddenSize),
-            InputInverse: Rows(1),
-            AttentionInput: Rows(_shape.HiddenSize),
-            Qkv: Rows(_shape.QuerySize + 2 * _shape.KeyValueSize),
-            RawHeads: Rows(_shape.HasQueryKeyNorm ? HeadNormKernel.Rotated(_shape) : 0),
-            HeadInverse: Rows(_shape.HasQueryKeyNorm ? HeadNormKernel.Heads(_shape) : 0),
-            LogSumExp: Rows(_shape.NumAttentionHeads),
-            AttentionOutput: Rows(_shape.QuerySize),
-            Middle: Rows(_shape.HiddenSize),
-            MiddleInverse: Rows(1),
-            MlpInput: Rows(_shape.HiddenSize),
-            GateUp: Rows(2 * _shape.IntermediateSize),
-            MlpActivation: Rows(_shape.IntermediateSize)))];
+        var first = NewLayer();
+        Layers = [first, .. Enumerable.Range(1, _shape.NumHiddenLayers - 1).Select(_ => IsCheckpointed ? first with { Input = Rows(_shape.HiddenSize) } : NewLayer())];
         Selected = Rows(_shape.QuerySize);
         Last = Rows(_shape.HiddenSize);
         LastInverse = Rows(1);
@@ -88,6 +83,21 @@ sealed class Activations : IDisposable
         Release();
         Attention.Dispose();
     }
+
+    Layer NewLayer() => new(
+        Input: Rows(_shape.HiddenSize),
+        InputInverse: Rows(1),
+        AttentionInput: Rows(_shape.HiddenSize),
+        Qkv: Rows(_shape.QuerySize + 2 * _shape.KeyValueSize),
+        RawHeads: Rows(_shape.HasQueryKeyNorm ? HeadNormKernel.Rotated(_shape) : 0),
+        HeadInverse: Rows(_shape.HasQueryKeyNorm ? HeadNormKernel.Heads(_shape) : 0),
+        LogSumExp: Rows(_shape.NumAttentionHeads),
+        AttentionOutput: Rows(_shape.QuerySize),
+        Middle: Rows(_shape.HiddenSize),
+        MiddleInverse: Rows(1),
+        MlpInput: Rows(_shape.HiddenSize),
+        GateUp: Rows(2 * _shape.IntermediateSize),
+        MlpActivation: Rows(_shape.IntermediateSize));
 
     FloatBuffer Rows(int width)
     {

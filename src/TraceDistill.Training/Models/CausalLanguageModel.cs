@@ -44,17 +44,20 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
     /// <param name="weights">The weights, and which of them are trained.</param>
     /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
-    public CausalLanguageModel(TrainedWeights weights, Projection projection)
+    /// <param name="gradientCheckpointing">
+    /// Whether the backward pass computes again what the forward pass would have kept for it: the same bits, for a fraction of the memory.
+    /// </param>
+    public CausalLanguageModel(TrainedWeights weights, Projection projection, bool gradientCheckpointing = false)
     {
         Trained = weights;
         _parameters = weights.Model;
         _projection = projection;
         _shape = _parameters.Configuration;
         _linears = [.. Enumerable.Range(0, _shape.NumHiddenLayers).Select(layer => DecoderLinears.Of(layer, weights))];
-        _lora = weights.Adapter is { } adapter ? new LoraPass(adapter, projection, _linears.SelectMany(layer => layer.All)) : null;
+        _lora = weights.Adapter is { } adapter ? new LoraPass(adapter, projection, _linears, gradientCheckpointing) : null;
         _lowest = weights.Contains(Embedding) ? -1 : Enumerable.Range(0, _shape.NumHiddenLayers)
             .FirstOrDefault(layer => weights.Names.Any(name => name.StartsWith($"model.layers.{layer}.", StringComparison.Ordinal)), _shape.NumHiddenLayers);
-        _memory = new Activations(_shape);
+        _memory = new Activations(_shape, gradientCheckpointing);
         _rotary = new RotaryKernel(_shape);
         _headNorm = new HeadNormKernel(_shape);
     }
@@ -71,6 +74,9 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     /// <summary>[M, D] where the loss puts the gradient of <see cref="Hidden"/> before <see cref="Backward"/>.</summary>
     public FloatBuffer HiddenGradient => _memory.HiddenGradient;
 
+    /// <summary>Bytes that the passes so far have needed room for, beside weights and gradients.</summary>
+    public long ActivationBytes => _memory.Bytes + (_lora?.Bytes ?? 0);
+
     /// <summary>Runs all layers; the result is in <see cref="Hidden"/>.</summary>
     public void Forward(TokenBatch batch) => Forward(batch, noise: null);
 
@@ -80,9 +86,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        int n = batch.Ids.Length, d = _shape.HiddenSize, f = _shape.IntermediateSize;
-        int qkvWidth = _shape.QuerySize + 2 * _shape.KeyValueSize;
-        var epsilon = (float)_shape.RmsNormEps;
+        int n = batch.Ids.Length, d = _shape.HiddenSize;
         (_batch, _noise, _wantedNoise) = (batch, noise, noise?.Of(batch.Outputs));
         if (_memory.Reserve(n))
         {
@@ -97,50 +101,58 @@ public sealed unsafe class CausalLanguageModel : IDisposable
 
         for (var i = 0; i < _shape.NumHiddenLayers; i++)
         {
-            var (layer, linears) = (_memory.Layers[i], _linears[i]);
-            var next = IsLast(i) ? _memory.Last : _memory.Layers[i + 1].Input;
-
-            RmsNormKernel.Forward(layer.Input.Pointer, Weight($"model.layers.{i}.input_layernorm.weight"), layer.AttentionInput.Pointer, layer.InputInverse.Pointer, n, d, epsilon);
-            Project(linears.Qkv, layer.AttentionInput, layer.Qkv, n, noise);                                           // [N, Q + 2·KV]
-            if (_shape.HasQueryKeyValueBias)
-            {
-                BiasKernel.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_proj.bias"), n, qkvWidth); // k's and v's follow q's
-            }
-
-            if (_shape.HasQueryKeyNorm)
-            {
-                _headNorm.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_norm.weight"), Weight($"model.layers.{i}.self_attn.k_norm.weight"), layer.RawHeads.Pointer, layer.HeadInverse.Pointer, n);
-            }
-
-            _rotary.Rotate(layer.Qkv.Pointer, batch.Positions, inverse: false);
-            Attend(layer, qkvWidth, FirstQueries(i));                                                                  // [N, Q]
-            var attended = layer.AttentionOutput;
-            if (IsLast(i))
-            {
-                attended = _memory.Selected;
-                (n, noise) = (batch.Outputs.Length, _wantedNoise);
-                Gather(layer.AttentionOutput, attended, _shape.QuerySize);                                             // [M, Q]
-                Gather(layer.Input, layer.Middle, d);                                                                  // [M, D]; from here on N is M
-            }
-            else
-            {
-                Copy(layer.Input, layer.Middle, n * d);
-            }
-
-            Project(linears.Output, attended, layer.Middle, n, noise, add: true);
-            if (_shape.AttentionBias)
-            {
-                BiasKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.self_attn.o_proj.bias"), n, d);
-            }
-
-            RmsNormKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.post_attention_layernorm.weight"), layer.MlpInput.Pointer, layer.MiddleInverse.Pointer, n, d, epsilon);
-            Project(linears.GateUp, layer.MlpInput, layer.GateUp, n, noise);                                           // [N, 2·F]
-            SwiGluKernel.Forward(layer.GateUp.Pointer, layer.MlpActivation.Pointer, n, f);                              // [N, F]
+            var (layer, next) = (_memory.Layers[i], IsLast(i) ? _memory.Last : _memory.Layers[i + 1].Input);
+            ForwardLayer(i);
+            (n, noise) = IsLast(i) ? (batch.Outputs.Length, _wantedNoise) : (n, noise);
             Copy(layer.Middle, next, n * d);
-            Project(linears.Down, layer.MlpActivation, next, n, noise, add: true);
+            Project(_linears[i].Down, layer.MlpActivation, next, n, noise, add: true);
         }
 
-        RmsNormKernel.Forward(_memory.Last.Pointer, Weight("model.norm.weight"), _memory.Hidden.Pointer, _memory.LastInverse.Pointer, n, d, epsilon);
+        RmsNormKernel.Forward(_memory.Last.Pointer, Weight("model.norm.weight"), _memory.Hidden.Pointer, _memory.LastInverse.Pointer, n, d, (float)_shape.RmsNormEps);
+    }
+
+    /// <summary>Computes all that a layer keeps, from its input on.</summary>
+    void ForwardLayer(int i)
+    {
+        int n = _batch.Ids.Length, d = _shape.HiddenSize, qkvWidth = _shape.QuerySize + 2 * _shape.KeyValueSize;
+        var epsilon = (float)_shape.RmsNormEps;
+        var (layer, linears, noise) = (_memory.Layers[i], _linears[i], _noise);
+        RmsNormKernel.Forward(layer.Input.Pointer, Weight($"model.layers.{i}.input_layernorm.weight"), layer.AttentionInput.Pointer, layer.InputInverse.Pointer, n, d, epsilon);
+        Project(linears.Qkv, layer.AttentionInput, layer.Qkv, n, noise);                                               // [N, Q + 2·KV]
+        if (_shape.HasQueryKeyValueBias)
+        {
+            BiasKernel.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_proj.bias"), n, qkvWidth);     // k's and v's follow q's
+        }
+
+        if (_shape.HasQueryKeyNorm)
+        {
+            _headNorm.Forward(layer.Qkv.Pointer, Weight($"model.layers.{i}.self_attn.q_norm.weight"), Weight($"model.layers.{i}.self_attn.k_norm.weight"), layer.RawHeads.Pointer, layer.HeadInverse.Pointer, n);
+        }
+
+        _rotary.Rotate(layer.Qkv.Pointer, _batch.Positions, inverse: false);
+        Attend(layer, qkvWidth, FirstQueries(i));                                                                      // [N, Q]
+        var attended = layer.AttentionOutput;
+        if (IsLast(i))
+        {
+            attended = _memory.Selected;
+            (n, noise) = (_batch.Outputs.Length, _wantedNoise);
+            Gather(layer.AttentionOutput, attended, _shape.QuerySize);                                                 // [M, Q]
+            Gather(layer.Input, layer.Middle, d);                                                                      // [M, D]; from here on N is M
+        }
+        else
+        {
+            Copy(layer.Input, layer.Middle, n * d);
+        }
+
+        Project(linears.Output, attended, layer.Middle, n, noise, add: true);
+        if (_shape.AttentionBias)
+        {
+            BiasKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.self_attn.o_proj.bias"), n, d);
+        }
+
+        RmsNormKernel.Forward(layer.Middle.Pointer, Weight($"model.layers.{i}.post_attention_layernorm.weight"), layer.MlpInput.Pointer, layer.MiddleInverse.Pointer, n, d, epsilon);
+        Project(linears.GateUp, layer.MlpInput, layer.GateUp, n, noise);                                               // [N, 2·F]
+        SwiGluKernel.Forward(layer.GateUp.Pointer, layer.MlpActivation.Pointer, n, _shape.IntermediateSize);            // [N, F]
     }
 
     /// <summary>
@@ -161,6 +173,11 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         for (var i = _shape.NumHiddenLayers - 1; i >= Math.Max(0, _lowest); i--)
         {
             var (layer, linears) = (_memory.Layers[i], _linears[i]);
+            if (_memory.IsCheckpointed && !IsLast(i))
+            {
+                ForwardLayer(i); // what it kept has been overwritten by the layer after it
+            }
+
             ProjectBackward(linears.Down, residual, layer.MlpActivation, scratch, gradient, n, noise);
             SwiGluKernel.Backward(layer.GateUp.Pointer, scratch.Pointer, n, f);
             ProjectBackward(linears.GateUp, layer.GateUp, layer.MlpInput, scratch, gradient, n, noise);

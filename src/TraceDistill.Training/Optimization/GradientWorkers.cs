@@ -23,16 +23,20 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="workers">Threads.</param>
     /// <param name="microBatchTokens">Most tokens a forward pass takes at once.</param>
     /// <param name="dtype">Precision of the matrix products.</param>
-    public GradientWorkers(TrainedWeights weights, int workers, int microBatchTokens, ComputeDtype dtype = ComputeDtype.Float32)
+    /// <param name="gradientCheckpointing">As <see cref="CausalLanguageModel"/> has it.</param>
+    public GradientWorkers(TrainedWeights weights, int workers, int microBatchTokens, ComputeDtype dtype = ComputeDtype.Float32, bool gradientCheckpointing = false)
     {
         _weights = weights;
         _projection = new Projection(weights.Model, dtype);
-        _workers = [.. Enumerable.Range(0, workers).Select(_ => new Worker(weights, _projection))];
+        _workers = [.. Enumerable.Range(0, workers).Select(_ => new Worker(weights, _projection, gradientCheckpointing))];
         _microBatchTokens = microBatchTokens;
     }
 
     /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
     public FloatBuffer Gradient => _workers[0].Gradient;
+
+    /// <summary>Bytes that the workers' passes so far have needed room for, beside weights and gradients.</summary>
+    public long ActivationBytes => _workers.Sum(worker => worker.ActivationBytes);
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
     /// <param name="batch">The sequences of one update.</param>
@@ -86,13 +90,15 @@ public sealed class GradientWorkers : IDisposable
         _projection.Dispose();
     }
 
-    sealed class Worker(TrainedWeights weights, Projection projection) : IDisposable
+    sealed class Worker(TrainedWeights weights, Projection projection, bool gradientCheckpointing) : IDisposable
     {
-        readonly CausalLanguageModel _model = new(weights, projection);
+        readonly CausalLanguageModel _model = new(weights, projection, gradientCheckpointing);
         readonly LanguageModelHead _head = new(weights.Model);
         LossTotals _totals;
 
         public FloatBuffer Gradient { get; } = new(weights.Count);
+
+        public long ActivationBytes => _model.ActivationBytes;
 
         public LossTotals Totals => _totals;
 

@@ -79,5 +79,5 @@ public static class PretrainStage
 
     /// <summary>Everything that decides a run: the settings and the very problems. Where their file lies does not.</summary>
     static string Fingerprint(PretrainOptions options, IReadOnlyList<Problem>? fixedSet) =>
-        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new { Options = options with { Problems = null }, Problems = fixedSet })));
+        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new { Options = options with { Problems = null, GradientCheckpointing = false }, Problems = fixedSet })));
 }

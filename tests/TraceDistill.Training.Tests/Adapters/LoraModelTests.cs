@@ -67,6 +67,20 @@ public class LoraModelTests
         Assert.All(expected.Zip(Hidden(TrainedWeights.All(parameters))), pair => Assert.Equal(pair.First, pair.Second, 1e-4));
     }
 
+    [Theory]
+    [InlineData(false, 0.0)]
+    [InlineData(true, 0.0)]
+    [InlineData(true, 0.3)]
+    public void ForwardBackward_GradientCheckpointing_GivesTheSameBits(bool useDora, double dropout)
+    {
+        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        using var adapter = SampleAdapters.Create(parameters, useDora, dropout, SomeTargets);
+        var batch = CausalLanguageModelTests.Batch(33, 5, 64) with { Outputs = [3, 9, 10, .. Enumerable.Range(25, 20)] };
+        var noise = PassNoise.Create(new UpdateNoise(1, 2, 5), [0, 1, 2], batch.Lengths);
+
+        Assert.Equal(CausalLanguageModelTests.Passes(TrainedWeights.Of(adapter), batch, noise, false), CausalLanguageModelTests.Passes(TrainedWeights.Of(adapter), batch, noise, true));
+    }
+
     [Fact]
     public void Forward_FreshLoraAdapter_EqualsTheModelWithoutIt()
     {

@@ -185,6 +185,47 @@ public class CausalLanguageModelTests
         Assert.Equal(210, positions);
     }
 
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void ForwardBackward_GradientCheckpointing_GivesTheSameBitsInLessMemory(string shape)
+    {
+        using var parameters = Parameters(shape, seed: 5);
+        var batch = Batch(33, 5, 64) with { Outputs = [3, 9, 10, .. Enumerable.Range(25, 20)] };
+
+        Assert.Equal(Passes(TrainedWeights.All(parameters), batch, null, false), Passes(TrainedWeights.All(parameters), batch, null, true));
+        using var deep = new ModelParameters(Shape(shape) with { NumHiddenLayers = 20 });
+        using var projection = new Projection(deep, ComputeDtype.Float32);
+        using CausalLanguageModel plain = new(TrainedWeights.All(deep), projection), checkpointed = new(TrainedWeights.All(deep), projection, gradientCheckpointing: true);
+        plain.Forward(batch);
+        checkpointed.Forward(batch);
+        Assert.InRange(checkpointed.ActivationBytes, 1, plain.ActivationBytes / 4);
+    }
+
+    /// <summary>Hidden states and gradient of two updates.</summary>
+    internal static float[] Passes(TrainedWeights weights, TokenBatch batch, PassNoise? noise, bool gradientCheckpointing)
+    {
+        using var projection = new Projection(weights.Model, ComputeDtype.Float32);
+        using var model = new CausalLanguageModel(weights, projection, gradientCheckpointing);
+        using var gradient = new FloatBuffer(weights.Count);
+        var count = batch.Outputs.Length * weights.Model.Configuration.HiddenSize;
+        var result = new List<float>();
+        for (var pass = 0; pass < 2; pass++)
+        {
+            model.Forward(batch, noise);
+            result.AddRange(model.Hidden.Span[..count]);
+            var random = new Random(pass);
+            foreach (ref var slope in model.HiddenGradient.Span[..count])
+            {
+                slope = random.NextSingle() - 0.5f;
+            }
+
+            model.Backward(gradient);
+            result.AddRange(gradient.Span);
+        }
+
+        return [.. result];
+    }
+
     internal static TokenBatch Batch(params int[] lengths)
     {
         var random = new Random(3);
