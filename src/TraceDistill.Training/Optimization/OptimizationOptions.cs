@@ -49,7 +49,7 @@ public record OptimizationOptions
 
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
     /// <value>False.</value>
-    [Description("compute activations again in the backward pass: a quarter to a third slower, a fraction of the memory; for long traces and large students")]
+    [Description("compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; for long traces and large students")]
     public bool GradientCheckpointing { get; init; }
 
     /// <value>0.03.</value>
