@@ -1,3 +1,4 @@
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 
@@ -15,7 +16,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     public override bool IsResumable => true;
 
     public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
-        [TrainStage.InitialDirectory, .. options.LoraR is null ? Array.Empty<string>() : [TrainStage.AdapterDirectory], .. ModelDirectory.Files];
+        [TrainStage.InitialDirectory, .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder], .. ModelDirectory.Files];
 
     public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken) =>
         await TrainStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);

@@ -4,7 +4,6 @@ using TraceDistill.Cli.Recipes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
@@ -30,7 +29,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             if (source.Directory is { } directory)
             {
                 using var generator = LocalGenerator.Load(directory, time: context.TimeProvider);
-                using var parameters = HasItsTokens(directory) ? ModelDirectory.LoadFrozen(directory) : null;
+                using var parameters = HasItsTokens(directory, generator) ? ModelDirectory.LoadFrozen(directory) : null;
                 using var scorer = parameters is null ? null : new TraceScorer(parameters);
                 yield return new EvaluatedModel
                 {
@@ -38,7 +37,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
                     Generator = generator,
                     Identity = ContentDigest.Combine(ContentDigest.Of(directory)),
                     Source = context.NameOf(directory),
-                    Parameters = ModelParameters.CountOf(ModelConfiguration.Load(directory)),
+                    Parameters = ModelParameters.CountOf(generator.Configuration),
                     Scorer = scorer,
                 };
             }
@@ -70,14 +69,14 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
         context.Observer);
 
     /// <summary>Distributions can be compared where the traces are in the model's own token ids.</summary>
-    bool HasItsTokens(string directory)
+    bool HasItsTokens(string directory, LocalGenerator generator)
     {
         if (traces is null)
         {
             return false;
         }
 
-        if (traces.TokenizerHash is { } hash && Tokenizer.Load(directory).Hash != hash)
+        if (traces.TokenizerHash is { } hash && generator.TokenizerHash != hash)
         {
             context.Observer.Message($"{directory}: has another tokenizer than the traces, so its distributions are not compared");
             return false;

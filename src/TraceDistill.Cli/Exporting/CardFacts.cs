@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Adapters;
 
 namespace TraceDistill.Cli.Exporting;
 
@@ -71,7 +71,7 @@ sealed partial record CardFacts
     static string OwnFolder(string path)
     {
         var folder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(path));
-        return Path.GetFileName(folder) == TrainStage.AdapterDirectory ? Path.GetDirectoryName(folder) ?? folder : folder;
+        return Path.GetFileName(folder) == AdapterFiles.Folder ? Path.GetDirectoryName(folder) ?? folder : folder;
     }
 
     static CardFacts OfCard(string path)

@@ -14,6 +14,15 @@ static class ByteLevelAlphabet
     /// <summary>The character that spells a byte.</summary>
     public static char ToChar(byte value) => Chars[value];
 
+    /// <summary>Bytes in their spelling.</summary>
+    public static string Spell(ReadOnlySpan<byte> bytes)
+    {
+        var text = new StringBuilder(bytes.Length);
+        foreach (var value in bytes)
+            text.Append(Chars[value]);
+        return text.ToString();
+    }
+
     /// <summary>The bytes a vocabulary entry stands for: its spelling undone or, when it holds other characters, its UTF-8.</summary>
     public static byte[] ToBytes(string token)
     {

@@ -5,7 +5,8 @@ namespace TraceDistill.Core.Tokenization;
 /// <summary>Merges the symbols of one piece, best rank first and leftmost among equals, until no merge applies. For one thread at a time.</summary>
 /// <remarks>
 /// The order, down to which outdated queue entries still count, is that of Hugging Face's tokenizers: an entry is valid as long as the pair
-/// that now stands there gives the same token, whatever its rank. Time is O(n log n) in the length of the piece.
+/// that now stands there gives the same token, whatever its rank. Time is O(n log n) in the length of the piece. Microsoft.ML.Tokenizers merges
+/// alike, which tests compare, but allocates a list for every piece and knows no byte fallback.
 /// </remarks>
 sealed class BytePairMerger(MergeTable merges)
 {

@@ -63,11 +63,7 @@ sealed class TokenVocabulary
         if (_spellings is not null)
             return SpellingOf(id);
         var bytes = GetBytes(id);
-        return bytes.IsEmpty ? null : string.Create(bytes.Length, bytes, (text, bytes) =>
-        {
-            for (var i = 0; i < text.Length; i++)
-                text[i] = ByteLevelAlphabet.ToChar(bytes[i]);
-        });
+        return bytes.IsEmpty ? null : ByteLevelAlphabet.Spell(bytes);
     }
 
     public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);

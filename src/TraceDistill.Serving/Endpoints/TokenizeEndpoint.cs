@@ -32,7 +32,6 @@ sealed class TokenizeEndpoint(ServedModel model)
         body.Json.WriteEndArray();
         body.Json.WritePropertyName("token_strs");
         JsonSerializer.Serialize(body.Json, isSpelled ? ids.Select(model.Tokenizer.NameOf) : null);
-
         body.Json.WriteEndObject();
     }
 

@@ -60,9 +60,12 @@ sealed record ChatPrompt
     static Dictionary<string, object?> ReadTemplateVariables(RequestFields fields)
     {
         var variables = new Dictionary<string, object?>();
-        foreach (var field in fields.Object("chat_template_kwargs") is null ? default : fields.Find("chat_template_kwargs")!.Value.EnumerateObject())
+        if (fields.Object("chat_template_kwargs") is not null)
         {
-            variables[field.Name] = field.Value;
+            foreach (var field in fields.Find("chat_template_kwargs")!.Value.EnumerateObject())
+            {
+                variables[field.Name] = field.Value;
+            }
         }
 
         return variables;

@@ -9,6 +9,9 @@ namespace TraceDistill.Training.Adapters;
 /// <summary>An adapter as PEFT's <c>save_pretrained</c> lays it out, so that PEFT, vLLM and llama.cpp's converter load it beside its base model.</summary>
 public static class AdapterFiles
 {
+    /// <summary>Where a training keeps its adapter, beside the model that it has been merged into.</summary>
+    public const string Folder = "adapter";
+
     public const string Configuration = "adapter_config.json";
     public const string Weights = "adapter_model.safetensors";
 

@@ -24,7 +24,7 @@ sealed class LoraPass : IDisposable
     readonly float[] _ones;
     readonly Dictionary<LoraModule, FloatBuffer> _low = [];
     readonly Dictionary<FusedLinear, FloatBuffer> _unscaled = [];
-    readonly Dictionary<FusedLinear, int> _places = [];
+    readonly IReadOnlyList<DecoderLinears> _layers;
     readonly List<FloatBuffer> _owned = [];
     FloatBuffer? _input, _lowGradient, _scaledGradient;
 
@@ -32,15 +32,10 @@ sealed class LoraPass : IDisposable
     /// <param name="projection">The layers' own products.</param>
     /// <param name="layers">All layers of the model.</param>
     /// <param name="isCheckpointed">Whether layers share what they keep.</param>
-    public LoraPass(LoraAdapter adapter, Projection projection, IEnumerable<DecoderLinears> layers, bool isCheckpointed)
+    public LoraPass(LoraAdapter adapter, Projection projection, IReadOnlyList<DecoderLinears> layers, bool isCheckpointed)
     {
-        (_adapter, _projection, _rank, _isCheckpointed) = (adapter, projection, adapter.Settings.Rank, isCheckpointed);
-        foreach (var (place, linear) in layers.SelectMany(layer => layer.All.Index()))
-        {
-            _places.Add(linear, place);
-        }
-
-        Linears = _places.Keys.Where(linear => linear.Modules.Any(part => adapter.Find(part.Name) is not null)).ToHashSet();
+        (_adapter, _projection, _rank, _layers, _isCheckpointed) = (adapter, projection, adapter.Settings.Rank, layers, isCheckpointed);
+        Linears = layers.SelectMany(layer => layer.All).Where(linear => linear.Modules.Any(part => adapter.Find(part.Name) is not null)).ToHashSet();
         _widestInput = Linears.Max(linear => linear.Inner);
         _widestOutput = Linears.Max(linear => linear.Columns);
         _ones = [.. Enumerable.Repeat(1f, _widestOutput)];
@@ -65,14 +60,9 @@ sealed class LoraPass : IDisposable
         _input = Rows(_adapter.Settings.Dropout > 0 ? rows : 0, _widestInput);
         _scaledGradient = Rows(_adapter.Settings.UseDora ? rows : 0, _widestOutput);
         var shared = new Dictionary<int, FloatBuffer>();
-        foreach (var linear in Linears)
+        foreach (var (place, linear) in _layers.SelectMany(layer => layer.All.Index()).Where(entry => _adapter.Settings.UseDora && Linears.Contains(entry.Item)))
         {
-            if (!_isCheckpointed || !shared.TryGetValue(_places[linear], out var unscaled))
-            {
-                unscaled = shared[_places[linear]] = Rows(_adapter.Settings.UseDora ? rows : 0, linear.Columns);
-            }
-
-            _unscaled[linear] = unscaled;
+            _unscaled[linear] = _isCheckpointed && shared.TryGetValue(place, out var buffer) ? buffer : shared[place] = Rows(rows, linear.Columns);
         }
     }
 

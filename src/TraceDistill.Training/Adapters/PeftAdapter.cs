@@ -41,7 +41,7 @@ public sealed class PeftAdapter : IDisposable
         var (settings, weights) = (IoPath.Combine(directory, AdapterFiles.Configuration), IoPath.Combine(directory, AdapterFiles.Weights));
         if (!File.Exists(settings) || !File.Exists(weights))
         {
-            var hint = IoPath.Combine(directory, "adapter") is var inside && Directory.Exists(inside)
+            var hint = IoPath.Combine(directory, AdapterFiles.Folder) is var inside && Directory.Exists(inside)
                 ? $"did you mean {inside}?"
                 : $"{AdapterFiles.Configuration} and {AdapterFiles.Weights} are needed (one in adapter_model.bin must be saved as safetensors first)";
             throw new InvalidInputException($"{directory}: holds no adapter: {hint}");
@@ -241,7 +241,7 @@ public sealed class PeftAdapter : IDisposable
 
     float[] Read(SafetensorsEntry entry)
     {
-        var values = new float[entry.Shape.Aggregate(1L, (product, size) => product * size)];
+        var values = new float[entry.Shape.ElementCount()];
         _file.Read(entry, values);
         return values;
     }

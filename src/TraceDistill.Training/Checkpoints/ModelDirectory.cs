@@ -96,7 +96,7 @@ public static class ModelDirectory
                 return plain.Values(name);
             }
 
-            var count = checked((int)parameters.ShapeOf(name).Aggregate(1L, (product, size) => product * size));
+            var count = checked((int)parameters.ShapeOf(name).ElementCount());
             if (copy.Length < count)
             {
                 copy = new float[count];

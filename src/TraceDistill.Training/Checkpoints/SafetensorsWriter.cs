@@ -25,7 +25,7 @@ public static class SafetensorsWriter
         foreach (var (name, shape) in tensors)
         {
             var dtype = dtypeOf(name);
-            var bytes = shape.Aggregate((long)dtype.Size(), (product, size) => product * size);
+            var bytes = shape.ElementCount() * dtype.Size();
             header[name] = new JsonObject
             {
                 ["dtype"] = dtype.SafetensorsName(),

@@ -165,7 +165,7 @@ public sealed class WeightFiles : IDisposable
         return shards;
     }
 
-    static long BytesOf(TensorDtype dtype, long[] shape) => shape.Aggregate((long)dtype.Size(), (product, size) => product * size);
+    static long BytesOf(TensorDtype dtype, long[] shape) => shape.ElementCount() * dtype.Size();
 
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

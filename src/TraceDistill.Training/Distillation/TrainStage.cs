@@ -20,9 +20,6 @@ public static class TrainStage
     /// <summary>Where the weights before the first update are kept, as a model directory: the untrained student.</summary>
     public const string InitialDirectory = "initial";
 
-    /// <summary>Where an adapter is kept in PEFT's layout, beside the model that it has been merged into.</summary>
-    public const string AdapterDirectory = "adapter";
-
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
     public const string StoredTokenizer = "tokenizer";
 
@@ -33,8 +30,8 @@ public static class TrainStage
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
-        using var parameters = InitialParameters(options, tokenizer);
-        var trained = Trained(options, parameters);
+        var trained = Begin(options, tokenizer);
+        using var parameters = trained.Model;
         using var adapter = trained.Adapter;
         var shape = parameters.Configuration;
         var data = await TrainingSet.ReadAsync(
@@ -90,7 +87,7 @@ public static class TrainStage
 
         PeftAdapter SaveAdapter(LoraAdapter adapter)
         {
-            var folder = Path.Combine(directory, AdapterDirectory);
+            var folder = Path.Combine(directory, AdapterFiles.Folder);
             WriteTokenizer(folder);
             AdapterFiles.Save(folder, adapter, options.Student ?? Path.Combine(directory, InitialDirectory));
             return PeftAdapter.Open(folder, ModelParameters.Shapes(shape));
@@ -121,11 +118,27 @@ public static class TrainStage
             : throw new InvalidInputException("tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; name the teacher's model directory");
     }
 
-    static IDecoderWeights InitialParameters(TrainOptions options, Tokenizer tokenizer)
+    /// <summary>The student before the first update, and what of it is trained.</summary>
+    static TrainedWeights Begin(TrainOptions options, Tokenizer tokenizer)
+    {
+        if (options.LoraR is { } rank)
+        {
+            var settings = new LoraSettings(rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
+            var frozen = options.Student is { } student ? ModelDirectory.LoadFrozen(student) : InitialParameters(options, tokenizer);
+            return TrainedWeights.Of(new LoraAdapter(frozen, settings, options.Seed));
+        }
+
+        var parameters = InitialParameters(options, tokenizer);
+        return options.FrozenParameters.Count > 0
+            ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, parameters))
+            : TrainedWeights.All(parameters);
+    }
+
+    static ModelParameters InitialParameters(TrainOptions options, Tokenizer tokenizer)
     {
         if (options.Student is { } student)
         {
-            return options.LoraR is null ? ModelDirectory.Load(student) : ModelDirectory.LoadFrozen(student);
+            return ModelDirectory.Load(student);
         }
 
         var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
@@ -142,18 +155,6 @@ public static class TrainStage
         return parameters;
     }
 
-    static TrainedWeights Trained(TrainOptions options, IDecoderWeights parameters)
-    {
-        if (options.LoraR is { } rank)
-        {
-            var settings = new LoraSettings(rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
-            return TrainedWeights.Of(new LoraAdapter(parameters, settings, options.Seed));
-        }
-
-        var all = (ModelParameters)parameters;
-        return options.FrozenParameters.Count > 0 ? TrainedWeights.AllBut(all, FrozenSelection.Names(options.FrozenParameters, all)) : TrainedWeights.All(all);
-    }
-
     /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what is computed twice.</summary>
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, TrainingSet data)
     {
@@ -163,7 +164,7 @@ public static class TrainStage
         var piece = new float[1 << 16];
         foreach (var name in parameters.Names)
         {
-            var count = parameters.ShapeOf(name).Aggregate(1L, (product, size) => product * size);
+            var count = parameters.ShapeOf(name).ElementCount();
             for (long first = 0; first < count; first += piece.Length)
             {
                 var values = piece.AsSpan(0, (int)Math.Min(piece.Length, count - first));

@@ -1,7 +1,3 @@
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Models;
-
 namespace TraceDistill.Training.Export;
 
 /// <summary>What is exported: a model directory, alone or with an adapter merged into it.</summary>
@@ -11,8 +7,6 @@ public sealed record ExportSource(string Model, string? Adapter = null)
 {
     /// <summary>Where the tokenizer lies: an adapter may bring the one that it was trained with, chat template included.</summary>
     internal string Tokenizer => Adapter is not null && HasFile(Core.Tokenization.Tokenizer.FileName) && HasFile(Core.Tokenization.Tokenizer.SettingsFileName) ? Adapter : Model;
-
-    internal PeftAdapter? OpenAdapter(ModelConfiguration configuration) => Adapter is null ? null : PeftAdapter.Open(Adapter, ModelParameters.Shapes(configuration));
 
     bool HasFile(string name) => File.Exists(Path.Combine(Adapter!, name));
 }

@@ -14,11 +14,10 @@ public static class HuggingFaceExport
     /// <exception cref="InvalidInputException">The model is none.</exception>
     public static HuggingFaceSummary Run(ExportSource source, string folder, TensorDtype? dtype, CancellationToken cancellationToken = default)
     {
-        var configuration = ModelConfiguration.Load(source.Model);
+        using var weights = new WeightReader(source);
+        var configuration = weights.Configuration;
         var tokenizer = Tokenizer.Load(source.Tokenizer);
         ModelDirectory.CheckTokenizer(source.Tokenizer, configuration, tokenizer.VocabularySize, tokenizer.ChatTemplateSource is not null);
-        using var adapter = source.OpenAdapter(configuration);
-        using var weights = new WeightReader(source.Model, adapter);
         var stored = dtype ?? weights.DtypeOf("model.embed_tokens.weight");
         ModelDirectory.CopyTokenizer(source.Tokenizer, folder);
         if (!File.Exists(Path.Combine(folder, GenerationConfig.FileName)))
@@ -26,7 +25,7 @@ public static class HuggingFaceExport
             GenerationConfig.Write(folder, source.Model, configuration.BosTokenId, configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds));
         }
 
-        var rounding = adapter is null || stored == TensorDtype.Float32 ? null : new MergeRounding(DtypeOf);
+        var rounding = source.Adapter is null || stored == TensorDtype.Float32 ? null : new MergeRounding(DtypeOf);
         configuration.Save(folder, stored);
         (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration)];
         WeightFiles.Write(folder, DtypeOf, tensors, Values, ModelDirectory.ShardBytes);
@@ -34,7 +33,7 @@ public static class HuggingFaceExport
         {
             Path = folder,
             Dtype = stored,
-            Parameters = tensors.Sum(tensor => tensor.Shape.Aggregate(1L, (product, size) => product * size)),
+            Parameters = tensors.Sum(tensor => tensor.Shape.ElementCount()),
             Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
             AdapterRounding = rounding?.Share,
         };

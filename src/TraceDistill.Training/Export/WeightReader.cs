@@ -2,19 +2,35 @@ using System.Numerics.Tensors;
 using TraceDistill.Core.Errors;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Export;
 
-/// <summary>Reads the weights of a model directory one at a time, into the same memory: that of the largest of them, not of the model.</summary>
-/// <param name="modelDirectory">In Hugging Face layout.</param>
-/// <param name="adapter">Merged into them; owned by the caller.</param>
-/// <exception cref="InvalidInputException">They are not those of its configuration.</exception>
-sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDisposable
+/// <summary>Reads the weights of a model, its adapter merged into them, one at a time into the same memory: that of the largest of them, not of the model.</summary>
+sealed class WeightReader : IDisposable
 {
     const float LargestHalf = 65_504;
 
-    readonly WeightFiles _weights = ModelDirectory.Open(modelDirectory).Weights;
+    readonly WeightFiles _weights;
+    readonly PeftAdapter? _adapter;
     float[] _values = [];
+
+    /// <exception cref="InvalidInputException">The weights are not those of their configuration, or the adapter is of another model.</exception>
+    public WeightReader(ExportSource source)
+    {
+        (Configuration, _weights) = ModelDirectory.Open(source.Model);
+        try
+        {
+            _adapter = source.Adapter is null ? null : PeftAdapter.Open(source.Adapter, ModelParameters.Shapes(Configuration));
+        }
+        catch
+        {
+            _weights.Dispose();
+            throw;
+        }
+    }
+
+    public ModelConfiguration Configuration { get; }
 
     /// <summary>How the checkpoint stores a tensor.</summary>
     public TensorDtype DtypeOf(string name) => _weights.Find(name)!.Dtype;
@@ -27,7 +43,7 @@ sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDispos
     /// <exception cref="InvalidInputException">A value is not finite or too large to be stored so.</exception>
     public Memory<float> Read(string name, string type, bool isBoundedByHalf, MergeRounding? rounding = null)
     {
-        var count = _weights.Find(name)!.Shape.Aggregate(1L, (product, size) => product * size);
+        var count = _weights.Find(name)!.Shape.ElementCount();
         var elements = count <= Array.MaxLength ? (int)count : throw new InvalidInputException($"{_weights.Path}: tensor {name} has {count:#,0} values; at most {Array.MaxLength:#,0} can be exported");
         if (_values.Length < elements)
         {
@@ -36,16 +52,16 @@ sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDispos
 
         var values = _values.AsMemory(0, elements);
         _weights.Read(name, values.Span);
-        var isMerged = adapter?.Changes(name) == true;
+        var isMerged = _adapter?.Changes(name) == true;
         if (isMerged)
         {
             rounding?.Before(values.Span);
-            adapter!.Merge(name, values);
+            _adapter!.Merge(name, values);
             rounding?.After(name, values.Span);
         }
 
         var peak = Math.Abs(TensorPrimitives.MaxMagnitude<float>(values.Span));
-        var origin = isMerged ? adapter!.Path : _weights.Path;
+        var origin = isMerged ? _adapter!.Path : _weights.Path;
         if (!float.IsFinite(peak))
         {
             throw new InvalidInputException($"{origin}: tensor {name} holds a value that is not a finite number; the training that made it diverged");
@@ -59,5 +75,9 @@ sealed class WeightReader(string modelDirectory, PeftAdapter? adapter) : IDispos
         return values;
     }
 
-    public void Dispose() => _weights.Dispose();
+    public void Dispose()
+    {
+        _weights.Dispose();
+        _adapter?.Dispose();
+    }
 }

@@ -1,5 +1,7 @@
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Training.Checkpoints;
+using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
 
@@ -21,11 +23,16 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
         _ends = [.. engine.Configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds)];
     }
 
+    public ModelConfiguration Configuration => _engine.Configuration;
+
+    /// <summary>Identity of the vocabulary, as <see cref="Tokenizer.Hash"/>.</summary>
+    public string TokenizerHash => _tokenizer.Hash;
+
     /// <summary>Loads weights, tokenizer and chat template of a model directory.</summary>
     /// <exception cref="Core.Errors.InvalidInputException">A file is missing or wrong.</exception>
     public static LocalGenerator Load(string modelDirectory, EngineOptions? options = null, TimeProvider? time = null)
     {
-        var (tokenizer, template) = (Tokenizer.Load(modelDirectory), ChatTemplate.Load(modelDirectory, time));
+        var (tokenizer, template) = (ModelDirectory.LoadTokenizer(modelDirectory), ChatTemplate.Load(modelDirectory, time));
         return new LocalGenerator(GenerationEngine.Load(modelDirectory, options), tokenizer, template);
     }
 

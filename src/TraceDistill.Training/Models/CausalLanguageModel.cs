@@ -34,14 +34,6 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     TokenBatch _batch = new([], []);
     PassNoise? _noise, _wantedNoise;
 
-    /// <summary>A model all of whose weights are trained.</summary>
-    /// <param name="parameters">The weights.</param>
-    /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
-    public CausalLanguageModel(ModelParameters parameters, Projection projection)
-        : this(TrainedWeights.All(parameters), projection)
-    {
-    }
-
     /// <param name="weights">The weights, and which of them are trained.</param>
     /// <param name="projection">The linear layers over the same weights; may be shared by several threads.</param>
     /// <param name="gradientCheckpointing">

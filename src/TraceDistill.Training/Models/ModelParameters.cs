@@ -48,7 +48,7 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
     }
 
     /// <summary>Number of weights of a model of this shape, a tied output projection counted once.</summary>
-    public static long CountOf(ModelConfiguration configuration) => Shapes(configuration).Sum(weight => weight.Shape.Aggregate(1L, (product, size) => product * size));
+    public static long CountOf(ModelConfiguration configuration) => Shapes(configuration).Sum(weight => weight.Shape.ElementCount());
 
     /// <summary>Names and shapes of a model's weights in storage order.</summary>
     internal static IEnumerable<(string Name, long[] Shape)> Shapes(ModelConfiguration c)

@@ -1,3 +1,4 @@
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Kernels;
 using static TorchSharp.torch;
 
@@ -14,7 +15,7 @@ public class NamedWeights : IDisposable
         foreach (var (name, shape) in shapes)
         {
             _layout.Add(name, (Count, shape));
-            Count += shape.Aggregate(1L, (product, size) => product * size);
+            Count += shape.ElementCount();
         }
 
         Flat = new FloatBuffer(Count);
@@ -30,7 +31,7 @@ public class NamedWeights : IDisposable
     public IEnumerable<string> Names => _layout.Keys;
 
     /// <summary>Elements of the named weight.</summary>
-    public Span<float> Values(string name) => Flat.Slice(OffsetOf(name), (int)ShapeOf(name).Aggregate(1L, (product, size) => product * size));
+    public Span<float> Values(string name) => Flat.Slice(OffsetOf(name), (int)ShapeOf(name).ElementCount());
 
     /// <summary>Shape of the named weight.</summary>
     public long[] ShapeOf(string name) => _layout[name].Shape;

@@ -98,7 +98,7 @@ public class StudentInitializationTests
     static float[] Hidden(ModelParameters parameters)
     {
         using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(parameters, projection);
+        using var model = new CausalLanguageModel(TrainedWeights.All(parameters), projection);
         int[] ids = [.. Enumerable.Range(0, 30).Select(i => i * 7 % 50)];
         model.Forward(new TokenBatch(ids, [ids.Length]));
         return model.Hidden.Span[..(30 * 48)].ToArray();

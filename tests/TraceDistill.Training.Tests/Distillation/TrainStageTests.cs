@@ -4,6 +4,7 @@ using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
+using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Export;
@@ -147,7 +148,7 @@ public sealed class TrainStageTests : IDisposable
             Assert.All(file.Entries.Values, entry => Assert.Equal(TensorDtype.Float32, entry.Dtype));
         }
 
-        var adapter = Path.Combine(_traces.Out("tuned"), TrainStage.AdapterDirectory);
+        var adapter = Path.Combine(_traces.Out("tuned"), AdapterFiles.Folder);
         Directory.CreateDirectory(_traces.Out("merged"));
         HuggingFaceExport.Run(new ExportSource(_traces.Out("base"), adapter), _traces.Out("merged"), TensorDtype.Float32, TestContext.Current.CancellationToken);
         Assert.Equal(File.ReadAllBytes(Path.Combine(_traces.Out("tuned"), "model.safetensors")), File.ReadAllBytes(Path.Combine(_traces.Out("merged"), "model.safetensors")));

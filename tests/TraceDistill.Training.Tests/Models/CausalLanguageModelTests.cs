@@ -57,7 +57,7 @@ public class CausalLanguageModelTests
         using var scope = NewDisposeScope();
         using var parameters = Parameters(shape, seed: 5);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(parameters, projection);
+        using var model = new CausalLanguageModel(TrainedWeights.All(parameters), projection);
         var reference = new ReferenceLlama(parameters);
         var batch = Batch(7, 1, 40, 70);
 
@@ -75,7 +75,7 @@ public class CausalLanguageModelTests
         using var scope = NewDisposeScope();
         using var parameters = Parameters(shape, seed: 6);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(parameters, projection);
+        using var model = new CausalLanguageModel(TrainedWeights.All(parameters), projection);
         using var gradient = new FloatBuffer(parameters.Count);
         var reference = new ReferenceLlama(parameters);
         var batch = Batch(33, 5, 64);
@@ -106,7 +106,7 @@ public class CausalLanguageModelTests
         });
         parameters.Initialize(seed: 8);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(parameters, projection);
+        using var model = new CausalLanguageModel(TrainedWeights.All(parameters), projection);
         using var gradient = new FloatBuffer(parameters.Count);
         var frequencies = RotaryFrequencies.Of(parameters.Configuration);
         var reference = new ReferenceLlama(parameters) { Frequencies = tensor(frequencies.Angles), Magnitude = frequencies.Magnitude };
@@ -133,7 +133,7 @@ public class CausalLanguageModelTests
         using var scope = NewDisposeScope();
         using var parameters = Parameters(shape, seed: 7);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using CausalLanguageModel all = new(parameters, projection), some = new(parameters, projection);
+        using CausalLanguageModel all = new(TrainedWeights.All(parameters), projection), some = new(TrainedWeights.All(parameters), projection);
         using FloatBuffer allGradient = new(parameters.Count), someGradient = new(parameters.Count);
         var batch = Batch(33, 5, 64);
         int[] outputs = [7, 8, 20, .. Enumerable.Range(33 + 5 + 40, 23)]; // none of the second sequence, not the last token of the third
@@ -168,7 +168,7 @@ public class CausalLanguageModelTests
         using var scope = NewDisposeScope();
         using var parameters = ModelDirectory.Load(directory);
         using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(parameters, projection);
+        using var model = new CausalLanguageModel(TrainedWeights.All(parameters), projection);
         using var reference = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(directory, "reference.json")));
         var positions = 0;
         foreach (var sequence in reference.RootElement.GetProperty("sequences").EnumerateArray())

@@ -14,9 +14,8 @@ public static class GgufExport
     /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
     public static GgufSummary Run(ExportSource source, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
     {
-        var configuration = ModelConfiguration.Load(source.Model);
-        using var adapter = source.OpenAdapter(configuration);
-        using var weights = new WeightReader(source.Model, adapter);
+        using var weights = new WeightReader(source);
+        var configuration = weights.Configuration;
         var metadata = new GgufMetadata();
         ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(source.Model, ModelConfiguration.FileName));
         var differences = VocabularyMetadata.Add(metadata, configuration, source.Tokenizer);

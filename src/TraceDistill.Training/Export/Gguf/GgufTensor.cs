@@ -1,3 +1,4 @@
+using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Export.Quantization;
 
 namespace TraceDistill.Training.Export.Gguf;
@@ -10,7 +11,7 @@ namespace TraceDistill.Training.Export.Gguf;
 /// <param name="Type">How it is stored.</param>
 sealed record GgufTensor(string Name, string Source, long[] Shape, int Heads, GgmlType Type)
 {
-    public long Elements => Shape.Aggregate(1L, (product, size) => product * size);
+    public long Elements => Shape.ElementCount();
 
     public long Bytes => Type.BytesOf(Elements);
 }
