@@ -25,9 +25,8 @@ static class ErrorBoundary
     {
         OperationCanceledException when interruption.IsCancellationRequested =>
             (ExitCode.Interrupted, "interrupted; the same command goes on from here"),
+        _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, $"error: {DiskFull(OneLine(exception.Message))}"),
         InvalidInputException => (ExitCode.InvalidInput, $"error: {exception.Message}"),
-        _ when IsDiskFull(exception) =>
-            (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)} (the disk is full: free some space, and the same command goes on from here)"),
         ExternalFailureException => (ExitCode.ExternalFailure, $"error: {exception.Message}"),
         UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)}"),
         _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
@@ -40,8 +39,10 @@ static class ErrorBoundary
         _ => exception,
     };
 
-    /// <summary>A full disk counts as wrong input, however it is reported: trying again without freeing space cannot help.</summary>
-    static bool IsDiskFull(Exception? exception) => exception is not null && (StorageFailure.IsDiskFull(exception) || IsDiskFull(exception.InnerException));
+    /// <summary>A full disk is one kind of failure, whatever was being written and however that is reported.</summary>
+    static string DiskFull(string message) => message.Contains("the disk is full", StringComparison.Ordinal)
+        ? message
+        : $"{message} (the disk is full: free some space, and the same command goes on from here)";
 
     static string OneLine(string message) => message.ReplaceLineEndings(" ");
 

@@ -55,7 +55,8 @@ static class VerbCommand
     static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host) => host.ObserveAsync(async console =>
     {
         // Only a folder can take the metrics beside the results.
-        var folder = output is null || Path.HasExtension(output) ? null : Path.GetFullPath(output);
+        var folder = output is null || (Path.HasExtension(output) && !Directory.Exists(output)) || File.Exists(output) ? null : Path.GetFullPath(output);
+        using var @lock = verb.LocksOutput ? null : OutputLock.Take(folder);
         using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
         using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder), host.TimeProvider);
         var context = new StageContext { Output = output, Observer = observer, TimeProvider = host.TimeProvider };

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 using TraceDistill.Training.Checkpoints;
 
 namespace TraceDistill.Cli.Exporting;
@@ -72,7 +73,7 @@ sealed class ExportTarget : IDisposable
             Directory.Move(_folder, replaced);
         }
 
-        Directory.Move(Folder, _folder);
+        DirectorySync.MoveFolder(Folder, _folder);
         if (Directory.Exists(replaced))
         {
             Directory.Delete(replaced, recursive: true);
@@ -86,7 +87,7 @@ sealed class ExportTarget : IDisposable
 
     /// <summary>A file that would be lost though no export wrote it; null where there is none.</summary>
     string? Stranger() => Directory.EnumerateFileSystemEntries(_folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
-        .FirstOrDefault(name => !ModelCard.IsIn(_folder) || !(name == ModelCard.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name)));
+        .FirstOrDefault(name => !ModelCard.IsIn(_folder) || !(name is ModelCard.FileName or FolderLock.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name)));
 
     void Discard()
     {

@@ -1,6 +1,6 @@
 namespace TraceDistill.Core.Storage;
 
-/// <summary>Publishes files whole or not at all: temporary name, flush to disk, rename.</summary>
+/// <summary>Publishes files whole or not at all: temporary name, flush to disk, rename, flush of the directory.</summary>
 public static class AtomicFile
 {
     /// <summary>Ends the names of files that are still being written; a later run may delete them.</summary>
@@ -25,7 +25,7 @@ public static class AtomicFile
                 stream.Flush(flushToDisk: true);
             }
 
-            File.Move(temporary, path, overwrite: true);
+            DirectorySync.MoveFile(temporary, path);
         }
         catch
         {
@@ -47,7 +47,7 @@ public static class AtomicFile
                 stream.Flush(flushToDisk: true);
             }
 
-            File.Move(temporary, path, overwrite: true);
+            DirectorySync.MoveFile(temporary, path);
         }
         catch
         {

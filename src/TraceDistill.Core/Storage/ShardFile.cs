@@ -13,8 +13,8 @@ public static class ShardFile
     /// <param name="dataset">What holds for every trace.</param>
     /// <param name="traces">Its rows, in order. Equal traces in equal order give equal bytes.</param>
     /// <param name="cancellationToken">Stops between traces and leaves nothing.</param>
-    /// <exception cref="InvalidInputException">A trace contradicts the description; or the disk is full or cannot be written to.</exception>
-    /// <exception cref="ExternalFailureException">The disk fails.</exception>
+    /// <exception cref="InvalidInputException">A trace contradicts the description; or the place cannot be written to.</exception>
+    /// <exception cref="ExternalFailureException">The disk is full, or fails.</exception>
     public static async Task<ShardEntry> WriteAsync(
         string path, DatasetDescription dataset, IAsyncEnumerable<Trace> traces, CancellationToken cancellationToken = default)
     {
@@ -32,8 +32,7 @@ public static class ShardFile
                 }
 
                 var entry = await file.CloseAsync(cancellationToken);
-                File.Move(temporary, path, overwrite: true);
-                DirectorySync.Flush(Path.GetDirectoryName(Path.GetFullPath(path))!);
+                DirectorySync.MoveFile(temporary, path);
                 return entry with { File = Path.GetFileName(path) };
             }
             catch

@@ -32,7 +32,8 @@ public sealed class ShardWriter : IAsyncDisposable
     public long Rows => _closed.Sum(shard => shard.Rows) + (_open?.Rows ?? 0);
 
     /// <summary>Creates the directory where needed, deletes what a killed writer left in it, and opens the first shard.</summary>
-    /// <exception cref="InvalidInputException">The directory cannot be written to, or the disk is full.</exception>
+    /// <exception cref="InvalidInputException">The directory cannot be written to.</exception>
+    /// <exception cref="ExternalFailureException">The disk is full.</exception>
     public static async Task<ShardWriter> CreateAsync(
         string directory, DatasetDescription dataset, ShardWriterOptions? options = null, CancellationToken cancellationToken = default)
     {
@@ -52,9 +53,8 @@ public sealed class ShardWriter : IAsyncDisposable
     }
 
     /// <summary>Adds a trace.</summary>
-    /// <exception cref="InvalidInputException">
-    /// The trace contradicts the description of the data set, or its soft targets are none; or the disk is full.
-    /// </exception>
+    /// <exception cref="InvalidInputException">The trace contradicts the description of the data set, or its soft targets are none.</exception>
+    /// <exception cref="ExternalFailureException">The disk is full.</exception>
     public async Task WriteAsync(Trace trace, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_completed, this);
@@ -73,7 +73,7 @@ public sealed class ShardWriter : IAsyncDisposable
     }
 
     /// <summary>Finishes the shards and publishes them, the manifest last. A data set that stood in the directory is replaced.</summary>
-    /// <exception cref="InvalidInputException">The disk is full.</exception>
+    /// <exception cref="ExternalFailureException">The disk is full.</exception>
     public async Task<ShardManifest> CompleteAsync(CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_completed, this);

@@ -16,19 +16,26 @@ public static class StorageFailure
     public static bool Covers(Exception error) => error is IOException or UnauthorizedAccessException;
 
     /// <summary>Whether the disk, or the share of it that may be written, is full.</summary>
-    public static bool IsDiskFull(Exception error) =>
+    /// <remarks>Looks at what caused it, too: who describes a failure keeps the system's own word inside.</remarks>
+    public static bool IsDiskFull(Exception error) => error switch
+    {
+        AggregateException several => several.InnerExceptions.Any(IsDiskFull),
+        _ => IsDiskFullItself(error) || (error.InnerException is { } cause && IsDiskFull(cause)),
+    };
+
+    static bool IsDiskFullItself(Exception error) =>
         error is IOException && error.HResult is NoSpaceLeftOnDevice or FileTooLarge or DiskQuotaExceeded or ErrorHandleDiskFull or ErrorDiskFull;
 
     /// <param name="path">The directory that was written to.</param>
     /// <param name="error">What the operating system said.</param>
     /// <returns>
-    /// <see cref="InvalidInputException"/> for a full disk or a place that cannot be written to, where repeating alone cannot help;
-    /// <see cref="ExternalFailureException"/> for a failing one.
+    /// <see cref="InvalidInputException"/> for a place that cannot be written to, where repeating cannot help;
+    /// <see cref="ExternalFailureException"/> for a full or failing disk.
     /// </returns>
     public static Exception Describe(string path, Exception error)
     {
         if (IsDiskFull(error))
-            return new InvalidInputException($"{path}: the disk is full; free some space and run the same command again", error);
+            return new ExternalFailureException($"{path}: the disk is full; free some space and run the same command again", error);
 
         var cannotBe = error is UnauthorizedAccessException or DirectoryNotFoundException || error.HResult == ReadOnlyFileSystem
             || File.Exists(path) || !Directory.Exists(Path.GetDirectoryName(Path.GetFullPath(path)));

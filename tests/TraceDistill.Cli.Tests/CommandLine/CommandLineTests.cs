@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.CommandLine;
@@ -73,15 +74,32 @@ public sealed class CommandLineTests : IDisposable
         Assert.Matches(@"--out <PATH>\s+Where to write \(required\)", _cli.Out);
     }
 
+    [Fact]
+    public async Task Verb_FolderThatAnotherProcessWritesTo_IsRefusedAndLeftAlone()
+    {
+        var folder = Directory.CreateDirectory(_cli.File("out")).FullName;
+        using var other = FolderLock.Take(folder);
+
+        Assert.Equal(3, await _cli.RunAsync("write", "--text", "x", "--out", folder));
+
+        Assert.Contains($"error: out: another run is using this folder", _cli.Error);
+        Assert.Equal([".lock"], Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)));
+    }
+
     public static TheoryData<Exception, int, string> Failures => new()
     {
         { new InvalidInputException("file.jsonl:3: field answer is missing"), 2, "error: file.jsonl:3: field answer is missing\n" },
         { new ExternalFailureException("http://x refuses connections; start the server"), 3, "error: http://x refuses connections; start the server\n" },
         { new UnauthorizedAccessException("Access to the path '/x' is denied."), 2, "error: Access to the path '/x' is denied.\n" },
         {
-            new ExternalFailureException("runs/x/a.parquet: cannot be written", new IOException("No space left on device", 28)), 2,
+            new ExternalFailureException("runs/x/a.parquet: cannot be written", new IOException("No space left on device", 28)), 3,
             "error: runs/x/a.parquet: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
         },
+        {
+            new InvalidInputException("a.jsonl: cannot be written", new IOException("Disk quota exceeded", 122)), 3,
+            "error: a.jsonl: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
+        },
+        { new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)), 3, "error: out: the disk is full; free some space\n" },
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
     };
 

@@ -168,7 +168,7 @@ public sealed class ShardWriterTests
         {
             // The second shard goes to a device that is always full.
             File.CreateSymbolicLink(directory.File("train-00001.parquet.tmp"), "/dev/full");
-            var error = await Assert.ThrowsAsync<InvalidInputException>(async () =>
+            var error = await Assert.ThrowsAsync<ExternalFailureException>(async () =>
             {
                 for (var i = 0; i < 100; i++)
                     await writer.WriteAsync(SampleTraces.Create(i), TestContext.Current.CancellationToken);

@@ -187,11 +187,14 @@ public sealed class TraceJournalTests
         Assert.Contains("cannot be written", Assert.Throws<InvalidInputException>(() => TraceJournal.Open("/no/such/folder", Dataset)).Message);
 
     [Theory]
-    [InlineData(13, "disk is full")]
     [InlineData(8, "cannot be written")]
     [InlineData(11, "damaged")]
     public void Describe_WhatSqliteSays_IsTheUsersBusiness(int code, string expected) =>
         Assert.Contains(expected, Assert.IsType<InvalidInputException>(JournalFailure.Describe("out/journal.db", new SqliteException("x", code))).Message);
+
+    [Fact]
+    public void Describe_FullDisk_IsAFailureFromOutside() =>
+        Assert.Contains("the disk is full", Assert.IsType<ExternalFailureException>(JournalFailure.Describe("out/journal.db", new SqliteException("x", 13))).Message);
 
     [Property]
     public bool Decode_OfAnyEncodedTrace_IsTheSameTrace(
