@@ -1,3 +1,4 @@
+using System.Globalization;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
@@ -24,9 +25,6 @@ namespace TraceDistill.Teachers;
 /// </summary>
 public static class CollectStage
 {
-    /// <summary>With a larger share of its samples failed, a run that got to its end is still a failure.</summary>
-    const double ToleratedFailures = 0.01;
-
     // While some traces are on their way to the disk, others take their places at the teacher: as many, though thousands need not be at hand.
     const int LeastInHand = 4;
     const int MostInHand = 256;
@@ -37,7 +35,7 @@ public static class CollectStage
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops the run; what is in flight is given a few seconds, what was finished is kept.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>
-    /// <exception cref="ExternalFailureException">The teacher cannot do it, or too many samples failed; what was finished is kept.</exception>
+    /// <exception cref="ExternalFailureException">The teacher cannot do it, or traces are missing in the end; what was finished is kept in the journal.</exception>
     public static async Task<CollectSummary> RunAsync(
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
@@ -69,7 +67,7 @@ public static class CollectStage
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
-            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, asking);
+            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, TimeSpan.FromSeconds(options.RetryFor), asking);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {
@@ -88,9 +86,10 @@ public static class CollectStage
             }
         }
 
-        var summary = Summarize(await store.PublishAsync(cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
+        var missing = MissingOf(options, store, tally, budget, observer);
+        var summary = Summarize(await store.PublishAsync(missing, cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
         {
-            StoppedBy = budget is { IsSpent: true } ? "budget" : tally is { Failed: > 0 } ? "failures" : null,
+            StoppedBy = budget is { IsSpent: true } ? "budget" : null,
             Usage = UsageLedger.Summarize(folder.UsageFile),
         };
         if (budget is { IsSpent: true })
@@ -98,33 +97,39 @@ public static class CollectStage
             observer.Message($"the budget is spent ({budget.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; raise it and run again for the others");
         }
 
-        if (tally is { Failed: > 0 })
-        {
-            Report(tally, store.Plan, observer);
-        }
-
         return summary;
     }
 
-    /// <summary>Whether every trace that is published in <paramref name="directory"/> is one that these options ask for.</summary>
+    /// <summary>Finds out what these options would do in a folder, which nothing is changed in.</summary>
     /// <param name="options">As for <see cref="RunAsync"/>.</param>
-    /// <remarks>Ids tell problem, prompt, teacher's name, sampling and sample apart; that the name still means the same weights is the caller's to know.</remarks>
-    public static async Task<bool> CoversAsync(GenerateOptions options, string directory, CancellationToken cancellationToken = default)
-    {
-        var published = await PublishedTraces.ReadAsync(new OutputFolder(directory, Collection.Partition.Whole), cancellationToken);
-        var plan = (await PlanAsync(options, PartitionOf(options, SilentObserver.Instance), cancellationToken)).Keys.ToHashSet();
-        return published.Shards.All(shard => shard.Keys.All(plan.Contains));
-    }
+    /// <param name="directory">The folder.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>
+    public static async Task<CollectionPreview> PreviewAsync(GenerateOptions options, string directory, CancellationToken cancellationToken = default) =>
+        await CollectionPreview.OfAsync(
+            await PlanAsync(options, Collection.Partition.Whole, cancellationToken), CollectionIdentity.Of(options), directory, cancellationToken);
 
     /// <summary>The files in <paramref name="directory"/> that say what its collection has taken of its teacher so far.</summary>
     public static IEnumerable<string> UsageFilesIn(string directory) => Directory.EnumerateFiles(directory, OutputFolder.UsageFiles);
 
+    /// <summary>The file in <paramref name="directory"/> that says what its traces were asked for with; null where there is none.</summary>
+    public static string? OptionsFileIn(string directory) => Path.Combine(directory, CollectionIdentity.FileName) is var file && File.Exists(file) ? file : null;
+
+    /// <summary>Whether a collection has begun in <paramref name="directory"/>.</summary>
+    public static bool HasBegunIn(string directory) => ShardManifest.Load(directory) is not null || TraceJournal.ExistsIn(directory);
+
     /// <summary>Looks at what is wanted and what is there.</summary>
-    internal static Task<TraceStore> OpenAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken)
+    internal static async Task<TraceStore> OpenAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken)
     {
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
-        return TraceStore.OpenAsync(folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+        var store = await TraceStore.OpenAsync(folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+        if (store.Discarded is { } discarded)
+        {
+            observer.Message($"{directory}: {discarded}; they are given up");
+        }
+
+        return store;
     }
 
     static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
@@ -155,7 +160,10 @@ public static class CollectStage
     }
 
     static StoreOptions StoreOptionsOf(GenerateOptions options) =>
-        new(options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs), options.Reask, options.Synchronous);
+        new(options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs), options.Reask, options.Synchronous)
+        {
+            Identity = CollectionIdentity.Of(options), Discard = options.Discard,
+        };
 
     static ResilienceOptions ResilienceOf(GenerateOptions options) => new()
     {
@@ -213,22 +221,40 @@ public static class CollectStage
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
             };
 
-    static void Report(CollectionTally tally, CollectionPlan plan, IRunObserver observer)
+    /// <summary>What the data set lacks with the user's leave; null where it lacks nothing, or the budget is why.</summary>
+    /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
+    static MissingTraces? MissingOf(GenerateOptions options, TraceStore store, CollectionTally? tally, CollectionBudget? budget, IRunObserver observer)
     {
-        var told = $"{tally.Failed} of {plan.Keys.Length} samples failed, the last for this reason: {tally.LastFailure!.Message}; the others are published, and running the same command again asks for these alone";
-        if (tally.Failed > ToleratedFailures * plan.Keys.Length)
+        var (missing, wanted) = (store.Inventory.Missing, store.Inventory.PlanCount);
+        if (missing == 0 || budget is { IsSpent: true })
         {
-            throw new ExternalFailureException(told, tally.LastFailure);
+            return null;
         }
 
-        observer.Message(told);
+        var reasons = tally?.DescribeFailures() is { Length: > 0 } told ? $": {told}" : "";
+        var count = $"{missing:N0} of {wanted:N0} traces {(missing == 1 ? "is" : "are")} missing";
+        if (missing > options.AllowMissing * wanted)
+        {
+            throw new ExternalFailureException(
+                $"{count}{reasons}; what was collected is kept, and running the same command again asks for what is missing alone (or take what is there with allow_missing: {Share(missing, wanted)})",
+                tally?.LastFailure);
+        }
+
+        observer.Message($"{count}, as allow_missing says they may{reasons}");
+        return new MissingTraces(missing, options.AllowMissing);
     }
+
+    /// <summary>The smallest fraction of few digits that lets so many be missing.</summary>
+    static string Share(int missing, int wanted) => (Math.Ceiling(1000.0 * missing / wanted) / 1000).ToString(CultureInfo.InvariantCulture);
 
     internal static CollectSummary Summarize(PublishedTraces published, long collected, long failed)
     {
         var (manifest, counts) = (published.Manifest!, published.Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts));
         return new CollectSummary(
             manifest.Rows, counts.Correct, manifest.Tokens, manifest.Bytes, (double)manifest.Bytes / Math.Max(1, manifest.Tokens), manifest.Dataset.TopK, collected, failed,
-            counts.Length, counts.Refusal, counts.Empty);
+            counts.Length, counts.Refusal, counts.Empty)
+        {
+            Missing = manifest.Missing?.Count ?? 0,
+        };
     }
 }

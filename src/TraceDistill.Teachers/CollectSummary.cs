@@ -11,18 +11,21 @@ namespace TraceDistill.Teachers;
 /// <param name="BytesPerToken">Of which for each token.</param>
 /// <param name="TopK">Alternatives kept for each token.</param>
 /// <param name="Collected">Traces that this run added.</param>
-/// <param name="Failed">Samples that failed for good in this run; running again asks for them again.</param>
+/// <param name="Failed">Samples that failed in this run and are missing; running again asks for them again.</param>
 /// <param name="Length">Traces that were cut off at the longest length allowed.</param>
-/// <param name="Refusal">Traces that are refusals.</param>
+/// <param name="Refusal">Traces that are refusals, prompts that are too long for the teacher's context included.</param>
 /// <param name="Empty">Traces that ended without an answer.</param>
 public sealed record CollectSummary(
     long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed, long Length, long Refusal, long Empty)
 {
     /// <summary>
-    /// <c>budget</c> where the budget was spent before all traces were there, <c>failures</c> where samples failed; null where nothing is missing, and a
-    /// recipe need not come back to it.
+    /// <c>budget</c> where the budget was spent before all traces were there; null where nothing is missing but what may be, and a recipe need not come
+    /// back to it.
     /// </summary>
     public string? StoppedBy { get; init; }
+
+    /// <summary>Traces that are missing, as <see cref="GenerateOptions.AllowMissing"/> says they may.</summary>
+    public long Missing { get; init; }
 
     /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>
     public CollectionUsage? Usage { get; init; }
@@ -38,6 +41,7 @@ public sealed record CollectSummary(
                 Invariant($"{100.0 * Correct / Math.Max(1, Count):0.#} % correct"),
                 Length > 0 ? Invariant($"{Length:N0} cut off") : null,
                 Refusal > 0 ? Invariant($"{Refusal:N0} refused") : null,
+                Missing > 0 ? Invariant($"{Missing:N0} missing") : null,
                 Empty > 0 ? Invariant($"{Empty:N0} without an answer") : null,
             }.OfType<string>());
         var latency = Usage?.Latency is { P50: { } half, P95: { } most } ? Invariant($"; requests took {half:0.0#} s (p50), {most:0.0#} s (p95)") : "";

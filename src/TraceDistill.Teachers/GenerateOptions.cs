@@ -143,8 +143,8 @@ public sealed record GenerateOptions : IValidatableObject
 
     /// <summary>
     /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An answer that is lost
-    /// on its way counts as if it were as long as may be, one that is given up because the run is stopped as the others on average; what is on its way when the
-    /// process is killed counts nothing. Where the problems are divided, each share has its own part of the budget.
+    /// on its way counts as many tokens as 95 % of the others stay within (a quarter of max_tokens before there are others), one that is given up because the
+    /// run is stopped as the others on average; what is on its way when the process is killed counts nothing. Where the problems are divided, each share has its own part of the budget.
     /// </summary>
     /// <value>None.</value>
     [Operational]
@@ -191,6 +191,14 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("traces to ask for again: length (cut off), refusal, empty (no answer)")]
     public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
 
+    /// <summary>
+    /// Without it, a run whose options or problems do not ask for traces that are there any more ends before anything is asked, and says which they are.
+    /// </summary>
+    /// <value>False.</value>
+    [Operational]
+    [Description("give up traces that are there and that these options or problems do not ask for; without it they are named and the run ends")]
+    public bool Discard { get; init; }
+
     /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>
     [Operational]
     [Range(1, 10_000_000, ErrorMessage = "must be from 1 to 10000000")]
@@ -216,6 +224,22 @@ public sealed record GenerateOptions : IValidatableObject
     [Range(1.0, 1e6, ErrorMessage = "must be from 1 to 1000000")]
     [Description("seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }
+
+    /// <summary>
+    /// A sample that failed is asked for again once all others were; when no trace has arrived for so long, the run ends unfinished (exit code 3), with
+    /// what was collected in the journal.
+    /// </summary>
+    /// <value>1800: half an hour.</value>
+    [Operational]
+    [Range(0.0, 1e7, ErrorMessage = "must be from 0 to 10000000")]
+    [Description("seconds without a trace for which samples that failed are asked for again; then the run ends, and the next one asks for these alone")]
+    public double RetryFor { get; init; } = 1800;
+
+    /// <summary>Where traces are missing in the end, and no more than this, the data set is published and its manifest says how many they are.</summary>
+    /// <value>0: none.</value>
+    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
+    [Description("fraction of the traces that may be missing in the end, such as 0.01")]
+    public double AllowMissing { get; init; }
 
     /// <value>None. OpenTelemetry's OTLP is spoken where OTEL_EXPORTER_OTLP_ENDPOINT is set.</value>
     [Operational]

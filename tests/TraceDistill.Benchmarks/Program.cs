@@ -39,7 +39,7 @@ static int Usage()
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
-          collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form tracedistill] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
+          collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form FORM; else tracedistill, then vllm] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
           inflight   memory with thousands of requests in flight, and time added to the server's own   [--requests 2000] [--tokens 1000] [--top 20] [--think MILLISECONDS]
           resume   time to the first request, and memory, of a collection with a million committed traces   [--traces 1000000] [--added 100]
           soak   collection from a faulty server by processes that are killed   [--problems 20000] [--kills 50] [--fault-percent 20] [--seed 1] [--concurrency 64]

@@ -14,7 +14,7 @@ namespace TraceDistill.Cli.Tests;
 public sealed class GenerateProcessTests : IDisposable
 {
     const int Interrupted = 130;
-    const int BadInput = 2;
+    const int OutsideFailure = 3;
     static readonly string Program = Path.Combine(AppContext.BaseDirectory, "tracedistill");
     readonly TemporaryDirectory _folder = new();
 
@@ -95,7 +95,7 @@ public sealed class GenerateProcessTests : IDisposable
             """;
         var run = await RunAsync("unshare", ["-rm", "bash", "-c", Script, "bash", size, disk, kept, Program, .. Arguments(problems, server, Path.Combine(disk, "traces")), "--shard-rows", "32"]);
 
-        Assert.Contains($"first {BadInput}", run.Output);
+        Assert.Contains($"first {OutsideFailure}", run.Output);
         Assert.Contains("the disk is full", run.Error);
         Assert.Contains("second 0", run.Output);
         Assert.Equal(400, await CountAsync(kept));

@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Telemetry;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Serving;
@@ -20,7 +21,11 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override VerbOutput Output => VerbOutput.Required;
 
+    public override bool LocksOutput => true;
+
     public override bool IsResumable => true;
+
+    public override bool KeepsEarlierWork => true;
 
     public override IReadOnlyCollection<string> CommandLineOnly => ["batch_out", "batch_in"];
 
@@ -35,6 +40,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             options = options with { Partition = "0/1" };
         }
 
+        options = options with { Discard = options.Discard || context.IsDiscarded };
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
@@ -57,34 +63,69 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         return summary;
     }
 
-    /// <summary>
-    /// A stage that only grew (more problems, more samples of each) keeps the traces it has: no trace is asked for twice. Those of another teacher
-    /// or prompt are left behind.
-    /// </summary>
+    public override async Task<string?> PreviewAsync(GenerateOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken)
+    {
+        // What an earlier stage is to make may not be there yet.
+        string?[] read = [options.Problems, options.Serve, options.Tokenizer, options.FewShot];
+        if (!read.OfType<string>().All(Path.Exists) || !CollectStage.HasBegunIn(folder))
+        {
+            return null;
+        }
+
+        var named = options with { Model = options.Model ?? ServedModelName(options.Serve!) };
+        return (await CollectStage.PreviewAsync(named, folder, cancellationToken)).Describe(isDiscarded || options.Discard);
+    }
+
+    /// <summary>A stage keeps the traces that it has: none is asked for twice, and none is given up unless the user says so.</summary>
+    /// <exception cref="InvalidInputException">Some are not asked for any more.</exception>
     static async Task TakeOverAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        if (context.Earlier is { } earlier
-            && earlier.ChangedInputs.IsSubsetOf([ProblemsKey])
-            && ShardManifest.Load(context.Output!) is null
-            && ShardManifest.Load(earlier.Folder) is { } manifest
-            && await CollectStage.CoversAsync(options, earlier.Folder, cancellationToken))
+        if (context.Earlier is not { } earlier || CollectStage.HasBegunIn(context.Output!) || ShardManifest.Load(earlier.Folder) is not { } manifest)
         {
-            foreach (var shard in manifest.Shards)
-            {
-                cancellationToken.ThrowIfCancellationRequested();
-                File.Copy(Path.Combine(earlier.Folder, shard.File), Path.Combine(context.Output!, shard.File), overwrite: true);
-            }
-
-            // What those traces took counts against the budget still.
-            foreach (var usage in CollectStage.UsageFilesIn(earlier.Folder))
-            {
-                File.Copy(usage, Path.Combine(context.Output!, Path.GetFileName(usage)), overwrite: true);
-            }
-
-            manifest.Save(context.Output!);
-            context.Observer.Message($"keeps {manifest.Rows:N0} traces that were collected before");
+            return;
         }
+
+        var preview = await CollectStage.PreviewAsync(options, earlier.Folder, cancellationToken);
+        if (CollectStage.OptionsFileIn(earlier.Folder) is null && earlier.ChangedInputs.Except([ProblemsKey]).ToList() is { Count: > 0 } changed)
+        {
+            preview = preview with { Difference = $"holds {manifest.Rows:N0} traces of other files ({string.Join(", ", changed.Select(key => key.Length == 0 ? "prompt" : key))})", IsOfAll = true };
+        }
+
+        if (preview.Difference is not null && !options.Discard)
+        {
+            throw preview.Refusal(context.NameOf(context.Output!));
+        }
+
+        // What those traces took counts against the budget still.
+        foreach (var usage in CollectStage.UsageFilesIn(earlier.Folder))
+        {
+            Copy(usage);
+        }
+
+        if (preview is { Difference: { } difference, IsOfAll: true })
+        {
+            context.Observer.Message($"{context.NameOf(context.Output!)}: {difference}; they are given up");
+            return;
+        }
+
+        foreach (var shard in manifest.Shards)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            Copy(Path.Combine(earlier.Folder, shard.File));
+        }
+
+        if (CollectStage.OptionsFileIn(earlier.Folder) is { } asked)
+        {
+            Copy(asked);
+        }
+
+        manifest.Save(context.Output!);
+        context.Observer.Message($"keeps {preview.Present:N0} traces that were collected before");
+
+        void Copy(string file) => File.Copy(file, Path.Combine(context.Output!, Path.GetFileName(file)), overwrite: true);
     }
+
+    static string ServedModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
 
     static Task<ModelServer> ServeAsync(string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(
         new ServeOptions { Model = model, Name = options.Model, Port = 0, MaxConcurrent = options.Concurrency, MaxTopLogprobs = Math.Max(64, options.TopLogprobs) },

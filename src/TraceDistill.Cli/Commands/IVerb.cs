@@ -27,6 +27,9 @@ interface IVerb
 
     VerbOutput Output { get; }
 
+    /// <summary>Whether it keeps other processes out of its output folder by itself, as one that several processes may share does.</summary>
+    bool LocksOutput { get; }
+
     /// <summary>Whether it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
     bool IsResumable { get; }
 
@@ -44,6 +47,19 @@ interface IVerb
 
     /// <summary>Settings that leave it at half of what it is for, so that a stage cannot have them.</summary>
     IReadOnlyCollection<string> CommandLineOnly { get; }
+
+    /// <summary>
+    /// Whether what it has made is worth keeping under other options, too: then its unfinished work is never thrown away for it, and it decides itself what
+    /// of the earlier output it takes over.
+    /// </summary>
+    bool KeepsEarlierWork { get; }
+
+    /// <summary>A remark for the plan on what it would do with what is there.</summary>
+    /// <param name="options">An <see cref="OptionsType"/>.</param>
+    /// <param name="folder">Its unfinished work, or else what it made before.</param>
+    /// <param name="isDiscarded">Whether the user lets what is not wanted any more be given up.</param>
+    /// <returns>Null where there is nothing to be said.</returns>
+    Task<string?> PreviewAsync(object options, string folder, bool isDiscarded, CancellationToken cancellationToken);
 
     /// <summary>Does it.</summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
@@ -63,9 +79,13 @@ abstract class Verb<TOptions> : IVerb
 
     public abstract VerbOutput Output { get; }
 
+    public virtual bool LocksOutput => false;
+
     public virtual bool IsResumable => false;
 
     public virtual bool ReadsWholeRun => false;
+
+    public virtual bool KeepsEarlierWork => false;
 
     public virtual IReadOnlyList<string> RunDirectoryFiles => [];
 
@@ -79,6 +99,12 @@ abstract class Verb<TOptions> : IVerb
 
     /// <inheritdoc cref="IVerb.ImplicitInputs"/>
     public virtual IEnumerable<string> ImplicitInputs(TOptions options) => [];
+
+    /// <inheritdoc cref="IVerb.PreviewAsync"/>
+    public virtual Task<string?> PreviewAsync(TOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
+
+    Task<string?> IVerb.PreviewAsync(object options, string folder, bool isDiscarded, CancellationToken cancellationToken) =>
+        PreviewAsync((TOptions)options, folder, isDiscarded, cancellationToken);
 
     IReadOnlyCollection<string>? IVerb.OutputNames(object options) => OutputNames((TOptions)options);
 

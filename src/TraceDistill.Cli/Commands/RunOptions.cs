@@ -13,6 +13,9 @@ sealed record RunOptions
     [Description("Print the plan and stop")]
     public bool Plan { get; init; }
 
+    [Description("Give up traces that a changed recipe does not ask for any more; without it they are named and the run ends")]
+    public bool Discard { get; init; }
+
     [Description("Run these stages alone; what they read must be finished")]
     public IReadOnlyList<string> Only { get; init; } = [];
 

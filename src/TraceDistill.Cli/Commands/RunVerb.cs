@@ -18,6 +18,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
 
     public override VerbOutput Output => VerbOutput.Optional;
 
+    public override bool LocksOutput => true;
+
     public override async Task<object> RunAsync(RunOptions options, StageContext context, CancellationToken cancellationToken)
     {
         string DirectoryOf(Recipe recipe) => Path.GetFullPath(context.Output ?? Path.Combine(DefaultRoot, recipe.Name));
@@ -27,20 +29,21 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         var plan = new Planner(stageVerbs).Plan(options.Recipe, overrides, recipe => runDirectory = DirectoryOf(recipe));
         var selected = Select(plan, options.Only);
         var states = StageStates.Of(plan, runDirectory);
-        Print(plan, selected, states, runDirectory, context.Observer);
+        var remarks = await RemarksAsync(selected, states, runDirectory, options.Discard, cancellationToken);
+        Print(plan, selected, states, remarks, runDirectory, context.Observer);
         if (options.Plan)
         {
             return new
             {
                 RunDirectory = runDirectory,
-                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = states[stage.Name] }),
+                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = states[stage.Name], Remark = remarks.GetValueOrDefault(stage.Name) }),
             };
         }
 
         using var directory = RunDirectory.Open(runDirectory);
         directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
-        var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider).RunAsync(selected, cancellationToken);
+        var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider, options.Discard).RunAsync(selected, cancellationToken);
         var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
         context.Observer.Message($"finished: {Shown(result)}");
         return new
@@ -61,8 +64,27 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         return only.Count == 0 ? plan.Stages : [.. plan.Stages.Where(stage => only.Contains(stage.Name) || only.Contains(stage.Family))];
     }
 
+    /// <summary>What stages with work from before would do with it.</summary>
+    static async Task<IReadOnlyDictionary<string, string>> RemarksAsync(
+        IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, bool isDiscarded, CancellationToken cancellationToken)
+    {
+        var remarks = new Dictionary<string, string>();
+        foreach (var stage in selected.Where(stage => states[stage.Name] is StageState.Begun or StageState.Changed))
+        {
+            var folder = new StageFolder(runDirectory, stage.Name);
+            var there = Directory.Exists(folder.Partial) ? folder.Partial : folder.Published;
+            if (await stage.Verb.PreviewAsync(stage.Options, there, isDiscarded, cancellationToken) is { } remark)
+            {
+                remarks[stage.Name] = remark;
+            }
+        }
+
+        return remarks;
+    }
+
     static void Print(
-        RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, IRunObserver observer)
+        RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, IReadOnlyDictionary<string, string> remarks, string runDirectory,
+        IRunObserver observer)
     {
         observer.Message($"{plan.Name}: {plan.Stages.Count} {(plan.Stages.Count == 1 ? "stage" : "stages")} in {Shown(runDirectory)}");
         var nameWidth = plan.Stages.Max(stage => stage.Name.Length);
@@ -71,7 +93,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         {
             var reads = stage.DependsOn.Count == 0 ? "" : $"  reads {(stage.Verb.ReadsWholeRun ? "all before it" : Families(stage.DependsOn, plan))}";
             var state = selected.Contains(stage) ? EnumNames.Of(states[stage.Name]).Replace('_', ' ') : "left out";
-            observer.Message($"  {stage.Name.PadRight(nameWidth)}  {stage.Verb.Name.PadRight(verbWidth)}  {state}{reads}");
+            var remark = remarks.TryGetValue(stage.Name, out var told) ? $"  ({told})" : "";
+            observer.Message($"  {stage.Name.PadRight(nameWidth)}  {stage.Verb.Name.PadRight(verbWidth)}  {state}{reads}{remark}");
         }
     }
 

@@ -14,6 +14,9 @@ sealed record StageContext
     /// <summary>What the stage made before something changed; null where there is nothing.</summary>
     public EarlierOutput? Earlier { get; init; }
 
+    /// <summary>Whether the user lets what a stage made under other options be given up.</summary>
+    public bool IsDiscarded { get; init; }
+
     /// <summary>The stage's folder once it is finished, when the verb runs as a stage.</summary>
     public string? Published { get; init; }
 

@@ -22,7 +22,8 @@ enum StageOutcome
 sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, double Seconds, long PeakMemoryBytes, object? Summary);
 
 /// <summary>Runs the stages of a plan one after the other, passing over those that are finished and going on inside one that is not.</summary>
-sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProvider timeProvider)
+/// <param name="isDiscarded">Whether the user lets what stages made under other options be given up.</param>
+sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
 {
     static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(2);
 
@@ -50,7 +51,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
         var outcome = StageOutcome.Unchanged;
         if (last is null || !last.IsCurrent(fingerprint, folder.Published))
         {
-            var secondsBefore = folder.Begin(fingerprint, stage.Verb.IsResumable);
+            var secondsBefore = folder.Begin(fingerprint, stage.Verb);
             outcome = secondsBefore is null ? StageOutcome.Done : StageOutcome.Resumed;
             if (outcome == StageOutcome.Done)
             {
@@ -58,7 +59,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             }
 
             console.Message($"{stage.Name}: {(outcome == StageOutcome.Done ? "starting" : "going on")} ({stage.Verb.Name})");
-            var attempt = new Attempt(stage, folder, inputs, fingerprint, secondsBefore ?? 0, Earlier(folder, last, inputs));
+            var attempt = new Attempt(stage, folder, inputs, fingerprint, secondsBefore ?? 0, Earlier(stage, folder, last, inputs));
             last = await WorkAsync(attempt, metrics, cancellationToken);
         }
 
@@ -74,8 +75,8 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
     sealed record Attempt(
         PlannedStage Stage, StageFolder Folder, IReadOnlyList<InputRecord> Inputs, string Fingerprint, double SecondsBefore, EarlierOutput? Earlier);
 
-    static EarlierOutput? Earlier(StageFolder folder, StageManifest? last, IReadOnlyList<InputRecord> inputs) =>
-        last is null || !last.IsWhole(folder.Published) ? null : new EarlierOutput(
+    static EarlierOutput? Earlier(PlannedStage stage, StageFolder folder, StageManifest? last, IReadOnlyList<InputRecord> inputs) =>
+        last is null || !(stage.Verb.KeepsEarlierWork || last.IsWhole(folder.Published)) ? null : new EarlierOutput(
             folder.Published,
             inputs.Where(input => last.Inputs.All(then => then.Key != input.Key || then.Digest != input.Digest)).Select(input => input.Key).ToHashSet());
 
@@ -94,6 +95,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             Published = folder.Published,
             RunDirectory = directory.Path,
             Earlier = earlier,
+            IsDiscarded = isDiscarded,
             Observer = observer,
             TimeProvider = timeProvider,
         };
@@ -107,6 +109,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             catch
             {
                 Quietly(NoteWork);
+                Quietly(folder.DeleteIfUntouched);
                 throw;
             }
         }

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Cli.Commands;
 using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.Recipes;
@@ -41,11 +42,18 @@ sealed class StageFolder(string runDirectory, string name)
 
     /// <summary>Makes the working folder ready: as it was left where that can be gone on from, else empty.</summary>
     /// <returns>The seconds already spent on it; null where it starts afresh.</returns>
-    public double? Begin(string fingerprint, bool isResumable)
+    public double? Begin(string fingerprint, IVerb verb)
     {
-        if (isResumable && ReadWork() is { } work && work.Fingerprint == fingerprint)
+        var work = ReadWork();
+        if (verb.IsResumable && work?.Fingerprint == fingerprint)
         {
             return work.Seconds;
+        }
+
+        if (verb.KeepsEarlierWork && Directory.Exists(Partial))
+        {
+            RecordWork(fingerprint, work?.Seconds ?? 0);
+            return work?.Seconds ?? 0;
         }
 
         if (Directory.Exists(Partial))
@@ -61,6 +69,15 @@ sealed class StageFolder(string runDirectory, string name)
     /// <summary>Notes the time spent so far, for the attempt that goes on from here.</summary>
     public void RecordWork(string fingerprint, double seconds) =>
         AtomicFile.WriteAllText(WorkPath, JsonSerializer.Serialize(new Work(fingerprint, seconds), JsonOutput.Line));
+
+    /// <summary>Removes a working folder in which nothing was begun.</summary>
+    public void DeleteIfUntouched()
+    {
+        if (Directory.EnumerateFileSystemEntries(Partial).All(path => Path.GetFileName(path) is WorkFile or FolderLock.FileName))
+        {
+            Directory.Delete(Partial, recursive: true);
+        }
+    }
 
     /// <summary>Makes the working folder the finished stage, in the place of an older one.</summary>
     public void Publish(StageManifest manifest)
@@ -87,7 +104,7 @@ sealed class StageFolder(string runDirectory, string name)
             Directory.Move(Published, Replaced);
         }
 
-        Directory.Move(Partial, Published);
+        DirectorySync.MoveFolder(Partial, Published);
         if (Directory.Exists(Replaced))
         {
             Directory.Delete(Replaced, recursive: true);

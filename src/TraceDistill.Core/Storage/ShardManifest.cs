@@ -24,6 +24,10 @@ public sealed record ShardManifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TeacherCapabilities? Capabilities { get; init; }
 
+    /// <summary>What was asked for and is not there; null where all of it is.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public MissingTraces? Missing { get; init; }
+
     /// <summary>Traces in all shards.</summary>
     public required long Rows { get; init; }
 
@@ -38,7 +42,7 @@ public sealed record ShardManifest
     /// <summary>Makes one manifest of those of the parts of a data set, in their order.</summary>
     /// <param name="parts">At least one, all of the same data set.</param>
     public static ShardManifest Join(IReadOnlyList<ShardManifest> parts) =>
-        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)]) with { Layout = parts[0].Layout, Capabilities = parts[0].Capabilities };
+        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)]) with { Layout = parts[0].Layout, Capabilities = parts[0].Capabilities, Missing = MissingTraces.Sum(parts.Select(part => part.Missing)) };
 
     /// <summary>The manifest of compact shards.</summary>
     public static ShardManifest Of(DatasetDescription dataset, IReadOnlyList<ShardEntry> shards) => new()
@@ -96,6 +100,20 @@ public sealed record ShardManifest
             : throw new InvalidInputException(
                 $"{path}: format_version is {manifest.FormatVersion}, and this program reads {CurrentFormatVersion}; use the version that wrote it");
     }
+}
+
+/// <summary>Traces that were asked for and are missing from a data set, with the leave of whoever had it collected.</summary>
+/// <param name="Count">How many.</param>
+/// <param name="Allowed">The fraction of all that may be missing.</param>
+public sealed record MissingTraces(long Count, double Allowed)
+{
+    /// <summary>What is missing from the whole of several parts; null where nothing is.</summary>
+    public static MissingTraces? Sum(IEnumerable<MissingTraces?> parts) => parts.Aggregate((sum, part) => (sum, part) switch
+    {
+        (null, _) => part,
+        (_, null) => sum,
+        _ => new MissingTraces(sum.Count + part.Count, Math.Max(sum.Allowed, part.Allowed)),
+    });
 }
 
 /// <summary>One shard of a data set.</summary>

@@ -90,7 +90,7 @@ public static class BatchStage
         }
 
         var missing = store.Inventory.PlanCount - store.Inventory.Present;
-        var summary = CollectStage.Summarize(await store.PublishAsync(cancellationToken), tally.Collected, tally.Failed);
+        var summary = CollectStage.Summarize(await store.PublishAsync(missing: null, cancellationToken), tally.Collected, tally.Failed);
         var next = missing > 0 ? "; --batch-out writes a batch of these alone, and an endpoint is asked for these alone" : "";
         observer.Message($"{tally.Collected:N0} results taken in, {missing:N0} traces are missing{next}");
         return summary;

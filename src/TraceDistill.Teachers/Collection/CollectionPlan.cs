@@ -34,6 +34,11 @@ sealed class CollectionPlan
 
     public string Teacher { get; }
 
+    /// <summary>Where the problems are read from.</summary>
+    public ProblemSource Problems => _problems;
+
+    public int SamplesPerProblem => _samplesPerProblem;
+
     /// <summary>What the prompts are called in the data set.</summary>
     public string PromptName => _prompts.Name;
 

@@ -13,33 +13,83 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="total">Traces in all.</param>
 /// <param name="spending">What was spent of the budget, in words; null where there is nothing to say.</param>
 /// <param name="mostFailuresInARow">With so many samples failed and none succeeded in between, the rest is not tried.</param>
-sealed class CollectionTally(IRunObserver observer, TimeProvider time, long before, long total, Func<string?> spending, int mostFailuresInARow)
+/// <param name="retryFor">How long failures that may pass are put up with while no trace arrives.</param>
+sealed class CollectionTally(
+    IRunObserver observer, TimeProvider time, long before, long total, Func<string?> spending, int mostFailuresInARow, TimeSpan retryFor)
 {
     const int FailuresTold = 5;
 
+    /// <summary>Prompts that are too long may well stand together, in a file that is sorted by length.</summary>
+    const int TooLongForOneFailure = 10;
+
     readonly Lock _lock = new();
     readonly long _start = time.GetTimestamp();
+    readonly SortedDictionary<int, FailedSample> _failures = [];
+    readonly SortedDictionary<int, PlannedTrace> _tooLong = [];
+    long _lastArrival = time.GetTimestamp();
     long _collected;
     long _correct;
     long _tokens;
     int _failuresInARow;
+    int _told;
 
     /// <summary>Traces that this run added.</summary>
     public long Collected => _collected;
 
-    /// <summary>Samples that failed for good.</summary>
-    public long Failed { get; private set; }
+    /// <summary>Samples that failed, as far as they were not collected later.</summary>
+    public long Failed
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _failures.Count;
+            }
+        }
+    }
 
     public Exception? LastFailure { get; private set; }
 
     /// <summary>Answers among those added whose tokens are not all known with their logprobs.</summary>
     public long WithoutLogprobs { get; private set; }
 
-    public void Add(CountedTrace trace)
+    /// <summary>How long no trace has arrived.</summary>
+    public TimeSpan Quiet => time.GetElapsedTime(Volatile.Read(ref _lastArrival));
+
+    /// <summary>Samples that failed for a reason that may pass.</summary>
+    public IReadOnlyList<FailedSample> Passing()
+    {
+        lock (_lock)
+        {
+            return [.. _failures.Values.Where(failure => failure.MayPass)];
+        }
+    }
+
+    /// <summary>Samples whose prompts the teacher's context cannot hold.</summary>
+    public IReadOnlyList<PlannedTrace> TooLong()
+    {
+        lock (_lock)
+        {
+            return [.. _tooLong.Values];
+        }
+    }
+
+    /// <summary>What failed and why, a reason at a time with the problems it is the reason for.</summary>
+    public string DescribeFailures()
+    {
+        lock (_lock)
+        {
+            return FailedSample.Describe(_failures.Values);
+        }
+    }
+
+    public void Add(PlannedTrace planned, CountedTrace trace)
     {
         lock (_lock)
         {
             _failuresInARow = 0;
+            _failures.Remove(planned.Position);
+            Volatile.Write(ref _lastArrival, time.GetTimestamp());
             _collected++;
             _tokens += trace.Tokens;
             WithoutLogprobs += trace.LacksLogprobs ? 1 : 0;
@@ -50,24 +100,52 @@ sealed class CollectionTally(IRunObserver observer, TimeProvider time, long befo
     }
 
     /// <summary>One sample failed; its siblings go on.</summary>
-    /// <exception cref="TeacherUnavailableException">So many failed in a row that the fault is not the samples'.</exception>
-    public void AddFailure(Exception failure)
+    /// <param name="planned">The sample.</param>
+    /// <param name="failure">Why.</param>
+    /// <exception cref="TeacherUnavailableException">So many failed in a row, for so long, that the fault is not the samples'.</exception>
+    public void AddFailure(PlannedTrace planned, Exception failure)
     {
         lock (_lock)
         {
-            Failed++;
+            var sample = FailedSample.Of(planned, failure);
             LastFailure = failure;
-            if (Failed <= FailuresTold)
+            if (!_failures.ContainsKey(planned.Position) && _told++ < FailuresTold)
             {
                 observer.Message(failure.Message);
             }
 
-            if (++_failuresInARow >= mostFailuresInARow)
+            _failures[planned.Position] = sample;
+            if (++_failuresInARow >= mostFailuresInARow && (!sample.MayPass || Quiet >= retryFor))
             {
-                throw new TeacherUnavailableException($"{mostFailuresInARow} samples in a row failed, the last for this reason: {failure.Message}", failure);
+                throw new TeacherUnavailableException($"{_failuresInARow} samples in a row failed, the last for this reason: {failure.Message}", failure);
             }
         }
     }
+
+    /// <summary>A prompt is too long for the teacher's context. That is told at the end, when it is known whether any is not.</summary>
+    /// <exception cref="InvalidInputException">All are, as far as can be seen.</exception>
+    public void AddTooLong(PlannedTrace planned, Exception refusal)
+    {
+        lock (_lock)
+        {
+            _failures.Remove(planned.Position);
+            _tooLong[planned.Position] = planned;
+            LastFailure = refusal;
+            if (_told++ < FailuresTold)
+            {
+                observer.Message(refusal.Message);
+            }
+
+            if (before + _collected == 0 && _tooLong.Count >= TooLongForOneFailure * mostFailuresInARow)
+            {
+                throw NothingFits(refusal);
+            }
+        }
+    }
+
+    /// <summary>Not one prompt fits: the fault is a setting's.</summary>
+    public static InvalidInputException NothingFits(Exception refusal) =>
+        new($"not one prompt fits into the teacher's context: {refusal.Message}; lower max_tokens, or have the server use a longer context", refusal);
 
     double TokensPerSecond() => _tokens / Math.Max(time.GetElapsedTime(_start).TotalSeconds, 1e-3);
 }

@@ -25,8 +25,12 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     /// <summary>Holds what was taken of the teacher; hidden, because it is no part of the data set.</summary>
     public string UsageFile => File(IsWhole ? ".usage.json" : $".usage-{Partition.Index}-of-{Partition.Count}.json");
 
+    /// <summary>Keeps out processes that collect the same share, or do anything else with the folder.</summary>
+    /// <exception cref="ExternalFailureException">There is one.</exception>
+    public FolderLock TakeLock() => IsWhole ? FolderLock.Take(Path) : FolderLock.TakePart(Path, LockName);
+
     /// <summary>Locked by the process that collects this share.</summary>
-    public string LockName => IsWhole ? FolderLock.FileName : $".lock-{Partition.Index}-of-{Partition.Count}";
+    string LockName => IsWhole ? FolderLock.FileName : $".lock-{Partition.Index}-of-{Partition.Count}";
 
     public string File(string name) => System.IO.Path.Combine(Path, name);
 
@@ -118,6 +122,28 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         if (IsJoined())
         {
             System.IO.File.Delete(File(ShardManifest.FileName));
+        }
+    }
+
+    /// <summary>Deletes all traces that are here, in whatever division, and what was said of them. What they took of their teacher stays counted.</summary>
+    /// <exception cref="ExternalFailureException">Other processes are at work here.</exception>
+    public void DeleteAll()
+    {
+        if (OtherLocks().FirstOrDefault().Name is { } name)
+        {
+            throw new ExternalFailureException($"{Path}: another run is using this folder ({name}), so that nothing here is given up; wait for it, or name another folder with --out");
+        }
+
+        // What vouches for the others goes first.
+        foreach (var file in Directory.EnumerateFiles(Path).OrderBy(file => DivisionPattern().IsMatch(System.IO.Path.GetFileName(file)) ? 0 : 1).ToList())
+        {
+            var found = System.IO.Path.GetFileName(file);
+            var isShard = ShardName.Parse(found) is not null || ShardName.ParsePart(found) is not null || WorkPattern().IsMatch(found);
+            var isJournal = TraceJournal.FileSuffixes.Any(suffix => found.EndsWith(suffix, StringComparison.Ordinal) && DivisionPattern().IsMatch(found[..^suffix.Length]));
+            if (isShard || isJournal || found == CollectionIdentity.FileName)
+            {
+                System.IO.File.Delete(file);
+            }
         }
     }
 

@@ -8,8 +8,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="inventory">What there is.</param>
 /// <param name="journal">Everything that is not published yet.</param>
 /// <param name="capabilities">What the manifest says of the teacher's endpoint; null for nothing.</param>
+/// <param name="missing">What the manifest says is missing; null for nothing.</param>
 /// <param name="step">As for <see cref="ShardBuilder"/>.</param>
-sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, TeacherCapabilities? capabilities, Action<string> step)
+sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, TeacherCapabilities? capabilities, MissingTraces? missing, Action<string> step)
 {
     /// <summary>
     /// Builds the shards that are missing, gives all of them their names, writes the manifest last, and removes the journal. Cut short anywhere, it can
@@ -98,7 +99,7 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         }
 
         folder.DeleteUnknownWork(new HashSet<string>());
-        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]) with { Capabilities = capabilities };
+        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]) with { Capabilities = capabilities, Missing = missing };
         DirectorySync.Flush(folder.Path);
         step("write the manifest");
         await folder.SaveManifestAsync(manifest, cancellationToken);

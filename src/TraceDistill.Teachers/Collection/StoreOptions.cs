@@ -9,6 +9,13 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Synchronous">When to wait for the disk.</param>
 sealed record StoreOptions(int BlockRows, IReadOnlyList<TraceFlaw> Reask, JournalSync Synchronous)
 {
+    /// <summary>What the traces wanted are; those that are there must be of the same.</summary>
+    /// <value>Null: whoever opens the store sees to that.</value>
+    public CollectionIdentity? Identity { get; init; }
+
+    /// <summary>Whether traces that are there and not wanted are given up.</summary>
+    public bool Discard { get; init; }
+
     const int MostRows = 1 << 16;
     const long ShardBytes = 512L << 20;     // what Hugging Face's own tools cut at
 

@@ -7,20 +7,30 @@ using TraceDistill.Core.Traces;
 using TraceDistill.Core.Verification;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
 /// Asks a teacher for the traces of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it counts.
 /// </summary>
+/// <param name="retryFor">How long samples that failed are asked for again while none of them succeeds.</param>
 /// <param name="asking">Cancelled as soon as nothing more is to be asked for, for whatever reason: the teacher then sends nothing that waits its turn.</param>
 sealed class TraceCollector(
     ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency, CollectionBudget budget,
-    CancellationTokenSource? asking = null)
+    TimeSpan retryFor = default, CancellationTokenSource? asking = null)
 {
     /// <summary>How long a run that is stopped or cannot go on waits for what is in flight: half of the ten seconds after which its end may be forced.</summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
+
+    /// <summary>How often it is looked whether the folder is still there.</summary>
+    static readonly TimeSpan FolderCheck = TimeSpan.FromSeconds(1);
+
+    /// <summary>Between two rounds of asking for what failed; doubled while nothing succeeds.</summary>
+    static readonly TimeSpan FirstPause = TimeSpan.FromSeconds(15);
+    static readonly TimeSpan LongestPause = TimeSpan.FromMinutes(1);
 
     /// <param name="plan">The traces wanted.</param>
     /// <param name="inventory">Which of them are there.</param>
@@ -28,7 +38,8 @@ sealed class TraceCollector(
     /// <param name="compactor">Makes shards of them as they become complete. When it fails, nothing new is asked for.</param>
     /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
     /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything. What was finished is in the journal.</exception>
-    /// <exception cref="InvalidInputException">The journal or a shard cannot be written any more.</exception>
+    /// <exception cref="InvalidInputException">The journal or a shard cannot be written any more, or not one prompt fits into the teacher's context.</exception>
+    /// <exception cref="ExternalFailureException">The folder is gone, or the disk is full.</exception>
     public Task<CollectionTally> CollectAsync(CollectionPlan plan, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop) =>
         CollectAsync(plan, inventory.IsWanted, inventory, journal, compactor, stop);
 
@@ -37,7 +48,7 @@ sealed class TraceCollector(
     public async Task<CollectionTally> CollectAsync(
         CollectionPlan plan, Predicate<int> isAsked, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
     {
-        var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, budget.Describe, Math.Max(20, 2 * concurrency));
+        var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, budget.Describe, Math.Max(20, 2 * concurrency), retryFor);
         Exception? fatal = null;
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop, compactor.Failed);
         using var abort = new CancellationTokenSource();
@@ -51,38 +62,81 @@ sealed class TraceCollector(
                 observer.Message($"stopping: waits up to {Grace.TotalSeconds:0} s for the answers that are on their way");
             }
         });
-        try
-        {
-            await Parallel.ForEachAsync(
-                plan.ReadAsync(isAsked, CancellationToken.None).TakeWhile(_ => !end.IsCancellationRequested && !budget.IsSpent),
-                new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
-                async (wanted, token) =>
-                {
-                    try
-                    {
-                        await CollectOneAsync(wanted, token);
-                    }
-                    catch (Exception e) when (!(e is OperationCanceledException && token.IsCancellationRequested))
-                    {
-                        // Thrown from here, it would cancel the others at once, who may be a moment from answers that are paid for.
-                        Interlocked.CompareExchange(ref fatal, e, null);
-                        await end.CancelAsync();
-                    }
-                });
-        }
-        catch (OperationCanceledException) when (abort.IsCancellationRequested)
-        {
-            // Said in one place, below, whether or not the grace was enough.
-        }
-
+        await using var watch = time.CreateTimer(_ => Watch(), state: null, FolderCheck, FolderCheck);
+        await AskAsync(isAsked);
+        await AskAgainAsync();
         stop.ThrowIfCancellationRequested();
         if (fatal is not null)
         {
             ExceptionDispatchInfo.Throw(fatal);
         }
 
+        await KeepTooLongAsync();
         await compactor.CompleteAsync();
         return tally;
+
+        // Answers that come from here on have nowhere to go.
+        void Watch()
+        {
+            if (!journal.IsThere && Interlocked.CompareExchange(ref fatal, journal.Gone(), null) is null)
+            {
+                abort.Cancel();
+                end.Cancel();
+            }
+        }
+
+        async Task AskAsync(Predicate<int> isAskedNow)
+        {
+            try
+            {
+                await Parallel.ForEachAsync(
+                    plan.ReadAsync(isAskedNow, CancellationToken.None).TakeWhile(_ => !end.IsCancellationRequested && !budget.IsSpent),
+                    new ParallelOptions { MaxDegreeOfParallelism = concurrency, CancellationToken = abort.Token },
+                    async (wanted, token) =>
+                    {
+                        try
+                        {
+                            await CollectOneAsync(wanted, token);
+                        }
+                        catch (Exception e) when (!(e is OperationCanceledException && token.IsCancellationRequested))
+                        {
+                            // Thrown from here, it would cancel the others at once, who may be a moment from answers that are paid for.
+                            Interlocked.CompareExchange(ref fatal, e, null);
+                            await end.CancelAsync();
+                        }
+                    });
+            }
+            catch (OperationCanceledException) when (abort.IsCancellationRequested)
+            {
+                // Said in one place, above, whether or not the grace was enough.
+            }
+        }
+
+        // Once all others were asked for: what failed does not stand in their way.
+        async Task AskAgainAsync()
+        {
+            var pause = FirstPause;
+            for (var isFirst = true; tally.Passing() is { Count: > 0 } failed && tally.Quiet is var quiet && quiet < retryFor && !budget.IsSpent; isFirst = false)
+            {
+                if (isFirst)
+                {
+                    observer.Message($"{failed.Count:N0} samples failed and are asked for again while that may help, for {Words(retryFor)} without a trace at most (retry_for): {FailedSample.Describe(failed)}");
+                }
+
+                try
+                {
+                    await Task.Delay(pause < retryFor - quiet ? pause : retryFor - quiet, time, end.Token);
+                }
+                catch (OperationCanceledException)
+                {
+                    return;
+                }
+
+                var before = tally.Collected;
+                await AskAsync(failed.Select(failure => failure.Position).ToHashSet().Contains);
+                pause = tally.Collected > before ? FirstPause : pause * 2 < LongestPause ? pause * 2 : LongestPause;
+            }
+        }
 
         async Task CollectOneAsync(PlannedTrace wanted, CancellationToken token)
         {
@@ -91,15 +145,43 @@ sealed class TraceCollector(
             {
                 // Not to be cancelled: what was generated is kept. Its columns are not, while the disk is waited for: what is counted is taken before.
                 var counted = CountedTrace.Of(trace);
-                await journal.AddAsync(trace, replace: planned != wanted);
-                tally.Add(counted);
-                if (inventory.Arrived(planned.Position) is { } block)
-                {
-                    compactor.Add(block);
-                }
+                await KeepAsync(planned, trace, replace: planned != wanted);
+                tally.Add(planned, counted);
+            }
+        }
+
+        // As rows without a trace, lest they be asked for on each run; what they are is seen once it is known that others fit.
+        async Task KeepTooLongAsync()
+        {
+            var tooLong = tally.TooLong();
+            if (tooLong.Count > 0 && inventory.Present == 0)
+            {
+                throw CollectionTally.NothingFits(tally.LastFailure!);
+            }
+
+            foreach (var planned in tooLong)
+            {
+                var nothing = new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContextLength };
+                await KeepAsync(planned, Describe(plan.Teacher, planned, nothing, TimeSpan.Zero), replace: true);
+            }
+
+            if (tooLong.Count > 0)
+            {
+                observer.Message($"{tooLong.Count:N0} prompts are too long for the teacher's context: they are kept as rows without a trace (finish_reason {FinishReasons.ContextLength}), and reask: refusal asks for them again");
+            }
+        }
+
+        async Task KeepAsync(PlannedTrace planned, Trace trace, bool replace)
+        {
+            await journal.AddAsync(trace, replace);
+            if (inventory.Arrived(planned.Position) is { } block)
+            {
+                compactor.Add(block);
             }
         }
     }
+
+    static string Words(TimeSpan time) => time < TimeSpan.FromMinutes(2) ? $"{time.TotalSeconds:0} s" : $"{time.TotalMinutes:0} min";
 
     /// <returns>The trace, or null where this sample failed and is counted as such.</returns>
     async Task<Trace?> GenerateAsync(string teacherName, PlannedTrace planned, CollectionTally tally, CancellationToken cancellationToken)
@@ -114,9 +196,14 @@ sealed class TraceCollector(
             TraceValidation.Check(trace, dataset);
             return trace;
         }
-        catch (Exception e) when (e is InvalidInputException or (ExternalFailureException and not TeacherUnavailableException))
+        catch (PromptTooLongException e)
         {
-            tally.AddFailure(e);
+            tally.AddTooLong(planned, e);
+            return null;
+        }
+        catch (Exception e) when (e is InvalidInputException or ExternalFailureException && !(e is TeacherUnavailableException gone && !RetryStrategies.IsPassing(gone)))
+        {
+            tally.AddFailure(planned, e);
             return null;
         }
         catch (NotSentException)

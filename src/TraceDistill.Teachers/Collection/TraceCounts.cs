@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <summary>What came of a number of traces.</summary>
 /// <param name="Correct">With a correct answer.</param>
 /// <param name="Length">Cut off at the longest length allowed.</param>
-/// <param name="Refusal">Refused.</param>
+/// <param name="Refusal">Refused, prompts that are too long for the teacher's context included.</param>
 /// <param name="Empty">Without an answer, though neither cut off nor refused.</param>
 readonly record struct TraceCounts(long Correct, long Length, long Refusal, long Empty)
 {

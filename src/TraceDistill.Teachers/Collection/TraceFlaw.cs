@@ -10,7 +10,7 @@ public enum TraceFlaw
     /// <summary>Cut off at the longest length allowed.</summary>
     Length,
 
-    /// <summary>The teacher, or a filter in front of it, refused.</summary>
+    /// <summary>The teacher, or a filter in front of it, refused, or its context cannot hold the prompt.</summary>
     Refusal,
 
     /// <summary>Ended of its own accord without an answer.</summary>
@@ -23,7 +23,7 @@ static class TraceFlaws
     public static TraceFlaw? Of(TraceHead head) => head switch
     {
         { FinishReason: "length" } => TraceFlaw.Length,
-        { FinishReason: FinishReasons.Refusal or FinishReasons.ContentFilter } => TraceFlaw.Refusal,
+        { FinishReason: FinishReasons.Refusal or FinishReasons.ContentFilter or FinishReasons.ContextLength } => TraceFlaw.Refusal,
         { HasAnswer: false } => TraceFlaw.Empty,
         _ => null,
     };

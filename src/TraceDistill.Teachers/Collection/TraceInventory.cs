@@ -27,7 +27,8 @@ sealed class TraceInventory
     /// <param name="shards">Shards that are there; a later one's traces take the place of an earlier one's.</param>
     /// <param name="rows">Traces in the journal, which take the place of those in shards.</param>
     /// <param name="blockRows">Traces in a block.</param>
-    public TraceInventory(TraceKey[] plan, IReadOnlyList<StoredShard> shards, IReadOnlyList<TraceKey> rows, int blockRows)
+    /// <param name="plannedOnly">Whether traces that the plan does not know are taken not to be there.</param>
+    public TraceInventory(TraceKey[] plan, IReadOnlyList<StoredShard> shards, IReadOnlyList<TraceKey> rows, int blockRows, bool plannedOnly = false)
     {
         _blockRows = blockRows;
         _keys = [.. plan];
@@ -41,13 +42,13 @@ sealed class TraceInventory
 
         for (var i = 0; i < shards.Count; i++)
         {
-            foreach (var key in shards[i].Keys)
+            foreach (var key in shards[i].Keys.Where(key => !plannedOnly || _positions.ContainsKey(key)))
             {
                 _homes[PositionOf(key)] = i;
             }
         }
 
-        foreach (var key in rows.Order())
+        foreach (var key in rows.Where(key => !plannedOnly || _positions.ContainsKey(key)).Order())
         {
             _homes[PositionOf(key)] = Row;
         }
@@ -72,6 +73,18 @@ sealed class TraceInventory
 
     /// <summary>Traces that are there.</summary>
     public int Present => _homes.Count(home => home != Nowhere);
+
+    /// <summary>Traces still to be asked for: those that are not there, and those that were to be asked for again.</summary>
+    public int Missing
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _waiting.Sum();
+            }
+        }
+    }
 
     public int Blocks => (_keys.Count + _blockRows - 1) / _blockRows;
 
@@ -144,7 +157,10 @@ sealed class TraceInventory
     }
 
     /// <summary>The index of the shard in which a trace is; null where it is a row.</summary>
-    public int? ShardOf(TraceKey key) => _homes[_positions[key]] is >= 0 and var shard ? shard : null;
+    public int? ShardOf(TraceKey key) => _positions.TryGetValue(key, out var position) && _homes[position] is >= 0 and var shard ? shard : null;
+
+    /// <summary>Traces that are there although the plan does not know them.</summary>
+    public IReadOnlyList<TraceKey> LeftOver() => _keys.GetRange(PlanCount, _keys.Count - PlanCount);
 
     /// <summary>A shard holds traces now that were elsewhere.</summary>
     public void Add(StoredShard shard)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
@@ -36,6 +37,9 @@ sealed class TraceStore : IAsyncDisposable
     /// <summary>Traces taken over on opening from a collection of this folder that was divided in another way.</summary>
     public long Adopted { get; private init; }
 
+    /// <summary>What was given up on opening, as it had leave to be; null for nothing.</summary>
+    public string? Discarded { get; private init; }
+
     /// <summary>Whether all that is wanted is published.</summary>
     public bool IsFinished => Published.Manifest is not null && Inventory.Wanted == 0 && _journal is null;
 
@@ -49,13 +53,13 @@ sealed class TraceStore : IAsyncDisposable
     /// <param name="planning">Works out the traces wanted of a share, while what is there is looked at.</param>
     /// <param name="options">How traces are kept.</param>
     /// <param name="cancellationToken">Ends reading.</param>
-    /// <exception cref="InvalidInputException">The folder is in use, or what it holds is damaged or does not go with this collection.</exception>
+    /// <exception cref="InvalidInputException">What the folder holds is damaged or does not go with this collection.</exception>
     /// <exception cref="ExternalFailureException">Another process collects the same into the folder.</exception>
     public static async Task<TraceStore> OpenAsync(
         OutputFolder folder, Func<Partition, Task<CollectionPlan>> planning, StoreOptions options, CancellationToken cancellationToken)
     {
         // Before anything is looked at, and until all is published: a process that publishes meanwhile would make what was seen untrue.
-        var @lock = FolderLock.Take(folder.Path, folder.LockName);
+        var @lock = folder.TakeLock();
         var journal = default(TraceJournal);
         try
         {
@@ -68,6 +72,13 @@ sealed class TraceStore : IAsyncDisposable
                 await journal.DisposeAsync();
                 journal = null;
                 folder.DeleteJournal();
+            }
+
+            var discarded = DifferenceOfOptions(folder, options, published, journal);
+            if (discarded is not null)
+            {
+                RefuseUnlessDiscarded(discarded);
+                await StartAnewAsync();
             }
 
             var inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
@@ -92,7 +103,40 @@ sealed class TraceStore : IAsyncDisposable
                 inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
             }
 
-            return new TraceStore(folder, @lock, options, plan, inventory, published, journal) { Adopted = adopted };
+            // A share that finds all of another division's data set serving looks at more than its own.
+            if (options.Identity is not null && (folder.HasManifest || !isComplete) && inventory.LeftOver() is { Count: > 0 } leftOver)
+            {
+                discarded = await LeftOver.OfPlanAsync(
+                    plan.Problems, plan.SamplesPerProblem, ReadAsync(inventory, journal, leftOver, cancellationToken), CollectionIdentity.Load(folder.Path) is not null, cancellationToken);
+                RefuseUnlessDiscarded(discarded!);
+                if (inventory.Present == leftOver.Count)
+                {
+                    await StartAnewAsync();
+                    inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
+                }
+                else
+                {
+                    journal ??= folder.OpenJournal(published.Manifest!.Dataset, options.Synchronous);
+                    inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken, plannedOnly: true);
+                }
+            }
+
+            return new TraceStore(folder, @lock, options, plan, inventory, published, journal) { Adopted = adopted, Discarded = discarded };
+
+            void RefuseUnlessDiscarded(string difference)
+            {
+                if (!options.Discard)
+                {
+                    throw LeftOver.Refusal(folder.Path, difference);
+                }
+            }
+
+            async Task StartAnewAsync()
+            {
+                await (journal?.DisposeAsync() ?? ValueTask.CompletedTask);
+                (journal, published) = (null, new PublishedTraces(null, []));
+                folder.DeleteAll();
+            }
         }
         catch
         {
@@ -113,13 +157,47 @@ sealed class TraceStore : IAsyncDisposable
         await Repartitioning.DeleteLeftoversAsync(folder, cancellationToken);
     }
 
+    /// <summary>What was asked for with other options; null where all that is there goes with those of now, as far as that is known.</summary>
+    static string? DifferenceOfOptions(OutputFolder folder, StoreOptions options, PublishedTraces published, TraceJournal? journal)
+    {
+        if (options.Identity is not { } now || (published.Manifest is null && journal is null && folder.OtherDivisions().Count == 0))
+        {
+            return null;
+        }
+
+        var shards = published.Shards.Select(shard => shard.Keys).Concat(journal?.Shards().Select(shard => shard.Keys) ?? []);
+        return LeftOver.OfOptions(CollectionIdentity.Load(folder.Path), now, shards.SelectMany(keys => keys).Concat(journal?.Rows() ?? []).Distinct().Count());
+    }
+
+    static async IAsyncEnumerable<Trace> ReadAsync(
+        TraceInventory inventory, TraceJournal? journal, IReadOnlyList<TraceKey> keys, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var trace in journal?.Read(keys.Where(key => inventory.ShardOf(key) is null)) ?? [])
+        {
+            yield return trace;
+        }
+
+        foreach (var wanted in keys.Where(key => inventory.ShardOf(key) is not null).GroupBy(key => inventory.ShardOf(key)!.Value))
+        {
+            var (shard, found) = (inventory.Shards[wanted.Key], wanted.ToHashSet());
+            await foreach (var trace in ShardFile.ReadAsync(shard.Path, shard.Entry, cancellationToken))
+            {
+                if (found.Contains(TraceKey.Of(trace.Id)))
+                {
+                    yield return trace;
+                }
+            }
+        }
+    }
+
     static async Task<TraceInventory> TakeInventoryAsync(
-        OutputFolder folder, StoreOptions options, CollectionPlan plan, PublishedTraces published, TraceJournal? journal, CancellationToken cancellationToken)
+        OutputFolder folder, StoreOptions options, CollectionPlan plan, PublishedTraces published, TraceJournal? journal, CancellationToken cancellationToken,
+        bool plannedOnly = false)
     {
         var journalled = (journal?.Shards() ?? []).Select(shard => StoredShard.Find(folder, shard)
             ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {journal!.Path} and collect its traces again")).ToList();
         folder.DeleteUnknownWork(journalled.Select(shard => shard.Name).ToHashSet());
-        var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows);
+        var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows, plannedOnly);
         if (inventory.Blocks > ShardName.MostShards)
         {
             throw new InvalidInputException($"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} shards, and {ShardName.MostShards:N0} is the most; raise it");
@@ -140,6 +218,7 @@ sealed class TraceStore : IAsyncDisposable
             DatasetDifference.Ensure(_folder.Path, manifest.Dataset, dataset);
         }
 
+        _options.Identity?.Save(_folder.Path, $".{_folder.Partition.Index}-of-{_folder.Partition.Count}");
         _journal ??= _folder.OpenJournal(dataset: null, _options.Synchronous);
         _journal.Describe(dataset, capabilities);
         return _journal;
@@ -158,9 +237,11 @@ sealed class TraceStore : IAsyncDisposable
     }
 
     /// <summary>Publishes all that is there.</summary>
-    public async Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken)
+    /// <param name="missing">What the manifest says is missing; null for nothing.</param>
+    /// <param name="cancellationToken">Stops between traces.</param>
+    public async Task<PublishedTraces> PublishAsync(MissingTraces? missing, CancellationToken cancellationToken)
     {
-        var published = await new ShardPublisher(_folder, Inventory, _journal!, Capabilities, Step).PublishAsync(cancellationToken);
+        var published = await new ShardPublisher(_folder, Inventory, _journal!, Capabilities, missing, Step).PublishAsync(cancellationToken);
         Step("delete what earlier divisions left");
         await Repartitioning.DeleteLeftoversAsync(_folder, cancellationToken);
         return published;

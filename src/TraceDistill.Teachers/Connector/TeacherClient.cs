@@ -69,7 +69,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             {
                 return new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContentFilter };
             }
-            catch (TeacherRequestException e) when (e.Status is 400 or 422 && DialectAdaptation.Without(dialect, e.ServerMessage, sampling) is { } simpler)
+            catch (TeacherRequestException e) when (e.Status is 400 or 422 && !e.IsTooLong && DialectAdaptation.Without(dialect, e.ServerMessage, sampling) is { } simpler)
             {
                 // Where another request has found out more meanwhile, that stands.
                 if (Interlocked.CompareExchange(ref _dialect, simpler, dialect) == dialect)

@@ -26,6 +26,8 @@ static class TeacherFailures
         {
             (400 or 403 or 422, _) when error.IsFiltered => new(FailureScope.Request, $"{endpoint} refused the prompt ({status}){says}") { Status = status, IsFiltered = true },
 
+            (400 or 413 or 422 or 500, _) when error.IsTooLong => new(FailureScope.Request, $"{endpoint} cannot take the prompt ({status}){says}") { Status = status, IsTooLong = true },
+
             // The server's own words are left out: some repeat part of the key.
             (401 or 403, _) => Of(FailureScope.Teacher, endpoint.KeyOrigin is { } origin
                 ? $"{endpoint} refused the key ({status}): put a valid one into {origin}"

@@ -39,6 +39,9 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
     /// <summary>True where a filter in front of the model refused the prompt: that is an answer, not a fault.</summary>
     public bool IsFiltered { get; init; }
 
+    /// <summary>True where the model's context cannot hold the prompt and the longest answer.</summary>
+    public bool IsTooLong { get; init; }
+
     /// <summary>True where the answer had begun to come.</summary>
     public bool IsOfStream { get; init; }
 

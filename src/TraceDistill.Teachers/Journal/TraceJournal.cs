@@ -54,6 +54,13 @@ sealed class TraceJournal : IAsyncDisposable
     /// <summary>Where the journal lies.</summary>
     public string Path => _path;
 
+    /// <summary>Whether the file is still there. One whose folder was removed can be written to, and what is written is lost when it is closed.</summary>
+    public bool IsThere => File.Exists(_path);
+
+    /// <summary>What is to be said when it is not.</summary>
+    public ExternalFailureException Gone() =>
+        new($"{_path}: is gone, and its folder perhaps with it; bring it back and run the same command again, or start anew with another --out");
+
     /// <summary>What the names of a journal's files add to its own.</summary>
     public static IReadOnlyList<string> FileSuffixes { get; } = ["-wal", "-shm", ""];
 
@@ -294,8 +301,7 @@ sealed class TraceJournal : IAsyncDisposable
 
         transaction.Commit();
 
-        // A file whose folder was removed can still be written to, and what is written is lost when it is closed.
-        return File.Exists(_path) ? true : throw new ExternalFailureException($"{_path}: is gone, and its folder perhaps with it; bring it back and run the same command again");
+        return IsThere ? true : throw Gone();
     }
 
     SqliteCommand Insert(string onConflict)

@@ -2,6 +2,7 @@ using Polly;
 using Polly.CircuitBreaker;
 using Polly.Retry;
 using Polly.Timeout;
+using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Routing;
 
@@ -13,6 +14,10 @@ static class RetryStrategies
     /// <summary>Whether the same request may succeed later, though the teacher is not merely busy.</summary>
     public static bool IsOutage(Exception? failure) =>
         failure is TimeoutRejectedException or TeacherRequestException { Scope: FailureScope.Passing, Overloaded: false };
+
+    /// <summary>Whether the teacher may be there again in a while.</summary>
+    public static bool IsPassing(TeacherUnavailableException failure) =>
+        failure.InnerException is TimeoutRejectedException or BrokenCircuitException or TeacherRequestException { Scope: FailureScope.Passing };
 
     /// <summary>Whether it says that the endpoint was given more than it can do.</summary>
     public static bool IsOverload(Exception? failure) => failure is TeacherRequestException { Status: 429 or 503 or 529 };

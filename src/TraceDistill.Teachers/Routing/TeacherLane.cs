@@ -1,5 +1,4 @@
 using Polly.CircuitBreaker;
-using Polly.Timeout;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
@@ -96,7 +95,7 @@ sealed class TeacherLane : IDisposable
     /// <summary>Leaves out an endpoint that did not show what it can do: until it does, or, where it has refused, for this run.</summary>
     public void LeaveOutUnseen(TeacherUnavailableException failure)
     {
-        if (!IsPassing(failure))
+        if (!RetryStrategies.IsPassing(failure))
         {
             TryRemove(failure.Message);
         }
@@ -196,7 +195,7 @@ sealed class TeacherLane : IDisposable
             var found = await ProbeAsync(_sampling!, _expected, _disposed.Token);
             _unlike = CapabilityDifference.Between(_expected, found) is { } difference ? $"{Endpoint} {difference} now, unlike the others" : null;
         }
-        catch (TeacherUnavailableException e) when (IsPassing(e))
+        catch (TeacherUnavailableException e) when (RetryStrategies.IsPassing(e))
         {
             return false;
         }
@@ -208,10 +207,6 @@ sealed class TeacherLane : IDisposable
         // Where it is the only one left, what is sent to it fails for this reason, and that ends the run.
         return _unlike is not { } reason || !TryRemove(reason);
     }
-
-    /// <summary>Whether the endpoint may be there in a while.</summary>
-    static bool IsPassing(TeacherUnavailableException failure) =>
-        failure.InnerException is TimeoutRejectedException or BrokenCircuitException or TeacherRequestException { Scope: FailureScope.Passing };
 
     async Task<bool> IsHealthyAsync()
     {

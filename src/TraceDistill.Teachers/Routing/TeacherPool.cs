@@ -301,6 +301,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         {
             case TeacherRequestException { Scope: FailureScope.Teacher } e:
                 return new TeacherUnavailableException(e.Message, e);
+            case TeacherRequestException { IsTooLong: true } e:
+                return new PromptTooLongException($"sample {sample}: {e.Message}", e);
             case TeacherRequestException { Scope: FailureScope.Request } e:
                 return new InvalidInputException($"sample {sample}: {e.Message}", e);
             case TeacherRequestException e:

@@ -9,6 +9,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
 {
     readonly Lock _lock = new();
     readonly LatencyHistogram _latencies = new();
+    readonly AnswerLengths _lengths = new();
     readonly Dictionary<string, long> _failures = [];
     long _promptTokens;
     long _completionTokens;
@@ -36,6 +37,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         lock (_lock)
         {
             _latencies.Add(latency);
+            _lengths.Add(completionTokens);
             _promptTokens += promptTokens;
             _completionTokens += completionTokens;
         }
@@ -44,7 +46,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     /// <summary>An attempt failed.</summary>
     /// <param name="failure">Why.</param>
     /// <param name="promptTokens">Tokens of its prompt.</param>
-    /// <param name="mostCompletionTokens">Most tokens that it may have generated: where its answer was lost, all of them count.</param>
+    /// <param name="mostCompletionTokens">Most tokens that it may have generated; where its answer was lost, see <see cref="AnswerLengths.Lost"/>.</param>
     public void Failed(Exception failure, int promptTokens, int mostCompletionTokens)
     {
         lock (_lock)
@@ -53,7 +55,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
             _failures[kind] = _failures.GetValueOrDefault(kind) + 1;
             if (MayHaveBeenGenerated(failure))
             {
-                AddUnread(promptTokens, mostCompletionTokens);
+                AddUnread(promptTokens, _lengths.Lost(mostCompletionTokens));
             }
         }
     }
@@ -84,7 +86,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     {
         lock (_lock)
         {
-            AddUnread(promptTokens, _latencies.Count == 0 ? mostCompletionTokens : (int)Math.Min(mostCompletionTokens, _completionTokens / _latencies.Count));
+            AddUnread(promptTokens, _lengths.Abandoned(mostCompletionTokens));
         }
     }
 

@@ -21,7 +21,7 @@ public sealed record EndpointUsage
     public long CompletionTokens { get; init; }
 
     /// <summary>
-    /// Tokens of answers that never arrived whole, as many as there can have been: those of attempts that timed out or broke off, and of hedged requests whose
+    /// Tokens of answers that never arrived whole, an estimate by the lengths of the others: those of attempts that timed out or broke off, and of hedged requests whose
     /// other copy was quicker. They are in the two counts above as well.
     /// </summary>
     public long UnreadTokens { get; init; }

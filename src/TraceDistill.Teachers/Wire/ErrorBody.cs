@@ -13,6 +13,9 @@ sealed record ErrorBody(string Message, string? Code)
     /// <summary>Whether a filter in front of the model refused this one prompt.</summary>
     public bool IsFiltered { get; private init; }
 
+    /// <summary>Whether this one prompt is too long for the model's context.</summary>
+    public bool IsTooLong { get; private init; }
+
     /// <summary>At most 300 characters of the message. Secrets are blotted out before it is cut: half of one is one still.</summary>
     /// <param name="redact">Blots them out.</param>
     public string Shown(Func<string, string> redact)
@@ -34,7 +37,7 @@ sealed record ErrorBody(string Message, string? Code)
             var text = Encoding.UTF8.GetString(body);
 
             // A proxy's error page helps nobody.
-            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : OneLine(text), Code: null);
+            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : OneLine(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text) };
         }
     }
 
@@ -71,8 +74,11 @@ sealed record ErrorBody(string Message, string? Code)
         var error = root.TryGetProperty("error", out var inner) ? inner : root;
         return error.ValueKind switch
         {
-            JsonValueKind.String => new ErrorBody(OneLine(error.GetString()!), Code: null),
-            JsonValueKind.Object => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type")) { IsFiltered = IsOfAFilter(error) },
+            JsonValueKind.String => new ErrorBody(OneLine(error.GetString()!), Code: null) { IsTooLong = ContextLength.IsExceeded(error.GetString()!, Text(root, "error_type")) },
+            JsonValueKind.Object => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type"))
+            {
+                IsFiltered = IsOfAFilter(error), IsTooLong = ContextLength.IsExceeded(MessageOf(error), Text(error, "code"), Text(error, "type")),
+            },
             _ => new ErrorBody("", Code: null),
         };
     }

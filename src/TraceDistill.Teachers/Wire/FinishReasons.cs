@@ -12,6 +12,9 @@ static class FinishReasons
     /// <summary>A filter in front of the model or behind it stepped in: OpenAI's word, and the label of a prompt that was refused as such.</summary>
     public const string ContentFilter = "content_filter";
 
+    /// <summary>The prompt is too long for the teacher's context: the label of a prompt that was refused as such.</summary>
+    public const string ContextLength = "context_length";
+
     /// <summary>Whether there is, rightly, no generation to learn from.</summary>
-    public static bool IsRefusal(string? finishReason) => finishReason is Refusal or ContentFilter;
+    public static bool IsRefusal(string? finishReason) => finishReason is Refusal or ContentFilter or ContextLength;
 }

@@ -81,7 +81,7 @@ public sealed class BudgetedCollectionTests
     }
 
     [Fact]
-    public async Task RunAsync_AnswersThatAreLost_CountAsLongAsTheyMayHaveBeen()
+    public async Task RunAsync_AnswersThatAreLost_CountAQuarterAtMostOfWhatTheyMayHaveBeen()
     {
         var lost = 0;
         await using var server = await ProtocolServer.StartAsync((context, request) =>
@@ -92,14 +92,14 @@ public sealed class BudgetedCollectionTests
 
         var usage = summary.Usage!.Endpoints.Single();
         Assert.Equal(3, summary.Count);
-        Assert.InRange(usage.UnreadTokens, 2 * 1000, 2 * 1100);
+        Assert.InRange(usage.UnreadTokens, 2 * 10, 2 * (250 + 100));
         Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens + usage.UnreadTokens, summary.Usage.Tokens);
     }
 
     [Fact]
     public async Task RunAsync_LostAnswersAndABudget_NeverAsksForMoreThanItGrants()
     {
-        const int Most = 5_000;
+        const int Most = 2_000;
         var asked = new ConcurrentDictionary<string, bool>();
         await using var server = await ProtocolServer.StartAsync((context, request) =>
             CollectionRun.IsProbe(request) || !asked.TryAdd(request, true) ? Replies.Sum(context, request) : Replies.Reset(context, request));

@@ -133,7 +133,7 @@ public sealed class CleanStopTests
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
             new Teacher(answer), MathVerifier.Instance, new TokenResolver(tokenizer: null), StoreRun.Dataset, observer, time, concurrency: 3, CollectionBudget.Unlimited,
-            asking);
+            asking: asking);
         await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, stop);
     }
 

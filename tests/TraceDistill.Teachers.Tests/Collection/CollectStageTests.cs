@@ -105,12 +105,14 @@ public sealed class CollectStageTests
     {
         var refuse = true;
         await using var server = await ProtocolServer.StartAsync((context, request) =>
-            refuse && request.Contains("What is 7 + 2?", StringComparison.Ordinal) ? Replies.Error(400, "too long")(context, request) : Replies.Sum(context, request));
+            refuse && request.Contains("What is 7 + 2?", StringComparison.Ordinal) ? Replies.Error(400, "strange")(context, request) : Replies.Sum(context, request));
         using var run = new CollectionRun(problems: 12);
 
         var error = await Assert.ThrowsAsync<ExternalFailureException>(() => run.RunAsync(server));
-        Assert.StartsWith("1 of 12 samples failed", error.Message);
-        Assert.Equal(11, (await run.TracesAsync()).Count);
+        Assert.StartsWith("1 of 12 traces is missing: p007: ", error.Message);
+        Assert.Contains("strange", error.Message);
+        Assert.Contains("allow_missing: 0.084", error.Message);
+        Assert.Null(ShardManifest.Load(run.Out));
 
         refuse = false;
         var summary = await run.RunAsync(server);
@@ -217,7 +219,7 @@ public sealed class CollectStageTests
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Temperature = 0.5 }));
 
-        Assert.Contains("temperature 1 there, 0.5 now", error.Message);
+        Assert.Contains("holds 3 traces of other options: temperature was 1, is 0.5;", error.Message);
         Assert.Contains("--out", error.Message);
         Assert.Equal(3, (await run.TracesAsync()).Count);
     }

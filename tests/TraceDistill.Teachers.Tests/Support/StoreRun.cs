@@ -59,7 +59,7 @@ sealed class StoreRun : IDisposable
             await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, TestTeacher.Token);
         }
 
-        return await store.PublishAsync(TestTeacher.Token);
+        return await store.PublishAsync(missing: null, TestTeacher.Token);
     }
 
     public async Task<List<Trace>> TracesAsync()

@@ -59,6 +59,22 @@ public sealed class UsageTests : IDisposable
         Assert.Contains(File, Assert.Throws<InvalidInputException>(() => UsageLedger.Summarize(File)).Message);
     }
 
+    [Fact]
+    public void Lost_AnswerAmongOthers_IsTakenToBeAsLongAsMostOfThem()
+    {
+        var lengths = new AnswerLengths();
+        Assert.Equal((250, 250), (lengths.Lost(most: 1000), lengths.Abandoned(most: 1000)));
+
+        for (var tokens = 1; tokens <= 100; tokens++)
+        {
+            lengths.Add(tokens);
+        }
+
+        // The 95th of a hundred, and their mean of 50.5 rounded down.
+        Assert.Equal((95, 50), (lengths.Lost(most: 1000), lengths.Abandoned(most: 1000)));
+        Assert.Equal((40, 40), (lengths.Lost(most: 40), lengths.Abandoned(most: 40)));
+    }
+
     void Run(string endpoint, params (double Seconds, int Prompt, int Completion)[] answers)
     {
         var meter = new EndpointMeter(endpoint, price: null);

@@ -1,0 +1,110 @@
+using System.Security.Cryptography;
+using System.Text;
+using System.Text.Json;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Prompts;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
+
+namespace TraceDistill.Teachers.Collection;
+
+/// <summary>
+/// The options that make a collection's traces what they are, each with its value in words; files by what is in them. Kept in a hidden file beside the
+/// traces, so that whoever comes with other options is told which.
+/// </summary>
+sealed class CollectionIdentity
+{
+    /// <summary>Hidden, because it is no part of the data set.</summary>
+    public const string FileName = ".options.json";
+
+    static readonly JsonSerializerOptions Json = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+    static readonly string[] ServedFiles = ["config.json", "tokenizer.json", "*.safetensors"];
+
+    readonly SortedDictionary<string, string> _values;
+
+    CollectionIdentity(SortedDictionary<string, string> values) => _values = values;
+
+    /// <exception cref="InvalidInputException">A file that an option names cannot be read.</exception>
+    public static CollectionIdentity Of(GenerateOptions options)
+    {
+        var values = new SortedDictionary<string, string>(StringComparer.Ordinal);
+        foreach (var (name, _) in OptionRoles.All.Where(option => option.Value == OptionRole.Identity))
+        {
+            if (ValueOf(options, name) is { } value)
+            {
+                values[JsonNamingPolicy.SnakeCaseLower.ConvertName(name)] = value;
+            }
+        }
+
+        return new CollectionIdentity(values);
+    }
+
+    /// <returns>Null where it was not kept.</returns>
+    /// <exception cref="InvalidInputException">The file is damaged.</exception>
+    public static CollectionIdentity? Load(string directory)
+    {
+        var path = Path.Combine(directory, FileName);
+        try
+        {
+            return File.Exists(path) ? new CollectionIdentity(JsonSerializer.Deserialize<SortedDictionary<string, string>>(File.ReadAllBytes(path)) ?? []) : null;
+        }
+        catch (JsonException e)
+        {
+            throw new InvalidInputException($"{path}: does not hold the options of a collection; restore it, or delete it if you know that they are the same as now", e);
+        }
+    }
+
+    /// <param name="directory">The folder of the traces.</param>
+    /// <param name="writer">Tells processes that collect shares of the same at once apart, as in file names.</param>
+    public void Save(string directory, string writer)
+    {
+        if (!(Load(directory)?._values.SequenceEqual(_values) ?? false))
+        {
+            AtomicFile.WriteAllText(Path.Combine(directory, FileName), JsonSerializer.Serialize(_values, Json) + "\n", writer);
+        }
+    }
+
+    /// <summary>What differs, in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count.</summary>
+    /// <param name="now">The options of now.</param>
+    public IReadOnlyList<string> DifferencesTo(CollectionIdentity now) =>
+    [
+        .. _values.Where(then => now._values.GetValueOrDefault(then.Key, then.Value) != then.Value)
+            .Select(then => $"{then.Key} was {then.Value}, is {now._values[then.Key]}"),
+    ];
+
+    static string? ValueOf(GenerateOptions options, string name) => name switch
+    {
+        nameof(GenerateOptions.Prompt) => options.Prompts.Count > 0 ? "none" : Prompt(options.Prompt),
+        nameof(GenerateOptions.Prompts) => options.Prompts.Count == 0
+            ? "none"
+            : string.Join(", ", options.Prompts.OrderBy(prompt => prompt.Key, StringComparer.Ordinal).Select(prompt => FormattableString.Invariant($"{Prompt(prompt.Key)}: {prompt.Value}"))),
+        nameof(GenerateOptions.FewShot) => options.FewShot is { } file ? Files(file, [file]) : "none",
+        nameof(GenerateOptions.FewShotCount) => options.FewShot is null ? null : $"{options.FewShotCount}",
+        nameof(GenerateOptions.Serve) => options.Serve is { } model ? Files(model, ServedFiles.SelectMany(pattern => Directory.GetFiles(model, pattern).Order(StringComparer.Ordinal))) : null,
+        nameof(GenerateOptions.Tokenizer) => (options.Tokenizer ?? options.Serve) is { } tokenizer ? Short(Tokenizer.Load(tokenizer).Hash) : null,
+        nameof(GenerateOptions.ExtraBody) => Dialects.ExtraBody.Canonical(options.ExtraBody) ?? "none",
+        _ => JsonSerializer.Serialize(typeof(GenerateOptions).GetProperty(name)!.GetValue(options)),
+    };
+
+    static string Prompt(string name)
+    {
+        var folder = Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!;
+        return Files(name, Directory.GetFiles(folder).Order(StringComparer.Ordinal));
+    }
+
+    /// <summary>A name with the beginning of a digest of what is in its files: the same file may lie elsewhere, or hold something else by now.</summary>
+    static string Files(string name, IEnumerable<string> files)
+    {
+        using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+        foreach (var file in files)
+        {
+            using var stream = File.OpenRead(file);
+            hash.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file)));
+            hash.AppendData(SHA256.HashData(stream));
+        }
+
+        return $"{Path.GetFileName(Path.TrimEndingDirectorySeparator(name))} ({Short(Convert.ToHexStringLower(hash.GetHashAndReset()))})";
+    }
+
+    static string Short(string digest) => digest[..Math.Min(12, digest.Length)];
+}
