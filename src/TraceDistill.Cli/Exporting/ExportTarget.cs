@@ -87,7 +87,8 @@ sealed class ExportTarget : IDisposable
 
     /// <summary>A file that would be lost though no export wrote it; null where there is none.</summary>
     string? Stranger() => Directory.EnumerateFileSystemEntries(_folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
-        .FirstOrDefault(name => !ModelCard.IsIn(_folder) || !(name is ModelCard.FileName or FolderLock.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name)));
+        .Where(name => name != FolderLock.FileName)
+        .FirstOrDefault(name => !ModelCard.IsIn(_folder) || !(name == ModelCard.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name)));
 
     void Discard()
     {

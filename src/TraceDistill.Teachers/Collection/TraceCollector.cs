@@ -120,7 +120,7 @@ sealed class TraceCollector(
             {
                 if (isFirst)
                 {
-                    observer.Message($"{failed.Count:N0} samples failed and are asked for again while that may help, for {Words(retryFor)} without a trace at most (retry_for): {FailedSample.Describe(failed)}");
+                    observer.Message($"{Count(failed.Count, "sample")} failed, to be asked for again while that may help, for {Words(retryFor)} without a trace at most (retry_for): {FailedSample.Describe(failed)}");
                 }
 
                 try
@@ -167,7 +167,7 @@ sealed class TraceCollector(
 
             if (tooLong.Count > 0)
             {
-                observer.Message($"{tooLong.Count:N0} prompts are too long for the teacher's context: they are kept as rows without a trace (finish_reason {FinishReasons.ContextLength}), and reask: refusal asks for them again");
+                observer.Message($"too long for the teacher's context: {Count(tooLong.Count, "prompt")}, kept as rows without a trace (finish_reason {FinishReasons.ContextLength}); reask: refusal asks for them again");
             }
         }
 
@@ -180,6 +180,8 @@ sealed class TraceCollector(
             }
         }
     }
+
+    static string Count(int count, string noun) => $"{count:N0} {noun}{(count == 1 ? "" : "s")}";
 
     static string Words(TimeSpan time) => time < TimeSpan.FromMinutes(2) ? $"{time.TotalSeconds:0} s" : $"{time.TotalMinutes:0} min";
 

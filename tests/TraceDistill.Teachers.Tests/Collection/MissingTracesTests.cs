@@ -30,7 +30,7 @@ public sealed class MissingTracesTests
         Assert.IsNotType<TeacherUnavailableException>(error);
         Assert.StartsWith("1 of 12 traces is missing: p007: ", error.Message);
         Assert.Contains("out of range", error.Message);
-        Assert.Contains(observer.Messages, message => message.StartsWith("1 samples failed and are asked for again", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message => message.StartsWith("1 sample failed, to be asked for again", StringComparison.Ordinal));
         Assert.Null(ShardManifest.Load(run.Out));
 
         // In half an hour, again and again, though with pauses.
@@ -93,7 +93,7 @@ public sealed class MissingTracesTests
         Assert.Equal((12, 11, 1, null), (summary.Count, summary.Correct, summary.Refusal, summary.StoppedBy));
         var row = (await run.TracesAsync())[7];
         Assert.Equal(("p007", "context_length", "", 0), (row.ProblemId, row.FinishReason, row.Generation, row.CompletionTokens));
-        Assert.Contains(observer.Messages, message => message.StartsWith("1 prompts are too long", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message => message.StartsWith("too long for the teacher's context: 1 prompt,", StringComparison.Ordinal));
 
         var asked = server.Requests.Count;
         await run.RunAsync(server);
