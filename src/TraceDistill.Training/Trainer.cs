@@ -56,6 +56,11 @@ public sealed class Trainer(OptimizationOptions options, TrainedWeights weights,
 
     ComputeDtype Precision()
     {
+        if (VectorSupport.Warning is { } warning)
+        {
+            observer.Message(warning);
+        }
+
         var dtype = options.ComputeDtype.OnThisProcessor();
         if (dtype != options.ComputeDtype)
         {

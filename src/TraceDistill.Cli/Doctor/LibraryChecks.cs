@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Native;
 using TorchSharp;
 
@@ -12,6 +13,7 @@ static class LibraryChecks
     public static IEnumerable<Check> All() =>
     [
         Check.Try("libtorch", Torch),
+        Check.Try("products", Products),
         Check.Try("libstdc++", StandardLibrary),
         Check.Try("charts", Charts),
         Check.Try("cache", Cache),
@@ -28,6 +30,12 @@ static class LibraryChecks
         var about = $"{torch.__version__}, built with TorchBackend={Backend}, {torch.get_num_threads()} threads, {cuda}; {status}";
         return sum == 512 ? Check.Ok("libtorch", about) : new Check("libtorch", CheckState.Fail, $"8 × 8 ones times 8 × 8 ones sum to {sum}, not 512; {about}");
     }
+
+    /// <summary>Which code makes the matrix products, and in which precisions.</summary>
+    static Check Products() => Check.Ok(
+        "products",
+        $"training: libtorch, float32{(ComputeDtypes.MultipliesBFloat16 ? " or bfloat16" : " (compute_dtype: bfloat16 is computed in float32: this processor does not multiply it)")}; "
+        + $"generation: own code, vectors of {VectorSupport.Bits} bits");
 
     /// <summary>What <c>-p:TorchBackend</c> was when the program was built.</summary>
     static string Backend => Directory.EnumerateFiles(AppContext.BaseDirectory, "*torch_cuda*").Any() ? "cuda" : "cpu";

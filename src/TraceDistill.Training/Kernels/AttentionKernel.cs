@@ -1,6 +1,6 @@
+using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using System.Runtime.Intrinsics;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Kernels;
@@ -148,12 +148,12 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
     /// <summary>scores ← p = exp(score − lse); gradients ← p · (gradient − dot); both zero past <paramref name="seen"/>.</summary>
     static void SoftmaxGradient(float* scores, float* gradients, float logSumExp, float dot, int seen, int padded)
     {
-        var (lse, shift) = (Vector512.Create(logSumExp), Vector512.Create(dot));
-        for (var j = 0; j < padded; j += SimdMath.Lanes)
+        var (lse, shift) = (Vector.Create(logSumExp), Vector.Create(dot));
+        for (var j = 0; j < padded; j += Vector<float>.Count)
         {
-            var p = SimdMath.Exp(Vector512.Load(scores + j) - lse);
+            var p = SimdMath.Exp(Vector.Load(scores + j) - lse);
             p.Store(scores + j);
-            (p * (Vector512.Load(gradients + j) - shift)).Store(gradients + j);
+            (p * (Vector.Load(gradients + j) - shift)).Store(gradients + j);
         }
 
         new Span<float>(scores + seen, padded - seen).Clear();

@@ -1,4 +1,5 @@
-using System.Runtime.Intrinsics;
+using System.Numerics;
+using System.Runtime.CompilerServices;
 
 namespace TraceDistill.Training.Kernels;
 
@@ -16,70 +17,44 @@ static unsafe class MatrixKernel
     public static void Multiply(
         float* a, int aRow, int aColumn, float* b, int bRow, float* c, int cRow, int m, int n, int k, bool accumulate)
     {
-        const int Lanes = SimdMath.Lanes;
-        var j = 0;
-        for (; j <= n - 2 * Lanes; j += 2 * Lanes)
+        for (var j = 0; j < n; j += 2 * Vector<float>.Count)
         {
             var i = 0;
             for (; i <= m - 4; i += 4)
             {
-                Block4x2(a + (long)i * aRow, aRow, aColumn, b + j, bRow, c + (long)i * cRow + j, cRow, k, accumulate);
+                FourRows(a + (long)i * aRow, aRow, aColumn, b + j, bRow, c + (long)i * cRow + j, cRow, k, accumulate);
             }
 
             for (; i < m; i++)
             {
-                Row(a + (long)i * aRow, aColumn, b + j, bRow, c + (long)i * cRow + j, k, accumulate);
-                Row(a + (long)i * aRow, aColumn, b + j + Lanes, bRow, c + (long)i * cRow + j + Lanes, k, accumulate);
-            }
-        }
-
-        for (; j < n; j += Lanes)
-        {
-            var i = 0;
-            for (; i <= m - 4; i += 4)
-            {
-                Block4x1(a + (long)i * aRow, aRow, aColumn, b + j, bRow, c + (long)i * cRow + j, cRow, k, accumulate);
-            }
-
-            for (; i < m; i++)
-            {
-                Row(a + (long)i * aRow, aColumn, b + j, bRow, c + (long)i * cRow + j, k, accumulate);
+                OneRow(a + (long)i * aRow, aColumn, b + j, bRow, c + (long)i * cRow + j, k, accumulate);
             }
         }
     }
 
-    static void Block4x2(float* a, int aRow, int aColumn, float* b, int bRow, float* c, int cRow, int k, bool accumulate)
+    /// <summary>Two vectors of columns: eight chains of sums, which 16 registers hold beside their operands.</summary>
+    static void FourRows(float* a, int aRow, int aColumn, float* b, int bRow, float* c, int cRow, int k, bool accumulate)
     {
-        Vector512<float> c00, c01, c10, c11, c20, c21, c30, c31;
-        if (accumulate)
-        {
-            (c00, c01) = (Vector512.Load(c), Vector512.Load(c + 16));
-            (c10, c11) = (Vector512.Load(c + cRow), Vector512.Load(c + cRow + 16));
-            (c20, c21) = (Vector512.Load(c + 2 * cRow), Vector512.Load(c + 2 * cRow + 16));
-            (c30, c31) = (Vector512.Load(c + 3 * cRow), Vector512.Load(c + 3 * cRow + 16));
-        }
-        else
-        {
-            c00 = c01 = c10 = c11 = c20 = c21 = c30 = c31 = Vector512<float>.Zero;
-        }
-
+        Load(c, accumulate, out var l0, out var h0);
+        Load(c + cRow, accumulate, out var l1, out var h1);
+        Load(c + 2 * cRow, accumulate, out var l2, out var h2);
+        Load(c + 3 * cRow, accumulate, out var l3, out var h3);
         float* a1 = a + aRow, a2 = a1 + aRow, a3 = a2 + aRow;
         for (var p = 0; p < k; p++)
         {
-            var b0 = Vector512.Load(b);
-            var b1 = Vector512.Load(b + 16);
-            var x = Vector512.Create(*a);
-            c00 = Vector512.FusedMultiplyAdd(x, b0, c00);
-            c01 = Vector512.FusedMultiplyAdd(x, b1, c01);
-            x = Vector512.Create(*a1);
-            c10 = Vector512.FusedMultiplyAdd(x, b0, c10);
-            c11 = Vector512.FusedMultiplyAdd(x, b1, c11);
-            x = Vector512.Create(*a2);
-            c20 = Vector512.FusedMultiplyAdd(x, b0, c20);
-            c21 = Vector512.FusedMultiplyAdd(x, b1, c21);
-            x = Vector512.Create(*a3);
-            c30 = Vector512.FusedMultiplyAdd(x, b0, c30);
-            c31 = Vector512.FusedMultiplyAdd(x, b1, c31);
+            var (low, high) = (Vector.Load(b), Vector.Load(b + Vector<float>.Count));
+            var x = Vector.Create(*a);
+            l0 = SimdMath.MultiplyAdd(x, low, l0);
+            h0 = SimdMath.MultiplyAdd(x, high, h0);
+            x = Vector.Create(*a1);
+            l1 = SimdMath.MultiplyAdd(x, low, l1);
+            h1 = SimdMath.MultiplyAdd(x, high, h1);
+            x = Vector.Create(*a2);
+            l2 = SimdMath.MultiplyAdd(x, low, l2);
+            h2 = SimdMath.MultiplyAdd(x, high, h2);
+            x = Vector.Create(*a3);
+            l3 = SimdMath.MultiplyAdd(x, low, l3);
+            h3 = SimdMath.MultiplyAdd(x, high, h3);
             a += aColumn;
             a1 += aColumn;
             a2 += aColumn;
@@ -87,59 +62,35 @@ static unsafe class MatrixKernel
             b += bRow;
         }
 
-        c00.Store(c);
-        c01.Store(c + 16);
-        c10.Store(c + cRow);
-        c11.Store(c + cRow + 16);
-        c20.Store(c + 2 * cRow);
-        c21.Store(c + 2 * cRow + 16);
-        c30.Store(c + 3 * cRow);
-        c31.Store(c + 3 * cRow + 16);
+        Store(c, l0, h0);
+        Store(c + cRow, l1, h1);
+        Store(c + 2 * cRow, l2, h2);
+        Store(c + 3 * cRow, l3, h3);
     }
 
-    static void Block4x1(float* a, int aRow, int aColumn, float* b, int bRow, float* c, int cRow, int k, bool accumulate)
+    static void OneRow(float* a, int aColumn, float* b, int bRow, float* c, int k, bool accumulate)
     {
-        Vector512<float> c0, c1, c2, c3;
-        if (accumulate)
-        {
-            (c0, c1, c2, c3) = (Vector512.Load(c), Vector512.Load(c + cRow), Vector512.Load(c + 2 * cRow), Vector512.Load(c + 3 * cRow));
-        }
-        else
-        {
-            c0 = c1 = c2 = c3 = Vector512<float>.Zero;
-        }
-
-        float* a1 = a + aRow, a2 = a1 + aRow, a3 = a2 + aRow;
+        Load(c, accumulate, out var low, out var high);
         for (var p = 0; p < k; p++)
         {
-            var x = Vector512.Load(b);
-            c0 = Vector512.FusedMultiplyAdd(Vector512.Create(*a), x, c0);
-            c1 = Vector512.FusedMultiplyAdd(Vector512.Create(*a1), x, c1);
-            c2 = Vector512.FusedMultiplyAdd(Vector512.Create(*a2), x, c2);
-            c3 = Vector512.FusedMultiplyAdd(Vector512.Create(*a3), x, c3);
-            a += aColumn;
-            a1 += aColumn;
-            a2 += aColumn;
-            a3 += aColumn;
-            b += bRow;
-        }
-
-        c0.Store(c);
-        c1.Store(c + cRow);
-        c2.Store(c + 2 * cRow);
-        c3.Store(c + 3 * cRow);
-    }
-
-    static void Row(float* a, int aColumn, float* b, int bRow, float* c, int k, bool accumulate)
-    {
-        var sum = accumulate ? Vector512.Load(c) : Vector512<float>.Zero;
-        for (var p = 0; p < k; p++)
-        {
-            sum = Vector512.FusedMultiplyAdd(Vector512.Create(*a), Vector512.Load(b), sum);
+            var x = Vector.Create(*a);
+            low = SimdMath.MultiplyAdd(x, Vector.Load(b), low);
+            high = SimdMath.MultiplyAdd(x, Vector.Load(b + Vector<float>.Count), high);
             a += aColumn;
             b += bRow;
         }
 
-        sum.Store(c);
+        Store(c, low, high);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Load(float* c, bool accumulate, out Vector<float> low, out Vector<float> high) =>
+        (low, high) = accumulate ? (Vector.Load(c), Vector.Load(c + Vector<float>.Count)) : (Vector<float>.Zero, Vector<float>.Zero);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    static void Store(float* c, Vector<float> low, Vector<float> high)
+    {
+        low.Store(c);
+        high.Store(c + Vector<float>.Count);
     }
 }

@@ -39,12 +39,12 @@ static unsafe class NoiseKernel
     public static void Drop(float* x, int rows, int columns, double rate, PassNoise noise, int purpose)
     {
         var (limit, scale) = (Vector512.Create((uint)(rate * (1L << 32))), Vector512.Create((float)(1 / (1 - rate))));
-        Span<float> last = stackalloc float[SimdMath.Lanes];
+        Span<float> last = stackalloc float[Vector512<float>.Count];
         for (var row = 0; row < rows; row++, x += columns)
         {
             var state = Vector512.Create(noise.Key(row, purpose)) + FirstStates;
             var c = 0;
-            for (; c <= columns - SimdMath.Lanes; c += SimdMath.Lanes, state += Vector512.Create(unchecked(SimdMath.Lanes / 2 * Golden)))
+            for (; c <= columns - Vector512<float>.Count; c += Vector512<float>.Count, state += Vector512.Create(unchecked((ulong)Vector512<ulong>.Count * Golden)))
             {
                 Kept(Vector512.Load(x + c)).Store(x + c);
             }

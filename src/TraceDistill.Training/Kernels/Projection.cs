@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Kernels;
 
 /// <summary>
-/// The linear layers inside the model: x·Wᵀ and its gradients, in float32 by <see cref="LinearLayer"/>, in bfloat16 by libtorch.
+/// The linear layers inside the model: x·Wᵀ and its gradients, by libtorch in float32 (<see cref="LinearLayer"/>) or bfloat16.
 /// <see cref="Refresh"/> must follow every change of the weights, because the bfloat16 copies are made there, once an update and not once a
 /// product.
 /// </summary>

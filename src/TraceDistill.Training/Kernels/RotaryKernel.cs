@@ -1,5 +1,5 @@
+using System.Numerics;
 using System.Numerics.Tensors;
-using System.Runtime.Intrinsics;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Kernels;
@@ -82,10 +82,10 @@ sealed unsafe class RotaryKernel
     void RotateHead(float* low, float* high, float* cosine, float* sine, float sign)
     {
         var c = 0;
-        for (; c <= _half - SimdMath.Lanes; c += SimdMath.Lanes)
+        for (; c <= _half - Vector<float>.Count; c += Vector<float>.Count)
         {
-            var (x, y) = (Vector512.Load(low + c), Vector512.Load(high + c));
-            var (cos, sin) = (Vector512.Load(cosine + c), Vector512.Load(sine + c) * sign);
+            var (x, y) = (Vector.Load(low + c), Vector.Load(high + c));
+            var (cos, sin) = (Vector.Load(cosine + c), Vector.Load(sine + c) * sign);
             (x * cos - y * sin).Store(low + c);
             (y * cos + x * sin).Store(high + c);
         }

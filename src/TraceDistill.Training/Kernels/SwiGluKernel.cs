@@ -1,4 +1,4 @@
-using System.Runtime.Intrinsics;
+using System.Numerics;
 
 namespace TraceDistill.Training.Kernels;
 
@@ -12,10 +12,10 @@ static unsafe class SwiGluKernel
         for (var row = 0; row < rows; row++, gateUp += 2 * f, activation += f)
         {
             var c = 0;
-            for (; c <= f - SimdMath.Lanes; c += SimdMath.Lanes)
+            for (; c <= f - Vector<float>.Count; c += Vector<float>.Count)
             {
-                var gate = Vector512.Load(gateUp + c);
-                (gate / (Vector512<float>.One + SimdMath.Exp(-gate)) * Vector512.Load(gateUp + f + c)).Store(activation + c);
+                var gate = Vector.Load(gateUp + c);
+                (gate / (Vector<float>.One + SimdMath.Exp(-gate)) * Vector.Load(gateUp + f + c)).Store(activation + c);
             }
 
             for (; c < f; c++)
@@ -33,12 +33,12 @@ static unsafe class SwiGluKernel
         for (var row = 0; row < rows; row++, gateUp += 2 * f, activationGradient += f)
         {
             var c = 0;
-            for (; c <= f - SimdMath.Lanes; c += SimdMath.Lanes)
+            for (; c <= f - Vector<float>.Count; c += Vector<float>.Count)
             {
-                var (gate, up, gradient) = (Vector512.Load(gateUp + c), Vector512.Load(gateUp + f + c), Vector512.Load(activationGradient + c));
-                var sigmoid = Vector512<float>.One / (Vector512<float>.One + SimdMath.Exp(-gate));
+                var (gate, up, gradient) = (Vector.Load(gateUp + c), Vector.Load(gateUp + f + c), Vector.Load(activationGradient + c));
+                var sigmoid = Vector<float>.One / (Vector<float>.One + SimdMath.Exp(-gate));
                 var silu = gate * sigmoid;
-                (gradient * up * (sigmoid + silu * (Vector512<float>.One - sigmoid))).Store(gateUp + c);
+                (gradient * up * (sigmoid + silu * (Vector<float>.One - sigmoid))).Store(gateUp + c);
                 (gradient * silu).Store(gateUp + f + c);
             }
 

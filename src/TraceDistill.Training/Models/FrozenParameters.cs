@@ -49,7 +49,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         }
 
         var widest = _layout.Values.Max(matrix => matrix.Shape[1]);
-        _widened = new ThreadLocal<FloatBuffer>(() => new FloatBuffer(Math.Max(StretchElements, SimdMath.Lanes * widest)), trackAllValues: true);
+        _widened = new ThreadLocal<FloatBuffer>(() => new FloatBuffer(Math.Max(StretchElements, widest)), trackAllValues: true);
         try
         {
             Read(weights, shapes);
@@ -132,8 +132,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         }
     }
 
-    /// <summary>Whole vectors of them, which <see cref="LinearKernel"/> wants.</summary>
-    static int RowsAtOnce(int inner) => Math.Max(1, StretchElements / inner / SimdMath.Lanes) * SimdMath.Lanes;
+    static int RowsAtOnce(int inner) => Math.Max(1, StretchElements / inner);
 
     void Widen(long first, Span<float> values) => Dtype.Decode(new ReadOnlySpan<byte>(_pointer + first, values.Length * sizeof(ushort)), values);
 }

@@ -1,4 +1,4 @@
-using System.Runtime.Intrinsics;
+using System.Numerics;
 using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 
@@ -38,14 +38,14 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         var (offset, count) = (trained.OffsetOf(name)!.Value, trained.Weights.Values(name).Length);
         float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name), g = gradient.Pointer + offset, m = mean.Pointer + offset, v = meanSquare.Pointer + offset;
         var i = 0;
-        for (; i <= count - SimdMath.Lanes; i += SimdMath.Lanes)
+        for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
         {
-            var slope = Vector512.Load(g + i) * scale;
-            var first = Vector512.Load(m + i) * _beta1 + slope * (1 - _beta1);
-            var second = Vector512.Load(v + i) * _beta2 + slope * slope * (1 - _beta2);
+            var slope = Vector.Load(g + i) * scale;
+            var first = Vector.Load(m + i) * _beta1 + slope * (1 - _beta1);
+            var second = Vector.Load(v + i) * _beta2 + slope * slope * (1 - _beta2);
             first.Store(m + i);
             second.Store(v + i);
-            (Vector512.Load(w + i) * decay - first * rate / (Vector512.Sqrt(second) * correction + Vector512.Create(_epsilon))).Store(w + i);
+            (Vector.Load(w + i) * decay - first * rate / (Vector.SquareRoot(second) * correction + Vector.Create(_epsilon))).Store(w + i);
         }
 
         for (; i < count; i++)

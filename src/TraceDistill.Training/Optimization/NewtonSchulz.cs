@@ -16,6 +16,9 @@ namespace TraceDistill.Training.Optimization;
 sealed unsafe class NewtonSchulz : IDisposable
 {
     const int Steps = 5;
+
+    /// <summary>Rows of a symmetric product that are made together: whole vectors of any width, few enough to leave out most of what mirrors.</summary>
+    const int BlockRows = 32;
     const float A = 3.4445f, B = -4.7750f, C = 2.0315f;
     readonly FloatBuffer _x, _next, _gram, _polynomial;
 
@@ -23,13 +26,11 @@ sealed unsafe class NewtonSchulz : IDisposable
     public NewtonSchulz(IReadOnlyCollection<long[]> shapes)
     {
         var tall = shapes.Select(shape => shape.Max() * SimdMath.Pad((int)shape.Min())).DefaultIfEmpty(0).Max();
-        var square = shapes.Select(shape => Square(SimdMath.Pad((int)shape.Min()))).DefaultIfEmpty(0).Max();
+        var square = shapes.Select(shape => SimdMath.Pad((int)shape.Min()) is var side ? (long)side * side : 0).DefaultIfEmpty(0).Max();
         _x = new FloatBuffer(tall);
         _next = new FloatBuffer(tall);
         _gram = new FloatBuffer(square);
         _polynomial = new FloatBuffer(square);
-
-        static long Square(long side) => side * side;
     }
 
     /// <summary>Replaces a matrix by its orthogonalised form, singular values between about 0.7 and 1.2.</summary>
@@ -43,8 +44,8 @@ sealed unsafe class NewtonSchulz : IDisposable
         float* x = _x.Pointer, next = _next.Pointer, gram = _gram.Pointer, polynomial = _polynomial.Pointer;
         for (var step = 0; step < Steps; step++)
         {
-            MatrixKernel.Multiply(x, 1, p, x, p, gram, p, p, p, r, false);                   // A = XᵀX                [P, P]
-            MatrixKernel.Multiply(gram, p, 1, gram, p, polynomial, p, p, p, p, false);       // A²                     [P, P]
+            Square(x, r, gram, p);                                                           // A = XᵀX                [P, P]
+            Square(gram, p, polynomial, p);                                                  // A² = AᵀA               [P, P]
             Combine(p);                                                                      // aI + bA + cA²          [P, P]
             MatrixKernel.Multiply(x, p, 1, polynomial, p, next, p, r, p, p, false);          // X·(aI + bA + cA²)      [R, P]
             var done = x;
@@ -61,6 +62,24 @@ sealed unsafe class NewtonSchulz : IDisposable
         _next.Dispose();
         _gram.Dispose();
         _polynomial.Dispose();
+    }
+
+    /// <summary>C ← MᵀM: blocks of rows from the diagonal on, mirrored.</summary>
+    /// <param name="m">[k, p].</param>
+    static void Square(float* m, int k, float* c, int p)
+    {
+        for (var first = 0; first < p; first += BlockRows)
+        {
+            var count = Math.Min(BlockRows, p - first);
+            MatrixKernel.Multiply(m + first, 1, p, m + first, p, c + first * p + first, p, count, p - first, k, false);
+            for (var i = first; i < first + count; i++)
+            {
+                for (var j = first + count; j < p; j++)
+                {
+                    c[j * p + i] = c[i * p + j];
+                }
+            }
+        }
     }
 
     void Combine(int p)

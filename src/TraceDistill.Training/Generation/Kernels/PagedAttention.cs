@@ -14,7 +14,7 @@ namespace TraceDistill.Training.Generation.Kernels;
 /// </remarks>
 sealed unsafe class PagedAttention : IDisposable
 {
-    const int Lanes = SimdMath.Lanes;
+    const int Lanes = KeyValueCache.PageTokens;
 
     readonly KeyValueCache _cache;
     readonly int _headSize, _longest;
@@ -83,10 +83,10 @@ sealed unsafe class PagedAttention : IDisposable
         for (nint i = 0; i < channels; i += 2, keys += 2 * Lanes)
         {
             var (even, odd) = (Vector512.LoadAligned(keys), Vector512.LoadAligned(keys + Lanes));
-            even1 = Vector512.FusedMultiplyAdd(Vector512.Create(first[i]), even, even1);
-            even2 = Vector512.FusedMultiplyAdd(Vector512.Create(second[i]), even, even2);
-            odd1 = Vector512.FusedMultiplyAdd(Vector512.Create(first[i + 1]), odd, odd1);
-            odd2 = Vector512.FusedMultiplyAdd(Vector512.Create(second[i + 1]), odd, odd2);
+            even1 = SimdMath.MultiplyAdd(Vector512.Create(first[i]), even, even1);
+            even2 = SimdMath.MultiplyAdd(Vector512.Create(second[i]), even, even2);
+            odd1 = SimdMath.MultiplyAdd(Vector512.Create(first[i + 1]), odd, odd1);
+            odd2 = SimdMath.MultiplyAdd(Vector512.Create(second[i + 1]), odd, odd2);
         }
 
         ((even1 + odd1) * _scale).StoreAligned(scores1);
@@ -112,10 +112,10 @@ sealed unsafe class PagedAttention : IDisposable
             {
                 var (a, b) = (Vector512.LoadAligned(row + channel), Vector512.LoadAligned(row + next));
                 var (weight1, weight2) = (Vector512.Create(weights1[i]), Vector512.Create(weights2[i]));
-                a1 = Vector512.FusedMultiplyAdd(weight1, a, a1);
-                b1 = Vector512.FusedMultiplyAdd(weight1, b, b1);
-                a2 = Vector512.FusedMultiplyAdd(weight2, a, a2);
-                b2 = Vector512.FusedMultiplyAdd(weight2, b, b2);
+                a1 = SimdMath.MultiplyAdd(weight1, a, a1);
+                b1 = SimdMath.MultiplyAdd(weight1, b, b1);
+                a2 = SimdMath.MultiplyAdd(weight2, a, a2);
+                b2 = SimdMath.MultiplyAdd(weight2, b, b2);
             }
 
             a1.StoreAligned(sum1 + channel);

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Training.Generation.Kernels;
 
@@ -26,29 +27,29 @@ static unsafe class PanelKernels<T>
             T.Load(panel, out Vector512<float> low, out Vector512<float> high);
             panel += T.Bytes * PackedMatrix.PanelWidth;
             var x = Vector512.Create(a0[i]);
-            l0 = Vector512.FusedMultiplyAdd(x, low, l0);
-            h0 = Vector512.FusedMultiplyAdd(x, high, h0);
+            l0 = SimdMath.MultiplyAdd(x, low, l0);
+            h0 = SimdMath.MultiplyAdd(x, high, h0);
             x = Vector512.Create(a1[i]);
-            l1 = Vector512.FusedMultiplyAdd(x, low, l1);
-            h1 = Vector512.FusedMultiplyAdd(x, high, h1);
+            l1 = SimdMath.MultiplyAdd(x, low, l1);
+            h1 = SimdMath.MultiplyAdd(x, high, h1);
             x = Vector512.Create(a2[i]);
-            l2 = Vector512.FusedMultiplyAdd(x, low, l2);
-            h2 = Vector512.FusedMultiplyAdd(x, high, h2);
+            l2 = SimdMath.MultiplyAdd(x, low, l2);
+            h2 = SimdMath.MultiplyAdd(x, high, h2);
             x = Vector512.Create(a3[i]);
-            l3 = Vector512.FusedMultiplyAdd(x, low, l3);
-            h3 = Vector512.FusedMultiplyAdd(x, high, h3);
+            l3 = SimdMath.MultiplyAdd(x, low, l3);
+            h3 = SimdMath.MultiplyAdd(x, high, h3);
             x = Vector512.Create(a4[i]);
-            l4 = Vector512.FusedMultiplyAdd(x, low, l4);
-            h4 = Vector512.FusedMultiplyAdd(x, high, h4);
+            l4 = SimdMath.MultiplyAdd(x, low, l4);
+            h4 = SimdMath.MultiplyAdd(x, high, h4);
             x = Vector512.Create(a5[i]);
-            l5 = Vector512.FusedMultiplyAdd(x, low, l5);
-            h5 = Vector512.FusedMultiplyAdd(x, high, h5);
+            l5 = SimdMath.MultiplyAdd(x, low, l5);
+            h5 = SimdMath.MultiplyAdd(x, high, h5);
             x = Vector512.Create(a6[i]);
-            l6 = Vector512.FusedMultiplyAdd(x, low, l6);
-            h6 = Vector512.FusedMultiplyAdd(x, high, h6);
+            l6 = SimdMath.MultiplyAdd(x, low, l6);
+            h6 = SimdMath.MultiplyAdd(x, high, h6);
             x = Vector512.Create(a7[i]);
-            l7 = Vector512.FusedMultiplyAdd(x, low, l7);
-            h7 = Vector512.FusedMultiplyAdd(x, high, h7);
+            l7 = SimdMath.MultiplyAdd(x, low, l7);
+            h7 = SimdMath.MultiplyAdd(x, high, h7);
         }
 
         Store(block, 0, rows, l0, h0);
@@ -72,17 +73,17 @@ static unsafe class PanelKernels<T>
             T.Load(panel, out Vector512<float> low, out Vector512<float> high);
             panel += T.Bytes * PackedMatrix.PanelWidth;
             var x = Vector512.Create(a0[i]);
-            l0 = Vector512.FusedMultiplyAdd(x, low, l0);
-            h0 = Vector512.FusedMultiplyAdd(x, high, h0);
+            l0 = SimdMath.MultiplyAdd(x, low, l0);
+            h0 = SimdMath.MultiplyAdd(x, high, h0);
             x = Vector512.Create(a1[i]);
-            l1 = Vector512.FusedMultiplyAdd(x, low, l1);
-            h1 = Vector512.FusedMultiplyAdd(x, high, h1);
+            l1 = SimdMath.MultiplyAdd(x, low, l1);
+            h1 = SimdMath.MultiplyAdd(x, high, h1);
             x = Vector512.Create(a2[i]);
-            l2 = Vector512.FusedMultiplyAdd(x, low, l2);
-            h2 = Vector512.FusedMultiplyAdd(x, high, h2);
+            l2 = SimdMath.MultiplyAdd(x, low, l2);
+            h2 = SimdMath.MultiplyAdd(x, high, h2);
             x = Vector512.Create(a3[i]);
-            l3 = Vector512.FusedMultiplyAdd(x, low, l3);
-            h3 = Vector512.FusedMultiplyAdd(x, high, h3);
+            l3 = SimdMath.MultiplyAdd(x, low, l3);
+            h3 = SimdMath.MultiplyAdd(x, high, h3);
         }
 
         Store(block, 0, rows, l0, h0);
@@ -102,8 +103,8 @@ static unsafe class PanelKernels<T>
             T.Load(panel, out Vector512<float> low, out Vector512<float> high);
             panel += T.Bytes * PackedMatrix.PanelWidth;
             var x = Vector512.Create(block.Input[i]);
-            l = Vector512.FusedMultiplyAdd(x, low, l);
-            h = Vector512.FusedMultiplyAdd(x, high, h);
+            l = SimdMath.MultiplyAdd(x, low, l);
+            h = SimdMath.MultiplyAdd(x, high, h);
         }
 
         Store(block, 0, 1, l, h);
@@ -121,10 +122,10 @@ static unsafe class PanelKernels<T>
             T.Load(panel + (T.Bytes * 16), out Vector256<float> low1, out Vector256<float> high1);
             panel += T.Bytes * PackedMatrix.PanelWidth;
             var x = Vector256.Create(block.Input[i]);
-            l0 = Vector256.FusedMultiplyAdd(x, low, l0);
-            h0 = Vector256.FusedMultiplyAdd(x, high, h0);
-            l1 = Vector256.FusedMultiplyAdd(x, low1, l1);
-            h1 = Vector256.FusedMultiplyAdd(x, high1, h1);
+            l0 = SimdMath.MultiplyAdd(x, low, l0);
+            h0 = SimdMath.MultiplyAdd(x, high, h0);
+            l1 = SimdMath.MultiplyAdd(x, low1, l1);
+            h1 = SimdMath.MultiplyAdd(x, high1, h1);
         }
 
         Store(block, 0, 1, 0, l0, h0);
@@ -146,17 +147,17 @@ static unsafe class PanelKernels<T>
                 T.Load(weights, out Vector256<float> low, out Vector256<float> high);
                 weights += T.Bytes * PackedMatrix.PanelWidth;
                 var x = Vector256.Create(a0[i]);
-                l0 = Vector256.FusedMultiplyAdd(x, low, l0);
-                h0 = Vector256.FusedMultiplyAdd(x, high, h0);
+                l0 = SimdMath.MultiplyAdd(x, low, l0);
+                h0 = SimdMath.MultiplyAdd(x, high, h0);
                 x = Vector256.Create(a1[i]);
-                l1 = Vector256.FusedMultiplyAdd(x, low, l1);
-                h1 = Vector256.FusedMultiplyAdd(x, high, h1);
+                l1 = SimdMath.MultiplyAdd(x, low, l1);
+                h1 = SimdMath.MultiplyAdd(x, high, h1);
                 x = Vector256.Create(a2[i]);
-                l2 = Vector256.FusedMultiplyAdd(x, low, l2);
-                h2 = Vector256.FusedMultiplyAdd(x, high, h2);
+                l2 = SimdMath.MultiplyAdd(x, low, l2);
+                h2 = SimdMath.MultiplyAdd(x, high, h2);
                 x = Vector256.Create(a3[i]);
-                l3 = Vector256.FusedMultiplyAdd(x, low, l3);
-                h3 = Vector256.FusedMultiplyAdd(x, high, h3);
+                l3 = SimdMath.MultiplyAdd(x, low, l3);
+                h3 = SimdMath.MultiplyAdd(x, high, h3);
             }
 
             Store(block, 0, rows, half, l0, h0);
