@@ -73,20 +73,26 @@ sealed class LoraPass : IDisposable
     /// <param name="noise">Of each row; null for no dropout.</param>
     public void Forward(FusedLinear linear, FloatBuffer x, FloatBuffer y, int rows, bool add, PassNoise? noise)
     {
-        using var scope = NewDisposeScope();
-        var isScaled = _adapter.Settings.UseDora;
-        var result = isScaled ? _unscaled[linear] : y;
-        _projection.Forward(x, linear, result, rows, add && !isScaled);
-        foreach (var (part, module) in Adapted(linear))
+        if (_adapter.Settings.UseDora)
         {
-            var low = _low[module].Matrix(rows, _rank);                                                 // [N, r]
-            low.addmm_(Input(module, x, rows, noise).Matrix(rows, linear.Inner), A(module).t(), beta: 0, alpha: 1);
-            Columns(result, linear, part, rows).addmm_(low, B(module).t(), beta: 1, alpha: _adapter.Scale);
+            Multiply(linear, x, _unscaled[linear], rows, add: false, noise);
+            ScaleColumns(linear, _unscaled[linear], y, rows, add);
         }
-
-        if (isScaled)
+        else
         {
-            ScaleColumns(linear, result, y, rows, add);
+            Multiply(linear, x, y, rows, add, noise);
+        }
+    }
+
+    /// <summary>Computes again what the backward pass needs of a layer whose result it does not: layers that are checkpointed share the room for it.</summary>
+    /// <param name="linear">Any layer; one that keeps nothing is left alone.</param>
+    /// <param name="x">As given to the forward pass.</param>
+    /// <param name="noise">As given to the forward pass.</param>
+    public void Recompute(FusedLinear linear, FloatBuffer x, int rows, PassNoise? noise)
+    {
+        if (_unscaled.TryGetValue(linear, out var result))
+        {
+            Multiply(linear, x, result, rows, add: false, noise);
         }
     }
 
@@ -131,6 +137,19 @@ sealed class LoraPass : IDisposable
 
     IEnumerable<(LinearModule Part, LoraModule Module)> Adapted(FusedLinear linear) =>
         linear.Modules.Select(part => (part, _adapter.Find(part.Name))).Where(pair => pair.Item2 is not null).Select(pair => (pair.part, pair.Item2!));
+
+    /// <summary>y ← x·W₀ᵀ + s·(x·Aᵀ)·Bᵀ, or y ← y + that.</summary>
+    void Multiply(FusedLinear linear, FloatBuffer x, FloatBuffer y, int rows, bool add, PassNoise? noise)
+    {
+        using var scope = NewDisposeScope();
+        _projection.Forward(x, linear, y, rows, add);
+        foreach (var (part, module) in Adapted(linear))
+        {
+            var low = _low[module].Matrix(rows, _rank);                                                 // [N, r]
+            low.addmm_(Input(module, x, rows, noise).Matrix(rows, linear.Inner), A(module).t(), beta: 0, alpha: 1);
+            Columns(y, linear, part, rows).addmm_(low, B(module).t(), beta: 1, alpha: _adapter.Scale);
+        }
+    }
 
     bool Drops(PassNoise? noise) => noise is not null && _adapter.Settings.Dropout > 0;
 
@@ -204,7 +223,7 @@ sealed class LoraPass : IDisposable
 
             if (module is not null)
             {
-                var magnitude = gradient.Span.Slice((int)_adapter.OffsetOf(module.Magnitude), part.Columns);
+                var magnitude = gradient.Slice(_adapter.OffsetOf(module.Magnitude), part.Columns);
                 TensorPrimitives.Divide(sum, module.Norms, sum);
                 TensorPrimitives.Add(magnitude, sum, magnitude);
             }
@@ -217,7 +236,7 @@ sealed class LoraPass : IDisposable
     ReadOnlySpan<float> ScalesOf(LinearModule part) => _adapter.Find(part.Name)?.Scales ?? _ones.AsSpan(0, part.Columns);
 
     static Span<float> Slice(FloatBuffer rows, FusedLinear linear, LinearModule part, int row) =>
-        rows.Span.Slice(row * linear.Columns + part.First, part.Columns);
+        rows.Slice((long)row * linear.Columns + part.First, part.Columns);
 
     static Tensor Columns(FloatBuffer rows, FusedLinear linear, LinearModule part, int count) =>
         rows.Matrix(count, part.Columns, part.First, linear.Columns);

@@ -2,6 +2,7 @@ using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Kernels;
 using TorchSharp;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Models;
 
@@ -168,6 +169,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
             if (_memory.IsCheckpointed && !IsLast(i))
             {
                 ForwardLayer(i); // what it kept has been overwritten by the layer after it
+                _lora?.Recompute(linears.Down, layer.MlpActivation, n, noise);
             }
 
             ProjectBackward(linears.Down, residual, layer.MlpActivation, scratch, gradient, n, noise);
@@ -238,7 +240,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
     {
         for (var m = 0; m < _batch.Outputs.Length; m++)
         {
-            all.Span.Slice(_batch.Outputs[m] * width, width).CopyTo(wanted.Span.Slice(m * width, width));
+            all.Slice((long)_batch.Outputs[m] * width, width).CopyTo(wanted.Slice((long)m * width, width));
         }
     }
 
@@ -248,7 +250,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         all.Span[..(_batch.Ids.Length * width)].Clear();
         for (var m = 0; m < _batch.Outputs.Length; m++)
         {
-            wanted.Span.Slice(m * width, width).CopyTo(all.Span.Slice(_batch.Outputs[m] * width, width));
+            wanted.Slice((long)m * width, width).CopyTo(all.Slice((long)_batch.Outputs[m] * width, width));
         }
     }
 
@@ -259,7 +261,7 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         var d = _shape.HiddenSize;
         for (var t = 0; t < ids.Length; t++)
         {
-            _parameters.Read(Embedding, (long)ids[t] * d, output.Span.Slice(t * d, d));
+            _parameters.Read(Embedding, (long)ids[t] * d, output.Slice((long)t * d, d));
         }
     }
 
@@ -271,11 +273,10 @@ public sealed unsafe class CausalLanguageModel : IDisposable
         }
 
         var d = _shape.HiddenSize;
-        var table = gradient.Span.Slice((int)offset, _shape.VocabSize * d);
         for (var t = 0; t < ids.Length; t++)
         {
-            var row = table.Slice(ids[t] * d, d);
-            System.Numerics.Tensors.TensorPrimitives.Add(row, outputGradient.Span.Slice(t * d, d), row);
+            var row = gradient.Slice(offset + (long)ids[t] * d, d);
+            TensorPrimitives.Add(row, outputGradient.Slice((long)t * d, d), row);
         }
     }
 
