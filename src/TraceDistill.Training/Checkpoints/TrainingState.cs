@@ -98,18 +98,20 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>All that is kept, in the order of the file.</summary>
     static void Visit(TrainedWeights weights, WeightOptimizer optimizer, BytesVisitor visit)
     {
+        const int Piece = 1 << 28; // A span counts bytes in int.
         foreach (var name in weights.Names)
         {
-            visit(MemoryMarshal.AsBytes(weights.Weights.Values(name)));
+            for (var rest = weights.Weights.Values(name); !rest.IsEmpty; rest = rest[Math.Min(Piece, rest.Length)..])
+            {
+                visit(MemoryMarshal.AsBytes(rest[..Math.Min(Piece, rest.Length)]));
+            }
         }
 
         foreach (var moment in new[] { optimizer.Mean, optimizer.MeanSquare })
         {
-            // A span counts bytes in int.
-            const int Piece = 1 << 28;
-            for (var start = 0L; start < moment.Count; start += Piece)
+            foreach (var (start, count) in moment.Pieces(Piece))
             {
-                visit(MemoryMarshal.AsBytes(moment.Slice(start, (int)Math.Min(Piece, moment.Count - start))));
+                visit(MemoryMarshal.AsBytes(moment.Slice(start, count)));
             }
         }
     }

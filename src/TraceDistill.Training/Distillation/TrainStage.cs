@@ -34,6 +34,11 @@ public static class TrainStage
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
         var shape = parameters.Configuration;
+        if (shape.Remark is { } remark)
+        {
+            observer.Message(remark);
+        }
+
         var data = await TrainingSet.ReadAsync(
             options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, shape.MaxPositionEmbeddings), cancellationToken);
         var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, data));
@@ -55,7 +60,7 @@ public static class TrainStage
             }
 
             Write(Path.Combine(directory, InitialDirectory));
-            var batches = SequencePacker.Batches(data.Sequences, options.BatchTokens * options.GradientAccumulationSteps, options.Seed);
+            var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);
             var metrics = await Task.Run(
                 () => new Trainer(options, trained, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
             loss = metrics.Loss;

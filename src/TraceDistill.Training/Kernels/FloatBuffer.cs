@@ -1,5 +1,7 @@
+using System.Runtime.InteropServices;
 using TorchSharp;
 using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Kernels;
 
@@ -21,11 +23,31 @@ public sealed unsafe class FloatBuffer : IDisposable
 
     public float* Pointer { get; }
 
-    /// <summary>The memory as a span; valid while this object lives.</summary>
+    /// <summary>The memory as a span, where one span can count it; valid while this object lives.</summary>
     public Span<float> Span => new(Pointer, checked((int)Count));
 
     /// <summary>A part of the memory, which may lie beyond what one span can count.</summary>
     public Span<float> Slice(long start, int count) => new(Pointer + start, count);
+
+    public void Clear() => NativeMemory.Clear(Pointer, (nuint)Count * sizeof(float));
+
+    /// <summary>Adds another buffer of the same size.</summary>
+    public void Add(FloatBuffer other)
+    {
+        foreach (var (start, count) in Pieces(1 << 30))
+        {
+            TensorPrimitives.Add(Slice(start, count), other.Slice(start, count), Slice(start, count));
+        }
+    }
+
+    /// <summary>Stretches of at most <paramref name="size"/> elements that together are all.</summary>
+    public IEnumerable<(long Start, int Count)> Pieces(int size)
+    {
+        for (var start = 0L; start < Count; start += size)
+        {
+            yield return (start, (int)Math.Min(size, Count - start));
+        }
+    }
 
     /// <summary>The first rows × columns elements, from <paramref name="offset"/> on, as a matrix that shares this memory.</summary>
     public Tensor Matrix(long rows, long columns, long offset = 0) => Matrix(rows, columns, offset, columns);

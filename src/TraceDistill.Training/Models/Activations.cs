@@ -1,3 +1,4 @@
+using TraceDistill.Core.Errors;
 using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Training.Models;
@@ -61,6 +62,13 @@ sealed class Activations : IDisposable
         if (tokens <= Capacity)
         {
             return false;
+        }
+
+        var widest = Math.Max(_shape.QuerySize + 2L * _shape.KeyValueSize, Math.Max(2L * _shape.IntermediateSize, _shape.HiddenSize));
+        if ((tokens + 127L) * widest > int.MaxValue)
+        {
+            throw new InvalidInputException(
+                $"{tokens:N0} tokens in one pass of a model {widest:N0} wide are more than {int.MaxValue:N0} activations; lower max_length or micro_batch_tokens");
         }
 
         Release();

@@ -1,4 +1,5 @@
 using TraceDistill.Training.Adapters;
+using TraceDistill.Training.Checkpoints;
 
 namespace TraceDistill.Training.Models;
 
@@ -8,16 +9,12 @@ namespace TraceDistill.Training.Models;
 /// </summary>
 public sealed class TrainedWeights
 {
-    readonly Dictionary<string, long> _offsets = [];
+    readonly Dictionary<string, long> _offsets;
 
     TrainedWeights(IDecoderWeights model, NamedWeights weights, Func<string, bool> isTrained)
     {
         (Model, Weights) = (model, weights);
-        foreach (var name in Weights.Names.Where(isTrained))
-        {
-            _offsets.Add(name, Count);
-            Count += Weights.Values(name).Length;
-        }
+        (_offsets, Count) = Layout(Weights.Names.Where(isTrained).Select(name => (name, Weights.ShapeOf(name))));
     }
 
     public IDecoderWeights Model { get; }
@@ -48,6 +45,19 @@ public sealed class TrainedWeights
 
     /// <summary>None: the model runs forward only.</summary>
     public static TrainedWeights None(IDecoderWeights model) => new(model, model.Vectors, _ => false);
+
+    /// <summary>Where weights begin that lie one after another, and how many elements all have.</summary>
+    internal static (Dictionary<string, long> Offsets, long Count) Layout(IEnumerable<(string Name, long[] Shape)> weights)
+    {
+        var (offsets, count) = (new Dictionary<string, long>(), 0L);
+        foreach (var (name, shape) in weights)
+        {
+            offsets.Add(name, count);
+            count += shape.ElementCount();
+        }
+
+        return (offsets, count);
+    }
 
     /// <summary>Whether the named weight is trained.</summary>
     public bool Contains(string name) => _offsets.ContainsKey(name);

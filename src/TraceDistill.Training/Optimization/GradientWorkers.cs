@@ -61,7 +61,7 @@ public sealed class GradientWorkers : IDisposable
         var totals = _workers[0].Totals;
         foreach (var worker in _workers.Skip(1))
         {
-            TensorPrimitives.Add(Gradient.Span, worker.Gradient.Span, Gradient.Span);
+            Gradient.Add(worker.Gradient);
             totals.Add(worker.Totals);
         }
 
@@ -72,9 +72,9 @@ public sealed class GradientWorkers : IDisposable
     public double GradientNorm()
     {
         var sum = 0.0;
-        for (var rest = (ReadOnlySpan<float>)Gradient.Span; !rest.IsEmpty; rest = rest[Math.Min(4_096, rest.Length)..])
+        foreach (var (start, count) in Gradient.Pieces(4_096))
         {
-            sum += TensorPrimitives.SumOfSquares(rest[..Math.Min(4_096, rest.Length)]);
+            sum += TensorPrimitives.SumOfSquares<float>(Gradient.Slice(start, count));
         }
 
         return Math.Sqrt(sum);
@@ -108,7 +108,7 @@ public sealed class GradientWorkers : IDisposable
         {
             // The number of OpenMP threads is a setting of each thread, and libtorch's bfloat16 products read it.
             TorchSharp.torch.set_num_threads(1);
-            Gradient.Span.Clear();
+            Gradient.Clear();
             _totals = default;
             foreach (var piece in pieces)
             {

@@ -11,7 +11,10 @@ public enum LrSchedulerType
     WarmupStableDecay,
 }
 
-/// <summary>Linear warm-up from zero, then decay to <paramref name="MinLrRatio"/> of the peak.</summary>
+/// <summary>
+/// Linear warm-up whose last update is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last update. A decay to 0 would waste that
+/// update: it reaches 0 one update later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
+/// </summary>
 /// <param name="LearningRate">Peak.</param>
 /// <param name="WarmupSteps">Updates spent warming up.</param>
 /// <param name="MinLrRatio">Last value as a share of the peak.</param>
@@ -27,14 +30,26 @@ public sealed record LearningRateSchedule(double LearningRate, long WarmupSteps,
             return LearningRate * (step + 1) / WarmupSteps;
         }
 
-        var progress = steps - WarmupSteps > 1 ? (double)(step - WarmupSteps) / (steps - WarmupSteps - 1) : 0;
+        var progress = Progress(step, steps);
         var share = Type switch
         {
             LrSchedulerType.Cosine => 0.5 * (1 + Math.Cos(Math.PI * progress)),
-            LrSchedulerType.Linear => 1 - progress,
-            LrSchedulerType.WarmupStableDecay => Math.Min(1, (steps - step) / (DecayRatio * steps)),
+            LrSchedulerType.Linear or LrSchedulerType.WarmupStableDecay => 1 - progress,
             _ => 1,
         };
         return LearningRate * (MinLrRatio + (1 - MinLrRatio) * share);
+    }
+
+    /// <summary>The part of the decay that lies behind an update, 0 to 1.</summary>
+    double Progress(long step, long steps)
+    {
+        var start = Type == LrSchedulerType.WarmupStableDecay ? Math.Max(WarmupSteps, steps - (long)Math.Round(DecayRatio * steps)) : WarmupSteps;
+        var end = MinLrRatio > 0 ? steps - 1 : steps;
+        if (step < start || steps == 1)
+        {
+            return 0;
+        }
+
+        return start < end ? (double)(step - start) / (end - start) : 1;
     }
 }

@@ -56,8 +56,8 @@ sealed class Muon : IDisposable
     void Update(string name, FloatBuffer gradient, float scale, double learningRate, double weightDecay, NewtonSchulz orthogonalizer)
     {
         var weight = _trained.Weights.Values(name);
-        var (offset, rows, columns) = ((int)_trained.OffsetOf(name)!.Value, (int)_trained.Weights.ShapeOf(name)[0], (int)_trained.Weights.ShapeOf(name)[1]);
-        Span<float> momentum = _momentum.Span.Slice(offset, weight.Length), update = gradient.Span.Slice(offset, weight.Length);
+        var (offset, rows, columns) = (_trained.OffsetOf(name)!.Value, (int)_trained.Weights.ShapeOf(name)[0], (int)_trained.Weights.ShapeOf(name)[1]);
+        Span<float> momentum = _momentum.Slice(offset, weight.Length), update = gradient.Slice(offset, weight.Length);
         TensorPrimitives.Multiply(update, scale, update);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, update);

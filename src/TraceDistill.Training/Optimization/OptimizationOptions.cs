@@ -73,7 +73,7 @@ public record OptimizationOptions
 
     /// <value>0.05.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("last learning rate as a share of the peak")]
+    [Description("learning rate of the last update as a share of the peak; 0: it would be 0 one update later")]
     public double MinLrRatio { get; init; } = 0.05;
 
     /// <value>1.0; 0 turns clipping off.</value>
@@ -130,6 +130,9 @@ public record OptimizationOptions
     /// <value>float32.</value>
     [Description("precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
+
+    /// <summary>Tokens of one update.</summary>
+    internal int UpdateTokens => (int)Math.Min(int.MaxValue, (long)BatchTokens * GradientAccumulationSteps);
 
     /// <summary>Threads to use on this machine.</summary>
     public int ResolveWorkers() => Workers > 0 ? Workers : Environment.ProcessorCount;

@@ -49,16 +49,15 @@ public static class PretrainStage
 
     static IEnumerable<IReadOnlyList<TraceTokens>> Batches(PretrainOptions options, IReadOnlyList<Problem>? fixedSet, ChatSequence chat)
     {
-        var batchTokens = options.BatchTokens * options.GradientAccumulationSteps;
         return fixedSet is null
-            ? Streamed(Generated(options).Select(chat.FromSolution), batchTokens)
-            : SequencePacker.Batches([.. fixedSet.Select(chat.FromSolution)], batchTokens, options.Seed);
+            ? Streamed(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
+            : SequencePacker.Batches([.. fixedSet.Select(chat.FromSolution)], options.UpdateTokens, options.Seed);
     }
 
     static IEnumerable<Problem> Generated(PretrainOptions options) =>
         ProblemGenerator.Stream(options.Family, checked((int)options.Seed), ProblemSplit.Train);
 
-    /// <summary>Batches of an endless stream: nothing is seen twice.</summary>
+    /// <summary>Batches of an endless stream, in its order: there are no epochs.</summary>
     static IEnumerable<IReadOnlyList<TraceTokens>> Streamed(IEnumerable<TraceTokens> sequences, int batchTokens)
     {
         var batch = new List<TraceTokens>();

@@ -8,6 +8,7 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Optimization;
 
+[Trait("Category", "Numeric")]
 public class ComputeDtypeTests
 {
     static readonly DistillationSettings Settings = new(0.6, 1.5, MissingMass.TailBucket);

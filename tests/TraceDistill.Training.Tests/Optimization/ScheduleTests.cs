@@ -42,13 +42,54 @@ public class ScheduleTests
     public void LearningRate_WarmUpAndDecay_FollowsItsCourse(LrSchedulerType type, long step, double expected) =>
         Assert.Equal(expected, new LearningRateSchedule(1, 10, 0.2, 0.25, type).ValueAt(step, 111), 1e-9);
 
-    [Fact]
-    public void LearningRate_WarmupStableDecay_FallsInALineOverTheLastShare()
+    [Theory]
+    [InlineData(LrSchedulerType.Cosine)]
+    [InlineData(LrSchedulerType.Linear)]
+    [InlineData(LrSchedulerType.WarmupStableDecay)]
+    public void LearningRate_LastUpdate_IsTheLeastThatWasAskedFor(LrSchedulerType type)
     {
-        var schedule = new LearningRateSchedule(1, 0, 0, 0.25, LrSchedulerType.WarmupStableDecay);
-
-        Assert.Equal(1, schedule.ValueAt(75, 100), 1e-9);
-        Assert.Equal(0.52, schedule.ValueAt(87, 100), 1e-9);
-        Assert.Equal(0.04, schedule.ValueAt(99, 100), 1e-9);
+        Assert.Equal(0.1, new LearningRateSchedule(1, 3, 0.1, 0.25, type).ValueAt(99, 100), 1e-12);
+        Assert.All(Enumerable.Range(0, 100), step => Assert.InRange(new LearningRateSchedule(1, 3, 0.1, 0.25, type).ValueAt(step, 100), 0.1, 1));
     }
+
+    [Theory]
+    [InlineData(LrSchedulerType.Cosine)]
+    [InlineData(LrSchedulerType.Linear)]
+    [InlineData(LrSchedulerType.WarmupStableDecay)]
+    public void LearningRate_DownToZero_SpendsNoUpdateAtZero(LrSchedulerType type) => Assert.All(
+        Enumerable.Range(0, 100), step => Assert.InRange(new LearningRateSchedule(1, 3, 0, 0.25, type).ValueAt(step, 100), 1e-4, 1));
+
+    /// <summary>Transformers' get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup, from the first update after warm-up on.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(40)]
+    [InlineData(99)]
+    public void LearningRate_DownToZero_IsThatOfTransformers(int warmup)
+    {
+        foreach (var step in Enumerable.Range(warmup, 100 - warmup))
+        {
+            var progress = (step - warmup) / (double)(100 - warmup);
+            Assert.Equal(1 - progress, new LearningRateSchedule(1, warmup, 0, 0.25, LrSchedulerType.Linear).ValueAt(step, 100), 1e-12);
+            Assert.Equal((1 + Math.Cos(Math.PI * progress)) / 2, new LearningRateSchedule(1, warmup, 0, 0.25, LrSchedulerType.Cosine).ValueAt(step, 100), 1e-12);
+        }
+    }
+
+    [Theory]
+    [InlineData(0, 75, 1)]
+    [InlineData(0, 87, 0.52)]
+    [InlineData(0, 99, 0.04)]
+    [InlineData(0.1, 74, 1)]
+    [InlineData(0.1, 75, 1)]
+    [InlineData(0.1, 87, 0.55)] // half-way between 1 and 0.1
+    [InlineData(0.1, 99, 0.1)]
+    public void LearningRate_WarmupStableDecay_FallsInALineOverTheLastShare(double least, int step, double expected) =>
+        Assert.Equal(expected, new LearningRateSchedule(1, 0, least, 0.25, LrSchedulerType.WarmupStableDecay).ValueAt(step, 100), 1e-9);
+
+    [Theory]
+    [InlineData(LrSchedulerType.Linear, 1, 0.25, 0, 1.0)] // one update alone
+    [InlineData(LrSchedulerType.Linear, 4, 0.25, 3, 0.1)] // one update after the warm-up
+    [InlineData(LrSchedulerType.WarmupStableDecay, 4, 0.0, 3, 1.0)] // no decay
+    [InlineData(LrSchedulerType.WarmupStableDecay, 8, 0.1, 7, 0.1)] // a decay of one update
+    public void LearningRate_ShortCourse_EndsWhereItShould(LrSchedulerType type, int steps, double decay, int step, double expected) =>
+        Assert.Equal(expected, new LearningRateSchedule(1, steps == 1 ? 0 : 3, 0.1, decay, type).ValueAt(step, steps), 1e-12);
 }

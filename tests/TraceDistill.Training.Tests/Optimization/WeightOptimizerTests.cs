@@ -7,6 +7,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests.Optimization;
 
+[Trait("Category", "Numeric")]
 public class WeightOptimizerTests
 {
     static readonly ModelConfiguration Shape = new()
@@ -41,7 +42,7 @@ public class WeightOptimizerTests
         }
 
         var expected = weight.data<float>().ToArray();
-        Assert.All(parameters.Values(Name).ToArray().Zip(expected), pair => Assert.Equal(pair.Second, pair.First, 2e-6));
+        Assert.All(parameters.Values(Name).ToArray().Zip(expected), pair => Assert.Equal(pair.Second, pair.First, Rounding.Of(20 * 20) * (3e-3 + Math.Abs(pair.Second)))); // 20 updates of 20 operations
     }
 
     [Theory]
@@ -99,7 +100,8 @@ public class WeightOptimizerTests
         }
 
         var actual = tensor(parameters.Values(name).ToArray(), shape).to(ScalarType.Float64);
-        Assert.InRange((actual - weight).abs().max().item<double>(), 0, 1e-6);
+        // Three updates, each of five steps of three products of at most 24 terms; singular values stay below 1.3.
+        Assert.InRange((actual - weight).abs().max().item<double>(), 0, 3 * 0.05 * 1.3 * Rounding.Of(5 * 3 * 24));
     }
 
     [Fact]
