@@ -13,6 +13,7 @@ using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
 using TraceDistill.Training.Generation;
+using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Serving;
 
@@ -44,8 +45,18 @@ public sealed class ModelServer : IAsyncDisposable
         ServeOptions options, IRunObserver? observer = null, TimeProvider? time = null, CancellationToken cancellationToken = default)
     {
         options.Validate();
+        if (VectorSupport.Warning is { } warning)
+        {
+            observer?.Message(warning);
+        }
+
         var keys = ApiKeyGate.FromEnvironment(options.ApiKeyEnv);
         var model = ServedModel.Load(options, time ?? TimeProvider.System);
+        if (model.Engine.Configuration.Remark is { } remark)
+        {
+            observer?.Message(remark);
+        }
+
         var server = new ModelServer(Build(options, keys, model, observer ?? SilentObserver.Instance, time ?? TimeProvider.System), model);
         try
         {

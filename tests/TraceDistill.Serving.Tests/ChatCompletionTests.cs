@@ -7,6 +7,7 @@ using Xunit;
 
 namespace TraceDistill.Serving.Tests;
 
+[Trait("Category", "Numeric")]
 public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<RunningServer>
 {
     const string Path = "v1/chat/completions";

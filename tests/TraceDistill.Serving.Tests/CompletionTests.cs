@@ -6,6 +6,7 @@ using Xunit;
 
 namespace TraceDistill.Serving.Tests;
 
+[Trait("Category", "Numeric")]
 public sealed class CompletionTests(RunningServer running) : IClassFixture<RunningServer>
 {
     const string Path = "v1/completions";

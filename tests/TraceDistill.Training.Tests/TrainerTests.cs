@@ -12,6 +12,7 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests;
 
+[Trait("Category", "Numeric")]
 public class TrainerTests
 {
     static readonly ModelConfiguration Shape = new()

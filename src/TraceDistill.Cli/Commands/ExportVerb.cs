@@ -33,9 +33,9 @@ sealed class ExportVerb : Verb<ExportOptions>
         ExportTarget.CheckFile(path);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         var summary = GgufExport.Run(new ExportSource(options.Model, options.Adapter), path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);
-        foreach (var difference in summary.Differences)
+        foreach (var note in summary.Differences.Prepend(summary.Remark).Where(note => note is not null))
         {
-            context.Observer.Message($"note: {difference}");
+            context.Observer.Message($"note: {note}");
         }
 
         context.Observer.Message($"{context.NameOf(path)}: {summary.Quantization}, {ProgressText.Bytes(summary.Bytes)}, {summary.BitsPerWeight:0.0#} bits a weight ({string.Join(", ", summary.Tensors.Select(type => $"{type.Value} tensors {type.Key}"))})");
@@ -49,6 +49,11 @@ sealed class ExportVerb : Verb<ExportOptions>
         var facts = await CardFacts.ReadAsync(options.Model, options.Adapter, context.RunDirectory, cancellationToken);
         ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();
+        if (summary.Remark is { } remark)
+        {
+            context.Observer.Message($"note: {remark}");
+        }
+
         if (summary.AdapterRounding is { } rounding)
         {
             context.Observer.Message(FormattableString.Invariant($"note: rounding to {summary.Dtype.TorchName()} changes the merged weights by {rounding:P0} of what the adapter does; dtype float32 keeps it as it is"));

@@ -29,6 +29,11 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             if (source.Directory is { } directory)
             {
                 using var generator = LocalGenerator.Load(directory, time: context.TimeProvider);
+                if (generator.Configuration.Remark is { } remark)
+                {
+                    context.Observer.Message(remark);
+                }
+
                 using var parameters = HasItsTokens(directory, generator) ? ModelDirectory.LoadFrozen(directory) : null;
                 using var scorer = parameters is null ? null : new TraceScorer(parameters);
                 yield return new EvaluatedModel

@@ -28,6 +28,11 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
         observer.Message(
             $"{shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim} ({shape.NumKeyValueHeads} for keys and values), "
             + $"feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions");
+        if (shape.Remark is { } remark)
+        {
+            observer.Message(remark);
+        }
+
         observer.Message($"tokenizer of {VocabularySize} tokens, {TokenizerHash}");
     }
 }

@@ -79,6 +79,7 @@ sealed class ShardFileReader : IAsyncDisposable
     {
         try
         {
+            GitLfsPointer.Refuse(file);
             return File.OpenRead(file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

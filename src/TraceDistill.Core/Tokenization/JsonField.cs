@@ -29,6 +29,7 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
             throw new InvalidInputException($"{file} cannot be read: {unreadable.Message}", unreadable);
         }
 
+        GitLfsPointer.Refuse(file, bytes);
         if (!Utf8.IsValid(bytes))
             throw new InvalidInputException($"{file}: not valid UTF-8; fetch or export the file again");
         try

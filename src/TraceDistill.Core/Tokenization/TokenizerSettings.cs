@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Tokenization;
 
@@ -22,7 +23,11 @@ sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, 
 
         // Newer exports keep the template in a file of its own, which then counts.
         if (Path.Combine(directory, "chat_template.jinja") is var template && File.Exists(template))
+        {
+            GitLfsPointer.Refuse(template);
             settings = settings with { ChatTemplate = File.ReadAllText(template) };
+        }
+
         if (Existing("generation_config.json")?.Find("eos_token_id") is { } ends)
             settings = settings with { GenerationEndIds = ends.Kind == JsonValueKind.Array ? [.. ends.Items().Select(id => id.Integer())] : [ends.Integer()] };
         return settings;

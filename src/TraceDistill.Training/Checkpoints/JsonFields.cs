@@ -24,7 +24,9 @@ sealed class JsonFields
     {
         try
         {
-            return JsonNode.Parse(File.ReadAllBytes(path), documentOptions: Strict) as JsonObject ?? throw new JsonException("the root is not an object");
+            var bytes = File.ReadAllBytes(path);
+            GitLfsPointer.Refuse(path, bytes);
+            return JsonNode.Parse(bytes, documentOptions: Strict) as JsonObject ?? throw new JsonException("the root is not an object");
         }
         catch (JsonException error)
         {

@@ -12,6 +12,8 @@ public static class ModelDirectory
     /// <summary>As transformers has it.</summary>
     internal const long ShardBytes = 5_000_000_000;
 
+    const string OutputProjection = "lm_head.weight";
+
     /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
     public static readonly IReadOnlyList<string> TokenizerFiles =
         [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", GenerationConfig.FileName];
@@ -53,6 +55,7 @@ public static class ModelDirectory
         var weights = WeightFiles.Open(directory);
         try
         {
+            configuration = Untie(configuration, weights);
             CheckNames(weights, ModelParameters.Shapes(configuration).ToDictionary());
             return (configuration, weights);
         }
@@ -61,6 +64,22 @@ public static class ModelDirectory
             weights.Dispose();
             throw;
         }
+    }
+
+    /// <summary>
+    /// A checkpoint whose configuration ties the output projection to the embedding and which has one of its own all the same, as older merges of PEFT left them,
+    /// means the one that it has.
+    /// </summary>
+    static ModelConfiguration Untie(ModelConfiguration configuration, WeightFiles weights)
+    {
+        const string Embedding = "model.embed_tokens.weight";
+        return !configuration.TieWordEmbeddings || weights.Find(OutputProjection) is null || weights.Find(Embedding) is null || weights.AreEqual(Embedding, OutputProjection)
+            ? configuration
+            : configuration with
+            {
+                TieWordEmbeddings = false,
+                Remark = $"{weights.Path}: {OutputProjection} is not the embedding, though tie_word_embeddings is true; taken as a matrix of its own",
+            };
     }
 
     /// <summary>Loads a model that nothing will change: matrices stay in 16 bits where the files have all of them so.</summary>
@@ -160,5 +179,5 @@ public static class ModelDirectory
     }
 
     /// <summary>Some checkpoints repeat a tied projection or carry rotary tables; neither says anything new.</summary>
-    static bool IsHarmless(string name) => name == "lm_head.weight" || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
+    static bool IsHarmless(string name) => name == OutputProjection || name.EndsWith("rotary_emb.inv_freq", StringComparison.Ordinal);
 }

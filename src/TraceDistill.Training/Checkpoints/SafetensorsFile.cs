@@ -40,6 +40,7 @@ public sealed class SafetensorsFile : IDisposable
             throw new InvalidInputException($"{path}: no such file");
         }
 
+        GitLfsPointer.Refuse(path);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
         var entries = ReadHeader(path, stream);
         return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read), entries);

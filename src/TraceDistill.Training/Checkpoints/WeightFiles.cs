@@ -65,6 +65,38 @@ public sealed class WeightFiles : IDisposable
     /// <summary>Copies values as they are stored, as <see cref="SafetensorsFile.Read(SafetensorsEntry, long, Span{byte})"/> does.</summary>
     public void Read(string name, long first, Span<byte> values) => _fileOf[name].Read(_fileOf[name].Entries[name], first, values);
 
+    /// <summary>Whether two tensors have one shape and the same values, whatever they are stored as.</summary>
+    public bool AreEqual(string name, string other)
+    {
+        var (one, two) = (Find(name)!, Find(other)!);
+        if (!one.Shape.SequenceEqual(two.Shape))
+        {
+            return false;
+        }
+
+        const int Piece = 1 << 20;
+        var count = one.Shape.ElementCount();
+        var (values, others, bytes) = (new float[(int)Math.Min(Piece, count)], new float[(int)Math.Min(Piece, count)], new byte[sizeof(float) * Piece]);
+        for (var first = 0L; first < count; first += Piece)
+        {
+            var length = (int)Math.Min(Piece, count - first);
+            if (!Decoded(one, values).SequenceEqual(Decoded(two, others)))
+            {
+                return false;
+            }
+
+            Span<float> Decoded(SafetensorsEntry tensor, float[] room)
+            {
+                var stored = bytes.AsSpan(0, length * tensor.Dtype.Size());
+                Read(tensor.Name, first, stored);
+                tensor.Dtype.Decode(stored, room.AsSpan(0, length));
+                return room.AsSpan(0, length);
+            }
+        }
+
+        return true;
+    }
+
     public void Dispose() => _files.ForEach(file => file.Dispose());
 
     /// <param name="path">The file.</param>
@@ -96,7 +128,9 @@ public sealed class WeightFiles : IDisposable
     {
         try
         {
-            var map = JsonNode.Parse(File.ReadAllBytes(path))?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
+            var bytes = File.ReadAllBytes(path);
+            GitLfsPointer.Refuse(path, bytes);
+            var map = JsonNode.Parse(bytes)?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
             return [.. map.Select(entry => (entry.Key, Plain(path, entry.Value is JsonValue file && file.TryGetValue(out string? name) ? name : throw new JsonException($"the file of tensor {entry.Key} is not a name"))))];
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)

@@ -14,6 +14,7 @@ static class StudentInitialization
     public static ModelConfiguration Adopt(ModelConfiguration shape, ModelConfiguration source) => shape with
     {
         Family = source.Family, AttentionBias = source.AttentionBias, VocabSize = source.VocabSize, RopeTheta = source.RopeTheta, RopeScaling = source.RopeScaling, RmsNormEps = source.RmsNormEps,
+        Remark = source.Remark,
     };
 
     /// <param name="student">Written.</param>

@@ -32,6 +32,7 @@ public static class HuggingFaceExport
         return new HuggingFaceSummary
         {
             Path = folder,
+            Remark = configuration.Remark,
             Dtype = stored,
             Parameters = tensors.Sum(tensor => tensor.Shape.ElementCount()),
             Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
@@ -52,6 +53,9 @@ public static class HuggingFaceExport
 public sealed record HuggingFaceSummary
 {
     public required string Path { get; init; }
+
+    /// <inheritdoc cref="ModelConfiguration.Remark"/>
+    public string? Remark { get; init; }
 
     public required TensorDtype Dtype { get; init; }
 

@@ -13,7 +13,7 @@ sealed class ConfigurationReader(JsonFields json)
         var type = json["model_type"]?.ToString();
         var family = ModelFamilies.Parse(type)
             ?? throw new InvalidInputException($"{json.Path}: model_type \"{type}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}");
-        RefuseWhatIsNotBuilt();
+        UnsupportedFields.Refuse(json);
         var hidden = json.Int("hidden_size");
         var heads = json.Int("num_attention_heads");
         return new ModelConfiguration
@@ -76,27 +76,6 @@ sealed class ConfigurationReader(JsonFields json)
         };
 
         double? Number(string field) => rope[field] is { } node ? json.Value<double>($"rope_scaling: {field}", node) : null;
-    }
-
-    void RefuseWhatIsNotBuilt()
-    {
-        foreach (var field in new[] { "mlp_bias", "use_sliding_window" })
-        {
-            if (json.Optional<bool>(field) == true)
-            {
-                throw new InvalidInputException($"{json.Path}: {field} is not supported");
-            }
-        }
-
-        if (json["quantization_config"] is JsonObject)
-        {
-            throw new InvalidInputException($"{json.Path}: quantization_config: quantised weights are not supported; take the checkpoint in float32, float16 or bfloat16");
-        }
-
-        if ((json["hidden_act"] ?? json["hidden_activation"])?.ToString() is { } activation and not ("silu" or "swish"))
-        {
-            throw new InvalidInputException($"{json.Path}: hidden_act \"{activation}\" is not supported; supported: silu");
-        }
     }
 
     List<int> EndOfSequenceIds() => json["eos_token_id"] switch

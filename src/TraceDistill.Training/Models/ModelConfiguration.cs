@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 using TraceDistill.Training.Checkpoints;
@@ -53,6 +54,10 @@ public sealed record ModelConfiguration
     public int? BosTokenId { get; init; }
 
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
+
+    /// <summary>One line on what a checkpoint's tensors say otherwise than its <c>config.json</c>, whose word then does not count; null where they agree.</summary>
+    [JsonIgnore]
+    public string? Remark { get; init; }
 
     /// <summary>Whether queries, keys and values have a bias.</summary>
     public bool HasQueryKeyValueBias => Family == ModelFamily.Qwen2 || AttentionBias;

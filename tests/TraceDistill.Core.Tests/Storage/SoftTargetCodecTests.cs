@@ -5,6 +5,7 @@ using Xunit;
 
 namespace TraceDistill.Core.Tests.Storage;
 
+[Trait("Category", "Numeric")]
 public sealed class SoftTargetCodecTests
 {
     [Property(MaxTest = 60)]

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Text;
+using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Checkpoints;
@@ -169,6 +170,11 @@ public sealed class ModelDirectoryTests : IDisposable
     [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"longrope\"}", "rope_scaling of type \"longrope\" is not supported; supported: default, linear, dynamic, llama3, yarn")]
     [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\"}", "rope_scaling: factor is missing")]
     [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": \"two\"}", "rope_scaling: factor is \"two\"")]
+    [InlineData("\"rope_scaling\": null", "\"rope_scaling\": \"linear\"", "rope_scaling is \"linear\", not an object")]
+    [InlineData("\"rope_scaling\": null", "\"rope_parameters\": {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}", "rope_parameters: partial_rotary_factor is not supported; it changes the arithmetic and is 0.5 here")]
+    [InlineData("\"rope_scaling\": null", "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}", "rope_parameters: full_attention is not supported")]
+    [InlineData("\"rope_scaling\": null", "\"layer_types\": [\"full_attention\", \"sliding_attention\"]", "layer_types is not supported")]
+    [InlineData("\"rope_scaling\": null", "\"no_rope_layers\": [1, 0]", "no_rope_layers is not supported")]
     [InlineData("\"rope_scaling\": null", "\"quantization_config\": {\"quant_method\": \"gptq\"}", "quantization_config")]
     public void Load_ConfigurationThatCannotBe_IsRefusedByFileAndField(string field, string replacement, string message)
     {
@@ -182,6 +188,113 @@ public sealed class ModelDirectoryTests : IDisposable
 
         Assert.StartsWith(config, error.Message);
         Assert.Contains(message, error.Message);
+    }
+
+    [Theory]
+    [InlineData("mlp_bias", "true")]
+    [InlineData("partial_rotary_factor", "0.25")]
+    [InlineData("pretraining_tp", "2")]
+    [InlineData("use_sliding_window", "true")]
+    [InlineData("attention_multiplier", "0.0078125")]
+    [InlineData("embedding_multiplier", "12.0")]
+    [InlineData("residual_multiplier", "0.22")]
+    [InlineData("logits_scaling", "8")]
+    [InlineData("attn_logit_softcapping", "50.0")]
+    [InlineData("final_logit_softcapping", "30.0")]
+    [InlineData("clip_qkv", "8.0")]
+    [InlineData("qk_layernorm", "true")]
+    [InlineData("num_local_experts", "8")]
+    [InlineData("rope_interleaved", "true")]
+    [InlineData("use_rope", "false")]
+    [InlineData("quantization_config", "{\"quant_method\": \"awq\"}")]
+    public void Load_FieldThatChangesTheArithmetic_IsRefusedByName(string field, string value)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+        var config = _directory.File("config.json");
+        Set(config, field, value);
+
+        var error = Assert.Throws<InvalidInputException>(() => ModelDirectory.Load(_directory.Path));
+
+        Assert.StartsWith($"{config}: {field} is not supported; it changes the arithmetic", error.Message);
+    }
+
+    [Theory]
+    [InlineData("mlp_bias", "false")]
+    [InlineData("partial_rotary_factor", "1.0")]
+    [InlineData("pretraining_tp", "1")]
+    [InlineData("attn_logit_softcapping", "null")]
+    [InlineData("logits_scaling", "1")]
+    [InlineData("num_local_experts", "0")]
+    [InlineData("layer_types", "[\"full_attention\", \"full_attention\"]")]
+    [InlineData("no_rope_layers", "[]")]
+    [InlineData("quantization_config", "null")]
+    public void Load_FieldAtTheValueThatChangesNothing_IsTaken(string field, string value)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+        Set(_directory.File("config.json"), field, value);
+
+        using var loaded = ModelDirectory.Load(_directory.Path);
+
+        Assert.Equal(_parameters.Flat.Span.ToArray(), loaded.Flat.Span.ToArray());
+    }
+
+    /// <summary>Older merges of PEFT left such checkpoints: the projection that was trained counts, not the embedding.</summary>
+    [Theory]
+    [InlineData(TensorDtype.Float32)]
+    [InlineData(TensorDtype.BFloat16)]
+    public void Load_TiedConfigurationWithAProjectionOfItsOwn_IsUntiedAndSaysSo(TensorDtype dtype)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters, dtype);
+        Set(_directory.File("config.json"), "tie_word_embeddings", "true");
+
+        using var loaded = ModelDirectory.Load(_directory.Path);
+        using var frozen = ModelDirectory.LoadFrozen(_directory.Path);
+        var expected = new float[_parameters.Values("lm_head.weight").Length];
+        frozen.Read("lm_head.weight", 0, expected);
+
+        Assert.False(loaded.Configuration.TieWordEmbeddings);
+        Assert.Equal(expected, loaded.Values("lm_head.weight").ToArray());
+        Assert.NotEqual(loaded.Values("model.embed_tokens.weight").ToArray(), loaded.Values("lm_head.weight").ToArray());
+        Assert.Equal($"{Weights}: lm_head.weight is not the embedding, though tie_word_embeddings is true; taken as a matrix of its own", loaded.Configuration.Remark);
+    }
+
+    [Fact]
+    public void Load_TiedConfigurationWithTheEmbeddingAgain_StaysTied()
+    {
+        _parameters.Values("model.embed_tokens.weight").CopyTo(_parameters.Values("lm_head.weight"));
+        ModelDirectory.Save(_directory.Path, _parameters);
+        Set(_directory.File("config.json"), "tie_word_embeddings", "true");
+
+        using var loaded = ModelDirectory.Load(_directory.Path);
+
+        Assert.True(loaded.Configuration.TieWordEmbeddings);
+        Assert.Null(loaded.Configuration.Remark);
+    }
+
+    [Theory]
+    [InlineData("model.safetensors")]
+    [InlineData("config.json")]
+    [InlineData("model.safetensors.index.json")]
+    [InlineData("generation_config.json")]
+    public void Load_GitLfsPointer_IsNamedAsOne(string name)
+    {
+        ModelDirectory.Save(_directory.Path, _parameters, shardBytes: name.EndsWith("index.json", StringComparison.Ordinal) ? 6_000 : long.MaxValue);
+        File.WriteAllText(_directory.File(name), "version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 1117320736\n");
+
+        var error = Assert.Throws<InvalidInputException>(() =>
+        {
+            using var loaded = ModelDirectory.Load(_directory.Path);
+            GenerationConfig.AddEnd(_directory.Path, 1, [2]);
+        });
+
+        Assert.Equal($"{_directory.File(name)}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file", error.Message);
+    }
+
+    static void Set(string config, string field, string value)
+    {
+        var json = JsonNode.Parse(File.ReadAllText(config))!.AsObject();
+        json[field] = JsonNode.Parse(value);
+        File.WriteAllText(config, json.ToJsonString());
     }
 
     public void Dispose()

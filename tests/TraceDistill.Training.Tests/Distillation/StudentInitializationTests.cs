@@ -6,6 +6,7 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Distillation;
 
+[Trait("Category", "Numeric")]
 public class StudentInitializationTests
 {
     static readonly ModelConfiguration Large = new()

@@ -4,6 +4,7 @@ using Xunit;
 namespace TraceDistill.Training.Tests.Export;
 
 /// <summary>What ggml reads of blocks that were written here.</summary>
+[Trait("Category", "Numeric")]
 public class QuantizationTests
 {
     public static TheoryData<string> Types => ["Q8_0", "Q6_K", "Q5_0", "Q4_K", "Q4_0"];

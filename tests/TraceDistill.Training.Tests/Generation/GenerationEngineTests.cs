@@ -8,6 +8,7 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Generation;
 
+[Trait("Category", "Numeric")]
 public class GenerationEngineTests
 {
     static readonly EngineOptions Small = new() { Threads = 2, MaxRunning = 16, CacheBytes = 4 << 20, PromptTokensPerStep = 8 };

@@ -4,6 +4,7 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Generation;
 
+[Trait("Category", "Numeric")]
 public class SamplingTests
 {
     [Theory]

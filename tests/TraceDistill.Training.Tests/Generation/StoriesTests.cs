@@ -6,6 +6,7 @@ using Xunit;
 namespace TraceDistill.Training.Tests.Generation;
 
 /// <summary>A trained model of another project with logits computed by that project's own program.</summary>
+[Trait("Category", "Numeric")]
 public class StoriesTests
 {
     [Fact]

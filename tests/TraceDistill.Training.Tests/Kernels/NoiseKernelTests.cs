@@ -5,6 +5,7 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Kernels;
 
+[Trait("Category", "Numeric")]
 public unsafe class NoiseKernelTests
 {
     const int D = 64;

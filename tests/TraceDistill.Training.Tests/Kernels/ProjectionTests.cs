@@ -9,6 +9,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests.Kernels;
 
+[Trait("Category", "Numeric")]
 public class ProjectionTests
 {
     const string Name = "model.layers.0.mlp.gate_proj.weight";

@@ -4,9 +4,13 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Losses;
 
+[Trait("Category", "Numeric")]
 public class DistillationLossTests
 {
     const int V = 37;
+
+    /// <summary>Probabilities: the exponential's ten operations and a sum over the vocabulary, at temperatures from 1/2 to 3.</summary>
+    static readonly double Tolerance = 3 * Rounding.Of(V + 10);
     static readonly Random Random = new(4);
 
     public static TheoryData<double, double, int, MissingMass> Settings => new()
@@ -33,7 +37,7 @@ public class DistillationLossTests
         Assert.Equal(Loss(z), totals.Loss, 1e-5);
         for (var i = 0; i < V; i++)
         {
-            Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2e-6);
+            Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], Tolerance);
         }
     }
 
@@ -48,8 +52,8 @@ public class DistillationLossTests
         var totals = default(LossTotals);
         DistillationLoss.ForwardBackward(logits, ids[0], ids, logprobs, tail, new DistillationSettings(1, temperature, MissingMass.TailBucket), ref totals);
 
-        Assert.InRange(totals.Divergence, -1e-7, 1e-7);
-        Assert.All(logits, slope => Assert.InRange(slope, -2e-6, 2e-6));
+        Assert.InRange(totals.Divergence, -Tolerance, Tolerance);
+        Assert.All(logits, slope => Assert.InRange(slope, -Tolerance, Tolerance));
     }
 
     [Fact]
@@ -66,7 +70,7 @@ public class DistillationLossTests
         // Hinton et al., arXiv 1503.02531, equation 2: with the factor T², the slope is T·(q − p).
         double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]), q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
         Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Divergence, 1e-5);
-        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(T * (q[i] - p[i]), gradient[i], 1e-6));
+        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(T * (q[i] - p[i]), gradient[i], Tolerance));
     }
 
     /// <summary>A tail of 3e-12, which 1 − Σq in float32 rounds to zero: its slopes are checked against sums over the tail itself.</summary>
@@ -103,7 +107,7 @@ public class DistillationLossTests
         DistillationLoss.ForwardBackward(logits, 7, [], [], 0, new DistillationSettings(0.9, 2, MissingMass.TailBucket), ref totals);
 
         Assert.Equal(-Math.Log(q[7]), totals.Loss, 1e-5);
-        Assert.Equal(q[7] - 1, logits[7], 1e-6);
+        Assert.Equal(q[7] - 1, logits[7], Tolerance);
         Assert.Equal(0, totals.SoftTokens);
     }
 
@@ -132,7 +136,7 @@ public class DistillationLossTests
         double[] z = [.. logits.Select(value => (double)value)];
         Assert.Equal(Loss(z), totals.Loss, 1e-5);
         Assert.Equal(Distance(z), totals.Uld, 1e-5);
-        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 5e-6));
+        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2 * Tolerance));
     }
 
     [Fact]

@@ -25,6 +25,7 @@ public static class GgufExport
         return new GgufSummary
         {
             Path = path,
+            Remark = configuration.Remark,
             Quantization = quantization,
             Bytes = new FileInfo(path).Length,
             Tensors = tensors.CountBy(tensor => tensor.Type.ToString()).ToDictionary(),
@@ -40,6 +41,9 @@ public static class GgufExport
 public sealed record GgufSummary
 {
     public required string Path { get; init; }
+
+    /// <inheritdoc cref="ModelConfiguration.Remark"/>
+    public string? Remark { get; init; }
 
     public required GgufQuantization Quantization { get; init; }
 
