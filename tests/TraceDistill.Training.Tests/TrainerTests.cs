@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Intrinsics;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
@@ -47,6 +49,16 @@ public class TrainerTests
         var steps = new Steps();
         Assert.Equal(Train(options), Train(options, folder.Path, steps));
         Assert.Equal(15, steps.Values[0]); // the first after the checkpoint of step 14
+    }
+
+    [Fact]
+    public void Run_NoVectorsOf256Bits_SaysThatItIsSlow()
+    {
+        var messages = new Messages();
+        Train(Options with { MaxSteps = 1 }, observer: messages);
+
+        var isNarrow = !Vector256.IsHardwareAccelerated && RuntimeInformation.ProcessArchitecture != Architecture.Arm64;
+        Assert.Equal(isNarrow, messages.Lines.Any(line => line.StartsWith("no vectors of 256 bits here", StringComparison.Ordinal)));
     }
 
     [Fact]
@@ -190,6 +202,21 @@ public class TrainerTests
         public void Message(string text)
         {
         }
+    }
+
+    sealed class Messages : IRunObserver
+    {
+        public List<string> Lines { get; } = [];
+
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+        }
+
+        public void Message(string text) => Lines.Add(text);
     }
 
     sealed class Losses : IRunObserver

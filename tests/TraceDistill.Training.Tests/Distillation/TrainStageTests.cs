@@ -39,7 +39,9 @@ public sealed class TrainStageTests : IDisposable
         var pieces = await TrainAsync(Options with { BatchTokens = 480, MicroBatchTokens = 60 }, "pieces");
 
         Assert.Equal(once, accumulated);
-        Assert.All(once.Zip(pieces), pair => Assert.Equal(pair.First, pair.Second, 2e-4));
+        // AdamW divides by the size of the gradient, so that where it is near zero its rounding moves a weight: the way that all weights go tells.
+        using var first = ModelDirectory.Load(Path.Combine(_traces.Out("once"), TrainStage.InitialDirectory));
+        Assert.InRange(SampleSequences.Distance(once, pieces) / SampleSequences.Distance(once, first.Flat.Span.ToArray()), 0, 1e-2);
     }
 
     [Fact]
