@@ -69,6 +69,11 @@ public static class CollectStage
             var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
             var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, TimeSpan.FromSeconds(options.RetryFor), asking);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
+            if (tally.Unfinished is { } unfinished)
+            {
+                observer.Message($"new traces without an end of the model's own, by the server's word: {unfinished}; train leaves them out, and reask: [length, refusal, unfinished] asks for them again");
+            }
+
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {
                 observer.Message($"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets (the teacher did not tell all of their tokens, or the tokenizer does not know them); they serve the hard loss alone");
@@ -255,6 +260,7 @@ public static class CollectStage
             counts.Length, counts.Refusal, counts.Empty)
         {
             Missing = manifest.Missing?.Count ?? 0,
+            Unfinished = counts.Unfinished,
         };
     }
 }

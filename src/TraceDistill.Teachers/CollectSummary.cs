@@ -27,6 +27,9 @@ public sealed record CollectSummary(
     /// <summary>Traces that are missing, as <see cref="GenerateOptions.AllowMissing"/> says they may.</summary>
     public long Missing { get; init; }
 
+    /// <summary>Traces that were broken off for another reason than their length.</summary>
+    public long Unfinished { get; init; }
+
     /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>
     public CollectionUsage? Usage { get; init; }
 
@@ -40,6 +43,7 @@ public sealed record CollectSummary(
                 Invariant($"{Count:N0} traces ({(Collected == Count ? "all" : $"{Collected:N0}")} new)"),
                 Invariant($"{100.0 * Correct / Math.Max(1, Count):0.#} % correct"),
                 Length > 0 ? Invariant($"{Length:N0} cut off") : null,
+                Unfinished > 0 ? Invariant($"{Unfinished:N0} unfinished") : null,
                 Refusal > 0 ? Invariant($"{Refusal:N0} refused") : null,
                 Missing > 0 ? Invariant($"{Missing:N0} missing") : null,
                 Empty > 0 ? Invariant($"{Empty:N0} without an answer") : null,

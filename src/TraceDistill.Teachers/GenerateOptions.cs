@@ -59,6 +59,11 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent for a while")]
     public bool Stream { get; init; }
 
+    /// <summary>Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="Tokenizer"/>'s chat template, need not be named.</summary>
+    /// <value>None: found in the chat template or in the answers themselves.</value>
+    [Description("what the teacher puts around its reasoning, where that is found out wrong: two marks, such as [\"<think>\", \"</think>\"], or harmony")]
+    public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
+
     /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text alone then.</value>
     [Description("stop at once where the endpoint cannot give the soft targets asked for, instead of collecting text alone")]
     public bool RequireSoftTargets { get; init; } = true;
@@ -188,7 +193,7 @@ public sealed record GenerateOptions : IValidatableObject
     /// The new answer takes the old one's place under the same id, whatever it is; each run that finds such a trace asks once more, with a fresh seed.
     /// </summary>
     /// <value>None: they are kept as they are and counted.</value>
-    [Description("traces to ask for again: length (cut off), refusal, empty (no answer)")]
+    [Description("traces to ask for again: length (cut off), refusal, empty (no answer), unfinished (broken off for any other reason)")]
     public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
 
     /// <summary>
@@ -308,6 +313,11 @@ public sealed record GenerateOptions : IValidatableObject
         if (ApiKeyEnv is not null && ApiKeyFile is not null)
         {
             yield return new ValidationResult("name either the variable or the file that holds the key, not both", [nameof(ApiKeyFile)]);
+        }
+
+        if (!Core.Generation.ReasoningMarkers.TryName(ReasoningMarkers, out _))
+        {
+            yield return new ValidationResult(Core.Generation.ReasoningMarkers.NamesWanted, [nameof(ReasoningMarkers)]);
         }
 
         foreach (var refusal in Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody)))

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
@@ -50,7 +51,7 @@ sealed record TrainingView
 
     public void Print(IRunObserver observer)
     {
-        observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReason == "length" ? "; cut off by a token limit, so train leaves it out" : "")}");
+        observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReasons.IsNatural(FinishReason) ? "" : $"; unfinished ({FinishReason}), so train leaves it out")}");
         if (StripsThinking)
         {
             observer.Message("the chat template strips thinking from history, as the student will be prompted; what it is trained on keeps its own");

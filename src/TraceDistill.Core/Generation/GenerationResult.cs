@@ -12,7 +12,10 @@ public sealed record GenerationResult
     /// <summary>The raw text as generated, think tags included, end-of-sequence excluded.</summary>
     public required string Text { get; init; }
 
-    /// <summary><c>stop</c>, <c>length</c> or whatever else the server said.</summary>
+    /// <summary>The tools that the model calls in place of an answer or beside it: a JSON list in the form of chat completions; null for none.</summary>
+    public string? ToolCalls { get; init; }
+
+    /// <summary><c>stop</c>, <c>length</c> or whatever else the server said; see <see cref="FinishReasons"/>.</summary>
     public required string FinishReason { get; init; }
 
     /// <summary>The model's name in the server's own words, where it gives one.</summary>
@@ -29,4 +32,7 @@ public sealed record GenerationResult
 
     /// <summary>What was drawn and from which distribution; null where no logprobs were asked for or given.</summary>
     public TokenLogprobs? Logprobs { get; init; }
+
+    /// <summary>Why there are none although they were asked for; null where there are, or none were asked for.</summary>
+    public LogprobLack? LogprobLack { get; init; }
 }

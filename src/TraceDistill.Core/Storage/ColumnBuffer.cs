@@ -64,6 +64,28 @@ sealed class BinaryBuffer(string name, Func<Trace, byte[]?> select) : ColumnBuff
     }
 }
 
+/// <summary>One text a row, or null.</summary>
+sealed class OptionalTextBuffer(string name, Func<Trace, string?> select) : ColumnBuffer
+{
+    readonly DataField _field = new(name, typeof(string), isNullable: true);
+    readonly ArrayBufferWriter<ReadOnlyMemory<char>?> _values = new();
+
+    public override Field Field => _field;
+
+    public override long Append(Trace trace)
+    {
+        var value = select(trace);
+        _values.Write([value is null ? default(ReadOnlyMemory<char>?) : value.AsMemory()]);
+        return (value?.Length ?? 0) * sizeof(char);
+    }
+
+    public override async Task FlushAsync(ParquetRowGroupWriter rowGroup, CancellationToken cancellationToken)
+    {
+        await rowGroup.WriteAsync(_field, _values.WrittenMemory, cancellationToken: cancellationToken);
+        _values.Clear();
+    }
+}
+
 /// <summary>A list of numbers a row, or null.</summary>
 sealed class ListBuffer<T>(string name, Func<Trace, T[]?> select) : ColumnBuffer
     where T : struct

@@ -28,6 +28,22 @@ sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupRead
     public async Task<string[]> TextsAsync(string name, CancellationToken cancellationToken) =>
         Array.ConvertAll(await ScalarsAsync<ReadOnlyMemory<char>>(name, cancellationToken), text => new string(text.Span));
 
+    /// <summary>One text a row; null where it has none, or where the column is not there: it is younger than the others.</summary>
+    public async Task<string?[]?> OptionalTextsAsync(string name, CancellationToken cancellationToken)
+    {
+        if (schema.Fields.All(field => field.Name != name))
+        {
+            return null;
+        }
+
+        var field = Field<ReadOnlyMemory<char>>(Top(name), name);
+        var (values, definition, _) = await RawAsync<ReadOnlyMemory<char>>(field, name, mayMiss: true, cancellationToken);
+        var next = 0;
+        return definition.Length == 0
+            ? Array.ConvertAll(values, value => (string?)value.ToString())
+            : Array.ConvertAll(definition, level => level == field.MaxDefinitionLevel ? values[next++].ToString() : null);
+    }
+
     /// <summary>One byte string a row; null where it has none.</summary>
     public async Task<byte[]?[]> BinariesAsync(string name, CancellationToken cancellationToken)
     {

@@ -82,7 +82,7 @@ static class DatasetCard
         | `reasoning`, `answer` | string | the thinking without its tags, and what follows it |
         | `generation` | string | the raw generated text |
         | `expected_answer`, `verdict` | string | the known answer; `correct`, `incorrect` or `unverified` |
-        | `finish_reason` | string | `stop`, `length`, …, or `human` |
+        | `finish_reason` | string | the server's own word: `stop`, `length`, …; `unknown` where it gave none, or `human` |
         | `sample_index`, `seed` | int32, int64 | which sample of the problem, and its seed |
         | `temperature`, `top_p` | double | sampling settings |
         | `teacher` | string | model name |
@@ -91,6 +91,7 @@ static class DatasetCard
         | `token_ids`, `token_logprobs` | list of int32, list of float | the tokens drawn and their natural-log probabilities, exact |
         {SoftTargetColumns(manifest)}
         | `prompt_token_ids` | list of int32 | the rendered prompt in the teacher's tokens; empty where not known |
+        | `tool_calls` | string | the tools that the teacher called, a JSON list as in chat completions; null where it called none |
 
 
         """;

@@ -33,6 +33,7 @@ static class ShardColumns
     public const string TopIds = "topk_ids";
     public const string TopLogprobs = "topk_logprobs";
     public const string PromptTokenIds = "prompt_token_ids";
+    public const string ToolCalls = "tool_calls";
 
     /// <summary>Fresh, empty buffers for one shard; their fields make up its schema.</summary>
     public static IReadOnlyList<ColumnBuffer> Create(SoftTargetLayout layout) =>
@@ -62,6 +63,7 @@ static class ShardColumns
         new ListBuffer<float>(TokenLogprobs, trace => trace.Logprobs?.Logprobs),
         .. SoftTargetColumns(layout),
         new ListBuffer<int>(PromptTokenIds, trace => trace.PromptTokenIds),
+        new OptionalTextBuffer(ToolCalls, trace => trace.ToolCalls),
     ];
 
     static ColumnBuffer[] SoftTargetColumns(SoftTargetLayout layout) => layout switch

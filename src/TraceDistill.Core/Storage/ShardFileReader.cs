@@ -67,8 +67,9 @@ sealed class ShardFileReader : IAsyncDisposable
         var reasons = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.FinishReason, cancellationToken);
         var answers = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Answer, cancellationToken);
         var seeds = await columns.ScalarsAsync<long>(ShardColumns.Seed, cancellationToken);
+        var toolCalls = await columns.OptionalTextsAsync(ShardColumns.ToolCalls, cancellationToken);
         return ids.Select((id, row) => new TraceHead(
-            TraceKey.Of(id.Span), string.Intern(verdicts[row].ToString()), string.Intern(reasons[row].ToString()), !answers[row].Span.IsWhiteSpace(), seeds[row]));
+            TraceKey.Of(id.Span), string.Intern(verdicts[row].ToString()), string.Intern(reasons[row].ToString()), !answers[row].Span.IsWhiteSpace() || toolCalls?[row] is not null, seeds[row]));
     }
 
     // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.

@@ -19,6 +19,7 @@ sealed class TraceRowGroup
     ListColumn<int>? _tokenIds, _promptTokenIds, _topIds;
     ListColumn<float>? _tokenLogprobs, _topLogprobs;
     byte[]?[]? _softTargets;
+    string?[]? _toolCalls;
 
     public int Count => _id.Length;
 
@@ -61,6 +62,7 @@ sealed class TraceRowGroup
             _topIds = softTargets && !compact ? await columns.ListsAsync<int>(ShardColumns.TopIds, cancellationToken) : null,
             _topLogprobs = softTargets && !compact ? await columns.ListsAsync<float>(ShardColumns.TopLogprobs, cancellationToken) : null,
             _promptTokenIds = await columns.ListsAsync<int>(ShardColumns.PromptTokenIds, cancellationToken),
+            _toolCalls = await columns.OptionalTextsAsync(ShardColumns.ToolCalls, cancellationToken),
         };
     }
 
@@ -88,6 +90,7 @@ sealed class TraceRowGroup
         CreatedAt = new DateTimeOffset(DateTime.SpecifyKind(_createdAt[row], DateTimeKind.Utc)),
         PromptTokenIds = _promptTokenIds![row]?.ToArray() ?? [],
         Logprobs = Logprobs(row),
+        ToolCalls = _toolCalls?[row],
     };
 
     ChatMessage[] Conversation(int row)

@@ -28,10 +28,14 @@ public sealed class ChatTemplate
         _time = time ?? TimeProvider.System;
         _defaults = defaults;
         Hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)));
+        ReasoningMarkers = Generation.ReasoningMarkers.Of(source);
     }
 
     /// <summary>SHA-256 of the source: 64 hexadecimal digits.</summary>
     public string Hash { get; }
+
+    /// <summary>The marks that it puts around reasoning, or looks for; null where it speaks of none that are known.</summary>
+    public ReasoningMarkers? ReasoningMarkers { get; }
 
     /// <summary>Parses a template.</summary>
     /// <param name="source">The Jinja source.</param>

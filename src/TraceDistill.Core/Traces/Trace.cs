@@ -56,4 +56,7 @@ public sealed record Trace
 
     /// <summary>Tokens drawn with their soft targets; null for text-only traces (hard loss only).</summary>
     public TokenLogprobs? Logprobs { get; init; }
+
+    /// <summary>The tools that the teacher called: a JSON list in the form of chat completions; null where it called none.</summary>
+    public string? ToolCalls { get; init; }
 }

@@ -76,6 +76,10 @@ sealed class BatchResults : ITextGenerator, IDisposable
 
             return CompletionReader.Read(body.AsSpan(0, length), sampling.TopLogprobs, _form);
         }
+        catch (ReportedErrorException e)
+        {
+            throw new InvalidInputException($"{_files[file].Path}: the answer to {customId} is an error ({e.Error.Shown(text => text)})", e);
+        }
         catch (WireFormatException e)
         {
             throw new InvalidInputException($"{_files[file].Path}: the answer to {customId} cannot be read ({e.Message})", e);

@@ -49,7 +49,8 @@ public static class BatchStage
     {
         await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
         var dialect = DialectOf(options);
-        var form = new ReplyForm(dialect.ListsEndOfSequence, options.Tokenizer is { } folder && TeacherEndpoint.EndsPromptsInThinking(folder));
+        var (markers, isOpened) = TeacherEndpoint.ReasoningOf(options.Tokenizer, options.ReasoningMarkers);
+        var form = new ReplyForm(dialect.ListsEndOfSequence, isOpened, markers);
         string IdOf(int position) => BatchRequestId.Of(store.Plan, store.Inventory, position);
         var askedAgain = Enumerable.Range(0, store.Inventory.PlanCount).Where(position => store.Inventory.NewSeed(position) is not null).Select(IdOf).ToHashSet();
         using var results = await BatchResults.OpenAsync(options.BatchIn, form, id => store.Inventory.Find(TraceKey.Of(id)) is not null || askedAgain.Contains(id), cancellationToken);

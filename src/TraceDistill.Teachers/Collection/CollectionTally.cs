@@ -1,8 +1,8 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Traces;
 using TraceDistill.Core.Verification;
-using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -27,6 +27,7 @@ sealed class CollectionTally(
     readonly SortedDictionary<int, FailedSample> _failures = [];
     readonly SortedDictionary<int, PlannedTrace> _tooLong = [];
     long _lastArrival = time.GetTimestamp();
+    readonly SortedDictionary<string, long> _unfinished = new(StringComparer.Ordinal);
     long _collected;
     long _correct;
     long _tokens;
@@ -83,10 +84,27 @@ sealed class CollectionTally(
         }
     }
 
+    /// <summary>How many of those added came to no end of the model's own, by the server's word for it; null for none.</summary>
+    public string? Unfinished
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _unfinished.Count == 0 ? null : string.Join(", ", _unfinished.Select(reason => $"{reason.Value:N0} {reason.Key}"));
+            }
+        }
+    }
+
     public void Add(PlannedTrace planned, CountedTrace trace)
     {
         lock (_lock)
         {
+            if (!FinishReasons.IsNatural(trace.FinishReason))
+            {
+                _unfinished[trace.FinishReason] = _unfinished.GetValueOrDefault(trace.FinishReason) + 1;
+            }
+
             _failuresInARow = 0;
             _failures.Remove(planned.Position);
             Volatile.Write(ref _lastArrival, time.GetTimestamp());
@@ -154,8 +172,9 @@ sealed class CollectionTally(
 /// <param name="Tokens">Tokens generated.</param>
 /// <param name="LacksLogprobs">Whether it is an answer whose tokens are not all known with their logprobs.</param>
 /// <param name="IsCorrect">Whether its answer is right.</param>
-readonly record struct CountedTrace(int Tokens, bool LacksLogprobs, bool IsCorrect)
+/// <param name="FinishReason">Why it ended.</param>
+readonly record struct CountedTrace(int Tokens, bool LacksLogprobs, bool IsCorrect, string FinishReason)
 {
     public static CountedTrace Of(Trace trace) =>
-        new(trace.CompletionTokens, trace.Logprobs is null && !FinishReasons.IsRefusal(trace.FinishReason), trace.Verdict == Verdict.Correct.ToName());
+        new(trace.CompletionTokens, trace.Logprobs is null && trace.ToolCalls is null && !FinishReasons.IsRefusal(trace.FinishReason), trace.Verdict == Verdict.Correct.ToName(), trace.FinishReason);
 }

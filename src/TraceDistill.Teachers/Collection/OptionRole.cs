@@ -33,6 +33,7 @@ static class OptionRoles
         [nameof(GenerateOptions.MaxTokens)] = OptionRole.Identity,
         [nameof(GenerateOptions.Seed)] = OptionRole.Identity,
         [nameof(GenerateOptions.Tokenizer)] = OptionRole.Identity,
+        [nameof(GenerateOptions.ReasoningMarkers)] = OptionRole.Identity,
 
         [nameof(GenerateOptions.Problems)] = OptionRole.Selection,
         [nameof(GenerateOptions.SamplesPerProblem)] = OptionRole.Selection,

@@ -9,7 +9,6 @@ using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
-using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -225,7 +224,8 @@ sealed class TraceCollector(
         Generation = result.Text,
         ExpectedAnswer = planned.Problem.Answer,
         FinishReason = result.FinishReason,
-        Verdict = verifier.Verify(result.Answer, planned.Problem).ToName(),
+        // A call of a tool is no answer yet, right or wrong.
+        Verdict = (result.ToolCalls is null ? verifier.Verify(result.Answer, planned.Problem) : Verdict.Unverified).ToName(),
         SampleIndex = planned.SampleIndex,
         Seed = planned.Request.Sampling.Seed ?? 0,
         Temperature = planned.Request.Sampling.Temperature,
@@ -237,5 +237,6 @@ sealed class TraceCollector(
         CreatedAt = time.GetUtcNow(),
         PromptTokenIds = result.PromptTokenIds ?? [],
         Logprobs = tokens.Resolve(result.Logprobs),
+        ToolCalls = result.ToolCalls,
     };
 }

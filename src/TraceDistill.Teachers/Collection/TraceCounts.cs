@@ -8,10 +8,11 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Length">Cut off at the longest length allowed.</param>
 /// <param name="Refusal">Refused, prompts that are too long for the teacher's context included.</param>
 /// <param name="Empty">Without an answer, though neither cut off nor refused.</param>
-readonly record struct TraceCounts(long Correct, long Length, long Refusal, long Empty)
+/// <param name="Unfinished">Broken off for another reason than their length.</param>
+readonly record struct TraceCounts(long Correct, long Length, long Refusal, long Empty, long Unfinished = 0)
 {
     public static TraceCounts operator +(TraceCounts left, TraceCounts right) =>
-        new(left.Correct + right.Correct, left.Length + right.Length, left.Refusal + right.Refusal, left.Empty + right.Empty);
+        new(left.Correct + right.Correct, left.Length + right.Length, left.Refusal + right.Refusal, left.Empty + right.Empty, left.Unfinished + right.Unfinished);
 
     public TraceCounts With(TraceHead head)
     {
@@ -20,6 +21,7 @@ readonly record struct TraceCounts(long Correct, long Length, long Refusal, long
             head.Verdict == Verdict.Correct.ToName() ? 1 : 0,
             flaw == TraceFlaw.Length ? 1 : 0,
             flaw == TraceFlaw.Refusal ? 1 : 0,
-            flaw == TraceFlaw.Empty ? 1 : 0);
+            flaw == TraceFlaw.Empty ? 1 : 0,
+            flaw == TraceFlaw.Unfinished ? 1 : 0);
     }
 }

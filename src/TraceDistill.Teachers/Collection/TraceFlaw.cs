@@ -1,6 +1,6 @@
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
-using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -15,6 +15,9 @@ public enum TraceFlaw
 
     /// <summary>Ended of its own accord without an answer.</summary>
     Empty,
+
+    /// <summary>Broken off for another reason, or for one that is not known: no end of the model's own.</summary>
+    Unfinished,
 }
 
 static class TraceFlaws
@@ -22,11 +25,13 @@ static class TraceFlaws
     /// <returns>Null for a trace without flaw.</returns>
     public static TraceFlaw? Of(TraceHead head) => head switch
     {
-        { FinishReason: "length" } => TraceFlaw.Length,
-        { FinishReason: FinishReasons.Refusal or FinishReasons.ContentFilter or FinishReasons.ContextLength } => TraceFlaw.Refusal,
+        _ when FinishReasons.IsTooLong(head.FinishReason) => TraceFlaw.Length,
+        _ when FinishReasons.IsRefusal(head.FinishReason) => TraceFlaw.Refusal,
+        _ when !FinishReasons.IsNatural(head.FinishReason) => TraceFlaw.Unfinished,
         { HasAnswer: false } => TraceFlaw.Empty,
         _ => null,
     };
 
-    public static TraceHead HeadOf(Trace trace) => new(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, !string.IsNullOrWhiteSpace(trace.Answer), trace.Seed);
+    public static TraceHead HeadOf(Trace trace) =>
+        new(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, !string.IsNullOrWhiteSpace(trace.Answer) || trace.ToolCalls is not null, trace.Seed);
 }

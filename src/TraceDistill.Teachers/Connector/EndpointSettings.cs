@@ -21,9 +21,12 @@ public sealed record EndpointSettings
 
     /// <summary>
     /// The folder with the teacher's tokenizer.json. The dialect <c>sglang-generate</c> renders prompts with it; for any, it tells whether prompts end
-    /// inside the reasoning.
+    /// inside the reasoning and which marks the reasoning has.
     /// </summary>
     public string? Tokenizer { get; init; }
+
+    /// <summary>The two marks around the reasoning, or <c>harmony</c>; none where they are to be found in the tokenizer's chat template or the answers.</summary>
+    public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
     /// <summary>Whether answers come in pieces while they are generated: for gateways that end connections in which nothing is sent for a while.</summary>
     /// <value>False: as a whole, which costs less on both sides.</value>

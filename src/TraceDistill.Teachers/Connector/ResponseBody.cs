@@ -25,7 +25,10 @@ sealed class ResponseBody : IDisposable
     {
     }
 
-    public ReadOnlySpan<byte> Bytes => _buffer.AsSpan(0, _length);
+    /// <summary>All of it but a byte order mark, which JSON does not know.</summary>
+    public ReadOnlySpan<byte> Bytes => _buffer.AsSpan(0, _length) is var all && all.StartsWith(ByteOrderMark) ? all[ByteOrderMark.Length..] : all;
+
+    static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 
     /// <param name="content">What the server sends.</param>
     /// <param name="most">Bytes it may have, compression undone.</param>
@@ -92,7 +95,7 @@ sealed class ResponseBody : IDisposable
         }
 
         var larger = ArrayPool<byte>.Shared.Rent(capacity);
-        Bytes.CopyTo(larger);
+        _buffer.AsSpan(0, _length).CopyTo(larger);
         ArrayPool<byte>.Shared.Return(_buffer);
         _buffer = larger;
     }

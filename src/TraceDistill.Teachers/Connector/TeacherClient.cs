@@ -20,6 +20,8 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     volatile bool _opensThinking = endpoint.OpensThinking;
     string? _model;
     int _isSwapped;
+    int _isWholeTold;
+    volatile bool _streamsLogprobs = true;
 
     public TeacherEndpoint Endpoint => endpoint;
 
@@ -28,6 +30,14 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     {
         get => _opensThinking;
         set => _opensThinking = value;
+    }
+
+    /// <summary>Whether pieces of answers tell the logprobs of all their tokens; where not, answers with logprobs are asked for as a whole.</summary>
+    /// <value>True, unless the dialect says otherwise.</value>
+    public bool StreamsLogprobs
+    {
+        get => _streamsLogprobs;
+        set => _streamsLogprobs = value;
     }
 
     /// <summary>The endpoint's dialect, found out on the first call; without the fields that the server has refused since.</summary>
@@ -111,30 +121,37 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     async Task<GenerationResult> SendOnceAsync(
         Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Arrival arrival, CancellationToken cancellationToken)
     {
+        if (arrival is { IsStreamed: true, Told: null } && sampling.TopLogprobs > 0 && !(dialect.StreamsLogprobs && _streamsLogprobs))
+        {
+            TellWhole();
+            arrival = arrival with { IsStreamed = false };
+        }
+
         var request = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling, arrival.IsStreamed);
-        var form = new ReplyForm(dialect.ListsEndOfSequence, _opensThinking);
-        var result = await PostAsync(dialect, dialect.ChatRoute, request, response => ReadAsync(response, sampling, form, arrival, cancellationToken), cancellationToken);
+        var form = new ReplyForm(dialect.ListsEndOfSequence, _opensThinking, endpoint.Markers);
+        var result = await PostAsync(dialect, dialect.ChatRoute, request, response => ReadAsync(response, sampling, form, arrival, cancellationToken), cancellationToken, messages);
         Compare(result.Model);
         return result;
     }
 
     async Task<GenerationResult> ReadAsync(HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Arrival arrival, CancellationToken cancellationToken)
     {
-        if (!arrival.IsStreamed || response.Content.Headers.ContentType?.MediaType != "text/event-stream")
+        if (!arrival.IsStreamed || !IsStream(response))
         {
             using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
             arrival.Received?.Invoke();
             return await AnswerThreads.RunAsync(() => endpoint.Form.Read(body.Bytes, sampling, form), goesOnThere: arrival.Received is not null);
         }
 
-        try
+        await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
+        return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, arrival.Told, cancellationToken);
+    }
+
+    void TellWhole()
+    {
+        if (Interlocked.Exchange(ref _isWholeTold, 1) == 0)
         {
-            await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
-            return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, arrival.Told, cancellationToken);
-        }
-        catch (StreamedErrorException e)
-        {
-            throw TeacherFailures.FromStatus(endpoint, int.TryParse(e.Error.Code, out var code) && code >= 400 ? code : 500, e.Error, retryAfter: null, isOfStream: true);
+            observer?.Message($"{endpoint} streams no logprobs for tokens without text, such as the end of the reasoning: its answers are asked for as a whole, for all stream: true");
         }
     }
 
@@ -162,17 +179,20 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         string Named(string name) => new ErrorBody(name, Code: null).Shown(endpoint.Redact).ReplaceLineEndings(" ");
     }
 
-    async Task<T> PostAsync<T>(Dialect dialect, string route, ReadOnlyMemory<byte> bytes, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken)
+    /// <param name="prompt">What an error's message may not repeat.</param>
+    async Task<T> PostAsync<T>(
+        Dialect dialect, string route, ReadOnlyMemory<byte> bytes, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken, IReadOnlyList<ChatMessage>? prompt = null)
     {
         using var content = new ReadOnlyMemoryContent(bytes);
         content.Headers.ContentType = Json;
         using var request = new HttpRequestMessage(HttpMethod.Post, endpoint.Address(route)) { Content = content };
-        return await SendAsync(request, dialect, read, cancellationToken);
+        return await SendAsync(request, dialect, read, cancellationToken, prompt);
     }
 
     /// <summary>Sends, and reads the response.</summary>
     /// <exception cref="TeacherRequestException">It is no success, or cannot be read.</exception>
-    async Task<T> SendAsync<T>(HttpRequestMessage request, Dialect dialect, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken)
+    async Task<T> SendAsync<T>(
+        HttpRequestMessage request, Dialect dialect, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken, IReadOnlyList<ChatMessage>? prompt = null)
     {
         endpoint.Authorize(request, dialect);
         CompressedContent.Offer(request);
@@ -189,18 +209,25 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             if (!response.IsSuccessStatusCode)
             {
                 using var body = await ResponseBody.ReadAsync(response.Content, MostPlainBytes, cancellationToken);
-                throw FailureOf(response, (int)response.StatusCode, ErrorBody.Parse(body.Bytes));
+                throw FailureOf(response, (int)response.StatusCode, ErrorBody.Parse(body.Bytes), prompt);
             }
 
-            return await read(response);
+            try
+            {
+                return await read(response);
+            }
+            catch (ReportedErrorException e)
+            {
+                throw FailureOf(response, TeacherFailures.StatusOf(e.Error), e.Error, prompt);
+            }
         }
         catch (ResponseTooLargeException e)
         {
-            throw TeacherFailures.FromFormat(endpoint, new WireFormatException(e.Message, e));
+            throw TeacherFailures.FromSize(endpoint, e);
         }
         catch (InvalidDataException e)
         {
-            throw TeacherFailures.FromFormat(endpoint, new TruncatedResponseException("its compression cannot be undone", e));
+            throw TeacherFailures.FromFormat(endpoint, new WireFormatException("its compression cannot be undone", e));
         }
         catch (WireFormatException e)
         {
@@ -213,22 +240,24 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     }
 
     /// <summary>The whole body of a success.</summary>
-    async Task<ResponseBody> ReadWholeAsync(HttpResponseMessage response, long mostBytes, CancellationToken cancellationToken)
+    static async Task<ResponseBody> ReadWholeAsync(HttpResponseMessage response, long mostBytes, CancellationToken cancellationToken)
     {
         var body = await ResponseBody.ReadAsync(response.Content, mostBytes, cancellationToken);
         if (ErrorBody.InSuccess(body.Bytes) is { } error)
         {
             body.Dispose();
-            throw FailureOf(response, int.TryParse(error.Code, out var code) ? code : (int)response.StatusCode, error);
+            throw new ReportedErrorException(error);
         }
 
         return body;
     }
 
-    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error) =>
-        TeacherFailures.FromStatus(endpoint, status, error, TeacherFailures.RetryAfter(response.Headers, time));
+    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error, IReadOnlyList<ChatMessage>? prompt) => TeacherFailures.FromStatus(
+        endpoint, status, error.Without((prompt ?? []).Select(message => message.Content)), TeacherFailures.RetryAfter(response.Headers, time), isOfStream: IsStream(response));
 
-    async Task<JsonElement?> ReadJsonAsync(HttpResponseMessage response, CancellationToken cancellationToken)
+    static bool IsStream(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType == "text/event-stream";
+
+    static async Task<JsonElement?> ReadJsonAsync(HttpResponseMessage response, CancellationToken cancellationToken)
     {
         using var body = await ReadWholeAsync(response, MostPlainBytes, cancellationToken);
         return JsonElementOf(body.Bytes);

@@ -24,7 +24,7 @@ public sealed class TeacherEndpoint
         Dialect = KnownDialects.Find(settings.Dialect);
         Form = FormOf(Dialect, settings);
         IsStreamed = settings.Stream;
-        OpensThinking = settings.Tokenizer is { } folder && EndsPromptsInThinking(folder);
+        (Markers, OpensThinking) = ReasoningOf(settings.Tokenizer, settings.ReasoningMarkers);
     }
 
     /// <summary>Ends in a slash; <c>chat/completions</c> and <c>models</c> are found below it.</summary>
@@ -43,6 +43,9 @@ public sealed class TeacherEndpoint
 
     /// <summary>Whether the teacher's own chat template is known to end prompts inside the reasoning.</summary>
     internal bool OpensThinking { get; }
+
+    /// <summary>What the teacher puts around its reasoning; null where that is not known.</summary>
+    internal ReasoningMarkers? Markers { get; }
 
     /// <summary>Where the key came from, in words; null where none is sent.</summary>
     internal string? KeyOrigin => _key?.Origin;
@@ -105,18 +108,32 @@ public sealed class TeacherEndpoint
         (_, var tokenizer) => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
     };
 
-    /// <summary>Whether a teacher's chat template leaves its prompts inside the reasoning.</summary>
-    internal static bool EndsPromptsInThinking(string tokenizer)
+    /// <summary>The marks of a teacher's reasoning, and whether its chat template leaves prompts within it.</summary>
+    /// <param name="tokenizer">The folder with its tokenizer and chat template; null where that is not known.</param>
+    /// <param name="named">The marks that the user names; none leaves them to the template.</param>
+    internal static (ReasoningMarkers? Markers, bool IsOpened) ReasoningOf(string? tokenizer, IReadOnlyList<string> named)
     {
+        if (!ReasoningMarkers.TryName(named, out var markers))
+        {
+            throw new InvalidInputException($"reasoning_markers: {ReasoningMarkers.NamesWanted}");
+        }
+
+        if (tokenizer is null)
+        {
+            return (markers, false);
+        }
+
         try
         {
-            var prompt = ChatTemplate.Load(tokenizer).Render([new("user", "?")], addGenerationPrompt: true);
-            return prompt.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open);
+            var template = ChatTemplate.Load(tokenizer);
+            markers ??= template.ReasoningMarkers;
+            var opened = ReasoningMarkers.OpenedBy(template.Render([new("user", "?")], addGenerationPrompt: true), markers);
+            return (opened ?? markers, opened is not null);
         }
         catch (InvalidInputException)
         {
             // A folder without a template that can be read tells nothing, and who renders with it says why.
-            return false;
+            return (markers, false);
         }
     }
 }

@@ -15,6 +15,12 @@ static class TeacherFailures
 
     static readonly string[] BusyWords = ["busy", "overload", "capacity", "queue", "too many"];
 
+    /// <summary>The status that an error under status 200 would have had: its code, where that is one, and else a server's fault.</summary>
+    public static int StatusOf(ErrorBody error) => int.TryParse(error.Code, out var code) && code is >= 400 and < 600 ? code
+        : error.Code is "invalid_request_error" or "BadRequestError" or "context_length_exceeded" || error.IsFiltered ? 400
+        : error.Code is "rate_limit_exceeded" or "insufficient_quota" ? 429
+        : 500;
+
     /// <summary>A response that is no success.</summary>
     /// <param name="isOfStream">Whether it stood within a stream that had begun as one.</param>
     public static TeacherRequestException FromStatus(TeacherEndpoint endpoint, int status, ErrorBody error, TimeSpan? retryAfter, bool isOfStream = false)
@@ -82,11 +88,13 @@ static class TeacherFailures
     }
 
     /// <summary>A response that is not a chat completion as the protocol has it.</summary>
-    public static TeacherRequestException FromFormat(TeacherEndpoint endpoint, WireFormatException e) => e switch
-    {
-        TruncatedResponseException => new(FailureScope.Passing, $"{endpoint} sent a response that cannot be used: {e.Message}", e),
-        _ => new(FailureScope.Request, $"{endpoint} sent a response that cannot be used: {endpoint.Redact(e.Message)}", e),
-    };
+    /// <remarks>It is the server's fault, or a gateway's before it, and the next one may be good.</remarks>
+    public static TeacherRequestException FromFormat(TeacherEndpoint endpoint, WireFormatException e) =>
+        new(FailureScope.Passing, $"{endpoint} sent a response that cannot be used: {endpoint.Redact(e.Message)}", e);
+
+    /// <summary>A response longer than any answer to its request can be: the next one would be as long.</summary>
+    public static TeacherRequestException FromSize(TeacherEndpoint endpoint, ResponseTooLargeException e) =>
+        new(FailureScope.Request, $"{endpoint} sent a response that cannot be used: {e.Message}", e);
 
     /// <summary>Retry-After in either of its forms: seconds, or a date.</summary>
     public static TimeSpan? RetryAfter(HttpResponseHeaders headers, TimeProvider time) => headers.RetryAfter switch

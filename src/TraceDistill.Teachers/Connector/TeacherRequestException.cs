@@ -46,5 +46,5 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
     public bool IsOfStream { get; init; }
 
     /// <summary>True where there was a response, but not one that can be read.</summary>
-    public bool IsFormat => InnerException is Wire.WireFormatException;
+    public bool IsFormat => InnerException is Wire.WireFormatException or ResponseTooLargeException;
 }

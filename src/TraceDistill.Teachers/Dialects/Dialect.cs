@@ -35,6 +35,10 @@ public sealed record Dialect
     /// <value>False: it may be missing from the list while usage counts it.</value>
     public bool ListsEndOfSequence { get; init; }
 
+    /// <summary>Whether a streamed answer lists the logprobs of all its tokens.</summary>
+    /// <value>True.</value>
+    public bool StreamsLogprobs { get; init; } = true;
+
     /// <summary>Most alternatives that the server's own documents promise; null where it is a setting of each server.</summary>
     public int? MostLogprobs { get; init; }
 

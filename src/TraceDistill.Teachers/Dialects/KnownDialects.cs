@@ -32,6 +32,9 @@ public static class KnownDialects
     {
         Name = "llamacpp",
         ListsEndOfSequence = true,
+
+        // A piece tells the logprobs of its text alone: </think>, the end, and all but the last token of a character are missing.
+        StreamsLogprobs = false,
         Fields = new Dictionary<string, string> { ["top_k"] = "0", ["min_p"] = "0", ["repeat_penalty"] = "1" },
     };
 

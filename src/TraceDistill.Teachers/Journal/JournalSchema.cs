@@ -7,16 +7,25 @@ namespace TraceDistill.Teachers.Journal;
 /// <summary>The tables of a journal.</summary>
 static class JournalSchema
 {
-    const long CurrentVersion = 2;
+    const long CurrentVersion = 3;
+
+    /// <summary>The version before, whose shards had no count of unfinished traces.</summary>
+    const long VersionWithoutUnfinished = 2;
 
     /// <summary>Makes the tables where they are not there.</summary>
     /// <exception cref="InvalidDataException">Another version of this program wrote the journal.</exception>
     public static void Prepare(SqliteConnection connection)
     {
         using var transaction = connection.BeginTransaction();
-        if (Scalar(connection, "PRAGMA user_version") is not (0L or CurrentVersion))
+        var version = Scalar(connection, "PRAGMA user_version");
+        if (version is not (0L or VersionWithoutUnfinished or CurrentVersion))
         {
             throw new InvalidDataException("was written by another version of this program");
+        }
+
+        if (version is VersionWithoutUnfinished)
+        {
+            Execute(connection, "ALTER TABLE shards ADD COLUMN unfinished INTEGER NOT NULL DEFAULT 0");
         }
 
         Execute(
@@ -28,7 +37,7 @@ static class JournalSchema
             CREATE TABLE IF NOT EXISTS shards (
                 number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, published TEXT, rows INTEGER NOT NULL, tokens INTEGER NOT NULL,
                 bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, correct INTEGER NOT NULL, length INTEGER NOT NULL, refusal INTEGER NOT NULL,
-                empty INTEGER NOT NULL, keys BLOB NOT NULL);
+                empty INTEGER NOT NULL, keys BLOB NOT NULL, unfinished INTEGER NOT NULL DEFAULT 0);
             PRAGMA user_version = {CurrentVersion};
             """);
         transaction.Commit();

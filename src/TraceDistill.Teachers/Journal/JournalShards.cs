@@ -12,7 +12,7 @@ sealed class JournalShards(SqliteConnection connection)
     public IReadOnlyList<JournalShard> Read()
     {
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT number, file, rows, tokens, bytes, sha256, published, correct, length, refusal, empty, keys FROM shards ORDER BY number";
+        command.CommandText = "SELECT number, file, rows, tokens, bytes, sha256, published, correct, length, refusal, empty, keys, unfinished FROM shards ORDER BY number";
         using var rows = command.ExecuteReader();
         var shards = new List<JournalShard>();
         while (rows.Read())
@@ -24,7 +24,7 @@ sealed class JournalShards(SqliteConnection connection)
                     rows.GetInt64(0),
                     entry,
                     rows.IsDBNull(6) ? null : rows.GetString(6),
-                    new TraceCounts(rows.GetInt64(7), rows.GetInt64(8), rows.GetInt64(9), rows.GetInt64(10)),
+                    new TraceCounts(rows.GetInt64(7), rows.GetInt64(8), rows.GetInt64(9), rows.GetInt64(10), rows.GetInt64(12)),
                     TraceKey.Unpack(keys))
                 : throw new InvalidDataException($"the keys of {entry.File} in the journal are damaged"));
         }
@@ -39,8 +39,8 @@ sealed class JournalShards(SqliteConnection connection)
         using var command = connection.CreateCommand();
         command.CommandText =
             """
-            INSERT INTO shards (number, file, rows, tokens, bytes, sha256, published, correct, length, refusal, empty, keys)
-            VALUES ($number, $file, $rows, $tokens, $bytes, $sha256, $published, $correct, $length, $refusal, $empty, $keys)
+            INSERT INTO shards (number, file, rows, tokens, bytes, sha256, published, correct, length, refusal, empty, keys, unfinished)
+            VALUES ($number, $file, $rows, $tokens, $bytes, $sha256, $published, $correct, $length, $refusal, $empty, $keys, $unfinished)
             """;
         command.Parameters.AddWithValue("$number", shard.Number);
         command.Parameters.AddWithValue("$file", shard.Entry.File);
@@ -53,6 +53,7 @@ sealed class JournalShards(SqliteConnection connection)
         command.Parameters.AddWithValue("$length", shard.Counts.Length);
         command.Parameters.AddWithValue("$refusal", shard.Counts.Refusal);
         command.Parameters.AddWithValue("$empty", shard.Counts.Empty);
+        command.Parameters.AddWithValue("$unfinished", shard.Counts.Unfinished);
         command.Parameters.AddWithValue("$keys", TraceKey.Pack(shard.Keys));
         command.ExecuteNonQuery();
     }

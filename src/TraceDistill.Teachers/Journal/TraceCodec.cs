@@ -14,7 +14,10 @@ namespace TraceDistill.Teachers.Journal;
 /// <remarks>So soft targets are encoded once, and little goes through the database.</remarks>
 static class TraceCodec
 {
-    const byte Version = 2;
+    const byte Version = 3;
+
+    /// <summary>The version before, which had no tool calls.</summary>
+    const byte VersionWithoutToolCalls = 2;
 
     public static byte[] Encode(Trace trace)
     {
@@ -32,7 +35,14 @@ static class TraceCodec
         try
         {
             using var reader = new BinaryReader(new MemoryStream(blob), Encoding.UTF8);
-            return reader.ReadByte() == Version ? Read(reader) : throw new InvalidDataException("the journal was written by another version of this program");
+            var version = reader.ReadByte();
+            if (version is not (Version or VersionWithoutToolCalls))
+            {
+                throw new InvalidDataException("the journal was written by another version of this program");
+            }
+
+            var trace = Read(reader);
+            return version == Version && reader.ReadBoolean() ? trace with { ToolCalls = reader.ReadString() } : trace;
         }
         catch (Exception e) when (e is EndOfStreamException or InvalidOperationException or IOException or FormatException or ArgumentException)
         {
@@ -74,6 +84,12 @@ static class TraceCodec
             WriteArray(writer, logprobs.TokenIds);
             WriteArray(writer, logprobs.Logprobs);
             WriteArray(writer, logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs));
+        }
+
+        writer.Write(trace.ToolCalls is not null);
+        if (trace.ToolCalls is { } calls)
+        {
+            writer.Write(calls);
         }
     }
 

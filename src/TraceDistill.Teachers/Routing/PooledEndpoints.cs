@@ -26,6 +26,7 @@ static class PooledEndpoints
             ApiKeyFile = hasKey ? one.ApiKeyFile : options.ApiKeyFile,
             Dialect = one.Dialect ?? options.Dialect,
             Tokenizer = options.Tokenizer ?? options.Serve,
+            ReasoningMarkers = options.ReasoningMarkers,
             Stream = options.Stream,
         };
         var endpoint = TeacherEndpoint.Create(settings);

@@ -32,8 +32,10 @@ sealed class CompletionParts(int topLogprobs)
     /// <summary>Whether there was a member for the answer, if only an empty one.</summary>
     public bool HasContent { get; set; }
 
+    public ToolCallParts ToolCalls { get; } = new();
+
     /// <summary>Characters and tokens read: grows with all that a model generated.</summary>
-    public long Extent => _content.Length + _reasoning.Length + _reasoningDetails.Length + _refusal.Length + (Logprobs?.Columns.Count ?? 0);
+    public long Extent => _content.Length + _reasoning.Length + _reasoningDetails.Length + _refusal.Length + (Logprobs?.Listed ?? 0) + ToolCalls.Extent;
 
     /// <summary>More of the generation.</summary>
     /// <param name="content">Of the answer, or of all the text.</param>
@@ -59,34 +61,38 @@ sealed class CompletionParts(int topLogprobs)
             throw new WireFormatException("the response has no choices");
         }
 
-        var ownReasoning = _reasoning.Length > 0 ? _reasoning.ToString() : _reasoningDetails.Length > 0 ? _reasoningDetails.ToString() : null;
+        var ownReasoning = _reasoning.Length > 0 ? LenientText.Whole(_reasoning) : _reasoningDetails.Length > 0 ? LenientText.Whole(_reasoningDetails) : null;
         var isRefused = _refusal.Length > 0;
-        if (!HasContent && ownReasoning is null && !isRefused && !FinishReasons.IsRefusal(FinishReason))
+        var toolCalls = ToolCalls.ToJson();
+        if (!HasContent && ownReasoning is null && toolCalls is null && !isRefused && !(FinishReason is not null && FinishReasons.IsRefusal(FinishReason)))
         {
             throw new WireFormatException("choices[0].message has neither content nor reasoning");
         }
 
         if (FinishReason is "abort" or "error")
         {
-            throw new TruncatedResponseException($"the server broke the generation off (finish_reason {FinishReason})");
+            throw new WireFormatException($"the server broke the generation off (finish_reason {FinishReason})");
         }
 
-        var content = (isRefused && _content.Length == 0 ? _refusal : _content).ToString();
+        var finishReason = isRefused ? FinishReasons.Refusal : FinishReason ?? FinishReasons.Unknown;
+        var content = LenientText.Whole(isRefused && _content.Length == 0 ? _refusal : _content);
         var (reasoning, answer) = ownReasoning is null
-            ? ReasoningSplitter.Split(content, form.OpensThinking && FinishReason == FinishReasons.Length)
+            ? ReasoningSplitter.Split(content, form.OpensThinking && !FinishReasons.IsNatural(finishReason), form.Markers)
             : (ownReasoning.Trim(), content.Trim());
-        var logprobs = Logprobs is { Found: true } && !isRefused ? Whole(Logprobs.ToTokenLogprobs(_tokenIds), form, reasoning, answer) : null;
+        var (logprobs, lack) = isRefused ? (null, null) : ReadLogprobs(form, reasoning, answer);
         return new GenerationResult
         {
             Reasoning = reasoning,
             Answer = answer,
             Text = ownReasoning is null ? content : ReasoningSplitter.Join(ownReasoning, content),
-            FinishReason = isRefused ? FinishReasons.Refusal : FinishReason ?? "unknown",
+            ToolCalls = toolCalls,
+            FinishReason = finishReason,
             Model = Model,
             PromptTokenIds = PromptTokenIds,
             PromptTokens = PromptTokens ?? PromptTokenIds?.Length ?? 0,
             CompletionTokens = logprobs?.Count ?? CompletionTokens ?? _tokenIds.Count,
             Logprobs = logprobs,
+            LogprobLack = lack,
         };
     }
 
@@ -95,15 +101,29 @@ sealed class CompletionParts(int topLogprobs)
     /// where tokens end within a character (llama.cpp lists only whole ones). The count of tokens tells, and where tokens are named by their bytes,
     /// these do as well.
     /// </summary>
-    TokenLogprobs? Whole(TokenLogprobs? logprobs, ReplyForm form, string reasoning, string answer)
+    (TokenLogprobs? Logprobs, LogprobLack? Lack) ReadLogprobs(ReplyForm form, string reasoning, string answer)
     {
-        var unlisted = (CompletionTokens ?? 0) - (logprobs?.Count ?? 0);
-        if (unlisted > (form.ListsEndOfSequence ? 0 : 1))
+        if (Logprobs is null)
         {
-            return null;
+            return (null, null);
         }
 
-        return logprobs?.TokenBytes is { } names && !(Spells(names, logprobs.TokenIds, reasoning) && Spells(names, logprobs.TokenIds, answer)) ? null : logprobs;
+        if (!Logprobs.Found)
+        {
+            return (null, new LogprobLack("returned no logprobs", IsPartial: false));
+        }
+
+        var logprobs = Logprobs.ToTokenLogprobs(_tokenIds);
+        if (logprobs is not null && (CompletionTokens ?? 0) - logprobs.Count > (form.ListsEndOfSequence ? 0 : 1))
+        {
+            Logprobs.Spoil($"returned logprobs for {logprobs.Count} of {CompletionTokens} tokens", isPartial: true);
+        }
+        else if (logprobs?.TokenBytes is { } names && !(Spells(names, logprobs.TokenIds, reasoning) && Spells(names, logprobs.TokenIds, answer)))
+        {
+            Logprobs.Spoil("returned logprobs for tokens that do not spell its text", isPartial: true);
+        }
+
+        return Logprobs.Lack is { } lack ? (null, lack) : (logprobs, null);
     }
 
     /// <summary>Whether a text is among what the tokens spell.</summary>

@@ -31,6 +31,7 @@ ref struct CompletionReader
     /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
     /// <param name="form">What is known of the server's responses beforehand.</param>
     /// <exception cref="WireFormatException">The response is not JSON, or of another shape.</exception>
+    /// <exception cref="ReportedErrorException">The server says in it that it failed.</exception>
     public static GenerationResult Read(ReadOnlySpan<byte> json, int topLogprobs, ReplyForm form = default)
     {
         var parts = new CompletionParts(topLogprobs);
@@ -41,7 +42,7 @@ ref struct CompletionReader
     /// <param name="json">What one event of a stream says, UTF-8.</param>
     /// <param name="parts">Takes it.</param>
     /// <returns>The text in it.</returns>
-    /// <exception cref="StreamedErrorException">The server says that it failed.</exception>
+    /// <exception cref="ReportedErrorException">The server says that it failed.</exception>
     /// <exception cref="WireFormatException">The piece is not JSON, or of another shape.</exception>
     public static StreamedText ReadPiece(ReadOnlySpan<byte> json, CompletionParts parts) => ResponseJson.Read(json, piece => Read(piece, parts, isPiece: true));
 
@@ -67,7 +68,7 @@ ref struct CompletionReader
             {
                 ReadUsage(ref reader);
             }
-            else if (_isPiece && reader.ValueTextEquals("error"u8))
+            else if (reader.ValueTextEquals("error"u8))
             {
                 ReadError(ref reader);
             }
@@ -127,11 +128,16 @@ ref struct CompletionReader
             }
             else if (reader.ValueTextEquals("finish_reason"u8))
             {
-                _parts.FinishReason = reader.StringValue("choices[0].finish_reason") ?? _parts.FinishReason;
+                // Some servers write an empty one into each piece of a stream.
+                _parts.FinishReason = reader.StringValue("choices[0].finish_reason") is { Length: > 0 } reason ? reason : _parts.FinishReason;
             }
             else if (reader.ValueTextEquals("token_ids"u8))
             {
                 _parts.AddTokenIds(reader.IntegersValue("choices[0].token_ids") ?? []);
+            }
+            else if (reader.ValueTextEquals("error"u8))
+            {
+                ReadError(ref reader);
             }
             else
             {
@@ -152,8 +158,17 @@ ref struct CompletionReader
         {
             if (reader.ValueTextEquals("content"u8))
             {
-                content = reader.StringValue("choices[0].message.content");
                 _parts.HasContent = true;
+                (content, var thinking) = ContentParts.Read(ref reader);
+                reasoning ??= thinking;
+            }
+            else if (reader.ValueTextEquals("tool_calls"u8))
+            {
+                _parts.ToolCalls.ReadList(ref reader);
+            }
+            else if (reader.ValueTextEquals("function_call"u8))
+            {
+                _parts.ToolCalls.ReadFunction(ref reader);
             }
             else if (reader.ValueTextEquals("reasoning"u8) || reader.ValueTextEquals("reasoning_content"u8))
             {
@@ -203,12 +218,13 @@ ref struct CompletionReader
         }
     }
 
-    readonly void ReadError(ref Utf8JsonReader reader)
+    /// <summary>An error is one wherever it stands, with a choice beside it or within one; an empty one is none.</summary>
+    static void ReadError(ref Utf8JsonReader reader)
     {
         reader.Read();
-        if (reader.TokenType is not JsonTokenType.Null)
+        if (ErrorBody.Of(JsonElement.ParseValue(ref reader)) is { } error)
         {
-            throw new StreamedErrorException(ErrorBody.Parse(_json));
+            throw new ReportedErrorException(error);
         }
     }
 }

@@ -11,16 +11,17 @@ static class CompletionStream
     /// <param name="form">What is known of the server's responses beforehand.</param>
     /// <param name="told">Told of the text as it comes; null for nobody.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
-    /// <exception cref="StreamedErrorException">The server says that it failed.</exception>
+    /// <exception cref="ReportedErrorException">The server says that it failed.</exception>
     /// <exception cref="WireFormatException">The stream ends too early, or its pieces do not make a generation.</exception>
     public static async Task<GenerationResult> ReadAsync(Stream stream, int topLogprobs, ReplyForm form, Action<StreamedText>? told, CancellationToken cancellationToken)
     {
-        var parts = new CompletionParts(topLogprobs);
-        var events = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? (StreamedText?)null : ReadPiece(data, parts));
+        var (parts, end) = (new CompletionParts(topLogprobs), new StreamEnd());
+        var events = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? (StreamedText?)null : ReadPiece(data, parts, end));
         await foreach (var one in events.EnumerateAsync(cancellationToken))
         {
             if (one.Data is not { } text)
             {
+                end.IsDone = true;
                 break;
             }
 
@@ -30,17 +31,43 @@ static class CompletionStream
             }
         }
 
-        return parts.FinishReason is null
-            ? throw new TruncatedResponseException("the stream ended without a finish_reason")
+        return parts.FinishReason is null ? throw new WireFormatException("the stream ended without a finish_reason")
+            : end is { IsInEveryPiece: true, Pieces: > 1, IsDone: false } ? throw new WireFormatException("the stream ended early")
             : parts.ToResult(form);
     }
 
-    static StreamedText ReadPiece(ReadOnlySpan<byte> data, CompletionParts parts)
+    static StreamedText ReadPiece(ReadOnlySpan<byte> data, CompletionParts parts, StreamEnd end)
     {
-        var (isFinished, extent) = (parts.FinishReason is not null, parts.Extent);
+        // Some gateways keep a connection alive with events that say nothing.
+        if (data.Trim(" \t\r\n"u8).IsEmpty)
+        {
+            return default;
+        }
+
+        var (before, extent) = (parts.FinishReason, parts.Extent);
+        parts.FinishReason = null;
         var text = CompletionReader.ReadPiece(data, parts);
-        return isFinished && parts.Extent > extent
-            ? throw new TruncatedResponseException("a piece of the answer came after its end")
-            : text;
+        var isEnd = parts.FinishReason is not null;
+        parts.FinishReason ??= before;
+        if (parts.Extent > extent)
+        {
+            // Where each piece so far came with a finish reason, it is no sign of the end: [DONE] is.
+            end.IsInEveryPiece = isEnd && (end.Pieces == 0 || end.IsInEveryPiece);
+            end.Pieces++;
+            return before is not null && !end.IsInEveryPiece ? throw new WireFormatException("a piece of the answer came after its end") : text;
+        }
+
+        return text;
+    }
+
+    /// <summary>What the pieces so far show of how this server ends its streams.</summary>
+    sealed class StreamEnd
+    {
+        /// <summary>Those with text or tokens.</summary>
+        public int Pieces { get; set; }
+
+        public bool IsInEveryPiece { get; set; }
+
+        public bool IsDone { get; set; }
     }
 }

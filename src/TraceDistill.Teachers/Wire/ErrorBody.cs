@@ -41,7 +41,7 @@ sealed record ErrorBody(string Message, string? Code)
         }
     }
 
-    /// <summary>The error that a server reports under status 200, as OpenRouter does; null where the body holds none.</summary>
+    /// <summary>The error that a server reports in place of an answer under status 200, as OpenRouter does; null where the body holds none.</summary>
     public static ErrorBody? InSuccess(ReadOnlySpan<byte> body)
     {
         // Only short bodies: a completion with thousands of tokens is not parsed twice.
@@ -54,14 +54,35 @@ sealed record ErrorBody(string Message, string? Code)
         {
             var reader = new Utf8JsonReader(body);
             using var document = JsonDocument.ParseValue(ref reader);
-            return document.RootElement.ValueKind == JsonValueKind.Object && !document.RootElement.TryGetProperty("choices", out _)
-                ? FromJson(document.RootElement)
-                : null;
+            return document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("error", out var error) ? Of(error) : null;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
             return null;
         }
+    }
+
+    /// <summary>What the value of a member <c>error</c> says; null where it says that there is none.</summary>
+    /// <param name="error">The value.</param>
+    /// <param name="type">What stands beside it of its kind, where it is a text; null for nothing.</param>
+    public static ErrorBody? Of(JsonElement error, string? type = null) => error.ValueKind switch
+    {
+        JsonValueKind.String when error.GetString() is { Length: > 0 } text => new ErrorBody(OneLine(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text, type) },
+        JsonValueKind.Object when error.EnumerateObject().Any() => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type"))
+        {
+            IsFiltered = IsOfAFilter(error), IsTooLong = ContextLength.IsExceeded(MessageOf(error), Text(error, "code"), Text(error, "type")),
+        },
+        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.Array => new ErrorBody("", Code: null),
+        _ => null,
+    };
+
+    /// <summary>The same error without what it repeats of the prompt: lines of it, and short prompts as a whole.</summary>
+    /// <param name="prompt">Texts that went with the request.</param>
+    public ErrorBody Without(IEnumerable<string> prompt)
+    {
+        const int Telling = 8;
+        var hidden = prompt.SelectMany(text => text.Split('\n').Append(text)).Select(OneLine).Where(line => line.Length >= Telling).OrderByDescending(line => line.Length);
+        return this with { Message = hidden.Aggregate(Message, (message, line) => message.Replace(line, "…", StringComparison.Ordinal)) };
     }
 
     static ErrorBody FromJson(JsonElement root)
@@ -71,16 +92,7 @@ sealed record ErrorBody(string Message, string? Code)
             return new ErrorBody("", Code: null);
         }
 
-        var error = root.TryGetProperty("error", out var inner) ? inner : root;
-        return error.ValueKind switch
-        {
-            JsonValueKind.String => new ErrorBody(OneLine(error.GetString()!), Code: null) { IsTooLong = ContextLength.IsExceeded(error.GetString()!, Text(root, "error_type")) },
-            JsonValueKind.Object => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type"))
-            {
-                IsFiltered = IsOfAFilter(error), IsTooLong = ContextLength.IsExceeded(MessageOf(error), Text(error, "code"), Text(error, "type")),
-            },
-            _ => new ErrorBody("", Code: null),
-        };
+        return Of(root.TryGetProperty("error", out var inner) ? inner : root, Text(root, "error_type")) ?? new ErrorBody("", Code: null);
     }
 
     /// <summary>Azure and OpenAI have codes for it, DeepSeek a sentence, OpenRouter says what its moderation flagged.</summary>

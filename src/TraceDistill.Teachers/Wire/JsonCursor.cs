@@ -34,7 +34,7 @@ static class JsonCursor
 
     /// <summary>The string value of the member at the reader, or null.</summary>
     public static string? StringValue(ref this Utf8JsonReader reader, string member) =>
-        reader.EnterValue(JsonTokenType.String, member) ? reader.GetString() : null;
+        reader.EnterValue(JsonTokenType.String, member) ? LenientText.Read(ref reader) : null;
 
     /// <summary>The integer value of the member at the reader, or null.</summary>
     public static int? IntegerValue(ref this Utf8JsonReader reader, string member) =>

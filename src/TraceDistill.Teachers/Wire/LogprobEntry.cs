@@ -14,6 +14,9 @@ struct LogprobEntry
     public float Logprob;
     public bool HasLogprob;
 
+    /// <summary>Why the logprob is none; null where it is one. With a number it is impossible, without one it is not known.</summary>
+    public string? Problem;
+
     /// <summary>Where the array of bytes starts in the response; zero where there is none.</summary>
     public int BytesStart;
 
@@ -27,8 +30,7 @@ struct LogprobEntry
         if (reader.ValueTextEquals("logprob"u8))
         {
             reader.Read();
-            Logprob = ReadLogprob(ref reader);
-            HasLogprob = true;
+            (HasLogprob, Logprob, Problem) = ReadLogprob(ref reader);
         }
         else if (reader.ValueTextEquals("token"u8))
         {
@@ -60,18 +62,19 @@ struct LogprobEntry
         return true;
     }
 
-    /// <summary>The number at the reader.</summary>
-    public static float ReadLogprob(ref Utf8JsonReader reader)
+    /// <summary>The number at the reader, where it is one, and what is wrong with it.</summary>
+    public static (bool HasLogprob, float Logprob, string? Problem) ReadLogprob(ref Utf8JsonReader reader)
     {
         if (reader.TokenType == JsonTokenType.Number)
         {
             // Softmax in low precision may end a hair above zero; anything more is no logprob.
             var value = reader.GetSingle();
-            return value <= 1e-3f ? Math.Min(value, 0f) : throw new WireFormatException($"logprob is {value}, and a log-probability is never above 0");
+            return (true, Math.Min(value, 0f), value <= 1e-3f ? null : $"returned a logprob of {value}, and a log-probability is never above 0");
         }
 
         const int LongestShown = 20;
         var found = reader.TokenType == JsonTokenType.String ? reader.GetString() is { Length: <= LongestShown } text && text.All(c => c is >= ' ' and <= '~') ? $"\"{text}\"" : "a string" : reader.TokenType == JsonTokenType.Null ? "null" : "not a number";
-        throw new WireFormatException($"logprob is {found}: the server computed no valid probability");
+        reader.Skip();
+        return (false, 0, $"returned {found} for the logprob of a token: the server computed no valid probability");
     }
 }

@@ -13,25 +13,30 @@ sealed class LogprobTokens(int k)
     /// <summary>Known after the first token; every later one must be as good.</summary>
     public TokenNaming? Naming { get; set; }
 
+    /// <summary>Tokens that were listed, named or not.</summary>
+    public int Listed { get; set; }
+
     /// <summary>True once a <c>content</c> list was seen, whatever the grade of its tokens.</summary>
     public bool Found { get; set; }
 
-    /// <summary>The columns, or null where the tokens are known by their text alone.</summary>
+    /// <summary>Why they are no good, as what the server did; null where nothing was found.</summary>
+    public LogprobLack? Lack { get; private set; }
+
+    /// <summary>Takes note of what is wrong; the first finding stands.</summary>
+    /// <param name="problem">As what the server did.</param>
+    /// <param name="isPartial">Whether it is of this answer's text alone.</param>
+    public void Spoil(string problem, bool isPartial = false) => Lack ??= new LogprobLack(problem, isPartial);
+
+    /// <summary>The columns, or null where there is a <see cref="Lack"/>.</summary>
     /// <param name="tokenIds">The server's own list of the ids drawn, to check against; empty where it has none.</param>
-    /// <exception cref="WireFormatException">The two lists differ.</exception>
     public TokenLogprobs? ToTokenLogprobs(IReadOnlyList<int> tokenIds)
     {
         if (Naming == TokenNaming.Ids && tokenIds.Count > 0 && !Columns.TokenIds.SequenceEqual(tokenIds))
         {
-            throw new WireFormatException($"token_ids ({tokenIds.Count} tokens) and logprobs.content ({Columns.Count} tokens) are not the same tokens");
+            Spoil($"returned token_ids ({tokenIds.Count} tokens) and logprobs ({Columns.Count} tokens) that are not of the same tokens");
         }
 
-        return Naming switch
-        {
-            TokenNaming.Text => null,
-            TokenNaming.Bytes => Columns.ToTokenLogprobs(Bytes.ToArray()),
-            _ => Columns.ToTokenLogprobs(tokenBytes: null),
-        };
+        return Lack is not null ? null : Columns.ToTokenLogprobs(Naming == TokenNaming.Bytes ? Bytes.ToArray() : null);
     }
 }
 

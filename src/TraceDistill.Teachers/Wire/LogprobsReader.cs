@@ -48,7 +48,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
 
     void ReadTokens(ref Utf8JsonReader reader)
     {
-        var (before, naming) = (_columns.Count, _tokens.Naming);
+        var (before, naming, listed) = (_columns.Count, _tokens.Naming, _tokens.Listed);
         var scanner = new LogprobScanner(_json, _seenFrom + (int)reader.BytesConsumed);
         if (TryScan(ref scanner))
         {
@@ -60,7 +60,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
         }
 
         _columns.Truncate(before);
-        _tokens.Naming = naming;
+        (_tokens.Naming, _tokens.Listed) = (naming, listed);
         while (reader.NextElement())
         {
             ReadToken(ref reader);
@@ -169,30 +169,29 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
             }
         }
 
-        if (!token.HasLogprob)
-        {
-            throw new WireFormatException($"logprobs.content[{_columns.Count}] has no logprob");
-        }
-
         token.BytesStart += token.HasBytes ? _seenFrom : 0;
         EndToken(token);
     }
 
     void EndToken(in LogprobEntry token)
     {
+        _tokens.Listed++;
+        if (!token.HasLogprob || token.Problem is not null)
+        {
+            _tokens.Spoil(token.Problem ?? "returned a token without a logprob");
+        }
+
         if (Identify(token) is { } id)
         {
             _columns.EndRow(id, token.Logprob);
+            return;
         }
-        else if (_tokens.Naming == TokenNaming.Bytes)
-        {
-            // One token without bytes leaves a gap that no later step could close.
-            _tokens.Naming = TokenNaming.Text;
-        }
-        else if (_tokens.Naming == TokenNaming.Ids)
-        {
-            throw new WireFormatException($"logprobs.content[{_columns.Count}] has no token id, though others have");
-        }
+
+        // One token without a name leaves a gap that no later step could close.
+        var isPartial = _tokens.Naming == TokenNaming.Bytes || _columns.Count > 0;
+        _tokens.Spoil(_tokens.Naming == TokenNaming.Ids ? "returned a token without an id, though others have one"
+            : isPartial ? "names tokens that are parts of characters by their text alone"
+            : "names tokens by their text alone", isPartial: isPartial && _tokens.Naming != TokenNaming.Ids);
     }
 
     void ReadAlternative(ref Utf8JsonReader reader)
@@ -209,7 +208,13 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
 
         if (!alternative.HasLogprob)
         {
-            throw new WireFormatException($"an entry of logprobs.content[{_columns.Count}].top_logprobs has no logprob");
+            // It joins the tail mass.
+            return;
+        }
+
+        if (alternative.Problem is { } problem)
+        {
+            _tokens.Spoil(problem);
         }
 
         alternative.BytesStart += alternative.HasBytes ? _seenFrom : 0;

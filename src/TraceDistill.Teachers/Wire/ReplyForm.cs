@@ -1,6 +1,9 @@
+using TraceDistill.Core.Generation;
+
 namespace TraceDistill.Teachers.Wire;
 
 /// <summary>What is known of a server's responses before they are read.</summary>
 /// <param name="ListsEndOfSequence">Whether the token that ends a generation is among those with logprobs; where not, usage may count one token more.</param>
-/// <param name="OpensThinking">Whether prompts end inside the reasoning, so that a generation has no opening tag.</param>
-readonly record struct ReplyForm(bool ListsEndOfSequence, bool OpensThinking);
+/// <param name="OpensThinking">Whether prompts end inside the reasoning, so that a generation has no opening mark.</param>
+/// <param name="Markers">What the model puts around its reasoning; null where that is not known.</param>
+readonly record struct ReplyForm(bool ListsEndOfSequence, bool OpensThinking, ReasoningMarkers? Markers = null);

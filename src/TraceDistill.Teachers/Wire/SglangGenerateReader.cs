@@ -130,7 +130,7 @@ ref struct SglangGenerateReader
     {
         if (_finishReason == "abort")
         {
-            throw new TruncatedResponseException("the server broke the generation off (finish_reason abort)");
+            throw new WireFormatException("the server broke the generation off (finish_reason abort)");
         }
 
         if (_text is null)
@@ -138,26 +138,30 @@ ref struct SglangGenerateReader
             throw new WireFormatException("the response has no text");
         }
 
-        var (reasoning, answer) = ReasoningSplitter.Split(_text, form.OpensThinking && _finishReason == FinishReasons.Length);
-        var logprobs = _topLogprobs > 0 ? ReadLogprobs() : null;
+        var finishReason = string.IsNullOrEmpty(_finishReason) ? FinishReasons.Unknown : _finishReason;
+        var (reasoning, answer) = ReasoningSplitter.Split(_text, form.OpensThinking && !FinishReasons.IsNatural(finishReason), form.Markers);
+        var (logprobs, lack) = _topLogprobs > 0 ? ReadLogprobs() : (null, null);
         return new GenerationResult
         {
             Reasoning = reasoning,
             Answer = answer,
             Text = _text,
-            FinishReason = _finishReason ?? "unknown",
+            FinishReason = finishReason,
             PromptTokens = _promptTokens ?? 0,
             CompletionTokens = logprobs?.Count ?? _completionTokens ?? 0,
             Logprobs = logprobs,
+            LogprobLack = lack,
         };
     }
 
-    readonly TokenLogprobs? ReadLogprobs()
+    readonly (TokenLogprobs? Logprobs, LogprobLack? Lack) ReadLogprobs()
     {
         if (_drawnStart == 0)
         {
-            return null;
+            return (null, new LogprobLack("returned no logprobs", IsPartial: false));
         }
+
+        string? problem = null;
 
         var columns = new LogprobColumns(_topLogprobs);
         var drawn = new Utf8JsonReader(_json[_drawnStart..]);
@@ -166,29 +170,31 @@ ref struct SglangGenerateReader
         top.Read();
         while (drawn.NextElement())
         {
-            var (logprob, id) = ReadEntry(ref drawn, "meta_info.output_token_logprobs[]");
+            var ((_, logprob, wrong), id) = ReadEntry(ref drawn, "meta_info.output_token_logprobs[]");
+            problem ??= wrong;
             if (top.NextElement() && top.TokenType != JsonTokenType.Null)
             {
                 top.Expect(JsonTokenType.StartArray, "meta_info.output_top_logprobs[]");
                 while (top.NextElement())
                 {
-                    var (alternative, alternativeId) = ReadEntry(ref top, "meta_info.output_top_logprobs[][]");
-                    columns.AddAlternative(alternativeId, alternative);
+                    var ((isKnown, alternative, impossible), alternativeId) = ReadEntry(ref top, "meta_info.output_top_logprobs[][]");
+                    if (isKnown)
+                    {
+                        problem ??= impossible;
+                        columns.AddAlternative(alternativeId, alternative);
+                    }
                 }
             }
 
             columns.EndRow(id, logprob);
         }
 
-        if (_completionTokens > columns.Count)
-        {
-            throw new WireFormatException($"output_token_logprobs lists {columns.Count} tokens of {_completionTokens}");
-        }
-
-        return columns.ToTokenLogprobs(tokenBytes: null);
+        return problem is not null ? (null, new LogprobLack(problem, IsPartial: false))
+            : _completionTokens > columns.Count ? (null, new LogprobLack($"returned logprobs for {columns.Count} of {_completionTokens} tokens", IsPartial: true))
+            : (columns.ToTokenLogprobs(tokenBytes: null), null);
     }
 
-    static (float Logprob, int Id) ReadEntry(ref Utf8JsonReader reader, string member)
+    static ((bool HasLogprob, float Logprob, string? Problem) Entry, int Id) ReadEntry(ref Utf8JsonReader reader, string member)
     {
         reader.Expect(JsonTokenType.StartArray, member);
         reader.Read();

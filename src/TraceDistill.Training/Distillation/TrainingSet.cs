@@ -1,5 +1,6 @@
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
@@ -49,7 +50,8 @@ sealed record TrainingSet
                     break;
                 }
 
-                if (trace.FinishReason == "length")
+                // The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop there.
+                if (!FinishReasons.IsNatural(trace.FinishReason) || trace.ToolCalls is not null)
                 {
                     unfinished++;
                 }

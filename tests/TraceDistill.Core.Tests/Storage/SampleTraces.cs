@@ -47,6 +47,7 @@ static class SampleTraces
         CreatedAt = new DateTimeOffset(2026, 3, 4, 5, 6, 7, TimeSpan.Zero).AddTicks(12_345_670).AddMinutes(index),
         PromptTokenIds = [1, 2, 3, index % 100, 5, 6, 7],
         Logprobs = SoftTargets(new Random(index), tokens, k),
+        ToolCalls = index % 3 == 1 ? """[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\": 2}"}}]""" : null,
     };
 
     /// <summary>A trace of text alone, as people write it.</summary>

@@ -42,7 +42,7 @@ public sealed class ShardPeerTests : IDisposable
             "answer VARCHAR", "generation VARCHAR", "expected_answer VARCHAR", "finish_reason VARCHAR", "verdict VARCHAR", "sample_index INTEGER",
             "seed BIGINT", "temperature DOUBLE", "top_p DOUBLE", "teacher VARCHAR", "prompt_tokens INTEGER", "completion_tokens INTEGER",
             "latency_ms INTEGER", "created_at TIMESTAMP WITH TIME ZONE", "token_ids INTEGER[]", "token_logprobs FLOAT[]", "soft_targets BLOB",
-            "prompt_token_ids INTEGER[]",
+            "prompt_token_ids INTEGER[]", "tool_calls VARCHAR",
         ], columns);
     }
 
@@ -61,6 +61,21 @@ public sealed class ShardPeerTests : IDisposable
         var rewritten = await SampleTraces.ReadAsync(copy);
 
         Assert.Equal(original.Select(Text), rewritten.Select(Text));
+    }
+
+    [Fact]
+    public async Task ShardFromBeforeToolCalls_IsReadWithoutThem()
+    {
+        await WriteAsync(SoftTargetLayout.Compact);
+        var metadata = new ShardMetadata(1, SampleTraces.Dataset(), SoftTargetLayout.Compact).ToJson().Replace("'", "''");
+        var copy = _directory.File("older.parquet");
+        Query($"COPY (SELECT * EXCLUDE (tool_calls) FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
+
+        var older = await SampleTraces.ReadAsync(copy);
+
+        Assert.Equal(Traces.Select(trace => trace.Id), older.Select(trace => trace.Id));
+        Assert.All(older, trace => Assert.Null(trace.ToolCalls));
+        Assert.Contains(Traces, trace => trace.ToolCalls is not null);
     }
 
     [Theory]
@@ -174,6 +189,7 @@ public sealed class ShardPeerTests : IDisposable
         }
 
         row["prompt_token_ids"] = List(trace.PromptTokenIds);
+        row["tool_calls"] = trace.ToolCalls;
         return row;
     }
 

@@ -142,7 +142,7 @@ public sealed class CollectStageTests
     public async Task RunAsync_NothingSucceeds_StopsLongBeforeTheEnd()
     {
         await using var server = await ProtocolServer.StartAsync(
-            Replies.Completion("46"), Replies.Json("""{"choices":[{"text":"x"}]}"""));
+            Replies.Completion("46"), Replies.Error(400, "the prompt holds a word that is not allowed here"));
         using var run = new CollectionRun(problems: 200);
 
         var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));

@@ -28,7 +28,7 @@ static class FuzzTargets
     public static async Task<FuzzTarget> CreateAsync(string name, TemporaryDirectory folder) => name switch
     {
         "chat completions" => Responses(name, [.. WireForms.All.Where(form => form.Route != "/generate").SelectMany(Completions)], HttpStatusCode.OK),
-        "streams" => new(name, [.. WireForms.All.OfType<StreamingForm>().Select(Stream)], ReadStreamAsync, e => e is WireFormatException or StreamedErrorException, Megabyte),
+        "streams" => new(name, [.. WireForms.All.OfType<StreamingForm>().Select(Stream)], ReadStreamAsync, e => e is WireFormatException or ReportedErrorException, Megabyte),
         "native generations" => new(
             name, [Completion(WireForms.SglangGenerate, topLogprobs: 3)], Sync(bytes => SglangGenerateReader.Read(bytes, 3, default)), e => e is WireFormatException, Megabyte),
         "errors" => Responses(name, [.. WireForms.All.Select(form => form.Error(500, "CUDA error: out of memory").ToArray()), "<html>502</html>"u8.ToArray(), """{"detail":[{"msg":"field required"}]}"""u8.ToArray()], HttpStatusCode.BadGateway),

@@ -20,7 +20,7 @@ sealed class CountingTeacher(Func<GenerationRequest, string>? finishReason = nul
             Reasoning = "as always",
             Answer = reason == "stop" ? $"{seed}" : "",
             Text = $"<think>as always</think>{seed}",
-            FinishReason = reason,
+            FinishReason = reason.Length == 0 ? FinishReasons.Stop : reason,
             PromptTokens = 2,
             CompletionTokens = ids.Length,
             Logprobs = new TokenLogprobs { K = 1, TokenIds = ids, Logprobs = [-0.5f, -0.25f, -1], TopIds = ids, TopLogprobs = [-0.5f, -0.25f, -1] },

@@ -138,7 +138,7 @@ public sealed class CompletionReaderTests
     [InlineData("abort")]
     [InlineData("error")]
     public void Read_GenerationBrokenOffByTheServer_IsNoTrace(string reason) =>
-        Assert.Throws<TruncatedResponseException>(() => CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0));
+        Assert.Throws<WireFormatException>(() => CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0));
 
     [Theory]
     [InlineData("""{"message":{"content":"x"}}""", "x")]
@@ -154,21 +154,127 @@ public sealed class CompletionReaderTests
     }
 
     [Theory]
-    [InlineData("null", "logprob is null")]
-    [InlineData("\"NaN\"", "logprob is \"NaN\"")]
-    [InlineData("\"a whole paragraph\\nof the server's own text\"", "logprob is a string")]
-    [InlineData("\"two\\nlines\"", "logprob is a string")]
-    [InlineData("NaN", "not a finite number")]
-    [InlineData("-Infinity", "not a finite number")]
+    [InlineData("null", "returned null for the logprob")]
+    [InlineData("\"NaN\"", "returned \"NaN\" for the logprob")]
+    [InlineData("\"a whole paragraph\\nof the server's own text\"", "returned a string for the logprob")]
+    [InlineData("\"two\\nlines\"", "returned a string for the logprob")]
+    [InlineData("{\"a\":[1]}", "returned not a number for the logprob")]
+    [InlineData("NaN", "returned \"NaN\" for the logprob")]
+    [InlineData("-Infinity", "returned \"-Infinity\" for the logprob")]
     [InlineData("0.5", "never above 0")]
-    public void Read_LogprobThatIsNone_SaysSo(string value, string expected)
+    public void Read_LogprobThatIsNone_CostsTheLogprobsAndNotTheAnswer(string value, string expected)
     {
-        var json = WithLogprobs($$"""{"content":[{"token":"a","id":1,"logprob":{{value}},"top_logprobs":[]}]}""");
+        var json = WithLogprobs($$"""{"content":[{"token":"a","id":1,"logprob":{{value}},"top_logprobs":[]},{"token":"b","id":2,"logprob":-1,"top_logprobs":[]}]}""", """{"content":"NaN \"-Infinity\\"}""");
 
-        var error = Assert.ThrowsAny<WireFormatException>(() => CompletionReader.Read(Utf8(json), topLogprobs: 2));
+        var result = CompletionReader.Read(Utf8(json), topLogprobs: 2);
 
-        Assert.Contains(expected, error.Message);
-        Assert.DoesNotContain('\n', error.Message);
+        Assert.Equal("NaN \"-Infinity\\", result.Text);
+        Assert.Null(result.Logprobs);
+        Assert.False(result.LogprobLack!.IsPartial);
+        Assert.Contains(expected, result.LogprobLack.Reason);
+        Assert.DoesNotContain('\n', result.LogprobLack.Reason);
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("\"NaN\"")]
+    [InlineData("NaN")]
+    [InlineData("-Infinity")]
+    public void Read_AlternativeWithoutALogprob_CostsThatAlternative(string value)
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs($$"""
+            {"content":[{"id":1,"logprob":-0.5,"top_logprobs":[{"id":1,"logprob":-0.5},{"id":2,"logprob":{{value}}},{"id":3,"logprob":-2}]},{"id":4,"logprob":-0.25,"top_logprobs":[{"id":4,"logprob":-0.25}]}]}
+            """)), topLogprobs: 3);
+
+        Assert.Null(result.LogprobLack);
+        Assert.Equal([1, 3, -1, 4, -1, -1], result.Logprobs!.TopIds);
+        Assert.Equal([-0.5f, -0.25f], result.Logprobs.Logprobs);
+    }
+
+    [Theory]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"token_ids":[1,2],"logprobs":{"content":[{"id":1,"logprob":-1}]}}]}""", "not of the same tokens", false)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1},{"token":"a","logprob":-1}]}}]}""", "without an id", false)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1}]}}]}""", "without a logprob", false)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":null}]}""", "returned no logprobs", false)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"a","logprob":-1}]}}]}""", "by their text alone", false)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]},{"token":"?","logprob":-1,"bytes":[239,191,189]}]}}]}""", "parts of characters", true)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1}]}}],"usage":{"completion_tokens":4}}""", "for 1 of 4 tokens", true)]
+    public void Read_LogprobsThatCannotBeTaken_SaysWhyAndKeepsTheAnswer(string json, string expected, bool isPartial)
+    {
+        var result = CompletionReader.Read(Utf8(json), topLogprobs: 2);
+
+        Assert.Equal("x", result.Answer);
+        Assert.Null(result.Logprobs);
+        Assert.Contains(expected, result.LogprobLack!.Reason);
+        Assert.Equal(isPartial, result.LogprobLack.IsPartial);
+    }
+
+    // The bodies are Mistral's: parts of text, thinking as a list of parts again or, in some versions, as a text.
+    [Theory]
+    [InlineData("""{"content":[{"type":"thinking","thinking":[{"type":"text","text":"perhaps \\boxed{5}? "},{"type":"text","text":"no."}],"closed":true},{"type":"text","text":"It is "},{"type":"text","text":"4."}]}""", "perhaps \\boxed{5}? no.", "It is 4.")]
+    [InlineData("""{"content":[{"type":"thinking","thinking":"cut off"}]}""", "cut off", "")]
+    [InlineData("""{"content":[{"type":"text","text":"It is 4."},{"type":"image_url","image_url":{"url":"x"}}]}""", "", "It is 4.")]
+    [InlineData("""{"content":[]}""", "", "")]
+    public void Read_ContentAsAList_PartsThinkingFromText(string message, string reasoning, string answer)
+    {
+        var result = CompletionReader.Read(Utf8(WithLogprobs("null", message)), topLogprobs: 0);
+
+        Assert.Equal((reasoning, answer), (result.Reasoning, result.Answer));
+        Assert.Equal(reasoning.Length > 0 ? $"<think>{reasoning}</think>{answer}" : answer, result.Text);
+    }
+
+    [Theory]
+    [InlineData("""{"content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}}]}""", """[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}}]""")]
+    [InlineData("""{"tool_calls":[{"function":{"name":"calc","arguments":{"a":2}}},{"id":"d","function":{"name":"f","arguments":""}}]}""", """[{"type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}},{"id":"d","type":"function","function":{"name":"f","arguments":""}}]""")]
+    [InlineData("""{"content":"","function_call":{"name":"calc","arguments":"{}"}}""", """[{"type":"function","function":{"name":"calc","arguments":"{}"}}]""")]
+    [InlineData("""{"content":"4","tool_calls":[]}""", null)]
+    [InlineData("""{"content":"4","tool_calls":null}""", null)]
+    public void Read_ToolCalls_AreKept(string message, string? expected) =>
+        Assert.Equal(expected, CompletionReader.Read(Utf8(WithLogprobs("null", message)), topLogprobs: 0).ToolCalls);
+
+    [Theory]
+    [InlineData("""{"id":null,"choices":null,"error":{"message":"upstream overloaded","code":503}}""", "upstream overloaded", "503")]
+    [InlineData("""{"choices":[],"error":{"message":"upstream overloaded","code":503}}""", "upstream overloaded", "503")]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"error":{"message":"lost"}}""", "lost", null)]
+    [InlineData("""{"choices":[{"message":{"content":"x"},"finish_reason":"error","error":{"message":"upstream connection lost","code":502}}]}""", "upstream connection lost", "502")]
+    [InlineData("""{"choices":[{"message":{"content":"x"}}],"error":"lost"}""", "lost", null)]
+    public void Read_ErrorBesideChoices_IsThatError(string json, string message, string? code)
+    {
+        var error = Assert.Throws<ReportedErrorException>(() => CompletionReader.Read(Utf8(json), topLogprobs: 0)).Error;
+
+        Assert.Equal((message, code), (error.Message, error.Code));
+    }
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("\"\"")]
+    [InlineData("{}")]
+    [InlineData("false")]
+    public void Read_EmptyErrorBesideChoices_IsNone(string error) =>
+        Assert.Equal("x", CompletionReader.Read(Utf8($$$$"""{"choices":[{"message":{"content":"x"},"error":{{{{error}}}}}],"error":{{{{error}}}}}"""), topLogprobs: 0).Answer);
+
+    [Theory]
+    [InlineData("\\ud83d", "\uFFFD")]
+    [InlineData("a \\ud83d\\n\\\"\\u00e9é\\ude00 b", "a \uFFFD\n\"éé\uFFFD b")]
+    [InlineData("\\ud83d\\ude00 \\udE00", "😀 \uFFFD")]
+    public void Read_HalfASurrogatePair_IsUnknownTextAndNotTheEndOfTheAnswer(string escaped, string expected) =>
+        Assert.Equal(expected, CompletionReader.Read(Utf8($$$"""{"choices":[{"message":{"content":"{{{escaped}}}"}}]}"""), topLogprobs: 0).Text);
+
+    [Theory]
+    [InlineData("null")]
+    [InlineData("\"\"")]
+    public void Read_NoFinishReason_IsUnknown(string reason) =>
+        Assert.Equal("unknown", CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":{{reason}}}]}"""), topLogprobs: 0).FinishReason);
+
+    [Theory]
+    [InlineData("length")]
+    [InlineData("network_error")]
+    [InlineData("insufficient_system_resource")]
+    public void Read_BrokenOffBehindAPromptThatOpensTheReasoning_HasNoAnswer(string reason)
+    {
+        var result = CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"so \\boxed{5}"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0, new ReplyForm(ListsEndOfSequence: true, OpensThinking: true));
+
+        Assert.Equal(("so \\boxed{5}", "", reason), (result.Reasoning, result.Answer, result.FinishReason));
     }
 
     [Theory]
@@ -178,16 +284,11 @@ public sealed class CompletionReaderTests
     [InlineData("""{"id":1}""", "no choices")]
     [InlineData("""{"choices":[{"message":5}]}""", "message is a number")]
     [InlineData("""{"choices":[{"text":"legacy"}]}""", "neither content nor reasoning")]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"token_ids":[1,2],"logprobs":{"content":[{"id":1,"logprob":-1}]}}]}""", "not the same tokens")]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1},{"token":"a","logprob":-1}]}}]}""", "no token id")]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1}]}}]}""", "has no logprob")]
-    public void Read_AnotherShape_SaysWhatIsWrongAndThatRetryIsUseless(string json, string expected)
-    {
-        var error = Assert.ThrowsAny<WireFormatException>(() => CompletionReader.Read(Utf8(json), topLogprobs: 2));
-
-        Assert.Contains(expected, error.Message);
-        Assert.IsNotType<TruncatedResponseException>(error);
-    }
+    [InlineData("""{"choices":null}""", "no choices")]
+    [InlineData("<html><body>504 Gateway</body></html>", "not JSON")]
+    [InlineData("", "not JSON")]
+    public void Read_AnotherShape_SaysWhatIsWrong(string json, string expected) =>
+        Assert.Contains(expected, Assert.Throws<WireFormatException>(() => CompletionReader.Read(Utf8(json), topLogprobs: 2)).Message);
 
     [Theory]
     [InlineData(20)]
@@ -210,7 +311,7 @@ public sealed class CompletionReaderTests
         var whole = Utf8(Completion("<think>a</think> b", 2));
         for (var length = 0; length < whole.Length; length++)
         {
-            Assert.Throws<TruncatedResponseException>(() => CompletionReader.Read(whole.AsSpan(0, length), topLogprobs: 2));
+            Assert.Throws<WireFormatException>(() => CompletionReader.Read(whole.AsSpan(0, length), topLogprobs: 2));
         }
     }
 

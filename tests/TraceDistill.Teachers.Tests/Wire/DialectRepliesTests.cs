@@ -173,12 +173,22 @@ public sealed class DialectRepliesTests
     [InlineData("""[]""", "the response is an array")]
     [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,"a"]]}}""", "output_token_logprobs[]")]
     [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,-2]]}}""", "token id that is none")]
-    [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[null,2]]}}""", "logprob is null")]
-    [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,2,null]],"completion_tokens":2}}""", "1 tokens of 2")]
     [InlineData("""{"text":"x","meta_info":{"finish_reason":{"type":"abort"}}}""", "broke the generation off")]
     [InlineData("""{"text":"x","meta""", "not JSON")]
     public void Read_SglangsOwnFormInAnotherShape_SaysWhatIsWrong(string json, string expected) =>
         Assert.Contains(expected, Assert.ThrowsAny<WireFormatException>(() => SglangGenerateReader.Read(Utf8(json), topLogprobs: 2, Lists)).Message);
+
+    [Theory]
+    [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[null,2]]}}""", "returned null for the logprob")]
+    [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,2,null]],"completion_tokens":2}}""", "for 1 of 2 tokens")]
+    [InlineData("""{"text":"x","meta_info":{}}""", "returned no logprobs")]
+    public void Read_SglangsLogprobsThatCannotBeTaken_SaysWhyAndKeepsTheAnswer(string json, string expected)
+    {
+        var result = SglangGenerateReader.Read(Utf8(json), topLogprobs: 2, Lists);
+
+        Assert.Equal(("x", true), (result.Answer, result.Logprobs is null));
+        Assert.Contains(expected, result.LogprobLack!.Reason);
+    }
 
     [Fact]
     public void Read_SglangsOwnFormCutOffAnywhere_IsTruncated()
@@ -186,7 +196,7 @@ public sealed class DialectRepliesTests
         var whole = Utf8(DialectReplies.SglangGenerate("46", Ended).Trim());
         for (var length = 0; length < whole.Length; length++)
         {
-            Assert.Throws<TruncatedResponseException>(() => SglangGenerateReader.Read(whole.AsSpan(0, length), topLogprobs: 3, Lists));
+            Assert.Throws<WireFormatException>(() => SglangGenerateReader.Read(whole.AsSpan(0, length), topLogprobs: 3, Lists));
         }
     }
 

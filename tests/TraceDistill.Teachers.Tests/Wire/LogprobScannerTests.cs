@@ -58,7 +58,7 @@ public sealed class LogprobScannerTests
     [InlineData("-.5")]
     [InlineData("--1")]
     [InlineData("-1e")]
-    public void Read_LogprobThatIsNoNumber_IsRefusedAsByAJsonReader(string text) => Assert.Throws<TruncatedResponseException>(() => Logprob(text));
+    public void Read_LogprobThatIsNoNumber_IsRefusedAsByAJsonReader(string text) => Assert.Throws<WireFormatException>(() => Logprob(text));
 
     [Theory]
     [InlineData("""{"id":1,"logprob":-1,"bytes":[97],"top_logprobs":[]},""")]
@@ -70,7 +70,7 @@ public sealed class LogprobScannerTests
     [InlineData("{\"id\":1,\"logprob\":-1,\"token\":\"a\u001fb\"}")]
     [InlineData("""{"id":1,"logprob":-1""")]
     public void Read_ListThatIsNoJson_IsRefused(string tokens) =>
-        Assert.Throws<TruncatedResponseException>(() => CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{{tokens}}]}""")), topLogprobs: 2));
+        Assert.Throws<WireFormatException>(() => CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{{tokens}}]}""")), topLogprobs: 2));
 
     static float Logprob(string text) =>
         CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{"id":1,"logprob":{{text}},"top_logprobs":[]}]}""")), topLogprobs: 2).Logprobs!.Logprobs[0];

@@ -19,11 +19,8 @@ public sealed class FaultPlan(double share, ulong seed, params Fault[] faults)
     [
         Fault.TooManyRequests, Fault.TooManyRequestsRetryAfter, Fault.InternalError, Fault.BadGateway, Fault.Unavailable, Fault.ErrorInSuccess,
         Fault.ResetBeforeResponse, Fault.ResetDuringBody, Fault.ResetAfterBody, Fault.TruncatedJson, Fault.UnsortedAlternatives, Fault.InvalidUtf8,
-        Fault.ContentLengthTooLong, Fault.GzipGarbage, Fault.SlowDrip, Fault.NotANumber, Fault.OutOfOrderEvents,
+        Fault.ContentLengthTooLong, Fault.GzipGarbage, Fault.SlowDrip, Fault.OutOfOrderEvents, Fault.WrongShape,
     ];
-
-    /// <summary>Faults that no repetition helps against: the sample fails, and a later run asks for it again.</summary>
-    public static IReadOnlyList<Fault> Refused { get; } = [Fault.WrongShape];
 
     /// <summary>The fault of the next response to this request.</summary>
     public Fault Next(TeacherRequest request)

@@ -3,7 +3,11 @@ using TraceDistill.TestServer.Teaching;
 
 namespace TraceDistill.TestServer.Forms;
 
-/// <summary>llama.cpp's server: ids and true bytes; the finish reason comes before the message, a probability of zero is the lowest float.</summary>
+/// <summary>
+/// llama.cpp's server: ids and true bytes; the finish reason comes before the message, a probability of zero is the lowest float. A stream has an event for
+/// new text and for nothing else, so that the logprobs of the tokens without text are told nowhere: of the think tags, the end of the sequence, and of a
+/// character's tokens all but the last.
+/// </summary>
 sealed class LlamaCppForm : StreamingForm
 {
     public override string Name => "llamacpp";
@@ -34,6 +38,8 @@ sealed class LlamaCppForm : StreamingForm
     }, () => { });
 
     protected override bool EndsApart => true;
+
+    protected override IEnumerable<TeacherAnswer> Sent(IReadOnlyList<TeacherAnswer> pieces) => pieces.Where(piece => piece.Reasoning.Length + piece.Answer.Length > 0);
 
     protected override void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, answer.FinishReason, () =>
     {

@@ -16,7 +16,7 @@ public abstract class StreamingForm : WireForm
     /// <summary>What each event says: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.</summary>
     public IReadOnlyList<ReadOnlyMemory<byte>> Events(TeacherRequest request, TeacherAnswer answer)
     {
-        var pieces = answer.Pieces();
+        var pieces = Sent(answer.Pieces()).ToList();
         var events = new List<ReadOnlyMemory<byte>> { Render(json => WriteFirstPiece(json, request, answer)) };
         events.AddRange(pieces.Select((piece, i) => Render(json => WritePiece(json, request, piece, isLast: i == pieces.Count - 1))));
         if (EndsApart)
@@ -46,6 +46,9 @@ public abstract class StreamingForm : WireForm
 
         return buffer.WrittenMemory;
     }
+
+    /// <summary>The tokens that an event is sent for.</summary>
+    protected virtual IEnumerable<TeacherAnswer> Sent(IReadOnlyList<TeacherAnswer> pieces) => pieces;
 
     /// <summary>Whether an event without a token ends the choice.</summary>
     protected virtual bool EndsApart => false;

@@ -31,7 +31,7 @@ public sealed class SoakRun(SoakOptions options, string folder)
     {
         var problems = Path.Combine(folder, "problems.jsonl");
         await File.WriteAllLinesAsync(problems, Enumerable.Range(0, options.Problems).Select(SoakProblem.Line), cancellationToken);
-        var faults = new FaultPlan(options.FaultShare, options.Seed, [.. FaultPlan.Outlasted, .. FaultPlan.Refused]);
+        var faults = new FaultPlan(options.FaultShare, options.Seed, [.. FaultPlan.Outlasted]);
         await using var server = await ProtocolServer.StartAsync(Replies.Teach(WireForms.TraceDistill, faults: faults));
 
         Directory.CreateDirectory(Out);

@@ -1,3 +1,4 @@
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
@@ -27,7 +28,7 @@ static class TraceReader
         var slim = await ShardReader.OpenAsync(stage.Folder, new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false }, cancellationToken);
         await foreach (var trace in slim.ReadAsync(cancellationToken))
         {
-            lengths.Add(new TraceLength(trace.CompletionTokens, trace.Verdict, trace.FinishReason == "length"));
+            lengths.Add(new TraceLength(trace.CompletionTokens, trace.Verdict, !FinishReasons.IsNatural(trace.FinishReason)));
         }
 
         var shown = ExampleRows(lengths);
