@@ -28,7 +28,7 @@ public sealed class ReaskTests
         var after = await run.TracesAsync();
         Assert.Equal(2, second.Asked.Count);
         Assert.Equal(before.Select(trace => trace.Id), after.Select(trace => trace.Id));
-        Assert.Equal(("stop", "refusal", ""), (after[3].FinishReason, after[4].FinishReason, after[11].FinishReason));
+        Assert.Equal(("stop", "refusal", ""), (after[3].FinishReason, after[4].FinishReason, after[11].Answer));
         Assert.NotEqual(before[3].Seed, after[3].Seed);
         Assert.Equal(before.Where((_, i) => i is not (3 or 4)).Select(trace => trace.Seed), after.Where((_, i) => i is not (3 or 4)).Select(trace => trace.Seed));
 
