@@ -27,7 +27,7 @@ static class MachineChecks
             Avx2.IsSupported || RuntimeInformation.ProcessArchitecture == Architecture.Arm64,
             "processor",
             $"{ProcessorInfo.Name}, {Environment.ProcessorCount} cores, {(found.Count == 0 ? "no vector extensions" : string.Join(' ', found))}",
-            "without AVX2 training is many times slower");
+            "this process has no vectors of 256 bits (AVX2), without which training and generation take several times as long");
     }
 
     static List<string> FoundFeatures() => ProcessorInfo.Line("flags") is { } flags

@@ -115,7 +115,7 @@ public static class ModelDirectory
                 return plain.Values(name);
             }
 
-            var count = checked((int)parameters.ShapeOf(name).ElementCount());
+            var count = parameters.ShapeOf(name).SpanCount(name);
             if (copy.Length < count)
             {
                 copy = new float[count];

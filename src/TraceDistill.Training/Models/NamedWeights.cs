@@ -1,4 +1,3 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Kernels;
 using static TorchSharp.torch;
@@ -11,19 +10,13 @@ public class NamedWeights : IDisposable
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
 
     /// <param name="shapes">Names and shapes in the order they are stored.</param>
-    /// <exception cref="InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
+    /// <exception cref="Core.Errors.InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
     public NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes)
     {
         foreach (var (name, shape) in shapes)
         {
-            var count = shape.ElementCount();
-            if (count > int.MaxValue)
-            {
-                throw new InvalidInputException($"{name}: has {count:N0} elements ({string.Join(" × ", shape)}); one tensor may have {int.MaxValue:N0} at most");
-            }
-
             _layout.Add(name, (Count, shape));
-            Count += count;
+            Count += shape.SpanCount(name);
         }
 
         Flat = new FloatBuffer(Count);

@@ -106,7 +106,7 @@ public sealed class GradientWorkers : IDisposable
         /// <param name="pieces">Indices of this worker's, a pass at a time.</param>
         public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, DistillationSettings settings, UpdateNoise? noise)
         {
-            // The number of OpenMP threads is a setting of each thread, and libtorch's bfloat16 products read it.
+            // The number of OpenMP threads is a setting of each thread, and libtorch's products read it.
             TorchSharp.torch.set_num_threads(1);
             Gradient.Clear();
             _totals = default;
