@@ -7,7 +7,6 @@ using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Verification;
-using TraceDistill.Teachers.Prompts;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -24,13 +23,12 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
 
     public override bool IsResumable => true;
 
-    public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt).TemplatePath)!];
+    public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
 
     public override async Task<object> RunAsync(EvaluateOptions options, StageContext context, CancellationToken cancellationToken)
     {
         using var scratch = context.Output is null ? new ScratchFolder() : null;
         var folder = Directory.CreateDirectory(context.Output ?? scratch!.Path).FullName;
-        var prompt = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(options.Prompt), cancellationToken);
         var problems = await ProblemReader.ReadAsync(options.Problems, cancellationToken).ToListAsync(cancellationToken);
         var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
         if (traces is { Dataset.TopK: 0 })
@@ -39,7 +37,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         }
 
         var models = new EvaluatedModels(options, traces?.Dataset, context);
-        var evaluator = new Evaluator(options, prompt.Render, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
+        var evaluator = new Evaluator(options, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
         var result = await evaluator.EvaluateAsync(
             models.LoadAsync(cancellationToken), problems, traces?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken), cancellationToken);
         Print(result, context.Observer);
@@ -57,7 +55,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         // An ablation compares hundreds of pairs: its report has them all.
         foreach (var pair in result.Comparisons.Count <= PrintedComparisons ? result.Comparisons : [])
         {
-            observer.Message($"{pair.First} − {pair.Second}: {Show.Points(pair.Difference)} points ({Show.Points(pair.DifferenceCi)}), {Show.PEquals(pair.PValue)}");
+            observer.Message($"{pair.First} − {pair.Second}: {Show.Points(pair.Difference)} points ({Show.Points(pair.DifferenceCi)}), {Show.PEquals(pair.PValue)} for these weights");
         }
     }
 }

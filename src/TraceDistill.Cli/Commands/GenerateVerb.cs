@@ -5,6 +5,7 @@ using TraceDistill.Core.Storage;
 using TraceDistill.Serving;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Batch;
+using TraceDistill.Teachers.Prompts;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 
@@ -59,6 +60,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             ModelDirectory.CopyTokenizer(tokenizer, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
         }
 
+        // And whoever evaluates a student asks it what it was taught.
+        (await PromptSet.TaskOfAsync(options, cancellationToken)).Save(context.Output!, $".{Environment.MachineName}-{Environment.ProcessId}");
         context.Observer.Message($"{summary}");
         return summary;
     }

@@ -3,6 +3,7 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
@@ -16,16 +17,21 @@ using TraceDistill.Training.Models;
 namespace TraceDistill.Cli.Evaluation;
 
 /// <summary>The models that an evaluation names, loaded one at a time and freed before the next.</summary>
+/// <param name="options">Of the evaluation.</param>
 /// <param name="traces">The data set whose soft targets are compared with, or null.</param>
+/// <param name="context">Where it runs.</param>
 sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces, StageContext context)
 {
     const string SingleModel = "model";
 
     public async IAsyncEnumerable<EvaluatedModel> LoadAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach (var (name, source) in Sources())
+        var ofTraces = options.Traces is { } path && traces is not null ? TaskDescription.OfTraces(path, traces) : null;
+        var tasks = new ModelTasks(options, Sources(options).Select(pair => pair.Value), ofTraces, context.Observer);
+        foreach (var (name, source) in Sources(options))
         {
             cancellationToken.ThrowIfCancellationRequested();
+            var asked = await tasks.ForAsync(name, source, cancellationToken);
             if (source.Directory is { } directory)
             {
                 using var generator = LocalGenerator.Load(directory, time: context.TimeProvider);
@@ -40,6 +46,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
                 {
                     Name = name,
                     Generator = generator,
+                    Asked = asked,
                     Identity = ContentDigest.Combine(ContentDigest.Of(directory)),
                     Source = context.NameOf(directory),
                     Parameters = ModelParameters.CountOf(generator.Configuration),
@@ -49,15 +56,16 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             else
             {
                 using var teacher = Connect(source);
-                yield return new EvaluatedModel { Name = name, Generator = teacher, Identity = source.ToString(), Source = source.ToString() };
+                yield return new EvaluatedModel
+                {
+                    Name = name, Generator = new ProbedTeacher(teacher, asked.MaxTokens), Asked = asked, Identity = source.ToString(), Source = source.ToString(),
+                };
             }
         }
-
-        await Task.CompletedTask;
     }
 
-    /// <summary>The one model of the command line is called <c>model</c>.</summary>
-    IEnumerable<KeyValuePair<string, ModelSource>> Sources() => (options.Models.Count, options.Endpoint) switch
+    /// <summary>The models by name; the one of the command line is called <c>model</c>.</summary>
+    public static IEnumerable<KeyValuePair<string, ModelSource>> Sources(EvaluateOptions options) => (options.Models.Count, options.Endpoint) switch
     {
         ( > 0, _) => options.Models,
         (_, null) => [KeyValuePair.Create(SingleModel, ModelSource.Parse(options.Model!, null))],

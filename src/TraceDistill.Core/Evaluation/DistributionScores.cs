@@ -18,7 +18,11 @@ public sealed record DistributionScores
     /// <summary>Share of tokens at which the model's most probable token is the one drawn.</summary>
     public required double TopAgreement { get; init; }
 
+    /// <summary>Traces that were compared.</summary>
     public required int Traces { get; init; }
+
+    /// <summary>Traces that could not be: without soft targets or prompt ids, or longer than the model's positions.</summary>
+    public int Skipped { get; init; }
 
     public required long Tokens { get; init; }
 
@@ -30,9 +34,15 @@ public sealed record DistributionScores
     {
         var (divergences, lengths) = (new List<double>(), new List<double>());
         var (crossEntropy, agreements) = (0.0, 0L);
-        var calibration = new Calibration();
-        foreach (var tokens in scorer.Score(traces, cancellationToken).Where(tokens => tokens.Length > 0))
+        var (calibration, skipped) = (new Calibration(), 0);
+        foreach (var tokens in scorer.Score(traces, cancellationToken))
         {
+            if (tokens.Length == 0)
+            {
+                skipped++;
+                continue;
+            }
+
             divergences.Add(tokens.Sum(token => token.Kl));
             lengths.Add(tokens.Length);
             foreach (var token in tokens)
@@ -57,6 +67,7 @@ public sealed record DistributionScores
             CrossEntropy = crossEntropy / curve.Count,
             TopAgreement = (double)agreements / curve.Count,
             Traces = lengths.Count,
+            Skipped = skipped,
             Tokens = curve.Count,
             TokenCalibration = curve,
         };

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using TraceDistill.Core.Options;
 using TraceDistill.Core.Prompts;
 
@@ -32,10 +33,29 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("file of problems, JSONL or Parquet; every model answers the same ones")]
     public required string Problems { get; init; }
 
-    /// <value><c>Reasoning/Solve</c>.</value>
+    /// <summary>A model that was trained on traces knows in which words their problems were put; another is asked as those that were.</summary>
+    /// <value>None: each model is asked as it was trained; <c>Reasoning/Solve</c> where nothing is known of that.</value>
     [KnownPrompt]
-    [Description("prompt directory, Plugin/Function")]
-    public string Prompt { get; init; } = "Reasoning/Solve";
+    [Description("prompt directory, Plugin/Function, for all models; as each was trained unless given")]
+    public string? Prompt { get; init; }
+
+    /// <value>None, or as each model was trained.</value>
+    [Description("system message that goes before everything; as each model was trained unless given")]
+    public string? System { get; init; }
+
+    /// <value>None, or as each model was trained.</value>
+    [InputPath]
+    [Description("file of solved problems, of which some are shown as examples before the problem itself; as each model was trained unless given")]
+    public string? FewShot { get; init; }
+
+    /// <value>4.</value>
+    [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
+    [Description("how many examples of few_shot are shown")]
+    public int FewShotCount { get; init; } = 4;
+
+    /// <value>None, or as each model was trained.</value>
+    [Description("variables of the chat template, such as { enable_thinking: false }; as each model was trained unless given")]
+    public IReadOnlyDictionary<string, JsonElement>? ChatTemplateKwargs { get; init; }
 
     /// <value>None: all of them.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
@@ -62,10 +82,11 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("nucleus of the samples")]
     public double TopP { get; init; } = 1.0;
 
-    /// <value>512; what is cut there counts as truncated and is judged as it stands.</value>
+    /// <summary>What is cut there counts as truncated and is judged as it stands; within its reasoning it has no answer.</summary>
+    /// <value>None: as long as the traces that the model was trained on could be; 512 where nothing is known of that.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("longest answer in tokens")]
-    public int MaxTokens { get; init; } = 512;
+    [Description("longest answer in tokens; as long as the traces that a model was trained on could be unless given")]
+    public int? MaxTokens { get; init; }
 
     /// <value>32.</value>
     [Operational]

@@ -25,6 +25,9 @@ public sealed record EvaluationRecord
 
     public required string FinishReason { get; init; }
 
+    /// <summary>Whether its reasoning never came to an end, so that there is no answer.</summary>
+    public bool IsUnclosed { get; init; }
+
     /// <summary>The raw text as generated, think tags included; null in records read back, for only the file holds it.</summary>
     public string? Generation { get; init; }
 }

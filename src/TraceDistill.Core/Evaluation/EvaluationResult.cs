@@ -59,10 +59,19 @@ public sealed record ModelScores
     /// <summary>The model directory, stage or URL.</summary>
     public string? Source { get; init; }
 
+    /// <summary>In which words it was asked; null in results of older versions.</summary>
+    public string? Prompt { get; init; }
+
+    /// <summary>What it was trained on, where that is something else.</summary>
+    public string? TrainedOn { get; init; }
+
+    /// <summary>Longest answer in tokens; null in results of older versions.</summary>
+    public int? MaxTokens { get; init; }
+
     /// <summary>Mean length of the greedy answers in tokens.</summary>
     public required double MeanTokens { get; init; }
 
-    /// <summary>Share of the greedy answers that <c>max_tokens</c> cut off.</summary>
+    /// <summary>Share of the greedy answers that <c>max_tokens</c> cut off, or whose reasoning never ended.</summary>
     public required double TruncatedShare { get; init; }
 
     /// <summary>Greedy accuracy of each family, by name.</summary>

@@ -12,12 +12,10 @@ namespace TraceDistill.Core.Evaluation;
 /// evaluation asks for nothing twice; the figures do not depend on the order in which answers come back.
 /// </summary>
 /// <param name="options">What is measured and how.</param>
-/// <param name="prompt">The conversation that puts a problem to a model.</param>
 /// <param name="verifier">Judges the answers; what it cannot verify counts as wrong.</param>
 /// <param name="folder">Where <c>MODEL.jsonl</c>, <c>speed.json</c> and <c>evaluation.json</c> go; exists.</param>
 public sealed class Evaluator(
     EvaluateOptions options,
-    Func<Problem, IReadOnlyList<ChatMessage>> prompt,
     IVerifier verifier,
     string folder,
     IRunObserver observer,
@@ -45,6 +43,12 @@ public sealed class Evaluator(
             var distribution = model.Scorer is { } scorer && traces is not null
                 ? DistributionScores.Measure(scorer, traces.Take(options.TraceLimit ?? int.MaxValue), options.Seed, cancellationToken)
                 : null;
+            if (model.Scorer is not null && traces is not null && distribution is not { Skipped: 0 })
+            {
+                var compared = distribution is null ? "no trace was compared with the teacher's" : $"{distribution.Skipped:N0} of {distribution.Skipped + distribution.Traces:N0} traces were not compared";
+                observer.Message($"{model.Name}: {compared}: those without soft targets or prompt ids, and those longer than the model's positions");
+            }
+
             greedy.Add(model.Name, [.. records.Where(record => record.SampleIndex == 0)]);
             scores.Add(model.Name, ModelScoring.Score(records, model, distribution, options));
         }
@@ -69,7 +73,7 @@ public sealed class Evaluator(
 
     async Task<IReadOnlyList<EvaluationRecord>> AnswerAsync(EvaluatedModel model, IReadOnlyList<Problem> problems, CancellationToken cancellationToken)
     {
-        var plan = PlannedAnswer.For(model.Identity ?? model.Name, problems, prompt, options);
+        var plan = PlannedAnswer.For(model, problems, options);
         var path = Path.Combine(folder, $"{model.Name}.jsonl");
         using var log = new RecordLog(path);
         if (!log.IsWithin(plan.Select(answer => answer.Request.Id).ToHashSet()))
@@ -113,6 +117,7 @@ public sealed class Evaluator(
             Expected = planned.Problem.Answer,
             Tokens = generation.CompletionTokens,
             FinishReason = generation.FinishReason,
+            IsUnclosed = generation is { Answer.Length: 0, Reasoning.Length: > 0 },
             Generation = generation.Text,
         };
     }

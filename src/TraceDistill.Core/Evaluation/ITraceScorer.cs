@@ -5,8 +5,10 @@ namespace TraceDistill.Core.Evaluation;
 /// <summary>Compares a model's next-token distributions with the soft targets of traces, token by token.</summary>
 public interface ITraceScorer
 {
-    /// <summary>One array for each trace, in order; in it one score for each generated token, end-of-sequence included. Lazy.</summary>
-    /// <param name="traces">Traces with <see cref="Trace.Logprobs"/> in the model's own token ids.</param>
+    /// <summary>
+    /// One array for each trace, in order; in it one score for each generated token, end-of-sequence included. Empty for a trace that cannot be scored: without
+    /// soft targets or prompt ids, in other token ids than the model's, or longer than its positions. Lazy.
+    /// </summary>
     IEnumerable<TokenScore[]> Score(IEnumerable<Trace> traces, CancellationToken cancellationToken = default);
 }
 

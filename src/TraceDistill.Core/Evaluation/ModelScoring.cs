@@ -22,8 +22,11 @@ static class ModelScoring
             N = overall.N,
             Parameters = model.Parameters,
             Source = model.Source,
+            Prompt = model.Asked.Prompt,
+            TrainedOn = model.Asked.TrainedOn,
+            MaxTokens = model.Asked.MaxTokens,
             MeanTokens = greedy.Average(record => record.Tokens),
-            TruncatedShare = greedy.Average(record => record.FinishReason == "length" ? 1.0 : 0),
+            TruncatedShare = greedy.Average(record => record.FinishReason == "length" || record.IsUnclosed ? 1.0 : 0),
             Families = new SortedDictionary<string, FamilyScores>(
                 greedy.GroupBy(record => record.Family).ToDictionary(family => family.Key, family => Share([.. family])), StringComparer.Ordinal),
             Sampled = votes.Count > 0 ? Sampled(votes, options) : null,

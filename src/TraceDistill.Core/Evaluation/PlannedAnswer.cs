@@ -13,32 +13,29 @@ namespace TraceDistill.Core.Evaluation;
 sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest Request)
 {
     /// <summary>All answers one model owes, by problem and then by sample index: the order of everything that is computed or written.</summary>
-    public static IReadOnlyList<PlannedAnswer> For(
-        string modelIdentity, IReadOnlyList<Problem> problems, Func<Problem, IReadOnlyList<ChatMessage>> prompt, EvaluateOptions options)
+    public static IReadOnlyList<PlannedAnswer> For(EvaluatedModel model, IReadOnlyList<Problem> problems, EvaluateOptions options)
     {
         var sampled = options.Samples == 0 ? [] : EvenlySpaced(problems.Count, options.SampledProblems ?? problems.Count);
         return
         [
-            .. problems.SelectMany((problem, index) =>
-            {
-                var messages = prompt(problem);
-                return Enumerable.Range(0, sampled.Contains(index) ? options.Samples + 1 : 1)
-                    .Select(sample => Plan(modelIdentity, problem, messages, sample, options));
-            }),
+            .. problems.SelectMany((problem, index) => Enumerable.Range(0, sampled.Contains(index) ? options.Samples + 1 : 1)
+                .Select(sample => Plan(model, problem, sample, options))),
         ];
     }
 
-    static PlannedAnswer Plan(string modelIdentity, Problem problem, IReadOnlyList<ChatMessage> messages, int sample, EvaluateOptions options)
+    static PlannedAnswer Plan(EvaluatedModel model, Problem problem, int sample, EvaluateOptions options)
     {
+        var messages = model.Asked.Render(problem, sample);
         var sampling = new SamplingSettings
         {
             Temperature = sample == 0 ? 0 : options.Temperature,
             TopP = sample == 0 ? 1 : options.TopP,
-            MaxTokens = options.MaxTokens,
+            MaxTokens = model.Asked.MaxTokens,
             Seed = SeedOf(options.Seed, problem.Id, sample),
+            ExtraBody = model.Asked.ExtraBody,
         };
         return new PlannedAnswer(
-            problem, sample, new GenerationRequest(TraceId.Create(problem.Id, messages, modelIdentity, sampling, sample), messages, sampling));
+            problem, sample, new GenerationRequest(TraceId.Create(problem.Id, messages, model.Identity ?? model.Name, sampling, sample), messages, sampling));
     }
 
     static HashSet<int> EvenlySpaced(int count, int wanted)

@@ -19,6 +19,6 @@ public sealed record SamplingSettings
     public int TopLogprobs { get; init; }
 
     /// <summary>More fields of the request, which only the server understands: the text of a JSON object, its members in ordinal order.</summary>
-    /// <value>Null: none. A model in this process takes none.</value>
+    /// <value>Null: none. A model in this process knows <c>chat_template_kwargs</c> alone.</value>
     public string? ExtraBody { get; init; }
 }

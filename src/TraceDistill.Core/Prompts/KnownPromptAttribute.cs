@@ -3,7 +3,7 @@ using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Prompts;
 
-/// <summary>Marks an options property that names a prompt of <see cref="PromptLibrary.Default"/>.</summary>
+/// <summary>Marks an options property that names a prompt of <see cref="PromptLibrary.Default"/>, or none.</summary>
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class KnownPromptAttribute : ValidationAttribute
 {
@@ -11,7 +11,7 @@ public sealed class KnownPromptAttribute : ValidationAttribute
     {
         try
         {
-            PromptLibrary.Default.Load((string)value!);
+            _ = value is string name ? PromptLibrary.Default.Load(name) : null;
             return ValidationResult.Success;
         }
         catch (InvalidInputException exception)

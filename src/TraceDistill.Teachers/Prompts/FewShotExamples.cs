@@ -9,11 +9,12 @@ namespace TraceDistill.Teachers.Prompts;
 /// <summary>Solved problems that are shown before a problem.</summary>
 sealed class FewShotExamples
 {
-    readonly IReadOnlyList<Problem> _solved;
-
     /// <param name="solved">What is chosen from.</param>
     /// <param name="count">Examples for each problem.</param>
-    public FewShotExamples(IReadOnlyList<Problem> solved, int count) => (_solved, Count) = (solved, count);
+    public FewShotExamples(IReadOnlyList<Problem> solved, int count) => (Solved, Count) = (solved, count);
+
+    /// <summary>What is chosen from.</summary>
+    public IReadOnlyList<Problem> Solved { get; }
 
     /// <summary>Examples for each problem.</summary>
     public int Count { get; }
@@ -35,8 +36,8 @@ sealed class FewShotExamples
         var (drawn, seed) = (new HashSet<int>(), Encoding.UTF8.GetBytes($"example {problem.Id}"));
         for (var draw = SHA256.HashData(seed); drawn.Count < Count; draw = SHA256.HashData(draw))
         {
-            var index = (int)(BinaryPrimitives.ReadUInt64LittleEndian(draw) % (ulong)_solved.Count);
-            var example = _solved[index];
+            var index = (int)(BinaryPrimitives.ReadUInt64LittleEndian(draw) % (ulong)Solved.Count);
+            var example = Solved[index];
             if (example.Id != problem.Id && example.Text != problem.Text && drawn.Add(index))
             {
                 yield return (example, AnswerTo(example));

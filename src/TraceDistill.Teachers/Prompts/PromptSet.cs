@@ -6,12 +6,13 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
+using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Teachers.Prompts;
 
 /// <summary>The conversations that a collection asks in: one prompt or several by weight, with a system message and solved examples where wanted.</summary>
 /// <remarks>What a sample is asked depends on the run's seed, the problem and the sample's index alone, never on scheduling.</remarks>
-sealed class PromptSet
+public sealed class PromptSet
 {
     readonly IReadOnlyList<(PromptTemplate Template, double Weight)> _prompts;
     readonly string? _system;
@@ -22,7 +23,7 @@ sealed class PromptSet
     /// <param name="system">Goes first; null where the prompts have their own, or none is wanted.</param>
     /// <param name="examples">Shown before the problem; null for none.</param>
     /// <param name="seed">Of the run.</param>
-    public PromptSet(IReadOnlyList<(PromptTemplate Template, double Weight)> prompts, string? system, FewShotExamples? examples, long seed)
+    internal PromptSet(IReadOnlyList<(PromptTemplate Template, double Weight)> prompts, string? system, FewShotExamples? examples, long seed)
     {
         (_prompts, _system, _examples, _seed) = (prompts, system, examples, seed);
         var names = prompts.Count == 1
@@ -37,20 +38,56 @@ sealed class PromptSet
     /// <exception cref="InvalidInputException">A prompt or the examples cannot be used.</exception>
     public static async Task<PromptSet> CreateAsync(GenerateOptions options, CancellationToken cancellationToken)
     {
+        var prompts = options.PromptNames().Select(name => (PromptLibrary.Default.Load(name), options.Prompts.GetValueOrDefault(name, 1)));
+        var examples = options.FewShot is { } file ? await FewShotExamples.ReadAsync(file, options.FewShotCount, cancellationToken) : null;
+        return await CreateAsync(prompts, options.System, examples, options.Seed, cancellationToken);
+    }
+
+    /// <summary>Puts problems as a task does.</summary>
+    /// <param name="task">The task.</param>
+    /// <param name="origin">Folder in which it stands, for messages.</param>
+    /// <param name="seed">Of the run.</param>
+    /// <param name="cancellationToken">Ends the parsing.</param>
+    /// <exception cref="InvalidInputException">A prompt cannot be used.</exception>
+    public static Task<PromptSet> CreateAsync(TaskDescription task, string origin, long seed, CancellationToken cancellationToken = default) => CreateAsync(
+        task.Prompts.Select(prompt => (prompt.ToSource(origin), prompt.Weight)),
+        task.System,
+        task.FewShot is { } examples ? new FewShotExamples(examples.Solved, examples.Count) : null,
+        seed,
+        cancellationToken);
+
+    /// <summary>The task that a collection with these options sets.</summary>
+    /// <exception cref="InvalidInputException">A prompt or the examples cannot be used.</exception>
+    public static async Task<TaskDescription> TaskOfAsync(GenerateOptions options, CancellationToken cancellationToken = default) => new()
+    {
+        Prompts = [.. options.PromptNames().Select(name => TaskPrompt.Load(name, options.Prompts.GetValueOrDefault(name, 1)))],
+        System = options.System,
+        FewShot = options.FewShot is { } file ? await ExamplesAsync(file, options.FewShotCount, cancellationToken) : null,
+        ExtraBody = ExtraBody.Canonical(options.ExtraBody),
+        MaxTokens = options.MaxTokens,
+    };
+
+    /// <summary>Solved problems of a file, to be shown before each problem.</summary>
+    /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
+    public static async Task<TaskExamples> ExamplesAsync(string path, int count, CancellationToken cancellationToken = default) =>
+        new(count, (await FewShotExamples.ReadAsync(path, count, cancellationToken)).Solved);
+
+    static async Task<PromptSet> CreateAsync(
+        IEnumerable<(PromptSource Source, double Weight)> sources, string? system, FewShotExamples? examples, long seed, CancellationToken cancellationToken)
+    {
         var prompts = new List<(PromptTemplate, double)>();
-        foreach (var name in options.PromptNames())
+        foreach (var (source, weight) in sources)
         {
-            var template = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load(name), cancellationToken);
-            if (options.System is not null && template.HasSystemMessage)
+            var template = await PromptTemplate.CreateAsync(source, cancellationToken);
+            if (system is not null && template.HasSystemMessage)
             {
                 throw new InvalidInputException($"system: prompt {template.Name} has a system message of its own; leave out one of the two");
             }
 
-            prompts.Add((template, options.Prompts.GetValueOrDefault(name, 1)));
+            prompts.Add((template, weight));
         }
 
-        var examples = options.FewShot is { } file ? await FewShotExamples.ReadAsync(file, options.FewShotCount, cancellationToken) : null;
-        return new PromptSet(prompts, options.System, examples, options.Seed);
+        return new PromptSet(prompts, system, examples, seed);
     }
 
     /// <summary>The conversations about a problem.</summary>
@@ -79,7 +116,7 @@ sealed class PromptSet
         : _prompts[prompt].Template.Render(problem, _system, _examples?.For(problem) ?? []);
 
     /// <summary>The conversations about one problem; each prompt is rendered once.</summary>
-    internal readonly struct ProblemPrompts(PromptSet prompts, Problem problem)
+    public readonly struct ProblemPrompts(PromptSet prompts, Problem problem)
     {
         readonly IReadOnlyList<ChatMessage>?[] _rendered = new IReadOnlyList<ChatMessage>?[prompts._prompts.Count];
 

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Adapters;
@@ -19,7 +20,7 @@ public static class ModelDirectory
         [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", GenerationConfig.FileName];
 
     /// <summary>Everything a model directory with one file of weights may hold.</summary>
-    public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, WeightFiles.Single, .. TokenizerFiles];
+    public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, WeightFiles.Single, TaskDescription.FileName, .. TokenizerFiles];
 
     /// <summary>Whether a folder has the weights of a model.</summary>
     public static bool Exists(string directory) => WeightFiles.Exist(directory);

@@ -44,11 +44,15 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
 
     TokenScore[] Score(Trace trace)
     {
-        var logprobs = trace.Logprobs ?? throw new ArgumentException($"trace {trace.Id} has no logprobs", nameof(trace));
-        int[] ids = [.. trace.PromptTokenIds, .. logprobs.TokenIds];
-        if (trace.PromptTokenIds.Length == 0 || ids.Max() >= _parameters.Configuration.VocabSize)
+        if (trace is not { Logprobs: { Count: > 0, K: > 0 } logprobs, PromptTokenIds.Length: > 0 })
         {
-            throw new ArgumentException($"trace {trace.Id} is not in this model's token ids", nameof(trace));
+            return [];
+        }
+
+        int[] ids = [.. trace.PromptTokenIds, .. logprobs.TokenIds];
+        if (ids.Max() >= _parameters.Configuration.VocabSize || ids.Length > _parameters.Configuration.MaxPositionEmbeddings)
+        {
+            return [];
         }
 
         var soft = SoftTargets.From(logprobs);

@@ -30,7 +30,9 @@ public static class TrainStage
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
-        var trained = Begin(options, tokenizer);
+        var positions = PositionsOf(options, tokenizer);
+        var data = await TrainingSet.ReadAsync(options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue), cancellationToken);
+        var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
         var shape = parameters.Configuration;
@@ -39,14 +41,17 @@ public static class TrainStage
             observer.Message(remark);
         }
 
-        var data = await TrainingSet.ReadAsync(
-            options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, shape.MaxPositionEmbeddings), cancellationToken);
         var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, data));
         if (state.Claim() is not { } loss)
         {
             observer.Message(
                 $"training {(trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ")}{trained.Total:N0} parameters on {data.Sequences.Count:N0} sequences"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
+            if (data.TooLong > 0)
+            {
+                observer.Message(LeftOut(options, data, shape.MaxPositionEmbeddings));
+            }
+
             if (data.Survival is { } left)
             {
                 observer.Message(FormattableString.Invariant(
@@ -86,6 +91,7 @@ public static class TrainStage
         void Write(string folder, PeftAdapter? merged = null)
         {
             WriteTokenizer(folder);
+            data.Task?.Save(folder);
             // Weights of 16 bits have no room for small changes: rounding would take a good part of them.
             ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged);
         }
@@ -123,30 +129,62 @@ public static class TrainStage
             : throw new InvalidInputException("tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; name the teacher's model directory");
     }
 
+    /// <summary>How long sequences may be; null for a student from scratch that is to have as many positions as it takes.</summary>
+    /// <exception cref="InvalidInputException">There is no such student, or no such shape.</exception>
+    static int? PositionsOf(TrainOptions options, Tokenizer tokenizer)
+    {
+        if (options.Student is { } student)
+        {
+            return ModelConfiguration.Load(student).MaxPositionEmbeddings;
+        }
+
+        // A shape that cannot be is told before anything long is read.
+        _ = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
+        return options.Architecture.MaxPositionEmbeddings;
+    }
+
+    /// <summary>Room for the longest sequence, and for an answer as long as the teacher's may be behind the longest prompt.</summary>
+    static int PositionsFor(TrainingSet data)
+    {
+        const int Multiple = 64;
+        var needed = Math.Max((long)data.Longest, (long)data.LongestPrompt + (data.Task?.MaxTokens ?? 0));
+        return (int)Math.Min(int.MaxValue, Math.Max(ModelArchitecture.LeastPositions, (needed + Multiple - 1) / Multiple * Multiple));
+    }
+
+    static string LeftOut(TrainOptions options, TrainingSet data, int positions)
+    {
+        var advice = options.MaxLength < positions ? $"raise max_length to {data.Longest}"
+            : options.Student is null ? $"add max_position_embeddings: {data.Longest} to architecture"
+            : "take a student with more positions";
+        var limit = options.MaxLength < positions ? $"max_length {options.MaxLength}" : $"the student's {positions} positions";
+        return FormattableString.Invariant(
+            $"{data.TooLong} of {data.Sequences.Count + data.TooLong} sequences ({(double)data.TooLong / (data.Sequences.Count + data.TooLong):P1}) are longer than {limit} and left out; the longest has {data.Longest} tokens: {advice}");
+    }
+
     /// <summary>The student before the first update, and what of it is trained.</summary>
-    static TrainedWeights Begin(TrainOptions options, Tokenizer tokenizer)
+    static TrainedWeights Begin(TrainOptions options, Tokenizer tokenizer, int positions)
     {
         if (options.LoraR is { } rank)
         {
             var settings = new LoraSettings(rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
-            var frozen = options.Student is { } student ? ModelDirectory.LoadFrozen(student) : InitialParameters(options, tokenizer);
+            var frozen = options.Student is { } student ? ModelDirectory.LoadFrozen(student) : InitialParameters(options, tokenizer, positions);
             return TrainedWeights.Of(new LoraAdapter(frozen, settings, options.Seed));
         }
 
-        var parameters = InitialParameters(options, tokenizer);
+        var parameters = InitialParameters(options, tokenizer, positions);
         return options.FrozenParameters.Count > 0
             ? TrainedWeights.AllBut(parameters, FrozenSelection.Names(options.FrozenParameters, parameters))
             : TrainedWeights.All(parameters);
     }
 
-    static ModelParameters InitialParameters(TrainOptions options, Tokenizer tokenizer)
+    static ModelParameters InitialParameters(TrainOptions options, Tokenizer tokenizer, int positions)
     {
         if (options.Student is { } student)
         {
             return ModelDirectory.Load(student);
         }
 
-        var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
+        var shape = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds, positions);
         if (options.InitFrom is { } larger)
         {
             using var taken = ModelDirectory.Load(larger);

@@ -2,6 +2,7 @@ using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Verification;
@@ -27,6 +28,15 @@ sealed record TrainingSet
     /// <summary>Sequences longer than the student's positions.</summary>
     public int TooLong { get; init; }
 
+    /// <summary>Tokens of the longest sequence, one that was left out included.</summary>
+    public required int Longest { get; init; }
+
+    /// <summary>Tokens of the longest prompt.</summary>
+    public required int LongestPrompt { get; init; }
+
+    /// <summary>How problems were put; null where that is not known, or there are no traces.</summary>
+    public TaskDescription? Task { get; init; }
+
     /// <summary>What a student with another vocabulary than the teacher's has of the soft targets; null where they share one.</summary>
     public AlignmentSurvival? Survival { get; init; }
 
@@ -37,6 +47,7 @@ sealed record TrainingSet
         var sequences = new List<TraceTokens>();
         int unfinished = 0, notCorrect = 0;
         AlignmentSurvival? survival = null;
+        TaskDescription? task = null;
         if (options.Traces is { } path)
         {
             var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
@@ -71,6 +82,7 @@ sealed record TrainingSet
                 }
             }
 
+            task = TaskDescription.OfTraces(path, reader.Dataset);
             survival = aligner.Survival;
             EnsureAligned(survival, options);
         }
@@ -83,10 +95,16 @@ sealed record TrainingSet
 
         var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();
         return fitting.Count > 0
-            ? new TrainingSet { Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count - fitting.Count, Survival = survival }
+            ? new TrainingSet
+            {
+                Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength), Survival = survival,
+                Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
+                Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
+            }
             : throw new InvalidInputException(
                 $"{options.Traces ?? options.Problems}: nothing to train on ({unfinished} traces unfinished, {notCorrect} not correct, {sequences.Count} longer than {maxLength} tokens)");
     }
+
     static void EnsureAligned(AlignmentSurvival? survival, TrainOptions options)
     {
         if (survival is { } left && Math.Min(left.Positions, left.Mass) < options.KdMinAlignment)

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
@@ -20,6 +21,7 @@ public static class HuggingFaceExport
         ModelDirectory.CheckTokenizer(source.Tokenizer, configuration, tokenizer.VocabularySize, tokenizer.ChatTemplateSource is not null);
         var stored = dtype ?? weights.DtypeOf("model.embed_tokens.weight");
         ModelDirectory.CopyTokenizer(source.Tokenizer, folder);
+        TaskDescription.Load(source.Model)?.Save(folder);
         if (!File.Exists(Path.Combine(folder, GenerationConfig.FileName)))
         {
             GenerationConfig.Write(folder, source.Model, configuration.BosTokenId, configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds));

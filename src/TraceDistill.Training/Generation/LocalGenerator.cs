@@ -1,4 +1,6 @@
+using System.Text.Json;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Models;
@@ -39,11 +41,12 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     /// <inheritdoc/>
     public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
     {
-        var prompt = _tokenizer.Encode(_template.Render(request.Messages, addGenerationPrompt: true));
+        var rendered = _template.Render(request.Messages, addGenerationPrompt: true, TemplateVariables(request.Sampling.ExtraBody));
+        var prompt = _tokenizer.Encode(rendered);
         var result = await _engine.GenerateAsync(ToSequence(prompt, request.Sampling), cancellationToken);
         var ended = result.Tokens.Length > 0 && _ends.Contains(result.Tokens[^1]);
         var text = _tokenizer.Decode(ended ? result.Tokens.AsSpan(..^1) : result.Tokens);
-        var (reasoning, answer) = ReasoningSplitter.Split(text);
+        var (reasoning, answer) = ReasoningSplitter.Split(text, rendered.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open, StringComparison.Ordinal));
         return new GenerationResult
         {
             Reasoning = reasoning,
@@ -58,6 +61,20 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     }
 
     public void Dispose() => _engine.Dispose();
+
+    /// <summary>Of a request's further fields a model in this process knows the variables of its chat template.</summary>
+    static Dictionary<string, object?>? TemplateVariables(string? extraBody)
+    {
+        if (extraBody is null)
+        {
+            return null;
+        }
+
+        using var fields = JsonDocument.Parse(extraBody);
+        return fields.RootElement.TryGetProperty(TaskDescription.ChatTemplateField, out var variables) && variables.ValueKind == JsonValueKind.Object
+            ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value.Clone())
+            : null;
+    }
 
     SequenceRequest ToSequence(int[] prompt, SamplingSettings sampling) => new()
     {

@@ -5,6 +5,9 @@ namespace TraceDistill.Training.Models;
 /// <summary>The shape of a model to be trained from scratch, as a recipe gives it; the vocabulary comes with the tokenizer.</summary>
 public sealed record ModelArchitecture
 {
+    /// <summary>What a model has positions for that was not told how many.</summary>
+    public const int LeastPositions = 1_024;
+
     [Description("width of the residual stream")]
     public required int HiddenSize { get; init; }
 
@@ -26,9 +29,9 @@ public sealed record ModelArchitecture
     [Description("width of the MLP; 8/3 of hidden_size unless given")]
     public int? IntermediateSize { get; init; }
 
-    /// <value>1,024.</value>
-    [Description("longest sequence in tokens")]
-    public int MaxPositionEmbeddings { get; init; } = 1_024;
+    /// <value>Null: as many as the traces that it learns from need, and their teacher was allowed to write; at least 1,024.</value>
+    [Description("longest sequence in tokens; as long as the traces may be, and at least 1024, unless given")]
+    public int? MaxPositionEmbeddings { get; init; }
 
     /// <value>10,000.</value>
     [Description("base of the rotary frequencies")]
@@ -41,8 +44,9 @@ public sealed record ModelArchitecture
     /// <summary>The full configuration for a vocabulary.</summary>
     /// <param name="vocabularySize">Ids of the tokenizer.</param>
     /// <param name="endOfSequenceIds">Tokens that end a generation.</param>
+    /// <param name="positions">Longest sequence where <see cref="MaxPositionEmbeddings"/> does not say.</param>
     /// <exception cref="Core.Errors.InvalidInputException">Sizes do not fit together.</exception>
-    public ModelConfiguration Configure(int vocabularySize, IEnumerable<int> endOfSequenceIds)
+    public ModelConfiguration Configure(int vocabularySize, IEnumerable<int> endOfSequenceIds, int positions = LeastPositions)
     {
         var configuration = new ModelConfiguration
         {
@@ -53,7 +57,7 @@ public sealed record ModelArchitecture
             NumAttentionHeads = NumAttentionHeads,
             NumKeyValueHeads = NumKeyValueHeads ?? NumAttentionHeads,
             HeadDim = HeadDim ?? HiddenSize / Math.Max(1, NumAttentionHeads),
-            MaxPositionEmbeddings = MaxPositionEmbeddings,
+            MaxPositionEmbeddings = MaxPositionEmbeddings ?? positions,
             RopeTheta = RopeTheta,
             TieWordEmbeddings = TieWordEmbeddings,
             EosTokenIds = [.. endOfSequenceIds.Order()],

@@ -29,7 +29,7 @@ public static class PretrainStage
         {
             TokenizerSetup.Create(
                 (fixedSet ?? Generated(options)).Take(TokenizerTexts).Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
-                options.VocabSize, options.Architecture.MaxPositionEmbeddings, directory);
+                options.VocabSize, options.Architecture.MaxPositionEmbeddings ?? ModelArchitecture.LeastPositions, directory);
         }
 
         var tokenizer = Tokenizer.Load(directory);

@@ -124,13 +124,14 @@ sealed class SyntheticRun(string directory)
         var problems = ProblemGenerator.Generate(["all"], models.Length < 6 ? 480 : 240, seed: 3, ProblemSplit.HeldOut);
         var options = new EvaluateOptions { Problems = "problems/held_out.jsonl", Samples = models.Length < 6 ? 4 : 0, SampledProblems = 120, Seed = 7, Concurrency = 4 };
         var evaluator = new Evaluator(
-            options, problem => [new ChatMessage("user", problem.Text)], MathVerifier.Instance, Folder(stage), SilentObserver.Instance, TimeProvider.System);
+            options, MathVerifier.Instance, Folder(stage), SilentObserver.Instance, TimeProvider.System);
         var answers = problems.DistinctBy(problem => problem.Text).ToDictionary(problem => problem.Text, problem => problem.Answer);
         await evaluator.EvaluateAsync(
             models.Select(model => new EvaluatedModel
             {
                 Name = model.Name,
                 Generator = new ChancyModel(model.Name, model.Chance, answers),
+                Asked = new AskedAs("Reasoning/Solve", (problem, _) => [new ChatMessage("user", problem.Text)], 512),
                 Parameters = model.Parameters,
                 Scorer = models.Length < 6 ? new ChancyScorer(model.Name, model.Chance) : null,
             }).ToAsyncEnumerable(),

@@ -19,7 +19,7 @@ public sealed class DistributionScoresTests
             TestContext.Current.CancellationToken)!;
 
         Assert.Equal(0.4, scores.Kl, 1e-12);
-        Assert.Equal(2, scores.Traces);
+        Assert.Equal((2, 1), (scores.Traces, scores.Skipped));
         Assert.Equal(3, scores.Tokens);
         Assert.Equal(-(Math.Log(0.5) + Math.Log(0.25) + Math.Log(0.9)) / 3, scores.CrossEntropy, 1e-12);
         Assert.Equal(2.0 / 3, scores.TopAgreement, 1e-12);

@@ -147,7 +147,7 @@ public sealed class EvaluatorTests : IDisposable
 
         var other = new ScriptedModel(_ => "1");
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options() with { MaxTokens = 99 }, ("student", other)));
-        await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options(), [new EvaluatedModel { Name = "student", Identity = "other weights", Generator = other }]));
+        await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options(), [new EvaluatedModel { Name = "student", Identity = "other weights", Generator = other, Asked = Asked }]));
 
         Assert.StartsWith($"{_folder.File("student.jsonl")}: holds answers of another evaluation", error.Message);
         Assert.Empty(other.Asked);
@@ -194,16 +194,46 @@ public sealed class EvaluatorTests : IDisposable
         Assert.Equal(lines, await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken));
     }
 
+    [Fact]
+    public async Task Evaluate_ModelsTrainedOnDifferentTasks_EachIsAskedAsItWasTrained()
+    {
+        ScriptedModel one = new(_ => "1"), other = new(_ => "1");
+        EvaluatedModel Model(string name, ScriptedModel generator, AskedAs asked) => new() { Name = name, Generator = generator, Asked = asked };
+        var boxed = new AskedAs("boxed", (problem, _) => [new ChatMessage("system", "box it"), new ChatMessage("user", problem.Text)], 8192) { ExtraBody = "{}", TrainedOn = "bare" };
+
+        var result = await EvaluateAsync(Options(), [Model("one", one, Asked), Model("other", other, boxed)]);
+
+        Assert.All(one.Asked, request => Assert.True(request is { Messages: [{ Role: "user" }], Sampling: { MaxTokens: 512, ExtraBody: null } }));
+        Assert.All(other.Asked, request => Assert.True(request is { Messages: [{ Content: "box it" }, _], Sampling: { MaxTokens: 8192, ExtraBody: "{}" } }));
+        Assert.Equal(("plain", null, 512), (result.Models["one"].Prompt, result.Models["one"].TrainedOn, result.Models["one"].MaxTokens));
+        Assert.Equal(("boxed", "bare", 8192), (result.Models["other"].Prompt, result.Models["other"].TrainedOn, result.Models["other"].MaxTokens));
+        Assert.Single(result.Comparisons);
+    }
+
+    /// <summary>The reasoning holds the right number, and is no answer.</summary>
+    [Theory]
+    [InlineData("length")]
+    [InlineData("stop")]
+    public async Task Evaluate_ReasoningThatNeverEnded_IsNoAnswerAndCountsAsCutOff(string finishReason)
+    {
+        var thinker = new Thinker(request => new GenerationResult { Reasoning = $"perhaps {Question(request)}", Answer = "", Text = $"perhaps {Question(request)}", FinishReason = finishReason });
+
+        var scores = (await EvaluateAsync(Options(), ("student", thinker))).Models["student"];
+
+        Assert.Equal((0, 1), (scores.Accuracy, scores.TruncatedShare));
+        Assert.All(await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken), line => Assert.Null(JsonNode.Parse(line)!["answer"]));
+    }
+
     [Theory]
     [InlineData("\\{1, 2\\}", "so \\boxed{\\{1,2\\}}")]
     [InlineData("x + 1", "The answer is $x+1$.")]
     public async Task Evaluate_AnswerThatIsNoNumber_IsJudgedInItsOwnText(string expected, string text)
     {
         var evaluator = new Evaluator(
-            Options(), problem => [new ChatMessage("user", problem.Text)], MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
+            Options(), MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
 
         var result = await evaluator.EvaluateAsync(
-            new[] { new EvaluatedModel { Name = "student", Generator = new ScriptedModel(_ => text) } }.ToAsyncEnumerable(),
+            new[] { new EvaluatedModel { Name = "student", Generator = new ScriptedModel(_ => text), Asked = Asked } }.ToAsyncEnumerable(),
             [new Problem { Id = "p", Text = "?", Answer = expected, Family = "f" }],
             cancellationToken: TestContext.Current.CancellationToken);
 
@@ -223,12 +253,19 @@ public sealed class EvaluatorTests : IDisposable
 
     static int Question(GenerationRequest request) => int.Parse(request.Messages[^1].Content);
 
+    sealed class Thinker(Func<GenerationRequest, GenerationResult> think) : ITextGenerator
+    {
+        public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => Task.FromResult(think(request));
+    }
+
+    static AskedAs Asked => new("plain", (problem, _) => [new ChatMessage("user", problem.Text)], 512);
+
     static EvaluateOptions Options() => new() { Problems = "held_out.jsonl", Seed = 7, Concurrency = 16 };
 
     Task<string> ReadAsync(string name) => File.ReadAllTextAsync(_folder.File(name), TestContext.Current.CancellationToken);
 
     Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, params (string Name, ITextGenerator Generator)[] models) => EvaluateAsync(
-        options, models.Select(model => new EvaluatedModel { Name = model.Name, Generator = model.Generator, Parameters = 1234 }));
+        options, models.Select(model => new EvaluatedModel { Name = model.Name, Generator = model.Generator, Asked = Asked with { MaxTokens = options.MaxTokens ?? 512 }, Parameters = 1234 }));
 
     Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, IEnumerable<EvaluatedModel> models)
     {
@@ -236,7 +273,7 @@ public sealed class EvaluatorTests : IDisposable
             .Select(n => new Problem { Id = $"p{n}", Text = $"{n}", Answer = $"{n}", Family = n % 2 == 0 ? "a" : "b" })
             .ToList();
         var evaluator = new Evaluator(
-            options, problem => [new ChatMessage("user", problem.Text)], MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
+            options, MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
         return evaluator.EvaluateAsync(
             models.ToAsyncEnumerable(),
             problems,

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
@@ -289,6 +290,71 @@ public sealed class TrainStageTests : IDisposable
         var summary = await RunAsync(Options with { OnlyCorrect = true, MaxLength = longest }, "some");
 
         Assert.Equal((2, 1, 1, 1), (summary.Sequences, summary.NotCorrect, summary.Unfinished, summary.TooLong));
+    }
+
+    [Fact]
+    public async Task RunAsync_TracesLongerThanThePositions_AreToldBeforeTrainingWithTheLineToAdd()
+    {
+        var heard = new Heard();
+        await _traces.WriteAsync([_traces.Create(1), _traces.Create(2), _traces.Create(1_000_000_000)]);
+        var longest = _traces.Create(1_000_000_000).PromptTokenIds.Length + _traces.Create(1_000_000_000).Logprobs!.Count;
+        var positions = longest - 1;
+
+        await TrainStage.RunAsync(
+            Options with { Architecture = Options.Architecture! with { MaxPositionEmbeddings = positions } }, _traces.Out("short"), heard, TestContext.Current.CancellationToken);
+
+        Assert.Contains(
+            $"1 of 3 sequences (33.3 %) are longer than the student's {positions} positions and left out; the longest has {longest} tokens: add max_position_embeddings: {longest} to architecture",
+            heard.Messages.Select(message => message.Replace('\u00a0', ' ')));
+    }
+
+    [Fact]
+    public async Task RunAsync_StudentFromScratchWithoutPositions_HasAsManyAsItsTeacherMayWrite()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 5).Select(_traces.Create));
+        var options = Options with { Architecture = Options.Architecture! with { MaxPositionEmbeddings = null } };
+        await RunAsync(options, "unknown");
+        new TaskDescription { Prompts = [TaskPrompt.Load("Reasoning/Solve")], MaxTokens = 3_000 }.Save(_traces.Path);
+        await RunAsync(options, "told");
+
+        var prompt = Enumerable.Range(1, 5).Max(index => _traces.Create(index).PromptTokenIds.Length);
+        Assert.Equal(1_024, ModelConfiguration.Load(_traces.Out("unknown")).MaxPositionEmbeddings);
+        Assert.Equal((3_000 + prompt + 63) / 64 * 64, ModelConfiguration.Load(_traces.Out("told")).MaxPositionEmbeddings);
+    }
+
+    [Fact]
+    public async Task RunAsync_TracesOfATask_LeavesItWithTheModelAndItsStart()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 5).Select(_traces.Create));
+        var task = new TaskDescription { Prompts = [TaskPrompt.Load("Reasoning/SolveBoxed")], System = "Be brief.", MaxTokens = 99 };
+        task.Save(_traces.Path);
+
+        await RunAsync(Options, "student");
+
+        Assert.All(["", TrainStage.InitialDirectory], folder =>
+        {
+            var read = TaskDescription.Load(Path.Combine(_traces.Out("student"), folder))!;
+            Assert.True(read.IsPutAs(task));
+            Assert.Equal(99, read.MaxTokens);
+        });
+        Directory.CreateDirectory(_traces.Out("exported"));
+        HuggingFaceExport.Run(new ExportSource(_traces.Out("student"), null), _traces.Out("exported"), dtype: null, TestContext.Current.CancellationToken);
+        Assert.True(TaskDescription.Load(_traces.Out("exported"))!.IsPutAs(task));
+    }
+
+    sealed class Heard : IRunObserver
+    {
+        public List<string> Messages { get; } = [];
+
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+        }
+
+        public void Message(string text) => Messages.Add(text);
     }
 
     [Fact]

@@ -44,5 +44,26 @@ public sealed class LocalGeneratorTests : IDisposable
         Assert.Equal(["length", "stop"], finishReasons.Order());
     }
 
+    /// <summary>The template begins the reasoning, which the answer's text does not show; a variable of the template keeps it from doing so.</summary>
+    [Fact]
+    public async Task GenerateAsync_TemplateThatOpensTheReasoning_HasNoAnswerUntilItIsClosed()
+    {
+        File.WriteAllText(
+            _directory.File("tokenizer_config.json"),
+            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}{% if think is not defined or think %}<think>\n{% endif %}"}""");
+        using var generator = LocalGenerator.Load(_directory.Path, new EngineOptions { Threads = 1, CacheBytes = 4 << 20 });
+
+        var opened = await AskAsync(extraBody: null);
+        var plain = await AskAsync("""{"chat_template_kwargs":{"think":false},"other":1}""");
+
+        Assert.Equal(("", opened.Text.Trim()), (opened.Answer, opened.Reasoning));
+        Assert.Equal((plain.Text.Trim(), ""), (plain.Answer, plain.Reasoning));
+        Assert.Equal(Tokenizer.Load(_directory.Path).Encode("the cat<think>\n"), opened.PromptTokenIds);
+        Assert.Equal(Tokenizer.Load(_directory.Path).Encode("the cat"), plain.PromptTokenIds);
+
+        Task<GenerationResult> AskAsync(string? extraBody) => generator.GenerateAsync(
+            new GenerationRequest("one", [new ChatMessage("user", "the cat")], new SamplingSettings { MaxTokens = 3, Temperature = 0, ExtraBody = extraBody }), TestContext.Current.CancellationToken);
+    }
+
     public void Dispose() => _directory.Dispose();
 }

@@ -20,7 +20,7 @@ static class ResultsSection
         new("token ECE", "expected calibration error of the most probable next token", model => model.Scores.Distribution is { } d ? $"{d.TokenCalibration.Ece:0.000}" : null),
         new("answer ECE", "expected calibration error of the most frequent of k answers", model => model.Scores.AnswerCalibration is { } answers ? $"{answers.Ece:0.000}" : null),
         new("tokens", "mean length of a greedy answer", model => $"{model.Scores.MeanTokens:0.0}"),
-        new("cut off", "share of the greedy answers that reached max_tokens", model => Show.Percent(model.Scores.TruncatedShare)),
+        new("cut off", "share of the greedy answers that reached max_tokens, or whose reasoning never ended", model => Show.Percent(model.Scores.TruncatedShare)),
         new("tokens/s", "generated tokens a second while it was evaluated", model => model.TokensPerSecond is { } speed ? Show.Count(Math.Round(speed)) : null),
     ];
 
@@ -42,7 +42,7 @@ static class ResultsSection
             """));
         var title = isOne ? Html.Empty : Html.Of($"<h3>{evaluation.Stage.Name}</h3>");
         return Html.Of($"""
-            {title}<p>{Show.Count(evaluation.Result.N)} problems, the same for every model. Accuracy is that of the greedy answer.{Missing(shown)}</p>
+            {title}<p>{Show.Count(evaluation.Result.N)} problems, the same for every model. Accuracy is that of the greedy answer.{Asked(evaluation)}{Missing(shown)}</p>
             {Section.Table(head, rows)}
             <p class="soft below">{string.Join("; ", shown.Select(column => $"{column.Head}: {column.Meaning}"))}.</p>
             <div class="grid">
@@ -65,6 +65,15 @@ static class ResultsSection
 
     static Html Under(Column column, ModelFacts model) =>
         column.Under?.Invoke(model) is { } text ? Html.Of($"""<span class="soft under">{text}</span>""") : Html.Empty;
+
+    /// <summary>In which words: a model that was asked otherwise than it was trained shows less than it can.</summary>
+    static string Asked(EvaluationFacts evaluation)
+    {
+        var ways = evaluation.Models.Where(model => model.Scores.Prompt is not null).GroupBy(model => (model.Scores.Prompt, model.Scores.MaxTokens)).ToList();
+        var told = ways.Select(way => $"{(ways.Count == 1 ? "" : string.Join(", ", way.Select(model => model.Name)) + " ")}with {way.Key.Prompt}, at most {Show.Count(way.Key.MaxTokens ?? 0)} tokens an answer");
+        var others = evaluation.Models.Where(model => model.Scores.TrainedOn is not null).Select(model => $" {model.Name} was trained on another prompt: {model.Scores.TrainedOn}.");
+        return ways.Count == 0 ? "" : $" Asked {string.Join("; ", told)}.{string.Concat(others)}";
+    }
 
     static string Missing(List<Column> shown) => string.Join(", ", Columns.Except(shown).Select(column => column.Head)) is { Length: > 0 } heads
         ? $" Not measured: {heads}."

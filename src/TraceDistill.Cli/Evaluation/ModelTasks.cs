@@ -1,0 +1,90 @@
+using System.Text.Json;
+using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Prompts;
+using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Prompts;
+
+namespace TraceDistill.Cli.Evaluation;
+
+/// <summary>How each model of an evaluation is asked: as it was trained, unless the options say otherwise. What was not trained on traces is asked as the others are.</summary>
+sealed class ModelTasks
+{
+    /// <summary>What a model is asked with of which nothing is known.</summary>
+    public const string DefaultPrompt = "Reasoning/Solve";
+
+    const int DefaultMaxTokens = 512;
+
+    readonly EvaluateOptions _options;
+    readonly TaskDescription _shared;
+    readonly bool _isAmbiguous;
+    readonly IRunObserver _observer;
+
+    /// <param name="options">Of the evaluation.</param>
+    /// <param name="sources">All models.</param>
+    /// <param name="ofTraces">The task of the traces that distributions are compared on; null where there are none, or it is not known.</param>
+    /// <param name="observer">Told of differences.</param>
+    public ModelTasks(EvaluateOptions options, IEnumerable<ModelSource> sources, TaskDescription? ofTraces, IRunObserver observer)
+    {
+        var trained = sources.Select(TaskOf).OfType<TaskDescription>().ToList();
+        (_options, _observer) = (options, observer);
+        _shared = trained.FirstOrDefault() ?? ofTraces ?? new TaskDescription { Prompts = [TaskPrompt.Load(DefaultPrompt)] };
+        _isAmbiguous = trained.Any(task => !task.IsPutAs(_shared));
+    }
+
+    /// <summary>How a model is asked; differences from what it was trained on are told.</summary>
+    public async Task<AskedAs> ForAsync(string name, ModelSource source, CancellationToken cancellationToken)
+    {
+        var own = TaskOf(source);
+        var task = await ApplyOptionsAsync(own ?? _shared, cancellationToken);
+        var prompts = await PromptSet.CreateAsync(task, source.Directory ?? "", _options.Seed, cancellationToken);
+        var maxTokens = _options.MaxTokens ?? task.MaxTokens ?? DefaultMaxTokens;
+        var trainedOn = own is null || own.IsPutAs(task) ? null : own.Describe() == task.Describe() ? $"{own.Describe()} in other words" : own.Describe();
+        if (trainedOn is not null)
+        {
+            _observer.Message($"{name}: trained on prompt {trainedOn}, evaluated with {task.Describe()}");
+        }
+        else if (own is null && _isAmbiguous && _options.Prompt is null)
+        {
+            _observer.Message($"{name}: the other models were trained on several prompts; it is asked with {task.Describe()}");
+        }
+
+        if (own?.MaxTokens > maxTokens)
+        {
+            _observer.Message($"{name}: its answers may have {maxTokens:N0} tokens here (max_tokens), and the traces that it was trained on {own.MaxTokens:N0}");
+        }
+
+        return new AskedAs(task.Describe(), (problem, sample) => prompts.For(problem).Messages(sample), maxTokens)
+        {
+            // A model behind an endpoint is asked for the traces' sake in every respect; in this process only the template has settings.
+            ExtraBody = source.Directory is null ? task.ExtraBody : task.ChatTemplateSettings(),
+            TrainedOn = trainedOn,
+        };
+    }
+
+    async Task<TaskDescription> ApplyOptionsAsync(TaskDescription task, CancellationToken cancellationToken)
+    {
+        if (_options.Prompt is { } name && TaskPrompt.Load(name) is var prompt && !(task.Prompts is [var only] && only.Template == prompt.Template && only.Config == prompt.Config))
+        {
+            // Another prompt is another conversation: the system message and the examples went with the old one.
+            task = task with { Prompts = [prompt], System = null, FewShot = null };
+        }
+
+        if (_options.System is { } system)
+        {
+            task = task with { System = system };
+        }
+
+        if (_options.FewShot is { } file)
+        {
+            task = task with { FewShot = await PromptSet.ExamplesAsync(file, _options.FewShotCount, cancellationToken) };
+        }
+
+        return _options.ChatTemplateKwargs is not { } variables ? task : task with
+        {
+            ExtraBody = variables.Count == 0 ? null : ExtraBody.Canonical([KeyValuePair.Create(TaskDescription.ChatTemplateField, JsonSerializer.SerializeToElement(variables))]),
+        };
+    }
+
+    static TaskDescription? TaskOf(ModelSource source) => source.Directory is { } directory ? TaskDescription.Load(directory) : null;
+}
