@@ -33,6 +33,9 @@ interface IVerb
     /// <summary>Whether it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
     bool IsResumable { get; }
 
+    /// <summary>Whether it can run at the same time as other such stages: it computes by itself, with what memory and time it has, and what comes out does not depend on them.</summary>
+    bool RunsBesideOthers { get; }
+
     /// <summary>Whether it reads whatever the stages before it made, without naming them.</summary>
     bool ReadsWholeRun { get; }
 
@@ -82,6 +85,8 @@ abstract class Verb<TOptions> : IVerb
     public virtual bool LocksOutput => false;
 
     public virtual bool IsResumable => false;
+
+    public virtual bool RunsBesideOthers => false;
 
     public virtual bool ReadsWholeRun => false;
 

@@ -14,6 +14,8 @@ sealed class PretrainVerb : Verb<PretrainOptions>
 
     public override bool IsResumable => true;
 
+    public override bool RunsBesideOthers => true;
+
     public override IReadOnlyCollection<string> OutputNames(PretrainOptions options) => ModelDirectory.Files;
 
     public override async Task<object> RunAsync(PretrainOptions options, StageContext context, CancellationToken cancellationToken) =>

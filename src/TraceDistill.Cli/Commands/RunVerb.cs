@@ -43,7 +43,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         using var directory = RunDirectory.Open(runDirectory);
         directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
-        var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider, options.Discard).RunAsync(selected, cancellationToken);
+        var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider, options.Discard)
+            .RunAsync(selected, JobsOf(options, plan), cancellationToken);
         var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
         context.Observer.Message($"finished: {Shown(result)}");
         return new
@@ -53,6 +54,9 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
             Stages = results,
         };
     }
+
+    /// <summary>More trainings than cores take more memory and no less time, which a recipe cannot know.</summary>
+    static int JobsOf(RunOptions options, RunPlan plan) => options.Jobs ?? Math.Min(plan.Jobs ?? 1, Environment.ProcessorCount);
 
     static IReadOnlyList<PlannedStage> Select(RunPlan plan, IReadOnlyList<string> only)
     {

@@ -15,6 +15,8 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override bool IsResumable => true;
 
+    public override bool RunsBesideOthers => true;
+
     public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
         [TrainStage.InitialDirectory, .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder], .. ModelDirectory.Files];
 

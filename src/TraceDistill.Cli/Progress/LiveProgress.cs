@@ -4,7 +4,7 @@ using TraceDistill.Core.Observation;
 
 namespace TraceDistill.Cli.Progress;
 
-/// <summary>Progress bars on a terminal, one line an activity; messages scroll by above them.</summary>
+/// <summary>Progress bars on a terminal, a line for each stage that is running; messages scroll by above them.</summary>
 sealed class LiveProgress : IRunObserver, IAsyncDisposable
 {
     const int WidthForBar = 90;
@@ -16,7 +16,7 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
     readonly Task _drawing;
     readonly bool _isNarrow;
     ProgressContext? _context;
-    (string Activity, ProgressTask Task, RateEstimator Rate)? _current;
+    readonly Dictionary<string, Bar> _bars = [];
 
     public LiveProgress(IAnsiConsole console, TimeProvider timeProvider)
     {
@@ -37,13 +37,14 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
     {
         lock (_lock)
         {
-            if (_current?.Activity != activity)
+            var stage = StageObserver.StageOf(activity);
+            if (!_bars.TryGetValue(stage, out var bar) || bar.Activity != activity)
             {
-                Clear();
-                _current = (activity, _context!.AddTask(Markup.Escape(activity)), new RateEstimator(_timeProvider));
+                Clear(bar);
+                _bars[stage] = bar = new Bar(activity, new RateEstimator(_timeProvider));
             }
 
-            var (_, task, rate) = _current!.Value;
+            var (rate, task) = (bar.Rate, bar.Task ??= _context!.AddTask(Markup.Escape(activity)));
             rate.Add(done);
             task.IsIndeterminate = total is null;
             task.MaxValue = Math.Max(total ?? 1, 1);
@@ -88,17 +89,37 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         await _drawing;
     }
 
+    /// <summary>Takes all bars away; those of stages that go on come back with their next step.</summary>
     void Clear()
     {
-        if (_current is { } current)
+        foreach (var bar in _bars.Values)
         {
-            current.Task.StopTask();
-            _context!.RemoveTask(current.Task);
-            _current = null;
+            Clear(bar);
+        }
+    }
+
+    void Clear(Bar? bar)
+    {
+        if (bar?.Task is { } task)
+        {
+            task.StopTask();
+            _context!.RemoveTask(task);
+            bar.Task = null;
 
             // Blanks the line: what is printed next begins on it, and would leave its end standing.
             _context.Refresh();
         }
+    }
+
+    /// <summary>What a stage is doing.</summary>
+    sealed class Bar(string activity, RateEstimator rate)
+    {
+        public string Activity { get; } = activity;
+
+        public RateEstimator Rate { get; } = rate;
+
+        /// <summary>The bar as it is drawn; null while a message took its place.</summary>
+        public ProgressTask? Task { get; set; }
     }
 
     /// <summary>The activity in words.</summary>

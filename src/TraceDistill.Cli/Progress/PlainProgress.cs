@@ -11,25 +11,23 @@ sealed class PlainProgress(TextWriter output, TimeProvider timeProvider) : IRunO
     static readonly TimeSpan Least = TimeSpan.FromSeconds(5);
     static readonly TimeSpan Most = TimeSpan.FromSeconds(30);
     readonly Lock _lock = new();
-    string? _activity;
-    RateEstimator _rate = new(timeProvider);
-    long _lastTime;
-    long _lastDone;
+    readonly Dictionary<string, Line> _lines = [];
 
     public void Progress(string activity, long done, long? total, string unit, string? note = null)
     {
         lock (_lock)
         {
-            if (activity != _activity)
+            var stage = StageObserver.StageOf(activity);
+            if (!_lines.TryGetValue(stage, out var line) || line.Activity != activity)
             {
-                (_activity, _rate, _lastTime, _lastDone) = (activity, new RateEstimator(timeProvider), timeProvider.GetTimestamp(), done);
+                _lines[stage] = line = new Line(activity, new RateEstimator(timeProvider), timeProvider.GetTimestamp(), done);
             }
 
-            _rate.Add(done);
-            if (IsDue(done, total))
+            line.Rate.Add(done);
+            if (IsDue(line, done, total))
             {
-                (_lastTime, _lastDone) = (timeProvider.GetTimestamp(), done);
-                output.WriteLine($"{activity}: {ProgressText.Of(done, total, unit, _rate, note)}");
+                _lines[stage] = line with { Time = timeProvider.GetTimestamp(), Done = done };
+                output.WriteLine($"{activity}: {ProgressText.Of(done, total, unit, line.Rate, note)}");
             }
         }
     }
@@ -46,10 +44,13 @@ sealed class PlainProgress(TextWriter output, TimeProvider timeProvider) : IRunO
         }
     }
 
-    bool IsDue(long done, long? total)
+    /// <summary>What a stage is doing, and when that was last told.</summary>
+    sealed record Line(string Activity, RateEstimator Rate, long Time, long Done);
+
+    bool IsDue(Line last, long done, long? total)
     {
-        var since = timeProvider.GetElapsedTime(_lastTime);
-        var isNoticeable = total is null || done - _lastDone >= total / 10;
-        return (done == total && done != _lastDone) || since >= Most || (since >= Least && isNoticeable);
+        var since = timeProvider.GetElapsedTime(last.Time);
+        var isNoticeable = total is null || done - last.Done >= total / 10;
+        return (done == total && done != last.Done) || since >= Most || (since >= Least && isNoticeable);
     }
 }

@@ -8,12 +8,18 @@ namespace TraceDistill.Cli.Progress;
 /// <param name="tensorBoardFolder">Where the stage's event files go; made with the first metrics.</param>
 sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metrics, string? tensorBoardFolder, TimeProvider timeProvider) : IRunObserver, IDisposable
 {
+    /// <summary>Stands between a stage's name and what it does.</summary>
+    const string Separator = ": ";
+
+    /// <summary>The stage whose activity this is, as the console is told of it; empty for a verb that runs by itself. Each stage does one thing at a time.</summary>
+    public static string StageOf(string activity) => activity.IndexOf(Separator, StringComparison.Ordinal) is >= 0 and var end ? activity[..end] : "";
+
     readonly Lock _lock = new();
     TensorBoardWriter? _tensorBoard;
     bool _hasBegun;
 
     public void Progress(string activity, long done, long? total, string unit, string? note = null) =>
-        console.Progress(stage is null ? activity : $"{stage}: {activity}", done, total, unit, note);
+        console.Progress(stage is null ? activity : stage + Separator + activity, done, total, unit, note);
 
     public void Metrics(long step, IReadOnlyDictionary<string, double> values)
     {

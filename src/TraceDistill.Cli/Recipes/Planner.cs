@@ -30,7 +30,7 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         }
 
         problems.ThrowIfAny(recipePath);
-        return new RunPlan(recipe.Name, InOrder(stages, recipePath));
+        return new RunPlan(recipe.Name, recipe.Jobs, InOrder(stages, recipePath));
     }
 
     PlannedStage? Plan(StageCopy copy, IEnumerable<StageCopy> before, Recipe recipe, InputResolver resolver, ProblemList problems, string runDirectory)

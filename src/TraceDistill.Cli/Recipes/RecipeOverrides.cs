@@ -6,7 +6,7 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>Puts <c>--set</c> values into a recipe, as if they had been written there.</summary>
 static class RecipeOverrides
 {
-    static readonly string[] TopLevel = ["seed", "name"];
+    static readonly string[] TopLevel = ["seed", "name", "jobs"];
 
     public static ConfigMap Apply(ConfigMap root, IReadOnlyList<string> overrides, ProblemList problems)
     {

@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Binding;
+using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting;
 using TraceDistill.Core.Errors;
@@ -8,12 +9,12 @@ namespace TraceDistill.Cli.Recipes;
 
 /// <summary>Reads a recipe file and fills in its parameters and the <c>--set</c> overrides of the command line.</summary>
 /// <remarks>
-/// Top-level keys: <c>name</c>, <c>description</c>, <c>seed</c>, <c>parameters</c> (names with default values, to be used as
+/// Top-level keys: <c>name</c>, <c>description</c>, <c>seed</c>, <c>jobs</c> (stages such as trainings that run side by side), <c>parameters</c> (names with default values, to be used as
 /// <c>${name}</c> in any value; one left empty must be given with <c>--set name=value</c>) and <c>stages</c>.
 /// </remarks>
 static partial class RecipeReader
 {
-    static readonly string[] Keys = ["name", "description", "seed", "parameters", "stages"];
+    static readonly string[] Keys = ["name", "description", "seed", "jobs", "parameters", "stages"];
 
     /// <summary>Names that the run directory needs for itself.</summary>
     static readonly string[] Reserved = [RunDirectory.RecipeFile, MetricsLog.FileName, ReportPage.FileName, RunSummary.FileName, RunDirectory.TensorBoardFolder];
@@ -34,6 +35,7 @@ static partial class RecipeReader
             Name(root, problems) ?? Path.GetFileNameWithoutExtension(path),
             path,
             Seed(root, problems),
+            Jobs(root, problems),
             Stages(root, new RecipeParameters(parameters, problems), problems));
     }
 
@@ -86,6 +88,23 @@ static partial class RecipeReader
         }
 
         problems.Add(seed.Location, "seed", problem!);
+        return null;
+    }
+
+    static int? Jobs(ConfigMap root, ProblemList problems)
+    {
+        var jobs = Text(root, "jobs", problems);
+        if (jobs?.Text is not { } text)
+        {
+            return null;
+        }
+
+        if (ScalarBinder.Parse(typeof(int), text, out _) is int and >= 1 and <= RunOptions.MostJobs and var count)
+        {
+            return count;
+        }
+
+        problems.Add(jobs.Location, "jobs", $"must be from 1 to {RunOptions.MostJobs}, found {TypeWords.Of(jobs)}");
         return null;
     }
 

@@ -21,24 +21,21 @@ enum StageOutcome
 /// <summary>A stage of a finished run.</summary>
 sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, double Seconds, long PeakMemoryBytes, object? Summary);
 
-/// <summary>Runs the stages of a plan one after the other, passing over those that are finished and going on inside one that is not.</summary>
+/// <summary>Runs the stages of a plan, passing over those that are finished and going on inside those that are not.</summary>
 /// <param name="isDiscarded">Whether the user lets what stages made under other options be given up.</param>
 sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
 {
     static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(2);
 
+    int _working;
+
     /// <param name="stages">In their order; a stage whose inputs are not finished is an error.</param>
-    public async Task<IReadOnlyList<StageResult>> RunAsync(IReadOnlyList<PlannedStage> stages, CancellationToken cancellationToken)
+    /// <param name="jobs">Most stages at a time, where they can run beside others.</param>
+    /// <param name="cancellationToken">Stops the stages that are running.</param>
+    public async Task<IReadOnlyList<StageResult>> RunAsync(IReadOnlyList<PlannedStage> stages, int jobs, CancellationToken cancellationToken)
     {
         using var metrics = new MetricsLog(directory.Metrics, timeProvider);
-        var results = new List<StageResult>();
-        foreach (var stage in stages)
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            results.Add(await RunAsync(stage, metrics, cancellationToken));
-        }
-
-        return results;
+        return await new StageScheduler(jobs, (stage, token) => RunAsync(stage, metrics, token), console).RunAsync(stages, cancellationToken);
     }
 
     async Task<StageResult> RunAsync(PlannedStage stage, MetricsLog metrics, CancellationToken cancellationToken)
@@ -87,7 +84,13 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
         double Seconds() => Math.Round(secondsBefore + timeProvider.GetElapsedTime(start).TotalSeconds, 3);
         void NoteWork() => folder.RecordWork(fingerprint, Seconds());
 
-        PeakMemory.Reset();
+        if (Interlocked.Increment(ref _working) == 1)
+        {
+            // A peak is the process's: that of stages side by side is one figure for all of them.
+            PeakMemory.Reset();
+        }
+
+        var startedAt = timeProvider.GetUtcNow();
         using var observer = new StageObserver(stage.Name, console, metrics, directory.TensorBoard(stage.Name), timeProvider);
         var context = new StageContext
         {
@@ -112,6 +115,10 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
                 Quietly(folder.DeleteIfUntouched);
                 throw;
             }
+            finally
+            {
+                Interlocked.Decrement(ref _working);
+            }
         }
 
         var manifest = new StageManifest
@@ -120,6 +127,7 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             Verb = stage.Verb.Name,
             Fingerprint = fingerprint,
             ProgramVersion = Fingerprint.ProgramVersion,
+            StartedAt = startedAt,
             FinishedAt = timeProvider.GetUtcNow(),
             Seconds = Seconds(),
             PeakMemoryBytes = PeakMemory.Read(),

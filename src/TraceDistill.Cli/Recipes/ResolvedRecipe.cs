@@ -1,3 +1,4 @@
+using System.Globalization;
 using TraceDistill.Cli.Binding;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
@@ -9,11 +10,13 @@ static class ResolvedRecipe
 {
     public static string ToYaml(RunPlan plan)
     {
-        var root = new YamlMappingNode
+        var root = new YamlMappingNode { { "name", plan.Name } };
+        if (plan.Jobs is { } jobs)
         {
-            { "name", plan.Name },
-            { "stages", new YamlMappingNode(plan.Stages.Select(stage => KeyValuePair.Create<YamlNode, YamlNode>(stage.Name, Stage(stage)))) },
-        };
+            root.Add("jobs", jobs.ToString(CultureInfo.InvariantCulture));
+        }
+
+        root.Add("stages", new YamlMappingNode(plan.Stages.Select(stage => KeyValuePair.Create<YamlNode, YamlNode>(stage.Name, Stage(stage)))));
         using var text = new StringWriter { NewLine = "\n" };
         new YamlStream(new YamlDocument(root)).Save(text, assignAnchors: false);
         return text.ToString().Replace("\n...\n", "\n");

@@ -5,8 +5,9 @@ namespace TraceDistill.Cli.Recipes;
 
 /// <summary>What a recipe comes to: its stages in the order in which they run.</summary>
 /// <param name="Name">The recipe's name.</param>
+/// <param name="Jobs">Most stages that run side by side; null where the recipe does not say.</param>
 /// <param name="Stages">Every stage stands after those that it reads.</param>
-sealed record RunPlan(string Name, IReadOnlyList<PlannedStage> Stages);
+sealed record RunPlan(string Name, int? Jobs, IReadOnlyList<PlannedStage> Stages);
 
 /// <summary>One stage with everything decided but the contents of what it reads.</summary>
 sealed record PlannedStage

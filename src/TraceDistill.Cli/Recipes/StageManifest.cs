@@ -25,12 +25,15 @@ sealed record StageManifest
 
     public required string ProgramVersion { get; init; }
 
+    /// <summary>When the last attempt began; null in runs of older versions.</summary>
+    public DateTimeOffset? StartedAt { get; init; }
+
     public required DateTimeOffset FinishedAt { get; init; }
 
     /// <summary>Time spent, that of interrupted attempts included.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>The most memory the process held at once during the last attempt.</summary>
+    /// <summary>The most memory the process held at once during the last attempt, stages that ran beside it included.</summary>
     public required long PeakMemoryBytes { get; init; }
 
     public required IReadOnlyList<InputRecord> Inputs { get; init; }

@@ -31,7 +31,13 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
 {
     const string SeedKey = "seed";
 
+    /// <summary>With fewer seeds an interval over them is wide, and rests on the differences being normally distributed.</summary>
+    public const int EnoughSeeds = 8;
+
     public IReadOnlyList<AblationPair> Pairs { get; } = [.. Conditions.SelectMany(condition => condition.Pairs)];
+
+    /// <summary>How many seeds there are; 1 where they do not vary.</summary>
+    public int Seeds => Pairs.Select(pair => pair.Seed).Distinct().Count();
 
     /// <summary>Whether it tells what soft targets are worth.</summary>
     public bool IsOfSoftTargets => Pairs.All(pair => pair.IsOfSoftTargets);

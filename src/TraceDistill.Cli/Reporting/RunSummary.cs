@@ -17,7 +17,7 @@ sealed record RunSummary
     /// <summary>What students learned from; null where the run has no traces.</summary>
     public required TraceSummary? Traces { get; init; }
 
-    /// <summary><c>total</c>, and by stage.</summary>
+    /// <summary><c>total</c>, in which what ran at the same time counts once, and by stage.</summary>
     public required IReadOnlyDictionary<string, double> Seconds { get; init; }
 
     /// <summary>The most that any stage held.</summary>
@@ -46,7 +46,7 @@ sealed record RunSummary
             Models = models,
             Traces = TraceSummary.Of(run),
             Seconds = new OrderedDictionary<string, double>([
-                KeyValuePair.Create("total", Math.Round(run.Stages.Sum(stage => stage.Seconds), 3)),
+                KeyValuePair.Create("total", Math.Round(run.Seconds, 3)),
                 .. run.Stages.Select(stage => KeyValuePair.Create(stage.Name, stage.Seconds)),
             ]),
             PeakMemoryBytes = run.Stages.Select(stage => stage.PeakMemoryBytes).DefaultIfEmpty(0).Max(),
@@ -80,7 +80,7 @@ sealed record TraceSummary(long Count, long Tokens, long Bytes, double BytesPerT
 
 /// <summary>One comparison over a matrix.</summary>
 sealed record AblationSummary(
-    string First, string Second, double Difference, Interval? DifferenceCi, double SignFlipP, int Pairs, IReadOnlyList<AblationConditionSummary> Conditions)
+    string First, string Second, double Difference, Interval? DifferenceCi, double SignFlipP, int Pairs, int Seeds, IReadOnlyList<AblationConditionSummary> Conditions)
 {
     public static AblationSummary Of(Ablation ablation) => new(
         ablation.First,
@@ -89,6 +89,7 @@ sealed record AblationSummary(
         ablation.Overall.Interval,
         ablation.SignFlip,
         ablation.Pairs.Count,
+        ablation.Seeds,
         [.. ablation.Conditions.Select(condition => new AblationConditionSummary(
             condition.Name, condition.First, condition.Second, condition.Difference.Mean, condition.Difference.Interval, condition.Pairs.Count))]);
 }

@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using Xunit;
@@ -74,6 +75,29 @@ public sealed class MainJobTests : IDisposable
         // Another teacher under the same name: nothing of the old one may stay.
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2", "--json"));
         Assert.Equal((6, 6), Collected());
+    }
+
+    /// <summary>The teacher, which was trained on no traces, is asked as its student is.</summary>
+    [Fact]
+    public async Task Evaluate_StudentOfAnotherPromptAndLength_IsAskedAsItWasTrainedUnlessTold()
+    {
+        var recipe = Recipe.Replace("prompt: Reasoning/Solve, max_tokens: 12", "prompt: Reasoning/SolveBoxed, max_tokens: 12").Replace("max_tokens: 8, ", "");
+        Assert.True(await _cli.RunRecipeAsync(recipe) == 0, _cli.Error);
+
+        var asked = EvaluationResult.Read(Path.Combine(_cli.RunDirectory, "scores", EvaluationResult.FileName)).Models;
+        Assert.All(["teacher", "student", "baseline", "untrained"], name =>
+            Assert.Equal(("Reasoning/SolveBoxed", null, 12), (asked[name].Prompt, asked[name].TrainedOn, asked[name].MaxTokens)));
+        Assert.Contains("Asked with Reasoning/SolveBoxed, at most 12 tokens an answer.", _cli.Read("report.html"));
+        Assert.DoesNotContain("trained on prompt", _cli.Error);
+
+        Assert.True(await _cli.RunRecipeAsync(recipe, "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=8") == 0, _cli.Error);
+
+        Assert.Contains("scores: student: trained on prompt Reasoning/SolveBoxed, evaluated with Reasoning/Solve", _cli.Error);
+        Assert.Contains("scores: student: its answers may have 8 tokens here (max_tokens), and the traces that it was trained on 12", _cli.Error);
+        Assert.DoesNotContain("scores: teacher:  trained", _cli.Error);
+        asked = EvaluationResult.Read(Path.Combine(_cli.RunDirectory, "scores", EvaluationResult.FileName)).Models;
+        Assert.Equal(("Reasoning/Solve", "Reasoning/SolveBoxed", 8), (asked["student"].Prompt, asked["student"].TrainedOn, asked["student"].MaxTokens));
+        Assert.Contains("student was trained on another prompt: Reasoning/SolveBoxed.", _cli.Read("report.html"));
     }
 
     (int Count, int Collected) Collected() =>

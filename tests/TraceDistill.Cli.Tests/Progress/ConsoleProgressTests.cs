@@ -50,6 +50,51 @@ public partial class ConsoleProgressTests
     }
 
     [Fact]
+    public void Plain_TwoStagesAtOnce_EachKeepsItsOwnRateAndIntervals()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+        var progress = new PlainProgress(output, _time);
+
+        for (var done = 0; done <= 20; done++)
+        {
+            progress.Progress("student: train", done, 20, "steps");
+            progress.Progress("baseline: train", 2 * done, 40, "steps");
+            _time.Advance(TimeSpan.FromSeconds(1));
+        }
+
+        Assert.Equal(
+            """
+            student: train: 5/20 steps · 1.0/s · 0:15 left
+            baseline: train: 10/40 steps · 2.0/s · 0:15 left
+            student: train: 10/20 steps · 1.0/s · 0:10 left
+            baseline: train: 20/40 steps · 2.0/s · 0:10 left
+            """,
+            string.Join('\n', output.ToString().Split('\n').Take(4)));
+    }
+
+    [Fact]
+    public async Task Live_TwoStagesAtOnce_HaveALineEachThatComesBackAfterAMessage()
+    {
+        using var output = new HeardWriter();
+        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        console.Profile.Width = 160;
+        await using (var live = new LiveProgress(console, _time))
+        {
+            live.Progress("student: train", 5, 1500, "steps");
+            live.Progress("baseline: train", 7, 1500, "steps");
+            await output.Heard("baseline: train: 7/1,500 steps");
+            Assert.Contains("student: train: 5/1,500 steps", output.ToString());
+            live.Message("a message");
+            live.Progress("student: train", 6, 1500, "steps");
+            live.Progress("baseline: train", 8, 1500, "steps");
+            await output.Heard("baseline: train: 8/1,500 steps");
+            Assert.Contains("student: train: 6/1,500 steps", output.ToString());
+        }
+
+        Assert.Equal(["a message"], Screen.Of(output.ToString()).Where(line => line.Length > 0));
+    }
+
+    [Fact]
     public void RateEstimator_WorkOfAnEarlierRun_IsNotCountedAsSpeed()
     {
         var rate = new RateEstimator(_time);

@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Recipes;
@@ -232,6 +233,105 @@ public sealed class RunVerbTests : IDisposable
         Assert.Equal([1, 2, 3], _cli.Count.Counted);
         Assert.Equal("1\n2\n3\n", _cli.Read("c/count.txt"));
         Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, ".c.replaced")));
+    }
+
+    const string Pair = """
+        stages:
+          a: { do: write, text: x }
+          c: { do: count, to: 5 }
+          d: { do: count, to: 6 }
+          e: { do: join, first: a, parts: [c/count.txt, d/count.txt] }
+        """;
+
+    [Fact]
+    public async Task Run_TwoJobs_StagesThatDoNotReadEachOtherRunAtTheSameTime()
+    {
+        using var both = new Barrier(2);
+        _cli.Count.Before = number => Assert.True(number != 1 || both.SignalAndWait(TimeSpan.FromMinutes(1)));
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair, "--jobs", "2", "--json"));
+
+        Assert.Equal(["a", "c", "d", "e"], _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["stage"]!));
+        Assert.Equal("x+1\n2\n3\n4\n5\n+1\n2\n3\n4\n5\n6\n", _cli.Read("e/joined.txt"));
+        var metrics = MetricsLog.Read(Path.Combine(_cli.RunDirectory, "metrics.jsonl")).ToLookup(line => line.Stage, line => line.Step);
+        Assert.Equal([1L, 2, 3, 4, 5], metrics["c"]);
+        Assert.Equal([1L, 2, 3, 4, 5, 6], metrics["d"]);
+        Assert.Contains("c: done in", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Run_OneJob_StagesRunOneAfterTheOther()
+    {
+        List<int> ends = [];
+        _cli.Count.BeforeOf = (end, _) => ends.Add(end);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair));
+
+        Assert.Equal([5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6], ends);
+    }
+
+    [Fact]
+    public async Task Run_OneOfTwoJobsFails_TheOtherGoesOnToItsEndAndNothingElseStarts()
+    {
+        using var both = new Barrier(2);
+        using var failed = new ManualResetEventSlim();
+        _cli.Count.BeforeOf = (end, number) =>
+        {
+            Assert.True(number != 2 || both.SignalAndWait(TimeSpan.FromMinutes(1)));
+            if (end == 5 && number == 3)
+            {
+                failed.Set();
+                throw new ExternalFailureException("the teacher is gone");
+            }
+
+            Assert.True(end != 6 || number < 4 || failed.Wait(TimeSpan.FromMinutes(1)));
+        };
+
+        Assert.Equal(3, await _cli.RunRecipeAsync(Pair, "--jobs", "2"));
+
+        Assert.EndsWith("error: the teacher is gone\n", _cli.Error.ReplaceLineEndings("\n"));
+        Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "d", "count.txt")));
+        Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "c")));
+        Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "e")));
+
+        _cli.Count.BeforeOf = (_, _) => { };
+        _cli.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair, "--jobs", "2", "--json"));
+        Assert.Equal(["unchanged", "resumed", "unchanged", "done"], Outcomes());
+    }
+
+    [Fact]
+    public async Task Run_TwoJobsInterrupted_BothGoOnFromWhereTheyWere()
+    {
+        using var both = new Barrier(2);
+        _cli.Count.BeforeOf = (_, number) =>
+        {
+            if (number == 3)
+            {
+                Assert.True(both.SignalAndWait(TimeSpan.FromMinutes(1)));
+                _cli.Interruption.Cancel();
+            }
+        };
+        Assert.Equal(130, await _cli.RunRecipeAsync(Pair, "--jobs", "2"));
+        Assert.DoesNotContain("failed", _cli.Error);
+
+        _cli.Interruption = new CancellationTokenSource();
+        _cli.Count.BeforeOf = (_, _) => { };
+        _cli.Time.Advance(TimeSpan.FromSeconds(1));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair, "--jobs", "2", "--json"));
+
+        Assert.Equal(["unchanged", "resumed", "resumed", "done"], Outcomes());
+        Assert.Equal([1, 1, 2, 2, 3, 3, 4, 4, 5, 5, 6], _cli.Count.Counted.Order());
+    }
+
+    [Fact]
+    public async Task Run_JobsOfTheRecipe_AreCheckedAndKept()
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync("jobs: 0\nstages: { a: { do: write, text: x } }"));
+        Assert.Contains("jobs: must be from 1 to 64", _cli.Error);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync("jobs: 2\nstages: { a: { do: write, text: x } }", "--set", "jobs=3"));
+        Assert.Contains("jobs: 3\n", _cli.Read("recipe.yaml"));
     }
 
     IEnumerable<string> Outcomes() => _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["outcome"]!);

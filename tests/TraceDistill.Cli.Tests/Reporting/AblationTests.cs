@@ -48,12 +48,33 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
     }
 
     [Fact]
+    public void Seconds_StagesSideBySide_CountOnce()
+    {
+        var noon = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
+        StageFacts Stage(string name, double from, double to, double before = 0) => new()
+        {
+            Name = name, Verb = "train", Folder = name, Seconds = to - from + before, PeakMemoryBytes = 1, ProgramVersion = "1", Settings = new Dictionary<string, string>(),
+            LastAttempt = (noon.AddSeconds(from), noon.AddSeconds(to)),
+        };
+
+        var run = new RunFacts
+        {
+            // One after the other, then two side by side, one of which had an earlier attempt of 7 seconds.
+            Name = "run", Evaluations = [], Traces = [], Metrics = [], Stages = [Stage("traces", 0, 10), Stage("student", 10, 40), Stage("baseline", 15, 60, before: 7)],
+        };
+
+        Assert.Equal(60 + 7, run.Seconds, 1e-9);
+    }
+
+    [Fact]
     public async Task Report_Matrix_HeadlineAndSummaryTellThePairedDifference()
     {
         var page = await File.ReadAllTextAsync(Path.Combine(report.Folder, "report.html"), TestContext.Current.CancellationToken);
         var written = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(report.Folder, "summary.json"), TestContext.Current.CancellationToken)).RootElement;
 
-        Assert.Matches(@"<b>Soft targets help\.</b>\s+Over 6 pairs of\s+trainings in 2 conditions, student minus baseline", page);
+        Assert.Matches(@"<b>Soft targets are ahead, over few seeds\.</b>\s+Over 6 pairs of\s+trainings in 2 conditions, student minus baseline", page);
+        Assert.Contains("3 seeds are few: 8 or more make a finding.", page, StringComparison.Ordinal);
+        Assert.Equal(3, written.GetProperty("ablations")[0].GetProperty("seeds").GetInt32());
         Assert.Matches(@"<th scope=""row"">all</th><td>6</td>", page);
         var ablation = Assert.Single(written.GetProperty("ablations").EnumerateArray());
         Assert.Equal(6, ablation.GetProperty("pairs").GetInt32());

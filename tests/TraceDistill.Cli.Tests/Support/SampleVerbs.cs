@@ -92,6 +92,9 @@ sealed class CountVerb : Verb<CountOptions>
     /// <summary>Called before each number.</summary>
     public Action<int> Before { get; set; } = _ => { };
 
+    /// <summary>Called before each number with the stage's own end, which tells stages apart.</summary>
+    public Action<int, int> BeforeOf { get; set; } = (_, _) => { };
+
     public override string Name => "count";
 
     public override string Description => "Count";
@@ -99,6 +102,8 @@ sealed class CountVerb : Verb<CountOptions>
     public override VerbOutput Output => VerbOutput.Required;
 
     public override bool IsResumable => true;
+
+    public override bool RunsBesideOthers => true;
 
     public override Task<object> RunAsync(CountOptions options, StageContext context, CancellationToken cancellationToken)
     {
@@ -108,9 +113,14 @@ sealed class CountVerb : Verb<CountOptions>
         for (var number = done + 1; number <= options.To; number++)
         {
             Before(number);
+            BeforeOf(options.To, number);
             cancellationToken.ThrowIfCancellationRequested();
             File.AppendAllText(file, $"{number}\n");
-            Counted.Add(number);
+            lock (Counted)
+            {
+                Counted.Add(number);
+            }
+
             context.Observer.Metrics(number, new Dictionary<string, double> { ["square"] = number * number });
             context.Observer.Progress("count", number, options.To, "numbers");
         }

@@ -20,6 +20,22 @@ sealed record RunFacts
 
     public required IReadOnlyList<MetricsLine> Metrics { get; init; }
 
+    /// <summary>Seconds that all stages took; what ran at the same time counts once.</summary>
+    public double Seconds
+    {
+        get
+        {
+            var (overlap, reached) = (0.0, DateTimeOffset.MinValue);
+            foreach (var (start, end) in Stages.Select(stage => stage.LastAttempt).OfType<(DateTimeOffset Start, DateTimeOffset End)>().OrderBy(attempt => attempt.Start))
+            {
+                overlap += Math.Max(0, ((end < reached ? end : reached) - start).TotalSeconds);
+                reached = end > reached ? end : reached;
+            }
+
+            return Math.Max(0, Stages.Sum(stage => stage.Seconds) - overlap);
+        }
+    }
+
     /// <summary>The evaluation that the headline speaks of: the one with most models that this run trained.</summary>
     public EvaluationFacts? Main => Evaluations.MaxBy(evaluation => evaluation.Models.Count(model => model.IsResult));
 }

@@ -59,6 +59,7 @@ static class RunReader
                     Verb = found.Manifest.Verb,
                     Folder = found.Folder,
                     Seconds = found.Manifest.Seconds,
+                    LastAttempt = found.Manifest.StartedAt is { } start ? (start, found.Manifest.FinishedAt) : null,
                     PeakMemoryBytes = found.Manifest.PeakMemoryBytes,
                     ProgramVersion = found.Manifest.ProgramVersion,
                     Settings = Flatten(recipe?[found.Manifest.Stage], "").ToDictionary(),

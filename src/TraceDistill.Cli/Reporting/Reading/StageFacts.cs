@@ -19,6 +19,9 @@ sealed record StageFacts
 
     public required double Seconds { get; init; }
 
+    /// <summary>When its last attempt began and when it ended; null where that is not known.</summary>
+    public (DateTimeOffset Start, DateTimeOffset End)? LastAttempt { get; init; }
+
     public required long PeakMemoryBytes { get; init; }
 
     public required string ProgramVersion { get; init; }

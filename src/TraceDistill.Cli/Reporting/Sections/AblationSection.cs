@@ -13,7 +13,7 @@ static class AblationSection
         var ablations = Ablation.Find(run);
         return ablations.Count == 0 ? null : new Section("ablation", "Ablation", Html.Of($"""
             <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own settings. Intervals are Student's t over
-            the seeds of a condition, so they are wide where seeds are few; small grey points are single pairs.</p>
+            the seeds of a condition, so they are wide where seeds are few; small grey points are single pairs. {Few(ablations)}</p>
             {ablations.Select(Of)}
             """));
     }
@@ -43,6 +43,10 @@ static class AblationSection
             {Section.Table(head, table)}</div>
             """);
     }
+
+    static string Few(IReadOnlyList<Ablation> ablations) => ablations.Min(ablation => ablation.Seeds) is < Ablation.EnoughSeeds and var seeds
+        ? $"{(seeds == 1 ? "One seed is" : $"{seeds} seeds are")} few: {Ablation.EnoughSeeds} or more make a finding about the way of training."
+        : "";
 
     static Html Row(string label, IReadOnlyList<AblationPair> pairs, MeanOverSeeds difference) => Html.Of($"""
         <tr><th scope="row">{label}</th><td>{pairs.Count}</td><td>{Show.Percent(pairs.Average(pair => pair.First))}</td><td>{Show.Percent(pairs.Average(pair => pair.Second))}</td>

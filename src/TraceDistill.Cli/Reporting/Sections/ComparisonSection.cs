@@ -12,7 +12,8 @@ static class ComparisonSection
         ? null
         : new Section("comparisons", "Paired comparisons", Html.Of($"""
             <p>Both models of a pair answered the same problems, so only those on which they disagree tell them apart. The interval is a paired
-            bootstrap (BCa, 95%), p is the exact McNemar test. With many pairs, expect one in twenty below 0.05 by chance.</p>
+            bootstrap over problems (BCa, 95%), p is the exact McNemar test. Both take the models' weights as they came out: they say how these models differ, and
+            not how ways of training do, which needs several seeds of each. With many pairs, expect one in twenty below 0.05 by chance.</p>
             {run.Evaluations.Where(evaluation => evaluation.Result.Comparisons.Count > 0).Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))}
             """));
 

@@ -9,7 +9,7 @@ static class CostSection
 {
     public static Section Of(RunFacts run)
     {
-        var total = run.Stages.Sum(stage => stage.Seconds);
+        var total = run.Seconds;
         var longest = Math.Max(1e-9, run.Stages.Max(stage => stage.Seconds));
         var rows = run.Stages.Select(stage => Html.Of($"""
             <tr><th scope="row">{stage.Name}</th><td class="text">{stage.Verb}</td><td>{Show.Duration(stage.Seconds)}</td>
@@ -19,7 +19,7 @@ static class CostSection
         var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td><th scope="col">share</th><th scope="col">peak memory</th>""");
         return new Section("cost", "What it cost", Html.Of($"""
             <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once.
-            Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
+            Stages that ran side by side count once in that time, and their memory is that of all of them. Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
             {Section.Table(head, rows)}
             """));
     }
