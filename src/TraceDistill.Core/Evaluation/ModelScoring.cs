@@ -1,4 +1,5 @@
 using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Core.Evaluation;
 
@@ -26,7 +27,7 @@ static class ModelScoring
             TrainedOn = model.Asked.TrainedOn,
             MaxTokens = model.Asked.MaxTokens,
             MeanTokens = greedy.Average(record => record.Tokens),
-            TruncatedShare = greedy.Average(record => record.FinishReason == "length" || record.IsUnclosed ? 1.0 : 0),
+            TruncatedShare = greedy.Average(record => !FinishReasons.IsNatural(record.FinishReason) || record.IsUnclosed ? 1.0 : 0),
             Families = new SortedDictionary<string, FamilyScores>(
                 greedy.GroupBy(record => record.Family).ToDictionary(family => family.Key, family => Share([.. family])), StringComparer.Ordinal),
             Sampled = votes.Count > 0 ? Sampled(votes, options) : null,

@@ -15,6 +15,7 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     readonly Tokenizer _tokenizer;
     readonly ChatTemplate _template;
     readonly int[] _ends;
+    readonly ReasoningMarkers? _markers;
 
     /// <param name="engine">Disposed of with this object.</param>
     /// <param name="tokenizer">The model's tokenizer.</param>
@@ -22,6 +23,7 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     public LocalGenerator(GenerationEngine engine, Tokenizer tokenizer, ChatTemplate template)
     {
         (_engine, _tokenizer, _template) = (engine, tokenizer, template);
+        _markers = tokenizer.ChatTemplateSource is { } source ? ReasoningMarkers.Of(source) : null;
         _ends = [.. engine.Configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds)];
     }
 
@@ -46,7 +48,8 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
         var result = await _engine.GenerateAsync(ToSequence(prompt, request.Sampling), cancellationToken);
         var ended = result.Tokens.Length > 0 && _ends.Contains(result.Tokens[^1]);
         var text = _tokenizer.Decode(ended ? result.Tokens.AsSpan(..^1) : result.Tokens);
-        var (reasoning, answer) = ReasoningSplitter.Split(text, rendered.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open, StringComparison.Ordinal));
+        var opened = ReasoningMarkers.OpenedBy(rendered, _markers);
+        var (reasoning, answer) = ReasoningSplitter.Split(text, opened is not null, opened ?? _markers);
         return new GenerationResult
         {
             Reasoning = reasoning,
