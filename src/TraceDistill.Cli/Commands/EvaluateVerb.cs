@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Core.Errors;
@@ -7,6 +8,7 @@ using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Verification;
+using TraceDistill.Teachers.Prompts;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -24,6 +26,43 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     public override bool IsResumable => true;
 
     public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
+
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(EvaluateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        foreach (var (name, source) in EvaluatedModels.Sources(options).Where(pair => pair.Value.Directory is not null))
+        {
+            var model = await StudentAhead.FindAsync(source.Directory!, ahead, cancellationToken);
+            if (options.Prompt is { } prompt && model.Task is { } task && !task.IsOf(TaskPrompt.Load(prompt)))
+            {
+                yield return new Foreseen(IsCertain: false, $"{name} is trained on prompt {task.Describe()} and will be evaluated with {prompt}: leave prompt out to ask each model as it was trained");
+            }
+
+            if (options.MaxTokens < model.Task?.MaxTokens)
+            {
+                yield return new Foreseen(IsCertain: false, $"answers of {name} end at max_tokens {options.MaxTokens:N0}, and the traces that it is trained on may be {model.Task.MaxTokens:N0} tokens long: leave max_tokens out");
+            }
+
+            if (options.MaxTokens >= model.Positions)
+            {
+                yield return new Foreseen(IsCertain: false, $"answers of {name} end at its {model.Positions:N0} positions, before max_tokens {options.MaxTokens:N0}: give it more (max_position_embeddings)");
+            }
+
+            if (model is { Positions: { } positions, Tokenizer: { } tokenizer } && ahead.IsThere(options.Problems) && ahead.IsThere(tokenizer)
+                && await LengthsAsync(options, model.Task, tokenizer, cancellationToken) is { } lengths && lengths.TooLongFor(positions) is > 0 and var tooLong)
+            {
+                yield return new Foreseen(
+                    IsCertain: true,
+                    $"{lengths.CountOf(tooLong)} do not fit the {positions:N0} positions of {name} (the longest has {lengths.Longest[0]:N0} tokens): max_position_embeddings: {lengths.Longest[0] + (options.MaxTokens ?? model.Task?.MaxTokens ?? 512)}, or shorter problems");
+            }
+        }
+    }
+
+    static async Task<PromptLengths?> LengthsAsync(EvaluateOptions options, TaskDescription? task, string tokenizer, CancellationToken cancellationToken)
+    {
+        var asked = options.Prompt is null && task is not null ? task : new TaskDescription { Prompts = [TaskPrompt.Load(options.Prompt ?? ModelTasks.DefaultPrompt)] };
+        return await PromptLengths.MeasureAsync(
+            options.Problems, options.Limit, await PromptSet.CreateAsync(asked, tokenizer, options.Seed, cancellationToken), tokenizer, cancellationToken);
+    }
 
     public override async Task<object> RunAsync(EvaluateOptions options, StageContext context, CancellationToken cancellationToken)
     {

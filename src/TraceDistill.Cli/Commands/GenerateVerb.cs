@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Telemetry;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Prompts;
@@ -8,6 +9,7 @@ using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Models;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -32,6 +34,36 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override IEnumerable<string> ImplicitInputs(GenerateOptions options) =>
         options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
+
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(GenerateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        // A tokenizer's folder is often the whole teacher's, and tells its context.
+        if ((options.Serve ?? options.Tokenizer) is not { } teacher || !ahead.IsThere(teacher) || !ahead.IsThere(options.Problems)
+            || !File.Exists(Path.Combine(teacher, ModelConfiguration.FileName)) || (options.FewShot is { } examples && !ahead.IsThere(examples)))
+        {
+            yield break;
+        }
+
+        var context = ModelConfiguration.Load(teacher).MaxPositionEmbeddings;
+        var prompts = await PromptSet.CreateAsync(options, cancellationToken);
+        if (await PromptLengths.MeasureAsync(options.Problems, options.Limit, prompts, teacher, cancellationToken) is not { Problems: > 0 } lengths)
+        {
+            yield break;
+        }
+
+        if (lengths.TooLongFor(context) is > 0 and var tooLong)
+        {
+            yield return new Foreseen(
+                IsCertain: tooLong == lengths.Problems,
+                $"{lengths.CountOf(tooLong)} do not fit the teacher's context of {context:N0} tokens (the longest has {lengths.Longest[0]:N0}) and will have no trace: shorten them, or take a teacher with a longer context");
+        }
+        else if (lengths.Longest[0] + (long)options.MaxTokens > context)
+        {
+            yield return new Foreseen(
+                IsCertain: false,
+                $"the longest prompt has {lengths.Longest[0]:N0} tokens, which leaves {context - lengths.Longest[0]:N0} of max_tokens {options.MaxTokens:N0} in the teacher's context of {context:N0}: max_tokens: {context - lengths.Longest[0]}");
+        }
+    }
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {

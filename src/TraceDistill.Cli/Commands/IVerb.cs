@@ -48,6 +48,11 @@ interface IVerb
     /// <summary>Files and folders that it reads although no path-valued option names them, such as a prompt found by its name.</summary>
     IEnumerable<string> ImplicitInputs(object options);
 
+    /// <summary>What its stage will run into, as far as its options, those of the stages that it reads and the files that are there tell.</summary>
+    /// <param name="options">An <see cref="OptionsType"/>.</param>
+    /// <exception cref="Core.Errors.InvalidInputException">A file that is there is wrong.</exception>
+    IAsyncEnumerable<Foreseen> ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken);
+
     /// <summary>Settings that leave it at half of what it is for, so that a stage cannot have them.</summary>
     IReadOnlyCollection<string> CommandLineOnly { get; }
 
@@ -110,6 +115,11 @@ abstract class Verb<TOptions> : IVerb
 
     Task<string?> IVerb.PreviewAsync(object options, string folder, bool isDiscarded, CancellationToken cancellationToken) =>
         PreviewAsync((TOptions)options, folder, isDiscarded, cancellationToken);
+
+    /// <inheritdoc cref="IVerb.ForeseeAsync"/>
+    public virtual IAsyncEnumerable<Foreseen> ForeseeAsync(TOptions options, Foresight ahead, CancellationToken cancellationToken) => AsyncEnumerable.Empty<Foreseen>();
+
+    IAsyncEnumerable<Foreseen> IVerb.ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken) => ForeseeAsync((TOptions)options, ahead, cancellationToken);
 
     IReadOnlyCollection<string>? IVerb.OutputNames(object options) => OutputNames((TOptions)options);
 

@@ -16,6 +16,9 @@ sealed class PretrainVerb : Verb<PretrainOptions>
 
     public override bool RunsBesideOthers => true;
 
+    public override IAsyncEnumerable<Foreseen> ForeseeAsync(PretrainOptions options, Foresight ahead, CancellationToken cancellationToken) =>
+        TrainVerb.ForeseePrecision(options).ToAsyncEnumerable();
+
     public override IReadOnlyCollection<string> OutputNames(PretrainOptions options) => ModelDirectory.Files;
 
     public override async Task<object> RunAsync(PretrainOptions options, StageContext context, CancellationToken cancellationToken) =>

@@ -31,12 +31,23 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         var states = StageStates.Of(plan, runDirectory);
         var remarks = await RemarksAsync(selected, states, runDirectory, options.Discard, cancellationToken);
         Print(plan, selected, states, remarks, runDirectory, context.Observer);
+        var foreseen = await ForeseeAsync(plan, selected, states, runDirectory, cancellationToken);
+        foreach (var (stage, told) in foreseen.Where(pair => !pair.Told.IsCertain))
+        {
+            context.Observer.Message($"  {stage}: {told.Text}");
+        }
+
+        if (foreseen.Where(pair => pair.Told.IsCertain).Select(pair => $"{pair.Stage}: {pair.Told.Text}").ToList() is { Count: > 0 } failures)
+        {
+            throw new InvalidInputException(string.Join("\n", failures));
+        }
+
         if (options.Plan)
         {
             return new
             {
                 RunDirectory = runDirectory,
-                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = states[stage.Name], Remark = remarks.GetValueOrDefault(stage.Name) }),
+                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = states[stage.Name], Remark = remarks.GetValueOrDefault(stage.Name), Foreseen = foreseen.Where(pair => pair.Stage == stage.Name || pair.Stage == stage.Family).Select(pair => pair.Told.Text) }),
             };
         }
 
@@ -84,6 +95,22 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         }
 
         return remarks;
+    }
+
+    /// <summary>What stages that are to run will run into, once for all copies of a matrix.</summary>
+    static async Task<IReadOnlyList<(string Stage, Foreseen Told)>> ForeseeAsync(
+        RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, CancellationToken cancellationToken)
+    {
+        var ahead = new Foresight([.. plan.Stages.Select(stage =>
+            new StageAhead(stage.Name, stage.Options, Path.Combine(runDirectory, stage.Name), states[stage.Name] == StageState.Finished))]);
+        var found = new List<(string Stage, Foreseen Told)>();
+        foreach (var stage in selected.Where(stage => states[stage.Name] != StageState.Finished))
+        {
+            found.AddRange(await stage.Verb.ForeseeAsync(stage.Options, ahead, cancellationToken)
+                .Select(told => (plan.Stages.Count(other => other.Family == stage.Family) == 1 ? stage.Name : stage.Family, told)).ToListAsync(cancellationToken));
+        }
+
+        return [.. found.Distinct()];
     }
 
     static void Print(

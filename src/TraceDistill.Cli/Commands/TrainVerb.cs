@@ -1,6 +1,13 @@
+using System.Runtime.CompilerServices;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
+using TraceDistill.Teachers;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Kernels;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -16,6 +23,84 @@ sealed class TrainVerb : Verb<TrainOptions>
     public override bool IsResumable => true;
 
     public override bool RunsBesideOthers => true;
+
+    /// <summary>Traces are looked through for their lengths up to here.</summary>
+    const int MostTraces = 50_000;
+
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(TrainOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var maker = ahead.MakerOf(options.Traces);
+        var collection = maker?.Options as GenerateOptions;
+        if (options is { Architecture: not null, InitFrom: null, Tokenizer: null } && !HasTokenizer(options.Traces, maker, collection))
+        {
+            yield return new Foreseen(IsCertain: true, options.Traces is null
+                ? "a student from scratch needs a vocabulary: add tokenizer: path/to/model"
+                : $"a student from scratch takes the tokenizer that is stored with its traces, and {maker?.Name ?? options.Traces} has none: add tokenizer: path/to/teacher{(maker is null ? "" : $" to {maker.Name}")}");
+        }
+
+        if (PositionsOf(options, ahead) is { } positions)
+        {
+            var limit = Math.Min(positions, options.MaxLength ?? int.MaxValue);
+            var advice = options.MaxLength < positions ? "max_length" : options.Student is null ? "max_position_embeddings" : null;
+            if (ahead.IsThere(options.Traces))
+            {
+                if (await LongOnesAsync(options.Traces!, limit, options.MaxTraces ?? MostTraces, cancellationToken) is { TooLong: > 0 } found)
+                {
+                    yield return new Foreseen(IsCertain: found.TooLong == found.Count, FormattableString.Invariant(
+                        $"{found.TooLong} of {found.Count} traces ({(double)found.TooLong / found.Count:P1}) are longer than the student's {limit} positions and will be left out: {Raise(advice, found.Longest)}"));
+                }
+            }
+            else if (collection?.MaxTokens >= limit)
+            {
+                yield return new Foreseen(IsCertain: false,
+                    $"traces may be {collection.MaxTokens} tokens long behind their prompts ({maker!.Name}.max_tokens), and the student has {limit} positions; longer ones will be left out: {Raise(advice, collection.MaxTokens + PromptRoom)}");
+            }
+        }
+
+        foreach (var foreseen in ForeseePrecision(options))
+        {
+            yield return foreseen;
+        }
+    }
+
+    /// <summary>What a prompt may take beside the longest answer, in advice alone.</summary>
+    const int PromptRoom = 256;
+
+    /// <summary>A precision that this processor does not have costs time and nothing else.</summary>
+    public static IEnumerable<Foreseen> ForeseePrecision(OptimizationOptions options) => options.ComputeDtype.OnThisProcessor() == options.ComputeDtype
+        ? []
+        : [new Foreseen(IsCertain: false, $"this processor does not multiply bfloat16: the {options.MaxSteps:N0} steps compute in float32 and take about twice as long as on one that does (compute_dtype: float32 does the same everywhere)")];
+
+    static bool HasTokenizer(string? traces, StageAhead? maker, GenerateOptions? collection) => (traces, maker, collection) switch
+    {
+        (null, _, _) => false,
+        (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null,
+        (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
+        (_, _, { Tokenizer: null, Serve: null }) => false,
+        _ => true,
+    };
+
+    /// <summary>How long a student's sequences may be; null where that follows from the traces, or is not known yet.</summary>
+    internal static int? PositionsOf(TrainOptions options, Foresight ahead) => options.Student is not { } student
+        ? options.Architecture!.MaxPositionEmbeddings
+        : ahead.IsThere(student) ? ModelConfiguration.Load(student).MaxPositionEmbeddings
+        : ahead.MakerOf(student)?.Options is TrainOptions earlier ? PositionsOf(earlier, ahead)
+        : null;
+
+    static string Raise(string? setting, int length) => setting switch
+    {
+        null => "take a student with more positions",
+        "max_length" => $"max_length: {length}",
+        _ => $"architecture: {{ {setting}: {length} }}, or leave it out to have as many as it takes",
+    };
+
+    static async Task<(int TooLong, int Count, int Longest)> LongOnesAsync(string traces, int limit, int most, CancellationToken cancellationToken)
+    {
+        var reader = await ShardReader.OpenAsync(traces, new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false }, cancellationToken);
+        var lengths = await reader.ReadAsync(cancellationToken).Take(Math.Min(most, MostTraces))
+            .Where(trace => FinishReasons.IsNatural(trace.FinishReason)).Select(trace => trace.PromptTokens + trace.CompletionTokens).ToListAsync(cancellationToken);
+        return (lengths.Count(length => length > limit), lengths.Count, lengths.DefaultIfEmpty().Max());
+    }
 
     public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
         [TrainStage.InitialDirectory, .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder], .. ModelDirectory.Files];

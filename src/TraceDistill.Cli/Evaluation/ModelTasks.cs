@@ -64,7 +64,7 @@ sealed class ModelTasks
 
     async Task<TaskDescription> ApplyOptionsAsync(TaskDescription task, CancellationToken cancellationToken)
     {
-        if (_options.Prompt is { } name && TaskPrompt.Load(name) is var prompt && !(task.Prompts is [var only] && only.Template == prompt.Template && only.Config == prompt.Config))
+        if (_options.Prompt is { } name && TaskPrompt.Load(name) is var prompt && !task.IsOf(prompt))
         {
             // Another prompt is another conversation: the system message and the examples went with the old one.
             task = task with { Prompts = [prompt], System = null, FewShot = null };

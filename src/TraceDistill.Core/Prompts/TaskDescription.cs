@@ -56,6 +56,9 @@ public sealed record TaskDescription
     /// <summary>Whether both put a problem in the same words, whatever their prompts are called; answers may be of another length.</summary>
     public bool IsPutAs(TaskDescription other) => Hash() == other.Hash();
 
+    /// <summary>Whether this prompt, whatever it is called, is the only one.</summary>
+    public bool IsOf(TaskPrompt prompt) => Prompts is [var only] && only.Template == prompt.Template && only.Config == prompt.Config;
+
     /// <summary>The task of traces: what collection left beside them, else what their manifest names, where that prompt is known here.</summary>
     /// <param name="path">A folder of shards, or one Parquet file.</param>
     /// <param name="dataset">What the shards say of themselves.</param>

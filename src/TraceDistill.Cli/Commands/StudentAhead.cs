@@ -1,0 +1,38 @@
+using TraceDistill.Core.Prompts;
+using TraceDistill.Teachers;
+using TraceDistill.Teachers.Prompts;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Models;
+
+namespace TraceDistill.Cli.Commands;
+
+/// <summary>What is known of a model that is there, or that a stage is going to train.</summary>
+/// <param name="Task">In which words problems are put to it; null where that is not known.</param>
+/// <param name="Positions">Longest sequence in tokens; null where that is not known.</param>
+/// <param name="Tokenizer">Folder with its tokenizer; null where that is not known.</param>
+sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokenizer)
+{
+    static readonly StudentAhead Unknown = new(null, null, null);
+
+    public static async Task<StudentAhead> FindAsync(string directory, Foresight ahead, CancellationToken cancellationToken)
+    {
+        if (ahead.IsThere(directory))
+        {
+            return File.Exists(Path.Combine(directory, ModelConfiguration.FileName))
+                ? new StudentAhead(TaskDescription.Load(directory), ModelConfiguration.Load(directory).MaxPositionEmbeddings, directory)
+                : Unknown;
+        }
+
+        if (ahead.MakerOf(directory)?.Options is not TrainOptions training)
+        {
+            return Unknown;
+        }
+
+        var collection = ahead.MakerOf(training.Traces)?.Options as GenerateOptions;
+        var isReady = collection is not null && (collection.FewShot is null || ahead.IsThere(collection.FewShot));
+        return new StudentAhead(
+            isReady ? await PromptSet.TaskOfAsync(collection!, cancellationToken) : null,
+            TrainVerb.PositionsOf(training, ahead),
+            training.Student ?? training.InitFrom ?? training.Tokenizer ?? collection?.Serve ?? collection?.Tokenizer);
+    }
+}

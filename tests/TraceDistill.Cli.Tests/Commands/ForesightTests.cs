@@ -1,0 +1,105 @@
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Kernels;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Commands;
+
+/// <summary>What is sure to fail, or to be other than wanted, is told before the first request.</summary>
+public sealed class ForesightTests : IDisposable
+{
+    static readonly string Teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+
+    readonly CliHarness _cli = new()
+    {
+        Stages = [new ProblemsVerb(), new PretrainVerb(), new GenerateVerb(), new TrainVerb(), new EvaluateVerb(), new ReportVerb()],
+        Clock = TimeProvider.System,
+    };
+
+    public void Dispose() => _cli.Dispose();
+
+    /// <summary>Nothing listens at the endpoint: asking it would be another exit code.</summary>
+    [Fact]
+    public async Task Run_StudentFromScratchAndNoTokenizerToBeStored_FailsBeforeTheFirstRequest()
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m")));
+
+        Assert.Contains(
+            "error: student: a student from scratch takes the tokenizer that is stored with its traces, and traces has none: add tokenizer: path/to/teacher to traces", _cli.Error);
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m"), "--plan"));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"endpoint: \"http://127.0.0.1:1/v1\", model: m, tokenizer: {Teacher}"), "--plan"));
+    }
+
+    [Fact]
+    public async Task Plan_PositionsShorterThanTheTraces_TellsTheLineToAdd()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 256"), "--plan", "--json"));
+
+        const string Told = "traces may be 320 tokens long behind their prompts (traces.max_tokens), and the student has 256 positions; longer ones will be left out: architecture: { max_position_embeddings: 576 }";
+        Assert.Contains($"  student: {Told}", _cli.Error);
+        Assert.StartsWith(Told, (string)_cli.Json["stages"]![1]!["foreseen"]![0]!);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
+        Assert.DoesNotContain("positions", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_TracesThatAreThere_AreCounted()
+    {
+        var recipe = Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 40");
+        Assert.True(await _cli.RunRecipeAsync(recipe, "--only", "traces") == 0, _cli.Error);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's 40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_PromptsThatDoNotFit_AreCountedForTeacherAndStudent()
+    {
+        var recipe = Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 512", problems: [new string('7', 1500), "1 + 1"]);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Contains("  traces: 1 of 2 prompts do not fit the teacher's context of 1,024 tokens (the longest has 1,", _cli.Error);
+        Assert.Contains("error: scores: 1 of 2 prompts do not fit the 512 positions of student (the longest has 1,", _cli.Error);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", problems: [new string('7', 1500)]), "--plan", "--set", "scores.limit=1"));
+        Assert.Contains("error: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_EvaluationOfAnotherTask_IsTold()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "traces.prompt=Reasoning/SolveBoxed", "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=100"));
+
+        Assert.Contains("  scores: student is trained on prompt Reasoning/SolveBoxed and will be evaluated with Reasoning/Solve: leave prompt out", _cli.Error);
+        Assert.Contains("  scores: answers of student end at max_tokens 100, and the traces that it is trained on may be 320 tokens long: leave max_tokens out", _cli.Error);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
+        Assert.DoesNotContain("scores: ", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_PrecisionThatTheProcessorDoesNotHave_IsToldWithWhatItCosts()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "student.compute_dtype=bfloat16"));
+
+        Assert.Equal(
+            !ComputeDtypes.MultipliesBFloat16,
+            _cli.Error.Contains("  student: this processor does not multiply bfloat16: the 1,000 steps compute in float32 and take about twice as long", StringComparison.Ordinal));
+    }
+
+    string Recipe(string teacher, string student = "", string[]? problems = null)
+    {
+        var file = _cli.Write("problems.jsonl", string.Concat((problems ?? ["What is 12 + 30?", "What is 5 + 6?"]).Select(text => $$"""{"problem": "{{text}}", "answer": "1"}""" + "\n")));
+        return $$"""
+            stages:
+              traces:  { do: generate, problems: {{file}}, {{teacher}}, max_tokens: 320 }
+              student: { do: train, traces: traces, architecture: { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2{{student}} } }
+              scores:  { do: evaluate, problems: {{file}}, models: { student: student } }
+            """;
+    }
+}
