@@ -5,8 +5,8 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Tests;
 
 /// <summary>
-/// Tolerances that follow from float32 arithmetic: n sums or products, in any order and of any vector width, fused or not, are off by at most γ = n·u / (1 − n·u)
-/// times the magnitudes that went in (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, sections 3.1 and 3.5).
+/// Tolerances that follow from float32 arithmetic: n sums or products, in any order and of any vector width, fused or not, are off by at most
+/// γ = n·u / (1 − n·u) times the magnitudes that went in (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, sections 3.1 and 3.5).
 /// </summary>
 static class Rounding
 {

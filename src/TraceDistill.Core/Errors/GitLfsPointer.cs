@@ -15,9 +15,9 @@ public static class GitLfsPointer
     {
         using var stream = File.OpenRead(file);
         Span<byte> start = stackalloc byte[FirstLine.Length];
-        if (stream.CanSeek && stream.Length < LongestPointer && stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false) == start.Length)
+        if (stream.CanSeek && stream.Length < LongestPointer)
         {
-            Refuse(file, start);
+            Refuse(file, start[..stream.ReadAtLeast(start, start.Length, throwOnEndOfStream: false)]);
         }
     }
 
@@ -27,7 +27,8 @@ public static class GitLfsPointer
     {
         if (content.StartsWith(FirstLine))
         {
-            throw new InvalidInputException($"{file}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file");
+            throw new InvalidInputException(
+                $"{file}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file");
         }
     }
 }

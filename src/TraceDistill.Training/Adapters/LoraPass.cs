@@ -84,7 +84,9 @@ sealed class LoraPass : IDisposable
         }
     }
 
-    /// <summary>Computes again what the backward pass needs of a layer whose result it does not: layers that are checkpointed share the room for it.</summary>
+    /// <summary>
+    /// Computes again what the backward pass needs of a layer, though not the layer's result: layers that are checkpointed share the room for it.
+    /// </summary>
     /// <param name="linear">Any layer; one that keeps nothing is left alone.</param>
     /// <param name="x">As given to the forward pass.</param>
     /// <param name="noise">As given to the forward pass.</param>

@@ -68,13 +68,14 @@ public static class ModelDirectory
     }
 
     /// <summary>
-    /// A checkpoint whose configuration ties the output projection to the embedding and which has one of its own all the same, as older merges of PEFT left them,
-    /// means the one that it has.
+    /// A checkpoint whose configuration ties the output projection to the embedding and which has one of its own all the same, as older merges
+    /// of PEFT left them, means the one that it has.
     /// </summary>
     static ModelConfiguration Untie(ModelConfiguration configuration, WeightFiles weights)
     {
         const string Embedding = "model.embed_tokens.weight";
-        return !configuration.TieWordEmbeddings || weights.Find(OutputProjection) is null || weights.Find(Embedding) is null || weights.AreEqual(Embedding, OutputProjection)
+        var hasBoth = weights.Find(OutputProjection) is not null && weights.Find(Embedding) is not null;
+        return !configuration.TieWordEmbeddings || !hasBoth || weights.AreEqual(Embedding, OutputProjection)
             ? configuration
             : configuration with
             {

@@ -74,9 +74,9 @@ public sealed class WeightFiles : IDisposable
             return false;
         }
 
-        const int Piece = 1 << 20;
+        const int Piece = 1 << 18;
         var count = one.Shape.ElementCount();
-        var (values, others, bytes) = (new float[(int)Math.Min(Piece, count)], new float[(int)Math.Min(Piece, count)], new byte[sizeof(float) * Piece]);
+        var (values, others, bytes) = (new float[Piece], new float[Piece], new byte[sizeof(float) * Piece]);
         for (var first = 0L; first < count; first += Piece)
         {
             var length = (int)Math.Min(Piece, count - first);

@@ -6,7 +6,8 @@ using System.Runtime.Intrinsics.X86;
 
 namespace TraceDistill.Training.Kernels;
 
-/// <summary>Vector functions that the runtime lacks, or has only slower for short vectors. <see cref="Vector{T}"/> is as wide as the processor is fast with.</summary>
+/// <summary>Vector functions that the runtime lacks, or has only slower for short vectors.</summary>
+/// <remarks><see cref="Vector{T}"/> is as wide as the processor is fast with.</remarks>
 static unsafe class SimdMath
 {
     /// <summary>Kernels pad their inner dimension to a multiple of it: whole pairs of vectors of any width.</summary>
@@ -20,15 +21,18 @@ static unsafe class SimdMath
     /// product and the sum that are taken here instead.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector<float> MultiplyAdd(Vector<float> a, Vector<float> b, Vector<float> c) => IsFused ? Vector.FusedMultiplyAdd(a, b, c) : a * b + c;
+    public static Vector<float> MultiplyAdd(Vector<float> a, Vector<float> b, Vector<float> c) =>
+        IsFused ? Vector.FusedMultiplyAdd(a, b, c) : a * b + c;
 
     /// <inheritdoc cref="MultiplyAdd(Vector{float}, Vector{float}, Vector{float})"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> c) => IsFused ? Vector256.FusedMultiplyAdd(a, b, c) : a * b + c;
+    public static Vector256<float> MultiplyAdd(Vector256<float> a, Vector256<float> b, Vector256<float> c) =>
+        IsFused ? Vector256.FusedMultiplyAdd(a, b, c) : a * b + c;
 
     /// <inheritdoc cref="MultiplyAdd(Vector{float}, Vector{float}, Vector{float})"/>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) => IsFused ? Vector512.FusedMultiplyAdd(a, b, c) : a * b + c;
+    public static Vector512<float> MultiplyAdd(Vector512<float> a, Vector512<float> b, Vector512<float> c) =>
+        IsFused ? Vector512.FusedMultiplyAdd(a, b, c) : a * b + c;
 
     /// <summary>
     /// eˣ with a relative error below 3e-7 for −87 ≤ x ≤ 88, zero below, by x = n·ln 2 + r with |r| ≤ ½ ln 2 and the degree-6 minimax

@@ -55,7 +55,7 @@ public sealed record ModelConfiguration
 
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
-    /// <summary>One line on what a checkpoint's tensors say otherwise than its <c>config.json</c>, whose word then does not count; null where they agree.</summary>
+    /// <summary>One line on what a checkpoint's tensors say otherwise than <c>config.json</c>, which then does not count; null where they agree.</summary>
     [JsonIgnore]
     public string? Remark { get; init; }
 

@@ -6,33 +6,34 @@ using TraceDistill.Training.Checkpoints;
 namespace TraceDistill.Training.Models;
 
 /// <summary>
-/// Fields of <c>config.json</c> that change the arithmetic of a decoder and are not built: those of transformers' Llama, Qwen 2, Qwen 3 and of their relatives, whose
-/// checkpoints are sometimes passed off as one of these.
+/// Fields of <c>config.json</c> that change the arithmetic of a decoder and are not built: those of transformers' Llama, Qwen 2, Qwen 3 and of
+/// their relatives, whose checkpoints are sometimes passed off as one of these.
 /// </summary>
 static class UnsupportedFields
 {
-    /// <summary>Fields and the value at which they change nothing; so do null and absence everywhere, and <see langword="null"/> here stands for these alone.</summary>
+    /// <summary>Fields and the value at which they change nothing; so do null and absence, for which alone <see langword="null"/> stands.</summary>
     static readonly (string Field, JsonValue? Neutral)[] Fields =
     [
         // Biases and norms that a family does not have.
-        ("mlp_bias", Of(false)), ("attention_out_bias", Of(false)), ("lm_head_bias", Of(false)), ("use_bias", Of(false)), ("qk_layernorm", Of(false)),
-        ("use_post_norm", Of(false)), ("sandwich_norm", Of(false)), ("clip_qkv", null),
+        ("mlp_bias", Of(false)), ("attention_out_bias", Of(false)), ("lm_head_bias", Of(false)), ("use_bias", Of(false)),
+        ("qk_layernorm", Of(false)), ("use_post_norm", Of(false)), ("sandwich_norm", Of(false)), ("clip_qkv", null),
 
         // Attention to a part of the positions, or with other scores.
-        ("use_sliding_window", Of(false)), ("attention_chunk_size", null), ("attn_temperature_tuning", Of(false)), ("alibi", Of(false)), ("attention_multiplier", null),
-        ("query_pre_attn_scalar", null), ("attn_logit_softcapping", null), ("attention_value_scale", Of(1)), ("parallel_attn", Of(false)),
+        ("use_sliding_window", Of(false)), ("attention_chunk_size", null), ("attn_temperature_tuning", Of(false)), ("alibi", Of(false)),
+        ("attention_multiplier", null), ("query_pre_attn_scalar", null), ("attn_logit_softcapping", null), ("attention_value_scale", Of(1)), ("parallel_attn", Of(false)),
         ("use_parallel_residual", Of(false)), ("add_cross_attention", Of(false)),
 
         // Rotations of a part of the channels, in another order, or of some layers only.
-        ("partial_rotary_factor", Of(1)), ("rotary_pct", Of(1)), ("rope_pct", Of(1)), ("rope_interleave", Of(false)), ("rope_interleaved", Of(false)),
-        ("no_rope_layer_interval", null), ("use_rope", Of(true)),
+        ("partial_rotary_factor", Of(1)), ("rotary_pct", Of(1)), ("rope_pct", Of(1)), ("rope_interleave", Of(false)),
+        ("rope_interleaved", Of(false)), ("no_rope_layer_interval", null), ("use_rope", Of(true)), ("use_mrope", Of(false)),
 
         // Multipliers, such as Granite's and MiniCPM's, and caps, such as Gemma's.
-        ("embedding_multiplier", Of(1)), ("residual_multiplier", Of(1)), ("logits_scaling", Of(1)), ("logit_scale", Of(1)), ("lm_head_multiplier", Of(1)),
-        ("scale_emb", Of(1)), ("scale_depth", Of(1)), ("dim_model_base", null), ("final_logit_softcapping", null), ("mup_enabled", Of(false)),
+        ("embedding_multiplier", Of(1)), ("residual_multiplier", Of(1)), ("logits_scaling", Of(1)), ("logit_scale", Of(1)),
+        ("lm_head_multiplier", Of(1)), ("scale_emb", Of(1)), ("scale_depth", Of(1)), ("dim_model_base", null), ("final_logit_softcapping", null), ("mup_enabled", Of(false)),
 
         // Weights that are stored in another form, or chosen by token.
-        ("pretraining_tp", Of(1)), ("quantization_config", null), ("num_experts", Of(0)), ("num_local_experts", Of(0)), ("n_routed_experts", Of(0)),
+        ("pretraining_tp", Of(1)), ("quantization_config", null), ("num_experts", Of(0)), ("num_local_experts", Of(0)),
+        ("n_routed_experts", Of(0)),
     ];
 
     /// <summary>Fields with an entry for each layer, and the entry at which that layer is as all others.</summary>

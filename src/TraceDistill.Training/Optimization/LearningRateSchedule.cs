@@ -12,8 +12,8 @@ public enum LrSchedulerType
 }
 
 /// <summary>
-/// Linear warm-up whose last update is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last update. A decay to 0 would waste that
-/// update: it reaches 0 one update later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
+/// Linear warm-up whose last update is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last update. A decay to 0
+/// would waste that update: it reaches 0 one update later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
 /// </summary>
 /// <param name="LearningRate">Peak.</param>
 /// <param name="WarmupSteps">Updates spent warming up.</param>

@@ -17,7 +17,7 @@ sealed unsafe class NewtonSchulz : IDisposable
 {
     const int Steps = 5;
 
-    /// <summary>Rows of a symmetric product that are made together: whole vectors of any width, few enough to leave out most of what mirrors.</summary>
+    /// <summary>Rows of a symmetric product that are made together: few enough to leave out most of what mirrors.</summary>
     const int BlockRows = 32;
     const float A = 3.4445f, B = -4.7750f, C = 2.0315f;
     readonly FloatBuffer _x, _next, _gram, _polynomial;

@@ -206,6 +206,7 @@ public sealed class ModelDirectoryTests : IDisposable
     [InlineData("num_local_experts", "8")]
     [InlineData("rope_interleaved", "true")]
     [InlineData("use_rope", "false")]
+    [InlineData("use_mrope", "true")]
     [InlineData("quantization_config", "{\"quant_method\": \"awq\"}")]
     public void Load_FieldThatChangesTheArithmetic_IsRefusedByName(string field, string value)
     {
