@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Core.Evaluation;
@@ -24,7 +25,16 @@ public sealed record GenerationSpeed(long Tokens, double Seconds)
         AtomicFile.WriteAllText(path, JsonSerializer.Serialize(known, EvaluationJson.Document) + "\n");
     }
 
-    static SortedDictionary<string, GenerationSpeed> ReadFile(string path) => File.Exists(path)
-        ? JsonSerializer.Deserialize<SortedDictionary<string, GenerationSpeed>>(File.ReadAllBytes(path), EvaluationJson.Document)!
-        : [];
+    /// <exception cref="InvalidInputException">The file is no such record.</exception>
+    static SortedDictionary<string, GenerationSpeed> ReadFile(string path)
+    {
+        try
+        {
+            return File.Exists(path) ? JsonSerializer.Deserialize<SortedDictionary<string, GenerationSpeed>>(File.ReadAllBytes(path), EvaluationJson.Document) ?? [] : [];
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidInputException($"{path}: is no record of how fast models answered; delete it, or run the evaluation again", error);
+        }
+    }
 }

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Core.Prompts;
 
@@ -64,11 +65,13 @@ public sealed class PromptLibrary
     static string NameOf(string folder, string file) =>
         Path.GetRelativePath(folder, Path.GetDirectoryName(file)!).Replace(Path.DirectorySeparatorChar, '/');
 
+    const int MostBytes = 16 << 20;
+
     static string Read(string name, string path)
     {
         try
         {
-            var text = File.ReadAllText(path);
+            var text = Utf8Text.ReadFile(path, MostBytes);
             return text.AsSpan().Trim().Length > 0 ? text : throw new InvalidInputException($"{path}: the file of prompt {name} is empty");
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)

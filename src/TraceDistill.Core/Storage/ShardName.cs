@@ -37,12 +37,12 @@ public static partial class ShardName
 
     static int Number(Match match, int group) => int.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"^train-(\d{5})-of-(\d{5})-(\d{5})\.parquet$")]
+    [GeneratedRegex(@"^train-(\d{5})-of-(\d{5})-(\d{5})\.parquet$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex PartPattern();
 
-    [GeneratedRegex(@"^train-(\d{5})-of-(\d{5})\.parquet$")]
+    [GeneratedRegex(@"^train-(\d{5})-of-(\d{5})\.parquet$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex PublishedPattern();
 
-    [GeneratedRegex(@"^(train-\d{5}\.parquet|manifest\.json|README\.md)\.tmp$")]
+    [GeneratedRegex(@"^(train-\d{5}\.parquet|manifest\.json|README\.md)\.tmp$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex TemporaryPattern();
 }

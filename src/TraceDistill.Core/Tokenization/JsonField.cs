@@ -100,6 +100,9 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
         }
     }
 
+    /// <summary>File and field, for what is found wrong with a value later.</summary>
+    public string Place => $"{file}: {Name}";
+
     string Name => Path.Length == 0 ? "the file" : Path;
 
     /// <summary>Put together when somebody asks: lists have hundreds of thousands of items.</summary>

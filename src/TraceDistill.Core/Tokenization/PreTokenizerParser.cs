@@ -86,7 +86,7 @@ static class PreTokenizerParser
             return words;
         try
         {
-            return new RegexSplitter(ToDotNet(text), behavior, isInverted) { Rule = new SplitRule(text, behavior, isInverted) };
+            return new RegexSplitter(ToDotNet(text), behavior, isInverted) { Origin = pattern.Place, Rule = new SplitRule(text, behavior, isInverted) };
         }
         catch (ArgumentException malformed)
         {
@@ -98,5 +98,5 @@ static class PreTokenizerParser
     /// Hugging Face's engine folds case as Unicode does, where <c>s</c> also stands for <c>ſ</c>; .NET's does not. The only such letter of
     /// the contractions that patterns list as <c>(?i:'s|'t|…)</c>.
     /// </summary>
-    static string ToDotNet(string pattern) => Regex.Replace(pattern, @"(?<=\(\?i:[^()\[\]\\]*)s(?=[^()\[\]\\]*\))", "[sſ]");
+    static string ToDotNet(string pattern) => Regex.Replace(pattern, @"(?<=\(\?i:[^()\[\]\\]*)s(?=[^()\[\]\\]*\))", "[sſ]", RegexOptions.None, TimeSpan.FromSeconds(10));
 }

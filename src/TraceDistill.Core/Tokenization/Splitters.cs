@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text.RegularExpressions;
 
 namespace TraceDistill.Core.Tokenization;
@@ -53,10 +54,28 @@ sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavio
     /// <summary>What the file says, whose pattern may be written otherwise here.</summary>
     public SplitRule Rule { get; init; } = new(pattern, behavior, isInverted);
 
-    readonly Regex _regex = Compiled.GetOrAdd(pattern, static text => new Regex(text, RegexOptions.Compiled | RegexOptions.CultureInvariant));
+    /// <summary>The file and field that the pattern stands in.</summary>
+    public string Origin { get; init; } = "pre_tokenizer";
+
+    readonly Regex _regex = Compiled.GetOrAdd(pattern, static text => FilePattern.Compile(text));
 
     public void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
+        try
+        {
+            SplitWithin(FilePattern.TimeFor(piece.Length), text, piece, pieces);
+        }
+        catch (RegexMatchTimeoutException slow)
+        {
+            throw FilePattern.TooSlow(Origin, pattern, piece.Length, slow);
+        }
+    }
+
+    /// <summary>One match has a limit of its own; many that each take their time must not come to more than all may.</summary>
+    void SplitWithin(TimeSpan limit, ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    {
+        const int MatchesBetweenLooks = 256;
+        var (start, left) = (Stopwatch.GetTimestamp(), MatchesBetweenLooks);
         var joiner = new Joiner(behavior, pieces);
         var end = 0;
         foreach (var match in _regex.EnumerateMatches(text.Slice(piece.Start, piece.Length)))
@@ -64,6 +83,12 @@ sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavio
             joiner.Add(new Piece(piece.Start + end, match.Index - end), isInverted);
             joiner.Add(new Piece(piece.Start + match.Index, match.Length), !isInverted);
             end = match.Index + match.Length;
+            if (--left == 0)
+            {
+                left = MatchesBetweenLooks;
+                if (Stopwatch.GetElapsedTime(start) > limit)
+                    throw new RegexMatchTimeoutException();
+            }
         }
 
         joiner.Add(new Piece(piece.Start + end, piece.Length - end), isInverted);

@@ -1,5 +1,6 @@
 using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization.Unicode;
 
 namespace TraceDistill.Core.Tokenization;
@@ -14,6 +15,12 @@ public sealed record NormalizerStep(string Type, string? Pattern = null, string?
 /// <summary>What text goes through before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
 sealed class TextNormalizer
 {
+    /// <summary>Characters that one may become: eighteen at most in Unicode's own normal forms.</summary>
+    const int MostGrowth = 64;
+
+    /// <summary>What a step may put into a text of any length.</summary>
+    const long MostMade = 1 << 26;
+
     readonly IReadOnlyList<(NormalizerStep Step, TextChange Apply)> _steps;
 
     /// <summary>The steps in place, without an allocation; null where one of them cannot be made so.</summary>
@@ -35,8 +42,14 @@ sealed class TextNormalizer
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
     public string Normalize(string text, TextAlignment? alignment = null)
     {
+        var most = MostCharacters(text.Length);
         foreach (var (_, apply) in _steps)
+        {
             text = apply(text, alignment);
+            if (text.Length > most)
+                throw new InvalidInputException($"tokenizer.json: normalizer: its steps make {text.Length:N0} characters of fewer than {most / MostGrowth:N0}; fetch the file from its publisher");
+        }
+
         return text;
     }
 
@@ -83,6 +96,9 @@ sealed class TextNormalizer
         }
     }
 
+    /// <summary>Some more for what comes before a text.</summary>
+    static long MostCharacters(int length) => (length + 16L) * MostGrowth;
+
     static TextChange Prepending(string prefix) => (text, alignment) =>
     {
         if (text.Length == 0)
@@ -98,8 +114,10 @@ sealed class TextNormalizer
         if (pattern.Find("Regex") is not { } regex)
         {
             var wanted = pattern["String"].Text();
+            var place = field.Place;
             return wanted.Length == 0 ? throw pattern.Wrong("text to look for") : (text, alignment) =>
             {
+                RefuseGrowth(place, text, content, content.Length <= wanted.Length ? 0 : Occurrences(text, wanted).LongCount());
                 alignment?.Replace(Occurrences(text, wanted), content);
                 return text.Replace(wanted, content, StringComparison.Ordinal);
             };
@@ -107,17 +125,32 @@ sealed class TextNormalizer
 
         try
         {
-            var compiled = new Regex(regex.Text(), RegexOptions.Compiled | RegexOptions.CultureInvariant);
+            var (compiled, origin) = (FilePattern.Compile(regex.Text()), pattern.Place);
             return (text, alignment) =>
             {
-                alignment?.Replace(compiled.Matches(text).Select(match => new Piece(match.Index, match.Length)), content);
-                return compiled.Replace(text, _ => content);
+                try
+                {
+                    RefuseGrowth(origin, text, content, content.Length <= 1 ? 0 : compiled.Count(text));
+                    alignment?.Replace(compiled.Matches(text).Select(match => new Piece(match.Index, match.Length)), content);
+                    return compiled.Replace(text, _ => content);
+                }
+                catch (RegexMatchTimeoutException slow)
+                {
+                    throw FilePattern.TooSlow(origin, slow.Pattern, text.Length, slow);
+                }
             };
         }
         catch (ArgumentException malformed)
         {
             throw pattern.Unsupported($"the regular expression ({malformed.Message})");
         }
+    }
+
+    /// <summary>Before it is made: a short text and a long replacement can come to any size.</summary>
+    static void RefuseGrowth(string origin, string text, string content, long count)
+    {
+        if (count * content.Length > Math.Min(MostCharacters(text.Length), MostMade))
+            throw new InvalidInputException($"{origin}: makes {count * content.Length:N0} characters of {text.Length:N0}; fetch the file from its publisher");
     }
 
     static IEnumerable<Piece> Occurrences(string text, string wanted)

@@ -1,11 +1,15 @@
 using System.Text.Json;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>What the files beside <c>tokenizer.json</c> say about it: the roles of special tokens and the chat template.</summary>
 sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, string? Padding, string? ChatTemplate, IReadOnlyList<int> GenerationEndIds)
 {
+    /// <summary>A hundred times the longest template known.</summary>
+    const int MostBytes = 16 << 20;
+
     /// <summary>Reads <c>tokenizer_config.json</c>, <c>chat_template.jinja</c> and <c>generation_config.json</c>, each if it is there.</summary>
     public static TokenizerSettings Read(string directory)
     {
@@ -25,7 +29,7 @@ sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, 
         if (Path.Combine(directory, "chat_template.jinja") is var template && File.Exists(template))
         {
             GitLfsPointer.Refuse(template);
-            settings = settings with { ChatTemplate = File.ReadAllText(template) };
+            settings = settings with { ChatTemplate = Utf8Text.ReadFile(template, MostBytes) };
         }
 
         if (Existing("generation_config.json")?.Find("eos_token_id") is { } ends)

@@ -247,9 +247,12 @@ sealed partial record OutputFolder(string Path, Partition Partition)
 
     static int Number(Match match, int group) => int.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
 
-    [GeneratedRegex(@"^(?:manifest\.json|journal\.db|part-(\d{1,5})-of-(\d{1,5})\.manifest\.json|journal-(?<1>\d{1,5})-of-(?<2>\d{1,5})\.db)$")]
+    [GeneratedRegex(
+        @"^(?:manifest\.json|journal\.db|part-(\d{1,5})-of-(\d{1,5})\.manifest\.json|journal-(?<1>\d{1,5})-of-(?<2>\d{1,5})\.db)$",
+        RegexOptions.None,
+        matchTimeoutMilliseconds: 10_000)]
     private static partial Regex DivisionPattern();
 
-    [GeneratedRegex(@"^journal(?:-(\d{1,5})-of-(\d{1,5}))?\.\d+\.shard(?:\.tmp)?$")]
+    [GeneratedRegex(@"^journal(?:-(\d{1,5})-of-(\d{1,5}))?\.\d+\.shard(?:\.tmp)?$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex WorkPattern();
 }

@@ -33,7 +33,7 @@ static partial class DialectAdaptation
             ? dialect with { Fields = dialect.Fields.Where(other => other.Key != field).ToDictionary() }
             : null;
 
-        bool Names(string field) => Regex.IsMatch(refusal, $@"(?<!\w){field}(?!\w)", RegexOptions.CultureInvariant);
+        bool Names(string field) => Regex.IsMatch(refusal, $@"(?<!\w){field}(?!\w)", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(10));
     }
 
     /// <summary>Fields whose absence asks for the same, or for what is nearest to it.</summary>
@@ -41,6 +41,9 @@ static partial class DialectAdaptation
         [.. sampling.Temperature == 1 ? ["temperature"] : Array.Empty<string>(), .. sampling.TopP == 1 ? ["top_p"] : Array.Empty<string>(), "seed", "stream_options"];
 
     /// <summary>As opposed to a value that is out of range.</summary>
-    [GeneratedRegex("unsupported|not support|unknown|unrecogni|unexpected|not permitted|not allowed|extra", RegexOptions.IgnoreCase | RegexOptions.CultureInvariant)]
+    [GeneratedRegex(
+        "unsupported|not support|unknown|unrecogni|unexpected|not permitted|not allowed|extra",
+        RegexOptions.IgnoreCase | RegexOptions.CultureInvariant,
+        matchTimeoutMilliseconds: 10_000)]
     private static partial Regex SaysUnknown();
 }

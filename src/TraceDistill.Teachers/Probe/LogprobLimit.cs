@@ -65,6 +65,6 @@ static partial class LogprobLimit
         .Select(number => (int?)number)
         .Max();
 
-    [GeneratedRegex(@"\b[0-9]{1,4}\b")]
+    [GeneratedRegex(@"\b[0-9]{1,4}\b", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Numbers();
 }

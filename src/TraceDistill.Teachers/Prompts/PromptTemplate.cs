@@ -124,6 +124,6 @@ public sealed partial class PromptTemplate
 
     static InvalidInputException Wrong(string path, PromptSource source, string problem, Exception? inner = null) => new($"{path}: prompt {source.Name} {problem}", inner);
 
-    [GeneratedRegex(@"\{\{-?\s*\$(\w+)")]
+    [GeneratedRegex(@"\{\{-?\s*\$(\w+)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex VariablePattern();
 }

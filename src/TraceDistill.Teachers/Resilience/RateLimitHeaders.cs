@@ -72,6 +72,6 @@ static partial class RateLimitHeaders
 
     static string? Value(HttpResponseHeaders headers, string name) => headers.NonValidated.TryGetValues(name, out var values) ? values.ToString().Trim() : null;
 
-    [GeneratedRegex(@"^(?:([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d))+$", RegexOptions.CultureInvariant)]
+    [GeneratedRegex(@"^(?:([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d))+$", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Parts();
 }

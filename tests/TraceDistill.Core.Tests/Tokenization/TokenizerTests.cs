@@ -141,6 +141,37 @@ public sealed class TokenizerTests : IDisposable
     }
 
     [Theory]
+    [InlineData("""{"String":"a"}""")]
+    [InlineData("""{"Regex":"a"}""")]
+    [InlineData("""{"Regex":""}""")]
+    public void Encode_NormalizerThatBlowsTextUp_IsRefusedBeforeItIsMade(string pattern)
+    {
+        var file = _directory.File("tokenizer.json");
+        var json = JsonNode.Parse(File.ReadAllText(file))!;
+        json["normalizer"] = JsonNode.Parse($$"""{"type":"Replace","pattern":{{pattern}},"content":"{{new string('b', 100_000)}}"}""");
+        File.WriteAllText(file, json.ToJsonString());
+        var tokenizer = Tokenizer.Load(_directory.Path);
+
+        var error = Assert.Throws<InvalidInputException>(() => tokenizer.Encode(new string('a', 10_000)));
+
+        Assert.StartsWith($"{file}: normalizer", error.Message);
+        Assert.Contains("characters of 10,000", error.Message);
+    }
+
+    [Fact]
+    public void Encode_NormalizersThatMultiplyEachOther_AreRefused()
+    {
+        var file = _directory.File("tokenizer.json");
+        var json = JsonNode.Parse(File.ReadAllText(file))!;
+        var step = """{"type":"Replace","pattern":{"String":"a"},"content":"aaaaaaaaaaaaaaaa"}""";
+        json["normalizer"] = JsonNode.Parse($$"""{"type":"Sequence","normalizers":[{{string.Join(',', Enumerable.Repeat(step, 20))}}]}""");
+        File.WriteAllText(file, json.ToJsonString());
+        var tokenizer = Tokenizer.Load(_directory.Path);
+
+        Assert.Contains("normalizer", Assert.Throws<InvalidInputException>(() => tokenizer.Encode(new string('a', 1_000))).Message);
+    }
+
+    [Theory]
     [InlineData("\\ud800")]
     [InlineData("\xFF")]
     public void Load_TokenThatIsNoUnicodeText_NamesFileAndField(string token)

@@ -60,6 +60,7 @@ sealed record SliceExpression(int Offset, Expression Target, Expression? Start, 
     protected override object? Compute(JinjaContext context)
     {
         var target = Target.Evaluate(context);
+        context.ChargeItems(target is string text ? text.Length : 0); // Its characters become a list.
         var slice = Lookup.Slice(target, Bound(Start, context), Bound(Stop, context), Bound(Step, context));
         context.ChargeItems(JinjaValues.Length(slice));
         return slice;
@@ -110,7 +111,8 @@ sealed record FilterExpression(int Offset, Expression Value, JinjaFilter Filter,
 /// <summary><c>value is test</c></summary>
 sealed record TestExpression(int Offset, Expression Value, JinjaTest Test, ArgumentList Arguments) : Expression(Offset)
 {
-    protected override object? Compute(JinjaContext context) => Test(context.ChargeScan(Value.Evaluate(context)), Arguments.Evaluate(context));
+    protected override object? Compute(JinjaContext context) =>
+        Test(context, context.ChargeScan(Value.Evaluate(context)), Arguments.Evaluate(context));
 }
 
 sealed record NotExpression(int Offset, Expression Value) : Expression(Offset)
@@ -144,7 +146,7 @@ sealed record CompareExpression(int Offset, Expression First, IReadOnlyList<(str
         foreach (var (op, expression) in Rest)
         {
             var right = context.ChargeScan(expression.Evaluate(context));
-            if (!Operators.Compare(op, left, right))
+            if (!Operators.Compare(context, op, left, right))
                 return false;
             left = right;
         }

@@ -55,14 +55,45 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>Pays for the items of a new list.</summary>
     public void ChargeItems(long count) => Charge(WorkPerItem * count);
 
+    /// <summary>Pays for a comparison of two values, and those of their parts one by one, before each is made.</summary>
+    public void ChargeComparison(object? left, object? right)
+    {
+        EnsureStack();
+        Charge(WorkPerItem + (left is string a && right is string b ? Math.Min(a.Length, b.Length) / 4 : 0));
+    }
+
+    /// <summary>Pays for looking for a text in another: in the worst case every part of it is gone through at every place.</summary>
+    public void ChargeSearch(string text, string part) => Charge((text.Length / 4) + ((long)text.Length * part.Length / 64));
+
+    /// <summary>Pays for putting keys in order.</summary>
+    public void ChargeSorting(IReadOnlyList<object?> keys)
+    {
+        var rounds = Math.Log2(keys.Count + 2);
+        Charge((long)(rounds * ((WorkPerItem * (double)keys.Count) + keys.Sum(key => key is string text ? text.Length : 0))));
+    }
+
+    /// <summary>What there is to go through in a value; a list of characters or keys is paid for before it is made.</summary>
+    public IReadOnlyList<object?> Items(object? value)
+    {
+        ChargeItems(value is string text ? text.Length : value is JinjaMap map ? map.Count : 0);
+        return JinjaValues.Items(value);
+    }
+
+    /// <summary>A value as text; what is not text yet is paid for before it is written out.</summary>
+    public string Text(object? value)
+    {
+        if (value is List<object?> or JinjaMap)
+            ChargeWhole(value);
+        return JinjaValues.ToText(value);
+    }
+
     /// <summary>
     /// Pays for a value by its size when written out. Charged wherever values are put into new lists and mappings, so that shared parts
     /// cannot multiply unpaid.
     /// </summary>
     public T ChargeWhole<T>(T value)
     {
-        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
-            throw new JinjaFailure("the value is nested too deeply");
+        EnsureStack();
         Charge(WorkPerItem + (value is string text ? text.Length : 0));
         if (value is List<object?> list)
             list.ForEach(item => ChargeWhole(item));
@@ -114,6 +145,12 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         if (inner.Generated.Count > 0)
             _generated[text] = inner.Generated;
         return text;
+    }
+
+    static void EnsureStack()
+    {
+        if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+            throw new JinjaFailure("the value is nested too deeply");
     }
 
     T InScopes<T>(Dictionary<string, object?>[] scopes, Func<T> run)

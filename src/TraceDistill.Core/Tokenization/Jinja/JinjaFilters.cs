@@ -11,7 +11,7 @@ static class JinjaFilters
     public static IReadOnlyDictionary<string, JinjaFilter> All { get; } = new Dictionary<string, JinjaFilter>(SequenceFilters.All, StringComparer.Ordinal)
     {
         ["tojson"] = ToJson,
-        ["string"] = (_, value, arguments) => Plain(arguments, JinjaValues.ToText(value)),
+        ["string"] = (context, value, arguments) => Plain(arguments, context.Text(value)),
         ["int"] = ToInteger,
         ["float"] = ToFloat,
         ["abs"] = (_, value, arguments) => Plain(arguments, value is double number ? (object)Math.Abs(number) : Math.Abs(JinjaValues.ToInteger(value))),
@@ -19,13 +19,13 @@ static class JinjaFilters
         ["d"] = Default,
         ["length"] = (_, value, arguments) => Plain(arguments, JinjaValues.Length(value)),
         ["count"] = (_, value, arguments) => Plain(arguments, JinjaValues.Length(value)),
-        ["trim"] = (_, value, arguments) => PythonText.Trim(JinjaValues.ToText(value), arguments.Single("chars") as string, start: true, end: true),
-        ["upper"] = (_, value, arguments) => Plain(arguments, JinjaValues.ToText(value).ToUpperInvariant()),
-        ["lower"] = (_, value, arguments) => Plain(arguments, JinjaValues.ToText(value).ToLowerInvariant()),
-        ["title"] = (_, value, arguments) => Plain(arguments, PythonText.Title(JinjaValues.ToText(value))),
-        ["capitalize"] = (_, value, arguments) => Plain(arguments, PythonText.Capitalize(JinjaValues.ToText(value))),
-        ["safe"] = (_, value, arguments) => Plain(arguments, JinjaValues.ToText(value)),
-        ["replace"] = (context, value, arguments) => Replace(context, JinjaValues.ToText(value), arguments),
+        ["trim"] = (context, value, arguments) => Trim(context, context.Text(value), arguments.Single("chars") as string, start: true, end: true),
+        ["upper"] = (context, value, arguments) => Plain(arguments, Paid(context, value).ToUpperInvariant()),
+        ["lower"] = (context, value, arguments) => Plain(arguments, Paid(context, value).ToLowerInvariant()),
+        ["title"] = (context, value, arguments) => Plain(arguments, PythonText.Title(Paid(context, value))),
+        ["capitalize"] = (context, value, arguments) => Plain(arguments, PythonText.Capitalize(Paid(context, value))),
+        ["safe"] = (context, value, arguments) => Plain(arguments, context.Text(value)),
+        ["replace"] = (context, value, arguments) => Replace(context, context.Text(value), arguments),
         ["join"] = (context, value, arguments) => JoinFilter(context, value, arguments),
     };
 
@@ -38,14 +38,18 @@ static class JinjaFilters
         if (old.Length == 0)
             throw new JinjaFailure("replace needs a text to look for that is not empty");
         context.Charge(text.Length);
-        var parts = PythonText.Split(text, old, most);
-        context.Charge((long)replacement.Length * parts.Count);
-        return string.Join(replacement, parts);
+        context.ChargeSearch(text, old);
+        var count = PythonText.Count(text, old, most);
+        context.Charge(replacement.Length * count);
+        if (most < 0)
+            return text.Replace(old, replacement, StringComparison.Ordinal);
+        context.ChargeItems(count);
+        return string.Join(replacement, PythonText.Split(text, old, most));
     }
 
     public static string Join(JinjaContext context, IEnumerable<object?> items, string separator)
     {
-        var texts = items.Select(JinjaValues.ToText).ToList();
+        var texts = items.Select(context.Text).ToList();
         context.Charge(texts.Sum(text => (long)text.Length + separator.Length));
         return string.Join(separator, texts);
     }
@@ -53,8 +57,23 @@ static class JinjaFilters
     static string JoinFilter(JinjaContext context, object? value, Arguments arguments)
     {
         var values = arguments.Bind("d", "attribute");
-        var items = JinjaValues.Items(value);
-        return Join(context, values[1] is Undefined ? items : items.Select(item => Lookup.Item(item, values[1])), JinjaValues.ToText(values[0]));
+        var items = context.Items(value);
+        return Join(context, values[1] is Undefined ? items : items.Select(item => Lookup.Item(item, values[1])), context.Text(values[0]));
+    }
+
+    /// <summary>Trims a text, paying for it where characters to be removed are named: each is looked for at each place.</summary>
+    public static string Trim(JinjaContext context, string text, string? characters, bool start, bool end)
+    {
+        context.Charge((long)text.Length * (characters?.Length ?? 0) / 16);
+        return PythonText.Trim(text, characters, start, end);
+    }
+
+    /// <summary>The text of a value that is about to be written again.</summary>
+    static string Paid(JinjaContext context, object? value)
+    {
+        var text = context.Text(value);
+        context.Charge(text.Length);
+        return text;
     }
 
     static object? Plain(Arguments arguments, object? value)
@@ -68,9 +87,7 @@ static class JinjaFilters
         var values = arguments.Bind("indent", "ensure_ascii", "separators", "sort_keys");
         var indent = values[0] is null or Undefined ? -1 : (int)Math.Min(JinjaValues.ToInteger(values[0]), 16);
         var separators = values[2] is List<object?> { Count: 2 } pair ? pair.Select(JinjaValues.RequireText).ToArray() : [indent < 0 ? ", " : ",", ": "];
-        var json = new PythonJson(indent, separators[0], separators[1], JinjaValues.IsTrue(values[1]), JinjaValues.IsTrue(values[3])).Write(value);
-        context.Charge(json.Length);
-        return json;
+        return new PythonJson(context, indent, separators[0], separators[1], JinjaValues.IsTrue(values[1]), JinjaValues.IsTrue(values[3])).Write(value);
     }
 
     static object? Default(JinjaContext context, object? value, Arguments arguments)

@@ -5,15 +5,30 @@ static class JinjaFunctions
 {
     const int MaxRange = 100_000;
 
+    const int MaxMessage = 1_000;
+
     public static IReadOnlyDictionary<string, object?> All { get; } = new Dictionary<string, object?>(StringComparer.Ordinal)
     {
-        ["raise_exception"] = (JinjaFunction)((_, arguments) => throw new JinjaFailure(JinjaValues.ToText(arguments.Single("message")))),
-        ["strftime_now"] = (JinjaFunction)((context, arguments) =>
-            Strftime.Format(context.Time.GetLocalNow(), JinjaValues.RequireText(arguments.Single("format")))),
+        ["raise_exception"] = (JinjaFunction)((_, arguments) => throw new JinjaFailure(Message(arguments.Single("message")))),
+        ["strftime_now"] = (JinjaFunction)((context, arguments) => Time(context, JinjaValues.RequireText(arguments.Single("format")))),
         ["range"] = (JinjaFunction)Range,
         ["dict"] = (JinjaFunction)Map,
         ["namespace"] = (JinjaFunction)Namespace,
     };
+
+    /// <summary>A template's own words, as many as a message may have.</summary>
+    static string Message(object? value) => value switch
+    {
+        string { Length: > MaxMessage } text => text[..MaxMessage] + "…",
+        List<object?> or JinjaMap => JinjaValues.TypeName(value),
+        _ => JinjaValues.ToText(value),
+    };
+
+    static string Time(JinjaContext context, string format)
+    {
+        context.Charge((long)format.Length * Strftime.LongestField);
+        return Strftime.Format(context.Time.GetLocalNow(), format);
+    }
 
     static object Range(JinjaContext context, Arguments arguments)
     {

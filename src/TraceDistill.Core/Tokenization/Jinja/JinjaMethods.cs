@@ -6,18 +6,18 @@ static class JinjaMethods
     public static JinjaFunction? OfText(string text, string name) => name switch
     {
         "split" => (context, arguments) => Split(context, text, arguments),
-        "strip" => (_, arguments) => Trim(text, arguments, start: true, end: true),
-        "lstrip" => (_, arguments) => Trim(text, arguments, start: true, end: false),
-        "rstrip" => (_, arguments) => Trim(text, arguments, start: false, end: true),
+        "strip" => (context, arguments) => Trim(context, text, arguments, start: true, end: true),
+        "lstrip" => (context, arguments) => Trim(context, text, arguments, start: true, end: false),
+        "rstrip" => (context, arguments) => Trim(context, text, arguments, start: false, end: true),
         "startswith" => (_, arguments) => Affixes(arguments.Single("prefix")).Any(affix => text.StartsWith(affix, StringComparison.Ordinal)),
         "endswith" => (_, arguments) => Affixes(arguments.Single("suffix")).Any(affix => text.EndsWith(affix, StringComparison.Ordinal)),
         "replace" => (context, arguments) => JinjaFilters.Replace(context, text, arguments),
-        "upper" => (_, arguments) => NoArguments(arguments, text.ToUpperInvariant()),
-        "lower" => (_, arguments) => NoArguments(arguments, text.ToLowerInvariant()),
-        "title" => (_, arguments) => NoArguments(arguments, PythonText.Title(text)),
-        "capitalize" => (_, arguments) => NoArguments(arguments, PythonText.Capitalize(text)),
-        "find" => (_, arguments) => Find(text, JinjaValues.RequireText(arguments.Single("sub"))),
-        "join" => (context, arguments) => JinjaFilters.Join(context, JinjaValues.Items(arguments.Single("iterable")), text),
+        "upper" => (context, arguments) => NoArguments(arguments, Paid(context, text).ToUpperInvariant()),
+        "lower" => (context, arguments) => NoArguments(arguments, Paid(context, text).ToLowerInvariant()),
+        "title" => (context, arguments) => NoArguments(arguments, PythonText.Title(Paid(context, text))),
+        "capitalize" => (context, arguments) => NoArguments(arguments, PythonText.Capitalize(Paid(context, text))),
+        "find" => (context, arguments) => Find(context, text, JinjaValues.RequireText(arguments.Single("sub"))),
+        "join" => (context, arguments) => JinjaFilters.Join(context, context.Items(arguments.Single("iterable")), text),
         _ => null,
     };
 
@@ -39,14 +39,31 @@ static class JinjaMethods
             var values = arguments.Bind("key", "default");
             return map.Find(values[0]) is var value and not Undefined ? value : values[1] is Undefined ? null : values[1];
         },
-        "items" => (_, arguments) => NoArguments(arguments, Items(map)),
-        "keys" => (_, arguments) => NoArguments(arguments, map.Keys.ToList<object?>()),
-        "values" => (_, arguments) => NoArguments(arguments, map.Values.ToList()),
+        "items" => (context, arguments) => NoArguments(arguments, Items(context, map)),
+        "keys" => (context, arguments) => NoArguments(arguments, context.Items(map)),
+        "values" => (context, arguments) => NoArguments(arguments, Values(context, map)),
         _ => null,
     };
 
     /// <summary>The entries of a mapping as lists of key and value.</summary>
-    public static List<object?> Items(JinjaMap map) => [.. map.Select(entry => new List<object?> { entry.Key, entry.Value })];
+    public static List<object?> Items(JinjaContext context, JinjaMap map)
+    {
+        context.ChargeItems(3L * map.Count);
+        return [.. map.Select(entry => new List<object?> { entry.Key, entry.Value })];
+    }
+
+    static List<object?> Values(JinjaContext context, JinjaMap map)
+    {
+        context.ChargeItems(map.Count);
+        return [.. map.Values];
+    }
+
+    /// <summary>A text that is about to be written again.</summary>
+    static string Paid(JinjaContext context, string text)
+    {
+        context.Charge(text.Length);
+        return text;
+    }
 
     static object? Detach(object? value)
     {
@@ -66,19 +83,24 @@ static class JinjaMethods
         var separator = values[0] is null or Undefined ? null : JinjaValues.RequireText(values[0]);
         if (separator is "")
             throw new JinjaFailure("split needs a separator that is not empty");
+        var most = values[1] is Undefined ? -1 : JinjaValues.ToInteger(values[1]);
         context.Charge(text.Length);
-        var parts = PythonText.Split(text, separator, values[1] is Undefined ? -1 : JinjaValues.ToInteger(values[1]));
-        context.ChargeItems(parts.Count);
-        return parts;
+        if (separator is not null)
+            context.ChargeSearch(text, separator);
+        context.ChargeItems(separator is null ? PythonText.CountWords(text) : 1 + PythonText.Count(text, separator, most));
+        return PythonText.Split(text, separator, most);
     }
 
-    static string Trim(string text, Arguments arguments, bool start, bool end) =>
-        PythonText.Trim(text, arguments.Single("chars") is string characters ? characters : null, start, end);
+    static string Trim(JinjaContext context, string text, Arguments arguments, bool start, bool end) =>
+        JinjaFilters.Trim(context, text, arguments.Single("chars") as string, start, end);
 
     static IEnumerable<string> Affixes(object? value) => value is List<object?> list ? list.Select(JinjaValues.RequireText) : [JinjaValues.RequireText(value)];
 
-    static long Find(string text, string part) =>
-        text.IndexOf(part, StringComparison.Ordinal) is var index and >= 0 ? PythonText.Length(text[..index]) : -1;
+    static long Find(JinjaContext context, string text, string part)
+    {
+        context.ChargeSearch(text, part);
+        return text.IndexOf(part, StringComparison.Ordinal) is var index and >= 0 ? PythonText.Length(text[..index]) : -1;
+    }
 
     static object? NoArguments(Arguments arguments, object? value)
     {

@@ -68,7 +68,7 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
     }
 
     /// <summary>A float: digits with a fraction, an exponent or both.</summary>
-    [GeneratedRegex(@"\G[0-9][0-9_]*(\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)")]
+    [GeneratedRegex(@"\G[0-9][0-9_]*(\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Number { get; }
 
     void ReadOperator()

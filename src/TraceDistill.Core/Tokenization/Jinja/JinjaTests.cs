@@ -1,7 +1,7 @@
 namespace TraceDistill.Core.Tokenization.Jinja;
 
 /// <summary>What stands behind <c>is</c>.</summary>
-delegate bool JinjaTest(object? value, Arguments arguments);
+delegate bool JinjaTest(JinjaContext context, object? value, Arguments arguments);
 
 /// <summary>The tests, by name.</summary>
 static class JinjaTests
@@ -24,23 +24,23 @@ static class JinjaTests
         ["callable"] = Simple(value => value is JinjaFunction),
         ["even"] = Simple(value => JinjaValues.ToInteger(value) % 2 == 0),
         ["odd"] = Simple(value => JinjaValues.ToInteger(value) % 2 != 0),
-        ["divisibleby"] = Against((value, other) => JinjaValues.IsTrue(other) && JinjaValues.ToInteger(value) % JinjaValues.ToInteger(other) == 0),
-        ["in"] = Against((value, other) => JinjaValues.Contains(other, value)),
+        ["divisibleby"] = Against((_, value, other) => JinjaValues.IsTrue(other) && JinjaValues.ToInteger(value) % JinjaValues.ToInteger(other) == 0),
+        ["in"] = Against((context, value, other) => JinjaValues.Contains(context, other, value)),
         ["equalto"] = Against(JinjaValues.Equals),
         ["eq"] = Against(JinjaValues.Equals),
         ["=="] = Against(JinjaValues.Equals),
-        ["ne"] = Against((value, other) => !JinjaValues.Equals(value, other)),
-        ["lt"] = Against((value, other) => JinjaValues.Compare(value, other) < 0),
-        ["le"] = Against((value, other) => JinjaValues.Compare(value, other) <= 0),
-        ["gt"] = Against((value, other) => JinjaValues.Compare(value, other) > 0),
-        ["ge"] = Against((value, other) => JinjaValues.Compare(value, other) >= 0),
+        ["ne"] = Against((context, value, other) => !JinjaValues.Equals(context, value, other)),
+        ["lt"] = Against((context, value, other) => JinjaValues.Compare(context, value, other) < 0),
+        ["le"] = Against((context, value, other) => JinjaValues.Compare(context, value, other) <= 0),
+        ["gt"] = Against((context, value, other) => JinjaValues.Compare(context, value, other) > 0),
+        ["ge"] = Against((context, value, other) => JinjaValues.Compare(context, value, other) >= 0),
     };
 
-    static JinjaTest Simple(Func<object?, bool> test) => (value, arguments) =>
+    static JinjaTest Simple(Func<object?, bool> test) => (_, value, arguments) =>
     {
         arguments.Bind();
         return test(value);
     };
 
-    static JinjaTest Against(Func<object?, object?, bool> test) => (value, arguments) => test(value, arguments.Single("other"));
+    static JinjaTest Against(Func<JinjaContext, object?, object?, bool> test) => (context, value, arguments) => test(context, value, arguments.Single("other"));
 }

@@ -17,17 +17,28 @@ static class JinjaValues
         _ => true,
     };
 
-    public static new bool Equals(object? left, object? right) => (left, right) switch
+    public static bool Equals(JinjaContext context, object? left, object? right)
     {
-        (null, null) or (Undefined, Undefined) => true,
-        (string a, string b) => a == b,
-        (List<object?> a, List<object?> b) => a.Count == b.Count && a.Zip(b).All(pair => Equals(pair.First, pair.Second)),
-        (JinjaMap a, JinjaMap b) => a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var value) && Equals(entry.Value, value)),
-        _ when IsNumber(left) && IsNumber(right) => ToDouble(left) == ToDouble(right),
-        _ => ReferenceEquals(left, right),
-    };
+        context.ChargeComparison(left, right);
+        return (left, right) switch
+        {
+            (null, null) or (Undefined, Undefined) => true,
+            (string a, string b) => a == b,
+            (List<object?> a, List<object?> b) => a.Count == b.Count && a.Zip(b).All(pair => Equals(context, pair.First, pair.Second)),
+            (JinjaMap a, JinjaMap b) => a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var value) && Equals(context, entry.Value, value)),
+            _ when IsNumber(left) && IsNumber(right) => ToDouble(left) == ToDouble(right),
+            _ => ReferenceEquals(left, right),
+        };
+    }
 
     /// <returns>Negative, zero or positive, as for <see cref="IComparable"/>.</returns>
+    public static int Compare(JinjaContext context, object? left, object? right)
+    {
+        context.ChargeComparison(left, right);
+        return Compare(left, right);
+    }
+
+    /// <summary>As above, of values whose comparison is paid for.</summary>
     public static int Compare(object? left, object? right)
     {
         if (left is string a && right is string b)
@@ -37,13 +48,21 @@ static class JinjaValues
         throw new JinjaFailure($"{TypeName(left)} and {TypeName(right)} cannot be put in order");
     }
 
-    public static bool Contains(object? container, object? item) => container switch
+    public static bool Contains(JinjaContext context, object? container, object? item)
     {
-        string text when item is string part => text.Contains(part, StringComparison.Ordinal),
-        string => throw new JinjaFailure($"'in' a string needs a string, not {TypeName(item)}"),
-        JinjaMap map => item is not null && map.ContainsKey(item),
-        _ => Items(container).Any(other => Equals(other, item)),
-    };
+        switch (container)
+        {
+            case string text when item is string part:
+                context.ChargeSearch(text, part);
+                return text.Contains(part, StringComparison.Ordinal);
+            case string:
+                throw new JinjaFailure($"'in' a string needs a string, not {TypeName(item)}");
+            case JinjaMap map:
+                return item is not null && map.ContainsKey(item);
+            default:
+                return Items(container).Any(other => Equals(context, other, item));
+        }
+    }
 
     public static IReadOnlyList<object?> Items(object? value) => value switch
     {

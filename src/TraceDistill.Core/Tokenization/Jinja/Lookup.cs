@@ -21,7 +21,7 @@ static class Lookup
         (List<object?> list, long index) => At(list, index),
         (string text, long index) => CharacterAt(text, index),
         (_, string name) => Attribute(target, name),
-        _ => new Undefined(JinjaValues.ToText(key)),
+        _ => new Undefined(key is string or long ? JinjaValues.ToText(key) : JinjaValues.TypeName(key)),
     };
 
     static object? At(List<object?> items, long index)

@@ -1,23 +1,25 @@
+using System.Text;
+
 namespace TraceDistill.Core.Tokenization.Jinja;
 
 /// <summary>Python's operators on template values.</summary>
 static class Operators
 {
-    public static bool Compare(string op, object? left, object? right) => op switch
+    public static bool Compare(JinjaContext context, string op, object? left, object? right) => op switch
     {
-        "==" => JinjaValues.Equals(left, right),
-        "!=" => !JinjaValues.Equals(left, right),
-        "in" => JinjaValues.Contains(right, left),
-        "not in" => !JinjaValues.Contains(right, left),
-        "<" => JinjaValues.Compare(left, right) < 0,
-        "<=" => JinjaValues.Compare(left, right) <= 0,
-        ">" => JinjaValues.Compare(left, right) > 0,
-        _ => JinjaValues.Compare(left, right) >= 0,
+        "==" => JinjaValues.Equals(context, left, right),
+        "!=" => !JinjaValues.Equals(context, left, right),
+        "in" => JinjaValues.Contains(context, right, left),
+        "not in" => !JinjaValues.Contains(context, right, left),
+        "<" => JinjaValues.Compare(context, left, right) < 0,
+        "<=" => JinjaValues.Compare(context, left, right) <= 0,
+        ">" => JinjaValues.Compare(context, left, right) > 0,
+        _ => JinjaValues.Compare(context, left, right) >= 0,
     };
 
     public static object? Apply(JinjaContext context, string op, object? left, object? right) => (op, left, right) switch
     {
-        ("~", _, _) => Concatenate(context, JinjaValues.ToText(left), JinjaValues.ToText(right)),
+        ("~", _, _) => Concatenate(context, context.Text(left), context.Text(right)),
         ("+", string a, string b) => Concatenate(context, a, b),
         ("+", List<object?> a, List<object?> b) => Concatenate(context, a, b),
         ("*", string text, long times) => Repeat(context, text, times),
@@ -28,19 +30,22 @@ static class Operators
 
     static string Concatenate(JinjaContext context, string left, string right)
     {
-        context.Charge(left.Length + right.Length);
+        context.Charge((long)left.Length + right.Length);
         return left + right;
     }
 
-    static List<object?> Concatenate(JinjaContext context, List<object?> left, List<object?> right) =>
-        context.ChargeWhole((List<object?>)[.. left, .. right]);
+    static List<object?> Concatenate(JinjaContext context, List<object?> left, List<object?> right)
+    {
+        context.ChargeItems((long)left.Count + right.Count);
+        return context.ChargeWhole((List<object?>)[.. left, .. right]);
+    }
 
     static string Repeat(JinjaContext context, string text, long times)
     {
         if (text.Length == 0 || times <= 0)
             return "";
-        context.Charge(checked(text.Length * times));
-        return string.Concat(Enumerable.Repeat(text, (int)times));
+        context.Charge(times > int.MaxValue ? long.MaxValue : text.Length * times);
+        return new StringBuilder(text.Length * (int)times).Insert(0, text, (int)times).ToString();
     }
 
     static long Integers(string op, long left, long right)

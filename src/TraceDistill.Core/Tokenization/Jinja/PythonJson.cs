@@ -4,12 +4,13 @@ using System.Text;
 namespace TraceDistill.Core.Tokenization.Jinja;
 
 /// <summary>JSON as Python's <c>json.dumps</c> writes it.</summary>
+/// <param name="context">Is charged for each part before it is written.</param>
 /// <param name="indent">Spaces a level, or negative for one line.</param>
 /// <param name="itemSeparator">Between items.</param>
 /// <param name="keySeparator">Between a key and its value.</param>
 /// <param name="ensureAscii">Whether other characters are escaped.</param>
 /// <param name="sortKeys">Whether keys are put in order.</param>
-sealed class PythonJson(int indent, string itemSeparator, string keySeparator, bool ensureAscii, bool sortKeys)
+sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, string keySeparator, bool ensureAscii, bool sortKeys)
 {
     readonly StringBuilder _json = new();
 
@@ -23,6 +24,7 @@ sealed class PythonJson(int indent, string itemSeparator, string keySeparator, b
     {
         if (depth > JinjaValues.MaxDepth)
             throw new JinjaFailure("the value is nested too deeply for JSON");
+        context.ChargeItems(1);
         switch (value)
         {
             case null:
@@ -44,6 +46,8 @@ sealed class PythonJson(int indent, string itemSeparator, string keySeparator, b
                 WriteAll('[', list, ']', depth, item => Write(item, depth + 1));
                 break;
             case JinjaMap map:
+                if (sortKeys)
+                    context.ChargeSorting([.. map.Keys]);
                 var entries = sortKeys ? map.OrderBy(entry => JinjaValues.ToText(entry.Key), StringComparer.Ordinal) : map.AsEnumerable();
                 WriteAll('{', [.. entries], '}', depth, entry => WriteEntry(entry, depth));
                 break;
@@ -54,6 +58,7 @@ sealed class PythonJson(int indent, string itemSeparator, string keySeparator, b
 
     void WriteAll<T>(char open, List<T> items, char close, int depth, Action<T> write)
     {
+        context.Charge((long)items.Count * (itemSeparator.Length + keySeparator.Length + 2 + Math.Max(0, indent * (depth + 1))));
         _json.Append(open);
         for (var i = 0; i < items.Count; i++)
         {
@@ -70,7 +75,7 @@ sealed class PythonJson(int indent, string itemSeparator, string keySeparator, b
 
     void WriteEntry(KeyValuePair<object, object?> entry, int depth)
     {
-        WriteString(entry.Key as string ?? new PythonJson(-1, "", "", ensureAscii, false).Write(entry.Key));
+        WriteString(entry.Key as string ?? new PythonJson(context, -1, "", "", ensureAscii, false).Write(entry.Key));
         _json.Append(keySeparator);
         Write(entry.Value, depth + 1);
     }
@@ -83,6 +88,7 @@ sealed class PythonJson(int indent, string itemSeparator, string keySeparator, b
 
     void WriteString(string text)
     {
+        context.Charge(text.Length * (ensureAscii ? 6L : 2L));
         _json.Append('"');
         foreach (var character in text)
         {

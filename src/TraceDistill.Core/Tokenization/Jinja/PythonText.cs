@@ -57,6 +57,23 @@ static class PythonText
         return separator is null ? SplitAtSpace(text, limit) : [.. text.Split(separator, limit)];
     }
 
+    /// <summary>How often a text holds another, at most so many times when <paramref name="most"/> is not negative.</summary>
+    public static long Count(string text, string part, long most)
+    {
+        var count = 0L;
+        for (var at = 0; count != most && (at = text.IndexOf(part, at, StringComparison.Ordinal)) >= 0; at += part.Length)
+            count++;
+        return count;
+    }
+
+    public static long CountWords(string text)
+    {
+        var count = 0L;
+        for (var i = 0; i < text.Length; i++)
+            count += !IsSpace(text[i]) && (i == 0 || IsSpace(text[i - 1])) ? 1 : 0;
+        return count;
+    }
+
     static List<object?> SplitAtSpace(string text, int limit)
     {
         var parts = new List<object?>();

@@ -5,18 +5,16 @@ static class SequenceFilters
 {
     public static IReadOnlyDictionary<string, JinjaFilter> All { get; } = new Dictionary<string, JinjaFilter>(StringComparer.Ordinal)
     {
-        ["list"] = (context, value, _) => Copy(context, JinjaValues.Items(value)),
-        ["first"] = (_, value, _) => JinjaValues.Items(value) is { Count: > 0 } items ? items[0] : new Undefined("first item"),
-        ["last"] = (_, value, _) => JinjaValues.Items(value) is { Count: > 0 } items ? items[^1] : new Undefined("last item"),
-        ["items"] = (_, value, _) => value is Undefined ? new LazySequence([]) : value is JinjaMap map
-            ? new LazySequence(JinjaMethods.Items(map)) : throw new JinjaFailure($"{JinjaValues.TypeName(value)} has no items"),
+        ["list"] = (context, value, _) => Copy(context, context.Items(value)),
+        ["first"] = (context, value, _) => context.Items(value) is { Count: > 0 } items ? items[0] : new Undefined("first item"),
+        ["last"] = (context, value, _) => context.Items(value) is { Count: > 0 } items ? items[^1] : new Undefined("last item"),
+        ["items"] = (context, value, _) => value is Undefined ? new LazySequence([]) : value is JinjaMap map
+            ? new LazySequence(JinjaMethods.Items(context, map)) : throw new JinjaFailure($"{JinjaValues.TypeName(value)} has no items"),
         ["reverse"] = (context, value, _) => value is string text
-            ? string.Concat(Enumerable.Reverse(PythonText.Characters(text))) : new LazySequence(Copy(context, JinjaValues.Items(value).Reverse())),
+            ? string.Concat(context.Items(text).Reverse()) : new LazySequence(Copy(context, context.Items(value).Reverse())),
         ["sort"] = (context, value, arguments) => Sort(context, value, arguments),
-        ["unique"] = (context, value, _) => new LazySequence(Unique(context, JinjaValues.Items(value))),
-        ["dictsort"] = (_, value, _) => value is JinjaMap map
-            ? JinjaMethods.Items(map).OrderBy(entry => SortKey(((List<object?>)entry!)[0]), Comparer<object?>.Create(JinjaValues.Compare)).ToList()
-            : throw new JinjaFailure($"{JinjaValues.TypeName(value)} is not a mapping"),
+        ["unique"] = (context, value, _) => new LazySequence(Unique(context, context.Items(value))),
+        ["dictsort"] = (context, value, _) => value is JinjaMap map ? SortByKey(context, map) : throw new JinjaFailure($"{JinjaValues.TypeName(value)} is not a mapping"),
         ["map"] = Map,
         ["select"] = (context, value, arguments) => Pick(context, value, arguments, byAttribute: false, keep: true),
         ["reject"] = (context, value, arguments) => Pick(context, value, arguments, byAttribute: false, keep: false),
@@ -33,28 +31,41 @@ static class SequenceFilters
 
     static List<object?> Unique(JinjaContext context, IReadOnlyList<object?> items)
     {
-        var unique = new List<object?>();
+        var (unique, keys) = (new List<object?>(), new List<object?>());
         foreach (var item in items)
         {
-            context.ChargeItems(unique.Count);
-            if (!unique.Any(other => JinjaValues.Equals(SortKey(other), SortKey(item))))
+            context.Charge(item is string text ? text.Length : 0);
+            var key = SortKey(item);
+            if (!keys.Any(other => JinjaValues.Equals(context, other, key)))
+            {
                 unique.Add(item);
+                keys.Add(key);
+            }
         }
 
         return unique;
     }
 
+    static List<object?> SortByKey(JinjaContext context, JinjaMap map)
+    {
+        context.ChargeSorting([.. map.Keys]);
+        return [.. JinjaMethods.Items(context, map).OrderBy(entry => SortKey(((List<object?>)entry!)[0]), Comparer<object?>.Create(JinjaValues.Compare))];
+    }
+
     static List<object?> Sort(JinjaContext context, object? value, Arguments arguments)
     {
         var values = arguments.Bind("reverse", "case_sensitive", "attribute");
-        var items = Copy(context, JinjaValues.Items(value));
+        var items = Copy(context, context.Items(value));
+        context.ChargeSorting([.. items.Select(Plain)]);
         var caseSensitive = JinjaValues.IsTrue(values[1]);
         var comparer = Comparer<object?>.Create(JinjaValues.Compare);
         return [.. JinjaValues.IsTrue(values[0]) ? items.OrderByDescending(Key, comparer) : items.OrderBy(Key, comparer)];
 
+        object? Plain(object? item) => values[2] is Undefined or null ? item : Attribute(item, values[2]);
+
         object? Key(object? item)
         {
-            var key = values[2] is Undefined or null ? item : Attribute(item, values[2]);
+            var key = Plain(item);
             return caseSensitive ? key : SortKey(key);
         }
     }
@@ -65,7 +76,7 @@ static class SequenceFilters
     /// <summary><c>map('filter', …)</c> or <c>map(attribute='name')</c>.</summary>
     static LazySequence Map(JinjaContext context, object? value, Arguments arguments)
     {
-        var items = JinjaValues.Items(value);
+        var items = context.Items(value);
         if (arguments.Positional.Count > 0)
         {
             var filter = JinjaFilters.All.GetValueOrDefault(JinjaValues.RequireText(arguments.Positional[0]))
@@ -85,18 +96,18 @@ static class SequenceFilters
         if (byAttribute && arguments.Positional.Count == 0)
             throw new JinjaFailure("selectattr and rejectattr need the name of an attribute");
         var rest = arguments.Skip(byAttribute ? 1 : 0);
-        var test = Test(rest);
-        return new LazySequence(Copy(context, JinjaValues.Items(value)
+        var test = Test(context, rest);
+        return new LazySequence(Copy(context, context.Items(value)
             .Where(item => test(byAttribute ? Attribute(item, arguments.Positional[0]) : item) == keep)));
     }
 
-    static Func<object?, bool> Test(Arguments arguments)
+    static Func<object?, bool> Test(JinjaContext context, Arguments arguments)
     {
         if (arguments.Positional.Count == 0)
             return JinjaValues.IsTrue;
         var name = JinjaValues.RequireText(arguments.Positional[0]);
         var test = JinjaTests.All.GetValueOrDefault(name) ?? throw new JinjaFailure($"there is no test '{name}'");
-        return value => test(value, arguments.Skip(1));
+        return value => test(context, value, arguments.Skip(1));
     }
 
     /// <summary>An attribute may be a path with points.</summary>

@@ -74,7 +74,7 @@ sealed record ForStatement(int Offset, Target Target, Expression Items, Expressi
 {
     protected override Flow Run(JinjaContext context)
     {
-        var items = JinjaValues.Items(Items.Evaluate(context));
+        var items = context.Items(Items.Evaluate(context));
         context.ChargeItems(items.Count);
         if (Condition is not null)
             items = [.. items.Where(item => context.InScope(() => Holds(context, item)))];

@@ -6,6 +6,9 @@ namespace TraceDistill.Core.Tokenization.Jinja;
 /// <summary>C's <c>strftime</c> with English names, as chat templates write dates.</summary>
 static class Strftime
 {
+    /// <summary>Characters that a field of two may become, such as a date for <c>%F</c>.</summary>
+    public const int LongestField = 10;
+
     public static string Format(DateTimeOffset now, string format)
     {
         var text = new StringBuilder();
