@@ -90,7 +90,7 @@ public sealed class ModelServer : IAsyncDisposable
         builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
         {
             kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = (long)options.MaxRequestMegabytes << 20;
+            kestrel.Limits.MaxRequestBodySize = null; // Kestrel's own cuts the connection, often before the client has the answer: see BodyBudget.
             kestrel.Listen(options.Address!, options.Port); // Validated.
         });
         builder.Services.AddRoutingCore();
@@ -110,13 +110,15 @@ public sealed class ModelServer : IAsyncDisposable
     static void Map(WebApplication host, ServeOptions options, ServedModel model, ServerMetrics metrics, TimeProvider time)
     {
         var gate = new AdmissionGate(options.MaxConcurrent + options.QueueLength);
+        var bodies = new BodyBudget((long)options.MaxBodiesMegabytes << 20, (long)options.MaxRequestMegabytes << 20);
+        var tokens = new TokenizeEndpoint(model, bodies, gate);
         var models = new ModelsEndpoint(model);
-        host.MapPost("/v1/chat/completions", new ChatEndpoint(model, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
-        host.MapPost("/v1/completions", new CompletionEndpoint(model, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
+        host.MapPost("/v1/chat/completions", new ChatEndpoint(model, bodies, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
+        host.MapPost("/v1/completions", new CompletionEndpoint(model, bodies, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
         host.MapGet("/v1/models", models.ListAsync);
         host.MapGet("/v1/models/{id}", models.GetAsync);
-        host.MapPost("/tokenize", new TokenizeEndpoint(model).TokenizeAsync);
-        host.MapPost("/detokenize", new TokenizeEndpoint(model).DetokenizeAsync);
+        host.MapPost("/tokenize", tokens.TokenizeAsync);
+        host.MapPost("/detokenize", tokens.DetokenizeAsync);
         host.MapGet("/health", (HttpContext context) => WriteAsync(context, "application/json", """{"status":"ok"}"""));
         host.MapGet("/metrics", (HttpContext context) => WriteAsync(context, "text/plain; version=0.0.4", metrics.Write(model.Engine.Counters)));
     }

@@ -36,8 +36,13 @@ public sealed record ServeOptions
     [Description("Memory for keys and values, in MiB")]
     public int CacheMegabytes { get; init; } = 512;
 
+    /// <value>4: a million tokens of text.</value>
     [Description("The largest request accepted, in MiB")]
-    public int MaxRequestMegabytes { get; init; } = 16;
+    public int MaxRequestMegabytes { get; init; } = 4;
+
+    /// <value>64.</value>
+    [Description("Memory for the bodies of all requests in flight, in MiB; a request beyond is told to come back later (429)")]
+    public int MaxBodiesMegabytes { get; init; } = 64;
 
     [Description("Threads that generate; by default one for each processor")]
     public int? Threads { get; init; }
@@ -59,6 +64,7 @@ public sealed record ServeOptions
         Check("max_top_logprobs", MaxTopLogprobs, 0, 1_024);
         Check("cache_megabytes", CacheMegabytes, 1, 1 << 20);
         Check("max_request_megabytes", MaxRequestMegabytes, 1, 1_024);
+        Check("max_bodies_megabytes", MaxBodiesMegabytes, MaxRequestMegabytes, 1 << 20);
         Check("threads", Threads ?? 1, 1, 1_024);
         Check("shutdown_seconds", ShutdownSeconds, 0, 3_600);
         if (Address is not { } address)

@@ -27,6 +27,16 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"stream_options":{"include_usage":1}}""", "stream_options.include_usage")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"frequency_penalty":0.5}""", "frequency_penalty")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"tools":[{}]}""", "tools")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":"json"}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":7}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":true}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":["text"]}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{}}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":null}}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":5}}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":["text"]}}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}""", "response_format")]
+    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{}}}""", "response_format")]
     public async Task ChatField_Wrong_IsNamed(string body, string field)
     {
         var error = await RefusedAsync("v1/chat/completions", body, HttpStatusCode.BadRequest);
@@ -41,6 +51,7 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [InlineData("""{"prompt":[1,"x"]}""", "prompt")]
     [InlineData("""{"prompt":"x","logprobs":65}""", "logprobs")]
     [InlineData("""{"prompt":"x","best_of":2}""", "best_of")]
+    [InlineData("""{"prompt":"x","response_format":{"type":"json_object"}}""", "response_format")]
     public async Task CompletionField_Wrong_IsNamed(string body, string field) =>
         Assert.Equal(field, (await RefusedAsync("v1/completions", body, HttpStatusCode.BadRequest)).GetProperty("param").GetString());
 
@@ -72,6 +83,7 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     public async Task Body_NotUtf8_IsRefused()
     {
         using var content = new ByteArrayContent([.. "{\"prompt\":\""u8, 0xFF, 0xFE, .. "\"}"u8]);
+        content.Headers.ContentType = new("application/json");
         using var response = await running.Client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
@@ -97,6 +109,89 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         using var response = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
 
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+        using var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
+        Assert.Equal("request_too_large", error.RootElement.GetProperty("error").GetProperty("code").GetString());
+    }
+
+    [Fact]
+    public async Task Body_Of5Mebibytes_IsTooLargeByDefault()
+    {
+        using var content = new StringContent(new string(' ', 5 << 20), Encoding.UTF8, "application/json");
+        using var response = await running.Client.PostAsync(new Uri("tokenize", UriKind.Relative), content, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
+    }
+
+    [Fact(Timeout = 60_000)]
+    public async Task Bodies_MoreThanTheServerHolds_Are429UntilTheOthersAreGone()
+    {
+        await using var server = await running.StartAsync(options => options with { MaxRequestMegabytes = 1, MaxBodiesMegabytes = 1 });
+        using var client = new HttpClient { BaseAddress = server.Endpoint };
+        var large = new JsonObject { ["prompt"] = "x", ["padding"] = new string('x', 700 << 10), ["max_tokens"] = 19_000, ["ignore_eos"] = true, ["stream"] = true };
+        using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Content = Json(large) };
+        var first = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, first.StatusCode);
+
+        large["max_tokens"] = 1;
+        using var refused = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(large), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
+        Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
+        using var small = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(new JsonObject { ["prompt"] = "x", ["max_tokens"] = 1 }), TestContext.Current.CancellationToken);
+        Assert.Equal(HttpStatusCode.OK, small.StatusCode);
+
+        first.Dispose();
+        HttpResponseMessage accepted;
+        do
+        {
+            accepted = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(large), TestContext.Current.CancellationToken);
+        }
+        while (accepted.StatusCode == HttpStatusCode.TooManyRequests);
+        Assert.Equal(HttpStatusCode.OK, accepted.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("evil.example:8080", HttpStatusCode.Forbidden)]
+    [InlineData("localhost.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("127.0.0.1.evil.example", HttpStatusCode.Forbidden)]
+    [InlineData("192.0.2.7", HttpStatusCode.Forbidden)]
+    [InlineData("localhost", HttpStatusCode.OK)]
+    [InlineData("LocalHost:1234", HttpStatusCode.OK)]
+    [InlineData("127.0.0.1:80", HttpStatusCode.OK)]
+    [InlineData("[::1]:80", HttpStatusCode.OK)]
+    public async Task Host_OfAServerWithoutAKey_IsALocalOne(string host, HttpStatusCode expected)
+    {
+        using var request = new HttpRequestMessage(HttpMethod.Get, "v1/models");
+        request.Headers.Host = host;
+        using var response = await running.Client.SendAsync(request, TestContext.Current.CancellationToken);
+
+        Assert.Equal(expected, response.StatusCode);
+    }
+
+    [Theory]
+    [InlineData("text/plain")]
+    [InlineData("application/x-www-form-urlencoded")]
+    [InlineData("multipart/form-data")]
+    [InlineData(null)]
+    public async Task Body_NotSaidToBeJson_Is415(string? type)
+    {
+        using var content = new StringContent("""{"prompt":"x","max_tokens":1}""");
+        content.Headers.ContentType = type is null ? null : new(type);
+        using var response = await running.Client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+
+        Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
+        Assert.Contains("application/json", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ResponseFormat_TextOrNull_IsWhatThereIs()
+    {
+        foreach (var format in new JsonNode?[] { null, new JsonObject { ["type"] = "text" } })
+        {
+            using var response = await running.SendAsync("v1/chat/completions", RunningServer.Chat(1, body => body["response_format"] = format?.DeepClone()));
+
+            Assert.Equal(HttpStatusCode.OK, response.StatusCode);
+        }
     }
 
     [Fact(Timeout = 60_000)]

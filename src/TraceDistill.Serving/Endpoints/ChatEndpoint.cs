@@ -7,16 +7,18 @@ using TraceDistill.Serving.Responses;
 namespace TraceDistill.Serving.Endpoints;
 
 /// <summary><c>POST /v1/chat/completions</c></summary>
-sealed class ChatEndpoint(ServedModel model, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
+sealed class ChatEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
 {
     public async Task HandleAsync(HttpContext context)
     {
-        using var document = await RequestBody.ReadAsync(context);
-        var request = ChatCompletionRequest.Read(document.RootElement, mostLogprobs);
+        using var body = await RequestBody.ReadAsync(context, bodies);
+        var request = ChatCompletionRequest.Read(body.Root, mostLogprobs);
         ModelsEndpoint.Check(model, request.Model);
+
+        // Before the prompt is made into tokens: that is work, too.
+        using var ticket = gate.Enter(request.Generation.Choices);
         var prompt = model.Tokenizer.Encode(request.Prompt.Render(model.Template));
         var job = new GenerationJob(model, [prompt], request.Generation, nextSeed) { MaxTokens = request.MaxTokens, TopLogprobs = request.TopLogprobs };
-        using var ticket = gate.Enter(job.ChoiceCount);
         var fragments = model.Fragments(request.Generation.TokensAsTokenIds);
         var now = time.GetUtcNow();
         var id = $"chatcmpl-{Guid.CreateVersion7(now):N}";

@@ -7,20 +7,22 @@ using TraceDistill.Serving.Responses;
 namespace TraceDistill.Serving.Endpoints;
 
 /// <summary><c>POST /v1/completions</c>: plain continuation, and the scoring of texts (<c>echo</c>, <c>logprobs</c>, <c>max_tokens: 0</c>).</summary>
-sealed class CompletionEndpoint(ServedModel model, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
+sealed class CompletionEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
 {
     public async Task HandleAsync(HttpContext context)
     {
-        using var document = await RequestBody.ReadAsync(context);
-        var request = CompletionRequest.Read(document.RootElement, mostLogprobs, model.Tokenizer);
+        using var body = await RequestBody.ReadAsync(context, bodies);
+        var request = CompletionRequest.Read(body.Root, mostLogprobs);
         ModelsEndpoint.Check(model, request.Model);
-        var job = new GenerationJob(model, request.Prompts, request.Generation, nextSeed)
+
+        // Before prompts are made into tokens: that is work, too.
+        using var ticket = gate.Enter(checked(request.PromptCount * request.Generation.Choices));
+        var job = new GenerationJob(model, request.Encode(model.Tokenizer), request.Generation, nextSeed)
         {
             MaxTokens = request.MaxTokens,
             TopLogprobs = request.TopLogprobs,
             Echo = request.Echo,
         };
-        using var ticket = gate.Enter(job.ChoiceCount);
         var now = time.GetUtcNow();
         var header = new ResponseHeader($"cmpl-{Guid.CreateVersion7(now):N}", "text_completion", now.ToUnixTimeSeconds(), model.Name);
         if (request.Generation.Stream)

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
 using TraceDistill.Serving.Responses;
@@ -7,14 +8,15 @@ using TraceDistill.Serving.Responses;
 namespace TraceDistill.Serving.Endpoints;
 
 /// <summary><c>POST /tokenize</c> and <c>POST /detokenize</c>, as vLLM has them.</summary>
-sealed class TokenizeEndpoint(ServedModel model)
+sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate gate)
 {
     /// <summary>The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template writes them, by default with the generation prompt; with <c>return_token_strs</c> also how the vocabulary writes them.</summary>
     public async Task TokenizeAsync(HttpContext context)
     {
-        using var document = await RequestBody.ReadAsync(context);
-        var fields = new RequestFields(document.RootElement);
+        using var request = await RequestBody.ReadAsync(context, bodies);
+        var fields = new RequestFields(request.Root);
         ModelsEndpoint.Check(model, fields.Text("model"));
+        using var ticket = gate.Enter(1);
         var ids = fields.Text("prompt") is { } prompt
             ? model.Tokenizer.Encode(prompt, fields.Flag("add_special_tokens", absent: true))
             : model.Tokenizer.Encode(Render(fields), fields.Flag("add_special_tokens"));
@@ -38,8 +40,8 @@ sealed class TokenizeEndpoint(ServedModel model)
     /// <summary>The text of <c>tokens</c>, special ones included.</summary>
     public async Task DetokenizeAsync(HttpContext context)
     {
-        using var document = await RequestBody.ReadAsync(context);
-        var fields = new RequestFields(document.RootElement);
+        using var request = await RequestBody.ReadAsync(context, bodies);
+        var fields = new RequestFields(request.Root);
         ModelsEndpoint.Check(model, fields.Text("model"));
         var ids = fields.Ids("tokens");
         if (Array.FindIndex(ids, id => id < 0 || id >= model.Engine.Configuration.VocabSize) is >= 0 and var at)

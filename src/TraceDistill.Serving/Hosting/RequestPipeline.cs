@@ -8,7 +8,7 @@ using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Serving.Hosting;
 
-/// <summary>What every request goes through: key, count, and errors told in OpenAI's form.</summary>
+/// <summary>What every request goes through: key or, without one, a look at where it comes from, count, and errors told in OpenAI's form.</summary>
 sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvider time, IRunObserver observer)
 {
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)
@@ -16,7 +16,15 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
         var start = time.GetTimestamp();
         try
         {
-            keys?.Check(context);
+            if (keys is null)
+            {
+                LocalGate.Check(context.Request);
+            }
+            else
+            {
+                keys.Check(context);
+            }
+
             await next(context);
             if (context.Response is { HasStarted: false, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed })
             {

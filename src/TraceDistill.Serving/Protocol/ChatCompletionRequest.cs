@@ -20,7 +20,6 @@ sealed record ChatCompletionRequest
     public static ChatCompletionRequest Read(JsonElement root, int mostLogprobs)
     {
         var fields = new RequestFields(root);
-        fields.Refuse("response_format", value => value.ValueKind == JsonValueKind.Object && value.TryGetProperty("type", out var type) && type.ValueEquals("text"));
         var asked = fields.Flag("logprobs");
         var top = fields.Integer("top_logprobs", 0, mostLogprobs);
         if (top > 0 && !asked)

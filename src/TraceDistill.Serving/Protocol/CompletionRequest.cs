@@ -10,10 +10,11 @@ sealed record CompletionRequest
 
     public string? Model { get; private init; }
 
-    /// <summary>Each prompt as token ids.</summary>
-    public required IReadOnlyList<int[]> Prompts { get; init; }
+    public int PromptCount => Prompts.Count;
 
     public required GenerationFields Generation { get; init; }
+
+    List<CompletionPrompt> Prompts { get; init; } = [];
 
     /// <value>16, as OpenAI has it; 0 with <see cref="Echo"/> scores the prompt.</value>
     public int MaxTokens { get; private init; }
@@ -24,7 +25,7 @@ sealed record CompletionRequest
     /// <summary>Whether the prompt is part of the result, with its logprobs where those are asked for.</summary>
     public bool Echo { get; private init; }
 
-    public static CompletionRequest Read(JsonElement root, int mostLogprobs, Tokenizer tokenizer)
+    public static CompletionRequest Read(JsonElement root, int mostLogprobs)
     {
         var fields = new RequestFields(root);
         fields.Refuse("suffix", value => value.ValueKind == JsonValueKind.String && value.ValueEquals(""));
@@ -33,7 +34,7 @@ sealed record CompletionRequest
         return new CompletionRequest
         {
             Model = fields.Text("model"),
-            Prompts = ReadPrompts(fields, tokenizer),
+            Prompts = ReadPrompts(fields),
             Generation = generation,
             MaxTokens = fields.Integer("max_tokens", 0, int.MaxValue) ?? DefaultMaxTokens,
             TopLogprobs = fields.Integer("logprobs", 0, mostLogprobs),
@@ -41,28 +42,31 @@ sealed record CompletionRequest
         };
     }
 
+    /// <summary>Each prompt as token ids.</summary>
+    public int[][] Encode(Tokenizer tokenizer) => [.. Prompts.Select(prompt => prompt.Ids ?? tokenizer.Encode(prompt.Text!, addSpecialTokens: true))];
+
     /// <summary>A text, a list of texts, a list of ids, or a list of lists of ids.</summary>
-    static List<int[]> ReadPrompts(RequestFields fields, Tokenizer tokenizer)
+    static List<CompletionPrompt> ReadPrompts(RequestFields fields) => fields.Find("prompt") switch
     {
-        return fields.Find("prompt") switch
+        { ValueKind: JsonValueKind.String } text => [ReadText(text)],
+        { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() > 0 => list[0].ValueKind switch
         {
-            { ValueKind: JsonValueKind.String } text => [Encode(text)],
-            { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() > 0 => list[0].ValueKind switch
-            {
-                JsonValueKind.String when All(list, JsonValueKind.String) => [.. list.EnumerateArray().Select(Encode)],
-                JsonValueKind.Number => [ReadIds(fields, list)],
-                JsonValueKind.Array when All(list, JsonValueKind.Array) => [.. list.EnumerateArray().Select(ids => ReadIds(fields, ids))],
-                _ => throw Bad(fields),
-            },
+            JsonValueKind.String when All(list, JsonValueKind.String) => [.. list.EnumerateArray().Select(ReadText)],
+            JsonValueKind.Number => [ReadIds(fields, list)],
+            JsonValueKind.Array when All(list, JsonValueKind.Array) => [.. list.EnumerateArray().Select(ids => ReadIds(fields, ids))],
             _ => throw Bad(fields),
-        };
+        },
+        _ => throw Bad(fields),
+    };
 
-        int[] Encode(JsonElement text) => tokenizer.Encode(text.GetString()!, addSpecialTokens: true);
-    }
+    static CompletionPrompt ReadText(JsonElement text) => new(text.GetString(), null);
 
-    static int[] ReadIds(RequestFields fields, JsonElement list) => RequestFields.ToIds(list) ?? throw Bad(fields);
+    static CompletionPrompt ReadIds(RequestFields fields, JsonElement list) => new(null, RequestFields.ToIds(list) ?? throw Bad(fields));
 
     static bool All(JsonElement list, JsonValueKind kind) => list.EnumerateArray().All(item => item.ValueKind == kind);
 
     static ApiException Bad(RequestFields fields) => fields.Bad("prompt", "must be a string, a list of strings, a list of token ids, or a list of such lists");
+
+    /// <summary>One prompt: either of the two.</summary>
+    readonly record struct CompletionPrompt(string? Text, int[]? Ids);
 }

@@ -47,6 +47,7 @@ sealed record GenerationFields
             fields.Refuse(name, value => value.ValueKind == JsonValueKind.Number && value.GetDouble() == neutral);
         }
 
+        fields.Refuse("response_format", IsPlainText);
         fields.Refuse("logit_bias", value => value.ValueKind == JsonValueKind.Object && !value.EnumerateObject().Any());
         return new GenerationFields
         {
@@ -63,6 +64,10 @@ sealed record GenerationFields
             StreamUsage = fields.Object("stream_options")?.Flag("include_usage") ?? false,
         };
     }
+
+    /// <summary>Whether a response format is the one that there is: text, whatever it says.</summary>
+    static bool IsPlainText(JsonElement format) => format.ValueKind == JsonValueKind.Object
+        && format.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
 
     static byte[][] ReadStops(RequestFields fields)
     {
