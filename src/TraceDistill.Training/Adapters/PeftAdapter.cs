@@ -103,13 +103,13 @@ public sealed class PeftAdapter : IDisposable
 
     static void RefuseWhatIsNotBuilt(JsonFields settings)
     {
-        var kind = settings["peft_type"]?.ToString();
+        var kind = JsonFields.Word(settings["peft_type"]);
         if (kind != "LORA")
         {
             throw new InvalidInputException($"{settings.Path}: peft_type \"{kind}\" is not supported; supported: LORA, with use_dora or without");
         }
 
-        if (settings["init_lora_weights"]?.ToString() is { } start && BaseChanging.FirstOrDefault(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase)) is not null)
+        if (JsonFields.Word(settings["init_lora_weights"]) is { } start && BaseChanging.FirstOrDefault(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase)) is not null)
         {
             throw new InvalidInputException($"{settings.Path}: init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)");
         }
@@ -213,7 +213,7 @@ public sealed class PeftAdapter : IDisposable
         {
             null => [],
             JsonObject patterned => patterned,
-            var other => throw new InvalidInputException($"{_settings.Path}: {patterns} is {other.ToJsonString()}, not an object of patterns and numbers"),
+            var other => throw new InvalidInputException($"{_settings.Path}: {patterns} is {JsonFields.Shown(other)}, not an object of patterns and numbers"),
         };
         foreach (var (pattern, value) in own)
         {

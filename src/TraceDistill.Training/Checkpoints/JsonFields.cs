@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Training.Checkpoints;
 
@@ -26,6 +27,7 @@ sealed class JsonFields
         {
             var bytes = File.ReadAllBytes(path);
             GitLfsPointer.Refuse(path, bytes);
+            Utf8Text.CheckJson(path, bytes);
             return JsonNode.Parse(bytes, documentOptions: Strict) as JsonObject ?? throw new JsonException("the root is not an object");
         }
         catch (JsonException error)
@@ -50,9 +52,21 @@ sealed class JsonFields
         }
         catch (Exception error) when (error is InvalidOperationException or FormatException or JsonException or NullReferenceException)
         {
-            var wanted = typeof(T) == typeof(bool) ? "true or false" : typeof(T) == typeof(int) ? "a whole number" : "a number";
-            throw new InvalidInputException($"{Path}: {field} is {node?.ToJsonString() ?? "null"}, not {wanted}", error);
+            var wanted = typeof(T) == typeof(bool) ? "true or false" : typeof(T) == typeof(int) ? "a whole number of 32 bits" : "a number";
+            throw new InvalidInputException($"{Path}: {field} is {Shown(node)}, not {wanted}", error);
         }
+    }
+
+    /// <summary>A value that should be a word, in one line; null where there is none.</summary>
+    public static string? Word(JsonNode? node) =>
+        node is JsonValue value && value.TryGetValue(out string? word) && !word.AsSpan().ContainsAny('\r', '\n') ? word : node is null ? null : Shown(node);
+
+    /// <summary>A value as a message has it: in one line, and not all of it.</summary>
+    public static string Shown(JsonNode? node)
+    {
+        const int Most = 80;
+        var text = (node?.ToJsonString() ?? "null").ReplaceLineEndings(" ");
+        return text.Length <= Most ? text : text[..Most] + "…";
     }
 
     static readonly JsonDocumentOptions Strict = new() { AllowDuplicateProperties = false };

@@ -2,6 +2,7 @@ using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
 using System.Text.Json;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Training.Checkpoints;
 
@@ -93,6 +94,7 @@ public sealed class SafetensorsFile : IDisposable
         var entries = new Dictionary<string, SafetensorsEntry>();
         try
         {
+            Utf8Text.CheckJson($"{path}: header", header);
             using var json = JsonDocument.Parse(header);
             foreach (var property in json.RootElement.EnumerateObject().Where(property => property.Name != "__metadata__"))
             {

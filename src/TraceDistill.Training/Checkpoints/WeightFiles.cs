@@ -130,7 +130,8 @@ public sealed class WeightFiles : IDisposable
         {
             var bytes = File.ReadAllBytes(path);
             GitLfsPointer.Refuse(path, bytes);
-            var map = JsonNode.Parse(bytes)?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
+            Utf8Text.CheckJson(path, bytes);
+            var map = JsonNode.Parse(bytes, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
             return [.. map.Select(entry => (entry.Key, Plain(path, entry.Value is JsonValue file && file.TryGetValue(out string? name) ? name : throw new JsonException($"the file of tensor {entry.Key} is not a name"))))];
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)

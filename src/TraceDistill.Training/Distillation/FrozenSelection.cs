@@ -7,17 +7,32 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>The weights that <c>frozen_parameters</c> names.</summary>
 static class FrozenSelection
 {
+    /// <summary>Thousands of times what a pattern needs for a weight's name.</summary>
+    static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(1);
+
     /// <summary>Whether a text can be read as a regular expression.</summary>
     public static bool IsPattern(string text)
     {
         try
         {
-            _ = new Regex(text);
+            _ = new Regex(text, RegexOptions.CultureInvariant, MatchLimit);
             return true;
         }
         catch (ArgumentException)
         {
             return false;
+        }
+    }
+
+    static bool IsFound(string pattern, string name)
+    {
+        try
+        {
+            return Regex.IsMatch(name, pattern, RegexOptions.CultureInvariant, MatchLimit);
+        }
+        catch (RegexMatchTimeoutException slow)
+        {
+            throw new InvalidInputException($"frozen_parameters: \"{pattern}\" takes more than {MatchLimit.TotalSeconds:0} s to look for in {name}; give a simpler pattern", slow);
         }
     }
 
@@ -28,7 +43,7 @@ static class FrozenSelection
         var frozen = new HashSet<string>();
         foreach (var pattern in patterns)
         {
-            string[] found = [.. parameters.Names.Where(name => Regex.IsMatch(name, pattern, RegexOptions.CultureInvariant))];
+            string[] found = [.. parameters.Names.Where(name => IsFound(pattern, name))];
             if (found.Length == 0)
             {
                 var nearest = NearestName.Of(pattern, parameters.Names.SelectMany(name => name.Split('.').Append(name)).Distinct());

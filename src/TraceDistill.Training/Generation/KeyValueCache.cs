@@ -31,7 +31,7 @@ sealed unsafe class KeyValueCache : IDisposable
         ValueStride = SimdMath.Pad(_headSize);
         _headFloats = PageTokens * (_headSize + ValueStride);
         var pageFloats = (long)configuration.NumHiddenLayers * _heads * _headFloats;
-        PageCount = (int)long.Clamp(bytes / (pageFloats * sizeof(float)), 1, int.MaxValue);
+        PageCount = (int)long.Clamp(bytes / (pageFloats * sizeof(float)), 1, int.MaxValue / PageTokens);
         _pages = new NativeBuffer(pageFloats * PageCount);
         _free = new Stack<int>(Enumerable.Range(0, PageCount).Reverse());
     }
@@ -41,7 +41,7 @@ sealed unsafe class KeyValueCache : IDisposable
     /// <summary>Floats from one position's values to the next.</summary>
     public int ValueStride { get; }
 
-    public static int PagesFor(int tokens) => (tokens + PageTokens - 1) / PageTokens;
+    public static int PagesFor(int tokens) => (int)(((long)tokens + PageTokens - 1) / PageTokens);
 
     /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>
     public bool TryRent(int tokens, [NotNullWhen(true)] out int[]? pages)

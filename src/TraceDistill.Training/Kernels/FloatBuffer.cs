@@ -14,7 +14,7 @@ public sealed unsafe class FloatBuffer : IDisposable
     public FloatBuffer(long count)
     {
         Count = count;
-        _all = zeros(count, dtype: ScalarType.Float32, device: CPU).DetachFromDisposeScope();
+        _all = Allocate(count).DetachFromDisposeScope();
         using var storage = _all.storage<float>();
         Pointer = (float*)storage.data_ptr();
     }
@@ -59,4 +59,17 @@ public sealed unsafe class FloatBuffer : IDisposable
     public Tensor Vector => _all;
 
     public void Dispose() => _all.Dispose();
+
+    /// <exception cref="OutOfMemoryException">The machine has less.</exception>
+    static Tensor Allocate(long count)
+    {
+        try
+        {
+            return zeros(count, dtype: ScalarType.Float32, device: CPU);
+        }
+        catch (ExternalException error) when (error.Message.Contains("allocate", StringComparison.OrdinalIgnoreCase))
+        {
+            throw new OutOfMemoryException($"{count:N0} float32 values cannot be allocated", error);
+        }
+    }
 }

@@ -36,7 +36,7 @@ sealed unsafe class RotaryKernel
         {
             for (var row = 0; row < positions.Length; row++)
             {
-                float* cosine = cosines + positions[row] * _half, sine = sines + positions[row] * _half;
+                float* cosine = cosines + ((long)positions[row] * _half), sine = sines + ((long)positions[row] * _half);
                 var head = qkv + (long)row * _width;
                 for (var h = 0; h < _rotatedHeads; h++, head += 2 * _half)
                 {
@@ -59,7 +59,7 @@ sealed unsafe class RotaryKernel
             if (position >= known)
             {
                 var count = Math.Max(position + 1, Math.Max(LeastPositions, 2 * known));
-                var (cosine, sine) = (new float[count * _half], new float[count * _half]);
+                var (cosine, sine) = (new float[checked(count * _half)], new float[checked(count * _half)]);
                 table.Cosine.CopyTo(cosine, 0);
                 table.Sine.CopyTo(sine, 0);
                 for (var p = known; p < count; p++)

@@ -10,7 +10,7 @@ sealed class ConfigurationReader(JsonFields json)
 {
     public ModelConfiguration Read()
     {
-        var type = json["model_type"]?.ToString();
+        var type = JsonFields.Word(json["model_type"]);
         var family = ModelFamilies.Parse(type)
             ?? throw new InvalidInputException($"{json.Path}: model_type \"{type}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}");
         UnsupportedFields.Refuse(json);
@@ -48,7 +48,7 @@ sealed class ConfigurationReader(JsonFields json)
             return RopeScaling.None;
         }
 
-        var name = (rope["rope_type"] ?? rope["type"])?.ToString() ?? "default";
+        var name = JsonFields.Word(rope["rope_type"] ?? rope["type"]) ?? "default";
         if (!Enum.TryParse<RopeType>(name, ignoreCase: true, out var type) || int.TryParse(name, out _))
         {
             throw new InvalidInputException(

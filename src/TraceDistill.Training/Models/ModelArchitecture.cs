@@ -52,7 +52,7 @@ public sealed record ModelArchitecture
         {
             VocabSize = vocabularySize,
             HiddenSize = HiddenSize,
-            IntermediateSize = IntermediateSize ?? (HiddenSize * 8 / 3 + 15) / 16 * 16,
+            IntermediateSize = IntermediateSize ?? (int)Math.Min(int.MaxValue, ((HiddenSize * 8L / 3) + 15) / 16 * 16),
             NumHiddenLayers = NumHiddenLayers,
             NumAttentionHeads = NumAttentionHeads,
             NumKeyValueHeads = NumKeyValueHeads ?? NumAttentionHeads,

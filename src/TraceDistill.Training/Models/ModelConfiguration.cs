@@ -66,10 +66,10 @@ public sealed record ModelConfiguration
     public bool HasQueryKeyNorm => Family == ModelFamily.Qwen3;
 
     /// <summary>Width of all query heads.</summary>
-    public int QuerySize => NumAttentionHeads * HeadDim;
+    public int QuerySize => checked(NumAttentionHeads * HeadDim);
 
     /// <summary>Width of all key (or value) heads.</summary>
-    public int KeyValueSize => NumKeyValueHeads * HeadDim;
+    public int KeyValueSize => checked(NumKeyValueHeads * HeadDim);
 
     public const string FileName = "config.json";
 
@@ -92,39 +92,14 @@ public sealed record ModelConfiguration
     public void Save(string modelDirectory, TensorDtype dtype = TensorDtype.Float32) =>
         AtomicFile.WriteAllText(Path.Combine(modelDirectory, FileName), ConfigurationWriter.Write(this, dtype).ToJsonString(Indented) + "\n");
 
-    /// <summary>Checks that sizes are positive and divide as they must; <paramref name="origin"/> names the file or setting.</summary>
+    /// <summary>
+    /// Checks that sizes are positive, divide as they must and stay within what can be computed with, and that numbers are finite;
+    /// <paramref name="origin"/> names the file or setting. Every configuration from outside passes here before anything is allocated by it.
+    /// </summary>
     /// <exception cref="InvalidInputException">They do not; all problems are listed.</exception>
     public void Validate(string origin)
     {
-        var problems = new List<string>();
-        foreach (var (name, value) in new[]
-                 {
-                     ("vocab_size", VocabSize), ("hidden_size", HiddenSize), ("intermediate_size", IntermediateSize),
-                     ("num_hidden_layers", NumHiddenLayers), ("num_attention_heads", NumAttentionHeads),
-                     ("num_key_value_heads", NumKeyValueHeads), ("head_dim", HeadDim), ("max_position_embeddings", MaxPositionEmbeddings),
-                 })
-        {
-            if (value <= 0)
-            {
-                problems.Add($"{name} is {value} but must be positive");
-            }
-        }
-
-        if (NumKeyValueHeads > 0 && NumAttentionHeads % NumKeyValueHeads != 0)
-        {
-            problems.Add($"num_attention_heads {NumAttentionHeads} is not a multiple of num_key_value_heads {NumKeyValueHeads}");
-        }
-
-        if (RopeScaling.Factor <= 0 || (RopeScaling.Type == RopeType.Llama3 && RopeScaling.HighFreqFactor <= RopeScaling.LowFreqFactor))
-        {
-            problems.Add("rope_scaling: factor must be positive, and high_freq_factor above low_freq_factor");
-        }
-
-        if (HeadDim % 2 != 0)
-        {
-            problems.Add($"head_dim {HeadDim} is odd, and rotary embedding rotates pairs");
-        }
-
+        var problems = ConfigurationLimits.ProblemsOf(this).ToList();
         if (problems.Count > 0)
         {
             throw new InvalidInputException($"{origin}: {string.Join("; ", problems)}");

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using TraceDistill.Core.Errors;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Models;
 using Xunit;
@@ -76,6 +77,67 @@ public sealed class ModelConfigurationTests : IDisposable
         Assert.Equal(shape, loaded with { EosTokenIds = ends });
         Assert.Equal($"{family}ForCausalLM", (string?)JsonNode.Parse(File.ReadAllText(_directory.File("config.json")))!["architectures"]![0]);
     }
+
+    [Theory]
+    [InlineData("num_attention_heads", "65536", "num_attention_heads is 65536 but must be at most 4096")]
+    [InlineData("num_attention_heads", "4294967296", "num_attention_heads is 4294967296, not a whole number of 32 bits")]
+    [InlineData("head_dim", "65536", "head_dim is 65536 but must be at most 4096")]
+    [InlineData("num_hidden_layers", "2000000000", "num_hidden_layers is 2000000000 but must be at most 4096")]
+    [InlineData("num_hidden_layers", "0", "num_hidden_layers is 0 but must be positive")]
+    [InlineData("num_key_value_heads", "-1", "num_key_value_heads is -1 but must be positive")]
+    [InlineData("max_position_embeddings", "2147483647", "max_position_embeddings is 2147483647 but must be at most 134217728")]
+    [InlineData("vocab_size", "2147483647", "vocab_size is 2147483647 but must be at most 16777216")]
+    [InlineData("vocab_size", "16777216", "vocab_size 16777216 and hidden_size 896 make a matrix of 15032385536 weights, and at most 2147483647 can be computed with")]
+    [InlineData("intermediate_size", "2147483647", "intermediate_size is 2147483647 but must be at most 1048576")]
+    [InlineData("rope_theta", "0", "rope_theta is 0 but must be positive and finite")]
+    [InlineData("rope_theta", "-10000", "rope_theta is -10000 but must be positive and finite")]
+    [InlineData("rope_theta", "1e400", "rope_theta is Infinity but must be positive and finite")]
+    [InlineData("rope_theta", "\"NaN\"", "rope_theta is \"NaN\", not a number")]
+    [InlineData("rope_theta", "NaN", "not a JSON object")]
+    [InlineData("rms_norm_eps", "0", "rms_norm_eps is 0 but must be positive and finite")]
+    [InlineData("rms_norm_eps", "-1e-6", "rms_norm_eps is -1E-06 but must be positive and finite")]
+    [InlineData("rms_norm_eps", "1e-60", "rms_norm_eps is 1E-60 but must be positive and finite")]
+    [InlineData("rms_norm_eps", "1e60", "rms_norm_eps is 1E+60 but must be positive and finite")]
+    [InlineData("rms_norm_eps", "1e400", "rms_norm_eps is Infinity but must be positive and finite")]
+    [InlineData("initializer_range", "1e400", "initializer_range is Infinity but must be finite")]
+    [InlineData("rope_scaling", """{"type":"linear","factor":1e400}""", "rope_scaling: factor is Infinity but must be positive and finite")]
+    [InlineData("rope_scaling", """{"type":"linear","factor":0}""", "rope_scaling: factor is 0 but must be positive and finite")]
+    [InlineData("rope_scaling", """{"type":"llama3","factor":2,"low_freq_factor":4,"high_freq_factor":4}""", "high_freq_factor must be above low_freq_factor")]
+    [InlineData("rope_scaling", """{"type":"yarn","factor":2,"beta_fast":-1}""", "rope_scaling: beta_fast is -1")]
+    [InlineData("rope_scaling", """{"type":"yarn","factor":2,"original_max_position_embeddings":1e400}""", "rope_scaling: original_max_position_embeddings")]
+    public void Load_FieldThatCannotBeComputedWith_IsNamed(string field, string value, string expected)
+    {
+        var fields = new Dictionary<string, string>
+        {
+            ["model_type"] = "\"llama\"", ["hidden_size"] = "896", ["intermediate_size"] = "4864", ["num_attention_heads"] = "14", ["num_key_value_heads"] = "2",
+            ["num_hidden_layers"] = "24", ["vocab_size"] = "151936", [field] = value,
+        };
+        var json = $"{{{string.Join(", ", fields.Select(pair => $"\"{pair.Key}\": {pair.Value}"))}}}";
+
+        var message = Assert.Throws<InvalidInputException>(() => Load(json)).Message;
+
+        Assert.StartsWith(_directory.File("config.json") + ": ", message, StringComparison.Ordinal);
+        Assert.Contains(expected, message, StringComparison.Ordinal);
+        Assert.DoesNotContain('\n', message);
+    }
+
+    [Fact]
+    public void Load_SeveralFieldsWrong_AreToldTogether()
+    {
+        var message = Assert.Throws<InvalidInputException>(() => Load("""
+            {"model_type": "llama", "hidden_size": 0, "intermediate_size": -4, "num_attention_heads": 1000000, "num_hidden_layers": 99999, "vocab_size": 10, "rms_norm_eps": 0, "rope_theta": 0}
+            """)).Message;
+
+        Assert.All(["hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "rms_norm_eps", "rope_theta"], name => Assert.Contains($"{name} is ", message, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData(2_000_000_000, 4, "hidden_size")]
+    [InlineData(64, 2_000_000_000, "num_hidden_layers")]
+    public void Configure_ArchitectureOfARecipe_HasTheSameBounds(int hidden, int layers, string field) => Assert.Contains(
+        $"architecture: {field} is 2000000000 but must be at most",
+        Assert.Throws<InvalidInputException>(() => new ModelArchitecture { HiddenSize = hidden, NumHiddenLayers = layers, NumAttentionHeads = 4 }.Configure(100, [])).Message,
+        StringComparison.Ordinal);
 
     ModelConfiguration Load(string json)
     {

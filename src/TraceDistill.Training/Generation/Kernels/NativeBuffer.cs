@@ -16,7 +16,7 @@ sealed unsafe partial class NativeBuffer : IDisposable
     public NativeBuffer(long length)
     {
         Length = length;
-        var bytes = (nuint)length * sizeof(float);
+        var bytes = checked((nuint)length * sizeof(float));
         Pointer = (float*)NativeMemory.AlignedAlloc(bytes, bytes < HugePage ? CacheLine : HugePage);
         if (bytes >= HugePage && OperatingSystem.IsLinux())
         {

@@ -17,16 +17,17 @@ sealed unsafe class PagedAttention : IDisposable
     const int Lanes = KeyValueCache.PageTokens;
 
     readonly KeyValueCache _cache;
-    readonly int _headSize, _longest;
+    readonly int _headSize;
+    readonly long _longest;
     readonly float _scale;
     readonly NativeBuffer _weights, _sums;
 
-    /// <param name="longest">The most positions of a sequence.</param>
+    /// <param name="longest">The most positions of a sequence, as the model claims; one never has more than the cache holds.</param>
     public PagedAttention(KeyValueCache cache, int headSize, int longest)
     {
         (_cache, _headSize) = (cache, headSize);
         _scale = (float)(1 / Math.Sqrt(headSize));
-        _longest = KeyValueCache.PagesFor(longest) * KeyValueCache.PageTokens;
+        _longest = (long)Math.Min(KeyValueCache.PagesFor(longest), cache.PageCount) * KeyValueCache.PageTokens;
         _weights = new NativeBuffer(2 * _longest);
         _sums = new NativeBuffer(2 * cache.ValueStride);
     }
