@@ -24,6 +24,6 @@ static partial class EnumNames
     /// <summary>A first letter that stands alone belongs to the word after it: <c>BFloat16</c> is <c>bfloat16</c>.</summary>
     static string ToSnakeCase(string name) => LoneLetter().Replace(JsonNamingPolicy.SnakeCaseLower.ConvertName(name), "$1");
 
-    [GeneratedRegex("^([a-z])_")]
+    [GeneratedRegex("^([a-z])_", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex LoneLetter();
 }

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using Spectre.Console;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Secrets;
 using TraceDistill.Core.Observation;
 
 namespace TraceDistill.Cli.CommandLine;
@@ -11,13 +12,23 @@ namespace TraceDistill.Cli.CommandLine;
 /// <param name="IsInteractive">Whether <paramref name="Error"/> is a terminal that can redraw lines.</param>
 sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractive, TimeProvider TimeProvider, CancellationToken Interruption)
 {
+    /// <summary>Whether <see cref="Output"/> is a terminal, which may have colours.</summary>
+    public bool IsOutputTerminal { get; init; }
+
+    /// <summary>The user's file of keys and the hosts they may go to; null where there is none.</summary>
+    public string? AllowedKeysFile { get; init; }
+
     /// <summary>Standard output and standard error of this process.</summary>
     public static CommandHost Process(CancellationToken interruption) => new(
         Console.Out,
         Console.Error,
         !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
         TimeProvider.System,
-        interruption);
+        interruption)
+    {
+        IsOutputTerminal = !Console.IsOutputRedirected,
+        AllowedKeysFile = KeyPermissions.UserFile,
+    };
 
     /// <summary>Runs <paramref name="action"/> with an observer that shows its progress.</summary>
     public async Task<T> ObserveAsync<T>(Func<IRunObserver, Task<T>> action)

@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 
@@ -28,6 +29,9 @@ static class ErrorBoundary
         _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, $"error: {DiskFull(OneLine(exception.Message))}"),
         InvalidInputException => (ExitCode.InvalidInput, $"error: {exception.Message}"),
         ExternalFailureException => (ExitCode.ExternalFailure, $"error: {exception.Message}"),
+        RegexMatchTimeoutException slow =>
+            (ExitCode.InvalidInput, $"error: the regular expression {slow.Pattern} takes more than {slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"),
+        OutOfMemoryException => (ExitCode.ExternalFailure, "error: the memory of this machine is not enough; end other programs, or take a smaller model or batch"),
         UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)}"),
         _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
     };

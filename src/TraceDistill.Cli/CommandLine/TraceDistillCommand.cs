@@ -21,6 +21,12 @@ static class TraceDistillCommand
                 }
 
                 var result = root.Parse(arguments);
+                if (result is { Errors.Count: > 0, UnmatchedTokens.Count: 0, CommandResult.Command.Subcommands.Count: > 0 })
+                {
+                    // Nothing was said to do: what there is to say is what is wanted to be known.
+                    result = root.Parse([.. arguments, "--help"]);
+                }
+
                 if (result.Errors.Count > 0)
                 {
                     throw new InvalidInputException($"{Describe(result)} (tracedistill {Help(result)} shows what is known)");
@@ -60,7 +66,6 @@ static class TraceDistillCommand
                 $"unknown option {token}; {NearestName.Suggestion(token, [.. command.Options.Select(option => option.Name)])}",
             [var token, ..] when command.Subcommands.Count > 0 => $"unknown verb \"{token}\"; {NearestName.Suggestion(token, [.. command.Subcommands.Select(verb => verb.Name)])}",
             [var token, ..] => $"\"{token}\" is more than {command.Name} takes",
-            _ when command.Subcommands.Count > 0 => "say what to do",
             _ => string.Join("; ", result.Errors.Select(error => error.Message.TrimEnd('.'))),
         };
     }

@@ -3,6 +3,8 @@ using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Secrets;
+using TraceDistill.Core.Observation;
 
 namespace TraceDistill.Cli.CommandLine;
 
@@ -16,6 +18,17 @@ static class VerbCommand
         var outOption = new Option<string?>("--out") { HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write" };
         var configOption = new Option<string?>("--config") { HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence" };
         var jsonOption = new Option<bool>("--json") { Description = "Print the result as one JSON object on standard output" };
+        var keyOption = new Option<string[]>(KeyPermissions.Option)
+        {
+            HelpName = "NAME=HOST",
+            Description = "Allow a file's settings to send the key in this variable or file to this host; can be repeated",
+            Arity = ArgumentArity.OneOrMore,
+        };
+        if (verb.SendsKeys)
+        {
+            command.Add(keyOption);
+        }
+
         if (verb.Output != VerbOutput.None)
         {
             command.Add(outOption);
@@ -41,7 +54,14 @@ static class VerbCommand
             InputPaths.Check(verb.OptionsType, settings, problems);
             var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
             problems.ThrowIfAny(verb.Name);
-            var summary = await RunAsync(verb, bound!, output, host);
+            var keys = verb.SendsKeys ? KeyPermissions.Read(result.GetValue(keyOption) ?? [], host.AllowedKeysFile) : null;
+            if (!KeyUse.IsOwn(settings))
+            {
+                keys?.Require(verb.KeyUses(bound!));
+            }
+
+            var printsResult = verb.PrintsResult && !result.GetValue(jsonOption);
+            var summary = await RunAsync(verb, bound!, output, host, keys, printsResult);
             if (result.GetValue(jsonOption))
             {
                 host.WriteJson(summary);
@@ -52,14 +72,15 @@ static class VerbCommand
         return command;
     }
 
-    static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host) => host.ObserveAsync(async console =>
+    static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host, KeyPermissions? keys, bool printsResult) => host.ObserveAsync(async progress =>
     {
+        IRunObserver console = printsResult ? new ResultPrinter(host.Output, host.IsOutputTerminal, progress) : progress;
         // Only a folder can take the metrics beside the results.
         var folder = output is null || (Path.HasExtension(output) && !Directory.Exists(output)) || File.Exists(output) ? null : Path.GetFullPath(output);
         using var @lock = verb.LocksOutput ? null : OutputLock.Take(folder);
         using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
         using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder), host.TimeProvider);
-        var context = new StageContext { Output = output, Observer = observer, TimeProvider = host.TimeProvider };
+        var context = new StageContext { Output = output, Observer = observer, Keys = keys, TimeProvider = host.TimeProvider };
         var summary = await verb.RunAsync(options, context, host.Interruption);
         if (verb.Output == VerbOutput.Required)
         {

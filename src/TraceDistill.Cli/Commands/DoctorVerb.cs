@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Doctor;
+using TraceDistill.Cli.Secrets;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Connector;
@@ -14,6 +15,12 @@ sealed class DoctorVerb : Verb<DoctorOptions>
     public override string Description => "Check the machine, the native libraries and an endpoint's capabilities";
 
     public override VerbOutput Output => VerbOutput.None;
+
+    public override bool PrintsResult => true;
+
+    public override bool SendsKeys => true;
+
+    public override IEnumerable<KeyUse> KeyUses(DoctorOptions options) => KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile);
 
     public override async Task<object> RunAsync(DoctorOptions options, StageContext context, CancellationToken cancellationToken)
     {

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Reporting.Markup;
+using TraceDistill.Cli.Secrets;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Observation;
@@ -24,6 +25,14 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     public override VerbOutput Output => VerbOutput.Optional;
 
     public override bool IsResumable => true;
+
+    public override bool SendsKeys => true;
+
+    public override IEnumerable<KeyUse> KeyUses(EvaluateOptions options) =>
+    [
+        .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
+        .. options.Models.Values.SelectMany(model => KeyUse.Of(model.Endpoint, model.ApiKeyEnv, model.ApiKeyFile)),
+    ];
 
     public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TraceDistill.Cli.Secrets;
 using TraceDistill.Cli.Telemetry;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Prompts;
@@ -29,6 +30,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     public override bool IsResumable => true;
 
     public override bool KeepsEarlierWork => true;
+
+    public override bool SendsKeys => true;
 
     public override IReadOnlyCollection<string> CommandLineOnly => ["batch_out", "batch_in"];
 
@@ -64,6 +67,15 @@ sealed class GenerateVerb : Verb<GenerateOptions>
                 $"the longest prompt has {lengths.Longest[0]:N0} tokens, which leaves {context - lengths.Longest[0]:N0} of max_tokens {options.MaxTokens:N0} in the teacher's context of {context:N0}: max_tokens: {context - lengths.Longest[0]}");
         }
     }
+
+    /// <summary>An endpoint without a key of its own takes the one that holds for all.</summary>
+    public override IEnumerable<KeyUse> KeyUses(GenerateOptions options) =>
+    [
+        .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
+        .. options.Endpoints.SelectMany(one => one.ApiKeyEnv is null && one.ApiKeyFile is null
+            ? KeyUse.Of(one.Endpoint, options.ApiKeyEnv, options.ApiKeyFile)
+            : KeyUse.Of(one.Endpoint, one.ApiKeyEnv, one.ApiKeyFile)),
+    ];
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {

@@ -1,3 +1,5 @@
+using TraceDistill.Cli.Secrets;
+
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>Whether a verb writes files, and so can be a stage of a recipe.</summary>
@@ -53,6 +55,15 @@ interface IVerb
     /// <exception cref="Core.Errors.InvalidInputException">A file that is there is wrong.</exception>
     IAsyncEnumerable<Foreseen> ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken);
 
+    /// <summary>Whether what it prints is what was asked for, and so belongs on standard output.</summary>
+    bool PrintsResult { get; }
+
+    /// <summary>Whether it may send keys to endpoints, and so takes <c>--allow-key</c>.</summary>
+    bool SendsKeys { get; }
+
+    /// <summary>The keys that it sends by its options, and where to.</summary>
+    IEnumerable<KeyUse> KeyUses(object options);
+
     /// <summary>Settings that leave it at half of what it is for, so that a stage cannot have them.</summary>
     IReadOnlyCollection<string> CommandLineOnly { get; }
 
@@ -97,6 +108,10 @@ abstract class Verb<TOptions> : IVerb
 
     public virtual bool KeepsEarlierWork => false;
 
+    public virtual bool PrintsResult => false;
+
+    public virtual bool SendsKeys => false;
+
     public virtual IReadOnlyList<string> RunDirectoryFiles => [];
 
     public virtual IReadOnlyCollection<string> CommandLineOnly => [];
@@ -121,9 +136,14 @@ abstract class Verb<TOptions> : IVerb
 
     IAsyncEnumerable<Foreseen> IVerb.ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken) => ForeseeAsync((TOptions)options, ahead, cancellationToken);
 
+    /// <inheritdoc cref="IVerb.KeyUses"/>
+    public virtual IEnumerable<KeyUse> KeyUses(TOptions options) => [];
+
     IReadOnlyCollection<string>? IVerb.OutputNames(object options) => OutputNames((TOptions)options);
 
     IEnumerable<string> IVerb.ImplicitInputs(object options) => ImplicitInputs((TOptions)options);
+
+    IEnumerable<KeyUse> IVerb.KeyUses(object options) => KeyUses((TOptions)options);
 
     Task<object> IVerb.RunAsync(object options, StageContext context, CancellationToken cancellationToken) =>
         RunAsync((TOptions)options, context, cancellationToken);

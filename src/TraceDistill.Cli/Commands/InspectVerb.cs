@@ -21,6 +21,8 @@ sealed class InspectVerb : Verb<InspectOptions>
 
     public override VerbOutput Output => VerbOutput.None;
 
+    public override bool PrintsResult => true;
+
     public override async Task<object> RunAsync(InspectOptions options, StageContext context, CancellationToken cancellationToken)
     {
         if (ModelView.IsModel(options.Path))

@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting;
+using TraceDistill.Cli.Secrets;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 
@@ -20,6 +21,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
 
     public override bool LocksOutput => true;
 
+    public override bool SendsKeys => true;
+
     public override async Task<object> RunAsync(RunOptions options, StageContext context, CancellationToken cancellationToken)
     {
         string DirectoryOf(Recipe recipe) => Path.GetFullPath(context.Output ?? Path.Combine(DefaultRoot, recipe.Name));
@@ -30,7 +33,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         var selected = Select(plan, options.Only);
         var states = StageStates.Of(plan, runDirectory);
         var remarks = await RemarksAsync(selected, states, runDirectory, options.Discard, cancellationToken);
-        Print(plan, selected, states, remarks, runDirectory, context.Observer);
+        Print(plan, selected, states, remarks, runDirectory, context);
         var foreseen = await ForeseeAsync(plan, selected, states, runDirectory, cancellationToken);
         foreach (var (stage, told) in foreseen.Where(pair => !pair.Told.IsCertain))
         {
@@ -47,9 +50,20 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
             return new
             {
                 RunDirectory = runDirectory,
-                Stages = plan.Stages.Select(stage => new { Stage = stage.Name, Verb = stage.Verb.Name, stage.DependsOn, State = states[stage.Name], Remark = remarks.GetValueOrDefault(stage.Name), Foreseen = foreseen.Where(pair => pair.Stage == stage.Name || pair.Stage == stage.Family).Select(pair => pair.Told.Text) }),
+                Stages = plan.Stages.Select(stage => new
+                {
+                    Stage = stage.Name,
+                    Verb = stage.Verb.Name,
+                    stage.DependsOn,
+                    State = states[stage.Name],
+                    Remark = remarks.GetValueOrDefault(stage.Name),
+                    Foreseen = foreseen.Where(pair => pair.Stage == stage.Name || pair.Stage == stage.Family).Select(pair => pair.Told.Text),
+                    Keys = KeysOf(stage).Select(use => use.ToString()),
+                }),
             };
         }
+
+        context.Keys!.Require(selected.SelectMany(StrangersKeysOf));
 
         using var directory = RunDirectory.Open(runDirectory);
         directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
@@ -113,10 +127,16 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         return [.. found.Distinct()];
     }
 
+    static IEnumerable<KeyUse> KeysOf(PlannedStage stage) => stage.Verb.KeyUses(stage.Options);
+
+    /// <summary>Those that the recipe has a part in: <c>--set</c> may give both the key and the address.</summary>
+    static IEnumerable<KeyUse> StrangersKeysOf(PlannedStage stage) => KeyUse.IsOwn(stage.Settings) ? [] : KeysOf(stage);
+
     static void Print(
         RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, IReadOnlyDictionary<string, string> remarks, string runDirectory,
-        IRunObserver observer)
+        StageContext context)
     {
+        var observer = context.Observer;
         observer.Message($"{plan.Name}: {plan.Stages.Count} {(plan.Stages.Count == 1 ? "stage" : "stages")} in {Shown(runDirectory)}");
         var nameWidth = plan.Stages.Max(stage => stage.Name.Length);
         var verbWidth = plan.Stages.Max(stage => stage.Verb.Name.Length);
@@ -126,6 +146,11 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
             var state = selected.Contains(stage) ? EnumNames.Of(states[stage.Name]).Replace('_', ' ') : "left out";
             var remark = remarks.TryGetValue(stage.Name, out var told) ? $"  ({told})" : "";
             observer.Message($"  {stage.Name.PadRight(nameWidth)}  {stage.Verb.Name.PadRight(verbWidth)}  {state}{reads}{remark}");
+            foreach (var use in KeysOf(stage))
+            {
+                var isRefused = StrangersKeysOf(stage).Contains(use) && !context.Keys!.Allows(use);
+                observer.Message($"  {"".PadRight(nameWidth)}  {use}{(isRefused ? $" (not allowed yet: add {KeyPermissions.OptionFor(use)})" : "")}");
+            }
         }
     }
 

@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Secrets;
 using TraceDistill.Core.Observation;
 
 namespace TraceDistill.Cli.Commands;
@@ -32,6 +33,9 @@ sealed record StageContext
     }
 
     static bool IsIn(string folder, string path) => Path.GetFullPath(path) is var full && (full == folder || full.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+
+    /// <summary>Where keys may go; null inside a run, which has looked at all its stages before.</summary>
+    public KeyPermissions? Keys { get; init; }
 
     public required IRunObserver Observer { get; init; }
 

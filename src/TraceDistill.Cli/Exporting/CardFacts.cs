@@ -1,6 +1,7 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Core.Storage;
 using TraceDistill.Training.Adapters;
 
 namespace TraceDistill.Cli.Exporting;
@@ -74,6 +75,8 @@ sealed partial record CardFacts
         return Path.GetFileName(folder) == AdapterFiles.Folder ? Path.GetDirectoryName(folder) ?? folder : folder;
     }
 
+    const int MostBytes = 16 << 20;
+
     static CardFacts OfCard(string path)
     {
         if (!File.Exists(path) || ModelCard.IsIn(Path.GetDirectoryName(path)!))
@@ -81,7 +84,7 @@ sealed partial record CardFacts
             return new CardFacts();
         }
 
-        var match = FrontMatter().Match(File.ReadAllText(path));
+        var match = FrontMatter().Match(Utf8Text.ReadFile(path, MostBytes));
         return new CardFacts
         {
             License = LicenseLine().Match(match.Groups["front"].Value) is { Success: true } license ? license.Groups[1].Value : null,
@@ -92,16 +95,16 @@ sealed partial record CardFacts
     /// <summary>Hugging Face's cache keeps <c>owner/name</c> under <c>models--owner--name</c>.</summary>
     static string? HubName(string path) => CacheFolder().Match(path) is { Success: true } match ? $"{match.Groups[1]}/{match.Groups[2]}" : null;
 
-    [GeneratedRegex(@"\A(---\r?\n(?<front>.*?\n)---\r?\n)?(?<body>.*)\z", RegexOptions.Singleline)]
+    [GeneratedRegex(@"\A(---\r?\n(?<front>.*?\n)---\r?\n)?(?<body>.*)\z", RegexOptions.Singleline, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex FrontMatter();
 
-    [GeneratedRegex(@"^license:\s*([\w.-]+)\s*$", RegexOptions.Multiline)]
+    [GeneratedRegex(@"^license:\s*([\w.-]+)\s*$", RegexOptions.Multiline, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex LicenseLine();
 
     /// <summary>Where a file lies on this machine is nobody else's business, only what it is called.</summary>
-    [GeneratedRegex("""(?<=[\s"'])(/|[A-Za-z]:\\)([^\s/\\"']+[/\\])+""")]
+    [GeneratedRegex("""(?<=[\s"'])(/|[A-Za-z]:\\)([^\s/\\"']+[/\\])+""", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex FolderAbove();
 
-    [GeneratedRegex(@"models--([^/\\]+?)--([^/\\]+)")]
+    [GeneratedRegex(@"models--([^/\\]+?)--([^/\\]+)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex CacheFolder();
 }

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.Progress;
@@ -21,7 +22,20 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
     /// <summary>Reads all whole lines; a last line that a killed process left unfinished is passed over.</summary>
     public static IEnumerable<MetricsLine> Read(string path) => !File.Exists(path)
         ? []
-        : WholeLines(File.ReadAllText(path)).Select(line => JsonSerializer.Deserialize<MetricsLine>(line, JsonOutput.Line)!);
+        : WholeLines(File.ReadAllText(path)).Select((line, index) => Parse(path, index, line));
+
+    /// <exception cref="InvalidInputException">The line is none of this log.</exception>
+    static MetricsLine Parse(string path, int index, string line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize<MetricsLine>(line, JsonOutput.Line) ?? throw new JsonException("it is null");
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidInputException($"{path}:{index + 1}: not a line of metrics; delete the line, or the file", error);
+        }
+    }
 
     /// <summary>Removes what <paramref name="stage"/> wrote at <paramref name="fromStep"/> and later.</summary>
     public void Rewind(string stage, long fromStep)
@@ -35,7 +49,7 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
 
             var text = File.ReadAllText(path);
             var kept = string.Concat(WholeLines(text)
-                .Where(line => JsonSerializer.Deserialize<MetricsLine>(line, JsonOutput.Line) is var metrics && (metrics!.Stage != stage || metrics.Step < fromStep))
+                .Where((line, index) => Parse(path, index, line) is var metrics && (metrics.Stage != stage || metrics.Step < fromStep))
                 .Select(line => line + "\n"));
             if (kept.Length < text.Length)
             {

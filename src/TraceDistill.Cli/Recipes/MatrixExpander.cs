@@ -14,6 +14,9 @@ sealed record StageCopy(string Name, string Family, IReadOnlyDictionary<string, 
 /// <summary>Repeats a stage for every combination of the values that its <c>matrix</c> gives for some of its keys.</summary>
 static partial class MatrixExpander
 {
+    /// <summary>Three short lists of numbers can stand for a billion stages.</summary>
+    public const int MostCopies = 1_000;
+
     public static IEnumerable<StageCopy> Expand(StageDefinition stage, ProblemList problems)
     {
         var settings = stage.Settings.Without(StageDefinition.MatrixKey);
@@ -21,6 +24,12 @@ static partial class MatrixExpander
         switch (stage.Settings[StageDefinition.MatrixKey])
         {
             case null:
+                return copies;
+            case ConfigMap matrix when CopiesOf(matrix) > MostCopies:
+                problems.Add(
+                    matrix.Location,
+                    $"{stage.Name}.matrix",
+                    $"comes to {CopiesOf(matrix):N0} copies, and {MostCopies:N0} is the most; give shorter lists, or several recipes");
                 return copies;
             case ConfigMap matrix:
                 foreach (var axis in matrix.Entries)
@@ -35,6 +44,10 @@ static partial class MatrixExpander
                 return copies;
         }
     }
+
+    /// <summary>As a number that a few hundred lists cannot overflow.</summary>
+    static double CopiesOf(ConfigMap matrix) =>
+        matrix.Entries.Select(axis => axis.Value is ConfigList list ? list.Items.Count : 1).Aggregate(1.0, (product, count) => product * count);
 
     static IReadOnlyList<ConfigNode> Values(ConfigEntry axis, string stage, ProblemList problems)
     {
@@ -58,6 +71,6 @@ static partial class MatrixExpander
         };
     }
 
-    [GeneratedRegex("[^A-Za-z0-9._-]+")]
+    [GeneratedRegex("[^A-Za-z0-9._-]+", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex Unsafe();
 }

@@ -16,7 +16,13 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     {
         var problems = new ProblemList();
         var recipe = RecipeReader.Read(recipePath, overrides, problems);
-        var copies = new LikeResolver(recipe.Stages, problems).Resolve().SelectMany(stage => MatrixExpander.Expand(stage, problems)).ToList();
+        var copies = new LikeResolver(recipe.Stages, problems).Resolve().SelectMany(stage => MatrixExpander.Expand(stage, problems))
+            .Take(MatrixExpander.MostCopies + 1).ToList();
+        if (copies.Count > MatrixExpander.MostCopies)
+        {
+            throw new InvalidInputException($"{recipePath}: comes to more than {MatrixExpander.MostCopies:N0} stages; give shorter matrices, or several recipes");
+        }
+
         var resolver = new InputResolver(copies, recipePath, problems);
         foreach (var twice in copies.GroupBy(copy => copy.Name).Where(same => same.Count() > 1))
         {
@@ -118,11 +124,13 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     static List<PlannedStage> InOrder(List<PlannedStage> stages, string recipePath)
     {
         var ordered = new List<PlannedStage>();
+        var done = new HashSet<string>();
         while (ordered.Count < stages.Count)
         {
-            var next = stages.FirstOrDefault(stage => !ordered.Contains(stage) && stage.DependsOn.All(name => ordered.Any(done => done.Name == name)))
+            var next = stages.FirstOrDefault(stage => !done.Contains(stage.Name) && stage.DependsOn.All(done.Contains))
                 ?? throw new InvalidInputException($"{recipePath}: stages wait for each other: {string.Join(", ", Circle([.. stages.Except(ordered)]))}");
             ordered.Add(next);
+            done.Add(next.Name);
         }
 
         return ordered;

@@ -7,6 +7,11 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>Puts the values of a recipe's <c>parameters</c> in the place of <c>${name}</c>.</summary>
 sealed partial class RecipeParameters(IReadOnlyList<ConfigEntry> parameters, ProblemList problems)
 {
+    /// <summary>A long value named a thousand times over comes to more than any recipe needs.</summary>
+    const int MostCharacters = 1 << 20;
+
+    long _characters;
+
     /// <param name="path">The key of <paramref name="node"/>, dotted, for messages.</param>
     public ConfigNode FillIn(ConfigNode node, string path) => node switch
     {
@@ -24,7 +29,9 @@ sealed partial class RecipeParameters(IReadOnlyList<ConfigEntry> parameters, Pro
         switch (parameters.FirstOrDefault(parameter => parameter.Key == name)?.Value)
         {
             case ConfigScalar { Text: { } text }:
-                return text;
+                _characters += text.Length;
+                return _characters <= MostCharacters ? text
+                    : throw new InvalidInputException($"{user.Location}: {path}: the values of parameters come to more than {MostCharacters:N0} characters");
             case ConfigScalar:
                 problems.Add(user.Location, path, $"the parameter \"{name}\" has no value: give it with --set {name}=VALUE");
                 return "";
@@ -37,6 +44,6 @@ sealed partial class RecipeParameters(IReadOnlyList<ConfigEntry> parameters, Pro
         }
     }
 
-    [GeneratedRegex(@"\$\{([^}]*)\}")]
+    [GeneratedRegex(@"\$\{([^{}]*)\}", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex Reference();
 }

@@ -47,6 +47,11 @@ static partial class RecipeReader
         {
             problems.Add(root.Location, "stages", "is required: give at least one named stage");
         }
+        else if (entries.Count > MatrixExpander.MostCopies)
+        {
+            problems.Add(root["stages"]!.Location, "stages", $"holds {entries.Count:N0} stages, and {MatrixExpander.MostCopies:N0} is the most; give several recipes");
+            return stages;
+        }
 
         foreach (var entry in entries)
         {
@@ -128,9 +133,9 @@ static partial class RecipeReader
         return root[key] as ConfigScalar;
     }
 
-    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_-]*$")]
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9_-]*$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex StageName();
 
-    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9._-]*$")]
+    [GeneratedRegex("^[A-Za-z0-9_][A-Za-z0-9._-]*$", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
     private static partial Regex RunName();
 }

@@ -111,5 +111,16 @@ sealed class StageFolder(string runDirectory, string name)
         }
     }
 
-    Work? ReadWork() => File.Exists(WorkPath) ? JsonSerializer.Deserialize<Work>(File.ReadAllText(WorkPath), JsonOutput.Line) : null;
+    /// <summary>What cannot be read tells of nothing that could be gone on with.</summary>
+    Work? ReadWork()
+    {
+        try
+        {
+            return File.Exists(WorkPath) ? JsonSerializer.Deserialize<Work>(File.ReadAllText(WorkPath), JsonOutput.Line) : null;
+        }
+        catch (JsonException)
+        {
+            return null;
+        }
+    }
 }

@@ -71,17 +71,17 @@ static class UnsupportedFields
                 case JsonObject:
                     break;
                 case var other:
-                    throw new InvalidInputException($"{json.Path}: {name} is {other.ToJsonString()}, not an object");
+                    throw new InvalidInputException($"{json.Path}: {name} is {JsonFields.Shown(other)}, not an object");
             }
         }
 
-        if ((json["hidden_act"] ?? json["hidden_activation"])?.ToString() is { } activation and not ("silu" or "swish"))
+        if (JsonFields.Word(json["hidden_act"] ?? json["hidden_activation"]) is { } activation and not ("silu" or "swish"))
         {
             throw new InvalidInputException($"{json.Path}: hidden_act \"{activation}\" is not supported; supported: silu");
         }
 
         InvalidInputException Unsupported(string field, JsonNode value, string? advice = null) =>
-            new($"{json.Path}: {field} is not supported; it changes the arithmetic and is {Shown(value)} here{(advice is null ? "" : "; " + advice)}");
+            new($"{json.Path}: {field} is not supported; it changes the arithmetic and is {JsonFields.Shown(value)} here{(advice is null ? "" : "; " + advice)}");
     }
 
     static JsonValue Of(bool value) => JsonValue.Create(value);
@@ -101,6 +101,4 @@ static class UnsupportedFields
             _ => null,
         };
     }
-
-    static string Shown(JsonNode value) => value.ToJsonString() is { Length: > 60 } text ? text[..60] + "…" : value.ToJsonString();
 }

@@ -50,7 +50,6 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("error: unknown option --sede; did you mean \"--seed\"? (tracedistill write --help shows what is known)\n", "write", "--sede", "3")]
     [InlineData("error: \"more\" is more than write takes (tracedistill write --help shows what is known)\n", "write", "more")]
     [InlineData("error: unknown verb \"wriet\"; did you mean \"write\"? (tracedistill --help shows what is known)\n", "wriet", "--seed", "3")]
-    [InlineData("error: say what to do (tracedistill --help shows what is known)\n")]
     [InlineData("error: Required argument missing for option: '--seed' (tracedistill write --help shows what is known)\n", "write", "--seed")]
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
     [InlineData("error: .: is a folder; name a YAML file\n", "run", ".")]
@@ -63,6 +62,18 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Equal(expected, _cli.Error.ReplaceLineEndings("\n"));
         Assert.Equal("", _cli.Out);
+    }
+
+    [Fact]
+    public async Task Help_NothingSaidToDo_IsPrinted()
+    {
+        Assert.Equal(0, await _cli.RunAsync());
+        var bare = _cli.Out;
+        Assert.Equal(0, await _cli.RunAsync("--help"));
+
+        Assert.Equal(_cli.Out, bare);
+        Assert.Contains("write", bare, StringComparison.Ordinal);
+        Assert.Equal("", _cli.Error);
     }
 
     [Fact]

@@ -24,6 +24,15 @@ public sealed class DoctorVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Doctor_WithoutJson_PrintsItsFindingsOnStandardOutput()
+    {
+        Assert.Equal(0, await _cli.RunAsync("doctor"));
+
+        Assert.Matches("(?m)^ok    program +TraceDistill ", _cli.Out);
+        Assert.Equal("", _cli.Error);
+    }
+
+    [Fact]
     public void Try_CheckThatThrows_FailsWithTheInnermostReason()
     {
         var check = Check.Try("x", () => throw new TypeInitializationException("T", new DllNotFoundException("no such\nlibrary")));

@@ -53,6 +53,11 @@ public sealed class StageVerbTests : IDisposable
         Assert.Equal(16, (int)_cli.Json["configuration"]!["hidden_size"]!);
         Assert.Equal(300, (int)_cli.Json["vocabulary_size"]!);
         Assert.Contains("1 layers of 16, 2 heads of 8", _cli.Error);
+
+        Assert.Equal(0, await _cli.RunAsync("inspect", Path.Combine(_cli.RunDirectory, "model")));
+
+        Assert.Contains("1 layers of 16, 2 heads of 8", _cli.Out);
+        Assert.Equal("", _cli.Error);
     }
 
     [Fact]

@@ -168,6 +168,37 @@ public sealed class PlannerTests : IDisposable
         Assert.Contains("belongs to the command line", error.Message);
     }
 
+    [Fact]
+    public void Plan_MatrixOfABillion_IsRefusedBeforeItIsMade()
+    {
+        var numbers = string.Join(", ", Enumerable.Range(1, 1_000));
+
+        Assert.Equal(
+            "recipe.yaml:1:44: a.matrix: comes to 1,000,000,000 copies, and 1,000 is the most; give shorter lists, or several recipes",
+            Problems($"stages: {{ a: {{ do: write, text: x, matrix: {{ seed: [{numbers}], text: [{numbers}], tag: [{numbers}] }} }} }}"));
+    }
+
+    [Fact]
+    public void Plan_MatricesThatComeToTooMuchTogether_AreRefused()
+    {
+        var stages = string.Concat(Enumerable.Range(1, 500).Select(number => $"  s{number}: {{ like: a }}\n"));
+
+        Assert.Equal(
+            "recipe.yaml: comes to more than 1,000 stages; give shorter matrices, or several recipes",
+            Problems($"stages:\n  a: {{ do: write, text: x, matrix: {{ seed: [{string.Join(", ", Enumerable.Range(1, 900))}] }} }}\n{stages}"));
+    }
+
+    [Fact]
+    public void Plan_ParameterNamedOverAndOver_IsBounded()
+    {
+        var text = string.Concat(Enumerable.Repeat("${a}", 10_000));
+
+        Assert.Contains(
+            "the values of parameters come to more than 1,048,576 characters",
+            Problems($"parameters: {{ a: {new string('x', 10_000)} }}\nstages: {{ a: {{ do: write, text: \"{text}\" }} }}"),
+            StringComparison.Ordinal);
+    }
+
     RunPlan Plan(string yaml, params string[] overrides)
     {
         File.WriteAllText(_folder.File("recipe.yaml"), yaml);

@@ -51,7 +51,7 @@ sealed class CliHarness : IDisposable
     {
         using var output = new StringWriter();
         _error = new HeardWriter();
-        var host = new CommandHost(output, _error, IsInteractive: false, Clock ?? Time, Interruption.Token);
+        var host = new CommandHost(output, _error, IsInteractive: false, Clock ?? Time, Interruption.Token) { AllowedKeysFile = File("allowed-keys") };
         var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages), .. Stages, .. Others], host);
         Out = output.ToString();
         return code;
