@@ -32,7 +32,7 @@ sealed class JsonFields
         }
         catch (JsonException error)
         {
-            throw new InvalidInputException($"{path}: not a JSON object: {error.Message}", error);
+            throw new InvalidInputException($"{path}: not a JSON object: {error.Message.ReplaceLineEndings(" ")}", error);
         }
     }
 

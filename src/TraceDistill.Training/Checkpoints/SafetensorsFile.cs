@@ -111,7 +111,7 @@ public sealed class SafetensorsFile : IDisposable
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
         {
-            throw new InvalidInputException($"{path}: malformed safetensors header: {error.Message}", error);
+            throw new InvalidInputException($"{path}: malformed safetensors header: {error.Message.ReplaceLineEndings(" ")}", error);
         }
 
         RefuseOverlaps(path, entries.Values);

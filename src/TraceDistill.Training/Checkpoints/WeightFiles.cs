@@ -136,7 +136,7 @@ public sealed class WeightFiles : IDisposable
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)
         {
-            throw new InvalidInputException($"{path}: not an index of weights: {error.Message}", error);
+            throw new InvalidInputException($"{path}: not an index of weights: {error.Message.ReplaceLineEndings(" ")}", error);
         }
     }
 

@@ -60,7 +60,7 @@ public sealed unsafe class FloatBuffer : IDisposable
 
     public void Dispose() => _all.Dispose();
 
-    /// <exception cref="OutOfMemoryException">The machine has less.</exception>
+    /// <exception cref="InsufficientMemoryException">The machine has less.</exception>
     static Tensor Allocate(long count)
     {
         try
@@ -69,7 +69,7 @@ public sealed unsafe class FloatBuffer : IDisposable
         }
         catch (ExternalException error) when (error.Message.Contains("allocate", StringComparison.OrdinalIgnoreCase))
         {
-            throw new OutOfMemoryException($"{count:N0} float32 values cannot be allocated", error);
+            throw new InsufficientMemoryException($"{count:N0} float32 values cannot be allocated", error);
         }
     }
 }
