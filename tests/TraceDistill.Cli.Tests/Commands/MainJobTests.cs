@@ -72,8 +72,10 @@ public sealed class MainJobTests : IDisposable
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "problems.count=8", "--json"));
         Assert.Equal((8, 2), Collected());
 
-        // Another teacher under the same name: nothing of the old one may stay.
-        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2", "--json"));
+        // Another teacher under the same name: nothing of the old one may stay, and nothing of it goes without a word.
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2"));
+        Assert.Contains("give these traces up with --discard", _cli.Error);
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2", "--discard", "--json"));
         Assert.Equal((6, 6), Collected());
     }
 
