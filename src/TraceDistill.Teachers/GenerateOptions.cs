@@ -148,8 +148,8 @@ public sealed record GenerateOptions : IValidatableObject
 
     /// <summary>
     /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An answer that is lost
-    /// on its way counts as many tokens as 95 % of the others stay within (a quarter of max_tokens before there are others), one that is given up because the
-    /// run is stopped as the others on average; what is on its way when the process is killed counts nothing. Where the problems are divided, each share has its own part of the budget.
+    /// on its way counts as many tokens as came of it, where it was streamed, else as 95 % of the others stay within (a quarter of max_tokens before there are
+    /// others), one that is given up because the run is stopped as the others on average; what is on its way when the process is killed counts nothing. Where the problems are divided, each share has its own part of the budget.
     /// </summary>
     /// <value>None.</value>
     [Operational]

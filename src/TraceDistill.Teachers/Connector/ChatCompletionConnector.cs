@@ -59,7 +59,7 @@ public sealed class ChatCompletionConnector : IChatCompletionService
         ChatHistory chatHistory, PromptExecutionSettings? executionSettings = null, Kernel? kernel = null, CancellationToken cancellationToken = default)
     {
         var result = await _client.CompleteAsync(
-            MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), (executionSettings as TeacherExecutionSettings)?.Received, cancellationToken);
+            MessagesOf(chatHistory), ExecutionSettings.Read(executionSettings), (executionSettings as TeacherExecutionSettings)?.Progress, cancellationToken);
         return [new ChatMessageContent(AuthorRole.Assistant, result.Answer, _client.Endpoint.Model, result, metadata: MetadataOf(result))];
     }
 

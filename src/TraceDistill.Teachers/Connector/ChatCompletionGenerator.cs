@@ -7,9 +7,9 @@ namespace TraceDistill.Teachers.Connector;
 sealed class ChatCompletionGenerator(IChatCompletionService service)
 {
     /// <param name="request">What to ask.</param>
-    /// <param name="received">Told as soon as the whole answer is there.</param>
+    /// <param name="progress">Told of what comes.</param>
     /// <param name="cancellationToken">Abandons the attempt.</param>
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, Action received, CancellationToken cancellationToken)
+    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, AnswerProgress progress, CancellationToken cancellationToken)
     {
         var history = new ChatHistory();
         foreach (var message in request.Messages)
@@ -17,7 +17,7 @@ sealed class ChatCompletionGenerator(IChatCompletionService service)
             history.AddMessage(new AuthorRole(message.Role), message.Content);
         }
 
-        var reply = await service.GetChatMessageContentAsync(history, new TeacherExecutionSettings(request.Sampling, received), kernel: null, cancellationToken);
+        var reply = await service.GetChatMessageContentAsync(history, new TeacherExecutionSettings(request.Sampling, progress), kernel: null, cancellationToken);
         return (GenerationResult)reply.InnerContent!;
     }
 }

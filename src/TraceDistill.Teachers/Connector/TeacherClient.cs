@@ -55,12 +55,12 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <summary>Asks for one choice. A prompt that a filter refuses has an empty answer, labelled as such.</summary>
     public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) =>
-        CompleteAsync(messages, sampling, received: null, cancellationToken);
+        CompleteAsync(messages, sampling, progress: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
-    /// <param name="received">Told as soon as the whole answer is there.</param>
-    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action? received, CancellationToken cancellationToken) =>
-        AskAsync(messages, sampling, new Arrival(endpoint.IsStreamed, Told: null, received), cancellationToken);
+    /// <param name="progress">Told of what comes; null for nobody.</param>
+    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, AnswerProgress? progress, CancellationToken cancellationToken) =>
+        AskAsync(messages, sampling, new Arrival(endpoint.IsStreamed, progress is null ? null : _ => progress.CountPiece(), progress is null ? null : progress.Received), cancellationToken);
 
     /// <summary>Asks for one choice in pieces.</summary>
     /// <param name="told">Told of the text as it comes.</param>

@@ -65,11 +65,12 @@ sealed class TeacherLane : IDisposable
             throw new TeacherRequestException(FailureScope.Teacher, difference);
         }
 
+        var progress = new AnswerProgress(received);
         using var activity = TeacherInstruments.Start(Endpoint, request.Sampling);
         var start = _time.GetTimestamp();
         try
         {
-            var result = await _attempts.ExecuteAsync(token => _generator.GenerateAsync(request, received, token), timeout, cancellationToken);
+            var result = await _attempts.ExecuteAsync(token => _generator.GenerateAsync(request, progress, token), timeout, cancellationToken);
             var latency = _time.GetElapsedTime(start);
             Meter.Answered(latency, result.PromptTokens, result.CompletionTokens);
             _instruments.Answered(activity, Endpoint, result, latency);
@@ -77,7 +78,7 @@ sealed class TeacherLane : IDisposable
         }
         catch (Exception e) when (e is not (OperationCanceledException or BrokenCircuitException))
         {
-            Meter.Failed(e, promptTokens, request.Sampling.MaxTokens);
+            Meter.Failed(e, promptTokens, request.Sampling.MaxTokens, progress.Pieces);
             _instruments.Failed(activity, Endpoint, e, _time.GetElapsedTime(start));
             throw;
         }

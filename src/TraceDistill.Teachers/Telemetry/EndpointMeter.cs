@@ -47,13 +47,18 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     /// <param name="failure">Why.</param>
     /// <param name="promptTokens">Tokens of its prompt.</param>
     /// <param name="mostCompletionTokens">Most tokens that it may have generated; where its answer was lost, see <see cref="AnswerLengths.Lost"/>.</param>
-    public void Failed(Exception failure, int promptTokens, int mostCompletionTokens)
+    /// <param name="pieces">Pieces of a streamed answer that came before it broke off: where there are any, they count as they are.</param>
+    public void Failed(Exception failure, int promptTokens, int mostCompletionTokens, int pieces = 0)
     {
         lock (_lock)
         {
             var kind = KindOf(failure);
             _failures[kind] = _failures.GetValueOrDefault(kind) + 1;
-            if (MayHaveBeenGenerated(failure))
+            if (pieces > 0)
+            {
+                AddUnread(promptTokens, Math.Min(pieces, mostCompletionTokens));
+            }
+            else if (MayHaveBeenGenerated(failure))
             {
                 AddUnread(promptTokens, _lengths.Lost(mostCompletionTokens));
             }

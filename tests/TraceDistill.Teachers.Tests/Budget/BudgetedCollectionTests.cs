@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
+using Microsoft.AspNetCore.Http;
 using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
@@ -94,6 +95,32 @@ public sealed class BudgetedCollectionTests
         Assert.Equal(3, summary.Count);
         Assert.InRange(usage.UnreadTokens, 2 * 10, 2 * (250 + 100));
         Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens + usage.UnreadTokens, summary.Usage.Tokens);
+    }
+
+    [Fact]
+    public async Task RunAsync_StreamsThatBreakOff_CountWhatCameOfThem()
+    {
+        var lost = 0;
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            request.Contains("What is 1 + 2?", StringComparison.Ordinal) && Interlocked.Increment(ref lost) <= 2
+                ? BreakOffAsync(context)
+                : Replies.Teach(TestServer.Forms.WireForms.TraceDistill)(context, request));
+        using var run = new CollectionRun(problems: 3);
+
+        var summary = await run.RunAsync(server, options => options with { MaxTokens = 100_000, Stream = true });
+
+        // Beside the seven pieces stands the prompt, whose tokens are guessed by its bytes.
+        Assert.Equal(3, summary.Count);
+        Assert.InRange(summary.Usage!.Endpoints.Single().UnreadTokens, 2 * 7, 2 * (7 + 150));
+
+        static async Task BreakOffAsync(HttpContext context)
+        {
+            context.Response.ContentType = "text/event-stream";
+            for (var i = 0; i < 7; i++)
+            {
+                await context.Response.WriteAsync("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n");
+            }
+        }
     }
 
     [Fact]

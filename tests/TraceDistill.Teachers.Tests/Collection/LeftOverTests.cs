@@ -1,7 +1,9 @@
 using System.Text.Json;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;
@@ -91,6 +93,23 @@ public sealed class LeftOverTests
 
         Assert.Contains("3 traces beyond samples_per_problem: 1", error.Message);
         Assert.Contains("1 trace of problems whose text has changed (p001)", error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_PromptEditedInItsPlace_IsAnotherPrompt()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 3);
+        using var prompt = new TemporaryDirectory();
+        var shipped = Path.GetDirectoryName(PromptLibrary.Default.Load("Reasoning/Solve").TemplatePath)!;
+        File.Copy(Path.Combine(shipped, PromptLibrary.ConfigFile), prompt.File(PromptLibrary.ConfigFile));
+        File.WriteAllText(prompt.File(PromptLibrary.TemplateFile), "<message role=\"user\">{{$problem}}</message>");
+        await run.RunAsync(server, options => options with { Prompt = prompt.Path });
+        File.WriteAllText(prompt.File(PromptLibrary.TemplateFile), "<message role=\"user\">With care: {{$problem}}</message>");
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Prompt = prompt.Path }));
+
+        Assert.Matches(@"holds 3 traces of other options: prompt was \S+ \([0-9a-f]{12}\), is \S+ \([0-9a-f]{12}\);", error.Message);
     }
 
     [Fact]

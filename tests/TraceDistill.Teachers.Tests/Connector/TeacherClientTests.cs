@@ -18,7 +18,7 @@ public sealed class TeacherClientTests
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>a</think>b"));
         using var http = new HttpClient();
 
-        var result = await Generator(http, server, Key).GenerateAsync(new GenerationRequest("t1", Messages, Sampling), () => { }, Token);
+        var result = await Generator(http, server, Key).GenerateAsync(new GenerationRequest("t1", Messages, Sampling), new AnswerProgress(() => { }), Token);
 
         Assert.Equal("b", result.Answer);
         Assert.Equal(3, result.Logprobs!.K);

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
@@ -57,6 +58,16 @@ public sealed class UsageTests : IDisposable
         System.IO.File.WriteAllText(File, "[{");
 
         Assert.Contains(File, Assert.Throws<InvalidInputException>(() => UsageLedger.Summarize(File)).Message);
+    }
+
+    [Fact]
+    public void Failed_StreamThatBrokeOff_CountsItsPieces()
+    {
+        var meter = new EndpointMeter("a", new TokenPrice { Input = 1_000_000, Output = 2_000_000 });
+
+        meter.Failed(new TeacherRequestException(FailureScope.Passing, "cut"), 10, 1000, pieces: 7);
+
+        Assert.Equal((17, 24.0), meter.Spent);
     }
 
     [Fact]
