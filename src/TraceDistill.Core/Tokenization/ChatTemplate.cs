@@ -14,6 +14,9 @@ namespace TraceDistill.Core.Tokenization;
 /// </summary>
 public sealed class ChatTemplate
 {
+    /// <summary>A template in a file of its own, in a model directory.</summary>
+    public const string FileName = "chat_template.jinja";
+
     static readonly Dictionary<string, object?> NoVariables = [];
 
     readonly JinjaSource _source;
@@ -24,12 +27,16 @@ public sealed class ChatTemplate
     ChatTemplate(string source, string name, TimeProvider? time, Dictionary<string, object?> defaults)
     {
         _source = new JinjaSource(name, source);
+        Source = source;
         _program = StatementParser.Parse(_source);
         _time = time ?? TimeProvider.System;
         _defaults = defaults;
         Hash = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)));
         ReasoningMarkers = Generation.ReasoningMarkers.Of(source);
     }
+
+    /// <summary>The Jinja source.</summary>
+    public string Source { get; }
 
     /// <summary>SHA-256 of the source: 64 hexadecimal digits.</summary>
     public string Hash { get; }
@@ -45,11 +52,17 @@ public sealed class ChatTemplate
     public static ChatTemplate Parse(string source, string name, TimeProvider? time = null) => new(source, name, time, []);
 
     /// <summary>Parses the template of a model directory; <c>bos_token</c>, <c>eos_token</c> and <c>pad_token</c> are set from it.</summary>
+    /// <param name="modelDirectory">The model's.</param>
+    /// <param name="time">What <c>strftime_now</c> reads.</param>
+    /// <param name="templateDirectory">Whose template is taken where the model has none; the tokens stay the model's.</param>
     /// <exception cref="InvalidInputException">The model has no chat template or a malformed one.</exception>
-    public static ChatTemplate Load(string modelDirectory, TimeProvider? time = null)
+    public static ChatTemplate Load(string modelDirectory, TimeProvider? time = null, string? templateDirectory = null)
     {
         var settings = TokenizerSettings.Read(modelDirectory);
-        if (settings.ChatTemplate is null)
+        var (source, name) = (settings.ChatTemplate, SettingsName(modelDirectory));
+        if (source is null && templateDirectory is not null)
+            (source, name) = (TokenizerSettings.Read(templateDirectory).ChatTemplate, SettingsName(templateDirectory));
+        if (source is null)
         {
             var file = Path.Combine(modelDirectory, Tokenizer.SettingsFileName);
             throw new InvalidInputException($"{file}: the model has no chat_template; add one or name a model that has");
@@ -57,10 +70,10 @@ public sealed class ChatTemplate
 
         var tokens = new[] { ("bos_token", settings.BeginOfSequence), ("eos_token", settings.EndOfSequence), ("pad_token", settings.Padding) };
         var defaults = tokens.Where(token => token.Item2 is not null).ToDictionary(token => token.Item1, token => (object?)token.Item2);
-        return new ChatTemplate(settings.ChatTemplate, SettingsName(modelDirectory), time, defaults);
+        return new ChatTemplate(source, name, time, defaults);
     }
 
-    static string SettingsName(string modelDirectory) => Path.Combine(modelDirectory, "chat_template.jinja") is var file && File.Exists(file)
+    static string SettingsName(string modelDirectory) => Path.Combine(modelDirectory, FileName) is var file && File.Exists(file)
         ? file
         : $"{Path.Combine(modelDirectory, Tokenizer.SettingsFileName)}: chat_template";
 

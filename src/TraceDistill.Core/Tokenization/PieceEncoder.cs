@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using System.Text;
 
 namespace TraceDistill.Core.Tokenization;
 
@@ -36,7 +35,7 @@ sealed class PieceEncoder(MergeTable merges, ISymbols symbols, Dictionary<string
         _tokens.Clear();
         if (_wholePieces is { } whole && whole.TryGetValue(Spell(piece), out var id))
         {
-            _tokens.Add(new PieceToken(id, Encoding.UTF8.GetByteCount(piece)));
+            _tokens.Add(new PieceToken(id, symbols.ByteCount(piece)));
         }
         else
         {

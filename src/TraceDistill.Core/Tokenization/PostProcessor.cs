@@ -17,6 +17,8 @@ sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix
         {
             case "ByteLevel":
                 return None with { Trimming = ReadTrimming(processor) };
+            case "BertProcessing":
+                return new PostProcessor([ReadToken(processor["cls"])], [ReadToken(processor["sep"])], null);
             case "RobertaProcessing":
                 return new PostProcessor([ReadToken(processor["cls"])], [ReadToken(processor["sep"])], ReadTrimming(processor));
             case "TemplateProcessing":

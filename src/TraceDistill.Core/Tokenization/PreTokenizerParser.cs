@@ -11,29 +11,22 @@ static class PreTokenizerParser
     /// <summary>What <c>Punctuation</c> cuts out: Unicode's, and ASCII's signs that Unicode calls symbols.</summary>
     const string PunctuationPattern = @"[\p{P}$+<=>^`|~]";
 
+    /// <summary>What <c>Whitespace</c> keeps: words, and runs of other signs.</summary>
+    const string WordPattern =
+        @"[\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\u200C\u200D\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}]+|[^\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\u200C\u200D\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}\s]+";
+
     /// <param name="field">Null where text is not cut at all, which a byte-level vocabulary does not allow.</param>
-    /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step at the end.</param>
+    /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step.</param>
     public static PreTokenizer Read(JsonField? field, bool isByteLevel)
     {
-        var splitters = new List<ISplitter>();
+        List<ISplitter> splitters = [], spelledSplitters = [];
         var (addPrefixSpace, hasByteLevel, metaspace) = (false, false, default(Metaspace));
         foreach (var step in field is { } all ? Flatten(all) : [])
         {
             var type = step["type"];
-            if (hasByteLevel)
-                throw type.Unsupported($"a {type.Text()} step after ByteLevel");
             switch (type.Text())
             {
-                case "Split":
-                    splitters.Add(ReadSplit(step));
-                    break;
-                case "Digits":
-                    splitters.Add(Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+"));
-                    break;
-                case "Punctuation":
-                    splitters.Add(Splitter(type, PunctuationPattern, step.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated));
-                    break;
-                case "ByteLevel" when isByteLevel:
+                case "ByteLevel" when isByteLevel && !hasByteLevel:
                     hasByteLevel = true;
                     addPrefixSpace = step.Boolean("add_prefix_space", absent: true);
                     if (addPrefixSpace && splitters.Count > 0)
@@ -45,14 +38,42 @@ static class PreTokenizerParser
                     metaspace = ReadMetaspace(step, splitters);
                     break;
                 default:
-                    throw type.Unsupported($"a {type.Text()} pre-tokenizer here");
+                    var added = ReadSplitters(step, type).ToList();
+                    if (hasByteLevel && added.Any(splitter => splitter.Rule.Behavior == SplitBehavior.Removed))
+                        throw type.Unsupported($"a {type.Text()} step after ByteLevel that removes text");
+                    (hasByteLevel ? spelledSplitters : splitters).AddRange(added);
+                    break;
             }
         }
 
         if (isByteLevel && !hasByteLevel)
             throw field!.Value.Unsupported("a pre-tokenizer without ByteLevel");
-        return new PreTokenizer(splitters, addPrefixSpace, metaspace);
+        var preTokenizer = new PreTokenizer(splitters, addPrefixSpace, metaspace, spelledSplitters);
+        try
+        {
+            preTokenizer.Ensure();
+        }
+        catch (ArgumentException indistinct)
+        {
+            throw field!.Value.Unsupported($"the regular expression ({indistinct.Message})");
+        }
+
+        return preTokenizer;
     }
+
+    /// <summary>The steps that cut text, whatever it is spelled in.</summary>
+    static IEnumerable<ISplitter> ReadSplitters(JsonField step, JsonField type) => type.Text() switch
+    {
+        "Split" => [ReadSplit(step)],
+        "Digits" => [Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+")],
+        "Punctuation" => [Splitter(type, PunctuationPattern, step.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated)],
+        "Whitespace" => [Splitter(type, WordPattern, SplitBehavior.Removed, isInverted: true)],
+        "WhitespaceSplit" => [Splitter(type, @"\s", SplitBehavior.Removed)],
+        "BertPreTokenizer" => [Splitter(type, @"\s", SplitBehavior.Removed), Splitter(type, PunctuationPattern)],
+        "CharDelimiterSplit" => [Splitter(step["delimiter"], Regex.Escape(step["delimiter"].Text()), SplitBehavior.Removed)],
+        "FixedLength" => [Splitter(type, $@"[\s\S]{{1,{step["length"].Integer()}}}")],
+        _ => throw type.Unsupported($"a {type.Text()} pre-tokenizer here"),
+    };
 
     static IEnumerable<JsonField> Flatten(JsonField field) =>
         field["type"].Text() == "Sequence" ? field["pretokenizers"].Items().SelectMany(Flatten) : [field];
@@ -86,17 +107,11 @@ static class PreTokenizerParser
             return words;
         try
         {
-            return new RegexSplitter(ToDotNet(text), behavior, isInverted) { Origin = pattern.Place, Rule = new SplitRule(text, behavior, isInverted) };
+            return new RegexSplitter(text, behavior, isInverted) { Origin = pattern.Place };
         }
         catch (ArgumentException malformed)
         {
             throw pattern.Unsupported($"the regular expression ({malformed.Message})");
         }
     }
-
-    /// <summary>
-    /// Hugging Face's engine folds case as Unicode does, where <c>s</c> also stands for <c>ſ</c>; .NET's does not. The only such letter of
-    /// the contractions that patterns list as <c>(?i:'s|'t|…)</c>.
-    /// </summary>
-    static string ToDotNet(string pattern) => Regex.Replace(pattern, @"(?<=\(\?i:[^()\[\]\\]*)s(?=[^()\[\]\\]*\))", "[sſ]", RegexOptions.None, TimeSpan.FromSeconds(10));
 }

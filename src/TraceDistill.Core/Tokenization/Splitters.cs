@@ -14,6 +14,13 @@ interface ISplitter
     SplitRule Rule { get; }
 
     void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
+
+    /// <summary>Its pattern, where that may name characters above U+FFFF; null where it is of fixed form.</summary>
+    OnigurumaPattern? Pattern => null;
+
+    /// <summary>The same for text in which units stand for such characters.</summary>
+    /// <param name="standIns">The units that stand for one of its pattern's sets.</param>
+    ISplitter On(Func<int, string> standIns) => this;
 }
 
 /// <summary>What becomes of a match, and of what lies between matches; the names are those of tokenizer.json.</summary>
@@ -42,22 +49,36 @@ public enum SplitBehavior
 public sealed record SplitRule(string Pattern, SplitBehavior Behavior, bool IsInverted);
 
 /// <summary>Cuts at the matches of a regular expression.</summary>
-/// <param name="pattern">What to look for.</param>
-/// <param name="behavior">What becomes of it.</param>
-/// <param name="isInverted">Whether what lies between the matches is what is looked for.</param>
-/// <exception cref="ArgumentException">The pattern is malformed.</exception>
-sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false) : ISplitter
+sealed class RegexSplitter : ISplitter
 {
     /// <summary>Compiling a pattern takes a tenth of a second, and many models share a few.</summary>
     static readonly ConcurrentDictionary<string, Regex> Compiled = [];
 
-    /// <summary>What the file says, whose pattern may be written otherwise here.</summary>
-    public SplitRule Rule { get; init; } = new(pattern, behavior, isInverted);
+    readonly Regex _regex;
+
+    /// <param name="pattern">What to look for.</param>
+    /// <param name="behavior">What becomes of it.</param>
+    /// <param name="isInverted">Whether what lies between the matches is what is looked for.</param>
+    /// <exception cref="ArgumentException">The pattern is malformed, or .NET reads it otherwise than Hugging Face's engine.</exception>
+    public RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
+        : this(new SplitRule(pattern, behavior, isInverted), OnigurumaPattern.Parse(pattern), _ => "")
+    {
+    }
+
+    RegexSplitter(SplitRule rule, OnigurumaPattern pattern, Func<int, string> standIns)
+    {
+        (Rule, Pattern) = (rule, pattern);
+        _regex = Compiled.GetOrAdd(pattern.ToDotNet(standIns), static text => FilePattern.Compile(text));
+    }
+
+    public SplitRule Rule { get; }
+
+    public OnigurumaPattern Pattern { get; }
 
     /// <summary>The file and field that the pattern stands in.</summary>
     public string Origin { get; init; } = "pre_tokenizer";
 
-    readonly Regex _regex = Compiled.GetOrAdd(pattern, static text => FilePattern.Compile(text));
+    public ISplitter On(Func<int, string> standIns) => Pattern.Sets.Count == 0 ? this : new RegexSplitter(Rule, Pattern, standIns) { Origin = Origin };
 
     public void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
@@ -67,7 +88,7 @@ sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavio
         }
         catch (RegexMatchTimeoutException slow)
         {
-            throw FilePattern.TooSlow(Origin, pattern, piece.Length, slow);
+            throw FilePattern.TooSlow(Origin, Rule.Pattern, piece.Length, slow);
         }
     }
 
@@ -76,12 +97,12 @@ sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavio
     {
         const int MatchesBetweenLooks = 256;
         var (start, left) = (Stopwatch.GetTimestamp(), MatchesBetweenLooks);
-        var joiner = new Joiner(behavior, pieces);
+        var joiner = new Joiner(Rule.Behavior, pieces);
         var end = 0;
         foreach (var match in _regex.EnumerateMatches(text.Slice(piece.Start, piece.Length)))
         {
-            joiner.Add(new Piece(piece.Start + end, match.Index - end), isInverted);
-            joiner.Add(new Piece(piece.Start + match.Index, match.Length), !isInverted);
+            joiner.Add(new Piece(piece.Start + end, match.Index - end), Rule.IsInverted);
+            joiner.Add(new Piece(piece.Start + match.Index, match.Length), !Rule.IsInverted);
             end = match.Index + match.Length;
             if (--left == 0)
             {
@@ -91,7 +112,7 @@ sealed class RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavio
             }
         }
 
-        joiner.Add(new Piece(piece.Start + end, piece.Length - end), isInverted);
+        joiner.Add(new Piece(piece.Start + end, piece.Length - end), Rule.IsInverted);
     }
 
     /// <summary>Puts matches and gaps together, in their order.</summary>

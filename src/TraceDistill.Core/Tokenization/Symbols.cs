@@ -10,6 +10,9 @@ interface ISymbols
 
     /// <summary>Appends a piece as the vocabulary spells it.</summary>
     void Spell(ReadOnlySpan<char> piece, List<char> spelling);
+
+    /// <summary>The bytes of UTF-8 that a piece stands for.</summary>
+    int ByteCount(ReadOnlySpan<char> piece) => Encoding.UTF8.GetByteCount(piece);
 }
 
 /// <summary>Byte-level: every byte is a symbol. Bytes that the vocabulary lacks give nothing.</summary>
@@ -47,6 +50,25 @@ sealed class ByteSymbols : ISymbols
                 spelling.Add(ByteLevelAlphabet.ToChar(value));
         }
     }
+}
+
+/// <summary>Byte-level, of pieces that are spelled in <see cref="ByteLevelAlphabet"/> already.</summary>
+sealed class SpelledByteSymbols(IReadOnlyDictionary<string, int> vocabulary) : ISymbols
+{
+    readonly Dictionary<char, int> _ids = vocabulary.Where(token => token.Key.Length == 1).ToDictionary(token => token.Key[0], token => token.Value);
+
+    public void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols)
+    {
+        foreach (var character in piece)
+        {
+            if (_ids.TryGetValue(character, out var id))
+                symbols.Add(new PieceToken(id, 1));
+        }
+    }
+
+    public void Spell(ReadOnlySpan<char> piece, List<char> spelling) => spelling.AddRange(piece);
+
+    public int ByteCount(ReadOnlySpan<char> piece) => piece.Length;
 }
 
 /// <summary>

@@ -57,16 +57,21 @@ sealed class TextAlignment
     /// The text was taken apart and put together again. Each new character replaces the next one of the old and swallows those after it that it says it does, or was inserted.
     /// Hugging Face's tokenizers report it where the one that it replaces was.
     /// </summary>
-    public void Recompose(ReadOnlySpan<char> before, IEnumerable<ComposedRune> after)
+    /// <param name="before">The text.</param>
+    /// <param name="after">What it became.</param>
+    /// <param name="skipped">Characters at the beginning that were removed.</param>
+    public void Recompose(ReadOnlySpan<char> before, IEnumerable<ComposedRune> after, int skipped = 0)
     {
         var (origins, end) = (new List<Origin>(_origins.Count), 0);
+        for (var i = 0; i < skipped; i++)
+            end += LengthOfRune(before[end..]);
         foreach (var composed in after)
         {
             var start = end;
             for (var i = 0; i < composed.Replaced; i++)
                 end += LengthOfRune(before[end..]);
-            var origin = composed.Replaced == 0
-                ? new Origin(_origins[start - 1].Reported, new TextSpan(_origins[start - 1].Share.End, _origins[start - 1].Share.End))
+            var origin = composed.Replaced == 0 && start == 0 ? _origins[0].WithoutShare()
+                : composed.Replaced == 0 ? new Origin(_origins[start - 1].Reported, new TextSpan(_origins[start - 1].Share.End, _origins[start - 1].Share.End))
                 : new Origin(_origins[start].Reported, new TextSpan(_origins[start].Share.Start, _origins[end - 1].Share.End));
             Add(origins, origin, composed.Rune.Utf16SequenceLength);
         }

@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>Turns text into ids: added tokens are cut out, the rest is normalised, cut into pieces and merged. For one thread at a time.</summary>
@@ -14,15 +16,20 @@ sealed class TextEncoder(
     readonly List<char> _normalized = [];
     readonly List<char> _prepared = [];
     readonly List<Piece> _pieces = [];
+    readonly List<char> _spelled = [];
+    readonly List<Piece> _spelledPieces = [];
+    readonly List<PieceToken> _spelledTokens = [];
 
-    /// <summary>What makes encoders that share a tokenizer's tables.</summary>
-    public static Func<TextEncoder> FactoryFor(TokenizerDefinition definition)
+    /// <summary>What makes encoders that share a tokenizer's tables; told to, of text that stands within another, before which nothing is put.</summary>
+    public static Func<bool, TextEncoder> FactoryFor(TokenizerDefinition definition)
     {
         var (rawTokens, normalizedTokens) = (Matcher(isNormalized: false), Matcher(isNormalized: true));
         var (normalizer, preTokenizer, merges, symbols) = (definition.Normalizer, definition.PreTokenizer, new MergeTable(definition.Merges), definition.Symbols);
         var wholePieces = definition.IgnoreMerges ? definition.Vocabulary : null;
         var divider = PieceDivider.For(definition);
-        return () => new TextEncoder(rawTokens, normalizer, normalizedTokens, preTokenizer, divider, new PieceEncoder(merges, symbols, wholePieces));
+        return isWithin => new TextEncoder(
+            rawTokens, isWithin ? normalizer.WithoutPrepending() : normalizer, normalizedTokens, isWithin ? preTokenizer.WithoutPrepending() : preTokenizer, divider,
+            new PieceEncoder(merges, symbols, wholePieces));
 
         AddedTokenMatcher Matcher(bool isNormalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == isNormalized)
             .Select(token => (isNormalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
@@ -74,6 +81,12 @@ sealed class TextEncoder(
         preTokenizer.Split(text, _pieces);
         foreach (var piece in _pieces)
         {
+            if (preTokenizer.SpelledSplitters.Count > 0)
+            {
+                EncodeSpelled(text, piece, alignment, ids, recorder);
+                continue;
+            }
+
             for (int start = piece.Start, end = start + piece.Length, length; start < end; start += length)
             {
                 var rest = text[start..end];
@@ -84,5 +97,26 @@ sealed class TextEncoder(
                 recorder?.AddPiece(text, alignment!, start, tokens);
             }
         }
+    }
+
+    /// <summary>Steps behind ByteLevel may cut within a character: its bytes are letters to them.</summary>
+    void EncodeSpelled(ReadOnlySpan<char> text, Piece piece, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder)
+    {
+        _spelled.Clear();
+        _spelledTokens.Clear();
+        Span<byte> bytes = stackalloc byte[4];
+        foreach (var rune in text.Slice(piece.Start, piece.Length).EnumerateRunes())
+        {
+            foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
+                _spelled.Add(ByteLevelAlphabet.ToChar(value));
+        }
+
+        var spelled = CollectionsMarshal.AsSpan(_spelled);
+        preTokenizer.SplitSpelled(spelled, _spelledPieces);
+        foreach (var part in _spelledPieces)
+            _spelledTokens.AddRange(pieceEncoder.Encode(spelled.Slice(part.Start, part.Length)));
+        foreach (var token in _spelledTokens)
+            ids.Add(token.Id);
+        recorder?.AddPiece(text, alignment!, piece.Start, CollectionsMarshal.AsSpan(_spelledTokens));
     }
 }

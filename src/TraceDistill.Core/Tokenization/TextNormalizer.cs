@@ -1,4 +1,5 @@
 using System.Runtime.InteropServices;
+using System.Text;
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization.Unicode;
@@ -6,7 +7,7 @@ using TraceDistill.Core.Tokenization.Unicode;
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>One step of a normalizer.</summary>
-/// <param name="Type"><c>NFC</c>, <c>Prepend</c> or <c>Replace</c>.</param>
+/// <param name="Type">Its name in tokenizer.json, such as <c>NFC</c>, <c>Prepend</c> or <c>Replace</c>.</param>
 /// <param name="Pattern">What <c>Replace</c> looks for.</param>
 /// <param name="Content">What comes before the text or in the place of <paramref name="Pattern"/>.</param>
 /// <param name="IsRegex">Whether <paramref name="Pattern"/> is a regular expression.</param>
@@ -35,6 +36,12 @@ sealed class TextNormalizer
 
     /// <summary>As tokenizer.json has them.</summary>
     public IReadOnlyList<NormalizerStep> Steps => [.. _steps.Select(step => step.Step)];
+
+    /// <summary>Whether something is put before a text.</summary>
+    public bool Prepends => _steps.Any(step => step.Step.Type == "Prepend");
+
+    /// <summary>The same for text that stands within another.</summary>
+    public TextNormalizer WithoutPrepending() => Prepends ? new TextNormalizer([.. _steps.Where(step => step.Step.Type != "Prepend")]) : this;
 
     public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. ReadSteps(normalizer)] : []);
 
@@ -84,7 +91,23 @@ sealed class TextNormalizer
             case "Sequence":
                 return field["normalizers"].Items().SelectMany(ReadSteps);
             case "NFC":
-                return [(new NormalizerStep(type.Text()), NormalizationFormC.Normalize)];
+                return [(new NormalizerStep(type.Text()), UnicodeNormalization.ToFormC)];
+            case "NFD":
+                return [(new NormalizerStep(type.Text()), UnicodeNormalization.ToFormD)];
+            case "NFKC":
+                return [(new NormalizerStep(type.Text()), UnicodeNormalization.ToFormKC)];
+            case "NFKD":
+                return [(new NormalizerStep(type.Text()), UnicodeNormalization.ToFormKD)];
+            case "Lowercase":
+                return [(new NormalizerStep(type.Text()), CharacterChanges.Lowercase)];
+            case "StripAccents":
+                return [(new NormalizerStep(type.Text()), CharacterChanges.StripAccents)];
+            case "Strip":
+                return [(new NormalizerStep(type.Text()), CharacterChanges.Strip(field.Boolean("strip_left", absent: true), field.Boolean("strip_right", absent: true)))];
+            case "Nmt":
+                return [(new NormalizerStep(type.Text()), CharacterChanges.Nmt)];
+            case "BertNormalizer":
+                return [.. ReadBert(field).Select(change => (new NormalizerStep(type.Text()), change))];
             case "Prepend":
                 var prefix = field["prepend"].Text();
                 return [(new NormalizerStep(type.Text(), Content: prefix), Prepending(prefix))];
@@ -98,6 +121,23 @@ sealed class TextNormalizer
 
     /// <summary>Some more for what comes before a text.</summary>
     static long MostCharacters(int length) => (length + 16L) * MostGrowth;
+
+    static IEnumerable<TextChange> ReadBert(JsonField field)
+    {
+        var lowercase = field.Boolean("lowercase", absent: true);
+        if (field.Boolean("clean_text", absent: true))
+            yield return CharacterChanges.BertClean;
+        if (field.Boolean("handle_chinese_chars", absent: true))
+            yield return CharacterChanges.BertSpaceChinese;
+        if (field.Boolean("strip_accents", absent: lowercase))
+        {
+            yield return UnicodeNormalization.ToFormD;
+            yield return CharacterChanges.BertStripAccents;
+        }
+
+        if (lowercase)
+            yield return CharacterChanges.Lowercase;
+    }
 
     static TextChange Prepending(string prefix) => (text, alignment) =>
     {
@@ -125,19 +165,29 @@ sealed class TextNormalizer
 
         try
         {
-            var (compiled, origin) = (FilePattern.Compile(regex.Text()), pattern.Place);
+            var (compiled, origin) = (new CharacterRegex(regex.Text()), pattern.Place);
             return (text, alignment) =>
             {
+                List<Piece> matches;
                 try
                 {
-                    RefuseGrowth(origin, text, content, content.Length <= 1 ? 0 : compiled.Count(text));
-                    alignment?.Replace(compiled.Matches(text).Select(match => new Piece(match.Index, match.Length)), content);
-                    return compiled.Replace(text, _ => content);
+                    matches = compiled.Matches(text);
                 }
                 catch (RegexMatchTimeoutException slow)
                 {
                     throw FilePattern.TooSlow(origin, slow.Pattern, text.Length, slow);
                 }
+
+                RefuseGrowth(origin, text, content, content.Length <= 1 ? 0 : matches.Count);
+                alignment?.Replace(matches, content);
+                var (replaced, end) = (new StringBuilder(text.Length), 0);
+                foreach (var match in matches)
+                {
+                    replaced.Append(text, end, match.Start - end).Append(content);
+                    end = match.Start + match.Length;
+                }
+
+                return replaced.Append(text, end, text.Length - end).ToString();
             };
         }
         catch (ArgumentException malformed)

@@ -53,6 +53,9 @@ sealed class TokenDecoder
                 _replacements.Add(replace);
                 _steps.Add(tokens => tokens.ConvertAll(token => replace(token, null)));
                 break;
+            case "Metaspace":
+                AddMetaspace(field);
+                break;
             case "ByteFallback":
                 _steps.Add(JoinBytes);
                 break;
@@ -68,6 +71,15 @@ sealed class TokenDecoder
             default:
                 throw type.Unsupported($"a {type.Text()} decoder");
         }
+    }
+
+    /// <summary>Marks are spaces, but in the first token nothing, where one is put before texts.</summary>
+    void AddMetaspace(JsonField field)
+    {
+        var mark = field["replacement"].Text();
+        var keepsFirst = field.Find("prepend_scheme")?.Text() == "never" || !field.Boolean("add_prefix_space", absent: true);
+        _replacements.Add((text, _) => text.Replace(mark, " ", StringComparison.Ordinal));
+        _steps.Add(tokens => [.. tokens.Select((token, index) => token.Replace(mark, index > 0 || keepsFirst ? " " : "", StringComparison.Ordinal))]);
     }
 
     /// <summary>A run of byte tokens is the text that its bytes spell or, where they spell none, as many U+FFFD.</summary>

@@ -13,6 +13,9 @@ sealed class TokenVocabulary
     readonly Dictionary<int, string> _added;
     readonly string?[]? _spellings;
 
+    /// <summary>Added tokens that a byte-level decoder reads in its alphabet, so that their text is another than what they stand for: <c>õ</c> is the byte F5.</summary>
+    readonly Dictionary<int, byte[]> _decoded = [];
+
     readonly Dictionary<string, int> _ids;
 
     public TokenVocabulary(TokenizerDefinition definition)
@@ -33,6 +36,8 @@ sealed class TokenVocabulary
             var content = token.Normalized ? definition.Normalizer.Normalize(token.Content) : token.Content;
             tokens[id] = Encoding.UTF8.GetBytes(content);
             spellings?[id] = content;
+            if (spellings is null && ByteLevelAlphabet.ToBytes(content) is var decoded && !decoded.AsSpan().SequenceEqual(tokens[id]))
+                _decoded[id] = decoded;
             _special[id] = token.Special;
             _ids[token.Content] = id;
         }
@@ -43,14 +48,20 @@ sealed class TokenVocabulary
         _bytes = new byte[_offsets[^1]];
         for (var id = 0; id < tokens.Length; id++)
             tokens[id]?.CopyTo(_bytes, _offsets[id]);
-        Hash = ComputeHash(tokens, definition.Merges);
+        (Hash, MergesHash) = (ComputeHash(tokens, definition.Merges), ComputeHash([], definition.Merges));
     }
 
     public int Size => _special.Length;
 
     public string Hash { get; }
 
+    /// <summary>Identity of the merges alone.</summary>
+    public string MergesHash { get; }
+
     public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
+
+    /// <summary>The bytes that decoding gives for a token of a byte-level vocabulary.</summary>
+    public ReadOnlySpan<byte> GetDecodedBytes(int id) => _decoded.Count > 0 && _decoded.TryGetValue(id, out var bytes) ? bytes : GetBytes(id);
 
     /// <summary>A token as the decoder takes it, an added one normalised; null for an id without one. Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
     public string? SpellingOf(int id) => (uint)id < (uint)Size ? _spellings![id] : null;
@@ -70,6 +81,9 @@ sealed class TokenVocabulary
 
     /// <summary>Whether it is looked for in the text before that is split.</summary>
     public bool IsAdded(int id) => _added.ContainsKey(id);
+
+    /// <summary>Whether it is spelled as a byte, <c>&lt;0x0A&gt;</c>, of which characters without a token are made.</summary>
+    public bool IsByteFallback(int id) => _spellings is not null && !IsAdded(id) && SpellingOf(id) is { } spelling && TokenDecoder.IsByte(spelling);
 
     public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];
 

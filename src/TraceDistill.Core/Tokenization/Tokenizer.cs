@@ -19,8 +19,11 @@ public sealed class Tokenizer
     /// <summary>Encoders that no call is using: as many as there were calls at once.</summary>
     readonly ConcurrentBag<TextEncoder> _encoders = [];
 
+    /// <summary>Encoders of text that stands within another; null where nothing is ever put before a text.</summary>
+    readonly ConcurrentBag<TextEncoder>? _encodersWithin;
+
     readonly TokenVocabulary _vocabulary;
-    readonly Func<TextEncoder> _newEncoder;
+    readonly Func<bool, TextEncoder> _newEncoder;
     readonly TokenDecoder _decoder;
     readonly PostProcessor _postProcessor;
 
@@ -28,6 +31,7 @@ public sealed class Tokenizer
     {
         _vocabulary = new TokenVocabulary(definition);
         _newEncoder = TextEncoder.FactoryFor(definition);
+        _encodersWithin = definition.Normalizer.Prepends || definition.PreTokenizer.Prepends ? [] : null;
         (_decoder, _postProcessor) = (definition.Decoder, definition.PostProcessor);
         int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
         EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
@@ -84,7 +88,38 @@ public sealed class Tokenizer
         return new TokenizedText { Ids = ids, ByteSpans = recorder.ByteSpans, Offsets = offsets };
     }
 
-    /// <summary>The text of ids. Bytes that are not valid UTF-8 become U+FFFD; ids without a token give nothing.</summary>
+    /// <summary>The ids of a text that follows on another: nothing is put before it, where <see cref="Encode(string, bool)"/> may put a space (SentencePiece's <c>▁</c>).</summary>
+    public int[] EncodeWithin(string text)
+    {
+        if (_encodersWithin is null)
+            return Encode(text);
+        var ids = new List<int>((text.Length / 3) + 8);
+        var encoder = _encodersWithin.TryTake(out var idle) ? idle : _newEncoder(true);
+        encoder.Encode(text, ids, recorder: null);
+        _encodersWithin.Add(encoder);
+        return [.. ids];
+    }
+
+    /// <summary>Whether every id of another tokenizer's vocabulary means the same here, and text becomes the same ids: the same vocabulary, or more tokens behind it.</summary>
+    public bool Extends(Tokenizer other)
+    {
+        if (Hash == other.Hash)
+            return true;
+        if (VocabularySize < other.VocabularySize || _vocabulary.MergesHash != other._vocabulary.MergesHash)
+            return false;
+        for (var id = 0; id < other.VocabularySize; id++)
+        {
+            if (!GetBytes(id).SequenceEqual(other.GetBytes(id)))
+                return false;
+        }
+
+        return true;
+    }
+
+    /// <summary>Whether something may be put before a text that is encoded.</summary>
+    public bool Prepends => _encodersWithin is not null;
+
+    /// <summary>The text of ids, as Hugging Face's tokenizers decode them (an added token in a byte-level vocabulary's alphabet too). Bytes that are not valid UTF-8 become U+FFFD; ids without a token give nothing.</summary>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false)
     {
         if (!_decoder.IsByteLevel)
@@ -101,14 +136,14 @@ public sealed class Tokenizer
 
         var length = 0;
         foreach (var id in ids)
-            length += skipSpecialTokens && IsSpecial(id) ? 0 : GetBytes(id).Length;
+            length += skipSpecialTokens && IsSpecial(id) ? 0 : _vocabulary.GetDecodedBytes(id).Length;
         var bytes = new byte[length];
         var end = 0;
         foreach (var id in ids)
         {
             if (skipSpecialTokens && IsSpecial(id))
                 continue;
-            var token = GetBytes(id);
+            var token = _vocabulary.GetDecodedBytes(id);
             token.CopyTo(bytes.AsSpan(end));
             end += token.Length;
         }
@@ -125,6 +160,9 @@ public sealed class Tokenizer
     /// <summary>Finds a token by the content of an added token or by its spelling in the vocabulary (byte-level: <c>Ġthe</c>).</summary>
     public bool TryGetId(string token, out int id) => _vocabulary.TryGetId(token, out id);
 
+    /// <summary>Whether the token is spelled as one byte (<c>&lt;0x0A&gt;</c>), of which characters without a token are made.</summary>
+    public bool IsByteFallback(int id) => _vocabulary.IsByteFallback(id);
+
     /// <summary>Whether decoding may leave the token out.</summary>
     public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
 
@@ -136,7 +174,7 @@ public sealed class Tokenizer
             recorder?.AddAround(_postProcessor.Prefix.Count, position: 0);
         }
 
-        var encoder = _encoders.TryTake(out var idle) ? idle : _newEncoder();
+        var encoder = _encoders.TryTake(out var idle) ? idle : _newEncoder(false);
         encoder.Encode(text, ids, recorder);
         _encoders.Add(encoder);
         if (addSpecialTokens)

@@ -20,6 +20,8 @@ static class TokenizerFile
         RequireBpe(model);
         var decoder = TokenDecoder.Read(root["decoder"]);
         var vocabulary = ReadVocabulary(model["vocab"]);
+        var preTokenizer = PreTokenizerParser.Read(decoder.IsByteLevel ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel);
+        var symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown);
         return new TokenizerDefinition
         {
             Vocabulary = vocabulary,
@@ -27,8 +29,8 @@ static class TokenizerFile
             IgnoreMerges = model.Boolean("ignore_merges", absent: false),
             AddedTokens = root.Find("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : new Dictionary<int, AddedToken>(),
             Normalizer = TextNormalizer.Read(root.Find("normalizer")),
-            PreTokenizer = PreTokenizerParser.Read(decoder.IsByteLevel ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel),
-            Symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown),
+            PreTokenizer = preTokenizer,
+            Symbols = preTokenizer.SpelledSplitters.Count > 0 ? new SpelledByteSymbols(vocabulary) : symbols,
             UnknownId = unknown,
             Decoder = decoder,
             PostProcessor = PostProcessor.Read(root.Find("post_processor")),

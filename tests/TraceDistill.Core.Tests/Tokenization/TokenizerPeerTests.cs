@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
 using Xunit;
@@ -38,6 +39,26 @@ public class TokenizerPeerTests
     const string Tekken = @"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*"
         + @"|\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
+    /// <summary>As deepseek-llm-7b-base has it: letters by ranges, some of them above U+FFFF.</summary>
+    const string DeepSeekLetters =
+        "\\s?[A-Za-z\u00B5\u00C0-\u00D6\u00D8-\u00F6\u00F8-\u01BA\u01BC-\u01BF\u01C4-\u0293\u0295-\u02AF\u0370-\u0373\u0376"
+        + "\u0377\u037B-\u037D\u037F\u0386\u0388-\u038A\u038C\u038E-\u03A1\u03A3-\u03F5\u03F7-\u0481\u048A-\u052F\u0531-"
+        + "\u0556\u10A0-\u10C5\u13A0-\u13F5\u13F8-\u13FD\u1C90-\u1CBA\u1CBD-\u1CBF\u1D00-\u1D2B\u1D6B-\u1D77\u1D79-\u1D9A"
+        + "\u1E00-\u1F15\u1F18-\u1F1D\u1F20-\u1F45\u1F48-\u1F4D\u1F50-\u1F57\u1F59\u1F5B\u1F5D\u1F5F-\u1F7D\u1F80-\u1FB4"
+        + "\u1FB6-\u1FBC\u1FBE\u1FC2-\u1FC4\u1FC6-\u1FCC\u1FD0-\u1FD3\u1FD6-\u1FDB\u1FE0-\u1FEC\u1FF2-\u1FF4\u1FF6-\u1FFC"
+        + "\u2102\u2107\u210A-\u2113\u2115\u2119-\u211D\u2124\u2126\u2128\u212A-\u212D\u212F-\u2134\u2139\u213C-\u213F"
+        + "\u2145-\u2149\u214E\u2183\u2184\u2C00-\u2C7B\u2C7E-\u2CE4\u2CEB-\u2CEE\u2CF2\u2CF3\uA640-\uA66D\uA680-\uA69B"
+        + "\uA722-\uA76F\uA771-\uA787\uA78B-\uA78E\uAB70-\uABBF\uFB00-\uFB06\uFB13-\uFB17\uFF21-\uFF3A\uFF41-\uFF5A"
+        + "\U00010400-\U0001044F\U000104B0-\U000104D3\U000104D8-\U000104FB\U00010C80-\U00010CB2\U00010CC0-\U00010CF2"
+        + "\U000118A0-\U000118DF\U0001E900-\U0001E943]+";
+
+    const string DecodedTokens = """
+        [{"id":596,"content":"õ","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":false},
+        {"id":597,"content":"÷","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":false},
+        {"id":598,"content":"éĠ","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":true},
+        {"id":599,"content":"ÀÉ","single_word":false,"lstrip":false,"rstrip":false,"normalized":true,"special":false}]
+        """;
+
     const string StrippingTokens = """
         [{"id":596,"content":"<|endoftext|>","single_word":false,"lstrip":true,"rstrip":true,"normalized":false,"special":true},
         {"id":597,"content":"42","single_word":true,"lstrip":false,"rstrip":false,"normalized":true,"special":false},
@@ -65,6 +86,23 @@ public class TokenizerPeerTests
         { "punctuation together, digits by three", ["pre_tokenizer", Steps("""{"type":"Punctuation","behavior":"Contiguous"}""", Split("[0-9][0-9][0-9]"), Gpt2ByteLevel)] },
         { "punctuation alone", ["pre_tokenizer", Steps("""{"type":"Punctuation"}""", Gpt2ByteLevel)] },
         { "Llama 3 as converted from tiktoken", ["pre_tokenizer", Steps(Split(Qwen.Replace(@"\p{N}| ", @"\p{N}{1,3}| ")).Replace("\"Isolated\",\"invert\":false", "\"Removed\",\"invert\":true"), ByteLevel)] },
+        { "NFD", ["normalizer", """{"type":"NFD"}"""] },
+        { "NFKC", ["normalizer", """{"type":"NFKC"}"""] },
+        { "NFKD and accents", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"StripAccents"}]}"""] },
+        { "small letters", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"Strip","strip_left":true,"strip_right":true},{"type":"Lowercase"}]}"""] },
+        { "Nmt", ["normalizer", """{"type":"Nmt"}"""] },
+        { "BERT", ["normalizer", """{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}""", "pre_tokenizer", Steps("""{"type":"BertPreTokenizer"}""", ByteLevel)] },
+        { "CLIP's words", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"\\s+"},"content":" "},{"type":"Lowercase"}]}"""] },
+        { "replaces characters above U+FFFF", ["normalizer", """{"type":"Replace","pattern":{"Regex":"[😀-😎𠀀]|𝐀"},"content":"é"}"""] },
+        { "words", ["pre_tokenizer", Steps("""{"type":"Whitespace"}""", ByteLevel)] },
+        { "between spaces", ["pre_tokenizer", Steps("""{"type":"WhitespaceSplit"}""", ByteLevel)] },
+        { "between letters", ["pre_tokenizer", Steps("""{"type":"CharDelimiterSplit","delimiter":"e"}""", ByteLevel)] },
+        { "Falcon", ["pre_tokenizer", Steps("""{"type":"Punctuation","behavior":"Contiguous"}""", Gpt2ByteLevel, """{"type":"Digits","individual_digits":false}""", Split("[0-9][0-9][0-9]"))] },
+        { "whole pieces behind ByteLevel", ["pre_tokenizer", Steps(Gpt2ByteLevel, """{"type":"Digits","individual_digits":true}"""), "model.ignore_merges", "true"] },
+        { "DeepSeek Coder", ["pre_tokenizer", Steps(Split("[\r\n]"), Split(DeepSeekLetters), Split(@"\s?[!-/:-~！-／：-～‘-‟　-。]+"), Split(@"\s+$"), Split("[一-龥ࠀ-一가-퟿]+"), """{"type":"Digits","individual_digits":true}""", ByteLevel)] },
+        { "classes above U+FFFF", ["pre_tokenizer", Steps(Split(@"[^\x{1F000}-\x{1FAFF}a-z]+|[😀-😎]"), Split(@"[\x{10000}-\x{1FFFF}0-9]+"), Split("𝐀"), ByteLevel)] },
+        { "words of the engine", ["pre_tokenizer", Steps(Split(@"^\w+$|\W\d"), Split(@"[\w']+"), ByteLevel)] },
+        { "added tokens that decode", ["-model.vocab", "õ", "-model.vocab", "÷", "added_tokens", DecodedTokens] },
         { "added tokens that strip", ["added_tokens", StrippingTokens, "normalizer", """{"type":"NFC"}"""] },
     };
 
@@ -95,6 +133,8 @@ public class TokenizerPeerTests
         { "mark, letter and their bytes missing", ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e", "-model.vocab", "<0x65>", "-model.vocab", "<0x96>"] },
         { "no strip", ["decoder", """{"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Replace","pattern":{"String":"▁"},"content":" "}]}"""] },
         { "strips both ends", ["decoder", SentencePieceVocabulary.Decoder.Replace("\"start\":1,\"stop\":0", "\"start\":2,\"stop\":1")] },
+        { "Metaspace's own decoder", ["decoder", """{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}""", "normalizer", "null", "pre_tokenizer", Metaspace("first", split: false)] },
+        { "small letters", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"NFKC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}"""] },
         { "whole pieces first", ["model.ignore_merges", "true", "normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
     };
 
@@ -130,6 +170,25 @@ public class TokenizerPeerTests
         using var directory = new TemporaryDirectory();
         SentencePieceVocabulary.Write(directory.File("tokenizer.json"));
         Compare(directory.Path, FuzzedText.Texts(seed: 6, 20_000));
+    }
+
+    /// <summary>What Hugging Face's tokenizers would do and this program does not is told by name.</summary>
+    [Theory]
+    [InlineData("normalizer", """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""", "normalizer.type: a Precompiled normalizer is not supported")]
+    [InlineData("normalizer", """{"type":"ByteLevel"}""", "normalizer.type: a ByteLevel normalizer is not supported")]
+    [InlineData("pre_tokenizer", """{"type":"UnicodeScripts"}""", "pre_tokenizer.type: a UnicodeScripts pre-tokenizer here is not supported")]
+    [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":"Isolated","invert":false}""", "classes within classes, and their intersections")]
+    [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"\\p{Han}+"},"behavior":"Isolated","invert":false}""", "pre_tokenizer.pattern: the regular expression")]
+    [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"a{,3}"},"behavior":"Isolated","invert":false}""", "means something else in .NET")]
+    [InlineData("decoder", """{"type":"WordPiece","prefix":"##","cleanup":true}""", "decoder.type: a WordPiece decoder is not supported")]
+    [InlineData("post_processor", """{"type":"Odd"}""", "post_processor.type: a Odd post-processor is not supported")]
+    public void Load_StepThatIsNotSupported_IsRefusedByName(string field, string value, string said)
+    {
+        using var directory = new TemporaryDirectory();
+        BpeTrainer.Train(FuzzedText.Texts(seed: 1, 50), 300, [], directory.Path);
+        Change(directory.File("tokenizer.json"), [field, value]);
+
+        Assert.Contains(said, Assert.Throws<InvalidInputException>(() => Tokenizer.Load(directory.Path)).Message);
     }
 
     static string Steps(params string[] steps) => $$"""{"type":"Sequence","pretokenizers":[{{string.Join(',', steps)}}]}""";

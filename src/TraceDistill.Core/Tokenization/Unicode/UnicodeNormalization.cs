@@ -6,10 +6,10 @@ using System.Text;
 namespace TraceDistill.Core.Tokenization.Unicode;
 
 /// <summary>
-/// Unicode normalisation form C (UAX #15). .NET's own leaves text as it is, without a word, where globalization is invariant, as it is in
-/// this program.
+/// Unicode normalisation (UAX #15), for the characters that Hugging Face's tokenizers know. .NET's own leaves text as it is, without a word, where
+/// globalization is invariant, as it is in this program.
 /// </summary>
-static class NormalizationFormC
+static class UnicodeNormalization
 {
     // Hangul syllables are composed by arithmetic: UAX #15, section "Hangul".
     const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
@@ -22,9 +22,9 @@ static class NormalizationFormC
     /// <summary>Characters that are not in form C, or may combine with the one before; surrogates count as such.</summary>
     static readonly BitArray Affected = new(0x10000);
 
-    static NormalizationFormC()
+    static UnicodeNormalization()
     {
-        using var stream = typeof(NormalizationFormC).Assembly.GetManifestResourceStream("TraceDistill.Core.Tokenization.Unicode.canonical.txt")!;
+        using var stream = typeof(UnicodeNormalization).Assembly.GetManifestResourceStream("TraceDistill.Core.Tokenization.Unicode.canonical.txt")!;
         using var reader = new StreamReader(stream);
         while (reader.ReadLine() is { } line)
         {
@@ -39,25 +39,35 @@ static class NormalizationFormC
     /// <summary>The text in form C; the same instance when it is already.</summary>
     /// <param name="text">Any text.</param>
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
-    public static string Normalize(string text, TextAlignment? alignment = null)
+    public static string ToFormC(string text, TextAlignment? alignment = null)
     {
         foreach (var character in text)
         {
             if (Affected[character])
-                return Normalize();
+                return Write(text, Compose(Decompose(text, isCompatible: false)), alignment);
         }
 
         return text;
+    }
 
-        string Normalize()
-        {
-            var composed = Compose(Decompose(text));
-            alignment?.Recompose(text, composed);
-            var normalized = new StringBuilder(composed.Count);
-            foreach (var (rune, _) in composed)
-                normalized.Append(rune.ToString());
-            return normalized.ToString();
-        }
+    /// <summary>The text in form D.</summary>
+    public static string ToFormD(string text, TextAlignment? alignment = null) => IsAscii(text) ? text : Write(text, Decompose(text, isCompatible: false), alignment);
+
+    /// <summary>The text in form KC.</summary>
+    public static string ToFormKC(string text, TextAlignment? alignment = null) => IsAscii(text) ? text : Write(text, Compose(Decompose(text, isCompatible: true)), alignment);
+
+    /// <summary>The text in form KD.</summary>
+    public static string ToFormKD(string text, TextAlignment? alignment = null) => IsAscii(text) ? text : Write(text, Decompose(text, isCompatible: true), alignment);
+
+    static bool IsAscii(string text) => System.Text.Ascii.IsValid(text);
+
+    static string Write(string text, List<ComposedRune> runes, TextAlignment? alignment)
+    {
+        alignment?.Recompose(text, runes);
+        var normalized = new StringBuilder(runes.Count);
+        foreach (var (rune, _) in runes)
+            normalized.Append(rune.ToString());
+        return normalized.ToString();
     }
 
     static void ReadLine(char kind, string[] fields)
@@ -98,13 +108,16 @@ static class NormalizationFormC
     }
 
     /// <summary>Fully decomposed code points in canonical order.</summary>
-    static List<ComposedRune> Decompose(string text)
+    static List<ComposedRune> Decompose(string text, bool isCompatible)
     {
         var (runes, codes) = (new List<ComposedRune>(text.Length + 16), new List<int>());
         foreach (var rune in text.EnumerateRunes())
         {
             codes.Clear();
-            AddDecomposed(rune.Value, codes);
+            if (isCompatible && UnicodeTables.Compatible.TryGetValue(rune.Value, out var parts))
+                codes.AddRange(parts);
+            else
+                AddDecomposed(rune.Value, codes);
             foreach (var (index, code) in codes.Index())
                 runes.Add(new ComposedRune(new Rune(code), index == 0 ? 1 : 0));
         }
