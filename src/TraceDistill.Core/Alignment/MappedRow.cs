@@ -57,7 +57,8 @@ sealed class MappedRow
     {
         // Stable: of equals, the teacher's first stays first.
         var mapped = 0.0;
-        foreach (var (rank, (id, probability)) in _entries.OrderByDescending(entry => entry.Probability).Index())
+        // A drawn token outside the alternatives may be one more than there is room for: the least joins the tail.
+        foreach (var (rank, (id, probability)) in _entries.OrderByDescending(entry => entry.Probability).Take(targets.K).Index())
         {
             targets.Ids[(j * targets.K) + rank] = id;
             targets.Logprobs[(j * targets.K) + rank] = (float)Math.Log(probability);

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Unicode;
 using TraceDistill.Core.Tokenization;
@@ -6,15 +7,24 @@ namespace TraceDistill.Core.Alignment;
 
 /// <summary>How a student spells each token of a teacher with another vocabulary: the student's tokens whose bytes, one after the other, are the teacher's.</summary>
 /// <remarks>
+/// <para>
 /// A token of the same bytes is taken where the student has one (of the same id, where several have them), else the student's own encoding of the
-/// token's text. Bytes that are no text and no token of the student's have no spelling; nor has a special token, unless the student has one of the same
-/// name: control tokens are no text. Whatever ends a teacher's generation is spelled by what ends the student's. Immutable.
+/// token's text as it stands within a text. A byte that stands in for a character without a token (<c>&lt;0x38&gt;</c>) is no match for the
+/// character itself where the student has a token for it.
+/// </para>
+/// <para>
+/// Bytes that are no text and no token of the student's have no spelling; nor has a special token, unless the student has one of the same
+/// name: control tokens are no text. Whatever ends a teacher's generation is spelled by what ends the student's. Safe to use from any thread.
+/// </para>
 /// </remarks>
 public sealed class VocabularyMap
 {
     readonly Tokenizer _student;
     readonly int[] _starts;
     readonly int[] _ids;
+
+    /// <summary>Spellings at a place where the student puts a space before a text; few rows of a trace ask.</summary>
+    readonly ConcurrentDictionary<int, int[]> _prefixed = [];
 
     /// <param name="teacher">Gives the tokens.</param>
     /// <param name="student">Spells them.</param>
@@ -24,10 +34,10 @@ public sealed class VocabularyMap
         (Teacher, _student) = (teacher, student);
         _starts = new int[teacher.VocabularySize + 1];
         var ids = new List<int>(teacher.VocabularySize * 2);
-        var byBytes = TokensByBytes(student);
+        var (tokens, fallbacks) = (TokensByBytes(student, areFallbacks: false), TokensByBytes(student, areFallbacks: true));
         for (var id = 0; id < teacher.VocabularySize; id++)
         {
-            ids.AddRange(teacher.EndOfSequenceIds.Contains(id) ? [end] : Spell(id, byBytes));
+            ids.AddRange(teacher.EndOfSequenceIds.Contains(id) ? [end] : Spell(id, tokens, fallbacks));
             _starts[id + 1] = ids.Count;
         }
 
@@ -40,7 +50,22 @@ public sealed class VocabularyMap
     /// <summary>The student's tokens that spell the teacher's token; empty where it has no spelling, or where the id names no token (a padded row).</summary>
     public ReadOnlySpan<int> Of(int teacherId) => (uint)teacherId < (uint)Teacher.VocabularySize ? _ids.AsSpan(_starts[teacherId].._starts[teacherId + 1]) : [];
 
-    int[] Spell(int id, Dictionary<string, int> byBytes)
+    /// <summary>As <see cref="Of"/> where the student's text begins, and it puts a space before it: SentencePiece's <c>▁</c>.</summary>
+    public ReadOnlySpan<int> OfPrefixed(int teacherId)
+    {
+        if ((uint)teacherId >= (uint)Teacher.VocabularySize || Teacher.EndOfSequenceIds.Contains(teacherId) || Teacher.IsSpecial(teacherId))
+        {
+            return Of(teacherId);
+        }
+
+        return _prefixed.GetOrAdd(teacherId, id =>
+        {
+            var bytes = Teacher.GetBytes(id);
+            return bytes.IsEmpty || !Utf8.IsValid(bytes) ? [] : Verified(_student.Encode(Encoding.UTF8.GetString(bytes)), [(byte)' ', .. bytes]);
+        });
+    }
+
+    int[] Spell(int id, Dictionary<string, int> tokens, Dictionary<string, int> fallbacks)
     {
         var bytes = Teacher.GetBytes(id);
         if (bytes.IsEmpty)
@@ -53,43 +78,43 @@ public sealed class VocabularyMap
             return _student.TryGetId(Encoding.UTF8.GetString(bytes), out var same) && _student.IsSpecial(same) ? [same] : [];
         }
 
-        if (!_student.IsSpecial(id) && _student.GetBytes(id).SequenceEqual(bytes))
+        if (!_student.IsSpecial(id) && _student.GetBytes(id).SequenceEqual(bytes) && (Teacher.IsByteFallback(id) || !_student.IsByteFallback(id)))
         {
             return [id];
         }
 
-        return byBytes.TryGetValue(Key(bytes), out var match) ? [match] : Encode(bytes);
-    }
-
-    int[] Encode(ReadOnlySpan<byte> bytes)
-    {
-        if (!Utf8.IsValid(bytes))
+        var key = Key(bytes);
+        if (tokens.TryGetValue(key, out var match))
         {
-            return [];
+            return [match];
         }
 
-        var ids = _student.Encode(Encoding.UTF8.GetString(bytes));
-        var rest = bytes;
+        var encoded = Utf8.IsValid(bytes) ? Verified(_student.EncodeWithin(Encoding.UTF8.GetString(bytes)), bytes) : [];
+        return encoded.Length == 0 && fallbacks.TryGetValue(key, out var fallback) ? [fallback] : encoded;
+    }
+
+    /// <summary>The ids where their bytes are those that were to be spelled: a tokenizer that changes a text spells something else.</summary>
+    int[] Verified(int[] ids, ReadOnlySpan<byte> bytes)
+    {
         foreach (var id in ids)
         {
-            // A tokenizer that puts something before a text, or changes it, spells something else.
-            if (_student.IsSpecial(id) || !rest.StartsWith(_student.GetBytes(id)))
+            if (_student.IsSpecial(id) || !bytes.StartsWith(_student.GetBytes(id)))
             {
                 return [];
             }
 
-            rest = rest[_student.GetBytes(id).Length..];
+            bytes = bytes[_student.GetBytes(id).Length..];
         }
 
-        return rest.IsEmpty ? ids : [];
+        return bytes.IsEmpty ? ids : [];
     }
 
-    static Dictionary<string, int> TokensByBytes(Tokenizer tokenizer)
+    static Dictionary<string, int> TokensByBytes(Tokenizer tokenizer, bool areFallbacks)
     {
-        var tokens = new Dictionary<string, int>(tokenizer.VocabularySize, StringComparer.Ordinal);
+        var tokens = new Dictionary<string, int>(areFallbacks ? 256 : tokenizer.VocabularySize, StringComparer.Ordinal);
         for (var id = 0; id < tokenizer.VocabularySize; id++)
         {
-            if (!tokenizer.IsSpecial(id) && !tokenizer.GetBytes(id).IsEmpty)
+            if (!tokenizer.IsSpecial(id) && !tokenizer.GetBytes(id).IsEmpty && tokenizer.IsByteFallback(id) == areFallbacks)
             {
                 tokens.TryAdd(Key(tokenizer.GetBytes(id)), id);
             }

@@ -5,7 +5,7 @@ namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
 /// Brings a teacher's tokens into its tokenizer's vocabulary. Tokens named by their bytes alone get the id of the one token with these bytes,
-/// never an encoding of their text; ids beyond the vocabulary, the padding of an embedding, are nobody's.
+/// never an encoding of their text (a byte that stands in for a character without a token, <c>&lt;0x38&gt;</c>, only where no other token has it); ids beyond the vocabulary, the padding of an embedding, are nobody's.
 /// </summary>
 sealed class TokenResolver
 {
@@ -18,12 +18,22 @@ sealed class TokenResolver
     public TokenResolver(Tokenizer? tokenizer)
     {
         _vocabularySize = tokenizer?.VocabularySize ?? int.MaxValue;
+        var fallbacks = new List<int>();
         for (var id = 0; id < tokenizer?.VocabularySize; id++)
         {
-            if (tokenizer.GetBytes(id) is { Length: > 0 } bytes && !_ids.TryAdd(Key(bytes), id))
+            if (tokenizer.IsByteFallback(id))
+            {
+                fallbacks.Add(id);
+            }
+            else if (tokenizer.GetBytes(id) is { Length: > 0 } bytes && !_ids.TryAdd(Key(bytes), id))
             {
                 _ids[Key(bytes)] = Nobody;
             }
+        }
+
+        foreach (var id in fallbacks)
+        {
+            _ids.TryAdd(Key(tokenizer!.GetBytes(id)), id);
         }
     }
 

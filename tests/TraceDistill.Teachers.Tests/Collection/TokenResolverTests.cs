@@ -40,6 +40,27 @@ public sealed class TokenResolverTests
             K = 1, TokenIds = [0], Logprobs = [-1], TopIds = [0], TopLogprobs = [-1], TokenBytes = [System.Text.Encoding.UTF8.GetBytes(token)],
         }));
 
+    /// <summary>SentencePiece's vocabularies have each byte of ASCII twice: as the character, and as a stand-in for characters without a token.</summary>
+    [Fact]
+    public void Resolve_BytesOfACharacter_AreTheCharactersTokenAndNotTheByteThatStandsIn()
+    {
+        using var directory = new TemporaryDirectory();
+        string[] tokens = ["<unk>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), "8", "▁", "▁8"];
+        var vocabulary = string.Join(',', tokens.Select((token, id) => $"\"{token}\":{id}"));
+        File.WriteAllText(directory.File("tokenizer.json"), """
+            {"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]},
+            "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"fuse_unk":true,"merges":["▁ 8"],"vocab":{VOCABULARY}}}
+            """.Replace("VOCABULARY", vocabulary, StringComparison.Ordinal));
+        var resolved = new TokenResolver(Tokenizer.Load(directory.Path)).Resolve(new TokenLogprobs
+        {
+            K = 2, TokenIds = [0, 1, 2], Logprobs = [-1, -1, -1], TopIds = [0, 1, 1, 0, 2, 0], TopLogprobs = [-1, -2, -1, -2, -1, -2],
+            TokenBytes = ["8"u8.ToArray(), " 8"u8.ToArray(), "\n"u8.ToArray()],
+        })!;
+
+        Assert.Equal(["8", "▁8", "<0x0A>"], resolved.TokenIds.Select(id => tokens[id]));
+        Assert.Equal(["8", "▁8", "▁8", "8", "<0x0A>", "8"], resolved.TopIds.Select(id => tokens[id]));
+    }
+
     [Fact]
     public void Resolve_IdsOfTheEmbeddingsPadding_JoinTheTail()
     {
