@@ -220,7 +220,7 @@ public static class CollectStage
                 ChatTemplateHash = tokenizer?.ChatTemplateSource is { } source ? ChatTemplate.Parse(source, "chat_template").Hash : null,
                 TopK = capabilities.SoftTargetProblem is null ? options.TopLogprobs : 0,
                 // Under neutral settings the two kinds are the same numbers.
-                Logprobs = options is { Temperature: 1, TopP: 1 } ? LogprobKind.Raw : capabilities.Logprobs ?? LogprobKind.Raw,
+                Logprobs = options.Temperature == 1 && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0 ? LogprobKind.Raw : capabilities.Logprobs ?? LogprobKind.Raw,
                 Temperature = options.Temperature,
                 TopP = options.TopP,
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),

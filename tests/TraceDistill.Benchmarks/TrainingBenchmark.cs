@@ -59,7 +59,7 @@ static class TrainingBenchmark
         for (int length; (length = random.Next(100, 230)) <= tokens; tokens -= length)
         {
             var ids = Enumerable.Range(0, length).Select(_ => random.Next(Vocabulary)).ToArray();
-            batch.Add(new TraceTokens(ids, Prompt, EncodedSoftTargets.From(Logprobs(ids[Prompt..], random))));
+            batch.Add(new TraceTokens(ids, Prompt, EncodedSoftTargets.From(Logprobs(ids[Prompt..], random), new SoftTargetChanges())));
         }
 
         return batch;

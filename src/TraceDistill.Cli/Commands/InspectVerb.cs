@@ -72,10 +72,11 @@ sealed class InspectVerb : Verb<InspectOptions>
         var tokenizer = Tokenizer.Load(folder);
         var teacher = TeacherTokenizer.Of(options.Path, named: null, reader.Dataset, tokenizer);
         reader.EnsureCompatible((teacher ?? tokenizer).Hash, (teacher ?? tokenizer).VocabularySize);
-        var template = ChatTemplate.Load(folder);
+        var template = ChatTemplate.Load(folder, templateDirectory: TeacherTokenizer.TemplateFor(options.Path, named: null, tokenizer));
         var aligner = new TokenAligner(tokenizer, new ChatSequence(tokenizer, template), reader.Dataset, options.Path, topK: null, teacher);
         var trace = await TraceAsync(options, reader, cancellationToken);
-        return TrainingView.Of(trace, aligner.Align(trace), tokenizer, template);
+        var sequence = aligner.Align(trace);
+        return TrainingView.Of(trace, sequence, tokenizer, template, [aligner.DescribeTemplates(), .. aligner.DescribeLogprobs()]);
     }
 
     /// <summary>The one that is named, or the one that was stored with the traces.</summary>
@@ -100,6 +101,11 @@ sealed class InspectVerb : Verb<InspectOptions>
         observer.Message(statistics.CapturedMass is { } mass
             ? $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
             : "no soft targets: text alone");
+        if (SamplingDistortions.Warning(data) is { } warning)
+        {
+            observer.Message(warning);
+        }
+
         var lengths = statistics.CompletionLengths;
         observer.Message($"length: mean {lengths.Mean:0.0}, median {lengths.Median}, 90 % {lengths.Percentile90}, longest {lengths.Longest} tokens; prompts {statistics.PromptLengths.Mean:0.0}");
         observer.Message($"verdicts: {Counts(statistics.Verdicts)}; finished by {Counts(statistics.FinishReasons)}");

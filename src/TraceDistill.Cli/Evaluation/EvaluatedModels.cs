@@ -1,10 +1,12 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
@@ -40,8 +42,9 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
                     context.Observer.Message(remark);
                 }
 
-                using var parameters = HasItsTokens(directory, generator) ? ModelDirectory.LoadFrozen(directory) : null;
-                using var scorer = parameters is null ? null : new TraceScorer(parameters);
+                var aligner = AlignerFor(directory, generator);
+                using var parameters = aligner is null ? null : ModelDirectory.LoadFrozen(directory);
+                using var scorer = parameters is null ? null : new TraceScorer(parameters, trace => aligner!.Align(trace, addsEnd: false));
                 yield return new EvaluatedModel
                 {
                     Name = name,
@@ -81,20 +84,31 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
         context.TimeProvider,
         context.Observer);
 
-    /// <summary>Distributions can be compared where the traces are in the model's own token ids.</summary>
-    bool HasItsTokens(string directory, LocalGenerator generator)
+    /// <summary>
+    /// Turns the traces into the model's sequences, behind its own prompts as it is served. Distributions can be compared where the traces are in the
+    /// model's own token ids; else null.
+    /// </summary>
+    TokenAligner? AlignerFor(string directory, LocalGenerator generator)
     {
         if (traces is null)
         {
-            return false;
+            return null;
         }
 
-        if (traces.TokenizerHash is { } hash && generator.TokenizerHash != hash)
+        var stored = TeacherTokenizer.StoredWith(options.Traces!) is { } folder ? Tokenizer.Load(folder) : null;
+        var teacher = stored?.Hash == traces.TokenizerHash ? stored : null;
+        if (traces.TokenizerHash is { } hash && generator.Tokenizer.Hash != hash && (teacher is null || !generator.Tokenizer.Extends(teacher)))
         {
             context.Observer.Message($"{directory}: has another tokenizer than the traces, so its distributions are not compared");
-            return false;
+            return null;
         }
 
-        return true;
+        var aligner = new TokenAligner(generator.Tokenizer, new ChatSequence(generator.Tokenizer, generator.Template), traces, options.Traces!, topK: null, teacher);
+        foreach (var remark in aligner.DescribeLogprobs())
+        {
+            context.Observer.Message(remark);
+        }
+
+        return aligner;
     }
 }

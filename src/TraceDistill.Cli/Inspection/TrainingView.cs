@@ -37,12 +37,16 @@ sealed record TrainingView
 
     public required IReadOnlyList<TrainingTokenView> Tokens { get; init; }
 
-    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer, ChatTemplate template) => new(
+    /// <summary>What became of the teacher's prompt, end and logprobs: a line each.</summary>
+    public required IReadOnlyList<string> Remarks { get; init; }
+
+    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer, ChatTemplate template, IReadOnlyList<string> remarks) => new(
         [new(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false), new(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true)])
     {
         Id = trace.Id,
         FinishReason = trace.FinishReason,
         SoftTargets = sequence.Soft is not null,
+        Remarks = remarks,
         StripsThinking = template.ProbeReasoning(asField: false) is { InHistory: false },
         FirstTrained = sequence.FirstTrained,
         Text = tokenizer.Decode(sequence.Ids),
@@ -52,6 +56,11 @@ sealed record TrainingView
     public void Print(IRunObserver observer)
     {
         observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReasons.IsNatural(FinishReason) ? "" : $"; unfinished ({FinishReason}), so train leaves it out")}");
+        foreach (var remark in Remarks)
+        {
+            observer.Message(remark);
+        }
+
         if (StripsThinking)
         {
             observer.Message("the chat template strips thinking from history, as the student will be prompted; what it is trained on keeps its own");

@@ -9,6 +9,9 @@ namespace TraceDistill.Core.Alignment;
 /// <summary>Writes conversations in a student's own tokens: its chat template, its vocabulary, its end-of-sequence token.</summary>
 public sealed class ChatSequence
 {
+    /// <summary>What stands before an answer without reasoning where the prompt has opened it.</summary>
+    public const string EmptyReasoning = ReasoningSplitter.Close + "\n\n";
+
     readonly Tokenizer _tokenizer;
     readonly ChatTemplate _template;
 
@@ -22,7 +25,17 @@ public sealed class ChatSequence
         var named = tokenizer.EndOfSequenceId
             ?? throw new InvalidInputException("the student's tokenizer names no end-of-sequence token: set eos_token in its tokenizer_config.json");
         EndOfSequence = EndOfTurn() ?? named;
+        Ends = tokenizer.EndOfSequenceIds.Append(EndOfSequence).ToHashSet();
     }
+
+    /// <summary>Identity of the template, as <see cref="ChatTemplate.Hash"/>.</summary>
+    public string TemplateHash => _template.Hash;
+
+    /// <summary>The template itself.</summary>
+    public string TemplateSource => _template.Source;
+
+    /// <summary>Every token at which a server of the student stops.</summary>
+    public IReadOnlySet<int> Ends { get; }
 
     /// <summary>
     /// The token that ends each of the student's answers: the one that its template writes behind an assistant's turn, so that the student ends its
@@ -35,7 +48,16 @@ public sealed class ChatSequence
     public bool IsEndKnown => _tokenizer.EndOfSequenceIds.Contains(EndOfSequence);
 
     /// <summary>The tokens after which the model is to answer.</summary>
-    public int[] Prompt(IReadOnlyList<ChatMessage> messages) => _tokenizer.Encode(_template.Render(messages, addGenerationPrompt: true));
+    public int[] Prompt(IReadOnlyList<ChatMessage> messages) => Prompt(messages, out _);
+
+    /// <param name="messages">The conversation before the answer.</param>
+    /// <param name="opensReasoning">Whether the prompt ends in an opened think tag, so that the answer begins within the reasoning.</param>
+    public int[] Prompt(IReadOnlyList<ChatMessage> messages, out bool opensReasoning)
+    {
+        var rendered = _template.Render(messages, addGenerationPrompt: true);
+        opensReasoning = IsOpenedBy(rendered);
+        return _tokenizer.Encode(rendered);
+    }
 
     /// <summary>A prompt and a completion given as text: hard loss only.</summary>
     /// <param name="messages">The conversation before the answer, as the template writes it. Earlier turns of the assistant are context only.</param>
@@ -74,6 +96,7 @@ public sealed class ChatSequence
     /// What the student has to write itself. Some templates open the reasoning at the end of the prompt: the tag is the student's then only
     /// where its own template does not, whatever the template of the model that wrote the completion did.
     /// </summary>
+    /// <remarks>An answer without reasoning, behind a prompt that opens it, closes it first: whoever serves the student finds no answer otherwise.</remarks>
     /// <returns>What is put before the completion, and how many of its characters are left out.</returns>
     static (string Added, int Skipped) Continuation(string prompt, string completion)
     {
@@ -83,6 +106,7 @@ public sealed class ChatSequence
             // The line break behind the tag is the template's too.
             (true, true) => ("", completion.Length - body[ReasoningSplitter.Open.Length..].TrimStart('\n', '\r').Length),
             (false, false) when body.Contains(ReasoningSplitter.Close, StringComparison.Ordinal) => (ReasoningSplitter.Open, 0),
+            (true, false) when !body.Contains(ReasoningSplitter.Close, StringComparison.Ordinal) => (EmptyReasoning, 0),
             _ => ("", 0),
         };
     }

@@ -11,17 +11,20 @@ namespace TraceDistill.Core.Alignment;
 sealed class CrossVocabularyAligner
 {
     readonly Tokenizer _teacher;
+    readonly Tokenizer _student;
     readonly ChatSequence _chat;
     readonly VocabularyMap _map;
     readonly int? _topK;
+    readonly TemperatureCorrection? _correction;
 
     /// <param name="teacher">The tokenizer that the traces' ids are of.</param>
     /// <param name="student">The student's.</param>
     /// <param name="chat">Writes the student's sequences.</param>
     /// <param name="topK">Alternatives to use of each of the teacher's tokens; null uses all.</param>
-    public CrossVocabularyAligner(Tokenizer teacher, Tokenizer student, ChatSequence chat, int? topK)
+    /// <param name="correction">Undoes the temperature that logprobs are of.</param>
+    public CrossVocabularyAligner(Tokenizer teacher, Tokenizer student, ChatSequence chat, int? topK, TemperatureCorrection? correction = null)
     {
-        (_teacher, _chat, _topK) = (teacher, chat, topK);
+        (_teacher, _student, _chat, _topK, _correction) = (teacher, student, chat, topK, correction);
         _map = new VocabularyMap(teacher, student, chat.EndOfSequence);
     }
 
@@ -51,9 +54,24 @@ sealed class CrossVocabularyAligner
         var endsItself = logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
         var (tokens, studentStarts) = _chat.FromTextWithStarts(trace.Messages, Encoding.UTF8.GetString(text));
         var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
-        var targets = new CrossVocabularyTargets(_map, logprobs, tokens.Ids[tokens.FirstTrained..], rows, _topK);
+        var trained = tokens.Ids[tokens.FirstTrained..];
+        var targets = new CrossVocabularyTargets(_map, logprobs, trained, rows, Prefixed(trained, studentStarts, [.. bytes]), _topK, _correction);
         targets.Read(out var survival);
         Survival += survival;
         return tokens with { Soft = targets };
+    }
+
+    /// <summary>Whether each token, or what it begins, has a space before its text that the text has not.</summary>
+    bool[] Prefixed(int[] tokens, int[] starts, ReadOnlySpan<byte> text)
+    {
+        var prefixed = new bool[tokens.Length];
+        for (var j = 0; j < tokens.Length && _student.Prepends; j++)
+        {
+            var bytes = _student.GetBytes(tokens[j]);
+            prefixed[j] = starts[j] >= 0 && !_student.IsSpecial(tokens[j]) && bytes.Length == starts[j + 1] - starts[j] + 1
+                && bytes[0] == ' ' && bytes[1..].SequenceEqual(text[starts[j]..starts[j + 1]]);
+        }
+
+        return prefixed;
     }
 }

@@ -13,7 +13,8 @@ namespace TraceDistill.Core.Alignment;
 /// <para>Where i and j begin at the same byte, each alternative of i gives its probability to the first token of its spelling (<see cref="VocabularyMap"/>).</para>
 /// <para>
 /// Where the student writes one token of the teacher in several, the chain rule over the alternatives gives those after the first:
-/// P(v | v₁…v_d) = Σ p(u : spelled v₁…v_d v …) / Σ p(u : spelled v₁…v_d …).
+/// P(v | v₁…v_d) = Σ p(u : spelled v₁…v_d v …) / Σ p(u : spelled v₁…v_d …). The token that was drawn counts there with the probability that it
+/// was reported with, among the alternatives or not.
 /// </para>
 /// <para>
 /// Where one token of the student, or the first of several, covers several of the teacher, the alternative that was drawn gives the product of all their probabilities
@@ -27,16 +28,20 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     readonly TokenLogprobs _logprobs;
     readonly int[] _tokens;
     readonly TeacherRow[] _rows;
+    readonly bool[] _prefixed;
+    readonly TemperatureCorrection? _correction;
     readonly int _kept;
 
     /// <param name="map">Spells the teacher's tokens.</param>
     /// <param name="logprobs">What the teacher reported.</param>
     /// <param name="tokens">[trained] the student's tokens.</param>
     /// <param name="rows">[trained] what tells of them; the row after the last is a certainty.</param>
+    /// <param name="prefixed">[trained] whether the student put a space before the text that begins with the token.</param>
     /// <param name="k">Alternatives to use of each of the teacher's tokens; null uses all.</param>
-    public CrossVocabularyTargets(VocabularyMap map, TokenLogprobs logprobs, int[] tokens, TeacherRow[] rows, int? k)
+    /// <param name="correction">Undoes the temperature that the logprobs are of; null where they are the model's own.</param>
+    public CrossVocabularyTargets(VocabularyMap map, TokenLogprobs logprobs, int[] tokens, TeacherRow[] rows, bool[] prefixed, int? k, TemperatureCorrection? correction)
     {
-        (_map, _tokens, _rows) = (map, tokens, rows);
+        (_map, _tokens, _rows, _prefixed, _correction) = (map, tokens, rows, prefixed, correction);
         _logprobs = logprobs.Encoded is null ? logprobs : logprobs with { TopIds = [], TopLogprobs = [] };
         _kept = Math.Min(k ?? logprobs.K, logprobs.K);
     }
@@ -46,7 +51,10 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     /// <param name="survival">How much of what the teacher reported is in the result.</param>
     public SoftTargets Read(out AlignmentSurvival survival)
     {
-        var top = _logprobs.Encoded is { } encoded ? SoftTargetCodec.Decode(encoded, _logprobs.Count, _logprobs.K) : _logprobs;
+        var top = _logprobs.Encoded is { } encoded
+            ? SoftTargetCodec.Decode(encoded, _logprobs.Count, _logprobs.K) with { TokenIds = _logprobs.TokenIds, Logprobs = _logprobs.Logprobs }
+            : _logprobs;
+        top = _correction?.Apply(top) ?? top;
         var size = _rows.Length * _kept;
         var targets = new SoftTargets { K = _kept, Ids = new int[size], Logprobs = new float[size], Tail = new float[_rows.Length], Unmatched = new float[size] };
         Array.Fill(targets.Ids, -1);
@@ -81,25 +89,29 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
         hash.AppendData(_logprobs.Encoded ?? []);
         hash.AppendData(MemoryMarshal.AsBytes<int>(_logprobs.TopIds));
         hash.AppendData(MemoryMarshal.AsBytes<float>(_logprobs.TopLogprobs));
+        hash.AppendData(MemoryMarshal.AsBytes<bool>(_prefixed));
         hash.AppendData(MemoryMarshal.AsBytes<int>([_logprobs.K, _kept]));
+        _correction?.AppendTo(hash);
     }
 
     void Fill(MappedRow row, TokenLogprobs top, int j)
     {
         var (i, depth, merged) = _rows[j];
         var written = _tokens.AsSpan(j - depth, depth);
+        var (isPrefixed, sawDrawn) = (_prefixed[j - depth], false);
         for (var at = i * top.K; at < (i * top.K) + _kept && top.TopIds[at] >= 0; at++)
         {
             var probability = Math.Exp(top.TopLogprobs[at]);
-            var isDrawn = top.TopIds[at] == _logprobs.TokenIds[i];
+            var isDrawn = top.TopIds[at] == top.TokenIds[i];
+            sawDrawn |= isDrawn;
             if (isDrawn && merged > 1)
             {
                 row.Reported += probability;
-                row.Add(_tokens[j], Math.Exp(Chain(i, merged)));
+                row.Add(_tokens[j], Math.Exp(Chain(top, i, merged)));
                 continue;
             }
 
-            var spelling = isDrawn ? Drawn(j) : _map.Of(top.TopIds[at]);
+            var spelling = isDrawn ? Drawn(j) : isPrefixed ? _map.OfPrefixed(top.TopIds[at]) : _map.Of(top.TopIds[at]);
             if (!spelling.StartsWith(written))
             {
                 continue;
@@ -118,17 +130,24 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
 
         if (depth > 0)
         {
+            if (!sawDrawn)
+            {
+                var probability = Math.Exp(top.Logprobs[i]);
+                row.Reported += probability;
+                row.Add(_tokens[j], probability);
+            }
+
             row.Condition();
         }
     }
 
     /// <summary>Log-probability of the teacher's tokens i to i + merged − 1.</summary>
-    double Chain(int i, int merged)
+    static double Chain(TokenLogprobs top, int i, int merged)
     {
         var sum = 0.0;
         for (var next = i; next < i + merged; next++)
         {
-            sum += _logprobs.Logprobs[next];
+            sum += top.Logprobs[next];
         }
 
         return sum;

@@ -11,33 +11,24 @@ namespace TraceDistill.Core.Alignment;
 /// </summary>
 public sealed class EncodedSoftTargets : ISoftTargetSource
 {
-    readonly byte[] _encoded;
-    readonly int _tokens, _encodedK, _vocabularySize;
-    readonly int? _k, _end;
+    readonly TokenLogprobs _logprobs;
+    readonly SoftTargetChanges _changes;
 
-    EncodedSoftTargets(byte[] encoded, TokenLogprobs logprobs, int? k, int vocabularySize, int? end)
-    {
-        (_encoded, _tokens, _encodedK) = (encoded, logprobs.Count, logprobs.K);
-        (_k, _vocabularySize, _end) = (k, vocabularySize, end);
-    }
+    EncodedSoftTargets(TokenLogprobs logprobs, SoftTargetChanges changes) => (_logprobs, _changes) = (logprobs, changes);
 
     /// <summary>Soft targets of a generation whose ids are the student's own; encoded where <paramref name="logprobs"/> came encoded, else as arrays.</summary>
     /// <param name="logprobs">What the teacher reported.</param>
-    /// <param name="k">Entries to keep of each row, at most what there are; null keeps all.</param>
-    /// <param name="vocabularySize">Ids from here on join the tail; see <see cref="SoftTargets.From"/>.</param>
-    /// <param name="end">An end-of-sequence token that follows for certain, or null.</param>
-    public static ISoftTargetSource From(TokenLogprobs logprobs, int? k = null, int vocabularySize = int.MaxValue, int? end = null) =>
-        logprobs.Encoded is { } encoded
-            ? new EncodedSoftTargets(encoded, logprobs, k, vocabularySize, end)
-            : From(SoftTargets.From(logprobs, k, vocabularySize), end);
+    /// <param name="changes">What becomes of it on its way to the student.</param>
+    public static ISoftTargetSource From(TokenLogprobs logprobs, SoftTargetChanges changes) =>
+        logprobs.Encoded is null ? changes.Apply(logprobs) : new EncodedSoftTargets(logprobs with { TopIds = [], TopLogprobs = [] }, changes);
 
-    public SoftTargets Read() => From(SoftTargets.From(SoftTargetCodec.Decode(_encoded, _tokens, _encodedK), _k, _vocabularySize), _end);
+    public SoftTargets Read() =>
+        _changes.Apply(SoftTargetCodec.Decode(_logprobs.Encoded!, _logprobs.Count, _logprobs.K) with { TokenIds = _logprobs.TokenIds, Logprobs = _logprobs.Logprobs });
 
     public void AppendTo(IncrementalHash hash)
     {
-        hash.AppendData(_encoded);
-        hash.AppendData(MemoryMarshal.AsBytes<int>([_tokens, _encodedK, _k ?? -1, _vocabularySize, _end ?? -1]));
+        hash.AppendData(_logprobs.Encoded!);
+        hash.AppendData(MemoryMarshal.AsBytes<int>([_logprobs.Count, _logprobs.K]));
+        _changes.AppendTo(hash);
     }
-
-    static SoftTargets From(SoftTargets targets, int? end) => end is { } id ? targets.WithCertain(id) : targets;
 }

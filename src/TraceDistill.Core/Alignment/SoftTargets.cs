@@ -66,6 +66,17 @@ public sealed record SoftTargets : ISoftTargetSource
         };
     }
 
+    /// <summary>The same without the first rows.</summary>
+    public SoftTargets WithoutFirst(int rows) => this with { Ids = Ids[(rows * K)..], Logprobs = Logprobs[(rows * K)..], Tail = Tail[rows..] };
+
+    /// <summary>The same behind rows of which nothing is known: their tokens have the hard loss alone.</summary>
+    public SoftTargets WithUntold(int rows) => this with
+    {
+        Ids = [.. Enumerable.Repeat(-1, rows * K), .. Ids],
+        Logprobs = [.. Enumerable.Repeat(float.NegativeInfinity, rows * K), .. Logprobs],
+        Tail = [.. new float[rows], .. Tail],
+    };
+
     public SoftTargets Read() => this;
 
     public void AppendTo(IncrementalHash hash)

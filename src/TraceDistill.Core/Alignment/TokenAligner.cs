@@ -1,3 +1,4 @@
+using System.Globalization;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
@@ -18,7 +19,7 @@ public sealed class TokenAligner
     readonly ChatSequence _chat;
     readonly DatasetDescription _dataset;
     readonly string _origin;
-    readonly int? _topK;
+    readonly SameVocabularyAligner? _sameVocabulary;
     readonly CrossVocabularyAligner? _crossVocabulary;
 
     /// <param name="tokenizer">The student's.</param>
@@ -26,7 +27,7 @@ public sealed class TokenAligner
     /// <param name="dataset">What the shards say of their tokens.</param>
     /// <param name="origin">Names the traces in errors.</param>
     /// <param name="topK">Soft targets to keep of each token; null keeps all.</param>
-    /// <param name="teacher">The tokenizer that the traces' ids are of, where it is not the student's.</param>
+    /// <param name="teacher">The tokenizer that the traces' ids are of; the student's where it is not known.</param>
     public TokenAligner(Tokenizer tokenizer, ChatSequence chat, DatasetDescription dataset, string origin, int? topK, Tokenizer? teacher = null)
     {
         _tokenizer = tokenizer;
@@ -34,16 +35,25 @@ public sealed class TokenAligner
         _chat = chat;
         _dataset = dataset;
         _origin = origin;
-        _topK = topK;
-        _crossVocabulary = teacher is null ? null : new CrossVocabularyAligner(teacher, tokenizer, chat, topK);
+        var correction = TemperatureCorrection.For(dataset, _teacher.VocabularySize);
+        if (tokenizer.Extends(_teacher))
+        {
+            _sameVocabulary = new SameVocabularyAligner(tokenizer, chat, dataset, _teacher.EndOfSequenceIds, topK, correction);
+        }
+        else
+        {
+            _crossVocabulary = new CrossVocabularyAligner(_teacher, tokenizer, chat, topK, correction);
+        }
     }
 
     /// <summary>What is left of the soft targets of the traces so far; null where teacher and student share a vocabulary and nothing is lost.</summary>
     public AlignmentSurvival? Survival => _crossVocabulary?.Survival;
 
     /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
+    /// <param name="trace">One of the data set's.</param>
+    /// <param name="addsEnd">Whether an end that the server kept to itself is added; of a trace cut off by a limit there is none to add.</param>
     /// <exception cref="InvalidInputException">The ids are not the student's.</exception>
-    public TraceTokens Align(Trace trace)
+    public TraceTokens Align(Trace trace, bool addsEnd = true)
     {
         if (_dataset.TokenIdentity == TokenIdentity.Text || trace.Logprobs is not { } logprobs)
         {
@@ -57,20 +67,51 @@ public sealed class TokenAligner
             EnsureSameText(trace, logprobs);
         }
 
-        if (_crossVocabulary is not null)
-        {
-            return _crossVocabulary.Align(trace, logprobs);
-        }
-
-        // Some servers keep the end-of-sequence token to themselves.
-        int? end = EndsItself(logprobs) ? null : _chat.EndOfSequence;
-        int[] completion = end is { } id ? [.. logprobs.TokenIds, id] : logprobs.TokenIds;
-        var prompt = trace.PromptTokenIds.Length > 0 ? trace.PromptTokenIds : _chat.Prompt(trace.Messages);
-        return new TraceTokens([.. prompt, .. completion], prompt.Length, EncodedSoftTargets.From(logprobs, _topK, _tokenizer.VocabularySize, end));
+        return _crossVocabulary?.Align(trace, logprobs) ?? _sameVocabulary!.Align(trace, logprobs, addsEnd);
     }
 
-    bool EndsItself(TokenLogprobs logprobs) =>
-        logprobs.Count > 0 && (_teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]) || (_crossVocabulary is null && logprobs.TokenIds[^1] == _chat.EndOfSequence));
+    /// <summary>One line that tells how prompts and ends of the traces so far became the student's.</summary>
+    public string DescribeTemplates()
+    {
+        if (_sameVocabulary is null || _dataset.TokenIdentity == TokenIdentity.Text)
+        {
+            return $"chat template: prompts and ends are the student's own, ending with {Name(_chat.EndOfSequence)}";
+        }
+
+        var changes = _sameVocabulary.Changes;
+        var same = _dataset.ChatTemplateHash == _chat.TemplateHash;
+        string?[] parts =
+        [
+            same ? "chat template: the student's is the teacher's, prompts stay as they were"
+                : changes.Rendered == 0 ? "chat template: the student's writes the prompts as the teacher's did"
+                : $"chat template: the student's is {(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, {Count(changes.Rendered)} prompts are rendered with it",
+            changes.TagsLeftOut > 0 ? $"{ReasoningSplitter.Open} is left out of {Count(changes.TagsLeftOut)} completions, whose prompts write it now" : null,
+            changes.TagsAdded > 0 ? $"a think tag is put before {Count(changes.TagsAdded)} completions, which the student has to write itself" : null,
+            changes.ByBytes > 0 ? $"{Count(changes.ByBytes)} completions are tokenized anew, since their tag ends within a token" : null,
+            changes.EndsReplaced > 0 ? $"{Name(_chat.EndOfSequence)} ends {Count(changes.EndsReplaced)} completions in place of {Name(changes.ReplacedEnd!.Value)}" : $"completions end with {Name(_chat.EndOfSequence)}",
+        ];
+        return string.Join("; ", parts.OfType<string>());
+    }
+
+    /// <summary>A line for each way in which the soft targets are not what the teacher's server reported, or not the teacher's own; none where they are both.</summary>
+    public IEnumerable<string> DescribeLogprobs()
+    {
+        if (_dataset is { TopK: > 0, Logprobs: LogprobKind.Processed, Temperature: not 1 and var temperature })
+        {
+            yield return temperature > 0
+                ? string.Create(CultureInfo.InvariantCulture, $"soft targets: reported after temperature {temperature}, which is undone; exact among the alternatives, estimated for the probability outside them")
+                : "soft targets: collected at temperature 0, at which servers scale nothing; taken as they were reported";
+        }
+
+        if (SamplingDistortions.Warning(_dataset) is { } warning)
+        {
+            yield return warning;
+        }
+    }
+
+    string Name(int id) => _tokenizer.NameOf(id) ?? $"token {id}";
+
+    static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
 
     void EnsureKnown(Trace trace, int[] ids)
     {
@@ -85,8 +126,8 @@ public sealed class TokenAligner
     /// <summary>A teacher that does not tell its tokenizer is believed where its ids spell its text.</summary>
     void EnsureSameText(Trace trace, TokenLogprobs logprobs)
     {
-        var text = logprobs.TokenIds.AsSpan(0, logprobs.Count - (EndsItself(logprobs) ? 1 : 0));
-        if (Letters(_teacher.Decode(text, skipSpecialTokens: true)) != Letters(trace.Generation))
+        var ends = logprobs.Count > 0 && (_teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]) || (_sameVocabulary is not null && _chat.Ends.Contains(logprobs.TokenIds[^1])));
+        if (Letters(_teacher.Decode(logprobs.TokenIds.AsSpan(0, logprobs.Count - (ends ? 1 : 0)), skipSpecialTokens: true)) != Letters(trace.Generation))
         {
             throw new InvalidInputException(
                 $"{_origin}: the token ids of trace {trace.Id} do not spell its text in this vocabulary; name the tokenizer that the teacher has with teacher_tokenizer");

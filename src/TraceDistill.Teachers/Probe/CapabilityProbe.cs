@@ -142,7 +142,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
     async Task<LogprobKind?> KindAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
         var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
-        if (sampling is { Temperature: 1, TopP: 1 })
+        if (sampling.Temperature == 1 && SamplingDistortions.Of(sampling.TopP, sampling.ExtraBody).Count == 0)
         {
             return await TryAsync(token => CompareAsync(plain, token), cancellationToken);
         }

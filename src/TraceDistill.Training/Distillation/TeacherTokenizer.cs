@@ -19,11 +19,11 @@ public static class TeacherTokenizer
     /// <param name="named">The teacher's model directory, where the user names one; otherwise what is stored with the traces counts.</param>
     /// <param name="dataset">What the shards say of their tokens.</param>
     /// <param name="student">The student's tokenizer.</param>
-    /// <returns>The teacher's tokenizer, or null where it is the student's own or the traces are text alone.</returns>
+    /// <returns>The teacher's tokenizer, or null where nothing is known of it but that it is the student's own, or the traces are text alone.</returns>
     /// <exception cref="InvalidInputException">It is another one than the student's and not there, or the one that is there is not that of the traces.</exception>
     public static Tokenizer? Of(string traces, string? named, DatasetDescription dataset, Tokenizer student)
     {
-        if (dataset.TokenIdentity == TokenIdentity.Text || dataset.TokenizerHash == student.Hash)
+        if (dataset.TokenIdentity == TokenIdentity.Text)
         {
             return null;
         }
@@ -31,7 +31,7 @@ public static class TeacherTokenizer
         if ((named ?? StoredWith(traces)) is not { } directory)
         {
             // A teacher that does not tell its tokenizer may have the student's.
-            return dataset.TokenizerHash is null ? null : throw new InvalidInputException(
+            return dataset.TokenizerHash is null || dataset.TokenizerHash == student.Hash ? null : throw new InvalidInputException(
                 $"{traces}: the token ids are of another vocabulary than the student's, and the teacher's tokenizer is not stored with them; name its model directory with teacher_tokenizer");
         }
 
@@ -41,6 +41,21 @@ public static class TeacherTokenizer
             throw new InvalidInputException($"{directory}: is not the tokenizer of {traces}: its hash is {teacher.Hash}, theirs {hash}");
         }
 
-        return teacher.Hash == student.Hash ? null : teacher;
+        return teacher;
+    }
+
+    /// <summary>The folder whose chat template a student without one takes: the teacher's, where both have the same vocabulary and so the tokens that it is written in; else null.</summary>
+    /// <param name="traces">A folder of shards, or one Parquet file; null for none.</param>
+    /// <param name="named">The teacher's model directory, where the user names one.</param>
+    /// <param name="student">The student's tokenizer.</param>
+    public static string? TemplateFor(string? traces, string? named, Tokenizer student)
+    {
+        if (student.ChatTemplateSource is not null || (named ?? (traces is null ? null : StoredWith(traces))) is not { } directory)
+        {
+            return null;
+        }
+
+        var teacher = Tokenizer.Load(directory);
+        return teacher.ChatTemplateSource is not null && student.Extends(teacher) ? directory : null;
     }
 }

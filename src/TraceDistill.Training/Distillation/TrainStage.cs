@@ -6,6 +6,7 @@ using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
+using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
@@ -29,7 +30,8 @@ public static class TrainStage
     {
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
-        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source));
+        var adopted = TeacherTokenizer.TemplateFor(options.Traces, options.TeacherTokenizer, tokenizer);
+        var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source, templateDirectory: adopted));
         var positions = PositionsOf(options, tokenizer);
         var data = await TrainingSet.ReadAsync(options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue), cancellationToken);
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
@@ -56,6 +58,16 @@ public static class TrainStage
             {
                 observer.Message(FormattableString.Invariant(
                     $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, with {left.Mass:P1} of the probability that it reported for them"));
+            }
+
+            foreach (var line in data.Remarks)
+            {
+                observer.Message(line);
+            }
+
+            if (adopted is not null)
+            {
+                observer.Message($"{source}: has no chat template; the student takes the teacher's, which is written beside it");
             }
 
             if (!chat.IsEndKnown)
@@ -107,6 +119,11 @@ public static class TrainStage
         void WriteTokenizer(string folder)
         {
             ModelDirectory.CopyTokenizer(source, folder);
+            if (adopted is not null)
+            {
+                AtomicFile.WriteAllText(Path.Combine(folder, ChatTemplate.FileName), chat.TemplateSource);
+            }
+
             if (!chat.IsEndKnown)
             {
                 GenerationConfig.AddEnd(folder, chat.EndOfSequence, tokenizer.EndOfSequenceIds);

@@ -40,6 +40,9 @@ sealed record TrainingSet
     /// <summary>What a student with another vocabulary than the teacher's has of the soft targets; null where they share one.</summary>
     public AlignmentSurvival? Survival { get; init; }
 
+    /// <summary>What became of the teacher's prompts and ends, and of logprobs that are not its own: a line each.</summary>
+    public IReadOnlyList<string> Remarks { get; init; } = [];
+
     /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
     /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
     public static async Task<TrainingSet> ReadAsync(TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
@@ -48,6 +51,7 @@ sealed record TrainingSet
         int unfinished = 0, notCorrect = 0;
         AlignmentSurvival? survival = null;
         TaskDescription? task = null;
+        var remarks = new List<string>();
         if (options.Traces is { } path)
         {
             var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
@@ -85,6 +89,7 @@ sealed record TrainingSet
             task = TaskDescription.OfTraces(path, reader.Dataset);
             survival = aligner.Survival;
             EnsureAligned(survival, options);
+            remarks.AddRange([aligner.DescribeTemplates(), .. aligner.DescribeLogprobs()]);
         }
 
         if (options.Problems is { } problems)
@@ -97,7 +102,7 @@ sealed record TrainingSet
         return fitting.Count > 0
             ? new TrainingSet
             {
-                Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength), Survival = survival,
+                Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength), Survival = survival, Remarks = remarks,
                 Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
                 Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
             }

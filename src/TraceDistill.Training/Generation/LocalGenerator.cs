@@ -29,8 +29,11 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
 
     public ModelConfiguration Configuration => _engine.Configuration;
 
-    /// <summary>Identity of the vocabulary, as <see cref="Tokenizer.Hash"/>.</summary>
-    public string TokenizerHash => _tokenizer.Hash;
+    /// <summary>The model's tokenizer.</summary>
+    public Tokenizer Tokenizer => _tokenizer;
+
+    /// <summary>The model's chat template.</summary>
+    public ChatTemplate Template => _template;
 
     /// <summary>Loads weights, tokenizer and chat template of a model directory.</summary>
     /// <exception cref="Core.Errors.InvalidInputException">A file is missing or wrong.</exception>

@@ -41,6 +41,32 @@ public sealed class CrossVocabularyTests : IDisposable
         void Expect(SoftTargets targets, int row, params (string Token, double Probability)[] expected) => AssertRow(_bytes, targets, row, expected);
     }
 
+    /// <summary>P(b | a) = 0.125 / (0.5 + 0.125): the drawn token is none of the alternatives, and keeps the probability that it was reported with.</summary>
+    [Fact]
+    public void Align_DrawnTokenOutsideTheAlternatives_KeepsItsOwnProbabilityAfterItsFirstPiece()
+    {
+        var trace = Trace(_ab, _ab.Encode("abc"), [(0, [("a", 0.5), ("c", 0.25)]), (1, [("c", 1.0)])]);
+        trace.Logprobs!.Logprobs[0] = MathF.Log(0.125f);
+
+        var soft = Aligner(_ab, _bytes).Align(trace).Soft!.Read();
+
+        AssertRow(_bytes, soft, 0, ("a", 0.5), ("c", 0.25));
+        AssertRow(_bytes, soft, 1, ("b", 0.2));
+        Assert.Equal(Math.Log(0.8), soft.Tail[1], 1e-6);
+    }
+
+    /// <summary>With temperature 1/2 undone, probabilities of 0.8 and 0.2 were √0.8 and √0.2 before, to each other: 2/3 and 1/3.</summary>
+    [Fact]
+    public void Align_LogprobsAfterTemperature_AreTheModelsOwn()
+    {
+        var dataset = Dataset with { Logprobs = LogprobKind.Processed, Temperature = 0.5, VocabularySize = 2 };
+        var trace = Trace(_ab, _ab.Encode("c"), [(0, [("c", 0.8), ("ab", 0.2)])]);
+
+        var soft = new TokenAligner(_bytes, Chat(_bytes), dataset, "traces", topK: null, _ab).Align(trace).Soft!.Read();
+
+        AssertRow(_bytes, soft, 0, ("c", 2.0 / 3), ("a", 1.0 / 3));
+    }
+
     [Fact]
     public void Align_StudentThatWritesTokensAsOne_HasTheProductOfTheirProbabilities()
     {
@@ -112,12 +138,12 @@ public sealed class CrossVocabularyTests : IDisposable
     {
         var aligner = Aligner(_ab, _bytes);
 
-        // Nothing tells of the bytes after "a" where the row has no alternative for "ab"; 0.25 of the second row is a control token.
+        // Of what follows "a" the drawn token alone tells, with its own probability; 0.25 of the second row is a control token.
         aligner.Align(Trace(_ab, _ab.Encode("abc"), [(0, [("c", 0.5)]), (1, [("c", 0.5), ("<|tool|>", 0.25)])]));
 
         var survival = aligner.Survival!.Value;
-        Assert.Equal((4, 3), (survival.Tokens, survival.SoftTokens));
-        Assert.Equal((0.5 + 0.75 + 1, 0.5 + 0.5 + 1), (Math.Round(survival.ReportedMass, 6), Math.Round(survival.MappedMass, 6)));
+        Assert.Equal((4, 4), (survival.Tokens, survival.SoftTokens));
+        Assert.Equal((0.5 + 1 + 0.75 + 1, 0.5 + 1 + 0.5 + 1), (Math.Round(survival.ReportedMass, 6), Math.Round(survival.MappedMass, 6)));
     }
 
     [Property]
@@ -126,7 +152,7 @@ public sealed class CrossVocabularyTests : IDisposable
         var random = new Random(seed);
         var trace = RandomTrace(_words, random);
 
-        var aligned = Aligner(_words, _words).Align(trace);
+        var aligned = new CrossVocabularyAligner(_words, _words, Chat(_words), topK: null).Align(trace, trace.Logprobs!);
         var known = new TokenAligner(_words, Chat(_words), Dataset, "traces", topK: null).Align(trace with { PromptTokenIds = [] });
 
         Assert.Equal(known.Ids, aligned.Ids);

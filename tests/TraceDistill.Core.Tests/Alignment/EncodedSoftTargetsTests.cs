@@ -21,7 +21,7 @@ public sealed class EncodedSoftTargetsTests : IDisposable
         foreach (var trace in await SampleTraces.ReadAsync(_directory.Path))
         {
             const int Vocabulary = 150; // of the 200 that the traces have
-            var source = EncodedSoftTargets.From(trace.Logprobs!, k, Vocabulary, end);
+            var source = EncodedSoftTargets.From(trace.Logprobs!, new SoftTargetChanges { K = k, VocabularySize = Vocabulary, End = end ?? -1, EndFollows = end is not null });
             var (expected, actual) = (SoftTargets.From(trace.Logprobs!, k, Vocabulary), source.Read());
             expected = end is { } id ? expected.WithCertain(id) : expected;
 

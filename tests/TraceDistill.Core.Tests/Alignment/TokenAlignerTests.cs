@@ -111,7 +111,8 @@ public sealed class TokenAlignerTests : IDisposable
     }
 
     TokenAligner Aligner(TokenIdentity identity = TokenIdentity.Ids, int? topK = null, string? hash = "known") => new(
-        _student.Tokenizer, _student.Chat, new DatasetDescription { Teacher = "t", TokenIdentity = identity, TokenizerHash = hash, TopK = 2 }, "traces", topK);
+        _student.Tokenizer, _student.Chat,
+        new DatasetDescription { Teacher = "t", TokenIdentity = identity, TokenizerHash = hash, ChatTemplateHash = _student.Chat.TemplateHash, TopK = 2 }, "traces", topK);
 
     /// <summary>A trace in which each token had probability 3/4 and "z" 1/8.</summary>
     Trace Trace(string text, bool ends)

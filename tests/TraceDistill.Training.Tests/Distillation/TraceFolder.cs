@@ -56,12 +56,16 @@ sealed class TraceFolder : IDisposable
         };
     }
 
-    public async Task WriteAsync(IEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, string? tokenizerHash = null)
+    public DatasetDescription Dataset => new()
     {
-        var dataset = new DatasetDescription
-        {
-            Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TokenizerHash = tokenizerHash ?? Tokenizer.Hash, VocabularySize = Tokenizer.VocabularySize, TopK = K,
-        };
+        Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TokenizerHash = Tokenizer.Hash, VocabularySize = Tokenizer.VocabularySize, TopK = K,
+        ChatTemplateHash = ChatTemplate.Load(_directory.File(TrainStage.StoredTokenizer)).Hash,
+    };
+
+    public async Task WriteAsync(
+        IEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, string? tokenizerHash = null, DatasetDescription? dataset = null)
+    {
+        dataset ??= Dataset with { TokenizerHash = tokenizerHash ?? Tokenizer.Hash };
         var cancellation = TestContext.Current.CancellationToken;
         await using var writer = await ShardWriter.CreateAsync(Path, dataset, new ShardWriterOptions { Layout = layout }, cancellation);
         foreach (var trace in traces)

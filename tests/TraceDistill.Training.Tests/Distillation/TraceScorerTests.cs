@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Generation;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Tests.Losses;
@@ -40,6 +41,22 @@ public sealed class TraceScorerTests
             Assert.Equal(q.Max(), scores[t].TopProbability, tolerance);
             Assert.Equal(Array.IndexOf(q, q.Max()) == ids[t], scores[t].TopIsSampled);
         }
+    }
+
+    /// <summary>What the model's template adds, such as a think tag, is context: the teacher told nothing of it.</summary>
+    [Fact]
+    public void Score_AlignedTrace_ScoresTheTokensThatTheTeacherToldOf()
+    {
+        using var traces = new TraceFolder();
+        using var parameters = SampleSequences.Parameters();
+        var soft = new SoftTargets { K = 1, Ids = [-1, 6, 5], Logprobs = [float.NegativeInfinity, MathF.Log(0.5f), MathF.Log(0.25f)], Tail = [0, MathF.Log(0.5f), MathF.Log(0.75f)] };
+        using var scorer = new TraceScorer(parameters, _ => new TraceTokens([3, 1, 9, 6, 5], 2, soft));
+        using var plain = new TraceScorer(parameters, _ => new TraceTokens([3, 1, 9, 6, 5], 3, soft.WithoutFirst(1)));
+
+        var scores = Assert.Single(scorer.Score([traces.Create(1)], TestContext.Current.CancellationToken));
+
+        Assert.Equal(2, scores.Length);
+        Assert.Equal(Assert.Single(plain.Score([traces.Create(1)], TestContext.Current.CancellationToken)), scores);
     }
 
     /// <summary>Training takes such traces for the hard loss, so an evaluation on the same data set must not fall over them.</summary>

@@ -68,6 +68,38 @@ public sealed class TrainStageTests : IDisposable
         Assert.Equal(files, Directory.GetFiles(_traces.Out("once"), "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc));
     }
 
+    /// <summary>A base model without a chat template is taught, and served, behind the teacher's.</summary>
+    [Fact]
+    public async Task RunAsync_StudentWithoutAChatTemplate_TakesTheTeachersAndKeepsIt()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "base");
+        var settings = Path.Combine(_traces.Out("base"), "tokenizer_config.json");
+        File.WriteAllText(settings, """{"eos_token": "<|end|>"}""");
+        var template = Tokenizer.Load(Path.Combine(_traces.Path, TrainStage.StoredTokenizer)).ChatTemplateSource;
+        var observer = new RecordingObserver();
+
+        await TrainStage.RunAsync(Tuned, _traces.Out("tuned"), observer, TestContext.Current.CancellationToken);
+
+        Assert.Equal(template, File.ReadAllText(Path.Combine(_traces.Out("tuned"), "chat_template.jinja")));
+        Assert.Equal(template, Tokenizer.Load(_traces.Out("tuned")).ChatTemplateSource);
+        Assert.Contains(observer.Messages, message => message.Contains("has no chat template; the student takes the teacher's"));
+    }
+
+    [Fact]
+    public async Task RunAsync_AnotherTemplateAndProcessedLogprobs_TellsWhatWasDoneInALineEach()
+    {
+        var dataset = _traces.Dataset with { Logprobs = LogprobKind.Processed, Temperature = 0.6, TopP = 0.9, ChatTemplateHash = new string('0', 64) };
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create), dataset: dataset);
+        var observer = new RecordingObserver();
+
+        await TrainStage.RunAsync(Options, _traces.Out("told"), observer, TestContext.Current.CancellationToken);
+
+        Assert.Contains(observer.Messages, message => message.StartsWith("chat template: the student's is another than the teacher's, 20 prompts are rendered with it", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message => message.Contains("reported after temperature 0.6, which is undone"));
+        Assert.Contains(observer.Messages, message => message.Contains("after top_p 0.9, which cannot be undone"));
+    }
+
     [Fact]
     public async Task RunAsync_StudentCutOutOfALargerModel_BeginsWithItsWeights()
     {
@@ -448,6 +480,22 @@ public sealed class TrainStageTests : IDisposable
     }
 
     public void Dispose() => _traces.Dispose();
+
+    /// <summary>Keeps what is said.</summary>
+    sealed class RecordingObserver : IRunObserver
+    {
+        public List<string> Messages { get; } = [];
+
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+        }
+
+        public void Message(string text) => Messages.Add(text);
+    }
 
     sealed class CancelAt(int step, CancellationTokenSource source) : IRunObserver
     {
