@@ -156,7 +156,7 @@ public static class BatchStage
     {
         var problem = options.TopLogprobs == 0 ? null
             : answer.Logprobs is not { } logprobs ? "the batch's answers have no logprobs by token ids or bytes; import text with require_soft_targets: false"
-            : LogprobCheck.Problem(logprobs) is { } fault ? $"the batch {fault}; import text with require_soft_targets: false"
+            : LogprobCheck.Problem(logprobs, CollectStage.SamplingOf(options)) is { } fault ? $"the batch {fault}; import text with require_soft_targets: false"
             : null;
         return new TeacherCapabilities
         {

@@ -20,12 +20,23 @@ sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, 
         var apart = response.Find("choices", 0, "logprobs", "reasoning_content") is { ValueKind: JsonValueKind.Array } own ? own.GetArrayLength() : 0;
         var generated = response.Find("usage", "completion_tokens") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var count) ? count : (int?)null;
         var hidden = response.Find("usage", "completion_tokens_details", "reasoning_tokens") is { ValueKind: JsonValueKind.Number } inside && inside.TryGetInt32(out var many) ? many : 0;
-        var hasReasoning = !string.IsNullOrEmpty(reasoning) || hidden > 0 || content.Contains(ReasoningSplitter.Close, StringComparison.Ordinal);
-        var isEnded = response.Find("choices", 0)?.Text("finish_reason") == "stop";
+        var (inline, answer) = ReasoningSplitter.Split(content);
+        var thought = string.IsNullOrEmpty(reasoning) ? inline : reasoning;
+        var isEnded = response.Find("choices", 0)?.Text("finish_reason") is { } reason && FinishReasons.IsNatural(reason);
         return new AnswerFacts(
-            tokens is null || !hasReasoning || generated is null ? null : tokens.Length + apart >= generated - 1,
+            tokens is null || generated is null || (thought.Length == 0 && hidden == 0) ? null : IsListed(generated.Value, tokens.Length + apart, hidden, thought.Length, answer.Length),
             tokens is null or [] || !isEnded ? null : IsEndOfSequence(tokens[^1], content),
             string.IsNullOrEmpty(reasoning) && BeginsWithinThinking(content));
+    }
+
+    /// <summary>
+    /// Whether the tokens that are missing are fewer than half of what the reasoning must have taken: a few are missing where characters are of several
+    /// tokens, or the end is not listed, and nearly all where a server keeps its reasoning to itself.
+    /// </summary>
+    static bool IsListed(int generated, int listed, int hidden, int thought, int answered)
+    {
+        var reasoning = hidden > 0 ? hidden : (double)generated * thought / Math.Max(1, thought + answered);
+        return 2 * (generated - listed - 1) < Math.Max(1, reasoning);
     }
 
     /// <summary>How many answers there are.</summary>
@@ -40,9 +51,8 @@ sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, 
         return text.Length == 0 || !content.TrimEnd().EndsWith(text, StringComparison.Ordinal);
     }
 
-    static bool BeginsWithinThinking(string content)
-    {
-        var (open, close) = (content.IndexOf(ReasoningSplitter.Open, StringComparison.Ordinal), content.IndexOf(ReasoningSplitter.Close, StringComparison.Ordinal));
-        return close >= 0 && (open < 0 || close < open);
-    }
+    static bool BeginsWithinThinking(string content) => ReasoningMarkers.Known.Any(markers =>
+        content.IndexOf(markers.Close, StringComparison.Ordinal) is >= 0 and var close
+        && content.IndexOf(markers.Open, StringComparison.Ordinal) is var open && (open < 0 || close < open)
+        && markers != ReasoningMarkers.Harmony);
 }

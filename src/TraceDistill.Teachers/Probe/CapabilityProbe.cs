@@ -57,9 +57,29 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             PromptTokenIds = first.PromptTokenIds is not null,
             SoftTargetProblem = problem,
         };
+        await ChooseStreamAsync(found, dialect, sampling, cancellationToken);
         found = known is not null && found == Shown(known) ? known : await LookCloserAsync(found, dialect, sampling, brief with { MaxTokens = 1 }, cancellationToken);
         client.OpensThinking |= found.OpensThinking;
         return found with { OpensThinking = client.OpensThinking };
+    }
+
+    /// <summary>
+    /// Finds out whether a streamed answer tells the logprobs of all its tokens, to the end. What looks like another server may have llama.cpp behind it,
+    /// whose streams lack some; a whole answer is asked for then, unless that lacks them too.
+    /// </summary>
+    async Task ChooseStreamAsync(TeacherCapabilities found, Dialect dialect, SamplingSettings sampling, CancellationToken cancellationToken)
+    {
+        if (!Endpoint.IsStreamed || found.TopLogprobs == 0 || !dialect.StreamsLogprobs)
+        {
+            return;
+        }
+
+        var whole = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, AnswerTokens), Seed = Seed };
+        if (await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is { LogprobLack: not null })
+        {
+            client.StreamsLogprobs = false;
+            client.StreamsLogprobs = await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is not { Logprobs: not null };
+        }
     }
 
     /// <summary>What one answer shows of capabilities.</summary>
@@ -99,11 +119,17 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         try
         {
             var result = await NeedAsync(token => traffic.CompleteAsync(Question, sampling, token), models, cancellationToken);
+            if (result.LogprobLack is { IsPartial: true })
+            {
+                // Of this answer, some tokens may have been parts of characters; of the next, none.
+                result = await NeedAsync(token => traffic.CompleteAsync(ShortAnswer, sampling with { MaxTokens = AnswerTokens }, token), models, cancellationToken);
+            }
+
             return (result, result.Logprobs is { } logprobs
-                ? LogprobCheck.Problem(logprobs) is { } problem
+                ? LogprobCheck.Problem(logprobs, sampling) is { } problem
                     ? $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
                     : null
-                : $"{Endpoint} returned no logprobs, or names tokens by their text alone, or not all of them, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
+                : $"{Endpoint} {result.LogprobLack?.Reason ?? "returned no logprobs"}, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
         }
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 404 } refusal && refusal.ServerMessage.Contains("requested parameters", StringComparison.OrdinalIgnoreCase))
         {

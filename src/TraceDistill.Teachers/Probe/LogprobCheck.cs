@@ -1,3 +1,4 @@
+using System.Text.Json;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 
@@ -9,8 +10,23 @@ static class LogprobCheck
     // Room for rounding in half precision, summed over some twenty alternatives.
     const double Tolerance = 0.01;
 
-    /// <returns>What is wrong, or null.</returns>
-    public static string? Problem(TokenLogprobs logprobs)
+    /// <summary>Rows in which the numbers deny each other, of all: none of a server that computes them, but for a slip of arithmetic.</summary>
+    const double MostContradictory = 0.02;
+
+    /// <summary>Rows with one token of probability 1 and nothing else, of all, where every token has a probability.</summary>
+    const double MostCertain = 0.1;
+
+    /// <summary>Below it, one alternative has it all in logprobs that follow the temperature.</summary>
+    const double LeastTemperature = 0.1;
+
+    /// <summary>Standard deviations that chance does not reach over any number of answers.</summary>
+    const double MostDeviation = 6;
+
+    /// <summary>Looks at an answer's logprobs with statistics that cost little beside reading them.</summary>
+    /// <param name="logprobs">Of one answer.</param>
+    /// <param name="sampling">What it was asked with.</param>
+    /// <returns>What the server did, or null where nothing is wrong.</returns>
+    public static string? Problem(TokenLogprobs logprobs, SamplingSettings sampling)
     {
         if (logprobs.Count == 0)
         {
@@ -22,39 +38,73 @@ static class LogprobCheck
             return "returned the logprob of each token but no alternatives";
         }
 
-        for (var t = 0; t < logprobs.Count; t++)
+        var rows = Enumerable.Range(0, logprobs.Count).Select(t => new Row(logprobs, t)).ToArray();
+        var over = rows.Where(row => row.Mass > 1 + Tolerance).ToList();
+        if (over.Count > MostContradictory * rows.Length)
         {
-            var sum = 0.0;
-            for (var i = t * logprobs.K; i < (t + 1) * logprobs.K; i++)
-            {
-                sum += Math.Exp(logprobs.TopLogprobs[i]);
-            }
-
-            if (sum > 1 + Tolerance)
-            {
-                return $"returned alternatives whose probabilities add up to {sum:0.###}";
-            }
-
-            if (IsContradictory(logprobs, t))
-            {
-                return $"returned a drawn token of probability {Math.Exp(logprobs.Logprobs[t]):0.###} that its own alternatives contradict";
-            }
+            return $"returned alternatives whose probabilities add up to {over[0].Mass:0.###}";
         }
 
-        // Alternatives at the floor of -9999 were left out on reading, so a made-up row has one entry, of probability 1.
-        return logprobs.Logprobs.All(logprob => logprob == 0) && logprobs.TopLogprobs.All(logprob => logprob is 0 or float.NegativeInfinity)
-            ? "returned made-up logprobs (0 for each token, nothing for any other)"
+        var contradictory = rows.Where(row => row.IsContradictory).ToList();
+        if (contradictory.Count > MostContradictory * rows.Length)
+        {
+            return $"returned a drawn token of probability {contradictory[0].Drawn:0.###} that its own alternatives contradict";
+        }
+
+        var certain = rows.Count(row => row.IsCertain);
+        var drawsFromAll = DrawsFromAll(sampling);
+        return certain == rows.Length || (drawsFromAll && logprobs.K > 1 && certain > 2 && certain > MostCertain * rows.Length)
+                ? $"returned made-up logprobs (0 for {certain} of {rows.Length} tokens, nothing for any other)"
+            : Repeats(logprobs) ? "returned the same alternatives for one token after the other"
+            : drawsFromAll && sampling.Temperature <= 1 && Misses(rows) ? "returned alternatives that are not those of the tokens drawn"
             : null;
     }
 
-    /// <summary>Whether the drawn token has another probability among the alternatives, or is likelier than the last of them without being one.</summary>
-    static bool IsContradictory(TokenLogprobs logprobs, int t)
+    /// <summary>Whether nothing but the temperature stands between the model's distribution and the token drawn.</summary>
+    static bool DrawsFromAll(SamplingSettings sampling)
     {
-        var row = logprobs.TopIds.AsSpan(t * logprobs.K, logprobs.K);
-        var values = logprobs.TopLogprobs.AsSpan(t * logprobs.K, logprobs.K);
-        var drawn = Math.Exp(logprobs.Logprobs[t]);
-        var at = row.IndexOf(logprobs.TokenIds[t]);
-        return at >= 0 ? Math.Abs(Math.Exp(values[at]) - drawn) > Tolerance : row.IndexOf(-1) < 0 && drawn > Math.Exp(values[^1]) + Tolerance;
+        const string Harmless = "chat_template_kwargs";
+        if (sampling.Temperature < LeastTemperature || sampling.TopP < 1)
+        {
+            return false;
+        }
+
+        using var extra = sampling.ExtraBody is { } text ? JsonDocument.Parse(text) : null;
+        return extra is null || extra.RootElement.EnumerateObject().All(field => field.Name == Harmless);
+    }
+
+    /// <summary>
+    /// Whether most rows are the row before to the last bit though another token was drawn. In a loop of equal tokens a model may come to that, and between
+    /// different ones it does not.
+    /// </summary>
+    static bool Repeats(TokenLogprobs logprobs)
+    {
+        const int Least = 8;
+        var (compared, same) = (0, 0);
+        for (var t = 1; t < logprobs.Count; t++)
+        {
+            var (now, before) = (t * logprobs.K, (t - 1) * logprobs.K);
+            if (logprobs.TokenIds[t] != logprobs.TokenIds[t - 1] && logprobs.K > 1 && logprobs.TopIds[now + 1] >= 0)
+            {
+                compared++;
+                same += logprobs.TopIds.AsSpan(now, logprobs.K).SequenceEqual(logprobs.TopIds.AsSpan(before, logprobs.K))
+                    && logprobs.TopLogprobs.AsSpan(now, logprobs.K).SequenceEqual(logprobs.TopLogprobs.AsSpan(before, logprobs.K)) ? 1 : 0;
+            }
+        }
+
+        return compared >= Least && 2 * same > compared;
+    }
+
+    /// <summary>
+    /// Whether the likeliest token was drawn much less often than its probabilities say, as where each row is the row of another token. A temperature below 1
+    /// draws it more often, so that this is no alarm for it.
+    /// </summary>
+    static bool Misses(Row[] rows)
+    {
+        const double Least = 8;
+        var expected = rows.Sum(row => row.Best);
+        var hits = rows.Count(row => row.DrewBest);
+        return expected >= Least && hits < expected / 2 && hits < expected - (MostDeviation * Math.Sqrt(1 + rows.Sum(row => row.Best * (1 - row.Best))));
     }
 
     /// <summary>
@@ -98,4 +148,48 @@ static class LogprobCheck
 
     /// <summary>Most alternatives that any token has.</summary>
     public static int MostAlternatives(TokenLogprobs logprobs) => logprobs.TopIds.Chunk(logprobs.K).Max(row => row.Count(id => id >= 0));
+
+    /// <summary>What one row comes to.</summary>
+    readonly record struct Row
+    {
+        public Row(TokenLogprobs logprobs, int t)
+        {
+            var ids = logprobs.TopIds.AsSpan(t * logprobs.K, logprobs.K);
+            var values = logprobs.TopLogprobs.AsSpan(t * logprobs.K, logprobs.K);
+            var listed = ids.IndexOf(-1) is >= 0 and var end ? end : ids.Length;
+            for (var i = 0; i < listed; i++)
+            {
+                Mass += MathF.Exp(values[i]);
+            }
+
+            var at = ids[..listed].IndexOf(logprobs.TokenIds[t]);
+            Drawn = Math.Exp(logprobs.Logprobs[t]);
+            Best = listed == 0 ? 0 : Math.Exp(values[0]);
+            DrewBest = at == 0 || (at > 0 && values[at] == values[0]);
+            IsCertain = logprobs.Logprobs[t] == 0 && (listed == 0 || (listed == 1 && values[0] == 0));
+
+            // A row of fewer than k may lack any token but the likeliest.
+            IsContradictory = at >= 0 ? Math.Abs(Math.Exp(values[at]) - Drawn) > Tolerance
+                : listed == ids.Length ? Drawn > Math.Exp(values[^1]) + Tolerance
+                : listed > 0 && (Drawn > Best + Tolerance || Mass + Drawn > 1 + Tolerance);
+        }
+
+        /// <summary>Probabilities of the alternatives together.</summary>
+        public double Mass { get; }
+
+        /// <summary>Probability of the token drawn.</summary>
+        public double Drawn { get; }
+
+        /// <summary>Probability of the likeliest token.</summary>
+        public double Best { get; }
+
+        /// <summary>Whether that one was drawn.</summary>
+        public bool DrewBest { get; }
+
+        /// <summary>Whether one token has it all and no other is listed; a model that is sure of a token has others far below it.</summary>
+        public bool IsCertain { get; }
+
+        /// <summary>Whether the drawn token has another probability among the alternatives, or is likelier than those that it would then stand among.</summary>
+        public bool IsContradictory { get; }
+    }
 }

@@ -2,27 +2,23 @@ using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
-using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Probe;
 
 /// <summary>What is done where a run asks for soft targets and the teacher has none to give.</summary>
 static class SoftTargetPolicy
 {
-    /// <summary>A probe that found soft targets does not err so often: the server has changed.</summary>
-    const int MostWithoutInARow = 20;
-
     /// <param name="teacher">What generates.</param>
     /// <param name="capabilities">What was found out about it.</param>
     /// <param name="isRequired">Whether a run without soft targets is none.</param>
     /// <param name="observer">Told that text alone is collected.</param>
-    /// <returns>The teacher; asked for text alone where it has no more, and given up where required soft targets stay away answer after answer.</returns>
+    /// <returns>The teacher; asked for text alone where it has no more, and given up where most answers come without soft targets that are required.</returns>
     /// <exception cref="TeacherUnavailableException">They are required and not to be had.</exception>
     public static ITextGenerator Apply(ITextGenerator teacher, TeacherCapabilities capabilities, bool isRequired, IRunObserver observer)
     {
         if (capabilities.SoftTargetProblem is not { } problem)
         {
-            return isRequired ? new SoftTargetGuard(teacher) : teacher;
+            return new SoftTargetGuard(teacher, isRequired, observer);
         }
 
         if (isRequired)
@@ -34,31 +30,78 @@ static class SoftTargetPolicy
         return new TextAlone(teacher);
     }
 
-    /// <summary>One answer without logprobs serves the hard loss; a run of them is not what was asked for.</summary>
-    sealed class SoftTargetGuard(ITextGenerator inner) : ITextGenerator
+    /// <summary>
+    /// Keeps answers whose logprobs are no good as text. A few of them serve the hard loss; where they are most, it is not what was asked for. That is
+    /// decided by shares: a teacher whose answers often have characters of several tokens gives many in a row without logprobs, and is no other for it.
+    /// </summary>
+    sealed class SoftTargetGuard(ITextGenerator inner, bool isRequired, IRunObserver observer) : ITextGenerator
     {
-        int _withoutInARow;
+        /// <summary>Answers by which a server is seen to have changed: more than half of them with none, or with wrong ones.</summary>
+        const int Recent = 40;
+
+        /// <summary>Answers by which a teacher is seen to give next to none, whatever the reason.</summary>
+        const int Most = 200;
+
+        const double LeastShare = 0.025;
+
+        readonly Lock _lock = new();
+        readonly Queue<LogprobLack?> _answers = new();
+        bool _isTold;
 
         public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
         {
             var result = await inner.GenerateAsync(request, cancellationToken);
-            if (request.Sampling.TopLogprobs == 0 || FinishReasons.IsRefusal(result.FinishReason))
+            if (request.Sampling.TopLogprobs == 0 || result.ToolCalls is not null || FinishReasons.IsRefusal(result.FinishReason))
             {
                 return result;
             }
 
-            if (result.Logprobs is not null)
+            if (result.Logprobs is { } logprobs && LogprobCheck.Problem(logprobs, request.Sampling) is { } problem)
             {
-                Volatile.Write(ref _withoutInARow, 0);
-            }
-            else if (Interlocked.Increment(ref _withoutInARow) >= MostWithoutInARow)
-            {
-                throw new TeacherUnavailableException(
-                    $"{MostWithoutInARow} answers in a row came without logprobs, though the teacher gave some at first; check what the server is doing, or take them as text with require_soft_targets: false");
+                result = result with { Logprobs = null, LogprobLack = new LogprobLack(problem, IsPartial: false) };
             }
 
+            Count(result.Logprobs is null ? result.LogprobLack ?? new LogprobLack("returned no logprobs", IsPartial: false) : null);
             return result;
         }
+
+        void Count(LogprobLack? lack)
+        {
+            lock (_lock)
+            {
+                _answers.Enqueue(lack);
+                if (_answers.Count > Most)
+                {
+                    _answers.Dequeue();
+                }
+
+                if (lack is null)
+                {
+                    return;
+                }
+
+                if (!lack.IsPartial && !_isTold)
+                {
+                    _isTold = true;
+                    observer.Message($"the teacher {lack.Reason} with an answer, which is kept as text alone; others of the kind are counted in the end");
+                }
+
+                var recent = _answers.TakeLast(Recent).Count(answer => answer is { IsPartial: false });
+                if (isRequired && 2 * recent > Recent)
+                {
+                    throw Stop($"{recent} of the last {Math.Min(Recent, _answers.Count)} answers", lack);
+                }
+
+                var with = _answers.Count(answer => answer is null);
+                if (isRequired && _answers.Count == Most && with < LeastShare * Most)
+                {
+                    throw Stop($"{Most - with} of the last {Most} answers", lack);
+                }
+            }
+        }
+
+        static TeacherUnavailableException Stop(string share, LogprobLack lack) => new(
+            $"{share} came without soft targets, though the teacher gave some at first (the last time it {lack.Reason}); check what the server is doing, or take them as text with require_soft_targets: false");
     }
 
     /// <summary>Asks for no logprobs, whatever a request says: its id is still that of the settings.</summary>

@@ -159,7 +159,7 @@ public sealed class SoftTargetPolicyTests
 
         if (isRequired)
         {
-            Assert.Contains("in a row came without logprobs", (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message);
+            Assert.Contains("21 of the last 21 answers came without soft targets", (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message);
         }
         else
         {
