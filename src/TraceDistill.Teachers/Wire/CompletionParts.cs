@@ -69,7 +69,7 @@ sealed class CompletionParts(int topLogprobs)
             throw new WireFormatException("choices[0].message has neither content nor reasoning");
         }
 
-        if (FinishReason is "abort" or "error")
+        if (FinishReason is "error")
         {
             throw new WireFormatException($"the server broke the generation off (finish_reason {FinishReason})");
         }

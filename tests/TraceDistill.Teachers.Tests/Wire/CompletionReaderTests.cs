@@ -126,19 +126,17 @@ public sealed class CompletionReaderTests
         Assert.Equal((reasoning, answer), (result.Reasoning, result.Answer));
     }
 
-    [Fact]
-    public void Read_UnknownFinishReason_KeepsIt()
-    {
-        var result = CompletionReader.Read("""{"choices":[{"message":{"content":"x"},"finish_reason":"repetition"}]}"""u8, topLogprobs: 0);
-
-        Assert.Equal("repetition", result.FinishReason);
-    }
-
     [Theory]
+    [InlineData("repetition")]
     [InlineData("abort")]
-    [InlineData("error")]
-    public void Read_GenerationBrokenOffByTheServer_IsNoTrace(string reason) =>
-        Assert.Throws<WireFormatException>(() => CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0));
+    [InlineData("network_error")]
+    [InlineData("insufficient_system_resource")]
+    public void Read_UnfinishedGeneration_KeepsTheServersOwnWord(string reason) =>
+        Assert.Equal(reason, CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0).FinishReason);
+
+    [Fact]
+    public void Read_GenerationThatEndedInAnError_IsNoTrace() =>
+        Assert.Throws<WireFormatException>(() => CompletionReader.Read("""{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}"""u8, topLogprobs: 0));
 
     [Theory]
     [InlineData("""{"message":{"content":"x"}}""", "x")]
