@@ -97,7 +97,8 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         foreach (var (name, scores) in result.Models)
         {
             var kl = scores.Distribution is { } distribution ? $", KL to the teacher {distribution.Kl:0.000}" : "";
-            observer.Message($"{name}: {Show.Percent(scores.Accuracy)} of {scores.N} problems (95% interval {Show.Percent(scores.AccuracyCi)}), {scores.MeanTokens:0} tokens an answer{kl}");
+            var unverified = scores.Unverified > 0 ? $", {scores.Unverified} unverified" : "";
+            observer.Message($"{name}: {Show.Percent(scores.Accuracy)} of {scores.N} problems (95% interval {Show.Percent(scores.AccuracyCi)}){unverified}, {scores.MeanTokens:0} tokens an answer{kl}");
         }
 
         // An ablation compares hundreds of pairs: its report has them all.

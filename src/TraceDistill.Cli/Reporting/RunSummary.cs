@@ -36,7 +36,8 @@ sealed record RunSummary
         {
             foreach (var model in evaluation.Models)
             {
-                var summary = new ModelSummary(model.Scores.Accuracy, model.Scores.AccuracyCi, model.Scores.N, model.Scores.Parameters);
+                var scores = model.Scores;
+                var summary = new ModelSummary(scores.Accuracy, scores.AccuracyCi, scores.N, scores.Parameters, scores.Unverified);
                 models.TryAdd(models.ContainsKey(model.Name) ? $"{evaluation.Stage.Name}.{model.Name}" : model.Name, summary);
             }
         }
@@ -60,7 +61,8 @@ sealed record RunSummary
 }
 
 /// <summary>One model's result.</summary>
-sealed record ModelSummary(double Accuracy, Interval AccuracyCi, int N, long? Parameters);
+/// <param name="Unverified">Number of the answers that could not be compared with the expected ones; accuracy counts them as wrong.</param>
+sealed record ModelSummary(double Accuracy, Interval AccuracyCi, int N, long? Parameters, int Unverified);
 
 /// <summary>The traces that were trained on.</summary>
 sealed record TraceSummary(long Count, long Tokens, long Bytes, double BytesPerToken, int TopK)

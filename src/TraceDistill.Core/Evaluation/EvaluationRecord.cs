@@ -15,6 +15,9 @@ public sealed record EvaluationRecord
 
     public required bool Correct { get; init; }
 
+    /// <summary>Whether the answer could not be compared with the expected one. It counts as wrong, and is counted on its own.</summary>
+    public bool Unverified { get; init; }
+
     /// <summary>The answer as read from the generation; null where there is none.</summary>
     public required string? Answer { get; init; }
 

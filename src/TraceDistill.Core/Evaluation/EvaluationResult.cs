@@ -54,6 +54,9 @@ public sealed record ModelScores
 
     public required int N { get; init; }
 
+    /// <summary>Number of greedy answers that could not be compared with the expected ones; they count as wrong.</summary>
+    public int Unverified { get; init; }
+
     public long? Parameters { get; init; }
 
     /// <summary>The model directory, stage or URL.</summary>

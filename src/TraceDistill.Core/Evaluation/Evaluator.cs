@@ -12,7 +12,7 @@ namespace TraceDistill.Core.Evaluation;
 /// evaluation asks for nothing twice; the figures do not depend on the order in which answers come back.
 /// </summary>
 /// <param name="options">What is measured and how.</param>
-/// <param name="verifier">Judges the answers; what it cannot verify counts as wrong.</param>
+/// <param name="verifier">Judges the answers; what it cannot verify counts as wrong, and is counted on its own.</param>
 /// <param name="folder">Where <c>MODEL.jsonl</c>, <c>speed.json</c> and <c>evaluation.json</c> go; exists.</param>
 public sealed class Evaluator(
     EvaluateOptions options,
@@ -106,13 +106,15 @@ public sealed class Evaluator(
     {
         // Truncated within the reasoning there is no answer, whatever numbers the reasoning holds.
         var answer = FinalAnswer.Find(generation.Answer);
+        var verdict = verifier.Verify(generation.Answer, planned.Problem);
         return new EvaluationRecord
         {
             Id = planned.Request.Id,
             ProblemId = planned.Problem.Id,
             Family = planned.Problem.Family,
             SampleIndex = planned.SampleIndex,
-            Correct = answer is not null && verifier.Verify(generation.Answer, planned.Problem) == Verdict.Correct,
+            Correct = verdict == Verdict.Correct,
+            Unverified = verdict == Verdict.Unverified,
             Answer = answer,
             Expected = planned.Problem.Answer,
             Tokens = generation.CompletionTokens,

@@ -21,6 +21,7 @@ static class ModelScoring
             Accuracy = overall.Accuracy,
             AccuracyCi = overall.AccuracyCi,
             N = overall.N,
+            Unverified = greedy.Count(record => record.Unverified),
             Parameters = model.Parameters,
             Source = model.Source,
             Prompt = model.Asked.Prompt,

@@ -1,87 +1,108 @@
-using System.Text.RegularExpressions;
+using System.Text;
+using TraceDistill.Core.Verification.Algebra;
+using TraceDistill.Core.Verification.Notation;
 
 namespace TraceDistill.Core.Verification;
 
-/// <summary>Compares answers as written: LaTeX, money signs, units, spaces and the ways to write a number make no difference.</summary>
-public static partial class AnswerText
+/// <summary>Compares answers as written.</summary>
+public static class AnswerText
 {
-    /// <summary>
-    /// Whether two answers are the same: as exact rational numbers where both are numbers, as lists of numbers and words otherwise.
-    /// </summary>
-    public static bool AreEqual(string first, string second)
+    /// <summary>Returns whether two answers are certainly the same.</summary>
+    public static bool AreEqual(string first, string second) => Compare(first, second) == true;
+
+    /// <summary>Returns whether an answer is one number, perhaps with a unit.</summary>
+    public static bool IsNumber(string text) => AnswerReader.Read(text) is [.., var last] && last.Answer is Quantity { Value: var value } && IsNumber(value);
+
+    /// <summary>Whether two answers are the same; null where that is beyond the engine.</summary>
+    /// <param name="expected">The known answer.</param>
+    /// <param name="given">The model's.</param>
+    internal static bool? Compare(string expected, string given)
     {
-        var (a, b) = (Normalise(first), Normalise(second));
-        if (Compact(a) == Compact(b))
-            return true;
-        if (Rational.TryParse(a, out var x) && Rational.TryParse(b, out var y))
-            return x == y;
-        var (left, right) = (Parts(a), Parts(b));
-        return left.Length > 1 && left.Length == right.Length && left.Zip(right).All(pair => PartsAreEqual(pair.First, pair.Second));
+        if (Choice.Compare(expected, given) is { } isSameChoice)
+        {
+            return isSameChoice;
+        }
+
+        return WithoutSpaces(expected) == WithoutSpaces(given) ? true : AnswerComparison.AreEqual(AnswerReader.Read(expected), AnswerReader.Read(given));
     }
 
-    /// <summary>
-    /// The answer in lower case without what only dresses it: dollar signs of mathematics or money, LaTeX spacing and text commands,
-    /// percent and degree signs, emphasis, the left side of an equation, and the final period.
-    /// </summary>
-    internal static string Normalise(string text)
+    static bool IsNumber(Expression value)
     {
-        var plain = text.ToLowerInvariant().Replace('\u2212', '-').Replace("\u00B2", "^2").Replace("\u00B3", "^3").Replace("{,}", ",");
-        plain = ShortFraction().Replace(plain.Replace("\\dfrac", "\\frac").Replace("\\tfrac", "\\frac"), @"\frac{${above}}{${below}}");
-        plain = TextCommand().Replace(plain, "${content}");
-        plain = Dress().Replace(plain, "");
-        plain = Spacing().Replace(plain, " ").Trim().TrimEnd('.', ',', ';', '!').Trim();
-        return NegativeNumerator().Replace(RightSide(plain), @"-\frac{");
+        try
+        {
+            return RationalFunction.Of(value).IsNumber(out _);
+        }
+        catch (BeyondEngineException)
+        {
+            return false;
+        }
     }
 
-    /// <summary>The text without the spaces that part nothing, those beside a sign: <c>x+1</c> for <c>x + 1</c>.</summary>
-    internal static string Compact(string text) => IdleSpace().Replace(text, "");
-
-    /// <summary>What stands behind the last equals sign. Inequalities and lists of equations are answers as a whole.</summary>
-    internal static string RightSide(string text)
+    /// <summary>The text without the spaces that part no words or numbers.</summary>
+    static string WithoutSpaces(string text)
     {
-        var equals = text.LastIndexOf('=');
-        return equals < 0 || Inequality().IsMatch(text) || ListOfEquations().IsMatch(text) ? text : text[(equals + 1)..].Trim();
-    }
+        var kept = new StringBuilder(text.Length);
+        var trimmed = text.AsSpan().Trim().Trim('$').TrimEnd(".,;").Trim();
+        for (var i = 0; i < trimmed.Length; i++)
+        {
+            if (!char.IsWhiteSpace(trimmed[i]))
+            {
+                kept.Append(trimmed[i]);
+            }
+            else if (kept.Length > 0 && char.IsLetterOrDigit(kept[^1]) && i + 1 < trimmed.Length && char.IsLetterOrDigit(trimmed[i + 1]))
+            {
+                kept.Append(' ');
+            }
+        }
 
-    /// <summary>Whether an answer needs algebra to be compared: LaTeX, powers, or letters calculated with.</summary>
-    internal static bool IsExpression(string text)
+        return kept.ToString();
+    }
+}
+
+/// <summary>Letters of multiple choice.</summary>
+static class Choice
+{
+    /// <summary>Whether a given answer names the expected choice; null where no choice is expected, or none is given.</summary>
+    public static bool? Compare(string expected, string given) =>
+        Letter(expected, isAlone: true) is { } right && Letter(given, isAlone: false) is { } chosen ? char.ToUpperInvariant(right) == char.ToUpperInvariant(chosen) ? true
+            : char.IsAsciiLetterLower(right) || char.IsAsciiLetterLower(chosen) ? null : false : null;
+
+    /// <summary>The letter of <c>C</c>, <c>(C)</c>, <c>\textbf{(C)}</c>, <c>C.</c>, and of a given <c>(C) 42</c>, <c>C: four</c>, <c>option C</c>.</summary>
+    static char? Letter(string text, bool isAlone)
     {
-        var plain = Normalise(text);
-        return !Rational.TryParse(plain, out _) && Expression().IsMatch(plain);
+        if (text.Length > 400)
+        {
+            return null;
+        }
+
+        var plain = text;
+        foreach (var command in (ReadOnlySpan<string>)["\\textbf", "\\textit", "\\textrm", "\\text", "\\mathrm", "\\mathbf", "\\bf", "\\rm", "\\left", "\\right", "\\ ", "\\,", "**"])
+        {
+            plain = plain.Replace(command, " ", StringComparison.Ordinal);
+        }
+
+        plain = plain.Trim(' ', '{', '}', '$', '*', '.', '~');
+        if (plain.Length <= 1)
+        {
+            return plain.Length == 1 && char.IsAsciiLetter(plain[0]) ? plain[0] : null;
+        }
+
+        foreach (var word in (ReadOnlySpan<string>)["option ", "choice ", "answer "])
+        {
+            plain = plain.StartsWith(word, StringComparison.OrdinalIgnoreCase) ? plain[word.Length..].Trim() : plain;
+        }
+
+        if (plain.Length <= 1)
+        {
+            return plain.Length == 1 && char.IsAsciiLetterUpper(plain[0]) ? plain[0] : null;
+        }
+
+        var isBracketed = plain.Length >= 3 && plain[0] == '(' && plain[2] == ')';
+        if (isBracketed && char.IsAsciiLetter(plain[1]) && (plain.Length == 3 || !isAlone && plain[3] is ' ' or '}' or ':' or '.'))
+        {
+            return plain[1];
+        }
+
+        return !isAlone && char.IsAsciiLetterUpper(plain[0]) && plain[1] is ')' or ':' or '.' && (plain.Length == 2 || plain[2] is ' ' or '}') ? plain[0] : null;
     }
-
-    static bool PartsAreEqual(string a, string b) => a == b || Rational.TryParse(a, out var x) && Rational.TryParse(b, out var y) && x == y;
-
-    static string[] Parts(string text) => ListSeparator().Split(text);
-
-    [GeneratedRegex(@"\\frac ?(?<above>\d) ?(?<below>\d)")]
-    private static partial Regex ShortFraction();
-
-    [GeneratedRegex(@"^\\frac\{-")]
-    private static partial Regex NegativeNumerator();
-
-    [GeneratedRegex(@"\\(?:text|mbox|mathrm|textbf|mathbf)\s*\{(?<content>[^{}]*)\}")]
-    private static partial Regex TextCommand();
-
-    [GeneratedRegex(@"\\left(?!arrow)|\\right(?!arrow)|\\[!,;:]|\\?[$%]|[€£¥]|\^\{?\\circ\}?|°|\*\*|[`""]|\\[()\[\]]")]
-    private static partial Regex Dress();
-
-    [GeneratedRegex(@"(?:\s|~|\\ |\\quad)+")]
-    private static partial Regex Spacing();
-
-    [GeneratedRegex("(?<![a-zA-Z0-9]) | (?![a-zA-Z0-9])")]
-    private static partial Regex IdleSpace();
-
-    [GeneratedRegex(@"[<>!≤≥≠]|\\(?:le|ge|ne|lt|gt)")]
-    private static partial Regex Inequality();
-
-    [GeneratedRegex(@"=.*(?:,(?!\d{3}(?!\d))|;|\b(?:and|or)\b).*=")]
-    private static partial Regex ListOfEquations();
-
-    // A comma followed by exactly three digits may belong to a number.
-    [GeneratedRegex(@",? +|,(?!\d{3}(?!\d))")]
-    private static partial Regex ListSeparator();
-
-    [GeneratedRegex(@"[\\^_{}]|\b[a-z]\b\s*[-+*/(]|[-+*/]\s*\b[a-z]\b|\d[a-z]\b")]
-    private static partial Regex Expression();
 }

@@ -59,6 +59,12 @@ public sealed class MathVerifierTests
     [InlineData("-1234.5", "-$1,234.50")]
     [InlineData("-5 -3 2", "-5, -3, 2")]
     [InlineData("the 3 of them and no 4 others may come", "the 3 of them and no 4 others may come")]
+    [InlineData("18", "\u0661\u0668")]
+    [InlineData("x + 1", "1 + x")]
+    [InlineData("2\\sqrt{3}", "\\sqrt{12}")]
+    [InlineData("3, 5, 7", "They are \\boxed{3}, \\boxed{5} and \\boxed{7}.")]
+    [InlineData("twelve", "12")]
+    [InlineData("7", "Answer: seven point none, so \\boxed{\\text{seven}}")]
     public void Verify_TheSameAnswerWrittenOtherwise_IsCorrect(string expected, string answer) => Assert.Equal(Verdict.Correct, Verify(answer, expected));
 
     [Theory]
@@ -85,51 +91,45 @@ public sealed class MathVerifierTests
     [InlineData("18", "<think> 9 + 9 = 18, and then")]
     [InlineData("18", "<think> 9 + 9 = 18")]
     [InlineData("18", "1/0")]
-    [InlineData("18", "\u0661\u0668")]
     public void Verify_AnotherAnswer_IsIncorrect(string expected, string answer) => Assert.Equal(Verdict.Incorrect, Verify(answer, expected));
 
+    /// <summary>Beyond the engine, two readings, no known answer, or what prose leaves open.</summary>
     [Theory]
-    [InlineData("x + 1", "1 + x")]
-    [InlineData("2\\sqrt{3}", "\\sqrt{12}")]
     [InlineData("", "4")]
-    public void Verify_WhatNeedsAlgebraOrHasNoKnownAnswer_IsUnverified(string expected, string answer) => Assert.Equal(Verdict.Unverified, Verify(answer, expected));
+    [InlineData("4", "\\boxed{\\int_0^4 x\\,dx}")]
+    [InlineData("\\sum_{k=1}^n k", "\\boxed{5}")]
+    [InlineData("3m", "\\boxed{3}")]
+    [InlineData("2.5", "\\boxed{2,5}")]
+    [InlineData("\\sqrt{2}", "\\boxed{1.4142}")]
+    [InlineData("xy/2", "\\boxed{x/2y}", true)]
+    [InlineData("\\frac{x}{2y}", "\\boxed{x/2y}")]
+    [InlineData("\\log 2", "\\boxed{\\ln 2}")]
+    [InlineData("12", "A dozen, so the answer is twelve.")]
+    [InlineData("18", "The answer is 18!")]
+    [InlineData("x=5", "\\boxed{y=5}")]
+    [InlineData("7", "\\boxed{a+b=7}")]
+    [InlineData("{3, 5}", "\\boxed{\\begin{cases}3\\\\5\\end{cases}}")]
+    public void Verify_WhatIsBeyondTheEngine_IsUnverified(string expected, string answer, bool mayBeCorrect = false) =>
+        Assert.Contains(Verify(answer, expected), mayBeCorrect ? new[] { Verdict.Unverified, Verdict.Correct } : [Verdict.Unverified]);
+
+    [Theory]
+    [InlineData("5", "It is not 5")]
+    [InlineData("5", "The answer is not 5.")]
+    [InlineData("5", "The answer is not \\boxed{5}")]
+    [InlineData("5", "\\boxed{\\text{not } 5}")]
+    [InlineData("5", "\\boxed{\\neq 5}")]
+    [InlineData("5", "It is 6, not 5")]
+    [InlineData("0", "\\boxed{2x+3y-6=0}")]
+    [InlineData("5", "\\boxed{5!}")]
+    [InlineData("5", "\\boxed{5xy}")]
+    [InlineData("2xy", "\\boxed{2ab}")]
+    [InlineData("\\Delta", "\\boxed{\\delta}")]
+    [InlineData("4", "\\boxed{4\\ldots}")]
+    [InlineData("16", "\\boxed{16_7^2}")]
+    public void Verify_WhatOnlyLooksAlike_IsNotCorrect(string expected, string answer) => Assert.NotEqual(Verdict.Correct, Verify(answer, expected));
 
     [Fact]
     public void Verify_NoText_IsUnverified() => Assert.Equal(Verdict.Unverified, Verify(null, "4"));
-
-    [Theory]
-    [InlineData("so \\boxed{3} or rather \\boxed{\\frac{1}{2}} is it", "\\frac{1}{2}")]
-    [InlineData("\\boxed{\\{1, 2\\}}", "\\{1, 2\\}")]
-    [InlineData("thus \\boxed 7 .", "7")]
-    [InlineData("We have 3.\n#### 1,072\n", "1,072")]
-    [InlineData("#### 42\nI hope this helps", "42")]
-    [InlineData("#### Step 1: count\nThere are 40.\n#### Step 2: add\n40 and 2 make 42", "42")]
-    [InlineData("#### 2. Compute the total\nIt comes to 42 in the end.", "42")]
-    [InlineData("#### Final Answer\nIt must be 42 then.", "42")]
-    [InlineData("To answer this question: we need 5 things and four more, so it is 9", "9")]
-    [InlineData("**Answer (in km):** 72", "72")]
-    [InlineData("<think> b </think> x + 1", "x + 1")]
-    [InlineData("He has 5 left, then 9.\nA: 14", "14")]
-    [InlineData("The answer is 7, no wait, the answer is 8. I used 2 steps.", "8")]
-    [InlineData("The answer is 3 + 4 = 7 because of 2 rules of arithmetic that hold here.", "7")]
-    [InlineData("The final answer is: $1,234.50 for 3 days.", "$1,234.50 for 3 days")]
-    [InlineData("**Answer:** 42", "42")]
-    [InlineData("The answer to your question is 8 remainder 3.", "8 remainder 3")]
-    [InlineData("the answer is 5 (that is 3 + 2).", "5")]
-    [InlineData("<think> 2 + 2 = 4, so 4. the answer is 9. </think> 4", "4")]
-    [InlineData("a 7 </think>\n\n12 19 45", "12 19 45")]
-    [InlineData("First 3 apples and 4 pears were bought, so there are now 7 pieces of fruit.", "7")]
-    [InlineData("It leaves at 7:35 in the morning if nothing else comes in between", "7:35")]
-    [InlineData("10-5 is what I would calculate in this case and so I get 10-5", "5")]
-    [InlineData("no numbers here whatsoever, only words", null)]
-    [InlineData("", null)]
-    [InlineData("<think> 1 + 1 = 2", null)]
-    public void Find_InATextOfAModel_GivesTheFinalAnswer(string text, string? answer) => Assert.Equal(answer, FinalAnswer.Find(text));
-
-    /// <summary>Units are words with signs between them; a text of many that is none after all must not be tried in every way.</summary>
-    [Fact(Timeout = 10_000)]
-    public async Task Verify_LongTextThatIsAlmostANumberWithUnits_EndsAtOnce() => Assert.Equal(
-        Verdict.Incorrect, await Task.Run(() => Verify($"\\boxed{{5 aa{string.Concat(Enumerable.Repeat(". b", 60))} 1}}", "5"), TestContext.Current.CancellationToken));
 
     [Property]
     public void AreEqual_OfAFractionScaledOrAsDecimal_HoldsExactlyWhereItsValueIs(int numerator, PositiveInt denominator, PositiveInt factor)

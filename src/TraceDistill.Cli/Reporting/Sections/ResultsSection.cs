@@ -13,6 +13,7 @@ static class ResultsSection
     static readonly Column[] Columns =
     [
         new("parameters", "number of weights", model => model.Scores.Parameters is { } count ? Show.Large(count) : null),
+        new("unverified", "greedy answers that could not be compared with the expected ones and count as wrong", model => Show.Count(model.Scores.Unverified)),
         new("pass@k", "chance that one of k samples is right", model => model.Scores.Sampled is { } sampled ? Show.Percent(sampled.PassAt[sampled.Samples]) : null, Samples),
         new("maj@k", "chance that the most frequent of k sampled answers is right", model => model.Scores.Sampled is { } sampled ? Show.Percent(sampled.MajAt[sampled.Samples]) : null, Samples),
         new("KL", "mean KL divergence from the teacher a token, in nats, on held-out traces, with its 95% interval", model => model.Scores.Distribution is { } d ? $"{d.Kl:0.0000}" : null,

@@ -27,7 +27,7 @@ sealed partial record ProblemRow(RowPlace Where, IReadOnlyDictionary<string, str
     /// <summary>Whether the answer needs no mark to be found: it is a number alone, or the solution has a field of its own.</summary>
     bool HasPlainAnswer => Fields.TryGetValue("answer", out var answer)
         && !answer.Contains(AnswerMark, StringComparison.Ordinal)
-        && (Fields.ContainsKey("solution") || Rational.TryParse(AnswerText.Normalise(answer), out _));
+        && (Fields.ContainsKey("solution") || AnswerText.IsNumber(answer));
 
     Problem FromProblemForm(string textField, string defaultFamily)
     {
