@@ -11,7 +11,7 @@ public static class AnswerText
     public static bool AreEqual(string first, string second) => Compare(first, second) == true;
 
     /// <summary>Returns whether an answer is one number, perhaps with a unit.</summary>
-    public static bool IsNumber(string text) => AnswerReader.Read(text) is [.., var last] && last.Answer is Quantity { Value: var value } && IsNumber(value);
+    public static bool IsNumber(string text) => AnswerReader.Read(text).Any(reading => !reading.IsWeak && reading.Answer is Quantity { Value: var value } && IsNumber(value));
 
     /// <summary>Whether two answers are the same; null where that is beyond the engine.</summary>
     /// <param name="expected">The known answer.</param>

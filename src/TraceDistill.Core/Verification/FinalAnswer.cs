@@ -50,7 +50,7 @@ public static class FinalAnswer
         "answer|ans|respuesta|r[ée]ponse|antwort|resposta|risposta|ответ|відповідь|odpowied[źz]|odpověď|cevap|yanıt|antwoord|svar|vastaus|jawaban|đáp án|đáp số"
         + "|答案|答え|答|解答|정답|답|उत्तर|الجواب|الإجابة|תשובה|απάντηση|คำตอบ";
 
-    const string Is = "is|are|equals|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é igual a|是|为|為|は|입니다|:|：";
+    const string Is = "is|are|equals|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é igual a|是|为|為|は|입니다";
 
     // A statement: "the answer is", "answer:", "Respuesta final:", "答案是". The value is what follows on the line.
     static readonly Regex Statements = new(
@@ -65,7 +65,7 @@ public static class FinalAnswer
 
     static readonly Regex Formula = new(@"^(?:\$[^$]+\$|\\\([^)]*\\\)|\\\[.*\\\])$", Linear);
 
-    static readonly Regex SentenceEnd = new(@"(?:[.?][*_`""$]*(?:\s|$)|\p{L}!(?:\s|$)|。)", Linear);
+    static readonly Regex SentenceEnd = new(@"(?:[.?][*_`""$]*(?:\s|$)|\p{L}!(?:\s|$)|。|です|입니다)", Linear);
 
     static readonly Regex BeginsWithNumber = new(@"^[-+(\[$€£\\.−]*\d", Linear);
 
@@ -117,7 +117,8 @@ public static class FinalAnswer
         var whole = answer.Trim();
         if (IsAnswer(whole) && !IsNegation(whole))
         {
-            return (whole, AnswerPlace.Whole);
+            var isEmphasized = whole.Length > 4 && whole.StartsWith("**", StringComparison.Ordinal) && whole.EndsWith("**", StringComparison.Ordinal);
+            return (isEmphasized ? whole[2..^2] : whole, AnswerPlace.Whole);
         }
 
         return LastNumber(tail) is { } number ? (number, AnswerPlace.LastNumber) : null;
@@ -348,7 +349,7 @@ public static class FinalAnswer
             return choice;
         }
 
-        var end = SentenceEnd.Match(text) is { Success: true } stop ? stop.Index + (char.IsLetter(text[stop.Index]) ? 1 : 0) : text.Length;
+        var end = SentenceEnd.Match(text) is { Success: true } stop ? stop.Index + (stop.Value.Contains('!', StringComparison.Ordinal) ? 1 : 0) : text.Length;
         var sentence = text[..end].Trim(' ', '*', '_', '`', '"');
         var value = RightSide(sentence);
         if (value.IndexOf(" (", StringComparison.Ordinal) is > 0 and var aside)

@@ -48,6 +48,7 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
             Assert.Equal(evaluation.Models[name].Accuracy, model.GetProperty("accuracy").GetDouble());
             Assert.Equal(480, model.GetProperty("n").GetInt32());
             Assert.Equal(2, model.GetProperty("accuracy_ci").GetArrayLength());
+            Assert.InRange(model.GetProperty("unverified").GetInt32(), 0, 480);
             Assert.True(model.GetProperty("accuracy_ci")[0].GetDouble() <= model.GetProperty("accuracy").GetDouble());
         }
 

@@ -177,14 +177,14 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public async Task Evaluate_Answers_AreKeptWithTheTextTheyWereReadFrom()
     {
-        await EvaluateAsync(Options(), ("student", new ScriptedModel(request => $"that makes ü\n{Question(request)} or so {new string('x', 70_000)}")));
+        await EvaluateAsync(Options(), ("student", new ScriptedModel(request => $"{new string('x', 70_000)} that makes ü\n{Question(request)} or so")));
 
         var lines = await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken);
         Assert.Equal(10, lines.Length);
         foreach (var line in lines.Select(line => JsonNode.Parse(line)!))
         {
             Assert.Equal($"{line["answer"]}", $"{line["expected"]}");
-            Assert.Equal($"that makes ü\n{line["expected"]} or so {new string('x', 70_000)}", $"{line["generation"]}");
+            Assert.Equal($"{new string('x', 70_000)} that makes ü\n{line["expected"]} or so", $"{line["generation"]}");
         }
 
         // What is on disk already is not asked for again, and stays as it is.
@@ -238,6 +238,17 @@ public sealed class EvaluatorTests : IDisposable
             cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Equal(1, result.Models["student"].Accuracy);
+    }
+
+    [Fact]
+    public async Task Evaluate_AnswersBeyondTheVerifier_AreCountedOnTheirOwnAndCountAsWrong()
+    {
+        var model = new ScriptedModel(request => Question(request) switch { < 4 and var n => $"{n}", < 7 => "\\boxed{\\int_0^1 x\\,dx}", _ => "77" });
+
+        var scores = (await EvaluateAsync(Options(), ("student", model))).Models["student"];
+
+        Assert.Equal((0.4, 3), (scores.Accuracy, scores.Unverified));
+        Assert.Contains("\"unverified\": 3", await ReadAsync(EvaluationResult.FileName));
     }
 
     [Fact]
