@@ -299,7 +299,7 @@ static class AnswerReader
             }
 
             var isOneSymbol = head.Kind == TokenKind.Name || head.Text.Length == 1 || head.Text.All(char.IsUpper);
-            if (isOneSymbol && (IsInverse(tokens) || tokens[1].Is("_") || tokens[1].Is("'") || tokens[1].Is("(") && (head.Text != head.Text.ToLowerInvariant() || "fghpqruvy".Contains(head.Text[0], StringComparison.Ordinal))))
+            if (isOneSymbol && (IsInverse(tokens) || tokens[1].Is("_") || tokens[1].Is("'") || tokens[1].Is("(") && (head.Text.Any(char.IsUpper) || "fghpqruvy".Contains(head.Text[0], StringComparison.Ordinal))))
             {
                 var rest = tokens.Skip(IsInverse(tokens) ? 6 : 1).SkipWhile(token => token.Is("'")).ToList();
                 return rest.Count == 0 || rest[0].Is("_") && rest.Count > 1 && (rest.Count == 2 || rest[1].Is("{") && Closes(rest, 1)) || rest[0].Is("(") && Closes(rest, 0) ? spelling : null;
@@ -546,7 +546,7 @@ static class AnswerReader
         Answer Signed(string upper, string lower) => Quantities([.. tokens.Select(token => token.Is("±") ? token with { Text = upper } : token.Is("∓") ? token with { Text = lower } : token)]).Last();
     }
 
-    static IEnumerable<Answer> Quantities(List<Token> tokens)
+    static List<Answer> Quantities(List<Token> tokens)
     {
         var found = new List<Answer>();
         if (tokens.All(token => token.Kind is TokenKind.Word or TokenKind.Text || token.Is("-")) && NumberWords.TryRead(string.Join(' ', tokens.Select(token => token.Text)), out var number))

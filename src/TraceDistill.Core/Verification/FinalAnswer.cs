@@ -1,4 +1,4 @@
-using System.Globalization;
+using System.Buffers;
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Verification.Notation;
@@ -43,6 +43,8 @@ public static class FinalAnswer
     const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
 
     static readonly string[] BoxCommands = [@"\boxed", @"\fbox", @"\framebox"];
+
+    static readonly SearchValues<char> Relations = SearchValues.Create("<>≤≥≠,");
 
     static readonly Regex Marks = new(@"####[ \t]*(?<answer>[^\n]+)", Linear);
 
@@ -391,7 +393,7 @@ public static class FinalAnswer
     static string RightSide(string text)
     {
         var equals = text.LastIndexOf('=');
-        if (equals <= 0 || text.AsSpan().ContainsAny("<>≤≥≠,") || text.Contains("\\le", StringComparison.Ordinal) || text.Contains("\\ge", StringComparison.Ordinal))
+        if (equals <= 0 || text.AsSpan().ContainsAny(Relations) || text.Contains("\\le", StringComparison.Ordinal) || text.Contains("\\ge", StringComparison.Ordinal))
         {
             return text;
         }

@@ -424,14 +424,14 @@ sealed class ExpressionParser
     }
 
     /// <summary>A power behind letters is that of the last.</summary>
-    Expression Powered(List<Expression> factors)
+    ProductExpression Powered(List<Expression> factors)
     {
         factors[^1] = Postfix(factors[^1]);
         return new ProductExpression(factors);
     }
 
     /// <summary>A symbol with its index and primes.</summary>
-    Expression Named(string name)
+    SymbolExpression Named(string name)
     {
         if (name is "ldots" or "emptyset" or "rightarrow" or "to" or "Rightarrow" or "implies" or "iff" or "forall" or "exists" or "sum" or "int" or "prod" or "lim"
             or "angle" or "triangle" or "partial" or "nabla" or "because" or "therefore" or "cdotp" or "square" or "Box" || name.StartsWith("mathbb", StringComparison.Ordinal))
@@ -545,7 +545,7 @@ sealed class ExpressionParser
     }
 
     /// <summary>What stands in the bracket behind a function, or the product up to the next sign, function or bracket: sin 2x, ln 2, sin(x).</summary>
-    IReadOnlyList<Expression> Arguments()
+    List<Expression> Arguments()
     {
         if (++_depth > Limits.Depth)
         {
