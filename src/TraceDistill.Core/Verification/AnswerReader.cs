@@ -381,7 +381,7 @@ static class AnswerReader
     static Answer Value(List<Token> tokens) => Values(tokens).Last();
 
     /// <summary>A value without relation; in two ways where letters behind a number may be a unit or variables.</summary>
-    static IEnumerable<Answer> Values(List<Token> tokens)
+    static List<Answer> Values(List<Token> tokens)
     {
         tokens = Trim(tokens);
         if (tokens.Count == 0)
