@@ -56,7 +56,7 @@ public static class FinalAnswer
 
     // A statement: "the answer is", "answer:", "Respuesta final:", "答案是". The value is what follows on the line.
     static readonly Regex Statements = new(
-        $@"(?:(?:^|[^\p{{L}}])(?:{AnswerWords})(?:[^\n.:=：]{{0,60}}?(?:[ \t*_]|\b)(?:{Is})(?:[ :：]|\b)|[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|[是为為はＨ]:?)|^[ \t]*A:)",
+        $@"(?:(?:^|[^\p{{L}}])(?:{AnswerWords})(?:[^\n.:=：]{{0,60}}?(?:[ \t*_]|\b)(?:{Is})(?:[ :：]|\b)|(?: finale?)?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|[是为為はＨ]:?)|^[ \t]*A:)",
         Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline);
 
     // Chinese, Japanese and Korean put no space around the word.
