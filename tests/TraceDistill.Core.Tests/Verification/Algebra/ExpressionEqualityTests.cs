@@ -48,7 +48,7 @@ public sealed class ExpressionEqualityTests
         Assert.False(ExpressionEquality.AreProportional(X - 2 * Y, X * X - 2 * X * Y, isPositive: false));
     }
 
-    static Expression Root(int number) => new PowerExpression(number, Half);
+    static PowerExpression Root(int number) => new PowerExpression(number, Half);
 
-    static Expression Call(string name, Expression argument) => new FunctionExpression(name, [argument]);
+    static FunctionExpression Call(string name, Expression argument) => new FunctionExpression(name, [argument]);
 }
