@@ -134,17 +134,28 @@ public static class CollectStage
             observer.Message($"{directory}: {discarded}; they are given up");
         }
 
+        foreach (var message in store.Plan.Counts.Describe(options.Problems))
+        {
+            observer.Message(message);
+        }
+
         return store;
     }
 
-    static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken) => await CollectionPlan.CreateAsync(
-        new ProblemSource(options.Problems, options.Limit, partition),
-        await PromptSet.CreateAsync(options, cancellationToken),
-        options.Model ?? "",
-        SamplingOf(options),
-        options.SamplesPerProblem,
-        options.Seed,
-        cancellationToken);
+    static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken)
+    {
+        var plan = await CollectionPlan.CreateAsync(
+            new ProblemSource(options.Problems, options.Limit, partition) { Options = options.ReaderOptions() },
+            await PromptSet.CreateAsync(options, cancellationToken),
+            options.Model ?? "",
+            SamplingOf(options),
+            options.SamplesPerProblem,
+            options.Seed,
+            cancellationToken);
+        return options.OnlyCorrect && plan.Counts.Unanswered == plan.Counts.Problems
+            ? throw new InvalidInputException($"only_correct: none of the problems in {options.Problems} has an answer, so no trace can be correct; name the field that holds it with answer_field")
+            : plan;
+    }
 
     static Partition PartitionOf(GenerateOptions options, IRunObserver observer)
     {
@@ -165,9 +176,9 @@ public static class CollectStage
     }
 
     static StoreOptions StoreOptionsOf(GenerateOptions options) =>
-        new(options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs), options.Reask, options.Synchronous)
+        new(options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs, options.Layout), options.Reask, options.Synchronous)
         {
-            Identity = CollectionIdentity.Of(options), Discard = options.Discard,
+            Identity = CollectionIdentity.Of(options), Discard = options.Discard, Layout = options.Layout,
         };
 
     static ResilienceOptions ResilienceOf(GenerateOptions options) => new()

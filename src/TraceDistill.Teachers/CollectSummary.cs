@@ -30,6 +30,9 @@ public sealed record CollectSummary(
     /// <summary>Traces that were broken off for another reason than their length.</summary>
     public long Unfinished { get; init; }
 
+    /// <summary>Traces that are kept and not published, because their answer is not correct; see <see cref="GenerateOptions.OnlyCorrect"/>.</summary>
+    public long LeftOut { get; init; }
+
     /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>
     public CollectionUsage? Usage { get; init; }
 
@@ -40,8 +43,9 @@ public sealed record CollectSummary(
             ", ",
             new[]
             {
-                Invariant($"{Count:N0} traces ({(Collected == Count ? "all" : $"{Collected:N0}")} new)"),
+                Invariant($"{Count:N0} traces ({(Collected == Count + LeftOut ? "all" : $"{Collected:N0}")} new)"),
                 Invariant($"{100.0 * Correct / Math.Max(1, Count):0.#} % correct"),
+                LeftOut > 0 ? Invariant($"{LeftOut:N0} not correct are left out") : null,
                 Length > 0 ? Invariant($"{Length:N0} cut off") : null,
                 Unfinished > 0 ? Invariant($"{Unfinished:N0} unfinished") : null,
                 Refusal > 0 ? Invariant($"{Refusal:N0} refused") : null,

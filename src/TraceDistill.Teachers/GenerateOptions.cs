@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Core.Options;
+using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Routing;
@@ -15,8 +16,24 @@ namespace TraceDistill.Teachers;
 public sealed record GenerateOptions : IValidatableObject
 {
     [InputPath]
-    [Description("file of problems, JSONL or Parquet")]
+    [Description("file of problems: JSON Lines, JSON (both also .gz) or Parquet")]
     public required string Problems { get; init; }
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.ProblemFieldHelp)]
+    public IReadOnlyList<string> ProblemField { get; init; } = [];
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.AnswerFieldHelp)]
+    public string? AnswerField { get; init; }
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.SolutionFieldHelp)]
+    public string? SolutionField { get; init; }
+
+    /// <value>error.</value>
+    [Description(ProblemReaderOptions.DuplicatesHelp)]
+    public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
 
     [Description("an OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
@@ -210,6 +227,19 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("traces in a shard; a shard is written as soon as all of them are there")]
     public int? ShardRows { get; init; }
 
+    /// <summary>Finished traces are written anew where it changes.</summary>
+    /// <value>compact: a sixth of the size.</value>
+    [Description("how soft targets stand in the shards: compact, or plain lists topk_ids and topk_logprobs that any Parquet reader shows")]
+    public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
+
+    /// <summary>
+    /// All traces are kept, with their journal, in the folder <c>collected</c> of the output folder, so that none is asked for again; the shards beside it hold
+    /// the correct ones.
+    /// </summary>
+    /// <value>False: all traces are published.</value>
+    [Description("publish only traces with a correct answer; the others are kept in the folder collected of the output folder and counted in the manifest")]
+    public bool OnlyCorrect { get; init; }
+
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
     [Operational]
     [Description("when the journal waits for the disk: full, normal (the loss of power may cost seconds), off")]
@@ -261,6 +291,9 @@ public sealed record GenerateOptions : IValidatableObject
     [InputPath]
     [Description("take in the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
+
+    /// <summary>What the problem file's fields are called.</summary>
+    public ProblemReaderOptions ReaderOptions() => new() { ProblemField = ProblemField, AnswerField = AnswerField, SolutionField = SolutionField, Duplicates = Duplicates };
 
     bool IsBatch => BatchOut is not null || BatchIn.Count > 0;
 

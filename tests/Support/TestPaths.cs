@@ -8,9 +8,12 @@ static class TestPaths
     public static string RepositoryRoot { get; } = FindRoot();
 
     /// <summary>A file or folder of the data sets in <c>../shared/data</c>; skips the calling test where it is absent.</summary>
-    public static string SharedData(string relative)
+    public static string SharedData(string relative) => Shared($"data/{relative}");
+
+    /// <summary>A file or folder of <c>../shared</c>; skips the calling test where it is absent.</summary>
+    public static string Shared(string relative)
     {
-        var path = Path.GetFullPath(Path.Combine(RepositoryRoot, "..", "shared", "data", relative));
+        var path = Path.GetFullPath(Path.Combine(RepositoryRoot, "..", "shared", relative));
         Assert.SkipUnless(Path.Exists(path), $"the test data set {relative} is not beside this checkout");
         return path;
     }

@@ -18,6 +18,7 @@ static class YamlConfig
             throw new InvalidInputException(Directory.Exists(path) ? $"{path}: is a folder; name a YAML file" : $"{path}: no such file");
         }
 
+        InputFile.EnsureReadable(path);
         var root = new YamlReader(Utf8Text.ReadFile(path, MostBytes), path).Read()
             ?? throw new InvalidInputException($"{path}: the file is empty; expected keys with values");
         return root as ConfigMap ?? throw new InvalidInputException($"{root.Location}: expected keys with values, found {TypeWords.Of(root)}");

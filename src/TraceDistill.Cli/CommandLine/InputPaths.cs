@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.CommandLine;
 
@@ -50,7 +51,16 @@ static class InputPaths
 
     static void Check(ConfigNode node, string key, ProblemList problems)
     {
-        if (node is ConfigScalar { Text: { } text } && !Path.Exists(text))
+        if (node is not ConfigScalar { Text: { } text })
+        {
+            return;
+        }
+
+        if (InputFile.Fault(text) is { } fault)
+        {
+            problems.Add(node.Location, key, $"\"{text}\" {fault}");
+        }
+        else if (!Path.Exists(text))
         {
             problems.Add(node.Location, key, $"no such file or folder: \"{text}\"{Hint(text)}");
         }

@@ -77,7 +77,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     {
         using var scratch = context.Output is null ? new ScratchFolder() : null;
         var folder = Directory.CreateDirectory(context.Output ?? scratch!.Path).FullName;
-        var problems = await ProblemReader.ReadAsync(options.Problems, cancellationToken).ToListAsync(cancellationToken);
+        var problems = await ProblemsAsync(options, context.Observer, cancellationToken);
         var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
         if (traces is { Dataset.TopK: 0 })
         {
@@ -90,6 +90,20 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
             models.LoadAsync(cancellationToken), problems, traces?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken), cancellationToken);
         Print(result, context.Observer);
         return result;
+    }
+
+    static async Task<List<Problem>> ProblemsAsync(EvaluateOptions options, IRunObserver observer, CancellationToken cancellationToken)
+    {
+        var counts = new ProblemCounts();
+        var problems = await ProblemReader.ReadAsync(options.Problems, options.ReaderOptions(), counts, cancellationToken).ToListAsync(cancellationToken);
+        foreach (var message in counts.Describe(options.Problems))
+        {
+            observer.Message(message);
+        }
+
+        return counts.Unanswered < counts.Problems
+            ? problems
+            : throw new InvalidInputException($"{options.Problems}: none of the {counts.Problems:N0} problems has an answer to measure by; name the field that holds it with answer_field");
     }
 
     static void Print(EvaluationResult result, IRunObserver observer)

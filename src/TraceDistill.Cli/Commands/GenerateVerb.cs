@@ -89,20 +89,29 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
-        await TakeOverAsync(endpoint, context, cancellationToken);
+        var folder = CorrectTraces.CollectionFolder(options, context.Output!);
+        await TakeOverAsync(endpoint, folder, context, cancellationToken);
         if (options.BatchOut is not null)
         {
-            return await BatchStage.WriteAsync(options, context.Output!, context.Observer, cancellationToken);
+            return await BatchStage.WriteAsync(options, folder, context.Observer, cancellationToken);
+        }
+
+        var tokenizer = Path.Combine(context.Output!, TrainStage.StoredTokenizer);
+        if (!Directory.Exists(tokenizer))
+        {
+            // A run that ends early publishes what it has, and that is to be of use too.
+            StoreTokenizer(options, tokenizer);
         }
 
         var summary = options.BatchIn.Count > 0
-            ? await BatchStage.ImportAsync(options, context.Output!, context.Observer, context.TimeProvider, cancellationToken)
-            : await CollectStage.RunAsync(endpoint, context.Output!, context.Observer, context.TimeProvider, cancellationToken);
-        if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
+            ? await BatchStage.ImportAsync(options, folder, context.Observer, context.TimeProvider, cancellationToken)
+            : await CollectStage.RunAsync(endpoint, folder, context.Observer, context.TimeProvider, cancellationToken);
+        if (options.OnlyCorrect)
         {
-            // A student that starts from nothing takes its vocabulary from beside the traces.
-            ModelDirectory.CopyTokenizer(tokenizer, Path.Combine(context.Output!, TrainStage.StoredTokenizer));
+            summary = await CorrectTraces.PublishAsync(options, context.Output!, summary, context.Observer, cancellationToken);
         }
+
+        StoreTokenizer(options, tokenizer);
 
         // And whoever evaluates a student asks it what it was taught.
         (await PromptSet.TaskOfAsync(options, cancellationToken)).Save(context.Output!, $".{Environment.MachineName}-{Environment.ProcessId}");
@@ -110,8 +119,19 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         return summary;
     }
 
+    /// <summary>A student that starts from nothing takes its vocabulary from beside the traces.</summary>
+    static void StoreTokenizer(GenerateOptions options, string folder)
+    {
+        if ((options.Tokenizer ?? options.Serve) is { } tokenizer)
+        {
+            ModelDirectory.CopyTokenizer(tokenizer, folder);
+        }
+    }
+
     public override async Task<string?> PreviewAsync(GenerateOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken)
     {
+        folder = CorrectTraces.CollectionFolderIn(folder);
+
         // What an earlier stage is to make may not be there yet.
         string?[] read = [options.Problems, options.Serve, options.Tokenizer, options.FewShot];
         if (!read.OfType<string>().All(Path.Exists) || !CollectStage.HasBegunIn(folder))
@@ -125,15 +145,16 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     /// <summary>A stage keeps the traces that it has: none is asked for twice, and none is given up unless the user says so.</summary>
     /// <exception cref="InvalidInputException">Some are not asked for any more.</exception>
-    static async Task TakeOverAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
+    static async Task TakeOverAsync(GenerateOptions options, string folder, StageContext context, CancellationToken cancellationToken)
     {
-        if (context.Earlier is not { } earlier || CollectStage.HasBegunIn(context.Output!) || ShardManifest.Load(earlier.Folder) is not { } manifest)
+        if (context.Earlier is not { } earlier || CollectStage.HasBegunIn(folder)
+            || CorrectTraces.CollectionFolderIn(earlier.Folder) is not { } collected || ShardManifest.Load(collected) is not { } manifest)
         {
             return;
         }
 
-        var preview = await CollectStage.PreviewAsync(options, earlier.Folder, cancellationToken);
-        if (CollectStage.OptionsFileIn(earlier.Folder) is null && earlier.ChangedInputs.Except([ProblemsKey]).ToList() is { Count: > 0 } changed)
+        var preview = await CollectStage.PreviewAsync(options, collected, cancellationToken);
+        if (CollectStage.OptionsFileIn(collected) is null && earlier.ChangedInputs.Except([ProblemsKey]).ToList() is { Count: > 0 } changed)
         {
             preview = preview with { Difference = $"holds {manifest.Rows:N0} traces of other files ({string.Join(", ", changed.Select(key => key.Length == 0 ? "prompt" : key))})", IsOfAll = true };
         }
@@ -143,8 +164,10 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             throw preview.Refusal(context.NameOf(context.Output!));
         }
 
+        Directory.CreateDirectory(folder);
+
         // What those traces took counts against the budget still.
-        foreach (var usage in CollectStage.UsageFilesIn(earlier.Folder))
+        foreach (var usage in CollectStage.UsageFilesIn(collected))
         {
             Copy(usage);
         }
@@ -158,18 +181,18 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         foreach (var shard in manifest.Shards)
         {
             cancellationToken.ThrowIfCancellationRequested();
-            Copy(Path.Combine(earlier.Folder, shard.File));
+            Copy(Path.Combine(collected, shard.File));
         }
 
-        if (CollectStage.OptionsFileIn(earlier.Folder) is { } asked)
+        if (CollectStage.OptionsFileIn(collected) is { } asked)
         {
             Copy(asked);
         }
 
-        manifest.Save(context.Output!);
+        manifest.Save(folder);
         context.Observer.Message($"keeps {preview.Present:N0} traces that were collected before");
 
-        void Copy(string file) => File.Copy(file, Path.Combine(context.Output!, Path.GetFileName(file)), overwrite: true);
+        void Copy(string file) => File.Copy(file, Path.Combine(folder, Path.GetFileName(file)), overwrite: true);
     }
 
     static string ServedModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));

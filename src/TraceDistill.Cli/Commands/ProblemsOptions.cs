@@ -27,8 +27,27 @@ sealed record ProblemsOptions : IValidatableObject
     public int Seed { get; init; }
 
     [InputPath]
-    [Description("Convert these problem files (.jsonl or .parquet) instead of generating")]
+    [Description("Convert these problem files (.jsonl, .json, both also .gz, or .parquet) instead of generating")]
     public IReadOnlyList<string> From { get; init; } = [];
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.ProblemFieldHelp)]
+    public IReadOnlyList<string> ProblemField { get; init; } = [];
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.AnswerFieldHelp)]
+    public string? AnswerField { get; init; }
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.SolutionFieldHelp)]
+    public string? SolutionField { get; init; }
+
+    /// <value>error.</value>
+    [Description(ProblemReaderOptions.DuplicatesHelp)]
+    public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
+
+    /// <summary>What the problem file's fields are called.</summary>
+    public ProblemReaderOptions ReaderOptions() => new() { ProblemField = ProblemField, AnswerField = AnswerField, SolutionField = SolutionField, Duplicates = Duplicates };
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

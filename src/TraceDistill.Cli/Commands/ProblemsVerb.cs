@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
 using TraceDistill.Core.Problems;
 
 namespace TraceDistill.Cli.Commands;
@@ -24,7 +25,7 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
     {
         string[] sets = options switch
         {
-            { From.Count: > 0 } => [.. options.From.Select(file => Path.GetFileNameWithoutExtension(file))],
+            { From.Count: > 0 } => NamesOf(options.From),
             { HeldOut.IsAll: true } => [HeldOutSet],
             { HeldOut.Count: > 0 } => [TrainSet, HeldOutSet],
             _ => [TrainSet],
@@ -34,7 +35,7 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
     public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var sets = options.From.Count > 0 ? await ConvertAsync(options, cancellationToken) : await GenerateAsync(options, cancellationToken);
+        var sets = options.From.Count > 0 ? await ConvertAsync(options, context.Observer, cancellationToken) : await GenerateAsync(options, cancellationToken);
         var summary = new List<ProblemSet>();
         foreach (var (name, problems) in sets)
         {
@@ -72,21 +73,49 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         return sets;
     }
 
-    static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(ProblemsOptions options, CancellationToken cancellationToken)
+    static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(ProblemsOptions options, IRunObserver observer, CancellationToken cancellationToken)
     {
         var sets = new List<(string Name, IReadOnlyList<Problem>)>();
-        foreach (var file in options.From)
+        foreach (var (file, name) in options.From.Zip(NamesOf(options.From)))
         {
-            var name = Path.GetFileNameWithoutExtension(file);
-            if (sets.Any(set => set.Name == name))
+            var counts = new ProblemCounts();
+            sets.Add((name, await ProblemReader.ReadAsync(file, options.ReaderOptions(), counts, cancellationToken).Take(options.Count ?? int.MaxValue).ToListAsync(cancellationToken)));
+            foreach (var message in counts.Describe(file))
             {
-                throw new InvalidInputException($"{file}: another file to be converted is also called {name}; rename one");
+                observer.Message(message);
             }
-
-            sets.Add((name, await ProblemReader.ReadAsync(file, cancellationToken).Take(options.Count ?? int.MaxValue).ToListAsync(cancellationToken)));
         }
 
         return sets;
+    }
+
+    /// <summary>The files' own names; those of files that share one say the folder too, and as many folders above as it takes.</summary>
+    static string[] NamesOf(IReadOnlyList<string> files)
+    {
+        var names = files.Select(ProblemReader.NameOf).ToArray();
+        for (var depth = 1; names.Distinct().Count() < names.Length; depth++)
+        {
+            var again = names.CountBy(name => name).Where(count => count.Value > 1).Select(count => count.Key).ToHashSet();
+            names =
+            [
+                .. files.Select((file, i) => !again.Contains(names[i]) ? names[i]
+                    : FolderAbove(file, depth) is { } folder ? $"{folder}-{names[i]}"
+                    : throw new InvalidInputException($"from: {file} is named twice")),
+            ];
+        }
+
+        return names;
+    }
+
+    static string? FolderAbove(string file, int levels)
+    {
+        var folder = Path.GetDirectoryName(Path.GetFullPath(file));
+        for (var i = 1; i < levels && folder is not null; i++)
+        {
+            folder = Path.GetDirectoryName(folder);
+        }
+
+        return folder is null || Path.GetFileName(folder).Length == 0 ? null : Path.GetFileName(folder);
     }
 
     /// <summary>A stage's folder gets both formats; a file named on the command line its own, further sets beside it.</summary>

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Pretraining;
@@ -59,7 +60,7 @@ sealed class TokenizerTrainVerb : Verb<TokenizerTrainOptions>
             ".txt" => false,
             var other => throw new InvalidInputException($"{file}: unknown format '{other}'; a corpus is of .txt or .jsonl files"),
         };
-        foreach (var (number, line) in File.ReadLines(file).Index().Where(line => line.Item.Length > 0))
+        foreach (var (number, line) in TextLines.Read(file).Index().Where(line => line.Item.Length > 0))
         {
             yield return isJson ? TextIn(line, field, $"{file}, line {number + 1}") : line + "\n";
         }

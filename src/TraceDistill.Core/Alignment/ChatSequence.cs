@@ -87,7 +87,7 @@ public sealed class ChatSequence
 
     /// <summary>A problem with its worked solution.</summary>
     public TraceTokens FromSolution(Problem problem) =>
-        FromText([new ChatMessage("user", problem.Text)], Completion(problem.Solution ?? "", problem.Answer));
+        FromText(problem.Conversation(), Completion(problem.Solution ?? "", problem.Answer));
 
     /// <summary>Reasoning and answer as one assistant turn: <c>&lt;think&gt;reasoning&lt;/think&gt;answer</c>.</summary>
     public static string Completion(string reasoning, string answer) => ReasoningSplitter.Join(reasoning, answer);

@@ -2,6 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Core.Options;
+using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
 
 namespace TraceDistill.Core.Evaluation;
@@ -30,8 +31,24 @@ public sealed record EvaluateOptions : IValidatableObject
     public string? ApiKeyFile { get; init; }
 
     [InputPath]
-    [Description("file of problems, JSONL or Parquet; every model answers the same ones")]
+    [Description("file of problems: JSON Lines, JSON (both also .gz) or Parquet; every model answers the same ones")]
     public required string Problems { get; init; }
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.ProblemFieldHelp)]
+    public IReadOnlyList<string> ProblemField { get; init; } = [];
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.AnswerFieldHelp)]
+    public string? AnswerField { get; init; }
+
+    /// <value>None: found by its usual names.</value>
+    [Description(ProblemReaderOptions.SolutionFieldHelp)]
+    public string? SolutionField { get; init; }
+
+    /// <value>error.</value>
+    [Description(ProblemReaderOptions.DuplicatesHelp)]
+    public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
 
     /// <summary>A model that was trained on traces knows in which words their problems were put; another is asked as those that were.</summary>
     /// <value>None: each model is asked as it was trained; <c>Reasoning/Solve</c> where nothing is known of that.</value>
@@ -107,6 +124,9 @@ public sealed record EvaluateOptions : IValidatableObject
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("only the first so many of those traces")]
     public int? TraceLimit { get; init; }
+
+    /// <summary>What the problem file's fields are called.</summary>
+    public ProblemReaderOptions ReaderOptions() => new() { ProblemField = ProblemField, AnswerField = AnswerField, SolutionField = SolutionField, Duplicates = Duplicates };
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

@@ -7,7 +7,8 @@ namespace TraceDistill.Core.Problems;
 
 /// <summary>
 /// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null where there is none) and
-/// <c>family</c>, as JSON Lines or Parquet by the extension of the path. A file appears whole or not at all.
+/// <c>family</c>, as JSON Lines or Parquet by the extension of the path. A conversation of several turns stands as <c>messages</c> in place of
+/// <c>problem</c>. A file appears whole or not at all.
 /// </summary>
 public static class ProblemWriter
 {
@@ -21,7 +22,7 @@ public static class ProblemWriter
     /// <inheritdoc cref="WriteAsync(string, IEnumerable{Problem}, CancellationToken)"/>
     public static async Task WriteAsync(string path, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken = default)
     {
-        var format = ProblemFormats.Of(path);
+        var format = ProblemFormats.OfTarget(path);
         try
         {
             await AtomicFile.WriteAsync(path, stream => format == ProblemFormat.Parquet
@@ -41,8 +42,16 @@ public static class ProblemWriter
         {
             json.WriteStartObject();
             json.WriteString("id", problem.Id);
-            json.WriteString("problem", problem.Text);
-            json.WriteString("answer", problem.Answer);
+            if (problem.Earlier.Count == 0)
+            {
+                json.WriteString("problem", problem.Text);
+            }
+            else
+            {
+                WriteConversation(json, problem);
+            }
+
+            json.WriteString("answer", problem.Answer.Length == 0 ? null : problem.Answer);
             json.WriteString("solution", problem.Solution);
             json.WriteString("family", problem.Family);
             json.WriteEndObject();
@@ -50,5 +59,19 @@ public static class ProblemWriter
             json.Reset();
             stream.WriteByte((byte)'\n');
         }
+    }
+
+    static void WriteConversation(Utf8JsonWriter json, Problem problem)
+    {
+        json.WriteStartArray("messages");
+        foreach (var turn in problem.Conversation())
+        {
+            json.WriteStartObject();
+            json.WriteString("role", turn.Role);
+            json.WriteString("content", turn.Content);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
     }
 }

@@ -2,6 +2,7 @@ using System.Buffers;
 using System.Runtime.CompilerServices;
 using Parquet;
 using Parquet.Schema;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Core.Storage;
@@ -113,7 +114,7 @@ sealed class ListBuffer<T>(string name, Func<Trace, T[]?> select) : ColumnBuffer
     }
 }
 
-/// <summary>The conversation: a list of {role, content} a row.</summary>
+/// <summary>The conversation: a list of {role, content} a row. That of a trace ends with its <see cref="FinalTurn"/>.</summary>
 sealed class MessagesBuffer : ColumnBuffer
 {
     readonly ListField _list;
@@ -127,11 +128,15 @@ sealed class MessagesBuffer : ColumnBuffer
 
     public override Field Field => _list;
 
-    public override long Append(Trace trace)
+    public override long Append(Trace trace) => Append([.. trace.Messages, FinalTurn.Of(trace)]);
+
+    /// <summary>Takes any conversation.</summary>
+    /// <returns>Bytes of memory that it holds until it is written.</returns>
+    public long Append(IReadOnlyList<ChatMessage> messages)
     {
         long bytes = 0;
-        _levels.Append(trace.Messages.Count);
-        foreach (var message in trace.Messages)
+        _levels.Append(messages.Count);
+        foreach (var message in messages)
         {
             _roles.Write([message.Role.AsMemory()]);
             _contents.Write([message.Content.AsMemory()]);

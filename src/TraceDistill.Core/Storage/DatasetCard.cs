@@ -17,6 +17,9 @@ static class DatasetCard
     {
         var card = new StringBuilder();
         card.Append(FrontMatter(manifest)).Append(Facts(manifest)).Append(Columns(manifest));
+        if (manifest.FormatVersion >= ShardManifest.AnswerInMessages)
+            card.Append(OtherTrainers);
+
         if (manifest.Layout == SoftTargetLayout.Compact)
             card.Append(SoftTargetFormat.Text);
 
@@ -55,6 +58,7 @@ static class DatasetCard
 
             | | |
             | --- | --- |
+            | traces | {Selected(manifest)} |
             | teacher | {OneLine(dataset.Teacher)} |
             | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
             | sampling | temperature {Number(dataset.Temperature)}, top-p {Number(dataset.TopP)} |
@@ -68,6 +72,21 @@ static class DatasetCard
             """;
     }
 
+    const string OtherTrainers = """
+        ## With other trainers
+
+        TRL, axolotl and LLaMA-Factory train on `messages` as it stands (the hard loss alone). Keep the rows that are finished and right:
+
+        ```python
+        traces = load_dataset("parquet", data_files="train-*.parquet", split="train")
+        traces = traces.filter(lambda row: row["finish_reason"] == "stop" and row["verdict"] == "correct").select_columns(["messages"])
+        ```
+
+        The student's chat template may strip `<think>` from turns that are not the last; see that it keeps the reasoning of the last one.
+
+
+        """;
+
     static string Columns(ShardManifest manifest) => $"""
         ## Columns
 
@@ -78,10 +97,10 @@ static class DatasetCard
         | --- | --- | --- |
         | `id` | string | content hash of problem, prompt, teacher, sampling settings and sample index |
         | `problem_id`, `source` | string | the problem, and its family or data set |
-        | `messages` | list of struct(role, content) | the conversation that was answered |
+        | `messages` | list of struct(role, content) | the conversation{AnswerInMessages(manifest)} |
         | `reasoning`, `answer` | string | the thinking without its tags, and what follows it |
-        | `generation` | string | the raw generated text |
-        | `expected_answer`, `verdict` | string | the known answer; `correct`, `incorrect` or `unverified` |
+        | `generation` | string | the raw generated text, tags as the teacher wrote them and without an end token; where a server told reasoning and answer apart, `<think>`, reasoning, `</think>` and answer put together |
+        | `expected_answer`, `verdict` | string | the known answer; `correct`, `incorrect` or `unverified` (always where no answer is known) |
         | `finish_reason` | string | the server's own word: `stop`, `length`, …; `unknown` where it gave none, or `human` |
         | `sample_index`, `seed` | int32, int64 | which sample of the problem, and its seed |
         | `temperature`, `top_p` | double | sampling settings |
@@ -95,6 +114,13 @@ static class DatasetCard
 
 
         """;
+
+    static string Selected(ShardManifest manifest) => manifest.Selection is { } selection
+        ? $"those with a correct answer, {Count(manifest.Rows)} of {Count(selection.Collected)} collected"
+        : "all that were collected, right and wrong";
+
+    static string AnswerInMessages(ShardManifest manifest) => manifest.FormatVersion < ShardManifest.AnswerInMessages ? " that was answered"
+        : ", the assistant's turn last: `<think>`, reasoning and `</think>` on lines of their own, a blank line, the answer; without `</think>` where it was cut off before";
 
     static string SoftTargetColumns(ShardManifest manifest) => manifest.Layout == SoftTargetLayout.Compact
         ? "| `soft_targets` | binary | alternatives of every token and the mass outside them, in the format below |"

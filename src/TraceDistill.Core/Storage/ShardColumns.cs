@@ -1,4 +1,5 @@
 using Parquet.Schema;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Core.Storage;
@@ -70,11 +71,15 @@ static class ShardColumns
     {
         SoftTargetLayout.Plain =>
         [
-            new ListBuffer<int>(TopIds, trace => trace.Logprobs?.TopIds),
-            new ListBuffer<float>(TopLogprobs, trace => trace.Logprobs?.TopLogprobs),
+            new ListBuffer<int>(TopIds, trace => Decoded(trace.Logprobs)?.TopIds),
+            new ListBuffer<float>(TopLogprobs, trace => Decoded(trace.Logprobs)?.TopLogprobs),
         ],
         _ => [new BinaryBuffer(SoftTargets, trace => trace.Logprobs is { } logprobs ? logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs) : null)],
     };
+
+    /// <summary>Traces out of a journal have their alternatives in the compact code alone.</summary>
+    static TokenLogprobs? Decoded(TokenLogprobs? logprobs) =>
+        logprobs is { TopIds.Length: 0, Encoded: { } code, K: > 0 } ? SoftTargetCodec.Decode(code, logprobs.Count, logprobs.K) : logprobs;
 
     static ScalarBuffer<ReadOnlyMemory<char>> Text(string name, Func<Trace, string> select) =>
         new(new DataField(name, typeof(string), isNullable: false), trace => select(trace).AsMemory());

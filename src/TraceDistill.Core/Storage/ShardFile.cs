@@ -12,13 +12,14 @@ public static class ShardFile
     /// <param name="path">The shard's own name.</param>
     /// <param name="dataset">What holds for every trace.</param>
     /// <param name="traces">Its rows, in order. Equal traces in equal order give equal bytes.</param>
+    /// <param name="layout">How soft targets stand in it.</param>
     /// <param name="cancellationToken">Stops between traces and leaves nothing.</param>
     /// <exception cref="InvalidInputException">A trace contradicts the description; or the place cannot be written to.</exception>
     /// <exception cref="ExternalFailureException">The disk is full, or fails.</exception>
     public static async Task<ShardEntry> WriteAsync(
-        string path, DatasetDescription dataset, IAsyncEnumerable<Trace> traces, CancellationToken cancellationToken = default)
+        string path, DatasetDescription dataset, IAsyncEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, CancellationToken cancellationToken = default)
     {
-        var options = new ShardWriterOptions();
+        var options = new ShardWriterOptions { Layout = layout };
         var temporary = path + AtomicFile.TemporarySuffix;
         try
         {
@@ -58,6 +59,14 @@ public static class ShardFile
             foreach (var head in await shard.ReadHeadsAsync(group, cancellationToken))
                 yield return head;
         }
+    }
+
+    /// <summary>Whether a shard is written as it would be now: in this format version and layout.</summary>
+    /// <exception cref="InvalidInputException">The shard is damaged.</exception>
+    public static async Task<bool> IsCurrentAsync(string path, SoftTargetLayout layout, CancellationToken cancellationToken = default)
+    {
+        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
+        return shard.Metadata.FormatVersion == ShardManifest.CurrentFormatVersion && shard.Metadata.Layout == layout;
     }
 
     /// <summary>The traces of a shard, in order, once its bytes have turned out to be those of its entry.</summary>

@@ -80,6 +80,7 @@ sealed class ShardFileReader : IAsyncDisposable
     {
         try
         {
+            InputFile.EnsureReadable(file);
             GitLfsPointer.Refuse(file);
             return File.OpenRead(file);
         }
@@ -117,9 +118,9 @@ sealed class ShardFileReader : IAsyncDisposable
             throw new InvalidInputException($"{file}: its metadata {ShardMetadata.Key} is damaged (at {error.Path ?? "$"})", error);
         }
 
-        return metadata is { FormatVersion: ShardManifest.CurrentFormatVersion }
+        return metadata is not null && ShardManifest.IsReadable(metadata.FormatVersion)
             ? metadata
             : throw new InvalidInputException(
-                $"{file}: format_version is {metadata?.FormatVersion}, and this program reads {ShardManifest.CurrentFormatVersion}; use the version that wrote it");
+                $"{file}: format_version is {metadata?.FormatVersion}, and this program reads up to {ShardManifest.CurrentFormatVersion}; use the version that wrote it");
     }
 }

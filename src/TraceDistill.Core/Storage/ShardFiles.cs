@@ -8,6 +8,9 @@ static class ShardFiles
     /// <summary>The shards at <paramref name="path"/> in order.</summary>
     public static IReadOnlyList<string> Find(string path, ShardManifest? manifest)
     {
+        if (InputFile.Fault(path) is { } fault)
+            throw new InvalidInputException($"{path}: {fault}");
+
         if (File.Exists(path))
             return [path];
 

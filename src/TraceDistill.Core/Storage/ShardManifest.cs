@@ -11,8 +11,11 @@ public sealed record ShardManifest
 {
     public const string FileName = "manifest.json";
 
-    /// <summary>Raised when a reader of the previous format could no longer read a shard.</summary>
-    public const int CurrentFormatVersion = 1;
+    /// <summary>Raised when a reader of the previous format could no longer read a shard; all earlier ones are read.</summary>
+    public const int CurrentFormatVersion = AnswerInMessages;
+
+    /// <summary>From this version on <c>messages</c> ends with the assistant's turn.</summary>
+    public const int AnswerInMessages = 2;
 
     public int FormatVersion { get; init; } = CurrentFormatVersion;
 
@@ -28,6 +31,10 @@ public sealed record ShardManifest
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MissingTraces? Missing { get; init; }
 
+    /// <summary>What of a collection the data set holds; null where it is all.</summary>
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public TraceSelection? Selection { get; init; }
+
     /// <summary>Traces in all shards.</summary>
     public required long Rows { get; init; }
 
@@ -42,13 +49,13 @@ public sealed record ShardManifest
     /// <summary>Makes one manifest of those of the parts of a data set, in their order.</summary>
     /// <param name="parts">At least one, all of the same data set.</param>
     public static ShardManifest Join(IReadOnlyList<ShardManifest> parts) =>
-        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)]) with { Layout = parts[0].Layout, Capabilities = parts[0].Capabilities, Missing = MissingTraces.Sum(parts.Select(part => part.Missing)) };
+        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)], parts[0].Layout) with { Capabilities = parts[0].Capabilities, Missing = MissingTraces.Sum(parts.Select(part => part.Missing)) };
 
-    /// <summary>The manifest of compact shards.</summary>
-    public static ShardManifest Of(DatasetDescription dataset, IReadOnlyList<ShardEntry> shards) => new()
+    /// <summary>The manifest of shards.</summary>
+    public static ShardManifest Of(DatasetDescription dataset, IReadOnlyList<ShardEntry> shards, SoftTargetLayout layout = SoftTargetLayout.Compact) => new()
     {
         Dataset = dataset,
-        Layout = SoftTargetLayout.Compact,
+        Layout = layout,
         Rows = shards.Sum(shard => shard.Rows),
         Tokens = shards.Sum(shard => shard.Tokens),
         Bytes = shards.Sum(shard => shard.Bytes),
@@ -69,6 +76,9 @@ public sealed record ShardManifest
     /// <summary>Writes the manifest of a part of a data set under a name of its own.</summary>
     public void Save(string directory, string fileName, string writer = "") =>
         AtomicFile.WriteAllText(Path.Combine(directory, fileName), JsonSerializer.Serialize(this, StorageJson.Default.ShardManifest) + "\n", writer);
+
+    /// <summary>Whether this program reads shards of a format version.</summary>
+    internal static bool IsReadable(int formatVersion) => formatVersion is >= 1 and <= CurrentFormatVersion;
 
     /// <summary>Reads the manifest of a data set, or of a part of one; null where the directory has none.</summary>
     /// <exception cref="InvalidInputException">The file is not a manifest, or of a later format.</exception>
@@ -95,10 +105,10 @@ public sealed record ShardManifest
                 $"{path}, line {error.LineNumber + 1 ?? 1}, {error.Path ?? "$"}: not a manifest; restore the file, or delete it to read the shards as they are", error);
         }
 
-        return manifest.FormatVersion == CurrentFormatVersion
+        return IsReadable(manifest.FormatVersion)
             ? manifest
             : throw new InvalidInputException(
-                $"{path}: format_version is {manifest.FormatVersion}, and this program reads {CurrentFormatVersion}; use the version that wrote it");
+                $"{path}: format_version is {manifest.FormatVersion}, and this program reads up to {CurrentFormatVersion}; use the version that wrote it");
     }
 }
 

@@ -58,7 +58,8 @@ public sealed class ShardReader
         foreach (var file in files)
         {
             await using var shard = await ShardFileReader.OpenAsync(file, options.SoftTargets, cancellationToken);
-            if (common is not null && shard.Metadata != common)
+            // A collection that was begun by an earlier version of this program may have shards of two format versions; each is read by its own.
+            if (common is not null && shard.Metadata with { FormatVersion = common.FormatVersion } != common)
             {
                 throw new InvalidInputException(
                     $"{file}: belongs to another data set than {(manifest is null ? files[0] : ShardManifest.FileName)} (teacher, tokenizer, k or layout differ); keep each data set in its own directory");

@@ -4,7 +4,7 @@ using TraceDistill.Core.Traces;
 namespace TraceDistill.Core.Storage;
 
 /// <summary>
-/// Writes traces to a directory of Parquet shards with manifest and dataset card. Nothing is visible before <see cref="CompleteAsync"/>:
+/// Writes traces to a directory of Parquet shards with manifest and dataset card. Nothing is visible before <see cref="CompleteAsync(CancellationToken)"/>:
 /// a writer that is disposed without it, or killed, leaves a data set that stood there untouched, and its leftovers go with the next writer.
 /// Only while a data set is being replaced, a few renames long, is there none: a reader then names what is missing.
 /// </summary>
@@ -74,7 +74,13 @@ public sealed class ShardWriter : IAsyncDisposable
 
     /// <summary>Finishes the shards and publishes them, the manifest last. A data set that stood in the directory is replaced.</summary>
     /// <exception cref="ExternalFailureException">The disk is full.</exception>
-    public async Task<ShardManifest> CompleteAsync(CancellationToken cancellationToken = default)
+    public Task<ShardManifest> CompleteAsync(CancellationToken cancellationToken = default) => CompleteAsync(selection: null, capabilities: null, cancellationToken);
+
+    /// <inheritdoc cref="CompleteAsync(CancellationToken)"/>
+    /// <param name="selection">What of a collection the data set holds; null for all.</param>
+    /// <param name="capabilities">What the teacher's endpoint was seen to do; null where none was asked.</param>
+    /// <param name="cancellationToken">Stops and leaves a data set that stood there.</param>
+    public async Task<ShardManifest> CompleteAsync(TraceSelection? selection, TeacherCapabilities? capabilities, CancellationToken cancellationToken = default)
     {
         ObjectDisposedException.ThrowIf(_completed, this);
         try
@@ -82,7 +88,7 @@ public sealed class ShardWriter : IAsyncDisposable
             if (_open is not null)
                 await CloseShardAsync(cancellationToken);
 
-            var manifest = Describe();
+            var manifest = Describe() with { Selection = selection, Capabilities = capabilities };
             Publish(manifest);
             _completed = true;
             return manifest;

@@ -9,6 +9,7 @@ sealed class TraceRowGroup
 {
     string _file = "";
     int _k;
+    bool _endsWithAnswer;
     string[] _id = [], _problemId = [], _source = [], _reasoning = [], _answer = [], _generation = [], _expectedAnswer = [];
     string[] _finishReason = [], _verdict = [], _teacher = [];
     int[] _sampleIndex = [], _promptTokens = [], _completionTokens = [], _latencyMs = [];
@@ -36,6 +37,7 @@ sealed class TraceRowGroup
         {
             _file = columns.File,
             _k = softTargets ? metadata.Dataset.TopK : 0,
+            _endsWithAnswer = metadata.FormatVersion >= ShardManifest.AnswerInMessages,
             _id = await columns.TextsAsync(ShardColumns.Id, cancellationToken),
             _problemId = await columns.TextsAsync(ShardColumns.ProblemId, cancellationToken),
             _source = await columns.TextsAsync(ShardColumns.Source, cancellationToken),
@@ -100,7 +102,11 @@ sealed class TraceRowGroup
         if (roles.Length != contents.Length)
             throw Damaged(row, ShardColumns.Messages, $"{roles.Length} roles and {contents.Length} contents");
 
-        return [.. Enumerable.Range(0, roles.Length).Select(i => new ChatMessage(roles.Span[i].ToString(), contents.Span[i].ToString()))];
+        if (_endsWithAnswer && (roles.IsEmpty || !roles.Span[^1].Span.SequenceEqual(FinalTurn.Role)))
+            throw Damaged(row, ShardColumns.Messages, $"the last turn is not the {FinalTurn.Role}'s");
+
+        var asked = roles.Length - (_endsWithAnswer ? 1 : 0);
+        return [.. Enumerable.Range(0, asked).Select(i => new ChatMessage(roles.Span[i].ToString(), contents.Span[i].ToString()))];
     }
 
     TokenLogprobs? Logprobs(int row)

@@ -14,6 +14,9 @@ namespace TraceDistill.Teachers.Batch;
 /// </summary>
 sealed class BatchResults : ITextGenerator, IDisposable
 {
+    /// <summary>The longest line: an answer of a hundred thousand tokens with their alternatives has a fifth of a gigabyte.</summary>
+    const long MostLineBytes = 256L << 20;
+
     readonly List<(string Path, SafeFileHandle Handle)> _files = [];
     readonly Dictionary<TraceKey, (int File, long Offset, int Length)> _answers = [];
     readonly List<(string CustomId, string Reason)> _failures = [];
@@ -120,6 +123,11 @@ sealed class BatchResults : ITextGenerator, IDisposable
                 {
                     Add(path, number, offset, rest);
                     return;
+                }
+
+                if (rest.Length > MostLineBytes)
+                {
+                    throw new InvalidInputException($"{path}, line {number}: is longer than {MostLineBytes >> 20} MiB; each line holds one result");
                 }
 
                 pipe.AdvanceTo(rest.Start, rest.End);

@@ -42,6 +42,9 @@ sealed class CollectionPlan
     /// <summary>What the prompts are called in the data set.</summary>
     public string PromptName => _prompts.Name;
 
+    /// <summary>What was read of the problem file.</summary>
+    public ProblemCounts Counts { get; } = new();
+
     /// <summary>Ids of all traces, in order.</summary>
     public TraceKey[] Keys { get; private set; } = [];
 
@@ -54,7 +57,7 @@ sealed class CollectionPlan
     {
         var plan = new CollectionPlan(problems, prompts, teacher, sampling, samplesPerProblem, seed);
         var (keys, records) = (new List<TraceKey>(), new List<int>());
-        await foreach (var (record, found) in problems.ReadAsync(cancellationToken).MapInOrderAsync(read => (read.Record, plan.KeysOf(read.Problem)), cancellationToken))
+        await foreach (var (record, found) in problems.ReadAsync(plan.Counts, cancellationToken).MapInOrderAsync(read => (read.Record, plan.KeysOf(read.Problem)), cancellationToken))
         {
             records.Add(record);
             keys.AddRange(found);

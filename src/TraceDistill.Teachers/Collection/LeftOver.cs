@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Problems;
 using TraceDistill.Core.Traces;
 
 namespace TraceDistill.Teachers.Collection;
@@ -32,7 +33,7 @@ static class LeftOver
         HashSet<string>? ids = null;
         await foreach (var trace in leftOver.WithCancellation(cancellationToken))
         {
-            ids ??= [.. await problems.ReadAsync(cancellationToken).Select(read => read.Problem.Id).ToListAsync(cancellationToken)];
+            ids ??= [.. await problems.ReadAsync(new ProblemCounts(), cancellationToken).Select(read => read.Problem.Id).ToListAsync(cancellationToken)];
             if (!ids.Contains(trace.ProblemId))
             {
                 gone.Add(trace.ProblemId);

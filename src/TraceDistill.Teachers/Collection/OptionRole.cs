@@ -43,7 +43,14 @@ static class OptionRoles
         [nameof(GenerateOptions.Reask)] = OptionRole.Selection,
         [nameof(GenerateOptions.AllowMissing)] = OptionRole.Selection,
 
+        [nameof(GenerateOptions.ProblemField)] = OptionRole.Selection,
+        [nameof(GenerateOptions.AnswerField)] = OptionRole.Selection,
+        [nameof(GenerateOptions.SolutionField)] = OptionRole.Selection,
+        [nameof(GenerateOptions.Duplicates)] = OptionRole.Selection,
+
         [nameof(GenerateOptions.Endpoint)] = OptionRole.Operation,
+        [nameof(GenerateOptions.Layout)] = OptionRole.Operation,
+        [nameof(GenerateOptions.OnlyCorrect)] = OptionRole.Operation,
         [nameof(GenerateOptions.Endpoints)] = OptionRole.Operation,
         [nameof(GenerateOptions.ApiKeyEnv)] = OptionRole.Operation,
         [nameof(GenerateOptions.ApiKeyFile)] = OptionRole.Operation,

@@ -8,15 +8,20 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Partition">Only this share of them.</param>
 sealed record ProblemSource(string Path, int? Limit, Partition Partition)
 {
+    /// <summary>What the file's fields are called.</summary>
+    public ProblemReaderOptions Options { get; init; } = new();
+
     /// <summary>The problems, each with its place in the file.</summary>
-    public IAsyncEnumerable<(int Record, Problem Problem)> ReadAsync(CancellationToken cancellationToken) => ProblemReader.ReadAsync(Path, cancellationToken)
+    /// <param name="counts">Counts those of the whole file, whatever the share.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
+    public IAsyncEnumerable<(int Record, Problem Problem)> ReadAsync(ProblemCounts counts, CancellationToken cancellationToken) => ProblemReader
+        .ReadWithPlacesAsync(Path, Options, counts, cancellationToken)
         .Take(Limit ?? int.MaxValue)
-        .Select((problem, record) => (record, problem))
-        .Where(read => Partition.Contains(read.problem.Id));
+        .Where(read => Partition.Contains(read.Problem.Id));
 
     /// <summary>The problems at some places, which take no time to get to.</summary>
     /// <param name="isWanted">Asked of each place in order.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     public IAsyncEnumerable<Problem> ReadSomeAsync(Predicate<int> isWanted, CancellationToken cancellationToken) =>
-        ProblemReader.ReadSomeAsync(Path, isWanted, cancellationToken);
+        ProblemReader.ReadSomeAsync(Path, Options, isWanted, cancellationToken);
 }

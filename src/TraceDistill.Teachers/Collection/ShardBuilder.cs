@@ -13,8 +13,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="folder">Where shards go.</param>
 /// <param name="inventory">What there is.</param>
 /// <param name="journal">The rows.</param>
+/// <param name="layout">How soft targets stand in it.</param>
 /// <param name="step">Called before each step that changes anything on disk; what it throws ends the run there.</param>
-sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJournal journal, Action<string> step)
+sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJournal journal, SoftTargetLayout layout, Action<string> step)
 {
     /// <param name="block">The block.</param>
     /// <param name="earlier">Reads shards that hold a part of it; null where all of it are rows.</param>
@@ -26,7 +27,7 @@ sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJo
         var content = inventory.Content(block);
         var (keys, counts) = (new List<TraceKey>(content.Count), default(TraceCounts));
         step("write a shard");
-        var entry = await ShardFile.WriteAsync(path, journal.Dataset!, Counted(), cancellationToken);
+        var entry = await ShardFile.WriteAsync(path, journal.Dataset!, Counted(), layout, cancellationToken);
 
         step("take note of a shard");
         var shard = new JournalShard(number, entry, Published: null, counts, [.. keys]);

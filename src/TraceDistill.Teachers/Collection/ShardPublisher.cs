@@ -9,8 +9,9 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="journal">Everything that is not published yet.</param>
 /// <param name="capabilities">What the manifest says of the teacher's endpoint; null for nothing.</param>
 /// <param name="missing">What the manifest says is missing; null for nothing.</param>
+/// <param name="layout">As for <see cref="ShardBuilder"/>.</param>
 /// <param name="step">As for <see cref="ShardBuilder"/>.</param>
-sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, TeacherCapabilities? capabilities, MissingTraces? missing, Action<string> step)
+sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, TeacherCapabilities? capabilities, MissingTraces? missing, SoftTargetLayout layout, Action<string> step)
 {
     /// <summary>
     /// Builds the shards that are missing, gives all of them their names, writes the manifest last, and removes the journal. Cut short anywhere, it can
@@ -39,13 +40,14 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
     /// <summary>The shard of each block that has traces.</summary>
     async Task<IReadOnlyList<StoredShard>> BuildAsync(CancellationToken cancellationToken)
     {
-        var builder = new ShardBuilder(folder, inventory, journal, step);
+        var builder = new ShardBuilder(folder, inventory, journal, layout, step);
         await using var earlier = new EarlierShards(inventory, journal);
         var filled = Enumerable.Range(0, inventory.Blocks).Where(block => inventory.Content(block).Count > 0).ToList();
         var shards = new List<StoredShard>();
         foreach (var (index, block) in filled.Index())
         {
-            if (ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard)
+            // What an earlier version of this program wrote, or in the other layout, is written anew, so that the data set is of one kind.
+            if (ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard || !await ShardFile.IsCurrentAsync(shard.Path, layout, cancellationToken))
             {
                 await builder.BuildAsync(block, earlier, cancellationToken);
                 shard = inventory.Shards[^1];
@@ -99,7 +101,7 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         }
 
         folder.DeleteUnknownWork(new HashSet<string>());
-        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })]) with { Capabilities = capabilities, Missing = missing };
+        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })], layout) with { Capabilities = capabilities, Missing = missing };
         DirectorySync.Flush(folder.Path);
         step("write the manifest");
         await folder.SaveManifestAsync(manifest, cancellationToken);

@@ -40,11 +40,11 @@ sealed class TraceStore : IAsyncDisposable
     /// <summary>What was given up on opening, as it had leave to be; null for nothing.</summary>
     public string? Discarded { get; private init; }
 
-    /// <summary>Whether all that is wanted is published.</summary>
-    public bool IsFinished => Published.Manifest is not null && Inventory.Wanted == 0 && _journal is null;
+    /// <summary>Whether all that is wanted is published, and in the layout that is wanted.</summary>
+    public bool IsFinished => Published.Manifest is { } manifest && manifest.Layout == _options.Layout && Inventory.Wanted == 0 && _journal is null;
 
     /// <summary>Whether something is wanted, or nothing tells yet what traces there would be.</summary>
-    public bool NeedsTeacher => Inventory.Wanted > 0 || _journal?.Dataset is null;
+    public bool NeedsTeacher => Inventory.Wanted > 0 || Dataset is null;
 
     /// <summary>Called before each step that changes shards or manifests; what it throws ends the run there.</summary>
     public Action<string> Step { get; set; } = _ => { };
@@ -227,7 +227,7 @@ sealed class TraceStore : IAsyncDisposable
     /// <summary>Starts to build shards of what is complete.</summary>
     public ShardCompactor StartCompaction()
     {
-        var compactor = new ShardCompactor(new ShardBuilder(_folder, Inventory, _journal!, Step));
+        var compactor = new ShardCompactor(new ShardBuilder(_folder, Inventory, _journal!, _options.Layout, Step));
         foreach (var block in Enumerable.Range(0, Inventory.Blocks).Where(Inventory.IsReady))
         {
             compactor.Add(block);
@@ -241,7 +241,9 @@ sealed class TraceStore : IAsyncDisposable
     /// <param name="cancellationToken">Stops between traces.</param>
     public async Task<PublishedTraces> PublishAsync(MissingTraces? missing, CancellationToken cancellationToken)
     {
-        var published = await new ShardPublisher(_folder, Inventory, _journal!, Capabilities, missing, Step).PublishAsync(cancellationToken);
+        // Nothing was added where only the layout changes: the journal then takes down what stands published.
+        var journal = _journal?.Dataset is null ? Describe(Dataset!, Capabilities) : _journal;
+        var published = await new ShardPublisher(_folder, Inventory, journal, Capabilities, missing, _options.Layout, Step).PublishAsync(cancellationToken);
         Step("delete what earlier divisions left");
         await Repartitioning.DeleteLeftoversAsync(_folder, cancellationToken);
         return published;

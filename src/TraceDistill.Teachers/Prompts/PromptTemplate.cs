@@ -64,8 +64,8 @@ public sealed partial class PromptTemplate
     /// <summary>Whether the prompt begins with words to the model itself.</summary>
     public bool HasSystemMessage => _turns.Any(turn => turn.Role == "system");
 
-    /// <summary>The conversation that asks for a solution of the problem.</summary>
-    public IReadOnlyList<ChatMessage> Render(Problem problem) => [.. _turns.Select(turn => Render(turn, problem))];
+    /// <summary>The conversation that asks for a solution of the problem. Turns before the problem's question stand before the prompt's own.</summary>
+    public IReadOnlyList<ChatMessage> Render(Problem problem) => problem.Earlier.Count == 0 ? [.. _turns.Select(turn => Render(turn, problem))] : Render(problem, system: null, []);
 
     /// <summary>The same conversation after others of its form that were answered.</summary>
     /// <param name="problem">The problem.</param>
@@ -74,10 +74,15 @@ public sealed partial class PromptTemplate
     public IReadOnlyList<ChatMessage> Render(Problem problem, string? system, IEnumerable<(Problem Problem, string Answer)> examples)
     {
         var (own, rest) = (_turns.Where(turn => turn.Role == "system"), _turns.Where(turn => turn.Role != "system").ToList());
+        var before = problem.Earlier.Where(turn => turn.Role == "system").ToList();
+
+        // Many chat templates allow one system message, and both the prompt's and the problem's are to be heard.
+        var words = (system is null ? own.Select(turn => Render(turn, problem)) : [new ChatMessage("system", system)]).Concat(before).Select(turn => turn.Content).ToList();
         return
         [
-            .. system is null ? own : [new ChatMessage("system", system)],
+            .. words.Count == 0 ? Array.Empty<ChatMessage>() : [new ChatMessage("system", string.Join("\n\n", words))],
             .. examples.SelectMany(example => rest.Select(turn => Render(turn, example.Problem)).Append(new ChatMessage("assistant", example.Answer))),
+            .. problem.Earlier.Where(turn => turn.Role != "system"),
             .. rest.Select(turn => Render(turn, problem)),
         ];
     }

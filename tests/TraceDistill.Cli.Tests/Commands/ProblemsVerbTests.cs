@@ -67,6 +67,25 @@ public sealed class ProblemsVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Problems_FilesOfOneNameInTwoFolders_AreToldApartByTheFolder()
+    {
+        foreach (var folder in new[] { "one", "two" })
+        {
+            Directory.CreateDirectory(_cli.File(folder));
+            File.WriteAllText(_cli.File($"{folder}/set.jsonl"), $$"""{"Ask": "{{folder}}?", "Gold": 0.50}""" + "\n");
+        }
+
+        File.WriteAllText(_cli.File("other.json"), """[{"Ask": "other?", "Gold": null}]""");
+        Assert.Equal(0, await _cli.RunRecipeAsync(
+            $"stages: {{ p: {{ do: problems, from: [{_cli.File("one/set.jsonl")}, {_cli.File("two/set.jsonl")}, {_cli.File("other.json")}], problem_field: Ask, answer_field: Gold }} }}"));
+
+        Assert.Equal(("one?", "0.50"), (await ReadAsync("run/p/one-set.jsonl")) is [var one] ? (one.Text, one.Answer) : default);
+        Assert.Equal("two?", (await ReadAsync("run/p/two-set.parquet")).Single().Text);
+        Assert.Equal("", (await ReadAsync("run/p/other.jsonl")).Single().Answer);
+        Assert.Contains("none of 1 problems have an answer", _cli.Error);
+    }
+
+    [Fact]
     public async Task Help_OfProblems_NamesEveryFamily()
     {
         Assert.Equal(0, await _cli.RunAsync("problems", "--help"));

@@ -81,13 +81,21 @@ public sealed class ProblemReaderTests : IDisposable
     [InlineData("", "problems.jsonl: the file holds no problems")]
     [InlineData("\n  \n", "problems.jsonl: the file holds no problems")]
     [InlineData("{\"problem\": \"a\", \"answer\": \"1\"}\n{\"problem\": ", "problems.jsonl, line 2: malformed JSON")]
-    [InlineData("[1, 2]", "problems.jsonl, line 1: a JSON array where an object is expected")]
-    [InlineData("{\"answer\": \"1\"}", "line 1: field 'problem (or question)' is missing")]
-    [InlineData("{\"problem\": null, \"answer\": \"1\"}", "line 1: field 'problem (or question)' is missing")]
+    [InlineData("[1, 2]", "problems.jsonl, line 1: a JSON number where an object is expected")]
+    [InlineData("{\"problem\": \"a\", \"answer\": \"1\"}\n[1]", "problems.jsonl, line 2: a JSON array where an object is expected")]
+    [InlineData("[{\"problem\": \"a\", \"answer\": \"1\"}\n", "problems.jsonl, line 2: the array ends without its ]")]
+    [InlineData("[{\"problem\": \"a\", \"answer\": \"1\"}]\n{}", "problems.jsonl, line 2: something follows the end of the array")]
+    [InlineData("[\n{\"problem\": \"a\",\n\"answer\": x}]", "problems.jsonl, line 3: malformed JSON at byte 11")]
+    [InlineData("{\"text\": \"q\", \"result\": \"1\"}", "line 1: none of the fields that usually hold a problem is there; it has text, result; say which it is with problem_field")]
+    [InlineData("{\"problem\": null, \"answer\": \"1\"}", "line 1: none of the fields that usually hold a problem is there; it has problem, answer")]
+    [InlineData("{\"problem\": \"a\", \"answer\": {\"value\": 2}}", "field 'answer' is a JSON object where an answer is expected; name the field within it with answer_field, as answer.value")]
+    [InlineData("{\"problem\": \"a\", \"answer\": Infinity}", "line 1: malformed JSON at byte")]
+    [InlineData("{\"messages\": [{\"role\": \"tool\", \"content\": \"x\"}]}", "line 1: messages[0] has the role 'tool'")]
+    [InlineData("{\"messages\": [{\"content\": \"x\"}]}", "line 1: messages[0] has no role; it has content")]
+    [InlineData("{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}", "line 1: field 'messages' has no turn of the user")]
+    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}", "line 1: messages[0] has a part that is no text")]
     [InlineData("{\"problem\": \" \", \"answer\": \"1\"}", "line 1: field 'problem' is empty")]
-    [InlineData("{\"problem\": \"a\"}", "line 1: field 'answer' is missing")]
     [InlineData("{\"problem\": 5, \"answer\": \"1\"}", "line 1: field 'problem' is a JSON number where text is expected")]
-    [InlineData("{\"problem\": \"a\", \"answer\": true}", "line 1: field 'answer' is a JSON boolean where text is expected")]
     [InlineData("{\"problem\": \"a\", \"answer\": \"1\", \"solution\": [\"x\"]}", "line 1: field 'solution' is a JSON array")]
     [InlineData("{\"problem\": \"\\ud800\", \"answer\": \"1\"}", "line 1: field 'problem' has half of a surrogate pair")]
     [InlineData("{\"question\": \"a\", \"answer\": \"so 1\"}", "line 1: field 'answer' has no final answer after '####'")]
@@ -146,13 +154,19 @@ public sealed class ProblemReaderTests : IDisposable
             await group.WriteAsync(problem, ["1+1?", "2+2?"]);
             await group.WriteAsync<long>(answer, new long?[] { 2, null });
         });
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path));
-        Assert.Contains("other.parquet, row 2: field 'answer' is missing", error.Message);
+        var problems = await ReadAsync(path);
+        Assert.Equal(["2", ""], problems.Select(read => read.Answer));
 
         var number = new DataField<int>("problem");
         await WriteParquetAsync(path, [number], async group => await group.WriteAsync<int>(number, new[] { 1 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path));
+        Assert.Contains("other.parquet, row 1: field 'problem' is a JSON number where text is expected", error.Message);
+
+        var text = new DataField<string>("text");
+        await WriteParquetAsync(path, [text], async group => await group.WriteAsync(text, ["q"]));
         error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path));
-        Assert.Contains("other.parquet: column 'problem' has type Int32 where text is expected", error.Message);
+        Assert.Contains("other.parquet: none of the columns that usually hold a problem is there; it has text; say which it is with problem_field", error.Message);
+        Assert.Equal("q", Assert.Single(await ReadAsync(path, new ProblemReaderOptions { ProblemField = ["text"] })).Text);
     }
 
     static async Task WriteParquetAsync(string path, Field[] fields, Func<ParquetRowGroupWriter, Task> write)
@@ -170,6 +184,6 @@ public sealed class ProblemReaderTests : IDisposable
         return await ReadAsync(path);
     }
 
-    static async Task<IReadOnlyList<Problem>> ReadAsync(string path) =>
-        await ProblemReader.ReadAsync(path, TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+    static async Task<IReadOnlyList<Problem>> ReadAsync(string path, ProblemReaderOptions? options = null) =>
+        await ProblemReader.ReadAsync(path, options ?? new ProblemReaderOptions(), cancellationToken: TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
 }

@@ -26,7 +26,7 @@ public sealed class ProblemWriterTests
                 from id in filled
                 from problemText in filled
                 from answer in filled
-                from solution in Gen.OneOf(text.Select(value => (string?)value), Gen.Constant<string?>(null))
+                from solution in Gen.OneOf(filled.Select(value => (string?)value), Gen.Constant<string?>(null))
                 from family in filled
                 select new Problem { Id = id, Text = problemText, Answer = answer, Solution = solution, Family = family };
             return problem.NonEmptyListOf().Select(list => list.DistinctBy(item => item.Id).ToArray()).ToArbitrary();

@@ -52,7 +52,7 @@ public sealed class ShardPeerTests : IDisposable
     public async Task ShardThatDuckDbRewrote_IsReadTheSame(SoftTargetLayout layout)
     {
         await WriteAsync(layout);
-        var metadata = new ShardMetadata(1, SampleTraces.Dataset(), layout).ToJson().Replace("'", "''");
+        var metadata = new ShardMetadata(ShardManifest.CurrentFormatVersion, SampleTraces.Dataset(), layout).ToJson().Replace("'", "''");
         var copy = _directory.File("copy/all.parquet");
         Directory.CreateDirectory(_directory.File("copy"));
         Query($"COPY (SELECT * FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
@@ -159,7 +159,11 @@ public sealed class ShardPeerTests : IDisposable
             ["id"] = trace.Id,
             ["problem_id"] = trace.ProblemId,
             ["source"] = trace.Source,
-            ["messages"] = new JsonArray([.. trace.Messages.Select(message => new JsonObject { ["role"] = message.Role, ["content"] = message.Content })]),
+            ["messages"] = new JsonArray(
+            [
+                .. trace.Messages.Select(message => new JsonObject { ["role"] = message.Role, ["content"] = message.Content }),
+                new JsonObject { ["role"] = "assistant", ["content"] = $"<think>\n{trace.Reasoning}\n</think>\n\n{trace.Answer}" },
+            ]),
             ["reasoning"] = trace.Reasoning,
             ["answer"] = trace.Answer,
             ["generation"] = trace.Generation,

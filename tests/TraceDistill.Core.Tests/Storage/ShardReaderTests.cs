@@ -171,7 +171,7 @@ public sealed class ShardReaderTests : IDisposable
         var path = _directory.File("manifest.json");
         var text = File.ReadAllText(path);
 
-        File.WriteAllText(path, text.Replace("\"format_version\": 1", "\"format_version\": 7"));
+        File.WriteAllText(path, text.Replace("\"format_version\": 2", "\"format_version\": 7"));
         Assert.Contains("format_version is 7", await RefusalAsync(_directory.Path));
         File.WriteAllText(path, text[..50]);
         Assert.Matches($"^{path}, line \\d+, .+: not a manifest", await RefusalAsync(_directory.Path));

@@ -89,7 +89,7 @@ public sealed class ShardWriterTests
         Assert.NotNull(traces[7].ToolCalls);
         var manifest = await SampleTraces.WriteAsync(directory.File("set"), traces);
 
-        var entry = await ShardFile.WriteAsync(directory.File("alone.shard"), SampleTraces.Dataset(), traces.ToAsyncEnumerable(), TestContext.Current.CancellationToken);
+        var entry = await ShardFile.WriteAsync(directory.File("alone.shard"), SampleTraces.Dataset(), traces.ToAsyncEnumerable(), cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Equal(manifest.Shards.Single() with { File = "alone.shard" }, entry);
         Assert.Equal(entry.Sha256, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File("alone.shard")))));

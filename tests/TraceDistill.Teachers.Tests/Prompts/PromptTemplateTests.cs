@@ -18,6 +18,17 @@ public sealed class PromptTemplateTests
         Assert.Equal([new ChatMessage("user", "What is 1 + 2?")], Solve.Render(Of("What is 1 + 2?")));
 
     [Fact]
+    public async Task Render_Conversation_StandsBeforeThePromptsTurnUnderOneSystemMessage()
+    {
+        var template = await CreateAsync("""<message role="system">Be exact.</message><message role="user">{{$problem}} Box it.</message>""");
+        var problem = Of("And {{$problem}}?") with { Earlier = [new ChatMessage("system", "Be brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2")] };
+
+        Assert.Equal(
+            [new ChatMessage("system", "Be exact.\n\nBe brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2"), new ChatMessage("user", "And {{$problem}}? Box it.")],
+            template.Render(problem));
+    }
+
+    [Fact]
     public async Task Render_SolveBoxed_AsksForABox()
     {
         var template = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load("Reasoning/SolveBoxed"), TestContext.Current.CancellationToken);

@@ -10,6 +10,9 @@ sealed class CheckedParquetStream(FileStream file) : Stream
 {
     const int HeaderBytes = 1 << 12;
 
+    /// <summary>The largest page: room is made for it before its first byte is decompressed. Writers end pages at a megabyte, some at a row group.</summary>
+    const int MostPageBytes = 512 << 20;
+
     /// <summary>Headers hold the least and greatest value of a page, which may be long texts.</summary>
     const int Growth = 16;
 
@@ -90,7 +93,7 @@ sealed class CheckedParquetStream(FileStream file) : Stream
             }
 
             var (end, uncompressed, compressed) = (start + check.Length, check.Numbers[2], check.Numbers[3]);
-            return uncompressed is >= 0 and <= int.MaxValue && compressed >= 0 && compressed <= fileLength - end
+            return uncompressed is >= 0 and <= MostPageBytes && compressed >= 0 && compressed <= fileLength - end
                 ? end
                 : throw new InvalidDataException($"a page of {compressed} bytes that stand for {uncompressed}, at byte {start} of {fileLength}");
         }

@@ -9,6 +9,9 @@ static class ParquetFile
     /// <summary>The footer's length, and the letters that end a file.</summary>
     const int TailBytes = 8;
 
+    /// <summary>The largest row group: it is held in memory as a whole.</summary>
+    const long MostRowGroupBytes = 4L << 30;
+
     /// <summary>Opens a file; the reader owns it from then on.</summary>
     /// <remarks>Any exception but <see cref="OperationCanceledException"/>, now or while it is read, says that it is not a whole Parquet file.</remarks>
     public static async Task<ParquetReader> OpenAsync(FileStream file, CancellationToken cancellationToken)
@@ -17,9 +20,14 @@ static class ParquetFile
         var reader = await ParquetReader.CreateAsync(new CheckedParquetStream(file), leaveStreamOpen: false, cancellationToken: cancellationToken);
 
         // Room is made for so many values before the first is read; rows that tell themselves apart by an id or a problem take a byte each at least.
-        return reader.RowGroups.All(group => group.RowCount >= 0 && group.RowCount <= file.Length)
+        if (reader.RowGroups.Any(group => group.RowCount < 0 || group.RowCount > file.Length))
+        {
+            throw new InvalidDataException($"{reader.RowGroups.Max(group => group.RowCount)} rows in {file.Length} bytes");
+        }
+
+        return reader.Metadata!.RowGroups.Max(group => (long?)group.TotalByteSize) is not > MostRowGroupBytes
             ? reader
-            : throw new InvalidDataException($"{reader.RowGroups.Max(group => group.RowCount)} rows in {file.Length} bytes");
+            : throw new InvalidDataException($"a row group of more than {MostRowGroupBytes >> 30} GiB; write the file again with smaller row groups");
     }
 
     static async Task CheckFooterAsync(FileStream file, CancellationToken cancellationToken)

@@ -1,0 +1,75 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Core.Storage;
+
+/// <summary>Tells files with content from pipes, sockets and devices, which cannot be read twice, or never end, or block whoever opens them.</summary>
+public static class InputFile
+{
+    const int BytesOfStatx = 256;
+    const int ModeAt = 28;
+    const int WantedMode = 1;           // STATX_TYPE
+    const int CurrentDirectory = -100;  // AT_FDCWD
+    const int TypeMask = 0xF000;
+    const int RegularFile = 0x8000;
+
+    /// <summary>Says what is wrong with a path as an input: it names a pipe, a socket or a device.</summary>
+    /// <returns>Null for a file, a folder, and what does not exist.</returns>
+    /// <remarks>Found out without opening it. Systems other than Linux are not asked: there such a path fails where it is read.</remarks>
+    public static string? Fault(string path) => TypeOf(path) switch
+    {
+        0x1000 => "is a pipe; write its content to a file and name that",
+        0xC000 => "is a socket; name a file",
+        0x2000 or 0x6000 => "is a device; name a file",
+        _ => null,
+    };
+
+    /// <exception cref="InvalidInputException">There is no such file, it is no file, or it may not be read.</exception>
+    public static void EnsureReadable(string path)
+    {
+        if (Fault(path) is { } fault)
+        {
+            throw new InvalidInputException($"{path}: {fault}");
+        }
+
+        if (!File.Exists(path))
+        {
+            throw new InvalidInputException($"{path}: {(Directory.Exists(path) ? "is a folder; name a file" : "no such file")}");
+        }
+
+        try
+        {
+            File.OpenRead(path).Dispose();
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            throw new InvalidInputException($"{path}: cannot be read ({error.Message.TrimEnd('.')})", error);
+        }
+    }
+
+    /// <returns>The bits of the mode that tell the type; those of a file where that is not known.</returns>
+    static int TypeOf(string path)
+    {
+        if (!OperatingSystem.IsLinux())
+        {
+            return RegularFile;
+        }
+
+        var status = new byte[BytesOfStatx];
+        try
+        {
+            return Statx(CurrentDirectory, path, flags: 0, WantedMode, status) == 0
+                ? BinaryPrimitives.ReadUInt16LittleEndian(status.AsSpan(ModeAt)) & TypeMask
+                : RegularFile;
+        }
+        catch (EntryPointNotFoundException)
+        {
+            return RegularFile;
+        }
+    }
+
+    // Unlike stat, its structure is the same on every processor and in every C library.
+    [DllImport("libc", EntryPoint = "statx")]
+    static extern int Statx(int directory, [MarshalAs(UnmanagedType.LPUTF8Str)] string path, int flags, uint mask, byte[] status);
+}
