@@ -20,7 +20,7 @@ public sealed class PromptTemplateTests
     [Fact]
     public async Task Render_Conversation_StandsBeforeThePromptsTurnUnderOneSystemMessage()
     {
-        var template = await CreateAsync("""<message role="system">Be exact.</message><message role="user">{{$problem}} Box it.</message>""");
+        var template = await CreateAsync("""<message role="system">Be exact.</message><message role="user">{{$problem}} Box it.</message>""", ProblemConfig);
         var problem = Of("And {{$problem}}?") with { Earlier = [new ChatMessage("system", "Be brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2")] };
 
         Assert.Equal(
