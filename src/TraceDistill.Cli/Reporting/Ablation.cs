@@ -42,11 +42,17 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
     /// <summary>Whether it tells what soft targets are worth.</summary>
     public bool IsOfSoftTargets => Pairs.All(pair => pair.IsOfSoftTargets);
 
-    /// <summary>Mean difference over all pairs.</summary>
-    public MeanOverSeeds Overall => MeanOverSeeds.Of([.. Pairs.Select(pair => pair.Difference)]);
+    /// <summary>Mean difference with its t interval over seeds.</summary>
+    public MeanOverSeeds Overall => MeanOverSeeds.Of(BySeed);
 
-    /// <summary>Exact sign-flip p value over all pairs.</summary>
-    public double SignFlip => SignFlipTest.PValue([.. Pairs.Select(pair => pair.Difference)]);
+    /// <summary>Exact sign-flip p value over seeds; null for a single one, which says nothing about spread.</summary>
+    public double? SignFlip => BySeed.Length > 1 ? SignFlipTest.PValue(BySeed) : null;
+
+    /// <summary>
+    /// Each seed's mean over the conditions. Pairs of one seed begin with the same weights, so they are no repetitions of each other: counted one by one
+    /// they would make the interval too narrow.
+    /// </summary>
+    double[] BySeed => [.. Pairs.GroupBy(pair => pair.Seed).Select(pairs => pairs.Average(pair => pair.Difference))];
 
     /// <summary>All pairs of families whose copies were evaluated; none where no matrix repeats a training.</summary>
     public static IReadOnlyList<Ablation> Find(RunFacts run)

@@ -82,7 +82,7 @@ sealed record TraceSummary(long Count, long Tokens, long Bytes, double BytesPerT
 
 /// <summary>One comparison over a matrix.</summary>
 sealed record AblationSummary(
-    string First, string Second, double Difference, Interval? DifferenceCi, double SignFlipP, int Pairs, int Seeds, IReadOnlyList<AblationConditionSummary> Conditions)
+    string First, string Second, double Difference, Interval? DifferenceCi, double? SignFlipP, int Pairs, int Seeds, IReadOnlyList<AblationConditionSummary> Conditions)
 {
     public static AblationSummary Of(Ablation ablation) => new(
         ablation.First,

@@ -48,6 +48,38 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
     }
 
     [Fact]
+    public void Overall_SeedsInSeveralConditions_CountsEachSeedOnce()
+    {
+        // Seeds differ by far more than conditions: six independent pairs would be a much narrower interval.
+        (string Condition, string Seed, double Difference)[] pairs =
+            [("a", "1", 0.10), ("a", "2", 0.02), ("a", "3", -0.03), ("b", "1", 0.12), ("b", "2", 0.02), ("b", "3", -0.05)];
+        var ablation = Of(pairs);
+
+        // Means of the seeds: 0.11, 0.02 and −0.04, of them 0.03 and s² = (0.08² + 0.01² + 0.07²)/2 = 0.0057; Student's t of two degrees of freedom is 4.302653.
+        var half = 4.302653 * Math.Sqrt(0.0057 / 3);
+        Assert.Equal((0.03, 3, 3), (Math.Round(ablation.Overall.Mean, 12), ablation.Overall.Count, ablation.Seeds));
+        Assert.Equal(0.03 - half, ablation.Overall.Interval!.Value.Low, 1e-6);
+        Assert.Equal(0.03 + half, ablation.Overall.Interval!.Value.High, 1e-6);
+
+        // Of the eight patterns of signs, ±0.11 ±0.02 ±0.04, six have sums of 0.09 or more: all but ±(0.11 − 0.02 − 0.04).
+        Assert.Equal(0.75, ablation.SignFlip);
+    }
+
+    [Fact]
+    public void Overall_OneSeedInSeveralConditions_HasNoInterval()
+    {
+        var ablation = Of([("a", "", 0.1), ("b", "", 0.2)]);
+
+        Assert.Equal((null, null, 1), (ablation.Overall.Interval, ablation.SignFlip, ablation.Seeds));
+        Assert.Equal(0.15, ablation.Overall.Mean, 1e-12);
+    }
+
+    static Ablation Of((string Condition, string Seed, double Difference)[] pairs) => new("student", "baseline", 0, 1, [
+        .. pairs.GroupBy(pair => pair.Condition).Select(
+            condition => new AblationCondition(condition.Key, [.. condition.Select(pair => new AblationPair(pair.Condition, pair.Seed, 0.5 + pair.Difference, 0.5, IsOfSoftTargets: true))])),
+    ]);
+
+    [Fact]
     public void Seconds_StagesSideBySide_CountOnce()
     {
         var noon = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);

@@ -13,7 +13,8 @@ static class AblationSection
         var ablations = Ablation.Find(run);
         return ablations.Count == 0 ? null : new Section("ablation", "Ablation", Html.Of($"""
             <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own settings. Intervals are Student's t over
-            the seeds of a condition, so they are wide where seeds are few; small grey points are single pairs. {Few(ablations)}</p>
+            the seeds, so they are wide where seeds are few; small grey points are single pairs. Over all conditions each seed counts once, with its mean: its
+            pairs begin with the same weights and do not repeat each other. {Few(ablations)}</p>
             {ablations.Select(Of)}
             """));
     }
@@ -33,10 +34,9 @@ static class AblationSection
         ];
         var head = Html.Of($"""
             <th scope="col">condition</th><th scope="col">pairs</th><th scope="col">{Section.Chip(ablation.First, ablation.FirstColor)}</th><th scope="col">{Section.Chip(ablation.Second, ablation.SecondColor)}</th>
-            <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over the pairs">p</th>
+            <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over the seeds">p</th>
             """);
-        var caption = Html.Of(
-            $"Mean paired difference with its 95% interval. Over all {ablation.Pairs.Count} pairs the exact sign-flip test gives {Show.PEquals(ablation.SignFlip)}.");
+        var caption = Html.Of($"Mean paired difference with its 95% interval.{(ablation.SignFlip is { } p ? $" Over the {ablation.Seeds} seeds the exact sign-flip test gives {Show.PEquals(p)}." : "")}");
         return Html.Of($"""
             <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
             {Section.Figure(DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows), caption)}

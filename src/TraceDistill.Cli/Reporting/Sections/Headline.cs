@@ -97,11 +97,14 @@ static class Headline
         var overall = ablation.Overall;
         var unsure = ablation.Conditions.Where(condition => condition.Difference.Interval is not { Low: > 0 }).Select(condition => condition.Name).ToList();
         var where = ablation.Conditions.Count < 2 || unsure.Count == 0 ? Html.Empty : Html.Of($" Taken alone it is not shown to be above zero with {string.Join("; ", unsure)}.");
+        var overSeeds = overall.Interval is { } ci && ablation.SignFlip is { } p
+            ? $" (95% interval over {ablation.Seeds} seeds {Show.Points(ci)}; exact sign-flip test, {Show.PEquals(p)})"
+            : "";
         var few = ablation.Seeds >= Ablation.EnoughSeeds ? "" : $" {(ablation.Seeds == 1 ? "One seed is" : $"{ablation.Seeds} seeds are")} few: {Ablation.EnoughSeeds} or more make a finding.";
         return Html.Of($"""
-            <p>{Verdict(ablation, overall.Interval is { } known && (known.Low > 0 || known.High < 0))} Over {ablation.Pairs.Count} pairs of
+            <p>{Verdict(ablation, overall.Interval is { } known && (known.Low > 0 || known.High < 0))} Over {ablation.Pairs.Count} {(ablation.Pairs.Count == 1 ? "pair" : "pairs")} of
             trainings in {ablation.Conditions.Count} {(ablation.Conditions.Count == 1 ? "condition" : "conditions")}, {ablation.First} minus {ablation.Second} is
-            <b>{Show.Points(overall.Mean)} points</b> ({(overall.Interval is { } ci ? $"95% interval {Show.Points(ci)}; " : "")}exact sign-flip test, {Show.PEquals(ablation.SignFlip)}).{few}{where}</p>
+            <b>{Show.Points(overall.Mean)} points</b>{overSeeds}.{few}{where}</p>
             """);
     }
 
