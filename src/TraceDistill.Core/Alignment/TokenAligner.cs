@@ -84,11 +84,11 @@ public sealed class TokenAligner
         [
             same ? "chat template: the student's is the teacher's, prompts stay as they were"
                 : changes.Rendered == 0 ? "chat template: the student's writes the prompts as the teacher's did"
-                : $"chat template: the student's is {(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, {Count(changes.Rendered)} prompts are rendered with it",
-            changes.TagsLeftOut > 0 ? $"{ReasoningSplitter.Open} is left out of {Count(changes.TagsLeftOut)} completions, whose prompts write it now" : null,
-            changes.TagsAdded > 0 ? $"a think tag is put before {Count(changes.TagsAdded)} completions, which the student has to write itself" : null,
-            changes.ByBytes > 0 ? $"{Count(changes.ByBytes)} completions are tokenized anew, since their tag ends within a token" : null,
-            changes.EndsReplaced > 0 ? $"{Name(_chat.EndOfSequence)} ends {Count(changes.EndsReplaced)} completions in place of {Name(changes.ReplacedEnd!.Value)}" : $"completions end with {Name(_chat.EndOfSequence)}",
+                : $"chat template: the student's is {(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, {Count(changes.Rendered, "prompt")} rendered with it",
+            changes.TagsLeftOut > 0 ? $"{ReasoningSplitter.Open} is left out of {Count(changes.TagsLeftOut, "completion")}, since the prompt writes it now" : null,
+            changes.TagsAdded > 0 ? $"a think tag is put before {Count(changes.TagsAdded, "completion")}, for the student to write itself" : null,
+            changes.ByBytes > 0 ? $"{Count(changes.ByBytes, "completion")} tokenized anew, since the tag ends within a token" : null,
+            changes.EndsReplaced > 0 ? $"{Name(_chat.EndOfSequence)} ends {Count(changes.EndsReplaced, "completion")} in place of {Name(changes.ReplacedEnd!.Value)}" : $"completions end with {Name(_chat.EndOfSequence)}",
         ];
         return string.Join("; ", parts.OfType<string>());
     }
@@ -111,7 +111,7 @@ public sealed class TokenAligner
 
     string Name(int id) => _tokenizer.NameOf(id) ?? $"token {id}";
 
-    static string Count(long count) => count.ToString("#,0", CultureInfo.InvariantCulture);
+    static string Count(long count, string noun) => string.Create(CultureInfo.InvariantCulture, $"{count:#,0} {noun}{(count == 1 ? "" : "s")}");
 
     void EnsureKnown(Trace trace, int[] ids)
     {

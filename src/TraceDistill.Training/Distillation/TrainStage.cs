@@ -49,11 +49,6 @@ public static class TrainStage
             observer.Message(
                 $"training {(trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ")}{trained.Total:N0} parameters on {data.Sequences.Count:N0} sequences"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
-            if (data.TooLong > 0)
-            {
-                observer.Message(LeftOut(options, data, shape.MaxPositionEmbeddings));
-            }
-
             if (data.Survival is { } left)
             {
                 observer.Message(FormattableString.Invariant(
@@ -166,16 +161,6 @@ public static class TrainStage
         const int Multiple = 64;
         var needed = Math.Max((long)data.Longest, (long)data.LongestPrompt + (data.Task?.MaxTokens ?? 0));
         return (int)Math.Min(int.MaxValue, Math.Max(ModelArchitecture.LeastPositions, (needed + Multiple - 1) / Multiple * Multiple));
-    }
-
-    static string LeftOut(TrainOptions options, TrainingSet data, int positions)
-    {
-        var advice = options.MaxLength < positions ? $"raise max_length to {data.Longest}"
-            : options.Student is null ? $"add max_position_embeddings: {data.Longest} to architecture"
-            : "take a student with more positions";
-        var limit = options.MaxLength < positions ? $"max_length {options.MaxLength}" : $"the student's {positions} positions";
-        return FormattableString.Invariant(
-            $"{data.TooLong} of {data.Sequences.Count + data.TooLong} sequences ({(double)data.TooLong / (data.Sequences.Count + data.TooLong):P1}) are longer than {limit} and left out; the longest has {data.Longest} tokens: {advice}");
     }
 
     /// <summary>The student before the first update, and what of it is trained.</summary>

@@ -40,7 +40,7 @@ sealed record TrainingSet
     /// <summary>What a student with another vocabulary than the teacher's has of the soft targets; null where they share one.</summary>
     public AlignmentSurvival? Survival { get; init; }
 
-    /// <summary>What became of the teacher's prompts and ends, and of logprobs that are not its own: a line each.</summary>
+    /// <summary>What was too long, and what became of the teacher's prompts and ends, and of logprobs that are not its own: a line each.</summary>
     public IReadOnlyList<string> Remarks { get; init; } = [];
 
     /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
@@ -99,15 +99,41 @@ sealed record TrainingSet
         }
 
         var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();
-        return fitting.Count > 0
-            ? new TrainingSet
-            {
-                Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength), Survival = survival, Remarks = remarks,
-                Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
-                Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
-            }
-            : throw new InvalidInputException(
-                $"{options.Traces ?? options.Problems}: nothing to train on ({unfinished} traces unfinished, {notCorrect} not correct, {sequences.Count} longer than {maxLength} tokens)");
+        var tooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength);
+        if (tooLong > 0)
+        {
+            remarks.Insert(0, DescribeTooLong(options, sequences, tooLong, maxLength));
+        }
+
+        if (fitting.Count == 0)
+        {
+            string?[] reasons =
+            [
+                unfinished > 0 ? $"{unfinished} unfinished (collect with a larger max_tokens and reask: [length])" : null,
+                notCorrect > 0 ? $"{notCorrect} not correct (leave only_correct out)" : null,
+                tooLong > 0 ? remarks[0] : null,
+            ];
+            var reason = string.Join("; ", reasons.OfType<string>());
+            throw new InvalidInputException($"{options.Traces ?? options.Problems}: nothing to train on: {(reason.Length > 0 ? reason : "no trace, and no problem with a worked solution")}");
+        }
+
+        return new TrainingSet
+        {
+            Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = tooLong, Survival = survival, Remarks = remarks,
+            Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
+            Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
+        };
+    }
+
+    static string DescribeTooLong(TrainOptions options, List<TraceTokens> sequences, int tooLong, int maxLength)
+    {
+        var (isSet, longest) = (options.MaxLength == maxLength, sequences.Max(sequence => sequence.Ids.Length));
+        var limit = isSet ? $"max_length {maxLength}" : $"the student's {maxLength} positions";
+        var advice = isSet ? $"raise max_length to {longest}"
+            : options.Student is null ? $"add max_position_embeddings: {longest} to architecture"
+            : "take a student with more positions";
+        return FormattableString.Invariant(
+            $"{tooLong} of {sequences.Count} sequences ({(double)tooLong / sequences.Count:P1}) are longer than {limit} and left out; the longest has {longest} tokens: {advice}");
     }
 
     static void EnsureAligned(AlignmentSurvival? survival, TrainOptions options)

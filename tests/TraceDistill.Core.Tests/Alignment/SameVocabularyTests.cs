@@ -57,7 +57,7 @@ public sealed class SameVocabularyTests : IDisposable
         Assert.Equal(given.TopLogprobs[(left * soft.K)..^soft.K], soft.Logprobs[(added * soft.K)..^soft.K]);
         Assert.Equal([chat.EndOfSequence, 'z'], soft.Ids[^2..]);
         Assert.Equal(0.75, Math.Exp(soft.Logprobs[^2]), 1e-6);
-        Assert.Contains("another than the teacher's, 1 prompts are rendered with it", aligner.DescribeTemplates());
+        Assert.Contains("another than the teacher's, 1 prompt rendered with it", aligner.DescribeTemplates());
         Assert.Equal(teacherChat.EndOfSequence != chat.EndOfSequence, aligner.DescribeTemplates().Contains($"in place of {tokenizer.NameOf(teacherChat.EndOfSequence)}"));
     }
 

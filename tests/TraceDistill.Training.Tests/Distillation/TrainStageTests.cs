@@ -95,7 +95,7 @@ public sealed class TrainStageTests : IDisposable
 
         await TrainStage.RunAsync(Options, _traces.Out("told"), observer, TestContext.Current.CancellationToken);
 
-        Assert.Contains(observer.Messages, message => message.StartsWith("chat template: the student's is another than the teacher's, 20 prompts are rendered with it", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message => message.StartsWith("chat template: the student's is another than the teacher's, 20 prompts rendered with it", StringComparison.Ordinal));
         Assert.Contains(observer.Messages, message => message.Contains("reported after temperature 0.6, which is undone"));
         Assert.Contains(observer.Messages, message => message.Contains("after top_p 0.9, which cannot be undone"));
     }
@@ -396,7 +396,20 @@ public sealed class TrainStageTests : IDisposable
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options, "none"));
 
-        Assert.StartsWith($"{_traces.Path}: nothing to train on", error.Message);
+        Assert.Equal($"{_traces.Path}: nothing to train on: 1 unfinished (collect with a larger max_tokens and reask: [length])", error.Message);
+    }
+
+    [Fact]
+    public async Task RunAsync_AllTracesTooLong_SaysWhatToRaise()
+    {
+        await _traces.WriteAsync([_traces.Create(1)]);
+        var length = _traces.Create(1).PromptTokenIds.Length + _traces.Create(1).Logprobs!.Count;
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options with { MaxLength = length - 1 }, "none"));
+
+        Assert.EndsWith(
+            $"nothing to train on: 1 of 1 sequences (100.0 %) are longer than max_length {length - 1} and left out; the longest has {length} tokens: raise max_length to {length}",
+            error.Message.Replace('\u00a0', ' '));
     }
 
     [Fact]
