@@ -27,6 +27,11 @@ sealed class InspectVerb : Verb<InspectOptions>
     {
         if (ModelView.IsModel(options.Path))
         {
+            if (options.Rendered || options.Trace is not null)
+            {
+                throw new InvalidInputException($"{options.Path}: a model directory; --trace and --rendered show traces, so name a folder of them (and this model with --tokenizer)");
+            }
+
             var model = ModelView.Of(options.Path);
             model.Print(context.Observer);
             return model;

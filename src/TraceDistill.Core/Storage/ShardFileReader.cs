@@ -99,7 +99,9 @@ sealed class ShardFileReader : IAsyncDisposable
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            throw new InvalidInputException($"{file}: not a whole Parquet file; it is truncated or damaged, restore it or collect again", error);
+            throw new InvalidInputException(file.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase)
+                ? $"{file}: not a whole Parquet file; it is truncated or damaged, restore it or collect again"
+                : $"{file}: not a trace shard; name the folder that generate wrote, or a .parquet file in it", error);
         }
     }
 

@@ -52,12 +52,24 @@ public sealed class StageVerbTests : IDisposable
 
         Assert.Equal(16, (int)_cli.Json["configuration"]!["hidden_size"]!);
         Assert.Equal(300, (int)_cli.Json["vocabulary_size"]!);
-        Assert.Contains("1 layers of 16, 2 heads of 8", _cli.Error);
+        Assert.Contains("1 layer of 16, 2 heads of 8", _cli.Error);
 
         Assert.Equal(0, await _cli.RunAsync("inspect", Path.Combine(_cli.RunDirectory, "model")));
 
-        Assert.Contains("1 layers of 16, 2 heads of 8", _cli.Out);
+        Assert.Contains("1 layer of 16, 2 heads of 8", _cli.Out);
         Assert.Equal("", _cli.Error);
+    }
+
+    [Theory]
+    [InlineData("--rendered")]
+    [InlineData("--trace=ab")]
+    public async Task Inspect_TraceOfAModelDirectory_IsRefused(string option)
+    {
+        var model = Path.GetDirectoryName(_cli.Write("config.json", "{}"))!;
+
+        Assert.Equal(2, await _cli.RunAsync("inspect", model, option));
+
+        Assert.Contains("a model directory; --trace and --rendered show traces", _cli.Error);
     }
 
     [Fact]

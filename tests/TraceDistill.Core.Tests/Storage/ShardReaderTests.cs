@@ -70,6 +70,17 @@ public sealed class ShardReaderTests : IDisposable
         Assert.Contains("no such file or directory", await RefusalAsync(_directory.File("nowhere")));
 
     [Fact]
+    public async Task FileOfAnotherKind_IsNotCalledADamagedShard()
+    {
+        var problems = Path.Combine(_directory.Path, "problems.jsonl");
+        await File.WriteAllTextAsync(problems, """{"problem": "1 + 1", "answer": "2"}""", TestContext.Current.CancellationToken);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ShardReader.OpenAsync(problems, cancellationToken: TestContext.Current.CancellationToken));
+
+        Assert.Equal($"{problems}: not a trace shard; name the folder that generate wrote, or a .parquet file in it", error.Message);
+    }
+
+    [Fact]
     public async Task EmptyDirectory_IsNotADataSet() =>
         Assert.Contains("holds no trace shards", await RefusalAsync(_directory.Path));
 
