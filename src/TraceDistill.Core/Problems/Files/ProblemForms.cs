@@ -204,12 +204,12 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
 
     static string Joined(params string[] parts) => string.Join("\n", parts.Select(part => part.Trim()));
 
-    [GeneratedRegex(@"(?<=\d),(?=\d{3}(?!\d))")]
+    [GeneratedRegex(@"(?<=\d),(?=\d{3}(?!\d))", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex ThousandsComma();
 
-    [GeneratedRegex("<<[^<>]*>>")]
+    [GeneratedRegex("<<[^<>]*>>", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex CalculatorNote();
 
-    [GeneratedRegex(@"^(?<number>-?[0-9][0-9.,/:]*)\s*\((?!\s*mod\b)[\p{L} .%/]+\)$")]
+    [GeneratedRegex(@"^(?<number>-?[0-9][0-9.,/:]*)\s*\((?!\s*mod\b)[\p{L} .%/]+\)$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex NumberWithUnit();
 }
