@@ -127,6 +127,11 @@ sealed partial class YamlReader(string text, string source)
 
     ConfigScalar Value(Scalar scalar)
     {
+        if (scalar.Value.Contains('\0', StringComparison.Ordinal))
+        {
+            throw Wrong(scalar, "a value holds the character U+0000, which no setting has");
+        }
+
         _parser.MoveNext();
         return scalar is { Style: ScalarStyle.Plain, Value: "" or "~" or "null" }
             ? new ConfigScalar(Place(scalar.Start), null)

@@ -29,7 +29,7 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
     {
         try
         {
-            return JsonSerializer.Deserialize<MetricsLine>(line, JsonOutput.Line) ?? throw new JsonException("it is null");
+            return JsonFile.Parse<MetricsLine>(Encoding.UTF8.GetBytes(line), JsonOutput.Line);
         }
         catch (JsonException error)
         {

@@ -38,6 +38,7 @@ static class ContentDigest
             return same;
         }
 
+        InputFile.RefuseSpecial(path);
         using var stream = File.OpenRead(path);
         return new FileDigest(name, bytes, modified, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }

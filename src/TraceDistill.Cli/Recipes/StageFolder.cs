@@ -116,7 +116,7 @@ sealed class StageFolder(string runDirectory, string name)
     {
         try
         {
-            return File.Exists(WorkPath) ? JsonSerializer.Deserialize<Work>(File.ReadAllText(WorkPath), JsonOutput.Line) : null;
+            return File.Exists(WorkPath) ? JsonFile.Read<Work>(WorkPath, JsonOutput.Line) : null;
         }
         catch (JsonException)
         {

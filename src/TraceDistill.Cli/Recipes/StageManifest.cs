@@ -56,11 +56,12 @@ sealed record StageManifest
 
         try
         {
-            return JsonSerializer.Deserialize<StageManifest>(File.ReadAllText(path), JsonOutput.Options);
+            var manifest = JsonFile.Read<StageManifest>(path, JsonOutput.Options);
+            return manifest.Outputs.All(file => IsBelow(file.Name)) ? manifest : throw new JsonException("a file outside its folder");
         }
         catch (JsonException exception)
         {
-            throw new InvalidInputException($"{path}: not a stage manifest ({exception.Message}); delete the folder to make the stage again", exception);
+            throw new InvalidInputException($"{path}: not a stage manifest ({exception.Message.ReplaceLineEndings(" ")}); restore the file, or delete its folder to make the stage again", exception);
         }
     }
 
@@ -72,6 +73,9 @@ sealed record StageManifest
 
     /// <summary>Whether the stage need not run: it was made from the same, lacks nothing, and its files are there.</summary>
     public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && !IsUnfinished && IsWhole(folder);
+
+    /// <summary>Whether a name is that of a file below a folder, and not of one elsewhere.</summary>
+    static bool IsBelow(string name) => name.Length > 0 && !name.Contains('\0', StringComparison.Ordinal) && !Path.IsPathRooted(name) && !name.Split('/').Contains("..");
 
     /// <summary>Whether all files are still there with the sizes they had.</summary>
     public bool IsWhole(string folder) =>

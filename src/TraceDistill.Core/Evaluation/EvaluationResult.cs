@@ -31,7 +31,7 @@ public sealed record EvaluationResult
     {
         try
         {
-            return JsonSerializer.Deserialize<EvaluationResult>(File.ReadAllBytes(path), EvaluationJson.Document)!;
+            return JsonFile.Read<EvaluationResult>(path, EvaluationJson.Document);
         }
         catch (JsonException exception)
         {

@@ -30,7 +30,7 @@ public sealed record GenerationSpeed(long Tokens, double Seconds)
     {
         try
         {
-            return File.Exists(path) ? JsonSerializer.Deserialize<SortedDictionary<string, GenerationSpeed>>(File.ReadAllBytes(path), EvaluationJson.Document) ?? [] : [];
+            return File.Exists(path) ? JsonFile.Read<SortedDictionary<string, GenerationSpeed>>(path, EvaluationJson.Document) : [];
         }
         catch (JsonException error)
         {

@@ -131,7 +131,7 @@ sealed class RecordLog : IDisposable
     {
         try
         {
-            return JsonSerializer.Deserialize<EvaluationRecord>(line, EvaluationJson.Line) ?? throw new JsonException();
+            return JsonFile.Parse<EvaluationRecord>(line, EvaluationJson.Line);
         }
         catch (JsonException exception)
         {

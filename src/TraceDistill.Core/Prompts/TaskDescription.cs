@@ -47,7 +47,9 @@ public sealed record TaskDescription
         }
 
         using var fields = JsonDocument.Parse(ExtraBody);
-        return fields.RootElement.TryGetProperty(ChatTemplateField, out var settings) ? $$"""{"{{ChatTemplateField}}":{{settings.GetRawText()}}}""" : null;
+        return fields.RootElement.ValueKind != JsonValueKind.Object
+            ? throw new JsonException("the fields of a request are no object")
+            : fields.RootElement.TryGetProperty(ChatTemplateField, out var settings) ? $$"""{"{{ChatTemplateField}}":{{settings.GetRawText()}}}""" : null;
     }
 
     /// <summary>The field of a request that holds variables of the chat template, as vLLM and SGLang name it.</summary>
@@ -82,8 +84,9 @@ public sealed record TaskDescription
 
         try
         {
-            var task = JsonSerializer.Deserialize<TaskDescription>(File.ReadAllBytes(path), Json);
-            return task is { Prompts.Count: > 0 } ? task : throw new JsonException("no prompts");
+            var task = JsonFile.Read<TaskDescription>(path, Json);
+            _ = task.ChatTemplateSettings();
+            return task.Prompts.Count > 0 ? task : throw new JsonException("no prompts");
         }
         catch (JsonException exception)
         {

@@ -25,14 +25,19 @@ public static class InputFile
         _ => null,
     };
 
-    /// <exception cref="InvalidInputException">There is no such file, it is no file, or it may not be read.</exception>
-    public static void EnsureReadable(string path)
+    /// <exception cref="InvalidInputException">It is a pipe, a socket or a device.</exception>
+    public static void RefuseSpecial(string path)
     {
         if (Fault(path) is { } fault)
         {
             throw new InvalidInputException($"{path}: {fault}");
         }
+    }
 
+    /// <exception cref="InvalidInputException">There is no such file, it is no file or a Git LFS pointer, or it may not be read.</exception>
+    public static void EnsureReadable(string path)
+    {
+        RefuseSpecial(path);
         if (!File.Exists(path))
         {
             throw new InvalidInputException($"{path}: {(Directory.Exists(path) ? "is a folder; name a file" : "no such file")}");
@@ -40,12 +45,35 @@ public static class InputFile
 
         try
         {
-            File.OpenRead(path).Dispose();
+            GitLfsPointer.Refuse(path);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)
         {
             throw new InvalidInputException($"{path}: cannot be read ({error.Message.TrimEnd('.')})", error);
         }
+    }
+
+    /// <summary>Reads a file that somebody else may have written.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="mostBytes">The most that such a file may reasonably hold; no more of it is read.</param>
+    /// <exception cref="InvalidInputException">It is a pipe, a socket or a device, a Git LFS pointer, or larger.</exception>
+    public static byte[] ReadAllBytes(string path, int mostBytes)
+    {
+        RefuseSpecial(path);
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
+        using var bytes = new MemoryStream((int)Math.Min(stream.Length, mostBytes));
+        var chunk = new byte[1 << 16];
+        for (int read; (read = stream.Read(chunk)) > 0;)
+        {
+            bytes.Write(chunk, 0, read);
+            if (bytes.Length > mostBytes)
+            {
+                throw new InvalidInputException($"{path}: is larger than {mostBytes >> 10:N0} KiB, which no such file needs; name another one");
+            }
+        }
+
+        GitLfsPointer.Refuse(path, bytes.GetBuffer().AsSpan(0, (int)bytes.Length));
+        return bytes.Length == bytes.Capacity ? bytes.GetBuffer() : bytes.ToArray();
     }
 
     /// <returns>The bits of the mode that tell the type; those of a file where that is not known.</returns>

@@ -81,7 +81,6 @@ sealed class ShardFileReader : IAsyncDisposable
         try
         {
             InputFile.EnsureReadable(file);
-            GitLfsPointer.Refuse(file);
             return File.OpenRead(file);
         }
         catch (Exception error) when (error is IOException or UnauthorizedAccessException)

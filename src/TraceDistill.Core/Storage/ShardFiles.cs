@@ -22,6 +22,10 @@ static class ShardFiles
 
     static string Checked(string directory, ShardEntry shard)
     {
+        if (shard.File != Path.GetFileName(shard.File) || shard.File.Length == 0 || shard.File.Contains('\0', StringComparison.Ordinal))
+            throw new InvalidInputException($"{Path.Combine(directory, ShardManifest.FileName)}: names a shard that is no file beside it; restore the file");
+
+        InputFile.RefuseSpecial(Path.Combine(directory, shard.File));
         var file = new FileInfo(Path.Combine(directory, shard.File));
         if (!file.Exists)
             throw new InvalidInputException($"{file}: is in the manifest but not in the directory; restore it or collect again");

@@ -91,8 +91,7 @@ public sealed record ShardManifest
         ShardManifest manifest;
         try
         {
-            manifest = JsonSerializer.Deserialize(File.ReadAllBytes(path), StorageJson.Default.ShardManifest)
-                ?? throw new InvalidInputException($"{path}: holds null instead of a manifest; collect the traces again or restore the file");
+            manifest = JsonFile.Read(path, StorageJson.Default.ShardManifest);
         }
         catch (FileNotFoundException)
         {

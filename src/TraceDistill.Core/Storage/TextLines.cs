@@ -10,12 +10,12 @@ public static class TextLines
     public const int MostCharacters = 64 << 20;
 
     /// <summary>Reads lines that end in <c>\n</c>, <c>\r\n</c> or <c>\r</c>, without those.</summary>
-    /// <exception cref="InvalidInputException">A line is too long; names it.</exception>
+    /// <exception cref="InvalidInputException">A line is too long, or bytes are not text; names the line.</exception>
     public static IEnumerable<string> Read(string path)
     {
-        using var reader = new StreamReader(path);
+        using var reader = new StreamReader(path, new UTF8Encoding(encoderShouldEmitUTF8Identifier: false, throwOnInvalidBytes: true));
         var (line, buffer, number, isReturn) = (new StringBuilder(), new char[1 << 16], 1, false);
-        while (reader.Read(buffer) is > 0 and var read)
+        while (Next(path, reader, buffer) is > 0 and var read)
         {
             for (var start = 0; start < read;)
             {
@@ -48,6 +48,19 @@ public static class TextLines
         if (line.Length > 0)
         {
             yield return line.ToString();
+        }
+    }
+
+    static int Next(string path, StreamReader reader, char[] buffer)
+    {
+        try
+        {
+            return reader.Read(buffer);
+        }
+        catch (DecoderFallbackException error)
+        {
+            Utf8Text.CheckFile(path);
+            throw new InvalidInputException($"{path}: is not text; save it as UTF-8", error);
         }
     }
 }

@@ -1,3 +1,4 @@
+using System.Buffers;
 using System.Text;
 using System.Text.Json;
 using System.Text.Unicode;
@@ -13,10 +14,10 @@ public static class Utf8Text
     /// <summary>Reads a file as text; a byte order mark is left out.</summary>
     /// <param name="path">The file, which is there.</param>
     /// <param name="mostBytes">The most that such a file may reasonably hold; no more of it is read.</param>
-    /// <exception cref="InvalidInputException">The file is larger, or not UTF-8.</exception>
+    /// <exception cref="InvalidInputException">The file is none, larger, or not UTF-8.</exception>
     public static string ReadFile(string path, int mostBytes)
     {
-        var bytes = ReadAtMost(path, mostBytes);
+        var bytes = InputFile.ReadAllBytes(path, mostBytes);
         if (bytes is [0xFF, 0xFE, ..] or [0xFE, 0xFF, ..])
         {
             throw new InvalidInputException($"{path}: is UTF-16; save it as UTF-8");
@@ -38,12 +39,47 @@ public static class Utf8Text
 
         // The first that cannot be decoded: all before it is whole characters.
         var at = 0;
-        while (Rune.DecodeFromUtf8(bytes[at..], out _, out var length) == System.Buffers.OperationStatus.Done)
+        while (Rune.DecodeFromUtf8(bytes[at..], out _, out var length) == OperationStatus.Done)
         {
             at += length;
         }
 
-        throw new InvalidInputException($"{path}:{bytes[..at].Count((byte)'\n') + 1}: byte {at} (0x{bytes[at]:X2}) is not UTF-8; save the file as UTF-8, or fetch it again");
+        throw Invalid(path, bytes[..at].Count((byte)'\n') + 1, at, bytes[at]);
+    }
+
+    static InvalidInputException Invalid(string path, int line, long offset, byte value) =>
+        new($"{path}:{line}: byte {offset} (0x{value:X2}) is not UTF-8; save the file as UTF-8, or fetch it again");
+
+    /// <summary>Looks for bytes that are not UTF-8 in a file of any size.</summary>
+    /// <exception cref="InvalidInputException">There are some; the first one's line and offset are told.</exception>
+    public static void CheckFile(string path)
+    {
+        using var stream = File.OpenRead(path);
+        var (buffer, filled, offset, line) = (new byte[1 << 16], 0, 0L, 1);
+        while (true)
+        {
+            var read = stream.Read(buffer, filled, buffer.Length - filled);
+            var bytes = buffer.AsSpan(0, filled + read);
+            var (at, status) = (0, OperationStatus.Done);
+            while (at < bytes.Length && (status = Rune.DecodeFromUtf8(bytes[at..], out _, out var length)) == OperationStatus.Done)
+            {
+                at += length;
+            }
+
+            line += bytes[..at].Count((byte)'\n');
+            if (status == OperationStatus.InvalidData || (read == 0 && at < bytes.Length))
+            {
+                throw Invalid(path, line, offset + at, bytes[at]);
+            }
+
+            if (read == 0)
+            {
+                return;
+            }
+
+            bytes[at..].CopyTo(buffer);
+            (filled, offset) = (bytes.Length - at, offset + at);
+        }
     }
 
     /// <summary>Looks for text in JSON that a parser would find only when asked for it: bytes that are not UTF-8, and escaped halves of surrogate pairs.</summary>
@@ -69,22 +105,5 @@ public static class Utf8Text
                 }
             }
         }
-    }
-
-    static byte[] ReadAtMost(string path, int mostBytes)
-    {
-        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0);
-        using var bytes = new MemoryStream();
-        var chunk = new byte[1 << 14];
-        for (int read; (read = stream.Read(chunk)) > 0;)
-        {
-            bytes.Write(chunk, 0, read);
-            if (bytes.Length > mostBytes)
-            {
-                throw new InvalidInputException($"{path}: is larger than {mostBytes >> 10:N0} KiB, which no such file needs; name another one");
-            }
-        }
-
-        return bytes.ToArray();
     }
 }

@@ -1,6 +1,6 @@
 using System.Text.Json;
-using System.Text.Unicode;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Core.Tokenization;
 
@@ -8,6 +8,9 @@ namespace TraceDistill.Core.Tokenization;
 /// <param name="index">Of an item: <paramref name="path"/> is then that of its list.</param>
 readonly struct JsonField(string file, string path, JsonElement element, int? index = null)
 {
+    /// <summary>Five times the largest tokenizer.json known.</summary>
+    const int MostBytes = 256 << 20;
+
     public JsonElement Element => element;
 
     public JsonValueKind Kind => element.ValueKind;
@@ -18,7 +21,7 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
         byte[] bytes;
         try
         {
-            bytes = File.ReadAllBytes(file);
+            bytes = InputFile.ReadAllBytes(file, MostBytes);
         }
         catch (Exception missing) when (missing is FileNotFoundException or DirectoryNotFoundException)
         {
@@ -29,9 +32,7 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
             throw new InvalidInputException($"{file} cannot be read: {unreadable.Message}", unreadable);
         }
 
-        GitLfsPointer.Refuse(file, bytes);
-        if (!Utf8.IsValid(bytes))
-            throw new InvalidInputException($"{file}: not valid UTF-8; fetch or export the file again");
+        Utf8Text.Check(file, bytes);
         try
         {
             using var document = JsonDocument.Parse(bytes);

@@ -28,7 +28,6 @@ sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, 
         // Newer exports keep the template in a file of its own, which then counts.
         if (Path.Combine(directory, Tokenization.ChatTemplate.FileName) is var template && File.Exists(template))
         {
-            GitLfsPointer.Refuse(template);
             settings = settings with { ChatTemplate = Utf8Text.ReadFile(template, MostBytes) };
         }
 

@@ -46,7 +46,7 @@ sealed class CollectionIdentity
         var path = Path.Combine(directory, FileName);
         try
         {
-            return File.Exists(path) ? new CollectionIdentity(JsonSerializer.Deserialize<SortedDictionary<string, string>>(File.ReadAllBytes(path)) ?? []) : null;
+            return File.Exists(path) ? new CollectionIdentity(JsonFile.Read<SortedDictionary<string, string>>(path)) : null;
         }
         catch (JsonException e)
         {
@@ -98,6 +98,7 @@ sealed class CollectionIdentity
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         foreach (var file in files)
         {
+            InputFile.RefuseSpecial(file);
             using var stream = File.OpenRead(file);
             hash.AppendData(Encoding.UTF8.GetBytes(Path.GetFileName(file)));
             hash.AppendData(SHA256.HashData(stream));

@@ -1,10 +1,14 @@
+using System.Text;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>A secret and where it came from. It is told to nobody: not in a text of its own, nor in the error about a bad one.</summary>
 sealed class ApiKey
 {
+    const int MostBytes = 1 << 16;
+
     readonly string _value;
 
     ApiKey(string value, string origin)
@@ -62,7 +66,7 @@ sealed class ApiKey
     {
         try
         {
-            return File.ReadAllText(path);
+            return Encoding.UTF8.GetString(InputFile.ReadAllBytes(path, MostBytes));
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {

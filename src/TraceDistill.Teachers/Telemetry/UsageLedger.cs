@@ -109,7 +109,7 @@ sealed class UsageLedger : IDisposable
 
         try
         {
-            return JsonSerializer.Deserialize<List<EndpointRecord>>(File.ReadAllBytes(path), Json) ?? [];
+            return JsonFile.Read<List<EndpointRecord>>(path, Json);
         }
         catch (JsonException e)
         {

@@ -8,6 +8,9 @@ namespace TraceDistill.Training.Checkpoints;
 /// <summary>The fields of a JSON object in a file; file and field are named where one is absent, ill-typed or there twice.</summary>
 sealed class JsonFields
 {
+    /// <summary>A thousand times what any such file holds.</summary>
+    const int MostBytes = 64 << 20;
+
     readonly JsonObject _json;
 
     JsonFields(string path, JsonObject json) => (Path, _json) = (path, json);
@@ -25,8 +28,7 @@ sealed class JsonFields
     {
         try
         {
-            var bytes = File.ReadAllBytes(path);
-            GitLfsPointer.Refuse(path, bytes);
+            var bytes = InputFile.ReadAllBytes(path, MostBytes);
             Utf8Text.CheckJson(path, bytes);
             return JsonNode.Parse(bytes, documentOptions: Strict) as JsonObject ?? throw new JsonException("the root is not an object");
         }

@@ -36,12 +36,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <exception cref="InvalidInputException">Absent, truncated, or a header that does not describe this file.</exception>
     public static SafetensorsFile Open(string path)
     {
-        if (!File.Exists(path))
-        {
-            throw new InvalidInputException($"{path}: no such file");
-        }
-
-        GitLfsPointer.Refuse(path);
+        InputFile.EnsureReadable(path);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
         var entries = ReadHeader(path, stream);
         return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read), entries);

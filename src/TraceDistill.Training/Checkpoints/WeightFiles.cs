@@ -12,6 +12,9 @@ public sealed class WeightFiles : IDisposable
     public const string Single = "model.safetensors";
     public const string Index = "model.safetensors.index.json";
 
+    /// <summary>A hundred times what the largest index known holds.</summary>
+    const int MostIndexBytes = 256 << 20;
+
     readonly Dictionary<string, SafetensorsFile> _fileOf = [];
     readonly List<SafetensorsFile> _files = [];
 
@@ -128,8 +131,7 @@ public sealed class WeightFiles : IDisposable
     {
         try
         {
-            var bytes = File.ReadAllBytes(path);
-            GitLfsPointer.Refuse(path, bytes);
+            var bytes = InputFile.ReadAllBytes(path, MostIndexBytes);
             Utf8Text.CheckJson(path, bytes);
             var map = JsonNode.Parse(bytes, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
             return [.. map.Select(entry => (entry.Key, Plain(path, entry.Value is JsonValue file && file.TryGetValue(out string? name) ? name : throw new JsonException($"the file of tensor {entry.Key} is not a name"))))];

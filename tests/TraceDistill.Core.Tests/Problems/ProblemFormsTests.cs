@@ -196,6 +196,18 @@ public sealed class ProblemFormsTests : IDisposable
         Assert.EndsWith("p.jsonl, line 2: is longer than 64 MiB; each line holds one problem", error.Message);
     }
 
+    [Theory]
+    [InlineData("p.jsonl")]
+    [InlineData("p.parquet")]
+    [InlineData("p.json.gz")]
+    public async Task Read_GitLfsPointer_IsNamedAsOne(string name)
+    {
+        var path = Write(name, "version https://git-lfs.github.com/spec/v1", "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393", "size 12345");
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path));
+        Assert.StartsWith($"{path}: a Git LFS pointer in place of the file itself", error.Message);
+    }
+
     [Theory(Timeout = 60_000)]
     [InlineData("pipe.jsonl", "is a pipe; write its content to a file and name that")]
     [InlineData("/dev/zero", "is a device; name a file")]

@@ -97,6 +97,19 @@ public sealed class ShardReaderTests : IDisposable
         Assert.Contains(manifest.Shards[1].File, await RefusalAsync(_directory.Path));
     }
 
+    [Theory]
+    [InlineData("../elsewhere.parquet")]
+    [InlineData("/elsewhere.parquet")]
+    [InlineData("a\0b.parquet")]
+    [InlineData("")]
+    public async Task ShardThatTheManifestPutsElsewhere_IsRefused(string file)
+    {
+        var manifest = await WriteShardsAsync();
+        (manifest with { Shards = [manifest.Shards[0] with { File = file }] }).Save(_directory.Path);
+
+        Assert.Contains("names a shard that is no file beside it", await RefusalAsync(_directory.Path));
+    }
+
     [Fact]
     public async Task ShardOfAnotherSize_IsNamed()
     {

@@ -183,6 +183,13 @@ public sealed class TokenizerTests : IDisposable
     }
 
     [Fact]
+    public void Load_BytesThatAreNotUtf8_NamesThePlace()
+    {
+        File.WriteAllBytes(_directory.File("tokenizer.json"), [.. "{\n\"a\": \""u8, 0xC3, 0x28, .. "\"}"u8]);
+        Assert.Contains("tokenizer.json:2: byte 8 (0xC3) is not UTF-8", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+    }
+
+    [Fact]
     public void Load_TruncatedFile_NamesTheLine()
     {
         var file = _directory.File("tokenizer.json");

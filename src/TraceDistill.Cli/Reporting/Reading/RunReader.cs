@@ -1,3 +1,4 @@
+using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Cli.Binding;
@@ -5,6 +6,7 @@ using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Teachers.Telemetry;
 
 namespace TraceDistill.Cli.Reporting.Reading;
@@ -63,9 +65,23 @@ static class RunReader
                     PeakMemoryBytes = found.Manifest.PeakMemoryBytes,
                     ProgramVersion = found.Manifest.ProgramVersion,
                     Settings = Flatten(recipe?[found.Manifest.Stage], "").ToDictionary(),
-                    Usage = (found.Manifest.Summary as JsonObject)?["usage"].Deserialize<CollectionUsage>(JsonOutput.Options),
+                    Usage = UsageOf(found.Folder, found.Manifest),
                 }),
         ];
+    }
+
+    static CollectionUsage? UsageOf(string folder, StageManifest manifest)
+    {
+        try
+        {
+            return (manifest.Summary as JsonObject)?["usage"] is { } usage
+                ? JsonFile.Parse<CollectionUsage>(Encoding.UTF8.GetBytes(usage.ToJsonString()), JsonOutput.Options)
+                : null;
+        }
+        catch (JsonException error)
+        {
+            throw new InvalidInputException($"{Path.Combine(folder, StageManifest.FileName)}: summary.usage is no record of a collection; restore the file", error);
+        }
     }
 
     static IEnumerable<KeyValuePair<string, string>> Flatten(ConfigNode? node, string path) => node switch
