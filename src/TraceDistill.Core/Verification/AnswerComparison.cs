@@ -67,7 +67,7 @@ static class AnswerComparison
         (Matrix a, Tuple b) => IsVector(a) ? InOrder([.. a.Rows.SelectMany(row => row)], b.Items) : false,
         (Tuple a, Matrix b) => IsVector(b) ? InOrder(a.Items, [.. b.Rows.SelectMany(row => row)]) : false,
         (Wording a, Wording b) => Wordings(a.Text, b.Text),
-        (RealSet, _) or (_, RealSet) when AnswerReader.AsRealSet(expected) is { } a && AnswerReader.AsRealSet(given) is { } b => RealSets(a, b),
+        (RealSet, _) or (_, RealSet) when Verification.RealSets.AsRealSet(expected) is { } a && Verification.RealSets.AsRealSet(given) is { } b => RealSets(a, b),
         (Residue a, Residue b) => ExpressionEquality.AreEqual(a.Modulus, b.Modulus) is not true ? false : Residues(a.Value, b.Value, a.Modulus),
         (Residue a, Quantity b) => ExpressionEquality.AreEqual(a.Value, b.Value) is true ? true : Residues(a.Value, b.Value, a.Modulus) is false ? false : null,
         (Quantity, Residue) => AreEqual(given, expected),
@@ -167,12 +167,8 @@ static class AnswerComparison
             return a.Half == b.Half || a.Half == "" && !HasTwentyFour(a) || b.Half == "" && !HasTwentyFour(b) ? same : Hour(a) == Hour(b) && a.Parts.Skip(1).SequenceEqual(b.Parts.Skip(1));
         }
 
-        if (same || a.IsTime && b.IsTime || a.Parts.Count != 2)
-        {
-            return same || a.Parts.Count == 2 || !AreScaled(a, b) ? same : null;
-        }
-
-        return RatioOf(a) == RatioOf(b) ? null : false;
+        // 6:4 is the ratio 3:2, and half past six no ratio.
+        return same || !a.IsTime && !b.IsTime ? same || AreScaled(a, b) : AreScaled(a, b) && !(a.IsTime && b.IsTime) ? null : false;
     }
 
     static bool AreScaled(Clock a, Clock b) => a.Parts.Zip(b.Parts).All(pair => (long)pair.First * b.Parts[0] == (long)pair.Second * a.Parts[0]);

@@ -11,7 +11,11 @@ public static class AnswerText
     public static bool AreEqual(string first, string second) => Compare(first, second) == true;
 
     /// <summary>Returns whether an answer is one number, perhaps with a unit.</summary>
-    public static bool IsNumber(string text) => AnswerReader.Read(text).Any(reading => !reading.IsWeak && reading.Answer is Quantity { Value: var value } && IsNumber(value));
+    public static bool IsNumber(string text)
+    {
+        using var work = WorkLimit.Begin();
+        return AnswerReader.Read(text).Any(reading => !reading.IsWeak && reading.Answer is Quantity { Value: var value } && IsNumber(value));
+    }
 
     /// <summary>Whether two answers are the same; null where that is beyond the engine.</summary>
     /// <param name="expected">The known answer.</param>
@@ -23,7 +27,20 @@ public static class AnswerText
             return isSameChoice;
         }
 
-        return WithoutSpaces(expected) == WithoutSpaces(given) ? true : AnswerComparison.AreEqual(AnswerReader.Read(expected), AnswerReader.Read(given));
+        if (WithoutSpaces(expected) == WithoutSpaces(given))
+        {
+            return true;
+        }
+
+        using var work = WorkLimit.Begin();
+        try
+        {
+            return AnswerComparison.AreEqual(AnswerReader.Read(expected), AnswerReader.Read(given));
+        }
+        catch (BeyondEngineException)
+        {
+            return null;    // it had its work
+        }
     }
 
     static bool IsNumber(Expression value)

@@ -15,7 +15,7 @@ public sealed class MathVerifier : IVerifier
     /// <inheritdoc/>
     /// <remarks>
     /// A text without an answer is incorrect. What the engine cannot read or decide is unverified, never incorrect; so is what prose leaves open: a
-    /// number in words within a sentence, and <c>18!</c> at a sentence's end.
+    /// number in words within a sentence, <c>18!</c> at a sentence's end, and a last number that is not called the result.
     /// </remarks>
     public Verdict Verify(string? text, Problem problem)
     {
@@ -36,12 +36,18 @@ public sealed class MathVerifier : IVerifier
         }
 
         var isEqual = AnswerText.Compare(expected, answer);
+        if (place == AnswerPlace.Mentioned)
+        {
+            return isEqual == false ? Verdict.Incorrect : Verdict.Unverified;
+        }
+
         if (place == AnswerPlace.Stated && isEqual != false && NumberWords.TryRead(answer, out _))
         {
             return Verdict.Unverified;
         }
 
-        if (place is AnswerPlace.Stated or AnswerPlace.Whole && isEqual == false && answer.EndsWith('!') && AnswerText.AreEqual(expected, answer.TrimEnd('!')))
+        if (place is AnswerPlace.Stated or AnswerPlace.Whole && isEqual == false && answer.EndsWith('!')
+            && AnswerText.AreEqual(expected, answer.TrimEnd('!')))
         {
             return Verdict.Unverified;
         }

@@ -10,15 +10,18 @@ namespace TraceDistill.Core.Tests.Verification;
 public sealed class AnswerPairsTests
 {
     [Theory]
-    [InlineData("answer-pairs.tsv")]
-    [InlineData("answer-pairs-held-out.tsv")]
-    public void Verify_PairsWrittenByHand_HasNoFalseCorrectAndFewMisses(string file)
+    [InlineData("answer-pairs.tsv", "So \\boxed{…}.")]
+    [InlineData("answer-pairs-held-out.tsv", "So \\boxed{…}.")]
+    [InlineData("answer-texts.tsv", "…")]
+    public void Verify_PairsWrittenByHand_HasNoFalseCorrectAndFewMisses(string file, string frame)
     {
-        var pairs = File.ReadLines(Path.Combine(TestPaths.RepositoryRoot, "tests", "TraceDistill.Core.Tests", "Verification", "Data", file))
+        var path = Path.Combine(TestPaths.RepositoryRoot, "tests", "TraceDistill.Core.Tests", "Verification", "Data", file);
+        var pairs = File.ReadLines(path)
             .Where(line => line.Length > 0 && line[0] != '#')
             .Select(line => line.Split('\t'))
             .ToList();
-        var verdicts = pairs.Select(pair => (IsEqual: pair[0] == "=", Expected: pair[1], Given: pair[2], Verdict: Verify($"So \\boxed{{{pair[2]}}}.", pair[1]))).ToList();
+        var verdicts = pairs.Select(pair => (
+            IsEqual: pair[0] == "=", Expected: pair[1], Given: pair[2], Verdict: Verify(frame.Replace("…", pair[2]).Replace('⏎', '\n'), pair[1]))).ToList();
         var (equal, other) = (verdicts.Where(pair => pair.IsEqual).ToList(), verdicts.Where(pair => !pair.IsEqual).ToList());
 
         Assert.True(equal.Count >= 150 && other.Count >= 100, "too few pairs");
@@ -26,7 +29,8 @@ public sealed class AnswerPairsTests
         Assert.True(Share(equal, Verdict.Incorrect) <= 0.02, string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Incorrect)));
         Assert.True(Share(equal, Verdict.Unverified) <= 0.05, string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Unverified)));
 
-        static double Share(List<(bool, string, string, Verdict Verdict)> pairs, Verdict verdict) => (double)pairs.Count(pair => pair.Verdict == verdict) / pairs.Count;
+        static double Share(List<(bool, string, string, Verdict Verdict)> pairs, Verdict verdict) =>
+            (double)pairs.Count(pair => pair.Verdict == verdict) / pairs.Count;
     }
 
     /// <summary>

@@ -59,6 +59,14 @@ public sealed class FinalAnswerTests
     [InlineData("\u041e\u0442\u0432\u0435\u0442: 12", "12")]
     [InlineData("It is not 5, it is 6.", "6")]
     [InlineData("It is not 5", null)]
+    [InlineData("La respuesta no es 7.", null)]
+    [InlineData("\u7b54\u6848\u4e0d\u662f7\u3002", null)]
+    [InlineData("Adding both gives 2x = 34.\n\nTherefore, x = 17.", "x = 17")]
+    [InlineData("Adding both gives x - 1 > 5.\nTherefore, x > 6.", "x > 6")]
+    [InlineData("The lines meet at one point. Their intersection is **(2, 3)**.", "(2, 3)")]
+    [InlineData("We try it. Hence the probability is $\\dfrac{5}{8}$.", "\\dfrac{5}{8}")]
+    [InlineData("<|begin_of_box|>13<|end_of_box|>", "13")]
+    [InlineData("The correct answer is option D: all of them.", "D")]
     public void Find_InATextOfAModel_GivesTheFinalAnswer(string text, string? answer) => Assert.Equal(answer, FinalAnswer.Find(text));
 
     [Fact]

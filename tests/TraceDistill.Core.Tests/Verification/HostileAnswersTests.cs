@@ -46,6 +46,9 @@ public sealed class HostileAnswersTests
             Boxed(string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sin {i}x"))), string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\cos {i}x"))),
         ["root of a large number"] = (Boxed($"\\sqrt{{{Repeat("9", 75)}7}}"), "5"),
         ["high root"] = (Boxed("\\sqrt[1000000]{2}"), "1"),
+        ["sum of factorials"] = (Boxed(string.Join('+', Enumerable.Range(1, 300).Select(i => $"{2999 - i}!"))), "7"),
+        ["lists of roots"] = (
+            Boxed(string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sqrt{{{i}x+y}}"))), string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sqrt{{{i}y+x}}"))),
         ["almost a unit"] = (Boxed($"5 aa{Repeat(". b", 60)} 1"), "5"),
     };
 
@@ -76,6 +79,7 @@ public sealed class HostileAnswersTests
     [InlineData("parentheses")]
     [InlineData("braces")]
     [InlineData("longer number")]
+    [InlineData("sum of factorials")]
     public void Verify_WhatIsTooLargeToWorkOut_IsUnverified(string name) => Assert.Equal(Verdict.Unverified, Verify(Texts[name].Text, Texts[name].Expected));
 
     /// <summary>Pieces of LaTeX in random order: whatever is read, nothing but a verdict comes out.</summary>

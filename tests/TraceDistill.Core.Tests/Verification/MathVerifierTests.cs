@@ -9,6 +9,15 @@ namespace TraceDistill.Core.Tests.Verification;
 
 public sealed class MathVerifierTests
 {
+    /// <summary>A number that a sentence only mentions is not its result.</summary>
+    [Theory]
+    [InlineData("So x is divisible by 6.")]
+    [InlineData("Thus there are 6 cases to consider, and I ran out of time.")]
+    [InlineData("We find that the result comes to 6x.")]
+    [InlineData("We see in the end that all of them are at least 6.")]
+    public void Verify_ALastNumberThatIsNotTheResult_IsUnverified(string text) =>
+        Assert.Equal(Verdict.Unverified, MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = "6" }));
+
     [Theory]
     [InlineData("18", "18")]
     [InlineData("18", "18.")]

@@ -20,16 +20,21 @@ sealed class NumericEvaluation(Func<string, Complex> point)
         return double.IsNaN(value.Real) || Math.Abs(value.Imaginary) > 1e-9 * (1 + Math.Abs(value.Real)) ? null : value.Real;
     }
 
-    public Complex Evaluate(Expression expression) => expression switch
+    /// <exception cref="BeyondEngineException">The comparison has had its work.</exception>
+    public Complex Evaluate(Expression expression)
     {
-        NumberExpression number => number.Value.ToDouble(),
-        SymbolExpression symbol => Symbol(symbol.Name),
-        SumExpression sum => sum.Terms.Aggregate(Complex.Zero, (total, term) => total + Evaluate(term)),
-        ProductExpression product => product.Factors.Aggregate(Complex.One, (total, factor) => total * Evaluate(factor)),
-        PowerExpression power => Power(power),
-        FunctionExpression function => Function(function.Name, [.. function.Arguments.Select(Evaluate)]),
-        _ => Undefined,
-    };
+        WorkLimit.Charge(2);
+        return expression switch
+        {
+            NumberExpression number => number.Value.ToDouble(),
+            SymbolExpression symbol => Symbol(symbol.Name),
+            SumExpression sum => sum.Terms.Aggregate(Complex.Zero, (total, term) => total + Evaluate(term)),
+            ProductExpression product => product.Factors.Aggregate(Complex.One, (total, factor) => total * Evaluate(factor)),
+            PowerExpression power => Power(power),
+            FunctionExpression function => Function(function.Name, [.. function.Arguments.Select(Evaluate)]),
+            _ => Undefined,
+        };
+    }
 
     public Complex Symbol(string name) => name switch
     {

@@ -17,6 +17,7 @@ readonly record struct Rational : IComparable<Rational>
             throw new BeyondEngineException("division by zero") { IsUndefined = true };
         }
 
+        WorkLimit.ChargeBits(numerator.GetBitLength() + denominator.GetBitLength());
         var divisor = BigInteger.GreatestCommonDivisor(numerator, denominator) * denominator.Sign;
         Numerator = numerator / divisor;
         _belowLessOne = denominator / divisor - 1;

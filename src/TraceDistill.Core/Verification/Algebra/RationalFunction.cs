@@ -172,6 +172,7 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
             return false;
         }
 
+        WorkLimit.Charge((long)Math.Sqrt((double)BigInteger.Min(rest, (long)LargestPrime * LargestPrime)) / 4);
         for (var prime = 2; prime <= LargestPrime && (long)prime * prime <= rest; prime += prime == 2 ? 1 : 2)
         {
             var times = 0;
@@ -222,6 +223,7 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
     static BigInteger Factorial(BigInteger n)
     {
         var product = BigInteger.One;
+        WorkLimit.Charge((long)(n * n / 200));
         for (var factor = 2; factor <= n; factor++)
         {
             product *= factor;

@@ -1,6 +1,7 @@
 using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
+using System.Text.RegularExpressions;
 using TraceDistill.Core.Verification.Algebra;
 
 namespace TraceDistill.Core.Verification.Notation;
@@ -21,7 +22,7 @@ enum CommaReading
 /// <summary>Parts an answer in LaTeX or plain text into tokens. Dress is dropped: spacing, sizes of brackets, fonts, dollar signs of mathematics.</summary>
 sealed class Lexer
 {
-    /// <summary>Stands for a comma that certainly parts thousands.</summary>
+    /// <summary>Stands for a comma within a number: it parts thousands where three digits follow each time, else it is the decimal point.</summary>
     const char Thousands = '\uE000';
 
     static readonly FrozenDictionary<string, string> Symbols = new Dictionary<string, string>
@@ -68,6 +69,9 @@ sealed class Lexer
         ['’'] = "'", ['′'] = "'", ['“'] = "", ['”'] = "", ['"'] = "", ['`'] = "", ['。'] = ".", ['⌊'] = "\\lfloor ", ['⌋'] = "\\rfloor ", ['⌈'] = "\\lceil ", ['⌉'] = "\\rceil ", ['∣'] = "|",
         ['€'] = "\\text{euro}", ['£'] = "\\text{pound sterling}", ['¥'] = "\\text{yen}", ['₂'] = "_{2}", ['₁'] = "_{1}", ['₃'] = "_{3}", ['₈'] = "_{8}", ['\u2061'] = "", ['\u200B'] = "", ['\uFEFF'] = "",
     }.ToFrozenDictionary();
+
+    // The numbers of atoms in \ce{H2SO4}.
+    static readonly Regex ChemicalDigits = new(@"(?<=[A-Za-z)])\d+", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
 
     readonly string _text;
     readonly CommaReading _commas;
@@ -166,7 +170,7 @@ sealed class Lexer
         var start = _at;
         _at = SkipDigits(_at);
         var digits = new StringBuilder(_text, start, _at - start, 64);
-        if (_at - start is >= 1 and <= 3)
+        if (_at - start is >= 1 and <= 3 && _text[start] != '0')
         {
             while (Separator() is > 0 and var length && SkipDigits(_at + length) == _at + length + 3)
             {
@@ -175,7 +179,8 @@ sealed class Lexer
             }
         }
 
-        var isPoint = _at < _text.Length && (_text[_at] == '.' || _text[_at] == ',' && _commas == CommaReading.Decimal && IsDigit(_at + 1));
+        var isPoint = _at < _text.Length && (_text[_at] == '.'
+            || _text[_at] == ',' && _commas == CommaReading.Decimal && IsDigit(_at + 1) || _text[_at] == Thousands && IsDigit(_at + 1));
         if (isPoint && (IsDigit(_at + 1) || _at + 1 == _text.Length || !char.IsLetter(_text[_at + 1])))
         {
             var end = SkipDigits(_at + 1);
@@ -288,6 +293,10 @@ sealed class Lexer
         else if (Symbols.TryGetValue(name, out var symbol))
         {
             AddSymbol(symbol);
+        }
+        else if (name == "ce")
+        {
+            Inline(ChemicalDigits.Replace(Argument(), "_{$0}"), isUnit: false);
         }
         else if (Texts.Contains(name))
         {

@@ -5,6 +5,11 @@ using TraceDistill.Core.Verification.Algebra;
 namespace TraceDistill.Core.Verification.Notation;
 
 /// <summary>A unit of measurement behind a number, or a word for what is counted.</summary>
+/// <remarks>
+/// The table is our own: of its 165 spellings UnitsNet 5.75.1 (English, all quantities) knew 112 as one unit, 28 as several (m as metre, minute, molarity
+/// and Mach; g as gram, gauss and standard gravity) and 25 not at all (gallon, quart, litre, metre, kmh), its factors are doubles, which would make
+/// exact fractions rounded ones, and setting up its parser took over two seconds of processor time and 49 MB.
+/// </remarks>
 /// <param name="Factor">Its size in base units of the same dimensions.</param>
 /// <param name="Dimensions">Such as <c>L^1*T^-1</c>; null for words that are no known unit.</param>
 sealed record Unit(Rational Factor, string? Dimensions)
@@ -47,7 +52,7 @@ sealed record Unit(Rational Factor, string? Dimensions)
             return Letters.Contains(word[0], StringComparison.Ordinal) || word[0] > '\u2E80';
         }
 
-        return Find(word) is not null || word[0] > '\u00FF' || isSpaced && IsNoun(word);
+        return Find(word) is not null || word.Any(letter => letter > '\u00FF') || isSpaced && IsNoun(word);
     }
 
     /// <summary>Whether letters without a text command may as well be variables.</summary>
