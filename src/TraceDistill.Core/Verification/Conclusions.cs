@@ -11,6 +11,9 @@ static class Conclusions
     static readonly Regex SetApart = new(
         @"(?:\*\*(?<value>[^*\n]+?)\.?\*\*|\$\$(?<value>[^$]+)\$\$|\$(?<value>[^$\n]+)\$|\\\((?<value>[^\n]+?)\\\)|\\\[(?<value>[^\[]+?)\\\])[\s.*]*$", Linear);
 
+    // Several formulas that are one answer: $x = 1$ or $x = 4$.
+    static readonly Regex Series = new(@"(?<value>\$[^$\n]+\$(?:(?:, ?|,? (?:and|or) )\$[^$\n]+\$)+)[\s.]*$", Linear);
+
     static readonly Regex Relation = new(
         @"(?:^|[ ,:])(?<value>\(?[\p{L}][\w']{0,2}(?:\(\w\))?\s*(?:=|<|>|≤|≥|≠|\\le|\\ge|\\ne)[^=<>≤≥≠\n]+?)[\s.]*$", Linear);
 
@@ -18,7 +21,7 @@ static class Conclusions
 
     static readonly Regex Leads = new(
         @"^[\s*_#>-]*(?:so|thus|therefore|hence|consequently|finally|then|altogether|in total|it follows|we (?:get|have|find|conclude|obtain))\b"
-        + @"|\b(?:is|are|equals|equal to|be|gives|get|find|obtain|becomes|conclude that|there are)\b[^.]{0,40}$|[=:]\s*$",
+        + @"|\b(?:is|are|equals|equal to|gives|get|find|obtain|becomes|conclude that)\b[^.]{0,40}$|[=:]\s*$",
         Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex Begins = new(@"^[\s*_#>-]*(?:so|thus|therefore|hence|consequently|finally|it follows that|we conclude that)\b", Linear | RegexOptions.IgnoreCase);
@@ -30,6 +33,11 @@ static class Conclusions
     public static string? Last(string text)
     {
         var sentence = LastSentence(text.TrimEnd());
+        if (Series.Match(sentence) is { Success: true } series && Leads.IsMatch(sentence[..series.Index]))
+        {
+            return series.Groups["value"].Value.Replace("$", "", StringComparison.Ordinal);
+        }
+
         if (SetApart.Match(sentence) is { Success: true } apart && apart.Index > 0)
         {
             var lead = sentence[..apart.Index];

@@ -16,7 +16,12 @@ static class NumbersInText
     // What a number is the bound, the factor or the count of is not the number.
     static readonly Regex Limits = new(
         @"(?:[<>≤≥≠]|\\[lg]e|\\[lg]t|\\neq?|(?:^|[^\p{L}])(?:divisible by|multiples? of|factors? of|powers? of|at least|at most|no more than|(?:more|less|fewer|greater|larger|smaller) than"
-        + @"|or equal to|up to|between|above|below|exceeds?|maybe|perhaps|possibly|if|suppose|assume|case|cases|step|mod|modulo|there (?:are|is)))[ $*]*$",
+        + @"|or equal to|up to|between|above|below|exceeds?|case|step|mod|modulo))[ $*]*$",
+        Linear | RegexOptions.IgnoreCase);
+
+    // A sentence that asks, supposes or compares does not state a result.
+    static readonly Regex Doubts = new(
+        @"\?|(?:^|[^\p{L}])(?:suppose|assume|let|if|whether|test|try|check|cases?|would|could|might|maybe|perhaps|possibly|(?:more|less|fewer|greater) than)(?:[^\p{L}]|$)",
         Linear | RegexOptions.IgnoreCase);
 
     // Another clause behind the number, or an alternative.
@@ -53,9 +58,12 @@ static class NumbersInText
 
         var before = text.AsSpan(0, last.Index);
         before = before[(before.LastIndexOfAny('\n', ';') + 1)..];
+        before = before.LastIndexOf(". ") is >= 0 and var stop ? before[(stop + 2)..] : before;
         var behind = text.AsSpan(last.Index + number.Length);
-        isDoubtful = behind is [var next, ..] && (char.IsLetter(next) && next < '\u2E80' || next is '^' or '!' or '_')
-            || IsBounded(before) || Denial.IsBehind(behind.ToString()) || GoesOn.IsMatch(behind[..Math.Min(behind.Length, Tail)]);
+        behind = behind.IndexOf('\n') is >= 0 and var line ? behind[..line] : behind;
+        behind = behind.IndexOf(". ") is >= 0 and var end ? behind[..end] : behind;
+        isDoubtful = Doubts.IsMatch(before) || Doubts.IsMatch(behind) || Denial.IsIn(behind.ToString()) || behind is [var next, ..] && (char.IsLetter(next) && next < '\u2E80' || next is '^' or '!' or '_')
+            || IsBounded(before) || GoesOn.IsMatch(behind[..Math.Min(behind.Length, Tail)]);
         return number;
     }
 

@@ -65,6 +65,7 @@ public sealed class FinalAnswerTests
     [InlineData("Adding both gives x - 1 > 5.\nTherefore, x > 6.", "x > 6")]
     [InlineData("The lines meet at one point. Their intersection is **(2, 3)**.", "(2, 3)")]
     [InlineData("We try it. Hence the probability is $\\dfrac{5}{8}$.", "\\dfrac{5}{8}")]
+    [InlineData("We factor. Hence $x = 1$ or $x = 4$.", "x = 1 or x = 4")]
     [InlineData("<|begin_of_box|>13<|end_of_box|>", "13")]
     [InlineData("The correct answer is option D: all of them.", "D")]
     public void Find_InATextOfAModel_GivesTheFinalAnswer(string text, string? answer) => Assert.Equal(answer, FinalAnswer.Find(text));

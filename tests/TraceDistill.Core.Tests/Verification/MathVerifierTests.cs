@@ -12,6 +12,10 @@ public sealed class MathVerifierTests
     /// <summary>A number that a sentence only mentions is not its result.</summary>
     [Theory]
     [InlineData("So x is divisible by 6.")]
+    [InlineData("This leaves us with 6 possible cases.")]
+    [InlineData("I could not finish; the next step would be to test $x=6$.")]
+    [InlineData("In total, she has $6 more than Tom.")]
+    [InlineData("It is clear that 6 is not the answer.")]
     [InlineData("Thus there are 6 cases to consider, and I ran out of time.")]
     [InlineData("We find that the result comes to 6x.")]
     [InlineData("We see in the end that all of them are at least 6.")]

@@ -23,7 +23,7 @@ sealed class NumericEvaluation(Func<string, Complex> point)
     /// <exception cref="BeyondEngineException">The comparison has had its work.</exception>
     public Complex Evaluate(Expression expression)
     {
-        WorkLimit.Charge(2);
+        WorkLimit.Charge(5);
         return expression switch
         {
             NumberExpression number => number.Value.ToDouble(),

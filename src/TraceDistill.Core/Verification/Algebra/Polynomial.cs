@@ -136,7 +136,7 @@ sealed class Polynomial
             throw new BeyondEngineException("too many terms");
         }
 
-        WorkLimit.Charge(20L * a._terms.Count * b._terms.Count);
+        WorkLimit.Charge(60L * a._terms.Count * b._terms.Count);
         var result = new Polynomial();
         foreach (var (x, first) in a._terms)
         {
