@@ -31,7 +31,7 @@ public sealed class TaskDescriptionTests : IDisposable
         var read = TaskDescription.Load(_folder.Path)!;
 
         Assert.Equal(task.Prompts, read.Prompts);
-        Assert.Equal(task.FewShot.Solved, read.FewShot!.Solved);
+        Assert.Equivalent(task.FewShot.Solved, read.FewShot!.Solved, strict: true);
         Assert.Equal((task.System, task.ExtraBody, task.MaxTokens), (read.System, read.ExtraBody, read.MaxTokens));
         Assert.True(read.IsPutAs(task));
         Assert.Equal("""{"chat_template_kwargs":{"enable_thinking":false}}""", read.ChatTemplateSettings());
