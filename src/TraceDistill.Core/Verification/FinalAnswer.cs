@@ -41,8 +41,8 @@ public static class FinalAnswer
     /// <summary>
     /// The answer by the first of these that the text has: a last line that is labelled as the answer, the last box (or the last boxes, where only
     /// commas stand between them), the last <c>#### …</c> that is no headline, the last statement such as <c>the answer is …</c> or <c>A: …</c>,
-    /// what the last sentence concludes (<c>therefore, x = 17.</c>), the whole text where it is short, the last number. Reasoning up to <c>&lt;/think&gt;</c> is passed over. Where the last box is empty or not
-    /// closed, only a statement counts.
+    /// what the last sentence concludes (<c>therefore, x = 17.</c>), the whole text where it is short and supposes nothing, the last number. Reasoning up
+    /// to <c>&lt;/think&gt;</c> is passed over. Where the last box is empty or not closed, only a statement counts.
     /// </summary>
     /// <returns>The answer as written, or null where there is none or where the text ends within the reasoning.</returns>
     public static string? Find(string text) => Locate(text)?.Answer;
@@ -82,7 +82,7 @@ public static class FinalAnswer
         }
 
         var whole = answer.Trim();
-        if (Statements.IsAnswer(whole) && !Denial.IsIn(whole))
+        if (Statements.IsAnswer(whole) && !Denial.IsIn(whole) && !NumbersInText.IsDoubt(whole))
         {
             var isEmphasized = whole.Length > 4 && whole.StartsWith("**", StringComparison.Ordinal) && whole.EndsWith("**", StringComparison.Ordinal);
             return (isEmphasized ? whole[2..^2] : whole, AnswerPlace.Whole);

@@ -30,6 +30,9 @@ static class NumbersInText
     static readonly Regex Numbers = new(
         @"-?\\[dt]?frac\{-?\d+\}\{\d+\}|[-+−]?\\?[$€£]?(?:\d{1,2}:\d{2}\b|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?|\.\d+)\\?%?", Linear);
 
+    /// <summary>Returns whether a text asks, supposes or compares, so that what stands in it is no result.</summary>
+    public static bool IsDoubt(string text) => Doubts.IsMatch(text);
+
     /// <summary>The number that a phrase begins with, after a few words at most; a number that is calculated with is not the answer.</summary>
     public static string? Leading(string text)
     {

@@ -19,6 +19,9 @@ public sealed class MathVerifierTests
     [InlineData("Thus there are 6 cases to consider, and I ran out of time.")]
     [InlineData("We find that the result comes to 6x.")]
     [InlineData("We see in the end that all of them are at least 6.")]
+    [InlineData("Suppose $x = 6$.")]
+    [InlineData("Let x = 6.")]
+    [InlineData("If $x = 6$?")]
     public void Verify_ALastNumberThatIsNotTheResult_IsUnverified(string text) =>
         Assert.Equal(Verdict.Unverified, MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = "6" }));
 
