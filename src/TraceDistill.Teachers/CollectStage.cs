@@ -76,7 +76,7 @@ public static class CollectStage
 
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {
-                observer.Message($"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets (the teacher did not tell all of their tokens, or the tokenizer does not know them); they serve the hard loss alone");
+                observer.Message($"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets and serve the hard loss alone: {tally.DescribeLacks()}");
             }
 
             if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
@@ -91,7 +91,7 @@ public static class CollectStage
             }
         }
 
-        var missing = MissingOf(options, store, tally, budget, observer);
+        var missing = budget is { IsSpent: true } ? null : MissingOf(options, store, tally, "running the same command again asks for what is missing alone", observer);
         var summary = Summarize(await store.PublishAsync(missing, cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
         {
             StoppedBy = budget is { IsSpent: true } ? "budget" : null,
@@ -237,12 +237,13 @@ public static class CollectStage
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
             };
 
-    /// <summary>What the data set lacks with the user's leave; null where it lacks nothing, or the budget is why.</summary>
+    /// <summary>What the data set lacks with the user's leave; null where it lacks nothing.</summary>
+    /// <param name="next">What to do about what is missing, as a sentence.</param>
     /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
-    static MissingTraces? MissingOf(GenerateOptions options, TraceStore store, CollectionTally? tally, CollectionBudget? budget, IRunObserver observer)
+    internal static MissingTraces? MissingOf(GenerateOptions options, TraceStore store, CollectionTally? tally, string next, IRunObserver observer)
     {
         var (missing, wanted) = (store.Inventory.Missing, store.Inventory.PlanCount);
-        if (missing == 0 || budget is { IsSpent: true })
+        if (missing == 0)
         {
             return null;
         }
@@ -252,7 +253,7 @@ public static class CollectStage
         if (missing > options.AllowMissing * wanted)
         {
             throw new ExternalFailureException(
-                $"{count}{reasons}; what was collected is kept, and running the same command again asks for what is missing alone (or take what is there with allow_missing: {Share(missing, wanted)})",
+                $"{count}{reasons}; what was collected is kept, and {next} (or take what is there with allow_missing: {Share(missing, wanted)})",
                 tally?.LastFailure);
         }
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Core.Generation;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Batch;
@@ -7,13 +8,14 @@ namespace TraceDistill.Teachers.Batch;
 /// <param name="CustomId">The request's name; null where the line has none.</param>
 /// <param name="Body">Where in the line the answer stands.</param>
 /// <param name="Failure">Why there is no answer; null where there is one.</param>
-readonly record struct BatchLine(string? CustomId, Range Body, string? Failure)
+/// <param name="Refusal">The finish reason that labels a prompt which can never be answered; null where it may be.</param>
+readonly record struct BatchLine(string? CustomId, Range Body, string? Failure, string? Refusal)
 {
     /// <exception cref="JsonException">The line is no JSON object.</exception>
     public static BatchLine Parse(ReadOnlySpan<byte> line)
     {
         var reader = new Utf8JsonReader(line);
-        var (customId, status, body, error) = (default(string), default(int?), default(Range?), default(string));
+        var (customId, status, body, error) = (default(string), default(int?), default(Range?), default(ErrorBody));
         Enter(ref reader);
         while (reader.Read() && reader.TokenType == JsonTokenType.PropertyName)
         {
@@ -25,7 +27,7 @@ readonly record struct BatchLine(string? CustomId, Range Body, string? Failure)
             }
             else if (name == "error" && reader.TokenType != JsonTokenType.Null)
             {
-                error = Message(line[Value(ref reader)]);
+                error = ErrorBody.Parse(line[Value(ref reader)]);
             }
             else if (name == "response" && reader.TokenType == JsonTokenType.StartObject)
             {
@@ -37,8 +39,10 @@ readonly record struct BatchLine(string? CustomId, Range Body, string? Failure)
             }
         }
 
-        var failure = error ?? (body is not { } range ? "has no answer" : status is not (null or 200) ? $"status {status}: {Message(line[range])}" : null);
-        return new BatchLine(customId, body ?? default, failure);
+        var refused = error is null && body is { } range && status is not (null or 200) ? ErrorBody.Parse(line[range]) : null;
+        var failure = error is not null ? Message(error) : body is null ? "has no answer" : refused is not null ? $"status {status}: {Message(refused)}" : null;
+        var refusal = (error ?? refused) switch { { IsTooLong: true } => FinishReasons.ContextLength, { IsFiltered: true } => FinishReasons.ContentFilter, _ => null };
+        return new BatchLine(customId, body ?? default, failure, refusal);
     }
 
     static (int? Status, Range? Body) ParseResponse(ref Utf8JsonReader reader)
@@ -80,5 +84,5 @@ readonly record struct BatchLine(string? CustomId, Range Body, string? Failure)
         return start..(int)reader.BytesConsumed;
     }
 
-    static string Message(ReadOnlySpan<byte> json) => ErrorBody.Parse(json).Shown(text => text) is { Length: > 0 } message ? message : "without a reason";
+    static string Message(ErrorBody error) => error.Shown(text => text) is { Length: > 0 } message ? message : "without a reason";
 }

@@ -5,6 +5,7 @@ using Microsoft.Win32.SafeHandles;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Traces;
+using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Batch;
@@ -19,6 +20,7 @@ sealed class BatchResults : ITextGenerator, IDisposable
 
     readonly List<(string Path, SafeFileHandle Handle)> _files = [];
     readonly Dictionary<TraceKey, (int File, long Offset, int Length)> _answers = [];
+    readonly Dictionary<TraceKey, (string FinishReason, string Reason)> _refused = [];
     readonly List<(string CustomId, string Reason)> _failures = [];
     readonly List<string> _unknown = [];
     readonly ReplyForm _form;
@@ -57,17 +59,27 @@ sealed class BatchResults : ITextGenerator, IDisposable
     }
 
     /// <param name="customId">The name of a request.</param>
-    public bool Has(string customId) => _answers.ContainsKey(TraceKey.Of(customId));
+    /// <returns>Whether there is an answer, or a refusal that stands for one.</returns>
+    public bool Has(string customId) => TraceKey.Of(customId) is var key && (_answers.ContainsKey(key) || _refused.ContainsKey(key));
 
     /// <summary>The answer that stands in the files.</summary>
     /// <exception cref="InvalidInputException">The answer cannot be read.</exception>
+    /// <exception cref="PromptTooLongException">The request was refused as too long for the model's context.</exception>
     public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
         Task.FromResult(Read(BatchRequestId.Of(TraceKey.Of(request.Id), request.Sampling.Seed) is var again && Has(again) ? again : request.Id, request.Sampling));
 
     /// <inheritdoc cref="GenerateAsync"/>
     public GenerationResult Read(string customId, SamplingSettings sampling)
     {
-        var (file, offset, length) = _answers[TraceKey.Of(customId)];
+        if (!_answers.TryGetValue(TraceKey.Of(customId), out var place))
+        {
+            var (finishReason, reason) = _refused[TraceKey.Of(customId)];
+            return finishReason == FinishReasons.ContextLength
+                ? throw new PromptTooLongException($"the request {customId} was refused ({reason})")
+                : new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = finishReason };
+        }
+
+        var (file, offset, length) = place;
         var body = ArrayPool<byte>.Shared.Rent(length);
         try
         {
@@ -155,7 +167,11 @@ sealed class BatchResults : ITextGenerator, IDisposable
                 throw new InvalidInputException($"{path}, line {number}: has no custom_id; name a batch's output or error file");
             }
 
-            if (line.Failure is { } failure)
+            if (line is { Failure: { } why, Refusal: { } refusal } && _isKnown(id))
+            {
+                _refused[TraceKey.Of(id)] = (refusal, why);
+            }
+            else if (line.Failure is { } failure)
             {
                 _failures.Add((id, failure));
             }

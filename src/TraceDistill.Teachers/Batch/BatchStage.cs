@@ -37,13 +37,14 @@ public static class BatchStage
         return summary;
     }
 
-    /// <summary>Takes in results, and publishes all that is there.</summary>
+    /// <summary>Takes in results, and publishes the traces once none is missing but what may be.</summary>
     /// <param name="options">With <see cref="GenerateOptions.BatchIn"/>.</param>
     /// <param name="directory">Where the traces go.</param>
     /// <param name="observer">Told of progress, and of results that are none or not wanted.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops; what was taken in is kept.</param>
     /// <exception cref="InvalidInputException">The options, the problems, the folder or a file are wrong, or not one result is wanted.</exception>
+    /// <exception cref="ExternalFailureException">Traces are missing in the end, or all requests failed; what was taken in is kept in the journal.</exception>
     public static async Task<CollectSummary> ImportAsync(
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
@@ -59,8 +60,9 @@ public static class BatchStage
         var answered = Enumerable.Range(0, store.Inventory.PlanCount).Where(IsAnswered).Take(MostLookedAt).Select(IdOf).ToList();
         if (answered.Count == 0)
         {
-            return store.IsFinished
-                ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
+            return store.IsFinished ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
+                : results.Failures.Count > 0 && results.Unknown.Count == 0 ? throw new ExternalFailureException(
+                    $"batch_in: all {results.Failures.Count:N0} requests of the batch failed, the first for this reason: {results.Failures[0].Reason}; --batch-out writes them again")
                 : throw new InvalidInputException(
                     $"batch_in: {string.Join(", ", options.BatchIn)} answers none of the {store.Inventory.Wanted:N0} requests that are wanted; give the options that the batch was written with");
         }
@@ -90,11 +92,9 @@ public static class BatchStage
             throw new InvalidInputException($"batch_in: not one result could be taken in; the last one for this reason: {tally.LastFailure?.Message}", tally.LastFailure);
         }
 
-        var missing = store.Inventory.PlanCount - store.Inventory.Present;
-        var summary = CollectStage.Summarize(await store.PublishAsync(missing: null, cancellationToken), tally.Collected, tally.Failed);
-        var next = missing > 0 ? "; --batch-out writes a batch of these alone, and an endpoint is asked for these alone" : "";
-        observer.Message($"{tally.Collected:N0} results taken in, {missing:N0} traces are missing{next}");
-        return summary;
+        observer.Message($"{tally.Collected:N0} results taken in");
+        var missing = CollectStage.MissingOf(options, store, tally, "--batch-out writes a batch of what is missing alone, and an endpoint is asked for that alone", observer);
+        return CollectStage.Summarize(await store.PublishAsync(missing, cancellationToken), tally.Collected, tally.Failed);
     }
 
     /// <summary>Names what nobody asked for, and what failed.</summary>

@@ -18,6 +18,7 @@ sealed class CollectionTally(
     IRunObserver observer, TimeProvider time, long before, long total, Func<string?> spending, int mostFailuresInARow, TimeSpan retryFor)
 {
     const int FailuresTold = 5;
+    const int ReasonsTold = 3;
 
     /// <summary>Prompts that are too long may well stand together, in a file that is sorted by length.</summary>
     const int TooLongForOneFailure = 10;
@@ -28,6 +29,7 @@ sealed class CollectionTally(
     readonly SortedDictionary<int, PlannedTrace> _tooLong = [];
     long _lastArrival = time.GetTimestamp();
     readonly SortedDictionary<string, long> _unfinished = new(StringComparer.Ordinal);
+    readonly Dictionary<string, (string First, long Count)> _lacks = new(StringComparer.Ordinal);
     long _collected;
     long _correct;
     long _tokens;
@@ -53,6 +55,17 @@ sealed class CollectionTally(
 
     /// <summary>Answers among those added whose tokens are not all known with their logprobs.</summary>
     public long WithoutLogprobs { get; private set; }
+
+    /// <summary>Why they are not: the most frequent kinds of reason, each with how often it was and in its first wording.</summary>
+    public string DescribeLacks()
+    {
+        lock (_lock)
+        {
+            var kinds = _lacks.Values.OrderByDescending(kind => kind.Count).ToList();
+            var rest = kinds.Skip(ReasonsTold).Sum(kind => kind.Count);
+            return string.Join("; ", kinds.Take(ReasonsTold).Select(kind => $"{kind.Count:N0} × {kind.First}")) + (rest > 0 ? $"; {rest:N0} for other reasons" : "");
+        }
+    }
 
     /// <summary>How long no trace has arrived.</summary>
     public TimeSpan Quiet => time.GetElapsedTime(Volatile.Read(ref _lastArrival));
@@ -100,7 +113,8 @@ sealed class CollectionTally(
     {
         lock (_lock)
         {
-            if (!FinishReasons.IsNatural(trace.FinishReason))
+            _tooLong.Remove(planned.Position);
+            if (!FinishReasons.IsNatural(trace.FinishReason) && trace.FinishReason != FinishReasons.ContextLength)
             {
                 _unfinished[trace.FinishReason] = _unfinished.GetValueOrDefault(trace.FinishReason) + 1;
             }
@@ -110,7 +124,13 @@ sealed class CollectionTally(
             Volatile.Write(ref _lastArrival, time.GetTimestamp());
             _collected++;
             _tokens += trace.Tokens;
-            WithoutLogprobs += trace.LacksLogprobs ? 1 : 0;
+            if (trace.Lack is { } lack)
+            {
+                WithoutLogprobs++;
+                var kind = string.Concat(lack.Where(c => !char.IsDigit(c) && c is not ('.' or ',')));
+                _lacks[kind] = _lacks.TryGetValue(kind, out var known) ? (known.First, known.Count + 1) : (lack, 1);
+            }
+
             _correct += trace.IsCorrect ? 1 : 0;
             var spent = spending() is { } told ? $", {told}" : "";
             observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}");
@@ -170,11 +190,20 @@ sealed class CollectionTally(
 
 /// <summary>What a run counts of a trace.</summary>
 /// <param name="Tokens">Tokens generated.</param>
-/// <param name="LacksLogprobs">Whether it is an answer whose tokens are not all known with their logprobs.</param>
+/// <param name="Lack">Why it is an answer whose tokens are not all known with their logprobs; null where they are, or it is none.</param>
 /// <param name="IsCorrect">Whether its answer is right.</param>
 /// <param name="FinishReason">Why it ended.</param>
-readonly record struct CountedTrace(int Tokens, bool LacksLogprobs, bool IsCorrect, string FinishReason)
+readonly record struct CountedTrace(int Tokens, string? Lack, bool IsCorrect, string FinishReason)
 {
-    public static CountedTrace Of(Trace trace) =>
-        new(trace.CompletionTokens, trace.Logprobs is null && trace.ToolCalls is null && !FinishReasons.IsRefusal(trace.FinishReason), trace.Verdict == Verdict.Correct.ToName(), trace.FinishReason);
+    /// <param name="trace">The trace.</param>
+    /// <param name="lack">Why the teacher gave no logprobs; null where it gave some.</param>
+    public static CountedTrace Of(Trace trace, LogprobLack? lack)
+    {
+        var hasTargets = trace.Logprobs is not null || trace.ToolCalls is not null || FinishReasons.IsRefusal(trace.FinishReason);
+        return new(
+            trace.CompletionTokens,
+            hasTargets ? null : lack is null ? "named tokens that the tokenizer does not know" : $"the teacher {lack.Reason}",
+            trace.Verdict == Verdict.Correct.ToName(),
+            trace.FinishReason);
+    }
 }

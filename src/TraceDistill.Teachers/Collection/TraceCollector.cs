@@ -140,10 +140,10 @@ sealed class TraceCollector(
         async Task CollectOneAsync(PlannedTrace wanted, CancellationToken token)
         {
             var planned = inventory.AsAskedFor(wanted);
-            if (await GenerateAsync(plan.Teacher, planned, tally, token) is { } trace)
+            if (await GenerateAsync(plan.Teacher, planned, tally, token) is var (trace, lack))
             {
                 // Not to be cancelled: what was generated is kept. Its columns are not, while the disk is waited for: what is counted is taken before.
-                var counted = CountedTrace.Of(trace);
+                var counted = CountedTrace.Of(trace, lack);
                 await KeepAsync(planned, trace, replace: planned != wanted);
                 tally.Add(planned, counted);
             }
@@ -155,13 +155,21 @@ sealed class TraceCollector(
             var tooLong = tally.TooLong();
             if (tooLong.Count > 0 && inventory.Present == 0)
             {
+                // Where others failed for other reasons, it is not known that nothing fits, nor that anything does.
+                if (tally.Failed > 0)
+                {
+                    return;
+                }
+
                 throw CollectionTally.NothingFits(tally.LastFailure!);
             }
 
             foreach (var planned in tooLong)
             {
                 var nothing = new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContextLength };
-                await KeepAsync(planned, Describe(plan.Teacher, planned, nothing, TimeSpan.Zero), replace: true);
+                var row = Describe(plan.Teacher, planned, nothing, TimeSpan.Zero);
+                await KeepAsync(planned, row, replace: true);
+                tally.Add(planned, CountedTrace.Of(row, lack: null));
             }
 
             if (tooLong.Count > 0)
@@ -184,8 +192,8 @@ sealed class TraceCollector(
 
     static string Words(TimeSpan time) => time < TimeSpan.FromMinutes(2) ? $"{time.TotalSeconds:0} s" : $"{time.TotalMinutes:0} min";
 
-    /// <returns>The trace, or null where this sample failed and is counted as such.</returns>
-    async Task<Trace?> GenerateAsync(string teacherName, PlannedTrace planned, CollectionTally tally, CancellationToken cancellationToken)
+    /// <returns>The trace, with why it has no logprobs where the teacher is why; null where this sample failed and is counted as such.</returns>
+    async Task<(Trace Trace, LogprobLack? Lack)?> GenerateAsync(string teacherName, PlannedTrace planned, CollectionTally tally, CancellationToken cancellationToken)
     {
         try
         {
@@ -195,7 +203,7 @@ sealed class TraceCollector(
 
             // Here it costs one sample; found out on publishing, it would cost the run.
             TraceValidation.Check(trace, dataset);
-            return trace;
+            return (trace, result.Logprobs is null ? result.LogprobLack ?? new LogprobLack("returned no logprobs", IsPartial: false) : null);
         }
         catch (PromptTooLongException e)
         {

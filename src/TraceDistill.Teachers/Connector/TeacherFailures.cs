@@ -39,8 +39,11 @@ static class TeacherFailures
                 ? $"{endpoint} refused the key ({status}): put a valid one into {origin}"
                 : $"{endpoint} wants a key ({status}): put it into an environment variable and name that with --api-key-env"),
             (402, _) or (429, "insufficient_quota") => Of(FailureScope.Teacher, $"the account behind {endpoint} has no credit left ({status}){says}"),
-            (404 or 405, _) or (_, "model_not_found") => Of(FailureScope.Teacher,
-                $"{endpoint} was not found ({status}){says}; check the model's name against {endpoint.Address("models")}, and that the address is the one below which chat/completions lies, such as http://gpu-01:8000/v1"),
+            (404 or 405, _) or (_, "model_not_found") => new(FailureScope.Teacher,
+                $"{endpoint} was not found ({status}){says}; check the model's name against {endpoint.Address("models")}, and that the address is the one below which chat/completions lies, such as http://gpu-01:8000/v1")
+            {
+                Status = status, ServerMessage = shown, IsNotFound = true,
+            },
             (408 or 409 or 425 or 429 or >= 500, _) when retryAfter > LongestWait => Of(FailureScope.Teacher,
                 $"{endpoint} asks to be left alone for {retryAfter.Value.TotalHours:0.#} hours ({status}){says}; run the same command again after that: what was collected is kept"),
             (504 or 524, _) => Of(FailureScope.Passing,
@@ -55,6 +58,15 @@ static class TeacherFailures
         TeacherRequestException Of(FailureScope scope, string message, bool overloaded = false) =>
             new(scope, message) { RetryAfter = scope == FailureScope.Passing ? retryAfter : null, Overloaded = overloaded, Status = status, ServerMessage = shown, IsAboutLogprobs = isAboutLogprobs, IsOfStream = isOfStream };
     }
+
+    /// <summary>
+    /// An endpoint that has answered is not found any more: its server starts again, or a gateway lost sight of it, and it may come back.
+    /// </summary>
+    public static TeacherRequestException FromVanishing(TeacherEndpoint endpoint, TeacherRequestException e) =>
+        new(FailureScope.Passing, $"{endpoint} answered before and is not found now ({e.Status}){(e.ServerMessage.Length == 0 ? "" : $": {e.ServerMessage}")}", e)
+        {
+            Status = e.Status, ServerMessage = e.ServerMessage, IsNotFound = true,
+        };
 
     /// <summary>
     /// A response that points elsewhere. It is not followed: prompts and the key go to the address that the user named and to no other.

@@ -42,6 +42,9 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
     /// <summary>True where the model's context cannot hold the prompt and the longest answer.</summary>
     public bool IsTooLong { get; init; }
 
+    /// <summary>True where the server does not know the address or the model.</summary>
+    public bool IsNotFound { get; init; }
+
     /// <summary>True where the answer had begun to come.</summary>
     public bool IsOfStream { get; init; }
 

@@ -119,16 +119,20 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         try
         {
             var result = await NeedAsync(token => traffic.CompleteAsync(Question, sampling, token), models, cancellationToken);
-            if (result.LogprobLack is { IsPartial: true })
+            foreach (var (question, tokens) in new[] { (ShortAnswer, AnswerTokens), (OpenQuestion, ProbeTokens) })
             {
-                // Of this answer, some tokens may have been parts of characters; of the next, none.
-                result = await NeedAsync(token => traffic.CompleteAsync(ShortAnswer, sampling with { MaxTokens = AnswerTokens }, token), models, cancellationToken);
+                // Of one answer, some tokens may have been parts of characters, or it was a call of a tool; not of the next.
+                if (result.LogprobLack is { IsPartial: true } || (result.Logprobs is null && result.ToolCalls is not null))
+                {
+                    result = await NeedAsync(token => traffic.CompleteAsync(question, sampling with { MaxTokens = tokens }, token), models, cancellationToken);
+                }
             }
 
             return (result, result.Logprobs is { } logprobs
                 ? LogprobCheck.Problem(logprobs, sampling) is { } problem
                     ? $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
                     : null
+                : result.ToolCalls is not null ? $"{Endpoint} answers small requests with calls of tools alone, which have no soft targets; collect text and calls with --top-logprobs 0"
                 : $"{Endpoint} {result.LogprobLack?.Reason ?? "returned no logprobs"}, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
         }
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 404 } refusal && refusal.ServerMessage.Contains("requested parameters", StringComparison.OrdinalIgnoreCase))

@@ -31,6 +31,7 @@ sealed class TeacherLane : IDisposable
     SamplingSettings? _sampling;
     TeacherCapabilities? _expected;
     volatile string? _unlike;
+    volatile bool _hasAnswered;
     int _isWatched;
     int _isRemoved;
 
@@ -70,7 +71,7 @@ sealed class TeacherLane : IDisposable
         var start = _time.GetTimestamp();
         try
         {
-            var result = await _attempts.ExecuteAsync(token => _generator.GenerateAsync(request, progress, token), timeout, cancellationToken);
+            var result = await _attempts.ExecuteAsync(token => AttemptAsync(request, progress, token), timeout, cancellationToken);
             var latency = _time.GetElapsedTime(start);
             Meter.Answered(latency, result.PromptTokens, result.CompletionTokens);
             _instruments.Answered(activity, Endpoint, result, latency);
@@ -85,8 +86,12 @@ sealed class TeacherLane : IDisposable
     }
 
     /// <inheritdoc cref="CapabilityProbe.RunAsync"/>
-    public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken) =>
-        new CapabilityProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(sampling, known, cancellationToken);
+    public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken)
+    {
+        var found = await new CapabilityProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(sampling, known, cancellationToken);
+        _hasAnswered = true;
+        return found;
+    }
 
     /// <summary>Says what the endpoint has to be able to do when it comes back, however it came to be away: it may be another server by then.</summary>
     /// <param name="sampling">The run's settings.</param>
@@ -130,6 +135,20 @@ sealed class TeacherLane : IDisposable
         _disposed.Cancel();
         _disposed.Dispose();
         _http.Dispose();
+    }
+
+    async Task<GenerationResult> AttemptAsync(GenerationRequest request, AnswerProgress progress, CancellationToken cancellationToken)
+    {
+        try
+        {
+            var result = await _generator.GenerateAsync(request, progress, cancellationToken);
+            _hasAnswered = true;
+            return result;
+        }
+        catch (TeacherRequestException e) when (e.IsNotFound && _hasAnswered)
+        {
+            throw TeacherFailures.FromVanishing(Endpoint, e);
+        }
     }
 
     void Pause(Exception? failure) => _observer.Message($"{failure?.Message}; pausing for {_options.Pause.TotalSeconds:0} s");

@@ -3,6 +3,7 @@ using System.Text.Json;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Collection;
@@ -69,12 +70,14 @@ public sealed class BatchStageTests
             lines.ElementAt(7).Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal),
         ]);
 
-        var summary = await ImportAsync(run, observer);
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => ImportAsync(run, observer));
 
-        Assert.Equal((5, 5, 1), (summary.Count, summary.Collected, summary.Failed));
+        Assert.StartsWith("3 of 8 traces are missing: p007: ", error.Message);
+        Assert.Contains("--batch-out writes a batch of what is missing alone", error.Message);
+        Assert.Null(ShardManifest.Load(run.Out));
         Assert.Contains(observer.Messages, told => told.StartsWith("1 results answer no request", StringComparison.Ordinal));
         Assert.Contains(observer.Messages, told => told.StartsWith("2 requests of the batch failed", StringComparison.Ordinal) && told.Contains("(status 400: too long)", StringComparison.Ordinal) && told.Contains("ff06 (expired)", StringComparison.Ordinal));
-        Assert.Contains(observer.Messages, told => told.StartsWith("5 results taken in, 3 traces are missing", StringComparison.Ordinal));
+        Assert.Contains("5 results taken in", observer.Messages);
 
         Assert.Equal(3, (await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token)).Requests);
         Assert.Equal((8, 3), (await run.RunAsync(server)) is var rest ? (rest.Count, rest.Collected) : default);
@@ -88,9 +91,42 @@ public sealed class BatchStageTests
         await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
         await AnswerAsync(server, run, lines => [lines.First().Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal), .. lines.Skip(1)]);
 
+        var summary = await ImportAsync(run, allowMissing: 0.25);
+
+        Assert.Equal((3, 1, 1), (summary.Count, summary.Failed, summary.Missing));
+        Assert.Equal(new MissingTraces(1, 0.25), ShardManifest.Load(run.Out)!.Missing);
+    }
+
+    [Fact]
+    public async Task ImportAsync_PromptsThatCanNeverBeAnswered_AreLabelledRowsAndNotMissing()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Sum);
+        using var run = new CollectionRun(problems: 4);
+        await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
+        static string Refused(string line, string error)
+        {
+            using var result = JsonDocument.Parse(line);
+            return """{"custom_id":"ID","response":{"status_code":400,"body":{"error":{"message":"no","code":"CODE"} } },"error":null}"""
+                .Replace("ID", result.RootElement.GetProperty("custom_id").GetString(), StringComparison.Ordinal).Replace("CODE", error, StringComparison.Ordinal);
+        }
+
+        await AnswerAsync(server, run, lines => [Refused(lines.First(), "context_length_exceeded"), Refused(lines.ElementAt(1), "content_filter"), .. lines.Skip(2)]);
+
         var summary = await ImportAsync(run);
 
-        Assert.Equal((3, 1), (summary.Count, summary.Failed));
+        Assert.Equal((4, 4, 2, 0), (summary.Count, summary.Collected, summary.Refusal, summary.Failed));
+        Assert.Equal(["context_length", "content_filter", "stop", "stop"], (await run.TracesAsync()).Select(trace => trace.FinishReason));
+    }
+
+    [Fact]
+    public async Task ImportAsync_EveryRequestFailed_SaysWhyAndNotThatTheOptionsAreOthers()
+    {
+        using var run = new CollectionRun(problems: 2);
+        File.WriteAllText(FileOf(run), """{"custom_id":"ffffffffffffffffffffffffffffff06","response":null,"error":{"code":"batch_expired","message":"expired"}}""");
+
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => ImportAsync(run));
+
+        Assert.Contains("all 1 requests of the batch failed, the first for this reason: expired", error.Message);
     }
 
     [Fact]
@@ -152,8 +188,8 @@ public sealed class BatchStageTests
 
     static GenerateOptions Out(CollectionRun run) => run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchOut = FileOf(run) };
 
-    static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null, bool reask = false) => BatchStage.ImportAsync(
-        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)], Reask = reask ? [TraceFlaw.Length] : [] }, run.Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+    static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null, bool reask = false, double allowMissing = 0) => BatchStage.ImportAsync(
+        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)], AllowMissing = allowMissing, Reask = reask ? [TraceFlaw.Length] : [] }, run.Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
 
     static string FileOf(CollectionRun run) => run.Problems + ".batch";
 

@@ -1,5 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
@@ -136,7 +138,7 @@ public sealed class SoftTargetPolicyTests
     public async Task RunAsync_TraceWhoseTokensAreNotAllTold_IsKeptForTheHardLossAndCounted()
     {
         await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("What is 1 + 2?", StringComparison.Ordinal)
-            ? Replies.Json(DialectReplies.TraceDistill("<think>a</think>3", ReplyToken.Characters("<think>a</think>3")).Replace("\"completion_tokens\":17", "\"completion_tokens\":19", StringComparison.Ordinal))(context, request)
+            ? Partial(context, request)
             : Replies.Sum(context, request));
         using var run = new CollectionRun(problems: 3);
         var observer = new RecordingObserver();
@@ -144,7 +146,62 @@ public sealed class SoftTargetPolicyTests
         await run.RunAsync(server, observer: observer);
 
         Assert.Equal([false, true, false], (await run.TracesAsync()).Select(trace => trace.Logprobs is null));
-        Assert.Contains(observer.Messages, message => message.StartsWith("1 of 3 new traces have no soft targets", StringComparison.Ordinal));
+        Assert.Contains(
+            "1 of 3 new traces have no soft targets and serve the hard loss alone: 1 × the teacher returned logprobs for 17 of 19 tokens", observer.Messages);
+    }
+
+    /// <summary>Of 200 answers with parts of characters, 2.5 % with soft targets are enough, wherever they stand.</summary>
+    [Theory]
+    [InlineData(30, true)]
+    [InlineData(60, false)]
+    public async Task RunAsync_ManyAnswersWithPartsOfCharacters_EndTheRunByTheirShareAlone(int oneWholeIn, bool isEnough)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+        {
+            var number = NumberOf(request);
+            return number is null || number % oneWholeIn == 0 ? Replies.Sum(context, request) : Partial(context, request);
+        });
+        using var run = new CollectionRun(problems: 240);
+        Task<CollectSummary> RunAsync() => run.RunAsync(server, options => options with { Concurrency = 1 });
+
+        if (isEnough)
+        {
+            Assert.Equal(240, (await RunAsync()).Count);
+        }
+        else
+        {
+            Assert.Contains("of the last 200 answers came without soft targets", (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message);
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_ProbeMeetsPartsOfCharactersTwice_AsksAThirdTime()
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+            request.Contains("12 + 34", StringComparison.Ordinal) || request.Contains("word OK", StringComparison.Ordinal)
+                ? Partial(context, request) : Replies.Sum(context, request));
+        server.ScriptsProbe = true;
+        using var run = new CollectionRun(problems: 3);
+
+        await run.RunAsync(server);
+
+        Assert.All(await run.TracesAsync(), trace => Assert.NotNull(trace.Logprobs));
+    }
+
+    [Fact]
+    public async Task RunAsync_TeacherThatOnlyCallsTools_IsToldAsSuchAndCollectedAsText()
+    {
+        const string Call = """{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"calc","arguments":"{}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""";
+        await using var server = await ProtocolServer.StartAsync(Replies.Json(Call));
+        server.ScriptsProbe = true;
+        using var run = new CollectionRun(problems: 3);
+
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
+        var summary = await run.RunAsync(server, options => options with { TopLogprobs = 0 });
+
+        Assert.Contains("answers small requests with calls of tools alone", error.Message);
+        Assert.Equal(3, summary.Count);
+        Assert.All(await run.TracesAsync(), trace => Assert.Contains("calc", trace.ToolCalls));
     }
 
     [Theory]
@@ -166,6 +223,13 @@ public sealed class SoftTargetPolicyTests
             Assert.Equal(40, (await RunAsync()).Count);
         }
     }
+
+    static int? NumberOf(string request) =>
+        Regex.Match(request, @"What is (\d+) \+ 2\?", RegexOptions.None, TimeSpan.FromSeconds(1)) is { Success: true } match ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : null;
+
+    /// <summary>Two tokens more than are listed, as where a character is of several tokens.</summary>
+    static Task Partial(HttpContext context, string request) =>
+        Replies.Json(DialectReplies.TraceDistill("<think>a</think>3", ReplyToken.Characters("<think>a</think>3")).Replace("\"completion_tokens\":17", "\"completion_tokens\":19", StringComparison.Ordinal))(context, request);
 
     static Task TextAlone(HttpContext context, string request) => Replies.Json(DialectReplies.Tgi("<think>a</think>46", ReplyToken.Characters("46")))(context, request);
 }
