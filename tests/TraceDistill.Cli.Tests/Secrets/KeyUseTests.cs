@@ -36,7 +36,7 @@ public sealed class KeyUseTests : IDisposable
     [Theory]
     [InlineData("endpoints: ['http://127.0.0.1:9/v1', { endpoint: 'https://evil.invalid/v1', api_key_env: HOME }], model: m", "$HOME → evil.invalid")]
     [InlineData("endpoints: ['http://127.0.0.1:9/v1', 'https://evil.invalid/v1'], api_key_env: HOME", "$HOME → evil.invalid")]
-    [InlineData("endpoint: 'https://evil.invalid/v1', api_key_file: /home/me/.token", "/home/me/.token → evil.invalid")]
+    [InlineData("endpoint: 'https://evil.invalid/v1', api_key_file: /etc/teacher.key", "/etc/teacher.key → evil.invalid")]
     [InlineData("endpoint: 'https://user@evil.invalid/v1', api_key_env: HOME", "$HOME → evil.invalid")]
     public async Task Run_EveryWayToNameAKey_IsLookedAt(string settings, string pair)
     {
