@@ -61,7 +61,7 @@ public sealed partial class ShippedRecipesTests : IDisposable
     {
         Assert.Contains("\ndotnet run -c Release --project src/TraceDistill.Cli -- run data/recipes/quickstart.yaml\n", Readme);
         Assert.Contains("\ndotnet test -c Release\n", Readme);
-        Assert.Contains("\ndotnet test -c Release ", File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, ".ci", "run")));
+        Assert.Contains(" dotnet test -c Release ", File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, ".ci", "run")));
     }
 
     static string Readme => File.ReadAllText(Path.Combine(TestPaths.RepositoryRoot, "README.md"));

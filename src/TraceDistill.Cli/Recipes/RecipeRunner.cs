@@ -103,22 +103,21 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             TimeProvider = timeProvider,
         };
         object summary;
-        await using (timeProvider.CreateTimer(_ => Quietly(NoteWork), null, WorkNoteInterval, WorkNoteInterval))
+        try
         {
-            try
-            {
-                summary = await stage.Verb.RunAsync(stage.Options, context, cancellationToken);
-            }
-            catch
-            {
-                Quietly(NoteWork);
-                Quietly(folder.DeleteIfUntouched);
-                throw;
-            }
-            finally
-            {
-                Interlocked.Decrement(ref _working);
-            }
+            // Ended before what follows it looks at the folder: a note is written beside the file that it replaces.
+            await using var notes = timeProvider.CreateTimer(_ => Quietly(NoteWork), null, WorkNoteInterval, WorkNoteInterval);
+            summary = await stage.Verb.RunAsync(stage.Options, context, cancellationToken);
+        }
+        catch
+        {
+            Quietly(NoteWork);
+            Quietly(folder.DeleteIfUntouched);
+            throw;
+        }
+        finally
+        {
+            Interlocked.Decrement(ref _working);
         }
 
         var manifest = new StageManifest

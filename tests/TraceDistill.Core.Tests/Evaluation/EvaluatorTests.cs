@@ -53,7 +53,7 @@ public sealed class EvaluatorTests : IDisposable
     {
         // Of four samples a problem n < 5 gives n right answers and else one and the same wrong answer.
         var counts = new System.Collections.Concurrent.ConcurrentDictionary<int, int>();
-        var model = new ScriptedModel(request => request.Sampling.Temperature == 0 ? "greedy" : counts.AddOrUpdate(Question(request), 1, (_, old) => old + 1) <= Question(request) ? $"{Question(request)}" : "?");
+        var model = new ScriptedModel(request => request.Sampling.Temperature == 0 ? "greedy" : counts.AddOrUpdate(Question(request), 1, (_, old) => old + 1) <= Question(request) ? $"{Question(request)}" : "77");
         var result = await EvaluateAsync(Options() with { Samples = 4, Limit = 5 }, ("student", model));
 
         var sampled = result.Models["student"].Sampled!;

@@ -95,15 +95,19 @@ sealed class VirtualTime(TimeSpan skipUpTo = default) : TimeProvider
 
     sealed class VirtualTimer(VirtualTime time, Action fire) : ITimer
     {
+        readonly Lock _firing = new();
         volatile bool _disposed;
 
         public DateTimeOffset Due { get; set; }
 
         public void Fire()
         {
-            if (!_disposed)
+            lock (_firing)
             {
-                fire();
+                if (!_disposed)
+                {
+                    fire();
+                }
             }
         }
 
@@ -119,9 +123,14 @@ sealed class VirtualTime(TimeSpan skipUpTo = default) : TimeProvider
             time.Remove(this);
         }
 
+        /// <summary>As the system's timers: done when no callback runs any more.</summary>
         public ValueTask DisposeAsync()
         {
-            Dispose();
+            lock (_firing)
+            {
+                Dispose();
+            }
+
             return ValueTask.CompletedTask;
         }
     }
