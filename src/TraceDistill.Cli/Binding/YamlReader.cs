@@ -17,7 +17,7 @@ sealed partial class YamlReader(string text, string source)
 
     readonly Parser _parser = new(new StringReader(text));
 
-    /// <summary>What anchors name; null while the node is being read.</summary>
+    /// <summary>Nodes by anchor; null while the node is being read.</summary>
     readonly Dictionary<string, (ConfigNode Node, int Count)?> _anchors = [];
     int _nodes;
 

@@ -12,7 +12,7 @@ namespace TraceDistill.Cli.CommandLine;
 /// <param name="IsInteractive">Whether <paramref name="Error"/> is a terminal that can redraw lines.</param>
 sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractive, TimeProvider TimeProvider, CancellationToken Interruption)
 {
-    /// <summary>Whether <see cref="Output"/> is a terminal, which may have colours.</summary>
+    /// <summary>True if <see cref="Output"/> is a terminal, which may have colours.</summary>
     public bool IsOutputTerminal { get; init; }
 
     /// <summary>The user's file of keys and the hosts they may go to; null where there is none.</summary>

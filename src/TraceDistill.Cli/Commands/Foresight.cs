@@ -1,6 +1,6 @@
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What a verb can know, before anything runs, of the stages that its own stage reads.</summary>
+/// <summary>Facts a verb can know, before anything runs, about the stages that its own stage reads.</summary>
 /// <param name="stages">All stages of the run.</param>
 sealed class Foresight(IReadOnlyList<StageAhead> stages)
 {
@@ -8,7 +8,7 @@ sealed class Foresight(IReadOnlyList<StageAhead> stages)
     public StageAhead? MakerOf(string? path) => path is null ? null : stages.FirstOrDefault(stage =>
         Path.TrimEndingDirectorySeparator(path) == stage.Folder || path.StartsWith(stage.Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
-    /// <summary>Whether a file or folder is there already and will be read as it is.</summary>
+    /// <summary>Returns whether a file or folder is there already and will be read as it is.</summary>
     public bool IsThere(string? path) => path is not null && Path.Exists(path) && MakerOf(path) is not { IsFinished: false };
 }
 

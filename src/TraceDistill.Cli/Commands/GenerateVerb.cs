@@ -119,7 +119,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         return summary;
     }
 
-    /// <summary>A student that starts from nothing takes its vocabulary from beside the traces.</summary>
+    /// <summary>A student from scratch takes its vocabulary from beside the traces.</summary>
     static void StoreTokenizer(GenerateOptions options, string folder)
     {
         if ((options.Tokenizer ?? options.Serve) is { } tokenizer)

@@ -29,7 +29,7 @@ interface IVerb
 
     VerbOutput Output { get; }
 
-    /// <summary>Whether it keeps other processes out of its output folder by itself, as one that several processes may share does.</summary>
+    /// <summary>True if the verb locks its output folder itself, as one that several processes may share does.</summary>
     bool LocksOutput { get; }
 
     /// <summary>Whether it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
