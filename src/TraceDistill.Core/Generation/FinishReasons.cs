@@ -12,7 +12,9 @@ public static class FinishReasons
     /// <summary>The model declined: no server's word but a label of this program, whatever the server said.</summary>
     public const string Refusal = "refusal";
 
-    /// <summary>A filter in front of the model or behind it stepped in: OpenAI's word, and the label of a prompt that was refused as such.</summary>
+    /// <summary>
+    /// A filter in front of the model or behind it stepped in: OpenAI's word, and the label of a prompt that was refused as such.
+    /// </summary>
     public const string ContentFilter = "content_filter";
 
     /// <summary>The prompt is too long for the teacher's context: the label of a prompt that was refused as such.</summary>
@@ -21,11 +23,12 @@ public static class FinishReasons
     /// <summary>A label of this program where the server gave no reason.</summary>
     public const string Unknown = "unknown";
 
-    static readonly HashSet<string> Natural = new(StringComparer.OrdinalIgnoreCase)
-    {
-        Stop, "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "human", Refusal,
-        "tool_calls", "tool_call", "tool_use", "function_call",
-    };
+    /// <summary>The words for an answer that is whole, neither a refusal nor a call of tools.</summary>
+    public static IReadOnlyList<string> Answered { get; } =
+        [Stop, "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "human"];
+
+    static readonly HashSet<string> Natural =
+        new([.. Answered, Refusal, "tool_calls", "tool_call", "tool_use", "function_call"], StringComparer.OrdinalIgnoreCase);
 
     static readonly HashSet<string> TooLong = new(StringComparer.OrdinalIgnoreCase)
     {
@@ -34,7 +37,10 @@ public static class FinishReasons
 
     static readonly HashSet<string> Filters = new(StringComparer.OrdinalIgnoreCase) { ContentFilter, "sensitive", "safety", "prohibited_content", "recitation", "blocklist" };
 
-    /// <summary>Whether the model ended the generation itself, with its end token. Any other is a part of a trace: whatever is not known to be an end is none.</summary>
+    /// <summary>
+    /// Whether the model ended the generation itself, with its end token. Any other is a part of a trace: whatever is not known to be an
+    /// end is none.
+    /// </summary>
     public static bool IsNatural(string finishReason) => Natural.Contains(finishReason);
 
     /// <summary>Whether the generation reached the longest allowed answer, or the end of the model's context.</summary>

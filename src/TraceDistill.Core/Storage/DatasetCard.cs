@@ -1,9 +1,13 @@
 using System.Globalization;
 using System.Text;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Verification;
 
 namespace TraceDistill.Core.Storage;
 
-/// <summary>The <c>README.md</c> of a data set: front matter that Hugging Face's tools read, and what a stranger needs to use the files.</summary>
+/// <summary>
+/// The <c>README.md</c> of a data set: front matter that Hugging Face's tools read, and what a stranger needs to use the files.
+/// </summary>
 static class DatasetCard
 {
     public const string FileName = "README.md";
@@ -33,7 +37,7 @@ static class DatasetCard
           data_files:
           - split: train
             path: train-*.parquet
-        task_categories:
+        {(manifest.FormatVersion >= ShardManifest.AnswerInMessages ? ConfigForTrainers : "")}task_categories:
         - text-generation
         tags:
         - reasoning
@@ -72,17 +76,73 @@ static class DatasetCard
             """;
     }
 
+    /// <summary>
+    /// A second view of the shards, with <c>messages</c> alone and without traces that nobody should learn from: axolotl and LLaMA-Factory
+    /// are told a
+    /// data set's name in a file and have no place for a filter. Both hand it to Hugging Face's <c>datasets</c>, which takes these keys for
+    /// its Parquet
+    /// reader's.
+    /// </summary>
+    static readonly string ConfigForTrainers = $"""
+        - config_name: messages
+          data_files:
+          - split: train
+            path: train-*.parquet
+          columns: [messages]
+          filters:
+          - [finish_reason, in, [{string.Join(", ", FinishReasons.Answered.SelectMany(word => new[] { word, word.ToUpperInvariant() }))}]]
+          - [verdict, "!=", {Verdict.Incorrect.ToName()}]
+          - [answer, "!=", ""]
+
+        """;
+
     const string OtherTrainers = """
         ## With other trainers
 
-        TRL, axolotl and LLaMA-Factory train on `messages` as it stands (the hard loss alone). Keep the rows that are finished and right:
+        TRL, axolotl and LLaMA-Factory train on `messages` as it stands (the hard loss alone). The configuration `messages` of this folder has
+        that column and no other, and of the rows those that are finished and not wrong (datasets 3.2 or later; earlier ones say that they
+        ignore `filters`). `FOLDER` is the path of this folder, or its name on the Hub.
+
+        TRL, with the loss on the answer alone; its `max_length` is 1,024 tokens unless set:
 
         ```python
-        traces = load_dataset("parquet", data_files="train-*.parquet", split="train")
-        traces = traces.filter(lambda row: row["finish_reason"] == "stop" and row["verdict"] == "correct").select_columns(["messages"])
+        from datasets import load_dataset
+        from trl import SFTConfig, SFTTrainer
+
+        traces = load_dataset("FOLDER", "messages", split="train")
+        traces = traces.map(lambda row: {"prompt": row["messages"][:-1], "completion": row["messages"][-1:]}, remove_columns="messages")
+        SFTTrainer(model="STUDENT", train_dataset=traces, args=SFTConfig(max_length=8192)).train()
         ```
 
-        The student's chat template may strip `<think>` from turns that are not the last; see that it keeps the reasoning of the last one.
+        axolotl, in its configuration:
+
+        ```yaml
+        datasets:
+        - path: FOLDER
+          name: messages
+          split: train
+          type: chat_template
+        ```
+
+        LLaMA-Factory, in `dataset_info.json`; `hf_hub_url` takes a folder too, while `file_name` wants a single file or a folder of nothing but shards:
+
+        ```json
+        {
+          "traces": {
+            "hf_hub_url": "FOLDER",
+            "subset": "messages",
+            "formatting": "sharegpt",
+            "columns": { "messages": "messages" },
+            "tags": {
+              "role_tag": "role", "content_tag": "content", "user_tag": "user", "assistant_tag": "assistant", "system_tag": "system"
+            }
+          }
+        }
+        ```
+
+        A single shard does as well, with all of its columns and rows: `path: FOLDER/train-00000-of-00001.parquet` for axolotl, `"file_name"` for
+        LLaMA-Factory. The student's chat template may strip `<think>` from turns that are not the last; see that it keeps the reasoning of the
+        last one.
 
 
         """;
