@@ -4,6 +4,7 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 
 namespace TraceDistill.Cli.CommandLine;
@@ -17,6 +18,7 @@ static class VerbCommand
         var options = new OptionTokens(verb.OptionsType, command);
         var outOption = new Option<string?>("--out") { HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write" };
         var configOption = new Option<string?>("--config") { HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence" };
+        var planOption = new Option<bool>("--plan") { Description = "Tell what there is already and what this would run into, and stop" };
         var jsonOption = new Option<bool>("--json") { Description = "Print the result as one JSON object on standard output" };
         var keyOption = new Option<string[]>(KeyPermissions.Option)
         {
@@ -32,6 +34,11 @@ static class VerbCommand
         if (verb.Output != VerbOutput.None)
         {
             command.Add(outOption);
+        }
+
+        if (verb.IsResumable)
+        {
+            command.Add(planOption);
         }
 
         command.Add(configOption);
@@ -61,7 +68,9 @@ static class VerbCommand
             }
 
             var printsResult = verb.PrintsResult && !result.GetValue(jsonOption);
-            var summary = await RunAsync(verb, bound!, output, host, keys, printsResult);
+            var summary = verb.IsResumable && result.GetValue(planOption)
+                ? await PlanAsync(verb, bound!, output, host)
+                : await RunAsync(verb, bound!, output, host, keys, printsResult);
             if (result.GetValue(jsonOption))
             {
                 host.WriteJson(summary);
@@ -70,6 +79,35 @@ static class VerbCommand
             return (summary as IVerdict)?.ExitCode ?? ExitCode.Done;
         });
         return command;
+    }
+
+    static Task<object> PlanAsync(IVerb verb, object options, string? output, CommandHost host) => host.ObserveAsync(async progress =>
+    {
+        var remark = output is not null && Directory.Exists(output)
+            ? await verb.PreviewAsync(options, output, isDiscarded: false, host.Interruption)
+            : null;
+        if (remark is not null)
+        {
+            progress.Message($"{output}: {remark}");
+        }
+
+        return (object)new { Remark = remark, Foreseen = await ForeseeAsync(verb, options, progress, host.Interruption) };
+    });
+
+    /// <summary>Tells what a verb will run into, as the run of a recipe does for its stages.</summary>
+    /// <exception cref="InvalidInputException">It is sure to fail.</exception>
+    static async Task<IReadOnlyList<string>> ForeseeAsync(
+        IVerb verb, object options, IRunObserver observer, CancellationToken cancellationToken)
+    {
+        var foreseen = await verb.ForeseeAsync(options, new Foresight([]), cancellationToken).Distinct().ToListAsync(cancellationToken);
+        foreach (var told in foreseen.Where(told => !told.IsCertain))
+        {
+            observer.Message(told.Text);
+        }
+
+        return foreseen.Where(told => told.IsCertain).Select(told => told.Text).ToList() is { Count: > 0 } failures
+            ? throw new InvalidInputException(string.Join("\n", failures))
+            : [.. foreseen.Select(told => told.Text)];
     }
 
     static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host, KeyPermissions? keys, bool printsResult) => host.ObserveAsync(async progress =>
@@ -81,6 +119,7 @@ static class VerbCommand
         using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
         using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder), host.TimeProvider);
         var context = new StageContext { Output = output, Observer = observer, Keys = keys, TimeProvider = host.TimeProvider };
+        await ForeseeAsync(verb, options, observer, host.Interruption);
         var summary = await verb.RunAsync(options, context, host.Interruption);
         if (verb.Output == VerbOutput.Required)
         {
