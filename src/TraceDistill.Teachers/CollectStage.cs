@@ -20,22 +20,26 @@ using TraceDistill.Teachers.Telemetry;
 namespace TraceDistill.Teachers;
 
 /// <summary>
-/// The stage <c>generate</c>: problems → prompt → teacher → journal → shards. Interrupted at any moment and run again, it goes on where it was;
+/// The stage <c>generate</c>: problems → prompt → teacher → journal → shards. Interrupted at any moment and run again, it goes on where it
+/// was;
 /// a trace that was collected is never asked for again.
 /// </summary>
 public static class CollectStage
 {
-    // While some traces are on their way to the disk, others take their places at the teacher: as many, though thousands need not be at hand.
+    // While some traces are on their way to the disk, others take their places at the teacher: as many, though thousands need not be at
+    // hand.
     const int LeastInHand = 4;
     const int MostInHand = 256;
 
-    /// <param name="options">With <see cref="GenerateOptions.Endpoint"/> and <see cref="GenerateOptions.Model"/> set: a model to be served is serving by now.</param>
+    /// <param name="options">With <see cref="GenerateOptions.Endpoint"/> and <see cref="GenerateOptions.Model"/> set: a model to be served
+    /// is serving by now.</param>
     /// <param name="directory">Where journal and shards go; made where needed.</param>
     /// <param name="observer">Told of progress, failures and pauses.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops the run; what is in flight is given a few seconds, what was finished is kept.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>
-    /// <exception cref="ExternalFailureException">The teacher cannot do it, or traces are missing in the end; what was finished is kept in the journal.</exception>
+    /// <exception cref="ExternalFailureException">The teacher cannot do it, or traces are missing in the end; what was finished is kept in
+    /// the journal.</exception>
     public static async Task<CollectSummary> RunAsync(
         GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
     {
@@ -145,7 +149,7 @@ public static class CollectStage
     static async Task<CollectionPlan> PlanAsync(GenerateOptions options, Partition partition, CancellationToken cancellationToken)
     {
         var plan = await CollectionPlan.CreateAsync(
-            new ProblemSource(options.Problems, options.Limit, partition) { Options = options.ReaderOptions() },
+            new ProblemSource(options.Problems, options.Limit, partition) { Options = options },
             await PromptSet.CreateAsync(options, cancellationToken),
             options.Model ?? "",
             SamplingOf(options),

@@ -13,32 +13,18 @@ using TraceDistill.Teachers.Journal;
 namespace TraceDistill.Teachers;
 
 /// <summary>What <c>generate</c> collects and how. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
-public sealed record GenerateOptions : IValidatableObject
+public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 {
     [InputPath]
     [Description("file of problems: JSON Lines, JSON (both also .gz) or Parquet")]
     public required string Problems { get; init; }
 
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.ProblemFieldHelp)]
-    public IReadOnlyList<string> ProblemField { get; init; } = [];
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.AnswerFieldHelp)]
-    public string? AnswerField { get; init; }
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.SolutionFieldHelp)]
-    public string? SolutionField { get; init; }
-
-    /// <value>error.</value>
-    [Description(ProblemReaderOptions.DuplicatesHelp)]
-    public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
-
     [Description("an OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
-    /// <summary>They serve one model under one name or several, and are found to tell the same about tokens before anything is collected.</summary>
+    /// <summary>
+    /// They serve one model under one name or several, and are found to tell the same about tokens before anything is collected.
+    /// </summary>
     /// <value>None: the one endpoint.</value>
     [Operational]
     [Description("several endpoints in place of one, each an address or { endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }")]
@@ -69,19 +55,24 @@ public sealed record GenerateOptions : IValidatableObject
     public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
 
     /// <value>
-    /// False: each as a whole, which costs less on both sides. In pieces, what has come of each answer is held until it is complete: some 170 bytes a token
+    /// False: each as a whole, which costs less on both sides. In pieces, what has come of each answer is held until it is complete: some
+    /// 170 bytes a token
     /// with 20 alternatives.
     /// </value>
     [Operational]
     [Description("have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent for a while")]
     public bool Stream { get; init; }
 
-    /// <summary>Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="Tokenizer"/>'s chat template, need not be named.</summary>
+    /// <summary>
+    /// Known marks such as <c>&lt;think&gt;</c> and <c>[THINK]</c>, and those of <see cref="Tokenizer"/>'s chat template, need not be
+    /// named.
+    /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
     [Description("what the teacher puts around its reasoning, where that is found out wrong: two marks, such as [\"<think>\", \"</think>\"], or harmony")]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
-    /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text alone then.</value>
+    /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text
+    /// alone then.</value>
     [Description("stop at once where the endpoint cannot give the soft targets asked for, instead of collecting text alone")]
     public bool RequireSoftTargets { get; init; } = true;
 
@@ -102,7 +93,8 @@ public sealed record GenerateOptions : IValidatableObject
     /// <summary>Each becomes a turn of the prompt's and an answer: the solution, where there is one, and the boxed final answer.</summary>
     /// <value>None.</value>
     [InputPath]
-    [Description("file of solved problems, of which some are shown as examples before the problem itself")]
+    [Description("file of solved problems, of which some are shown as examples before the problem itself; "
+        + "problem_field and the like hold for it too")]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>
@@ -164,9 +156,12 @@ public sealed record GenerateOptions : IValidatableObject
     public double? HedgeAfter { get; init; }
 
     /// <summary>
-    /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An answer that is lost
-    /// on its way counts as many tokens as came of it, where it was streamed, else as 95 % of the others stay within (a quarter of max_tokens before there are
-    /// others), one that is given up because the run is stopped as the others on average; what is on its way when the process is killed counts nothing. Where the problems are divided, each share has its own part of the budget.
+    /// Kept whatever the answers turn out to be; when it is spent, what is there is published, and a run with a larger budget goes on. An
+    /// answer that is lost
+    /// on its way counts as many tokens as came of it, where it was streamed, else as 95 % of the others stay within (a quarter of
+    /// max_tokens before there are
+    /// others), one that is given up because the run is stopped as the others on average; what is on its way when the process is killed
+    /// counts nothing. Where the problems are divided, each share has its own part of the budget.
     /// </summary>
     /// <value>None.</value>
     [Operational]
@@ -192,10 +187,12 @@ public sealed record GenerateOptions : IValidatableObject
     public int? Limit { get; init; }
 
     /// <summary>
-    /// The shares may go into one folder or each into its own; in one folder, whoever finds the last of them complete makes one data set of all.
+    /// The shares may go into one folder or each into its own; in one folder, whoever finds the last of them complete makes one data set of
+    /// all.
     /// </summary>
     /// <value>
-    /// None: the share that a Slurm array (<c>SLURM_ARRAY_TASK_ID</c>) or a Kubernetes Indexed Job (<c>JOB_COMPLETION_INDEX</c>) gives this process,
+    /// None: the share that a Slurm array (<c>SLURM_ARRAY_TASK_ID</c>) or a Kubernetes Indexed Job (<c>JOB_COMPLETION_INDEX</c>) gives this
+    /// process,
     /// else the whole.
     /// </value>
     [Description("i/N collects share i, from 0 to N-1, of the problems, so that N machines need no coordination; array jobs of Slurm and Kubernetes are noticed")]
@@ -207,14 +204,16 @@ public sealed record GenerateOptions : IValidatableObject
     public int? Partitions { get; init; }
 
     /// <summary>
-    /// The new answer takes the old one's place under the same id, whatever it is; each run that finds such a trace asks once more, with a fresh seed.
+    /// The new answer takes the old one's place under the same id, whatever it is; each run that finds such a trace asks once more, with a
+    /// fresh seed.
     /// </summary>
     /// <value>None: they are kept as they are and counted.</value>
     [Description("traces to ask for again: length (cut off), refusal, empty (no answer), unfinished (broken off for any other reason)")]
     public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
 
     /// <summary>
-    /// Without it, a run whose options or problems do not ask for traces that are there any more ends before anything is asked, and says which they are.
+    /// Without it, a run whose options or problems do not ask for traces that are there any more ends before anything is asked, and says
+    /// which they are.
     /// </summary>
     /// <value>False.</value>
     [Operational]
@@ -233,7 +232,8 @@ public sealed record GenerateOptions : IValidatableObject
     public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
 
     /// <summary>
-    /// All traces are kept, with their journal, in the folder <c>collected</c> of the output folder, so that none is asked for again; the shards beside it hold
+    /// All traces are kept, with their journal, in the folder <c>collected</c> of the output folder, so that none is asked for again; the
+    /// shards beside it hold
     /// the correct ones.
     /// </summary>
     /// <value>False: all traces are published.</value>
@@ -246,7 +246,8 @@ public sealed record GenerateOptions : IValidatableObject
     public JournalSync Synchronous { get; init; } = JournalSync.Full;
 
     /// <summary>
-    /// Its hash and its chat template's go into the manifest, so that a trainer can refuse a mismatch. Where the endpoint names tokens by their
+    /// Its hash and its chat template's go into the manifest, so that a trainer can refuse a mismatch. Where the endpoint names tokens by
+    /// their
     /// bytes alone, their ids are found in it.
     /// </summary>
     /// <value>None; with <see cref="Serve"/>, the model served.</value>
@@ -261,7 +262,8 @@ public sealed record GenerateOptions : IValidatableObject
     public double? AttemptTimeout { get; init; }
 
     /// <summary>
-    /// A sample that failed is asked for again once all others were; when no trace has arrived for so long, the run ends unfinished (exit code 3), with
+    /// A sample that failed is asked for again once all others were; when no trace has arrived for so long, the run ends unfinished (exit
+    /// code 3), with
     /// what was collected in the journal.
     /// </summary>
     /// <value>1800: half an hour.</value>
@@ -270,7 +272,9 @@ public sealed record GenerateOptions : IValidatableObject
     [Description("seconds without a trace for which samples that failed are asked for again; then the run ends, and the next one asks for these alone")]
     public double RetryFor { get; init; } = 1800;
 
-    /// <summary>Where traces are missing in the end, and no more than this, the data set is published and its manifest says how many they are.</summary>
+    /// <summary>
+    /// Where traces are missing in the end, and no more than this, the data set is published and its manifest says how many they are.
+    /// </summary>
     /// <value>0: none.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
     [Description("fraction of the traces that may be missing in the end, such as 0.01")]
@@ -291,9 +295,6 @@ public sealed record GenerateOptions : IValidatableObject
     [InputPath]
     [Description("take in the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
-
-    /// <summary>What the problem file's fields are called.</summary>
-    public ProblemReaderOptions ReaderOptions() => new() { ProblemField = ProblemField, AnswerField = AnswerField, SolutionField = SolutionField, Duplicates = Duplicates };
 
     bool IsBatch => BatchOut is not null || BatchIn.Count > 0;
 

@@ -56,21 +56,33 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
                 yield return new Foreseen(IsCertain: false, $"answers of {name} end at its {model.Positions:N0} positions, before max_tokens {options.MaxTokens:N0}: give it more (max_position_embeddings)");
             }
 
-            if (model is { Positions: { } positions, Tokenizer: { } tokenizer } && ahead.IsThere(options.Problems) && ahead.IsThere(tokenizer)
-                && await LengthsAsync(options, model.Task, tokenizer, cancellationToken) is { } lengths && lengths.TooLongFor(positions) is > 0 and var tooLong)
+            if (model is not { Tokenizer: { } tokenizer } || !ahead.IsThere(options.Problems) || !ahead.IsThere(tokenizer)
+                || await FactsAsync(options, name, model.Task, tokenizer, cancellationToken) is not { } facts)
+            {
+                continue;
+            }
+
+            if (facts.SpecialTokens is { } specials)
+            {
+                yield return new Foreseen(IsCertain: false, specials);
+            }
+
+            if (model.Positions is { } positions && facts.TooLongFor(positions) is > 0 and var tooLong)
             {
                 yield return new Foreseen(
                     IsCertain: true,
-                    $"{lengths.CountOf(tooLong)} do not fit the {positions:N0} positions of {name} (the longest has {lengths.Longest[0]:N0} tokens): max_position_embeddings: {lengths.Longest[0] + (options.MaxTokens ?? model.Task?.MaxTokens ?? 512)}, or shorter problems");
+                    $"{facts.CountOf(tooLong)} do not fit the {positions:N0} positions of {name} (the longest has {facts.Longest[0]:N0} tokens): "
+                    + $"max_position_embeddings: {facts.Longest[0] + (options.MaxTokens ?? model.Task?.MaxTokens ?? 512)}, or shorter problems");
             }
         }
     }
 
-    static async Task<PromptLengths?> LengthsAsync(EvaluateOptions options, TaskDescription? task, string tokenizer, CancellationToken cancellationToken)
+    static async Task<PromptFacts?> FactsAsync(
+        EvaluateOptions options, string model, TaskDescription? task, string tokenizer, CancellationToken cancellationToken)
     {
         var asked = options.Prompt is null && task is not null ? task : new TaskDescription { Prompts = [TaskPrompt.Load(options.Prompt ?? ModelTasks.DefaultPrompt)] };
-        return await PromptLengths.MeasureAsync(
-            options.Problems, options.Limit, await PromptSet.CreateAsync(asked, tokenizer, options.Seed, cancellationToken), tokenizer, cancellationToken);
+        var prompts = await PromptSet.CreateAsync(asked, tokenizer, options.Seed, cancellationToken);
+        return await PromptFacts.FindAsync(options.Problems, options, options.Limit, prompts, tokenizer, model, cancellationToken);
     }
 
     public override async Task<object> RunAsync(EvaluateOptions options, StageContext context, CancellationToken cancellationToken)
@@ -95,7 +107,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     static async Task<List<Problem>> ProblemsAsync(EvaluateOptions options, IRunObserver observer, CancellationToken cancellationToken)
     {
         var counts = new ProblemCounts();
-        var problems = await ProblemReader.ReadAsync(options.Problems, options.ReaderOptions(), counts, cancellationToken).ToListAsync(cancellationToken);
+        var problems = await ProblemReader.ReadAsync(options.Problems, options, counts, cancellationToken).ToListAsync(cancellationToken);
         foreach (var message in counts.Describe(options.Problems))
         {
             observer.Message(message);

@@ -40,31 +40,45 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(GenerateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        // A tokenizer's folder is often the whole teacher's, and tells its context.
         if ((options.Serve ?? options.Tokenizer) is not { } teacher || !ahead.IsThere(teacher) || !ahead.IsThere(options.Problems)
-            || !File.Exists(Path.Combine(teacher, ModelConfiguration.FileName)) || (options.FewShot is { } examples && !ahead.IsThere(examples)))
+            || (options.FewShot is { } examples && !ahead.IsThere(examples)))
+        {
+            yield break;
+        }
+
+        var prompts = await PromptSet.CreateAsync(options, cancellationToken);
+        var found = await PromptFacts.FindAsync(options.Problems, options, options.Limit, prompts, teacher, "the teacher", cancellationToken);
+        if (found is not { Problems: > 0 } facts)
+        {
+            yield break;
+        }
+
+        if (facts.SpecialTokens is { } specials)
+        {
+            yield return new Foreseen(IsCertain: false, specials);
+        }
+
+        // A tokenizer's folder is often the whole teacher's, and tells its context.
+        if (!File.Exists(Path.Combine(teacher, ModelConfiguration.FileName)))
         {
             yield break;
         }
 
         var context = ModelConfiguration.Load(teacher).MaxPositionEmbeddings;
-        var prompts = await PromptSet.CreateAsync(options, cancellationToken);
-        if (await PromptLengths.MeasureAsync(options.Problems, options.Limit, prompts, teacher, cancellationToken) is not { Problems: > 0 } lengths)
-        {
-            yield break;
-        }
 
-        if (lengths.TooLongFor(context) is > 0 and var tooLong)
+        if (facts.TooLongFor(context) is > 0 and var tooLong)
         {
             yield return new Foreseen(
-                IsCertain: tooLong == lengths.Problems,
-                $"{lengths.CountOf(tooLong)} do not fit the teacher's context of {context:N0} tokens (the longest has {lengths.Longest[0]:N0}) and will have no trace: shorten them, or take a teacher with a longer context");
+                IsCertain: tooLong == facts.Problems,
+                $"{facts.CountOf(tooLong)} do not fit the teacher's context of {context:N0} tokens (the longest has {facts.Longest[0]:N0}) "
+                + "and will have no trace: shorten them, or take a teacher with a longer context");
         }
-        else if (lengths.Longest[0] + (long)options.MaxTokens > context)
+        else if (facts.Longest[0] + (long)options.MaxTokens > context)
         {
             yield return new Foreseen(
                 IsCertain: false,
-                $"the longest prompt has {lengths.Longest[0]:N0} tokens, which leaves {context - lengths.Longest[0]:N0} of max_tokens {options.MaxTokens:N0} in the teacher's context of {context:N0}: max_tokens: {context - lengths.Longest[0]}");
+                $"the longest prompt has {facts.Longest[0]:N0} tokens, which leaves {context - facts.Longest[0]:N0} of max_tokens "
+                + $"{options.MaxTokens:N0} in the teacher's context of {context:N0}: max_tokens: {context - facts.Longest[0]}");
         }
     }
 

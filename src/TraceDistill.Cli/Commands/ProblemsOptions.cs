@@ -7,7 +7,7 @@ using TraceDistill.Core.Problems;
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>Options of <c>problems</c>.</summary>
-sealed record ProblemsOptions : IValidatableObject
+sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
 {
     /// <value>All families.</value>
     [KnownFamilies]
@@ -29,25 +29,6 @@ sealed record ProblemsOptions : IValidatableObject
     [InputPath]
     [Description("Convert these problem files (.jsonl, .json, both also .gz, or .parquet) instead of generating")]
     public IReadOnlyList<string> From { get; init; } = [];
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.ProblemFieldHelp)]
-    public IReadOnlyList<string> ProblemField { get; init; } = [];
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.AnswerFieldHelp)]
-    public string? AnswerField { get; init; }
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.SolutionFieldHelp)]
-    public string? SolutionField { get; init; }
-
-    /// <value>error.</value>
-    [Description(ProblemReaderOptions.DuplicatesHelp)]
-    public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
-
-    /// <summary>What the problem file's fields are called.</summary>
-    public ProblemReaderOptions ReaderOptions() => new() { ProblemField = ProblemField, AnswerField = AnswerField, SolutionField = SolutionField, Duplicates = Duplicates };
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

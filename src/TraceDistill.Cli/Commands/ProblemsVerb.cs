@@ -5,7 +5,8 @@ using TraceDistill.Core.Problems;
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>
-/// Problem sets as JSON Lines and Parquet. Into a folder (as a stage) it writes <c>train</c> and <c>held_out</c>, or one file of the same name for
+/// Problem sets as JSON Lines and Parquet. Into a folder (as a stage) it writes <c>train</c> and <c>held_out</c>, or one file of the same
+/// name for
 /// every converted one; with <c>--out FILE.jsonl</c> that file, and <c>FILE.held_out.jsonl</c> beside it.
 /// </summary>
 sealed class ProblemsVerb : Verb<ProblemsOptions>
@@ -79,7 +80,8 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         foreach (var (file, name) in options.From.Zip(NamesOf(options.From)))
         {
             var counts = new ProblemCounts();
-            sets.Add((name, await ProblemReader.ReadAsync(file, options.ReaderOptions(), counts, cancellationToken).Take(options.Count ?? int.MaxValue).ToListAsync(cancellationToken)));
+            var read = ProblemReader.ReadAsync(file, options, counts, cancellationToken).Take(options.Count ?? int.MaxValue);
+            sets.Add((name, await read.ToListAsync(cancellationToken)));
             foreach (var message in counts.Describe(file))
             {
                 observer.Message(message);

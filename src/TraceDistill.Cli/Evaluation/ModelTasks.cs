@@ -7,7 +7,10 @@ using TraceDistill.Teachers.Prompts;
 
 namespace TraceDistill.Cli.Evaluation;
 
-/// <summary>How each model of an evaluation is asked: as it was trained, unless the options say otherwise. What was not trained on traces is asked as the others are.</summary>
+/// <summary>
+/// How each model of an evaluation is asked: as it was trained, unless the options say otherwise. What was not trained on traces is asked
+/// as the others are.
+/// </summary>
 sealed class ModelTasks
 {
     /// <summary>What a model is asked with of which nothing is known.</summary>
@@ -22,7 +25,8 @@ sealed class ModelTasks
 
     /// <param name="options">Of the evaluation.</param>
     /// <param name="sources">All models.</param>
-    /// <param name="ofTraces">The task of the traces that distributions are compared on; null where there are none, or it is not known.</param>
+    /// <param name="ofTraces">The task of the traces that distributions are compared on; null where there are none, or it is not
+    /// known.</param>
     /// <param name="observer">Told of differences.</param>
     public ModelTasks(EvaluateOptions options, IEnumerable<ModelSource> sources, TaskDescription? ofTraces, IRunObserver observer)
     {
@@ -77,7 +81,7 @@ sealed class ModelTasks
 
         if (_options.FewShot is { } file)
         {
-            task = task with { FewShot = await PromptSet.ExamplesAsync(file, _options.FewShotCount, cancellationToken) };
+            task = task with { FewShot = await PromptSet.ExamplesAsync(file, _options.FewShotCount, _options, cancellationToken) };
         }
 
         return _options.ChatTemplateKwargs is not { } variables ? task : task with

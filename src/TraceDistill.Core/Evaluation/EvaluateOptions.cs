@@ -8,8 +8,10 @@ using TraceDistill.Core.Prompts;
 namespace TraceDistill.Core.Evaluation;
 
 /// <summary>What <c>evaluate</c> measures and how. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
-/// <remarks>What is measured stands in <see cref="Models"/> or, for a single one, in <see cref="Model"/> and <see cref="Endpoint"/>.</remarks>
-public sealed record EvaluateOptions : IValidatableObject
+/// <remarks>
+/// What is measured stands in <see cref="Models"/> or, for a single one, in <see cref="Model"/> and <see cref="Endpoint"/>.
+/// </remarks>
+public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
 {
     [InputPath]
     [Description("what is measured: a name for the report → a model directory, or a map with endpoint and model")]
@@ -34,23 +36,9 @@ public sealed record EvaluateOptions : IValidatableObject
     [Description("file of problems: JSON Lines, JSON (both also .gz) or Parquet; every model answers the same ones")]
     public required string Problems { get; init; }
 
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.ProblemFieldHelp)]
-    public IReadOnlyList<string> ProblemField { get; init; } = [];
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.AnswerFieldHelp)]
-    public string? AnswerField { get; init; }
-
-    /// <value>None: found by its usual names.</value>
-    [Description(ProblemReaderOptions.SolutionFieldHelp)]
-    public string? SolutionField { get; init; }
-
-    /// <value>error.</value>
-    [Description(ProblemReaderOptions.DuplicatesHelp)]
-    public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
-
-    /// <summary>A model that was trained on traces knows in which words their problems were put; another is asked as those that were.</summary>
+    /// <summary>
+    /// A model that was trained on traces knows in which words their problems were put; another is asked as those that were.
+    /// </summary>
     /// <value>None: each model is asked as it was trained; <c>Reasoning/Solve</c> where nothing is known of that.</value>
     [KnownPrompt]
     [Description("prompt directory, Plugin/Function, for all models; as each was trained unless given")]
@@ -62,7 +50,8 @@ public sealed record EvaluateOptions : IValidatableObject
 
     /// <value>None, or as each model was trained.</value>
     [InputPath]
-    [Description("file of solved problems, of which some are shown as examples before the problem itself; as each model was trained unless given")]
+    [Description("file of solved problems, of which some are shown as examples before the problem itself; problem_field and the like hold for it too; "
+        + "as each model was trained unless given")]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>
@@ -124,9 +113,6 @@ public sealed record EvaluateOptions : IValidatableObject
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("only the first so many of those traces")]
     public int? TraceLimit { get; init; }
-
-    /// <summary>What the problem file's fields are called.</summary>
-    public ProblemReaderOptions ReaderOptions() => new() { ProblemField = ProblemField, AnswerField = AnswerField, SolutionField = SolutionField, Duplicates = Duplicates };
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

@@ -1,31 +1,30 @@
+using System.ComponentModel;
+
 namespace TraceDistill.Core.Problems;
 
-/// <summary>How the fields of a problem file are called, and what is done with problems that stand in it twice.</summary>
-public sealed record ProblemReaderOptions
+/// <summary>
+/// How the fields of a problem file are called, and what is done with problems that stand in it twice: settings of every verb that reads
+/// such files.
+/// </summary>
+public record ProblemReaderOptions
 {
-    /// <summary>Help of the setting <c>problem_field</c>, which several verbs have.</summary>
-    public const string ProblemFieldHelp = "field of the problem file that holds the problem; of several, such as Body, Question, the texts are joined by line breaks. Otherwise found by its usual names";
-
-    /// <summary>Help of the setting <c>answer_field</c>.</summary>
-    public const string AnswerFieldHelp = "field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, or in the solution's last \\boxed{}";
-
-    /// <summary>Help of the setting <c>solution_field</c>.</summary>
-    public const string SolutionFieldHelp = "field that holds a worked solution. Otherwise solution, or the last turn of a conversation";
-
-    /// <summary>Help of the setting <c>duplicates</c>.</summary>
-    public const string DuplicatesHelp = "what is done with a problem that stands in the file twice: error, or skip all but the first";
-
     /// <summary>Names of fields, or paths such as <c>extra.question</c>.</summary>
     /// <value>None: found by the usual names.</value>
+    [Description("field of the problem file that holds the problem; of several, such as Body, Question, "
+        + "the texts are joined by line breaks. Otherwise found by its usual names")]
     public IReadOnlyList<string> ProblemField { get; init; } = [];
 
     /// <value>None: found by the usual names.</value>
+    [Description("field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, "
+        + "or in the solution's last \\boxed{}")]
     public string? AnswerField { get; init; }
 
     /// <value>None: found by the usual names.</value>
+    [Description("field that holds a worked solution. Otherwise solution, or the last turn of a conversation")]
     public string? SolutionField { get; init; }
 
     /// <value><see cref="DuplicateProblems.Error"/></value>
+    [Description("what is done with a problem that stands in the file twice: error, or skip all but the first")]
     public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
 }
 

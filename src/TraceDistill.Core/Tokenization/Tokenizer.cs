@@ -5,7 +5,8 @@ using TraceDistill.Core.Errors;
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>
-/// Text to token ids and back, equal to Hugging Face's tokenizers for BPE vocabularies: byte-level ones, and SentencePiece's with byte fallback.
+/// Text to token ids and back, equal to Hugging Face's tokenizers for BPE vocabularies: byte-level ones, and SentencePiece's with byte
+/// fallback.
 /// Immutable and safe to use from any thread.
 /// </summary>
 public sealed class Tokenizer
@@ -26,6 +27,7 @@ public sealed class Tokenizer
     readonly Func<bool, TextEncoder> _newEncoder;
     readonly TokenDecoder _decoder;
     readonly PostProcessor _postProcessor;
+    readonly Lazy<AddedTokenMatcher> _specials;
 
     internal Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
     {
@@ -33,6 +35,8 @@ public sealed class Tokenizer
         _newEncoder = TextEncoder.FactoryFor(definition);
         _encodersWithin = definition.Normalizer.Prepends || definition.PreTokenizer.Prepends ? [] : null;
         (_decoder, _postProcessor) = (definition.Decoder, definition.PostProcessor);
+        var specials = definition.AddedTokens.Where(token => token.Value.Special);
+        _specials = new(() => new AddedTokenMatcher(specials.Select(token => (token.Value.Content, token.Key, token.Value))));
         int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
         EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
         EndOfSequenceIds = ends.ToHashSet();
@@ -46,11 +50,14 @@ public sealed class Tokenizer
     public int VocabularySize => _vocabulary.Size;
 
     /// <summary>
-    /// Identity of the mapping between ids and bytes and of the merges, whatever the file they were read from looks like: 64 hexadecimal digits.
+    /// Identity of the mapping between ids and bytes and of the merges, whatever the file they were read from looks like: 64 hexadecimal
+    /// digits.
     /// </summary>
     public string Hash => _vocabulary.Hash;
 
-    /// <summary>The tokens that end a generation: those of generation_config.json and the tokenizer's own. Empty where neither names one.</summary>
+    /// <summary>
+    /// The tokens that end a generation: those of generation_config.json and the tokenizer's own. Empty where neither names one.
+    /// </summary>
     public IReadOnlySet<int> EndOfSequenceIds { get; }
 
     /// <summary>The one of them that a model is taught to write: the tokenizer's own, else the first of generation_config.json.</summary>
@@ -66,7 +73,8 @@ public sealed class Tokenizer
 
     /// <summary>The ids of a text. Added tokens written in the text are recognised.</summary>
     /// <param name="text">Any text; a lone surrogate counts as U+FFFD.</param>
-    /// <param name="addSpecialTokens">Whether the tokens that the model puts around a text (such as a begin-of-sequence token) are added.</param>
+    /// <param name="addSpecialTokens">Whether the tokens that the model puts around a text (such as a begin-of-sequence token) are
+    /// added.</param>
     public int[] Encode(string text, bool addSpecialTokens = false)
     {
         var ids = new List<int>((text.Length / 3) + 8);
@@ -88,7 +96,10 @@ public sealed class Tokenizer
         return new TokenizedText { Ids = ids, ByteSpans = recorder.ByteSpans, Offsets = offsets };
     }
 
-    /// <summary>The ids of a text that follows on another: nothing is put before it, where <see cref="Encode(string, bool)"/> may put a space (SentencePiece's <c>▁</c>).</summary>
+    /// <summary>
+    /// The ids of a text that follows on another: nothing is put before it, where <see cref="Encode(string, bool)"/> may put a space
+    /// (SentencePiece's <c>▁</c>).
+    /// </summary>
     public int[] EncodeWithin(string text)
     {
         if (_encodersWithin is null)
@@ -100,7 +111,10 @@ public sealed class Tokenizer
         return [.. ids];
     }
 
-    /// <summary>Whether every id of another tokenizer's vocabulary means the same here, and text becomes the same ids: the same vocabulary, or more tokens behind it.</summary>
+    /// <summary>
+    /// Whether every id of another tokenizer's vocabulary means the same here, and text becomes the same ids: the same vocabulary, or more
+    /// tokens behind it.
+    /// </summary>
     public bool Extends(Tokenizer other)
     {
         if (Hash == other.Hash)
@@ -119,7 +133,10 @@ public sealed class Tokenizer
     /// <summary>Whether something may be put before a text that is encoded.</summary>
     public bool Prepends => _encodersWithin is not null;
 
-    /// <summary>The text of ids, as Hugging Face's tokenizers decode them (an added token in a byte-level vocabulary's alphabet too). Bytes that are not valid UTF-8 become U+FFFD; ids without a token give nothing.</summary>
+    /// <summary>
+    /// The text of ids, as Hugging Face's tokenizers decode them (an added token in a byte-level vocabulary's alphabet too). Bytes that are
+    /// not valid UTF-8 become U+FFFD; ids without a token give nothing.
+    /// </summary>
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false)
     {
         if (!_decoder.IsByteLevel)
@@ -165,6 +182,11 @@ public sealed class Tokenizer
 
     /// <summary>Whether decoding may leave the token out.</summary>
     public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
+
+    /// <summary>
+    /// The first special token that stands written in a text, so that encoding takes it for the token; null where there is none.
+    /// </summary>
+    public string? SpecialTokenIn(string text) => _specials.Value.Next(text, 0) is { } match ? NameOf(match.Id) : null;
 
     void Encode(string text, List<int> ids, bool addSpecialTokens, SpanRecorder? recorder)
     {

@@ -19,10 +19,16 @@ sealed class FewShotExamples
     /// <summary>Examples for each problem.</summary>
     public int Count { get; }
 
+    /// <param name="path">The file.</param>
+    /// <param name="count">Examples for each problem.</param>
+    /// <param name="fields">What its fields are called: as those of the problems, whose data set the examples are mostly a part of.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
-    public static async Task<FewShotExamples> ReadAsync(string path, int count, CancellationToken cancellationToken)
+    public static async Task<FewShotExamples> ReadAsync(
+        string path, int count, ProblemReaderOptions fields, CancellationToken cancellationToken)
     {
-        var solved = await ProblemReader.ReadAsync(path, cancellationToken).Where(problem => problem.Answer.Length > 0).DistinctBy(problem => problem.Text).ToListAsync(cancellationToken);
+        var solved = await ProblemReader.ReadAsync(path, fields, cancellationToken: cancellationToken)
+            .Where(problem => problem.Answer.Length > 0).DistinctBy(problem => problem.Text).ToListAsync(cancellationToken);
 
         // Two more, since a problem is never shown with its own solution: neither the one of its id nor the one of its text.
         return solved.Count >= count + 2
@@ -30,7 +36,9 @@ sealed class FewShotExamples
             : throw new InvalidInputException($"few_shot: {path} holds {solved.Count} different problems with answers, and {count} examples need {count + 2} to choose from; lower few_shot_count or add some");
     }
 
-    /// <summary>The examples for a problem, the same at every call: drawn without repetition by a hash of its id, never the problem itself.</summary>
+    /// <summary>
+    /// The examples for a problem, the same at every call: drawn without repetition by a hash of its id, never the problem itself.
+    /// </summary>
     public IEnumerable<(Problem Problem, string Answer)> For(Problem problem)
     {
         var (drawn, seed) = (new HashSet<int>(), Encoding.UTF8.GetBytes($"example {problem.Id}"));

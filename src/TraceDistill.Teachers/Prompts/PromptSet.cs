@@ -10,7 +10,9 @@ using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Teachers.Prompts;
 
-/// <summary>The conversations that a collection asks in: one prompt or several by weight, with a system message and solved examples where wanted.</summary>
+/// <summary>
+/// The conversations that a collection asks in: one prompt or several by weight, with a system message and solved examples where wanted.
+/// </summary>
 /// <remarks>What a sample is asked depends on the run's seed, the problem and the sample's index alone, never on scheduling.</remarks>
 public sealed class PromptSet
 {
@@ -39,7 +41,9 @@ public sealed class PromptSet
     public static async Task<PromptSet> CreateAsync(GenerateOptions options, CancellationToken cancellationToken)
     {
         var prompts = options.PromptNames().Select(name => (PromptLibrary.Default.Load(name), options.Prompts.GetValueOrDefault(name, 1)));
-        var examples = options.FewShot is { } file ? await FewShotExamples.ReadAsync(file, options.FewShotCount, cancellationToken) : null;
+        var examples = options.FewShot is { } file
+            ? await FewShotExamples.ReadAsync(file, options.FewShotCount, options, cancellationToken)
+            : null;
         return await CreateAsync(prompts, options.System, examples, options.Seed, cancellationToken);
     }
 
@@ -62,15 +66,20 @@ public sealed class PromptSet
     {
         Prompts = [.. options.PromptNames().Select(name => TaskPrompt.Load(name, options.Prompts.GetValueOrDefault(name, 1)))],
         System = options.System,
-        FewShot = options.FewShot is { } file ? await ExamplesAsync(file, options.FewShotCount, cancellationToken) : null,
+        FewShot = options.FewShot is { } file ? await ExamplesAsync(file, options.FewShotCount, options, cancellationToken) : null,
         ExtraBody = ExtraBody.Canonical(options.ExtraBody),
         MaxTokens = options.MaxTokens,
     };
 
     /// <summary>Solved problems of a file, to be shown before each problem.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="count">How many are shown.</param>
+    /// <param name="fields">What its fields are called.</param>
+    /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
-    public static async Task<TaskExamples> ExamplesAsync(string path, int count, CancellationToken cancellationToken = default) =>
-        new(count, (await FewShotExamples.ReadAsync(path, count, cancellationToken)).Solved);
+    public static async Task<TaskExamples> ExamplesAsync(
+        string path, int count, ProblemReaderOptions fields, CancellationToken cancellationToken = default) =>
+        new(count, (await FewShotExamples.ReadAsync(path, count, fields, cancellationToken)).Solved);
 
     static async Task<PromptSet> CreateAsync(
         IEnumerable<(PromptSource Source, double Weight)> sources, string? system, FewShotExamples? examples, long seed, CancellationToken cancellationToken)

@@ -24,8 +24,11 @@ public static class TrainStage
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
     public const string StoredTokenizer = "tokenizer";
 
-    /// <summary>Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.</summary>
-    /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's model.</exception>
+    /// <summary>
+    /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
+    /// </summary>
+    /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
+    /// model.</exception>
     public static async Task<TrainSummary> RunAsync(TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
@@ -200,11 +203,18 @@ public static class TrainStage
         return parameters;
     }
 
-    /// <summary>Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what is computed twice.</summary>
+    /// <summary>
+    /// Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what
+    /// their fields are called or is computed twice.
+    /// </summary>
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, TrainingSet data)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with { Traces = null, Problems = null, Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false }));
+        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with
+        {
+            Traces = null, Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
+            Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false,
+        }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];
         foreach (var name in parameters.Names)

@@ -12,7 +12,8 @@ namespace TraceDistill.Training.Distillation;
 /// <summary>The sequences a student learns from, and what was left out of them and why.</summary>
 /// <remarks>
 /// All of it is in memory: 4 bytes a token for its id and, from compact shards, what the shard holds for its soft targets, about 33 bytes a
-/// token at k = 20 (0.4 GB for ten million tokens). They are decoded when a batch needs them. Shards of the plain layout, which is for exchange
+/// token at k = 20 (0.4 GB for ten million tokens). They are decoded when a batch needs them. Shards of the plain layout, which is for
+/// exchange
 /// with other programs, take 8·k + 4 bytes a token.
 /// </remarks>
 sealed record TrainingSet
@@ -40,7 +41,9 @@ sealed record TrainingSet
     /// <summary>What a student with another vocabulary than the teacher's has of the soft targets; null where they share one.</summary>
     public AlignmentSurvival? Survival { get; init; }
 
-    /// <summary>What was too long, and what became of the teacher's prompts and ends, and of logprobs that are not its own: a line each.</summary>
+    /// <summary>
+    /// What was too long, and what became of the teacher's prompts and ends, and of logprobs that are not its own: a line each.
+    /// </summary>
     public IReadOnlyList<string> Remarks { get; init; } = [];
 
     /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
@@ -52,6 +55,7 @@ sealed record TrainingSet
         AlignmentSurvival? survival = null;
         TaskDescription? task = null;
         var remarks = new List<string>();
+        var specials = new SpecialTokensInText(tokenizer);
         if (options.Traces is { } path)
         {
             var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
@@ -65,7 +69,8 @@ sealed record TrainingSet
                     break;
                 }
 
-                // The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop there.
+                // The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop
+                // there.
                 if (!FinishReasons.IsNatural(trace.FinishReason) || trace.ToolCalls is not null)
                 {
                     unfinished++;
@@ -78,10 +83,12 @@ sealed record TrainingSet
                 {
                     if (sequences.Count == 0)
                     {
-                        // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the student.
+                        // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the
+                        // student.
                         _ = chat.Prompt(trace.Messages);
                     }
 
+                    specials.Look(trace.Messages, trace.ProblemId);
                     sequences.Add(aligner.Align(trace));
                 }
             }
@@ -94,8 +101,24 @@ sealed record TrainingSet
 
         if (options.Problems is { } problems)
         {
-            sequences.AddRange(await ProblemReader.ReadAsync(problems, cancellationToken).Where(problem => problem.Solution is not null)
-                .Select(chat.FromSolution).ToListAsync(cancellationToken));
+            var read = ProblemReader.ReadAsync(problems, options, cancellationToken: cancellationToken);
+            await foreach (var problem in read.Where(problem => problem.Solution is not null))
+            {
+                specials.Look(problem.Conversation(), problem.Id);
+                sequences.Add(chat.FromSolution(problem));
+            }
+        }
+
+        if (specials.Describe("the student") is { } written)
+        {
+            remarks.Add(written);
+        }
+
+        // Of answers that came as tokens, what looks like an end is text; of others, text that looks like an end is one.
+        var hard = sequences.Where(sequence => sequence.Soft is null);
+        if (hard.Count(sequence => sequence.Ids.Skip(sequence.FirstTrained).SkipLast(1).Any(chat.Ends.Contains)) is > 0 and var ended)
+        {
+            remarks.Add($"answers with an end token of the student written in their text: {ended:N0}; it learns to stop there");
         }
 
         var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();

@@ -1,11 +1,14 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using TraceDistill.Core.Problems;
 using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>Settings that every kind of training shares; names as in Transformers and TRL.</summary>
-public record OptimizationOptions
+/// <summary>
+/// Settings that every kind of training shares, those of the problem files that it reads among them; names as in Transformers and TRL.
+/// </summary>
+public record OptimizationOptions : ProblemReaderOptions
 {
     /// <value>1e-3.</value>
     [Range(1e-12, 10.0, ErrorMessage = "must be above 0 and at most 10")]
@@ -101,7 +104,10 @@ public record OptimizationOptions
     [Description("AdamW's epsilon")]
     public double AdamEpsilon { get; init; } = 1e-8;
 
-    /// <summary>Jain et al., "NEFTune" (arXiv 2310.05914): the noise is uniform in ±alpha/√(tokens of the sequence · hidden_size), and there is none in evaluation.</summary>
+    /// <summary>
+    /// Jain et al., "NEFTune" (arXiv 2310.05914): the noise is uniform in ±alpha/√(tokens of the sequence · hidden_size), and there is none
+    /// in evaluation.
+    /// </summary>
     /// <value>0: none; 5 is usual.</value>
     [Range(0.0, 1_000.0, ErrorMessage = "must be from 0 to 1000")]
     [Description("size of the noise added to embeddings in training (NEFTune); 0 is none, 5 is usual")]
@@ -121,7 +127,9 @@ public record OptimizationOptions
     [Description("updates between entries of the metrics")]
     public int LoggingSteps { get; init; } = 10;
 
-    /// <summary>Part of the arithmetic: another number of workers adds gradients in another order, so results differ in the last bits.</summary>
+    /// <summary>
+    /// Part of the arithmetic: another number of workers adds gradients in another order, so results differ in the last bits.
+    /// </summary>
     /// <value>0: one for each core.</value>
     [Range(0, 1024, ErrorMessage = "must be from 0 to 1024")]
     [Description("threads that compute gradients; 0 is one for each core")]

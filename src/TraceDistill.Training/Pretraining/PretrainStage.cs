@@ -18,11 +18,17 @@ public static class PretrainStage
     const int TokenizerTexts = 20_000;
     static readonly DistillationSettings HardLossOnly = new(0, 1, MissingMass.TailBucket);
 
-    /// <summary>Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.</summary>
-    /// <exception cref="Core.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's model.</exception>
+    /// <summary>
+    /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
+    /// </summary>
+    /// <exception cref="Core.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's
+    /// model.</exception>
     public static PretrainSummary Run(PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
-        var fixedSet = options.Problems is null ? null : ProblemReader.ReadAsync(options.Problems, cancellationToken: cancellationToken).ToBlockingEnumerable(cancellationToken).ToList();
+        var fixedSet = options.Problems is null
+            ? null
+            : ProblemReader.ReadAsync(options.Problems, options, cancellationToken: cancellationToken)
+                .ToBlockingEnumerable(cancellationToken).ToList();
         var state = new TrainingState(directory, Fingerprint(options, fixedSet));
         var loss = state.Claim();
         if (loss is null)
@@ -76,7 +82,17 @@ public static class PretrainStage
         }
     }
 
-    /// <summary>Everything that decides a run: the settings and the very problems. Where their file lies does not.</summary>
-    static string Fingerprint(PretrainOptions options, IReadOnlyList<Problem>? fixedSet) =>
-        Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(new { Options = options with { Problems = null, GradientCheckpointing = false }, Problems = fixedSet })));
+    /// <summary>
+    /// Everything that decides a run: the settings and the very problems. Where their file lies and what its fields are called does not.
+    /// </summary>
+    static string Fingerprint(PretrainOptions options, IReadOnlyList<Problem>? fixedSet)
+    {
+        var deciding = options with
+        {
+            Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
+            GradientCheckpointing = false,
+        };
+        var json = JsonSerializer.SerializeToUtf8Bytes(new { Options = deciding, Problems = fixedSet });
+        return Convert.ToHexStringLower(SHA256.HashData(json));
+    }
 }

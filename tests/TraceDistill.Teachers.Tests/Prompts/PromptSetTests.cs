@@ -65,6 +65,27 @@ public sealed class PromptSetTests
     }
 
     [Fact]
+    public async Task Messages_ExamplesWithOtherFieldNames_AreReadByThoseOfTheProblems()
+    {
+        using var folder = new TemporaryDirectory();
+        var file = folder.File("solved.jsonl");
+        var records = Enumerable.Range(0, 3).Select(i => new { Stem = Of(i).Text, Key = $"{i + 1}", Worked = "count on" });
+        File.WriteAllLines(file, records.Select(record => JsonSerializer.Serialize(record)));
+        var options = Options with
+        {
+            FewShot = file, FewShotCount = 1, ProblemField = ["Stem"], AnswerField = "Key", SolutionField = "Worked",
+        };
+
+        var messages = (await PromptSet.CreateAsync(options, TestTeacher.Token)).For(Of(7)).Messages(0);
+
+        Assert.Matches(@"^count on\n\n\\boxed\{[123]\}$", messages[1].Content);
+        Assert.Equal(3, (await PromptSet.TaskOfAsync(options, TestTeacher.Token)).FewShot!.Solved.Count);
+        var misnamed = await Assert.ThrowsAsync<InvalidInputException>(
+            () => PromptSet.CreateAsync(options with { ProblemField = ["Question"] }, TestTeacher.Token));
+        Assert.Contains("solved.jsonl, line 1: has no field 'Question' (problem_field); it has Stem, Key, Worked", misnamed.Message);
+    }
+
+    [Fact]
     public async Task CreateAsync_FolderOfTheUsers_IsFoundByItsPath()
     {
         using var folder = new TemporaryDirectory();

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
@@ -40,7 +41,8 @@ public sealed class TrainStageTests : IDisposable
         var pieces = await TrainAsync(Options with { BatchTokens = 480, MicroBatchTokens = 60 }, "pieces");
 
         Assert.Equal(once, accumulated);
-        // AdamW divides by the size of the gradient, so that where it is near zero its rounding moves a weight: the way that all weights go tells.
+        // AdamW divides by the size of the gradient, so that where it is near zero its rounding moves a weight: the way that all weights go
+        // tells.
         using var first = ModelDirectory.Load(Path.Combine(_traces.Out("once"), TrainStage.InitialDirectory));
         Assert.InRange(SampleSequences.Distance(once, pieces) / SampleSequences.Distance(once, first.Flat.Span.ToArray()), 0, 1e-2);
     }
@@ -161,7 +163,10 @@ public sealed class TrainStageTests : IDisposable
         }
     }
 
-    /// <summary>The base stays as it came; adapter and base together are the model, which others can merge again. It is float32: rounding would take from the adapter.</summary>
+    /// <summary>
+    /// The base stays as it came; adapter and base together are the model, which others can merge again. It is float32: rounding would take
+    /// from the adapter.
+    /// </summary>
     [Fact]
     public async Task RunAsync_LoraOnABFloat16Student_KeepsItAndWhatTheAdapterAdds()
     {
@@ -338,6 +343,44 @@ public sealed class TrainStageTests : IDisposable
         Assert.Contains(
             $"1 of 3 sequences (33.3 %) are longer than the student's {positions} positions and left out; the longest has {longest} tokens: add max_position_embeddings: {longest} to architecture",
             heard.Messages.Select(message => message.Replace('\u00a0', ' ')));
+    }
+
+    [Fact]
+    public async Task RunAsync_SpecialTokensWrittenInTexts_AreToldBeforeTraining()
+    {
+        var heard = new Heard();
+        var quoting = _traces.Create(2) with { Messages = [new("user", "what does <|end|> mean?")] };
+        var ended = _traces.Create(3) with { Logprobs = null, Generation = "3 and <|end|> are 9" };
+        await _traces.WriteAsync([_traces.Create(1), quoting, ended]);
+
+        await TrainStage.RunAsync(Options, _traces.Out("special"), heard, TestContext.Current.CancellationToken);
+
+        Assert.Contains(heard.Messages, message => message.Contains(
+            "1 of 3 prompts have special tokens of the student in their text (<|end|> in problem problem-2): they are read as tokens"));
+        Assert.Contains(heard.Messages, message => message.Contains("answers with an end token of the student written in their text: 1;"));
+
+        heard.Messages.Clear();
+        await _traces.WriteAsync([_traces.Create(1), _traces.Create(2)]);
+        await TrainStage.RunAsync(Options, _traces.Out("plain"), heard, TestContext.Current.CancellationToken);
+        Assert.DoesNotContain(heard.Messages, message => message.Contains("special tokens") || message.Contains("end token"));
+    }
+
+    [Fact]
+    public async Task RunAsync_ProblemsWithOtherFieldNames_AreLearnedByTheirNames()
+    {
+        var file = _traces.Out("problems.jsonl");
+        var lines = Enumerable.Range(1, 6).Append(6)
+            .Select(i => $$"""{"Body": "We have {{i}}.", "Ask": "Twice that?", "Key": "{{2 * i}}", "Worked": "{{i}} and {{i}}"}""");
+        await File.WriteAllLinesAsync(file, lines, TestContext.Current.CancellationToken);
+        var options = Options with
+        {
+            Traces = null, Problems = file, Tokenizer = Path.Combine(_traces.Path, TrainStage.StoredTokenizer),
+            ProblemField = ["Body", "Ask"], AnswerField = "Key", SolutionField = "Worked", Duplicates = DuplicateProblems.Skip,
+        };
+
+        Assert.Equal(6, (await RunAsync(options, "named")).Sequences);
+        var repeated = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options with { Duplicates = default }, "twice"));
+        Assert.Contains("line 7: repeats the problem of line 6", repeated.Message);
     }
 
     [Fact]

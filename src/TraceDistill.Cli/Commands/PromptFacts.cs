@@ -4,10 +4,11 @@ using TraceDistill.Teachers.Prompts;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>How long the longest prompts of a problem file are in a model's tokens.</summary>
+/// <summary>What a model's tokenizer tells of the prompts of a problem file before any is sent.</summary>
 /// <param name="Problems">Problems that were looked at.</param>
 /// <param name="Longest">Tokens of the longest prompts, the longest first.</param>
-sealed record PromptLengths(int Problems, IReadOnlyList<int> Longest)
+/// <param name="SpecialTokens">A remark on special tokens that stand written in problems; null where there are none.</param>
+sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? SpecialTokens)
 {
     /// <summary>Of a file with more problems the first are looked at.</summary>
     const int MostProblems = 200_000;
@@ -16,24 +17,36 @@ sealed record PromptLengths(int Problems, IReadOnlyList<int> Longest)
     const int Measured = 64;
 
     /// <param name="path">The problem file.</param>
+    /// <param name="fields">What its fields are called.</param>
     /// <param name="limit">Only the first so many; null for all.</param>
     /// <param name="prompts">In which words they are put.</param>
     /// <param name="modelDirectory">Has the tokenizer and the chat template.</param>
+    /// <param name="model">What messages call the model, such as <c>the teacher</c>.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <returns>Null where the model's folder has no tokenizer with a chat template.</returns>
     /// <exception cref="Core.Errors.InvalidInputException">A file is wrong.</exception>
-    public static async Task<PromptLengths?> MeasureAsync(string path, int? limit, PromptSet prompts, string modelDirectory, CancellationToken cancellationToken)
+    public static async Task<PromptFacts?> FindAsync(
+        string path, ProblemReaderOptions fields, int? limit, PromptSet prompts, string modelDirectory, string model,
+        CancellationToken cancellationToken)
     {
-        if (!File.Exists(Path.Combine(modelDirectory, Tokenizer.FileName)) || Tokenizer.Load(modelDirectory) is not { ChatTemplateSource: not null } tokenizer)
+        if (!File.Exists(Path.Combine(modelDirectory, Tokenizer.FileName))
+            || Tokenizer.Load(modelDirectory) is not { ChatTemplateSource: not null } tokenizer)
         {
             return null;
         }
 
         var template = ChatTemplate.Load(modelDirectory);
-        var problems = await ProblemReader.ReadAsync(path, cancellationToken).Take(Math.Min(limit ?? MostProblems, MostProblems)).ToListAsync(cancellationToken);
+        var problems = await ProblemReader.ReadAsync(path, fields, cancellationToken: cancellationToken)
+            .Take(Math.Min(limit ?? MostProblems, MostProblems)).ToListAsync(cancellationToken);
+        var specials = new SpecialTokensInText(tokenizer);
+        foreach (var problem in problems)
+        {
+            specials.Look(problem.Conversation(), problem.Id);
+        }
+
         var lengths = problems.OrderByDescending(problem => problem.Text.Length).Take(Measured)
             .Select(problem => tokenizer.Encode(template.Render(prompts.For(problem).Messages(0), addGenerationPrompt: true)).Length);
-        return new PromptLengths(problems.Count, [.. lengths.OrderDescending()]);
+        return new PromptFacts(problems.Count, [.. lengths.OrderDescending()], specials.Describe(model));
     }
 
     /// <summary>Number of prompts that leave no room for an answer.</summary>
