@@ -36,7 +36,7 @@ ref struct CompletionReader
     {
         var parts = new CompletionParts(topLogprobs);
         ResponseJson.Read(json, whole => Read(whole, parts, isPiece: false));
-        return parts.ToResult(form);
+        return !parts.HasChoice && ErrorBody.InPlaceOfChoices(json) is { } error ? throw new ReportedErrorException(error) : parts.ToResult(form);
     }
 
     /// <param name="json">What one event of a stream says, UTF-8.</param>
@@ -74,7 +74,7 @@ ref struct CompletionReader
             }
             else if (reader.ValueTextEquals("model"u8))
             {
-                _parts.Model = reader.StringValue("model");
+                _parts.Model = reader.NameValue() ?? _parts.Model;
             }
             else if (reader.ValueTextEquals("prompt_token_ids"u8))
             {
@@ -196,8 +196,10 @@ ref struct CompletionReader
 
     void ReadUsage(ref Utf8JsonReader reader)
     {
-        if (!reader.EnterValue(JsonTokenType.StartObject, "usage"))
+        reader.Read();
+        if (reader.TokenType != JsonTokenType.StartObject)
         {
+            reader.Skip();
             return;
         }
 
@@ -205,11 +207,11 @@ ref struct CompletionReader
         {
             if (reader.ValueTextEquals("prompt_tokens"u8))
             {
-                _parts.PromptTokens = reader.IntegerValue("usage.prompt_tokens");
+                _parts.PromptTokens = reader.CountValue() ?? _parts.PromptTokens;
             }
             else if (reader.ValueTextEquals("completion_tokens"u8))
             {
-                _parts.CompletionTokens = reader.IntegerValue("usage.completion_tokens");
+                _parts.CompletionTokens = reader.CountValue() ?? _parts.CompletionTokens;
             }
             else
             {

@@ -31,7 +31,13 @@ static class CompletionStream
             }
         }
 
-        return parts.FinishReason is null ? throw new WireFormatException("the stream ended without a finish_reason")
+        if (end.Error is { } error && (parts.FinishReason is null || !parts.HasChoice))
+        {
+            throw new ReportedErrorException(error);
+        }
+
+        // A server that says that it is done has only left out why, as in an answer that comes as a whole; one that says neither broke off.
+        return parts.FinishReason is null && !end.IsDone ? throw new WireFormatException("the stream ended without a finish_reason")
             : end is { IsInEveryPiece: true, Pieces: > 1, IsDone: false } ? throw new WireFormatException("the stream ended early")
             : parts.ToResult(form);
     }
@@ -44,9 +50,11 @@ static class CompletionStream
             return default;
         }
 
-        var (before, extent) = (parts.FinishReason, parts.Extent);
-        parts.FinishReason = null;
+        var (before, extent, hadChoice) = (parts.FinishReason, parts.Extent, parts.HasChoice);
+        (parts.FinishReason, parts.HasChoice) = (null, false);
         var text = CompletionReader.ReadPiece(data, parts);
+        end.Error = parts.HasChoice ? end.Error : ErrorBody.InPlaceOfChoices(data) ?? end.Error;
+        parts.HasChoice |= hadChoice;
         var isEnd = parts.FinishReason is not null;
         parts.FinishReason ??= before;
         if (parts.Extent > extent)
@@ -69,5 +77,8 @@ static class CompletionStream
         public bool IsInEveryPiece { get; set; }
 
         public bool IsDone { get; set; }
+
+        /// <summary>What a piece without choices said in their place; null where none did.</summary>
+        public ErrorBody? Error { get; set; }
     }
 }

@@ -20,6 +20,12 @@ static class ContentParts
                 var (content, reasoning) = (new StringBuilder(), new StringBuilder());
                 while (reader.NextElement())
                 {
+                    if (reader.TokenType == JsonTokenType.String)
+                    {
+                        content.Append(LenientText.Read(ref reader));
+                        continue;
+                    }
+
                     reader.Expect(JsonTokenType.StartObject, $"{Member}[]");
                     ReadPart(ref reader, content, reasoning);
                 }

@@ -62,6 +62,11 @@ sealed record ErrorBody(string Message, string? Code)
         }
     }
 
+    /// <summary>What a response without choices says instead: some servers report a failure under status 200 and not as an <c>error</c>.</summary>
+    /// <param name="body">A whole response, or a piece of a stream, that has no choices.</param>
+    /// <returns>Null where it says nothing.</returns>
+    public static ErrorBody? InPlaceOfChoices(ReadOnlySpan<byte> body) => Parse(body) is { Message.Length: > 0 } error ? error : null;
+
     /// <summary>What the value of a member <c>error</c> says; null where it says that there is none.</summary>
     /// <param name="error">The value.</param>
     /// <param name="type">What stands beside it of its kind, where it is a text; null for nothing.</param>
@@ -103,9 +108,15 @@ sealed record ErrorBody(string Message, string? Code)
 
     static string MessageOf(JsonElement error)
     {
-        if (Text(error, "message") is { } message)
+        if ((Text(error, "message") ?? Text(error, "msg") ?? Text(error, "error_msg")) is { } message)
         {
             return message;
+        }
+
+        // MiniMax's form.
+        if (error.TryGetProperty("base_resp", out var state) && state.ValueKind == JsonValueKind.Object)
+        {
+            return Text(state, "status_msg") ?? "";
         }
 
         // FastAPI lists what is wrong with each field, and repeats the input, which is prompt text: only `msg` is taken.

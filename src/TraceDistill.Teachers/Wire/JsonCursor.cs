@@ -40,6 +40,33 @@ static class JsonCursor
     public static int? IntegerValue(ref this Utf8JsonReader reader, string member) =>
         reader.EnterValue(JsonTokenType.Number, member) ? reader.Integer(member) : null;
 
+    /// <summary>The count at the member at the reader; null for whatever is none. An answer is not lost for a figure beside it.</summary>
+    public static int? CountValue(ref this Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.Number)
+        {
+            // Some servers count in floating point.
+            return reader.TryGetDouble(out var number) && number is >= 0 and <= int.MaxValue ? (int)number : null;
+        }
+
+        reader.Skip();
+        return null;
+    }
+
+    /// <summary>The string value of the member at the reader; null for whatever is none.</summary>
+    public static string? NameValue(ref this Utf8JsonReader reader)
+    {
+        reader.Read();
+        if (reader.TokenType == JsonTokenType.String)
+        {
+            return LenientText.Read(ref reader);
+        }
+
+        reader.Skip();
+        return null;
+    }
+
     /// <summary>The integers of the array member at the reader, or null.</summary>
     public static int[]? IntegersValue(ref this Utf8JsonReader reader, string member)
     {

@@ -72,11 +72,11 @@ ref struct SglangGenerateReader
             }
             else if (reader.ValueTextEquals("prompt_tokens"u8))
             {
-                _promptTokens = reader.IntegerValue("meta_info.prompt_tokens");
+                _promptTokens = reader.CountValue() ?? _promptTokens;
             }
             else if (reader.ValueTextEquals("completion_tokens"u8))
             {
-                _completionTokens = reader.IntegerValue("meta_info.completion_tokens");
+                _completionTokens = reader.CountValue() ?? _completionTokens;
             }
             else if (reader.ValueTextEquals("output_token_logprobs"u8))
             {

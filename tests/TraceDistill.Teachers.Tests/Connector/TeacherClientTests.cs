@@ -86,6 +86,24 @@ public sealed class TeacherClientTests
         Assert.Equal((FailureScope.Passing, 429), (error.Scope, error.Status));
     }
 
+    /// <summary>vLLM's older form, SiliconFlow's, Zhipu's, MiniMax's and FastAPI's.</summary>
+    [Theory]
+    [InlineData("""{"object":"error","message":"Engine is dead","type":"InternalServerError","code":500}""", "Engine is dead", FailureScope.Passing)]
+    [InlineData("""{"object":"error","message":"maximum context length is 32","code":400}""", "maximum context length is 32", FailureScope.Request)]
+    [InlineData("""{"code":50505,"message":"Model service overloaded","data":null}""", "Model service overloaded", FailureScope.Passing)]
+    [InlineData("""{"success":false,"code":500,"msg":"no backend"}""", "no backend", FailureScope.Passing)]
+    [InlineData("""{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}""", "rate limit", FailureScope.Passing)]
+    [InlineData("""{"choices":[],"detail":"worker died"}""", "worker died", FailureScope.Passing)]
+    public async Task CompleteAsync_WordsInPlaceOfChoicesUnderStatus200_AreTheFailuresWords(string body, string words, object scope)
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Json(body));
+
+        var error = await FailAsync(server);
+
+        Assert.Equal(scope, error.Scope);
+        Assert.Contains(words, error.Message);
+    }
+
     [Theory]
     [InlineData(403, """{"error":{"code":403,"message":"Your chosen model requires moderation and your input was flagged","metadata":{"reasons":["violence"],"flagged_input":"...","provider_name":"p"}}}""")]
     [InlineData(200, """{"error":{"code":403,"message":"Input was flagged","metadata":{"reasons":["violence"]}}}""")]

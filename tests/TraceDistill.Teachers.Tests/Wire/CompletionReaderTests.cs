@@ -275,6 +275,23 @@ public sealed class CompletionReaderTests
         Assert.Equal(("so \\boxed{5}", "", reason), (result.Reasoning, result.Answer, result.FinishReason));
     }
 
+    /// <summary>Figures beside an answer that are none do not cost the answer.</summary>
+    [Theory]
+    [InlineData("""{"prompt_tokens":10.0,"completion_tokens":5.0}""", 10, 5)]
+    [InlineData("""{"prompt_tokens":"10","completion_tokens":[5]}""", 0, 0)]
+    [InlineData("""{"prompt_tokens":-10,"completion_tokens":1e300}""", 0, 0)]
+    [InlineData("""[10,5]""", 0, 0)]
+    [InlineData("\"none\"", 0, 0)]
+    [InlineData("null", 0, 0)]
+    public void Read_UsageInAnotherForm_IsTakenAsFarAsItCounts(string usage, int prompt, int completion)
+    {
+        var result = CompletionReader.Read(
+            Utf8($$"""{"model":{"id":"m"},"choices":[{"message":{"content":["a",{"text":"b"}]},"finish_reason":"stop"}],"usage":{{usage}}}"""), topLogprobs: 0);
+
+        Assert.Equal(("ab", prompt, completion), (result.Answer, result.PromptTokens, result.CompletionTokens));
+        Assert.Null(result.Model);
+    }
+
     [Theory]
     [InlineData("""[]""", "the response is an array instead of an object")]
     [InlineData("""{"choices":"x"}""", "choices is a string instead of an array")]

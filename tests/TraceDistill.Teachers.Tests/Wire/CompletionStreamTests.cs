@@ -230,8 +230,19 @@ public sealed class CompletionStreamTests
         Assert.Equal("tool_calls", result.FinishReason);
     }
 
+    [Fact]
+    public async Task ReadAsync_EndWithoutAReason_IsWholeWhereTheServerSaysThatItIsDone()
+    {
+        var done = await ReadAsync(null, First, Piece("a"), Done);
+        var whole = CompletionReader.Read("""{"choices":[{"message":{"content":"a"}}]}"""u8, topLogprobs: 0);
+
+        Assert.Equal(("a", FinishReasons.Unknown), (done.Answer, done.FinishReason));
+        Assert.Equal((whole.Answer, whole.FinishReason), (done.Answer, done.FinishReason));
+        var error = await Assert.ThrowsAsync<WireFormatException>(() => ReadAsync(null, First, Piece("a")));
+        Assert.Contains("without a finish_reason", error.Message);
+    }
+
     [Theory]
-    [InlineData("without a finish_reason", "a")]
     [InlineData("after its end", "a", "b!", "c")]
     [InlineData("not JSON", "{")]
     public async Task ReadAsync_StreamThatIsNotWhole_IsAskedForAgain(string expected, params string[] pieces)
@@ -247,6 +258,7 @@ public sealed class CompletionStreamTests
     [InlineData("""{"error":{"message":"Engine died","type":"InternalServerError","code":500}}""", FailureScope.Passing, "Engine died")]
     [InlineData("""{"error":{"message":"maximum context length exceeded","code":400}}""", FailureScope.Request, "maximum context length")]
     [InlineData("""{"error":"CUDA error"}""", FailureScope.Passing, "CUDA error")]
+    [InlineData("""{"object":"error","message":"worker lost","type":"InternalServerError","code":500}""", FailureScope.Passing, "worker lost")]
     [InlineData("""{"id":"x","error":{"code":"server_error","message":"Provider disconnected"},"choices":[{"index":0,"delta":{"content":""},"finish_reason":"error"}]}""", FailureScope.Passing, "Provider disconnected")]
     [InlineData("""{"choices":[{"delta":{},"error":{"code":502,"message":"What is a question? is lost"}}]}""", FailureScope.Passing, "… is lost")]
     public async Task CompleteAsync_ErrorInTheMiddle_IsThatError(string error, FailureScope scope, string message)
