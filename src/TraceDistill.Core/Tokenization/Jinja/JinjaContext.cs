@@ -52,6 +52,13 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         return value;
     }
 
+    /// <summary>Pays for a path of names that is cut at its points.</summary>
+    public object? ChargePath(object? path)
+    {
+        Charge(path is string names ? names.Length : 0);
+        return path;
+    }
+
     /// <summary>Pays for the items of a new list.</summary>
     public void ChargeItems(long count) => Charge(WorkPerItem * count);
 

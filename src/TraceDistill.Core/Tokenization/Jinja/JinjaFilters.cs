@@ -58,7 +58,7 @@ static class JinjaFilters
     {
         var values = arguments.Bind("d", "attribute");
         var items = context.Items(value);
-        return Join(context, values[1] is Undefined ? items : items.Select(item => Lookup.Item(item, values[1])), context.Text(values[0]));
+        return Join(context, values[1] is Undefined ? items : items.Select(item => Lookup.Item(item, context.ChargeScan(values[1]))), context.Text(values[0]));
     }
 
     /// <summary>Trims a text, paying for it where characters to be removed are named: each is looked for at each place.</summary>

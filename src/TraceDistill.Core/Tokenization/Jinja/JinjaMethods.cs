@@ -9,8 +9,8 @@ static class JinjaMethods
         "strip" => (context, arguments) => Trim(context, text, arguments, start: true, end: true),
         "lstrip" => (context, arguments) => Trim(context, text, arguments, start: true, end: false),
         "rstrip" => (context, arguments) => Trim(context, text, arguments, start: false, end: true),
-        "startswith" => (_, arguments) => Affixes(arguments.Single("prefix")).Any(affix => text.StartsWith(affix, StringComparison.Ordinal)),
-        "endswith" => (_, arguments) => Affixes(arguments.Single("suffix")).Any(affix => text.EndsWith(affix, StringComparison.Ordinal)),
+        "startswith" => (context, arguments) => Affixes(context, text, arguments.Single("prefix")).Any(affix => text.StartsWith(affix, StringComparison.Ordinal)),
+        "endswith" => (context, arguments) => Affixes(context, text, arguments.Single("suffix")).Any(affix => text.EndsWith(affix, StringComparison.Ordinal)),
         "replace" => (context, arguments) => JinjaFilters.Replace(context, text, arguments),
         "upper" => (context, arguments) => NoArguments(arguments, Paid(context, text).ToUpperInvariant()),
         "lower" => (context, arguments) => NoArguments(arguments, Paid(context, text).ToLowerInvariant()),
@@ -34,9 +34,10 @@ static class JinjaMethods
 
     public static JinjaFunction? OfMap(JinjaMap map, string name) => name switch
     {
-        "get" => (_, arguments) =>
+        "get" => (context, arguments) =>
         {
             var values = arguments.Bind("key", "default");
+            context.ChargeScan(values[0]);
             return map.Find(values[0]) is var value and not Undefined ? value : values[1] is Undefined ? null : values[1];
         },
         "items" => (context, arguments) => NoArguments(arguments, Items(context, map)),
@@ -94,7 +95,15 @@ static class JinjaMethods
     static string Trim(JinjaContext context, string text, Arguments arguments, bool start, bool end) =>
         JinjaFilters.Trim(context, text, arguments.Single("chars") as string, start, end);
 
-    static IEnumerable<string> Affixes(object? value) => value is List<object?> list ? list.Select(JinjaValues.RequireText) : [JinjaValues.RequireText(value)];
+    /// <summary>What a text may begin or end with, each paid for before it is compared.</summary>
+    static IEnumerable<string> Affixes(JinjaContext context, string text, object? value)
+    {
+        foreach (var affix in value is List<object?> list ? list : [value])
+        {
+            context.ChargeComparison(text, affix);
+            yield return JinjaValues.RequireText(affix);
+        }
+    }
 
     static long Find(JinjaContext context, string text, string part)
     {

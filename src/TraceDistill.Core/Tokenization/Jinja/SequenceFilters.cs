@@ -61,7 +61,7 @@ static class SequenceFilters
         var comparer = Comparer<object?>.Create(JinjaValues.Compare);
         return [.. JinjaValues.IsTrue(values[0]) ? items.OrderByDescending(Key, comparer) : items.OrderBy(Key, comparer)];
 
-        object? Plain(object? item) => values[2] is Undefined or null ? item : Attribute(item, values[2]);
+        object? Plain(object? item) => values[2] is Undefined or null ? item : Attribute(context, item, values[2]);
 
         object? Key(object? item)
         {
@@ -87,7 +87,7 @@ static class SequenceFilters
         var values = arguments.Bind("attribute", "default");
         if (values[0] is Undefined)
             throw new JinjaFailure("map needs the name of a filter or attribute='name'");
-        var found = items.Select(item => Attribute(item, values[0]) is var given and not Undefined ? given : values[1]);
+        var found = items.Select(item => Attribute(context, item, values[0]) is var given and not Undefined ? given : values[1]);
         return new LazySequence(context.ChargeWhole(Copy(context, found)));
     }
 
@@ -98,7 +98,7 @@ static class SequenceFilters
         var rest = arguments.Skip(byAttribute ? 1 : 0);
         var test = Test(context, rest);
         return new LazySequence(Copy(context, context.Items(value)
-            .Where(item => test(byAttribute ? Attribute(item, arguments.Positional[0]) : item) == keep)));
+            .Where(item => test(byAttribute ? Attribute(context, item, arguments.Positional[0]) : item) == keep)));
     }
 
     static Func<object?, bool> Test(JinjaContext context, Arguments arguments)
@@ -110,9 +110,9 @@ static class SequenceFilters
         return value => test(context, value, arguments.Skip(1));
     }
 
-    /// <summary>An attribute may be a path with points.</summary>
-    static object? Attribute(object? item, object? path) =>
-        path is string names
+    /// <summary>An attribute may be a path with points, which is paid for: it is cut and looked up for each item.</summary>
+    static object? Attribute(JinjaContext context, object? item, object? path) =>
+        context.ChargePath(path) is string names
             ? names.Split('.').Aggregate(item, (value, name) => Lookup.Item(value, long.TryParse(name, out var index) ? index : (object)name))
             : Lookup.Item(item, path);
 }
