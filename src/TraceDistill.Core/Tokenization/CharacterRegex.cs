@@ -28,17 +28,25 @@ sealed class CharacterRegex
     /// <exception cref="RegexMatchTimeoutException">It takes more time than a pattern of a file may.</exception>
     public List<Piece> Matches(string text)
     {
-        var pieces = new List<Piece>();
+        var (pieces, watch) = (new List<Piece>(), FilePattern.WatchFor(text.Length));
         if (text.AsSpan().IndexOfAnyInRange('\uD800', '\uDFFF') < 0)
         {
             foreach (var match in _regex.EnumerateMatches(text))
+            {
                 pieces.Add(new Piece(match.Index, match.Length));
+                watch.Look();
+            }
+
             return pieces;
         }
 
         var shadow = new BmpShadow();
         foreach (var match in _shadowed.Value.Regex.EnumerateMatches(shadow.Of(text, _shadowed.Value.StandIns)))
+        {
             pieces.Add(shadow.ToOriginal(new Piece(match.Index, match.Length)));
+            watch.Look();
+        }
+
         return pieces;
     }
 }

@@ -1,5 +1,4 @@
 using System.Collections.Concurrent;
-using System.Diagnostics;
 using System.Text.RegularExpressions;
 
 namespace TraceDistill.Core.Tokenization;
@@ -84,7 +83,7 @@ sealed class RegexSplitter : ISplitter
     {
         try
         {
-            SplitWithin(FilePattern.TimeFor(piece.Length), text, piece, pieces);
+            SplitInTime(text, piece, pieces);
         }
         catch (RegexMatchTimeoutException slow)
         {
@@ -92,11 +91,9 @@ sealed class RegexSplitter : ISplitter
         }
     }
 
-    /// <summary>One match has a limit of its own; many that each take their time must not come to more than all may.</summary>
-    void SplitWithin(TimeSpan limit, ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
+    void SplitInTime(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
-        const int MatchesBetweenLooks = 256;
-        var (start, left) = (Stopwatch.GetTimestamp(), MatchesBetweenLooks);
+        var watch = FilePattern.WatchFor(piece.Length);
         var joiner = new Joiner(Rule.Behavior, pieces);
         var end = 0;
         foreach (var match in _regex.EnumerateMatches(text.Slice(piece.Start, piece.Length)))
@@ -104,12 +101,7 @@ sealed class RegexSplitter : ISplitter
             joiner.Add(new Piece(piece.Start + end, match.Index - end), Rule.IsInverted);
             joiner.Add(new Piece(piece.Start + match.Index, match.Length), !Rule.IsInverted);
             end = match.Index + match.Length;
-            if (--left == 0)
-            {
-                left = MatchesBetweenLooks;
-                if (Stopwatch.GetElapsedTime(start) > limit)
-                    throw new RegexMatchTimeoutException();
-            }
+            watch.Look();
         }
 
         joiner.Add(new Piece(piece.Start + end, piece.Length - end), Rule.IsInverted);

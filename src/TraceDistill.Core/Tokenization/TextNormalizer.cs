@@ -175,7 +175,7 @@ sealed class TextNormalizer
                 }
                 catch (RegexMatchTimeoutException slow)
                 {
-                    throw FilePattern.TooSlow(origin, slow.Pattern, text.Length, slow);
+                    throw FilePattern.TooSlow(origin, regex.Text(), text.Length, slow);
                 }
 
                 RefuseGrowth(origin, text, content, content.Length <= 1 ? 0 : matches.Count);
