@@ -76,7 +76,7 @@ public sealed class GenerateProcessTests : IDisposable
     [Theory]
     [InlineData("400k")]
     [InlineData("1200k")]
-    public async Task Generate_DiskFillsUp_EndsWithTwoAndLosesNothingAcknowledged(string size)
+    public async Task Generate_DiskFillsUp_EndsWithThreeAndLosesNothingAcknowledged(string size)
     {
         var problems = WriteProblems(400);
         await using var server = await ProtocolServer.StartAsync(Replies.Teach(WireForms.TraceDistill));
