@@ -14,7 +14,9 @@ static class StudentInitialization
     public static ModelConfiguration Adopt(ModelConfiguration shape, ModelConfiguration source) => shape with
     {
         Family = source.Family, AttentionBias = source.AttentionBias, VocabSize = source.VocabSize, RopeTheta = source.RopeTheta, RopeScaling = source.RopeScaling, RmsNormEps = source.RmsNormEps,
-        Remark = source.Remark,
+        Remark = shape.TieWordEmbeddings && !source.TieWordEmbeddings
+            ? "init_from: its output projection (lm_head) is left out, for the student's is the embedding; architecture: { tie_word_embeddings: false } takes it"
+            : source.Remark,
     };
 
     /// <param name="student">Written.</param>

@@ -12,7 +12,8 @@ sealed class ConfigurationReader(JsonFields json)
     {
         var type = JsonFields.Word(json["model_type"]);
         var family = ModelFamilies.Parse(type)
-            ?? throw new InvalidInputException($"{json.Path}: model_type \"{type}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}");
+            ?? throw new InvalidInputException(
+                $"{json.Path}: model_type {(type is null ? "is missing" : $"\"{type}\" is not supported")}; supported: {string.Join(", ", ModelFamilies.Names)}");
         UnsupportedFields.Refuse(json);
         var hidden = json.Int("hidden_size");
         var heads = json.Int("num_attention_heads");
@@ -49,11 +50,13 @@ sealed class ConfigurationReader(JsonFields json)
         }
 
         var name = JsonFields.Word(rope["rope_type"] ?? rope["type"]) ?? "default";
-        if (!Enum.TryParse<RopeType>(name, ignoreCase: true, out var type) || int.TryParse(name, out _))
+        string[] known = [.. Enum.GetNames<RopeType>().Select(known => known.ToLowerInvariant())];
+        if (!known.Contains(name.ToLowerInvariant()))
         {
-            throw new InvalidInputException(
-                $"{json.Path}: rope_scaling of type \"{name}\" is not supported; supported: {string.Join(", ", Enum.GetNames<RopeType>().Select(known => known.ToLowerInvariant()))}");
+            throw new InvalidInputException($"{json.Path}: rope_scaling of type \"{name}\" is not supported; supported: {string.Join(", ", known)}");
         }
+
+        var type = Enum.Parse<RopeType>(name, ignoreCase: true);
 
         if (type == RopeType.Default)
         {

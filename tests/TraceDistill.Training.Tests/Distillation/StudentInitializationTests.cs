@@ -75,6 +75,17 @@ public class StudentInitializationTests
         }
     }
 
+    [Theory]
+    [InlineData(true, false, true)]
+    [InlineData(false, false, false)]
+    [InlineData(true, true, false)]
+    public void Adopt_OutputProjectionThatATiedStudentHasNoPlaceFor_IsTold(bool isTied, bool isSourceTied, bool isTold)
+    {
+        var shape = StudentInitialization.Adopt(Large with { TieWordEmbeddings = isTied }, Large with { TieWordEmbeddings = isSourceTied });
+
+        Assert.Equal(isTold, shape.Remark?.Contains("output projection (lm_head) is left out", StringComparison.Ordinal) ?? false);
+    }
+
     [Fact]
     public void Copy_IntoAStudentThatIsNoPart_NamesAllThatIsTooLarge()
     {
