@@ -36,44 +36,67 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
 
     public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
 
-    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(EvaluateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
+        EvaluateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
+        const string Names = "{models}";
+        var found = new List<(string Model, Foreseen Told)>();
         foreach (var (name, source) in EvaluatedModels.Sources(options).Where(pair => pair.Value.Directory is not null))
         {
-            var model = await StudentAhead.FindAsync(source.Directory!, ahead, cancellationToken);
-            if (options.Prompt is { } prompt && model.Task is { } task && !task.IsOf(TaskPrompt.Load(prompt)))
-            {
-                yield return new Foreseen(IsCertain: false, $"{name} is trained on prompt {task.Describe()} and will be evaluated with {prompt}: leave prompt out to ask each model as it was trained");
-            }
+            found.AddRange(await ForeseeAsync(source.Directory!, Names, options, ahead, cancellationToken).Select(told => (name, told)).ToListAsync(cancellationToken));
+        }
 
-            if (options.MaxTokens < model.Task?.MaxTokens)
-            {
-                yield return new Foreseen(IsCertain: false, $"answers of {name} end at max_tokens {options.MaxTokens:N0}, and the traces that it is trained on may be {model.Task.MaxTokens:N0} tokens long: leave max_tokens out");
-            }
+        // What is true of many models, such as copies of a matrix, is told once with their names.
+        foreach (var same in found.GroupBy(one => one.Told, one => one.Model))
+        {
+            yield return same.Key with { Text = same.Key.Text.Replace(Names, ShortList.Of(same), StringComparison.Ordinal) };
+        }
+    }
 
-            if (options.MaxTokens >= model.Positions)
-            {
-                yield return new Foreseen(IsCertain: false, $"answers of {name} end at its {model.Positions:N0} positions, before max_tokens {options.MaxTokens:N0}: give it more (max_position_embeddings)");
-            }
+    static async IAsyncEnumerable<Foreseen> ForeseeAsync(
+        string directory, string names, EvaluateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        var model = await StudentAhead.FindAsync(directory, ahead, cancellationToken);
+        if (options.Prompt is { } prompt && model.Task is { } task && !task.IsOf(TaskPrompt.Load(prompt)))
+        {
+            yield return new Foreseen(
+                IsCertain: false,
+                $"trained on prompt {task.Describe()}, and to be evaluated with {prompt}: {names}; leave prompt out to ask each model as it was trained");
+        }
 
-            if (model is not { Tokenizer: { } tokenizer } || !ahead.IsThere(options.Problems) || !ahead.IsThere(tokenizer)
-                || await FactsAsync(options, name, model.Task, tokenizer, cancellationToken) is not { } facts)
-            {
-                continue;
-            }
+        if (options.MaxTokens < model.Task?.MaxTokens)
+        {
+            yield return new Foreseen(
+                IsCertain: false,
+                $"answers end at max_tokens {options.MaxTokens:N0}, and the traces trained on may be {model.Task.MaxTokens:N0} tokens long: {names}; "
+                + "leave max_tokens out");
+        }
 
-            if (facts.SpecialTokens is { } specials)
-            {
-                yield return new Foreseen(IsCertain: false, specials);
-            }
+        if (options.MaxTokens >= model.Positions)
+        {
+            yield return new Foreseen(
+                IsCertain: false,
+                $"answers end at the {model.Positions:N0} positions of the model, before max_tokens {options.MaxTokens:N0}: {names}; give more (max_position_embeddings)");
+        }
 
-            if (model.Positions is { } positions && facts.TooLongFor(positions) is > 0 and var tooLong)
-            {
-                yield return new Foreseen(
-                    IsCertain: true,
-                    $"{facts.CountOf(tooLong)} do not fit the {positions:N0} positions of {name} (the longest has {facts.Longest[0]:N0} tokens): "
-                    + $"max_position_embeddings: {facts.Longest[0] + (options.MaxTokens ?? model.Task?.MaxTokens ?? 512)}, or shorter problems");
-            }
+        if (model is not { Tokenizer: { } tokenizer } || !ahead.IsThere(options.Problems) || !ahead.IsThere(tokenizer)
+            || await FactsAsync(options, names, model.Task, tokenizer, cancellationToken) is not { } facts)
+        {
+            yield break;
+        }
+
+        if (facts.SpecialTokens is { } specials)
+        {
+            yield return new Foreseen(IsCertain: false, specials);
+        }
+
+        if (model.Positions is { } positions && facts.TooLongFor(positions) is > 0 and var tooLong)
+        {
+            var advised = facts.Longest[0] + (options.MaxTokens ?? model.Task?.MaxTokens ?? ModelTasks.DefaultMaxTokens);
+            yield return new Foreseen(
+                IsCertain: true,
+                $"{facts.CountOf(tooLong)} do not fit the {positions:N0} positions of {names} (the longest has {facts.Longest[0]:N0} tokens): "
+                + $"max_position_embeddings: {advised}, or shorter problems");
         }
     }
 

@@ -13,7 +13,7 @@ sealed class Foresight(IReadOnlyList<StageAhead> stages)
 }
 
 /// <summary>A stage as far as it is known before it runs.</summary>
-/// <param name="Name">Its name.</param>
+/// <param name="Name">Its name; of copies of a matrix the one that they share.</param>
 /// <param name="Options">Its verb's options.</param>
 /// <param name="Folder">Where its results will lie.</param>
 /// <param name="IsFinished">Whether they do.</param>

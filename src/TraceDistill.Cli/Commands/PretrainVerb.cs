@@ -17,7 +17,7 @@ sealed class PretrainVerb : Verb<PretrainOptions>
     public override bool RunsBesideOthers => true;
 
     public override IAsyncEnumerable<Foreseen> ForeseeAsync(PretrainOptions options, Foresight ahead, CancellationToken cancellationToken) =>
-        TrainVerb.ForeseePrecision(options).ToAsyncEnumerable();
+        TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, [])).ToAsyncEnumerable();
 
     public override IReadOnlyCollection<string> OutputNames(PretrainOptions options) => ModelDirectory.Files;
 

@@ -35,12 +35,12 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         var remarks = await RemarksAsync(selected, states, runDirectory, options.Discard, cancellationToken);
         Print(plan, selected, states, remarks, runDirectory, context);
         var foreseen = await ForeseeAsync(plan, selected, states, runDirectory, cancellationToken);
-        foreach (var (stage, told) in foreseen.Where(pair => !pair.Told.IsCertain))
+        foreach (var one in foreseen.Where(one => !one.Told.IsCertain))
         {
-            context.Observer.Message($"  {stage}: {told.Text}");
+            context.Observer.Message($"  {NamesOf(one.Stages, plan)}: {one.Told.Text}");
         }
 
-        if (foreseen.Where(pair => pair.Told.IsCertain).Select(pair => $"{pair.Stage}: {pair.Told.Text}").ToList() is { Count: > 0 } failures)
+        if (foreseen.Where(one => one.Told.IsCertain).Select(one => $"{NamesOf(one.Stages, plan)}: {one.Told.Text}").ToList() is { Count: > 0 } failures)
         {
             throw new InvalidInputException(string.Join("\n", failures));
         }
@@ -57,7 +57,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
                     stage.DependsOn,
                     State = states[stage.Name],
                     Remark = remarks.GetValueOrDefault(stage.Name),
-                    Foreseen = foreseen.Where(pair => pair.Stage == stage.Name || pair.Stage == stage.Family).Select(pair => pair.Told.Text),
+                    Foreseen = foreseen.Where(one => one.Stages.Contains(stage)).Select(one => one.Told.Text),
                     Keys = KeysOf(stage).Select(use => use.ToString()),
                 }),
             };
@@ -111,21 +111,27 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         return remarks;
     }
 
-    /// <summary>What stages that are to run will run into, once for all copies of a matrix.</summary>
-    static async Task<IReadOnlyList<(string Stage, Foreseen Told)>> ForeseeAsync(
+    /// <summary>What stages that are to run will run into, each thing with all the stages that will.</summary>
+    static async Task<IReadOnlyList<(List<PlannedStage> Stages, Foreseen Told)>> ForeseeAsync(
         RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, CancellationToken cancellationToken)
     {
         var ahead = new Foresight([.. plan.Stages.Select(stage =>
-            new StageAhead(stage.Name, stage.Options, Path.Combine(runDirectory, stage.Name), states[stage.Name] == StageState.Finished))]);
-        var found = new List<(string Stage, Foreseen Told)>();
+            new StageAhead(NamesOf(CopiesOf(stage, plan), plan), stage.Options, Path.Combine(runDirectory, stage.Name), states[stage.Name] == StageState.Finished))]);
+        var found = new List<(PlannedStage Stage, Foreseen Told)>();
         foreach (var stage in selected.Where(stage => states[stage.Name] != StageState.Finished))
         {
-            found.AddRange(await stage.Verb.ForeseeAsync(stage.Options, ahead, cancellationToken)
-                .Select(told => (plan.Stages.Count(other => other.Family == stage.Family) == 1 ? stage.Name : stage.Family, told)).ToListAsync(cancellationToken));
+            found.AddRange(await stage.Verb.ForeseeAsync(stage.Options, ahead, cancellationToken).Select(told => (stage, told)).ToListAsync(cancellationToken));
         }
 
-        return [.. found.Distinct()];
+        return [.. found.GroupBy(one => one.Told, one => one.Stage).Select(same => (same.ToList(), same.Key))];
     }
+
+    static List<PlannedStage> CopiesOf(PlannedStage stage, RunPlan plan) => [.. plan.Stages.Where(other => other.Family == stage.Family)];
+
+    /// <summary>Stages by name; all copies of a matrix by the name they share.</summary>
+    static string NamesOf(List<PlannedStage> stages, RunPlan plan) => ShortList.Of(stages
+        .GroupBy(stage => stage.Family)
+        .SelectMany(copies => copies.Count() == CopiesOf(copies.First(), plan).Count && copies.Count() > 1 ? [copies.Key] : copies.Select(copy => copy.Name)));
 
     static IEnumerable<KeyUse> KeysOf(PlannedStage stage) => stage.Verb.KeyUses(stage.Options);
 

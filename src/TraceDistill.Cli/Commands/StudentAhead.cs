@@ -33,6 +33,12 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
         return new StudentAhead(
             isReady ? await PromptSet.TaskOfAsync(collection!, cancellationToken) : null,
             TrainVerb.PositionsOf(training, ahead),
-            training.Student ?? training.InitFrom ?? training.Tokenizer ?? collection?.Serve ?? collection?.Tokenizer);
+            TokenizerOf(training, ahead));
     }
+
+    /// <summary>The folder whose tokenizer a student is going to have; null where that is not known.</summary>
+    public static string? TokenizerOf(TrainOptions training, Foresight ahead) =>
+        training.Student ?? training.InitFrom ?? training.Tokenizer
+            ?? (ahead.MakerOf(training.Traces)?.Options is GenerateOptions collection ? collection.Tokenizer ?? collection.Serve
+                : training.Traces is { } traces && ahead.IsThere(traces) ? TeacherTokenizer.StoredWith(traces) : null);
 }

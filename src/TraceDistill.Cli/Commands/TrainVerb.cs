@@ -1,7 +1,9 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
 using TraceDistill.Teachers;
+using TraceDistill.Training;
 using TraceDistill.Training.Adapters;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
@@ -57,7 +59,7 @@ sealed class TrainVerb : Verb<TrainOptions>
             }
         }
 
-        foreach (var foreseen in ForeseePrecision(options))
+        foreach (var foreseen in ForeseePrecision(options, () => ShapeOf(options, ahead)))
         {
             yield return foreseen;
         }
@@ -67,9 +69,44 @@ sealed class TrainVerb : Verb<TrainOptions>
     const int PromptRoom = 256;
 
     /// <summary>A precision that this processor does not have costs time and nothing else.</summary>
-    public static IEnumerable<Foreseen> ForeseePrecision(OptimizationOptions options) => options.ComputeDtype.OnThisProcessor() == options.ComputeDtype
-        ? []
-        : [new Foreseen(IsCertain: false, $"this processor does not multiply bfloat16: the {options.MaxSteps:N0} steps compute in float32 and take about twice as long as on one that does (compute_dtype: float32 does the same everywhere)")];
+    /// <param name="options">Of the training.</param>
+    /// <param name="shapeOf">Gives the model's shape, as far as it is known by now.</param>
+    public static IEnumerable<Foreseen> ForeseePrecision(OptimizationOptions options, Func<ModelConfiguration?> shapeOf)
+    {
+        if (options.ComputeDtype.OnThisProcessor() == options.ComputeDtype)
+        {
+            yield break;
+        }
+
+        var time = shapeOf() is { } shape ? $"about {Words(TrainingTime.Estimate(options, shape))} if nothing else runs here, " : "";
+        yield return new Foreseen(
+            IsCertain: false,
+            $"this processor does not multiply bfloat16: the {options.MaxSteps:N0} steps compute in float32 and take {time}"
+            + "about twice as long as on one that does (compute_dtype: float32 does the same everywhere)");
+    }
+
+    /// <summary>A time that is known to half of it or so.</summary>
+    static string Words(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 1.5 } => "a minute",
+        { TotalMinutes: < 90 } => $"{time.TotalMinutes:0} minutes",
+        { TotalHours: < 36 } => $"{time.TotalHours:0} hours",
+        _ => $"{time.TotalDays:N0} days",
+    };
+
+    /// <summary>The shape of the model that is trained; null where that follows from what is not there yet.</summary>
+    static ModelConfiguration? ShapeOf(TrainOptions options, Foresight ahead)
+    {
+        if (options.Student is { } student)
+        {
+            return ahead.IsThere(student) ? ModelConfiguration.Load(student)
+                : ahead.MakerOf(student)?.Options is TrainOptions earlier ? ShapeOf(earlier, ahead) : null;
+        }
+
+        return StudentAhead.TokenizerOf(options, ahead) is { } tokenizer && ahead.IsThere(tokenizer)
+            ? options.Architecture!.Configure(Tokenizer.Load(tokenizer).VocabularySize, [])
+            : null;
+    }
 
     static bool HasTokenizer(string? traces, StageAhead? maker, GenerateOptions? collection) => (traces, maker, collection) switch
     {

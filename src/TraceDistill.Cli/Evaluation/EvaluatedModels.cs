@@ -14,6 +14,7 @@ using TraceDistill.Teachers.Routing;
 using TraceDistill.Training.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Generation;
+using TraceDistill.Training.Kernels;
 using TraceDistill.Training.Models;
 
 namespace TraceDistill.Cli.Evaluation;
@@ -29,6 +30,11 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
     public async IAsyncEnumerable<EvaluatedModel> LoadAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var ofTraces = options.Traces is { } path && traces is not null ? TaskDescription.OfTraces(path, traces) : null;
+        if (Sources(options).Any(pair => pair.Value.Directory is not null) && VectorSupport.Warning is { } warning)
+        {
+            context.Observer.Message(warning);
+        }
+
         var tasks = new ModelTasks(options, Sources(options).Select(pair => pair.Value), ofTraces, context.Observer);
         foreach (var (name, source) in Sources(options))
         {

@@ -16,7 +16,8 @@ sealed class ModelTasks
     /// <summary>What a model is asked with of which nothing is known.</summary>
     public const string DefaultPrompt = "Reasoning/Solve";
 
-    const int DefaultMaxTokens = 512;
+    /// <summary>Longest answer of a model of whose traces nothing is known.</summary>
+    public const int DefaultMaxTokens = 512;
 
     readonly EvaluateOptions _options;
     readonly TaskDescription _shared;

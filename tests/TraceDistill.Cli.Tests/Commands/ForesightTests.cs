@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Tests.Support;
@@ -128,8 +129,8 @@ public sealed class ForesightTests : IDisposable
     {
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "traces.prompt=Reasoning/SolveBoxed", "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=100"));
 
-        Assert.Contains("  scores: student is trained on prompt Reasoning/SolveBoxed and will be evaluated with Reasoning/Solve: leave prompt out", _cli.Error);
-        Assert.Contains("  scores: answers of student end at max_tokens 100, and the traces that it is trained on may be 320 tokens long: leave max_tokens out", _cli.Error);
+        Assert.Contains("  scores: trained on prompt Reasoning/SolveBoxed, and to be evaluated with Reasoning/Solve: student; leave prompt out", _cli.Error);
+        Assert.Contains("  scores: answers end at max_tokens 100, and the traces trained on may be 320 tokens long: student; leave max_tokens out", _cli.Error);
 
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
         Assert.DoesNotContain("scores: ", _cli.Error);
@@ -140,9 +141,8 @@ public sealed class ForesightTests : IDisposable
     {
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "student.compute_dtype=bfloat16"));
 
-        Assert.Equal(
-            !ComputeDtypes.MultipliesBFloat16,
-            _cli.Error.Contains("  student: this processor does not multiply bfloat16: the 1,000 steps compute in float32 and take about twice as long", StringComparison.Ordinal));
+        const string Told = @"  student: this processor does not multiply bfloat16: the 1,000 steps compute in float32 and take about (a minute|\d+ minutes) if nothing else runs here, about twice as long";
+        Assert.Equal(!ComputeDtypes.MultipliesBFloat16, Regex.IsMatch(_cli.Error, Told));
     }
 
     string Recipe(string teacher, string student = "", string[]? problems = null)

@@ -1,0 +1,84 @@
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Models;
+using TraceDistill.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training;
+
+/// <summary>An estimate of the time that a training in float32 takes on this machine, made before its first step.</summary>
+/// <remarks>
+/// A step takes six operations for each weight and token (Kaplan et al., arXiv 2001.08361, section 2.1), nearly all of them in products of a micro-batch
+/// with a matrix. How fast these are at the model's own sizes is measured, which takes a fraction of a second.
+/// </remarks>
+public static class TrainingTime
+{
+    /// <summary>What a step takes beside the products, in their time: attention, the loss and the optimizer.</summary>
+    const double Overhead = 1.2;
+
+    /// <summary>Norms, rotations and gates go over each channel once: as long as a product takes with so many channels, as was seen from 0.4 to 124 million weights.</summary>
+    const double OverheadChannels = 240;
+
+    /// <summary>Operations of one product that is timed, at most: a tenth of a second on a slow core.</summary>
+    const double MostOperations = 2e9;
+
+    /// <summary>Weights of the matrix that is timed, at most.</summary>
+    const long MostWeights = 1 << 24;
+
+    const int MostProducts = 50;
+
+    static readonly TimeSpan Measured = TimeSpan.FromMilliseconds(80);
+
+    /// <summary>Rates that were measured: trainings of one shape get one estimate.</summary>
+    static readonly ConcurrentDictionary<(int Workers, int Tokens, int Inner, int Columns), double> Rates = [];
+
+    /// <param name="options">Steps, tokens of a step and workers.</param>
+    /// <param name="shape">Of the model.</param>
+    public static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape) =>
+        Estimate(options, shape, Rates.GetOrAdd(
+            (options.ResolveWorkers(), options.MicroBatchTokens, shape.HiddenSize, shape.IntermediateSize),
+            key => MeasureRate(key.Workers, key.Tokens, shape)));
+
+    /// <inheritdoc cref="Estimate(OptimizationOptions, ModelConfiguration)"/>
+    /// <param name="rate">Operations a second of all workers together.</param>
+    internal static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape, double rate)
+    {
+        // An embedding that is only looked up is in no product; one that is the output projection too is.
+        var weights = ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize);
+
+        // Forward, and back to inputs and weights: frozen weights have no gradient, and checkpointing goes forward twice.
+        var products = (options is TrainOptions { LoraR: not null } ? 2 : 3) + (options.GradientCheckpointing ? 1 : 0);
+        var operations = 2.0 * products * weights * options.UpdateTokens * options.MaxSteps;
+        var seconds = (Overhead + (OverheadChannels / shape.HiddenSize)) * operations / rate;
+        return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.MaxValue.TotalSeconds / 2));
+    }
+
+    /// <summary>
+    /// Operations a second when every worker multiplies a micro-batch with the widest matrix of a layer, as all do in training. The best of some products
+    /// counts: what slows the others down are other programs.
+    /// </summary>
+    internal static double MeasureRate(int workers, int microBatchTokens, ModelConfiguration shape)
+    {
+        long inner = shape.HiddenSize, columns = Math.Max(1, Math.Min(shape.IntermediateSize, MostWeights / inner));
+        var rows = (long)Math.Clamp(MostOperations / (2.0 * inner * columns), 1, microBatchTokens);
+        var rates = new double[workers];
+        Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
+        {
+            set_num_threads(1); // of this thread alone, as in training
+            using var scope = NewDisposeScope();
+            var (x, weights) = (ones(rows, inner), ones(columns, inner).t());
+            var y = x.matmul(weights); // The first product loads code.
+            var (start, best) = (Stopwatch.GetTimestamp(), TimeSpan.MaxValue);
+            for (var i = 0; i == 0 || (i < MostProducts && Stopwatch.GetElapsedTime(start) < Measured); i++)
+            {
+                var before = Stopwatch.GetTimestamp();
+                y.addmm_(x, weights, beta: 0, alpha: 1);
+                best = Stopwatch.GetElapsedTime(before) is var taken && taken < best ? taken : best;
+            }
+
+            rates[worker] = 2.0 * rows * inner * columns / best.TotalSeconds;
+        });
+        return rates.Sum();
+    }
+}
