@@ -262,14 +262,14 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     public double? AttemptTimeout { get; init; }
 
     /// <summary>
-    /// A sample that failed is asked for again once all others were; when no trace has arrived for so long, the run ends unfinished (exit
-    /// code 3), with
-    /// what was collected in the journal.
+    /// A request that fails for a passing reason is tried nine times, with pauses that grow to a minute, before its sample counts as failed.
+    /// A sample that failed is asked for again once all others were, nine times again; when after such a round no trace has arrived for so
+    /// long, the run ends unfinished (exit code 3), with what was collected in the journal.
     /// </summary>
     /// <value>1800: half an hour.</value>
     [Operational]
     [Range(0.0, 1e7, ErrorMessage = "must be from 0 to 10000000")]
-    [Description("seconds without a trace for which samples that failed are asked for again; then the run ends, and the next one asks for these alone")]
+    [Description("seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, and the next one asks for these alone")]
     public double RetryFor { get; init; } = 1800;
 
     /// <summary>
