@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
 
-namespace TraceDistill.Core.Verification;
+namespace TraceDistill.Core.Verification.Prose;
 
 /// <summary>Sentences and lines that call something the answer, in the languages of the common benchmarks.</summary>
 static class Statements
@@ -11,10 +11,16 @@ static class Statements
 
     const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
 
+    /// <summary>Most statements of a text that are looked at.</summary>
+    const int MaxStatements = 5;
+
+    static readonly char[] Dress = [' ', '*', '_', '`', '"'];
+
     static readonly SearchValues<char> Relations = SearchValues.Create("<>≤≥≠,");
 
     const string AnswerWords =
-        "answer|ans|respuesta|r[ée]ponse|antwort|resposta|risposta|ответ|відповідь|odpowied[źz]|odpověď|cevap|yanıt|antwoord|svar|vastaus|jawaban|đáp án|đáp số"
+        "answer|ans|respuesta|r[ée]ponse|antwort|resposta|risposta|ответ|відповідь|odpowied[źz]|odpověď|cevap|yanıt|antwoord|svar|vastaus|jawaban"
+        + "|đáp án|đáp số"
         + "|答案|答え|答|解答|정답|답|उत्तर|উত্তর|జవాబు|సమాధానం|பதில்|jibu|ergebnis|resultado|الجواب|الإجابة|תשובה|απάντηση|คำตอบ";
 
     const string Final = " finale?| akhir| końcowa| النهائية| النهائي| cuối cùng";
@@ -28,7 +34,8 @@ static class Statements
         Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline);
 
     // Chinese, Japanese and Korean put no space around the word.
-    static readonly Regex EastAsianStatements = new("(?:(?:答案|答え|答|정답|답)(?:[^\n。.:=：]{0,20}?[是为為はを은는][:：]?|[ *_]*[:：])|(?:故选|应选|故選)[ *_]*[:：]?)", Linear);
+    static readonly Regex EastAsianStatements =
+        new("(?:(?:答案|答え|答|정답|답)(?:[^\n。.:=：]{0,20}?[是为為はを은는][:：]?|[ *_]*[:：])|(?:故选|应选|故選)[ *_]*[:：]?)", Linear);
 
     // The last line names the answer and nothing else: it overrides a box before it.
     static readonly Regex Label = new(
@@ -43,6 +50,13 @@ static class Statements
 
     // The same once more in other words.
     static readonly Regex Aside = new(@",? (?:i\.e\.|that is,|which (?:is|means|equals) )", Linear);
+
+    // Someone else's answer, or one that was given up.
+    static readonly Regex OfOthers = new(
+        @"\b(?:his|her|their|your|previous|first|initial|original|wrong|earlier|old|another|other|sample|example|common|intuitive"
+            + @"|tempting|naive|obvious|student|user)\b"
+        + @"(?: \w+){0,2} (?:answer|solution|result)|['’]s (?:final )?answer|\b(?:says?|said"
+        + @"|claims?|claimed|told|thinks?|thought|believes?|was|were)\b", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex ChoiceWord = new(@"^(?:option|choice) ", Linear | RegexOptions.IgnoreCase);
 
@@ -60,23 +74,52 @@ static class Statements
         return value is not null && !value.Contains("boxed", StringComparison.Ordinal) ? value : null;
     }
 
-    public static string? Last(string text)
+    /// <summary>The last statement's value; null where none has one.</summary>
+    /// <param name="end">Where the sentence of the statement ends.</param>
+    public static Finding? Last(string text, out int end)
     {
-        var statements = Named.Matches(text).Concat(EastAsianStatements.Matches(text)).OrderByDescending(match => match.Index + match.Length).ToList();
-        if (statements.Count == 0)
+        end = 0;
+        var statements = Named.Matches(text).Concat(EastAsianStatements.Matches(text))
+            .OrderByDescending(match => match.Index + match.Length).Take(MaxStatements);
+        foreach (var (statement, isLast) in statements.Select((statement, index) => (statement, index == 0)))
         {
-            return null;
+            // A statement that gives nothing, such as an echo of the question, does not hide an earlier one on another line.
+            var rest = Rest(text, statement.Index + statement.Length);
+            var said = rest[..End(rest)];
+            var start = text.IndexOf(rest, statement.Index + statement.Length, StringComparison.Ordinal);
+            if ((isLast ? !Denial.IsIn(statement.Value) : Label.IsMatch(LineAt(text, statement.Index)))
+                && Said(said, text[..start]) is { } found)
+            {
+                end = start + said.Length;
+                return found with { IsCertain = found.IsCertain && IsOwn(text, statement) && !Remarks.TakeBack(text[end..]) };
+            }
         }
 
-        var last = statements[0];
-        return (Denial.IsIn(last.Value) ? null : Value(Rest(text, last.Index + last.Length))) ?? Rescue(text, statements);
+        return null;
     }
 
-    /// <summary>A statement that gives nothing, such as an echo of the question, does not hide an earlier one on another line.</summary>
-    static string? Rescue(string text, List<Match> statements) => statements.Skip(1).Take(4)
-        .Where(statement => Label.IsMatch(LineAt(text, statement.Index)))
-        .Select(statement => Value(Rest(text, statement.Index + statement.Length)))
-        .FirstOrDefault(value => value is not null);
+    /// <summary>Whether what stands before a statement in its sentence leaves it the writer's own assertion.</summary>
+    static bool IsOwn(string text, Match statement)
+    {
+        var end = statement.Index + statement.Length;
+        var start = Sentences.Of(text).LastOrDefault(sentence => sentence.Start < end).Start;
+        var lead = text[Math.Min(start, statement.Index)..end];
+        return !Doubt.IsGuess(lead) && !Doubt.IsConditional(lead) && !Doubt.IsRetraction(lead) && !OfOthers.IsMatch(lead);
+    }
+
+    /// <summary>What the rest of a statement's sentence says: a value and nothing else, or a sentence with one.</summary>
+    static Finding? Said(string said, string before)
+    {
+        var text = Clauses.WithoutContrast(Aside.Match(said) is { Success: true } aside ? said[..aside.Index] : said);
+        if (Value(text) is not { } value)
+        {
+            return Denial.IsAtStart(text) ? null : SentenceReader.Read(text, before, isStated: true);
+        }
+
+        var isOpen = Doubt.IsGuess(text) || Doubt.IsRetraction(text) || Denial.IsIn(text);
+        var details = Clauses.WithoutDetails(text);
+        return new(value, !isOpen && (IsAnswer(details.Trim(Dress)) || !Doubt.IsComparison(details) && !Doubt.IsAlternative(details)));
+    }
 
     static string LineAt(string text, int at)
     {
@@ -93,10 +136,15 @@ static class Statements
         return (end < 0 ? rest : rest[..end]).ToString();
     }
 
-    /// <summary>The answer at the start of a statement's rest: a formula, a choice, a short phrase, or its first number.</summary>
+    /// <summary>Where the sentence ends that a text begins with; an exclamation mark belongs to it.</summary>
+    static int End(string text) =>
+        SentenceEnd.Match(text) is { Success: true } stop ? stop.Index + (stop.Value.Contains('!', StringComparison.Ordinal) ? 1 : 0)
+            : text.Length;
+
+    /// <summary>The answer that a phrase is: a formula at its start, a choice, a short phrase; null for a sentence.</summary>
     public static string? Value(string rest)
     {
-        var text = rest.Trim().Trim('*', '_', '`', '"', ' ');
+        var text = rest.Trim().Trim(Dress);
         text = Aside.Match(text) is { Success: true } aside ? text[..aside.Index] : text;
         if (Denial.IsAtStart(text))
         {
@@ -113,16 +161,21 @@ static class Statements
             return choice;
         }
 
-        var end = SentenceEnd.Match(text) is { Success: true } stop ? stop.Index + (stop.Value.Contains('!', StringComparison.Ordinal) ? 1 : 0) : text.Length;
-        var sentence = text[..end].Trim(' ', '*', '_', '`', '"');
-        var value = RightSide(sentence);
+        var value = RightSide(text[..End(text)].Trim(Dress));
         if (value.IndexOf(" (", StringComparison.Ordinal) is > 0 and var bracket)
         {
             value = value[..bracket];
         }
 
-        value = value.Trim(' ', '*', '_', '`', '"');
-        return IsAnswer(value) ? value : NumbersInText.Leading(value);
+        value = value.Trim(Dress);
+        return IsAnswer(value) ? value : null;
+    }
+
+    /// <summary>The value of something set apart: a formula's right side or a short phrase; null for longer text.</summary>
+    public static string? SetApart(string content)
+    {
+        var text = content.Trim().Trim(Dress).TrimEnd('.', ',');
+        return Choice(text) is { } choice ? choice : RightSide(text).Trim() is var value && IsAnswer(value) ? value : null;
     }
 
     /// <summary>A formula between dollar signs or brackets that the statement begins with.</summary>
@@ -130,7 +183,8 @@ static class Statements
     {
         foreach (var (open, close) in (ReadOnlySpan<(string, string)>)[("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")])
         {
-            if (text.StartsWith(open, StringComparison.Ordinal) && text.IndexOf(close, open.Length, StringComparison.Ordinal) is > 0 and var end && end > open.Length)
+            if (text.StartsWith(open, StringComparison.Ordinal)
+                && text.IndexOf(close, open.Length, StringComparison.Ordinal) is > 0 and var end && end > open.Length)
             {
                 // $5 and $7 are two prices.
                 var inner = text[open.Length..end];
@@ -174,8 +228,8 @@ static class Statements
     public static bool StartsWithNumber(string text) => BeginsWithNumber.IsMatch(text);
 
     /// <summary>
-    /// Returns whether the text is an answer as a whole: a number, a formula, one word, a few words without digits, or a short line that begins with a
-    /// number.
+    /// Returns whether the text is an answer as a whole: a number, a formula, one word, a few words without digits, or a short line that
+    /// begins with a number.
     /// </summary>
     public static bool IsAnswer(string text)
     {
@@ -191,7 +245,8 @@ static class Statements
 
         var words = WordCount(text);
         return text.Any(char.IsAsciiDigit)
-            ? words == 1 || words <= MaxShortWords && (BeginsWithNumber.IsMatch(text) || !text.Any(char.IsLetter) || text.AsSpan().ContainsAny('\\', '='))
+            ? words == 1 || words <= MaxShortWords
+            && (BeginsWithNumber.IsMatch(text) || !text.Any(char.IsLetter) || text.AsSpan().ContainsAny('\\', '='))
             : words <= MaxPlainWords;
     }
 

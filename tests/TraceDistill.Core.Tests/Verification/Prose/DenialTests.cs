@@ -1,7 +1,7 @@
-using TraceDistill.Core.Verification;
+using TraceDistill.Core.Verification.Prose;
 using Xunit;
 
-namespace TraceDistill.Core.Tests.Verification;
+namespace TraceDistill.Core.Tests.Verification.Prose;
 
 public sealed class DenialTests
 {
@@ -11,5 +11,6 @@ public sealed class DenialTests
     [InlineData("\u7b54\u6848\u4e0d\u662f", true)]
     [InlineData("The knot ", false)]
     [InlineData("The answer is ", false)]
-    public void IsBefore_TheEndOfALead_TellsADenial(string lead, bool isDenied) => Assert.Equal(isDenied, Denial.IsBefore(lead, lead.Length));
+    public void IsBefore_TheEndOfALead_TellsADenial(string lead, bool isDenied) =>
+        Assert.Equal(isDenied, Denial.IsBefore(lead, lead.Length));
 }
