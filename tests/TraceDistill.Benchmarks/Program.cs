@@ -11,6 +11,7 @@ return args switch
     ["load", .. var options] => LoadBenchmark.Run(new Arguments(options)),
     ["train", .. var options] => TrainingBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
+    ["grading", .. var options] => GradingBenchmark.Run(new Arguments(options)),
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
     ["collect", .. var options] => await CollectBenchmark.RunAsync(new Arguments(options)),
     ["inflight", .. var options] => await InFlightBenchmark.RunAsync(new Arguments(options)),
@@ -38,6 +39,7 @@ static int Usage()
           load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size   [--dtype bfloat16] [--keep DIR] | --model DIR
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
+          grading   verdicts on labelled pairs, and the pairs that are missed   --pairs FILE (JSON lines: reference, output, equal)
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
           collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form FORM; else tracedistill, then vllm] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
           inflight   memory with thousands of requests in flight, and time added to the server's own   [--requests 2000] [--tokens 1000] [--top 20] [--think MILLISECONDS]
