@@ -12,7 +12,7 @@ static class Clauses
     static readonly Regex Leads = new(
         @"(?:^|[\s,;:(])(?<lead>so|thus|therefore|hence|consequently|finally|in conclusion|in summary|as a result|accordingly"
             + @"|it follows(?: that)?"
-        + @"|(?:this|that|which) means(?: that)?|gives|yields|(?:shows?|see|find|get|obtain|conclude) that|we (?:get|find|obtain"
+        + @"|(?:this|that|which) means(?: that)?|gives|yields|leaves|(?:shows?|see|find|get|obtain|conclude) that|we (?:get|find|obtain"
         + @"|conclude|are left with)"
         + @"|por (?:lo )?tanto|entonces|así que|por consiguiente|concluimos|donc|ainsi|par conséquent|finalement|daher|somit|folglich"
         + @"|insgesamt"
@@ -39,16 +39,19 @@ static class Clauses
         Linear);
 
     // A relative clause between two commas, and one to the end; restatements such as "which is 3 hours" lead.
-    static readonly Regex Relative = new(@", (?:who|whose|whom)\b[^,]*,", Linear);
+    static readonly Regex Relative = new(@", (?:who|whose|whom|which)\b[^,]*,", Linear);
 
     static readonly Regex TrailingRelative = new(
         @", (?:(?:\S+ )?of (?:which|whom|them|these)|who|whose|whom|where|while|whereas|namely|davon|darunter|wobei|während|qui"
             + @"|dont|de los cuales|de las cuales"
-        + @"|dos quais|das quais|di cui|из которых|который|которая)\b.*$",
+        + @"|dos quais|das quais|di cui|из которых|который|которая)\b.*$|, \S+ (?:more|less|fewer) than .*$",
         Linear);
 
     // Where the result holds, with a formula at times: "10, attained at x = 3".
     static readonly Regex Circumstance = new(@", (?:attained|reached|achieved|occurring|when|where|if)\b.*$", Linear);
+
+    // "At x = 3 the value is 8."
+    static readonly Regex Placement = new(@"\b(?:at|for|when|with|where|if) \$?\p{L}\s*=\s*[-−]?\d+(?:\.\d+)?\b\$?", Linear);
 
     static readonly Regex Reason = new(
         @"(?:,? \b(?:because|since|given that|weil|denn|parce que|puisque|ya que|porque|pues|pois|já que|perché|poiché|так как"
@@ -77,7 +80,7 @@ static class Clauses
     public static string WithoutDetails(string sentence)
     {
         var text = DeniedNumber.Replace(WithoutContrast(Brackets.Replace(sentence, "")), "");
-        text = AfterLeadingPhrase(Relative.Replace(text, ""));
+        text = AfterLeadingPhrase(Placement.Replace(Relative.Replace(text, ""), ""));
         text = Cut(text, Circumstance, Conclusion(text));
         text = Cut(text, TrailingRelative, Math.Max(Conclusion(text), text.LastIndexOf('=')));
         text = Cut(text, Reason, Math.Max(Conclusion(text), text.LastIndexOf('=')));

@@ -35,7 +35,7 @@ static class Doubt
     static readonly Regex Comparisons = new(
         @"\b(?:than|at least|at most|up to|no more|near|close|short of|(?:between|above|below|under|over|within|beyond"
             + @"|exceed\w*) \W*\d+|divisible|divides|multiples? of|factors? of|powers? of"
-        + @"|range\w*|times (?:as|the|more|that|this|larger|bigger|greater|older|his|her|its|their|what|\d+)|mindestens|höchstens"
+        + @"|range\w*|times (?:as|the|more|that|this|larger|bigger|greater|older|his|her|its|their|what)|mindestens|höchstens"
         + @"|menos|moins|meno|больше|меньше|более"
         + @"|менее)\b|[<>≤≥]|\\[lg]eq?\b|\\[lg]t\b|大于|小于|至少|至多|不到|超过|以上|以下|より",
         Linear);
@@ -46,7 +46,9 @@ static class Doubt
             + @"|used to|previous\w*|earlier|formerly"
         + @"|recall|remember|note that|thinks?|thought|believes?|hopes?|tr(?:y|ies|ying)|says?|said|claims?|claimed|tells?|told|asks?"
         + @"|asked|states|stated|mention\w*|(?:the|this) (?:question|problem)"
-        + @"|next (?:step|we|i)|so far|(?:my|his|her|their|your|the first|the other) (?:\w+ )?(?:answer|guess|solution)|too (?:small"
+        + @"|next (?:step|we|i)|so far|(?:my|his|her|their|your|the first|the other) (?:\w+ )?(?:answer|guess|solution)"
+        + @"|would be (?:the|a|an)"
+        + @"|too (?:small"
         + @"|large|big|many|few|high|low|much|long|short)|not enough|answer (?:has|lies|ends|begins|depends|contains)|before (?:she"
         + @"|he|they|it|the|any)|without|excluding|not counting|before tax\w*|(?:both|each|one|other) sides?|(?:need|needs|needed|has"
         + @"|have|had|want|wants|wanted) to (?:find|know|add|subtract|multiply|divide|compute"

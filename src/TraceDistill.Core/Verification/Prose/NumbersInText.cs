@@ -36,7 +36,8 @@ static class NumbersInText
     static readonly Regex Governing = new(
         @"(?:[<>≤≥≠#]|\p{L}\(|\b(?:log|ln|lg|sin|cos|tan)\S*|\\[lg]eq?|\\[lg]t|\\neq?|(?:^|[^\p{L}])(?:by|from|than|into|among"
             + @"|against|per|every|between|versus|vs\.?|or equal to|up to|above|below|exceeds?"
-        + @"|at least|at most|mod|modulo|of|(?:one|two|three|four|five|\d+) (?:in|out of)|the|this|that|these|those|his|her|its|their"
+        + @"|at least|at most|all but|mod|modulo|of|(?:one|two|three|four|five|\d+) (?:in|out of)|the|this|that|these|those|his|her"
+        + @"|its|their"
         + @"|our|my|of (?:the|these|those|his|her|its|their|all|only|every)|the (?:first|last|other|next)|the \w+st|all|both|question"
         + @"|page|step|case|part|day|week"
         + @"|month|year|room|chapter|problem|exercise|grade|figure|table|equation|option|version|level|row|column|term|line|stage"
@@ -62,7 +63,8 @@ static class NumbersInText
         @"\b(?:is|are|was|equals|equal to|be|gives|yields|ist|est|es|é|è)[ $*(]*$", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex Circumstances = new(
-        @"(?:^|[^\p{L}])(?:in|for|at|with|after|before|on|during|to|over|within|under|about|when|if|since|until|and then|the|these"
+        @"(?:^|[^\p{L}])(?:in|for|at|with|with \p{L}+|after|before|on|during|to|over|within|under|about|when|if|since|until"
+            + @"|and then|the|these"
             + @"|those|his|her|its|their)[ $*(]*$",
         Linear | RegexOptions.IgnoreCase);
 
@@ -70,7 +72,9 @@ static class NumbersInText
         @"-?\\[dt]?frac\{-?\d+\}\{\d+\}|[-+−]?\\?[$€£]?(?:\d{1,2}:\d{2}\b|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?"
             + @"|\.\d+)\\?%?", Linear);
 
-    static readonly Regex Unit = new(@"^[ ~-]?(?<unit>[ap]\.m\.|\p{L}+)", Linear);
+    // A half of the day, or a word with its power and what it is counted in: cm², km/h, meters per second.
+    static readonly Regex Unit = new(
+        @"^[ ~-]?(?<unit>[ap]\.m\.|(?<word>\p{L}+)(?:[²³]|\^\d\b)?(?:(?:/| per )\p{L}+(?:[²³]|\^\d\b)?)?)", Linear);
 
     /// <summary>The first number of a text; null where it has none.</summary>
     public static NumberInText? First(string text) => Find(text).Cast<NumberInText?>().FirstOrDefault();
@@ -112,7 +116,8 @@ static class NumbersInText
             || next.Length > 1 && (next[0] is '+' or '×' or '÷' or '·' or '^' or '=' || next[0] == '/' && !char.IsLetter(next[1])
                 || next[0] == '*' && next[1] != '*' && behind[0] == ' '
                 || next[0] is '-' or '−' && (next[1] == ' ' || char.IsAsciiDigit(next[1])) || next.StartsWith("fewer")
-                || next.StartsWith("less") || next.StartsWith("to ") && next.Length > 3 && char.IsAsciiDigit(next[3])
+                || next.StartsWith("less") || next.StartsWith("mod")
+                || next.StartsWith("to ") && next.Length > 3 && char.IsAsciiDigit(next[3])
                 || next.StartsWith("\\times") || next.StartsWith("\\cdot"));
     }
 
@@ -125,17 +130,20 @@ static class NumbersInText
             return number.Text;
         }
 
-        var unit = match.Groups["unit"].Value;
-        if (number.Text.AsSpan().ContainsAny("$€£") && NumberWords.Scale(unit) is null)
-        {
-            return number.Text;
-        }
-
-        var isKnown = unit.ToLowerInvariant() is "am" or "pm" or "a.m." or "p.m." or "percent" || NumberWords.Scale(unit) is not null
-            || (unit.Length > 1 || Letters.Contains(unit[0], StringComparison.Ordinal) && rest[0] == ' ') && unit != "in"
-            && Notation.Unit.Read(unit) is { Dimensions: not null };
-        return isKnown ? $"{number.Text} {unit}" : number.Text;
+        // A compound that is not known, apples per day, leaves its first word, which may be.
+        var (unit, word) = (match.Groups["unit"].Value, match.Groups["word"].Value);
+        var known = IsKnown(unit, rest[0] == ' ') ? unit : IsKnown(word, rest[0] == ' ') ? word : null;
+        var isPrice = number.Text.AsSpan().ContainsAny("$€£") && NumberWords.Scale(known ?? "") is null;
+        return known is null || isPrice ? number.Text
+            : $"{number.Text} {known.Replace("²", "^2", StringComparison.Ordinal).Replace("³", "^3", StringComparison.Ordinal)}";
     }
+
+    /// <summary>Whether words behind a number are a unit, a scale or a half of the day; single letters only behind a space.</summary>
+    static bool IsKnown(string unit, bool isSpaced) =>
+        unit.ToLowerInvariant() is "am" or "pm" or "a.m." or "p.m." or "percent" || NumberWords.Scale(unit) is not null
+        || (unit.Length > 1 || unit.Length == 1 && isSpaced && Letters.Contains(unit[0], StringComparison.Ordinal)) && unit != "in"
+            && Notation.Unit.Read(unit.Replace("²", "^2", StringComparison.Ordinal).Replace("³", "^3", StringComparison.Ordinal))
+                is { Dimensions: not null };
 
     /// <summary>Numbers that are no part of a word or of a longer one and that nothing denies.</summary>
     public static IEnumerable<NumberInText> Find(string text)

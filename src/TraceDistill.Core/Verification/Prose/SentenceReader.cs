@@ -28,6 +28,9 @@ static class SentenceReader
         @"(?<value>\b\p{L}\s*=\s*[-−]?\d+(?:\.\d+)?(?:/\d+)?(?:\s*(?:,|;|,? and"
             + @"|,? or)\s*\p{L}\s*=\s*[-−]?\d+(?:\.\d+)?(?:/\d+)?)+)[\s.$*]*$", Linear);
 
+    // $25, so the customer pays $75: two prices with words between.
+    static readonly Regex Prices = new(@"^\d[^\\]* \p{L}{2,}", Linear);
+
     static readonly Regex Inline = new(@"\$(?<value>[^$\n]+)\$", Linear);
 
     // A formula in plain text behind a verb: "the quotient is 3x + 2".
@@ -297,7 +300,8 @@ static class SentenceReader
     {
         var values = Emphasis.Matches(scope.Text).Concat(Inline.Matches(scope.Text))
             .Select(match => (match.Index, Text: match.Groups["value"].Value.Trim('.', ',', ' ')))
-            .Where(value => value.Text.Any(char.IsAsciiDigit) && Statements.IsAnswer(value.Text))
+            .Where(value => value.Text.Any(char.IsAsciiDigit) && Statements.IsAnswer(value.Text)
+                && (scope.Text[value.Index] == '*' || !Prices.IsMatch(value.Text)))
             .ToList();
         if (values is not [var only])
         {

@@ -42,6 +42,9 @@ public sealed class NumbersInTextTests
     [InlineData("7 dozen eggs", "7 dozen")]
     [InlineData("2.5 g", "2.5 g")]
     [InlineData("8:25 a.m.", "8:25 a.m.")]
+    [InlineData("18 cm\u00b2", "18 cm^2")]
+    [InlineData("60 km/h", "60 km/h")]
+    [InlineData("7 apples per day", "7")]
     [InlineData("7 in total", "7")]
     [InlineData("$25 dollars", "$25")]
     public void WithUnit_ANumberInProse_TakesWhatChangesItsValue(string text, string value) =>
