@@ -15,7 +15,7 @@ public sealed class ClausesTests
     [InlineData("There are 96 seats, since a quarter is 24.", "There are 96 seats")]
     [InlineData("Adding 1/3 and 1/4, the tank is 7/12 full.", "the tank is 7/12 full.")]
     [InlineData("The minimum is 10, attained at x = 3.", "The minimum is 10")]
-    [InlineData("At x = 3 the value is 8.", "the value is 8.")]
+    [InlineData("Its value at x = 3 is 8.", "Its value  is 8.")]
     [InlineData("Max owns 13 books, 4 more than before.", "Max owns 13 books")]
     [InlineData("Il reste 14 billes, qui sont rouges.", "Il reste 14 billes")]
     [InlineData("Total: 15 + 25 = 40 km.", "Total: 15 + 25 = 40 km.")]
