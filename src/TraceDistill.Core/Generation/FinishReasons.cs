@@ -35,7 +35,8 @@ public static class FinishReasons
         Length, "max_tokens", "max_output_tokens", "model_length", "max_length", "model_context_window_exceeded", "context_length_exceeded",
     };
 
-    static readonly HashSet<string> Filters = new(StringComparer.OrdinalIgnoreCase) { ContentFilter, "sensitive", "safety", "prohibited_content", "recitation", "blocklist" };
+    static readonly HashSet<string> Filters =
+        new([ContentFilter, "sensitive", "safety", "prohibited_content", "recitation", "blocklist"], StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
     /// Whether the model ended the generation itself, with its end token. Any other is a part of a trace: whatever is not known to be an

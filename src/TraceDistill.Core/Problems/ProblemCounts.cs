@@ -23,8 +23,9 @@ public sealed class ProblemCounts
 
         if (Unanswered > 0)
         {
-            yield return $"{path}: {(Unanswered == Problems ? "none" : $"{Problems - Unanswered:N0}")} of {Problems:N0} problems have an answer; "
-                + "traces of the others stay unverified. If a field holds it, name that with answer_field";
+            var (some, whose) = Unanswered == Problems ? ("none", "their traces") : ($"{Problems - Unanswered:N0}", "traces of the others");
+            yield return $"{path}: {some} of {Problems:N0} problems have an answer; {whose} stay unverified. "
+                + "If a field holds it, name that with answer_field";
         }
     }
 }

@@ -55,10 +55,11 @@ static class DatasetCard
     static string Facts(ShardManifest manifest)
     {
         var dataset = manifest.Dataset;
+        var kind = dataset.Logprobs == LogprobKind.Raw ? "raw (before" : "processed (after";
         return $"""
-            {Count(manifest.Rows)} traces, {Count(manifest.Tokens)} generated tokens, {Count(manifest.Bytes)} bytes in {manifest.Shards.Count} Parquet file(s),
-            collected with TraceDistill. `manifest.json` lists the files with their sizes and SHA-256; the same facts stand in each
-            file's metadata under `{ShardMetadata.Key}`.
+            {Count(manifest.Rows)} traces, {Count(manifest.Tokens)} generated tokens, {Count(manifest.Bytes)} bytes
+            in {manifest.Shards.Count} Parquet file(s), collected with TraceDistill. `manifest.json` lists the files with their sizes and
+            SHA-256; the same facts stand in each file's metadata under `{ShardMetadata.Key}`.
 
             | | |
             | --- | --- |
@@ -66,7 +67,7 @@ static class DatasetCard
             | teacher | {OneLine(dataset.Teacher)} |
             | prompt function | {OneLine(dataset.PromptFunction ?? "not known")} |
             | sampling | temperature {Number(dataset.Temperature)}, top-p {Number(dataset.TopP)} |
-            | logprobs | top {dataset.TopK}, {(dataset.Logprobs == LogprobKind.Raw ? "raw (before temperature and top-p)" : "processed (after temperature and top-p)")} |
+            | logprobs | top {dataset.TopK}, {kind} temperature and top-p) |
             | token identity | {dataset.TokenIdentity.ToString().ToLowerInvariant()} |
             | tokenizer | {dataset.TokenizerHash ?? "not known"} |
             | vocabulary | {dataset.VocabularySize?.ToString(CultureInfo.InvariantCulture) ?? "not known"} |
@@ -99,9 +100,9 @@ static class DatasetCard
     const string OtherTrainers = """
         ## With other trainers
 
-        TRL, axolotl and LLaMA-Factory train on `messages` as it stands (the hard loss alone). The configuration `messages` of this folder has
-        that column and no other, and of the rows those that are finished and not wrong (datasets 3.2 or later; earlier ones say that they
-        ignore `filters`). `FOLDER` is the path of this folder, or its name on the Hub.
+        TRL, axolotl and LLaMA-Factory train on `messages` as it stands (the hard loss alone). The configuration `messages` of this folder
+        has that column and no other, and of the rows those that are finished and not wrong (datasets 3.2 or later; earlier ones say that
+        they ignore `filters`). `FOLDER` is the path of this folder, or its name on the Hub.
 
         TRL, with the loss on the answer alone; its `max_length` is 1,024 tokens unless set:
 
@@ -124,7 +125,8 @@ static class DatasetCard
           type: chat_template
         ```
 
-        LLaMA-Factory, in `dataset_info.json`; `hf_hub_url` takes a folder too, while `file_name` wants a single file or a folder of nothing but shards:
+        LLaMA-Factory, in `dataset_info.json`; `hf_hub_url` takes a folder too, while `file_name` wants a single file or a folder of nothing
+        but shards:
 
         ```json
         {
@@ -140,9 +142,9 @@ static class DatasetCard
         }
         ```
 
-        A single shard does as well, with all of its columns and rows: `path: FOLDER/train-00000-of-00001.parquet` for axolotl, `"file_name"` for
-        LLaMA-Factory. The student's chat template may strip `<think>` from turns that are not the last; see that it keeps the reasoning of the
-        last one.
+        A single shard does as well, with all of its columns and rows: `path: FOLDER/train-00000-of-00001.parquet` for axolotl,
+        `"file_name"` for LLaMA-Factory. The student's chat template may strip `<think>` from turns that are not the last; see that it
+        keeps the reasoning of the last one.
 
 
         """;
@@ -180,11 +182,13 @@ static class DatasetCard
         : "all that were collected, right and wrong";
 
     static string AnswerInMessages(ShardManifest manifest) => manifest.FormatVersion < ShardManifest.AnswerInMessages ? " that was answered"
-        : ", the assistant's turn last: `<think>`, reasoning and `</think>` on lines of their own, a blank line, the answer; without `</think>` where it was cut off before";
+        : ", the assistant's turn last: `<think>`, reasoning and `</think>` on lines of their own, a blank line, the answer; "
+            + "without `</think>` where it was cut off before";
 
     static string SoftTargetColumns(ShardManifest manifest) => manifest.Layout == SoftTargetLayout.Compact
         ? "| `soft_targets` | binary | alternatives of every token and the mass outside them, in the format below |"
-        : $"| `topk_ids`, `topk_logprobs` | list of int32, list of float | alternatives, tokens × {manifest.Dataset.TopK}, best first; short rows end in id −1, logprob −∞ |";
+        : $"| `topk_ids`, `topk_logprobs` | list of int32, list of float | alternatives, tokens × {manifest.Dataset.TopK}, best first; "
+            + "short rows end in id −1, logprob −∞ |";
 
     static string SizeCategory(long rows) => rows switch
     {

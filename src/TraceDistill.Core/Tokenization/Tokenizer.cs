@@ -42,8 +42,10 @@ public sealed class Tokenizer
         EndOfSequenceIds = ends.ToHashSet();
         ChatTemplateSource = settings.ChatTemplate;
 
-        int[] EndOfTurn() => settings.EndOfSequence is not { } token ? [] : TryGetId(token, out var id) ? [id] : throw new InvalidInputException(
-            $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
+        int[] EndOfTurn() => settings.EndOfSequence is not { } token ? []
+            : TryGetId(token, out var id) ? [id]
+            : throw new InvalidInputException(
+                $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
     }
 
     /// <summary>The highest id + 1. A model's embedding may have more rows than that; the rest is padding.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using DuckDB.NET.Data;
 using TraceDistill.Core.Storage;
@@ -11,6 +12,8 @@ namespace TraceDistill.Core.Tests.Storage;
 public sealed partial class DatasetCardTests : IDisposable
 {
     readonly TemporaryDirectory _directory = new();
+
+    string Shards => $"'{_directory.Path}/train-*.parquet'";
 
     public void Dispose() => _directory.Dispose();
 
@@ -45,22 +48,33 @@ public sealed partial class DatasetCardTests : IDisposable
         Assert.All(paths, path => Assert.EndsWith("train-00000-of-00001.parquet", Assert.Single(Directory.GetFiles(_directory.Path, path))));
     }
 
-    /// <summary>
-    /// The conversation has a role and a content in each turn and no more: a member that is null in some turns breaks readers of tool
-    /// calls.
-    /// </summary>
+    [Fact]
+    public async Task EntryForLlamaFactory_AppliedByAnotherReader_FindsItsTurns()
+    {
+        await SampleTraces.WriteAsync(_directory.Path, [SampleTraces.Create(1)]);
+
+        var card = File.ReadAllText(_directory.File("README.md"));
+        var entry = JsonNode.Parse(JsonBlock().Match(card).Groups[1].Value)!["traces"]!;
+        var (column, tags) = (entry["columns"]!["messages"], entry["tags"]!);
+
+        Assert.Contains($"- config_name: {entry["subset"]}\n", card);
+        Assert.Equal(
+            [$"{tags["system_tag"]}, {tags["user_tag"]}, {tags["assistant_tag"]}"],
+            Query($"SELECT array_to_string(list_transform({column}, turn -> turn.{tags["role_tag"]}), ', ') FROM {Shards}"));
+        Assert.EndsWith("2", Assert.Single(Query($"SELECT {column}[-1].{tags["content_tag"]} FROM {Shards}")));
+    }
+
+    /// <summary>A member that is null in some turns, such as tool calls, would break readers that take it for a list.</summary>
     [Fact]
     public async Task Messages_OfEveryTrace_AreTurnsOfRoleAndContentThatEndWithTheAssistants()
     {
         var traces = Enumerable.Range(0, 5).Select(index => SampleTraces.Create(index)).Append(SampleTraces.Human(5));
         await SampleTraces.WriteAsync(_directory.Path, traces);
 
-        var shards = $"'{_directory.Path}/train-*.parquet'";
-
-        Assert.Equal(["STRUCT(\"role\" VARCHAR, \"content\" VARCHAR)[]"], Query($"SELECT DISTINCT typeof(messages) FROM {shards}"));
-        var turns = $"(SELECT unnest(messages, recursive := true) FROM {shards})";
+        Assert.Equal(["STRUCT(\"role\" VARCHAR, \"content\" VARCHAR)[]"], Query($"SELECT DISTINCT typeof(messages) FROM {Shards}"));
+        var turns = $"(SELECT unnest(messages, recursive := true) FROM {Shards})";
         Assert.Equal(["0"], Query($"SELECT count(*) FROM {turns} WHERE role IS NULL OR content IS NULL"));
-        Assert.Equal(["assistant"], Query($"SELECT DISTINCT messages[-1].role FROM {shards}"));
+        Assert.Equal(["assistant"], Query($"SELECT DISTINCT messages[-1].role FROM {Shards}"));
     }
 
     static Trace Of(int index, string finishReason, string verdict) =>
@@ -95,6 +109,9 @@ public sealed partial class DatasetCardTests : IDisposable
 
     [GeneratedRegex("- config_name: messages\n(?: .*\n)*", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex ConfigForTrainers();
+
+    [GeneratedRegex("```json\n(.*?)```", RegexOptions.Singleline, 10_000)]
+    private static partial Regex JsonBlock();
 
     [GeneratedRegex("^ +path: (.*)$", RegexOptions.Multiline, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex PathLine();

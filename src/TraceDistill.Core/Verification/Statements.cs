@@ -1,0 +1,209 @@
+using System.Buffers;
+using System.Text.RegularExpressions;
+
+namespace TraceDistill.Core.Verification;
+
+/// <summary>Sentences and lines that call something the answer, in the languages of the common benchmarks.</summary>
+static class Statements
+{
+    /// <summary>Longest text, in characters and words, that is taken for an answer as a whole.</summary>
+    const int MaxShortLength = 80, MaxShortWords = 6, MaxPlainWords = 4;
+
+    const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
+
+    static readonly SearchValues<char> Relations = SearchValues.Create("<>≤≥≠,");
+
+    const string AnswerWords =
+        "answer|ans|respuesta|r[ée]ponse|antwort|resposta|risposta|ответ|відповідь|odpowied[źz]|odpověď|cevap|yanıt|antwoord|svar|vastaus|jawaban|đáp án|đáp số"
+        + "|答案|答え|答|解答|정답|답|उत्तर|উত্তর|జవాబు|సమాధానం|பதில்|jibu|ergebnis|resultado|الجواب|الإجابة|תשובה|απάντηση|คำตอบ";
+
+    const string Final = " finale?| akhir| końcowa| النهائية| النهائي| cuối cùng";
+
+    const string Is = "is|are|equals|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é igual a|是|为|為|は|입니다";
+
+    // A statement: "the answer is", "answer:", "Respuesta final:", "答案是". The value is what follows on the line.
+    static readonly Regex Named = new(
+        $@"(?:(?:^|[^\p{{L}}])(?:{AnswerWords})(?:[^\n.:=：]{{0,60}}?(?:[ \t*_]|\b)(?:{Is})(?:[ :：]|\b)|"
+        + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|[是为為はＨ]:?)|^[ \t]*A:)",
+        Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline);
+
+    // Chinese, Japanese and Korean put no space around the word.
+    static readonly Regex EastAsianStatements = new("(?:(?:答案|答え|答|정답|답)(?:[^\n。.:=：]{0,20}?[是为為はを은는][:：]?|[ *_]*[:：])|(?:故选|应选|故選)[ *_]*[:：]?)", Linear);
+
+    // The last line names the answer and nothing else: it overrides a box before it.
+    static readonly Regex Label = new(
+        $@"^[\s*_#>✅-]*(?:the |la |el |die )?(?:final |respuesta |endgültige |finale |最终)?(?:{AnswerWords})(?:{Final})?[\s*_]*[:：][\s*_]*",
+        Linear | RegexOptions.IgnoreCase);
+
+    static readonly Regex Formula = new(@"^(?:\$[^$]+\$|\\\([^)]*\\\)|\\\[.*\\\])$", Linear);
+
+    static readonly Regex SentenceEnd = new(@"(?:[.?][*_`""$]*(?:\s|$)|\p{L}!(?:\s|$)|。|です|입니다)", Linear);
+
+    static readonly Regex BeginsWithNumber = new(@"^[-+(\[$€£\\.−]*\d", Linear);
+
+    // The same once more in other words.
+    static readonly Regex Aside = new(@",? (?:i\.e\.|that is,|which (?:is|means|equals) )", Linear);
+
+    static readonly Regex ChoiceWord = new(@"^(?:option|choice) ", Linear | RegexOptions.IgnoreCase);
+
+    /// <summary>The value of a last line such as <c>**Answer: D**</c> behind a box.</summary>
+    public static string? LabelledLine(string text)
+    {
+        var trimmed = text.AsSpan().TrimEnd();
+        var line = trimmed[(trimmed.LastIndexOf('\n') + 1)..].ToString();
+        if (Label.Match(line) is not { Success: true } label)
+        {
+            return null;
+        }
+
+        var value = Value(line[label.Length..]);
+        return value is not null && !value.Contains("boxed", StringComparison.Ordinal) ? value : null;
+    }
+
+    public static string? Last(string text)
+    {
+        var statements = Named.Matches(text).Concat(EastAsianStatements.Matches(text)).OrderByDescending(match => match.Index + match.Length).ToList();
+        if (statements.Count == 0)
+        {
+            return null;
+        }
+
+        var last = statements[0];
+        return (Denial.IsIn(last.Value) ? null : Value(Rest(text, last.Index + last.Length))) ?? Rescue(text, statements);
+    }
+
+    /// <summary>A statement that gives nothing, such as an echo of the question, does not hide an earlier one on another line.</summary>
+    static string? Rescue(string text, List<Match> statements) => statements.Skip(1).Take(4)
+        .Where(statement => Label.IsMatch(LineAt(text, statement.Index)))
+        .Select(statement => Value(Rest(text, statement.Index + statement.Length)))
+        .FirstOrDefault(value => value is not null);
+
+    static string LineAt(string text, int at)
+    {
+        var start = at == 0 ? 0 : text.LastIndexOf('\n', at - 1) + 1;
+        start = start <= at && text[at] == '\n' ? at + 1 : start;
+        return Rest(text, start);
+    }
+
+    /// <summary>The first line with anything on it from a place on.</summary>
+    static string Rest(string text, int at)
+    {
+        var rest = text.AsSpan(at).TrimStart(" \t\r\n*_:：");
+        var end = rest.IndexOf('\n');
+        return (end < 0 ? rest : rest[..end]).ToString();
+    }
+
+    /// <summary>The answer at the start of a statement's rest: a formula, a choice, a short phrase, or its first number.</summary>
+    public static string? Value(string rest)
+    {
+        var text = rest.Trim().Trim('*', '_', '`', '"', ' ');
+        text = Aside.Match(text) is { Success: true } aside ? text[..aside.Index] : text;
+        if (Denial.IsAtStart(text))
+        {
+            return null;
+        }
+
+        if (Enclosed(text) is { } formula)
+        {
+            return formula;
+        }
+
+        if (Choice(text) is { } choice)
+        {
+            return choice;
+        }
+
+        var end = SentenceEnd.Match(text) is { Success: true } stop ? stop.Index + (stop.Value.Contains('!', StringComparison.Ordinal) ? 1 : 0) : text.Length;
+        var sentence = text[..end].Trim(' ', '*', '_', '`', '"');
+        var value = RightSide(sentence);
+        if (value.IndexOf(" (", StringComparison.Ordinal) is > 0 and var bracket)
+        {
+            value = value[..bracket];
+        }
+
+        value = value.Trim(' ', '*', '_', '`', '"');
+        return IsAnswer(value) ? value : NumbersInText.Leading(value);
+    }
+
+    /// <summary>A formula between dollar signs or brackets that the statement begins with.</summary>
+    static string? Enclosed(string text)
+    {
+        foreach (var (open, close) in (ReadOnlySpan<(string, string)>)[("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")])
+        {
+            if (text.StartsWith(open, StringComparison.Ordinal) && text.IndexOf(close, open.Length, StringComparison.Ordinal) is > 0 and var end && end > open.Length)
+            {
+                // $5 and $7 are two prices.
+                var inner = text[open.Length..end];
+                var rest = text[(end + close.Length)..].TrimStart('*', ' ');
+                var isPrice = open == "$" && char.IsAsciiDigit(inner[0]) && inner.Any(char.IsWhiteSpace) && inner.Any(char.IsLetter)
+                    && !inner.Contains('\\', StringComparison.Ordinal);
+                var isMoreToCome = rest.StartsWith(',') || rest.StartsWith('=') || rest.StartsWith("and ", StringComparison.Ordinal)
+                    || rest.StartsWith("or ", StringComparison.Ordinal);
+                return isPrice || isMoreToCome ? null : inner.Trim();
+            }
+        }
+
+        return null;
+    }
+
+    /// <summary>A choice with its text, <c>(B) 42</c>; the letter alone decides.</summary>
+    static string? Choice(string text)
+    {
+        text = ChoiceWord.Replace(text, "");
+        return text.Length > 3 && text[0] == '(' && text[1] is >= 'A' and <= 'J' && text[2] == ')' ? text[..3]
+            : text.Length > 2 && text[0] is >= 'A' and <= 'J' && text[1] is ')' or ':' && text[2] == ' ' ? text[..1] : null;
+    }
+
+    /// <summary>The right side of a calculation or of a name with its value; equations between expressions stay whole.</summary>
+    static string RightSide(string text)
+    {
+        var equals = text.LastIndexOf('=');
+        if (equals <= 0 || text.AsSpan().ContainsAny(Relations) || text.Contains("\\le", StringComparison.Ordinal)
+            || text.Contains("\\ge", StringComparison.Ordinal))
+        {
+            return text;
+        }
+
+        var left = text[..equals];
+        return left.Any(char.IsLetter) && !left.Contains(' ', StringComparison.Ordinal) || left.Contains('\\', StringComparison.Ordinal)
+            || left.Trim().Length > 1 && left.Any(character => character is 'x' or 'y' or 'z')
+            ? text : text[(equals + 1)..].Trim();
+    }
+
+    /// <summary>Returns whether a text begins with a number, perhaps behind a sign, a bracket or a currency.</summary>
+    public static bool StartsWithNumber(string text) => BeginsWithNumber.IsMatch(text);
+
+    /// <summary>
+    /// Returns whether the text is an answer as a whole: a number, a formula, one word, a few words without digits, or a short line that begins with a
+    /// number.
+    /// </summary>
+    public static bool IsAnswer(string text)
+    {
+        if (text.Length is 0 or > MaxShortLength || text.Contains('\n', StringComparison.Ordinal))
+        {
+            return false;
+        }
+
+        if (Formula.IsMatch(text))
+        {
+            return true;
+        }
+
+        var words = WordCount(text);
+        return text.Any(char.IsAsciiDigit)
+            ? words == 1 || words <= MaxShortWords && (BeginsWithNumber.IsMatch(text) || !text.Any(char.IsLetter) || text.AsSpan().ContainsAny('\\', '='))
+            : words <= MaxPlainWords;
+    }
+
+    /// <summary>Words parted by spaces that part something: those beside a sign do not.</summary>
+    static int WordCount(string text)
+    {
+        var count = 1;
+        for (var i = 1; i < text.Length - 1; i++)
+        {
+            count += text[i] == ' ' && char.IsLetterOrDigit(text[i - 1]) && char.IsLetterOrDigit(text[i + 1]) ? 1 : 0;
+        }
+
+        return count;
+    }
+}
