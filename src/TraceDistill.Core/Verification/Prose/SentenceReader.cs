@@ -13,8 +13,6 @@ static class SentenceReader
 {
     const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
 
-    const RegexOptions LinearAnyCase = Linear | RegexOptions.IgnoreCase;
-
     // A formula, or something emphasized, that ends the sentence.
     static readonly Regex SetApart = new(
         @"(?:\*\*(?<value>[^*\n]+?)\.?\*\*|\$\$(?<value>[^$]+)\$\$|\$(?<value>[^$\n]+)\$|\\\((?<value>[^\n]+?)\\\)"
@@ -34,7 +32,9 @@ static class SentenceReader
     static readonly Regex Inline = new(@"\$(?<value>[^$\n]+)\$", Linear);
 
     // A formula in plain text behind a verb: "the quotient is 3x + 2".
-    static readonly Regex Verbs = new(@"\b(?:is|are|equals?|equal to|be|to|at|get|find|obtain|have|gives?|yields?)[ *]", LinearAnyCase);
+    static readonly Regex Verbs = new(
+        @"\b(?:is|are|equals?|equal to|be|to|at|get|find|obtain|have|gives?|yields?)[ *]",
+        Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex PlainFormula = new(@"^(?:[\d\s+\-−–*/·×÷^()\[\]{}√π∞.,=²³]|\b\p{L}\b|\d\p{L}\b)+$", Linear);
 
@@ -42,7 +42,7 @@ static class SentenceReader
         @"^\d+(?::\d+)+$|^[-−]?\d+(?:\.\d+)?(?:, [-−]?\d+(?:\.\d+)?)*,? and [-−]?\d+(?:\.\d+)?$", Linear);
 
     static readonly Regex NoSolution = new(
-        @"\b(?:is|are|has|have) (?<value>no (?:real |integer |such )?solutions?)[\s.!*]*$", LinearAnyCase);
+        @"\b(?:is|are|has|have) (?<value>no (?:real |integer |such )?solutions?)[\s.!*]*$", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex Emphasis = new(@"\*\*(?<value>[^*\n]+)\*\*", Linear);
 
@@ -54,11 +54,11 @@ static class SentenceReader
     // What a formula that ends a sentence stands behind.
     static readonly Regex Introduces = new(
         @"\b(?:is|are|equals?|equal to|gives?|get|find|obtain|becomes|have|conclude that|yields?|be)\b[^.]{0,40}$"
-            + @"|[=:]\s*$|^[\s*_#>-]*\w+,?\s*$", LinearAnyCase);
+            + @"|[=:]\s*$|^[\s*_#>-]*\w+,?\s*$", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex Summaries = new(
         @"\b(?:total|altogether|left|remain\w*|result|answer|combined|in all|sum|quedan?|restan?|sobran?|restent?"
-        + @"|reste|bleiben|bleibt|übrig|rimangono|осталось|остается|остаётся|zostało)\b|剩|还有|残", LinearAnyCase);
+        + @"|reste|bleiben|bleibt|übrig|rimangono|осталось|остается|остаётся|zostało)\b|剩|还有|残", Linear | RegexOptions.IgnoreCase);
 
     // Numbers on both sides of a sign, or a fraction, a root, a power or a factorial of a number.
     static readonly Regex Arithmetic = new(
@@ -77,15 +77,15 @@ static class SentenceReader
     static readonly Regex UnitBehindNumber = new(@"\d(?<unit>\p{L}+)", Linear);
 
     // "3 + 4 = 7 is the first step": a result that more is said of.
-    static readonly Regex IsSubject = new(@"^[\s*$]*(?:is|was|are|as|would)\b", LinearAnyCase);
+    static readonly Regex IsSubject = new(@"^[\s*$]*(?:is|was|are|as|would)\b", Linear | RegexOptions.IgnoreCase);
 
     // One step of several, which nothing calls the last.
-    static readonly Regex Step = new(@"^\W*(?:step|part|case|phase|stage) \w+\W", LinearAnyCase);
+    static readonly Regex Step = new(@"^\W*(?:step|part|case|phase|stage) \w+\W", Linear | RegexOptions.IgnoreCase);
 
     // A denial that tells the things counted, and not the result: "17 students are not on the team".
     static readonly Regex Described = new(
         @"\b(?:are|were|will|do|did|had|have|would|could)(?: not\b|n['’]t\b)|\b(?:who|that"
-            + @"|which) (?:\w+ ){0,3}(?:not|\w+n['’]t|cannot|neither|no)\b", LinearAnyCase);
+            + @"|which) (?:\w+ ){0,3}(?:not|\w+n['’]t|cannot|neither|no)\b", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex Named = new(
         @"(?:^|[\s,:*$(])(?<name>(?:\p{L}(?:_?\d|_\{\w+\}|')?(?:\(\w+\))?|[A-Z]{2,3}))\s*$", Linear);
@@ -98,10 +98,10 @@ static class SentenceReader
     static readonly Regex Labelled = new(@"(?:^|[\s*])\p{L}[\p{L}']{2,}[\s*_]*$", Linear);
 
     // A place where something holds: "at x = 6".
-    static readonly Regex Placed = new(@"\b(?:at|for|with|where|put|set|take|using|of|by)[\s$*]*$", LinearAnyCase);
+    static readonly Regex Placed = new(@"\b(?:at|for|with|where|put|set|take|using|of|by)[\s$*]*$", Linear | RegexOptions.IgnoreCase);
 
     // The last of two assertions: "leaves no remainder and the quotient is …".
-    static readonly Regex Conjunctions = new(@"(?:, and|;| and the) [^,;]*$", LinearAnyCase);
+    static readonly Regex Conjunctions = new(@"(?:, and|;| and the) [^,;]*$", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex Equated = new(@"=[\s$*\\(]*(?<value>[-+−]?\\?[$€£]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?)", Linear);
 
