@@ -1,3 +1,5 @@
+using TraceDistill.Core.Verification.Prose;
+
 namespace TraceDistill.Core.Verification;
 
 /// <summary>Boxes that set an answer apart: <c>\boxed{…}</c> and its like.</summary>
@@ -22,7 +24,8 @@ static class AnswerBoxes
     public static string? Last(string text, out int end, out bool isVoid)
     {
         (end, isVoid) = (0, false);
-        if (text.LastIndexOf(Open, StringComparison.Ordinal) is >= 0 and var open && text.IndexOf(Shut, open, StringComparison.Ordinal) is > 0 and var shut)
+        if (text.LastIndexOf(Open, StringComparison.Ordinal) is >= 0 and var open
+            && text.IndexOf(Shut, open, StringComparison.Ordinal) is > 0 and var shut)
         {
             end = shut + Shut.Length;
             return text[(open + Open.Length)..shut].Trim() is { Length: > 0 } marked ? marked : null;
@@ -98,7 +101,8 @@ static class AnswerBoxes
             }
 
             var content = text[at..stop].TrimEnd('.', ',');
-            if (content.Length == 1 && char.IsLetterOrDigit(content[0]) || content.Length > 1 && !char.IsLetter(content[0]) && content.Any(char.IsAsciiDigit))
+            if (content.Length == 1 && char.IsLetterOrDigit(content[0])
+                || content.Length > 1 && !char.IsLetter(content[0]) && content.Any(char.IsAsciiDigit))
             {
                 return (content, start, stop);
             }
@@ -136,7 +140,9 @@ static class AnswerBoxes
         return -1;
     }
 
-    /// <summary>Whether only a comma, an "and" or a name with an equals sign stands between two boxes: they are items of one list.</summary>
+    /// <summary>
+    /// Whether only a comma, an "and" or a name with an equals sign stands between two boxes: they are items of one list.
+    /// </summary>
     static bool IsBetweenItems(string between)
     {
         if (between.Length > 40)
@@ -146,7 +152,8 @@ static class AnswerBoxes
 
         var words = between.Replace("\\text{", " ").Replace("\\quad", " ").Split(Separators, StringSplitOptions.RemoveEmptyEntries);
         return (between.AsSpan().ContainsAny(",;&、，") || words.Any(IsAnd))
-            && words.All(word => IsAnd(word) || word == "=" || word.Length == 1 && char.IsLetter(word[0]) || word.Length == 2 && word[1] == '=');
+            && words.All(word => IsAnd(word) || word == "=" || word.Length == 1 && char.IsLetter(word[0])
+            || word.Length == 2 && word[1] == '=');
 
         static bool IsAnd(string word) => word is "and" or "or" or "und" or "et" or "y";
     }

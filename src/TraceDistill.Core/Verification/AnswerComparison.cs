@@ -6,14 +6,15 @@ namespace TraceDistill.Core.Verification;
 /// <summary>
 /// Compares what two answers say. The rules where notation alone does not decide:
 /// <list type="bullet">
-/// <item><b>Percent</b>: 50 % equals 50 and 0.5, for questions that ask for a percentage have answers with and without the sign. Two percentages
-/// compare as numbers.</item>
+/// <item><b>Percent</b>: 50 % equals 50 and 0.5, for questions that ask for a percentage have answers with and without the sign. Two
+/// percentages compare as numbers.</item>
 /// <item><b>Degrees</b>: 60° equals 60 and π/3.</item>
-/// <item><b>Units</b>: an answer with a unit equals the number without. Two known units are converted and must have the same dimensions. Words for
-/// what is counted are passed over (2 dogs, 2 cats). A bare letter behind a number is a unit only where the expected answer has no letters: for
-/// <c>3m</c>, <c>3</c> is unverified.</item>
+/// <item><b>Units</b>: an answer with a unit equals the number without. Two known units are converted and must have the same dimensions.
+/// Words for what is counted are passed over (2 dogs, 2 cats). A bare letter behind a number is a unit only where the expected answer has no
+/// letters: for <c>3m</c>, <c>3</c> is unverified.</item>
 /// <item><b>Order</b>: lists and sets have none; tuples, vectors, matrices and numbers with only spaces between have one.</item>
-/// <item><b>Names</b>: <c>x = 2</c> equals 2 and <c>y = 2x + 1</c> equals 2x + 1. Other equations keep both sides and are equal up to a factor.</item>
+/// <item><b>Names</b>: <c>x = 2</c> equals 2 and <c>y = 2x + 1</c> equals 2x + 1. Other equations keep both sides and are equal up to a
+/// factor.</item>
 /// <item><b>Decimals</b>: are exact, 0.333 is not 1/3. Where an irrational number rounds to the decimal, the verdict is unverified.</item>
 /// </list>
 /// </summary>
@@ -63,13 +64,17 @@ static class AnswerComparison
         (Quantity a, Relation { Operator: "=" } b) => SideOf(b, a),
         (Relation { Operator: "=" } a, Quantity b) => SideOf(a, b),
         (Clock a, Clock b) => Clocks(a, b),
-        (Matrix a, Matrix b) => a.Rows.Count == b.Rows.Count && a.Rows[0].Count == b.Rows[0].Count ? All(a.Rows.Zip(b.Rows).SelectMany(rows => rows.First.Zip(rows.Second)).Select(Pair)) : false,
+        (Matrix a, Matrix b) => a.Rows.Count == b.Rows.Count && a.Rows[0].Count == b.Rows[0].Count
+            ? All(a.Rows.Zip(b.Rows).SelectMany(rows => rows.First.Zip(rows.Second)).Select(Pair)) : false,
         (Matrix a, Tuple b) => IsVector(a) ? InOrder([.. a.Rows.SelectMany(row => row)], b.Items) : false,
         (Tuple a, Matrix b) => IsVector(b) ? InOrder(a.Items, [.. b.Rows.SelectMany(row => row)]) : false,
         (Wording a, Wording b) => Wordings(a.Text, b.Text),
-        (RealSet, _) or (_, RealSet) when Verification.RealSets.AsRealSet(expected) is { } a && Verification.RealSets.AsRealSet(given) is { } b => RealSets(a, b),
-        (Residue a, Residue b) => ExpressionEquality.AreEqual(a.Modulus, b.Modulus) is not true ? false : Residues(a.Value, b.Value, a.Modulus),
-        (Residue a, Quantity b) => ExpressionEquality.AreEqual(a.Value, b.Value) is true ? true : Residues(a.Value, b.Value, a.Modulus) is false ? false : null,
+        (RealSet, _) or (_, RealSet) when Verification.RealSets.AsRealSet(expected) is { } a
+            && Verification.RealSets.AsRealSet(given) is { } b => RealSets(a, b),
+        (Residue a, Residue b) => ExpressionEquality.AreEqual(a.Modulus, b.Modulus) is not true ? false
+            : Residues(a.Value, b.Value, a.Modulus),
+        (Residue a, Quantity b) => ExpressionEquality.AreEqual(a.Value, b.Value) is true ? true
+            : Residues(a.Value, b.Value, a.Modulus) is false ? false : null,
         (Quantity, Residue) => AreEqual(given, expected),
         (Tuple a, Tuple b) => Tuples(a, b),
         (AnswerList a, AnswerList b) => Lists(a, b),
@@ -78,15 +83,19 @@ static class AnswerComparison
         (AnswerList { Items: [var one] }, _) => AreEqual(one, given),
         (_, AnswerList { Items: [var one] }) => AreEqual(expected, one),
         (Quantity a, Quantity b) => Quantities(a, b),
-        (Quantity a, Wording b) => NumberWords.TryRead(b.Text, out var number) ? Quantities(a, new Quantity(number)) : IsOneSymbol(a) ? null : HasNumber(b.Text) ? null : false,
-        (Wording, Quantity) => NumberWords.TryRead(((Wording)expected).Text, out _) || IsOneSymbol((Quantity)given) ? AreEqual(given, expected) : HasNumber(((Wording)expected).Text) ? Partly(((Wording)expected).Text) : null,
+        (Quantity a, Wording b) => NumberWords.TryRead(b.Text, out var number) ? Quantities(a, new Quantity(number))
+            : IsOneSymbol(a) || HasNumber(b.Text) && !b.Text.AsSpan().ContainsAny('+', '*') ? null : false,
+        (Wording, Quantity) => NumberWords.TryRead(((Wording)expected).Text, out _) || IsOneSymbol((Quantity)given)
+            ? AreEqual(given, expected) : HasNumber(((Wording)expected).Text) ? Partly(((Wording)expected).Text) : null,
         (Wording, _) or (_, Wording) => null,
-        (AnswerList, Quantity) or (Quantity, AnswerList) or (Tuple, Quantity) or (Quantity, Tuple) or (Clock, Quantity) or (Quantity, Clock) or (Matrix, Quantity) or (Quantity, Matrix) => Shapes(expected, given),
+        (AnswerList or Tuple or Clock or Matrix, Quantity) or (Quantity, AnswerList or Tuple or Clock or Matrix) => Shapes(expected, given),
         (RealSet, Quantity) or (Quantity, RealSet) or (RealSet, Relation) or (Relation, RealSet) => false,
         _ => null,
     };
 
-    static bool? Any(IEnumerable<bool?> verdicts) => verdicts.Aggregate((bool?)false, (any, verdict) => any == true || verdict == true ? true : any is null || verdict is null ? null : false);
+    static bool? Any(IEnumerable<bool?> verdicts) =>
+        verdicts.Aggregate((bool?)false, (any, verdict) => any == true || verdict == true ? true : any is null || verdict is null ? null
+            : false);
 
     static bool? All(IEnumerable<bool?> verdicts)
     {
@@ -113,7 +122,8 @@ static class AnswerComparison
     /// <summary>A number against something of another shape: a ratio may be a fraction, the rest is another answer.</summary>
     static bool? Shapes(Answer expected, Answer given) => (expected, given) switch
     {
-        (Clock { IsTime: false } or Clock { Half: "" }, Quantity b) => RatioOf((Clock)expected) is { } ratio && ExpressionEquality.AreEqual(ratio, b.Value) is not false ? null : false,
+        (Clock { IsTime: false } or Clock { Half: "" }, Quantity b) =>
+            RatioOf((Clock)expected) is { } ratio && ExpressionEquality.AreEqual(ratio, b.Value) is not false ? null : false,
         (Quantity, Clock) => Shapes(given, expected),
         _ => false,
     };
@@ -128,7 +138,8 @@ static class AnswerComparison
             return values;
         }
 
-        if (a is { Left: { } left, Value: Quantity x } && b is { Left: { } right, Value: Quantity y } && (HasVariables(x) || HasVariables(y)))
+        if (a is { Left: { } left, Value: Quantity x } && b is { Left: { } right, Value: Quantity y }
+            && (HasVariables(x) || HasVariables(y)))
         {
             return Relations(new Relation(left, "=", x.Value), new Relation(right, "=", y.Value));
         }
@@ -164,14 +175,16 @@ static class AnswerComparison
         var same = a.Parts.SequenceEqual(b.Parts);
         if (a.Half != "" || b.Half != "")
         {
-            return a.Half == b.Half || a.Half == "" && !HasTwentyFour(a) || b.Half == "" && !HasTwentyFour(b) ? same : Hour(a) == Hour(b) && a.Parts.Skip(1).SequenceEqual(b.Parts.Skip(1));
+            return a.Half == b.Half || a.Half == "" && !HasTwentyFour(a) || b.Half == "" && !HasTwentyFour(b) ? same
+                : Hour(a) == Hour(b) && a.Parts.Skip(1).SequenceEqual(b.Parts.Skip(1));
         }
 
         // 6:4 is the ratio 3:2, and half past six no ratio.
         return same || !a.IsTime && !b.IsTime ? same || AreScaled(a, b) : AreScaled(a, b) && !(a.IsTime && b.IsTime) ? null : false;
     }
 
-    static bool AreScaled(Clock a, Clock b) => a.Parts.Zip(b.Parts).All(pair => (long)pair.First * b.Parts[0] == (long)pair.Second * a.Parts[0]);
+    static bool AreScaled(Clock a, Clock b) =>
+        a.Parts.Zip(b.Parts).All(pair => (long)pair.First * b.Parts[0] == (long)pair.Second * a.Parts[0]);
 
     static bool HasTwentyFour(Clock clock) => clock.Parts[0] > 12;
 
@@ -191,7 +204,8 @@ static class AnswerComparison
         }
 
         var (first, second) = (a.Split(' '), b.Split(' '));
-        if (first.Length == second.Length && first.Zip(second).All(pair => pair.First == pair.Second || AreSameNumber(pair.First, pair.Second)))
+        if (first.Length == second.Length && first.Zip(second)
+            .All(pair => pair.First == pair.Second || AreSameNumber(pair.First, pair.Second)))
         {
             return true;
         }
@@ -211,7 +225,9 @@ static class AnswerComparison
 
     static bool AreSameNumber(string a, string b) => IsNumber(a) && IsNumber(b) && Rational.Decimal(a) == Rational.Decimal(b);
 
-    static bool IsNumber(string word) => word.Length is > 0 and < 30 && char.IsAsciiDigit(word[0]) && word.All(character => char.IsAsciiDigit(character) || character == '.') && word.Count(character => character == '.') < 2;
+    static bool IsNumber(string word) =>
+        word.Length is > 0 and < 30 && char.IsAsciiDigit(word[0]) && word
+            .All(character => char.IsAsciiDigit(character) || character == '.') && word.Count(character => character == '.') < 2;
 
     static IEnumerable<Rational> NumbersOf(string text) => text.Split(' ').Where(IsNumber).Select(Rational.Decimal);
 
@@ -221,7 +237,8 @@ static class AnswerComparison
     static bool? Partly(string text) => NumbersOf(text).Count() > 1 ? false : null;
 
     /// <summary>Whether one word may be the other's inflection or abbreviation.</summary>
-    static bool IsSpelling(string a, string b) => a[0] == b[0] && (a.StartsWith(b, StringComparison.Ordinal) || b.StartsWith(a, StringComparison.Ordinal))
+    static bool IsSpelling(string a, string b) =>
+        a[0] == b[0] && (a.StartsWith(b, StringComparison.Ordinal) || b.StartsWith(a, StringComparison.Ordinal))
         || a.Length > 4 && b.Length > 4 && a[..4] == b[..4];
 
     static bool IsOneSymbol(Quantity quantity) => quantity.Value is SymbolExpression;
@@ -235,7 +252,8 @@ static class AnswerComparison
 
         if (Ordered(a) is not { } first || Ordered(b) is not { } second)
         {
-            return a.Parts.Count == b.Parts.Count ? All(a.Parts.Zip(b.Parts).Select(pair => Intervals(pair.First, pair.Second))) is true ? true : null : null;
+            return a.Parts.Count == b.Parts.Count ? All(a.Parts.Zip(b.Parts).Select(pair => Intervals(pair.First, pair.Second))) is true
+                ? true : null : null;
         }
 
         return first.Count == second.Count ? All(first.Zip(second).Select(pair => Intervals(pair.First, pair.Second))) : false;
@@ -248,7 +266,8 @@ static class AnswerComparison
     /// <summary>The intervals from left to right, those that touch made one; null where a bound is no number.</summary>
     static List<Interval>? Ordered(RealSet set)
     {
-        var parts = set.Parts.Select(part => (Part: part, Low: NumericEvaluation.Real(part.Low), High: NumericEvaluation.Real(part.High))).ToList();
+        var parts = set.Parts.Select(part => (Part: part, Low: NumericEvaluation.Real(part.Low), High: NumericEvaluation.Real(part.High)))
+            .ToList();
         if (parts.Any(part => part.Low is null || part.High is null))
         {
             return null;
@@ -349,7 +368,8 @@ static class AnswerComparison
 
             scale = b.Unit.Factor / a.Unit.Factor;
         }
-        else if (a.Unit is { } needed && (b.Unit is null ? a.IsUnitDoubtful || HasVariables(b) : (needed.Dimensions is null) != (b.Unit.Dimensions is null)))
+        else if (a.Unit is { } needed
+            && (b.Unit is null ? a.IsUnitDoubtful || HasVariables(b) : (needed.Dimensions is null) != (b.Unit.Dimensions is null)))
         {
             // 3m may be a product, and 5 kilometres are not 5 runners.
             isDoubtful = true;

@@ -1,31 +1,26 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Verification.Prose;
 
 namespace TraceDistill.Core.Verification;
 
-/// <summary>Where in a text an answer was found.</summary>
+/// <summary>How an answer stands in a text.</summary>
 enum AnswerPlace
 {
-    /// <summary>In a box or behind a mark: set apart as the answer.</summary>
+    /// <summary>In a box, behind a mark, or alone: nothing else can be meant.</summary>
     Marked,
 
-    /// <summary>The text is nothing else.</summary>
-    Whole,
+    /// <summary>In a sentence that asserts it as the result.</summary>
+    Asserted,
 
-    /// <summary>In a sentence that calls it the answer.</summary>
-    Stated,
-
-    /// <summary>It is the last number of a text that names no answer.</summary>
-    LastNumber,
-
-    /// <summary>As <see cref="LastNumber"/>, in a sentence that does not make it the result.</summary>
+    /// <summary>In a sentence that may mean something else: too little to call an answer right.</summary>
     Mentioned,
 }
 
 /// <summary>Finds the final answer in what a model wrote, in time linear in its length.</summary>
 /// <remarks>
-/// Boxes are looked for in the whole text: a model may go on for pages behind one. Everything else (marks, statements, numbers) is looked for in
-/// the last <see cref="Tail"/> characters, where answers stand that nothing sets apart.
+/// Boxes are looked for in the whole text: a model may go on for pages behind one. Everything else (marks, statements, numbers) is looked
+/// for in the last <see cref="Tail"/> characters, where answers stand that nothing sets apart.
 /// </remarks>
 public static class FinalAnswer
 {
@@ -36,34 +31,35 @@ public static class FinalAnswer
 
     static readonly Regex Marks = new(@"####[ \t]*(?<answer>[^\n]+)", Linear);
 
+    // A word of a sentence: no variable, unit or command.
+    static readonly Regex Word = new(@"(?:^|[^\\\p{L}])\p{L}{4,}", Linear);
+
     static readonly Regex NumberedHeadline = new(@"^\d+\.\s+\p{L}", Linear);
 
     /// <summary>
-    /// The answer by the first of these that the text has: a last line that is labelled as the answer, the last box (or the last boxes, where only
-    /// commas stand between them), the last <c>#### …</c> that is no headline, the last statement such as <c>the answer is …</c> or <c>A: …</c>,
-    /// what the last sentence concludes (<c>therefore, x = 17.</c>), the whole text where it is short and supposes nothing, the last number. Reasoning up
-    /// to <c>&lt;/think&gt;</c> is passed over. Where the last box is empty or not closed, only a statement counts.
+    /// The answer by the first of these that the text has: a last line that is labelled as the answer, the last box (or the last boxes,
+    /// where only commas stand between them), the last <c>#### …</c> that is no headline, the last statement such as
+    /// <c>the answer is …</c> or <c>A: …</c>, what the last sentence with a value concludes (<c>therefore, x = 17.</c>), the whole text where it is short
+    /// and supposes nothing. Reasoning up to <c>&lt;/think&gt;</c> is passed over. Where the last box is empty or not closed, only a
+    /// statement counts.
     /// </summary>
     /// <returns>The answer as written, or null where there is none or where the text ends within the reasoning.</returns>
-    public static string? Find(string text) => Locate(text)?.Answer;
+    public static string? Find(string text) => AfterReasoning(text) is { } answer ? Locate(answer)?.Answer : null;
 
-    internal static (string Answer, AnswerPlace Place)? Locate(string text)
+    /// <summary>The answer and how it stands there.</summary>
+    /// <param name="answer">The text behind the reasoning.</param>
+    internal static (string Answer, AnswerPlace Place)? Locate(string answer)
     {
-        if (AfterReasoning(text) is not { } answer)
-        {
-            return null;
-        }
-
         var boxes = AnswerBoxes.Last(answer, out var end, out var isVoid);
-        var tail = answer.Length > Tail ? answer[^Tail..] : answer;
+        var tail = End(answer);
         if (boxes is not null || isVoid)
         {
             if (Statements.LabelledLine(answer[Math.Max(end, answer.Length - Tail)..]) is { } labelled)
             {
-                return (labelled, AnswerPlace.Stated);
+                return (labelled, AnswerPlace.Asserted);
             }
 
-            return boxes is not null ? (boxes, AnswerPlace.Marked) : Statements.Last(tail) is { } stated ? (stated, AnswerPlace.Stated) : null;
+            return boxes is not null ? (boxes, AnswerPlace.Marked) : Place(Statements.Last(tail, out _));
         }
 
         if (LastMarked(tail) is { } marked)
@@ -71,27 +67,53 @@ public static class FinalAnswer
             return (marked, AnswerPlace.Marked);
         }
 
-        if (Statements.Last(tail) is { } statement)
+        if (Stated(tail) is { } stated)
         {
-            return (statement, AnswerPlace.Stated);
+            return Place(stated);
         }
 
-        if (Conclusions.Last(tail) is { } conclusion)
-        {
-            return (conclusion, AnswerPlace.Stated);
-        }
-
-        var whole = answer.Trim();
-        if (Statements.IsAnswer(whole) && !Denial.IsIn(whole) && !NumbersInText.IsDoubt(whole))
-        {
-            var isEmphasized = whole.Length > 4 && whole.StartsWith("**", StringComparison.Ordinal) && whole.EndsWith("**", StringComparison.Ordinal);
-            return (isEmphasized ? whole[2..^2] : whole, AnswerPlace.Whole);
-        }
-
-        return NumbersInText.Last(tail, out var isDoubtful) is { } number ? (number, isDoubtful ? AnswerPlace.Mentioned : AnswerPlace.LastNumber) : null;
+        var conclusion = Conclusions.Last(tail, 0);
+        return conclusion is { IsCertain: true } ? Place(conclusion) : Whole(answer.Trim()) ?? Place(conclusion);
     }
 
-    static string? AfterReasoning(string text)
+    /// <summary>The end of a text that decides where there is no box.</summary>
+    static string End(string answer) => answer.Length > Tail ? answer[^Tail..] : answer;
+
+    static (string, AnswerPlace)? Place(Finding? finding) =>
+        finding is { } found ? (found.Value, found.IsCertain ? AnswerPlace.Asserted : AnswerPlace.Mentioned) : null;
+
+    /// <summary>
+    /// The last statement. A later conclusion with another value leaves it open, and speaks for one that is open or has no value ("the
+    /// answer is clear").
+    /// </summary>
+    static Finding? Stated(string text)
+    {
+        if (Statements.Last(text, out var end) is not { } stated)
+        {
+            return null;
+        }
+
+        return Conclusions.Last(text, end) is not { IsCertain: true } later || AnswerText.Compare(stated.Value, later.Value) != false
+            ? stated
+            : stated.IsCertain && stated.Value.Any(char.IsAsciiDigit) ? stated with { IsCertain = false } : later;
+    }
+
+    static (string, AnswerPlace)? Whole(string text)
+    {
+        if (!Statements.IsAnswer(text) || Clauses.HasLead(text)
+            || text.Any(char.IsAsciiDigit) && Word.IsMatch(text) && !Statements.StartsWithNumber(text) || Denial.IsIn(text)
+            || Doubt.IsGuess(text) || Doubt.IsConditional(text))
+        {
+            return null;
+        }
+
+        var isEmphasized = text.Length > 4 && text.StartsWith("**", StringComparison.Ordinal)
+            && text.EndsWith("**", StringComparison.Ordinal);
+        return (isEmphasized ? text[2..^2] : text, text.EndsWith('!') ? AnswerPlace.Asserted : AnswerPlace.Marked);
+    }
+
+    /// <summary>The text behind the reasoning; null where it ends within.</summary>
+    internal static string? AfterReasoning(string text)
     {
         var end = text.LastIndexOf(ReasoningSplitter.Close, StringComparison.Ordinal);
         if (end >= 0)
@@ -110,5 +132,6 @@ public static class FinalAnswer
         return last is null || string.IsNullOrWhiteSpace(last.Groups["answer"].Value) ? null : last.Groups["answer"].Value.Trim();
     }
 
-    static bool IsNumericAnswer(string text) => Statements.IsAnswer(text) && Statements.StartsWithNumber(text) && !NumberedHeadline.IsMatch(text);
+    static bool IsNumericAnswer(string text) =>
+        Statements.IsAnswer(text) && Statements.StartsWithNumber(text) && !NumberedHeadline.IsMatch(text);
 }

@@ -1,21 +1,34 @@
+using System.Buffers;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Verification.Notation;
+using TraceDistill.Core.Verification.Prose;
 
 namespace TraceDistill.Core.Verification;
 
 /// <summary>
-/// Checks mathematical answers: finds the final answer in the text (<see cref="FinalAnswer"/>), reads it and the expected one into typed values
-/// (<see cref="AnswerReader"/>) and compares those by exact algebra and by values at random points (<see cref="AnswerComparison"/>).
+/// Checks mathematical answers: finds the final answer in the text (<see cref="FinalAnswer"/>), reads it and the expected one into typed
+/// values (<see cref="AnswerReader"/>) and compares those by exact algebra and by values at random points
+/// (<see cref="AnswerComparison"/>).
 /// </summary>
 public sealed class MathVerifier : IVerifier
 {
+    /// <summary>Longest end of a text, in characters, in which an answer may hide that no sentence asserts.</summary>
+    const int Near = 500;
+
+    /// <summary>Most numbers of a text that are compared with the expected one.</summary>
+    const int MaxNumbers = 100;
+
+    // Signs of formulas, whose values nobody looks for among the numbers of a text.
+    static readonly SearchValues<char> Unread = SearchValues.Create("\\^√π!½⅓⅔¼¾");
+
     /// <summary>It has no state.</summary>
     public static MathVerifier Instance { get; } = new();
 
     /// <inheritdoc/>
     /// <remarks>
-    /// A text without an answer is incorrect. What the engine cannot read or decide is unverified, never incorrect; so is what prose leaves open: a
-    /// number in words within a sentence, <c>18!</c> at a sentence's end, and a last number that is not called the result.
+    /// Correct takes an answer that is marked, or asserted beyond mistake. Incorrect takes the same with another value, or a text in
+    /// which the expected number does not occur. All else is unverified: what the engine cannot read or decide, what a sentence only
+    /// mentions, a number in words within a sentence, and <c>18!</c> at a sentence's end.
     /// </remarks>
     public Verdict Verify(string? text, Problem problem)
     {
@@ -30,24 +43,25 @@ public sealed class MathVerifier : IVerifier
             return Verdict.Correct;
         }
 
-        if (FinalAnswer.Locate(text) is not var (answer, place))
+        if (FinalAnswer.AfterReasoning(text) is not { } end)
         {
             return Verdict.Incorrect;
         }
 
+        if (FinalAnswer.Locate(end) is not var (answer, place))
+        {
+            return IsMentioned(end, expected) ? Verdict.Unverified : Verdict.Incorrect;
+        }
+
         var isEqual = AnswerText.Compare(expected, answer);
-        if (place == AnswerPlace.Mentioned)
+        var isWords = place == AnswerPlace.Asserted && isEqual == false && !answer.Any(char.IsAsciiDigit) && AnswerText.IsNumber(expected);
+        if (place == AnswerPlace.Mentioned || isWords)
         {
-            return isEqual == false ? Verdict.Incorrect : Verdict.Unverified;
+            return isEqual == true || IsMentioned(end, expected) ? Verdict.Unverified : Verdict.Incorrect;
         }
 
-        if (place == AnswerPlace.Stated && isEqual != false && NumberWords.TryRead(answer, out _))
-        {
-            return Verdict.Unverified;
-        }
-
-        if (place is AnswerPlace.Stated or AnswerPlace.Whole && isEqual == false && answer.EndsWith('!')
-            && AnswerText.AreEqual(expected, answer.TrimEnd('!')))
+        if (place == AnswerPlace.Asserted && (isEqual != false && NumberWords.TryRead(answer, out _)
+            || isEqual == false && answer.EndsWith('!') && AnswerText.AreEqual(expected, answer.TrimEnd('!'))))
         {
             return Verdict.Unverified;
         }
@@ -58,5 +72,24 @@ public sealed class MathVerifier : IVerifier
             false => Verdict.Incorrect,
             null => Verdict.Unverified,
         };
+    }
+
+    /// <summary>Whether the expected answer may stand in a text: a number has to occur, of other answers nobody knows.</summary>
+    static bool IsMentioned(string text, string expected)
+    {
+        if (string.IsNullOrWhiteSpace(text) || !AnswerText.IsNumber(expected))
+        {
+            return !string.IsNullOrWhiteSpace(text);
+        }
+
+        var end = text.Length > Near ? text[^Near..] : text;
+        if (end.AsSpan().ContainsAny(Unread) || Doubt.MayHideNumbers(end))
+        {
+            return true;
+        }
+
+        var numbers = NumbersInText.Find(end).Reverse().DistinctBy(number => number.Digits).Select(number => number.Text)
+            .Concat(Doubt.NumberWordsIn(end)).Take(MaxNumbers);
+        return numbers.Any(number => AnswerText.Compare(expected, number) != false);
     }
 }

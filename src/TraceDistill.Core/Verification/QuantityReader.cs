@@ -4,12 +4,15 @@ using TraceDistill.Core.Verification.Notation;
 
 namespace TraceDistill.Core.Verification;
 
-/// <summary>Reads tokens without brackets and relations around them: numbers and expressions with what stands behind them, times, words.</summary>
+/// <summary>
+/// Reads tokens without brackets and relations around them: numbers and expressions with what stands behind them, times, words.
+/// </summary>
 static class QuantityReader
 {
     /// <summary>A quantity or words; in two ways where letters behind a number may be a unit or variables.</summary>
     public static List<Answer> Read(List<Token> tokens)
     {
+        tokens = WithUnitsInLine(tokens);
         var found = new List<Answer>();
         if (tokens.All(token => token.Kind is TokenKind.Word or TokenKind.Text || token.Is("-"))
             && NumberWords.TryRead(string.Join(' ', tokens.Select(token => token.Text)), out var number))
@@ -17,7 +20,8 @@ static class QuantityReader
             return [new Quantity(number)];
         }
 
-        if (tokens is [{ Kind: TokenKind.Word } word] && (word.Text.Length > 2 || word.Text.Equals("no", StringComparison.OrdinalIgnoreCase)))
+        if (tokens is [{ Kind: TokenKind.Word } word]
+            && (word.Text.Length > 2 || word.Text.Equals("no", StringComparison.OrdinalIgnoreCase)))
         {
             found.Add(Words(tokens));    // a product of variables, or a word
         }
@@ -50,6 +54,22 @@ static class QuantityReader
         }
 
         return found;
+    }
+
+    /// <summary>The tokens with fractions of units, <c>\frac{\text{km}}{\text{h}}</c>, as one text, <c>km/h</c>.</summary>
+    static List<Token> WithUnitsInLine(List<Token> tokens)
+    {
+        for (var i = 1; i + 6 < tokens.Count; i++)
+        {
+            if (tokens[i].IsCommand("frac") && tokens[i + 1].Is("{") && tokens[i + 2].Kind == TokenKind.Text && tokens[i + 3].Is("}")
+                && tokens[i + 4].Is("{") && tokens[i + 5].Kind == TokenKind.Text && tokens[i + 6].Is("}"))
+            {
+                return [.. tokens[..i], new Token(TokenKind.Text, $"{tokens[i + 2].Text}/{tokens[i + 5].Text}", IsSpaced: true),
+                    .. tokens[(i + 7)..]];
+            }
+        }
+
+        return tokens;
     }
 
     /// <summary>Numbers in several units of one kind, from the largest on: <c>2 hours 30 minutes</c>, <c>5 ft 3 in</c>.</summary>
@@ -88,7 +108,8 @@ static class QuantityReader
         }
 
         var modulus = tokens.FindIndex(token =>
-            token.Kind == TokenKind.Command && token.Text is "pmod" or "mod" or "pod" || token.Kind == TokenKind.Word && token.Text == "mod");
+            token.Kind == TokenKind.Command && token.Text is "pmod" or "mod" or "pod"
+                || token.Kind == TokenKind.Word && token.Text == "mod");
         if (modulus > 0)
         {
             var behind = tokens[(modulus + 1)..];
@@ -110,7 +131,8 @@ static class QuantityReader
         if (at == 1 && tokens[0].Kind == TokenKind.Number)
         {
             var index = tokens.Count == 3 ? tokens[2..] : tokens.Count == 5 && tokens[2].Is("{") && tokens[4].Is("}") ? tokens[3..4] : [];
-            var text = index is [{ Kind: TokenKind.Number or TokenKind.Text or TokenKind.Word } only] ? only.Text : throw new BeyondEngineException("a number with an index");
+            var text = index is [{ Kind: TokenKind.Number or TokenKind.Text or TokenKind.Word } only] ? only.Text
+                : throw new BeyondEngineException("a number with an index");
             var name = NumberWords.TryRead(text, out var spelled) ? spelled.ToString() : text;
             return new Quantity(ExpressionParser.Read([tokens[0]], out _)) { Base = name };
         }
@@ -137,10 +159,13 @@ static class QuantityReader
             (isDegrees, end) = (false, tokens.Count);
         }
 
-        return new Quantity(ExpressionParser.Read(tokens[..end], out var isAmbiguous)) { IsPercent = isPercent, IsDegrees = isDegrees, IsAmbiguous = isAmbiguous };
+        return new Quantity(ExpressionParser.Read(tokens[..end], out var isAmbiguous)) { IsPercent = isPercent, IsDegrees = isDegrees,
+            IsAmbiguous = isAmbiguous };
     }
 
-    /// <summary>A value with a unit, or with words for what is counted, behind it or a currency sign before it; null where there is none.</summary>
+    /// <summary>
+    /// A value with a unit, or with words for what is counted, behind it or a currency sign before it; null where there is none.
+    /// </summary>
     static Quantity? WithUnit(List<Token> tokens)
     {
         var sign = tokens.FindIndex(token => token.Is("$"));
@@ -239,7 +264,8 @@ static class QuantityReader
 
         for (var i = 0; i < rest.Count; i++)
         {
-            var isNumber = rest[i].Kind == TokenKind.Number && rest[i].Text.Length <= 8 && rest[i].Text.TrimEnd('.').All(char.IsAsciiDigit);
+            var isNumber = rest[i].Kind == TokenKind.Number && rest[i].Text.Length <= 8 && rest[i].Text.TrimEnd('.')
+                .All(char.IsAsciiDigit);
             if (i % 2 == 1 ? !rest[i].Is(":") : !isNumber)
             {
                 return null;
@@ -247,7 +273,8 @@ static class QuantityReader
         }
 
         var numbers = rest.Where((_, i) => i % 2 == 0).Select(token => token.Text.TrimEnd('.')).ToList();
-        var isTime = half != "" || numbers.Skip(1).All(number => number.Length == 2) && int.Parse(numbers[1], CultureInfo.InvariantCulture) < 60;
+        var isTime = half != "" || numbers.Skip(1).All(number => number.Length == 2)
+            && int.Parse(numbers[1], CultureInfo.InvariantCulture) < 60;
         var parts = numbers.Select(number => int.Parse(number, CultureInfo.InvariantCulture));
         return new Clock([.. parts, .. numbers.Count == 1 ? [0] : Array.Empty<int>()], isTime, half);
     }
@@ -256,12 +283,14 @@ static class QuantityReader
     public static Answer Words(List<Token> tokens)
     {
         if (!tokens.Any(token => token.Kind is TokenKind.Word or TokenKind.Text or TokenKind.Name)
-            || tokens.Any(token => token.Kind == TokenKind.Command || token.Is("^") || token.Is("_") || token.Is("{") || token.Kind == TokenKind.Function))
+            || tokens.Any(token => token.Kind == TokenKind.Command || token.Is("^") || token.Is("_") || token.Is("{")
+            || token.Kind == TokenKind.Function))
         {
             throw new BeyondEngineException("neither a formula nor words");
         }
 
-        var words = tokens.Where(token => token.Kind != TokenKind.Symbol || token.Text is "=" or "<" or ">" or "-" or "+" or "/" or "*" or ":")
+        var words = tokens.Where(token => token.Kind != TokenKind.Symbol
+            || token.Text is "=" or "<" or ">" or "-" or "+" or "/" or "*" or ":")
             .SelectMany(token => token.Text.ToLowerInvariant().Split([' ', '.', '\''], StringSplitOptions.RemoveEmptyEntries))
             .Where(word => word is not ("the" or "a" or "an")).ToList();
         return string.Join(' ', words) switch

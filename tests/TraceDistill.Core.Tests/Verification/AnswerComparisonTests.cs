@@ -16,6 +16,8 @@ public sealed class AnswerComparisonTests
     [InlineData("f(x) = 2x", "f(x) = 3x \\text{ for all } x \\in \\mathbb{R}", false)]
     [InlineData("1,200", "(1,200)", null)]
     [InlineData("0,125", "125", false)]
+    [InlineData("75 \\text{ km/h}", "75\\ \\frac{\\text{km}}{\\text{h}}", true)]
+    [InlineData("\\text{March 14}", "14 Charm", null)]
     public void AreEqual_TwoAnswers_HasTheVerdictOfThePolicy(string expected, string given, bool? isEqual) =>
         Assert.Equal(isEqual, AnswerComparison.AreEqual(AnswerReader.Read(expected), AnswerReader.Read(given)));
 }

@@ -10,10 +10,11 @@ namespace TraceDistill.Core.Tests.Verification;
 public sealed class AnswerPairsTests
 {
     [Theory]
-    [InlineData("answer-pairs.tsv", "So \\boxed{…}.")]
-    [InlineData("answer-pairs-held-out.tsv", "So \\boxed{…}.")]
-    [InlineData("answer-texts.tsv", "…")]
-    public void Verify_PairsWrittenByHand_HasNoFalseCorrectAndFewMisses(string file, string frame)
+    [InlineData("answer-pairs.tsv", "So \\boxed{…}.", 0.05)]
+    [InlineData("answer-pairs-held-out.tsv", "So \\boxed{…}.", 0.05)]
+    [InlineData("answer-texts.tsv", "…", 0.05)]
+    [InlineData("answer-sentences.tsv", "…", 0.12)]
+    public void Verify_PairsWrittenByHand_HasNoFalseCorrectAndFewMisses(string file, string frame, double mostUnverified)
     {
         var path = Path.Combine(TestPaths.RepositoryRoot, "tests", "TraceDistill.Core.Tests", "Verification", "Data", file);
         var pairs = File.ReadLines(path)
@@ -21,21 +22,23 @@ public sealed class AnswerPairsTests
             .Select(line => line.Split('\t'))
             .ToList();
         var verdicts = pairs.Select(pair => (
-            IsEqual: pair[0] == "=", Expected: pair[1], Given: pair[2], Verdict: Verify(frame.Replace("…", pair[2]).Replace('⏎', '\n'), pair[1]))).ToList();
+            IsEqual: pair[0] == "=", Expected: pair[1], Given: pair[2],
+                Verdict: Verify(frame.Replace("…", pair[2]).Replace('⏎', '\n'), pair[1]))).ToList();
         var (equal, other) = (verdicts.Where(pair => pair.IsEqual).ToList(), verdicts.Where(pair => !pair.IsEqual).ToList());
 
         Assert.True(equal.Count >= 150 && other.Count >= 100, "too few pairs");
         Assert.DoesNotContain(other, pair => pair.Verdict == Verdict.Correct);
         Assert.True(Share(equal, Verdict.Incorrect) <= 0.02, string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Incorrect)));
-        Assert.True(Share(equal, Verdict.Unverified) <= 0.05, string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Unverified)));
+        Assert.True(Share(equal, Verdict.Unverified) <= mostUnverified,
+            string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Unverified)));
 
         static double Share(List<(bool, string, string, Verdict Verdict)> pairs, Verdict verdict) =>
             (double)pairs.Count(pair => pair.Verdict == verdict) / pairs.Count;
     }
 
     /// <summary>
-    /// Trouble that people reported about other graders. Two rows take a side where people differ: a percentage equals the number with and without
-    /// its sign, and a number in words within a sentence is not taken for certain.
+    /// Trouble that people reported about other graders. Two rows take a side where people differ: a percentage equals the number with
+    /// and without its sign, and a number in words within a sentence is not taken for certain.
     /// </summary>
     [Fact]
     public void Verify_ReportedCases_HasTheVerdictThatWasRight()

@@ -1,4 +1,3 @@
-using System.Collections.Frozen;
 using System.Globalization;
 using System.Text;
 using System.Text.RegularExpressions;
@@ -19,57 +18,11 @@ enum CommaReading
     Decimal,
 }
 
-/// <summary>Parts an answer in LaTeX or plain text into tokens. Dress is dropped: spacing, sizes of brackets, fonts, dollar signs of mathematics.</summary>
+/// <summary>
+/// Parts an answer in LaTeX or plain text into tokens. Dress is dropped: spacing, sizes of brackets, fonts, dollar signs of mathematics.
+/// </summary>
 sealed class Lexer
 {
-    /// <summary>Stands for a comma within a number: it parts thousands where three digits follow each time, else it is the decimal point.</summary>
-    const char Thousands = '\uE000';
-
-    static readonly FrozenDictionary<string, string> Symbols = new Dictionary<string, string>
-    {
-        ["cdot"] = "*", ["times"] = "*", ["ast"] = "*", ["div"] = "/", ["pm"] = "±", ["mp"] = "∓", ["le"] = "<=", ["leq"] = "<=", ["leqslant"] = "<=",
-        ["ge"] = ">=", ["geq"] = ">=", ["geqslant"] = ">=", ["lt"] = "<", ["gt"] = ">", ["ne"] = "!=", ["neq"] = "!=", ["in"] = "∈", ["cup"] = "∪",
-        ["cap"] = "∩", ["setminus"] = "∖", ["backslash"] = "∖", ["approx"] = "≈", ["simeq"] = "≈", ["equiv"] = "≡", ["{"] = "\\{", ["}"] = "\\}",
-        ["lbrace"] = "\\{", ["rbrace"] = "\\}", ["lvert"] = "|", ["rvert"] = "|", ["vert"] = "|", ["mid"] = "mid", ["|"] = "‖", ["lVert"] = "‖",
-        ["rVert"] = "‖", ["langle"] = "⟨", ["rangle"] = "⟩", ["lfloor"] = "⌊", ["rfloor"] = "⌋", ["lceil"] = "⌈", ["rceil"] = "⌉", ["circ"] = "°",
-        ["degree"] = "°", ["%"] = "%", ["\\"] = "\\\\", ["&"] = "&", ["colon"] = ":", ["prime"] = "'", ["lbrack"] = "[", ["rbrack"] = "]",
-        ["land"] = "and", ["wedge"] = "and", ["lor"] = "or", ["vee"] = "or", ["ldots"] = "…", ["dots"] = "…", ["cdots"] = "…",
-    }.ToFrozenDictionary();
-
-    static readonly FrozenSet<string> Dropped = new[]
-    {
-        "left", "right", "big", "Big", "bigg", "Bigg", "bigl", "bigr", "Bigl", "Bigr", "biggl", "biggr", "Biggl", "Biggr", "middle",
-        "displaystyle", "textstyle", "scriptstyle", "limits", "!", "mathstrut", "strut", "hfill", "bf", "rm", "it", "boldsymbol", "bm", "allowbreak",
-    }.ToFrozenSet();
-
-    static readonly FrozenSet<string> Spaces = new[] { ",", ";", ":", " ", "quad", "qquad", ">", "enspace", "thinspace", "\n", "newline" }.ToFrozenSet();
-
-    static readonly FrozenSet<string> Fonts = new[] { "mathrm", "mathbf", "mathit", "mathsf", "mathcal", "mathbb", "operatorname", "operatorname*", "mathscr", "mathfrak" }.ToFrozenSet();
-
-    static readonly FrozenSet<string> Texts = new[] { "text", "textbf", "textit", "textrm", "textsf", "texttt", "mbox", "textnormal", "emph", "hbox", "underline" }.ToFrozenSet();
-
-    static readonly FrozenSet<string> Functions = new[]
-    {
-        "sin", "cos", "tan", "cot", "sec", "csc", "arcsin", "arccos", "arctan", "sinh", "cosh", "tanh", "ln", "log", "exp", "sqrt", "abs", "min", "max",
-        "floor", "ceil", "lg", "asin", "acos", "atan", "gcd", "lcm", "det", "cbrt",
-    }.ToFrozenSet();
-
-    static readonly FrozenSet<string> Names = new[]
-    {
-        "pi", "infinity", "infty", "inf", "oo", "alpha", "beta", "gamma", "delta", "theta", "lambda", "sigma", "omega", "epsilon", "phi", "psi", "rho", "tau",
-    }.ToFrozenSet();
-
-    static readonly FrozenDictionary<char, string> Characters = new Dictionary<char, string>
-    {
-        ['−'] = "-", ['–'] = "-", ['—'] = "-", ['‐'] = "-", ['‑'] = "-", ['×'] = "\\times ", ['·'] = "\\cdot ", ['⋅'] = "\\cdot ", ['∙'] = "\\cdot ", ['÷'] = "\\div ", ['√'] = "\\sqrt ",
-        ['π'] = "\\pi ", ['∞'] = "\\infty ", ['≤'] = "\\le ", ['≥'] = "\\ge ", ['⩽'] = "\\le ", ['⩾'] = "\\ge ", ['≠'] = "\\ne ", ['≈'] = "\\approx ", ['±'] = "\\pm ", ['∓'] = "\\mp ", ['∪'] = "\\cup ",
-        ['∩'] = "\\cap ", ['∈'] = "\\in ", ['°'] = "\\circ ", ['º'] = "\\circ ", ['∅'] = "\\emptyset ", ['²'] = "^{2}", ['³'] = "^{3}", ['¹'] = "^{1}", ['⁴'] = "^{4}", ['⁵'] = "^{5}",
-        ['⁶'] = "^{6}", ['⁷'] = "^{7}", ['⁸'] = "^{8}", ['⁹'] = "^{9}", ['⁰'] = "^{0}", ['⁻'] = "^{-1}", ['½'] = "\\frac{1}{2}", ['⅓'] = "\\frac{1}{3}", ['⅔'] = "\\frac{2}{3}", ['¼'] = "\\frac{1}{4}", ['¾'] = "\\frac{3}{4}",
-        ['、'] = ",", ['⟨'] = "\\langle ", ['⟩'] = "\\rangle ", ['∠'] = "\\angle ", ['△'] = "\\triangle ", ['ℝ'] = "\\mathbb{R}", ['\u00A0'] = "~", ['\u202F'] = "~", ['\u2009'] = "~",
-        ['’'] = "'", ['′'] = "'", ['“'] = "", ['”'] = "", ['"'] = "", ['`'] = "", ['。'] = ".", ['⌊'] = "\\lfloor ", ['⌋'] = "\\rfloor ", ['⌈'] = "\\lceil ", ['⌉'] = "\\rceil ", ['∣'] = "|",
-        ['€'] = "\\text{euro}", ['£'] = "\\text{pound sterling}", ['¥'] = "\\text{yen}", ['₂'] = "_{2}", ['₁'] = "_{1}", ['₃'] = "_{3}", ['₈'] = "_{8}", ['\u2061'] = "", ['\u200B'] = "", ['\uFEFF'] = "",
-    }.ToFrozenDictionary();
-
     // The numbers of atoms in \ce{H2SO4}.
     static readonly Regex ChemicalDigits = new(@"(?<=[A-Za-z)])\d+", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
 
@@ -89,33 +42,9 @@ sealed class Lexer
     /// <exception cref="BeyondEngineException">A command is not known, or a brace is not closed.</exception>
     public static IReadOnlyList<Token> Read(string text, CommaReading commas)
     {
-        var lexer = new Lexer(Plain(text), commas);
+        var lexer = new Lexer(PlainCharacters.Of(text), commas);
         lexer.Run();
         return lexer._tokens;
-    }
-
-    /// <summary>The text with one spelling for each character: ASCII where there is one, LaTeX for signs of mathematics, digits of every script.</summary>
-    static string Plain(string text)
-    {
-        var plain = new StringBuilder(text.Length);
-        foreach (var character in text)
-        {
-            if (Characters.TryGetValue(character, out var spelling))
-            {
-                plain.Append(spelling);
-            }
-            else if (character is >= '！' and <= '～')
-            {
-                plain.Append((char)(character - '！' + '!'));
-            }
-            else
-            {
-                plain.Append(CharUnicodeInfo.GetDecimalDigitValue(character) is >= 0 and var digit ? (char)('0' + digit) : character);
-            }
-        }
-
-        return plain.Replace("^{-1}^{1}", "^{-1}").Replace("^{-1}^{2}", "^{-2}").Replace("^{-1}^{3}", "^{-3}").Replace("{,}", $"{Thousands}").Replace(",\\!", $"{Thousands}")
-            .Replace("**", "^").ToString();
     }
 
     void Run()
@@ -180,7 +109,8 @@ sealed class Lexer
         }
 
         var isPoint = _at < _text.Length && (_text[_at] == '.'
-            || _text[_at] == ',' && _commas == CommaReading.Decimal && IsDigit(_at + 1) || _text[_at] == Thousands && IsDigit(_at + 1));
+            || _text[_at] == ',' && _commas == CommaReading.Decimal && IsDigit(_at + 1)
+            || _text[_at] == PlainCharacters.Thousands && IsDigit(_at + 1));
         if (isPoint && (IsDigit(_at + 1) || _at + 1 == _text.Length || !char.IsLetter(_text[_at + 1])))
         {
             var end = SkipDigits(_at + 1);
@@ -206,13 +136,16 @@ sealed class Lexer
     int Separator()
     {
         var rest = _text.AsSpan(_at);
-        return rest.StartsWith([Thousands]) || _commas == CommaReading.Thousands && _brackets == 0 && rest.StartsWith(",") ? 1 : rest.StartsWith("\\,") ? 2 : 0;
+        return rest.StartsWith([PlainCharacters.Thousands])
+            || _commas == CommaReading.Thousands && _brackets == 0 && rest.StartsWith(",") ? 1 : rest.StartsWith("\\,") ? 2 : 0;
     }
 
     void ReadWord()
     {
         var start = _at;
-        while (_at < _text.Length && (char.IsLetter(_text[_at]) || char.IsSurrogate(_text[_at]) || char.GetUnicodeCategory(_text[_at]) == UnicodeCategory.NonSpacingMark))
+        while (_at < _text.Length
+            && (char.IsLetter(_text[_at]) || char.IsSurrogate(_text[_at])
+            || char.GetUnicodeCategory(_text[_at]) == UnicodeCategory.NonSpacingMark))
         {
             _at++;
         }
@@ -226,11 +159,11 @@ sealed class Lexer
         {
             Add(TokenKind.Name, GreekName(word[0]));
         }
-        else if (Functions.Contains(word) || word.Length > 2 && Functions.Contains(word.ToLowerInvariant()))
+        else if (LatexNames.Functions.Contains(word) || word.Length > 2 && LatexNames.Functions.Contains(word.ToLowerInvariant()))
         {
             Add(TokenKind.Function, word.ToLowerInvariant());
         }
-        else if (Names.Contains(word.ToLowerInvariant()))
+        else if (LatexNames.Names.Contains(word.ToLowerInvariant()))
         {
             var name = word == "Pi" ? "pi" : word;
             Add(TokenKind.Name, name.ToLowerInvariant() is "infty" or "inf" or "oo" or "infinity" ? SymbolExpression.Infinity : name);
@@ -249,7 +182,8 @@ sealed class Lexer
     {
         string[] names =
         [
-            "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "omicron", "pi", "rho", "sigma",
+            "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "omicron",
+            "pi", "rho", "sigma",
             "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
         ];
         var isUpper = letter < 'α';
@@ -271,7 +205,7 @@ sealed class Lexer
         }
 
         var name = _text[start.._at];
-        if (Dropped.Contains(name))
+        if (LatexNames.Dropped.Contains(name))
         {
             if (name is "left" or "right" && _at < _text.Length && _text[_at] == '.')
             {
@@ -282,7 +216,7 @@ sealed class Lexer
         {
             _isSpaced = true;    // delimiters of mathematics
         }
-        else if (Spaces.Contains(name))
+        else if (LatexNames.Spaces.Contains(name))
         {
             _isSpaced = true;
         }
@@ -290,7 +224,7 @@ sealed class Lexer
         {
             Add(TokenKind.Symbol, "$");
         }
-        else if (Symbols.TryGetValue(name, out var symbol))
+        else if (LatexNames.Symbols.TryGetValue(name, out var symbol))
         {
             AddSymbol(symbol);
         }
@@ -298,11 +232,11 @@ sealed class Lexer
         {
             Inline(ChemicalDigits.Replace(Argument(), "_{$0}"), isUnit: false);
         }
-        else if (Texts.Contains(name))
+        else if (LatexNames.Texts.Contains(name))
         {
             ReadText(Argument());
         }
-        else if (Fonts.Contains(name))
+        else if (LatexNames.Fonts.Contains(name))
         {
             ReadFont(name, Argument());
         }
@@ -310,9 +244,10 @@ sealed class Lexer
         {
             Add(TokenKind.Name, $"{name} {Argument()}");
         }
-        else if (name is "frac" or "dfrac" or "tfrac" or "cfrac" or "binom" or "dbinom" or "tbinom" or "overline" or "pmod" or "bmod" or "mod" or "pod")
+        else if (LatexNames.WithArguments.Contains(name))
         {
-            Add(TokenKind.Command, name.EndsWith("frac", StringComparison.Ordinal) ? "frac" : name.EndsWith("binom", StringComparison.Ordinal) ? "binom" : name);
+            Add(TokenKind.Command, name.EndsWith("frac", StringComparison.Ordinal) ? "frac"
+                : name.EndsWith("binom", StringComparison.Ordinal) ? "binom" : name);
         }
         else if (name is "begin" or "end")
         {
@@ -323,7 +258,7 @@ sealed class Lexer
                 Argument();
             }
         }
-        else if (Functions.Contains(name))
+        else if (LatexNames.Functions.Contains(name))
         {
             Add(TokenKind.Function, name);
         }
@@ -335,7 +270,8 @@ sealed class Lexer
         {
             Add(TokenKind.Name, name switch
             {
-                "infty" => SymbolExpression.Infinity, "varnothing" => "emptyset", "varepsilon" => "epsilon", "varphi" => "phi", "vartheta" => "theta", _ => name,
+                "infty" => SymbolExpression.Infinity, "varnothing" => "emptyset", "varepsilon" => "epsilon", "varphi" =>
+                    "phi", "vartheta" => "theta", _ => name,
             });
         }
     }
@@ -353,7 +289,7 @@ sealed class Lexer
             var isUnit = font == "mathrm" && _tokens.Count > 0 && trimmed is not ("e" or "i" or "d");
             Inline(trimmed, isUnit);
         }
-        else if (Functions.Contains(trimmed))
+        else if (LatexNames.Functions.Contains(trimmed))
         {
             Add(TokenKind.Function, trimmed);
         }
@@ -382,7 +318,8 @@ sealed class Lexer
     void ReadText(string content)
     {
         var trimmed = content.Replace("~", " ").Replace("\\ ", " ").Replace("$", "").Trim();
-        if (trimmed.ToLowerInvariant().Trim(',', ' ') is "and" or "or" or "y" or "o" or "e" or "und" or "oder" or "et" or "ou" or "和" or "或" && _tokens.Count > 0)
+        if (trimmed.ToLowerInvariant().Trim(',',
+            ' ') is "and" or "or" or "y" or "o" or "e" or "und" or "oder" or "et" or "ou" or "和" or "或" && _tokens.Count > 0)
         {
             var word = trimmed.ToLowerInvariant().Trim(',', ' ');
             Add(TokenKind.Symbol, word is "or" or "o" or "oder" or "ou" or "或" ? "or" : "and");

@@ -6,9 +6,10 @@ namespace TraceDistill.Core.Verification.Notation;
 
 /// <summary>A unit of measurement behind a number, or a word for what is counted.</summary>
 /// <remarks>
-/// The table is our own: of its 165 spellings UnitsNet 5.75.1 (English, all quantities) knew 112 as one unit, 28 as several (m as metre, minute, molarity
-/// and Mach; g as gram, gauss and standard gravity) and 25 not at all (gallon, quart, litre, metre, kmh), its factors are doubles, which would make
-/// exact fractions rounded ones, and setting up its parser took over two seconds of processor time and 49 MB.
+/// The table is our own: of its 165 spellings UnitsNet 5.75.1 (English, all quantities) knew 112 as one unit, 28 as several (m as metre,
+/// minute, molarity and Mach; g as gram, gauss and standard gravity) and 25 not at all (gallon, quart, litre, metre, kmh), its factors
+/// are doubles, which would make exact fractions rounded ones, and setting up its parser took over two seconds of processor time and 49
+/// MB.
 /// </remarks>
 /// <param name="Factor">Its size in base units of the same dimensions.</param>
 /// <param name="Dimensions">Such as <c>L^1*T^-1</c>; null for words that are no known unit.</param>
@@ -23,28 +24,44 @@ sealed record Unit(Rational Factor, string? Dimensions)
     const string Letters = "mgshLlNJWVAKCF";
 
     /// <summary>Symbols that may as well be products of variables where nothing sets them off.</summary>
-    static readonly FrozenSet<string> Doubtful = new[] { "mg", "ms", "mm", "pt", "ha", "nm", "ps", "mN", "mV", "gal", "bar", "Pa", "kg", "cm", "km", "ml", "in" }.ToFrozenSet();
+    static readonly FrozenSet<string> Doubtful = new[]
+    {
+        "mg", "ms", "mm", "pt", "ha", "nm", "ps", "mN", "mV", "gal", "bar", "Pa", "kg", "cm", "km", "ml", "in",
+    }.ToFrozenSet();
 
     static readonly FrozenDictionary<string, (Rational Factor, string Dimensions)> Known = Table();
 
     static readonly FrozenDictionary<string, Rational> Prefixes = new Dictionary<string, Rational>
     {
-        ["k"] = 1000, ["M"] = 1_000_000, ["G"] = 1_000_000_000, ["T"] = 1_000_000_000_000, ["c"] = new(1, 100), ["d"] = new(1, 10), ["m"] = new(1, 1000),
-        ["u"] = new(1, 1_000_000), ["μ"] = new(1, 1_000_000), ["µ"] = new(1, 1_000_000), ["n"] = new(1, 1_000_000_000), ["p"] = new(1, 1_000_000_000_000),
+        ["k"] = 1000, ["M"] = 1_000_000, ["G"] = 1_000_000_000, ["T"] = 1_000_000_000_000, ["c"] = new(1, 100), ["d"] = new(1, 10),
+            ["m"] = new(1, 1000),
+        ["u"] = new(1, 1_000_000), ["μ"] = new(1, 1_000_000), ["µ"] = new(1, 1_000_000), ["n"] = new(1, 1_000_000_000),
+            ["p"] = new(1, 1_000_000_000_000),
     }.ToFrozenDictionary();
 
-    static readonly FrozenSet<string> Prefixed = new[] { "m", "g", "s", "L", "l", "N", "J", "W", "V", "A", "Pa", "Hz", "eV", "mol", "F", "H", "T", "C", "pc", "Wh", "cal", "K" }.ToFrozenSet();
+    static readonly FrozenSet<string> Prefixed = new[]
+    {
+        "m", "g", "s", "L", "l", "N", "J", "W", "V", "A", "Pa", "Hz", "eV", "mol", "F", "H", "T", "C", "pc", "Wh", "cal", "K",
+    }.ToFrozenSet();
 
     /// <summary>Short words for things counted; longer ones are told by their vowels.</summary>
     static readonly FrozenSet<string> ShortNouns = new[]
     {
-        "egg", "eggs", "dog", "dogs", "cat", "cats", "cup", "cups", "pen", "pens", "box", "men", "man", "car", "cars", "bag", "bags", "bus", "hat", "hats", "cow", "cows", "way", "ways", "toy", "toys",
+        "egg", "eggs", "dog", "dogs", "cat", "cats", "cup", "cups", "pen", "pens", "box", "men", "man", "car", "cars", "bag", "bags",
+        "bus", "hat", "hats", "cow", "cows", "way", "ways", "toy", "toys",
         "boy", "boys", "kid", "kids", "pie", "pies", "cm", "km", "ft", "sq",
     }.ToFrozenSet();
 
-    static readonly FrozenSet<string> NotUnits = new[] { "not", "than", "more", "less", "times", "if", "for", "where", "when", "remainder", "plus", "minus", "mod", "or", "and", "is", "are", "no", "but", "with" }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
+    static readonly FrozenSet<string> NotUnits = new[]
+    {
+        "not", "than", "more", "less", "times", "if", "for", "where", "when", "remainder", "plus", "minus", "mod", "or", "and", "is",
+        "are", "no", "but", "with", "past", "before", "after", "ago", "until", "below", "above", "over", "under", "fewer", "near",
+        "between",
+    }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
-    /// <summary>Whether letters that follow a number directly, without a text command, are read as a unit or as a word for what is counted.</summary>
+    /// <summary>
+    /// Whether letters that follow a number directly, without a text command, are read as a unit or as a word for what is counted.
+    /// </summary>
     public static bool IsLikely(string word, bool isSpaced)
     {
         if (word.Length == 1)
@@ -56,14 +73,17 @@ sealed record Unit(Rational Factor, string? Dimensions)
     }
 
     /// <summary>Whether letters without a text command may as well be variables.</summary>
-    public static bool IsDoubtful(string word, bool isSpaced) => word.Length == 1 && word[0] < '\u2E80' || !isSpaced && Doubtful.Contains(word);
+    public static bool IsDoubtful(string word, bool isSpaced) => word.Length == 1 && word[0] < '\u2E80'
+        || !isSpaced && Doubtful.Contains(word);
 
     /// <summary>Reads words with exponents and slashes.</summary>
     /// <returns>A known unit or <see cref="Noun"/>; null where the words say more than what is counted.</returns>
     public static Unit? Read(string text)
     {
-        var (factor, dimensions, isBelow, power, isKnown) = ((Rational)1, new SortedDictionary<string, int>(StringComparer.Ordinal), false, 1, true);
-        foreach (var piece in text.Replace("/", " / ").Replace("*", " ").Replace(".", " ").Replace("-", " -").Replace("^ -", "^-").Replace("(", " ").Replace(")", " ").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        var (factor, dimensions, isBelow, power, isKnown) =
+            ((Rational)1, new SortedDictionary<string, int>(StringComparer.Ordinal), false, 1, true);
+        foreach (var piece in text.Replace("/", " / ").Replace("*", " ").Replace(".", " ").Replace("-", " -").Replace("^ -", "^-")
+            .Replace("(", " ").Replace(")", " ").Split(' ', StringSplitOptions.RemoveEmptyEntries))
         {
             var parts = piece.TrimStart('-').Split('^');
             var exponent = parts.Length > 1 && int.TryParse(parts[1], out var written) && Math.Abs(written) <= 9 ? written : 1;
@@ -97,9 +117,11 @@ sealed record Unit(Rational Factor, string? Dimensions)
             {
                 var times = exponent * power * (isBelow ? -1 : 1);
                 factor *= unit.Factor.Pow(times);
-                foreach (var dimension in unit.Dimensions.Split('*', StringSplitOptions.RemoveEmptyEntries).Select(dimension => dimension.Split('^')))
+                foreach (var dimension in unit.Dimensions.Split('*', StringSplitOptions.RemoveEmptyEntries)
+                    .Select(dimension => dimension.Split('^')))
                 {
-                    dimensions[dimension[0]] = dimensions.GetValueOrDefault(dimension[0]) + times * int.Parse(dimension[1], CultureInfo.InvariantCulture);
+                    dimensions[dimension[0]] =
+                        dimensions.GetValueOrDefault(dimension[0]) + times * int.Parse(dimension[1], CultureInfo.InvariantCulture);
                 }
             }
             else
@@ -111,12 +133,14 @@ sealed record Unit(Rational Factor, string? Dimensions)
         }
 
         return isKnown && dimensions.Count > 0
-            ? new(factor, string.Join('*', dimensions.Where(dimension => dimension.Value != 0).Select(dimension => $"{dimension.Key}^{dimension.Value}")))
+            ? new(factor, string.Join('*', dimensions.Where(dimension => dimension.Value != 0)
+            .Select(dimension => $"{dimension.Key}^{dimension.Value}")))
             : Noun;
     }
 
     static bool IsNoun(string word) => !NotUnits.Contains(word)
-        && (ShortNouns.Contains(word.ToLowerInvariant()) || word.Length >= 4 && word.Any(letter => "aeiouyAEIOUY".Contains(letter, StringComparison.Ordinal)));
+        && (ShortNouns.Contains(word.ToLowerInvariant())
+        || word.Length >= 4 && word.Any(letter => "aeiouyAEIOUY".Contains(letter, StringComparison.Ordinal)));
 
     static (Rational Factor, string Dimensions)? Find(string word)
     {
