@@ -16,7 +16,7 @@ static class Doubt
             + @"|likely (?:to|that)|might|guess\w*|seems?|seemed|appears?|apparently"
         + @"|unsure|uncertain|unclear|unknown|not sure|(?:i|we|me)(?: \w+)? (?:think|thought|believe|suspect|say|hope|try)|hypothe\w+"
         + @"|conjecture\w*|suggests?|according to"
-        + @"|approximat\w*|about|around|roughly|nearly|almost|close to|estimat\w*|supposed to"
+        + @"|approximat\w*|about|around|roughly|nearly|almost|close to|estimat\w*|supposed to|or so"
         + @"|vielleicht|wahrscheinlich|vermutlich|könnte\w*|etwa|ungefähr|quizás?|tal vez|podrían?|probablemente|aproximadamente"
         + @"|peut-être|pourrai\w*|probablement"
         + @"|environ|talvez|poderia|forse|potrebbe|probabilmente|может|возможно|наверное|вероятно|примерно|około|może|misschien"

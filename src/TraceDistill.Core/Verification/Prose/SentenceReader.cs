@@ -172,9 +172,9 @@ static class SentenceReader
         var isDressed = sentence.StartsWith("**", StringComparison.Ordinal) || sentence.StartsWith('$') || sentence.StartsWith('\\');
         var value = sentence.Trim('*', '_', '`', ' ').TrimEnd('.', ' ', '*').TrimStart('=', ' ');
         var isOther = value.Contains('=', StringComparison.Ordinal) || value.EndsWith(':') || ListItem.IsMatch(sentence);
-        isOther |= Doubt.IsEnglish(value);
+        isOther |= Doubt.IsEnglish(value) || Doubt.IsGuess(value) || Doubt.IsConditional(value) || Denial.IsIn(value);
         return isOther || !Statements.IsAnswer(value) || !isDressed && !Statements.StartsWithNumber(value)
-            ? null : new(value, !Doubt.IsGuess(value) && !Doubt.IsConditional(value) && !Denial.IsIn(value));
+            ? null : new(value, true);
     }
 
     /// <summary>A formula, emphasis, a choice or an inequality that ends the sentence.</summary>
