@@ -96,7 +96,9 @@ sealed partial record OutputFolder(string Path, Partition Partition)
 
         // With a journal, its publication was cut short after its manifest was deleted, and another share has written the whole anew in between.
         return IsOfThisDivision(manifest) && !HasJournal
-            ? throw new InvalidInputException($"{File(ManifestName)}: is missing, though {ShardManifest.FileName} tells of {Partition.Count} shares; restore it, or go on without --partition")
+            ? throw new InvalidInputException(
+                $"{File(ManifestName)}: is missing, though {ShardManifest.FileName} tells of {Partition.Count} partitions; "
+                + "restore it, or go on without --partition")
             : false;
     }
 

@@ -33,13 +33,13 @@ static class PartitionEnvironment
             ? null
             : int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
                 ? number
-                : throw new InvalidInputException($"partition: {name} is '{text}' where a number is expected; correct it, or say the share with --partition");
+                : throw new InvalidInputException($"partition: {name} is '{text}' where a number is expected; correct it, or say which one with --partition");
     }
 
     static InvalidInputException CountMissing(string index, string count) =>
-        new($"partition: {index} is set, but not how many shares there are; say it with --partitions or {count}, or collect everything with --partition 0/1");
+        new($"partition: {index} is set, but not how many partitions there are; say it with --partitions or {count}, or collect everything with --partition 0/1");
 
     static Partition Of(int index, int count, string variable) => index >= 0 && index < count
         ? new Partition(index, count)
-        : throw new InvalidInputException($"partition: {variable} makes this share {index} of {count}, and they count from 0 to {count - 1}; number the jobs that way, or say the share with --partition");
+        : throw new InvalidInputException($"partition: {variable} makes this partition {index} of {count}, and they count from 0 to {count - 1}; number the jobs that way, or say which one with --partition");
 }

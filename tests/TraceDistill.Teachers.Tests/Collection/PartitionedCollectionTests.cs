@@ -96,8 +96,8 @@ public sealed class PartitionedCollectionTests
     [Theory]
     [InlineData("JOB_COMPLETION_INDEX=4", null, "--partitions")]
     [InlineData("SLURM_ARRAY_TASK_ID=4", null, "SLURM_ARRAY_TASK_COUNT")]
-    [InlineData("JOB_COMPLETION_INDEX=5 JOB_COMPLETIONS=5", null, "share 5 of 5")]
-    [InlineData("SLURM_ARRAY_TASK_ID=9 SLURM_ARRAY_TASK_COUNT=2 SLURM_ARRAY_TASK_MIN=1", null, "share 8 of 2")]
+    [InlineData("JOB_COMPLETION_INDEX=5 JOB_COMPLETIONS=5", null, "partition 5 of 5")]
+    [InlineData("SLURM_ARRAY_TASK_ID=9 SLURM_ARRAY_TASK_COUNT=2 SLURM_ARRAY_TASK_MIN=1", null, "partition 8 of 2")]
     [InlineData("SLURM_ARRAY_TASK_ID=x SLURM_ARRAY_TASK_COUNT=2", null, "'x'")]
     public void Find_EnvironmentThatMakesNoSense_SaysSo(string variables, int? partitions, string expected) =>
         Assert.Contains(expected, Assert.Throws<InvalidInputException>(() => PartitionEnvironment.Find(Variables(variables), partitions)).Message);
