@@ -71,16 +71,22 @@ public static class CollectStage
             var journal = store.Describe(dataset, capabilities);
             await using var compactor = store.StartCompaction();
             var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
-            var collector = new TraceCollector(source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, TimeSpan.FromSeconds(options.RetryFor), asking);
+            var retryFor = TimeSpan.FromSeconds(options.RetryFor);
+            var collector = new TraceCollector(
+                source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, retryFor, asking);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (tally.Unfinished is { } unfinished)
             {
-                observer.Message($"new traces without an end of the model's own, by the server's word: {unfinished}; train leaves them out, and reask: [length, refusal, unfinished] asks for them again");
+                observer.Message(
+                    $"new traces without an end of the model's own, by the server's word: {unfinished}; "
+                    + "train leaves them out, and reask: [length, refusal, unfinished] asks for them again");
             }
 
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {
-                observer.Message($"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets and serve the hard loss alone: {tally.DescribeLacks()}");
+                observer.Message(
+                    $"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets and serve the hard loss alone: "
+                    + tally.DescribeLacks());
             }
 
             if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
@@ -91,11 +97,13 @@ public static class CollectStage
             if (store.Inventory.Present == 0 && budget.IsSpent)
             {
                 throw new InvalidInputException(
-                    $"{budget.SpentSetting}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; raise it, or lower max_tokens");
+                    $"{budget.SpentSetting}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; "
+                    + "raise it, or lower max_tokens");
             }
         }
 
-        var missing = budget is { IsSpent: true } ? null : MissingOf(options, store, tally, "running the same command again asks for what is missing alone", observer);
+        const string Next = "running the same command again asks for what is missing alone";
+        var missing = budget is { IsSpent: true } ? null : MissingOf(options, store, tally, Next, observer);
         var summary = Summarize(await store.PublishAsync(missing, cancellationToken), tally?.Collected ?? 0, tally?.Failed ?? 0) with
         {
             StoppedBy = budget is { IsSpent: true } ? "budget" : null,
@@ -103,7 +111,9 @@ public static class CollectStage
         };
         if (budget is { IsSpent: true })
         {
-            observer.Message($"the budget is spent ({budget.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; raise it and run again for the others");
+            observer.Message(
+                $"the budget is spent ({budget.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; "
+                + "raise it and run again for the others");
         }
 
         return summary;
@@ -114,25 +124,31 @@ public static class CollectStage
     /// <param name="directory">The folder.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>
-    public static async Task<CollectionPreview> PreviewAsync(GenerateOptions options, string directory, CancellationToken cancellationToken = default) =>
-        await CollectionPreview.OfAsync(
-            await PlanAsync(options, Collection.Partition.Whole, cancellationToken), CollectionIdentity.Of(options), directory, cancellationToken);
+    public static async Task<CollectionPreview> PreviewAsync(
+        GenerateOptions options, string directory, CancellationToken cancellationToken = default)
+    {
+        var plan = await PlanAsync(options, Collection.Partition.Whole, cancellationToken);
+        return await CollectionPreview.OfAsync(plan, CollectionIdentity.Of(options), directory, cancellationToken);
+    }
 
     /// <summary>The files in <paramref name="directory"/> that say what its collection has taken of its teacher so far.</summary>
     public static IEnumerable<string> UsageFilesIn(string directory) => Directory.EnumerateFiles(directory, OutputFolder.UsageFiles);
 
     /// <summary>The file in <paramref name="directory"/> that says what its traces were asked for with; null where there is none.</summary>
-    public static string? OptionsFileIn(string directory) => Path.Combine(directory, CollectionIdentity.FileName) is var file && File.Exists(file) ? file : null;
+    public static string? OptionsFileIn(string directory) =>
+        Path.Combine(directory, CollectionIdentity.FileName) is var file && File.Exists(file) ? file : null;
 
     /// <summary>Whether a collection has begun in <paramref name="directory"/>.</summary>
     public static bool HasBegunIn(string directory) => ShardManifest.Load(directory) is not null || TraceJournal.ExistsIn(directory);
 
     /// <summary>Looks at what is wanted and what is there.</summary>
-    internal static async Task<TraceStore> OpenAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken)
+    internal static async Task<TraceStore> OpenAsync(
+        GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken)
     {
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
-        var store = await TraceStore.OpenAsync(folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+        var store = await TraceStore.OpenAsync(
+            folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
         if (store.Discarded is { } discarded)
         {
             observer.Message($"{directory}: {discarded}; they are given up");
@@ -157,7 +173,9 @@ public static class CollectStage
             options.Seed,
             cancellationToken);
         return options.OnlyCorrect && plan.Counts.Unanswered == plan.Counts.Problems
-            ? throw new InvalidInputException($"only_correct: none of the problems in {options.Problems} has an answer, so no trace can be correct; name the field that holds it with answer_field")
+            ? throw new InvalidInputException(
+                $"only_correct: none of the problems in {options.Problems} has an answer, so no trace can be correct; "
+                + "name the field that holds it with answer_field")
             : plan;
     }
 
@@ -170,20 +188,24 @@ public static class CollectStage
 
         if (PartitionEnvironment.Find(Environment.GetEnvironmentVariable, options.Partitions) is { } found)
         {
-            observer.Message($"collects share {found.Partition.Index} of {found.Partition.Count}, as {found.Variable} says");
+            observer.Message($"collects partition {found.Partition.Index} of {found.Partition.Count}, as {found.Variable} says");
             return found.Partition;
         }
 
         return options.Partitions is null
             ? Collection.Partition.Whole
-            : throw new InvalidInputException("partitions: says how many shares there are, and nothing says which one this is; say it with --partition i/N");
+            : throw new InvalidInputException(
+                "partitions: says how many there are, and nothing says which one this is; say it with --partition i/N");
     }
 
-    static StoreOptions StoreOptionsOf(GenerateOptions options) =>
-        new(options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs, options.Layout), options.Reask, options.Synchronous)
+    static StoreOptions StoreOptionsOf(GenerateOptions options)
+    {
+        var rows = options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs, options.Layout);
+        return new StoreOptions(rows, options.Reask, options.Synchronous)
         {
             Identity = CollectionIdentity.Of(options), Discard = options.Discard, Layout = options.Layout,
         };
+    }
 
     static ResilienceOptions ResilienceOf(GenerateOptions options) => new()
     {
@@ -199,7 +221,8 @@ public static class CollectStage
     };
 
     static async Task<TeacherCapabilities> ProbeAsync(
-        TeacherPool teacher, SamplingSettings sampling, TeacherCapabilities? known, IRunObserver observer, CancellationToken cancellationToken)
+        TeacherPool teacher, SamplingSettings sampling, TeacherCapabilities? known, IRunObserver observer,
+        CancellationToken cancellationToken)
     {
         var capabilities = await teacher.ProbeAsync(sampling, known, cancellationToken);
         observer.Message($"{teacher}: {capabilities}");
@@ -211,20 +234,26 @@ public static class CollectStage
         return capabilities;
     }
 
-    /// <summary>Of shares that know nothing of each other, each may take its own part of the budget.</summary>
-    static CollectionBudget BudgetOf(GenerateOptions options, Partition partition, IReadOnlyList<PooledEndpoint> endpoints, UsageLedger usage) => new(
-        options.MaxTokensTotal / partition.Count, options.MaxCost / partition.Count, DearestPrice(endpoints), () => usage.Spent, usage.SaveNowAndThen);
+    /// <summary>Of partitions that know nothing of each other, each may take its own part of the budget.</summary>
+    static CollectionBudget BudgetOf(
+        GenerateOptions options, Partition partition, IReadOnlyList<PooledEndpoint> endpoints, UsageLedger usage) => new(
+        options.MaxTokensTotal / partition.Count, options.MaxCost / partition.Count, DearestPrice(endpoints), () => usage.Spent,
+        usage.SaveNowAndThen);
 
     static TokenPrice? DearestPrice(IReadOnlyList<PooledEndpoint> endpoints)
     {
         var prices = endpoints.Select(endpoint => endpoint.Price).OfType<TokenPrice>().ToList();
-        return prices.Count == 0 ? null : new TokenPrice { Input = prices.Max(price => price.Input), Output = prices.Max(price => price.Output) };
+        return prices.Count == 0
+            ? null
+            : new TokenPrice { Input = prices.Max(price => price.Input), Output = prices.Max(price => price.Output) };
     }
 
-    internal static DatasetDescription Describe(GenerateOptions options, string prompt, string teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
+    internal static DatasetDescription Describe(
+        GenerateOptions options, string prompt, string teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
         capabilities.TokenIdentity == TokenIdentity.Bytes && tokenizer is null
             ? throw new InvalidInputException(
-                $"tokenizer: {teacher} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), where their ids are found, or collect text with --top-logprobs 0")
+                $"tokenizer: {teacher} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), "
+                + "where their ids are found, or collect text with --top-logprobs 0")
             : new DatasetDescription
             {
                 Teacher = options.Model ?? "",
@@ -235,7 +264,10 @@ public static class CollectStage
                 ChatTemplateHash = tokenizer?.ChatTemplateSource is { } source ? ChatTemplate.Parse(source, "chat_template").Hash : null,
                 TopK = capabilities.SoftTargetProblem is null ? options.TopLogprobs : 0,
                 // Under neutral settings the two kinds are the same numbers.
-                Logprobs = options.Temperature == 1 && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0 ? LogprobKind.Raw : capabilities.Logprobs ?? LogprobKind.Raw,
+                Logprobs = options.Temperature == 1
+                    && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0
+                    ? LogprobKind.Raw
+                    : capabilities.Logprobs ?? LogprobKind.Raw,
                 Temperature = options.Temperature,
                 TopP = options.TopP,
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
@@ -244,7 +276,8 @@ public static class CollectStage
     /// <summary>What the data set lacks with the user's leave; null where it lacks nothing.</summary>
     /// <param name="next">What to do about what is missing, as a sentence.</param>
     /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
-    internal static MissingTraces? MissingOf(GenerateOptions options, TraceStore store, CollectionTally? tally, string next, IRunObserver observer)
+    internal static MissingTraces? MissingOf(
+        GenerateOptions options, TraceStore store, CollectionTally? tally, string next, IRunObserver observer)
     {
         var (missing, wanted) = (store.Inventory.Missing, store.Inventory.PlanCount);
         if (missing == 0)
@@ -257,7 +290,8 @@ public static class CollectStage
         if (missing > options.AllowMissing * wanted)
         {
             throw new ExternalFailureException(
-                $"{count}{reasons}; what was collected is kept, and {next} (or take what is there with allow_missing: {Share(missing, wanted)})",
+                $"{count}{reasons}; what was collected is kept, and {next} "
+                + $"(or take what is there with allow_missing: {Share(missing, wanted)})",
                 tally?.LastFailure);
         }
 
@@ -270,10 +304,11 @@ public static class CollectStage
 
     internal static CollectSummary Summarize(PublishedTraces published, long collected, long failed)
     {
-        var (manifest, counts) = (published.Manifest!, published.Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts));
+        var manifest = published.Manifest!;
+        var counts = published.Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts);
         return new CollectSummary(
-            manifest.Rows, counts.Correct, manifest.Tokens, manifest.Bytes, (double)manifest.Bytes / Math.Max(1, manifest.Tokens), manifest.Dataset.TopK, collected, failed,
-            counts.Length, counts.Refusal, counts.Empty)
+            manifest.Rows, counts.Correct, manifest.Tokens, manifest.Bytes, (double)manifest.Bytes / Math.Max(1, manifest.Tokens),
+            manifest.Dataset.TopK, collected, failed, counts.Length, counts.Refusal, counts.Empty)
         {
             Missing = manifest.Missing?.Count ?? 0,
             Unfinished = counts.Unfinished,

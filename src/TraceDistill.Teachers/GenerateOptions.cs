@@ -27,7 +27,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>None: the one endpoint.</value>
     [Operational]
-    [Description("several endpoints in place of one, each an address or { endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }")]
+    [Description("several endpoints in place of one, each an address or "
+        + "{ endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }")]
     public IReadOnlyList<EndpointOptions> Endpoints { get; init; } = [];
 
     [InputPath]
@@ -47,7 +48,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value><c>auto</c>: found out from the address, the endpoint's list of models and the like.</value>
     [KnownDialect]
-    [Description("what kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, ollama, tgi, tracedistill or compatible")]
+    [Description("what kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
+        + "ollama, tgi, tracedistill or compatible")]
     public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None.</value>
@@ -60,7 +62,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// with 20 alternatives.
     /// </value>
     [Operational]
-    [Description("have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent for a while")]
+    [Description("have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent "
+        + "for a while")]
     public bool Stream { get; init; }
 
     /// <summary>
@@ -68,7 +71,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// named.
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
-    [Description("what the teacher puts around its reasoning, where that is found out wrong: two marks, such as [\"<think>\", \"</think>\"], or harmony")]
+    [Description("what the teacher puts around its reasoning, where that is found out wrong: "
+        + "two marks, such as [\"<think>\", \"</think>\"], or harmony")]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
     /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text
@@ -195,12 +199,13 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// process,
     /// else the whole.
     /// </value>
-    [Description("i/N collects share i, from 0 to N-1, of the problems, so that N machines need no coordination; array jobs of Slurm and Kubernetes are noticed")]
+    [Description("i/N collects partition i, from 0 to N-1, of the problems, so that N machines need no coordination; "
+        + "array jobs of Slurm and Kubernetes are noticed")]
     public string? Partition { get; init; }
 
     /// <value>None: what Slurm says, or JOB_COMPLETIONS.</value>
     [Range(1, ShardName.MostShards, ErrorMessage = "must be from 1 to 99999")]
-    [Description("number of shares where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
+    [Description("number of partitions where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
     public int? Partitions { get; init; }
 
     /// <summary>
@@ -217,7 +222,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>False.</value>
     [Operational]
-    [Description("give up traces that are there and that these options or problems do not ask for; without it they are named and the run ends")]
+    [Description("give up traces that are there and that these options or problems do not ask for; "
+        + "without it they are named and the run ends")]
     public bool Discard { get; init; }
 
     /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>
@@ -237,7 +243,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// the correct ones.
     /// </summary>
     /// <value>False: all traces are published.</value>
-    [Description("publish only traces with a correct answer; the others are kept in the folder collected of the output folder and counted in the manifest")]
+    [Description("publish only traces with a correct answer; the others are kept in the folder collected of the output folder "
+        + "and counted in the manifest")]
     public bool OnlyCorrect { get; init; }
 
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
@@ -269,7 +276,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <value>1800: half an hour.</value>
     [Operational]
     [Range(0.0, 1e7, ErrorMessage = "must be from 0 to 10000000")]
-    [Description("seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, and the next one asks for these alone")]
+    [Description("seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, "
+        + "and the next one asks for these alone")]
     public double RetryFor { get; init; } = 1800;
 
     /// <summary>
@@ -288,7 +296,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>None.</value>
     [Operational]
-    [Description("write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; the endpoint is not called")]
+    [Description("write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; "
+        + "the endpoint is not called")]
     public string? BatchOut { get; init; }
 
     /// <value>None.</value>
@@ -305,16 +314,20 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     {
         if (IsBatch && (Serve is not null || Endpoints.Count > 0))
         {
-            yield return new ValidationResult("a batch calls no teacher; name the model alone, and the endpoint or dialect it is for", [BatchOut is null ? nameof(BatchIn) : nameof(BatchOut)]);
+            yield return new ValidationResult(
+                "a batch calls no teacher; name the model alone, and the endpoint or dialect it is for",
+                [BatchOut is null ? nameof(BatchIn) : nameof(BatchOut)]);
         }
         else if (!IsBatch && (Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) != 1)
         {
-            yield return new ValidationResult("give either an endpoint, or several as endpoints, or a model directory to serve", [nameof(Endpoint)]);
+            yield return new ValidationResult(
+                "give either an endpoint, or several as endpoints, or a model directory to serve", [nameof(Endpoint)]);
         }
 
         if (MaxCost is not null && PricePerMillion is null && (Endpoints.Count == 0 || Endpoints.Any(endpoint => endpoint.Price is null)))
         {
-            yield return new ValidationResult("needs to know what tokens cost: give price_per_million: { input, output }", [nameof(MaxCost)]);
+            yield return new ValidationResult(
+                "needs to know what tokens cost: give price_per_million: { input, output }", [nameof(MaxCost)]);
         }
 
         if (BatchOut is not null && BatchIn.Count > 0)
@@ -341,7 +354,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
         if (Partition is not null && Partitions is not null)
         {
-            yield return new ValidationResult("partition says the number of shares already; leave one of the two out", [nameof(Partitions)]);
+            yield return new ValidationResult(
+                "partition says the number of them already; leave one of the two out", [nameof(Partitions)]);
         }
 
         if (ApiKeyEnv is not null && ApiKeyFile is not null)
@@ -361,7 +375,8 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
         if (Temperature == 0 && SamplesPerProblem > 1)
         {
-            yield return new ValidationResult("several greedy traces of a problem are all the same; raise temperature", [nameof(SamplesPerProblem)]);
+            yield return new ValidationResult(
+                "several greedy traces of a problem are all the same; raise temperature", [nameof(SamplesPerProblem)]);
         }
     }
 }

@@ -16,8 +16,14 @@ static class VerbCommand
     {
         var command = new Command(verb.Name.Split(' ')[^1], verb.Description);
         var options = new OptionTokens(verb.OptionsType, command);
-        var outOption = new Option<string?>("--out") { HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write" };
-        var configOption = new Option<string?>("--config") { HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence" };
+        var outOption = new Option<string?>("--out")
+        {
+            HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write",
+        };
+        var configOption = new Option<string?>("--config")
+        {
+            HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence",
+        };
         var planOption = new Option<bool>("--plan") { Description = "Tell what there is already and what this would run into, and stop" };
         var jsonOption = new Option<bool>("--json") { Description = "Print the result as one JSON object on standard output" };
         var keyOption = new Option<string[]>(KeyPermissions.Option)
@@ -110,14 +116,18 @@ static class VerbCommand
             : [.. foreseen.Select(told => told.Text)];
     }
 
-    static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host, KeyPermissions? keys, bool printsResult) => host.ObserveAsync(async progress =>
+    static Task<object> RunAsync(
+        IVerb verb, object options, string? output, CommandHost host, KeyPermissions? keys, bool printsResult) => host.ObserveAsync(async progress =>
     {
         IRunObserver console = printsResult ? new ResultPrinter(host.Output, host.IsOutputTerminal, progress) : progress;
         // Only a folder can take the metrics beside the results.
-        var folder = output is null || (Path.HasExtension(output) && !Directory.Exists(output)) || File.Exists(output) ? null : Path.GetFullPath(output);
+        var folder = output is null || (Path.HasExtension(output) && !Directory.Exists(output)) || File.Exists(output)
+            ? null
+            : Path.GetFullPath(output);
         using var @lock = verb.LocksOutput ? null : OutputLock.Take(folder);
         using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
-        using var observer = new StageObserver(null, console, metrics, folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder), host.TimeProvider);
+        var tensorBoard = folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder);
+        using var observer = new StageObserver(null, console, metrics, tensorBoard, host.TimeProvider);
         var context = new StageContext { Output = output, Observer = observer, Keys = keys, TimeProvider = host.TimeProvider };
         await ForeseeAsync(verb, options, observer, host.Interruption);
         var summary = await verb.RunAsync(options, context, host.Interruption);

@@ -38,7 +38,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     public override IEnumerable<string> ImplicitInputs(GenerateOptions options) =>
         options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
 
-    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(GenerateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
+        GenerateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
         if ((options.Serve ?? options.Tokenizer) is not { } teacher || !ahead.IsThere(teacher) || !ahead.IsThere(options.Problems)
             || (options.FewShot is { } examples && !ahead.IsThere(examples)))
@@ -47,8 +48,9 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         }
 
         var prompts = await PromptSet.CreateAsync(options, cancellationToken);
-        var found = await PromptFacts.FindAsync(options.Problems, options, options.Limit, prompts, teacher, "the teacher", cancellationToken);
-        if (found is not { Problems: > 0 } facts)
+        var facts = await PromptFacts.FindAsync(
+            options.Problems, options, options.Limit, prompts, teacher, "the teacher", cancellationToken);
+        if (facts is not { Problems: > 0 })
         {
             yield break;
         }
@@ -102,7 +104,9 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         options = options with { Discard = options.Discard || context.IsDiscarded };
         using var telemetry = new TelemetryExport(options.PrometheusPort, Environment.GetEnvironmentVariable);
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
-        var endpoint = server is null ? options : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
+        var endpoint = server is null
+            ? options
+            : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
         var folder = CorrectTraces.CollectionFolder(options, context.Output!);
         await TakeOverAsync(endpoint, folder, context, cancellationToken);
         if (options.BatchOut is not null)
@@ -128,7 +132,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         StoreTokenizer(options, tokenizer);
 
         // And whoever evaluates a student asks it what it was taught.
-        (await PromptSet.TaskOfAsync(options, cancellationToken)).Save(context.Output!, $".{Environment.MachineName}-{Environment.ProcessId}");
+        var task = await PromptSet.TaskOfAsync(options, cancellationToken);
+        task.Save(context.Output!, $".{Environment.MachineName}-{Environment.ProcessId}");
         context.Observer.Message($"{summary}");
         return summary;
     }
@@ -142,7 +147,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         }
     }
 
-    public override async Task<string?> PreviewAsync(GenerateOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken)
+    public override async Task<string?> PreviewAsync(
+        GenerateOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken)
     {
         folder = CorrectTraces.CollectionFolderIn(folder);
 
@@ -170,7 +176,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         var preview = await CollectStage.PreviewAsync(options, collected, cancellationToken);
         if (CollectStage.OptionsFileIn(collected) is null && earlier.ChangedInputs.Except([ProblemsKey]).ToList() is { Count: > 0 } changed)
         {
-            preview = preview with { Difference = $"holds {manifest.Rows:N0} traces of other files ({string.Join(", ", changed.Select(key => key.Length == 0 ? "prompt" : key))})", IsOfAll = true };
+            var files = string.Join(", ", changed.Select(key => key.Length == 0 ? "prompt" : key));
+            preview = preview with { Difference = $"holds {manifest.Rows:N0} traces of other files ({files})", IsOfAll = true };
         }
 
         if (preview.Difference is not null && !options.Discard)
@@ -211,8 +218,13 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     static string ServedModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
 
-    static Task<ModelServer> ServeAsync(string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(
-        new ServeOptions { Model = model, Name = options.Model, Port = 0, MaxConcurrent = options.Concurrency, MaxTopLogprobs = Math.Max(64, options.TopLogprobs) },
+    static Task<ModelServer> ServeAsync(
+        string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(
+        new ServeOptions
+        {
+            Model = model, Name = options.Model, Port = 0, MaxConcurrent = options.Concurrency,
+            MaxTopLogprobs = Math.Max(64, options.TopLogprobs),
+        },
         context.Observer,
         context.TimeProvider,
         cancellationToken);

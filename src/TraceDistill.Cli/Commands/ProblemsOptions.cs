@@ -11,7 +11,8 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
 {
     /// <value>All families.</value>
     [KnownFamilies]
-    [Description("Families to generate, or all of addition, subtraction, multiplication, division, comparison, sorting, modular, clock, equation, sequence, story2, story4")]
+    [Description("Families to generate, or all of addition, subtraction, multiplication, division, comparison, sorting, modular, clock, "
+        + "equation, sequence, story2, story4")]
     public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
@@ -34,12 +35,14 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
     {
         if (From.Count == 0 && Count is null)
         {
-            yield return new ValidationResult("is required: say how many problems to generate, or name files to convert in from", [nameof(Count)]);
+            yield return new ValidationResult(
+                "is required: say how many problems to generate, or name files to convert in from", [nameof(Count)]);
         }
 
         if (From.Count > 0 && HeldOut != HeldOutShare.None)
         {
-            yield return new ValidationResult("is for generated problems; files that are converted keep their own split", [nameof(HeldOut)]);
+            yield return new ValidationResult(
+                "is for generated problems; files that are converted keep their own split", [nameof(HeldOut)]);
         }
     }
 }

@@ -36,7 +36,9 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
     public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var sets = options.From.Count > 0 ? await ConvertAsync(options, context.Observer, cancellationToken) : await GenerateAsync(options, cancellationToken);
+        var sets = options.From.Count > 0
+            ? await ConvertAsync(options, context.Observer, cancellationToken)
+            : await GenerateAsync(options, cancellationToken);
         var summary = new List<ProblemSet>();
         foreach (var (name, problems) in sets)
         {
@@ -47,14 +49,16 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             }
 
             summary.Add(new ProblemSet(name, problems.Count, problems.CountBy(problem => problem.Family).ToDictionary()));
-            context.Observer.Message($"{name}: {problems.Count} problems of {summary[^1].Families.Count} {(summary[^1].Families.Count == 1 ? "family" : "families")}");
+            var families = summary[^1].Families.Count;
+            context.Observer.Message($"{name}: {problems.Count} problems of {families} {(families == 1 ? "family" : "families")}");
         }
 
         return new { Sets = summary };
     }
 
     /// <summary>Generation is one uninterruptible computation: an interrupted process leaves it behind.</summary>
-    static Task<List<(string Name, IReadOnlyList<Problem> Problems)>> GenerateAsync(ProblemsOptions options, CancellationToken cancellationToken) =>
+    static Task<List<(string Name, IReadOnlyList<Problem> Problems)>> GenerateAsync(
+        ProblemsOptions options, CancellationToken cancellationToken) =>
         Task.Run(() => Generate(options), cancellationToken).WaitAsync(cancellationToken);
 
     static List<(string Name, IReadOnlyList<Problem> Problems)> Generate(ProblemsOptions options)
@@ -74,7 +78,8 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         return sets;
     }
 
-    static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(ProblemsOptions options, IRunObserver observer, CancellationToken cancellationToken)
+    static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(
+        ProblemsOptions options, IRunObserver observer, CancellationToken cancellationToken)
     {
         var sets = new List<(string Name, IReadOnlyList<Problem>)>();
         foreach (var (file, name) in options.From.Zip(NamesOf(options.From)))

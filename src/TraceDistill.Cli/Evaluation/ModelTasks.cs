@@ -44,7 +44,9 @@ sealed class ModelTasks
         var task = await ApplyOptionsAsync(own ?? _shared, cancellationToken);
         var prompts = await PromptSet.CreateAsync(task, source.Directory ?? "", _options.Seed, cancellationToken);
         var maxTokens = _options.MaxTokens ?? task.MaxTokens ?? DefaultMaxTokens;
-        var trainedOn = own is null || own.IsPutAs(task) ? null : own.Describe() == task.Describe() ? $"{own.Describe()} in other words" : own.Describe();
+        var trainedOn = own is null || own.IsPutAs(task) ? null
+            : own.Describe() == task.Describe() ? $"{own.Describe()} in other words"
+            : own.Describe();
         if (trainedOn is not null)
         {
             _observer.Message($"{name}: trained on prompt {trainedOn}, evaluated with {task.Describe()}");
@@ -56,7 +58,9 @@ sealed class ModelTasks
 
         if (own?.MaxTokens > maxTokens)
         {
-            _observer.Message($"{name}: its answers may have {maxTokens:N0} tokens here (max_tokens), and the traces that it was trained on {own.MaxTokens:N0}");
+            _observer.Message(
+                $"{name}: its answers may have {maxTokens:N0} tokens here (max_tokens), and the traces that it was trained on "
+                + $"{own.MaxTokens:N0}");
         }
 
         return new AskedAs(task.Describe(), (problem, sample) => prompts.For(problem).Messages(sample), maxTokens)
@@ -85,10 +89,13 @@ sealed class ModelTasks
             task = task with { FewShot = await PromptSet.ExamplesAsync(file, _options.FewShotCount, _options, cancellationToken) };
         }
 
-        return _options.ChatTemplateKwargs is not { } variables ? task : task with
+        if (_options.ChatTemplateKwargs is not { } variables)
         {
-            ExtraBody = variables.Count == 0 ? null : ExtraBody.Canonical([KeyValuePair.Create(TaskDescription.ChatTemplateField, JsonSerializer.SerializeToElement(variables))]),
-        };
+            return task;
+        }
+
+        var field = KeyValuePair.Create(TaskDescription.ChatTemplateField, JsonSerializer.SerializeToElement(variables));
+        return task with { ExtraBody = variables.Count == 0 ? null : ExtraBody.Canonical([field]) };
     }
 
     static TaskDescription? TaskOf(ModelSource source) => source.Directory is { } directory ? TaskDescription.Load(directory) : null;

@@ -33,7 +33,9 @@ sealed class FewShotExamples
         // Two more, since a problem is never shown with its own solution: neither the one of its id nor the one of its text.
         return solved.Count >= count + 2
             ? new FewShotExamples(solved, count)
-            : throw new InvalidInputException($"few_shot: {path} holds {solved.Count} different problems with answers, and {count} examples need {count + 2} to choose from; lower few_shot_count or add some");
+            : throw new InvalidInputException(
+                $"few_shot: {path} holds {solved.Count} different problems with answers, and {count} examples need {count + 2} "
+                + "to choose from; lower few_shot_count or add some");
     }
 
     /// <summary>
@@ -53,5 +55,6 @@ sealed class FewShotExamples
         }
     }
 
-    static string AnswerTo(Problem example) => $"{(example.Solution is { } solution ? solution.Trim() + "\n\n" : "")}\\boxed{{{example.Answer}}}";
+    static string AnswerTo(Problem example) =>
+        $"{(example.Solution is { } solution ? solution.Trim() + "\n\n" : "")}\\boxed{{{example.Answer}}}";
 }

@@ -1,5 +1,4 @@
 using System.Buffers.Binary;
-using System.Globalization;
 using System.Security.Cryptography;
 using System.Text;
 using TraceDistill.Core.Errors;
@@ -25,12 +24,13 @@ public sealed class PromptSet
     /// <param name="system">Goes first; null where the prompts have their own, or none is wanted.</param>
     /// <param name="examples">Shown before the problem; null for none.</param>
     /// <param name="seed">Of the run.</param>
-    internal PromptSet(IReadOnlyList<(PromptTemplate Template, double Weight)> prompts, string? system, FewShotExamples? examples, long seed)
+    internal PromptSet(
+        IReadOnlyList<(PromptTemplate Template, double Weight)> prompts, string? system, FewShotExamples? examples, long seed)
     {
         (_prompts, _system, _examples, _seed) = (prompts, system, examples, seed);
         var names = prompts.Count == 1
             ? prompts[0].Template.Name
-            : string.Join(", ", prompts.Select(prompt => $"{prompt.Template.Name}: {prompt.Weight.ToString(CultureInfo.InvariantCulture)}"));
+            : string.Join(", ", prompts.Select(prompt => FormattableString.Invariant($"{prompt.Template.Name}: {prompt.Weight}")));
         Name = names + (system is null ? "" : ", with a system message") + (examples is null ? "" : $", with {examples.Count} examples");
     }
 
@@ -53,7 +53,8 @@ public sealed class PromptSet
     /// <param name="seed">Of the run.</param>
     /// <param name="cancellationToken">Ends the parsing.</param>
     /// <exception cref="InvalidInputException">A prompt cannot be used.</exception>
-    public static Task<PromptSet> CreateAsync(TaskDescription task, string origin, long seed, CancellationToken cancellationToken = default) => CreateAsync(
+    public static Task<PromptSet> CreateAsync(
+        TaskDescription task, string origin, long seed, CancellationToken cancellationToken = default) => CreateAsync(
         task.Prompts.Select(prompt => (prompt.ToSource(origin), prompt.Weight)),
         task.System,
         task.FewShot is { } examples ? new FewShotExamples(examples.Solved, examples.Count) : null,
@@ -82,7 +83,8 @@ public sealed class PromptSet
         new(count, (await FewShotExamples.ReadAsync(path, count, fields, cancellationToken)).Solved);
 
     static async Task<PromptSet> CreateAsync(
-        IEnumerable<(PromptSource Source, double Weight)> sources, string? system, FewShotExamples? examples, long seed, CancellationToken cancellationToken)
+        IEnumerable<(PromptSource Source, double Weight)> sources, string? system, FewShotExamples? examples, long seed,
+        CancellationToken cancellationToken)
     {
         var prompts = new List<(PromptTemplate, double)>();
         foreach (var (source, weight) in sources)
@@ -90,7 +92,8 @@ public sealed class PromptSet
             var template = await PromptTemplate.CreateAsync(source, cancellationToken);
             if (system is not null && template.HasSystemMessage)
             {
-                throw new InvalidInputException($"system: prompt {template.Name} has a system message of its own; leave out one of the two");
+                throw new InvalidInputException(
+                    $"system: prompt {template.Name} has a system message of its own; leave out one of the two");
             }
 
             prompts.Add((template, weight));
@@ -110,7 +113,8 @@ public sealed class PromptSet
         }
 
         var input = Encoding.UTF8.GetBytes($"prompt {_seed} {sample} {problem.Id}");
-        var point = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(input)) / Math.Pow(2, 64) * _prompts.Sum(prompt => prompt.Weight);
+        var drawn = BinaryPrimitives.ReadUInt64LittleEndian(SHA256.HashData(input)) / Math.Pow(2, 64);
+        var point = drawn * _prompts.Sum(prompt => prompt.Weight);
         var chosen = 0;
         while (chosen < _prompts.Count - 1 && point >= _prompts[chosen].Weight)
         {

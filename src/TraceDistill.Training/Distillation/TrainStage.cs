@@ -29,14 +29,16 @@ public static class TrainStage
     /// </summary>
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
     /// model.</exception>
-    public static async Task<TrainSummary> RunAsync(TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+    public static async Task<TrainSummary> RunAsync(
+        TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var adopted = TeacherTokenizer.TemplateFor(options.Traces, options.TeacherTokenizer, tokenizer);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source, templateDirectory: adopted));
         var positions = PositionsOf(options, tokenizer);
-        var data = await TrainingSet.ReadAsync(options, tokenizer, chat, Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue), cancellationToken);
+        var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
+        var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
@@ -49,13 +51,15 @@ public static class TrainStage
         var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, data));
         if (state.Claim() is not { } loss)
         {
+            var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
             observer.Message(
-                $"training {(trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ")}{trained.Total:N0} parameters on {data.Sequences.Count:N0} sequences"
+                $"training {part}{trained.Total:N0} parameters on {data.Sequences.Count:N0} sequences"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
             if (data.Survival is { } left)
             {
                 observer.Message(FormattableString.Invariant(
-                    $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, with {left.Mass:P1} of the probability that it reported for them"));
+                    $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, ")
+                    + FormattableString.Invariant($"with {left.Mass:P1} of the probability that it reported for them"));
             }
 
             foreach (var line in data.Remarks)
@@ -71,13 +75,15 @@ public static class TrainStage
             if (!chat.IsEndKnown)
             {
                 observer.Message(
-                    $"the chat template ends an answer with {tokenizer.Decode([chat.EndOfSequence])}, which the tokenizer's files do not name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
+                    $"the chat template ends an answer with {tokenizer.Decode([chat.EndOfSequence])}, which the tokenizer's files do not "
+                    + $"name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
             }
 
             Write(Path.Combine(directory, InitialDirectory));
             var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);
+            var trainer = new Trainer(options, trained, observer);
             var metrics = await Task.Run(
-                () => new Trainer(options, trained, observer).Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
+                () => trainer.Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
             loss = metrics.Loss;
             using var merged = adapter is null ? null : SaveAdapter(adapter);
             Write(directory, merged);
@@ -130,7 +136,8 @@ public static class TrainStage
     }
 
     static DistillationSettings Settings(TrainOptions options, long step) => new(
-        options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass, options.KdUldWeight);
+        options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass,
+        options.KdUldWeight);
 
     static string TokenizerDirectory(TrainOptions options)
     {
@@ -141,7 +148,9 @@ public static class TrainStage
 
         return options.Traces is { } traces && TeacherTokenizer.StoredWith(traces) is { } stored
             ? stored
-            : throw new InvalidInputException("tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; name the teacher's model directory");
+            : throw new InvalidInputException(
+                "tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; "
+                + "name the teacher's model directory");
     }
 
     /// <summary>How long sequences may be; null for a student from scratch that is to have as many positions as it takes.</summary>
@@ -171,8 +180,11 @@ public static class TrainStage
     {
         if (options.LoraR is { } rank)
         {
-            var settings = new LoraSettings(rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
-            var frozen = options.Student is { } student ? ModelDirectory.LoadFrozen(student) : InitialParameters(options, tokenizer, positions);
+            var settings = new LoraSettings(
+                rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
+            var frozen = options.Student is { } student
+                ? ModelDirectory.LoadFrozen(student)
+                : InitialParameters(options, tokenizer, positions);
             return TrainedWeights.Of(new LoraAdapter(frozen, settings, options.Seed));
         }
 

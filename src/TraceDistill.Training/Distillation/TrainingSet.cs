@@ -48,7 +48,8 @@ sealed record TrainingSet
 
     /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
     /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
-    public static async Task<TrainingSet> ReadAsync(TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
+    public static async Task<TrainingSet> ReadAsync(
+        TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
     {
         var sequences = new List<TraceTokens>();
         int unfinished = 0, notCorrect = 0;
@@ -137,12 +138,15 @@ sealed record TrainingSet
                 tooLong > 0 ? remarks[0] : null,
             ];
             var reason = string.Join("; ", reasons.OfType<string>());
-            throw new InvalidInputException($"{options.Traces ?? options.Problems}: nothing to train on: {(reason.Length > 0 ? reason : "no trace, and no problem with a worked solution")}");
+            throw new InvalidInputException(
+                $"{options.Traces ?? options.Problems}: nothing to train on: "
+                + (reason.Length > 0 ? reason : "no trace, and no problem with a worked solution"));
         }
 
         return new TrainingSet
         {
-            Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = tooLong, Survival = survival, Remarks = remarks,
+            Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = tooLong, Survival = survival,
+            Remarks = remarks,
             Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
             Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
         };
@@ -156,15 +160,19 @@ sealed record TrainingSet
             : options.Student is null ? $"add max_position_embeddings: {longest} to architecture"
             : "take a student with more positions";
         return FormattableString.Invariant(
-            $"{tooLong} of {sequences.Count} sequences ({(double)tooLong / sequences.Count:P1}) are longer than {limit} and left out; the longest has {longest} tokens: {advice}");
+            $"{tooLong} of {sequences.Count} sequences ({(double)tooLong / sequences.Count:P1}) are longer than {limit} and left out; ")
+            + $"the longest has {longest} tokens: {advice}";
     }
 
     static void EnsureAligned(AlignmentSurvival? survival, TrainOptions options)
     {
         if (survival is { } left && Math.Min(left.Positions, left.Mass) < options.KdMinAlignment)
         {
+            var share = FormattableString.Invariant($"{left.Positions:P1} of the tokens and {left.Mass:P1} of the probability");
             throw new InvalidInputException(FormattableString.Invariant(
-                $"{options.Traces}: of the teacher's soft targets {left.Positions:P1} of the tokens and {left.Mass:P1} of the probability are left in the student's vocabulary, less than kd_min_alignment {options.KdMinAlignment}: take a student with a closer tokenizer, or lower it"));
+                $"{options.Traces}: of the teacher's soft targets {share} are left in the student's vocabulary, ")
+                + FormattableString.Invariant($"less than kd_min_alignment {options.KdMinAlignment}: ")
+                + "take a student with a closer tokenizer, or lower it");
         }
     }
 }

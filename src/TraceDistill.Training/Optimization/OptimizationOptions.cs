@@ -52,7 +52,8 @@ public record OptimizationOptions : ProblemReaderOptions
 
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
     /// <value>False.</value>
-    [Description("compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; for long traces and large students")]
+    [Description("compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; "
+        + "for long traces and large students")]
     public bool GradientCheckpointing { get; init; }
 
     /// <value>0.03.</value>
@@ -136,7 +137,8 @@ public record OptimizationOptions : ProblemReaderOptions
     public int Workers { get; init; }
 
     /// <value>float32.</value>
-    [Description("precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; weights, loss and optimizer are float32")]
+    [Description("precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; "
+        + "weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
 
     /// <summary>Tokens of one update.</summary>

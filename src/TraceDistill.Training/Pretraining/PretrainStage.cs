@@ -23,7 +23,8 @@ public static class PretrainStage
     /// </summary>
     /// <exception cref="Core.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's
     /// model.</exception>
-    public static PretrainSummary Run(PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+    public static PretrainSummary Run(
+        PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
         var fixedSet = options.Problems is null
             ? null
@@ -34,7 +35,8 @@ public static class PretrainStage
         if (loss is null)
         {
             TokenizerSetup.Create(
-                (fixedSet ?? Generated(options)).Take(TokenizerTexts).Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
+                (fixedSet ?? Generated(options)).Take(TokenizerTexts)
+                    .Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
                 options.VocabSize, options.Architecture.MaxPositionEmbeddings ?? ModelArchitecture.LeastPositions, directory);
         }
 
@@ -45,7 +47,8 @@ public static class PretrainStage
             parameters.Initialize(options.Seed);
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
             var batches = Batches(options, fixedSet, new ChatSequence(tokenizer, ChatTemplate.Load(directory)));
-            loss = new Trainer(options, TrainedWeights.All(parameters), observer).Run(batches, _ => HardLossOnly, state, cancellationToken).Loss;
+            var trainer = new Trainer(options, TrainedWeights.All(parameters), observer);
+            loss = trainer.Run(batches, _ => HardLossOnly, state, cancellationToken).Loss;
             ModelDirectory.Save(directory, parameters, options.Dtype);
             state.Finish(loss.Value);
         }
