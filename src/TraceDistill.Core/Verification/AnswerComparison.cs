@@ -88,8 +88,11 @@ static class AnswerComparison
         (Wording, Quantity) => NumberWords.TryRead(((Wording)expected).Text, out _) || IsOneSymbol((Quantity)given)
             ? AreEqual(given, expected) : HasNumber(((Wording)expected).Text) ? Partly(((Wording)expected).Text) : null,
         (Wording, _) or (_, Wording) => null,
+        (Tuple, Quantity b) when IsOfUnitVectors(b) => null,
+        (Quantity a, Tuple) when IsOfUnitVectors(a) => null,
         (AnswerList or Tuple or Clock or Matrix, Quantity) or (Quantity, AnswerList or Tuple or Clock or Matrix) => Shapes(expected, given),
-        (RealSet, Quantity) or (Quantity, RealSet) or (RealSet, Relation) or (Relation, RealSet) => false,
+        (RealSet, Quantity) or (Quantity, RealSet) => false,
+        (RealSet, Relation { Operator: "=" }) or (Relation { Operator: "=" }, RealSet) => false,
         _ => null,
     };
 
@@ -162,8 +165,10 @@ static class AnswerComparison
     }
 
     /// <summary>An equation between expressions is not its right side, but who means that side writes it so at times: a + b = 7.</summary>
+    /// <remarks>In an identity, such as (x + 1)(x − 1) = x² − 1, any side is the value.</remarks>
     static bool? SideOf(Relation relation, Quantity quantity) =>
-        ExpressionEquality.AreEqual(relation.Right, quantity.Value) is false ? false : null;
+        ExpressionEquality.AreEqual(relation.Left, relation.Right) is true ? AreEqual(new Quantity(relation.Right), quantity)
+            : ExpressionEquality.AreEqual(relation.Right, quantity.Value) is false ? false : null;
 
     static bool? Clocks(Clock a, Clock b)
     {
@@ -240,6 +245,9 @@ static class AnswerComparison
     static bool IsSpelling(string a, string b) =>
         a[0] == b[0] && (a.StartsWith(b, StringComparison.Ordinal) || b.StartsWith(a, StringComparison.Ordinal))
         || a.Length > 4 && b.Length > 4 && a[..4] == b[..4];
+
+    /// <summary>Whether an expression may be a vector: <c>2i − j + 3k</c>.</summary>
+    static bool IsOfUnitVectors(Quantity quantity) => quantity.Value.Variables().Any(name => name is "j" or "k");
 
     static bool IsOneSymbol(Quantity quantity) => quantity.Value is SymbolExpression;
 

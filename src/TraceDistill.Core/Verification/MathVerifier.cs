@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Text.RegularExpressions;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Verification.Notation;
 using TraceDistill.Core.Verification.Prose;
@@ -19,7 +20,12 @@ public sealed class MathVerifier : IVerifier
     const int MaxNumbers = 100;
 
     // Signs of formulas, whose values nobody looks for among the numbers of a text.
-    static readonly SearchValues<char> Unread = SearchValues.Create("\\^√π!½⅓⅔¼¾");
+    static readonly SearchValues<char> Unread = SearchValues.Create("\\^√π!½⅓⅔¼¾" + PlainCharacters.Superscripts);
+
+    // 5 in 9, which may be meant by 5/9.
+    static readonly Regex Fraction = new(
+        @"^\s*(?:\\[dt]?frac\{?(?<above>\d+)\}?\{?(?<below>\d+)\}?|(?<above>\d+)\s*/\s*(?<below>\d+))\s*$",
+        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
 
     /// <summary>It has no state.</summary>
     public static MathVerifier Instance { get; } = new();
@@ -88,8 +94,15 @@ public sealed class MathVerifier : IVerifier
             return true;
         }
 
-        var numbers = NumbersInText.Find(end).Reverse().DistinctBy(number => number.Digits).Select(number => number.Text)
-            .Concat(Doubt.NumberWordsIn(end)).Take(MaxNumbers);
-        return numbers.Any(number => AnswerText.Compare(expected, number) != false);
+        var numbers = NumbersInText.Find(end).Reverse().DistinctBy(number => number.Digits).ToList();
+        if (Fraction.Match(expected) is { Success: true } fraction
+            && numbers.Any(number => number.Digits == fraction.Groups["above"].Value)
+            && numbers.Any(number => number.Digits == fraction.Groups["below"].Value))
+        {
+            return true;
+        }
+
+        return numbers.Select(number => number.Text).Concat(Doubt.NumberWordsIn(end)).Take(MaxNumbers)
+            .Any(number => AnswerText.Compare(expected, number) != false);
     }
 }

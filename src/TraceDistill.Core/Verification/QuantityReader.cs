@@ -293,11 +293,16 @@ static class QuantityReader
             || token.Text is "=" or "<" or ">" or "-" or "+" or "/" or "*" or ":")
             .SelectMany(token => token.Text.ToLowerInvariant().Split([' ', '.', '\''], StringSplitOptions.RemoveEmptyEntries))
             .Where(word => word is not ("the" or "a" or "an")).ToList();
-        return string.Join(' ', words) switch
+        return string.Join(' ', words.Where((word, place) => !IsOrdinalEnding(words, place))) switch
         {
             "all real numbers" or "all reals" or "all real x" or "real numbers" => RealSets.All,
             "no solution" or "no solutions" or "no real solution" or "no real solutions" or "empty set" => new Wording("emptyset"),
+            "dne" => new Wording("does not exist"),
             var text => new Wording(text),
         };
     }
+
+    /// <summary>The letters behind a number that make it an ordinal one: June 5th is June 5.</summary>
+    static bool IsOrdinalEnding(IReadOnlyList<string> words, int place) =>
+        place > 0 && char.IsAsciiDigit(words[place - 1][^1]) && words[place] is ("st" or "nd" or "rd" or "th");
 }

@@ -26,6 +26,44 @@ public sealed class MathVerifierTests
             MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = "6" }));
 
     [Theory]
+    [InlineData("7.2 \\times 10^{5}", "Multiplying 2.4 × 10² by 3 × 10³ gives 7.2 × 10⁵.")]
+    [InlineData("10^{12}", "\\boxed{10¹²}")]
+    [InlineData("10^{-15}", "\\boxed{10⁻¹⁵}")]
+    [InlineData("2x^2+8", "The linear terms cancel and we end up with 2x² + 8.")]
+    [InlineData("51", "**Total:** 17 + 34 = 51\n\n✔ 51 − 34 = 17")]
+    [InlineData("-8", "### Final Answer\n\n$$x=-8$$")]
+    [InlineData("40", "**Answer**\n40 km")]
+    [InlineData("11/36", "The answer is $11/36$. (The complement has probability $25/36$.)")]
+    [InlineData("x^2+3x-10", "**Answer:** $(x+5)(x-2) = x^2 + 3x - 10$")]
+    [InlineData("1250", "Der Endbetrag ist \\boxed{1.250,00} Euro.")]
+    [InlineData("\\text{DNE}", "\\boxed{\\text{does not exist}}")]
+    [InlineData("\\text{June 5}", "\\boxed{\\text{June 5th}}")]
+    [InlineData("2:15 \\text{ pm}", "\\boxed{2{:}15\\text{ p.m.}}")]
+    public void Verify_TheAnswerInAnotherNotation_IsCorrect(string answer, string text) =>
+        Assert.Equal(Verdict.Correct, Verify(text, answer));
+
+    [Theory]
+    [InlineData("7.2 \\times 10^{4}", "Multiplying 2.4 × 10² by 3 × 10³ gives 7.2 × 10⁵.")]
+    [InlineData("10^{3}", "\\boxed{10¹²}")]
+    [InlineData("17", "**Total:** 17 + 34 = 51\n\n✔ 51 − 34 = 17")]
+    [InlineData("8", "### Final Answer\n\n$$x=-8$$")]
+    [InlineData("x^2+3x", "**Answer:** $(x+5)(x-2) = x^2 + 3x - 10$")]
+    [InlineData("1.25", "Der Endbetrag ist \\boxed{1.250,00} Euro.")]
+    [InlineData("\\text{June 6}", "\\boxed{\\text{June 5th}}")]
+    public void Verify_AnotherAnswerInThatNotation_IsIncorrect(string answer, string text) =>
+        Assert.Equal(Verdict.Incorrect, Verify(text, answer));
+
+    /// <summary>What the engine cannot decide, and a sentence that may mean the expected value.</summary>
+    [Theory]
+    [InlineData("k < -4 \\text{ or } k > 4", "\\boxed{|k| > 4}")]
+    [InlineData("\\langle 2, -1, 3 \\rangle", "$$\\boxed{2\\mathbf{i} - \\mathbf{j} + 3\\mathbf{k}}$$")]
+    [InlineData("5/9", "Among the 9 balls, 5 are white, so drawing a white ball has a chance of 5 in 9.")]
+    [InlineData("88", "最终答案：他一共花了88元，找回12元。")]
+    [InlineData("12", "最终答案：他一共花了88元，找回12元。")]
+    public void Verify_WhatMayBeTheAnswer_IsUnverified(string answer, string text) =>
+        Assert.Equal(Verdict.Unverified, Verify(text, answer));
+
+    [Theory]
     [InlineData("18", "18")]
     [InlineData("18", "18.")]
     [InlineData("18", "$18.00")]

@@ -26,6 +26,10 @@ sealed class Lexer
     // The numbers of atoms in \ce{H2SO4}.
     static readonly Regex ChemicalDigits = new(@"(?<=[A-Za-z)])\d+", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
 
+    // 1.250,00: points part thousands where a decimal comma follows.
+    static readonly Regex Continental = new(
+        @"\G[1-9]\d{0,2}(?:\.\d{3})+,\d{1,2}", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+
     readonly string _text;
     readonly CommaReading _commas;
     readonly List<Token> _tokens = [];
@@ -96,6 +100,13 @@ sealed class Lexer
 
     void ReadNumber()
     {
+        if (_commas != CommaReading.List && Continental.Match(_text, _at) is { Success: true } number && !IsDigit(_at + number.Length))
+        {
+            Add(TokenKind.Number, number.Value.Replace(".", "", StringComparison.Ordinal).Replace(',', '.'));
+            _at += number.Length;
+            return;
+        }
+
         var start = _at;
         _at = SkipDigits(_at);
         var digits = new StringBuilder(_text, start, _at - start, 64);

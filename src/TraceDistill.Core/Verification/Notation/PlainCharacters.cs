@@ -12,16 +12,19 @@ static class PlainCharacters
     /// </summary>
     public const char Thousands = '\uE000';
 
+    /// <summary>Signs of an exponent, in the order of <see cref="Raised"/>.</summary>
+    public const string Superscripts = "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ";
+
+    const string Raised = "0123456789+-n";
+
     static readonly FrozenDictionary<char, string> Characters = new Dictionary<char, string>
     {
         ['−'] = "-", ['–'] = "-", ['—'] = "-", ['‐'] = "-", ['‑'] = "-", ['×'] = "\\times ", ['·'] = "\\cdot ", ['⋅'] = "\\cdot ",
         ['∙'] = "\\cdot ", ['÷'] = "\\div ", ['√'] = "\\sqrt ",
         ['π'] = "\\pi ", ['∞'] = "\\infty ", ['≤'] = "\\le ", ['≥'] = "\\ge ", ['⩽'] = "\\le ", ['⩾'] = "\\ge ", ['≠'] = "\\ne ",
         ['≈'] = "\\approx ", ['±'] = "\\pm ", ['∓'] = "\\mp ", ['∪'] = "\\cup ",
-        ['∩'] = "\\cap ", ['∈'] = "\\in ", ['°'] = "\\circ ", ['º'] = "\\circ ", ['∅'] = "\\emptyset ", ['²'] = "^{2}", ['³'] = "^{3}",
-        ['¹'] = "^{1}", ['⁴'] = "^{4}", ['⁵'] = "^{5}",
-        ['⁶'] = "^{6}", ['⁷'] = "^{7}", ['⁸'] = "^{8}", ['⁹'] = "^{9}", ['⁰'] = "^{0}", ['⁻'] = "^{-1}", ['½'] = "\\frac{1}{2}",
-        ['⅓'] = "\\frac{1}{3}", ['⅔'] = "\\frac{2}{3}", ['¼'] = "\\frac{1}{4}", ['¾'] = "\\frac{3}{4}",
+        ['∩'] = "\\cap ", ['∈'] = "\\in ", ['°'] = "\\circ ", ['º'] = "\\circ ", ['∅'] = "\\emptyset ",
+        ['½'] = "\\frac{1}{2}", ['⅓'] = "\\frac{1}{3}", ['⅔'] = "\\frac{2}{3}", ['¼'] = "\\frac{1}{4}", ['¾'] = "\\frac{3}{4}",
         ['、'] = ",", ['⟨'] = "\\langle ", ['⟩'] = "\\rangle ", ['∠'] = "\\angle ", ['△'] = "\\triangle ", ['ℝ'] = "\\mathbb{R}",
         ['\u00A0'] = "~", ['\u202F'] = "~", ['\u2009'] = "~",
         ['’'] = "'", ['′'] = "'", ['“'] = "", ['”'] = "", ['"'] = "", ['`'] = "", ['。'] = ".", ['⌊'] = "\\lfloor ", ['⌋'] = "\\rfloor ",
@@ -36,9 +39,21 @@ static class PlainCharacters
     public static string Of(string text)
     {
         var plain = new StringBuilder(text.Length);
+        var isRaised = false;
         foreach (var character in text)
         {
-            if (Characters.TryGetValue(character, out var spelling))
+            var exponent = Superscripts.IndexOf(character, StringComparison.Ordinal);
+            if (isRaised != exponent >= 0)
+            {
+                isRaised = exponent >= 0;
+                plain.Append(isRaised ? "^{" : "}");
+            }
+
+            if (isRaised)
+            {
+                plain.Append(Raised[exponent]);
+            }
+            else if (Characters.TryGetValue(character, out var spelling))
             {
                 plain.Append(spelling);
             }
@@ -52,8 +67,8 @@ static class PlainCharacters
             }
         }
 
-        return plain.Replace("^{-1}^{1}", "^{-1}").Replace("^{-1}^{2}", "^{-2}").Replace("^{-1}^{3}", "^{-3}")
-            .Replace("{,}", $"{Thousands}").Replace(",\\!", $"{Thousands}")
+        return plain.Append(isRaised ? "}" : "")
+            .Replace("{,}", $"{Thousands}").Replace(",\\!", $"{Thousands}").Replace("{:}", ":")
             .Replace("**", "^").ToString();
     }
 }

@@ -68,6 +68,9 @@ static class NumbersInText
             + @"|those|his|her|its|their)[ $*(]*$",
         Linear | RegexOptions.IgnoreCase);
 
+    // 5 in 9, 2 out of 5: a fraction.
+    static readonly Regex Chance = new(@"^ (?:in|out of) \d", Linear);
+
     static readonly Regex Numbers = new(
         @"-?\\[dt]?frac\{-?\d+\}\{\d+\}|[-+−]?\\?[$€£]?(?:\d{1,2}:\d{2}\b|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?"
             + @"|\.\d+)\\?%?", Linear);
@@ -112,7 +115,8 @@ static class NumbersInText
         }
 
         var next = behind.TrimStart(" ~");
-        return behind[0] is '^' or '_' or '\\' or '(' or '!' || behind[0] == ':' && behind.Length > 1 && char.IsAsciiDigit(behind[1])
+        return PlainCharacters.Superscripts.Contains(behind[0], StringComparison.Ordinal) || Chance.IsMatch(behind)
+            || behind[0] is '^' or '_' or '\\' or '(' or '!' || behind[0] == ':' && behind.Length > 1 && char.IsAsciiDigit(behind[1])
             || next.Length > 1 && (next[0] is '+' or '×' or '÷' or '·' or '^' or '=' || next[0] == '/' && !char.IsLetter(next[1])
                 || next[0] == '*' && next[1] != '*' && behind[0] == ' '
                 || next[0] is '-' or '−' && (next[1] == ' ' || char.IsAsciiDigit(next[1])) || next.StartsWith("fewer")

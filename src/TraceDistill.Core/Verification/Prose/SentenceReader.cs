@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
+using TraceDistill.Core.Verification.Notation;
 
 namespace TraceDistill.Core.Verification.Prose;
 
@@ -33,10 +34,11 @@ static class SentenceReader
 
     // A formula in plain text behind a verb: "the quotient is 3x + 2".
     static readonly Regex Verbs = new(
-        @"\b(?:is|are|equals?|equal to|be|to|at|get|find|obtain|have|gives?|yields?)[ *]",
+        @"\b(?:is|are|equals?|equal to|be|to|at|get|find|obtain|have|gives?|yields?|(?:ends?|ended) up with|left with)[ *]",
         Linear | RegexOptions.IgnoreCase);
 
-    static readonly Regex PlainFormula = new(@"^(?:[\d\s+\-−–*/·×÷^()\[\]{}√π∞.,=²³]|\b\p{L}\b|\d\p{L}\b)+$", Linear);
+    static readonly Regex PlainFormula = new(
+        @"^(?:[\d\s+\-−–*/·×÷^()\[\]{}√π∞.,=⁰¹²³⁴-⁹⁺⁻ⁿ]|\b\p{L}\b|\d\p{L}\b)+$", Linear);
 
     static readonly Regex NumberList = new(
         @"^\d+(?::\d+)+$|^[-−]?\d+(?:\.\d+)?(?:, [-−]?\d+(?:\.\d+)?)*,? and [-−]?\d+(?:\.\d+)?$", Linear);
@@ -69,6 +71,9 @@ static class SentenceReader
     static readonly Regex Variable = new(@"\b[b-wyzB-WYZ]\b|\d[a-wyz]\b", Linear);
 
     static readonly SearchValues<char> FormulaSigns = SearchValues.Create("\\|∣≡∈{}[]_");
+
+    // A power of a number or a variable: 10⁵, 2x². Units have theirs behind a word or m: cm², m².
+    static readonly Regex Power = new(@"(?:^|[^\p{L}])[a-ln-zA-Z]?[⁰¹²³⁴-⁹⁻ⁿ]", Linear);
 
     static readonly char[] Digits = [.. "0123456789"];
 
@@ -202,7 +207,8 @@ static class SentenceReader
 
         if (Verbs.Matches(sentence).LastOrDefault() is { } verb
             && sentence[(verb.Index + verb.Length)..].TrimEnd('.', ' ', '*') is var formula
-            && (formula.Any(character => char.IsLetter(character) || character is '^' or '√' or '(' or '²' or '³')
+            && (formula.Any(character => char.IsLetter(character) || character is '^' or '√' or '('
+                || PlainCharacters.Superscripts.Contains(character, StringComparison.Ordinal))
             && PlainFormula.IsMatch(formula)
                 && !IsCalculation(formula) || NumberList.IsMatch(formula))
             && (formula[0] == '(' || !verb.Value.StartsWith("at", StringComparison.OrdinalIgnoreCase)))
@@ -354,7 +360,7 @@ static class SentenceReader
 
     static bool HasFormula(string sentence) =>
         sentence.Replace("\\$", "", StringComparison.Ordinal).Replace("\\%", "", StringComparison.Ordinal)
-        .AsSpan().ContainsAny(FormulaSigns);
+        .AsSpan().ContainsAny(FormulaSigns) || Power.IsMatch(sentence);
 
     static IEnumerable<string> Numbers(string text) => NumbersInText.Find(text).Select(number => number.Digits);
 }

@@ -30,7 +30,8 @@ static class Statements
     // A statement: "the answer is", "answer:", "Respuesta final:", "答案是". The value is what follows on the line.
     static readonly Regex Named = new(
         $@"(?:(?:^|[^\p{{L}}])(?:{AnswerWords})(?:[^\n.:=：]{{0,60}}?(?:[ \t*_]|\b)(?:{Is})(?:[ :：]|\b)|"
-        + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|[是为為はＨ]:?)|^[ \t]*A:)",
+        + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|[是为為はＨ]:?)|^[ \t]*A:"
+        + $@"|^[ \t]*(?:#+|\*\*|__)[ \t*_]*(?:the )?(?:final )?(?:{AnswerWords})(?:{Final})?[ \t*_]*$)",
         Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline);
 
     // Chinese, Japanese and Korean put no space around the word.
@@ -250,10 +251,12 @@ static class Statements
             : words <= MaxPlainWords;
     }
 
-    /// <summary>Words parted by spaces that part something: those beside a sign do not.</summary>
+    /// <summary>
+    /// Words parted by spaces that part something: those beside a sign do not. Two characters of Chinese or Japanese are about a word.
+    /// </summary>
     static int WordCount(string text)
     {
-        var count = 1;
+        var count = 1 + text.Count(character => character >= '\u2E80' && char.IsLetter(character)) / 2;
         for (var i = 1; i < text.Length - 1; i++)
         {
             count += text[i] == ' ' && char.IsLetterOrDigit(text[i - 1]) && char.IsLetterOrDigit(text[i + 1]) ? 1 : 0;
