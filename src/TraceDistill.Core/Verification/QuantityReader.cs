@@ -303,6 +303,6 @@ static class QuantityReader
     }
 
     /// <summary>The letters behind a number that make it an ordinal one: June 5th is June 5.</summary>
-    static bool IsOrdinalEnding(IReadOnlyList<string> words, int place) =>
+    static bool IsOrdinalEnding(List<string> words, int place) =>
         place > 0 && char.IsAsciiDigit(words[place - 1][^1]) && words[place] is ("st" or "nd" or "rd" or "th");
 }
