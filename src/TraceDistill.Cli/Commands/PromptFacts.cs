@@ -4,7 +4,7 @@ using TraceDistill.Teachers.Prompts;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What a model's tokenizer tells of the prompts of a problem file before any is sent.</summary>
+/// <summary>Lengths and special tokens of the prompts of a problem file, by a model's tokenizer, before any is sent.</summary>
 /// <param name="Problems">Problems that were looked at.</param>
 /// <param name="Longest">Tokens of the longest prompts, the longest first.</param>
 /// <param name="SpecialTokens">A remark on special tokens that stand written in problems; null where there are none.</param>

@@ -111,7 +111,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         return remarks;
     }
 
-    /// <summary>What stages that are to run will run into, each thing with all the stages that will.</summary>
+    /// <summary>Problems ahead of stages that are to run, each with all the stages that have it.</summary>
     static async Task<IReadOnlyList<(List<PlannedStage> Stages, Foreseen Told)>> ForeseeAsync(
         RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, CancellationToken cancellationToken)
     {

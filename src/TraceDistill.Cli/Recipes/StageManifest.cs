@@ -74,7 +74,7 @@ sealed record StageManifest
     /// <summary>Whether the stage need not run: it was made from the same, lacks nothing, and its files are there.</summary>
     public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && !IsUnfinished && IsWhole(folder);
 
-    /// <summary>Whether a name is that of a file below a folder, and not of one elsewhere.</summary>
+    /// <summary>Returns whether a name is that of a file below a folder, and not of one elsewhere.</summary>
     static bool IsBelow(string name) => name.Length > 0 && !name.Contains('\0', StringComparison.Ordinal) && !Path.IsPathRooted(name) && !name.Split('/').Contains("..");
 
     /// <summary>Whether all files are still there with the sizes they had.</summary>

@@ -33,7 +33,7 @@ static class UnexpectedNull
     /// <summary>Of the items of a list, or of the values of a map; null where nothing is known of it, and then none is null.</summary>
     static NullabilityInfo? Last(NullabilityInfo? nullability) => nullability is { GenericTypeArguments: [.., var last] } ? last : nullability?.ElementType;
 
-    /// <summary>What is read from a file; the rest is computed.</summary>
+    /// <summary>Members read from a file; the rest is computed.</summary>
     static IReadOnlyList<(PropertyInfo Property, NullabilityInfo Nullability)> Properties(Type type) => Known.GetOrAdd(type, static type =>
     {
         var context = new NullabilityInfoContext();

@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using DuckDB.NET.Data;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 using TraceDistill.Tests.Support;
@@ -34,7 +33,7 @@ public sealed partial class DatasetCardTests : IDisposable
 
         Assert.Contains("  columns: [messages]\n", config);
         var conditions = string.Join(" AND ", Filters(config));
-        var kept = Query($"SELECT sample_index FROM '{_directory.Path}/{PathOf(config)}' WHERE {conditions} ORDER BY id");
+        var kept = DuckDb.Query($"SELECT sample_index FROM '{_directory.Path}/{PathOf(config)}' WHERE {conditions} ORDER BY id");
         Assert.Equal(["0", "1", "2", "3", "4"], kept);
     }
 
@@ -60,8 +59,8 @@ public sealed partial class DatasetCardTests : IDisposable
         Assert.Contains($"- config_name: {entry["subset"]}\n", card);
         Assert.Equal(
             [$"{tags["system_tag"]}, {tags["user_tag"]}, {tags["assistant_tag"]}"],
-            Query($"SELECT array_to_string(list_transform({column}, turn -> turn.{tags["role_tag"]}), ', ') FROM {Shards}"));
-        Assert.EndsWith("2", Assert.Single(Query($"SELECT {column}[-1].{tags["content_tag"]} FROM {Shards}")));
+            DuckDb.Query($"SELECT array_to_string(list_transform({column}, turn -> turn.{tags["role_tag"]}), ', ') FROM {Shards}"));
+        Assert.EndsWith("2", Assert.Single(DuckDb.Query($"SELECT {column}[-1].{tags["content_tag"]} FROM {Shards}")));
     }
 
     /// <summary>A member that is null in some turns, such as tool calls, would break readers that take it for a list.</summary>
@@ -71,10 +70,10 @@ public sealed partial class DatasetCardTests : IDisposable
         var traces = Enumerable.Range(0, 5).Select(index => SampleTraces.Create(index)).Append(SampleTraces.Human(5));
         await SampleTraces.WriteAsync(_directory.Path, traces);
 
-        Assert.Equal(["STRUCT(\"role\" VARCHAR, \"content\" VARCHAR)[]"], Query($"SELECT DISTINCT typeof(messages) FROM {Shards}"));
+        Assert.Equal(["STRUCT(\"role\" VARCHAR, \"content\" VARCHAR)[]"], DuckDb.Query($"SELECT DISTINCT typeof(messages) FROM {Shards}"));
         var turns = $"(SELECT unnest(messages, recursive := true) FROM {Shards})";
-        Assert.Equal(["0"], Query($"SELECT count(*) FROM {turns} WHERE role IS NULL OR content IS NULL"));
-        Assert.Equal(["assistant"], Query($"SELECT DISTINCT messages[-1].role FROM {Shards}"));
+        Assert.Equal(["0"], DuckDb.Query($"SELECT count(*) FROM {turns} WHERE role IS NULL OR content IS NULL"));
+        Assert.Equal(["assistant"], DuckDb.Query($"SELECT DISTINCT messages[-1].role FROM {Shards}"));
     }
 
     static Trace Of(int index, string finishReason, string verdict) =>
@@ -92,20 +91,6 @@ public sealed partial class DatasetCardTests : IDisposable
     static string Side(Match match) => $"{match.Groups["column"]} {match.Groups["operator"]}";
 
     static string Quoted(string word) => $"'{word.Trim('"')}'";
-
-    static List<string> Query(string sql)
-    {
-        using var connection = new DuckDBConnection("DataSource=:memory:");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        using var reader = command.ExecuteReader();
-        var values = new List<string>();
-        while (reader.Read())
-            values.Add(reader.GetValue(0).ToString()!);
-
-        return values;
-    }
 
     [GeneratedRegex("- config_name: messages\n(?: .*\n)*", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex ConfigForTrainers();

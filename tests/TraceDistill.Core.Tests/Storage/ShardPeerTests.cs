@@ -1,6 +1,5 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using DuckDB.NET.Data;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Traces;
 using TraceDistill.Tests.Support;
@@ -24,7 +23,7 @@ public sealed class ShardPeerTests : IDisposable
         await WriteAsync(layout);
 
         var readable = layout == SoftTargetLayout.Compact ? "epoch_us(created_at) AS created_at, hex(soft_targets) AS soft_targets" : "epoch_us(created_at) AS created_at";
-        var rows = Query($"SELECT to_json(t) FROM (SELECT * REPLACE ({readable}) FROM '{_directory.Path}/*.parquet') t ORDER BY t.id");
+        var rows = DuckDb.Query($"SELECT to_json(t) FROM (SELECT * REPLACE ({readable}) FROM '{_directory.Path}/*.parquet') t ORDER BY t.id");
 
         Assert.Equal(Traces.Select(trace => Expected(trace, layout)), rows.Select(row => JsonNode.Parse(row)!), JsonNode.DeepEquals);
     }
@@ -34,7 +33,7 @@ public sealed class ShardPeerTests : IDisposable
     {
         await WriteAsync(SoftTargetLayout.Compact);
 
-        var columns = Query($"SELECT column_name || ' ' || column_type FROM (DESCRIBE SELECT * FROM '{_directory.Path}/*.parquet')");
+        var columns = DuckDb.Query($"SELECT column_name || ' ' || column_type FROM (DESCRIBE SELECT * FROM '{_directory.Path}/*.parquet')");
 
         Assert.Equal(
         [
@@ -55,7 +54,7 @@ public sealed class ShardPeerTests : IDisposable
         var metadata = new ShardMetadata(ShardManifest.CurrentFormatVersion, SampleTraces.Dataset(), layout).ToJson().Replace("'", "''");
         var copy = _directory.File("copy/all.parquet");
         Directory.CreateDirectory(_directory.File("copy"));
-        Query($"COPY (SELECT * FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
+        DuckDb.Query($"COPY (SELECT * FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
 
         var original = await SampleTraces.ReadAsync(_directory.Path);
         var rewritten = await SampleTraces.ReadAsync(copy);
@@ -69,7 +68,7 @@ public sealed class ShardPeerTests : IDisposable
         await WriteAsync(SoftTargetLayout.Compact);
         var metadata = new ShardMetadata(1, SampleTraces.Dataset(), SoftTargetLayout.Compact).ToJson().Replace("'", "''");
         var copy = _directory.File("older.parquet");
-        Query($"COPY (SELECT * EXCLUDE (tool_calls) FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
+        DuckDb.Query($"COPY (SELECT * EXCLUDE (tool_calls) FROM '{_directory.Path}/train-*.parquet' ORDER BY id) TO '{copy}' (FORMAT parquet, COMPRESSION zstd, KV_METADATA {{ {ShardMetadata.Key}: '{metadata}' }})");
 
         var older = await SampleTraces.ReadAsync(copy);
 
@@ -131,20 +130,6 @@ public sealed class ShardPeerTests : IDisposable
     {
         var answer = Peer.Run("shards.js", new { files = manifest.Shards.Select(shard => _directory.File(shard.File)), k = 20 });
         return [.. JsonNode.Parse(answer.GetRawText())!.AsArray().Select(row => row!.DeepClone())];
-    }
-
-    static List<string> Query(string sql)
-    {
-        using var connection = new DuckDBConnection("DataSource=:memory:");
-        connection.Open();
-        using var command = connection.CreateCommand();
-        command.CommandText = sql;
-        using var reader = command.ExecuteReader();
-        var rows = new List<string>();
-        while (reader.Read())
-            rows.Add(reader.GetValue(0).ToString()!);
-
-        return rows;
     }
 
     static IEnumerable<double> Numbers(JsonNode list) => list.AsArray().Select(number => number!.GetValue<double>());
