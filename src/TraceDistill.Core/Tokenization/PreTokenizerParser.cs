@@ -17,10 +17,11 @@ static class PreTokenizerParser
 
     /// <param name="field">Null where text is not cut at all, which a byte-level vocabulary does not allow.</param>
     /// <param name="isByteLevel">Whether the vocabulary is spelled in bytes, which wants a ByteLevel step.</param>
-    public static PreTokenizer Read(JsonField? field, bool isByteLevel)
+    /// <param name="isSpelled">Whether the normalizer has one.</param>
+    public static PreTokenizer Read(JsonField? field, bool isByteLevel, bool isSpelled)
     {
         List<ISplitter> splitters = [], spelledSplitters = [];
-        var (addPrefixSpace, hasByteLevel, metaspace) = (false, false, default(Metaspace));
+        var (addPrefixSpace, hasByteLevel, metaspace) = (false, isSpelled, default(Metaspace));
         foreach (var step in field is { } all ? Flatten(all) : [])
         {
             var type = step["type"];

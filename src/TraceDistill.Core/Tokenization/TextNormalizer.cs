@@ -19,6 +19,8 @@ sealed class TextNormalizer
     /// <summary>Characters that one may become: eighteen at most in Unicode's own normal forms.</summary>
     const int MostGrowth = 64;
 
+    const string ByteLevel = "ByteLevel";
+
     /// <summary>What a step may put into a text of any length.</summary>
     const long MostMade = 1 << 26;
 
@@ -43,7 +45,14 @@ sealed class TextNormalizer
     /// <summary>The same for text that stands within another.</summary>
     public TextNormalizer WithoutPrepending() => Prepends ? new TextNormalizer([.. _steps.Where(step => step.Step.Type != "Prepend")]) : this;
 
-    public static TextNormalizer Read(JsonField? field) => new(field is { } normalizer ? [.. ReadSteps(normalizer)] : []);
+    /// <summary>Whether text is spelled in <see cref="ByteLevelAlphabet"/> after the last step.</summary>
+    public bool SpellsBytes => _steps is [.., { Step.Type: ByteLevel }];
+
+    public static TextNormalizer Read(JsonField? field)
+    {
+        var normalizer = new TextNormalizer(field is { } steps ? [.. ReadSteps(steps)] : []);
+        return normalizer._steps.SkipLast(1).Any(step => step.Step.Type == ByteLevel) ? throw field!.Value.Unsupported("a step after ByteLevel") : normalizer;
+    }
 
     /// <param name="text">A stretch of text.</param>
     /// <param name="alignment">Is told what was changed, where it is wanted.</param>
@@ -78,6 +87,7 @@ sealed class TextNormalizer
 
     static Action<List<char>>? InPlace(NormalizerStep step) => step switch
     {
+        { Type: ByteLevel } => _ => { },
         { Type: "Prepend", Content: { } prefix } => text => text.InsertRange(0, prefix.AsSpan()),
         { Type: "Replace", IsRegex: false, Pattern: [var wanted], Content: [var content] } => text => CollectionsMarshal.AsSpan(text).Replace(wanted, content),
         _ => null,
@@ -106,6 +116,11 @@ sealed class TextNormalizer
                 return [(new NormalizerStep(type.Text()), CharacterChanges.Strip(field.Boolean("strip_left", absent: true), field.Boolean("strip_right", absent: true)))];
             case "Nmt":
                 return [(new NormalizerStep(type.Text()), CharacterChanges.Nmt)];
+            case "Precompiled":
+                return [(new NormalizerStep(type.Text()), ReadMap(field["precompiled_charsmap"]).Apply)];
+            case ByteLevel:
+                // The text stays as it is: the steps of the pre-tokenizer are told that it is spelled, and places within characters are not lost.
+                return [(new NormalizerStep(type.Text()), (text, _) => text)];
             case "BertNormalizer":
                 return [.. ReadBert(field).Select(change => (new NormalizerStep(type.Text()), change))];
             case "Prepend":
@@ -121,6 +136,18 @@ sealed class TextNormalizer
 
     /// <summary>Some more for what comes before a text.</summary>
     static long MostCharacters(int length) => (length + 16L) * MostGrowth;
+
+    static PrecompiledMap ReadMap(JsonField field)
+    {
+        try
+        {
+            return new PrecompiledMap(Convert.FromBase64String(field.Text()));
+        }
+        catch (FormatException malformed)
+        {
+            throw field.Wrong($"a character map of SentencePiece's in base64 ({malformed.Message})");
+        }
+    }
 
     static IEnumerable<TextChange> ReadBert(JsonField field)
     {

@@ -36,7 +36,8 @@ sealed class TokenVocabulary
             var content = token.Normalized ? definition.Normalizer.Normalize(token.Content) : token.Content;
             tokens[id] = Encoding.UTF8.GetBytes(content);
             spellings?[id] = content;
-            if (spellings is null && ByteLevelAlphabet.ToBytes(content) is var decoded && !decoded.AsSpan().SequenceEqual(tokens[id]))
+            var isSpelled = token.Normalized && definition.Normalizer.SpellsBytes;
+            if (spellings is null && !isSpelled && ByteLevelAlphabet.ToBytes(content) is var decoded && !decoded.AsSpan().SequenceEqual(tokens[id]))
                 _decoded[id] = decoded;
             _special[id] = token.Special;
             _ids[token.Content] = id;

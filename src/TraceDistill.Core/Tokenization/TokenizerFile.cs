@@ -20,7 +20,11 @@ static class TokenizerFile
         RequireBpe(model);
         var decoder = TokenDecoder.Read(root["decoder"]);
         var vocabulary = ReadVocabulary(model["vocab"]);
-        var preTokenizer = PreTokenizerParser.Read(decoder.IsByteLevel ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel);
+        var normalizer = TextNormalizer.Read(root.Find("normalizer"));
+        if (normalizer.SpellsBytes && !decoder.IsByteLevel)
+            throw root["normalizer"].Unsupported("a ByteLevel normalizer without a ByteLevel decoder");
+        var preTokenizer = PreTokenizerParser.Read(
+            decoder.IsByteLevel && !normalizer.SpellsBytes ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel, normalizer.SpellsBytes);
         var symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown);
         return new TokenizerDefinition
         {
@@ -28,7 +32,7 @@ static class TokenizerFile
             Merges = ReadMerges(model["merges"], vocabulary),
             IgnoreMerges = model.Boolean("ignore_merges", absent: false),
             AddedTokens = root.Find("added_tokens") is { } added ? ReadAddedTokens(added, vocabulary) : new Dictionary<int, AddedToken>(),
-            Normalizer = TextNormalizer.Read(root.Find("normalizer")),
+            Normalizer = normalizer,
             PreTokenizer = preTokenizer,
             Symbols = preTokenizer.SpelledSplitters.Count > 0 ? new SpelledByteSymbols(vocabulary) : symbols,
             UnknownId = unknown,

@@ -92,6 +92,11 @@ public class TokenizerPeerTests
         { "small letters", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"Strip","strip_left":true,"strip_right":true},{"type":"Lowercase"}]}"""] },
         { "Nmt", ["normalizer", """{"type":"Nmt"}"""] },
         { "BERT", ["normalizer", """{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}""", "pre_tokenizer", Steps("""{"type":"BertPreTokenizer"}""", ByteLevel)] },
+        { "XLM-R", ["normalizer", PrecompiledMapTests.Normalizer] },
+        { "ByteLevel in the normalizer", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"ByteLevel"}]}""", "pre_tokenizer", "null"] },
+        { "steps behind the normalizer's ByteLevel", ["normalizer", """{"type":"ByteLevel"}""", "pre_tokenizer", Steps("""{"type":"Digits","individual_digits":true}""", Split("[A-Za-z]+|Ã.|Ġ+"))] },
+        // Hugging Face leaves no special token out of a text whose content the normalizer changes.
+        { "added tokens in ByteLevel's alphabet", ["normalizer", """{"type":"ByteLevel"}""", "pre_tokenizer", "null", "-model.vocab", "õ", "-model.vocab", "÷", "added_tokens", DecodedTokens.Replace("true,\"special\":true", "false,\"special\":true")] },
         { "CLIP's words", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"\\s+"},"content":" "},{"type":"Lowercase"}]}"""] },
         { "replaces characters above U+FFFF", ["normalizer", """{"type":"Replace","pattern":{"Regex":"[😀-😎𠀀]|𝐀"},"content":"é"}"""] },
         { "words", ["pre_tokenizer", Steps("""{"type":"Whitespace"}""", ByteLevel)] },
@@ -136,6 +141,7 @@ public class TokenizerPeerTests
         { "Metaspace's own decoder", ["decoder", """{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}""", "normalizer", "null", "pre_tokenizer", Metaspace("first", split: false)] },
         { "small letters", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"NFKC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}"""] },
         { "whole pieces first", ["model.ignore_merges", "true", "normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
+        { "XLM-R", ["normalizer", PrecompiledMapTests.Normalizer, "pre_tokenizer", Metaspace("always", split: true)] },
     };
 
     [Theory]
@@ -174,8 +180,10 @@ public class TokenizerPeerTests
 
     /// <summary>What Hugging Face's tokenizers would do and this program does not is told by name.</summary>
     [Theory]
-    [InlineData("normalizer", """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""", "normalizer.type: a Precompiled normalizer is not supported")]
-    [InlineData("normalizer", """{"type":"ByteLevel"}""", "normalizer.type: a ByteLevel normalizer is not supported")]
+    [InlineData("normalizer", """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""", "normalizer.precompiled_charsmap must be a character map")]
+    [InlineData("normalizer", """{"type":"ByteLevel"}""", "a ByteLevel pre-tokenizer here is not supported")]
+    [InlineData("normalizer", """{"type":"Sequence","normalizers":[{"type":"ByteLevel"},{"type":"NFC"}]}""", "normalizer: a step after ByteLevel is not supported")]
+    [InlineData("normalizer", """{"type":"Odd"}""", "normalizer.type: a Odd normalizer is not supported")]
     [InlineData("pre_tokenizer", """{"type":"UnicodeScripts"}""", "pre_tokenizer.type: a UnicodeScripts pre-tokenizer here is not supported")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"[a&&b]"},"behavior":"Isolated","invert":false}""", "classes within classes, and their intersections")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"\\p{Han}+"},"behavior":"Isolated","invert":false}""", "pre_tokenizer.pattern: the regular expression")]

@@ -118,7 +118,7 @@ public sealed class TokenizerTests : IDisposable
     [InlineData("model.merges", "[\"a\"]", "model.merges[0] must be two tokens with one space between them")]
     [InlineData("model.merges", "[[\"a\",\"b\",\"c\"]]", "model.merges[0] must be a pair of tokens")]
     [InlineData("model.merges", "[\"a 日\"]", "model.merges[0] must be a merge within the vocabulary, which has no token \"日\"")]
-    [InlineData("normalizer", "{\"type\":\"Precompiled\"}", "normalizer.type: a Precompiled normalizer is not supported")]
+    [InlineData("normalizer", "{\"type\":\"Precompiled\"}", "the field normalizer.precompiled_charsmap is missing")]
     [InlineData("pre_tokenizer", "{\"type\":\"Metaspace\"}", "pre_tokenizer.type: a Metaspace pre-tokenizer here is not supported")]
     [InlineData("pre_tokenizer", "{\"type\":\"Sequence\",\"pretokenizers\":[]}", "pre_tokenizer: a pre-tokenizer without ByteLevel is not supported")]
     [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}", "pre_tokenizer.pattern: the regular expression")]
