@@ -43,6 +43,7 @@ sealed class CrossVocabularyAligner
             starts[i + 1] = bytes.Count;
         }
 
+        var marked = Unmark(bytes, starts);
         var text = CollectionsMarshal.AsSpan(bytes);
         if (!Utf8.IsValid(text))
         {
@@ -55,10 +56,33 @@ sealed class CrossVocabularyAligner
         var (tokens, studentStarts) = _chat.FromTextWithStarts(trace.Messages, Encoding.UTF8.GetString(text));
         var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
         var trained = tokens.Ids[tokens.FirstTrained..];
-        var targets = new CrossVocabularyTargets(_map, logprobs, trained, rows, Prefixed(trained, studentStarts, [.. bytes]), _topK, _correction);
+        var targets = new CrossVocabularyTargets(
+            _map, logprobs, trained, rows, Prefixed(trained, studentStarts, [.. bytes]), _topK, _correction) { Unmarked = marked };
         targets.Read(out var survival);
         Survival += survival;
         return tokens with { Soft = targets };
+    }
+
+    /// <summary>
+    /// Takes the space away that the teacher's tokenizer puts before a text: the student's puts one of its own there, or none, and would learn
+    /// to begin its answers with a space.
+    /// </summary>
+    /// <returns>The token that it was taken from; −1 for none.</returns>
+    int Unmark(List<byte> text, int[] starts)
+    {
+        if (!_teacher.Prepends || text.Count == 0 || text[0] != ' ')
+        {
+            return -1;
+        }
+
+        text.RemoveAt(0);
+        var marked = Array.FindLastIndex(starts, start => start == 0);
+        for (var i = marked + 1; i < starts.Length; i++)
+        {
+            starts[i]--;
+        }
+
+        return marked;
     }
 
     /// <summary>Whether each token, or what it begins, has a space before its text that the text has not.</summary>

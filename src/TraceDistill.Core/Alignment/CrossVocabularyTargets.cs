@@ -46,6 +46,9 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
         _kept = Math.Min(k ?? logprobs.K, logprobs.K);
     }
 
+    /// <summary>The teacher's token whose space at its beginning is no part of the text; −1 for none.</summary>
+    public int Unmarked { get; init; } = -1;
+
     public SoftTargets Read() => Read(out _);
 
     /// <param name="survival">How much of what the teacher reported is in the result.</param>
@@ -90,7 +93,7 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
         hash.AppendData(MemoryMarshal.AsBytes<int>(_logprobs.TopIds));
         hash.AppendData(MemoryMarshal.AsBytes<float>(_logprobs.TopLogprobs));
         hash.AppendData(MemoryMarshal.AsBytes<bool>(_prefixed));
-        hash.AppendData(MemoryMarshal.AsBytes<int>([_logprobs.K, _kept]));
+        hash.AppendData(MemoryMarshal.AsBytes<int>([_logprobs.K, _kept, Unmarked]));
         _correction?.AppendTo(hash);
     }
 
@@ -111,7 +114,10 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
                 continue;
             }
 
-            var spelling = isDrawn ? Drawn(j) : isPrefixed ? _map.OfPrefixed(top.TopIds[at]) : _map.Of(top.TopIds[at]);
+            var spelling = isDrawn ? Drawn(j)
+                : i == Unmarked ? _map.OfUnmarked(top.TopIds[at], isPrefixed)
+                : isPrefixed ? _map.OfPrefixed(top.TopIds[at])
+                : _map.Of(top.TopIds[at]);
             if (!spelling.StartsWith(written))
             {
                 continue;

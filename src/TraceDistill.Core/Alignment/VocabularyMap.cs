@@ -26,6 +26,9 @@ public sealed class VocabularyMap
     /// <summary>Spellings at a place where the student puts a space before a text; few rows of a trace ask.</summary>
     readonly ConcurrentDictionary<int, int[]> _prefixed = [];
 
+    /// <summary>Spellings without the space that a teacher puts before a text, at a place where the student puts one (true) or none.</summary>
+    readonly ConcurrentDictionary<(int Id, bool IsPrefixed), int[]> _unmarked = [];
+
     /// <param name="teacher">Gives the tokens.</param>
     /// <param name="student">Spells them.</param>
     /// <param name="end">The token that ends each of the student's generations.</param>
@@ -62,6 +65,31 @@ public sealed class VocabularyMap
         {
             var bytes = Teacher.GetBytes(id);
             return bytes.IsEmpty || !Utf8.IsValid(bytes) ? [] : Verified(_student.Encode(Encoding.UTF8.GetString(bytes)), [(byte)' ', .. bytes]);
+        });
+    }
+
+    /// <summary>
+    /// As <see cref="Of"/> or <see cref="OfPrefixed"/> where the teacher's text begins, and a space before it is the teacher's tokenizer's:
+    /// SentencePiece's <c>▁</c>, which is no part of the text.
+    /// </summary>
+    public ReadOnlySpan<int> OfUnmarked(int teacherId, bool isPrefixed)
+    {
+        var bytes = Teacher.GetBytes(teacherId);
+        if (bytes.IsEmpty || bytes[0] != ' ' || Teacher.IsSpecial(teacherId) || Teacher.EndOfSequenceIds.Contains(teacherId))
+        {
+            return isPrefixed ? OfPrefixed(teacherId) : Of(teacherId);
+        }
+
+        return _unmarked.GetOrAdd((teacherId, isPrefixed), key =>
+        {
+            var rest = Teacher.GetBytes(key.Id)[1..];
+            if (rest.IsEmpty || !Utf8.IsValid(rest))
+            {
+                return [];
+            }
+
+            var text = Encoding.UTF8.GetString(rest);
+            return key.IsPrefixed ? Verified(_student.Encode(text), [(byte)' ', .. rest]) : Verified(_student.EncodeWithin(text), rest);
         });
     }
 

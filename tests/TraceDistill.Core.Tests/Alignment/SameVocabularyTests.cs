@@ -61,6 +61,30 @@ public sealed class SameVocabularyTests : IDisposable
         Assert.Equal(teacherChat.EndOfSequence != chat.EndOfSequence, aligner.DescribeTemplates().Contains($"in place of {tokenizer.NameOf(teacherChat.EndOfSequence)}"));
     }
 
+    /// <summary>A tag that ends within one of the teacher's tokens cannot be taken off it: the text is tokenized anew, and aligned by its bytes.</summary>
+    [Fact]
+    public void Align_TagThatEndsWithinAToken_IsAlignedByBytes()
+    {
+        BpeTrainer.Train(Enumerable.Repeat("a>(b", 50), 258, [new("<|end|>")], _directory.Path);
+        File.WriteAllText(_directory.File("tokenizer_config.json"), """{"eos_token":"<|end|>"}""");
+        var tokenizer = Tokenizer.Load(_directory.Path);
+        var (teacherChat, chat) = (Chat(""), Chat("<think>"));
+        var trace = TraceOf(teacherChat, tokenizer, "<think>(a)</think>2", out _);
+        Assert.Contains(">(", trace.Logprobs!.TokenIds.Select(tokenizer.NameOf));
+        var aligner = new TokenAligner(tokenizer, chat, Described(tokenizer, teacherChat), "traces", topK: null, tokenizer);
+
+        var tokens = aligner.Align(trace);
+
+        Assert.EndsWith("<think>", tokenizer.Decode(tokens.Ids.AsSpan(0, tokens.FirstTrained)));
+        Assert.Equal("(a)</think>2<|end|>", tokenizer.Decode(Trained(tokens)));
+        var soft = tokens.Soft!.Read();
+        Assert.Equal([-1, Id(tokenizer, "a"), Id(tokenizer, ")")], Enumerable.Range(0, 3).Select(row => soft.Ids[row * soft.K]));
+        Assert.Contains("1 completion tokenized anew, since the tag ends within a token", aligner.DescribeTemplates());
+
+        ChatSequence Chat(string opened) =>
+            new(tokenizer, ChatTemplate.Parse("{% for m in messages %}{{ m.content }}{% endfor %}" + opened + "{{ '' }}", "template"));
+    }
+
     [Fact]
     public void Align_TheTeachersTemplate_KeepsThePromptThatItHad()
     {

@@ -108,6 +108,59 @@ public sealed class SentencePieceStudentTests : IDisposable
         Assert.Equal(1, aligner.Survival!.Value.Mass, 1e-6);
     }
 
+    /// <summary>The mark before a teacher's text is its tokenizer's: the student's answer begins as it will write it, with one of its own or none.</summary>
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Align_TeacherThatPutsAMarkBeforeItsTexts_LeavesItsMarkOut(bool isMarkedStudent)
+    {
+        string[] tokens = ["▁", "Q", "Z", "J", "V", "▁Q", "▁Z", "▁J", "ZZ"];
+        string[] merges = ["▁ Q", "▁ Z", "▁ J"];
+        var teacher = SentencePiece("teacher-of-marks", tokens[..^1], merges);
+        var student = isMarkedStudent ? SentencePiece("student-of-marks", tokens, [.. merges, "Z Z"]) : _teacher;
+        const string Text = "QZ";
+        int[] ids = [.. teacher.Encode(Text), teacher.EndOfSequenceId!.Value];
+        int[] alternatives = [.. new[] { "▁Q", "▁Z", "J", "V" }.Select(token => teacher.TryGetId(token, out var id) ? id : -1)];
+        float[] shares = [0.5f, 0.25f, 0.15f, 0.1f];
+        Assert.Equal(["▁Q", "Z", "</s>"], ids.Select(teacher.NameOf));
+        var trace = Trace("x") with
+        {
+            Generation = Text,
+            Logprobs = new TokenLogprobs
+            {
+                K = K, TokenIds = ids, Logprobs = [.. ids.Select(_ => MathF.Log(0.5f))],
+                TopIds = [.. ids.SelectMany(id => alternatives.Skip(1).Prepend(id))],
+                TopLogprobs = [.. ids.SelectMany(_ => shares.Select(share => MathF.Log(share)))],
+            },
+        };
+        var dataset = Dataset with { TokenizerHash = teacher.Hash };
+
+        var sequence = new TokenAligner(student, Chat(student), dataset, "traces", topK: null, teacher).Align(trace);
+
+        Assert.Equal([.. student.Encode(Text), student.EndOfSequenceId!.Value], sequence.Ids[sequence.FirstTrained..]);
+        var soft = sequence.Soft!.Read();
+        int[] first = [.. new[] { "Q", "Z", "J", "V" }.Select(text => student.Encode(text)[0])];
+        foreach (var id in first.Distinct())
+        {
+            var expected = shares.Zip(first).Where(pair => pair.Second == id).Sum(pair => pair.First);
+            Assert.Equal(expected, Probability(soft, 0, other => other == id), 1e-6);
+        }
+    }
+
+    /// <summary>A vocabulary of SentencePiece's kind: bytes, and these.</summary>
+    Tokenizer SentencePiece(string name, string[] tokens, string[] merges)
+    {
+        var folder = Directory.CreateDirectory(_directory.File(name)).FullName;
+        string[] all = ["<unk>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), .. tokens];
+        var vocabulary = string.Join(',', all.Select((token, id) => $"\"{token}\":{id}"));
+        File.WriteAllText(Path.Combine(folder, "tokenizer.json"), $$"""
+            {"normalizer":{{SentencePieceVocabulary.Legacy}},"decoder":{{SentencePieceVocabulary.Decoder}},"added_tokens":[{"id":1,"content":"</s>","special":true}],
+            "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"fuse_unk":true,"merges":["{{string.Join("\",\"", merges)}}"],"vocab":{ {{vocabulary}} } } }
+            """);
+        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"eos_token":"</s>"}""");
+        return Tokenizer.Load(folder);
+    }
+
     static DatasetDescription Dataset => new() { Teacher = "t", TokenIdentity = TokenIdentity.Ids, TokenizerHash = "known", TopK = K };
 
     static IEnumerable<int> Entries(SoftTargets soft, int row) => soft.Ids.Skip(row * soft.K).Take(soft.K).Where(id => id >= 0);
@@ -115,7 +168,7 @@ public sealed class SentencePieceStudentTests : IDisposable
     static double Probability(SoftTargets soft, int row, Func<int, bool> which) =>
         Enumerable.Range(row * soft.K, soft.K).Where(at => soft.Ids[at] >= 0 && which(soft.Ids[at])).Sum(at => Math.Exp(soft.Logprobs[at]));
 
-    ChatSequence Chat() => new(_student, ChatTemplate.Parse("{% for m in messages %}{{ m.content }}{% endfor %}", "template"));
+    ChatSequence Chat(Tokenizer? student = null) => new(student ?? _student, ChatTemplate.Parse("{% for m in messages %}{{ m.content }}{% endfor %}", "template"));
 
     /// <summary>Each row 1/2, 1/4, 1/8 … for its alternatives; the last row ends.</summary>
     Trace Trace(string text, params (int Row, string[] Top)[] rows)
