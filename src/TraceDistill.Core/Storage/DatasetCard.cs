@@ -160,7 +160,7 @@ static class DatasetCard
         | `messages` | list of struct(role, content) | the conversation{AnswerInMessages(manifest)} |
         | `reasoning`, `answer` | string | the thinking without its tags, and what follows it |
         | `generation` | string | the raw generated text, tags as the teacher wrote them and without an end token; where a server told reasoning and answer apart, `<think>`, reasoning, `</think>` and answer put together |
-        | `expected_answer`, `verdict` | string | the known answer; `correct`, `incorrect` or `unverified` (always where no answer is known) |
+        | `expected_answer`, `verdict` | string | the known answer; `correct`, `incorrect` or `unverified` (always where no answer is known, or the sample was refused) |
         | `finish_reason` | string | the server's own word: `stop`, `length`, …; `unknown` where it gave none, or `human` |
         | `sample_index`, `seed` | int32, int64 | which sample of the problem, and its seed |
         | `temperature`, `top_p` | double | sampling settings |

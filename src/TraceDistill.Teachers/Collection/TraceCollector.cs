@@ -232,8 +232,10 @@ sealed class TraceCollector(
         Generation = result.Text,
         ExpectedAnswer = planned.Problem.Answer,
         FinishReason = result.FinishReason,
-        // A call of a tool is no answer yet, right or wrong.
-        Verdict = (result.ToolCalls is null ? verifier.Verify(result.Answer, planned.Problem) : Verdict.Unverified).ToName(),
+        // A call of a tool is no answer yet, right or wrong; nor is what was refused, or could not be asked.
+        Verdict = (result.ToolCalls is null && !FinishReasons.IsRefusal(result.FinishReason)
+            ? verifier.Verify(result.Answer, planned.Problem)
+            : Verdict.Unverified).ToName(),
         SampleIndex = planned.SampleIndex,
         Seed = planned.Request.Sampling.Seed ?? 0,
         Temperature = planned.Request.Sampling.Temperature,

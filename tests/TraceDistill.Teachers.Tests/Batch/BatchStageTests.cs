@@ -115,7 +115,9 @@ public sealed class BatchStageTests
         var summary = await ImportAsync(run);
 
         Assert.Equal((4, 4, 2, 0), (summary.Count, summary.Collected, summary.Refusal, summary.Failed));
-        Assert.Equal(["context_length", "content_filter", "stop", "stop"], (await run.TracesAsync()).Select(trace => trace.FinishReason));
+        var traces = await run.TracesAsync();
+        Assert.Equal(["context_length", "content_filter", "stop", "stop"], traces.Select(trace => trace.FinishReason));
+        Assert.Equal(["unverified", "unverified"], traces.Take(2).Select(trace => trace.Verdict));
     }
 
     [Fact]

@@ -92,7 +92,7 @@ public sealed class MissingTracesTests
 
         Assert.Equal((12, 12, 11, 1, null), (summary.Count, summary.Collected, summary.Correct, summary.Refusal, summary.StoppedBy));
         var row = (await run.TracesAsync())[7];
-        Assert.Equal(("p007", "context_length", "", 0), (row.ProblemId, row.FinishReason, row.Generation, row.CompletionTokens));
+        Assert.Equal(("p007", "context_length", "", 0, "unverified"), (row.ProblemId, row.FinishReason, row.Generation, row.CompletionTokens, row.Verdict));
         Assert.Contains(observer.Messages, message => message.StartsWith("too long for the teacher's context: 1 prompt,", StringComparison.Ordinal));
 
         var asked = server.Requests.Count;

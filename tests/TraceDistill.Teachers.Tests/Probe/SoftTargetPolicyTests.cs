@@ -134,6 +134,31 @@ public sealed class SoftTargetPolicyTests
         Assert.Contains("extra_body", error.Message);
     }
 
+    /// <summary>At temperature 1 too, logprobs that follow the request's settings are of what a penalty left.</summary>
+    [Theory]
+    [InlineData(true, LogprobKind.Processed)]
+    [InlineData(false, LogprobKind.Raw)]
+    public async Task RunAsync_PenaltyAtTemperatureOne_IsProcessedWhereLogprobsFollowTheSettings(bool follows, LogprobKind expected)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, request) =>
+        {
+            var (first, second) = follows && !request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? (-0.4, -1.9) : (-0.7, -1.4);
+            var token = $$"""{"id":1,"logprob":{{first}},"top_logprobs":[{"id":1,"logprob":{{first}}},{"id":2,"logprob":{{second}}}]}""";
+            return request.Contains("Name any word", StringComparison.Ordinal)
+                ? Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""))(context, request)
+                : Replies.Sum(context, request);
+        });
+        server.ScriptsProbe = true;
+        using var run = new CollectionRun(problems: 2);
+        var penalty = new Dictionary<string, JsonElement> { ["repetition_penalty"] = JsonSerializer.SerializeToElement(1.2) };
+
+        await run.RunAsync(server, options => options with { Temperature = 1, ExtraBody = penalty });
+
+        var dataset = ShardManifest.Load(run.Out)!.Dataset;
+        Assert.Equal(expected, dataset.Logprobs);
+        Assert.Equal(follows, SamplingDistortions.Warning(dataset)?.Contains("after repetition_penalty 1.2, which cannot be undone") ?? false);
+    }
+
     [Fact]
     public async Task RunAsync_TraceWhoseTokensAreNotAllTold_IsKeptForTheHardLossAndCounted()
     {
