@@ -61,13 +61,7 @@ public sealed class Trainer(OptimizationOptions options, TrainedWeights weights,
             observer.Message(warning);
         }
 
-        var dtype = options.ComputeDtype.OnThisProcessor();
-        if (dtype != options.ComputeDtype)
-        {
-            observer.Message("compute_dtype: this processor does not multiply bfloat16; computing in float32, which takes about twice as long as bfloat16 would elsewhere");
-        }
-
-        return dtype;
+        return options.ComputeDtype.OnThisProcessor();
     }
 
     void Report(long step, in StepMetrics metrics)

@@ -102,6 +102,17 @@ public sealed class MainJobTests : IDisposable
         Assert.Contains("student was trained on another prompt: Reasoning/SolveBoxed.", _cli.Read("report.html"));
     }
 
+    /// <summary>What training takes for the hard loss alone, an evaluation has nothing to compare with.</summary>
+    [Fact]
+    public async Task Evaluate_TracesWithoutLogprobs_AreSkippedAndTold()
+    {
+        Assert.True(await _cli.RunRecipeAsync(Recipe, "--set", "traces.top_logprobs=0") == 0, _cli.Error);
+
+        Assert.Contains("student: no trace was compared with the teacher's: those without soft targets or prompt ids", _cli.Error);
+        var scores = EvaluationResult.Read(Path.Combine(_cli.RunDirectory, "scores", EvaluationResult.FileName)).Models["student"];
+        Assert.Equal((3, null), (scores.N, scores.Distribution));
+    }
+
     (int Count, int Collected) Collected() =>
         _cli.Json["stages"]![2]!["summary"] is { } summary ? ((int)summary["count"]!, (int)summary["collected"]!) : default;
 

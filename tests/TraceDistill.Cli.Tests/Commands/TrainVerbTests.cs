@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Kernels;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;
@@ -23,5 +24,20 @@ public sealed class TrainVerbTests : IDisposable
 
         Assert.Equal(message, _cli.Error.TrimEnd());
         Assert.False(Path.Exists(_cli.File("out")));
+    }
+
+    [Fact]
+    public async Task Train_PrecisionThatTheProcessorDoesNotHave_IsToldOnce()
+    {
+        const string Problem = """{"problem": "What is 1 + 1?", "answer": "2", "solution": "one and one"}""";
+        string[] arguments =
+        [
+            "train", "--problems", _cli.Write("problems.jsonl", Problem + "\n"), "--tokenizer", Teacher,
+            "--architecture", "{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 }", "--max-steps", "1",
+        ];
+
+        Assert.True(await _cli.RunAsync([.. arguments, "--compute-dtype", "bfloat16", "--out", _cli.File("out")]) == 0, _cli.Error);
+
+        Assert.Equal(ComputeDtypes.MultipliesBFloat16 ? 0 : 1, _cli.Error.Split("does not multiply bfloat16").Length - 1);
     }
 }

@@ -1,0 +1,47 @@
+using TraceDistill.Cli.Evaluation;
+using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Prompts;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Evaluation;
+
+public sealed class ModelTasksTests : IDisposable
+{
+    readonly TemporaryDirectory _folder = new();
+
+    public void Dispose() => _folder.Dispose();
+
+    /// <summary>System message, examples, settings of the template and length too, for the student and for whoever is measured beside it.</summary>
+    [Fact]
+    public async Task ForAsync_StudentOfATask_IsAskedInEveryRespectAsItWasTrained()
+    {
+        var task = new TaskDescription
+        {
+            Prompts = [TaskPrompt.Load("Reasoning/SolveBoxed")],
+            System = "Be brief.",
+            FewShot = new TaskExamples(1, [new Problem { Id = "a", Text = "What is 1 + 1?", Answer = "2", Solution = "One and one.", Family = "f" }]),
+            ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false},"min_p":0.1}""",
+            MaxTokens = 8192,
+        };
+        task.Save(_folder.Path);
+        var (student, teacher) = (ModelSource.Parse(_folder.Path, null), new ModelSource { Endpoint = "http://127.0.0.1:1/v1", Model = "t" });
+        var tasks = new ModelTasks(new EvaluateOptions { Problems = "problems.jsonl" }, [student, teacher], ofTraces: null, SilentObserver.Instance);
+
+        var asked = await tasks.ForAsync("student", student, TestContext.Current.CancellationToken);
+        var beside = await tasks.ForAsync("teacher", teacher, TestContext.Current.CancellationToken);
+
+        Assert.Equal((8192, """{"chat_template_kwargs":{"enable_thinking":false}}""", null), (asked.MaxTokens, asked.ExtraBody, asked.TrainedOn));
+        var messages = asked.Render(new Problem { Id = "p", Text = "What is 2 + 3?", Answer = "5", Family = "f" }, 0);
+        Assert.Equal(["system", "user", "assistant", "user"], messages.Select(message => message.Role));
+        Assert.Equal("Be brief.", messages[0].Content);
+        Assert.Contains("What is 1 + 1?", messages[1].Content);
+        Assert.Contains("One and one.", messages[2].Content);
+        Assert.Contains("What is 2 + 3?", messages[3].Content);
+        Assert.Contains("\\boxed{", messages[3].Content);
+        Assert.Equal((8192, task.ExtraBody), (beside.MaxTokens, beside.ExtraBody));
+        Assert.Equal(messages, beside.Render(new Problem { Id = "p", Text = "What is 2 + 3?", Answer = "5", Family = "f" }, 0));
+    }
+}
