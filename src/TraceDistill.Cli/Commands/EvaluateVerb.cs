@@ -116,13 +116,13 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
         if (traces is { Dataset.TopK: 0 })
         {
-            throw new InvalidInputException($"traces: {traces.Path} holds no soft targets to compare with; collect some with --top-logprobs 20");
+            context.Observer.Message($"traces: {traces.Path} holds no soft targets, so no distributions are compared; top_logprobs: 20 collects some");
         }
 
         var models = new EvaluatedModels(options, traces?.Dataset, context);
         var evaluator = new Evaluator(options, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
-        var result = await evaluator.EvaluateAsync(
-            models.LoadAsync(cancellationToken), problems, traces?.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken), cancellationToken);
+        var compared = traces is { Dataset.TopK: > 0 } ? traces.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken) : null;
+        var result = await evaluator.EvaluateAsync(models.LoadAsync(cancellationToken), problems, compared, cancellationToken);
         Print(result, context.Observer);
         return result;
     }

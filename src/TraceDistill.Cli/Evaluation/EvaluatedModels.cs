@@ -96,7 +96,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
     /// </summary>
     TokenAligner? AlignerFor(string directory, LocalGenerator generator)
     {
-        if (traces is null)
+        if (traces is not { TopK: > 0 })
         {
             return null;
         }

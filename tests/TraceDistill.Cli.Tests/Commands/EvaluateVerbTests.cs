@@ -12,7 +12,7 @@ public sealed class EvaluateVerbTests : IDisposable
 
     public void Dispose() => _cli.Dispose();
 
-    /// <summary>An answer that is cut off within a reasoning which the prompt opened has no mark of that: a small request before shows it.</summary>
+    /// <summary>An answer cut off within a reasoning that the prompt opened has no mark of that: a small request before shows it.</summary>
     [Theory]
     [InlineData("Hm</think>OK", 0)]
     [InlineData("OK", 1)]
@@ -20,7 +20,10 @@ public sealed class EvaluateVerbTests : IDisposable
     {
         const string CutOff = """{"choices":[{"message":{"content":"Two and two. The answer is 4."},"finish_reason":"length"}]}""";
         await using var server = await ProtocolServer.StartAsync((context, request) =>
-            (request.Contains("\"max_tokens\":60", StringComparison.Ordinal) ? Replies.Json(CutOff) : Replies.Completion(shown))(context, request));
+        {
+            var isProblem = request.Contains("\"max_tokens\":60", StringComparison.Ordinal);
+            return (isProblem ? Replies.Json(CutOff) : Replies.Completion(shown))(context, request);
+        });
         server.ScriptsProbe = true;
         var problems = _cli.Write("problems.jsonl", """{"problem":"What is 2 + 2?","answer":"4"}""" + "\n");
         string[] arguments = ["evaluate", "--endpoint", server.Url, "--model", "teacher", "--problems", problems, "--max-tokens", "60"];

@@ -108,7 +108,7 @@ public sealed class MainJobTests : IDisposable
     {
         Assert.True(await _cli.RunRecipeAsync(Recipe, "--set", "traces.top_logprobs=0") == 0, _cli.Error);
 
-        Assert.Contains("student: no trace was compared with the teacher's: those without soft targets or prompt ids", _cli.Error);
+        Assert.Contains("scores: traces: run/traces holds no soft targets, so no distributions are compared", _cli.Error);
         var scores = EvaluationResult.Read(Path.Combine(_cli.RunDirectory, "scores", EvaluationResult.FileName)).Models["student"];
         Assert.Equal((3, null), (scores.N, scores.Distribution));
     }

@@ -77,6 +77,25 @@ public sealed class TokenAlignerTests : IDisposable
         Assert.Equal(Math.Log(0.25), soft.Tail[0], 6);
     }
 
+    /// <summary>A vocabulary of these two: what was sharpened is undone exactly, p ∝ q^T.</summary>
+    [Fact]
+    public void Align_LogprobsAfterTemperature_AreTheModelsOwn()
+    {
+        var dataset = new DatasetDescription
+        {
+            Teacher = "t", TokenIdentity = TokenIdentity.Ids, TokenizerHash = "known", ChatTemplateHash = _student.Chat.TemplateHash, TopK = 2,
+            Logprobs = LogprobKind.Processed, Temperature = 0.5, VocabularySize = 2,
+        };
+        var aligner = new TokenAligner(_student.Tokenizer, _student.Chat, dataset, "traces", topK: null);
+
+        var soft = aligner.Align(Trace("hi", ends: true)).Soft!.Read();
+
+        var (first, second) = (Math.Sqrt(0.75), Math.Sqrt(0.125));
+        Assert.Equal(['h', 'z'], soft.Ids[..2]);
+        Assert.Equal(first / (first + second), Math.Exp(soft.Logprobs[0]), 1e-6);
+        Assert.Equal(second / (first + second), Math.Exp(soft.Logprobs[1]), 1e-6);
+    }
+
     [Theory]
     [InlineData("<think> h </think>\n\ni", true)]
     [InlineData("hj", false)]

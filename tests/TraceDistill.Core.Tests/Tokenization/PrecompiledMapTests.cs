@@ -17,7 +17,7 @@ public sealed class PrecompiledMapTests
     /// <summary>A normalizer with such a map, as tokenizer.json has it.</summary>
     /// <remarks>It deletes nothing: where a text begins with what is deleted, Hugging Face's offsets are off by that.</remarks>
     public static string Normalizer { get; } =
-        $$"""{"type":"Precompiled","precompiled_charsmap":"{{Convert.ToBase64String(Compile([.. Entries.Where(entry => entry.To.Length > 0)]))}}"}""";
+        $$"""{"type":"Precompiled","precompiled_charsmap":"{{Encoded([.. Entries.Where(entry => entry.To.Length > 0)])}}"}""";
 
     [Theory]
     [InlineData("plain", "plain")]
@@ -27,7 +27,7 @@ public sealed class PrecompiledMapTests
     [InlineData("e\u0301A\u030A", "éÅ")]
     [InlineData("\r\n", " ")]
     [InlineData("x𝐀\U0010FFFF", "xA")]
-    // Of a cluster, the shortest beginning that is known decides, so the mark behind it goes too; a long one is taken character by character.
+    // Of a cluster, the shortest beginning that is known decides, so the mark behind it goes too; a long one goes by its characters.
     [InlineData("Ω\u0301", "oh")]
     [InlineData("Ω\u0301\u0301\u0301", "oh\u0301\u0301\u0301")]
     [InlineData("नमस्ते", "नमस्ते")]
@@ -77,7 +77,9 @@ public sealed class PrecompiledMapTests
         Assert.Contains("300 bytes", error.Message);
     }
 
-    /// <summary>A map as SentencePiece compiles it; where that finds room between others, each node here has the 256 units behind it to itself.</summary>
+    static string Encoded((string From, string To)[] entries) => Convert.ToBase64String(Compile(entries));
+
+    /// <summary>A map as SentencePiece compiles it, but for the 256 units that each node has to itself.</summary>
     static byte[] Compile(params (string From, string To)[] entries)
     {
         var nodes = new List<Dictionary<byte, int>> { new() };
