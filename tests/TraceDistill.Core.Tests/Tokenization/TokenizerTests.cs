@@ -51,11 +51,20 @@ public sealed class TokenizerTests : IDisposable
         var text = string.Concat(FuzzedText.Texts(seed: 12, 500)).Replace('<', ' ');
         var ids = new List<int>(2 * text.Length);
         tokenizer.Encode(text, ids);
-        ids.Clear();
-        var before = GC.GetAllocatedBytesForCurrentThread();
-        tokenizer.Encode(text, ids);
-        Assert.InRange(GC.GetAllocatedBytesForCurrentThread() - before, 0, 1000);
+
+        // A pattern keeps one matcher, and makes another where a test beside this one is using that: the least of a few counts tells.
+        var least = Enumerable.Range(0, 5).Min(_ => Allocated());
+
+        Assert.InRange(least, 0, 1000);
         Assert.True(ids.Count > 5000);
+
+        long Allocated()
+        {
+            ids.Clear();
+            var before = GC.GetAllocatedBytesForCurrentThread();
+            tokenizer.Encode(text, ids);
+            return GC.GetAllocatedBytesForCurrentThread() - before;
+        }
     }
 
     static Tokenizer SentencePiece()
