@@ -1,3 +1,4 @@
+using TraceDistill.Core.Observation;
 using TraceDistill.Teachers.Telemetry;
 using static System.FormattableString;
 
@@ -43,7 +44,7 @@ public sealed record CollectSummary(
             ", ",
             new[]
             {
-                Invariant($"{Count:N0} traces ({(Collected == Count + LeftOut ? "all" : $"{Collected:N0}")} new)"),
+                Invariant($"{Counted.Of(Count, "trace")} ({(Collected == Count + LeftOut ? "all" : $"{Collected:N0}")} new)"),
                 Invariant($"{100.0 * Correct / Math.Max(1, Count):0.#} % correct"),
                 LeftOut > 0 ? Invariant($"{LeftOut:N0} not correct are left out") : null,
                 Length > 0 ? Invariant($"{Length:N0} cut off") : null,

@@ -1,6 +1,7 @@
 using System.Globalization;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
@@ -84,11 +85,11 @@ public sealed class TokenAligner
         [
             same ? "chat template: the student's is the teacher's, prompts stay as they were"
                 : changes.Rendered == 0 ? "chat template: the student's writes the prompts as the teacher's did"
-                : $"chat template: the student's is {(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, {Count(changes.Rendered, "prompt")} rendered with it",
-            changes.TagsLeftOut > 0 ? $"{ReasoningSplitter.Open} is left out of {Count(changes.TagsLeftOut, "completion")}, since the prompt writes it now" : null,
-            changes.TagsAdded > 0 ? $"a think tag is put before {Count(changes.TagsAdded, "completion")}, for the student to write itself" : null,
-            changes.ByBytes > 0 ? $"{Count(changes.ByBytes, "completion")} tokenized anew, since the tag ends within a token" : null,
-            changes.EndsReplaced > 0 ? $"{Name(_chat.EndOfSequence)} ends {Count(changes.EndsReplaced, "completion")} in place of {Name(changes.ReplacedEnd!.Value)}" : $"completions end with {Name(_chat.EndOfSequence)}",
+                : $"chat template: the student's is {(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, {Counted.Of(changes.Rendered, "prompt")} rendered with it",
+            changes.TagsLeftOut > 0 ? $"{ReasoningSplitter.Open} is left out of {Counted.Of(changes.TagsLeftOut, "completion")}, since the prompt writes it now" : null,
+            changes.TagsAdded > 0 ? $"a think tag is put before {Counted.Of(changes.TagsAdded, "completion")}, for the student to write itself" : null,
+            changes.ByBytes > 0 ? $"{Counted.Of(changes.ByBytes, "completion")} tokenized anew, since the tag ends within a token" : null,
+            changes.EndsReplaced > 0 ? $"{Name(_chat.EndOfSequence)} ends {Counted.Of(changes.EndsReplaced, "completion")} in place of {Name(changes.ReplacedEnd!.Value)}" : $"completions end with {Name(_chat.EndOfSequence)}",
         ];
         return string.Join("; ", parts.OfType<string>());
     }
@@ -110,8 +111,6 @@ public sealed class TokenAligner
     }
 
     string Name(int id) => _tokenizer.NameOf(id) ?? $"token {id}";
-
-    static string Count(long count, string noun) => string.Create(CultureInfo.InvariantCulture, $"{count:#,0} {noun}{(count == 1 ? "" : "s")}");
 
     void EnsureKnown(Trace trace, int[] ids)
     {

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
 using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Collection;
@@ -52,7 +53,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
         return Difference is null
             ? $"{Present:N0} of {Wanted:N0} traces are there"
             : isDiscarded
-                ? $"{Difference}, which are given up; {missing:N0} traces will be asked for{(IsOfAll ? " again" : "")}"
-                : $"{Difference}; with --discard they are given up, and {missing:N0} traces will be asked for{(IsOfAll ? " again" : "")}; without, the run ends here";
+                ? $"{Difference}, which are given up; {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}"
+                : $"{Difference}; with --discard they are given up, and {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}; without, the run ends here";
     }
 }

@@ -1,4 +1,5 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Traces;
 
@@ -18,7 +19,7 @@ static class LeftOver
     /// <param name="now">Those of now.</param>
     /// <param name="present">How many are there.</param>
     public static string? OfOptions(CollectionIdentity? then, CollectionIdentity now, long present) =>
-        then?.DifferencesTo(now) is { Count: > 0 } differences ? $"holds {Traces(present)} of other options: {string.Join("; ", differences)}" : null;
+        then?.DifferencesTo(now) is { Count: > 0 } differences ? $"holds {Counted.Of(present, "trace")} of other options: {string.Join("; ", differences)}" : null;
 
     /// <summary>Traces of problems or samples that are not wanted; null where there are none.</summary>
     /// <param name="problems">The problems of now.</param>
@@ -51,14 +52,12 @@ static class LeftOver
         var where = problems.Limit is { } limit ? $"the first {limit:N0} of {problems.Path}" : problems.Path;
         string?[] parts =
         [
-            gone.Count == 0 ? null : $"{Traces(gone.Count)} of problems that are not in {where} any more ({Some(gone)})",
-            more == 0 ? null : $"{Traces(more)} beyond samples_per_problem: {samples}",
-            other.Count == 0 ? null : $"{Traces(other.Count)} {(isKnown ? "of problems whose text has changed" : "of problems whose text, or of options whose values, have changed (which was not kept)")} ({Some(other)})",
+            gone.Count == 0 ? null : $"{Counted.Of(gone.Count, "trace")} of problems that are not in {where} any more ({Some(gone)})",
+            more == 0 ? null : $"{Counted.Of(more, "trace")} beyond samples_per_problem: {samples}",
+            other.Count == 0 ? null : $"{Counted.Of(other.Count, "trace")} {(isKnown ? "of problems whose text has changed" : "of problems whose text, or of options whose values, have changed (which was not kept)")} ({Some(other)})",
         ];
         return parts.Any(part => part is not null) ? $"holds {string.Join("; ", parts.OfType<string>())}" : null;
     }
-
-    static string Traces(long count) => count == 1 ? "1 trace" : $"{count:N0} traces";
 
     static string Some(List<string> problems)
     {

@@ -53,7 +53,7 @@ public static class TrainStage
         {
             var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
             observer.Message(
-                $"training {part}{trained.Total:N0} parameters on {data.Sequences.Count:N0} sequences"
+                $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Sequences.Count, "sequence")}"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
             if (data.Survival is { } left)
             {
@@ -149,7 +149,7 @@ public static class TrainStage
         return options.Traces is { } traces && TeacherTokenizer.StoredWith(traces) is { } stored
             ? stored
             : throw new InvalidInputException(
-                "tokenizer: a student from nothing needs a vocabulary, and none is stored with the traces; "
+                "tokenizer: a student from scratch needs a vocabulary, and none is stored with the traces; "
                 + "name the teacher's model directory");
     }
 
