@@ -66,6 +66,11 @@ static class VerbCommand
 
             InputPaths.Check(verb.OptionsType, settings, problems);
             var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
+            if (bound is not null && output is not null && File.Exists(output) && !verb.WritesFile(bound, output))
+            {
+                problems.Add(new SourceLocation("--out"), "", $"{output} is a file; name a folder");
+            }
+
             problems.ThrowIfAny(verb.Name);
             var keys = verb.SendsKeys ? KeyPermissions.Read(result.GetValue(keyOption) ?? [], host.AllowedKeysFile) : null;
             if (!KeyUse.IsOwn(settings))
@@ -121,9 +126,7 @@ static class VerbCommand
     {
         IRunObserver console = printsResult ? new ResultPrinter(host.Output, host.IsOutputTerminal, progress) : progress;
         // Only a folder can take the metrics beside the results.
-        var folder = output is null || (Path.HasExtension(output) && !Directory.Exists(output)) || File.Exists(output)
-            ? null
-            : Path.GetFullPath(output);
+        var folder = output is null || verb.WritesFile(options, output) ? null : Path.GetFullPath(output);
         using var @lock = verb.LocksOutput ? null : OutputLock.Take(folder);
         using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
         var tensorBoard = folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder);

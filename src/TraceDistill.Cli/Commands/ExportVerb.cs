@@ -23,13 +23,15 @@ sealed class ExportVerb : Verb<ExportOptions>
     public override IReadOnlyCollection<string> OutputNames(ExportOptions options) =>
         options.Format == ExportFormat.Gguf ? [FileName(options)] : [ModelCard.FileName, .. ModelDirectory.Files];
 
+    public override bool WritesFile(ExportOptions options, string output) => options.Format == ExportFormat.Gguf && ExportTarget.IsFile(output);
+
     public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken) => options.Format == ExportFormat.Gguf
         ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)
         : await ExportHuggingFaceAsync(options, context, cancellationToken);
 
-    static GgufSummary ExportGguf(ExportOptions options, StageContext context, CancellationToken cancellationToken)
+    GgufSummary ExportGguf(ExportOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var path = ExportTarget.IsFile(context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
+        var path = WritesFile(options, context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
         ExportTarget.CheckFile(path);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
         var summary = GgufExport.Run(new ExportSource(options.Model, options.Adapter), path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);

@@ -29,6 +29,10 @@ interface IVerb
 
     VerbOutput Output { get; }
 
+    /// <summary>Whether what <c>--out</c> names is one file, not a folder.</summary>
+    /// <param name="options">An <see cref="OptionsType"/>.</param>
+    bool WritesFile(object options, string output);
+
     /// <summary>True if the verb locks its output folder itself, as one that several processes may share does.</summary>
     bool LocksOutput { get; }
 
@@ -119,6 +123,9 @@ abstract class Verb<TOptions> : IVerb
     /// <inheritdoc cref="IVerb.RunAsync"/>
     public abstract Task<object> RunAsync(TOptions options, StageContext context, CancellationToken cancellationToken);
 
+    /// <inheritdoc cref="IVerb.WritesFile"/>
+    public virtual bool WritesFile(TOptions options, string output) => false;
+
     /// <inheritdoc cref="IVerb.OutputNames"/>
     public virtual IReadOnlyCollection<string>? OutputNames(TOptions options) => null;
 
@@ -138,6 +145,8 @@ abstract class Verb<TOptions> : IVerb
 
     /// <inheritdoc cref="IVerb.KeyUses"/>
     public virtual IEnumerable<KeyUse> KeyUses(TOptions options) => [];
+
+    bool IVerb.WritesFile(object options, string output) => WritesFile((TOptions)options, output);
 
     IReadOnlyCollection<string>? IVerb.OutputNames(object options) => OutputNames((TOptions)options);
 

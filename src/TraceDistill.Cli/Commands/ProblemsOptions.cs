@@ -13,7 +13,7 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
     [KnownFamilies]
     [Description("Families to generate, or all of addition, subtraction, multiplication, division, comparison, sorting, modular, clock, "
         + "equation, sequence, story2, story4")]
-    public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
+    public IReadOnlyList<string> Family { get; init; } = [];
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("How many problems; with --from at most so many of each file")]
@@ -36,7 +36,13 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
         if (From.Count == 0 && Count is null)
         {
             yield return new ValidationResult(
-                "is required: say how many problems to generate, or name files to convert in from", [nameof(Count)]);
+                "is required: say how many problems to generate, or name the files to convert (from)", [nameof(Count)]);
+        }
+
+        if (From.Count > 0 && Family.Count > 0)
+        {
+            yield return new ValidationResult(
+                "is for generated problems; files that are converted keep what they hold", [nameof(Family)]);
         }
 
         if (From.Count > 0 && HeldOut != HeldOutShare.None)

@@ -34,6 +34,8 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         return [.. sets.SelectMany(name => new[] { name + ".jsonl", name + ".parquet" })];
     }
 
+    public override bool WritesFile(ProblemsOptions options, string output) => IsFile(output);
+
     public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
     {
         var sets = options.From.Count > 0
@@ -50,7 +52,7 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
             summary.Add(new ProblemSet(name, problems.Count, problems.CountBy(problem => problem.Family).ToDictionary()));
             var families = summary[^1].Families.Count;
-            context.Observer.Message($"{name}: {problems.Count} problems of {families} {(families == 1 ? "family" : "families")}");
+            context.Observer.Message($"{name}: {Counted.Of(problems.Count, "problem")} of {families} {(families == 1 ? "family" : "families")}");
         }
 
         return new { Sets = summary };
@@ -64,15 +66,16 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
     static List<(string Name, IReadOnlyList<Problem> Problems)> Generate(ProblemsOptions options)
     {
         var sets = new List<(string, IReadOnlyList<Problem>)>();
+        IReadOnlyList<string> families = options.Family.Count > 0 ? options.Family : [ProblemGenerator.AllFamilies];
         if (!options.HeldOut.IsAll)
         {
-            sets.Add((TrainSet, ProblemGenerator.Generate(options.Family, options.Count!.Value, options.Seed, ProblemSplit.Train)));
+            sets.Add((TrainSet, ProblemGenerator.Generate(families, options.Count!.Value, options.Seed, ProblemSplit.Train)));
         }
 
         var heldOut = options.HeldOut.IsAll ? options.Count!.Value : options.HeldOut.Count;
         if (heldOut > 0)
         {
-            sets.Add((HeldOutSet, ProblemGenerator.Generate(options.Family, heldOut, options.Seed, ProblemSplit.HeldOut)));
+            sets.Add((HeldOutSet, ProblemGenerator.Generate(families, heldOut, options.Seed, ProblemSplit.HeldOut)));
         }
 
         return sets;
@@ -125,12 +128,14 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
         return folder is null || Path.GetFileName(folder).Length == 0 ? null : Path.GetFileName(folder);
     }
 
+    static bool IsFile(string output) => Path.HasExtension(output) && !Directory.Exists(output);
+
     /// <summary>A stage's folder gets both formats; a file named on the command line its own, further sets beside it.</summary>
     static string[] Targets(StageContext context, string name, bool isFirst)
     {
         var output = Path.GetFullPath(context.Output!);
         var extension = Path.GetExtension(output);
-        return (extension.Length > 0 && context.RunDirectory is null, isFirst) switch
+        return (context.RunDirectory is null && IsFile(output), isFirst) switch
         {
             (true, true) => [output],
             (true, false) => [Path.ChangeExtension(output, name + extension)],

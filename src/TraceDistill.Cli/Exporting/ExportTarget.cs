@@ -18,11 +18,6 @@ sealed class ExportTarget : IDisposable
     public ExportTarget(string folder, string model, bool isStage)
     {
         (_folder, _isStage) = (Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)), isStage);
-        if (!isStage && File.Exists(_folder))
-        {
-            throw new InvalidInputException($"--out: {folder} is a file, and this format wants a folder");
-        }
-
         if (!isStage && Directory.Exists(_folder) && Stranger() is { } stranger)
         {
             var reason = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) == _folder ? "is the model itself" : $"holds {stranger}, which no export wrote";

@@ -84,7 +84,7 @@ public sealed class ExportVerbTests : IDisposable
 
     [Theory]
     [InlineData("hf", "hf holds notes.txt, which no export wrote; name a new folder, or one that an earlier export wrote")]
-    [InlineData("hf/notes.txt", "hf/notes.txt is a file, and this format wants a folder")]
+    [InlineData("hf/notes.txt", "hf/notes.txt is a file; name a folder")]
     public async Task Export_FolderThatIsNotItsOwn_IsLeftAlone(string name, string message)
     {
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--out", _cli.File("hf")));

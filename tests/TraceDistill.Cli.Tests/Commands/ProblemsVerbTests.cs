@@ -55,7 +55,7 @@ public sealed class ProblemsVerbTests : IDisposable
     }
 
     [Theory]
-    [InlineData("{ do: problems }", "recipe.yaml:1:14: p.count: is required: say how many problems to generate, or name files to convert in from")]
+    [InlineData("{ do: problems }", "recipe.yaml:1:14: p.count: is required: say how many problems to generate, or name the files to convert (from)")]
     [InlineData("{ do: problems, count: 5, held_out: some }", "recipe.yaml:1:50: p.held_out: expected how many held-out problems, or true for all of them, found \"some\"")]
     [InlineData("{ do: problems, count: 5, family: [addition, additoin] }", "recipe.yaml:1:48: p.family: unknown family \"additoin\"; did you mean \"addition\"?")]
     [InlineData("{ do: problems, count: 0 }", "recipe.yaml:1:37: p.count: must be at least 1")]
@@ -83,6 +83,16 @@ public sealed class ProblemsVerbTests : IDisposable
         Assert.Equal("two?", (await ReadAsync("run/p/two-set.parquet")).Single().Text);
         Assert.Equal("", (await ReadAsync("run/p/other.jsonl")).Single().Answer);
         Assert.Contains("none of 1 problems have an answer", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Problems_FamilyOfFilesToConvert_IsRefused()
+    {
+        var file = _cli.Write("set.jsonl", """{"problem": "1+1?", "answer": "2"}""" + "\n");
+
+        Assert.Equal(2, await _cli.RunAsync("problems", "--from", file, "--family", "all", "--out", _cli.File("out")));
+
+        Assert.Equal("error: --family: is for generated problems; files that are converted keep what they hold", _cli.Error.Trim());
     }
 
     [Fact]
