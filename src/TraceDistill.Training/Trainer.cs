@@ -28,6 +28,11 @@ public sealed class Trainer(OptimizationOptions options, TrainedWeights weights,
         using var workers = new GradientWorkers(weights, options.ResolveWorkers(), options.MicroBatchTokens, Precision(), options.GradientCheckpointing);
         using var optimizer = new WeightOptimizer(options, weights);
         var step = checkpoints.Restore(weights, optimizer);
+        if (step > 0)
+        {
+            observer.Message(FormattableString.Invariant($"going on from step {step:N0} of {options.MaxSteps:N0}"));
+        }
+
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
         var metrics = default(StepMetrics);
         foreach (var batch in batches.Skip(checked((int)step)).Take(checked((int)(options.MaxSteps - step))))

@@ -49,6 +49,7 @@ public class TrainerTests
         var steps = new Steps();
         Assert.Equal(Train(options), Train(options, folder.Path, steps));
         Assert.Equal(15, steps.Values[0]); // the first after the checkpoint of step 14
+        Assert.Contains("going on from step 14 of 30", steps.Lines);
     }
 
     [Fact]
@@ -193,15 +194,15 @@ public class TrainerTests
     {
         public List<long> Values { get; } = [];
 
+        public List<string> Lines { get; } = [];
+
         public void Progress(string activity, long done, long? total, string unit, string? note = null) => Values.Add(done);
 
         public void Metrics(long step, IReadOnlyDictionary<string, double> values)
         {
         }
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) => Lines.Add(text);
     }
 
     sealed class Messages : IRunObserver

@@ -44,12 +44,14 @@ sealed class TrainVerb : Verb<TrainOptions>
         {
             var limit = Math.Min(positions, options.MaxLength ?? int.MaxValue);
             var advice = options.MaxLength < positions ? "max_length" : options.Student is null ? "max_position_embeddings" : null;
+            var bound = advice == "max_length" ? $"max_length {limit}" : $"the student's {limit} positions";
             if (ahead.IsThere(options.Traces))
             {
                 if (await LongOnesAsync(options.Traces!, limit, options.MaxTraces ?? MostTraces, cancellationToken) is { TooLong: > 0 } found)
                 {
                     yield return new Foreseen(IsCertain: found.TooLong == found.Count, FormattableString.Invariant(
-                        $"{found.TooLong} of {found.Count} traces ({(double)found.TooLong / found.Count:P1}) are longer than the student's {limit} positions and will be left out: {Raise(advice, found.Longest)}"));
+                        $"{found.TooLong} of {found.Count} traces ({(double)found.TooLong / found.Count:P1}) are longer than {bound} and will be left out: ")
+                        + Raise(advice, found.Longest));
                 }
             }
             else if (collection?.MaxTokens >= limit)

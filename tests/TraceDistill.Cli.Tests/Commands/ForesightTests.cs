@@ -55,6 +55,9 @@ public sealed class ForesightTests : IDisposable
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
 
         Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's 40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}", _cli.Error);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan", "--set", "student.max_length=5"));
+        Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than max_length 5 and will be left out: max_length: \d+\b", _cli.Error);
     }
 
     [Fact]
