@@ -1,5 +1,6 @@
 using System.Globalization;
 using Parquet;
+using Parquet.Schema;
 using TraceDistill.Cli.Inspection;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Core.Alignment;
@@ -68,7 +69,7 @@ sealed class InspectVerb : Verb<InspectOptions>
 
     static async Task<Trace> TraceAsync(InspectOptions options, ShardReader reader, CancellationToken cancellationToken) =>
         await reader.ReadAsync(cancellationToken).FirstOrDefaultAsync(trace => trace.Id.StartsWith(options.Trace ?? "", StringComparison.Ordinal), cancellationToken)
-            ?? throw new InvalidInputException(options.Trace is { } id ? $"{options.Path}: holds no trace {id}; leave --trace away to see what there is" : $"{options.Path}: holds no traces");
+            ?? throw new InvalidInputException(options.Trace is { } id ? $"{options.Path}: holds no trace {id}; leave out --trace to see what there is" : $"{options.Path}: holds no traces");
 
     /// <summary>What train makes of a trace, by the same means.</summary>
     static async Task<TrainingView> TrainingViewAsync(InspectOptions options, ShardReader reader, CancellationToken cancellationToken)
@@ -95,13 +96,33 @@ sealed class InspectVerb : Verb<InspectOptions>
     {
         var file = File.Exists(path) ? path : Path.Combine(path, reader.Manifest?.Shards[0].File ?? Directory.EnumerateFiles(path, "*.parquet").Order(StringComparer.Ordinal).First());
         await using var parquet = await ParquetReader.CreateAsync(file, cancellationToken: cancellationToken);
-        return new OrderedDictionary<string, string>(parquet.Schema.Fields.Select(field => KeyValuePair.Create(field.Name, field.ToString() ?? "")));
+        return new OrderedDictionary<string, string>(parquet.Schema.Fields.Select(field => KeyValuePair.Create(field.Name, TypeName(field))));
     }
+
+    /// <summary>The type of a column, as Arrow and its readers call it.</summary>
+    static string TypeName(Field field) => field switch
+    {
+        ListField list => $"list<{TypeName(list.Item)}>",
+        StructField group => $"struct<{string.Join(", ", group.Fields.Select(member => $"{member.Name}: {TypeName(member)}"))}>",
+        DataField { IsArray: true } data => $"list<{TypeName(data.ClrType)}>",
+        DataField data => TypeName(data.ClrType),
+        _ => field.SchemaType.ToString().ToLowerInvariant(),
+    };
+
+    static string TypeName(Type type) => type switch
+    {
+        _ when type == typeof(string) || type == typeof(ReadOnlyMemory<char>) => "string",
+        _ when type == typeof(byte[]) || type == typeof(ReadOnlyMemory<byte>) => "binary",
+        _ when type == typeof(bool) => "bool",
+        _ when type == typeof(float) => "float",
+        _ when type == typeof(DateTime) => "timestamp",
+        _ => type.Name.ToLowerInvariant(),
+    };
 
     static void Print(ShardReader reader, TraceStatistics statistics, IRunObserver observer)
     {
         var data = reader.Dataset;
-        observer.Message($"{reader.Path}: {Count(statistics.Count)} traces, {Count(statistics.Tokens)} tokens, {ProgressText.Bytes(statistics.Bytes)} ({statistics.BytesPerToken:0.0} bytes a token)");
+        observer.Message($"{reader.Path}: {Counted.Of(statistics.Count, "trace")}, {Counted.Of(statistics.Tokens, "token")}, {ProgressText.Bytes(statistics.Bytes)} ({statistics.BytesPerToken:0.0} bytes a token)");
         observer.Message($"teacher {data.Teacher}, prompt {data.PromptFunction ?? "unknown"}, temperature {data.Temperature}, top-p {data.TopP}, tokens known by {data.TokenIdentity.ToString().ToLowerInvariant()}");
         observer.Message(statistics.CapturedMass is { } mass
             ? $"top {statistics.TopK}: {mass:0.00%} of the probability, {statistics.Entropy:0.000} nats a token, {data.Logprobs.ToString().ToLowerInvariant()} logprobs"
@@ -112,7 +133,7 @@ sealed class InspectVerb : Verb<InspectOptions>
         }
 
         var lengths = statistics.CompletionLengths;
-        observer.Message($"length: mean {lengths.Mean:0.0}, median {lengths.Median}, 90 % {lengths.Percentile90}, longest {lengths.Longest} tokens; prompts {statistics.PromptLengths.Mean:0.0}");
+        observer.Message($"length: mean {lengths.Mean:0.0}, median {lengths.Median}, 90th percentile {lengths.Percentile90}, longest {lengths.Longest} tokens; prompts {statistics.PromptLengths.Mean:0.0}");
         observer.Message($"verdicts: {Counts(statistics.Verdicts)}; finished by {Counts(statistics.FinishReasons)}");
         foreach (var (source, part) in statistics.Sources)
         {

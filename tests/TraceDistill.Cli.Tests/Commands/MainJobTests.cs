@@ -36,6 +36,8 @@ public sealed class MainJobTests : IDisposable
         Assert.Equal(6, (int)_cli.Json["statistics"]!["count"]!);
         Assert.Equal(5, (int)_cli.Json["dataset"]!["top_k"]!);
         Assert.Contains("soft_targets", _cli.Json["columns"]!.AsObject().Select(column => column.Key));
+        Assert.Equal(["string", "double", "list<int32>", "list<struct<role: string, content: string>>"], new[] { "answer", "temperature", "token_ids", "messages" }
+            .Select(column => (string)_cli.Json["columns"]![column]!));
         var id = (string)_cli.Json["first_traces"]![0]!;
 
         Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id[..12], "--json"));
