@@ -16,10 +16,10 @@ namespace TraceDistill.Teachers;
 public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 {
     [InputPath]
-    [Description("file of problems: JSON Lines, JSON (both also .gz) or Parquet")]
+    [Description("File of problems: JSON Lines, JSON (both also .gz) or Parquet")]
     public required string Problems { get; init; }
 
-    [Description("an OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
+    [Description("An OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
     /// <summary>
@@ -27,33 +27,33 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>None: the one endpoint.</value>
     [Operational]
-    [Description("several endpoints in place of one, each an address or "
+    [Description("Several endpoints in place of one, each an address or "
         + "{ endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }")]
     public IReadOnlyList<EndpointOptions> Endpoints { get; init; } = [];
 
     [InputPath]
-    [Description("a model directory to serve on this machine instead of naming an endpoint")]
+    [Description("A model directory to serve on this machine instead of naming an endpoint")]
     public string? Serve { get; init; }
 
-    [Description("the model's name as the endpoint knows it; not needed with serve")]
+    [Description("The model's name as the endpoint knows it; not needed with serve")]
     public string? Model { get; init; }
 
     [Operational]
-    [Description("environment variable that holds the endpoint's key")]
+    [Description("Environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
     [Operational]
-    [Description("file that holds the endpoint's key and nothing else")]
+    [Description("File that holds the endpoint's key and nothing else")]
     public string? ApiKeyFile { get; init; }
 
     /// <value><c>auto</c>: found out from the address, the endpoint's list of models and the like.</value>
     [KnownDialect]
-    [Description("what kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
+    [Description("What kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
         + "ollama, tgi, tracedistill or compatible")]
     public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None.</value>
-    [Description("more fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
+    [Description("More fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
     public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
 
     /// <value>
@@ -62,7 +62,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// with 20 alternatives.
     /// </value>
     [Operational]
-    [Description("have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent "
+    [Description("Have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent "
         + "for a while")]
     public bool Stream { get; init; }
 
@@ -71,92 +71,92 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// named.
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
-    [Description("what the teacher puts around its reasoning, where that is found out wrong: "
+    [Description("What the teacher puts around its reasoning, where that is found out wrong: "
         + "two marks, such as [\"<think>\", \"</think>\"], or harmony")]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
     /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text
     /// alone then.</value>
-    [Description("stop at once where the endpoint cannot give the soft targets asked for, instead of collecting text alone")]
+    [Description("Stop at once where the endpoint cannot give the soft targets asked for, instead of collecting text alone")]
     public bool RequireSoftTargets { get; init; } = true;
 
     /// <value><c>Reasoning/Solve</c>.</value>
     [KnownPrompt]
-    [Description("prompt directory, Plugin/Function or any other path")]
+    [Description("Prompt directory, Plugin/Function or any other path")]
     public string Prompt { get; init; } = "Reasoning/Solve";
 
     /// <summary>Each sample of each problem takes one of them, by the weights and always the same one.</summary>
     /// <value>None: <see cref="Prompt"/> alone.</value>
-    [Description("several prompt directories with weights, in place of prompt, such as Reasoning/Solve: 2, Reasoning/SolveBoxed: 1")]
+    [Description("Several prompt directories with weights, in place of prompt, such as Reasoning/Solve: 2, Reasoning/SolveBoxed: 1")]
     public IReadOnlyDictionary<string, double> Prompts { get; init; } = new Dictionary<string, double>();
 
     /// <value>None, or the prompt's own.</value>
-    [Description("system message that goes before everything; for prompts that have none of their own")]
+    [Description("System message that goes before everything; for prompts that have none of their own")]
     public string? System { get; init; }
 
     /// <summary>Each becomes a turn of the prompt's and an answer: the solution, where there is one, and the boxed final answer.</summary>
     /// <value>None.</value>
     [InputPath]
-    [Description("file of solved problems, of which some are shown as examples before the problem itself; "
+    [Description("File of solved problems, of which some are shown as examples before the problem itself; "
         + "problem_field and the like hold for it too")]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>
     [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
-    [Description("how many examples are shown; which ones depends on the problem alone")]
+    [Description("How many examples are shown; which ones depends on the problem alone")]
     public int FewShotCount { get; init; } = 4;
 
     /// <value>20. With 0, text alone is collected, for the hard loss.</value>
     [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
-    [Description("alternatives kept for each token: the soft targets; 0 collects text alone")]
+    [Description("Alternatives kept for each token: the soft targets; 0 collects text alone")]
     public int TopLogprobs { get; init; } = 20;
 
     /// <value>1.</value>
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("traces of each problem")]
+    [Description("Traces of each problem")]
     public int SamplesPerProblem { get; init; } = 1;
 
     /// <value>1.0, the teacher's own distribution.</value>
     [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
-    [Description("sampling temperature; 0 is greedy")]
+    [Description("Sampling temperature; 0 is greedy")]
     public double Temperature { get; init; } = 1.0;
 
     /// <value>1.0, the whole distribution.</value>
     [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("nucleus that is sampled from")]
+    [Description("Nucleus that is sampled from")]
     public double TopP { get; init; } = 1.0;
 
     /// <value>512.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("longest trace in tokens")]
+    [Description("Longest trace in tokens")]
     public int MaxTokens { get; init; } = 512;
 
     /// <value>0.</value>
-    [Description("from it, the problem and the sample's index comes the seed of each trace")]
+    [Description("Base seed; per-trace seeds are derived from it, the problem and the sample's index")]
     public long Seed { get; init; }
 
     /// <value>32.</value>
     [Operational]
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("most requests in flight at a time at each endpoint; one that has too much to do is given fewer")]
+    [Description("Most requests in flight at a time at each endpoint; one that has too much to do is given fewer")]
     public int Concurrency { get; init; } = 32;
 
     /// <value>None: as many as it takes.</value>
     [Operational]
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("most requests a minute at each endpoint")]
+    [Description("Most requests a minute at each endpoint")]
     public int? Rpm { get; init; }
 
     /// <value>None: as many as it takes.</value>
     [Operational]
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("most tokens a minute at each endpoint, of prompts and answers")]
+    [Description("Most tokens a minute at each endpoint, of prompts and answers")]
     public int? Tpm { get; init; }
 
     /// <value>None: never. The second copy's tokens are paid for, too.</value>
     [Operational]
     [Range(0.1, 1e6, ErrorMessage = "must be from 0.1 to 1000000")]
-    [Description("seconds after which a second copy of a request is sent, elsewhere where that can be; the quicker answer counts")]
+    [Description("Seconds after which a second copy of a request is sent, elsewhere where that can be; the quicker answer counts")]
     public double? HedgeAfter { get; init; }
 
     /// <summary>
@@ -170,24 +170,24 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <value>None.</value>
     [Operational]
     [Range(1, long.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("most tokens that the collection may take over all its runs, of prompts and answers")]
+    [Description("Most tokens that the collection may take over all its runs, of prompts and answers")]
     public long? MaxTokensTotal { get; init; }
 
     /// <inheritdoc cref="MaxTokensTotal"/>
     /// <value>None.</value>
     [Operational]
     [Range(1e-9, 1e12, ErrorMessage = "must be above 0")]
-    [Description("most that the collection may cost over all its runs, in the currency of price_per_million")]
+    [Description("Most that the collection may cost over all its runs, in the currency of price_per_million")]
     public double? MaxCost { get; init; }
 
     /// <value>None: nothing is said about cost.</value>
     [Operational]
-    [Description("what a million tokens cost: { input, output }, of prompts and answers, in any currency")]
+    [Description("What a million tokens cost: { input, output }, of prompts and answers, in any currency")]
     public TokenPrice? PricePerMillion { get; init; }
 
     /// <value>None: all problems.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("only the first so many problems")]
+    [Description("Only the first so many problems")]
     public int? Limit { get; init; }
 
     /// <summary>
@@ -199,13 +199,13 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// process,
     /// else the whole.
     /// </value>
-    [Description("i/N collects partition i, from 0 to N-1, of the problems, so that N machines need no coordination; "
+    [Description("Partition i of N of the problems, as i/N with i from 0 to N-1, so that N machines need no coordination; "
         + "array jobs of Slurm and Kubernetes are noticed")]
     public string? Partition { get; init; }
 
     /// <value>None: what Slurm says, or JOB_COMPLETIONS.</value>
     [Range(1, ShardName.MostShards, ErrorMessage = "must be from 1 to 99999")]
-    [Description("number of partitions where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
+    [Description("Number of partitions where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
     public int? Partitions { get; init; }
 
     /// <summary>
@@ -213,7 +213,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// fresh seed.
     /// </summary>
     /// <value>None: they are kept as they are and counted.</value>
-    [Description("traces to ask for again: length (cut off), refusal, empty (no answer), unfinished (broken off for any other reason)")]
+    [Description("Traces to ask for again: length (cut off), refusal, empty (no answer), unfinished (broken off for any other reason)")]
     public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
 
     /// <summary>
@@ -222,19 +222,19 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>False.</value>
     [Operational]
-    [Description("give up traces that are there and that these options or problems do not ask for; "
+    [Description("Give up traces that are there and that these options or problems do not ask for; "
         + "without it they are named and the run ends")]
     public bool Discard { get; init; }
 
     /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>
     [Operational]
     [Range(1, 10_000_000, ErrorMessage = "must be from 1 to 10000000")]
-    [Description("traces in a shard; a shard is written as soon as all of them are there")]
+    [Description("Traces in a shard; a shard is written as soon as all of them are there")]
     public int? ShardRows { get; init; }
 
     /// <summary>Finished traces are written anew where it changes.</summary>
     /// <value>compact: a sixth of the size.</value>
-    [Description("how soft targets stand in the shards: compact, or plain lists topk_ids and topk_logprobs that any Parquet reader shows")]
+    [Description("How soft targets stand in the shards: compact, or plain lists topk_ids and topk_logprobs that any Parquet reader shows")]
     public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
 
     /// <summary>
@@ -243,13 +243,13 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// the correct ones.
     /// </summary>
     /// <value>False: all traces are published.</value>
-    [Description("publish only traces with a correct answer; the others are kept in the folder collected of the output folder "
+    [Description("Publish only traces with a correct answer; the others are kept in the folder collected of the output folder "
         + "and counted in the manifest")]
     public bool OnlyCorrect { get; init; }
 
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
     [Operational]
-    [Description("when the journal waits for the disk: full, normal (the loss of power may cost seconds), off")]
+    [Description("When the journal waits for the disk: full, normal (the loss of power may cost seconds), off")]
     public JournalSync Synchronous { get; init; } = JournalSync.Full;
 
     /// <summary>
@@ -259,13 +259,13 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>None; with <see cref="Serve"/>, the model served.</value>
     [InputPath]
-    [Description("folder with the teacher's tokenizer.json")]
+    [Description("Folder with the teacher's tokenizer.json")]
     public string? Tokenizer { get; init; }
 
     /// <value>None: a minute, and a fifth of a second for each token that may be generated.</value>
     [Operational]
     [Range(1.0, 1e6, ErrorMessage = "must be from 1 to 1000000")]
-    [Description("seconds that one attempt at a trace may take")]
+    [Description("Seconds that one attempt at a trace may take")]
     public double? AttemptTimeout { get; init; }
 
     /// <summary>
@@ -276,7 +276,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <value>1800: half an hour.</value>
     [Operational]
     [Range(0.0, 1e7, ErrorMessage = "must be from 0 to 10000000")]
-    [Description("seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, "
+    [Description("Seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, "
         + "and the next one asks for these alone")]
     public double RetryFor { get; init; } = 1800;
 
@@ -285,24 +285,24 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>0: none.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("fraction of the traces that may be missing in the end, such as 0.01")]
+    [Description("Fraction of the traces that may be missing in the end, such as 0.01")]
     public double AllowMissing { get; init; }
 
     /// <value>None. OpenTelemetry's OTLP is spoken where OTEL_EXPORTER_OTLP_ENDPOINT is set.</value>
     [Operational]
     [Range(1, 65_535, ErrorMessage = "must be from 1 to 65535")]
-    [Description("port on which Prometheus finds the metrics of the requests, at /metrics")]
+    [Description("Port on which Prometheus finds the metrics of the requests, at /metrics")]
     public int? PrometheusPort { get; init; }
 
     /// <value>None.</value>
     [Operational]
-    [Description("write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; "
+    [Description("Write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; "
         + "the endpoint is not called")]
     public string? BatchOut { get; init; }
 
     /// <value>None.</value>
     [InputPath]
-    [Description("take in the results of batches (output and error files) instead of calling the endpoint")]
+    [Description("Take in the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
 
     bool IsBatch => BatchOut is not null || BatchIn.Count > 0;

@@ -44,7 +44,7 @@ sealed class OptionBinder(ProblemList problems)
 
         foreach (var missing in schema.Properties.Where(property => property.IsRequired && map[property.Key] is null))
         {
-            problems.Add(PlaceOf(missing, map), Join(path, missing.Key), $"is required: {missing.Description ?? $"give {TypeWords.Expected(missing.Type)}"}");
+            problems.Add(PlaceOf(missing, map), Join(path, missing.Key), $"is required: {Sentence(missing)}");
             isBound = false;
         }
 
@@ -133,7 +133,7 @@ sealed class OptionBinder(ProblemList problems)
     {
         if (node is not ConfigMap map)
         {
-            return Mismatch(type, node, path);
+            return Mismatch(node, path, node.Location.Line == 0 ? "NAME=VALUE" : TypeWords.Expected(type));
         }
 
         var dictionary = (IDictionary)Activator.CreateInstance(typeof(OrderedDictionary<,>).MakeGenericType(typeof(string), valueType))!;
@@ -150,9 +150,11 @@ sealed class OptionBinder(ProblemList problems)
         return dictionary;
     }
 
-    object? Mismatch(Type type, ConfigNode node, string path)
+    object? Mismatch(Type type, ConfigNode node, string path) => Mismatch(node, path, TypeWords.Expected(type));
+
+    object? Mismatch(ConfigNode node, string path, string expected)
     {
-        problems.Add(node.Location, path, $"expected {TypeWords.Expected(type)}, found {TypeWords.Of(node)}");
+        problems.Add(node.Location, path, $"expected {expected}, found {TypeWords.Of(node)}");
         return null;
     }
 
@@ -192,6 +194,11 @@ sealed class OptionBinder(ProblemList problems)
     /// <summary>Where the setting stands or, when it is absent, would stand.</summary>
     static SourceLocation PlaceOf(OptionProperty property, ConfigMap map) => map[property.Key]?.Location
         ?? (map.Location == SourceLocation.CommandLine ? new SourceLocation(property.CommandLineName) : map.Location);
+
+    /// <summary>The help of a setting, as the second half of a sentence.</summary>
+    static string Sentence(OptionProperty property) => property.Description is { } help
+        ? char.ToLowerInvariant(help[0]) + help[1..]
+        : $"give {TypeWords.Expected(property.Type)}";
 
     static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
 }

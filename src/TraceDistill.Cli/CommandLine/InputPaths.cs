@@ -29,6 +29,9 @@ static class InputPaths
                 }
 
                 break;
+            case ConfigScalar when OptionShape.DictionaryValue(property.Type) is not null:
+                // No map, which binding says.
+                break;
             case ConfigList list:
                 foreach (var item in list.Items)
                 {

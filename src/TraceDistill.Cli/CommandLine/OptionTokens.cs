@@ -109,6 +109,7 @@ sealed class OptionTokens
         {
             (true, _) => "(required)",
             (_, string { Length: > 0 } or int or long or double or float) => $"[{property.Default}]",
+            (_, true) => "[true]",
             (_, Enum value) => $"[{EnumNames.Of(value)}]",
             _ => "",
         };

@@ -10,27 +10,27 @@ namespace TraceDistill.Cli.Commands;
 sealed record ExportOptions : IValidatableObject
 {
     [InputPath]
-    [Description("model directory to export")]
+    [Description("Model directory to export")]
     public required string Model { get; init; }
 
     /// <value>None.</value>
     [InputPath]
-    [Description("folder of a LoRA or DoRA adapter in PEFT's layout, to be merged into the model")]
+    [Description("Folder of a LoRA or DoRA adapter in PEFT's layout, to be merged into the model")]
     public string? Adapter { get; init; }
 
-    [Description("huggingface: a folder for transformers, vLLM and the Hub, with a model card; gguf: one file for llama.cpp")]
+    [Description("Either huggingface, a folder for transformers, vLLM and the Hub, with a model card, or gguf, one file for llama.cpp")]
     public required ExportFormat Format { get; init; }
 
     /// <value>F16.</value>
-    [Description("gguf: how weights are stored; F16 unless given")]
+    [Description("How weights are stored in gguf; F16 unless given")]
     public GgufQuantization? Quantization { get; init; }
 
     /// <value>As the model has them.</value>
-    [Description("huggingface: how weights are stored; as they are unless given")]
+    [Description("How weights are stored in huggingface; as they are unless given")]
     public TensorDtype? Dtype { get; init; }
 
     /// <value>The model directory's name.</value>
-    [Description("what the export calls the model; the directory's name unless given")]
+    [Description("What the export calls the model; the directory's name unless given")]
     public string? Name { get; init; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

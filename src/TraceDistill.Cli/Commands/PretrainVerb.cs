@@ -3,7 +3,7 @@ using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>A model from nothing, on problems with worked solutions.</summary>
+/// <summary>A model from scratch, on problems with worked solutions.</summary>
 sealed class PretrainVerb : Verb<PretrainOptions>
 {
     public override string Name => "pretrain";

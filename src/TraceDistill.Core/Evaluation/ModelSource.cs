@@ -9,24 +9,24 @@ public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
     /// <summary>The model directory; null for a model behind an endpoint.</summary>
     public string? Directory { get; private init; }
 
-    [Description("an OpenAI-compatible endpoint")]
+    [Description("An OpenAI-compatible endpoint")]
     public string? Endpoint { get; init; }
 
-    [Description("the model's name there")]
+    [Description("The model's name there")]
     public string? Model { get; init; }
 
-    [Description("environment variable that holds the endpoint's key")]
+    [Description("Environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
-    [Description("file that holds the endpoint's key and nothing else")]
+    [Description("File that holds the endpoint's key and nothing else")]
     public string? ApiKeyFile { get; init; }
 
     /// <value><c>auto</c>: found out.</value>
-    [Description("what kind of server the endpoint is, such as vllm")]
+    [Description("What kind of server the endpoint is, such as vllm")]
     public string Dialect { get; init; } = "auto";
 
     /// <value>False.</value>
-    [Description("have answers sent in pieces while they are generated")]
+    [Description("Have answers sent in pieces while they are generated")]
     public bool Stream { get; init; }
 
     public static ModelSource Parse(string s, IFormatProvider? provider) => new() { Directory = s };

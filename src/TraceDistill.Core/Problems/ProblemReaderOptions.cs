@@ -10,21 +10,21 @@ public record ProblemReaderOptions
 {
     /// <summary>Names of fields, or paths such as <c>extra.question</c>.</summary>
     /// <value>None: found by the usual names.</value>
-    [Description("field of the problem file that holds the problem; of several, such as Body, Question, "
+    [Description("Field of the problem file that holds the problem; of several, such as Body, Question, "
         + "the texts are joined by line breaks. Otherwise found by its usual names")]
     public IReadOnlyList<string> ProblemField { get; init; } = [];
 
     /// <value>None: found by the usual names.</value>
-    [Description("field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, "
+    [Description("Field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, "
         + "or in the solution's last \\boxed{}")]
     public string? AnswerField { get; init; }
 
     /// <value>None: found by the usual names.</value>
-    [Description("field that holds a worked solution. Otherwise solution, or the last turn of a conversation")]
+    [Description("Field that holds a worked solution. Otherwise solution, or the last turn of a conversation")]
     public string? SolutionField { get; init; }
 
     /// <value><see cref="DuplicateProblems.Error"/></value>
-    [Description("what is done with a problem that stands in the file twice: error, or skip all but the first")]
+    [Description("What is done with a problem that stands in the file twice: error, or skip all but the first")]
     public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
 }
 

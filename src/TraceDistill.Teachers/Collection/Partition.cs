@@ -34,7 +34,7 @@ public readonly record struct Partition(int Index, int Count)
             && index < count
             && count <= ShardName.MostShards
                 ? new Partition(index, count)
-                : throw new InvalidInputException($"partition: '{text}' is none; write i/N with i from 0 to N-1, such as 0/8, and N up to {ShardName.MostShards}");
+                : throw new InvalidInputException($"partition: '{text}' is not a partition; write i/N with i from 0 to N-1, such as 0/8, and N up to {ShardName.MostShards}");
     }
 
     public bool Contains(string problemId)

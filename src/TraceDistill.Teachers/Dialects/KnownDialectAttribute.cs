@@ -8,6 +8,6 @@ namespace TraceDistill.Teachers.Dialects;
 public sealed class KnownDialectAttribute : ValidationAttribute
 {
     protected override ValidationResult? IsValid(object? value, ValidationContext validationContext) => value is string name && !KnownDialects.Names.Contains(name)
-        ? new ValidationResult($"'{name}' is no dialect; {NearestName.Suggestion(name, KnownDialects.Names)}", [validationContext.MemberName!])
+        ? new ValidationResult($"unknown dialect '{name}'; {NearestName.Suggestion(name, KnownDialects.Names)}", [validationContext.MemberName!])
         : ValidationResult.Success;
 }

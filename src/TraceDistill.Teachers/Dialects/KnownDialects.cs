@@ -68,5 +68,5 @@ public static class KnownDialects
     public static Dialect? Find(string name) => name == Auto
         ? null
         : All.FirstOrDefault(dialect => dialect.Name == name)
-            ?? throw new InvalidInputException($"dialect: '{name}' is none; {NearestName.Suggestion(name, Names)}");
+            ?? throw new InvalidInputException($"dialect: unknown dialect '{name}'; {NearestName.Suggestion(name, Names)}");
 }

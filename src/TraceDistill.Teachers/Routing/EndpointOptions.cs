@@ -10,42 +10,42 @@ namespace TraceDistill.Teachers.Routing;
 /// </summary>
 public sealed record EndpointOptions : IParsable<EndpointOptions>
 {
-    [Description("an OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
+    [Description("An OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
     public required string Endpoint { get; init; }
 
     /// <value>None: the name that holds for all.</value>
-    [Description("the model's name as this endpoint knows it")]
+    [Description("The model's name as this endpoint knows it")]
     public string? Model { get; init; }
 
     /// <value>1.</value>
     [Range(1e-3, 1e6, ErrorMessage = "must be from 0.001 to 1000000")]
-    [Description("its share of the requests beside the others'")]
+    [Description("Its share of the requests beside the others'")]
     public double Weight { get; init; } = 1;
 
-    [Description("environment variable that holds this endpoint's key")]
+    [Description("Environment variable that holds this endpoint's key")]
     public string? ApiKeyEnv { get; init; }
 
-    [Description("file that holds this endpoint's key and nothing else")]
+    [Description("File that holds this endpoint's key and nothing else")]
     public string? ApiKeyFile { get; init; }
 
     /// <value>None: the one that holds for all.</value>
     [KnownDialect]
-    [Description("what kind of server it is")]
+    [Description("What kind of server it is")]
     public string? Dialect { get; init; }
 
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("most requests in flight there")]
+    [Description("Most requests in flight there")]
     public int? Concurrency { get; init; }
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("most requests a minute")]
+    [Description("Most requests a minute")]
     public int? Rpm { get; init; }
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("most tokens a minute")]
+    [Description("Most tokens a minute")]
     public int? Tpm { get; init; }
 
-    [Description("what a million tokens cost there: { input, output }")]
+    [Description("What a million tokens cost there: { input, output }")]
     public TokenPrice? Price { get; init; }
 
     public static EndpointOptions Parse(string s, IFormatProvider? provider) => new() { Endpoint = s };

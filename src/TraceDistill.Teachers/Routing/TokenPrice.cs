@@ -8,12 +8,12 @@ public sealed record TokenPrice
 {
     /// <summary>Of prompts.</summary>
     [Range(0.0, 1e9, ErrorMessage = "must be from 0 to 1e9")]
-    [Description("price of a million prompt tokens")]
+    [Description("Price of a million prompt tokens")]
     public required double Input { get; init; }
 
     /// <summary>Of answers, their reasoning included.</summary>
     [Range(0.0, 1e9, ErrorMessage = "must be from 0 to 1e9")]
-    [Description("price of a million generated tokens")]
+    [Description("Price of a million generated tokens")]
     public required double Output { get; init; }
 
     /// <summary>What so many tokens cost.</summary>

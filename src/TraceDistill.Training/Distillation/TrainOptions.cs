@@ -12,94 +12,99 @@ namespace TraceDistill.Training.Distillation;
 public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 {
     [InputPath]
-    [Description("folder of trace shards, or one Parquet file")]
+    [Description("Folder of trace shards, or one Parquet file")]
     public string? Traces { get; init; }
 
     [InputPath]
-    [Description("problem file whose worked solutions are learned too, by the hard loss")]
+    [Description("Problem file whose worked solutions are learned too, by the hard loss")]
     public string? Problems { get; init; }
 
     [InputPath]
-    [Description("model directory to start from; instead of architecture")]
+    [Description("Model directory to start from; instead of architecture")]
     public string? Student { get; init; }
 
-    [Description("shape of a student that starts from nothing; instead of student")]
+    [Description("Config of a student from scratch; instead of student")]
     public ModelArchitecture? Architecture { get; init; }
 
     [InputPath]
-    [Description("model directory out of which the first weights of architecture are cut: layers and heads at even distances, the first channels; its tokenizer is taken too")]
+    [Description("Model directory out of which the first weights of architecture are cut: layers and heads at even distances, "
+        + "the first channels; its tokenizer is taken too")]
     public string? InitFrom { get; init; }
 
     /// <value>The one that was stored with the traces.</value>
     [InputPath]
-    [Description("model directory whose tokenizer a student from nothing takes; otherwise the one stored with the traces")]
+    [Description("Model directory whose tokenizer a student from scratch takes; otherwise the one stored with the traces")]
     public string? Tokenizer { get; init; }
 
     /// <value>The one that was stored with the traces.</value>
     [InputPath]
-    [Description("model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A student with another vocabulary is aligned by bytes")]
+    [Description("Model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A "
+        + "student with another vocabulary is aligned by bytes")]
     public string? TeacherTokenizer { get; init; }
 
     /// <value>0.7.</value>
-    [Description("weight of the soft targets: a number, or a map with schedule, from and to")]
+    [Description("Weight of the soft targets: a number, or a map with schedule, from and to")]
     public Schedule KdAlpha { get; init; } = Schedule.Constant(0.7);
 
     /// <value>1.0.</value>
-    [Description("temperature of teacher and student in the soft loss: a number, or a map with schedule, from and to")]
+    [Description("Temperature of teacher and student in the soft loss: a number, or a map with schedule, from and to")]
     public Schedule KdTemperature { get; init; } = Schedule.Constant(1.0);
 
     /// <value>As many as the traces hold.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("soft targets of each token that are used, the most probable ones")]
+    [Description("Soft targets of each token that are used, the most probable ones")]
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>
-    [Description("what stands for the probability outside the top k: tail_bucket or renormalize")]
+    [Description("What stands for the probability outside the top k: tail_bucket or renormalize")]
     public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
 
     /// <summary>Universal Logit Distillation (Boizard et al., arXiv 2402.12030) of what a student with another vocabulary has no tokens for.</summary>
     /// <value>0.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must be at least 0")]
-    [Description("another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of alternatives that are no tokens of the student")]
+    [Description("Another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of "
+        + "alternatives that are no tokens of the student")]
     public double KdUldWeight { get; init; }
 
     /// <value>0: whatever is left is trained on.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("another vocabulary: least share of tokens with soft targets, and of the probability in them, that has to be left; with less nothing is trained")]
+    [Description("Another vocabulary: least fraction of tokens with soft targets, and of the probability in them, that has to "
+        + "be left; with less nothing is trained")]
     public double KdMinAlignment { get; init; }
 
     /// <summary>Rejection sampling, as DeepSeek-R1's distilled models were made with.</summary>
     /// <value>False: all traces that came to an end.</value>
-    [Description("only traces whose answer was verified as correct")]
+    [Description("Only traces whose answer was verified as correct")]
     public bool OnlyCorrect { get; init; }
 
     /// <value>All.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("only the first so many traces")]
+    [Description("Only the first so many traces")]
     public int? MaxTraces { get; init; }
 
     /// <value>max_position_embeddings of the student.</value>
     [Range(2, int.MaxValue, ErrorMessage = "must be at least 2")]
-    [Description("longest sequence in tokens; longer ones are left out and counted")]
+    [Description("Longest sequence in tokens; longer ones are left out and counted")]
     public int? MaxLength { get; init; }
 
     /// <value>Null: the model's own weights are trained.</value>
     [Range(1, 65_536, ErrorMessage = "must be from 1 to 65536")]
-    [Description("rank of LoRA adapters, which are trained in place of the model's own weights; absent is full fine-tuning")]
+    [Description("Rank of LoRA adapters, which are trained in place of the model's own weights; absent is full fine-tuning")]
     public int? LoraR { get; init; }
 
     /// <value>Null: twice lora_r, so that the share of an adapter, lora_alpha / lora_r, stays 2 at any rank.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("adapters count lora_alpha / lora_r times; twice lora_r unless given")]
+    [Description("LoRA scaling is lora_alpha / lora_r; twice lora_r unless given")]
     public int? LoraAlpha { get; init; }
 
     /// <value>0.</value>
     [Range(0.0, 0.99, ErrorMessage = "must be from 0 to 0.99")]
-    [Description("share of an adapter's inputs that is dropped in training")]
+    [Description("Fraction of an adapter's inputs dropped in training")]
     public double LoraDropout { get; init; }
 
     /// <value>all-linear: the seven projections of every layer.</value>
-    [Description("layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one (all-linear) unless given")]
+    [Description("Layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one "
+        + "(all-linear) unless given")]
     public IReadOnlyList<string> LoraTargetModules { get; init; } = [LoraAdapter.AllLinear];
 
     /// <value>False.</value>
@@ -107,7 +112,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public bool UseDora { get; init; }
 
     /// <value>None.</value>
-    [Description("regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them finds is not trained")]
+    [Description("Regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them "
+        + "finds is not trained")]
     public IReadOnlyList<string> FrozenParameters { get; init; } = [];
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
@@ -119,7 +125,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
         if (Student is null == Architecture is null)
         {
-            yield return new ValidationResult("is required: either student, a model directory, or architecture, a shape to start from nothing", [nameof(Student)]);
+            yield return new ValidationResult(
+                "is required: either student, a model directory, or architecture, the config of one from scratch", [nameof(Student)]);
         }
 
         if (InitFrom is not null && (Architecture is null || Tokenizer is not null))

@@ -8,37 +8,37 @@ public sealed record ModelArchitecture
     /// <summary>What a model has positions for that was not told how many.</summary>
     public const int LeastPositions = 1_024;
 
-    [Description("width of the residual stream")]
+    [Description("Width of the residual stream")]
     public required int HiddenSize { get; init; }
 
-    [Description("number of transformer layers")]
+    [Description("Number of transformer layers")]
     public required int NumHiddenLayers { get; init; }
 
-    [Description("query heads")]
+    [Description("Query heads")]
     public required int NumAttentionHeads { get; init; }
 
     /// <value>As many as query heads.</value>
-    [Description("key and value heads; as many as query heads unless given")]
+    [Description("Key and value heads; as many as query heads unless given")]
     public int? NumKeyValueHeads { get; init; }
 
     /// <value>hidden_size / num_attention_heads.</value>
-    [Description("channels of one head; hidden_size / num_attention_heads unless given")]
+    [Description("Channels of one head; hidden_size / num_attention_heads unless given")]
     public int? HeadDim { get; init; }
 
     /// <value>8/3 of hidden_size, rounded up to a multiple of 16.</value>
-    [Description("width of the MLP; 8/3 of hidden_size unless given")]
+    [Description("Width of the MLP; 8/3 of hidden_size unless given")]
     public int? IntermediateSize { get; init; }
 
     /// <value>Null: as many as the traces that it learns from need, and their teacher was allowed to write; at least 1,024.</value>
-    [Description("longest sequence in tokens; as long as the traces may be, and at least 1024, unless given")]
+    [Description("Longest sequence in tokens; as long as the traces may be, and at least 1024, unless given")]
     public int? MaxPositionEmbeddings { get; init; }
 
     /// <value>10,000.</value>
-    [Description("base of the rotary frequencies")]
+    [Description("Base of the rotary frequencies")]
     public double RopeTheta { get; init; } = 10_000;
 
     /// <value>True: at small sizes the embedding is a large share of the model.</value>
-    [Description("whether the output projection is the embedding matrix")]
+    [Description("Whether the output projection is the embedding matrix")]
     public bool TieWordEmbeddings { get; init; } = true;
 
     /// <summary>The full configuration for a vocabulary.</summary>

@@ -12,82 +12,82 @@ public record OptimizationOptions : ProblemReaderOptions
 {
     /// <value>1e-3.</value>
     [Range(1e-12, 10.0, ErrorMessage = "must be above 0 and at most 10")]
-    [Description("peak learning rate")]
+    [Description("Peak learning rate")]
     public double LearningRate { get; init; } = 1e-3;
 
     /// <value>adamw.</value>
-    [Description("adamw, or muon for the matrices of the layers and adamw for the rest")]
+    [Description("Optimizer: adamw, or muon for the matrices of the layers and adamw for the rest")]
     public OptimizerKind Optim { get; init; }
 
     /// <value>0.02.</value>
     [Range(1e-12, 10.0, ErrorMessage = "must be above 0 and at most 10")]
-    [Description("peak learning rate of muon's matrices; learning_rate is adamw's")]
+    [Description("Peak learning rate of muon's matrices; learning_rate is adamw's")]
     public double MuonLearningRate { get; init; } = 0.02;
 
     /// <value>0.</value>
     [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
-    [Description("decoupled weight decay of muon's matrices; weight_decay is adamw's")]
+    [Description("Decoupled weight decay of muon's matrices; weight_decay is adamw's")]
     public double MuonWeightDecay { get; init; }
 
     /// <value>1,000 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("number of updates")]
+    [Description("Number of optimizer steps")]
     public int MaxSteps { get; init; } = 1_000;
 
     /// <value>8,192 tokens, prompts included.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("tokens of one batch, prompts included")]
+    [Description("Tokens of one batch, prompts included")]
     public int BatchTokens { get; init; } = 8_192;
 
     /// <value>1.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("batches whose gradients make one update")]
+    [Description("Batches accumulated per optimizer step")]
     public int GradientAccumulationSteps { get; init; } = 1;
 
     /// <summary>What one forward pass takes; smaller stays in cache, and the gradient does not depend on it beyond rounding.</summary>
     /// <value>1,024 tokens.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("tokens of one forward pass; bounds memory, does not change the result beyond rounding")]
+    [Description("Tokens of one forward pass; bounds memory, does not change the result beyond rounding")]
     public int MicroBatchTokens { get; init; } = 1_024;
 
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
     /// <value>False.</value>
-    [Description("compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; "
+    [Description("Compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; "
         + "for long traces and large students")]
     public bool GradientCheckpointing { get; init; }
 
     /// <value>0.03.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("share of the updates in which the learning rate rises from zero")]
+    [Description("Fraction of steps used for warmup")]
     public double WarmupRatio { get; init; } = 0.03;
 
     /// <value>Null: warmup_ratio counts.</value>
     [Range(0, int.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("updates in which the learning rate rises from zero, instead of warmup_ratio")]
+    [Description("Steps used for warmup, instead of warmup_ratio")]
     public int? WarmupSteps { get; init; }
 
     /// <value>0.25.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("share of the updates in which warmup_stable_decay decays")]
+    [Description("Fraction of steps in which warmup_stable_decay decays")]
     public double LrDecayRatio { get; init; } = 0.25;
 
     /// <value>Cosine.</value>
-    [Description("learning rate after warm-up: cosine, linear, constant or warmup_stable_decay")]
+    [Description("Learning rate after warmup: cosine, linear, constant or warmup_stable_decay")]
     public LrSchedulerType LrSchedulerType { get; init; } = LrSchedulerType.Cosine;
 
     /// <value>0.05.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("learning rate of the last update as a share of the peak; 0: it would be 0 one update later")]
+    [Description("Learning rate of the last step as a fraction of the peak; 0: it would be 0 one step later")]
     public double MinLrRatio { get; init; } = 0.05;
 
     /// <value>1.0; 0 turns clipping off.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
-    [Description("largest norm of the gradient; 0 turns clipping off")]
+    [Description("Largest norm of the gradient; 0 turns clipping off")]
     public double MaxGradNorm { get; init; } = 1.0;
 
     /// <value>0.01.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("decoupled weight decay; norms and other vectors are exempt")]
+    [Description("Decoupled weight decay; norms and other vectors are exempt")]
     public double WeightDecay { get; init; } = 0.01;
 
     /// <value>0.9.</value>
@@ -111,21 +111,21 @@ public record OptimizationOptions : ProblemReaderOptions
     /// </summary>
     /// <value>0: none; 5 is usual.</value>
     [Range(0.0, 1_000.0, ErrorMessage = "must be from 0 to 1000")]
-    [Description("size of the noise added to embeddings in training (NEFTune); 0 is none, 5 is usual")]
+    [Description("Size of the noise added to embeddings in training (NEFTune); 0 is none, 5 is usual")]
     public double NeftuneNoiseAlpha { get; init; }
 
     /// <value>0.</value>
-    [Description("seed of initial weights, of the order of sequences, and of noise and dropout")]
+    [Description("Seed of initial weights, of the order of sequences, and of noise and dropout")]
     public long Seed { get; init; }
 
     /// <value>200 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("updates between checkpoints")]
+    [Description("Steps between checkpoints")]
     public int SaveSteps { get; init; } = 200;
 
     /// <value>10 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("updates between entries of the metrics")]
+    [Description("Steps between entries of the metrics")]
     public int LoggingSteps { get; init; } = 10;
 
     /// <summary>
@@ -133,11 +133,11 @@ public record OptimizationOptions : ProblemReaderOptions
     /// </summary>
     /// <value>0: one for each core.</value>
     [Range(0, 1024, ErrorMessage = "must be from 0 to 1024")]
-    [Description("threads that compute gradients; 0 is one for each core")]
+    [Description("Threads that compute gradients; 0 is one for each core")]
     public int Workers { get; init; }
 
     /// <value>float32.</value>
-    [Description("precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; "
+    [Description("Precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; "
         + "weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
 

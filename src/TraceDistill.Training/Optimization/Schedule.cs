@@ -23,19 +23,19 @@ public enum ScheduleKind
 /// <summary>A value that may change over training: a number, or <c>{ schedule: cosine, from: 0.9, to: 0.5 }</c>.</summary>
 public sealed record Schedule : IParsable<Schedule>
 {
-    [Description("constant, linear, cosine or step")]
+    [Description("How the value changes: constant, linear, cosine or step")]
     [JsonPropertyName("schedule")]
     public ScheduleKind Kind { get; init; }
 
-    [Description("value at the first step")]
+    [Description("Value at the first step")]
     public double From { get; init; }
 
-    [Description("value at the last step")]
+    [Description("Value at the last step")]
     public double To { get; init; }
 
     /// <summary>Share of all steps after which a step schedule changes.</summary>
     /// <value>0.5.</value>
-    [Description("share of all steps after which a step schedule changes")]
+    [Description("Fraction of all steps after which a step schedule changes")]
     public double At { get; init; } = 0.5;
 
     /// <summary>The value at every step.</summary>

@@ -9,7 +9,7 @@ public enum OptimizerKind
     /// <summary>AdamW for all weights.</summary>
     Adamw,
 
-    /// <summary>Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from nothing needs far fewer tokens.</summary>
+    /// <summary>Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from scratch needs far fewer tokens.</summary>
     Muon,
 }
 

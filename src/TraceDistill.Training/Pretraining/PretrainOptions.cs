@@ -8,28 +8,28 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Pretraining;
 
-/// <summary>Settings of <c>pretrain</c>: a model from nothing, on problems with worked solutions.</summary>
+/// <summary>Settings of <c>pretrain</c>: a model from scratch, on problems with worked solutions.</summary>
 public sealed record PretrainOptions : OptimizationOptions
 {
     /// <summary>Families of generated problems to learn from, when no file is given.</summary>
     /// <value>All.</value>
     [KnownFamilies]
-    [Description("families of generated problems to learn from: all, or names; not with problems")]
+    [Description("Families of generated problems to learn from: all, or names; not with problems")]
     public IReadOnlyList<string> Family { get; init; } = [ProblemGenerator.AllFamilies];
 
     [InputPath]
-    [Description("problem file with worked solutions to learn from, instead of generated problems")]
+    [Description("Problem file with worked solutions to learn from, instead of generated problems")]
     public string? Problems { get; init; }
 
-    [Description("shape of the model")]
+    [Description("Config of the model")]
     public required ModelArchitecture Architecture { get; init; }
 
     /// <value>512 tokens, 256 of them the bytes.</value>
     [Range(256 + 7, 1_000_000, ErrorMessage = "must be at least 263: the bytes and the special tokens")]
-    [Description("size of the byte-level BPE vocabulary that is learned from the problems")]
+    [Description("Size of the byte-level BPE vocabulary that is learned from the problems")]
     public int VocabSize { get; init; } = 512;
 
     /// <value>bfloat16.</value>
-    [Description("how the finished weights are stored: float32, float16 or bfloat16")]
+    [Description("How the finished weights are stored: float32, float16 or bfloat16")]
     public TensorDtype Dtype { get; init; } = TensorDtype.BFloat16;
 }

@@ -11,7 +11,7 @@ using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Pretraining;
 
-/// <summary>Trains tokenizer and model from nothing: the teacher that a fresh clone runs on was made by it.</summary>
+/// <summary>Trains tokenizer and model from scratch: the teacher that a fresh clone runs on was made by it.</summary>
 public static class PretrainStage
 {
     /// <summary>Texts that the vocabulary is learned from.</summary>

@@ -6,7 +6,7 @@ using TraceDistill.Core.Tokenization;
 
 namespace TraceDistill.Training.Pretraining;
 
-/// <summary>Makes the tokenizer of a model that is trained from nothing, with roles, think tags and chat template.</summary>
+/// <summary>Makes the tokenizer of a model that is trained from scratch, with roles, think tags and chat template.</summary>
 public static class TokenizerSetup
 {
     const string EndOfTurn = "<|end|>";

@@ -1,5 +1,7 @@
 using System.Text.Json.Nodes;
+using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.CommandLine;
+using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
@@ -46,7 +48,7 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
-    [InlineData("error: write: 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\n--text: is required: What to write\n", "write", "--seed", "x")]
+    [InlineData("error: write: 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\n--text: is required: what to write\n", "write", "--seed", "x")]
     [InlineData("error: unknown option --sede; did you mean \"--seed\"? (tracedistill write --help shows what is known)\n", "write", "--sede", "3")]
     [InlineData("error: \"more\" is more than write takes (tracedistill write --help shows what is known)\n", "write", "more")]
     [InlineData("error: unknown verb \"wriet\"; did you mean \"write\"? (tracedistill --help shows what is known)\n", "wriet", "--seed", "3")]
@@ -54,8 +56,10 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
     [InlineData("error: .: is a folder; name a YAML file\n", "run", ".")]
     [InlineData("error: --out: is required: say where to write\n", "count")]
+    [InlineData("error: --named: expected NAME=VALUE, found \"x\"\n", "join", "--named", "x")]
+    [InlineData("error: --set: expected NAME=VALUE, found \"steps\"\n", "run", "recipe.yaml", "--set", "steps")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
-    [InlineData("error: RECIPE: is required: The recipe, a YAML file of named stages\n", "run")]
+    [InlineData("error: RECIPE: is required: the recipe, a YAML file of named stages\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
     {
         Assert.Equal(2, await _cli.RunAsync(arguments));
@@ -83,6 +87,46 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Matches(@"--to <N>\s+How far to count \[10\]", _cli.Out);
         Assert.Matches(@"--out <PATH>\s+Where to write \(required\)", _cli.Out);
+    }
+
+    [Fact]
+    public void Help_OfEveryOption_IsASentenceThatBeginsWithACapital()
+    {
+        var unlike = Verbs.All.SelectMany(verb => Options(verb.OptionsType, verb.Name))
+            .Where(option => option.Help is not [>= 'A' and <= 'Z', ..] || option.Help.EndsWith('.'));
+
+        Assert.Empty(unlike.Distinct());
+
+        static IEnumerable<(string Name, string? Help)> Options(Type type, string name) => OptionSchema.Of(type).Properties.SelectMany(property =>
+        {
+            var value = Nullable.GetUnderlyingType(property.Type) ?? property.Type;
+            var record = OptionShape.ListItem(value) ?? OptionShape.DictionaryValue(value) ?? value;
+            var nested = OptionShape.IsRecord(record) ? Options(record, $"{name} {property.Key}") : [];
+            return nested.Prepend(($"{name} {property.Key}", property.Description));
+        });
+    }
+
+    [Fact]
+    public async Task Verb_FileWhereAFolderIsMeant_IsRefusedAndLeftAlone()
+    {
+        var file = _cli.Write("taken", "mine");
+
+        Assert.Equal(2, await _cli.RunAsync("write", "--text", "x", "--out", file));
+
+        Assert.Equal("error: --out: taken is a file; name a folder\n", _cli.Error.ReplaceLineEndings("\n"));
+        Assert.Equal("mine", File.ReadAllText(file));
+    }
+
+    [Fact]
+    public async Task Verb_FolderWithADotInItsName_HasMetricsAndIsLocked()
+    {
+        var folder = _cli.File("rate-0.5");
+
+        Assert.Equal(0, await _cli.RunAsync("count", "--to", "3", "--out", folder));
+        Assert.True(File.Exists(Path.Combine(folder, "metrics.jsonl")));
+
+        using var other = FolderLock.Take(folder);
+        Assert.Equal(3, await _cli.RunAsync("count", "--to", "3", "--out", folder));
     }
 
     [Fact]

@@ -115,7 +115,7 @@ public sealed class PlannerTests : IDisposable
             recipe.yaml: 14 problems
             recipe.yaml:1:1: unknown key "nam"; did you mean "name"?
             recipe.yaml:4:12: a.do: unknown verb "wriet"; did you mean "write"?
-            recipe.yaml:5:6: b.text: is required: What to write
+            recipe.yaml:5:6: b.text: is required: what to write
             recipe.yaml:5:19: b: unknown key "txt"; did you mean "text"?
             recipe.yaml:5:33: b.seed: expected a whole number, found "one"
             recipe.yaml:6:25: c.first: no such stage, file or folder: "missing.txt"
