@@ -27,6 +27,9 @@ public static class FinalAnswer
     /// <summary>Longest end of a text, in characters, that decides where there is no box.</summary>
     public const int Tail = 4_000;
 
+    /// <summary>Longest text, in characters, that is a choice and the words of it.</summary>
+    const int MaxChoice = 80;
+
     const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
 
     static readonly Regex Marks = new(@"####[ \t]*(?<answer>[^\n]+)", Linear);
@@ -59,7 +62,8 @@ public static class FinalAnswer
                 return (labelled, AnswerPlace.Asserted);
             }
 
-            return boxes is not null ? (boxes, AnswerPlace.Marked) : Place(Statements.Last(tail, out _));
+            return boxes is null ? Place(Statements.Last(tail, out _))
+                : (boxes, IsContradicted(boxes, answer[end..]) ? AnswerPlace.Mentioned : AnswerPlace.Marked);
         }
 
         if (LastMarked(tail) is { } marked)
@@ -74,6 +78,14 @@ public static class FinalAnswer
 
         var conclusion = Conclusions.Last(tail, 0);
         return conclusion is { IsCertain: true } ? Place(conclusion) : Whole(answer.Trim()) ?? Place(conclusion);
+    }
+
+    /// <summary>Whether what stands close behind a box calls another value the answer.</summary>
+    static bool IsContradicted(string boxes, string behind)
+    {
+        const int Close = 300;
+        return Statements.Last(behind.Length > Close ? behind[..Close] : behind, out _) is { } later && later.Value.Any(char.IsAsciiDigit)
+            && (later.IsCertain || Doubt.IsRetraction(behind)) && AnswerText.Compare(boxes, later.Value) == false;
     }
 
     /// <summary>The end of a text that decides where there is no box.</summary>
@@ -100,6 +112,11 @@ public static class FinalAnswer
 
     static (string, AnswerPlace)? Whole(string text)
     {
+        if (text.Length <= MaxChoice && !text.Contains('\n', StringComparison.Ordinal) && Statements.Choice(text) is { } choice)
+        {
+            return (choice, AnswerPlace.Marked);
+        }
+
         if (!Statements.IsAnswer(text) || Clauses.HasLead(text)
             || text.Any(char.IsAsciiDigit) && Word.IsMatch(text) && !Statements.StartsWithNumber(text) || Denial.IsIn(text)
             || Doubt.IsGuess(text) || Doubt.IsConditional(text))

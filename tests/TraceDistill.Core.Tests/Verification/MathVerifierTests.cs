@@ -39,6 +39,21 @@ public sealed class MathVerifierTests
     [InlineData("\\text{DNE}", "\\boxed{\\text{does not exist}}")]
     [InlineData("\\text{June 5}", "\\boxed{\\text{June 5th}}")]
     [InlineData("2:15 \\text{ pm}", "\\boxed{2{:}15\\text{ p.m.}}")]
+    [InlineData("D", "Therefore, the correct option is **D. 3/8**.")]
+    [InlineData("D", "The correct option is D. 3/8.")]
+    [InlineData("D", "The correct option is **D.** $\\frac{3}{8}$.")]
+    [InlineData("D", "D. 3/8")]
+    [InlineData("B", "So the answer is B. The area grows by a factor of 4.")]
+    [InlineData("C", "Así que la opción correcta es la **C**.")]
+    [InlineData("C", "La bonne réponse est la C.")]
+    [InlineData("C", "La respuesta correcta es la **C**.")]
+    [InlineData("C", "A alternativa correta é a letra C.")]
+    [InlineData("C", "Правильный ответ — C.")]
+    [InlineData("\\begin{pmatrix} 3 \\\\ -1 \\end{pmatrix}", "\\boxed{\\begin{pmatrix} 3 \\\\[4pt] -1 \\\\[ 0.5em ] \\end{pmatrix}}")]
+    [InlineData("1234567", "1.234.567")]
+    [InlineData("21", "Jawabannya adalah 21.")]
+    [InlineData("42", "الجواب هو 42.")]
+    [InlineData("5", "คำตอบคือ 5")]
     public void Verify_TheAnswerInAnotherNotation_IsCorrect(string answer, string text) =>
         Assert.Equal(Verdict.Correct, Verify(text, answer));
 
@@ -50,6 +65,14 @@ public sealed class MathVerifierTests
     [InlineData("x^2+3x", "**Answer:** $(x+5)(x-2) = x^2 + 3x - 10$")]
     [InlineData("1.25", "Der Endbetrag ist \\boxed{1.250,00} Euro.")]
     [InlineData("\\text{June 6}", "\\boxed{\\text{June 5th}}")]
+    [InlineData("A", "Therefore, the correct option is **D. 3/8**.")]
+    [InlineData("B", "Así que la opción correcta es la **C**.")]
+    [InlineData("B", "La bonne réponse est la C.")]
+    [InlineData("A", "D. 3/8")]
+    [InlineData("\\begin{pmatrix} 3 \\\\ 4 \\end{pmatrix}", "\\boxed{\\begin{pmatrix} 3 \\\\[4pt] -1 \\end{pmatrix}}")]
+    [InlineData("1.234567", "1.234.567")]
+    [InlineData("12", "Jawabannya adalah 21.")]
+    [InlineData("ABC", "\\boxed{ACB}")]
     public void Verify_AnotherAnswerInThatNotation_IsIncorrect(string answer, string text) =>
         Assert.Equal(Verdict.Incorrect, Verify(text, answer));
 
@@ -185,6 +208,8 @@ public sealed class MathVerifierTests
     [InlineData("\\Delta", "\\boxed{\\delta}")]
     [InlineData("4", "\\boxed{4\\ldots}")]
     [InlineData("16", "\\boxed{16_7^2}")]
+    [InlineData("5", "Wait, I made an error. \\boxed{5}. Actually the answer should be 6.")]
+    [InlineData("5", "\\boxed{5}\n\nThe final answer is 6.")]
     public void Verify_WhatOnlyLooksAlike_IsNotCorrect(string expected, string answer) =>
         Assert.NotEqual(Verdict.Correct, Verify(answer, expected));
 

@@ -26,9 +26,13 @@ sealed class Lexer
     // The numbers of atoms in \ce{H2SO4}.
     static readonly Regex ChemicalDigits = new(@"(?<=[A-Za-z)])\d+", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
 
-    // 1.250,00: points part thousands where a decimal comma follows.
+    // 1.250,00 and 1.250.000: points part thousands where a decimal comma follows, or another point.
     static readonly Regex Continental = new(
-        @"\G[1-9]\d{0,2}(?:\.\d{3})+,\d{1,2}", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        @"\G[1-9]\d{0,2}(?:(?:\.\d{3})+,\d{1,2}|(?:\.\d{3}){2,}(?![.,]\d))", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+
+    // \\[4pt]: room below a row.
+    static readonly Regex RowSpace = new(
+        @"\G\*?(?:\s*\[\s*-?[\d.]+\s*(?:pt|pc|em|ex|mm|cm|in|mu)\s*\])?", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
 
     readonly string _text;
     readonly CommaReading _commas;
@@ -100,7 +104,8 @@ sealed class Lexer
 
     void ReadNumber()
     {
-        if (_commas != CommaReading.List && Continental.Match(_text, _at) is { Success: true } number && !IsDigit(_at + number.Length))
+        if (Continental.Match(_text, _at) is { Success: true } number && !IsDigit(_at + number.Length)
+            && (_commas != CommaReading.List || !number.Value.Contains(',', StringComparison.Ordinal)))
         {
             Add(TokenKind.Number, number.Value.Replace(".", "", StringComparison.Ordinal).Replace(',', '.'));
             _at += number.Length;
@@ -237,6 +242,7 @@ sealed class Lexer
         }
         else if (LatexNames.Symbols.TryGetValue(name, out var symbol))
         {
+            _at += name == "\\" ? RowSpace.Match(_text, _at).Length : 0;
             AddSymbol(symbol);
         }
         else if (name == "ce")

@@ -29,7 +29,8 @@ sealed class SymbolReader(ExpressionParser parser, TokenCursor tokens)
     public Expression Letters()
     {
         var letters = tokens.Next().Text;
-        if (letters.Length > MaxLetters || letters.Any(letter => letter > '\u024F')
+        // Capitals side by side are points or a code, whose order counts.
+        if (letters.Length > MaxLetters || letters.Any(letter => letter > '\u024F') || letters.Length > 2 && letters.All(char.IsAsciiLetterUpper)
             || letters.Length > MaxUnordered && !letters.Order().SequenceEqual(letters))
         {
             throw new BeyondEngineException("words in an expression");

@@ -48,7 +48,11 @@ static class SentenceReader
 
     static readonly Regex Emphasis = new(@"\*\*(?<value>[^*\n]+)\*\*", Linear);
 
-    static readonly Regex Option = new(@"\b(?:option|choice|answer) (?:is )?\(?(?<value>[A-J])\)?[\s.*]*$", Linear);
+    // A choice, perhaps with its text behind it: "the correct option is D. 3/8".
+    static readonly Regex Option = new(
+        @"\b(?:option|choice|answer|opción|respuesta|opção|alternativa|resposta|opzione|risposta|réponse|Antwort|Option|вариант|ответ)"
+            + @"(?: (?:correct[ao]?|correcta|correcto|correta|correto|corretta|richtige|bonne|верный|правильный))? (?:is |es |est |ist |é |è |— )?(?:the |la |a |el |o |die )?"
+            + @"(?:(?:option|choice|letter|letra|lettre) )?[*\s]*\(?(?<value>[A-J])(?:\)?[\s.*]*|[).:]+\*{0,2} +[-−$\\\d].*)$", Linear);
 
     static readonly Regex Inequality = new(
         @"(?:^|[ ,:])(?<value>\(?[\p{L}][\w']{0,2}(?:\(\w\))?\s*(?:<|>|≤|≥|≠|\\le|\\ge|\\ne)[^=<>≤≥≠\n]+?)[\s.]*$", Linear);
@@ -186,6 +190,12 @@ static class SentenceReader
     static Finding? AtTheEnd(Scope scope)
     {
         var sentence = scope.Text;
+        var isOpen = scope.IsGuess || Denial.IsIn(scope.Clause) || Doubt.IsRetraction(scope.Clause);
+        if (Option.Match(sentence) is { Success: true } option)
+        {
+            return new(option.Groups["value"].Value, !isOpen && !Doubt.IsAlternative(sentence));
+        }
+
         if (Series.Match(sentence) is { Success: true } series && Introduces.IsMatch(sentence[..series.Index]))
         {
             return new(series.Groups["value"].Value.Replace("$", "", StringComparison.Ordinal), !scope.IsDoubtful(series.Index));
@@ -215,12 +225,6 @@ static class SentenceReader
         {
             return new(formula, !scope.IsDoubtful(verb.Index + verb.Length)
                 && !sentence[..verb.Index].Contains('=', StringComparison.Ordinal));
-        }
-
-        var isOpen = scope.IsGuess || Denial.IsIn(scope.Clause) || Doubt.IsRetraction(scope.Clause);
-        if (Option.Match(sentence) is { Success: true } option)
-        {
-            return new(option.Groups["value"].Value, !isOpen && !Doubt.IsAlternative(sentence));
         }
 
         if (NoSolution.Match(sentence) is { Success: true } none)

@@ -89,7 +89,7 @@ static class Sentences
         }
 
         var after = Closing(text, at + 1);
-        if (after < text.Length && !char.IsWhiteSpace(text[after]))
+        if (after < text.Length && !char.IsWhiteSpace(text[after]) || IsChoice(text, at, after))
         {
             return false;
         }
@@ -98,6 +98,21 @@ static class Sentences
         var next = text.AsSpan(after).TrimStart();
         var isGoingOn = next.Length > 0 && (char.IsLower(next[0]) || next[0] is '=' or '+' or '/' or '<' or '>' or ',');
         return !isGoingOn && !(text[at] == '.' && Abbreviation.IsMatch(text[Math.Max(0, at - MaxAbbreviation)..at]));
+    }
+
+    /// <summary>Whether a full stop parts the letter of a choice from its text: <c>is **D. 3/8**</c>, <c>is D. 3/8</c>, <c>is **D.** 3/8</c>.</summary>
+    static bool IsChoice(string text, int at, int after)
+    {
+        if (text[at] != '.' || at == 0 || text[at - 1] is < 'A' or > 'J' || after >= text.Length || text[after] != ' ')
+        {
+            return false;
+        }
+
+        var lead = text.AsSpan(0, at - 1);
+        var isOpened = lead.EndsWith("**") && after == at + 1;
+        var next = text.AsSpan(after).TrimStart();
+        return isOpened || next.Length > 0 && (char.IsAsciiDigit(next[0]) || next[0] is '$' or '\\' or '-' or '−')
+            && lead.TrimEnd("*_( ") is var words && (words.IsEmpty || words[^1] is '\n' or ':' || words.EndsWith(" is"));
     }
 
     /// <summary>The place behind the quotation marks, brackets and signs of emphasis that close a sentence.</summary>

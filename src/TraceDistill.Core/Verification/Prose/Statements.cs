@@ -25,12 +25,13 @@ static class Statements
 
     const string Final = " finale?| akhir| końcowa| النهائية| النهائي| cuối cùng";
 
-    const string Is = "is|are|equals|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é igual a|是|为|為|は|입니다";
+    const string Is = "is|are|equals|should be|must be|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é igual a|adalah|ialah|là|jest|är|er|هو|هي|είναι|הוא|היא"
+        + "|是|为|為|は|입니다";
 
     // A statement: "the answer is", "answer:", "Respuesta final:", "答案是". The value is what follows on the line.
     static readonly Regex Named = new(
         $@"(?:(?:^|[^\p{{L}}])(?:{AnswerWords})(?:[^\n.:=：]{{0,60}}?(?:[ \t*_]|\b)(?:{Is})(?:[ :：]|\b)|"
-        + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|[是为為はＨ]:?)|^[ \t]*A:"
+        + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|(?:[是为為はＨ]|คือ):?)|^[ \t]*A:"
         + $@"|^[ \t]*(?:#+|\*\*|__)[ \t*_]*(?:the )?(?:final )?(?:{AnswerWords})(?:{Final})?[ \t*_]*$)",
         Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline);
 
@@ -60,6 +61,11 @@ static class Statements
         + @"|claims?|claimed|told|thinks?|thought|believes?|was|were)\b", Linear | RegexOptions.IgnoreCase);
 
     static readonly Regex ChoiceWord = new(@"^(?:option|choice) ", Linear | RegexOptions.IgnoreCase);
+
+    // The letter of a choice behind words: "la opción C".
+    static readonly Regex NamedChoice = new(
+        @"^(?i:(?:the|la|le|el|die|der|o|a) )?(?i:(?:correct )?(?:option|choice|letter|letra|lettre|opción|alternativa|opção|opzione|вариант) )?"
+            + @"[*(]*(?<letter>[A-J])[)*.]*$", Linear);
 
     /// <summary>The value of a last line such as <c>**Answer: D**</c> behind a box.</summary>
     public static string? LabelledLine(string text)
@@ -201,12 +207,17 @@ static class Statements
         return null;
     }
 
-    /// <summary>A choice with its text, <c>(B) 42</c>; the letter alone decides.</summary>
-    static string? Choice(string text)
+    /// <summary>A choice with its text, <c>(B) 42</c> or <c>B. 42</c>, or behind words; the letter alone decides.</summary>
+    public static string? Choice(string text)
     {
+        if (NamedChoice.Match(text) is { Success: true } named)
+        {
+            return named.Groups["letter"].Value;
+        }
+
         text = ChoiceWord.Replace(text, "");
         return text.Length > 3 && text[0] == '(' && text[1] is >= 'A' and <= 'J' && text[2] == ')' ? text[..3]
-            : text.Length > 2 && text[0] is >= 'A' and <= 'J' && text[1] is ')' or ':' && text[2] == ' ' ? text[..1] : null;
+            : text.Length > 2 && text[0] is >= 'A' and <= 'J' && text[1] is ')' or ':' or '.' && text[2] == ' ' ? text[..1] : null;
     }
 
     /// <summary>The right side of a calculation or of a name with its value; equations between expressions stay whole.</summary>
