@@ -104,7 +104,10 @@ sealed class CollectionTally(
         {
             lock (_lock)
             {
-                return _unfinished.Count == 0 ? null : string.Join(", ", _unfinished.Select(reason => $"{reason.Value:N0} {reason.Key}"));
+                const int Most = 8;
+                var told = _unfinished.OrderByDescending(reason => reason.Value).ThenBy(reason => reason.Key, StringComparer.Ordinal).Take(Most)
+                    .Select(reason => $"{reason.Value:N0} {reason.Key}").ToList();
+                return told.Count == 0 ? null : string.Join(", ", told) + (_unfinished.Count > Most ? $", and {_unfinished.Count - Most:N0} other words" : "");
             }
         }
     }

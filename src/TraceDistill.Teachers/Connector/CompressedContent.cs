@@ -21,9 +21,9 @@ static class CompressedContent
     public static async Task<Stream> ReadAsync(HttpContent content, CancellationToken cancellationToken)
     {
         var stream = await content.ReadAsStreamAsync(cancellationToken);
-        return content.Headers.ContentEncoding.LastOrDefault() switch
+        return content.Headers.ContentEncoding.LastOrDefault()?.ToLowerInvariant() switch
         {
-            "gzip" => new GZipStream(stream, CompressionMode.Decompress),
+            "gzip" or "x-gzip" => new GZipStream(stream, CompressionMode.Decompress),
             "br" => new BrotliStream(stream, CompressionMode.Decompress),
             _ => stream,
         };

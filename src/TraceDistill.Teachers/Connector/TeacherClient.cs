@@ -176,7 +176,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             observer?.Message($"{endpoint} answers as {Named(model)}, and did as {Named(first)} before: the traces are of both, unless these are two names of one model");
         }
 
-        string Named(string name) => new ErrorBody(name, Code: null).Shown(endpoint.Redact).ReplaceLineEndings(" ");
+        string Named(string name) => new ErrorBody(PlainLine.Of(name), Code: null).Shown(endpoint.Redact);
     }
 
     /// <param name="prompt">What an error's message may not repeat.</param>

@@ -88,7 +88,8 @@ static class TeacherFailures
                 $"the certificate of {endpoint} is not trusted ({refused.Message.TrimEnd('.')}); put its authority's certificate into the system's store, or name a file with it in SSL_CERT_FILE", e);
         }
 
-        var cause = e is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } http ? Words(http.HttpRequestError) : e.GetBaseException().Message;
+        var cause = e is HttpRequestException { HttpRequestError: not HttpRequestError.Unknown } http ? Words(http.HttpRequestError)
+            : e is HttpIOException io ? Words(io.HttpRequestError) : e.GetBaseException().Message;
         return new TeacherRequestException(FailureScope.Passing,
             $"cannot reach {endpoint} ({cause}); check that the server runs, and the address", e)
         {
@@ -127,6 +128,7 @@ static class TeacherFailures
         HttpRequestError.SecureConnectionError => "no TLS connection",
         HttpRequestError.ResponseEnded => "the response broke off",
         HttpRequestError.InvalidResponse => "the response is not HTTP",
+        HttpRequestError.ConfigurationLimitExceeded => "its headers are longer than any server's",
         _ => error.ToString(),
     };
 }

@@ -8,6 +8,9 @@ namespace TraceDistill.Teachers.Wire;
 /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
 sealed class CompletionParts(int topLogprobs)
 {
+    /// <summary>Most characters of the server's word for the end that are kept.</summary>
+    public const int LongestFinishReason = 100;
+
     readonly StringBuilder _content = new();
     readonly StringBuilder _reasoning = new();
     readonly StringBuilder _reasoningDetails = new();
@@ -114,7 +117,7 @@ sealed class CompletionParts(int topLogprobs)
         }
 
         var logprobs = Logprobs.ToTokenLogprobs(_tokenIds);
-        if (logprobs is not null && (CompletionTokens ?? 0) - logprobs.Count > (form.ListsEndOfSequence ? 0 : 1))
+        if (logprobs is not null && (CompletionTokens ?? 0) - logprobs.Count > (form.ListsEndOfSequence && !Logprobs.IsEndUntold ? 0 : 1))
         {
             Logprobs.Spoil($"returned logprobs for {logprobs.Count} of {CompletionTokens} tokens", isPartial: true);
         }

@@ -129,7 +129,8 @@ ref struct CompletionReader
             else if (reader.ValueTextEquals("finish_reason"u8))
             {
                 // Some servers write an empty one into each piece of a stream.
-                _parts.FinishReason = reader.StringValue("choices[0].finish_reason") is { Length: > 0 } reason ? reason : _parts.FinishReason;
+                _parts.FinishReason = reader.StringValue("choices[0].finish_reason") is { Length: > 0 } reason
+                    ? PlainLine.Cut(reason, CompletionParts.LongestFinishReason) : _parts.FinishReason;
             }
             else if (reader.ValueTextEquals("token_ids"u8))
             {

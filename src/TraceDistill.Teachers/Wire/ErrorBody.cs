@@ -37,7 +37,7 @@ sealed record ErrorBody(string Message, string? Code)
             var text = Encoding.UTF8.GetString(body);
 
             // A proxy's error page helps nobody.
-            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : OneLine(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text) };
+            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : PlainLine.Of(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text) };
         }
     }
 
@@ -72,8 +72,8 @@ sealed record ErrorBody(string Message, string? Code)
     /// <param name="type">What stands beside it of its kind, where it is a text; null for nothing.</param>
     public static ErrorBody? Of(JsonElement error, string? type = null) => error.ValueKind switch
     {
-        JsonValueKind.String when error.GetString() is { Length: > 0 } text => new ErrorBody(OneLine(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text, type) },
-        JsonValueKind.Object when error.EnumerateObject().Any() => new ErrorBody(OneLine(MessageOf(error)), Text(error, "code") ?? Text(error, "type"))
+        JsonValueKind.String when error.GetString() is { Length: > 0 } text => new ErrorBody(PlainLine.Of(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text, type) },
+        JsonValueKind.Object when error.EnumerateObject().Any() => new ErrorBody(PlainLine.Of(MessageOf(error)), Text(error, "code") ?? Text(error, "type"))
         {
             IsFiltered = IsOfAFilter(error), IsTooLong = ContextLength.IsExceeded(MessageOf(error), Text(error, "code"), Text(error, "type")),
         },
@@ -86,7 +86,7 @@ sealed record ErrorBody(string Message, string? Code)
     public ErrorBody Without(IEnumerable<string> prompt)
     {
         const int Telling = 8;
-        var hidden = prompt.SelectMany(text => text.Split('\n').Append(text)).Select(OneLine).Where(line => line.Length >= Telling).OrderByDescending(line => line.Length);
+        var hidden = prompt.SelectMany(text => text.Split('\n').Append(text)).Select(PlainLine.Of).Where(line => line.Length >= Telling).OrderByDescending(line => line.Length);
         return this with { Message = hidden.Aggregate(Message, (message, line) => message.Replace(line, "…", StringComparison.Ordinal)) };
     }
 
@@ -138,6 +138,4 @@ sealed record ErrorBody(string Message, string? Code)
             _ => null,
         }
         : null;
-
-    static string OneLine(string text) => string.Join(' ', text.Split((char[]?)null, StringSplitOptions.RemoveEmptyEntries));
 }

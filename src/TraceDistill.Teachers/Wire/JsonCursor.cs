@@ -40,6 +40,9 @@ static class JsonCursor
     public static int? IntegerValue(ref this Utf8JsonReader reader, string member) =>
         reader.EnterValue(JsonTokenType.Number, member) ? reader.Integer(member) : null;
 
+    /// <summary>Tokens that no prompt or answer exceeds: a count above it is a slip, and would use up a budget.</summary>
+    const int MostTokens = 1 << 24;
+
     /// <summary>The count at the member at the reader; null for whatever is none. An answer is not lost for a figure beside it.</summary>
     public static int? CountValue(ref this Utf8JsonReader reader)
     {
@@ -47,7 +50,7 @@ static class JsonCursor
         if (reader.TokenType == JsonTokenType.Number)
         {
             // Some servers count in floating point.
-            return reader.TryGetDouble(out var number) && number is >= 0 and <= int.MaxValue ? (int)number : null;
+            return reader.TryGetDouble(out var number) && number is >= 0 and <= MostTokens ? (int)number : null;
         }
 
         reader.Skip();

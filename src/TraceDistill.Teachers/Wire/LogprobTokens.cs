@@ -16,6 +16,9 @@ sealed class LogprobTokens(int k)
     /// <summary>Tokens that were listed, named or not.</summary>
     public int Listed { get; set; }
 
+    /// <summary>Whether the last entry names no token and tells no probability: how some servers list the end of the sequence.</summary>
+    public bool IsEndUntold { get; set; }
+
     /// <summary>True once a <c>content</c> list was seen, whatever the grade of its tokens.</summary>
     public bool Found { get; set; }
 
@@ -31,6 +34,11 @@ sealed class LogprobTokens(int k)
     /// <param name="tokenIds">The server's own list of the ids drawn, to check against; empty where it has none.</param>
     public TokenLogprobs? ToTokenLogprobs(IReadOnlyList<int> tokenIds)
     {
+        if (IsEndUntold && tokenIds.Count == Columns.Count + 1)
+        {
+            Columns.EndRow(tokenIds[^1], LogprobColumns.Floor);
+        }
+
         if (Naming == TokenNaming.Ids && tokenIds.Count > 0 && !Columns.TokenIds.SequenceEqual(tokenIds))
         {
             Spoil($"returned token_ids ({tokenIds.Count} tokens) and logprobs ({Columns.Count} tokens) that are not of the same tokens");

@@ -48,7 +48,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
 
     void ReadTokens(ref Utf8JsonReader reader)
     {
-        var (before, naming, listed) = (_columns.Count, _tokens.Naming, _tokens.Listed);
+        var (before, naming, listed, isEndUntold) = (_columns.Count, _tokens.Naming, _tokens.Listed, _tokens.IsEndUntold);
         var scanner = new LogprobScanner(_json, _seenFrom + (int)reader.BytesConsumed);
         if (TryScan(ref scanner))
         {
@@ -60,7 +60,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
         }
 
         _columns.Truncate(before);
-        (_tokens.Naming, _tokens.Listed) = (naming, listed);
+        (_tokens.Naming, _tokens.Listed, _tokens.IsEndUntold) = (naming, listed, isEndUntold);
         while (reader.NextElement())
         {
             ReadToken(ref reader);
@@ -176,6 +176,17 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
     void EndToken(in LogprobEntry token)
     {
         _tokens.Listed++;
+        if (_tokens.IsEndUntold)
+        {
+            _tokens.Spoil("returned a token without a name among others");
+        }
+
+        if (IsNothing(token))
+        {
+            _tokens.IsEndUntold = true;
+            return;
+        }
+
         if (!token.HasLogprob || token.Problem is not null)
         {
             _tokens.Spoil(token.Problem ?? "returned a token without a logprob");
@@ -193,6 +204,10 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
             : isPartial ? "names tokens that are parts of characters by their text alone"
             : "names tokens by their text alone", isPartial: isPartial && _tokens.Naming != TokenNaming.Ids);
     }
+
+    /// <summary>Whether an entry has neither a name nor a probability nor alternatives.</summary>
+    readonly bool IsNothing(in LogprobEntry token) => token is { Id: null, HasLogprob: true, Problem: null, Logprob: <= LogprobColumns.Floor } && !_columns.HasAlternatives
+        && (!token.HasBytes || _json[(token.BytesStart + 1)..].TrimStart(" \t\r\n"u8).StartsWith("]"u8));
 
     void ReadAlternative(ref Utf8JsonReader reader)
     {

@@ -138,7 +138,7 @@ ref struct SglangGenerateReader
             throw new WireFormatException("the response has no text");
         }
 
-        var finishReason = string.IsNullOrEmpty(_finishReason) ? FinishReasons.Unknown : _finishReason;
+        var finishReason = string.IsNullOrEmpty(_finishReason) ? FinishReasons.Unknown : PlainLine.Cut(_finishReason, CompletionParts.LongestFinishReason);
         var (reasoning, answer) = ReasoningSplitter.Split(_text, form.OpensThinking && !FinishReasons.IsNatural(finishReason), form.Markers);
         var (logprobs, lack) = _topLogprobs > 0 ? ReadLogprobs() : (null, null);
         return new GenerationResult

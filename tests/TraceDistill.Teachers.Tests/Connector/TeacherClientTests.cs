@@ -122,6 +122,7 @@ public sealed class TeacherClientTests
     [Theory]
     [InlineData("""{"detail":[{"loc":["body","seed"],"msg":"Input should be an integer","input":"What is 1?"}]}""", "Input should be an integer", "What is 1?")]
     [InlineData("<html><body>Bad gateway</body></html>", "(422)", "html")]
+    [InlineData("""{"error":{"message":"evil \u001b[2J\u0007\n text\u202e"}}""", "evil [2J text", "\e")]
     public async Task CompleteAsync_ErrorInAnotherForm_TakesItsWordsAndNoPromptText(string body, string expected, string absent)
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Status(422, body: body));

@@ -215,6 +215,8 @@ public sealed class TeacherSafetyTests
 
     [Theory]
     [InlineData("gzip")]
+    [InlineData("GZIP")]
+    [InlineData("x-gzip")]
     [InlineData("br")]
     public async Task CompleteAsync_CompressedResponse_IsRead(string encoding)
     {
@@ -355,7 +357,7 @@ public sealed class TeacherSafetyTests
         context.Response.Headers.ContentEncoding = encoding;
         await using var stream = encoding switch
         {
-            "gzip" => new GZipStream(context.Response.Body, CompressionLevel.Fastest),
+            "gzip" or "GZIP" or "x-gzip" => new GZipStream(context.Response.Body, CompressionLevel.Fastest),
             "br" => new BrotliStream(context.Response.Body, CompressionLevel.Fastest),
             _ => context.Response.Body,
         };

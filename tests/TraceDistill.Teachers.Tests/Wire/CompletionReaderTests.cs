@@ -70,6 +70,36 @@ public sealed class CompletionReaderTests
         Assert.Equal([1, -1, -1], result.Logprobs!.TopIds);
     }
 
+    /// <summary>Some servers list the end of the sequence without its name and probability; the rows before it are right.</summary>
+    [Theory]
+    [InlineData("\"bytes\":[],", "", 1)]
+    [InlineData("\"bytes\":null,", "", 1)]
+    [InlineData("\"bytes\":[],", ",\"token_ids\":[7,508]", 2)]
+    public void Read_EndOfTheSequenceWithoutANameAndAProbability_KeepsTheRowsBeforeIt(string bytes, string behind, int rows)
+    {
+        var response = $$"""
+            {"choices":[{"message":{"content":"a"},"finish_reason":"stop","logprobs":{"content":[
+              {"token":"token_id:7","logprob":-0.5,"bytes":[116],"top_logprobs":[{"token":"token_id:7","logprob":-0.5,"bytes":[116]}]},
+              {"token":"",{{bytes}}"logprob":-9999.0,"top_logprobs":[]}]}{{behind}}}],"usage":{"completion_tokens":2} }
+            """;
+
+        var logprobs = CompletionReader.Read(Utf8(response), topLogprobs: 2, new ReplyForm(ListsEndOfSequence: true, OpensThinking: false, Markers: null)).Logprobs!;
+
+        Assert.Equal(new[] { 7, 508 }[..rows], logprobs.TokenIds);
+        Assert.Equal(new[] { 7, -1, -1, -1 }[..(2 * rows)], logprobs.TopIds);
+    }
+
+    [Fact]
+    public void Read_EntryWithoutANameAmongOthers_CostsTheLogprobs()
+    {
+        var row = """{"token":"token_id:7","logprob":-0.5,"top_logprobs":[{"token":"token_id:7","logprob":-0.5}]}""";
+
+        var result = CompletionReader.Read(Utf8(WithLogprobs($$"""{"content":[{{row}},{"token":"","logprob":-9999,"top_logprobs":[]},{{row}}]}""")), topLogprobs: 2);
+
+        Assert.Null(result.Logprobs);
+        Assert.Contains("without a name", result.LogprobLack!.Reason, StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Read_BytesWithoutIds_NumbersTokensByTheirBytes()
     {
@@ -258,6 +288,16 @@ public sealed class CompletionReaderTests
     public void Read_HalfASurrogatePair_IsUnknownTextAndNotTheEndOfTheAnswer(string escaped, string expected) =>
         Assert.Equal(expected, CompletionReader.Read(Utf8($$$"""{"choices":[{"message":{"content":"{{{escaped}}}"}}]}"""), topLogprobs: 0).Text);
 
+    [Fact]
+    public void Read_FinishReasonOfControlCharactersAtLength_IsOneShortLine()
+    {
+        var reason = CompletionReader.Read(
+            Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"a\n\u001b[31m{{new string('z', 5000)}}"}]}"""), topLogprobs: 0).FinishReason;
+
+        Assert.StartsWith("a [31mzz", reason, StringComparison.Ordinal);
+        Assert.InRange(reason.Length, 90, 101);
+    }
+
     [Theory]
     [InlineData("null")]
     [InlineData("\"\"")]
@@ -277,6 +317,7 @@ public sealed class CompletionReaderTests
 
     /// <summary>Figures beside an answer that are none do not cost the answer.</summary>
     [Theory]
+    [InlineData("""{"prompt_tokens":2147483647,"completion_tokens":2147483647}""", 0, 0)]
     [InlineData("""{"prompt_tokens":10.0,"completion_tokens":5.0}""", 10, 5)]
     [InlineData("""{"prompt_tokens":"10","completion_tokens":[5]}""", 0, 0)]
     [InlineData("""{"prompt_tokens":-10,"completion_tokens":1e300}""", 0, 0)]
