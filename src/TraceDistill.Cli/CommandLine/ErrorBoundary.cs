@@ -17,7 +17,7 @@ static class ErrorBoundary
         catch (Exception exception)
         {
             var (code, message) = Judge(Unwrap(exception), interruption);
-            await error.WriteLineAsync(message);
+            await error.WriteLineAsync(VisibleText.Of(message));
             return code;
         }
     }

@@ -59,16 +59,16 @@ static class VerbCommand
 
             var problems = new ProblemList();
             var output = verb.Output == VerbOutput.None ? null : result.GetValue(outOption);
-            if (verb.Output == VerbOutput.Required && output is null)
+            if (output is "" || verb.Output == VerbOutput.Required && output is null)
             {
                 problems.Add(new SourceLocation("--out"), "", "is required: say where to write");
             }
 
             InputPaths.Check(verb.OptionsType, settings, problems);
             var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
-            if (bound is not null && output is not null && File.Exists(output) && !verb.WritesFile(bound, output))
+            if (bound is not null && output is { Length: > 0 } && FileInTheWay(output, verb.WritesFile(bound, output)) is { } file)
             {
-                problems.Add(new SourceLocation("--out"), "", $"{output} is a file; name a folder");
+                problems.Add(new SourceLocation("--out"), "", $"{file} is a file; name a folder");
             }
 
             problems.ThrowIfAny(verb.Name);
@@ -104,6 +104,21 @@ static class VerbCommand
 
         return (object)new { Remark = remark, Foreseen = await ForeseeAsync(verb, options, progress, host.Interruption) };
     });
+
+    /// <summary>The file that stands where a folder has to be; null for none.</summary>
+    static string? FileInTheWay(string output, bool mayBeFile)
+    {
+        var full = Path.GetFullPath(output);
+        for (var folder = mayBeFile ? Path.GetDirectoryName(full) : full; folder is not null; folder = Path.GetDirectoryName(folder))
+        {
+            if (File.Exists(folder))
+            {
+                return folder == full ? output : folder;
+            }
+        }
+
+        return null;
+    }
 
     /// <summary>Tells what a verb will run into, as the run of a recipe does for its stages.</summary>
     /// <exception cref="InvalidInputException">It is sure to fail.</exception>

@@ -64,7 +64,7 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         lock (_lock)
         {
             Clear();
-            _console.WriteLine(text);
+            _console.WriteLine(VisibleText.Of(text));
         }
     }
 

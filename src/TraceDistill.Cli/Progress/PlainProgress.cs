@@ -40,7 +40,7 @@ sealed class PlainProgress(TextWriter output, TimeProvider timeProvider) : IRunO
     {
         lock (_lock)
         {
-            output.WriteLine(text);
+            output.WriteLine(VisibleText.Of(text));
         }
     }
 

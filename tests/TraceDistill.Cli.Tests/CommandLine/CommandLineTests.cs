@@ -56,6 +56,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
     [InlineData("error: .: is a folder; name a YAML file\n", "run", ".")]
     [InlineData("error: --out: is required: say where to write\n", "count")]
+    [InlineData("error: --out: is required: say where to write\n", "count", "--out", "")]
     [InlineData("error: --named: expected NAME=VALUE, found \"x\"\n", "join", "--named", "x")]
     [InlineData("error: --set: expected NAME=VALUE, found \"steps\"\n", "run", "recipe.yaml", "--set", "steps")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
@@ -141,6 +142,20 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal([".lock"], Directory.EnumerateFiles(folder).Select(file => Path.GetFileName(file)));
     }
 
+    [Theory]
+    [InlineData("file")]
+    [InlineData("file/below/it")]
+    public async Task Verb_FileWhereTheOutputFolderHasToBe_IsToldWithExitCode2(string output)
+    {
+        var file = _cli.File("file");
+        File.WriteAllText(file, "kept");
+
+        Assert.Equal(2, await _cli.RunAsync("write", "--text", "x", "--out", _cli.File(output)));
+
+        Assert.Contains("--out: file is a file; name a folder", _cli.Error);
+        Assert.Equal("kept", File.ReadAllText(file));
+    }
+
     public static TheoryData<Exception, int, string> Failures => new()
     {
         { new InvalidInputException("file.jsonl:3: field answer is missing"), 2, "error: file.jsonl:3: field answer is missing\n" },
@@ -156,6 +171,7 @@ public sealed class CommandLineTests : IDisposable
         },
         { new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)), 3, "error: out: the disk is full; free some space\n" },
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
+        { new InvalidInputException("unknown key \"\e[2Jname\a\""), 2, "error: unknown key \"\\x1B[2Jname\\x07\"\n" },
     };
 
     [Theory]

@@ -35,6 +35,16 @@ public partial class ConsoleProgressTests
     }
 
     [Fact]
+    public void Plain_WordsWithControlCharacters_AreShownAndNotObeyed()
+    {
+        using var output = new StringWriter { NewLine = "\n" };
+
+        new PlainProgress(output, _time).Message("m answers as \e[2J\ax\r\nand on");
+
+        Assert.Equal("m answers as \\x1B[2J\\x07x\nand on\n", output.ToString());
+    }
+
+    [Fact]
     public void Plain_SlowJob_SaysSomethingEveryHalfMinute()
     {
         using var output = new StringWriter { NewLine = "\n" };
