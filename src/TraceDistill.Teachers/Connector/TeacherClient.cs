@@ -225,7 +225,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         {
             throw TeacherFailures.FromSize(endpoint, e);
         }
-        catch (InvalidDataException e)
+        catch (Exception e) when (CompressedContent.IsFault(e))
         {
             throw TeacherFailures.FromFormat(endpoint, new WireFormatException("its compression cannot be undone", e));
         }

@@ -73,8 +73,7 @@ static class TeacherFailures
     /// </summary>
     public static TeacherRequestException FromRedirect(TeacherEndpoint endpoint, int status, Uri? location)
     {
-        var target = location is null ? null : new Uri(endpoint.BaseAddress, location);
-        var told = target is null ? "elsewhere" : target.GetLeftPart(UriPartial.Path);
+        var told = location is not null && Uri.TryCreate(endpoint.BaseAddress, location, out var target) ? target.GetLeftPart(UriPartial.Path) : "elsewhere";
         return new TeacherRequestException(FailureScope.Teacher,
             $"{endpoint} redirects to {endpoint.Redact(told)} ({status}), where neither the key nor a prompt is sent; if you trust that address, name it as the endpoint") { Status = status };
     }

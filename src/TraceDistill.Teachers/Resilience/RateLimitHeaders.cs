@@ -45,11 +45,13 @@ static partial class RateLimitHeaders
         const double FirstUnixMilliseconds = 1e12;
         if (double.TryParse(text, NumberStyles.AllowDecimalPoint, CultureInfo.InvariantCulture, out var number))
         {
+            // In numbers: a moment may lie beyond the last year of a date.
+            var passed = now - DateTimeOffset.UnixEpoch;
             return number switch
             {
                 < FirstUnixSeconds => TimeSpan.FromSeconds(number),
-                < FirstUnixMilliseconds => DateTimeOffset.UnixEpoch.AddSeconds(number) - now,
-                < 1e15 => DateTimeOffset.UnixEpoch.AddMilliseconds(number) - now,
+                < FirstUnixMilliseconds => TimeSpan.FromSeconds(number - passed.TotalSeconds),
+                < 1e15 => TimeSpan.FromMilliseconds(number - passed.TotalMilliseconds),
                 _ => null,
             };
         }

@@ -3,6 +3,9 @@ namespace TraceDistill.Teachers.Resilience;
 /// <summary>How much is asked of a teacher at once, and how patiently.</summary>
 public sealed record ResilienceOptions
 {
+    /// <summary>The longest timeout that can be set, too.</summary>
+    const double MostSeconds = 1e6;
+
     /// <summary>Most requests in flight at once at each endpoint; more wait their turn, and a busy endpoint is given fewer.</summary>
     /// <value>32</value>
     public int Concurrency { get; init; } = 32;
@@ -35,5 +38,6 @@ public sealed record ResilienceOptions
     /// <value>Null: never.</value>
     public TimeSpan? HedgeAfter { get; init; }
 
-    internal TimeSpan TimeoutFor(int maxTokens) => AttemptTimeout ?? TimeSpan.FromSeconds(60 + (0.2 * maxTokens));
+    /// <remarks>Timers take no more than seven weeks.</remarks>
+    internal TimeSpan TimeoutFor(int maxTokens) => AttemptTimeout ?? TimeSpan.FromSeconds(Math.Min(60 + (0.2 * maxTokens), MostSeconds));
 }

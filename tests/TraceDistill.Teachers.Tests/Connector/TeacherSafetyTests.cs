@@ -160,6 +160,25 @@ public sealed class TeacherSafetyTests
         Assert.DoesNotContain("sk-", error.ServerMessage);
     }
 
+    [Theory]
+    [InlineData("//")]
+    [InlineData("//[")]
+    [InlineData("//:99999999/x")]
+    public async Task CompleteAsync_RedirectToNoAddress_IsTold(string location)
+    {
+        await using var server = await ProtocolServer.StartAsync((context, _) =>
+        {
+            context.Response.StatusCode = 307;
+            context.Response.Headers.Location = location;
+            return Task.CompletedTask;
+        });
+
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+
+        Assert.Equal(FailureScope.Teacher, error.Scope);
+        Assert.Contains("redirects to elsewhere (307)", error.Message);
+    }
+
     [Fact]
     public async Task CompleteAsync_RedirectFromHttpsToHttp_SendsNothingInTheClear()
     {
@@ -237,13 +256,15 @@ public sealed class TeacherSafetyTests
         Assert.Equal(expected, request.Headers.AcceptEncoding.ToString());
     }
 
-    [Fact]
-    public async Task CompleteAsync_GarbageUnderTheNameOfGzip_IsPassing()
+    [Theory]
+    [InlineData("gzip", "no gzip at all")]
+    [InlineData("br", "\u00ff no brotli at all")]
+    public async Task CompleteAsync_GarbageUnderTheNameOfACompression_IsPassing(string encoding, string garbage)
     {
         await using var server = await ProtocolServer.StartAsync((context, _) =>
         {
-            context.Response.Headers.ContentEncoding = "gzip";
-            return context.Response.WriteAsync("no gzip at all");
+            context.Response.Headers.ContentEncoding = encoding;
+            return context.Response.WriteAsync(garbage, Encoding.Latin1);
         });
 
         var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));

@@ -103,6 +103,8 @@ public sealed class RateLimitsTests
     [InlineData("x-ratelimit-remaining-tokens", "0", "x-ratelimit-reset-requests", "1m30s", 0)]
     [InlineData("x-ratelimit-remaining-tokens", "none", "x-ratelimit-reset-tokens", "1m30s", 0)]
     [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "40h", 0)]
+    [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "300000000000", 0)]      // Seconds until after the year 9999.
+    [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "900000000000000", 0)]   // Milliseconds.
     public void WaitOf_NothingLeft_IsHowLong(string remaining, string left, string reset, string when, double seconds)
     {
         using var response = new HttpResponseMessage(HttpStatusCode.OK);
