@@ -1,8 +1,9 @@
 using TraceDistill.Teachers.Resilience;
+using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Resilience;
 
-public class ResilienceOptionsTests
+public sealed class ResilienceOptionsTests
 {
     [Theory]
     [InlineData(1000, 260)]

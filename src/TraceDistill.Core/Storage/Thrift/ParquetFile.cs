@@ -12,12 +12,18 @@ static class ParquetFile
     /// <summary>The largest row group: it is held in memory as a whole.</summary>
     const long MostRowGroupBytes = 4L << 30;
 
+    /// <summary>The deepest schema: a list of structures takes three levels.</summary>
+    const int MostLevels = 64;
+
     /// <summary>Opens a file; the reader owns it from then on.</summary>
     /// <remarks>Any exception but <see cref="OperationCanceledException"/>, now or while it is read, says that it is not a whole Parquet file.</remarks>
     public static async Task<ParquetReader> OpenAsync(FileStream file, CancellationToken cancellationToken)
     {
         await CheckFooterAsync(file, cancellationToken);
         var reader = await ParquetReader.CreateAsync(new CheckedParquetStream(file), leaveStreamOpen: false, cancellationToken: cancellationToken);
+
+        // Put together at the first look, and not of every footer that can be read.
+        _ = reader.Schema;
 
         // Room is made for so many values before the first is read; rows that tell themselves apart by an id or a problem take a byte each at least.
         if (reader.RowGroups.Any(group => group.RowCount < 0 || group.RowCount > file.Length))
@@ -44,6 +50,31 @@ static class ParquetFile
         var footer = new byte[length];
         file.Seek(-TailBytes - length, SeekOrigin.End);
         await file.ReadExactlyAsync(footer, cancellationToken);
-        new ThriftCheck(footer).Struct(ParquetStructures.Footer);
+        var check = new ThriftCheck(footer);
+        check.Struct(ParquetStructures.Footer);
+        CheckDepth(check.Children);
+    }
+
+    /// <summary>Parquet.Net descends into a schema by calling itself: one without end to its depth would end the process.</summary>
+    static void CheckDepth(List<long> children)
+    {
+        var left = new Stack<long>();
+        foreach (var below in children)
+        {
+            left.Push(below);
+            if (below < 0 || left.Count > MostLevels)
+            {
+                throw new InvalidDataException(below < 0 ? $"{below} columns within one" : $"columns within columns, more than {MostLevels} deep");
+            }
+
+            while (left.TryPop(out var rest))
+            {
+                if (rest > 0)
+                {
+                    left.Push(rest - 1);
+                    break;
+                }
+            }
+        }
     }
 }

@@ -8,10 +8,15 @@ static class ParquetStructures
 
     public const string PageHeader = "PageHeader";
 
+    public const string SchemaElement = "SchemaElement";
+
+    /// <summary>The field of a schema element that counts those below it.</summary>
+    public const int Children = 5;
+
     static readonly Dictionary<string, Dictionary<int, ThriftField>> Fields = new Dictionary<string, string>
     {
         [Footer] = "1:i32 2:[SchemaElement] 3:i64 4:[RowGroup] 5:[KeyValue] 6:binary 7:[ColumnOrder]",
-        ["SchemaElement"] = "1:i32 2:i32 3:i32 4:binary 5:i32 6:i32 7:i32 8:i32 9:i32 10:LogicalType",
+        [SchemaElement] = "1:i32 2:i32 3:i32 4:binary 5:i32 6:i32 7:i32 8:i32 9:i32 10:LogicalType",
         ["LogicalType"] = "1:Empty 2:Empty 3:Empty 4:Empty 5:DecimalType 6:Empty 7:TimeType 8:TimeType 10:IntType 11:Empty 12:Empty 13:Empty 14:Empty 15:Empty"
             + " 16:VariantType 17:GeometryType 18:GeographyType",
         ["DecimalType"] = "1:i32 2:i32",

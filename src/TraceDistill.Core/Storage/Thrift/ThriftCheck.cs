@@ -14,6 +14,9 @@ ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
     /// <summary>The whole numbers among the structure's own fields 1 to 4; 0 for those that it does not have.</summary>
     public long[] Numbers { get; } = new long[5];
 
+    /// <summary>Of each element of the schema, in order, how many stand below it.</summary>
+    public List<long> Children { get; } = [];
+
     /// <param name="name">One of <see cref="ParquetStructures"/>.</param>
     /// <exception cref="InvalidDataException">The bytes are not such a structure.</exception>
     /// <exception cref="EndOfStreamException">They end before it does.</exception>
@@ -49,7 +52,13 @@ ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
         switch (field.Type)
         {
             case ThriftType.Struct:
-                Struct(field.Struct!, numbers: null);
+                var numbers = field.Struct == ParquetStructures.SchemaElement ? new long[ParquetStructures.Children + 1] : null;
+                Struct(field.Struct!, numbers);
+                if (numbers is not null)
+                {
+                    Children.Add(numbers[ParquetStructures.Children]);
+                }
+
                 return 0;
             case ThriftType.List:
                 var (count, type) = ListHeader();
