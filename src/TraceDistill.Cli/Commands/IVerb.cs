@@ -29,7 +29,7 @@ interface IVerb
 
     VerbOutput Output { get; }
 
-    /// <summary>Whether what <c>--out</c> names is one file, not a folder.</summary>
+    /// <summary>Returns whether <c>--out</c> names one file, not a folder.</summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
     bool WritesFile(object options, string output);
 

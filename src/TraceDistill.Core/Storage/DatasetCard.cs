@@ -79,7 +79,7 @@ static class DatasetCard
 
     /// <summary>
     /// A second view of the shards, with <c>messages</c> alone and without traces that nobody should learn from: axolotl and LLaMA-Factory
-    /// are told a data set's name in a file and have no place for a filter. Both hand it to Hugging Face's <c>datasets</c>, which takes
+    /// read a data set's name from a file and have no place for a filter. Both hand it to Hugging Face's <c>datasets</c>, which takes
     /// these keys for its Parquet reader's.
     /// </summary>
     static readonly string ConfigForTrainers = $"""

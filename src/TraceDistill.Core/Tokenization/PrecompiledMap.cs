@@ -114,7 +114,7 @@ sealed class PrecompiledMap
         }
     }
 
-    /// <summary>What a character or cluster becomes; null where it stays.</summary>
+    /// <summary>Finds the text for a character or cluster; null where it stays as it is.</summary>
     string? Find(ReadOnlySpan<char> part)
     {
         Span<byte> key = stackalloc byte[LongCluster];

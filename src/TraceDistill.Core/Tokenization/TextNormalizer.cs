@@ -45,7 +45,7 @@ sealed class TextNormalizer
     /// <summary>The same for text that stands within another.</summary>
     public TextNormalizer WithoutPrepending() => Prepends ? new TextNormalizer([.. _steps.Where(step => step.Step.Type != "Prepend")]) : this;
 
-    /// <summary>Whether text is spelled in <see cref="ByteLevelAlphabet"/> after the last step.</summary>
+    /// <summary>True where text is spelled in <see cref="ByteLevelAlphabet"/> after the last step.</summary>
     public bool SpellsBytes => _steps is [.., { Step.Type: ByteLevel }];
 
     public static TextNormalizer Read(JsonField? field)
@@ -119,7 +119,7 @@ sealed class TextNormalizer
             case "Precompiled":
                 return [(new NormalizerStep(type.Text()), ReadMap(field["precompiled_charsmap"]).Apply)];
             case ByteLevel:
-                // The text stays as it is: the steps of the pre-tokenizer are told that it is spelled, and places within characters are not lost.
+                // The text stays as it is: the pre-tokenizer spells it, so that offsets within characters are kept.
                 return [(new NormalizerStep(type.Text()), (text, _) => text)];
             case "BertNormalizer":
                 return [.. ReadBert(field).Select(change => (new NormalizerStep(type.Text()), change))];

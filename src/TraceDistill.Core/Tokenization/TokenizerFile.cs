@@ -22,7 +22,10 @@ static class TokenizerFile
         var vocabulary = ReadVocabulary(model["vocab"]);
         var normalizer = TextNormalizer.Read(root.Find("normalizer"));
         if (normalizer.SpellsBytes && !decoder.IsByteLevel)
+        {
             throw root["normalizer"].Unsupported("a ByteLevel normalizer without a ByteLevel decoder");
+        }
+
         var preTokenizer = PreTokenizerParser.Read(
             decoder.IsByteLevel && !normalizer.SpellsBytes ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel, normalizer.SpellsBytes);
         var symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown);

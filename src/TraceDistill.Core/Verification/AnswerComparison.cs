@@ -246,7 +246,7 @@ static class AnswerComparison
         a[0] == b[0] && (a.StartsWith(b, StringComparison.Ordinal) || b.StartsWith(a, StringComparison.Ordinal))
         || a.Length > 4 && b.Length > 4 && a[..4] == b[..4];
 
-    /// <summary>Whether an expression may be a vector: <c>2i − j + 3k</c>.</summary>
+    /// <summary>Returns whether an expression may be a vector: <c>2i − j + 3k</c>.</summary>
     static bool IsOfUnitVectors(Quantity quantity) => quantity.Value.Variables().Any(name => name is "j" or "k");
 
     static bool IsOneSymbol(Quantity quantity) => quantity.Value is SymbolExpression;

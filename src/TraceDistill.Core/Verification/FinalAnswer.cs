@@ -80,7 +80,7 @@ public static class FinalAnswer
         return conclusion is { IsCertain: true } ? Place(conclusion) : Whole(answer.Trim()) ?? Place(conclusion);
     }
 
-    /// <summary>Whether what stands close behind a box calls another value the answer.</summary>
+    /// <summary>Returns whether the text close behind a box calls another value the answer.</summary>
     static bool IsContradicted(string boxes, string behind)
     {
         const int Close = 300;

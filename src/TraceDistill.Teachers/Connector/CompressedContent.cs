@@ -29,7 +29,7 @@ static class CompressedContent
         };
     }
 
-    /// <summary>Whether reading failed because the compression is broken.</summary>
+    /// <summary>Returns whether reading failed because the compression is broken.</summary>
     /// <remarks>BrotliStream says so with an exception that stands for mistakes of a program elsewhere.</remarks>
     public static bool IsFault(Exception failure) =>
         failure is InvalidDataException || (failure is InvalidOperationException && failure.Source == typeof(BrotliStream).Assembly.GetName().Name);

@@ -29,7 +29,7 @@ sealed class LogprobColumns(int k)
 
     public IReadOnlyList<int> TokenIds => _ids;
 
-    /// <summary>Whether the current row has an alternative.</summary>
+    /// <summary>True where the current row has an alternative.</summary>
     public bool HasAlternatives => _rowCount > 0;
 
     /// <summary>Adds an alternative to the current row. One at the floor has no probability and is left out.</summary>

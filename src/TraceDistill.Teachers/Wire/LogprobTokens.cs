@@ -16,7 +16,7 @@ sealed class LogprobTokens(int k)
     /// <summary>Tokens that were listed, named or not.</summary>
     public int Listed { get; set; }
 
-    /// <summary>Whether the last entry names no token and tells no probability: how some servers list the end of the sequence.</summary>
+    /// <summary>True where the last entry has neither token nor probability: how some servers list the end of the sequence.</summary>
     public bool IsEndUntold { get; set; }
 
     /// <summary>True once a <c>content</c> list was seen, whatever the grade of its tokens.</summary>

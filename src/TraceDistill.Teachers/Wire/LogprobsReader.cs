@@ -205,7 +205,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
             : "names tokens by their text alone", isPartial: isPartial && _tokens.Naming != TokenNaming.Ids);
     }
 
-    /// <summary>Whether an entry has neither a name nor a probability nor alternatives.</summary>
+    /// <summary>Returns whether an entry has neither a name nor a probability nor alternatives.</summary>
     readonly bool IsNothing(in LogprobEntry token) => token is { Id: null, HasLogprob: true, Problem: null, Logprob: <= LogprobColumns.Floor } && !_columns.HasAlternatives
         && (!token.HasBytes || _json[(token.BytesStart + 1)..].TrimStart(" \t\r\n"u8).StartsWith("]"u8));
 

@@ -107,12 +107,7 @@ public sealed class TeacherSafetyTests
     public async Task CompleteAsync_RedirectToAnotherHost_SendsNeitherKeyNorPromptThere(int status)
     {
         await using var other = await ProtocolServer.StartAsync(Replies.Completion("stolen"));
-        await using var server = await ProtocolServer.StartAsync((context, _) =>
-        {
-            context.Response.StatusCode = status;
-            context.Response.Headers.Location = $"{other.Url}/chat/completions?next=1";
-            return Task.CompletedTask;
-        });
+        await using var server = await RedirectingAsync(status, $"{other.Url}/chat/completions?next=1");
 
         foreach (var dialect in (string[])["compatible", "azure"])
         {
@@ -133,12 +128,7 @@ public sealed class TeacherSafetyTests
     [InlineData("//SK-VERY-SECRET-4711.example/next")]
     public async Task CompleteAsync_RedirectWithTheKeyInIt_IsToldWithoutIt(string location)
     {
-        await using var server = await ProtocolServer.StartAsync((context, _) =>
-        {
-            context.Response.StatusCode = 302;
-            context.Response.Headers.Location = location;
-            return Task.CompletedTask;
-        });
+        await using var server = await RedirectingAsync(302, location);
 
         var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
 
@@ -166,12 +156,7 @@ public sealed class TeacherSafetyTests
     [InlineData("//:99999999/x")]
     public async Task CompleteAsync_RedirectToNoAddress_IsTold(string location)
     {
-        await using var server = await ProtocolServer.StartAsync((context, _) =>
-        {
-            context.Response.StatusCode = 307;
-            context.Response.Headers.Location = location;
-            return Task.CompletedTask;
-        });
+        await using var server = await RedirectingAsync(307, location);
 
         var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
 
@@ -362,6 +347,13 @@ public sealed class TeacherSafetyTests
         new EndpointSettings { Url = url, Model = "teacher", ApiKeyEnv = "TEACHER_KEY", Dialect = dialect }, name => name == "TEACHER_KEY" ? Key : null);
 
     /// <param name="trusting">Takes the test server's certificate: a thing that a test can do and the program cannot.</param>
+    static Task<ProtocolServer> RedirectingAsync(int status, string location) => ProtocolServer.StartAsync((context, _) =>
+    {
+        context.Response.StatusCode = status;
+        context.Response.Headers.Location = location;
+        return Task.CompletedTask;
+    });
+
     static TeacherClient Client(string url, string dialect = "compatible", bool trusting = false)
     {
         var handler = TeacherHttpHandler.Create(4);

@@ -332,7 +332,7 @@ public sealed class TrainStageTests : IDisposable
     [Fact]
     public async Task RunAsync_TracesLongerThanThePositions_AreToldBeforeTrainingWithTheLineToAdd()
     {
-        var heard = new Heard();
+        var heard = new RecordingObserver();
         await _traces.WriteAsync([_traces.Create(1), _traces.Create(2), _traces.Create(1_000_000_000)]);
         var longest = _traces.Create(1_000_000_000).PromptTokenIds.Length + _traces.Create(1_000_000_000).Logprobs!.Count;
         var positions = longest - 1;
@@ -348,7 +348,7 @@ public sealed class TrainStageTests : IDisposable
     [Fact]
     public async Task RunAsync_SpecialTokensWrittenInTexts_AreToldBeforeTraining()
     {
-        var heard = new Heard();
+        var heard = new RecordingObserver();
         var quoting = _traces.Create(2) with { Messages = [new("user", "what does <|end|> mean?")] };
         var ended = _traces.Create(3) with { Logprobs = null, Generation = "3 and <|end|> are 9" };
         await _traces.WriteAsync([_traces.Create(1), quoting, ended]);
@@ -415,21 +415,6 @@ public sealed class TrainStageTests : IDisposable
         Directory.CreateDirectory(_traces.Out("exported"));
         HuggingFaceExport.Run(new ExportSource(_traces.Out("student"), null), _traces.Out("exported"), dtype: null, TestContext.Current.CancellationToken);
         Assert.True(TaskDescription.Load(_traces.Out("exported"))!.IsPutAs(task));
-    }
-
-    sealed class Heard : IRunObserver
-    {
-        public List<string> Messages { get; } = [];
-
-        public void Progress(string activity, long done, long? total, string unit, string? note = null)
-        {
-        }
-
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
-
-        public void Message(string text) => Messages.Add(text);
     }
 
     [Fact]

@@ -100,7 +100,7 @@ static class Sentences
         return !isGoingOn && !(text[at] == '.' && Abbreviation.IsMatch(text[Math.Max(0, at - MaxAbbreviation)..at]));
     }
 
-    /// <summary>Whether a full stop parts the letter of a choice from its text: <c>is **D. 3/8**</c>, <c>is D. 3/8</c>, <c>is **D.** 3/8</c>.</summary>
+    /// <summary>Returns whether a full stop parts the letter of a choice from its text: <c>is **D. 3/8**</c>, <c>is D. 3/8</c>, <c>is **D.** 3/8</c>.</summary>
     static bool IsChoice(string text, int at, int after)
     {
         if (text[at] != '.' || at == 0 || text[at - 1] is < 'A' or > 'J' || after >= text.Length || text[after] != ' ')
