@@ -8,12 +8,12 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Serving.Endpoints;
 using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
 using TraceDistill.Training.Generation;
-using TraceDistill.Training.Kernels;
 
 namespace TraceDistill.Serving;
 

@@ -1,4 +1,4 @@
-using TraceDistill.Training.Losses;
+using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training;
 

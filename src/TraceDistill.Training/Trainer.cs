@@ -1,10 +1,10 @@
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;

@@ -1,7 +1,8 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 

@@ -1,8 +1,9 @@
 using System.Diagnostics;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Benchmarks;
@@ -49,7 +50,7 @@ static class AdapterBenchmark
         foreach (var way in ways)
         {
             Console.WriteLine(
-                $"{way.Name,-20} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights, {way.WeightBytes / 1e6,6:N1} MB; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; activations {way.ActivationBytes / 1e6,7:N1} MB; "
+                $"{way.Name,-20} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights, {way.WeightBytes / 1e6,6:N1} MB; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; "
                 + $"a step {way.Median * 1e3,6:N0} ms, {way.Median / ways[0].Median:F2} of full");
         }
 
@@ -90,8 +91,6 @@ static class AdapterBenchmark
         public long WeightBytes => (trained.Model.Count * trained.Model.Dtype.Size()) + (trained.Adapter?.Count * sizeof(float) ?? 0);
 
         public long Bytes => sizeof(float) * ((workers * _gradients.Gradient.Count) + _optimizer.Mean.Count + _optimizer.MeanSquare.Count);
-
-        public long ActivationBytes => _gradients.ActivationBytes;
 
         public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
 

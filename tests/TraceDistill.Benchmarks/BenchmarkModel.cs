@@ -1,6 +1,7 @@
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Benchmarks;
 

@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Export.Gguf;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Export;
+using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Benchmarks;

@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using System.Globalization;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Benchmarks;

@@ -1,9 +1,10 @@
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Benchmarks;

@@ -1,5 +1,5 @@
 using TorchSharp;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests;

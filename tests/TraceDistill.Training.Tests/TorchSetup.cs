@@ -1,5 +1,5 @@
 using System.Runtime.CompilerServices;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Tests;
 

@@ -1,6 +1,6 @@
 using TorchSharp;
 using TraceDistill.Core.Observation;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Training.Optimization;
 using Xunit;
 

@@ -3,12 +3,13 @@ using System.Runtime.Intrinsics;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
 

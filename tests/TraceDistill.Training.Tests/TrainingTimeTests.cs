@@ -1,5 +1,5 @@
+using TraceDistill.Models.Configuration;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests;

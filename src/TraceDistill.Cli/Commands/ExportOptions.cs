@@ -1,8 +1,9 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Export.Gguf;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Export.Gguf;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,8 +1,9 @@
+using TraceDistill.Models.Configuration;
 using TraceDistill.Cli.Exporting;
 using TraceDistill.Cli.Progress;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Export.Gguf;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Export;
+using TraceDistill.Models.Export.Gguf;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -4,13 +4,13 @@ using TraceDistill.Cli.Telemetry;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Serving;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Prompts;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,4 +1,4 @@
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Cli.Commands;

@@ -1,8 +1,8 @@
 using TraceDistill.Core.Prompts;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -3,7 +3,7 @@ using System.Text.Json;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Cli.Commands;

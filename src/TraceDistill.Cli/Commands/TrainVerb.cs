@@ -2,13 +2,13 @@ using System.Runtime.CompilerServices;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Teachers;
 using TraceDistill.Training;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Cli.Commands;

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Native;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TorchSharp;
 
 namespace TraceDistill.Cli.Doctor;

@@ -7,15 +7,15 @@ using TraceDistill.Core.Evaluation;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Generation;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Cli.Evaluation;
 

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Adapters;
+using TraceDistill.Models.Adapters;
 
 namespace TraceDistill.Cli.Exporting;
 

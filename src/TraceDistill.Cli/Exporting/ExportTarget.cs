@@ -1,6 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Cli.Exporting;
 

@@ -4,9 +4,9 @@ using System.Text.Json;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Core.Storage;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Export;
 
 namespace TraceDistill.Cli.Exporting;
 

@@ -1,8 +1,9 @@
 using System.Globalization;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Cli.Inspection;
 

@@ -1,7 +1,7 @@
 using System.Text;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Serving.Model;

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Core.Errors;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Distillation;
 

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Distillation;
 

@@ -1,21 +1,22 @@
-using System.Numerics.Tensors;
+using TorchSharp;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Packing;
 using TraceDistill.Core.Traces;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Distillation;
 
 /// <summary>Runs a model over traces in its own token ids and compares its distributions with the soft targets, behind the prompts that the model is served with.</summary>
 public sealed class TraceScorer : ITraceScorer, IDisposable
 {
-    static readonly DistillationSettings PlainDivergence = new(1, 1, MissingMass.TailBucket);
+    static readonly ForwardDivergence Divergence = new(temperature: 1, MissingMass.TailBucket);
     readonly IDecoderWeights _parameters;
-    readonly Projection _projection;
-    readonly CausalLanguageModel _model;
-    readonly LanguageModelHead _head;
+    readonly Decoder _decoder;
+    readonly ChunkedHead _head;
     readonly Func<Trace, TraceTokens> _align;
 
     /// <param name="parameters">The model; owned by the caller.</param>
@@ -23,9 +24,8 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
     public TraceScorer(IDecoderWeights parameters, Func<Trace, TraceTokens>? align = null)
     {
         (_parameters, _align) = (parameters, align ?? AsReported);
-        _projection = new Projection(parameters, ComputeDtype.Float32);
-        _model = new CausalLanguageModel(TrainedWeights.None(parameters), _projection, gradientCheckpointing: true);
-        _head = new LanguageModelHead(parameters);
+        _decoder = new Decoder(TrainedWeights.None(parameters));
+        _head = new ChunkedHead(_decoder);
     }
 
     public IEnumerable<TokenScore[]> Score(IEnumerable<Trace> traces, CancellationToken cancellationToken = default)
@@ -37,12 +37,7 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         }
     }
 
-    public void Dispose()
-    {
-        _head.Dispose();
-        _model.Dispose();
-        _projection.Dispose();
-    }
+    public void Dispose() => _decoder.Dispose();
 
     /// <summary>Scores of the tokens that have soft targets; those that the model's template adds have none.</summary>
     TokenScore[] Score(Trace trace)
@@ -53,35 +48,33 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
             return [];
         }
 
-        var (ids, soft) = (sequence.Ids, sequence.Soft.Read());
-        int[] told = [.. Enumerable.Range(0, sequence.Trained).Where(row => soft.K > 0 && soft.Ids[row * soft.K] >= 0)];
-        if (told.Length == 0)
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var batch = PackedBatch.Create([sequence]);
+        var told = Enumerable.Range(0, batch.Rows.Length).Where(row => batch.SoftStarts[row] < batch.SoftStarts[row + 1]).ToHashSet();
+        if (told.Count == 0)
         {
             return [];
         }
 
-        var scores = new TokenScore[told.Length];
-        var rows = Array.ConvertAll(told, row => sequence.FirstTrained - 1 + row);
-        _model.Forward(new TokenBatch(ids, [ids.Length], rows));
-        _head.VisitLogits(_model, rows.Length, (index, logits) =>
+        var scores = new List<TokenScore>(told.Count);
+        var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
+        _head.Visit(hidden, batch, (first, student, targets) =>
         {
-            var (row, drawn) = (told[index], ids[sequence.FirstTrained + told[index]]);
-            var best = TensorPrimitives.IndexOfMax<float>(logits);
-            double maximum = logits[best], sampled = logits[drawn];
-            var partition = 0.0;
-            foreach (var logit in logits)
+            var (divergence, drawn) = (Values(Divergence.Loss(student, targets)), Values(student.Drawn));
+            var (best, isBest) = (Values(student.BestProbability), Values(student.Best.squeeze(1).eq(targets.Targets).to(ScalarType.Float64)));
+            for (var row = 0; row < targets.Rows; row++)
             {
-                partition += Math.Exp(logit - maximum);
+                if (told.Contains(first + row))
+                {
+                    scores.Add(new TokenScore(divergence[row], drawn[row], best[row], isBest[row] == 1));
+                }
             }
-
-            var totals = default(LossTotals);
-            var present = soft.Ids.AsSpan(row * soft.K, soft.K).IndexOf(-1) is >= 0 and var end ? end : soft.K;
-            DistillationLoss.ForwardBackward(
-                logits, drawn, soft.Ids.AsSpan(row * soft.K, present), soft.Logprobs.AsSpan(row * soft.K, present), soft.Tail[row], PlainDivergence, ref totals);
-            scores[index] = new TokenScore(totals.Divergence, sampled - maximum - Math.Log(partition), 1 / partition, best == drawn);
         });
-        return scores;
+        return [.. scores];
     }
+
+    static double[] Values(Tensor values) => values.cpu().data<double>().ToArray();
 
     static TraceTokens AsReported(Trace trace) => trace.Logprobs is { Count: > 0 } logprobs
         ? new TraceTokens([.. trace.PromptTokenIds, .. logprobs.TokenIds], trace.PromptTokenIds.Length, SoftTargets.From(logprobs))

@@ -1,9 +1,10 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Distillation;

@@ -8,10 +8,11 @@ using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Distillation;
 

@@ -1,6 +1,6 @@
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Training.Generation.Kernels;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
 

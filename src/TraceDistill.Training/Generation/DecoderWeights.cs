@@ -1,7 +1,7 @@
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation.Kernels;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
 

@@ -1,5 +1,5 @@
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Training.Generation;
 

@@ -1,7 +1,7 @@
 using System.Diagnostics.CodeAnalysis;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Training.Generation.Kernels;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
 
 namespace TraceDistill.Training.Generation;
 

@@ -2,8 +2,8 @@ using System.Text.Json;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Training.Generation;
 

@@ -1,5 +1,6 @@
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Generation;
 

@@ -1,42 +1,48 @@
 using System.Numerics.Tensors;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Packing;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Computes the gradient of a batch on several threads, each running whole micro-batches on one core with activations and a gradient of its
-/// own: at small model sizes far faster than splitting every operation over the cores. The sequences are shared out by their lengths alone and
-/// the workers' gradients are added in their order, so a result does not depend on timing.
+/// Computes the gradient of a batch in lanes: each runs whole micro-batches on one core with a graph and a gradient of its own, at small model sizes far faster
+/// than splitting every operation over the cores. Micro-batches, lanes and the order in which gradients are added follow from the batch alone: the number of
+/// workers changes no bit.
 /// </summary>
 public sealed class GradientWorkers : IDisposable
 {
-    readonly Worker[] _workers;
-    readonly Projection _projection;
-    readonly int _microBatchTokens;
-    readonly TrainedWeights _weights;
+    const int MostLanes = 16;
 
-    /// <param name="weights">The weights all workers share, and which of them are trained.</param>
+    /// <summary>Weights of all lanes' gradients together, where that leaves two of them: a gigabyte.</summary>
+    const long LaneWeights = 1 << 28;
+    readonly TrainedWeights _weights;
+    readonly RoundedMatrices? _rounded;
+    readonly int _workers, _microBatchTokens, _mostLanes;
+    readonly bool _gradientCheckpointing;
+    readonly List<Lane> _lanes = [];
+
+    /// <param name="weights">The weights all lanes share, and which of them are trained.</param>
     /// <param name="workers">Threads.</param>
-    /// <param name="microBatchTokens">Most tokens a forward pass takes at once.</param>
+    /// <param name="microBatchTokens">Most tokens a forward pass takes at once, but for a longer sequence.</param>
     /// <param name="dtype">Precision of the matrix products.</param>
-    /// <param name="gradientCheckpointing">As <see cref="CausalLanguageModel"/> has it.</param>
+    /// <param name="gradientCheckpointing">As <see cref="Decoder"/> has it.</param>
     public GradientWorkers(TrainedWeights weights, int workers, int microBatchTokens, ComputeDtype dtype = ComputeDtype.Float32, bool gradientCheckpointing = false)
     {
-        _weights = weights;
-        _projection = new Projection(weights.Model, dtype);
-        _workers = [.. Enumerable.Range(0, workers).Select(_ => new Worker(weights, _projection, gradientCheckpointing))];
-        _microBatchTokens = microBatchTokens;
+        (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
+        _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
+        _mostLanes = (int)Math.Clamp(LaneWeights / Math.Max(1, weights.Count), 2, MostLanes);
+        _lanes.Add(NewLane());
     }
 
     /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
-    public FloatBuffer Gradient => _workers[0].Gradient;
-
-    /// <summary>Bytes that the workers' passes so far have needed room for, beside weights and gradients.</summary>
-    public long ActivationBytes => _workers.Sum(worker => worker.ActivationBytes);
+    public FloatBuffer Gradient => _lanes[0].Gradient;
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
     /// <param name="batch">The sequences of one update.</param>
@@ -50,19 +56,25 @@ public sealed class GradientWorkers : IDisposable
         }
         else
         {
-            _projection.Refresh();
+            _rounded?.Refresh();
         }
 
-        var shares = WorkSharing.Share([.. batch.Select(sequence => (long)sequence.Ids.Length)], _workers.Length);
-        Parallel.For(0, _workers.Length, new ParallelOptions { MaxDegreeOfParallelism = _workers.Length }, index =>
+        var pieces = MicroBatches.Cut([.. batch.Select(sequence => sequence.Ids.Length)], _microBatchTokens);
+        var used = Math.Min(pieces.Count, _mostLanes);
+        while (_lanes.Count < used)
         {
-            _workers[index].Run(batch, SequencePacker.Split(shares[index], sequence => batch[sequence].Ids.Length, _microBatchTokens), settings, noise);
-        });
-        var totals = _workers[0].Totals;
-        foreach (var worker in _workers.Skip(1))
+            _lanes.Add(NewLane());
+        }
+
+        // Fewer lanes than workers: the products of each may take several cores.
+        var threads = Math.Max(1, _workers / used);
+        Parallel.For(0, used, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(used, _workers) }, index =>
+            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], settings, noise, threads));
+        var totals = _lanes[0].Totals;
+        foreach (var lane in _lanes.Take(used).Skip(1))
         {
-            Gradient.Add(worker.Gradient);
-            totals.Add(worker.Totals);
+            Gradient.Add(lane.Gradient);
+            totals.Add(lane.Totals);
         }
 
         return totals;
@@ -82,47 +94,62 @@ public sealed class GradientWorkers : IDisposable
 
     public void Dispose()
     {
-        foreach (var worker in _workers)
+        foreach (var lane in _lanes)
         {
-            worker.Dispose();
+            lane.Dispose();
         }
 
-        _projection.Dispose();
+        _rounded?.Dispose();
     }
 
-    sealed class Worker(TrainedWeights weights, Projection projection, bool gradientCheckpointing) : IDisposable
+    Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing);
+
+    sealed class Lane : IDisposable
     {
-        readonly CausalLanguageModel _model = new(weights, projection, gradientCheckpointing);
-        readonly LanguageModelHead _head = new(weights.Model);
+        readonly Decoder _decoder;
+        readonly ChunkedHead _head;
         LossTotals _totals;
 
-        public FloatBuffer Gradient { get; } = new(weights.Count);
+        public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing)
+        {
+            Gradient = new FloatBuffer(weights.Count);
+            _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing);
+            _head = new ChunkedHead(_decoder);
+        }
 
-        public long ActivationBytes => _model.ActivationBytes;
+        public FloatBuffer Gradient { get; }
 
         public LossTotals Totals => _totals;
 
         /// <param name="all">The sequences of the update.</param>
-        /// <param name="pieces">Indices of this worker's, a pass at a time.</param>
-        public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, DistillationSettings settings, UpdateNoise? noise)
+        /// <param name="pieces">Indices of this lane's, a pass at a time.</param>
+        /// <param name="threads">Cores for each product.</param>
+        public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, DistillationSettings settings, UpdateNoise? noise, int threads)
         {
             // The number of OpenMP threads is a setting of each thread, and libtorch's products read it.
-            TorchSharp.torch.set_num_threads(1);
+            set_num_threads(threads);
+            using var recorded = enable_grad(); // a lane may run on its caller's thread
             Gradient.Clear();
             _totals = default;
             foreach (var piece in pieces)
             {
+                using var scope = NewDisposeScope();
                 var batch = PackedBatch.Create([.. piece.Select(sequence => all[sequence])]);
-                _model.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null);
-                _totals.Add(_head.ForwardBackward(_model, batch, settings, Gradient));
-                _model.Backward(Gradient);
+                var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
+                var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), passNoise);
+                var (gradient, totals) = _head.ForwardBackward(hidden, batch, settings);
+                _totals.Add(totals);
+                if (hidden.requires_grad)
+                {
+                    hidden.backward([gradient]);
+                    CustomGradient.ThrowIfFailed();
+                }
             }
         }
 
         public void Dispose()
         {
-            _model.Dispose();
-            _head.Dispose();
+            _decoder.Dispose();
             Gradient.Dispose();
         }
     }

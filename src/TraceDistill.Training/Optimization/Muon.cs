@@ -1,6 +1,6 @@
 using System.Numerics.Tensors;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Optimization;
 

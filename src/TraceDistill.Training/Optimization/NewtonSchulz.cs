@@ -1,5 +1,5 @@
 using System.Numerics.Tensors;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Optimization;
 

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Problems;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Optimization;
 

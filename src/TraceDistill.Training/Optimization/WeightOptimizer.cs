@@ -1,5 +1,5 @@
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Optimization;
 

@@ -2,8 +2,8 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Options;
 using TraceDistill.Core.Problems;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Pretraining;

@@ -5,9 +5,10 @@ using TraceDistill.Core.Observation;
 using TraceDistill.Core.Packing;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Tokenization;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Pretraining;
 

@@ -1,10 +1,10 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

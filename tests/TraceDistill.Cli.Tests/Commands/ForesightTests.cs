@@ -1,8 +1,8 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Kernels;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

@@ -1,7 +1,8 @@
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Serving.Tests.Support;
 

@@ -1,7 +1,7 @@
 using System.Text.Json;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Tests.Models;
 using Xunit;
 
@@ -14,7 +14,7 @@ public class AdapterFilesTests
     public void Save_DoraAdapter_HasPeftsNamesAndSettings()
     {
         using var folder = new TemporaryDirectory();
-        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var parameters = DecoderTests.Parameters("grouped", seed: 6);
         using var adapter = SampleAdapters.Create(parameters, useDora: true, dropout: 0.05, "k_proj", "layers.1.mlp.up_proj");
 
         AdapterFiles.Save(folder.Path, adapter, "models/base");
@@ -44,7 +44,7 @@ public class AdapterFilesTests
     public void Save_AllLinear_NamesTheSevenLayers()
     {
         using var folder = new TemporaryDirectory();
-        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var parameters = DecoderTests.Parameters("grouped", seed: 6);
         using var adapter = SampleAdapters.Create(parameters, useDora: false);
 
         AdapterFiles.Save(folder.Path, adapter, "models/base");

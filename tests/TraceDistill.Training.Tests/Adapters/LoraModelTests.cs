@@ -1,9 +1,10 @@
 using TorchSharp;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Tests.Models;
 using Xunit;
 using static TorchSharp.torch;
@@ -17,7 +18,7 @@ public class LoraModelTests
     static readonly string[] SomeTargets = ["q_proj", "v_proj", "layers.1.self_attn.o_proj", "up_proj", "layers.0.mlp.down_proj"];
 
     public static TheoryData<string, bool> Shapes => new(
-        from shape in CausalLanguageModelTests.Shapes from useDora in new[] { false, true } select (shape.Data, useDora));
+        from shape in DecoderTests.Shapes from useDora in new[] { false, true } select (shape.Data, useDora));
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -34,10 +35,10 @@ public class LoraModelTests
     public void ForwardBackward_Dropout_EqualsLibtorchAutogradOfTheSameMasks(bool useDora)
     {
         using var scope = NewDisposeScope();
-        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var parameters = DecoderTests.Parameters("grouped", seed: 6);
         using var adapter = SampleAdapters.Create(parameters, useDora, dropout: 0.3);
         int[] outputs = [3, 9, 10, .. Enumerable.Range(25, 20)];
-        var batch = CausalLanguageModelTests.Batch(45) with { Outputs = outputs };
+        var batch = DecoderTests.Batch(45) with { Outputs = outputs };
         var noise = PassNoise.Create(new UpdateNoise(1, 2, 0), [0], batch.Lengths);
         var reference = new ReferenceLlama(adapter)
         {
@@ -57,7 +58,7 @@ public class LoraModelTests
     [Fact]
     public void Forward_DoraBesideARowOfZeros_IsTheModelWithoutIt()
     {
-        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        using var parameters = DecoderTests.Parameters("qwen2", seed: 6);
         parameters.Values("model.layers.0.self_attn.q_proj.weight")[..(int)parameters.ShapeOf("model.layers.0.self_attn.q_proj.weight")[1]].Clear();
         var expected = Hidden(TrainedWeights.All(parameters));
         using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: true), seed: 1);
@@ -76,9 +77,9 @@ public class LoraModelTests
     public void ForwardBackward_AllOfFourLayersCheckpointed_EqualsLibtorchAutogradInFloat64(string shape, bool useDora)
     {
         using var scope = NewDisposeScope();
-        using var parameters = CausalLanguageModelTests.Parameters(shape, seed: 6, layers: 4);
+        using var parameters = DecoderTests.Parameters(shape, seed: 6, layers: 4);
         using var adapter = SampleAdapters.Create(parameters, useDora);
-        Compare(adapter, CausalLanguageModelTests.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter), gradientCheckpointing: true);
+        Compare(adapter, DecoderTests.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter), gradientCheckpointing: true);
     }
 
     public static TheoryData<bool, double, string[]> Checkpointed => new(
@@ -88,18 +89,18 @@ public class LoraModelTests
     [MemberData(nameof(Checkpointed))]
     public void ForwardBackward_GradientCheckpointing_GivesTheSameBits(bool useDora, double dropout, string[] targets)
     {
-        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6, layers: 4);
+        using var parameters = DecoderTests.Parameters("qwen2", seed: 6, layers: 4);
         using var adapter = SampleAdapters.Create(parameters, useDora, dropout, targets);
-        var batch = CausalLanguageModelTests.Batch(33, 5, 64) with { Outputs = [3, 9, 10, .. Enumerable.Range(25, 20)] };
+        var batch = DecoderTests.Batch(33, 5, 64) with { Outputs = [3, 9, 10, .. Enumerable.Range(25, 20)] };
         var noise = PassNoise.Create(new UpdateNoise(1, 2, 5), [0, 1, 2], batch.Lengths);
 
-        Assert.Equal(CausalLanguageModelTests.Passes(TrainedWeights.Of(adapter), batch, noise, false), CausalLanguageModelTests.Passes(TrainedWeights.Of(adapter), batch, noise, true));
+        Assert.Equal(DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, false), DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, true));
     }
 
     [Fact]
     public void Forward_FreshLoraAdapter_EqualsTheModelWithoutIt()
     {
-        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        using var parameters = DecoderTests.Parameters("qwen2", seed: 6);
         using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 1);
 
         Assert.Equal(Hidden(TrainedWeights.All(parameters)), Hidden(TrainedWeights.Of(adapter)));
@@ -108,7 +109,7 @@ public class LoraModelTests
     [Fact]
     public void Forward_FreshDoraAdapter_EqualsTheModelWithoutItWithinRounding()
     {
-        using var parameters = CausalLanguageModelTests.Parameters("qwen2", seed: 6);
+        using var parameters = DecoderTests.Parameters("qwen2", seed: 6);
         using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: true), seed: 1);
 
         Rounding.Close(Hidden(TrainedWeights.All(parameters)), Hidden(TrainedWeights.Of(adapter)), TwoPasses(parameters));
@@ -121,7 +122,7 @@ public class LoraModelTests
     public void ForwardBackward_BaseIn16Bits_IsThatOfTheSameWeightsInFloat32(string shape, TensorDtype dtype, bool useDora)
     {
         using var folder = new TemporaryDirectory();
-        using (var written = CausalLanguageModelTests.Parameters(shape, seed: 6))
+        using (var written = DecoderTests.Parameters(shape, seed: 6))
         {
             ModelDirectory.Save(folder.Path, written, dtype);
         }
@@ -134,15 +135,10 @@ public class LoraModelTests
 
         float[] Passes(IDecoderWeights model)
         {
+            using var scope = NewDisposeScope();
             using var adapter = SampleAdapters.Create(model, useDora);
-            using var projection = new Projection(model, ComputeDtype.Float32);
-            using var network = new CausalLanguageModel(TrainedWeights.Of(adapter), projection);
-            using var gradient = new FloatBuffer(adapter.Count);
-            network.Forward(CausalLanguageModelTests.Batch(20, 30));
-            network.HiddenGradient.Span[..(50 * D)].Fill(0.1f);
-            var hidden = network.Hidden.Span[..(50 * D)].ToArray();
-            network.Backward(gradient);
-            return [.. hidden, .. gradient.Span];
+            using var run = new DecoderRun(TrainedWeights.Of(adapter), DecoderTests.Batch(20, 30), full([50, D], 0.1f));
+            return [.. run.Hidden, .. run.Gradient.Span];
         }
     }
 
@@ -152,7 +148,7 @@ public class LoraModelTests
     public void Merge_AnyAdapter_GivesTheLogitsOfTheModelWithIt(bool useDora)
     {
         using var scope = NewDisposeScope();
-        using var parameters = CausalLanguageModelTests.Parameters("qwen3", seed: 6);
+        using var parameters = DecoderTests.Parameters("qwen3", seed: 6);
         using var adapter = SampleAdapters.Create(parameters, useDora, targets: SomeTargets);
         var beside = Hidden(TrainedWeights.Of(adapter));
         var (layer, s) = ("model.layers.0.mlp.down_proj", 7.0 / 3);
@@ -174,7 +170,7 @@ public class LoraModelTests
     public void Create_FirstValues_AreThoseOfPeft()
     {
         using var scope = NewDisposeScope();
-        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var parameters = DecoderTests.Parameters("grouped", seed: 6);
         using var adapter = new LoraAdapter(parameters, new LoraSettings(16, 16, 0, ["down_proj"], UseDora: true), seed: 1);
         const string Layer = "model.layers.1.mlp.down_proj";
         var a = adapter.Values(Layer + ".lora_A.weight").ToArray();
@@ -192,7 +188,7 @@ public class LoraModelTests
     [Fact]
     public void Create_TargetThatIsNotThere_NamesTheNearest()
     {
-        using var parameters = CausalLanguageModelTests.Parameters("grouped", seed: 6);
+        using var parameters = DecoderTests.Parameters("grouped", seed: 6);
         var near = Assert.Throws<Core.Errors.InvalidInputException>(() => new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["q_proj", "v_porj"], false), 1));
         var far = Assert.Throws<Core.Errors.InvalidInputException>(() => new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["lm_head"], false), 1));
 
@@ -203,31 +199,26 @@ public class LoraModelTests
     static void Compare(string shape, bool useDora, params string[] targets)
     {
         using var scope = NewDisposeScope();
-        using var parameters = CausalLanguageModelTests.Parameters(shape, seed: 6);
+        using var parameters = DecoderTests.Parameters(shape, seed: 6);
         using var adapter = SampleAdapters.Create(parameters, useDora, targets: targets);
-        Compare(adapter, CausalLanguageModelTests.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter));
+        Compare(adapter, DecoderTests.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter));
     }
 
     static void Compare(LoraAdapter adapter, TokenBatch batch, PassNoise? noise, ReferenceLlama reference, bool gradientCheckpointing = false)
     {
-        using var projection = new Projection(adapter.Model, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(TrainedWeights.Of(adapter), projection, gradientCheckpointing);
-        using var gradient = new FloatBuffer(adapter.Count);
         var outputGradient = randn([batch.Outputs.Length, D], generator: new Generator(9));
 
-        model.Forward(batch, noise);
-        var hidden = model.Hidden.Matrix(batch.Outputs.Length, D).to(ScalarType.Float64);
-        outputGradient.reshape(-1).data<float>().ToArray().CopyTo(model.HiddenGradient.Span);
-        model.Backward(gradient);
+        using var run = new DecoderRun(TrainedWeights.Of(adapter), batch, outputGradient, noise, gradientCheckpointing);
+        var hidden = tensor(run.Hidden).reshape(-1, D).to(ScalarType.Float64);
 
-        var expected = cat([.. CausalLanguageModelTests.Sequences(batch).Select(reference.Forward)], 0).index_select(0, tensor(batch.Outputs.Select(row => (long)row).ToArray()));
+        var expected = cat([.. DecoderTests.Sequences(batch).Select(reference.Forward)], 0).index_select(0, tensor(batch.Outputs.Select(row => (long)row).ToArray()));
         var (shape, longest) = (adapter.Model.Configuration, batch.Lengths.Max());
         Rounding.Close(expected, hidden, Rounding.OfForward(shape, longest));
         (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
         foreach (var name in adapter.Names)
         {
             var slope = reference.Gradient(name).reshape(-1);
-            var error = (adapter.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>() / slope.norm().item<double>();
+            var error = (adapter.Matrix(run.Gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>() / slope.norm().item<double>();
             Assert.True(error < Rounding.OfBackward(shape, longest), $"{name}: relative error {error}");
         }
     }
@@ -240,12 +231,5 @@ public class LoraModelTests
     /// <summary>Two ways to the same hidden states, either of which rounds.</summary>
     static double TwoPasses(ModelParameters parameters) => 2 * Rounding.OfForward(parameters.Configuration, 30);
 
-    static float[] Hidden(TrainedWeights weights)
-    {
-        using var projection = new Projection(weights.Model, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(weights, projection);
-        var batch = CausalLanguageModelTests.Batch(20, 30);
-        model.Forward(batch);
-        return model.Hidden.Span[..(batch.Ids.Length * D)].ToArray();
-    }
+    static float[] Hidden(TrainedWeights weights) => DecoderRun.Forward(weights, DecoderTests.Batch(20, 30));
 }

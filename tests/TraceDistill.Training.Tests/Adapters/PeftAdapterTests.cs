@@ -1,7 +1,8 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Adapters;

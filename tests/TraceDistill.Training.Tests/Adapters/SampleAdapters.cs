@@ -1,6 +1,6 @@
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Adapters;
 
 namespace TraceDistill.Training.Tests.Adapters;
 

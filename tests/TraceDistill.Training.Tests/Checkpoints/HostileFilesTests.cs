@@ -1,12 +1,12 @@
 using System.Buffers.Binary;
 using System.Text;
 using TraceDistill.Core.Errors;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
 using TraceDistill.Training.Tests.Adapters;
 using TraceDistill.Training.Tests.Generation;
 using Xunit;

@@ -2,9 +2,10 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Tests.Optimization;
 using Xunit;
 

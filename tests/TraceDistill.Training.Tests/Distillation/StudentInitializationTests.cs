@@ -1,7 +1,9 @@
 using TraceDistill.Core.Errors;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Training.Tests.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Distillation;
@@ -109,10 +111,7 @@ public class StudentInitializationTests
 
     static float[] Hidden(ModelParameters parameters)
     {
-        using var projection = new Projection(parameters, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(TrainedWeights.All(parameters), projection);
         int[] ids = [.. Enumerable.Range(0, 30).Select(i => i * 7 % 50)];
-        model.Forward(new TokenBatch(ids, [ids.Length]));
-        return model.Hidden.Span[..(30 * 48)].ToArray();
+        return DecoderRun.Forward(TrainedWeights.All(parameters), new TokenBatch(ids, [ids.Length]));
     }
 }

@@ -2,7 +2,7 @@ using TorchSharp;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Generation;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Tests.Losses;
+using TraceDistill.Training.Tests.Objectives;
 using TraceDistill.Training.Tests.Models;
 using TraceDistill.Training.Tests.Optimization;
 using Xunit;
@@ -21,7 +21,7 @@ public sealed class TraceScorerTests
         using var noGrad = no_grad();
         using var traces = new TraceFolder();
         var trace = traces.Create(1) with { PromptTokenIds = [3, 1, 4, 1, 5] };
-        int[] ids = [9, 2, 6, 5, 3], top = [9, 7, 5, 2, 6, 5, 8, 1, 6, 5, 3, 5, 1, 2, 3, 4, 9, 3, 1, 0];
+        int[] ids = [9, 2, 6, 5, 3], top = [9, 7, 5, 2, 6, 5, 8, 1, 6, 5, 3, 7, 1, 2, 3, 4, 9, 3, 1, 0];
         float[] logprobs = [.. ids.SelectMany(_ => new[] { 0.5f, 0.2f, 0.1f, 0.1f }.Select(share => MathF.Log(share)))];
         trace = trace with { Logprobs = new TokenLogprobs { K = 4, TokenIds = ids, Logprobs = new float[5], TopIds = top, TopLogprobs = logprobs } };
         using var parameters = SampleSequences.Parameters();

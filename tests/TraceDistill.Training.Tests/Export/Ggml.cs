@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Export.Quantization;
+using TraceDistill.Models.Export.Quantization;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;

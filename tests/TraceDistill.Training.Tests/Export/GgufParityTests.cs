@@ -1,10 +1,10 @@
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Export.Gguf;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Export;
+using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Training.Generation;
-using TraceDistill.Training.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;

@@ -1,11 +1,12 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Export.Gguf;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Export;
+using TraceDistill.Models.Export.Gguf;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;

@@ -1,10 +1,11 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Export;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;

@@ -1,4 +1,4 @@
-using TraceDistill.Training.Export.Quantization;
+using TraceDistill.Models.Export.Quantization;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;

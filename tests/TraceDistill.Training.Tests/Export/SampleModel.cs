@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
-using TraceDistill.Training.Checkpoints;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Training.Tests.Export;

@@ -3,8 +3,8 @@ using TraceDistill.Core.Generation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Export.Gguf;
+using TraceDistill.Models.Export;
+using TraceDistill.Models.Export.Gguf;
 using TraceDistill.Training.Generation;
 using Xunit;
 

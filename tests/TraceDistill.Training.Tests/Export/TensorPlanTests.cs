@@ -1,7 +1,7 @@
+using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Export;
-using TraceDistill.Training.Export.Gguf;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Export;
+using TraceDistill.Models.Export.Gguf;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;

@@ -1,9 +1,9 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation;
-using TraceDistill.Training.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Generation;

@@ -1,7 +1,7 @@
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation;
 using Xunit;
 

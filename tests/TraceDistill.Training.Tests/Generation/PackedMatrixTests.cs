@@ -1,4 +1,5 @@
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation.Kernels;
 using Xunit;
 

@@ -1,5 +1,5 @@
 using TorchSharp;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Tests.Models;
 
 namespace TraceDistill.Training.Tests.Generation;

@@ -1,4 +1,5 @@
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Tests.Generation;
 

@@ -1,4 +1,4 @@
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Kernels;

@@ -1,6 +1,6 @@
 using TraceDistill.Core.Evaluation.Statistics;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Kernels;

@@ -1,5 +1,4 @@
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Kernels;

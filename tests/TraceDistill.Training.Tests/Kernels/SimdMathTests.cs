@@ -1,5 +1,5 @@
 using System.Numerics;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Kernels;

@@ -1,7 +1,7 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Core.Errors;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Models;

@@ -1,6 +1,7 @@
 using TorchSharp;
-using TraceDistill.Training.Adapters;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests.Models;

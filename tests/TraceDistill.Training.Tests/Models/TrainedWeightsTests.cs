@@ -1,6 +1,7 @@
 using TorchSharp;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Adapters;
 using TraceDistill.Training.Tests.Optimization;
@@ -30,7 +31,7 @@ public class TrainedWeightsTests
     public void Backward_SomeFrozen_GivesTheOthersTheGradientTheyHaveWithoutThat(string shape, string frozen)
     {
         using var scope = NewDisposeScope();
-        using var parameters = CausalLanguageModelTests.Parameters(shape, seed: 6);
+        using var parameters = DecoderTests.Parameters(shape, seed: 6);
         var names = parameters.Names.Where(name => frozen.Split('|').Any(name.Contains)).ToHashSet();
         var trained = TrainedWeights.AllBut(parameters, names);
         using FloatBuffer all = Gradient(TrainedWeights.All(parameters)), some = Gradient(trained);
@@ -80,16 +81,6 @@ public class TrainedWeightsTests
         Assert.Equal("model.embed_tokens.weight: has 2,147,483,648 elements (262144 × 8192); one tensor may have 2,147,483,647 at most", error.Message);
     }
 
-    [Fact]
-    public void Reserve_MoreActivationsThanASpanCounts_IsRefusedBeforeAnythingIsAllocated()
-    {
-        using var activations = new Activations(Llama70B, isCheckpointed: true);
-
-        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => activations.Reserve(40_000));
-
-        Assert.Equal("40,000 tokens in one pass of a model 57,344 wide are more than 2,147,483,647 activations; lower max_length or micro_batch_tokens", error.Message);
-    }
-
     static ModelConfiguration Llama70B { get; } = new()
     {
         VocabSize = 128_256, HiddenSize = 8_192, IntermediateSize = 28_672, NumHiddenLayers = 80, NumAttentionHeads = 64, NumKeyValueHeads = 8, HeadDim = 128,
@@ -97,13 +88,8 @@ public class TrainedWeightsTests
 
     static FloatBuffer Gradient(TrainedWeights weights)
     {
-        using var projection = new Projection(weights.Model, ComputeDtype.Float32);
-        using var model = new CausalLanguageModel(weights, projection);
-        var batch = CausalLanguageModelTests.Batch(33, 5, 64);
-        var gradient = new FloatBuffer(weights.Count);
-        model.Forward(batch);
-        randn([batch.Ids.Length, 48], generator: new Generator(9)).reshape(-1).data<float>().ToArray().CopyTo(model.HiddenGradient.Span);
-        model.Backward(gradient);
-        return gradient;
+        using var scope = NewDisposeScope();
+        var batch = DecoderTests.Batch(33, 5, 64);
+        return new DecoderRun(weights, batch, randn([batch.Ids.Length, 48], generator: new Generator(9))).Gradient;
     }
 }

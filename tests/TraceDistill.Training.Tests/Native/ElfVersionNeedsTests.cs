@@ -1,4 +1,4 @@
-using TraceDistill.Training.Native;
+using TraceDistill.Models.Native;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Native;

@@ -1,7 +1,7 @@
 using TraceDistill.Core.Alignment;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Adapters;
 using Xunit;

@@ -1,10 +1,10 @@
 using TorchSharp;
 using TraceDistill.Core.Alignment;
-using TraceDistill.Training.Losses;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Adapters;
-using TraceDistill.Training.Tests.Losses;
+using TraceDistill.Training.Tests.Objectives;
 using TraceDistill.Training.Tests.Models;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,6 +1,7 @@
 using TorchSharp;
-using TraceDistill.Training.Kernels;
-using TraceDistill.Training.Models;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Training.Optimization;
 using Xunit;
 using static TorchSharp.torch;

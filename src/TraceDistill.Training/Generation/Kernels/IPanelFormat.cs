@@ -1,5 +1,5 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Training.Generation.Kernels;
 

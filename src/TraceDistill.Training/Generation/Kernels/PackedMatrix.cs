@@ -1,5 +1,6 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Training.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Training.Generation.Kernels;
 

@@ -1,7 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Generation.Kernels;
 

@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Generation.Kernels;
 

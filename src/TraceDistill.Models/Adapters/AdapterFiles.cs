@@ -1,0 +1,58 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using TraceDistill.Core.Storage;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+
+namespace TraceDistill.Models.Adapters;
+
+/// <summary>An adapter as PEFT's <c>save_pretrained</c> lays it out, so that PEFT, vLLM and llama.cpp's converter load it beside its base model.</summary>
+public static class AdapterFiles
+{
+    /// <summary>Where a training keeps its adapter, beside the model that it has been merged into.</summary>
+    public const string Folder = "adapter";
+
+    public const string Configuration = "adapter_config.json";
+    public const string Weights = "adapter_model.safetensors";
+
+    /// <summary>PEFT wraps a model twice, and its names say so.</summary>
+    internal const string Prefix = "base_model.model.";
+
+    /// <summary>Writes adapter_config.json and, last, the weights.</summary>
+    /// <param name="directory">Made where needed.</param>
+    /// <param name="adapter">Not merged yet.</param>
+    /// <param name="baseModel">The model directory that the adapter belongs beside.</param>
+    public static void Save(string directory, LoraAdapter adapter, string baseModel)
+    {
+        Directory.CreateDirectory(directory);
+        AtomicFile.WriteAllText(Path.Combine(directory, Configuration), Describe(adapter.Settings, baseModel).ToJsonString(Indented) + "\n");
+        SafetensorsWriter.Write(
+            Path.Combine(directory, Weights), _ => TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
+            name => adapter.Values(name[Prefix.Length..]));
+    }
+
+    static JsonObject Describe(LoraSettings settings, string baseModel) => new()
+    {
+        ["peft_type"] = "LORA",
+        ["task_type"] = "CAUSAL_LM",
+        ["base_model_name_or_path"] = baseModel,
+        ["r"] = settings.Rank,
+        ["lora_alpha"] = settings.Alpha,
+        ["lora_dropout"] = settings.Dropout,
+        ["target_modules"] = new JsonArray([.. Targets(settings).Select(target => JsonValue.Create(target))]),
+        ["use_dora"] = settings.UseDora,
+        ["use_rslora"] = false,
+        ["bias"] = "none",
+        ["fan_in_fan_out"] = false,
+        ["init_lora_weights"] = true,
+        ["inference_mode"] = true,
+        ["modules_to_save"] = null,
+    };
+
+    /// <summary>vLLM does not know the word for all of them.</summary>
+    static IEnumerable<string> Targets(LoraSettings settings) =>
+        settings.TargetModules.Contains(LoraAdapter.AllLinear) ? LoraAdapter.LinearLayers : settings.TargetModules;
+
+    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+}

@@ -1,0 +1,116 @@
+using System.Globalization;
+
+namespace TraceDistill.Models.Configuration;
+
+/// <summary>Bounds of what a configuration may say: far above every published model, and low enough that no product of sizes overflows.</summary>
+static class ConfigurationLimits
+{
+    const int MostTokens = 1 << 24;
+    const int MostChannels = 1 << 20;
+    const int MostLayers = 4_096;
+    const int MostHeads = 4_096;
+    const int MostHeadChannels = 4_096;
+    const int MostPositions = 1 << 27;
+
+    /// <summary>Each problem by the field's name, with the value and what it must be.</summary>
+    public static IEnumerable<string> ProblemsOf(ModelConfiguration configuration)
+    {
+        string[] wrong = [.. Sizes(configuration).Concat(Numbers(configuration)).Concat(Rope(configuration.RopeScaling))];
+
+        // Relations between sizes say nothing where a size is wrong by itself.
+        return wrong.Length > 0 ? wrong : Relations(configuration);
+    }
+
+    static IEnumerable<string> Sizes(ModelConfiguration c)
+    {
+        (string Name, int Value, int Most)[] sizes =
+        [
+            ("vocab_size", c.VocabSize, MostTokens), ("hidden_size", c.HiddenSize, MostChannels), ("intermediate_size", c.IntermediateSize, MostChannels),
+            ("num_hidden_layers", c.NumHiddenLayers, MostLayers), ("num_attention_heads", c.NumAttentionHeads, MostHeads),
+            ("num_key_value_heads", c.NumKeyValueHeads, MostHeads), ("head_dim", c.HeadDim, MostHeadChannels),
+            ("max_position_embeddings", c.MaxPositionEmbeddings, MostPositions),
+            ("rope_scaling: original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
+        ];
+        return sizes.Where(size => size.Value <= 0 || size.Value > size.Most).Select(size => size.Value <= 0
+            ? $"{size.Name} is {size.Value} but must be positive"
+            : $"{size.Name} is {size.Value} but must be at most {size.Most}");
+    }
+
+    static IEnumerable<string> Numbers(ModelConfiguration c)
+    {
+        // Computed with in single precision, where a number may become 0 or infinite that was neither.
+        if (!((float)c.RmsNormEps > 0) || !float.IsFinite((float)c.RmsNormEps))
+        {
+            yield return Number("rms_norm_eps", c.RmsNormEps, "positive and finite");
+        }
+
+        // Its powers are the frequencies: below 1 they grow without bound.
+        if (!(c.RopeTheta >= 1) || !double.IsFinite(c.RopeTheta))
+        {
+            yield return Number("rope_theta", c.RopeTheta, "positive and finite, and at least 1");
+        }
+
+        if (!(c.InitializerRange >= 0) || !float.IsFinite((float)c.InitializerRange))
+        {
+            yield return Number("initializer_range", c.InitializerRange, "finite and not negative");
+        }
+    }
+
+    static IEnumerable<string> Rope(RopeScaling scaling)
+    {
+        (string Name, double? Value)[] positive =
+        [
+            ("factor", scaling.Factor), ("low_freq_factor", scaling.LowFreqFactor), ("high_freq_factor", scaling.HighFreqFactor),
+            ("beta_fast", scaling.BetaFast), ("beta_slow", scaling.BetaSlow), ("attention_factor", scaling.AttentionFactor),
+        ];
+        foreach (var (name, value) in positive.Where(number => number.Value is { } value && (!(value > 0) || !float.IsFinite((float)value))))
+        {
+            yield return Number($"rope_scaling: {name}", value!.Value, "positive and finite");
+        }
+
+        foreach (var (name, value) in new[] { ("mscale", scaling.Mscale), ("mscale_all_dim", scaling.MscaleAllDim) })
+        {
+            if (value is { } scale && (!(scale >= 0) || !float.IsFinite((float)scale)))
+            {
+                yield return Number($"rope_scaling: {name}", scale, "finite and not negative");
+            }
+        }
+    }
+
+    static IEnumerable<string> Relations(ModelConfiguration c)
+    {
+        if (c.NumAttentionHeads % c.NumKeyValueHeads != 0)
+        {
+            yield return $"num_attention_heads {c.NumAttentionHeads} is not a multiple of num_key_value_heads {c.NumKeyValueHeads}";
+        }
+
+        if (c.HeadDim % 2 != 0)
+        {
+            yield return $"head_dim {c.HeadDim} is odd, and rotary embedding rotates pairs";
+        }
+
+        if (c.RopeScaling is { Type: RopeType.Llama3 } llama && llama.HighFreqFactor <= llama.LowFreqFactor)
+        {
+            yield return "rope_scaling: high_freq_factor must be above low_freq_factor";
+        }
+
+        if (c is { RopeScaling.Type: RopeType.Yarn, RopeTheta: <= 1 })
+        {
+            yield return Number("rope_theta", c.RopeTheta, "above 1 with rope_scaling of type \"yarn\"");
+        }
+
+        // Attention's projections are one product: queries, keys and values side by side.
+        var attention = (c.NumAttentionHeads + (2L * c.NumKeyValueHeads)) * c.HeadDim;
+        (string Name, long Rows)[] matrices =
+        [
+            ($"vocab_size {c.VocabSize}", c.VocabSize), ($"num_attention_heads {c.NumAttentionHeads} of head_dim {c.HeadDim}", attention),
+            ($"intermediate_size {c.IntermediateSize}", 2L * c.IntermediateSize),
+        ];
+        foreach (var (name, rows) in matrices.Where(matrix => matrix.Rows * c.HiddenSize > int.MaxValue))
+        {
+            yield return $"{name} and hidden_size {c.HiddenSize} make a matrix of {rows * c.HiddenSize} weights, and at most {int.MaxValue} can be computed with";
+        }
+    }
+
+    static string Number(string name, double value, string wanted) => string.Create(CultureInfo.InvariantCulture, $"{name} is {value} but must be {wanted}");
+}

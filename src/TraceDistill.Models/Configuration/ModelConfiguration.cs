@@ -1,0 +1,109 @@
+using System.Text.Json;
+using System.Text.Json.Nodes;
+using System.Text.Json.Serialization;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Models.Configuration;
+
+/// <summary>The shape of a decoder of the Llama kind, in the words of Hugging Face's <c>config.json</c>.</summary>
+public sealed record ModelConfiguration
+{
+    /// <value>Llama.</value>
+    public ModelFamily Family { get; init; }
+
+    public required int VocabSize { get; init; }
+
+    public required int HiddenSize { get; init; }
+
+    public required int IntermediateSize { get; init; }
+
+    public required int NumHiddenLayers { get; init; }
+
+    public required int NumAttentionHeads { get; init; }
+
+    /// <summary>Heads of keys and values; each serves <c>NumAttentionHeads / NumKeyValueHeads</c> query heads (grouped-query attention).</summary>
+    public required int NumKeyValueHeads { get; init; }
+
+    /// <summary>Channels of one head.</summary>
+    public required int HeadDim { get; init; }
+
+    /// <value>1e-6, which transformers takes when config.json is silent.</value>
+    public double RmsNormEps { get; init; } = 1e-6;
+
+    /// <value>10,000.</value>
+    public double RopeTheta { get; init; } = 10_000;
+
+    /// <value>None.</value>
+    public RopeScaling RopeScaling { get; init; } = RopeScaling.None;
+
+    /// <summary>Whether all four projections of attention have a bias (Qwen 2's first three have one in any case).</summary>
+    public bool AttentionBias { get; init; }
+
+    /// <value>2,048 positions.</value>
+    public int MaxPositionEmbeddings { get; init; } = 2_048;
+
+    /// <summary>Whether the output projection is the embedding matrix.</summary>
+    public bool TieWordEmbeddings { get; init; }
+
+    /// <summary>Standard deviation of initial weights.</summary>
+    /// <value>0.02.</value>
+    public double InitializerRange { get; init; } = 0.02;
+
+    public int? BosTokenId { get; init; }
+
+    public IReadOnlyList<int> EosTokenIds { get; init; } = [];
+
+    /// <summary>One line on what a checkpoint's tensors say otherwise than <c>config.json</c>, which then does not count; null where they agree.</summary>
+    [JsonIgnore]
+    public string? Remark { get; init; }
+
+    /// <summary>Whether queries, keys and values have a bias.</summary>
+    public bool HasQueryKeyValueBias => Family == ModelFamily.Qwen2 || AttentionBias;
+
+    /// <summary>Whether each head of queries and keys is normalised before it is rotated.</summary>
+    public bool HasQueryKeyNorm => Family == ModelFamily.Qwen3;
+
+    /// <summary>Width of all query heads.</summary>
+    public int QuerySize => checked(NumAttentionHeads * HeadDim);
+
+    /// <summary>Width of all key (or value) heads.</summary>
+    public int KeyValueSize => checked(NumKeyValueHeads * HeadDim);
+
+    public const string FileName = "config.json";
+
+    /// <summary>Reads <c>config.json</c> of a model directory.</summary>
+    /// <exception cref="InvalidInputException">The file is absent, malformed, of another architecture, or inconsistent.</exception>
+    public static ModelConfiguration Load(string modelDirectory)
+    {
+        var path = Path.Combine(modelDirectory, FileName);
+        if (!File.Exists(path))
+        {
+            throw new InvalidInputException($"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json");
+        }
+
+        var configuration = new ConfigurationReader(JsonFields.Read(path)).Read();
+        configuration.Validate(path);
+        return configuration;
+    }
+
+    /// <summary>Writes <c>config.json</c> so that transformers, vLLM and llama.cpp's converter read it.</summary>
+    public void Save(string modelDirectory, TensorDtype dtype = TensorDtype.Float32) =>
+        AtomicFile.WriteAllText(Path.Combine(modelDirectory, FileName), ConfigurationWriter.Write(this, dtype).ToJsonString(Indented) + "\n");
+
+    /// <summary>
+    /// Checks that sizes are positive, divide as they must and stay within what can be computed with, and that numbers are finite;
+    /// <paramref name="origin"/> names the file or setting. Every configuration from outside passes here before anything is allocated by it.
+    /// </summary>
+    /// <exception cref="InvalidInputException">They do not; all problems are listed.</exception>
+    public void Validate(string origin)
+    {
+        var problems = ConfigurationLimits.ProblemsOf(this).ToList();
+        if (problems.Count > 0)
+        {
+            throw new InvalidInputException($"{origin}: {string.Join("; ", problems)}");
+        }
+    }
+
+    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+}

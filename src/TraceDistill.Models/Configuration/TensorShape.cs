@@ -1,0 +1,16 @@
+using TraceDistill.Core.Errors;
+
+namespace TraceDistill.Models.Configuration;
+
+/// <summary>What follows from the sizes of a tensor.</summary>
+static class TensorShape
+{
+    /// <summary>Number of values.</summary>
+    public static long ElementCount(this long[] shape) => shape.Aggregate(1L, (product, size) => product * size);
+
+    /// <summary>As above, of a tensor whose values are to be one span.</summary>
+    /// <exception cref="InvalidInputException">There are more than a span can count.</exception>
+    public static int SpanCount(this long[] shape, string name) => shape.ElementCount() is <= int.MaxValue and var count
+        ? (int)count
+        : throw new InvalidInputException($"{name}: has {shape.ElementCount():N0} elements ({string.Join(" × ", shape)}); one tensor may have {int.MaxValue:N0} at most");
+}

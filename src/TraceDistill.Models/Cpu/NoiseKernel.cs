@@ -1,0 +1,69 @@
+using System.Runtime.Intrinsics;
+using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Models.Weights;
+
+namespace TraceDistill.Models.Cpu;
+
+/// <summary>What training adds to, or takes from, rows at random.</summary>
+static unsafe class NoiseKernel
+{
+    const float Unit = 1f / (1L << 32);
+    const ulong Golden = 0x9E3779B97F4A7C15;
+    static readonly Vector512<ulong> FirstStates = Vector512<ulong>.Indices * Golden + Vector512.Create(Golden);
+
+    /// <summary>
+    /// x ← x + ε with ε uniform in ±alpha/√(L·d), L being the length of the row's sequence (Jain et al., "NEFTune", arXiv 2310.05914, algorithm 1).
+    /// </summary>
+    /// <param name="x">[sum of <paramref name="lengths"/>, d].</param>
+    /// <param name="noise">A row for each of x.</param>
+    public static void AddUniform(float* x, IReadOnlyList<int> lengths, int d, double alpha, PassNoise noise, int purpose)
+    {
+        var row = 0;
+        foreach (var length in lengths)
+        {
+            var bound = (float)(alpha / Math.Sqrt((double)length * d));
+            for (var end = row + length; row < end; row++, x += d)
+            {
+                var random = new SplitMix64(noise.Key(row, purpose));
+                for (var c = 0; c < d; c++)
+                {
+                    x[c] += bound * (2 * Unit * (uint)(random.Next() >> 32) - 1);
+                }
+            }
+        }
+    }
+
+    /// <summary>Dropout in place: each element becomes zero with probability <paramref name="rate"/>, else it is divided by 1 − rate.</summary>
+    /// <param name="x">[rows, columns].</param>
+    /// <param name="noise">A row for each of x; the same noise and purpose drop the same elements.</param>
+    public static void Drop(float* x, int rows, int columns, double rate, PassNoise noise, int purpose)
+    {
+        var (limit, scale) = (Vector512.Create((uint)(rate * (1L << 32))), Vector512.Create((float)(1 / (1 - rate))));
+        Span<float> last = stackalloc float[Vector512<float>.Count];
+        for (var row = 0; row < rows; row++, x += columns)
+        {
+            var state = Vector512.Create(noise.Key(row, purpose)) + FirstStates;
+            var c = 0;
+            for (; c <= columns - Vector512<float>.Count; c += Vector512<float>.Count, state += Vector512.Create(unchecked((ulong)Vector512<ulong>.Count * Golden)))
+            {
+                Kept(Vector512.Load(x + c)).Store(x + c);
+            }
+
+            var rest = new Span<float>(x + c, columns - c);
+            rest.CopyTo(last);
+            Kept(Vector512.Create<float>(last)).CopyTo(last);
+            last[..rest.Length].CopyTo(rest);
+
+            Vector512<float> Kept(Vector512<float> values) =>
+                Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(Mix(state).AsUInt32(), limit).AsSingle(), values * scale, Vector512<float>.Zero);
+        }
+    }
+
+    /// <summary>Eight steps of SplitMix64 at once: the numbers of its stream, each for two elements.</summary>
+    static Vector512<ulong> Mix(Vector512<ulong> z)
+    {
+        z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9;
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB;
+        return z ^ (z >> 31);
+    }
+}

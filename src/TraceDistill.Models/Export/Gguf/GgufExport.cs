@@ -1,0 +1,59 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Storage;
+using TraceDistill.Models.Configuration;
+
+namespace TraceDistill.Models.Export.Gguf;
+
+/// <summary>A model directory as one GGUF file: weights, tokenizer and chat template, as llama.cpp and what is built on it load them.</summary>
+public static class GgufExport
+{
+    /// <param name="source">What to export.</param>
+    /// <param name="path">The file; whole or not at all.</param>
+    /// <param name="name">What the file calls the model.</param>
+    /// <param name="quantization">How weights are stored.</param>
+    /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
+    public static GgufSummary Run(ExportSource source, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
+    {
+        using var weights = new WeightReader(source);
+        var configuration = weights.Configuration;
+        var metadata = new GgufMetadata();
+        ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(source.Model, ModelConfiguration.FileName));
+        var differences = VocabularyMetadata.Add(metadata, configuration, source.Tokenizer);
+        var tensors = new TensorPlan(configuration, quantization).Tensors();
+        var encoder = new TensorEncoder(weights, RotaryMetadata.Factors(configuration), cancellationToken);
+        AtomicFile.Write(path, stream => GgufWriter.Write(stream, metadata, tensors, encoder.Write));
+        return new GgufSummary
+        {
+            Path = path,
+            Remark = configuration.Remark,
+            Quantization = quantization,
+            Bytes = new FileInfo(path).Length,
+            Tensors = tensors.CountBy(tensor => tensor.Type.ToString()).ToDictionary(),
+            BitsPerWeight = Math.Round(8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements), 2),
+            Differences = configuration.RopeScaling.Type == RopeType.Dynamic
+                ? [.. differences, "rope_scaling: llama.cpp has no dynamic scaling, which acts beyond max_position_embeddings alone"]
+                : differences,
+        };
+    }
+}
+
+/// <summary>What a GGUF file came to.</summary>
+public sealed record GgufSummary
+{
+    public required string Path { get; init; }
+
+    /// <inheritdoc cref="ModelConfiguration.Remark"/>
+    public string? Remark { get; init; }
+
+    public required GgufQuantization Quantization { get; init; }
+
+    public required long Bytes { get; init; }
+
+    /// <summary>How many tensors are stored how.</summary>
+    public required IReadOnlyDictionary<string, int> Tensors { get; init; }
+
+    public required double BitsPerWeight { get; init; }
+
+    /// <summary>In what llama.cpp reads text otherwise than the tokenizer does, each a line.</summary>
+    public required IReadOnlyList<string> Differences { get; init; }
+}

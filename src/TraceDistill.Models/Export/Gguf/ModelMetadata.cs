@@ -1,0 +1,54 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Models.Configuration;
+
+namespace TraceDistill.Models.Export.Gguf;
+
+/// <summary>The keys that tell llama.cpp which network it has before it.</summary>
+static class ModelMetadata
+{
+    const int QuantizationVersion = 2;
+
+    /// <param name="metadata">Gets them.</param>
+    /// <param name="configuration">The network.</param>
+    /// <param name="name">What the file calls the model.</param>
+    /// <param name="quantization">How its weights are stored.</param>
+    /// <param name="file">The configuration's, for messages.</param>
+    /// <exception cref="InvalidInputException">llama.cpp does not run such a network.</exception>
+    public static void Add(GgufMetadata metadata, ModelConfiguration configuration, string name, GgufQuantization quantization, string file)
+    {
+        if (configuration is { Family: ModelFamily.Qwen3, AttentionBias: true })
+        {
+            throw new InvalidInputException($"{file}: attention_bias in a qwen3 model: llama.cpp has no bias of the output projection there; export to huggingface");
+        }
+
+        var architecture = configuration.Family.ModelType();
+        metadata.Add("general.architecture", architecture);
+        metadata.Add("general.type", "model");
+        metadata.Add("general.name", name);
+        metadata.Add("general.file_type", FileType(quantization));
+        metadata.Add("general.quantization_version", QuantizationVersion);
+        metadata.Add($"{architecture}.vocab_size", configuration.VocabSize);
+        metadata.Add($"{architecture}.context_length", configuration.MaxPositionEmbeddings);
+        metadata.Add($"{architecture}.embedding_length", configuration.HiddenSize);
+        metadata.Add($"{architecture}.block_count", configuration.NumHiddenLayers);
+        metadata.Add($"{architecture}.feed_forward_length", configuration.IntermediateSize);
+        metadata.Add($"{architecture}.attention.head_count", configuration.NumAttentionHeads);
+        metadata.Add($"{architecture}.attention.head_count_kv", configuration.NumKeyValueHeads);
+        metadata.Add($"{architecture}.attention.key_length", configuration.HeadDim);
+        metadata.Add($"{architecture}.attention.value_length", configuration.HeadDim);
+        metadata.Add($"{architecture}.attention.layer_norm_rms_epsilon", configuration.RmsNormEps);
+        RotaryMetadata.Add(metadata, configuration, file);
+    }
+
+    /// <summary>llama.cpp's numbers of mixtures.</summary>
+    static int FileType(GgufQuantization quantization) => quantization switch
+    {
+        GgufQuantization.F32 => 0,
+        GgufQuantization.F16 => 1,
+        GgufQuantization.Q4_0 => 2,
+        GgufQuantization.Q8_0 => 7,
+        GgufQuantization.Q4_K_M => 15,
+        GgufQuantization.Q6_K => 18,
+        _ => 32,
+    };
+}

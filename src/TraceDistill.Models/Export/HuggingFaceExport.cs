@@ -1,0 +1,71 @@
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Prompts;
+using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+
+namespace TraceDistill.Models.Export;
+
+/// <summary>A model directory as transformers, vLLM and the Hub expect it: configuration, weights in shards, tokenizer, generation settings.</summary>
+public static class HuggingFaceExport
+{
+    /// <param name="source">What to export.</param>
+    /// <param name="folder">An existing one.</param>
+    /// <param name="dtype">How weights are stored; null: as they are.</param>
+    /// <exception cref="InvalidInputException">The model is none.</exception>
+    public static HuggingFaceSummary Run(ExportSource source, string folder, TensorDtype? dtype, CancellationToken cancellationToken = default)
+    {
+        using var weights = new WeightReader(source);
+        var configuration = weights.Configuration;
+        var tokenizer = Tokenizer.Load(source.Tokenizer);
+        ModelDirectory.CheckTokenizer(source.Tokenizer, configuration, tokenizer.VocabularySize, tokenizer.ChatTemplateSource is not null);
+        var stored = dtype ?? weights.DtypeOf("model.embed_tokens.weight");
+        ModelDirectory.CopyTokenizer(source.Tokenizer, folder);
+        TaskDescription.Load(source.Model)?.Save(folder);
+        if (!File.Exists(Path.Combine(folder, GenerationConfig.FileName)))
+        {
+            GenerationConfig.Write(folder, source.Model, configuration.BosTokenId, configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds));
+        }
+
+        var rounding = source.Adapter is null || stored == TensorDtype.Float32 ? null : new MergeRounding(DtypeOf);
+        configuration.Save(folder, stored);
+        (string Name, long[] Shape)[] tensors = [.. ModelParameters.Shapes(configuration)];
+        WeightFiles.Write(folder, DtypeOf, tensors, Values, ModelDirectory.ShardBytes);
+        return new HuggingFaceSummary
+        {
+            Path = folder,
+            Remark = configuration.Remark,
+            Dtype = stored,
+            Parameters = tensors.Sum(tensor => tensor.Shape.ElementCount()),
+            Bytes = Directory.EnumerateFiles(folder).Sum(file => new FileInfo(file).Length),
+            AdapterRounding = rounding?.Share,
+        };
+
+        ReadOnlySpan<float> Values(string name)
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            return weights.Read(name, DtypeOf(name).TorchName(), DtypeOf(name) == TensorDtype.Float16, rounding).Span;
+        }
+
+        TensorDtype DtypeOf(string name) => dtype ?? weights.DtypeOf(name);
+    }
+}
+
+/// <summary>What an export in Hugging Face's layout came to.</summary>
+public sealed record HuggingFaceSummary
+{
+    public required string Path { get; init; }
+
+    /// <inheritdoc cref="ModelConfiguration.Remark"/>
+    public string? Remark { get; init; }
+
+    public required TensorDtype Dtype { get; init; }
+
+    public required long Parameters { get; init; }
+
+    public required long Bytes { get; init; }
+
+    /// <summary>Size of what rounding merged weights to 16 bits does to them, by that of what the adapter does; null without either.</summary>
+    public double? AdapterRounding { get; init; }
+}

@@ -1,0 +1,80 @@
+using System.Collections.Concurrent;
+using System.Runtime.CompilerServices;
+using System.Runtime.ExceptionServices;
+using System.Runtime.InteropServices;
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace TraceDistill.Models.Operations;
+
+/// <summary>What the gradients of custom autograd functions have in common: who frees which tensor, and what becomes of an exception.</summary>
+static class CustomGradient
+{
+    static readonly ConcurrentQueue<Exception> Failures = [];
+
+    [ThreadStatic]
+    static List<Tensor>? _handedOver;
+
+    /// <summary>Computes the gradients of one function's inputs.</summary>
+    /// <param name="context">The function's; what it saved is released.</param>
+    /// <param name="outputGradient">The gradient of its output; released unless it is one of the results.</param>
+    /// <param name="inputs">How many arguments the function had.</param>
+    /// <param name="gradients">
+    /// From the saved tensors and a contiguous output gradient to the gradients of the arguments, null for those that have none. Gradients are
+    /// not recorded in it.
+    /// </param>
+    /// <remarks>
+    /// libtorch takes a reference of its own to what is returned, but only after the return: this thread's next function frees them. An exception
+    /// must not pass through libtorch's frames: it is kept for <see cref="ThrowIfFailed"/>, and the pass ends without gradients.
+    /// </remarks>
+    public static List<Tensor> Of(AutogradContext context, Tensor outputGradient, int inputs, Func<List<Tensor>, Tensor, Tensor?[]> gradients)
+    {
+        Tensor?[] results;
+        try
+        {
+            using var scope = NewDisposeScope();
+            results = gradients(context.get_saved_variables(), outputGradient.contiguous());
+            foreach (var result in results)
+            {
+                result?.DetachFromDisposeScope();
+            }
+        }
+        catch (Exception error)
+        {
+            Failures.Enqueue(error);
+            results = new Tensor?[inputs];
+        }
+        finally
+        {
+            context.Dispose();
+        }
+
+        _handedOver?.ForEach(tensor => tensor.Dispose());
+        _handedOver = [.. results.OfType<Tensor>()];
+        outputGradient.Dispose();
+        return [.. results.Select(result => result!)];
+    }
+
+    /// <summary>To be called after every backward pass.</summary>
+    /// <exception cref="Exception">What a custom function threw in it.</exception>
+    public static void ThrowIfFailed()
+    {
+        if (Failures.TryDequeue(out var error))
+        {
+            Failures.Clear();
+            ExceptionDispatchInfo.Throw(error);
+        }
+    }
+
+    /// <summary>Whether the kernels of the CPU take a tensor.</summary>
+    public static bool TakesKernels(Tensor tensor) => tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
+
+    /// <summary>Where a contiguous float32 tensor's values begin; valid while the tensor lives.</summary>
+    public static unsafe float* Pointer(Tensor tensor)
+    {
+        // A tensor's bytes are a span, which ends at 2 GiB; it is where they begin that is wanted.
+        using var first = tensor.as_strided([1], [1], tensor.storage_offset());
+        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+    }
+}

@@ -1,0 +1,43 @@
+using TorchSharp;
+using static TorchSharp.torch;
+using static TorchSharp.torch.autograd;
+
+namespace TraceDistill.Models.Operations;
+
+/// <summary>Rows of a matrix by token id.</summary>
+static class Embedding
+{
+    /// <param name="weight">[V, D]; where it is trained, its <c>grad</c> is there already and is added to, row by row.</param>
+    /// <param name="ids">[N] of int64.</param>
+    /// <param name="dtype">Of the result.</param>
+    /// <returns>[N, D].</returns>
+    public static Tensor Apply(Tensor weight, Tensor ids, ScalarType dtype)
+    {
+        using var scope = NewDisposeScope();
+        return Rows.apply(weight, ids).to(dtype).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Plain indexing would make a gradient as large as the matrix for every micro-batch.</summary>
+    sealed class Rows : SingleTensorFunction<Rows>
+    {
+        public override string Name => "embedding";
+
+        public override Tensor forward(AutogradContext ctx, params object[] vars)
+        {
+            var (weight, ids) = ((Tensor)vars[0], (Tensor)vars[1]);
+            ctx.save_for_backward([ids]);
+            ctx.save_data("weight", new Holder(weight));
+            return weight.index_select(0, ids);
+        }
+
+        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 2, (saved, dy) =>
+        {
+            var weight = ((Holder)ctx.get_data("weight")).Tensor;
+            weight.grad!.index_add_(0, saved[0], dy, 1);
+            return [null, null];
+        });
+    }
+}
+
+/// <summary>A tensor that outlives the graph, such as a weight; what a function saves otherwise would be released with it.</summary>
+sealed record Holder(Tensor Tensor);

@@ -1,0 +1,111 @@
+using TorchSharp;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
+using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Models;
+
+/// <summary>Tensors over the memory of weights and of one gradient buffer: leaves of autograd where they are trained.</summary>
+/// <param name="weights">The weights, and which of them are trained.</param>
+/// <param name="gradient">[trained weights]; null where nothing is to be trained.</param>
+/// <param name="rounded">What products read in place of the stored matrices; null for those.</param>
+sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMatrices? rounded) : IDisposable
+{
+    readonly HashSet<string> _names = [.. weights.Model.Names];
+    readonly Dictionary<string, Tensor> _leaves = [];
+    readonly List<Tensor> _owned = [];
+
+    public ModelConfiguration Shape => weights.Model.Configuration;
+
+    public LoraAdapter? Adapter => weights.Adapter;
+
+    /// <summary>Whether any weight whose name begins so is trained.</summary>
+    public bool IsTrained(string prefix) => gradient is not null && weights.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
+
+    /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>
+    public Tensor? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
+
+    /// <param name="isRounded">Whether its products are made in the precision of the layers' ones.</param>
+    public LinearMatrix Matrix(string name, bool isRounded = true) => Group([name], weights.Model.ShapeOf(name)[1], isRounded);
+
+    /// <summary>Matrices of one input: neighbours that are trained alike are one.</summary>
+    /// <param name="names">In the order of storage.</param>
+    public List<LinearMatrix> Matrices(IReadOnlyList<string> names)
+    {
+        var groups = new List<LinearMatrix>();
+        for (int first = 0, end; first < names.Count; first = end)
+        {
+            for (end = first + 1; end < names.Count && IsTrained(names[end]) == IsTrained(names[first]); end++)
+            {
+            }
+
+            groups.Add(Group([.. names.Skip(first).Take(end - first)], weights.Model.ShapeOf(names[first])[1], isRounded: true));
+        }
+
+        return groups;
+    }
+
+    /// <returns>The adapter of the named layer; nothing but its columns where it has none.</returns>
+    public LayerAdapter AdapterOf(string layer)
+    {
+        if (Adapter?.Find(layer) is not { } module)
+        {
+            return new LayerAdapter((int)weights.Model.ShapeOf(layer + ".weight")[0]);
+        }
+
+        return new LayerAdapter(
+            module.Columns, module.Index, Leaf(module.A, Adapter.ShapeOf(module.A)), Leaf(module.B, Adapter.ShapeOf(module.B)),
+            Adapter.Settings.UseDora ? Leaf(module.Magnitude, Adapter.ShapeOf(module.Magnitude)) : null, module);
+    }
+
+    public void Dispose() => _owned.ForEach(tensor => tensor.Dispose());
+
+    LinearMatrix Group(string[] names, long inner, bool isRounded)
+    {
+        var rows = names.Sum(name => weights.Model.ShapeOf(name)[0]);
+        return new LinearMatrix(Leaf(names[0], [rows, inner]), isRounded && rounded is not null ? Own(rounded.View(names[0], rows, inner)) : null);
+    }
+
+    /// <param name="shape">May reach over the weights that follow it.</param>
+    Tensor Leaf(string name, long[] shape)
+    {
+        if (_leaves.TryGetValue(name, out var known))
+        {
+            return known;
+        }
+
+        long[] strides = shape.Length == 1 ? [1] : [shape[1], 1];
+        var isTrained = gradient is not null && weights.Contains(name);
+        using var scope = NewDisposeScope();
+        var (memory, offset) = weights.Contains(name) ? (weights.Weights.Flat.Vector, weights.Weights.OffsetOf(name))
+            : shape.Length == 1 ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
+            : (weights.Model.Matrices, weights.Model.OffsetOf(name));
+        var leaf = Own(memory.as_strided(shape, strides, offset).detach());
+        if (isTrained)
+        {
+            leaf.requires_grad_(true);
+            leaf.grad = Own(gradient!.Vector.as_strided(shape, strides, weights.OffsetOf(name)!.Value).detach());
+        }
+
+        _leaves.Add(name, leaf);
+        return leaf;
+    }
+
+    Tensor Own(Tensor tensor)
+    {
+        _owned.Add(tensor.DetachFromDisposeScope());
+        return tensor;
+    }
+}
+
+/// <summary>The low-rank adapter of one linear layer.</summary>
+/// <param name="Columns">C, outputs of the layer.</param>
+/// <param name="Index">Of the adapter among all.</param>
+/// <param name="A">[r, K]; null where the layer has no adapter.</param>
+/// <param name="B">[C, r].</param>
+/// <param name="Magnitude">[C] m; with DoRA only.</param>
+/// <param name="Module">Has the lengths of the rows of W₀ + s·B·A.</param>
+sealed record LayerAdapter(int Columns, int Index = 0, Tensor? A = null, Tensor? B = null, Tensor? Magnitude = null, LoraModule? Module = null);

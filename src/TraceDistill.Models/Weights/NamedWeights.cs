@@ -1,0 +1,59 @@
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Cpu;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Models.Weights;
+
+/// <summary>Weights in one flat float32 buffer, with named views.</summary>
+public class NamedWeights : IDisposable
+{
+    readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
+
+    /// <param name="shapes">Names and shapes in the order they are stored.</param>
+    /// <exception cref="Core.Errors.InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
+    public NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes)
+    {
+        foreach (var (name, shape) in shapes)
+        {
+            _layout.Add(name, (Count, shape));
+            Count += shape.SpanCount(name);
+        }
+
+        Flat = new FloatBuffer(Count);
+    }
+
+    /// <summary>[Count] every weight; owned by this object.</summary>
+    public FloatBuffer Flat { get; }
+
+    /// <summary>Number of weights.</summary>
+    public long Count { get; }
+
+    /// <summary>Names in storage order.</summary>
+    public IEnumerable<string> Names => _layout.Keys;
+
+    /// <summary>Elements of the named weight.</summary>
+    public Span<float> Values(string name) => Flat.Slice(OffsetOf(name), (int)ShapeOf(name).ElementCount());
+
+    /// <summary>Shape of the named weight.</summary>
+    public long[] ShapeOf(string name) => _layout[name].Shape;
+
+    /// <summary>First element of the named weight in <see cref="Flat"/>.</summary>
+    public long OffsetOf(string name) => _layout[name].Offset;
+
+    /// <summary>
+    /// A matrix view of the named weight in <paramref name="flat"/>, a buffer laid out like <see cref="Flat"/> (weights, gradient);
+    /// <paramref name="rows"/> may reach over the weights that follow it, such as q, k and v together.
+    /// </summary>
+    public Tensor Matrix(FloatBuffer flat, string name, long? rows = null)
+    {
+        var (offset, shape) = _layout[name];
+        return flat.Matrix(rows ?? shape[0], shape.Length == 1 ? 1 : shape[1], offset);
+    }
+
+    public void Dispose()
+    {
+        Flat.Dispose();
+        GC.SuppressFinalize(this);
+    }
+}

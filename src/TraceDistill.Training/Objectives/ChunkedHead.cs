@@ -1,0 +1,79 @@
+using TraceDistill.Core.Packing;
+using TraceDistill.Models;
+using TraceDistill.Models.Operations;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Objectives;
+
+// M = trained tokens, C = tokens of a chunk, D = hidden, V = vocabulary
+
+/// <summary>
+/// Output projection and objectives together, a chunk of trained tokens at a time: the gradient of a chunk's hidden states and of the output matrix is made
+/// before the next chunk's logits, so that no [M, V] matrix exists, whatever the objectives are.
+/// </summary>
+sealed class ChunkedHead(Decoder decoder)
+{
+    /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁸ floats are a megabyte, which stays in a second-level cache or near it.</summary>
+    const int ChunkLogits = 1 << 18;
+
+    /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
+    const int LeastRows = 128;
+
+    /// <summary>Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.</summary>
+    /// <param name="hidden">[M, D]; its graph is not walked.</param>
+    /// <returns>[M, D] the gradient, and sums over all tokens: nothing is divided by their number.</returns>
+    public (Tensor Gradient, LossTotals Totals) ForwardBackward(Tensor hidden, PackedBatch batch, DistillationSettings settings)
+    {
+        using var scope = NewDisposeScope();
+        var objective = new DistillationObjective(settings);
+        var (states, gradient, sums) = (hidden.detach(), empty_like(hidden).detach(), zeros(5, dtype: ScalarType.Float64, device: hidden.device));
+        foreach (var (first, rows) in Chunks(batch.Rows.Length))
+        {
+            using var chunk = NewDisposeScope();
+            var x = states.narrow(0, first, rows);                                                 // [C, D]
+            var targets = TargetRows.Of(batch, first, rows, hidden.device);
+            var student = new StudentRows(Logits(x), targets);
+            var (loss, parts) = objective.Evaluate(student, targets);
+            loss.backward();
+            sums.add_(parts);
+            var slopes = student.LogitGradient();                                                  // [C, V]
+            using var noGrad = no_grad();
+            gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));
+            if (decoder.Output.IsTrained)
+            {
+                decoder.Output.Stored.grad!.addmm_(slopes.t(), x, beta: 1, alpha: 1);
+            }
+        }
+
+        return (gradient.MoveToOuterDisposeScope(), DistillationObjective.Read(sums, batch.Rows.Length));
+    }
+
+    /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>
+    public void Visit(Tensor hidden, PackedBatch batch, Action<int, StudentRows, TargetRows> visit)
+    {
+        using var noGrad = no_grad();
+        foreach (var (first, rows) in Chunks(batch.Rows.Length))
+        {
+            using var chunk = NewDisposeScope();
+            var targets = TargetRows.Of(batch, first, rows, hidden.device);
+            visit(first, new StudentRows(Logits(hidden.narrow(0, first, rows)), targets), targets);
+        }
+    }
+
+    /// <summary>[C, V] in float32, whatever the matrix is stored in.</summary>
+    Tensor Logits(Tensor x)
+    {
+        using var noGrad = no_grad();
+        return decoder.Output.Apply(x.to(ScalarType.Float32));
+    }
+
+    IEnumerable<(int First, int Rows)> Chunks(int count)
+    {
+        var most = (int)Math.Max(LeastRows, ChunkLogits / decoder.Output.Stored.shape[0]);
+        for (var first = 0; first < count; first += most)
+        {
+            yield return (first, Math.Min(most, count - first));
+        }
+    }
+}

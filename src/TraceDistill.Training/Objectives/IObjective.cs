@@ -1,0 +1,23 @@
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Objectives;
+
+// R = tokens of a chunk
+
+/// <summary>
+/// What a student is trained to make small: a function from its distributions and the teacher's to a loss for each token, differentiated by autograd.
+/// </summary>
+/// <remarks>
+/// An objective sees a chunk of tokens at a time (<see cref="ChunkedHead"/>), in float64, and what it takes from <see cref="StudentRows"/> decides how much is
+/// computed. A new one is a file with a class, and a test beside those of the others.
+/// </remarks>
+public interface IObjective
+{
+    /// <param name="student">Its logits are leaves, or functions of leaves.</param>
+    /// <param name="targets">Constants.</param>
+    /// <returns>[R] in nats; what it says of tokens without soft targets does not count where <see cref="NeedsSoftTargets"/>.</returns>
+    Tensor Loss(StudentRows student, TargetRows targets);
+
+    /// <summary>Whether only tokens with soft targets have this loss.</summary>
+    bool NeedsSoftTargets { get; }
+}

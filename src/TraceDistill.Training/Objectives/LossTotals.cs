@@ -1,0 +1,33 @@
+namespace TraceDistill.Training.Objectives;
+
+/// <summary>Sums over trained tokens in float64; divide by <see cref="Tokens"/> once, over the whole global batch.</summary>
+public struct LossTotals
+{
+    /// <summary>The loss that is minimised.</summary>
+    public double Loss { get; set; }
+
+    /// <summary>Cross entropy with the sampled token, nats.</summary>
+    public double CrossEntropy { get; set; }
+
+    /// <summary>KL(teacher ‖ student) over top-k and tail at the temperature, nats, without α and T²; of <see cref="SoftTokens"/> alone.</summary>
+    public double Divergence { get; set; }
+
+    /// <summary>Distance between sorted probabilities of what the student has no tokens for, without its weight; of <see cref="SoftTokens"/> alone.</summary>
+    public double Uld { get; set; }
+
+    /// <summary>Trained tokens.</summary>
+    public long Tokens { get; set; }
+
+    /// <summary>Those of them that have soft targets, where these have a weight.</summary>
+    public long SoftTokens { get; set; }
+
+    public void Add(in LossTotals other)
+    {
+        Loss += other.Loss;
+        CrossEntropy += other.CrossEntropy;
+        Divergence += other.Divergence;
+        Uld += other.Uld;
+        Tokens += other.Tokens;
+        SoftTokens += other.SoftTokens;
+    }
+}

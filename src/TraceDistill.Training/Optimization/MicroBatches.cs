@@ -1,0 +1,31 @@
+namespace TraceDistill.Training.Optimization;
+
+/// <summary>Cuts the sequences of an update into micro-batches of about one size.</summary>
+static class MicroBatches
+{
+    /// <summary>
+    /// As few micro-batches as the limit allows, their number a power of two up to 16 and a multiple of 16 beyond, so that any usual number of workers shares
+    /// them evenly.
+    /// </summary>
+    /// <param name="lengths">Tokens of each sequence.</param>
+    /// <param name="limit">Most tokens of a micro-batch of more than one sequence.</param>
+    /// <returns>Indices of each one's sequences, ascending; none is empty.</returns>
+    public static IReadOnlyList<IReadOnlyList<int>> Cut(IReadOnlyList<int> lengths, int limit)
+    {
+        long[] costs = [.. lengths.Select(length => (long)length)];
+        for (var count = Even((costs.Sum() + limit - 1) / limit); ; count = Even(count + 1L))
+        {
+            var shares = WorkSharing.Share(costs, Math.Min(count, costs.Length));
+            if (count >= costs.Length || shares.All(share => share.Length == 1 || share.Sum(item => costs[item]) <= limit))
+            {
+                return [.. shares.Where(share => share.Length > 0)];
+            }
+        }
+    }
+
+    static int Even(long needed)
+    {
+        const int Most = 16;
+        return (int)(needed <= Most ? System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, needed)) : (needed + Most - 1) / Most * Most);
+    }
+}
