@@ -29,6 +29,7 @@ public sealed class Decoder : nn.Module
     readonly DecoderLayer[] _layers;
     readonly Tensor _norm;
     readonly bool _gradientCheckpointing;
+    readonly ScalarType _activations;
 
     /// <param name="weights">The weights, and which of them are trained.</param>
     /// <param name="gradient">[trained weights] what backward passes add to; null where nothing is to be trained.</param>
@@ -36,11 +37,16 @@ public sealed class Decoder : nn.Module
     /// <param name="gradientCheckpointing">
     /// Whether the backward pass computes again what the forward pass would have kept for it: the same bits, for a fraction of the memory.
     /// </param>
-    public Decoder(TrainedWeights weights, FloatBuffer? gradient = null, RoundedMatrices? rounded = null, bool gradientCheckpointing = false)
+    /// <param name="activations">
+    /// What is computed in between products: float32, in which the CPU has kernels for it; or float64, slow and exact, by libtorch's own operations.
+    /// </param>
+    public Decoder(
+        TrainedWeights weights, FloatBuffer? gradient = null, RoundedMatrices? rounded = null, bool gradientCheckpointing = false,
+        ScalarType activations = ScalarType.Float32)
         : base(nameof(Decoder))
     {
         _shape = weights.Model.Configuration;
-        _gradientCheckpointing = gradientCheckpointing;
+        (_gradientCheckpointing, _activations) = (gradientCheckpointing, activations);
         _tensors = new Parameters(weights, gradient, rounded);
         _embedding = _tensors.Matrix("model.embed_tokens.weight").Stored;
         Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight", isRounded: false);
@@ -59,7 +65,7 @@ public sealed class Decoder : nn.Module
     {
         using var scope = NewDisposeScope();
         using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.device);
-        var x = Embedding.Apply(_embedding, ids, ScalarType.Float32);                              // [N, D]
+        var x = Embedding.Apply(_embedding, ids, _activations);                                     // [N, D]
         if (noise is { NeftuneAlpha: > 0 })
         {
             x = Noise.AddUniform(x, batch.Lengths, noise);

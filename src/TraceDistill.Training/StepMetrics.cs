@@ -12,7 +12,7 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
 
-    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c> and <c>loss_uld</c> where there is one.</summary>
+    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c>, <c>loss_uld</c> and <c>loss_z</c> where there is one.</summary>
     public Dictionary<string, double> ToValues()
     {
         var values = new Dictionary<string, double>
@@ -31,6 +31,11 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
         if (Totals.Uld > 0)
         {
             values["loss_uld"] = Totals.Uld / Totals.SoftTokens;
+        }
+
+        if (Totals.ZLoss > 0)
+        {
+            values["loss_z"] = Totals.ZLoss / Totals.Tokens;
         }
 
         return values;

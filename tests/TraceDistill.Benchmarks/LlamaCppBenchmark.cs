@@ -24,7 +24,7 @@ static class LlamaCppBenchmark
             var directory = arguments.Text("model") ?? temporary.FullName;
             if (directory == temporary.FullName)
             {
-                LargeModel.Write(directory, Training.Checkpoints.TensorDtype.BFloat16);
+                LargeModel.Write(directory, TensorDtype.BFloat16);
             }
 
             var quantization = Enum.Parse<GgufQuantization>(arguments.Text("quantization") ?? nameof(GgufQuantization.F16), ignoreCase: true);

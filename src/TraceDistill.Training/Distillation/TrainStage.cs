@@ -138,7 +138,7 @@ public static class TrainStage
 
     static DistillationSettings Settings(TrainOptions options, long step) => new(
         options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass,
-        options.KdUldWeight);
+        options.KdUldWeight, options.ZLossWeight);
 
     static string TokenizerDirectory(TrainOptions options)
     {

@@ -27,7 +27,7 @@ sealed class ChunkedHead(Decoder decoder)
     {
         using var scope = NewDisposeScope();
         var objective = new DistillationObjective(settings);
-        var (states, gradient, sums) = (hidden.detach(), empty_like(hidden).detach(), zeros(5, dtype: ScalarType.Float64, device: hidden.device));
+        var (states, gradient, sums) = (hidden.detach(), empty_like(hidden).detach(), zeros(DistillationObjective.Sums, dtype: ScalarType.Float64, device: hidden.device));
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();

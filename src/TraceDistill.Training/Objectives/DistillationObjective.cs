@@ -3,34 +3,49 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
 
-/// <summary>The objectives of a step and their weights: <c>kd_alpha · (T² · KL + uld · L₁) + (1 − kd_alpha) · CE</c>; a token without soft targets takes the hard loss alone.</summary>
+/// <summary>
+/// The objectives of a step and their weights: <c>kd_alpha · (T² · KL + uld · L₁) + (1 − kd_alpha) · CE + z · log² Z</c>; a token without soft targets takes
+/// the whole hard loss in place of the first two.
+/// </summary>
 sealed class DistillationObjective(DistillationSettings settings)
 {
+    /// <summary>Entries of the vector that <see cref="Evaluate"/> returns.</summary>
+    public const int Sums = 6;
+
     readonly CrossEntropy _hard = new();
     readonly ForwardDivergence _soft = new(settings.KdTemperature, settings.MissingMass);
     readonly UniversalLogit _unmatched = new();
+    readonly ZLoss _normalizer = new();
 
     /// <summary>The loss of a chunk, and what goes into reports.</summary>
     /// <returns>A scalar that has gradients; a vector of what <see cref="Read"/> takes, for sums over chunks.</returns>
     public (Tensor Loss, Tensor Sums) Evaluate(StudentRows student, TargetRows targets)
     {
-        var (alpha, temperature) = (settings.KdAlpha, settings.KdTemperature);
         var hard = _hard.Loss(student, targets);                                                   // [R]
-        if (alpha == 0 || targets.SoftTokens == 0)
+        var (loss, none) = (hard, zeros_like(hard));
+        var (soft, unmatched, normalizer, softTokens) = (none, none, none, 0);
+        if (settings.KdAlpha > 0 && targets.SoftTokens > 0)
         {
-            var sum = hard.sum();
-            return (sum, stack([sum, sum, zeros_like(sum), zeros_like(sum), zeros_like(sum)]).detach());
+            softTokens = targets.SoftTokens;
+            soft = _soft.Loss(student, targets).masked_fill(~targets.HasSoft, 0);
+            unmatched = settings.UldWeight > 0 ? _unmatched.Loss(student, targets).masked_fill(~targets.HasSoft, 0) : none;
+            var share = ones_like(hard).masked_fill(targets.HasSoft, 1 - settings.KdAlpha);
+            var told = settings.KdTemperature * settings.KdTemperature * soft + settings.UldWeight * unmatched;
+            loss = share * hard + settings.KdAlpha * told;
         }
 
-        var isSoft = targets.HasSoft;
-        var soft = _soft.Loss(student, targets).masked_fill(~isSoft, 0);
-        var unmatched = settings.UldWeight > 0 ? _unmatched.Loss(student, targets).masked_fill(~isSoft, 0) : zeros_like(soft);
-        var share = ones_like(hard).masked_fill(isSoft, 1 - alpha);
-        var loss = (share * hard + alpha * temperature * temperature * soft + alpha * settings.UldWeight * unmatched).sum();
-        return (loss, stack([loss, hard.sum(), soft.sum(), unmatched.sum(), isSoft.sum().to(ScalarType.Float64)]).detach());
+        if (settings.ZLossWeight > 0)
+        {
+            normalizer = _normalizer.Loss(student, targets);
+            loss = loss + settings.ZLossWeight * normalizer;
+        }
+
+        var sum = loss.sum();
+        return (sum, stack([sum, hard.sum(), soft.sum(), unmatched.sum(), normalizer.sum(), tensor((double)softTokens, device: hard.device)]).detach());
     }
 
     /// <summary>Sums over chunks as totals.</summary>
+    /// <param name="sums">Of <see cref="Evaluate"/>, added up.</param>
     /// <param name="tokens">Trained tokens of all chunks.</param>
     public static LossTotals Read(Tensor sums, long tokens)
     {
@@ -38,7 +53,7 @@ sealed class DistillationObjective(DistillationSettings settings)
         var values = sums.cpu().data<double>();
         return new LossTotals
         {
-            Loss = values[0], CrossEntropy = values[1], Divergence = values[2], Uld = values[3], SoftTokens = (long)values[4], Tokens = tokens,
+            Loss = values[0], CrossEntropy = values[1], Divergence = values[2], Uld = values[3], ZLoss = values[4], SoftTokens = (long)values[5], Tokens = tokens,
         };
     }
 }

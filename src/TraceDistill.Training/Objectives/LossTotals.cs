@@ -15,6 +15,9 @@ public struct LossTotals
     /// <summary>Distance between sorted probabilities of what the student has no tokens for, without its weight; of <see cref="SoftTokens"/> alone.</summary>
     public double Uld { get; set; }
 
+    /// <summary>Squared logarithm of the softmax's normalizer, without its weight; 0 where it has none.</summary>
+    public double ZLoss { get; set; }
+
     /// <summary>Trained tokens.</summary>
     public long Tokens { get; set; }
 
@@ -27,6 +30,7 @@ public struct LossTotals
         CrossEntropy += other.CrossEntropy;
         Divergence += other.Divergence;
         Uld += other.Uld;
+        ZLoss += other.ZLoss;
         Tokens += other.Tokens;
         SoftTokens += other.SoftTokens;
     }

@@ -114,6 +114,11 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Size of the noise added to embeddings in training (NEFTune); 0 is none, 5 is usual")]
     public double NeftuneNoiseAlpha { get; init; }
 
+    /// <value>0: none; 1e-4 is usual.</value>
+    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
+    [Description("Weight of the z-loss, the squared logarithm of the softmax's normalizer; 0 is none, 1e-4 is usual")]
+    public double ZLossWeight { get; init; }
+
     /// <value>0.</value>
     [Description("Seed of initial weights, of the order of sequences, and of noise and dropout")]
     public long Seed { get; init; }

@@ -49,7 +49,7 @@ public static class PretrainStage
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
             var batches = Batches(options, fixedSet, new ChatSequence(tokenizer, ChatTemplate.Load(directory)));
             var trainer = new Trainer(options, TrainedWeights.All(parameters), observer);
-            loss = trainer.Run(batches, _ => HardLossOnly, state, cancellationToken).Loss;
+            loss = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken).Loss;
             ModelDirectory.Save(directory, parameters, options.Dtype);
             state.Finish(loss.Value);
         }

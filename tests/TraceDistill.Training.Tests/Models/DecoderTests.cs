@@ -91,6 +91,33 @@ public class DecoderTests
         }
     }
 
+    /// <summary>What every device computes where it has no kernel of ours: the same, and exact in float64.</summary>
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void ForwardBackward_LibtorchsOperationsInFloat64_EqualTheReference(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = Parameters(shape, seed: 6);
+        using var gradient = new FloatBuffer(parameters.Count);
+        using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, activations: ScalarType.Float64);
+        var reference = new ReferenceLlama(parameters);
+        var batch = Batch(33, 5, 64);
+        var outputGradient = randn([batch.Ids.Length, Grouped.HiddenSize], generator: new Generator(9)).to(ScalarType.Float64);
+
+        var hidden = decoder.Forward(batch);
+        hidden.backward([outputGradient]);
+        CustomGradient.ThrowIfFailed();
+
+        var expected = cat([.. Sequences(batch).Select(reference.Forward)], 0);
+        Rounding.Close(expected, hidden, 1e-11); // a hundred times a sum of a few thousand terms
+        (expected * outputGradient).sum().backward();
+        foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
+        {
+            var error = (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - reference.Gradient(name).reshape(-1)).norm().item<double>();
+            Assert.True(error < Rounding.Of(8) * reference.Gradient(name).norm().item<double>(), $"{name}: error {error}"); // stored in float32
+        }
+    }
+
     /// <summary>YaRN stretches the frequencies and sharpens the scores; positions reach past the first table of sines.</summary>
     [Fact]
     public void ForwardBackward_ScaledRotations_EqualsLibtorchAutogradInFloat64()

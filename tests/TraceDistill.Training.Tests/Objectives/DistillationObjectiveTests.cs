@@ -142,6 +142,28 @@ public class DistillationObjectiveTests
         Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2 * Tolerance));
     }
 
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0.7)]
+    public void Evaluate_ZLoss_AddsTheSquaredLogOfTheNormalizer(double alpha)
+    {
+        var settings = new DistillationSettings(alpha, 1, MissingMass.TailBucket, ZLossWeight: 0.3);
+        var logits = Logits();
+        var (ids, logprobs, tail) = Teacher(4);
+
+        var gradient = (float[])logits.Clone();
+        var totals = default(LossTotals);
+        Evaluate(gradient, ids[0], ids, logprobs, tail, settings, ref totals);
+
+        // Chowdhery et al., arXiv 2204.02311, section 5.
+        double Square(double[] z) => Math.Pow(Math.Log(z.Sum(Math.Exp)), 2);
+        double Loss(double[] z) => ReferenceLoss.Of(z, ids[0], ids, logprobs, tail, alpha, 1, tailBucket: true) + (0.3 * Square(z));
+        double[] z = [.. logits.Select(value => (double)value)];
+        Assert.Equal(Loss(z), totals.Loss, 1e-5);
+        Assert.Equal(Square(z), totals.ZLoss, 1e-5);
+        Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2 * Tolerance));
+    }
+
     [Fact]
     public void Evaluate_SoftTargetsWithoutWeight_AreNoTermOfTheLoss()
     {
