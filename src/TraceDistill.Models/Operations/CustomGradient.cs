@@ -26,7 +26,7 @@ static class CustomGradient
     /// </param>
     /// <remarks>
     /// libtorch takes a reference of its own to what is returned, but only after the return: this thread's next function frees them. An exception
-    /// must not pass through libtorch's frames: it is kept for <see cref="ThrowIfFailed"/>, and the pass ends without gradients.
+    /// must not pass through libtorch's frames: it is kept for <see cref="Finish"/>, and the pass ends without gradients.
     /// </remarks>
     public static List<Tensor> Of(AutogradContext context, Tensor outputGradient, int inputs, Func<List<Tensor>, Tensor, Tensor?[]> gradients)
     {
@@ -50,21 +50,28 @@ static class CustomGradient
             context.Dispose();
         }
 
-        _handedOver?.ForEach(tensor => tensor.Dispose());
+        Release();
         _handedOver = [.. results.OfType<Tensor>()];
         outputGradient.Dispose();
         return [.. results.Select(result => result!)];
     }
 
-    /// <summary>To be called after every backward pass.</summary>
+    /// <summary>To be called after every backward pass, on its thread.</summary>
     /// <exception cref="Exception">What a custom function threw in it.</exception>
-    public static void ThrowIfFailed()
+    public static void Finish()
     {
+        Release();
         if (Failures.TryDequeue(out var error))
         {
             Failures.Clear();
             ExceptionDispatchInfo.Throw(error);
         }
+    }
+
+    static void Release()
+    {
+        _handedOver?.ForEach(tensor => tensor.Dispose());
+        _handedOver = null;
     }
 
     /// <summary>Whether the kernels of the CPU take a tensor.</summary>

@@ -142,7 +142,7 @@ public sealed class GradientWorkers : IDisposable
                 if (hidden.requires_grad)
                 {
                     hidden.backward([gradient]);
-                    CustomGradient.ThrowIfFailed();
+                    CustomGradient.Finish();
                 }
             }
         }

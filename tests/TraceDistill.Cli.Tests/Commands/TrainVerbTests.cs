@@ -1,7 +1,7 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Tests.Support;
-using TraceDistill.Training.Kernels;
+using TraceDistill.Models.Cpu;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

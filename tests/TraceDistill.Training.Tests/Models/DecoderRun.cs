@@ -19,7 +19,7 @@ sealed class DecoderRun : IDisposable
         var hidden = decoder.Forward(batch, noise);
         Hidden = hidden.data<float>().ToArray();
         hidden.backward([slopes]);
-        CustomGradient.ThrowIfFailed();
+        CustomGradient.Finish();
     }
 
     /// <summary>[M, D].</summary>
