@@ -22,7 +22,10 @@ public sealed class TrainingState(string directory, string fingerprint)
 
     readonly string _path = Path.Combine(directory, FileName);
 
-    static ReadOnlySpan<byte> Magic => "TDSTATE2"u8;
+    /// <summary>Of the engine whose gradients were written out by hand: its sums have other last bits.</summary>
+    static ReadOnlySpan<byte> FormerMagic => "TDSTATE2"u8;
+
+    static ReadOnlySpan<byte> Magic => "TDSTATE3"u8;
 
     /// <summary>Takes the folder for this run, before anything is written into it.</summary>
     /// <returns>The final loss where this very run is finished there; null where something is left to do.</returns>
@@ -121,7 +124,13 @@ public sealed class TrainingState(string directory, string fingerprint)
     {
         try
         {
-            if (!reader.ReadBytes(Magic.Length).AsSpan().SequenceEqual(Magic) || reader.ReadString() != fingerprint)
+            var magic = reader.ReadBytes(Magic.Length).AsSpan();
+            if (magic.SequenceEqual(FormerMagic))
+            {
+                throw OfFormerEngine();
+            }
+
+            if (!magic.SequenceEqual(Magic) || reader.ReadString() != fingerprint)
             {
                 throw OfAnotherRun();
             }
@@ -148,6 +157,9 @@ public sealed class TrainingState(string directory, string fingerprint)
     }
 
     InvalidInputException Damaged() => new($"{_path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
+
+    InvalidInputException OfFormerEngine() => new(
+        $"{directory}: holds a training of a former version's engine, which cannot be gone on with; name another folder with --out, or delete this one (a finished model in it loads with student:)");
 
     InvalidInputException OfAnotherRun() => new(
         $"{directory}: holds a model, finished or not, that was not made by this training (other options, traces or weights to start from); name another folder with --out, or delete this one");

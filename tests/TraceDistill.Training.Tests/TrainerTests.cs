@@ -74,6 +74,17 @@ public class TrainerTests
         Assert.StartsWith($"{folder.Path}: holds a model, finished or not, that was not made by this training", error.Message);
     }
 
+    /// <summary>Its sums have other last bits: going on would end with a model that neither engine makes.</summary>
+    [Fact]
+    public void Run_UnfinishedTrainingOfTheFormerEngine_IsRefusedByName()
+    {
+        using var folder = new TemporaryDirectory();
+        File.WriteAllBytes(folder.File(TrainingState.FileName), [.. "TDSTATE2"u8, .. new byte[80]]);
+
+        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, folder.Path));
+        Assert.StartsWith($"{folder.Path}: holds a training of a former version's engine, which cannot be gone on with", error.Message);
+    }
+
     [Theory]
     [InlineData(1)]
     [InlineData(100)]

@@ -226,7 +226,7 @@ public static class TrainStage
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with
         {
             Traces = null, Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false,
+            Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0,
         }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];

@@ -14,7 +14,7 @@ namespace TraceDistill.Training.Optimization;
 /// <summary>
 /// Computes the gradient of a batch in lanes: each runs whole micro-batches on one core with a graph and a gradient of its own, at small model sizes far faster
 /// than splitting every operation over the cores. Micro-batches, lanes and the order in which gradients are added follow from the batch alone: the number of
-/// workers changes no bit.
+/// workers changes no bit, but where a large model has few lanes and several cores for each.
 /// </summary>
 public sealed class GradientWorkers : IDisposable
 {
@@ -66,8 +66,8 @@ public sealed class GradientWorkers : IDisposable
             _lanes.Add(NewLane());
         }
 
-        // Fewer lanes than workers: the products of each may take several cores.
-        var threads = Math.Max(1, _workers / used);
+        // Of a large model there are few lanes: the products of each may take several cores.
+        var threads = _mostLanes < MostLanes ? Math.Max(1, _workers / used) : 1;
         Parallel.For(0, used, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(used, _workers) }, index =>
             _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], settings, noise, threads));
         var totals = _lanes[0].Totals;

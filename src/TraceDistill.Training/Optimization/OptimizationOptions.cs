@@ -134,7 +134,8 @@ public record OptimizationOptions : ProblemReaderOptions
     public int LoggingSteps { get; init; } = 10;
 
     /// <summary>
-    /// Part of the arithmetic: another number of workers adds gradients in another order, so results differ in the last bits.
+    /// No bit of the result depends on it, unless a model of more than 17 million trained weights has more workers than gradients of it fit into a gigabyte:
+    /// several cores then share its products.
     /// </summary>
     /// <value>0: one for each core.</value>
     [Range(0, 1024, ErrorMessage = "must be from 0 to 1024")]

@@ -94,7 +94,7 @@ public static class PretrainStage
         var deciding = options with
         {
             Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            GradientCheckpointing = false,
+            GradientCheckpointing = false, Workers = 0,
         };
         var json = JsonSerializer.SerializeToUtf8Bytes(new { Options = deciding, Problems = fixedSet });
         return Convert.ToHexStringLower(SHA256.HashData(json));

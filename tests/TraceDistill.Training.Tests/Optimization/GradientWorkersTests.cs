@@ -66,6 +66,23 @@ public class GradientWorkersTests
         Assert.Equal(Gradient(parameters, batch, 2, 60).Gradient, Gradient(parameters, batch, 2, 60).Gradient);
     }
 
+    [Theory]
+    [InlineData(30)]
+    [InlineData(90)]
+    public void Accumulate_OtherNumberOfWorkers_GivesTheSameBits(int microBatchTokens)
+    {
+        using var parameters = SampleSequences.Parameters();
+        var batch = SampleSequences.Create(8);
+        var (alone, totals) = Gradient(parameters, batch, 1, microBatchTokens);
+
+        foreach (var workers in new[] { 2, 3, 5 })
+        {
+            var (shared, sharedTotals) = Gradient(parameters, batch, workers, microBatchTokens);
+            Assert.Equal(alone, shared);
+            Assert.Equal(totals, sharedTotals);
+        }
+    }
+
     [Fact]
     public void Accumulate_PromptTokens_AreNotAskedFor()
     {
