@@ -29,8 +29,8 @@ sealed class Linear(Parameters parameters, params string[] layers)
         var isOne = _matrices.Count == 1 && !isAdapted;
         var y = _matrices.Count == 1 ? _matrices[0].Apply(x, isOne ? residual : null) : cat([.. _matrices.Select(matrix => matrix.Apply(x))], 1);
         y = isAdapted ? Adapt(x, y, noise) : y;
-        y = residual is null || isOne ? y : residual + y;
-        y = _biases.Length == 0 ? y : y + (_biases.Length == 1 ? _biases[0] : cat(_biases));
+        y = residual is null || isOne ? y : residual.Plus(y);
+        y = _biases.Length == 0 ? y : y.Plus(_biases.Length == 1 ? _biases[0] : cat(_biases));
         return y.MoveToOuterDisposeScope();
     }
 

@@ -33,7 +33,7 @@ static class Embedding
         public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 2, (saved, dy) =>
         {
             var weight = ((Holder)ctx.get_data("weight")).Tensor;
-            weight.grad!.index_add_(0, saved[0], dy, 1);
+            weight.grad!.AddRows(saved[0], dy);
             return [null, null];
         });
     }

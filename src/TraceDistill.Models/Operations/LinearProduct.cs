@@ -123,7 +123,7 @@ sealed record LinearMatrix(Tensor Stored, Tensor? Rounded = null)
             else
             {
                 using var product = mm(transposed, x);
-                gradient.add_(product);
+                gradient.Add(product);
             }
         }
     }
@@ -144,7 +144,7 @@ sealed record LinearMatrix(Tensor Stored, Tensor? Rounded = null)
             using var wanted = product.narrow(0, 0, count);
             y ??= residual is null ? empty(count, Stored.shape[0], dtype: result, device: x.device) : residual.clone();
             using var columns = y.narrow(1, first, rows.shape[0]);
-            _ = residual is null ? columns.copy_(wanted) : columns.add_(wanted);
+            _ = residual is null ? columns.copy_(wanted) : columns.Add(wanted);
         }
 
         return y!;

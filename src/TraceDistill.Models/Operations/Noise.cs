@@ -21,7 +21,7 @@ static class Noise
         using var scope = NewDisposeScope();
         var drawn = zeros(x.shape);
         NoiseKernel.AddUniform(CustomGradient.Pointer(drawn), lengths, (int)x.shape[1], noise.NeftuneAlpha, noise, NeftunePurpose);
-        return (x + drawn.to(x.dtype).to(x.device)).MoveToOuterDisposeScope();
+        return x.Plus(drawn.to(x.dtype).to(x.device)).MoveToOuterDisposeScope();
     }
 
     /// <summary>Dropout: each element becomes zero with probability <paramref name="rate"/>, else it is divided by 1 − rate.</summary>

@@ -19,7 +19,7 @@ static class RmsNorm
     static Tensor Plain(Tensor x, Tensor weight, double epsilon)
     {
         var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
-        return (wide * (wide.square().mean([-1], keepdim: true) + epsilon).rsqrt() * weight).to(x.dtype);
+        return (wide * (wide * wide).mean([-1], keepdim: true).Plus(epsilon).rsqrt() * weight).to(x.dtype);
     }
 
     sealed unsafe class Kernel : SingleTensorFunction<Kernel>

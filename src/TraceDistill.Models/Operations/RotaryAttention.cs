@@ -61,9 +61,9 @@ sealed class RotaryAttention(ModelConfiguration configuration) : IDisposable
         var angles = outer(arange(heads.shape[2], dtype: ScalarType.Float64), tensor(_frequencies.Angles));
         var (cosine, sine) = (Table(angles.cos()), Table(angles.sin()));
         var (low, high) = (heads.narrow(3, 0, half), heads.narrow(3, half, half));
-        return cat([low * cosine - high * sine, high * cosine + low * sine], 3);
+        return cat([low * cosine - high * sine, (high * cosine).Plus(low * sine)], 3);
 
-        Tensor Table(Tensor values) => (values * _frequencies.Magnitude).to(heads.dtype).to(heads.device);
+        Tensor Table(Tensor values) => values.Times(_frequencies.Magnitude).to(heads.dtype).to(heads.device);
     }
 
     static Tensor Rows(TokenBatch batch, Device device)

@@ -62,12 +62,12 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         _head.Visit(hidden, batch, (first, student, targets) =>
         {
             var (divergence, drawn) = (Values(Divergence.Loss(student, targets)), Values(student.Drawn));
-            var (best, isBest) = (Values(student.BestProbability), Values(student.Best.squeeze(1).eq(targets.Targets).to(ScalarType.Float64)));
+            var best = Values(student.Best);
             for (var row = 0; row < targets.Rows; row++)
             {
                 if (told.Contains(first + row))
                 {
-                    scores.Add(new TokenScore(divergence[row], drawn[row], best[row], isBest[row] == 1));
+                    scores.Add(new TokenScore(divergence[row], drawn[row], Math.Exp(best[row]), drawn[row] >= best[row]));
                 }
             }
         });

@@ -36,7 +36,7 @@ sealed class ChunkedHead(Decoder decoder)
             var student = new StudentRows(Logits(x), targets);
             var (loss, parts) = objective.Evaluate(student, targets);
             loss.backward();
-            sums.add_(parts);
+            sums.Add(parts);
             var slopes = student.LogitGradient();                                                  // [C, V]
             using var noGrad = no_grad();
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));

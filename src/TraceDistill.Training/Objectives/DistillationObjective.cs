@@ -1,3 +1,4 @@
+using TraceDistill.Models.Operations;
 using TorchSharp;
 using static TorchSharp.torch;
 
@@ -27,17 +28,17 @@ sealed class DistillationObjective(DistillationSettings settings)
         if (settings.KdAlpha > 0 && targets.SoftTokens > 0)
         {
             softTokens = targets.SoftTokens;
-            soft = _soft.Loss(student, targets).masked_fill(~targets.HasSoft, 0);
-            unmatched = settings.UldWeight > 0 ? _unmatched.Loss(student, targets).masked_fill(~targets.HasSoft, 0) : none;
-            var share = ones_like(hard).masked_fill(targets.HasSoft, 1 - settings.KdAlpha);
-            var told = settings.KdTemperature * settings.KdTemperature * soft + settings.UldWeight * unmatched;
-            loss = share * hard + settings.KdAlpha * told;
+            soft = _soft.Loss(student, targets).ZeroWhere(~targets.HasSoft);
+            unmatched = settings.UldWeight > 0 ? _unmatched.Loss(student, targets).ZeroWhere(~targets.HasSoft) : none;
+            // Where there are soft targets, the hard loss counts 1 − α; elsewhere all.
+            var told = hard.Times(-1).Plus(soft.Times(settings.KdTemperature * settings.KdTemperature)).Plus(unmatched.Times(settings.UldWeight));
+            loss = hard.Plus(told.ZeroWhere(~targets.HasSoft).Times(settings.KdAlpha));
         }
 
         if (settings.ZLossWeight > 0)
         {
             normalizer = _normalizer.Loss(student, targets);
-            loss = loss + settings.ZLossWeight * normalizer;
+            loss = loss.Plus(normalizer.Times(settings.ZLossWeight));
         }
 
         var sum = loss.sum();

@@ -1,3 +1,4 @@
+using TraceDistill.Models.Operations;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
@@ -18,17 +19,15 @@ public sealed class ForwardDivergence(double temperature, MissingMass missingMas
 
     public Tensor Loss(StudentRows student, TargetRows targets)
     {
-        var (u, v, isPresent) = (student.Reported, targets.Logprobs, targets.IsPresent);
-        if (missingMass == MissingMass.TailBucket)
-        {
-            u = cat([u, student.Tail.unsqueeze(1)], 1);
-            v = cat([v, targets.Tail.unsqueeze(1)], 1);
-            isPresent = cat([isPresent, ones_like(targets.HasSoft).unsqueeze(1)], 1);
-        }
-
-        var (logTeacher, logStudent) = ((v / temperature).log_softmax(1), (u / temperature).log_softmax(1));
+        var hasTail = missingMass == MissingMass.TailBucket;
+        var v = hasTail ? cat([targets.Logprobs, targets.Tail.unsqueeze(1)], 1) : targets.Logprobs;
+        var u = hasTail ? student.LogProbabilities : student.Reported;
+        // With all outcomes, the student's probabilities are normalised as they are.
+        var logStudent = hasTail && temperature == 1 ? u : u.Times(1 / temperature).log_softmax(1);
+        var logTeacher = v.Times(1 / temperature).log_softmax(1);
         var probability = logTeacher.exp();
-        var gap = (logTeacher - logStudent).masked_fill(probability.eq(0) | ~isPresent, 0);       // 0·∞ is 0 here
-        return (probability * gap).sum(1);
+        var isZero = probability.IsZero();
+        var entropy = (probability * logTeacher.ZeroWhere(isZero)).sum(1);                   // 0·∞ is 0 here and below
+        return entropy - (probability * logStudent.ZeroWhere(isZero)).sum(1);
     }
 }

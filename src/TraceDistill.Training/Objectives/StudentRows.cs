@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Models.Operations;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
@@ -10,8 +11,8 @@ namespace TraceDistill.Training.Objectives;
 /// here is differentiable; the gradient of all V logits follows from that of these few.
 /// </summary>
 /// <remarks>
-/// With E = e^(z − max) outside the named tokens and S = Σ E, the log of all others' mass is ρ = max + log S, and ∂ρ/∂zᵢ = Eᵢ / S. The sum runs over those tokens
-/// themselves, never 1 − Σq, so that it keeps its precision when it is tiny.
+/// With E = e^(z − max) outside the reported tokens and S = Σ E, the log of all others' mass is ρ = max + log S, and ∂ρ/∂zᵢ = Eᵢ / S. The sum runs over those
+/// tokens themselves, never 1 − Σq, so that it keeps its precision when it is tiny.
 /// </remarks>
 public sealed class StudentRows
 {
@@ -28,50 +29,59 @@ public sealed class StudentRows
         Tensor reported, drawn;
         using (no_grad())
         {
-            reported = Name(targets.Ids, logits.gather(1, targets.Ids));                           // [R, K]
+            var values = logits.gather(1, targets.Ids);                                            // [R, K]
+            reported = Name(targets.Ids, targets.IsFull ? values : values.NegativeInfinityWhere(~targets.IsPresent));
             drawn = Name(targets.Targets.unsqueeze(1), logits.gather(1, targets.Targets.unsqueeze(1)));
-            (_maxima, Best) = logits.max(-1, keepdim: true);                                       // [R, 1]
-            _exponentials = logits.sub_(_maxima).exp_();                                           // [R, V]
-            _exponentials.scatter_(1, targets.Ids, zeros(targets.Ids.shape, device: logits.device));
-            _sums = _exponentials.sum(-1).clamp_(min: Least);                                      // [R]
-            _rest = _sums.to(ScalarType.Float64).log_().add_(_maxima.squeeze(-1));                 // [R]
+            logits.scatter_(1, targets.Ids, values.NegativeInfinityWhere(ones_like(values, dtype: ScalarType.Bool)));
+            _exponentials = logits;                                                                // [R, V]
+            (_maxima, var sums) = Exponentials.Apply(_exponentials);                               // [R]
+            _sums = sums.AtLeast(Least);
+            _rest = _sums.to(ScalarType.Float64).log_().Add(_maxima);
         }
 
         _rest.requires_grad_(true);
-        var present = reported.masked_fill(~targets.IsPresent, double.NegativeInfinity);
-        LogPartition = cat([present, _rest.unsqueeze(1)], 1).logsumexp(1);
-        Reported = present - LogPartition.unsqueeze(1);
-        Tail = _rest - LogPartition;
+        LogProbabilities = cat([reported, _rest.unsqueeze(1)], 1).log_softmax(1);
+        LogPartition = _rest - Tail;
         Drawn = drawn.squeeze(1) - LogPartition;
     }
 
-    /// <summary>[R] of float64: log Σ e^z.</summary>
-    public Tensor LogPartition { get; }
+    /// <summary>[R, K + 1] of float64: log-probabilities of the tokens that the teacher reported, −∞ for filling, and last of all others together.</summary>
+    public Tensor LogProbabilities { get; }
 
-    /// <summary>[R, K] of float64: log-probabilities of the tokens that the teacher reported; −∞ for filling.</summary>
-    public Tensor Reported { get; }
+    /// <summary>[R, K] of float64: those of the tokens that the teacher reported alone.</summary>
+    public Tensor Reported => LogProbabilities.narrow(1, 0, LogProbabilities.shape[1] - 1);
 
     /// <summary>[R] of float64: log-probability of all tokens that the teacher did not report.</summary>
-    public Tensor Tail { get; }
+    public Tensor Tail => LogProbabilities.select(1, LogProbabilities.shape[1] - 1);
 
     /// <summary>[R] of float64: log-probability of the drawn token.</summary>
     public Tensor Drawn { get; }
 
-    /// <summary>[R, 1] of int64: the most probable token; no gradient.</summary>
-    public Tensor Best { get; }
+    /// <summary>[R] of float64: log Σ e^z.</summary>
+    public Tensor LogPartition { get; }
 
-    /// <summary>[R] of float64: the probability of <see cref="Best"/>; no gradient.</summary>
-    public Tensor BestProbability => (_maxima.squeeze(-1).to(ScalarType.Float64) - LogPartition.detach()).exp();
+    /// <summary>[R] of float64: the largest log-probability of all; no gradient.</summary>
+    public Tensor Best
+    {
+        get
+        {
+            using var noGrad = no_grad();
+            return maximum(Reported.amax([1]), _maxima.to(ScalarType.Float64) - LogPartition);
+        }
+    }
 
     /// <summary>The student's largest log-probabilities outside of what the teacher reported, by descending size.</summary>
     /// <param name="count">How many; fewer where the vocabulary has no more.</param>
     /// <returns>[R, count] of float64.</returns>
     public Tensor LargestOthers(int count)
     {
-        using var noGrad = no_grad();
-        var (values, ids) = _exponentials.topk((int)Math.Min(count, _exponentials.shape[1]), 1);
-        var logits = Name(ids, values.clamp(min: Least).log_().add_(_maxima));
-        using var grad = enable_grad();
+        Tensor logits;
+        using (no_grad())
+        {
+            var (values, ids) = _exponentials.topk((int)Math.Min(count, _exponentials.shape[1]), 1);
+            logits = Name(ids, values.AtLeast(Least).log_().Add(_maxima.unsqueeze(1)));
+        }
+
         return logits - LogPartition.unsqueeze(1);
     }
 

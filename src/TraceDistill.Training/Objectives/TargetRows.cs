@@ -39,6 +39,7 @@ public sealed class TargetRows
         IsPresent = tensor(isPresent, device: device).reshape(rows, k);
         Tail = tensor(tails, device: device);
         HasSoft = tensor(hasSoft, device: device);
+        IsFull = Array.TrueForAll(isPresent, present => present);
         Unmatched = ReadUnmatched(batch, first, rows, device);
     }
 
@@ -59,6 +60,9 @@ public sealed class TargetRows
 
     /// <summary>[R, K] false for filling.</summary>
     public Tensor IsPresent { get; }
+
+    /// <summary>Whether nothing is filled up.</summary>
+    public bool IsFull { get; }
 
     /// <summary>[R] of float64: log-probability of all other tokens; −∞ for none.</summary>
     public Tensor Tail { get; }

@@ -1,3 +1,4 @@
+using TraceDistill.Models.Operations;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;
@@ -19,6 +20,6 @@ public sealed class UniversalLogit : IObjective
 
         var largest = student.LargestOthers((int)unmatched.shape[1]).exp();
         var teacher = unmatched.narrow(1, 0, largest.shape[1]);
-        return (teacher - largest).abs().masked_fill(teacher.eq(0), 0).sum(1);
+        return (teacher - largest).abs().ZeroWhere(teacher.IsZero()).sum(1);
     }
 }

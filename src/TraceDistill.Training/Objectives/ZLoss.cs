@@ -7,5 +7,5 @@ public sealed class ZLoss : IObjective
 {
     public bool NeedsSoftTargets => false;
 
-    public Tensor Loss(StudentRows student, TargetRows targets) => student.LogPartition.square();
+    public Tensor Loss(StudentRows student, TargetRows targets) => student.LogPartition * student.LogPartition;
 }
