@@ -1,6 +1,9 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Text.Json;
+using System.Numerics.Tensors;
+using LLama;
+using LLama.Common;
+using LLama.Native;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;
 using TraceDistill.Models.Export.Gguf;
@@ -11,13 +14,11 @@ namespace TraceDistill.Benchmarks;
 /// <summary>Tokens per second of the generation engine and of llama.cpp, one after the other on the same weights, round by round.</summary>
 static class LlamaCppBenchmark
 {
+    /// <summary>What each sequence takes in.</summary>
+    static readonly int[] Prompt = [.. Enumerable.Range(1, 40)];
+
     public static async Task<int> RunAsync(Arguments arguments)
     {
-        if (!PeerScript.IsReady())
-        {
-            return 2;
-        }
-
         var temporary = Directory.CreateTempSubdirectory("tracedistill-benchmark-");
         try
         {
@@ -62,7 +63,7 @@ static class LlamaCppBenchmark
             var start = Stopwatch.GetTimestamp();
             await Task.WhenAll(Enumerable.Range(0, sequences).Select(i => engine.GenerateAsync(new SequenceRequest
             {
-                Prompt = Enumerable.Range(1, 40).ToArray(), MaxTokens = tokens, Temperature = 0, StopTokens = [],
+                Prompt = LlamaCppBenchmark.Prompt, MaxTokens = tokens, Temperature = 0, StopTokens = [],
             })));
             best = Math.Max(best, sequences * tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
@@ -70,10 +71,79 @@ static class LlamaCppBenchmark
         return best;
     }
 
-    static double Theirs(string file, int sequences, int tokens, int threads) =>
-        PeerScript.Run("llama-speed.js", [file, $"{sequences}", $"{tokens}", $"{threads}"]).Split('\n', StringSplitOptions.RemoveEmptyEntries).Max(line =>
+    /// <summary>The best round of llama.cpp, in a process of its own: the engine's threads are not there.</summary>
+    static double Theirs(string file, int sequences, int tokens, int threads)
+    {
+        using var child = Process.Start(new ProcessStartInfo(
+            Environment.ProcessPath!, ["llamacpp-rounds", "--file", file, "--sequences", $"{sequences}", "--tokens", $"{tokens}", "--threads", $"{threads}"])
         {
-            using var json = JsonDocument.Parse(line);
-            return json.RootElement.GetProperty("tokensPerSecond").GetDouble();
-        });
+            RedirectStandardOutput = true,
+        })!;
+        var output = child.StandardOutput.ReadToEnd();
+        child.WaitForExit();
+        return child.ExitCode == 0 ? double.Parse(output, CultureInfo.InvariantCulture) : throw new InvalidOperationException("llama.cpp failed");
+    }
+
+    /// <summary>Prints the tokens per second of the best of three rounds, the first of which also touches all memory for the first time.</summary>
+    public static int RunRounds(Arguments arguments)
+    {
+        var (sequences, tokens, threads) = (arguments.Number("sequences", 1), arguments.Number("tokens", 32), arguments.Number("threads", 1));
+        NativeLibraryConfig.All.WithLogCallback((_, _) => { });
+        var parameters = new ModelParams(arguments.Text("file")!)
+        {
+            GpuLayerCount = 0, ContextSize = (uint)(512 * sequences), SeqMax = (uint)sequences, BatchSize = (uint)(Prompt.Length * sequences),
+            KVUnified = false, Threads = threads, BatchThreads = threads,
+        };
+        using var weights = LLamaWeights.LoadFromFile(parameters);
+        using var context = weights.CreateContext(parameters);
+        Console.WriteLine(Enumerable.Range(0, 3).Max(_ => Round(context.NativeHandle, sequences, tokens)).ToString(CultureInfo.InvariantCulture));
+        return 0;
+    }
+
+    /// <summary>Each sequence takes in the prompt and continues it with the likeliest ids.</summary>
+    static double Round(SafeLLamaContextHandle context, int sequences, int tokens)
+    {
+        context.MemoryClear();
+        var (start, batch, next) = (Stopwatch.GetTimestamp(), new LLamaBatch(), new int[sequences]);
+        foreach (var sequence in Enumerable.Range(0, sequences))
+        {
+            foreach (var (position, id) in Prompt.Index())
+            {
+                batch.Add(id, position, (LLamaSeqId)sequence, logits: position == Prompt.Length - 1);
+            }
+        }
+
+        Decode();
+        foreach (var sequence in Enumerable.Range(0, sequences))
+        {
+            next[sequence] = Likeliest(((sequence + 1) * Prompt.Length) - 1);
+        }
+
+        for (var made = 1; made < tokens; made++)
+        {
+            batch.Clear();
+            foreach (var (sequence, id) in next.Index())
+            {
+                batch.Add(id, Prompt.Length - 1 + made, (LLamaSeqId)sequence, logits: true);
+            }
+
+            Decode();
+            foreach (var sequence in Enumerable.Range(0, sequences))
+            {
+                next[sequence] = Likeliest(sequence);
+            }
+        }
+
+        return sequences * tokens / Stopwatch.GetElapsedTime(start).TotalSeconds;
+
+        int Likeliest(int row) => TensorPrimitives.IndexOfMax<float>(context.GetLogitsIth(row));
+
+        void Decode()
+        {
+            if (context.Decode(batch) is not DecodeResult.Ok and var result)
+            {
+                throw new InvalidOperationException($"llama.cpp could not evaluate a batch: {result}");
+            }
+        }
+    }
 }

@@ -19,6 +19,7 @@ return args switch
     ["soak", .. var options] => await SoakBenchmark.RunAsync(new Arguments(options)),
 
     // Processes that the benchmarks start.
+    ["llamacpp-rounds", .. var options] => LlamaCppBenchmark.RunRounds(new Arguments(options)),
     ["load-client", .. var options] => LoadBenchmark.Load(new Arguments(options)),
     ["words", .. var options] => await WordServer.RunAsync(new Arguments(options)),
     ["inflight-client", .. var options] => await InFlightBenchmark.CollectAsync(new Arguments(options)),
@@ -35,7 +36,7 @@ static int Usage()
           engine   tokens/s of the generation engine alone   [--model DIR] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
           serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
           tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers   --model DIR --text FILE
-          llamacpp   tokens/s of the engine beside llama.cpp's on the same weights (npm ci --omit=optional in tests/peers)   [--model DIR] [--quantization F16] [--sequences 8] [--tokens 32] [--rounds 2]
+          llamacpp   tokens/s of the engine beside llama.cpp's on the same weights   [--model DIR] [--quantization F16] [--sequences 8] [--tokens 32] [--rounds 2]
           load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size   [--dtype bfloat16] [--keep DIR] | --model DIR
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]

@@ -5,7 +5,7 @@ using Xunit;
 
 namespace TraceDistill.Core.Tests.Tokenization;
 
-/// <summary>Random conversations through the templates of published models, rendered here and by Hugging Face's own Jinja.</summary>
+/// <summary>Random conversations through the templates of published models and the embedded teacher's, rendered here and by Hugging Face's own Jinja.</summary>
 public class ChatTemplatePeerTests
 {
     /// <summary>Without QwQ and SmolLM3, in whose templates the peer ignores the argument of <c>lstrip('\n')</c>.</summary>
@@ -22,8 +22,9 @@ public class ChatTemplatePeerTests
     [Fact]
     public void Render_RandomConversations_GivesWhatHuggingFaceGives()
     {
-        var cases = Templates.SelectMany(template => Conversations(template.Length, 25)
-            .Select(messages => (Source: File.ReadAllText(TestPaths.SharedData($"chat-templates/{template}.jinja")), Messages: messages))).ToList();
+        var published = Templates.Select(template => File.ReadAllText(TestPaths.SharedData($"chat-templates/{template}.jinja")));
+        var embedded = Tokenizer.Load(Path.Combine(TestPaths.RepositoryRoot, "data", "teacher")).ChatTemplateSource!;
+        var cases = published.Append(embedded).SelectMany(source => Conversations(source.Length, 25).Select(messages => (Source: source, Messages: messages))).ToList();
         var peer = Peer.Run("jinja.js", cases.Select(item => new
         {
             source = item.Source,

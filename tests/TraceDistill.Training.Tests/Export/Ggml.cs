@@ -1,20 +1,20 @@
+using System.Diagnostics;
 using System.Runtime.InteropServices;
-using System.Text;
-using TraceDistill.Tests.Support;
+using LLama.Native;
 using TraceDistill.Models.Export.Quantization;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;
 
-/// <summary>ggml's own quantisers and llama.cpp's, in the libraries that npm's node-llama-cpp brings for Linux.</summary>
+/// <summary>ggml's own quantisers and llama.cpp's, in the libraries that LLamaSharp brings.</summary>
 static unsafe class Ggml
 {
-    static readonly Lazy<(nint Base, nint Llama)> Libraries = new(Load);
+    static readonly Lazy<nint> Base = new(Load);
 
     /// <summary>Values as ggml encodes them.</summary>
     public static byte[] Encode(GgmlType type, float[] values)
     {
-        var encode = (delegate* unmanaged<int, float*, void*, long, long, long, float*, nuint>)NativeLibrary.GetExport(Libraries.Value.Base, "ggml_quantize_chunk");
+        var encode = (delegate* unmanaged<int, float*, void*, long, long, long, float*, nuint>)NativeLibrary.GetExport(Base.Value, "ggml_quantize_chunk");
         var bytes = new byte[type.BytesOf(values.Length)];
         fixed (float* source = values)
         fixed (byte* destination = bytes)
@@ -29,7 +29,7 @@ static unsafe class Ggml
     public static float[] Decode(GgmlType type, byte[] bytes)
     {
         var name = type.ToString().EndsWith('K') ? type.ToString().Replace("Q", "q", StringComparison.Ordinal) : type.ToString().ToLowerInvariant();
-        var decode = (delegate* unmanaged<void*, float*, long, void>)NativeLibrary.GetExport(Libraries.Value.Base, $"dequantize_row_{name}");
+        var decode = (delegate* unmanaged<void*, float*, long, void>)NativeLibrary.GetExport(Base.Value, $"dequantize_row_{name}");
         var values = new float[bytes.Length / type.BlockBytes() * type.BlockSize()];
         fixed (byte* source = bytes)
         fixed (float* destination = values)
@@ -44,36 +44,17 @@ static unsafe class Ggml
     /// <param name="fileType">Its number of a mixture.</param>
     public static void Quantize(string from, string to, int fileType)
     {
-        var defaults = (delegate* unmanaged<Parameters>)NativeLibrary.GetExport(Libraries.Value.Llama, "llama_model_quantize_default_params");
-        var quantize = (delegate* unmanaged<byte*, byte*, Parameters*, uint>)NativeLibrary.GetExport(Libraries.Value.Llama, "llama_model_quantize");
-        var parameters = defaults();
-        parameters.Values[1] = fileType;
-        fixed (byte* source = Encoding.UTF8.GetBytes(from + '\0'))
-        fixed (byte* destination = Encoding.UTF8.GetBytes(to + '\0'))
-        {
-            Assert.Equal(0u, quantize(source, destination, &parameters));
-        }
+        LlamaCpp.Require();
+        var parameters = LLamaModelQuantizeParams.Default();
+        parameters.ftype = (LLamaFtype)fileType;
+        Assert.Equal(0u, NativeApi.llama_model_quantize(from, to, ref parameters));
     }
 
-    static (nint Base, nint Llama) Load()
+    static nint Load()
     {
-        var package = Path.Combine(TestPaths.RepositoryRoot, "tests", "peers", "node_modules", "@node-llama-cpp", "linux-x64", "bins", "linux-x64");
-        Assert.SkipUnless(OperatingSystem.IsLinux() && Directory.Exists(package), "llama.cpp is not installed: run 'npm ci --omit=optional' in tests/peers");
-        var ggml = NativeLibrary.Load(Path.Combine(package, "libggml-base.so"));
-        var llama = NativeLibrary.Load(Directory.GetFiles(package, "libllama.v*.so").Single());
-        ((delegate* unmanaged<delegate* unmanaged<int, byte*, void*, void>, void*, void>)NativeLibrary.GetExport(llama, "llama_log_set"))(&Ignore, null);
-        return (ggml, llama);
-    }
-
-    /// <summary>llama.cpp tells all it does.</summary>
-    [UnmanagedCallersOnly]
-    static void Ignore(int level, byte* text, void* data)
-    {
-    }
-
-    /// <summary>llama_model_quantize_params: threads, file type, then what is left as it is. Larger than the real one, which may grow.</summary>
-    struct Parameters
-    {
-        public fixed int Values[64];
+        LlamaCpp.Require();
+        using var process = Process.GetCurrentProcess();
+        var llama = process.Modules.Cast<ProcessModule>().Single(module => Path.GetFileNameWithoutExtension(module.FileName) is "libllama" or "llama");
+        return NativeLibrary.Load(Path.Combine(Path.GetDirectoryName(llama.FileName)!, Path.GetFileName(llama.FileName).Replace("llama", "ggml-base", StringComparison.Ordinal)));
     }
 }

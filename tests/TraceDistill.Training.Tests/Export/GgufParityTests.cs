@@ -50,7 +50,7 @@ public sealed class GgufParityTests(GgufParityTests.Exports exports) : IClassFix
         Assert.Equal(await ContinueAsync(engine, exports.Prompt, Exports.Tokens), answer.Continuation);
     }
 
-    /// <summary>All models exported, and asked in one start of llama.cpp.</summary>
+    /// <summary>All models exported, and asked.</summary>
     public sealed class Exports : IDisposable
     {
         public const int Tokens = 30;

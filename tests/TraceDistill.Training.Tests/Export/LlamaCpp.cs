@@ -1,50 +1,93 @@
-using System.Text.Json;
-using System.Text.Json.Serialization;
-using TraceDistill.Tests.Support;
+using LLama.Native;
+using Xunit;
 
 namespace TraceDistill.Training.Tests.Export;
 
-/// <summary>llama.cpp, as npm's node-llama-cpp brings it.</summary>
+/// <summary>llama.cpp in this process, as LLamaSharp brings it.</summary>
 static class LlamaCpp
 {
-    /// <summary>Loads GGUF files and asks each all that is given. Starting takes longer than answering: ask once.</summary>
-    public static LlamaCppAnswer[] Ask(params IEnumerable<LlamaCppRequest> requests) => Peer.Run("llama.js", requests).Deserialize<LlamaCppAnswer[]>(JsonSerializerOptions.Web)!;
+    static readonly Lazy<string?> Absence = new(Load);
 
-    public static double[] LogSoftmax(float[] logits)
+    /// <summary>Skips the calling test where llama.cpp cannot be loaded.</summary>
+    public static void Require() => Assert.SkipWhen(Absence.Value is not null, $"llama.cpp cannot be loaded here: {Absence.Value}");
+
+    /// <summary>Loads GGUF files, one after the other, and asks each all that is given.</summary>
+    public static LlamaCppAnswer[] Ask(params IEnumerable<LlamaCppRequest> requests)
     {
-        var max = logits.Max();
-        var normalizer = max + Math.Log(logits.Sum(logit => Math.Exp(logit - max)));
-        return [.. logits.Select(logit => logit - normalizer)];
+        Require();
+        return [.. requests.Select(Answer)];
+    }
+
+    public static double[] LogSoftmax(ReadOnlySpan<float> logits)
+    {
+        double max = float.NegativeInfinity, sum = 0;
+        foreach (var logit in logits)
+        {
+            max = Math.Max(max, logit);
+        }
+
+        foreach (var logit in logits)
+        {
+            sum += Math.Exp(logit - max);
+        }
+
+        var (normalizer, result) = (max + Math.Log(sum), new double[logits.Length]);
+        for (var i = 0; i < result.Length; i++)
+        {
+            result[i] = logits[i] - normalizer;
+        }
+
+        return result;
+    }
+
+    static string? Load()
+    {
+        try
+        {
+            // Else it tells all it does.
+            NativeLibraryConfig.All.WithLogCallback((_, _) => { });
+            NativeApi.llama_empty_call();
+            return null;
+        }
+        catch (Exception absent) when (absent is TypeInitializationException or DllNotFoundException or LLama.Exceptions.RuntimeError)
+        {
+            return (absent.InnerException ?? absent).Message;
+        }
+    }
+
+    static LlamaCppAnswer Answer(LlamaCppRequest request)
+    {
+        using var model = new LlamaCppModel(request.File);
+        return new LlamaCppAnswer(
+            model.VocabularySize,
+            [.. request.Texts.Select(model.Tokenize)],
+            [.. request.Sequences.Select(ids => model.Evaluate(ids, logits => logits.ToArray()))],
+            [.. request.Scored.Select(ids => model.Evaluate(ids[..^1], LogSoftmax).Zip(ids[1..], (row, id) => row[id]).ToArray())],
+            request.Prompt is { } prompt ? [.. model.Continue(prompt).Take(request.Tokens)] : [],
+            request.Chat is { } chat ? model.AnswerTo(chat) : null);
     }
 }
 
 /// <summary>What to ask of one file.</summary>
 sealed record LlamaCppRequest
 {
-    [JsonPropertyName("file")]
     public required string File { get; init; }
 
-    /// <summary>To be made into ids.</summary>
-    [JsonPropertyName("texts")]
+    /// <summary>To be made into ids: special tokens in them are recognised and none added.</summary>
     public IReadOnlyList<string> Texts { get; init; } = [];
 
     /// <summary>Ids after each of which all logits are wanted.</summary>
-    [JsonPropertyName("sequences")]
     public IReadOnlyList<int[]> Sequences { get; init; } = [];
 
     /// <summary>Ids of which each but the first is to be scored.</summary>
-    [JsonPropertyName("scored")]
     public IReadOnlyList<int[]> Scored { get; init; } = [];
 
     /// <summary>Ids to be continued.</summary>
-    [JsonPropertyName("prompt")]
     public int[]? Prompt { get; init; }
 
-    [JsonPropertyName("tokens")]
     public int Tokens { get; init; }
 
     /// <summary>What a user says.</summary>
-    [JsonPropertyName("chat")]
     public string? Chat { get; init; }
 }
 
@@ -53,5 +96,5 @@ sealed record LlamaCppRequest
 /// <param name="Logits">By sequence and position.</param>
 /// <param name="Logprobs">By scored sequence and position.</param>
 /// <param name="Continuation">Greedy.</param>
-/// <param name="Answer">To what was said in a chat.</param>
+/// <param name="Answer">To what was said in a chat, greedy, special tokens written out.</param>
 sealed record LlamaCppAnswer(int Vocabulary, int[][] Ids, float[][][] Logits, double[][] Logprobs, int[] Continuation, string? Answer);
