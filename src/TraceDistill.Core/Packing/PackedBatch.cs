@@ -41,58 +41,66 @@ public sealed record PackedBatch
     /// <exception cref="ArgumentException">A sequence trains on its first token, which nothing predicts.</exception>
     public static PackedBatch Create(IReadOnlyList<TraceTokens> sequences)
     {
+        var targetsOf = sequences.Select(sequence => sequence.Soft?.Read()).ToArray();
         int tokens = sequences.Sum(sequence => sequence.Ids.Length), trained = sequences.Sum(sequence => sequence.Trained);
-        var (ids, rows, targets) = (new int[tokens], new int[trained], new int[trained]);
-        var (starts, tails) = (new int[trained + 1], new float[trained]);
-        var (softIds, softLogprobs) = (new List<int>(), new List<float>());
-        var (unmatchedStarts, unmatched) = (new int[trained + 1], new List<float>());
+        var softCount = targetsOf.Sum(soft => soft is null ? 0 : Enumerable.Range(0, soft.Tail.Length).Sum(row => Present(soft, row)));
+        var unmatchedCount = targetsOf.Sum(soft => soft?.Unmatched.Count(probability => probability > 0) ?? 0);
+        var batch = new PackedBatch
+        {
+            Ids = new int[tokens],
+            Lengths = [.. sequences.Select(sequence => sequence.Ids.Length)],
+            Rows = new int[trained],
+            Targets = new int[trained],
+            SoftStarts = new int[trained + 1],
+            SoftIds = new int[softCount],
+            SoftLogprobs = new float[softCount],
+            Tails = new float[trained],
+            UnmatchedStarts = new int[trained + 1],
+            Unmatched = new float[unmatchedCount],
+        };
         int start = 0, m = 0;
-        foreach (var sequence in sequences)
+        foreach (var (sequence, soft) in sequences.Zip(targetsOf))
         {
             if (sequence.FirstTrained < 1)
             {
                 throw new ArgumentException("the first token of a sequence cannot be trained on", nameof(sequences));
             }
 
-            sequence.Ids.CopyTo(ids, start);
-            var soft = sequence.Soft?.Read();
+            sequence.Ids.CopyTo(batch.Ids, start);
             for (var j = sequence.FirstTrained; j < sequence.Ids.Length; j++, m++)
             {
-                (rows[m], targets[m], starts[m]) = (start + j - 1, sequence.Ids[j], softIds.Count);
-                unmatchedStarts[m] = unmatched.Count;
+                (batch.Rows[m], batch.Targets[m]) = (start + j - 1, sequence.Ids[j]);
+                (batch.SoftStarts[m + 1], batch.UnmatchedStarts[m + 1]) = (batch.SoftStarts[m], batch.UnmatchedStarts[m]);
                 if (soft is not null)
                 {
-                    var row = j - sequence.FirstTrained;
-                    tails[m] = soft.Tail[row];
-                    for (var i = row * soft.K; i < (row + 1) * soft.K && soft.Ids[i] >= 0; i++)
-                    {
-                        softIds.Add(soft.Ids[i]);
-                        softLogprobs.Add(soft.Logprobs[i]);
-                    }
-
-                    for (var i = row * soft.K; i < soft.Unmatched.Length && i < (row + 1) * soft.K && soft.Unmatched[i] > 0; i++)
-                    {
-                        unmatched.Add(soft.Unmatched[i]);
-                    }
+                    batch.Copy(soft, j - sequence.FirstTrained, m);
                 }
             }
 
             start += sequence.Ids.Length;
         }
 
-        (starts[trained], unmatchedStarts[trained]) = (softIds.Count, unmatched.Count);
-        return new PackedBatch
+        return batch;
+    }
+
+    /// <summary>Takes over a row of soft targets for trained token <paramref name="m"/>.</summary>
+    void Copy(SoftTargets soft, int row, int m)
+    {
+        var (first, count) = (row * soft.K, Present(soft, row));
+        Tails[m] = soft.Tail[row];
+        soft.Ids.AsSpan(first, count).CopyTo(SoftIds.AsSpan(SoftStarts[m]));
+        soft.Logprobs.AsSpan(first, count).CopyTo(SoftLogprobs.AsSpan(SoftStarts[m]));
+        SoftStarts[m + 1] += count;
+        for (var i = first; i < soft.Unmatched.Length && i < first + soft.K && soft.Unmatched[i] > 0; i++)
         {
-            Ids = ids,
-            Lengths = [.. sequences.Select(sequence => sequence.Ids.Length)],
-            Rows = rows,
-            Targets = targets,
-            SoftStarts = starts,
-            SoftIds = [.. softIds],
-            SoftLogprobs = [.. softLogprobs],
-            Tails = tails,
-            UnmatchedStarts = unmatchedStarts,
-            Unmatched = [.. unmatched],
-        };
+            Unmatched[UnmatchedStarts[m + 1]++] = soft.Unmatched[i];
+        }
+    }
+
+    /// <returns>The number of a row's entries before the first absent one.</returns>
+    static int Present(SoftTargets soft, int row)
+    {
+        var absent = soft.Ids.AsSpan(row * soft.K, soft.K).IndexOfAnyInRange(int.MinValue, -1);
+        return absent < 0 ? soft.K : absent;
     }
 }

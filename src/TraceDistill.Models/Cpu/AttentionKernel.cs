@@ -183,14 +183,7 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
 
     void PackTransposed(float* source, float* destination, int stride, int tokens, float scale)
     {
-        for (var t = 0; t < tokens; t++, source += _width)
-        {
-            for (var c = 0; c < _d; c++)
-            {
-                destination[c * stride + t] = source[c] * scale;
-            }
-        }
-
+        SimdMath.Transpose(source, _width, destination, stride, tokens, _d, scale);
         for (var c = 0; c < _padded; c++)
         {
             var from = c < _d ? tokens : 0;

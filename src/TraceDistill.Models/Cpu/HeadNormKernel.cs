@@ -46,16 +46,10 @@ sealed unsafe class HeadNormKernel(ModelConfiguration configuration)
     public void Backward(float* qkvGradient, float* queryWeight, float* keyWeight, float* raw, float* inverse, float* queryGradient, float* keyGradient, int rows)
     {
         int rotated = (_queryHeads + _keyHeads) * _channels, keys = _queryHeads * _channels;
-        var rawGradient = new float[rotated];
-        fixed (float* dx = rawGradient)
+        for (var row = 0; row < rows; row++, qkvGradient += _width, raw += rotated, inverse += _queryHeads + _keyHeads)
         {
-            for (var row = 0; row < rows; row++, qkvGradient += _width, raw += rotated, inverse += _queryHeads + _keyHeads)
-            {
-                rawGradient.AsSpan().Clear();
-                RmsNormKernel.Backward(raw, queryWeight, inverse, qkvGradient, dx, queryGradient, _queryHeads, _channels);
-                RmsNormKernel.Backward(raw + keys, keyWeight, inverse + _queryHeads, qkvGradient + keys, dx + keys, keyGradient, _keyHeads, _channels);
-                rawGradient.CopyTo(new Span<float>(qkvGradient, rotated));
-            }
+            RmsNormKernel.Backward(raw, queryWeight, inverse, qkvGradient, qkvGradient, queryGradient, _queryHeads, _channels);
+            RmsNormKernel.Backward(raw + keys, keyWeight, inverse + _queryHeads, qkvGradient + keys, qkvGradient + keys, keyGradient, _keyHeads, _channels);
         }
     }
 }

@@ -22,12 +22,12 @@ static unsafe class RmsNormKernel
         }
     }
 
-    /// <summary>Adds the gradient of <see cref="Forward"/> to <paramref name="xGradient"/> and <paramref name="weightGradient"/>.</summary>
+    /// <summary>The gradient of <see cref="Forward"/>.</summary>
     /// <param name="x">[rows, d] as given to the forward pass.</param>
     /// <param name="weight">[d].</param>
     /// <param name="inverse">[rows] as the forward pass wrote it.</param>
     /// <param name="yGradient">[rows, d].</param>
-    /// <param name="xGradient">[rows, d]; added to.</param>
+    /// <param name="xGradient">[rows, d], written; may be <paramref name="yGradient"/>.</param>
     /// <param name="weightGradient">[d]; added to. Null where the weight is frozen.</param>
     public static void Backward(
         float* x, float* weight, float* inverse, float* yGradient, float* xGradient, float* weightGradient, int rows, int d)
@@ -48,7 +48,7 @@ static unsafe class RmsNormKernel
             TensorPrimitives.Multiply(dy, w, slopes);
             var projection = TensorPrimitives.Dot<float>(slopes, normalised) / d;
             TensorPrimitives.MultiplyAdd(normalised, -projection, slopes, slopes);
-            TensorPrimitives.MultiplyAdd(slopes, inverse[row], dx, dx);
+            TensorPrimitives.Multiply(slopes, inverse[row], dx);
         }
     }
 }

@@ -96,6 +96,50 @@ static unsafe class SimdMath
         }
     }
 
+    /// <summary>destination ← sourceᵀ · factor.</summary>
+    /// <param name="source">[rows, columns], rows <paramref name="sourceRow"/> apart.</param>
+    /// <param name="destination">[columns, rows], rows <paramref name="destinationRow"/> apart.</param>
+    public static void Transpose(float* source, int sourceRow, float* destination, int destinationRow, int rows, int columns, float factor)
+    {
+        var done = 0;
+        if (Sse.IsSupported)
+        {
+            // Squares of four: pairs of rows are interleaved twice.
+            var factors = Vector128.Create(factor);
+            for (; done <= rows - 4; done += 4)
+            {
+                var from = source + (long)done * sourceRow;
+                for (var c = 0; c <= columns - 4; c += 4)
+                {
+                    var (r0, r1) = (Vector128.Load(from + c) * factors, Vector128.Load(from + sourceRow + c) * factors);
+                    var (r2, r3) = (Vector128.Load(from + 2 * sourceRow + c) * factors, Vector128.Load(from + 3 * sourceRow + c) * factors);
+                    var (low01, low23) = (Sse.UnpackLow(r0, r1), Sse.UnpackLow(r2, r3));
+                    var (high01, high23) = (Sse.UnpackHigh(r0, r1), Sse.UnpackHigh(r2, r3));
+                    var to = destination + (long)c * destinationRow + done;
+                    Sse.MoveLowToHigh(low01, low23).Store(to);
+                    Sse.MoveHighToLow(low23, low01).Store(to + destinationRow);
+                    Sse.MoveLowToHigh(high01, high23).Store(to + 2 * destinationRow);
+                    Sse.MoveHighToLow(high23, high01).Store(to + 3 * destinationRow);
+                }
+
+                Transpose(from, sourceRow, destination + done, destinationRow, 4, columns / 4 * 4, columns, factor);
+            }
+        }
+
+        Transpose(source + (long)done * sourceRow, sourceRow, destination + done, destinationRow, rows - done, 0, columns, factor);
+    }
+
+    static void Transpose(float* source, int sourceRow, float* destination, int destinationRow, int rows, int first, int columns, float factor)
+    {
+        for (var row = 0; row < rows; row++)
+        {
+            for (var c = first; c < columns; c++)
+            {
+                destination[(long)c * destinationRow + row] = source[(long)row * sourceRow + c] * factor;
+            }
+        }
+    }
+
     /// <returns>Σ a·b.</returns>
     public static float Dot(float* a, float* b, int count)
     {

@@ -78,10 +78,13 @@ static class CustomGradient
     public static bool TakesKernels(Tensor tensor) => tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
 
     /// <summary>Where a contiguous float32 tensor's values begin; valid while the tensor lives.</summary>
-    public static unsafe float* Pointer(Tensor tensor)
+    public static unsafe float* Pointer(Tensor tensor) => (float*)Address(tensor);
+
+    /// <summary>Where a contiguous tensor's memory begins; valid while the tensor lives.</summary>
+    public static unsafe void* Address(Tensor tensor)
     {
         // A tensor's bytes are a span, which ends at 2 GiB; it is where they begin that is wanted.
-        using var first = tensor.as_strided([1], [1], tensor.storage_offset());
-        return (float*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+        using var first = tensor.numel() < 1 << 28 ? null : tensor.as_strided([1], [1], tensor.storage_offset());
+        return Unsafe.AsPointer(ref MemoryMarshal.GetReference((first ?? tensor).bytes));
     }
 }

@@ -41,7 +41,7 @@ static class RmsNorm
         {
             var (x, weight, inverse) = (saved[0], saved[1], saved[2]);
             var (rows, d) = Size(x);
-            var dx = zeros_like(x);
+            var dx = empty_like(x);
             var dw = weight.requires_grad ? zeros_like(weight) : null;
             RmsNormKernel.Backward(Pointer(x), Pointer(weight), Pointer(inverse), Pointer(dy), Pointer(dx), dw is null ? null : Pointer(dw), rows, d);
             return [dx, dw, null];

@@ -15,7 +15,7 @@ namespace TraceDistill.Training.Objectives;
 sealed class ChunkedHead(Decoder decoder)
 {
     /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁸ floats are a megabyte, which stays in a second-level cache or near it.</summary>
-    const int ChunkLogits = 1 << 18;
+    const int ChunkLogits = 1 << 19;
 
     /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
     const int LeastRows = 128;
@@ -28,6 +28,7 @@ sealed class ChunkedHead(Decoder decoder)
         using var scope = NewDisposeScope();
         var objective = new DistillationObjective(settings);
         var (states, gradient, sums) = (hidden.detach(), empty_like(hidden).detach(), zeros(DistillationObjective.Sums, dtype: ScalarType.Float64, device: hidden.device));
+        var softTokens = 0L;
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
@@ -37,6 +38,7 @@ sealed class ChunkedHead(Decoder decoder)
             var (loss, parts) = objective.Evaluate(student, targets);
             loss.backward();
             sums.Add(parts);
+            softTokens += objective.SoftTokens(targets);
             var slopes = student.LogitGradient();                                                  // [C, V]
             using var noGrad = no_grad();
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));
@@ -46,7 +48,7 @@ sealed class ChunkedHead(Decoder decoder)
             }
         }
 
-        return (gradient.MoveToOuterDisposeScope(), DistillationObjective.Read(sums, batch.Rows.Length));
+        return (gradient.MoveToOuterDisposeScope(), DistillationObjective.Read(sums, batch.Rows.Length, softTokens));
     }
 
     /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>

@@ -11,7 +11,7 @@ namespace TraceDistill.Training.Objectives;
 sealed class DistillationObjective(DistillationSettings settings)
 {
     /// <summary>Entries of the vector that <see cref="Evaluate"/> returns.</summary>
-    public const int Sums = 6;
+    public const int Sums = 5;
 
     readonly CrossEntropy _hard = new();
     readonly ForwardDivergence _soft = new(settings.KdTemperature, settings.MissingMass);
@@ -23,38 +23,46 @@ sealed class DistillationObjective(DistillationSettings settings)
     public (Tensor Loss, Tensor Sums) Evaluate(StudentRows student, TargetRows targets)
     {
         var hard = _hard.Loss(student, targets);                                                   // [R]
-        var (loss, none) = (hard, zeros_like(hard));
-        var (soft, unmatched, normalizer, softTokens) = (none, none, none, 0);
+        var (hardSum, none) = (hard.sum(), zeros([], dtype: ScalarType.Float64, device: hard.device));
+        var (loss, soft, unmatched, normalizer) = (hardSum, none, none, none);
         if (settings.KdAlpha > 0 && targets.SoftTokens > 0)
         {
-            softTokens = targets.SoftTokens;
-            soft = _soft.Loss(student, targets).ZeroWhere(~targets.HasSoft);
-            unmatched = settings.UldWeight > 0 ? _unmatched.Loss(student, targets).ZeroWhere(~targets.HasSoft) : none;
             // Where there are soft targets, the hard loss counts 1 − α; elsewhere all.
-            var told = hard.Times(-1).Plus(soft.Times(settings.KdTemperature * settings.KdTemperature)).Plus(unmatched.Times(settings.UldWeight));
-            loss = hard.Plus(told.ZeroWhere(~targets.HasSoft).Times(settings.KdAlpha));
+            var isTold = targets.HasSoft;                                                          // [R] 1 or 0
+            soft = _soft.Loss(student, targets).dot(isTold);
+            loss = loss.Plus(soft.Times(settings.KdAlpha * settings.KdTemperature * settings.KdTemperature));
+            loss = loss.Plus((targets.SoftTokens == targets.Rows ? hardSum : hard.dot(isTold)).Times(-settings.KdAlpha));
+            if (settings.UldWeight > 0)
+            {
+                unmatched = _unmatched.Loss(student, targets).dot(isTold);
+                loss = loss.Plus(unmatched.Times(settings.KdAlpha * settings.UldWeight));
+            }
         }
 
         if (settings.ZLossWeight > 0)
         {
-            normalizer = _normalizer.Loss(student, targets);
+            normalizer = _normalizer.Loss(student, targets).sum();
             loss = loss.Plus(normalizer.Times(settings.ZLossWeight));
         }
 
-        var sum = loss.sum();
-        return (sum, stack([sum, hard.sum(), soft.sum(), unmatched.sum(), normalizer.sum(), tensor((double)softTokens, device: hard.device)]).detach());
+        using var noGrad = no_grad();
+        return (loss, stack([loss, hardSum, soft, unmatched, normalizer]));
     }
+
+    /// <summary>Tokens of a chunk that <see cref="Evaluate"/> takes soft targets of.</summary>
+    public int SoftTokens(TargetRows targets) => settings.KdAlpha > 0 ? targets.SoftTokens : 0;
 
     /// <summary>Sums over chunks as totals.</summary>
     /// <param name="sums">Of <see cref="Evaluate"/>, added up.</param>
     /// <param name="tokens">Trained tokens of all chunks.</param>
-    public static LossTotals Read(Tensor sums, long tokens)
+    /// <param name="softTokens">Those with soft targets.</param>
+    public static LossTotals Read(Tensor sums, long tokens, long softTokens)
     {
         using var scope = NewDisposeScope();
         var values = sums.cpu().data<double>();
         return new LossTotals
         {
-            Loss = values[0], CrossEntropy = values[1], Divergence = values[2], Uld = values[3], ZLoss = values[4], SoftTokens = (long)values[5], Tokens = tokens,
+            Loss = values[0], CrossEntropy = values[1], Divergence = values[2], Uld = values[3], ZLoss = values[4], SoftTokens = softTokens, Tokens = tokens,
         };
     }
 }

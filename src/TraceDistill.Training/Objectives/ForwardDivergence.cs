@@ -20,14 +20,13 @@ public sealed class ForwardDivergence(double temperature, MissingMass missingMas
     public Tensor Loss(StudentRows student, TargetRows targets)
     {
         var hasTail = missingMass == MissingMass.TailBucket;
-        var v = hasTail ? cat([targets.Logprobs, targets.Tail.unsqueeze(1)], 1) : targets.Logprobs;
-        var u = hasTail ? student.LogProbabilities : student.Reported;
+        var (v, u) = (hasTail ? targets.LogProbabilities : targets.Reported, hasTail ? student.LogProbabilities : student.Reported);
         // With all outcomes, the student's probabilities are normalised as they are.
-        var logStudent = hasTail && temperature == 1 ? u : u.Times(1 / temperature).log_softmax(1);
-        var logTeacher = v.Times(1 / temperature).log_softmax(1);
+        var logStudent = hasTail && temperature == 1 ? u : Tempered(u).log_softmax(1);
+        var logTeacher = Tempered(v).log_softmax(1);
         var probability = logTeacher.exp();
-        var isZero = probability.IsZero();
-        var entropy = (probability * logTeacher.ZeroWhere(isZero)).sum(1);                   // 0·∞ is 0 here and below
-        return entropy - (probability * logStudent.ZeroWhere(isZero)).sum(1);
+        return (probability * (logTeacher - logStudent).ZeroWhere(probability.IsZero())).sum(1);   // 0·∞ is 0
     }
+
+    Tensor Tempered(Tensor logits) => temperature == 1 ? logits : logits.Times(1 / temperature);
 }

@@ -11,37 +11,28 @@ namespace TraceDistill.Training.Objectives;
 /// here is differentiable; the gradient of all V logits follows from that of these few.
 /// </summary>
 /// <remarks>
-/// With E = e^(z − max) outside the reported tokens and S = Σ E, the log of all others' mass is ρ = max + log S, and ∂ρ/∂zᵢ = Eᵢ / S. The sum runs over those
-/// tokens themselves, never 1 − Σq, so that it keeps its precision when it is tiny.
+/// The others' mass is a sum over those tokens themselves, never 1 − Σq, so that it keeps its precision when it is tiny.
 /// </remarks>
 public sealed class StudentRows
 {
-    /// <summary>Below any sum of float32 exponentials that is not zero.</summary>
-    const float Least = 1e-37f;
-
-    readonly Tensor _exponentials, _sums, _maxima, _rest;
+    readonly NamedLogits _logits;
+    readonly Tensor _outcomes;
     readonly List<(Tensor Ids, Tensor Logits)> _named = [];
 
     /// <param name="logits">[R, V] in float32; used up.</param>
     /// <param name="targets">The tokens that are named.</param>
     public StudentRows(Tensor logits, TargetRows targets)
     {
-        Tensor reported, drawn;
+        Tensor drawn;
         using (no_grad())
         {
-            var values = logits.gather(1, targets.Ids);                                            // [R, K]
-            reported = Name(targets.Ids, targets.IsFull ? values : values.NegativeInfinityWhere(~targets.IsPresent));
-            drawn = Name(targets.Targets.unsqueeze(1), logits.gather(1, targets.Targets.unsqueeze(1)));
-            logits.scatter_(1, targets.Ids, values.NegativeInfinityWhere(ones_like(values, dtype: ScalarType.Bool)));
-            _exponentials = logits;                                                                // [R, V]
-            (_maxima, var sums) = Exponentials.Apply(_exponentials);                               // [R]
-            _sums = sums.AtLeast(Least);
-            _rest = _sums.to(ScalarType.Float64).log_().Add(_maxima);
+            drawn = Name(targets.Drawn, logits.gather(1, targets.Drawn));                          // [R, 1]
+            _logits = NamedLogits.Split(logits, targets.Ids, targets.IsPresent);
+            _outcomes = _logits.Outcomes.requires_grad_(true);                                     // [R, K + 1]
         }
 
-        _rest.requires_grad_(true);
-        LogProbabilities = cat([reported, _rest.unsqueeze(1)], 1).log_softmax(1);
-        LogPartition = _rest - Tail;
+        LogProbabilities = _outcomes.log_softmax(1);
+        LogPartition = _outcomes.select(1, K) - Tail;
         Drawn = drawn.squeeze(1) - LogPartition;
     }
 
@@ -49,10 +40,10 @@ public sealed class StudentRows
     public Tensor LogProbabilities { get; }
 
     /// <summary>[R, K] of float64: those of the tokens that the teacher reported alone.</summary>
-    public Tensor Reported => LogProbabilities.narrow(1, 0, LogProbabilities.shape[1] - 1);
+    public Tensor Reported => LogProbabilities.narrow(1, 0, K);
 
     /// <summary>[R] of float64: log-probability of all tokens that the teacher did not report.</summary>
-    public Tensor Tail => LogProbabilities.select(1, LogProbabilities.shape[1] - 1);
+    public Tensor Tail => LogProbabilities.select(1, K);
 
     /// <summary>[R] of float64: log-probability of the drawn token.</summary>
     public Tensor Drawn { get; }
@@ -66,9 +57,11 @@ public sealed class StudentRows
         get
         {
             using var noGrad = no_grad();
-            return maximum(Reported.amax([1]), _maxima.to(ScalarType.Float64) - LogPartition);
+            return maximum(Reported.amax([1]), _logits.Maxima.to(ScalarType.Float64) - LogPartition);
         }
     }
+
+    long K => _logits.Ids.shape[1];
 
     /// <summary>The student's largest log-probabilities outside of what the teacher reported, by descending size.</summary>
     /// <param name="count">How many; fewer where the vocabulary has no more.</param>
@@ -78,8 +71,8 @@ public sealed class StudentRows
         Tensor logits;
         using (no_grad())
         {
-            var (values, ids) = _exponentials.topk((int)Math.Min(count, _exponentials.shape[1]), 1);
-            logits = Name(ids, values.AtLeast(Least).log_().Add(_maxima.unsqueeze(1)));
+            var (values, ids) = _logits.Exponentials.topk((int)Math.Min(count, _logits.Exponentials.shape[1]), 1);
+            logits = Name(ids, values.AtLeast(NamedLogits.Least).log_().Add(_logits.Maxima.unsqueeze(1)));
         }
 
         return logits - LogPartition.unsqueeze(1);
@@ -90,7 +83,7 @@ public sealed class StudentRows
     internal Tensor LogitGradient()
     {
         using var noGrad = no_grad();
-        var gradient = _exponentials.mul_((_rest.grad! / _sums).to(ScalarType.Float32).unsqueeze(1));
+        var gradient = _logits.Gradient(_outcomes.grad!);
         foreach (var (ids, logits) in _named)
         {
             if (logits.grad is { } slopes)

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TraceDistill.Core.Packing;
 using TorchSharp;
 using static TorchSharp.torch;
@@ -13,33 +14,35 @@ public sealed class TargetRows
     {
         Rows = rows;
         var k = Math.Max(1, Enumerable.Range(first, rows).Max(m => batch.SoftStarts[m + 1] - batch.SoftStarts[m]));
-        var (ids, logprobs, isPresent) = (new long[rows * k], new double[rows * k], new bool[rows * k]);
-        var (targets, tails, hasSoft) = (new long[rows], new double[rows], new bool[rows]);
+        var (ids, isPresent) = (empty(rows, k, dtype: ScalarType.Int64), empty(rows, k, dtype: ScalarType.Bool));
+        var (logprobs, drawn) = (empty(rows, k + 1, dtype: ScalarType.Float64), empty(rows, 1, dtype: ScalarType.Int64));
+        var hasSoft = empty(rows, dtype: ScalarType.Float64);
+        Span<long> allIds = Elements<long>(ids), allDrawn = Elements<long>(drawn);
+        Span<double> allLogprobs = Elements<double>(logprobs), allSoft = Elements<double>(hasSoft);
+        var allPresent = Elements<bool>(isPresent);
         for (var row = 0; row < rows; row++)
         {
             var (m, start) = (first + row, batch.SoftStarts[first + row]);
             var count = batch.SoftStarts[m + 1] - start;
-            targets[row] = batch.Targets[m];
-            hasSoft[row] = count > 0;
+            var rowIds = allIds.Slice(row * k, k);
+            var rowPresent = allPresent.Slice(row * k, k);
+            var rowLogprobs = allLogprobs.Slice(row * (k + 1), k + 1);
             // A token without soft targets gets a distribution that means nothing and is finite: all on the drawn token.
-            tails[row] = count > 0 ? batch.Tails[m] : double.NegativeInfinity;
-            for (var i = 0; i < k; i++)
+            rowIds.Fill(count > 0 ? batch.SoftIds[start] : batch.Targets[m]);
+            rowLogprobs.Fill(double.NegativeInfinity);
+            rowPresent.Clear();
+            (rowPresent[0], rowLogprobs[0], rowLogprobs[k]) = (true, 0, count > 0 ? batch.Tails[m] : double.NegativeInfinity);
+            for (var i = 0; i < count; i++)
             {
-                var isThere = i < count;
-                ids[row * k + i] = isThere ? batch.SoftIds[start + i] : targets[row];
-                logprobs[row * k + i] = isThere ? batch.SoftLogprobs[start + i] : count == 0 && i == 0 ? 0 : double.NegativeInfinity;
-                isPresent[row * k + i] = isThere || (count == 0 && i == 0);
+                (rowIds[i], rowLogprobs[i], rowPresent[i]) = (batch.SoftIds[start + i], batch.SoftLogprobs[start + i], true);
             }
+
+            (allDrawn[row], allSoft[row]) = (batch.Targets[m], count > 0 ? 1 : 0);
+            SoftTokens += count > 0 ? 1 : 0;
         }
 
-        SoftTokens = hasSoft.Count(has => has);
-        Targets = tensor(targets, device: device);
-        Ids = tensor(ids, device: device).reshape(rows, k);
-        Logprobs = tensor(logprobs, device: device).reshape(rows, k);
-        IsPresent = tensor(isPresent, device: device).reshape(rows, k);
-        Tail = tensor(tails, device: device);
-        HasSoft = tensor(hasSoft, device: device);
-        IsFull = Array.TrueForAll(isPresent, present => present);
+        (Ids, IsPresent, LogProbabilities) = (ids.to(device), isPresent.to(device), logprobs.to(device));
+        (Drawn, HasSoft) = (drawn.to(device), hasSoft.to(device));
         Unmatched = ReadUnmatched(batch, first, rows, device);
     }
 
@@ -49,25 +52,22 @@ public sealed class TargetRows
     /// <summary>Tokens among them that have soft targets.</summary>
     public int SoftTokens { get; }
 
-    /// <summary>[R] of int64: the tokens that were drawn.</summary>
-    public Tensor Targets { get; }
+    /// <summary>[R, 1] of int64: the tokens that were drawn.</summary>
+    public Tensor Drawn { get; }
 
-    /// <summary>[R, K] of int64: the tokens that the teacher reported; filled up with the drawn token.</summary>
+    /// <summary>[R, K] of int64: the tokens that the teacher reported; filled up with one of them, or with the drawn token where it reported none.</summary>
     public Tensor Ids { get; }
-
-    /// <summary>[R, K] of float64: their log-probabilities at T = 1; −∞ for filling.</summary>
-    public Tensor Logprobs { get; }
 
     /// <summary>[R, K] false for filling.</summary>
     public Tensor IsPresent { get; }
 
-    /// <summary>Whether nothing is filled up.</summary>
-    public bool IsFull { get; }
+    /// <summary>[R, K + 1] of float64: their log-probabilities at T = 1, −∞ for filling, and last of all other tokens together, −∞ for none.</summary>
+    public Tensor LogProbabilities { get; }
 
-    /// <summary>[R] of float64: log-probability of all other tokens; −∞ for none.</summary>
-    public Tensor Tail { get; }
+    /// <summary>[R, K] of float64: those of the reported tokens alone.</summary>
+    public Tensor Reported => LogProbabilities.narrow(1, 0, Ids.shape[1]);
 
-    /// <summary>[R] whether the teacher reported anything.</summary>
+    /// <summary>[R] of float64: 1 where the teacher reported anything, else 0.</summary>
     public Tensor HasSoft { get; }
 
     /// <summary>[R, U] of float64: probabilities of alternatives that the student has no token for, the largest first, 0 for filling; null for none at all.</summary>
@@ -96,4 +96,8 @@ public sealed class TargetRows
 
         return tensor(values, device: device).reshape(rows, most);
     }
+
+    /// <summary>A contiguous CPU tensor's memory.</summary>
+    static Span<T> Elements<T>(Tensor tensor)
+        where T : unmanaged => MemoryMarshal.Cast<byte, T>(tensor.bytes);
 }

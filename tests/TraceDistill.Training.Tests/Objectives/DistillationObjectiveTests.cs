@@ -188,10 +188,11 @@ public class DistillationObjectiveTests
         };
         var targets = TargetRows.Of(batch, 0, 1, CPU);
         var student = new StudentRows(tensor(logits).unsqueeze(0), targets);
-        var (loss, sums) = new DistillationObjective(settings).Evaluate(student, targets);
+        var objective = new DistillationObjective(settings);
+        var (loss, sums) = objective.Evaluate(student, targets);
         loss.backward();
         student.LogitGradient().data<float>().CopyTo(logits);
-        totals.Add(DistillationObjective.Read(sums, 1));
+        totals.Add(DistillationObjective.Read(sums, 1, objective.SoftTokens(targets)));
     }
 
     static float[] Logits() => [.. Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 6 - 3))];
