@@ -11,8 +11,8 @@ namespace TraceDistill.Models;
 // V = vocabulary
 
 /// <summary>
-/// The decoder of Llama and Qwen (pre-norm, RMSNorm, rotary positions, grouped-query attention, SwiGLU; biases and norms of heads where a family has
-/// them), differentiated by autograd. Sequences lie one after another without padding.
+/// The decoder of every <see cref="ModelFamily"/> (RMSNorm, rotary positions, grouped-query attention, gated MLP or experts, and what a family has of its
+/// own), differentiated by autograd. Sequences lie one after another without padding.
 /// </summary>
 /// <remarks>
 /// Parameters are views of the weights that the decoder is made over, so that a training changes those, and their gradients are views of the buffer that
@@ -25,9 +25,9 @@ public sealed class Decoder : nn.Module
     readonly ModelConfiguration _shape;
     readonly Parameters _tensors;
     readonly Tensor _embedding;
-    readonly RotaryAttention _attention;
+    readonly Dictionary<LayerAttention, RotaryAttention> _attention;
     readonly DecoderLayer[] _layers;
-    readonly Tensor _norm;
+    readonly Norm _norm;
     readonly bool _gradientCheckpointing;
     readonly ScalarType _activations;
 
@@ -50,110 +50,168 @@ public sealed class Decoder : nn.Module
         _tensors = new Parameters(weights, gradient, rounded);
         _embedding = _tensors.Matrix("model.embed_tokens.weight").Stored;
         Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight", isRounded: false);
-        _attention = new RotaryAttention(_shape);
-        _layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers).Select(layer => new DecoderLayer(_tensors, layer, _attention))];
-        _norm = _tensors.Vector("model.norm.weight")!;
+        int[] layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers)];
+        _attention = layers.Select(_shape.AttentionOf).Distinct().ToDictionary(kind => kind, kind => new RotaryAttention(_shape, kind));
+        _layers = [.. layers.Select(layer => new DecoderLayer(_tensors, layer, _attention[_shape.AttentionOf(layer)]))];
+        _norm = Norm.Find(_tensors, "model.norm.weight")!;
     }
 
     /// <summary>[V, D] the matrix that turns hidden states into logits: the embedding, where they are tied. Read and trained in float32.</summary>
     internal LinearMatrix Output { get; }
 
+    /// <summary>c, where logits z are c · tanh(z / c); null where they stay.</summary>
+    internal double? LogitSoftCap => _shape.LogitSoftCap;
+
     /// <summary>Hidden states of the wanted tokens.</summary>
     /// <param name="noise">A row for each token: what dropout and NEFTune draw from; null for neither.</param>
+    /// <param name="captured">Takes what it asks for; null: nothing is kept.</param>
+    /// <param name="balance">
+    /// Takes the load-balancing losses of layers with experts, whose gradients then flow with those of the hidden states; null: there are none.
+    /// </param>
     /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
-    internal Tensor Forward(TokenBatch batch, PassNoise? noise = null)
+    internal Tensor Forward(TokenBatch batch, PassNoise? noise = null, Captured? captured = null, RouterBalance? balance = null)
     {
         using var scope = NewDisposeScope();
         using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.device);
         var x = Embedding.Apply(_embedding, ids, _activations);                                     // [N, D]
+        x = _shape.Traits.ScalesEmbedding ? x.Times(Math.Sqrt(_shape.HiddenSize)) : x;
         if (noise is { NeftuneAlpha: > 0 })
         {
             x = Noise.AddUniform(x, batch.Lengths, noise);
         }
 
+        var pass = new PassContext(batch, noise, captured, balance);
         foreach (var layer in _layers)
         {
-            x = Run(layer, x, batch, noise);                                                        // [N, D]; [M, D] after the last
+            x = Run(layer, x, pass);                                                                // [N, D]; [M, D] after the last
+            captured?.AddHiddenState(layer.Index, x);
         }
 
-        return RmsNorm.Apply(x, _norm, _shape.RmsNormEps).MoveToOuterDisposeScope();
+        return _norm.Apply(x).MoveToOuterDisposeScope();
     }
 
     protected override void Dispose(bool disposing)
     {
         if (disposing)
         {
-            _attention.Dispose();
+            foreach (var attention in _attention.Values)
+            {
+                attention.Dispose();
+            }
+
             _tensors.Dispose();
         }
 
         base.Dispose(disposing);
     }
 
-    Tensor Run(DecoderLayer layer, Tensor x, TokenBatch batch, PassNoise? noise)
+    Tensor Run(DecoderLayer layer, Tensor x, PassContext pass)
     {
         var isRecorded = is_grad_enabled() && (layer.IsTrained || x.requires_grad);
-        return _gradientCheckpointing && isRecorded && !layer.IsLast
-            ? Checkpoint.Apply(input => layer.Forward(input, batch, noise), x)
-            : layer.Forward(x, batch, noise);
+        return _gradientCheckpointing && isRecorded && !layer.IsLast && pass.Captured?.IsWithin(layer.Index) != true
+            ? Checkpoint.Apply(input => layer.Forward(input, pass), x)
+            : layer.Forward(x, pass);
     }
 }
 
-/// <summary>Attention and MLP, each with a norm before it and added to the residual stream.</summary>
+/// <summary>One way through all layers.</summary>
+/// <param name="Noise">A row for each token; null for none.</param>
+/// <param name="Captured">Takes what it asks for; null: nothing is kept.</param>
+/// <param name="Balance">Takes the load-balancing losses; null: there are none.</param>
+sealed record PassContext(TokenBatch Batch, PassNoise? Noise, Captured? Captured, RouterBalance? Balance);
+
+/// <summary>Attention and then MLP (or experts), each added to the residual stream, with norms where <see cref="NormPlacement"/> has them.</summary>
 sealed class DecoderLayer
 {
     readonly ModelConfiguration _shape;
-    readonly Tensor _attentionNorm, _mlpNorm;
-    readonly Tensor? _queryNorm, _keyNorm;
-    readonly Linear _qkv, _output, _gateUp, _down;
+    readonly Norm? _attentionNorm, _afterAttention, _mlpNorm, _afterMlp, _queryNorm, _keyNorm;
+    readonly Linear _qkv, _output;
+    readonly GatedMlp? _mlp;
+    readonly ExpertLayer? _experts;
     readonly RotaryAttention _attention;
 
     public DecoderLayer(Parameters parameters, int layer, RotaryAttention rotaryAttention)
     {
-        (_shape, _attention) = (parameters.Shape, rotaryAttention);
-        IsLast = layer == _shape.NumHiddenLayers - 1;
-        string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.", mlp = prefix + "mlp.";
-        _attentionNorm = parameters.Vector(prefix + "input_layernorm.weight")!;
-        _qkv = new Linear(parameters, attention + "q_proj", attention + "k_proj", attention + "v_proj");
-        _queryNorm = parameters.Vector(attention + "q_norm.weight");
-        _keyNorm = parameters.Vector(attention + "k_norm.weight");
+        (_shape, _attention, Index) = (parameters.Shape, rotaryAttention, layer);
+        string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.";
+        var isBefore = _shape.Traits.Norms == NormPlacement.Before;
+        _attentionNorm = Norm.Find(parameters, prefix + "input_layernorm.weight");
+        _afterAttention = isBefore ? null : Norm.Find(parameters, prefix + "post_attention_layernorm.weight");
+        _mlpNorm = Norm.Find(parameters, prefix + (isBefore ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"));
+        _afterMlp = Norm.Find(parameters, prefix + "post_feedforward_layernorm.weight");
+        _qkv = _shape.Traits.FusesProjections
+            ? new Linear(parameters, attention + "qkv_proj")
+            : new Linear(parameters, attention + "q_proj", attention + "k_proj", attention + "v_proj");
+        _queryNorm = Norm.Find(parameters, attention + "q_norm.weight");
+        _keyNorm = Norm.Find(parameters, attention + "k_norm.weight");
         _output = new Linear(parameters, attention + "o_proj");
-        _mlpNorm = parameters.Vector(prefix + "post_attention_layernorm.weight")!;
-        _gateUp = new Linear(parameters, mlp + "gate_proj", mlp + "up_proj");
-        _down = new Linear(parameters, mlp + "down_proj");
+        _experts = _shape.HasExperts(layer) ? new ExpertLayer(parameters, prefix) : null;
+        _mlp = _experts is not null ? null
+            : _shape.Traits.FusesProjections ? new GatedMlp(parameters, prefix + "mlp.down_proj", prefix + "mlp.gate_up_proj")
+            : new GatedMlp(parameters, prefix + "mlp.down_proj", prefix + "mlp.gate_proj", prefix + "mlp.up_proj");
         IsTrained = parameters.IsTrained(prefix);
     }
 
-    public bool IsLast { get; }
+    /// <summary>From 0.</summary>
+    public int Index { get; }
+
+    public bool IsLast => Index == _shape.NumHiddenLayers - 1;
 
     /// <summary>Whether anything of it is trained.</summary>
     public bool IsTrained { get; }
 
     /// <param name="x">[N, D] the residual stream.</param>
     /// <returns>[N, D]; [M, D] of the last layer.</returns>
-    public Tensor Forward(Tensor x, TokenBatch batch, PassNoise? noise)
+    public Tensor Forward(Tensor x, PassContext pass)
     {
         using var scope = NewDisposeScope();
-        var attended = Attend(x, batch, noise);                                                    // [N, Q]
+        var (batch, noise) = (pass.Batch, pass.Noise);
+        var attended = Attend(x, pass);                                                            // [N, Q]
         if (IsLast && batch.Outputs.Length < batch.Ids.Length)
         {
             using var wanted = tensor(batch.Outputs, dtype: ScalarType.Int64, device: x.device);
             (x, attended, noise) = (x.index_select(0, wanted), attended.index_select(0, wanted), noise?.Of(batch.Outputs)); // from here on N is M
         }
 
-        x = _output.Apply(attended, noise, residual: x);                                           // [N, D]
-        var gateUp = _gateUp.Apply(RmsNorm.Apply(x, _mlpNorm, _shape.RmsNormEps), noise);           // [N, 2·F]
-        return _down.Apply(GatedActivation.Apply(gateUp), noise, residual: x).MoveToOuterDisposeScope();
+        x = _afterAttention is null
+            ? _output.Apply(attended, noise, residual: x)
+            : x.Plus(_afterAttention.Apply(_output.Apply(attended, noise)));                       // [N, D]
+        var input = _mlpNorm is null ? x : _mlpNorm.Apply(x);
+        x = _afterMlp is null ? FeedForward(input, noise, x, pass) : x.Plus(_afterMlp.Apply(FeedForward(input, noise, null, pass)));
+        return x.MoveToOuterDisposeScope();
     }
 
-    Tensor Attend(Tensor x, TokenBatch batch, PassNoise? noise)
+    Tensor FeedForward(Tensor x, PassNoise? noise, Tensor? residual, PassContext pass) =>
+        _mlp?.Apply(x, noise, residual) ?? _experts!.Apply(x, noise, residual, Index, pass.Balance);
+
+    Tensor Attend(Tensor x, PassContext pass)
     {
-        var qkv = _qkv.Apply(RmsNorm.Apply(x, _attentionNorm, _shape.RmsNormEps), noise);           // [N, Q + 2·KV]
+        var qkv = _qkv.Apply(_attentionNorm is null ? x : _attentionNorm.Apply(x), pass.Noise);     // [N, Q + 2·KV]
         if (_queryNorm is not null)
         {
-            qkv = HeadNorm.Apply(qkv, _queryNorm, _keyNorm!, _shape);
+            qkv = HeadNorm.Apply(qkv, _queryNorm.Factors(x.dtype), _keyNorm!.Factors(x.dtype), _shape);
         }
 
-        return _attention.Apply(qkv, batch, IsLast ? batch.FirstOutputs : batch.Starts);
+        pass.Captured?.AddAttention(Index, qkv, _attention, pass.Batch, _shape);
+        return _attention.Apply(qkv, pass.Batch, IsLast ? pass.Batch.FirstOutputs : pass.Batch.Starts);
     }
+}
+
+/// <summary>A root-mean-square norm and its weight.</summary>
+sealed class Norm
+{
+    readonly Tensor _weight;
+    readonly ModelConfiguration _shape;
+
+    Norm(Tensor weight, ModelConfiguration shape) => (_weight, _shape) = (weight, shape);
+
+    /// <returns>The norm of this weight; null where the model has none of the name.</returns>
+    public static Norm? Find(Parameters parameters, string weight) => parameters.Vector(weight) is { } values ? new Norm(values, parameters.Shape) : null;
+
+    /// <param name="x">[N, D].</param>
+    public Tensor Apply(Tensor x) => RmsNorm.Apply(x, Factors(x.dtype), _shape.RmsNormEps);
+
+    /// <summary>What is multiplied by: w, or 1 + w.</summary>
+    public Tensor Factors(ScalarType activations) =>
+        !_shape.Traits.NormsAddOne ? _weight : (activations == ScalarType.Float64 ? _weight.to(activations) : _weight).Plus(1);
 }

@@ -38,7 +38,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         var groups = new List<LinearMatrix>();
         for (int first = 0, end; first < names.Count; first = end)
         {
-            for (end = first + 1; end < names.Count && IsTrained(names[end]) == IsTrained(names[first]); end++)
+            for (end = first + 1; end < names.Count && weights.Contains(names[end]) == weights.Contains(names[first]); end++)
             {
             }
 

@@ -12,7 +12,7 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
 
-    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c>, <c>loss_uld</c> and <c>loss_z</c> where there is one.</summary>
+    /// <summary>For metrics.jsonl: the loss and its terms as they enter it; <c>loss_kd</c>, <c>loss_uld</c>, <c>loss_z</c> and <c>loss_router</c> where there is one.</summary>
     public Dictionary<string, double> ToValues()
     {
         var values = new Dictionary<string, double>
@@ -36,6 +36,11 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
         if (Totals.ZLoss > 0)
         {
             values["loss_z"] = Totals.ZLoss / Totals.Tokens;
+        }
+
+        if (Totals.Routers > 0)
+        {
+            values["loss_router"] = Totals.Routers / Totals.Tokens;
         }
 
         return values;

@@ -45,8 +45,8 @@ public static class TrainingTime
     /// <param name="rate">Operations a second of all workers together.</param>
     internal static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape, double rate)
     {
-        // An embedding that is only looked up is in no product; one that is the output projection too is.
-        var weights = ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize);
+        // An embedding that is only looked up is in no product; one that is the output projection too is. Of the experts a token takes a few.
+        var weights = ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize) - IdleWeights(shape);
 
         // Forward, and back to inputs and weights: frozen weights have no gradient, and checkpointing goes forward twice.
         var products = (options is TrainOptions { LoraR: not null } ? 2 : 3) + (options.GradientCheckpointing ? 1 : 0);
@@ -54,6 +54,9 @@ public static class TrainingTime
         var seconds = (Overhead + (OverheadChannels / shape.HiddenSize)) * operations / rate;
         return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.MaxValue.TotalSeconds / 2));
     }
+
+    static long IdleWeights(ModelConfiguration shape) => shape.Experts is not { } experts ? 0
+        : (experts.NumExperts - experts.NumExpertsPerToken) * 3L * experts.IntermediateSize * shape.HiddenSize * Enumerable.Range(0, shape.NumHiddenLayers).Count(shape.HasExperts);
 
     /// <summary>
     /// Operations a second when every worker multiplies a micro-batch with the widest matrix of a layer, as all do in training. The best of some products

@@ -26,13 +26,15 @@ public static class AdapterFiles
     public static void Save(string directory, LoraAdapter adapter, string baseModel)
     {
         Directory.CreateDirectory(directory);
-        AtomicFile.WriteAllText(Path.Combine(directory, Configuration), Describe(adapter.Settings, baseModel).ToJsonString(Indented) + "\n");
+        AtomicFile.WriteAllText(Path.Combine(directory, Configuration), Describe(adapter, baseModel).ToJsonString(Indented) + "\n");
         SafetensorsWriter.Write(
             Path.Combine(directory, Weights), _ => TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
             name => adapter.Values(name[Prefix.Length..]));
     }
 
-    static JsonObject Describe(LoraSettings settings, string baseModel) => new()
+    static JsonObject Describe(LoraAdapter adapter, string baseModel) => Describe(adapter.Settings, Targets(adapter), baseModel);
+
+    static JsonObject Describe(LoraSettings settings, IEnumerable<string> targets, string baseModel) => new()
     {
         ["peft_type"] = "LORA",
         ["task_type"] = "CAUSAL_LM",
@@ -40,7 +42,7 @@ public static class AdapterFiles
         ["r"] = settings.Rank,
         ["lora_alpha"] = settings.Alpha,
         ["lora_dropout"] = settings.Dropout,
-        ["target_modules"] = new JsonArray([.. Targets(settings).Select(target => JsonValue.Create(target))]),
+        ["target_modules"] = new JsonArray([.. targets.Select(target => JsonValue.Create(target))]),
         ["use_dora"] = settings.UseDora,
         ["use_rslora"] = false,
         ["bias"] = "none",
@@ -51,8 +53,8 @@ public static class AdapterFiles
     };
 
     /// <summary>vLLM does not know the word for all of them.</summary>
-    static IEnumerable<string> Targets(LoraSettings settings) =>
-        settings.TargetModules.Contains(LoraAdapter.AllLinear) ? LoraAdapter.LinearLayers : settings.TargetModules;
+    static IEnumerable<string> Targets(LoraAdapter adapter) =>
+        adapter.Settings.TargetModules.Contains(LoraAdapter.AllLinear) ? adapter.LayerNames : adapter.Settings.TargetModules;
 
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

@@ -18,8 +18,9 @@ public sealed class LoraAdapter : NamedWeights
     /// <summary>PEFT's word for every linear layer but the output projection.</summary>
     public const string AllLinear = "all-linear";
 
-    /// <summary>Last parts of the names of all linear layers of a decoder layer.</summary>
-    internal static readonly IReadOnlyList<string> LinearLayers = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"];
+    /// <summary>Last parts of the names of all linear layers of a decoder layer, whatever its family; routers of experts are none.</summary>
+    static readonly IReadOnlyList<string> LinearLayers =
+        ["q_proj", "k_proj", "v_proj", "qkv_proj", "o_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj", "w1", "w3", "w2"];
 
     readonly Dictionary<string, LoraModule> _modules;
 
@@ -44,6 +45,9 @@ public sealed class LoraAdapter : NamedWeights
     public float Scale => (float)Settings.Alpha / Settings.Rank;
 
     internal IReadOnlyCollection<LoraModule> Modules => _modules.Values;
+
+    /// <summary>Last parts of the names of the layers that have an adapter.</summary>
+    internal IEnumerable<string> LayerNames => LinearLayers.Where(last => Modules.Any(module => module.Name.EndsWith("." + last, StringComparison.Ordinal)));
 
     /// <returns>The adapter of the named layer, or null where it has none.</returns>
     internal LoraModule? Find(string layer) => _modules.GetValueOrDefault(layer);
@@ -105,7 +109,7 @@ public sealed class LoraAdapter : NamedWeights
         {
             if (!layers.Any(layer => IsTarget(layer, target)))
             {
-                throw new InvalidInputException($"lora_target_modules: no layer's name ends in \"{target}\"; {NearestName.Suggestion(target, [.. LinearLayers, AllLinear])}");
+                throw new InvalidInputException($"lora_target_modules: no layer's name ends in \"{target}\"; {NearestName.Suggestion(target, [.. LastNames(layers), AllLinear])}");
             }
         }
 
@@ -115,6 +119,8 @@ public sealed class LoraAdapter : NamedWeights
             return new LoraModule(index, layer, (int)shape[0], (int)shape[1]);
         })];
     }
+
+    static IEnumerable<string> LastNames(IEnumerable<string> layers) => layers.Select(layer => layer[(layer.LastIndexOf('.') + 1)..]).Distinct();
 
     static bool IsTarget(string layer, string target) =>
         target == AllLinear || layer == target || layer.EndsWith("." + target, StringComparison.Ordinal);

@@ -9,6 +9,7 @@ static class ConfigurationLimits
     const int MostChannels = 1 << 20;
     const int MostLayers = 4_096;
     const int MostHeads = 4_096;
+    const int MostExperts = 4_096;
     const int MostHeadChannels = 4_096;
     const int MostPositions = 1 << 27;
 
@@ -30,11 +31,19 @@ static class ConfigurationLimits
             ("num_key_value_heads", c.NumKeyValueHeads, MostHeads), ("head_dim", c.HeadDim, MostHeadChannels),
             ("max_position_embeddings", c.MaxPositionEmbeddings, MostPositions),
             ("rope_scaling: original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
+            ("sliding_window", c.SlidingWindow ?? 1, MostPositions),
         ];
+        sizes = [.. sizes, .. ExpertSizes(c)];
         return sizes.Where(size => size.Value <= 0 || size.Value > size.Most).Select(size => size.Value <= 0
             ? $"{size.Name} is {size.Value} but must be positive"
             : $"{size.Name} is {size.Value} but must be at most {size.Most}");
     }
+
+    static IEnumerable<(string Name, int Value, int Most)> ExpertSizes(ModelConfiguration c) => c.Experts is not { } experts ? [] :
+    [
+        (c.Traits.Experts!.CountField, experts.NumExperts, MostExperts), ("num_experts_per_tok", experts.NumExpertsPerToken, MostExperts),
+        ("moe_intermediate_size", experts.IntermediateSize, MostChannels), ("decoder_sparse_step", experts.SparseStep, MostLayers),
+    ];
 
     static IEnumerable<string> Numbers(ModelConfiguration c)
     {
@@ -48,6 +57,32 @@ static class ConfigurationLimits
         if (!(c.RopeTheta >= 1) || !double.IsFinite(c.RopeTheta))
         {
             yield return Number("rope_theta", c.RopeTheta, "positive and finite, and at least 1");
+        }
+
+        if (c.LocalRopeTheta is { } local && (!(local >= 1) || !double.IsFinite(local)))
+        {
+            yield return Number("rope_local_base_freq", local, "positive and finite, and at least 1");
+        }
+
+        if (!(c.PartialRotaryFactor > 0) || !(c.PartialRotaryFactor <= 1))
+        {
+            yield return Number("partial_rotary_factor", c.PartialRotaryFactor, "above 0 and at most 1");
+        }
+
+        foreach (var (name, value) in new[]
+        {
+            ("query_pre_attn_scalar", c.QueryPreAttnScalar), ("attn_logit_softcapping", c.AttentionSoftCap), ("final_logit_softcapping", c.LogitSoftCap),
+        })
+        {
+            if (value is { } number && (!(number > 0) || !float.IsFinite((float)number)))
+            {
+                yield return Number(name, number, "positive and finite");
+            }
+        }
+
+        if (c.Experts is { } experts && (!(experts.RouterLossWeight >= 0) || !float.IsFinite((float)experts.RouterLossWeight)))
+        {
+            yield return Number("router_aux_loss_coef", experts.RouterLossWeight, "finite and not negative");
         }
 
         if (!(c.InitializerRange >= 0) || !float.IsFinite((float)c.InitializerRange))
@@ -77,16 +112,47 @@ static class ConfigurationLimits
         }
     }
 
-    static IEnumerable<string> Relations(ModelConfiguration c)
+    static IEnumerable<string> Relations(ModelConfiguration c) => Shapes(c).Concat(Lists(c));
+
+    /// <summary>Lists that have an entry for each of something.</summary>
+    static IEnumerable<string> Lists(ModelConfiguration c)
+    {
+        if (c.SlidingLayers is { } sliding && sliding.Count != c.NumHiddenLayers)
+        {
+            yield return $"layer_types has {sliding.Count} entries and num_hidden_layers is {c.NumHiddenLayers}";
+        }
+
+        if (c.Experts?.DenseLayers.Where(layer => layer < 0 || layer >= c.NumHiddenLayers).Cast<int?>().FirstOrDefault() is { } wrong)
+        {
+            yield return $"mlp_only_layers names layer {wrong}, and there are {c.NumHiddenLayers} from 0 on";
+        }
+
+        if (c.Experts is { } experts && experts.NumExpertsPerToken > experts.NumExperts)
+        {
+            yield return $"num_experts_per_tok {experts.NumExpertsPerToken} is more than {c.Traits.Experts!.CountField} {experts.NumExperts}";
+        }
+
+        foreach (var (name, factors) in new[] { ("short_factor", c.RopeScaling.ShortFactor), ("long_factor", c.RopeScaling.LongFactor) })
+        {
+            if (factors is not null && (factors.Count != c.RotaryDim / 2 || factors.Any(factor => !(factor > 0) || !double.IsFinite(factor))))
+            {
+                yield return $"rope_scaling: {name} must be {c.RotaryDim / 2} positive numbers, one for two rotated channels of a head";
+            }
+        }
+    }
+
+    static IEnumerable<string> Shapes(ModelConfiguration c)
     {
         if (c.NumAttentionHeads % c.NumKeyValueHeads != 0)
         {
             yield return $"num_attention_heads {c.NumAttentionHeads} is not a multiple of num_key_value_heads {c.NumKeyValueHeads}";
         }
 
-        if (c.HeadDim % 2 != 0)
+        if (c.RotaryDim % 2 != 0 || c.RotaryDim == 0)
         {
-            yield return $"head_dim {c.HeadDim} is odd, and rotary embedding rotates pairs";
+            yield return c.PartialRotaryFactor == 1
+                ? $"head_dim {c.HeadDim} is odd, and rotary embedding rotates pairs"
+                : Number("partial_rotary_factor", c.PartialRotaryFactor, $"such that an even number of {c.HeadDim} channels is rotated");
         }
 
         if (c.RopeScaling is { Type: RopeType.Llama3 } llama && llama.HighFreqFactor <= llama.LowFreqFactor)

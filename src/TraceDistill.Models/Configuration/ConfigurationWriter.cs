@@ -7,11 +7,13 @@ static class ConfigurationWriter
 {
     public static JsonObject Write(ModelConfiguration c, TensorDtype dtype)
     {
+        var traits = c.Traits;
+        var isGelu = traits.Gate == GateActivation.GeluTanh;
         var json = new JsonObject
         {
-            ["architectures"] = new JsonArray(c.Family.Architecture()),
-            ["model_type"] = c.Family.ModelType(),
-            ["hidden_act"] = "silu",
+            ["architectures"] = new JsonArray(traits.Architecture),
+            ["model_type"] = traits.ModelType,
+            [isGelu ? "hidden_activation" : "hidden_act"] = isGelu ? "gelu_pytorch_tanh" : "silu",
             ["vocab_size"] = c.VocabSize,
             ["hidden_size"] = c.HiddenSize,
             ["intermediate_size"] = c.IntermediateSize,
@@ -29,13 +31,85 @@ static class ConfigurationWriter
             ["eos_token_id"] = c.EosTokenIds.Count == 1 ? c.EosTokenIds[0] : new JsonArray([.. c.EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["torch_dtype"] = dtype.TorchName(),
         };
-        if (c.Family != ModelFamily.Qwen2)
+        if (traits.ReadsAttentionBias)
         {
             json["attention_bias"] = c.AttentionBias;
         }
 
-        json[c.Family == ModelFamily.Llama ? "mlp_bias" : "use_sliding_window"] = false;
+        if (c.Family is ModelFamily.Llama or ModelFamily.SmolLM3)
+        {
+            json["mlp_bias"] = false;
+        }
+
+        WriteAttention(json, c, traits);
+        if (c.Experts is { } experts)
+        {
+            Write(json, experts, traits.Experts!);
+        }
+
         return json;
+    }
+
+    static void WriteAttention(JsonObject json, ModelConfiguration c, FamilyTraits traits)
+    {
+        if (traits.Windows == SlidingWindows.WhereSwitchedOn)
+        {
+            json["use_sliding_window"] = c.SlidingWindow is not null;
+        }
+
+        if (traits.Windows == SlidingWindows.WhereGiven || c.SlidingWindow is not null)
+        {
+            json["sliding_window"] = c.SlidingWindow;
+        }
+
+        if ((c.SlidingWindow is not null || traits.WindowPattern > 0) && traits.Fields.Contains("layer_types"))
+        {
+            json["layer_types"] = new JsonArray([.. Enumerable.Range(0, c.NumHiddenLayers).Select(layer =>
+                JsonValue.Create(c.AttentionOf(layer).Window is null ? "full_attention" : "sliding_attention"))]);
+        }
+
+        if (traits.WindowPattern > 0 && c.SlidingLayers is { } sliding)
+        {
+            json["sliding_window_pattern"] = sliding.TakeWhile(slides => slides).Count() + 1; // older versions of transformers know no layer_types
+        }
+
+        if (traits.NoRopeInterval > 0)
+        {
+            json["no_rope_layers"] = new JsonArray([.. Enumerable.Range(0, c.NumHiddenLayers).Select(layer => JsonValue.Create(c.NoRopeLayers.Contains(layer) ? 0 : 1))]);
+        }
+
+        if (traits.Fields.Contains("partial_rotary_factor"))
+        {
+            json["partial_rotary_factor"] = c.PartialRotaryFactor;
+            json["original_max_position_embeddings"] = c.RopeScaling.OriginalMaxPositionEmbeddings ?? c.MaxPositionEmbeddings;
+        }
+
+        if (c.LocalRopeTheta is { } theta)
+        {
+            json["rope_local_base_freq"] = theta;
+        }
+
+        foreach (var (field, value) in new[]
+        {
+            ("query_pre_attn_scalar", c.QueryPreAttnScalar), ("attn_logit_softcapping", c.AttentionSoftCap), ("final_logit_softcapping", c.LogitSoftCap),
+        })
+        {
+            if (traits.Fields.Contains(field))
+            {
+                json[field] = value;
+            }
+        }
+    }
+
+    static void Write(JsonObject json, ExpertSettings experts, ExpertNames names)
+    {
+        json[names.CountField] = experts.NumExperts;
+        json["num_experts_per_tok"] = experts.NumExpertsPerToken;
+        json["moe_intermediate_size"] = experts.IntermediateSize;
+        json["norm_topk_prob"] = experts.NormalizesTopK;
+        json["router_aux_loss_coef"] = experts.RouterLossWeight;
+        json["decoder_sparse_step"] = experts.SparseStep;
+        json["mlp_only_layers"] = Numbers(experts.DenseLayers);
     }
 
     static JsonObject? Write(RopeScaling scaling)
@@ -63,6 +137,14 @@ static class ConfigurationWriter
             json["truncate"] = scaling.Truncate;
         }
 
+        if (scaling.Type == RopeType.LongRope)
+        {
+            json["type"] = "longrope"; // transformers' Phi-3 looks for this name
+            Put("attention_factor", scaling.AttentionFactor);
+            json["short_factor"] = Numbers(scaling.ShortFactor!);
+            json["long_factor"] = Numbers(scaling.LongFactor!);
+        }
+
         return json;
 
         void Put(string name, double? value)
@@ -73,4 +155,6 @@ static class ConfigurationWriter
             }
         }
     }
+
+    static JsonArray Numbers<T>(IEnumerable<T> values) => new([.. values.Select(value => JsonValue.Create(value))]);
 }

@@ -19,6 +19,9 @@ sealed class JsonFields
 
     public JsonNode? this[string field] => _json[field];
 
+    /// <summary>Whether the field is there, be it null.</summary>
+    public bool Has(string field) => _json.ContainsKey(field);
+
     /// <exception cref="InvalidInputException">The file, which is there, is no JSON object.</exception>
     public static JsonFields Read(string path) => new(path, ReadObject(path));
 

@@ -1,4 +1,6 @@
 using System.ComponentModel;
+using System.Text.Json.Serialization;
+using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Models.Configuration;
 
@@ -7,6 +9,11 @@ public sealed record ModelArchitecture
 {
     /// <summary>What a model has positions for that was not told how many.</summary>
     public const int LeastPositions = 1_024;
+
+    /// <value>llama.</value>
+    [Description("Family of the model, by its name in config.json, such as llama, gemma2 or qwen3_moe; llama unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public string? ModelType { get; init; }
 
     [Description("Width of the residual stream")]
     public required int HiddenSize { get; init; }
@@ -41,22 +48,60 @@ public sealed record ModelArchitecture
     [Description("Whether the output projection is the embedding matrix")]
     public bool TieWordEmbeddings { get; init; } = true;
 
+    /// <value>Null: every token sees all before it. Mistral, Phi 3, Gemma and Mixtral can have a window.</value>
+    [Description("Tokens that layers with a sliding window see; all layers of mistral, phi3 and mixtral, most of gemma2 and gemma3_text; none unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? SlidingWindow { get; init; }
+
+    /// <value>8.</value>
+    [Description("Experts of a layer in qwen3_moe and mixtral; 8 unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? NumExperts { get; init; }
+
+    /// <value>2.</value>
+    [Description("Experts that each token goes to; 2 unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? NumExpertsPerTok { get; init; }
+
+    /// <value>intermediate_size.</value>
+    [Description("Width of one expert of qwen3_moe; intermediate_size unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public int? MoeIntermediateSize { get; init; }
+
+    /// <value>0.001.</value>
+    [Description("Weight of the loss that keeps experts equally busy; 0.001 unless given")]
+    [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
+    public double? RouterAuxLossCoef { get; init; }
+
     /// <summary>The full configuration for a vocabulary.</summary>
     /// <param name="vocabularySize">Ids of the tokenizer.</param>
     /// <param name="endOfSequenceIds">Tokens that end a generation.</param>
     /// <param name="positions">Longest sequence where <see cref="MaxPositionEmbeddings"/> does not say.</param>
-    /// <exception cref="Core.Errors.InvalidInputException">Sizes do not fit together.</exception>
+    /// <exception cref="InvalidInputException">Sizes do not fit together, or the family is not known.</exception>
     public ModelConfiguration Configure(int vocabularySize, IEnumerable<int> endOfSequenceIds, int positions = LeastPositions)
     {
+        var family = ModelFamilies.Parse(ModelType ?? "llama") ?? throw new InvalidInputException(
+            $"architecture: model_type \"{ModelType}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}");
+        var (traits, headDim) = (family.Traits(), HeadDim ?? HiddenSize / Math.Max(1, NumAttentionHeads));
+        RefuseWhatTheFamilyLacks(traits);
         var configuration = new ModelConfiguration
         {
+            Family = family,
             VocabSize = vocabularySize,
             HiddenSize = HiddenSize,
-            IntermediateSize = IntermediateSize ?? (int)Math.Min(int.MaxValue, ((HiddenSize * 8L / 3) + 15) / 16 * 16),
+            IntermediateSize = Width,
             NumHiddenLayers = NumHiddenLayers,
             NumAttentionHeads = NumAttentionHeads,
             NumKeyValueHeads = NumKeyValueHeads ?? NumAttentionHeads,
-            HeadDim = HeadDim ?? HiddenSize / Math.Max(1, NumAttentionHeads),
+            HeadDim = headDim,
+            SlidingWindow = SlidingWindow,
+            SlidingLayers = SlidingWindow is null ? null : ModelConfiguration.WindowPattern(NumHiddenLayers, traits.WindowPattern),
+            NoRopeLayers = ModelConfiguration.EveryNth(NumHiddenLayers, traits.NoRopeInterval),
+            LocalRopeTheta = traits.Defaults.LocalRopeTheta,
+            QueryPreAttnScalar = traits.Defaults.QueryPreAttnScalar is null ? null : headDim,
+            AttentionSoftCap = traits.Defaults.AttentionSoftCap,
+            LogitSoftCap = traits.Defaults.LogitSoftCap,
+            Experts = traits.Experts is null ? null : Experts(),
             MaxPositionEmbeddings = MaxPositionEmbeddings ?? positions,
             RopeTheta = RopeTheta,
             TieWordEmbeddings = TieWordEmbeddings,
@@ -64,5 +109,36 @@ public sealed record ModelArchitecture
         };
         configuration.Validate("architecture");
         return configuration;
+    }
+
+    /// <value>8/3 of hidden_size, rounded up to a multiple of 16.</value>
+    int Width => IntermediateSize ?? (int)Math.Min(int.MaxValue, ((HiddenSize * 8L / 3) + 15) / 16 * 16);
+
+    ExpertSettings Experts() => new()
+    {
+        NumExperts = NumExperts ?? 8,
+        NumExpertsPerToken = NumExpertsPerTok ?? 2,
+        IntermediateSize = MoeIntermediateSize ?? Width,
+        NormalizesTopK = true,
+        RouterLossWeight = RouterAuxLossCoef ?? 0.001,
+    };
+
+    void RefuseWhatTheFamilyLacks(FamilyTraits traits)
+    {
+        var experts = NumExperts is not null || NumExpertsPerTok is not null || MoeIntermediateSize is not null || RouterAuxLossCoef is not null;
+        if (experts && traits.Experts is null)
+        {
+            throw new InvalidInputException($"architecture: {traits.ModelType} has no experts: leave num_experts and what goes with it out, or take model_type qwen3_moe or mixtral");
+        }
+
+        if (MoeIntermediateSize is not null && traits.Defaults.ExpertIntermediateSize is null)
+        {
+            throw new InvalidInputException($"architecture: moe_intermediate_size: the experts of {traits.ModelType} are as wide as intermediate_size says");
+        }
+
+        if (SlidingWindow is not null && traits.Windows != SlidingWindows.WhereGiven)
+        {
+            throw new InvalidInputException($"architecture: sliding_window: layers of {traits.ModelType} see every token; leave it out, or take model_type mistral");
+        }
     }
 }

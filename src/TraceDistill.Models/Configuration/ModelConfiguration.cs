@@ -6,7 +6,7 @@ using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>The shape of a decoder of the Llama kind, in the words of Hugging Face's <c>config.json</c>.</summary>
+/// <summary>The shape of a decoder, in the words of Hugging Face's <c>config.json</c>.</summary>
 public sealed record ModelConfiguration
 {
     /// <value>Llama.</value>
@@ -40,6 +40,38 @@ public sealed record ModelConfiguration
     /// <summary>Whether all four projections of attention have a bias (Qwen 2's first three have one in any case).</summary>
     public bool AttentionBias { get; init; }
 
+    /// <summary>Tokens that a query of a layer with a window sees, itself included; null where no layer has a window.</summary>
+    public int? SlidingWindow { get; init; }
+
+    /// <summary>Whether each layer has the window; null where all layers have it.</summary>
+    public IReadOnlyList<bool>? SlidingLayers { get; init; }
+
+    /// <summary>Layers that do not rotate queries and keys (SmolLM3).</summary>
+    public IReadOnlyList<int> NoRopeLayers { get; init; } = [];
+
+    /// <summary>Share of each head's channels that are rotated: the first ones.</summary>
+    /// <value>1.</value>
+    public double PartialRotaryFactor { get; init; } = 1;
+
+    /// <summary>Base of rotations in layers with a window (Gemma 3).</summary>
+    /// <value>Null: <see cref="RopeTheta"/>, with its scaling.</value>
+    public double? LocalRopeTheta { get; init; }
+
+    /// <summary>Attention scores are divided by its square root.</summary>
+    /// <value>Null: <see cref="HeadDim"/>.</value>
+    public double? QueryPreAttnScalar { get; init; }
+
+    /// <summary>c: attention scores s become c · tanh(s / c) (Gemma 2).</summary>
+    /// <value>Null: they stay.</value>
+    public double? AttentionSoftCap { get; init; }
+
+    /// <summary>c: logits z become c · tanh(z / c) (Gemma 2).</summary>
+    /// <value>Null: they stay.</value>
+    public double? LogitSoftCap { get; init; }
+
+    /// <summary>Routed experts in place of MLPs; null where there are none.</summary>
+    public ExpertSettings? Experts { get; init; }
+
     /// <value>2,048 positions.</value>
     public int MaxPositionEmbeddings { get; init; } = 2_048;
 
@@ -59,16 +91,47 @@ public sealed record ModelConfiguration
     public string? Remark { get; init; }
 
     /// <summary>Whether queries, keys and values have a bias.</summary>
-    public bool HasQueryKeyValueBias => Family == ModelFamily.Qwen2 || AttentionBias;
+    public bool HasQueryKeyValueBias => Traits.HasQueryKeyValueBias || AttentionBias;
 
-    /// <summary>Whether each head of queries and keys is normalised before it is rotated.</summary>
-    public bool HasQueryKeyNorm => Family == ModelFamily.Qwen3;
+    /// <summary>Whether queries and keys are normalised before they are rotated.</summary>
+    public bool HasQueryKeyNorm => Traits.QueryKeyNorms != QueryKeyNorms.None;
+
+    /// <summary>In what the family differs from Llama.</summary>
+    [JsonIgnore]
+    public FamilyTraits Traits => Family.Traits();
+
+    /// <summary>Channels of a head that are rotated.</summary>
+    public int RotaryDim => (int)(HeadDim * PartialRotaryFactor);
+
+    /// <summary>Factor of attention scores.</summary>
+    public double AttentionScale => 1 / Math.Sqrt(QueryPreAttnScalar ?? HeadDim);
 
     /// <summary>Width of all query heads.</summary>
     public int QuerySize => checked(NumAttentionHeads * HeadDim);
 
     /// <summary>Width of all key (or value) heads.</summary>
     public int KeyValueSize => checked(NumKeyValueHeads * HeadDim);
+
+    /// <summary>What the attention of a layer has of its own.</summary>
+    public LayerAttention AttentionOf(int layer)
+    {
+        var slides = SlidingWindow is not null && SlidingLayers?[layer] != false;
+        return new LayerAttention(slides ? SlidingWindow : null, !NoRopeLayers.Contains(layer), slides && LocalRopeTheta is not null);
+    }
+
+    /// <summary>Whether a layer has experts and no MLP.</summary>
+    public bool HasExperts(int layer) => Experts is { } experts && !experts.DenseLayers.Contains(layer) && (layer + 1) % experts.SparseStep == 0;
+
+    /// <summary>Whether a sequence of so many tokens is rotated by the long factors of LongRoPE.</summary>
+    public bool IsLong(int tokens) => RopeScaling.Type == RopeType.LongRope && tokens > (RopeScaling.OriginalMaxPositionEmbeddings ?? MaxPositionEmbeddings);
+
+    /// <returns>For each layer whether it has the window, where the last of every <paramref name="pattern"/> has none; null where all have it.</returns>
+    internal static List<bool>? WindowPattern(int layers, int pattern) =>
+        pattern > 0 ? [.. Enumerable.Range(1, Math.Max(0, layers)).Select(layer => layer % pattern != 0)] : null;
+
+    /// <returns>The last of every <paramref name="interval"/> layers.</returns>
+    internal static List<int> EveryNth(int layers, int interval) =>
+        [.. Enumerable.Range(0, Math.Max(0, layers)).Where(layer => interval > 0 && (layer + 1) % interval == 0)];
 
     public const string FileName = "config.json";
 

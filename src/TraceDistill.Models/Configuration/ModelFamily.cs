@@ -1,29 +1,34 @@
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>The decoders of which this program knows weights and equations; they differ in biases and in norms of queries and keys.</summary>
+/// <summary>The families of decoders that are known; <see cref="ModelFamilies"/> has in what each differs from Llama.</summary>
 public enum ModelFamily
 {
     /// <summary>Llama 2 and 3, and what was distilled into them.</summary>
     Llama,
 
-    /// <summary>Qwen 2 and 2.5: queries, keys and values have a bias.</summary>
+    /// <summary>Qwen 2 and 2.5.</summary>
     Qwen2,
 
-    /// <summary>Qwen 3: each head of queries and keys is normalised before it is rotated.</summary>
     Qwen3,
-}
 
-/// <summary>Their names in <c>config.json</c>.</summary>
-static class ModelFamilies
-{
-    public static readonly IReadOnlyList<string> Names = [.. Enum.GetValues<ModelFamily>().Select(ModelType)];
+    /// <summary>Mistral 7B and its like.</summary>
+    Mistral,
 
-    /// <returns>The family whose <c>model_type</c> this is, or null.</returns>
-    public static ModelFamily? Parse(string? modelType) =>
-        Enum.GetValues<ModelFamily>().Where(family => family.ModelType() == modelType).Cast<ModelFamily?>().FirstOrDefault();
+    /// <summary>Phi-3 and Phi-4.</summary>
+    Phi3,
 
-    public static string ModelType(this ModelFamily family) => family.ToString().ToLowerInvariant();
+    Gemma2,
 
-    /// <returns>The class that transformers loads.</returns>
-    public static string Architecture(this ModelFamily family) => $"{family}ForCausalLM";
+    /// <summary>The text model of Gemma 3.</summary>
+    Gemma3,
+
+    /// <summary>OLMo 2.</summary>
+    Olmo2,
+
+    SmolLM3,
+
+    /// <summary>Qwen 3 with experts.</summary>
+    Qwen3Moe,
+
+    Mixtral,
 }

@@ -17,6 +17,9 @@ public enum RopeType
 
     /// <summary>As Llama 3's by count of rotations, and scores are sharpened (Peng et al., arXiv 2309.00071).</summary>
     Yarn,
+
+    /// <summary>Every frequency is divided by a factor of its own, in sequences longer than the original length by another (Ding et al., arXiv 2402.13753).</summary>
+    LongRope,
 }
 
 /// <summary><c>rope_scaling</c> of <c>config.json</c>, in its words; what a type does not use is left at its value.</summary>
@@ -43,8 +46,11 @@ public sealed record RopeScaling
     /// <summary>YaRN: rotations within the original length up to which a frequency is divided by the whole factor.</summary>
     public double BetaSlow { get; init; } = 1;
 
-    /// <summary>YaRN: queries and keys are multiplied by it.</summary>
-    /// <value>Null: from <see cref="Mscale"/> and <see cref="MscaleAllDim"/>, else 0.1 · ln(factor) + 1.</value>
+    /// <summary>YaRN and LongRoPE: queries and keys are multiplied by it.</summary>
+    /// <value>
+    /// Null: with YaRN from <see cref="Mscale"/> and <see cref="MscaleAllDim"/>, else 0.1 · ln(factor) + 1; with LongRoPE √(1 + ln(s) / ln(original length)),
+    /// s being the longest length by the original one.
+    /// </value>
     public double? AttentionFactor { get; init; }
 
     /// <summary>YaRN, DeepSeek's form.</summary>
@@ -55,4 +61,10 @@ public sealed record RopeScaling
 
     /// <summary>YaRN: whether the borders of the blend are rounded to whole channels.</summary>
     public bool Truncate { get; init; } = true;
+
+    /// <summary>[rotated channels / 2] LongRoPE: what frequencies are divided by in sequences up to the original length.</summary>
+    public IReadOnlyList<double>? ShortFactor { get; init; }
+
+    /// <summary>[rotated channels / 2] LongRoPE: what they are divided by in longer ones.</summary>
+    public IReadOnlyList<double>? LongFactor { get; init; }
 }

@@ -4,28 +4,32 @@ namespace TraceDistill.Models.Configuration;
 /// <summary>The angle by which each pair of channels turns from one position to the next.</summary>
 /// <remarks>
 /// θ^(−2c/d) (Su et al., arXiv 2104.09864), stretched as transformers does (<c>modeling_rope_utils.py</c>): linear (kaiokendev's position
-/// interpolation, arXiv 2306.15595), Llama 3 (Meta's <c>apply_scaling</c>), YaRN (arXiv 2309.00071, section 3.4).
+/// interpolation, arXiv 2306.15595), Llama 3 (Meta's <c>apply_scaling</c>), YaRN (arXiv 2309.00071, section 3.4), LongRoPE (arXiv 2402.13753, section 3).
 /// </remarks>
 sealed class RotaryFrequencies
 {
     RotaryFrequencies(double[] angles, double magnitude) => (Angles, Magnitude) = (angles, magnitude);
 
-    /// <summary>[d/2] radians a position.</summary>
+    /// <summary>[rotated channels / 2] radians a position.</summary>
     public double[] Angles { get; }
 
     /// <summary>Factor of the rotated channels; its square multiplies attention scores.</summary>
     public double Magnitude { get; }
 
-    public static RotaryFrequencies Of(ModelConfiguration configuration)
+    /// <param name="isLocal">Whether they are those of layers with a window.</param>
+    /// <param name="isLong">Whether they are those of a sequence that is <see cref="ModelConfiguration.IsLong"/>.</param>
+    public static RotaryFrequencies Of(ModelConfiguration configuration, bool isLocal = false, bool isLong = false)
     {
-        var (scaling, d) = (configuration.RopeScaling, configuration.HeadDim);
-        double[] plain = [.. Enumerable.Range(0, d / 2).Select(c => Math.Pow(configuration.RopeTheta, -2.0 * c / d))];
+        var (scaling, d) = (isLocal ? RopeScaling.None : configuration.RopeScaling, configuration.RotaryDim);
+        var theta = isLocal ? configuration.LocalRopeTheta!.Value : configuration.RopeTheta;
+        double[] plain = [.. Enumerable.Range(0, d / 2).Select(c => Math.Pow(theta, -2.0 * c / d))];
         var original = scaling.OriginalMaxPositionEmbeddings ?? configuration.MaxPositionEmbeddings;
         return scaling.Type switch
         {
             RopeType.Linear => new RotaryFrequencies([.. plain.Select(angle => angle / scaling.Factor)], 1),
             RopeType.Llama3 => new RotaryFrequencies([.. plain.Select(angle => Llama3(angle, scaling, original))], 1),
-            RopeType.Yarn => Yarn(plain, configuration.RopeTheta, scaling, original),
+            RopeType.Yarn => Yarn(plain, theta, scaling, original),
+            RopeType.LongRope => LongRope(plain, (isLong ? scaling.LongFactor : scaling.ShortFactor)!, scaling, configuration.MaxPositionEmbeddings, original),
             _ => new RotaryFrequencies(plain, 1),
         };
     }
@@ -55,6 +59,14 @@ sealed class RotaryFrequencies
 
         // The channel that makes so many rotations within the original length.
         double ChannelOf(double rotations) => plain.Length * Math.Log(original / (rotations * 2 * Math.PI)) / Math.Log(theta);
+    }
+
+    static RotaryFrequencies LongRope(double[] plain, IReadOnlyList<double> factors, RopeScaling scaling, double longest, double original)
+    {
+        var stretch = scaling.OriginalMaxPositionEmbeddings is null ? scaling.Factor : longest / original;
+        return new RotaryFrequencies(
+            [.. plain.Zip(factors, (angle, factor) => angle / factor)],
+            scaling.AttentionFactor ?? (stretch <= 1 ? 1 : Math.Sqrt(1 + Math.Log(stretch) / Math.Log(original))));
     }
 
     static double Sharpening(RopeScaling scaling)

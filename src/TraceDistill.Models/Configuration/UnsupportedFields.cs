@@ -5,8 +5,8 @@ using TraceDistill.Core.Errors;
 namespace TraceDistill.Models.Configuration;
 
 /// <summary>
-/// Fields of <c>config.json</c> that change the arithmetic of a decoder and are not built: those of transformers' Llama, Qwen 2, Qwen 3 and of
-/// their relatives, whose checkpoints are sometimes passed off as one of these.
+/// Fields of <c>config.json</c> that change the arithmetic of a decoder and are not built for its family: checkpoints of one family are sometimes passed
+/// off as one of another.
 /// </summary>
 static class UnsupportedFields
 {
@@ -32,16 +32,18 @@ static class UnsupportedFields
 
         // Weights that are stored in another form, or chosen by token.
         ("pretraining_tp", Of(1)), ("quantization_config", null), ("num_experts", Of(0)), ("num_local_experts", Of(0)),
-        ("n_routed_experts", Of(0)),
+        ("n_routed_experts", Of(0)), ("router_jitter_noise", Of(0)), ("shared_expert_intermediate_size", Of(0)), ("use_bidirectional_attention", Of(false)),
     ];
 
     /// <summary>Fields with an entry for each layer, and the entry at which that layer is as all others.</summary>
     static readonly (string Field, JsonValue Neutral)[] Layers = [("layer_types", JsonValue.Create("full_attention")), ("no_rope_layers", Of(1))];
 
+    /// <param name="json">The file's.</param>
+    /// <param name="traits">Name those that the family reads.</param>
     /// <exception cref="InvalidInputException">One of them is set.</exception>
-    public static void Refuse(JsonFields json)
+    public static void Refuse(JsonFields json, FamilyTraits traits)
     {
-        foreach (var (field, neutral) in Fields)
+        foreach (var (field, neutral) in Fields.Where(field => !traits.Fields.Contains(field.Field)))
         {
             if (json[field] is { } value && !IsEqual(value, neutral))
             {
@@ -49,7 +51,7 @@ static class UnsupportedFields
             }
         }
 
-        foreach (var (field, neutral) in Layers)
+        foreach (var (field, neutral) in Layers.Where(field => !traits.Fields.Contains(field.Field)))
         {
             if (json[field] is { } value && !(value is JsonArray layers && layers.All(layer => layer is not null && IsEqual(layer, neutral))))
             {
@@ -63,9 +65,9 @@ static class UnsupportedFields
             {
                 case null:
                     break;
-                case JsonObject rope when rope["partial_rotary_factor"] is { } factor && !IsEqual(factor, Of(1)):
+                case JsonObject rope when !traits.Fields.Contains("partial_rotary_factor") && rope["partial_rotary_factor"] is { } factor && !IsEqual(factor, Of(1)):
                     throw Unsupported($"{name}: partial_rotary_factor", factor);
-                case JsonObject rope when rope.FirstOrDefault(entry => entry.Key == "mrope_section" || entry.Value is JsonObject) is { Key: { } key }:
+                case JsonObject rope when rope.FirstOrDefault(entry => IsUnknown(entry.Key, entry.Value)) is { Key: { } key }:
                     throw Unsupported($"{name}: {key}", rope[key]!);
                 case JsonObject:
                     break;
@@ -74,10 +76,15 @@ static class UnsupportedFields
             }
         }
 
-        if (JsonFields.Word(json["hidden_act"] ?? json["hidden_activation"]) is { } activation and not ("silu" or "swish"))
+        var isGelu = traits.Gate == GateActivation.GeluTanh;
+        var activation = JsonFields.Word(isGelu ? json["hidden_activation"] ?? json["hidden_act"] : json["hidden_act"] ?? json["hidden_activation"]);
+        if (activation is not null && !(isGelu ? activation is "gelu_pytorch_tanh" : activation is "silu" or "swish"))
         {
-            throw new InvalidInputException($"{json.Path}: hidden_act \"{activation}\" is not supported; supported: silu");
+            throw new InvalidInputException($"{json.Path}: hidden_act \"{activation}\" is not supported; supported: {(isGelu ? "gelu_pytorch_tanh" : "silu")}");
         }
+
+        bool IsUnknown(string key, JsonNode? value) => key is "mrope_section" or "short_mscale" or "long_mscale"
+            || (value is JsonObject && !(traits.Defaults.LocalRopeTheta is not null && key is "full_attention" or "sliding_attention"));
 
         InvalidInputException Unsupported(string field, JsonNode value, string? advice = null) =>
             new($"{json.Path}: {field} is not supported; it changes the arithmetic and is {JsonFields.Shown(value)} here{(advice is null ? "" : "; " + advice)}");

@@ -10,10 +10,12 @@ namespace TraceDistill.Models.Cpu;
 /// <summary>
 /// Causal grouped-query attention over sequences that lie one after another in a flat batch, without padding and without a T × T matrix:
 /// query blocks of B rows against all earlier keys, scores recomputed in the backward pass from the saved log-sum-exp (Dao et al.,
-/// FlashAttention, arXiv 2205.14135, equations of section 3 and appendix B).
+/// FlashAttention, arXiv 2205.14135, equations of section 3 and appendix B). With a window, blocks begin at the first key that one of their queries sees.
 /// </summary>
 /// <remarks>Holds scratch memory that grows with the longest sequence; one object serves one thread.</remarks>
-sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposable
+/// <param name="configuration">Has the heads, the scale of scores and their cap.</param>
+/// <param name="window">The tokens that a query sees, itself included; null for all before it.</param>
+sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? window = null) : IDisposable
 {
     const int BlockRows = 32;
     readonly int _heads = configuration.NumAttentionHeads;
@@ -22,7 +24,9 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
     readonly int _padded = SimdMath.Pad(configuration.HeadDim);
     readonly int _width = configuration.QuerySize + 2 * configuration.KeyValueSize;
     readonly bool _isWhole = configuration.HeadDim % SimdMath.Lanes == 0;
-    readonly float _scale = 1 / MathF.Sqrt(configuration.HeadDim);
+    readonly float _scale = (float)configuration.AttentionScale;
+    readonly float _cap = (float)(configuration.AttentionSoftCap ?? 0);
+    readonly int _window = window ?? int.MaxValue;
     int _capacity;
     float* _scratch;
 
@@ -50,22 +54,28 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
             var results = _isWhole ? new Operand(output + head * _d, outWidth) : new Operand(area.Output, _padded);
             for (var first = firstQuery; first < tokens; first += BlockRows)
             {
-                int rows = Math.Min(BlockRows, tokens - first), keys = first + rows, keysPadded = SimdMath.Pad(keys);
+                int rows = Math.Min(BlockRows, tokens - first), start = BlockStart(first), keys = first + rows - start, keysPadded = SimdMath.Pad(keys);
                 MatrixKernel.Multiply(
-                    queries.At(first), queries.Row, 1, area.KeysTransposed, stride, area.Scores, stride, rows, keysPadded, _padded, false);
+                    queries.At(first), queries.Row, 1, area.KeysTransposed + start, stride, area.Scores, stride, rows, keysPadded, _padded, false);
                 for (var row = 0; row < rows; row++)
                 {
-                    var seen = first + row + 1;
+                    int from = FirstKey(first + row) - start, seen = first + row + 1 - start;
                     var scores = area.Scores + row * stride;
-                    var maximum = TensorPrimitives.Max(new ReadOnlySpan<float>(scores, seen));
-                    var sum = SimdMath.ExpShifted(scores, seen, maximum);
+                    if (_cap > 0)
+                    {
+                        SimdMath.SoftCap(scores, keysPadded, _cap);
+                    }
+
+                    var maximum = TensorPrimitives.Max(new ReadOnlySpan<float>(scores + from, seen - from));
+                    var sum = SimdMath.ExpShifted(scores + from, seen - from, maximum);
+                    new Span<float>(scores, from).Clear();
                     new Span<float>(scores + seen, keysPadded - seen).Clear();
                     logSumExp[(first + row) * _heads + head] = maximum + MathF.Log(sum);
                     area.RowFactors[row] = 1 / sum;
                 }
 
                 var block = _isWhole ? results.At(first) : results.Pointer;
-                MatrixKernel.Multiply(area.Scores, stride, 1, area.Values, _padded, block, results.Row, rows, _padded, keys, false);
+                MatrixKernel.Multiply(area.Scores, stride, 1, area.Values + (long)start * _padded, _padded, block, results.Row, rows, _padded, keys, false);
                 for (var row = 0; row < rows; row++)
                 {
                     SimdMath.Scale(block + (long)row * results.Row, area.RowFactors[row], output + (long)(first + row) * outWidth + head * _d, _d);
@@ -109,21 +119,23 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
 
             for (var first = firstQuery; first < tokens; first += BlockRows)
             {
-                int rows = Math.Min(BlockRows, tokens - first), keys = first + rows, keysPadded = SimdMath.Pad(keys);
-                MatrixKernel.Multiply(queries.At(first), queries.Row, 1, area.KeysTransposed, stride, area.Scores, stride, rows, keysPadded, _padded, false);
-                MatrixKernel.Multiply(gradients.At(first), gradients.Row, 1, area.ValuesTransposed, stride, area.ScoreGradients, stride, rows, keysPadded, _padded, false);
+                int rows = Math.Min(BlockRows, tokens - first), start = BlockStart(first), keys = first + rows - start, keysPadded = SimdMath.Pad(keys);
+                var before = (long)start * _padded;
+                MatrixKernel.Multiply(queries.At(first), queries.Row, 1, area.KeysTransposed + start, stride, area.Scores, stride, rows, keysPadded, _padded, false);
+                MatrixKernel.Multiply(gradients.At(first), gradients.Row, 1, area.ValuesTransposed + start, stride, area.ScoreGradients, stride, rows, keysPadded, _padded, false);
                 for (var row = 0; row < rows; row++)
                 {
                     var at = (long)(first + row) * outWidth + head * _d;
                     var dot = SimdMath.Dot(outputGradient + at, output + at, _d);
                     SoftmaxGradient(
-                        area.Scores + row * stride, area.ScoreGradients + row * stride, logSumExp[(first + row) * _heads + head], dot, first + row + 1, keysPadded);
+                        area.Scores + row * stride, area.ScoreGradients + row * stride, logSumExp[(first + row) * _heads + head], dot,
+                        FirstKey(first + row) - start, first + row + 1 - start, keysPadded);
                 }
 
-                MatrixKernel.Multiply(area.Scores, 1, stride, gradients.At(first), gradients.Row, area.ValueGradients, _padded, keys, _padded, rows, true);
-                MatrixKernel.Multiply(area.ScoreGradients, 1, stride, queries.At(first), queries.Row, area.KeyGradients, _padded, keys, _padded, rows, true);
+                MatrixKernel.Multiply(area.Scores, 1, stride, gradients.At(first), gradients.Row, area.ValueGradients + before, _padded, keys, _padded, rows, true);
+                MatrixKernel.Multiply(area.ScoreGradients, 1, stride, queries.At(first), queries.Row, area.KeyGradients + before, _padded, keys, _padded, rows, true);
                 var block = _isWhole ? results.At(first) : results.Pointer;
-                MatrixKernel.Multiply(area.ScoreGradients, stride, 1, area.Keys, _padded, block, results.Row, rows, _padded, keys, false);
+                MatrixKernel.Multiply(area.ScoreGradients, stride, 1, area.Keys + before, _padded, block, results.Row, rows, _padded, keys, false);
                 if (!_isWhole)
                 {
                     Unpack(block, qkvGradient + (long)first * _width + head * _d, rows, 1);
@@ -145,17 +157,35 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration) : IDisposa
         _capacity = 0;
     }
 
-    /// <summary>scores ← p = exp(score − lse); gradients ← p · (gradient − dot); both zero past <paramref name="seen"/>.</summary>
-    static void SoftmaxGradient(float* scores, float* gradients, float logSumExp, float dot, int seen, int padded)
+    /// <summary>The first key that a query sees.</summary>
+    int FirstKey(int query) => Math.Max(0, query - _window + 1);
+
+    /// <summary>The first key of a block of queries, at a multiple of the vectors that columns are padded to.</summary>
+    int BlockStart(int first) => FirstKey(first) / SimdMath.Lanes * SimdMath.Lanes;
+
+    /// <summary>
+    /// scores ← p = exp(score − lse); gradients ← p · (gradient − dot), by the scores before their cap; both zero before <paramref name="from"/> and past
+    /// <paramref name="seen"/>.
+    /// </summary>
+    void SoftmaxGradient(float* scores, float* gradients, float logSumExp, float dot, int from, int seen, int padded)
     {
         var (lse, shift) = (Vector.Create(logSumExp), Vector.Create(dot));
         for (var j = 0; j < padded; j += Vector<float>.Count)
         {
-            var p = SimdMath.Exp(Vector.Load(scores + j) - lse);
+            var (score, slope) = (Vector.Load(scores + j), Vector<float>.One);
+            if (_cap > 0)
+            {
+                var share = SimdMath.Tanh(score / _cap);
+                (score, slope) = (share * _cap, Vector<float>.One - share * share);
+            }
+
+            var p = SimdMath.Exp(score - lse);
             p.Store(scores + j);
-            (p * (Vector.Load(gradients + j) - shift)).Store(gradients + j);
+            (p * (Vector.Load(gradients + j) - shift) * slope).Store(gradients + j);
         }
 
+        new Span<float>(scores, from).Clear();
+        new Span<float>(gradients, from).Clear();
         new Span<float>(scores + seen, padded - seen).Clear();
         new Span<float>(gradients + seen, padded - seen).Clear();
     }

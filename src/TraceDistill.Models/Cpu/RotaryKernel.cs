@@ -4,25 +4,30 @@ using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Models.Cpu;
 
-/// <summary>Rotary position embedding in the half-split order of transformers: channel c is paired with c + d/2 and rotated by position · angle.</summary>
+/// <summary>
+/// Rotary position embedding in the half-split order of transformers: of the r channels of a head that are rotated, channel c is paired with c + r/2 and
+/// rotated by position · angle.
+/// </summary>
 /// <remarks>Thread-safe. Sines are worked out as far as positions come: a table of all that long contexts allow would take seconds and gigabytes.</remarks>
 sealed unsafe class RotaryKernel
 {
     const int LeastPositions = 512;
 
-    readonly int _half;
+    readonly int _half, _headSize;
     readonly int _rotatedHeads;
     readonly int _width;
     readonly RotaryFrequencies _frequencies;
     readonly Lock _growing = new();
     volatile Table _table = new([], []);
 
-    public RotaryKernel(ModelConfiguration configuration)
+    /// <param name="isLocal">As <see cref="RotaryFrequencies.Of"/> has it.</param>
+    /// <param name="isLong">Likewise.</param>
+    public RotaryKernel(ModelConfiguration configuration, bool isLocal = false, bool isLong = false)
     {
-        _half = configuration.HeadDim / 2;
+        (_half, _headSize) = (configuration.RotaryDim / 2, configuration.HeadDim);
         _rotatedHeads = configuration.NumAttentionHeads + configuration.NumKeyValueHeads;
         _width = configuration.QuerySize + 2 * configuration.KeyValueSize;
-        _frequencies = RotaryFrequencies.Of(configuration);
+        _frequencies = RotaryFrequencies.Of(configuration, isLocal, isLong);
     }
 
     /// <summary>Rotates queries and keys in place; <paramref name="inverse"/> rotates back, which is the gradient.</summary>
@@ -38,7 +43,7 @@ sealed unsafe class RotaryKernel
             {
                 float* cosine = cosines + ((long)positions[row] * _half), sine = sines + ((long)positions[row] * _half);
                 var head = qkv + (long)row * _width;
-                for (var h = 0; h < _rotatedHeads; h++, head += 2 * _half)
+                for (var h = 0; h < _rotatedHeads; h++, head += _headSize)
                 {
                     RotateHead(head, head + _half, cosine, sine, sign);
                 }
@@ -99,7 +104,7 @@ sealed unsafe class RotaryKernel
         }
     }
 
-    /// <param name="Cosine">[positions, d/2].</param>
-    /// <param name="Sine">[positions, d/2].</param>
+    /// <param name="Cosine">[positions, r/2].</param>
+    /// <param name="Sine">[positions, r/2].</param>
     sealed record Table(float[] Cosine, float[] Sine);
 }

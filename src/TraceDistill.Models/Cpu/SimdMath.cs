@@ -57,6 +57,33 @@ static unsafe class SimdMath
         return Vector.ConditionalSelect(Vector.LessThan(x, Vector.Create(-87f)), Vector<float>.Zero, p * scale);
     }
 
+    /// <summary>
+    /// tanh x with a relative error below 4e-7: 1 − 2 / (e²ˣ + 1) for |x| > 0.625, and below that the polynomial of Cephes' tanhf, for the former cancels there.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static Vector<float> Tanh(Vector<float> x)
+    {
+        var square = x * x;
+        var p = Vector.Create(-5.70498872745e-3f);
+        p = MultiplyAdd(p, square, Vector.Create(2.06390887954e-2f));
+        p = MultiplyAdd(p, square, Vector.Create(-5.37397155531e-2f));
+        p = MultiplyAdd(p, square, Vector.Create(1.33314422036e-1f));
+        p = MultiplyAdd(p, square, Vector.Create(-3.33332819422e-1f));
+        var near = MultiplyAdd(p * square, x, x);
+        var far = Vector<float>.One - Vector.Create(2f) / (Exp(x + x) + Vector<float>.One);
+        return Vector.ConditionalSelect(Vector.LessThan(square, Vector.Create(0.625f * 0.625f)), near, far);
+    }
+
+    /// <summary>In place: v ← cap · tanh(v / cap).</summary>
+    /// <param name="values">Whole vectors.</param>
+    public static void SoftCap(float* values, int count, float cap)
+    {
+        for (var i = 0; i < count; i += Vector<float>.Count)
+        {
+            (Tanh(Vector.Load(values + i) / cap) * cap).Store(values + i);
+        }
+    }
+
     /// <summary>In place: v ← exp(v − shift).</summary>
     /// <returns>Their sum.</returns>
     public static float ExpShifted(float* values, int count, float shift)

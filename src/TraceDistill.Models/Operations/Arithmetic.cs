@@ -53,6 +53,18 @@ static class Arithmetic
         return clamped;
     }
 
+    /// <returns>a with rows of <paramref name="source"/> added to those that <paramref name="rows"/> names.</returns>
+    public static Tensor PlusRows(this Tensor a, Tensor rows, Tensor source) => a.index_add(0, rows, source, One);
+
+    /// <summary>a ← a · b.</summary>
+    public static Tensor Scale(this Tensor a, double b)
+    {
+        Scalar scalar = b;
+        var product = a.mul_(scalar);
+        GC.KeepAlive(scalar);
+        return product;
+    }
+
     /// <summary>Adds rows of <paramref name="source"/> to those that <paramref name="rows"/> names, in their order.</summary>
     public static void AddRows(this Tensor a, Tensor rows, Tensor source) => a.index_add_(0, rows, source, One);
 }

@@ -1,25 +1,37 @@
 using TorchSharp;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-/// <summary>silu(gate) ∘ up, silu(x) = x / (1 + e⁻ˣ) (Shazeer, arXiv 2002.05202, SwiGLU).</summary>
+/// <summary>
+/// act(gate) ∘ up (Shazeer, arXiv 2002.05202): silu(x) = x / (1 + e⁻ˣ), SwiGLU; or the approximation by tanh of GELU (Hendrycks and Gimpel,
+/// arXiv 1606.08415, section 2), GeGLU.
+/// </summary>
 static class GatedActivation
 {
     /// <param name="gateUp">[N, 2·F]: gate, then up.</param>
     /// <returns>[N, F].</returns>
-    public static Tensor Apply(Tensor gateUp)
+    public static Tensor Apply(Tensor gateUp, GateActivation activation = GateActivation.Silu)
     {
         using var scope = NewDisposeScope();
-        if (CustomGradient.TakesKernels(gateUp))
+        if (activation == GateActivation.Silu && CustomGradient.TakesKernels(gateUp))
         {
             return Kernel.apply(gateUp).MoveToOuterDisposeScope();
         }
 
         var f = gateUp.shape[1] / 2;
-        return (nn.functional.silu(gateUp.narrow(1, 0, f)) * gateUp.narrow(1, f, f)).MoveToOuterDisposeScope();
+        var gate = gateUp.narrow(1, 0, f);
+        return ((activation == GateActivation.Silu ? nn.functional.silu(gate) : Gelu(gate)) * gateUp.narrow(1, f, f)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))).</summary>
+    static Tensor Gelu(Tensor x)
+    {
+        var inner = x.Plus((x * x * x).Times(0.044715)).Times(Math.Sqrt(2 / Math.PI));
+        return x.Times(0.5) * inner.tanh().Plus(1);
     }
 
     sealed unsafe class Kernel : SingleTensorFunction<Kernel>

@@ -8,16 +8,18 @@ namespace TraceDistill.Models.Operations;
 
 // H = query heads, G = key heads, d = channels of a head, W = (H + 2·G)·d
 
-/// <summary>Qwen 3's norms: <see cref="RmsNorm"/> over each head of the queries and of the keys, all heads of a kind by one weight.</summary>
+/// <summary>
+/// Norms of queries and keys: <see cref="RmsNorm"/> over each head, all heads of a kind by one weight (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
+/// </summary>
 static class HeadNorm
 {
     /// <param name="qkv">[N, W]; values are left alone.</param>
-    /// <param name="query">[d].</param>
-    /// <param name="key">[d].</param>
+    /// <param name="query">[d] for each head by itself, [H·d] for all heads together.</param>
+    /// <param name="key">[d] or [G·d].</param>
     public static Tensor Apply(Tensor qkv, Tensor query, Tensor key, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
-        return (CustomGradient.TakesKernels(qkv) ? Kernel.apply(qkv, query, key, configuration) : Plain(qkv, query, key, configuration)).MoveToOuterDisposeScope();
+        return (CustomGradient.TakesKernels(qkv) && query.shape[0] == configuration.HeadDim ? Kernel.apply(qkv, query, key, configuration) : Plain(qkv, query, key, configuration)).MoveToOuterDisposeScope();
     }
 
     static Tensor Plain(Tensor qkv, Tensor query, Tensor key, ModelConfiguration c)
@@ -25,7 +27,7 @@ static class HeadNorm
         return cat([Normalised(0, c.QuerySize, query), Normalised(c.QuerySize, c.KeyValueSize, key), qkv.narrow(1, c.QuerySize + c.KeyValueSize, c.KeyValueSize)], 1);
 
         Tensor Normalised(int first, int width, Tensor weight) =>
-            RmsNorm.Apply(qkv.narrow(1, first, width).reshape(qkv.shape[0], width / c.HeadDim, c.HeadDim), weight, c.RmsNormEps).reshape(qkv.shape[0], width);
+            RmsNorm.Apply(qkv.narrow(1, first, width).reshape(qkv.shape[0], width / weight.shape[0], weight.shape[0]), weight, c.RmsNormEps).reshape(qkv.shape[0], width);
     }
 
     sealed unsafe class Kernel : SingleTensorFunction<Kernel>

@@ -24,8 +24,8 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
     public IEnumerable<WeightRows> Rows(string name, int count, int inner) => [new WeightRows(Flat, OffsetOf(name), 0, count)];
 
     /// <summary>
-    /// Fills the weights as transformers initialises Llama: normal with standard deviation <c>initializer_range</c>, norms one, biases zero; the two
-    /// projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
+    /// Fills the weights as transformers does: normal with standard deviation <c>initializer_range</c>, norms one (zero where they add one), biases zero;
+    /// the two projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
     /// </summary>
     public void Initialize(long seed)
     {
@@ -38,11 +38,11 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
             var values = Values(name);
             if (ShapeOf(name).Length == 1)
             {
-                values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) ? 0 : 1);
+                values.Fill(name.EndsWith(".bias", StringComparison.Ordinal) || Configuration.Traits.NormsAddOne ? 0 : 1);
                 continue;
             }
 
-            var scale = name.EndsWith("o_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal) ? residualScale : 1;
+            var scale = name.Split('.')[^2] is "o_proj" or "down_proj" or "w2" ? residualScale : 1;
             Matrix(Flat, name).copy_(randn(ShapeOf(name), generator: generator));
             TensorPrimitives.Multiply(values, (float)(Configuration.InitializerRange * scale), values);
         }
@@ -58,39 +58,88 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
         for (var i = 0; i < c.NumHiddenLayers; i++)
         {
             var layer = $"model.layers.{i}.";
-            yield return (layer + "input_layernorm.weight", [c.HiddenSize]);
-            yield return (layer + "self_attn.q_proj.weight", [c.QuerySize, c.HiddenSize]);
-            yield return (layer + "self_attn.k_proj.weight", [c.KeyValueSize, c.HiddenSize]);
-            yield return (layer + "self_attn.v_proj.weight", [c.KeyValueSize, c.HiddenSize]);
-            if (c.HasQueryKeyValueBias)
+            foreach (var weight in AttentionShapes(c, layer).Concat(c.HasExperts(i) ? ExpertShapes(c, layer) : MlpShapes(c, layer)))
             {
-                yield return (layer + "self_attn.q_proj.bias", [c.QuerySize]);
-                yield return (layer + "self_attn.k_proj.bias", [c.KeyValueSize]);
-                yield return (layer + "self_attn.v_proj.bias", [c.KeyValueSize]);
+                yield return weight;
             }
 
-            if (c.HasQueryKeyNorm)
+            if (c.Traits.Norms != NormPlacement.Before)
             {
-                yield return (layer + "self_attn.q_norm.weight", [c.HeadDim]);
-                yield return (layer + "self_attn.k_norm.weight", [c.HeadDim]);
+                yield return (layer + "post_feedforward_layernorm.weight", [c.HiddenSize]);
             }
-
-            yield return (layer + "self_attn.o_proj.weight", [c.HiddenSize, c.QuerySize]);
-            if (c.AttentionBias)
-            {
-                yield return (layer + "self_attn.o_proj.bias", [c.HiddenSize]);
-            }
-
-            yield return (layer + "post_attention_layernorm.weight", [c.HiddenSize]);
-            yield return (layer + "mlp.gate_proj.weight", [c.IntermediateSize, c.HiddenSize]);
-            yield return (layer + "mlp.up_proj.weight", [c.IntermediateSize, c.HiddenSize]);
-            yield return (layer + "mlp.down_proj.weight", [c.HiddenSize, c.IntermediateSize]);
         }
 
         yield return ("model.norm.weight", [c.HiddenSize]);
         if (!c.TieWordEmbeddings)
         {
             yield return ("lm_head.weight", [c.VocabSize, c.HiddenSize]);
+        }
+    }
+
+    /// <summary>Up to the norm before the MLP.</summary>
+    static IEnumerable<(string Name, long[] Shape)> AttentionShapes(ModelConfiguration c, string layer)
+    {
+        if (c.Traits.Norms != NormPlacement.After)
+        {
+            yield return (layer + "input_layernorm.weight", [c.HiddenSize]);
+        }
+
+        (string Name, int Rows)[] projections = c.Traits.FusesProjections
+            ? [("qkv_proj", c.QuerySize + 2 * c.KeyValueSize)]
+            : [("q_proj", c.QuerySize), ("k_proj", c.KeyValueSize), ("v_proj", c.KeyValueSize)];
+        foreach (var (name, rows) in projections)
+        {
+            yield return ($"{layer}self_attn.{name}.weight", [rows, c.HiddenSize]);
+        }
+
+        foreach (var (name, rows) in c.HasQueryKeyValueBias ? projections : [])
+        {
+            yield return ($"{layer}self_attn.{name}.bias", [rows]);
+        }
+
+        if (c.HasQueryKeyNorm)
+        {
+            var isWhole = c.Traits.QueryKeyNorms == QueryKeyNorms.OfWidth;
+            yield return (layer + "self_attn.q_norm.weight", [isWhole ? c.QuerySize : c.HeadDim]);
+            yield return (layer + "self_attn.k_norm.weight", [isWhole ? c.KeyValueSize : c.HeadDim]);
+        }
+
+        yield return (layer + "self_attn.o_proj.weight", [c.HiddenSize, c.QuerySize]);
+        if (c.AttentionBias)
+        {
+            yield return (layer + "self_attn.o_proj.bias", [c.HiddenSize]);
+        }
+
+        yield return (layer + "post_attention_layernorm.weight", [c.HiddenSize]);
+        if (c.Traits.Norms == NormPlacement.BeforeAndAfter)
+        {
+            yield return (layer + "pre_feedforward_layernorm.weight", [c.HiddenSize]);
+        }
+    }
+
+    static IEnumerable<(string Name, long[] Shape)> MlpShapes(ModelConfiguration c, string layer)
+    {
+        (string Name, int Rows)[] gateUp = c.Traits.FusesProjections
+            ? [("gate_up_proj", 2 * c.IntermediateSize)]
+            : [("gate_proj", c.IntermediateSize), ("up_proj", c.IntermediateSize)];
+        foreach (var (name, rows) in gateUp)
+        {
+            yield return ($"{layer}mlp.{name}.weight", [rows, c.HiddenSize]);
+        }
+
+        yield return (layer + "mlp.down_proj.weight", [c.HiddenSize, c.IntermediateSize]);
+    }
+
+    static IEnumerable<(string Name, long[] Shape)> ExpertShapes(ModelConfiguration c, string layer)
+    {
+        var (experts, names) = (c.Experts!, c.Traits.Experts!);
+        yield return ($"{layer}{names.Block}.gate.weight", [experts.NumExperts, c.HiddenSize]);
+        for (var i = 0; i < experts.NumExperts; i++)
+        {
+            var expert = $"{layer}{names.Block}.experts.{i}.";
+            yield return ($"{expert}{names.Gate}.weight", [experts.IntermediateSize, c.HiddenSize]);
+            yield return ($"{expert}{names.Up}.weight", [experts.IntermediateSize, c.HiddenSize]);
+            yield return ($"{expert}{names.Down}.weight", [c.HiddenSize, experts.IntermediateSize]);
         }
     }
 }

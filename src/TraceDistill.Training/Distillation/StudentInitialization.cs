@@ -11,10 +11,14 @@ namespace TraceDistill.Training.Distillation;
 /// </remarks>
 static class StudentInitialization
 {
-    /// <summary>The student's shape with what it has to share with its source: family, biases, rotations, norms.</summary>
+    /// <summary>The student's shape with what it has to share with its source: family, biases, rotations, norms, and of each layer that it takes the kind.</summary>
     public static ModelConfiguration Adopt(ModelConfiguration shape, ModelConfiguration source) => shape with
     {
-        Family = source.Family, AttentionBias = source.AttentionBias, VocabSize = source.VocabSize, RopeTheta = source.RopeTheta, RopeScaling = source.RopeScaling, RmsNormEps = source.RmsNormEps,
+        Family = source.Family, AttentionBias = source.AttentionBias, VocabSize = source.VocabSize, RopeTheta = source.RopeTheta, RopeScaling = AdoptScaling(source), RmsNormEps = source.RmsNormEps,
+        SlidingWindow = source.SlidingWindow, SlidingLayers = source.SlidingLayers is { } sliding ? [.. Taken(shape, source).Select(layer => sliding[layer])] : null,
+        NoRopeLayers = [.. Taken(shape, source).Index().Where(layer => source.NoRopeLayers.Contains(layer.Item)).Select(layer => layer.Index)],
+        PartialRotaryFactor = source.PartialRotaryFactor, LocalRopeTheta = source.LocalRopeTheta, QueryPreAttnScalar = source.QueryPreAttnScalar,
+        AttentionSoftCap = source.AttentionSoftCap, LogitSoftCap = source.LogitSoftCap, Experts = null,
         Remark = shape.TieWordEmbeddings && !source.TieWordEmbeddings
             ? "init_from: its output projection (lm_head) is left out, for the student's is the embedding; architecture: { tie_word_embeddings: false } takes it"
             : source.Remark,
@@ -33,6 +37,7 @@ static class StudentInitialization
         int[] keys = Channels(heads, s.HeadDim);
         int[] queries = Channels([.. heads.SelectMany(head => Enumerable.Range(0, queriesPerHead).Select(query => (head * sourceQueries) + Spread(query, queriesPerHead, sourceQueries)))], s.HeadDim);
         int[] hidden = First(s.HiddenSize), gated = First(s.IntermediateSize), within = First(s.HeadDim);
+        var isWhole = s.Traits.QueryKeyNorms == QueryKeyNorms.OfWidth;
         foreach (var name in student.Names)
         {
             var (rows, columns) = name.Split('.')[^2] switch
@@ -43,7 +48,10 @@ static class StudentInitialization
                 "o_proj" => (hidden, queries),
                 "gate_proj" or "up_proj" => (gated, hidden),
                 "down_proj" => (hidden, gated),
-                "q_norm" or "k_norm" => (within, within),
+                "q_norm" => (isWhole ? queries : within, within),
+                "k_norm" => (isWhole ? keys : within, within),
+                "qkv_proj" => ([.. queries, .. From(t.QuerySize, keys), .. From(t.QuerySize + t.KeyValueSize, keys)], hidden),
+                "gate_up_proj" => ([.. gated, .. From(t.IntermediateSize, gated)], hidden),
                 _ => (hidden, hidden),
             };
             var from = SourceName(name, s.NumHiddenLayers, t.NumHiddenLayers);
@@ -90,11 +98,29 @@ static class StudentInitialization
 
     static int[] Channels(int[] heads, int headDim) => [.. heads.SelectMany(head => Enumerable.Range(head * headDim, headDim))];
 
+    /// <summary>The source's layer for each of the student's; the first one where the source has too few, which is refused later.</summary>
+    static IEnumerable<int> Taken(ModelConfiguration shape, ModelConfiguration source) =>
+        Enumerable.Range(0, shape.NumHiddenLayers).Select(layer => Spread(layer, shape.NumHiddenLayers, source.NumHiddenLayers));
+
+    /// <summary>The source's rotations, whatever the student's longest sequence is.</summary>
+    static RopeScaling AdoptScaling(ModelConfiguration source) => source.RopeScaling.Type != RopeType.LongRope ? source.RopeScaling : source.RopeScaling with
+    {
+        OriginalMaxPositionEmbeddings = source.RopeScaling.OriginalMaxPositionEmbeddings ?? source.MaxPositionEmbeddings,
+        AttentionFactor = RotaryFrequencies.Of(source).Magnitude,
+    };
+
+    static int[] From(int start, int[] channels) => [.. channels.Select(channel => start + channel)];
+
     static int[] First(int count) => [.. Enumerable.Range(0, count)];
 
     static void Ensure(ModelConfiguration s, ModelConfiguration t, string origin)
     {
         var problems = new List<string>();
+        if (t.Experts is not null)
+        {
+            problems.Add($"it has experts ({t.Family.ModelType()}), which cannot be cut");
+        }
+
         AtMost("hidden_size", s.HiddenSize, t.HiddenSize);
         AtMost("intermediate_size", s.IntermediateSize, t.IntermediateSize);
         AtMost("num_hidden_layers", s.NumHiddenLayers, t.NumHiddenLayers);

@@ -206,6 +206,11 @@ public static class TrainStage
         if (options.InitFrom is { } larger)
         {
             using var taken = ModelDirectory.Load(larger);
+            if (options.Architecture.ModelType is { } type && type != taken.Configuration.Family.ModelType())
+            {
+                throw new InvalidInputException($"architecture: model_type is {type}, and the student takes its weights from {larger}, a {taken.Configuration.Family.ModelType()} model: leave it out");
+            }
+
             var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
             StudentInitialization.Copy(cut, taken, larger);
             return cut;

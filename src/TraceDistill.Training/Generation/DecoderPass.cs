@@ -22,16 +22,21 @@ sealed unsafe class DecoderPass : IDisposable
     readonly PagedAttention _attention;
     readonly int[] _tokens, _positions;
     readonly int[][] _pages;
+    readonly bool[] _areLong;
     readonly int _hiddenStride, _queryStride;
     int _helpers;
     readonly NativeBuffer _hidden, _normed, _projected, _attended, _gated, _logits;
+
+    /// <summary>What a branch adds, where it is normalised before; null in families without.</summary>
+    readonly NativeBuffer? _branch;
+    readonly ExpertPass? _experts;
 
     /// <param name="maxRows">The most rows of one batch.</param>
     public DecoderPass(DecoderWeights weights, KeyValueCache cache, int maxRows)
     {
         (_weights, _shape, _cache) = (weights, weights.Configuration, cache);
-        _attention = new PagedAttention(cache, _shape.HeadDim, _shape.MaxPositionEmbeddings);
-        (_tokens, _positions, _pages) = (new int[maxRows], new int[maxRows], new int[maxRows][]);
+        _attention = new PagedAttention(cache, _shape);
+        (_tokens, _positions, _pages, _areLong) = (new int[maxRows], new int[maxRows], new int[maxRows][], new bool[maxRows]);
         _hiddenStride = PackedMatrix.PadToPanel(_shape.HiddenSize);
         _queryStride = PackedMatrix.PadToPanel(_shape.QuerySize);
         var layer = weights.Layers[0];
@@ -39,7 +44,10 @@ sealed unsafe class DecoderPass : IDisposable
         _normed = new NativeBuffer((long)int.Max(maxRows, LogitRows) * _hiddenStride);
         _projected = new NativeBuffer((long)maxRows * layer.QueryKeyValue.OutputStride);
         _attended = new NativeBuffer((long)maxRows * _queryStride);
-        _gated = new NativeBuffer((long)maxRows * layer.GateUp.OutputStride);
+        _gated = new NativeBuffer((long)maxRows * weights.Layers.Max(any => any.GateUp?.OutputStride ?? 0));
+        _branch = layer.AfterAttention is null ? null : new NativeBuffer((long)maxRows * _hiddenStride);
+        var experts = weights.Layers.FirstOrDefault(any => any.Experts is not null)?.Experts;
+        _experts = experts is null ? null : new ExpertPass(_shape, experts, maxRows, _hiddenStride);
         _logits = new NativeBuffer((long)LogitRows * weights.Head.OutputStride);
         _hidden.Clear();
     }
@@ -50,10 +58,11 @@ sealed unsafe class DecoderPass : IDisposable
     public void Clear() => Count = 0;
 
     /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
+    /// <param name="isLong">Whether its sequence is to become long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
     /// <returns>Its row.</returns>
-    public int Add(int token, int position, int[] pages)
+    public int Add(int token, int position, int[] pages, bool isLong = false)
     {
-        (_tokens[Count], _positions[Count], _pages[Count]) = (token, position, pages);
+        (_tokens[Count], _positions[Count], _pages[Count], _areLong[Count]) = (token, position, pages, isLong);
         return Count++;
     }
 
@@ -75,14 +84,34 @@ sealed unsafe class DecoderPass : IDisposable
             layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer, helpers: helpers);          // [R, (H + 2·Hkv)·C]
             StoreKeysAndValues(layer, i);
             Attend(layer, i);                                                                                      // [R, H·C]
-            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, _hidden.Pointer, add: true, helpers);    // [R, D]
-            AddOutputBias(layer);
+            var branch = layer.AfterAttention is null ? _hidden : _branch!;
+            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, branch.Pointer, add: branch == _hidden, helpers);  // [R, D]
+            AddOutputBias(layer, branch);
+            AddNormalized(layer.AfterAttention);
 
             Normalize(layer.FeedForwardNorm);                                                                      // [R, D]
-            layer.GateUp.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer, helpers: helpers);        // [R, 2·I]
-            Gate(layer);                                                                                           // [R, I] in its first half
-            layer.Down.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, _hidden.Pointer, add: true, helpers);     // [R, D]
+            FeedForward(layer, helpers);
+            AddNormalized(layer.AfterFeedForward);
         }
+    }
+
+    void FeedForward(DecoderLayer layer, int helpers)
+    {
+        var branch = layer.AfterFeedForward is null ? _hidden : _branch!;
+        if (layer.Experts is { } experts)
+        {
+            if (branch != _hidden)
+            {
+                branch.Clear();
+            }
+
+            _experts!.Run(experts, _normed.Pointer, Count, branch.Pointer, helpers);
+            return;
+        }
+
+        layer.GateUp!.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer, helpers: helpers);           // [R, 2·I]
+        Gate(layer.GateUp);                                                                                        // [R, I] in its first half
+        layer.Down!.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, branch.Pointer, add: branch == _hidden, helpers);  // [R, D]
     }
 
     /// <summary>Works out the logits of some rows, at most <see cref="LogitRows"/>; the next call overwrites them.</summary>
@@ -94,6 +123,10 @@ sealed unsafe class DecoderPass : IDisposable
         }
 
         _weights.Head.Multiply(_normed.Pointer, _hiddenStride, rows.Length, _logits.Pointer, helpers: _helpers);    // [rows, V]
+        if (_shape.LogitSoftCap is { } cap)
+        {
+            SimdMath.SoftCap(_logits.Pointer, rows.Length * _weights.Head.OutputStride, (float)cap);
+        }
     }
 
     /// <summary>[V] logits of the <paramref name="index"/>-th row of the last <see cref="ComputeLogits"/>.</summary>
@@ -102,17 +135,38 @@ sealed unsafe class DecoderPass : IDisposable
     public void Dispose()
     {
         _attention.Dispose();
-        foreach (var buffer in new[] { _hidden, _normed, _projected, _attended, _gated, _logits })
+        _experts?.Dispose();
+        foreach (var buffer in new[] { _hidden, _normed, _projected, _attended, _gated, _logits, _branch })
         {
-            buffer.Dispose();
+            buffer?.Dispose();
         }
     }
 
-    void Normalize(NativeBuffer weight)
+    /// <summary>Hidden states as the next product takes them: normalised, where the family does so.</summary>
+    void Normalize(NativeBuffer? weight)
     {
+        if (weight is null)
+        {
+            new ReadOnlySpan<float>(_hidden.Pointer, Count * _hiddenStride).CopyTo(new Span<float>(_normed.Pointer, Count * _hiddenStride));
+            return;
+        }
+
         for (var row = 0; row < Count; row++)
         {
             Normalize(weight, row, row);
+        }
+    }
+
+    /// <summary>Adds what a branch made, normalised, to the hidden states.</summary>
+    /// <param name="weight">Null where the branch has added it by itself.</param>
+    void AddNormalized(NativeBuffer? weight)
+    {
+        float inverse;
+        for (var row = 0; weight is not null && row < Count; row++)
+        {
+            float* branch = _branch!.Pointer + (long)row * _hiddenStride, hidden = _hidden.Pointer + (long)row * _hiddenStride;
+            RmsNormKernel.Forward(branch, weight.Pointer, branch, &inverse, 1, _shape.HiddenSize, (float)_shape.RmsNormEps);
+            BiasKernel.Forward(hidden, branch, 1, _shape.HiddenSize);
         }
     }
 
@@ -136,11 +190,15 @@ sealed unsafe class DecoderPass : IDisposable
 
             if (layer is { QueryNorm: { } queryNorm, KeyNorm: { } keyNorm })
             {
-                NormalizeHeads(queries, queryNorm, _shape.NumAttentionHeads);
-                NormalizeHeads(queries + _shape.QuerySize, keyNorm, _shape.NumKeyValueHeads);
+                NormalizeHeads(queries, queryNorm, _shape.QuerySize);
+                NormalizeHeads(queries + _shape.QuerySize, keyNorm, _shape.KeyValueSize);
             }
 
-            _weights.Rotary.Rotate(queries, _positions.AsSpan(row, 1), inverse: false);
+            if (layer.Attention.IsRotated)
+            {
+                _weights.Rotary(layer, _areLong[row]).Rotate(queries, _positions.AsSpan(row, 1), inverse: false);
+            }
+
             float* keys = queries + _shape.QuerySize, values = keys + _shape.KeyValueSize;
             for (var head = 0; head < _shape.NumKeyValueHeads; head++)
             {
@@ -149,17 +207,20 @@ sealed unsafe class DecoderPass : IDisposable
         }
     }
 
-    void NormalizeHeads(float* heads, NativeBuffer weight, int count)
+    /// <param name="weight">Of one head, or of all of them together.</param>
+    /// <param name="width">Of all heads.</param>
+    void NormalizeHeads(float* heads, NativeBuffer weight, int width)
     {
-        var inverse = stackalloc float[count];
-        RmsNormKernel.Forward(heads, weight.Pointer, heads, inverse, count, _shape.HeadDim, (float)_shape.RmsNormEps);
+        var channels = (int)weight.Length;
+        var inverse = stackalloc float[width / channels];
+        RmsNormKernel.Forward(heads, weight.Pointer, heads, inverse, width / channels, channels, (float)_shape.RmsNormEps);
     }
 
-    void AddOutputBias(DecoderLayer layer)
+    void AddOutputBias(DecoderLayer layer, NativeBuffer branch)
     {
         for (var row = 0; layer.AttentionOutputBias is { } bias && row < Count; row++)
         {
-            BiasKernel.Forward(_hidden.Pointer + (long)row * _hiddenStride, bias.Pointer, 1, _shape.HiddenSize);
+            BiasKernel.Forward(branch.Pointer + (long)row * _hiddenStride, bias.Pointer, 1, _shape.HiddenSize);
         }
     }
 
@@ -170,19 +231,27 @@ sealed unsafe class DecoderPass : IDisposable
         {
             var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
             var output = _attended.Pointer + (long)row * _queryStride;
+            var first = layer.Attention.Window is { } window ? Math.Max(0, _positions[row] - window + 1) : 0;
             for (var head = 0; head < _shape.NumAttentionHeads; head += group)
             {
-                _attention.Attend(queries + head * _shape.HeadDim, group, _pages[row], _positions[row] + 1, layerIndex, head / group, output + head * _shape.HeadDim);
+                _attention.Attend(queries + head * _shape.HeadDim, group, _pages[row], first, _positions[row] + 1, layerIndex, head / group, output + head * _shape.HeadDim);
             }
         }
     }
 
-    void Gate(DecoderLayer layer)
+    void Gate(PackedMatrix gateUp)
     {
         for (var row = 0; row < Count; row++)
         {
-            var both = _gated.Pointer + (long)row * layer.GateUp.OutputStride;
-            SwiGluKernel.Forward(both, both, 1, _shape.IntermediateSize); // Each result lands where its gate was, already read.
+            var both = _gated.Pointer + (long)row * gateUp.OutputStride; // Each result lands where its gate was, already read.
+            if (_shape.Traits.Gate == GateActivation.GeluTanh)
+            {
+                GeGluKernel.Forward(both, both, 1, _shape.IntermediateSize);
+            }
+            else
+            {
+                SwiGluKernel.Forward(both, both, 1, _shape.IntermediateSize);
+            }
         }
     }
 

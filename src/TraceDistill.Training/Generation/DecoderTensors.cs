@@ -24,6 +24,18 @@ static class DecoderTensors
         return buffer;
     }
 
+    /// <summary>What a norm multiplies by: its weight, or one more in families that have it so.</summary>
+    public static NativeBuffer ReadNorm(this IWeightSource source, string name)
+    {
+        var norm = source.ReadVector(name);
+        if (source.Configuration.Traits.NormsAddOne)
+        {
+            System.Numerics.Tensors.TensorPrimitives.Add(norm.Span, 1, norm.Span);
+        }
+
+        return norm;
+    }
+
     /// <summary>Matrices with the same inputs as one: in their own precision, or in float32 where they differ in it.</summary>
     public static PackedMatrix ReadMatrix(this IWeightSource source, params string[] names)
     {

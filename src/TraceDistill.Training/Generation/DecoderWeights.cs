@@ -12,16 +12,20 @@ sealed class DecoderWeights : IDisposable
 
     /// <summary>Null where the output projection is the embedding.</summary>
     readonly PackedMatrix? _embedding;
+    readonly Dictionary<(bool IsLocal, bool IsLong), RotaryKernel> _rotary;
 
     public DecoderWeights(IWeightSource source)
     {
         Configuration = source.Configuration;
         var c = Configuration;
-        Layers = [.. Enumerable.Range(0, c.NumHiddenLayers).Select(i => new DecoderLayer(source, $"model.layers.{i}."))];
-        FinalNorm = source.ReadVector("model.norm.weight");
+        Layers = [.. Enumerable.Range(0, c.NumHiddenLayers).Select(i => new DecoderLayer(source, i))];
+        FinalNorm = source.ReadNorm("model.norm.weight");
         Head = source.ReadMatrix(c.TieWordEmbeddings ? EmbeddingName : "lm_head.weight");
         _embedding = c.TieWordEmbeddings ? null : source.ReadMatrix(EmbeddingName);
-        Rotary = new RotaryKernel(c);
+        _rotary = Layers.Select(layer => layer.Attention.IsLocal).Distinct()
+            .SelectMany(_ => new[] { false, true }, (isLocal, isLong) => (isLocal, isLong))
+            .Where(kind => !kind.isLong || c.RopeScaling.Type == RopeType.LongRope)
+            .ToDictionary(kind => kind, kind => new RotaryKernel(c, kind.isLocal, kind.isLong));
     }
 
     public ModelConfiguration Configuration { get; }
@@ -34,7 +38,8 @@ sealed class DecoderWeights : IDisposable
     /// <summary>Hidden state to logits.</summary>
     public PackedMatrix Head { get; }
 
-    public RotaryKernel Rotary { get; }
+    /// <param name="isLong">Whether the sequence is long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
+    public RotaryKernel Rotary(DecoderLayer layer, bool isLong) => _rotary[(layer.Attention.IsLocal, isLong)];
 
     /// <exception cref="Core.Errors.InvalidInputException">The directory does not hold a model that this program can run.</exception>
     public static DecoderWeights Load(string modelDirectory)
@@ -47,7 +52,14 @@ sealed class DecoderWeights : IDisposable
     }
 
     /// <summary>Writes the embedding of a token, [D].</summary>
-    public void Embed(int token, Span<float> hidden) => (_embedding ?? Head).Unpack(token, hidden);
+    public void Embed(int token, Span<float> hidden)
+    {
+        (_embedding ?? Head).Unpack(token, hidden);
+        if (Configuration.Traits.ScalesEmbedding)
+        {
+            System.Numerics.Tensors.TensorPrimitives.Multiply(hidden, MathF.Sqrt(hidden.Length), hidden);
+        }
+    }
 
     public void Dispose()
     {

@@ -58,7 +58,9 @@ public sealed class GenerationEngine : IDisposable
             return Task.FromCanceled<SequenceResult>(cancellationToken);
         }
 
-        var sequence = new Sequence(request, Validate(request), request.StopTokens?.ToArray() ?? [.. Configuration.EosTokenIds]);
+        var maxTokens = Validate(request);
+        var sequence = new Sequence(
+            request, maxTokens, request.StopTokens?.ToArray() ?? [.. Configuration.EosTokenIds], Configuration.IsLong(request.Prompt.Length + maxTokens));
         var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Sequence)state!).Cancel(token), sequence);
         _ = sequence.Completion.ContinueWith(
             static (_, state) => ((CancellationTokenRegistration)state!).Unregister(), registration, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);

@@ -102,7 +102,7 @@ sealed class GenerationWorker : IDisposable
         {
             if (!sequence.InPrompt)
             {
-                _outputs.Add((sequence, _pass.Add(sequence.NextInput, sequence.Position++, sequence.Pages), -1));
+                _outputs.Add((sequence, _pass.Add(sequence.NextInput, sequence.Position++, sequence.Pages, sequence.IsLong), -1));
                 continue;
             }
 
@@ -110,7 +110,7 @@ sealed class GenerationWorker : IDisposable
             for (; promptRows > 0 && sequence.InPrompt; promptRows--)
             {
                 var index = sequence.Position++;
-                var row = _pass.Add(prompt[index], index, sequence.Pages);
+                var row = _pass.Add(prompt[index], index, sequence.Pages, sequence.IsLong);
                 if (sequence.ScoresPrompt || !sequence.InPrompt)
                 {
                     _outputs.Add((sequence, row, index));

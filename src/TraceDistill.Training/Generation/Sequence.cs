@@ -3,7 +3,11 @@ using TraceDistill.Training.Generation.Sampling;
 namespace TraceDistill.Training.Generation;
 
 /// <summary>A sequence in the engine: where it stands, and what it has produced.</summary>
-sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
+/// <param name="request">What is asked for.</param>
+/// <param name="maxTokens">The most tokens to generate.</param>
+/// <param name="stopTokens">End it.</param>
+/// <param name="isLong">Whether all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.</param>
+sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, bool isLong = false)
 {
     readonly TaskCompletionSource<SequenceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
     readonly SampleStream _random = new(request.Seed, request.SampleIndex);
@@ -18,9 +22,9 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
     public bool IsOver => _completion.Task.IsCompleted;
 
     /// <summary>The tokens at the prompt's start that fill whole cache pages, which others with the same prompt may read; none where the prompt is scored.</summary>
-    /// <remarks>Never the whole prompt: the logits of its last token are wanted.</remarks>
+    /// <remarks>Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise than those of short ones.</remarks>
     public ReadOnlyMemory<int> SharedTokens { get; } =
-        request.PromptTopLogprobs is null ? request.Prompt[..((request.Prompt.Length - 1) / KeyValueCache.PageTokens * KeyValueCache.PageTokens)] : default;
+        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..((request.Prompt.Length - 1) / KeyValueCache.PageTokens * KeyValueCache.PageTokens)] : default;
 
     /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
     public int[] Pages { get; private set; } = [];
@@ -36,6 +40,8 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens)
 
     /// <summary>Positions the cache must hold; the last generated token is never read.</summary>
     public int CacheTokens => request.Prompt.Length + int.Max(0, maxTokens - 1);
+
+    public bool IsLong => isLong;
 
     public bool InPrompt => Position < request.Prompt.Length;
 

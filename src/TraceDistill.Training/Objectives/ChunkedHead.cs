@@ -34,13 +34,20 @@ sealed class ChunkedHead(Decoder decoder)
             using var chunk = NewDisposeScope();
             var x = states.narrow(0, first, rows);                                                 // [C, D]
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
-            var student = new StudentRows(Logits(x), targets);
+            var logits = Logits(x);
+            var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
+            var student = new StudentRows(logits, targets);
             var (loss, parts) = objective.Evaluate(student, targets);
             loss.backward();
             sums.Add(parts);
             softTokens += objective.SoftTokens(targets);
             var slopes = student.LogitGradient();                                                  // [C, V]
             using var noGrad = no_grad();
+            if (capped is not null)
+            {
+                SoftCap.ApplyBack(slopes, capped, decoder.LogitSoftCap!.Value);
+            }
+
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));
             if (decoder.Output.IsTrained)
             {
@@ -67,7 +74,8 @@ sealed class ChunkedHead(Decoder decoder)
     Tensor Logits(Tensor x)
     {
         using var noGrad = no_grad();
-        return decoder.Output.Apply(x.to(ScalarType.Float32));
+        var logits = decoder.Output.Apply(x.to(ScalarType.Float32));
+        return decoder.LogitSoftCap is { } cap ? SoftCap.Apply(logits, cap) : logits;
     }
 
     IEnumerable<(int First, int Rows)> Chunks(int count)

@@ -18,6 +18,9 @@ public struct LossTotals
     /// <summary>Squared logarithm of the softmax's normalizer, without its weight; 0 where it has none.</summary>
     public double ZLoss { get; set; }
 
+    /// <summary>The experts' load-balancing loss with its weight; 0 where there is none.</summary>
+    public double Routers { get; set; }
+
     /// <summary>Trained tokens.</summary>
     public long Tokens { get; set; }
 
@@ -31,7 +34,15 @@ public struct LossTotals
         Divergence += other.Divergence;
         Uld += other.Uld;
         ZLoss += other.ZLoss;
+        Routers += other.Routers;
         Tokens += other.Tokens;
         SoftTokens += other.SoftTokens;
+    }
+
+    /// <summary>Adds a load-balancing loss, which is a part of the loss that is minimised.</summary>
+    public void AddRouters(double loss)
+    {
+        Loss += loss;
+        Routers += loss;
     }
 }

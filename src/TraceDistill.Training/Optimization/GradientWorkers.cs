@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Packing;
 using TraceDistill.Models;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
@@ -108,6 +109,7 @@ public sealed class GradientWorkers : IDisposable
     {
         readonly Decoder _decoder;
         readonly ChunkedHead _head;
+        readonly ModelConfiguration _configuration;
         LossTotals _totals;
 
         public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing)
@@ -115,6 +117,7 @@ public sealed class GradientWorkers : IDisposable
             Gradient = new FloatBuffer(weights.Count);
             _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing);
             _head = new ChunkedHead(_decoder);
+            _configuration = weights.Model.Configuration;
         }
 
         public FloatBuffer Gradient { get; }
@@ -136,9 +139,11 @@ public sealed class GradientWorkers : IDisposable
                 using var scope = NewDisposeScope();
                 var batch = PackedBatch.Create([.. piece.Select(sequence => all[sequence])]);
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
-                var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), passNoise);
+                var balance = RouterBalance.Of(_configuration, batch.Rows.Length);
+                var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), passNoise, balance: balance);
                 var (gradient, totals) = _head.ForwardBackward(hidden, batch, settings);
                 _totals.Add(totals);
+                _totals.AddRouters(balance?.Loss ?? 0);
                 if (hidden.requires_grad)
                 {
                     hidden.backward([gradient]);

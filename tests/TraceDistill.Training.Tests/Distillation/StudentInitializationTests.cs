@@ -25,9 +25,17 @@ public class StudentInitializationTests
     [InlineData(ModelFamily.Llama, true)]
     [InlineData(ModelFamily.Qwen2, false)]
     [InlineData(ModelFamily.Qwen3, false)]
+    [InlineData(ModelFamily.Phi3, false)]
+    [InlineData(ModelFamily.Gemma2, false)]
+    [InlineData(ModelFamily.SmolLM3, false)]
     public void Copy_OfAllThatMatters_ComputesTheSame(ModelFamily family, bool bias)
     {
-        using var large = new ModelParameters(Large with { Family = family, AttentionBias = bias });
+        bool[]? sliding = family == ModelFamily.Gemma2 ? [true, false, false, true] : null;
+        int[] noRope = family == ModelFamily.SmolLM3 ? [2] : [];
+        using var large = new ModelParameters(Large with
+        {
+            Family = family, AttentionBias = bias, SlidingWindow = sliding is null ? null : 5, SlidingLayers = sliding, NoRopeLayers = noRope,
+        });
         large.Initialize(seed: 3);
         var random = new Random(1);
         foreach (var name in large.Names.Where(name => large.ShapeOf(name).Length == 1))
@@ -113,5 +121,32 @@ public class StudentInitializationTests
     {
         int[] ids = [.. Enumerable.Range(0, 30).Select(i => i * 7 % 50)];
         return DecoderRun.Forward(TrainedWeights.All(parameters), new TokenBatch(ids, [ids.Length]));
+    }
+
+    [Fact]
+    public void Copy_OutOfAModelWithExperts_IsRefusedByName()
+    {
+        using var large = new ModelParameters(DecoderTests.Shape("mixtral"));
+        using var small = new ModelParameters(StudentInitialization.Adopt(large.Configuration with { NumHiddenLayers = 1 }, large.Configuration));
+
+        var error = Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(small, large, "teacher"));
+        Assert.Equal("init_from: the student does not fit into teacher: it has experts (mixtral), which cannot be cut", error.Message);
+    }
+
+    [Fact]
+    public void Copy_OutOfNormsOverTheWholeWidth_TakesTheChannelsOfTheHeadsThatAreKept()
+    {
+        using var large = new ModelParameters(Large with { Family = ModelFamily.Olmo2 });
+        const string norm = "model.layers.2.self_attn.q_norm.weight";
+        foreach (var (i, _) in large.Values(norm).ToArray().Index())
+        {
+            large.Values(norm)[i] = i;
+        }
+
+        using var small = new ModelParameters(StudentInitialization.Adopt(Small, large.Configuration));
+        StudentInitialization.Copy(small, large, "teacher");
+
+        // The first of two queries for each of the keys 0 and 2: heads 0 and 4 of eight channels.
+        Assert.Equal([.. Enumerable.Range(0, 8), .. Enumerable.Range(32, 8)], small.Values("model.layers.1.self_attn.q_norm.weight").ToArray().Select(value => (int)value));
     }
 }

@@ -1,5 +1,6 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Core.Errors;
+using TraceDistill.Core.Generation;
 using TraceDistill.Core.Observation;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Prompts;
@@ -11,6 +12,7 @@ using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Generation;
 using TraceDistill.Models.Export;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Optimization;
@@ -117,6 +119,48 @@ public sealed class TrainStageTests : IDisposable
         const string second = "model.layers.1.self_attn.k_proj.weight", third = "model.layers.2.self_attn.k_proj.weight";
         Assert.Equal(teacher.Values(third).ToArray(), initial.Values(second).ToArray());
         Assert.NotEqual(initial.Values(second).ToArray(), student.Values(second).ToArray());
+    }
+
+    public static TheoryData<string> Families => [.. ModelFamilies.Names];
+
+    /// <summary>The whole way of a family: from scratch, an adapter on top, answers and scores.</summary>
+    [Theory]
+    [MemberData(nameof(Families))]
+    public async Task RunAsync_EveryFamily_TrainsFromScratchTakesAdaptersAndGenerates(string family)
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        var isSliding = family is "mistral" or "phi3" or "gemma2" or "gemma3_text";
+        var architecture = Options.Architecture! with { ModelType = family, NumHiddenLayers = 4, SlidingWindow = isSliding ? 9 : null };
+
+        await RunAsync(Options with { Architecture = architecture, MaxSteps = 60, LearningRate = 1e-2 }, "base");
+        await RunAsync(Tuned with { LoraR = 2, MaxSteps = 4 }, "tuned");
+
+        using var before = ModelDirectory.Load(Path.Combine(_traces.Out("base"), TrainStage.InitialDirectory));
+        using ModelParameters after = ModelDirectory.Load(_traces.Out("base")), tuned = ModelDirectory.Load(_traces.Out("tuned"));
+        Assert.Equal(family, after.Configuration.Family.ModelType());
+        Assert.True(Divergence(after) < 0.7 * Divergence(before));
+        Assert.NotEqual(after.Flat.Span.ToArray(), tuned.Flat.Span.ToArray());
+        using var generator = LocalGenerator.Load(_traces.Out("tuned"), new EngineOptions { Threads = 1, CacheBytes = 4 << 20 });
+        var answer = await generator.GenerateAsync(
+            new GenerationRequest("1", [new ChatMessage("user", "add 3")], new SamplingSettings { MaxTokens = 20 }), TestContext.Current.CancellationToken);
+        Assert.InRange(answer.CompletionTokens, 1, 20);
+
+        double Divergence(ModelParameters model)
+        {
+            using var scorer = new TraceScorer(model);
+            return scorer.Score([.. Enumerable.Range(1, 20).Select(_traces.Create)], TestContext.Current.CancellationToken).SelectMany(scores => scores).Average(score => score.Kl);
+        }
+    }
+
+    [Fact]
+    public async Task RunAsync_InitFromAnotherFamilyThanAskedFor_IsRefusedByName()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+        await RunAsync(Options, "teacher");
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(Options with { InitFrom = _traces.Out("teacher"), Architecture = Options.Architecture! with { ModelType = "gemma2" } }, "student"));
+        Assert.Equal($"architecture: model_type is gemma2, and the student takes its weights from {_traces.Out("teacher")}, a llama model: leave it out", error.Message);
     }
 
     /// <summary>What is written is the base model with s·B·A added, by the adapter's own file, in float64.</summary>

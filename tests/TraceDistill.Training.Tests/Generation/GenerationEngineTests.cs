@@ -4,6 +4,7 @@ using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Generation;
+using TraceDistill.Training.Tests.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Generation;
@@ -38,6 +39,27 @@ public class GenerationEngineTests
         {
             AssertRow(result.Logprobs!, t, ReferenceDecoder.LogSoftmax(logits[prompt.Length - 1 + t]));
             Assert.Equal(result.Tokens[t], result.Logprobs!.TopIds[t * 5]);
+        }
+    }
+
+    /// <summary>Every family, behind a prompt that is longer than its window.</summary>
+    [Theory]
+    [MemberData(nameof(DecoderTests.Shapes), MemberType = typeof(DecoderTests))]
+    public async Task GenerateAsync_EveryFamily_EqualsTheUncachedForwardPass(string shape)
+    {
+        using var parameters = DecoderTests.Parameters(shape, seed: 3);
+        using var engine = new GenerationEngine(parameters, Small);
+        int[] prompt = [.. TinyModel.Prompt(50, 1).Select(token => token % parameters.Configuration.VocabSize)];
+        var request = new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] };
+        var others = Enumerable.Range(1, 3).Select(i => engine.GenerateAsync(request with { Prompt = prompt[..(10 * i)] }, Cancel)).ToArray();
+
+        var result = await engine.GenerateAsync(request, Cancel);
+
+        await Task.WhenAll(others);
+        var logits = new ReferenceDecoder(parameters).Logits([.. prompt, .. result.Tokens]);
+        for (var t = 0; t < result.Tokens.Length; t++)
+        {
+            AssertRow(result.Logprobs!, t, ReferenceDecoder.LogSoftmax(logits[prompt.Length - 1 + t]));
         }
     }
 

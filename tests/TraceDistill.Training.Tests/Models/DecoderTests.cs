@@ -26,7 +26,10 @@ public class DecoderTests
         NumAttentionHeads = 2, NumKeyValueHeads = 2, HeadDim = 32, IntermediateSize = 64, TieWordEmbeddings = false,
     };
 
-    public static TheoryData<string> Shapes => ["grouped", "wide", "biased", "qwen2", "qwen3"];
+    public static TheoryData<string> Shapes =>
+    [
+        "grouped", "wide", "biased", "qwen2", "qwen3", "qwen3 window", "mistral", "phi3", "phi3 partial", "gemma2", "gemma3", "olmo2", "smollm3", "qwen3_moe", "mixtral",
+    ];
 
     internal static ModelConfiguration Shape(string name) => name switch
     {
@@ -34,13 +37,39 @@ public class DecoderTests
         "wide" => WideHeads,
         "biased" => Grouped with { AttentionBias = true },
         "qwen2" => Grouped with { Family = ModelFamily.Qwen2 },
-        _ => WideHeads with { Family = ModelFamily.Qwen3 },
+        "qwen3" => WideHeads with { Family = ModelFamily.Qwen3 },
+        "qwen3 window" => WideHeads with { Family = ModelFamily.Qwen3, SlidingWindow = 9, SlidingLayers = [false, true] },
+        "mistral" => Grouped with { Family = ModelFamily.Mistral, SlidingWindow = 20 },
+        "phi3" => Grouped with { Family = ModelFamily.Phi3, SlidingWindow = 64 },
+        "phi3 partial" => WideHeads with { Family = ModelFamily.Phi3, PartialRotaryFactor = 0.75 },
+        "gemma2" => Grouped with
+        {
+            Family = ModelFamily.Gemma2, SlidingWindow = 7, SlidingLayers = [true, false], QueryPreAttnScalar = 20, AttentionSoftCap = 50, LogitSoftCap = 30,
+        },
+        "gemma3" => WideHeads with
+        {
+            Family = ModelFamily.Gemma3, NumHiddenLayers = 6, SlidingWindow = 33, SlidingLayers = [true, true, true, true, true, false], RopeTheta = 1_000_000,
+            LocalRopeTheta = 10_000, QueryPreAttnScalar = 32, NumKeyValueHeads = 1,
+        },
+        "olmo2" => Grouped with { Family = ModelFamily.Olmo2 },
+        "smollm3" => Grouped with { Family = ModelFamily.SmolLM3, NumHiddenLayers = 4, NoRopeLayers = [3] },
+        "qwen3_moe" => WideHeads with
+        {
+            Family = ModelFamily.Qwen3Moe, NumHiddenLayers = 3,
+            Experts = new() { NumExperts = 6, NumExpertsPerToken = 3, IntermediateSize = 20, NormalizesTopK = false, RouterLossWeight = 0.3, DenseLayers = [1] },
+        },
+        _ => Grouped with
+        {
+            Family = ModelFamily.Mixtral,
+            Experts = new() { NumExperts = 5, NumExpertsPerToken = 2, IntermediateSize = 44, NormalizesTopK = true, RouterLossWeight = 0.5 },
+        },
     };
 
     /// <summary>Norms and biases as a training leaves them: neither one nor zero.</summary>
-    internal static ModelParameters Parameters(string shape, long seed, int layers = 2)
+    internal static ModelParameters Parameters(string shape, long seed, int? layers = null)
     {
-        var parameters = new ModelParameters(Shape(shape) with { NumHiddenLayers = layers });
+        var configuration = Shape(shape);
+        var parameters = new ModelParameters(layers is null ? configuration : configuration with { NumHiddenLayers = layers.Value });
         parameters.Initialize(seed);
         var random = new Random((int)seed);
         foreach (var name in parameters.Names.Where(name => parameters.ShapeOf(name).Length == 1))

@@ -16,6 +16,11 @@ static class ModelMetadata
     /// <exception cref="InvalidInputException">llama.cpp does not run such a network.</exception>
     public static void Add(GgufMetadata metadata, ModelConfiguration configuration, string name, GgufQuantization quantization, string file)
     {
+        if (configuration.Family is not (ModelFamily.Llama or ModelFamily.Qwen2 or ModelFamily.Qwen3) || configuration.SlidingWindow is not null)
+        {
+            throw new InvalidInputException($"{file}: a {configuration.Family.ModelType()} model{(configuration.SlidingWindow is null ? "" : " with a sliding window")} cannot be exported to GGUF; export to huggingface");
+        }
+
         if (configuration is { Family: ModelFamily.Qwen3, AttentionBias: true })
         {
             throw new InvalidInputException($"{file}: attention_bias in a qwen3 model: llama.cpp has no bias of the output projection there; export to huggingface");

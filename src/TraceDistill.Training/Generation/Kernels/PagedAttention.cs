@@ -1,6 +1,7 @@
 using System.Numerics.Tensors;
 using System.Runtime.CompilerServices;
 using System.Runtime.Intrinsics;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Generation.Kernels;
@@ -19,15 +20,15 @@ sealed unsafe class PagedAttention : IDisposable
     readonly KeyValueCache _cache;
     readonly int _headSize;
     readonly long _longest;
-    readonly float _scale;
+    readonly float _scale, _cap;
     readonly NativeBuffer _weights, _sums;
 
-    /// <param name="longest">The most positions of a sequence, as the model claims; one never has more than the cache holds.</param>
-    public PagedAttention(KeyValueCache cache, int headSize, int longest)
+    /// <param name="configuration">Has the heads, the scale of scores and their cap; of the positions that it claims a sequence never has more than the cache holds.</param>
+    public PagedAttention(KeyValueCache cache, ModelConfiguration configuration)
     {
-        (_cache, _headSize) = (cache, headSize);
-        _scale = (float)(1 / Math.Sqrt(headSize));
-        _longest = (long)Math.Min(KeyValueCache.PagesFor(longest), cache.PageCount) * KeyValueCache.PageTokens;
+        (_cache, _headSize) = (cache, configuration.HeadDim);
+        (_scale, _cap) = ((float)configuration.AttentionScale, (float)(configuration.AttentionSoftCap ?? 0));
+        _longest = (long)Math.Min(KeyValueCache.PagesFor(configuration.MaxPositionEmbeddings), cache.PageCount) * KeyValueCache.PageTokens;
         _weights = new NativeBuffer(2 * _longest);
         _sums = new NativeBuffer(2 * cache.ValueStride);
     }
@@ -35,14 +36,15 @@ sealed unsafe class PagedAttention : IDisposable
     /// <param name="queries">[heads × headSize]</param>
     /// <param name="heads">Query heads that share the key/value head.</param>
     /// <param name="pages">The sequence's pages.</param>
-    /// <param name="count">Positions to attend to, from the first one.</param>
+    /// <param name="first">The first position to attend to.</param>
+    /// <param name="count">The position after the last one.</param>
     /// <param name="output">[heads × headSize]</param>
-    public void Attend(float* queries, int heads, ReadOnlySpan<int> pages, int count, int layer, int keyValueHead, float* output)
+    public void Attend(float* queries, int heads, ReadOnlySpan<int> pages, int first, int count, int layer, int keyValueHead, float* output)
     {
         for (var head = 0; head < heads; head += 2)
         {
             var second = int.Min(head + 1, heads - 1); // An odd last head goes with itself.
-            var (total1, total2) = AttendPair(queries + head * _headSize, queries + second * _headSize, pages, count, layer, keyValueHead);
+            var (total1, total2) = AttendPair(queries + head * _headSize, queries + second * _headSize, pages, first, count, layer, keyValueHead);
             TensorPrimitives.Multiply(new ReadOnlySpan<float>(_sums.Pointer, _headSize), 1 / total1, new Span<float>(output + head * _headSize, _headSize));
             TensorPrimitives.Multiply(new ReadOnlySpan<float>(_sums.Pointer + _cache.ValueStride, _headSize), 1 / total2, new Span<float>(output + second * _headSize, _headSize));
         }
@@ -56,17 +58,21 @@ sealed unsafe class PagedAttention : IDisposable
 
     /// <summary>Leaves Σ exp(score) · value of both heads in <see cref="_sums"/>.</summary>
     /// <returns>Σ exp(score) of both, to divide by.</returns>
-    (float First, float Second) AttendPair(float* first, float* second, ReadOnlySpan<int> pages, int count, int layer, int keyValueHead)
+    (float First, float Second) AttendPair(float* first, float* second, ReadOnlySpan<int> pages, int from, int count, int layer, int keyValueHead)
     {
         float* weights1 = _weights.Pointer, weights2 = weights1 + _longest;
-        for (var start = 0; start < count; start += KeyValueCache.PageTokens)
+        var begin = from / KeyValueCache.PageTokens * KeyValueCache.PageTokens;
+        for (var start = begin; start < count; start += KeyValueCache.PageTokens)
         {
             Score(first, second, _cache.Keys(pages[start / KeyValueCache.PageTokens], layer, keyValueHead), weights1 + start, weights2 + start);
         }
 
-        var totals = (Exponentiate(weights1, count), Exponentiate(weights2, count));
+        // What a window leaves out of its first page weighs nothing.
+        new Span<float>(weights1 + begin, from - begin).Fill(float.NegativeInfinity);
+        new Span<float>(weights2 + begin, from - begin).Fill(float.NegativeInfinity);
+        var totals = (Exponentiate(weights1 + begin, count - begin), Exponentiate(weights2 + begin, count - begin));
         _sums.Clear();
-        for (var start = 0; start < count; start += KeyValueCache.PageTokens)
+        for (var start = begin; start < count; start += KeyValueCache.PageTokens)
         {
             var values = _cache.Values(pages[start / KeyValueCache.PageTokens], layer, keyValueHead);
             AddWeighted(weights1 + start, weights2 + start, values, int.Min(KeyValueCache.PageTokens, count - start));
@@ -92,6 +98,11 @@ sealed unsafe class PagedAttention : IDisposable
 
         ((even1 + odd1) * _scale).StoreAligned(scores1);
         ((even2 + odd2) * _scale).StoreAligned(scores2);
+        if (_cap > 0)
+        {
+            SimdMath.SoftCap(scores1, Lanes, _cap);
+            SimdMath.SoftCap(scores2, Lanes, _cap);
+        }
     }
 
     static float Exponentiate(float* scores, int count) =>
