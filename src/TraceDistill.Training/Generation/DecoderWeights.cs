@@ -22,10 +22,9 @@ sealed class DecoderWeights : IDisposable
         FinalNorm = source.ReadNorm("model.norm.weight");
         Head = source.ReadMatrix(c.TieWordEmbeddings ? EmbeddingName : "lm_head.weight");
         _embedding = c.TieWordEmbeddings ? null : source.ReadMatrix(EmbeddingName);
-        _rotary = Layers.Select(layer => layer.Attention.IsLocal).Distinct()
-            .SelectMany(_ => new[] { false, true }, (isLocal, isLong) => (isLocal, isLong))
-            .Where(kind => !kind.isLong || c.RopeScaling.Type == RopeType.LongRope)
-            .ToDictionary(kind => kind, kind => new RotaryKernel(c, kind.isLocal, kind.isLong));
+        var kinds = Layers.Select(layer => (layer.Attention.IsLocal, IsLong: false)).Distinct().ToList();
+        _rotary = kinds.Concat(c.RopeScaling.Type == RopeType.LongRope ? kinds.Select(kind => (kind.IsLocal, IsLong: true)) : [])
+            .ToDictionary(kind => kind, kind => new RotaryKernel(c, kind.IsLocal, kind.IsLong));
     }
 
     public ModelConfiguration Configuration { get; }

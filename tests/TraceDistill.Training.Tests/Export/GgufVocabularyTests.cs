@@ -135,6 +135,13 @@ public sealed class GgufVocabularyTests : IDisposable
         { "yarn", "config.json: rope_scaling: llama.cpp has YaRN with beta_fast 32, beta_slow 1 and truncate true alone here; export to huggingface" },
         { "llama3", "config.json: rope_scaling of type llama3 in a qwen2 model: llama.cpp has it for llama alone; export to huggingface" },
         { "biases", "config.json: attention_bias in a qwen3 model: llama.cpp has no bias of the output projection there; export to huggingface" },
+        { "untied", "config.json: tie_word_embeddings is false in a gemma2 model: llama.cpp has the embedding as its output; export to huggingface" },
+        { "layers", "config.json: layer_types: llama.cpp has full_attention in the last of every 2 layers of gemma2; export to huggingface" },
+        { "local", "config.json: rope_local_base_freq 500: llama.cpp has 10000 alone; export to huggingface" },
+        { "norope", "config.json: no_rope_layers: llama.cpp rotates in all but the last of every 4 layers of smollm3; export to huggingface" },
+        { "wide", "config.json: 4 heads of head_dim 24 and hidden_size 64: llama.cpp's olmo2 has heads as wide as the model; export to huggingface" },
+        { "dense", "config.json: decoder_sparse_step or mlp_only_layers: llama.cpp's qwen3_moe has experts in every layer; export to huggingface" },
+        { "sums", "config.json: norm_topk_prob is false: in llama.cpp's qwen3_moe the weights of the chosen experts sum to 1; export to huggingface" },
         { "small", "tokenizer.json: has 320 tokens, and config.json a vocab_size of 300: they are not of one model; take both from the same checkpoint" },
     };
 
@@ -143,10 +150,22 @@ public sealed class GgufVocabularyTests : IDisposable
     public void Run_NetworkThatLlamaCppDoesNotKnow_IsRefusedInOneLine(string network, string message)
     {
         var yarn = new RopeScaling { Type = RopeType.Yarn, Factor = 4 };
+        var gemma = SampleModel.Shape with { Family = ModelFamily.Gemma2, TieWordEmbeddings = true, QueryPreAttnScalar = 16, AttentionSoftCap = 50, LogitSoftCap = 30 };
+        var moe = SampleModel.Shape with
+        {
+            Family = ModelFamily.Qwen3Moe, Experts = new() { NumExperts = 4, NumExpertsPerToken = 2, IntermediateSize = 32, NormalizesTopK = true },
+        };
         SampleModel.Write(_folder.Path, network switch
         {
             "yarn" => SampleModel.Shape with { RopeScaling = yarn with { BetaFast = 16 } },
             "llama3" => SampleModel.Shape with { Family = ModelFamily.Qwen2, RopeScaling = yarn with { Type = RopeType.Llama3 } },
+            "untied" => gemma with { TieWordEmbeddings = false },
+            "layers" => gemma with { SlidingWindow = 8 },
+            "local" => SampleModel.Shape with { Family = ModelFamily.Gemma3, SlidingWindow = 8, LocalRopeTheta = 500 },
+            "norope" => SampleModel.Shape with { Family = ModelFamily.SmolLM3, NumHiddenLayers = 4 },
+            "wide" => SampleModel.Shape with { Family = ModelFamily.Olmo2, HeadDim = 24 },
+            "dense" => moe with { Experts = moe.Experts! with { SparseStep = 2 } },
+            "sums" => moe with { Experts = moe.Experts! with { NormalizesTopK = false } },
             "biases" => SampleModel.Shape with { Family = ModelFamily.Qwen3, AttentionBias = true },
             _ => SampleModel.Shape with { VocabSize = 300 },
         });

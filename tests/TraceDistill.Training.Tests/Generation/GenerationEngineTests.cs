@@ -51,7 +51,7 @@ public class GenerationEngineTests
         using var engine = new GenerationEngine(parameters, Small);
         int[] prompt = [.. TinyModel.Prompt(50, 1).Select(token => token % parameters.Configuration.VocabSize)];
         var request = new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] };
-        var others = Enumerable.Range(1, 3).Select(i => engine.GenerateAsync(request with { Prompt = prompt[..(10 * i)] }, Cancel)).ToArray();
+        var others = Enumerable.Range(1, 3).Select(i => engine.GenerateAsync(request with { Prompt = prompt.AsMemory(0, 10 * i) }, Cancel)).ToArray();
 
         var result = await engine.GenerateAsync(request, Cancel);
 

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Core.Tokenization;
 using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Models.Export.Gguf;
@@ -7,6 +8,8 @@ namespace TraceDistill.Models.Export.Gguf;
 /// <summary>A model directory as one GGUF file: weights, tokenizer and chat template, as llama.cpp and what is built on it load them.</summary>
 public static class GgufExport
 {
+    static readonly string[] PhiTokens = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
+
     /// <param name="source">What to export.</param>
     /// <param name="path">The file; whole or not at all.</param>
     /// <param name="name">What the file calls the model.</param>
@@ -17,7 +20,7 @@ public static class GgufExport
         using var weights = new WeightReader(source);
         var configuration = weights.Configuration;
         var metadata = new GgufMetadata();
-        ModelMetadata.Add(metadata, configuration, name, quantization, Path.Combine(source.Model, ModelConfiguration.FileName));
+        ModelMetadata.Add(metadata, configuration, Harmless(name, source), quantization, Path.Combine(source.Model, ModelConfiguration.FileName));
         var differences = VocabularyMetadata.Add(metadata, configuration, source.Tokenizer);
         var tensors = new TensorPlan(configuration, quantization).Tensors();
         var encoder = new TensorEncoder(weights, RotaryMetadata.Factors(configuration), cancellationToken);
@@ -30,10 +33,17 @@ public static class GgufExport
             Bytes = new FileInfo(path).Length,
             Tensors = tensors.CountBy(tensor => tensor.Type.ToString()).ToDictionary(),
             BitsPerWeight = Math.Round(8.0 * tensors.Sum(tensor => tensor.Bytes) / tensors.Sum(tensor => tensor.Elements), 2),
-            Differences = configuration.RopeScaling.Type == RopeType.Dynamic
-                ? [.. differences, "rope_scaling: llama.cpp has no dynamic scaling, which acts beyond max_position_embeddings alone"]
-                : differences,
+            Differences = [.. differences, .. FamilyMetadata.Differences(configuration)],
         };
+    }
+
+    /// <summary>llama.cpp takes a model by whose name it is Phi-3 for Microsoft's own, and does not load it without the tokens of that one.</summary>
+    static string Harmless(string name, ExportSource source)
+    {
+        var tokenizer = Tokenizer.Load(source.Tokenizer);
+        return PhiTokens.All(token => tokenizer.TryGetId(token, out _))
+            ? name
+            : name.Replace("phi-3", "phi 3", StringComparison.OrdinalIgnoreCase).Replace("phi3", "phi 3", StringComparison.OrdinalIgnoreCase);
     }
 }
 
@@ -54,6 +64,6 @@ public sealed record GgufSummary
 
     public required double BitsPerWeight { get; init; }
 
-    /// <summary>In what llama.cpp reads text otherwise than the tokenizer does, each a line.</summary>
+    /// <summary>In what llama.cpp reads text otherwise than the tokenizer and the model do, each a line.</summary>
     public required IReadOnlyList<string> Differences { get; init; }
 }

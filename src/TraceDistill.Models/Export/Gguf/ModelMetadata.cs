@@ -16,17 +16,7 @@ static class ModelMetadata
     /// <exception cref="InvalidInputException">llama.cpp does not run such a network.</exception>
     public static void Add(GgufMetadata metadata, ModelConfiguration configuration, string name, GgufQuantization quantization, string file)
     {
-        if (configuration.Family is not (ModelFamily.Llama or ModelFamily.Qwen2 or ModelFamily.Qwen3) || configuration.SlidingWindow is not null)
-        {
-            throw new InvalidInputException($"{file}: a {configuration.Family.ModelType()} model{(configuration.SlidingWindow is null ? "" : " with a sliding window")} cannot be exported to GGUF; export to huggingface");
-        }
-
-        if (configuration is { Family: ModelFamily.Qwen3, AttentionBias: true })
-        {
-            throw new InvalidInputException($"{file}: attention_bias in a qwen3 model: llama.cpp has no bias of the output projection there; export to huggingface");
-        }
-
-        var architecture = configuration.Family.ModelType();
+        var architecture = configuration.Traits.GgufArchitecture ?? configuration.Family.ModelType();
         metadata.Add("general.architecture", architecture);
         metadata.Add("general.type", "model");
         metadata.Add("general.name", name);
@@ -42,7 +32,8 @@ static class ModelMetadata
         metadata.Add($"{architecture}.attention.key_length", configuration.HeadDim);
         metadata.Add($"{architecture}.attention.value_length", configuration.HeadDim);
         metadata.Add($"{architecture}.attention.layer_norm_rms_epsilon", configuration.RmsNormEps);
-        RotaryMetadata.Add(metadata, configuration, file);
+        FamilyMetadata.Add(metadata, configuration, architecture, file);
+        RotaryMetadata.Add(metadata, configuration, architecture, file);
     }
 
     /// <summary>llama.cpp's numbers of mixtures.</summary>

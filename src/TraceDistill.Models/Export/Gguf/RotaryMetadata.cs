@@ -6,19 +6,27 @@ namespace TraceDistill.Models.Export.Gguf;
 /// <summary>How GGUF says by what angles channels are rotated.</summary>
 static class RotaryMetadata
 {
-    /// <summary>The tensor that divides each frequency.</summary>
-    public const string FactorsName = "rope_freqs.weight";
-
     static readonly RopeScaling Usual = new() { Type = RopeType.Yarn };
 
     /// <summary>Adds the keys of the base and its scaling.</summary>
     /// <exception cref="InvalidInputException">llama.cpp has no way to say it.</exception>
-    public static void Add(GgufMetadata metadata, ModelConfiguration configuration, string file)
+    public static void Add(GgufMetadata metadata, ModelConfiguration configuration, string architecture, string file)
     {
-        var (prefix, scaling) = ($"{configuration.Family.ModelType()}.rope.", configuration.RopeScaling);
-        metadata.Add(prefix + "dimension_count", configuration.HeadDim);
+        var (prefix, scaling) = ($"{architecture}.rope.", configuration.RopeScaling);
+        metadata.Add(prefix + "dimension_count", configuration.RotaryDim);
         metadata.Add(prefix + "freq_base", configuration.RopeTheta);
-        if (scaling.Type == RopeType.Llama3 && configuration.Family != ModelFamily.Llama)
+        if (scaling.Type == RopeType.LongRope)
+        {
+            if (configuration.Family != ModelFamily.Phi3)
+            {
+                throw new InvalidInputException($"{file}: rope_scaling of type longrope in a {configuration.Family.ModelType()} model: llama.cpp has it for phi3 alone here; export to huggingface");
+            }
+
+            metadata.Add(prefix + "scaling.original_context_length", scaling.OriginalMaxPositionEmbeddings ?? configuration.MaxPositionEmbeddings);
+            metadata.Add(prefix + "scaling.attn_factor", RotaryFrequencies.Of(configuration).Magnitude);
+        }
+
+        if (scaling.Type == RopeType.Llama3 && architecture != "llama")
         {
             throw new InvalidInputException($"{file}: rope_scaling of type llama3 in a {configuration.Family.ModelType()} model: llama.cpp has it for llama alone; export to huggingface");
         }
@@ -44,15 +52,24 @@ static class RotaryMetadata
         }
     }
 
-    /// <summary>What <see cref="FactorsName"/> holds, [head_dim / 2]; null where the keys say it all.</summary>
-    public static float[]? Factors(ModelConfiguration configuration)
+    /// <summary>Tensors that divide each frequency, [rotated channels / 2], by name; none where the keys say it all.</summary>
+    public static IReadOnlyDictionary<string, float[]> Factors(ModelConfiguration configuration)
     {
-        if (configuration.RopeScaling.Type != RopeType.Llama3)
+        var scaling = configuration.RopeScaling;
+        switch (scaling.Type)
         {
-            return null;
+            case RopeType.LongRope:
+                return new Dictionary<string, float[]>
+                {
+                    ["rope_factors_long.weight"] = [.. scaling.LongFactor!.Select(factor => (float)factor)],
+                    ["rope_factors_short.weight"] = [.. scaling.ShortFactor!.Select(factor => (float)factor)],
+                };
+            case RopeType.Llama3:
+                var plain = RotaryFrequencies.Of(configuration with { RopeScaling = RopeScaling.None }).Angles;
+                float[] factors = [.. plain.Zip(RotaryFrequencies.Of(configuration).Angles, (unscaled, scaled) => (float)(unscaled / scaled))];
+                return new Dictionary<string, float[]> { ["rope_freqs.weight"] = factors };
+            default:
+                return new Dictionary<string, float[]>();
         }
-
-        var plain = RotaryFrequencies.Of(configuration with { RopeScaling = RopeScaling.None }).Angles;
-        return [.. plain.Zip(RotaryFrequencies.Of(configuration).Angles, (unscaled, scaled) => (float)(unscaled / scaled))];
     }
 }

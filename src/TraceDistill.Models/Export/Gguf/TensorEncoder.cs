@@ -1,11 +1,12 @@
+using System.Numerics.Tensors;
 using TraceDistill.Models.Export.Quantization;
 
 namespace TraceDistill.Models.Export.Gguf;
 
 /// <summary>Writes weights as a GGUF file has them, on all processors.</summary>
 /// <param name="weights">Of the model directory.</param>
-/// <param name="factors">What the tensor without a source holds.</param>
-sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationToken cancellationToken)
+/// <param name="factors">What tensors without a source hold, by name.</param>
+sealed class TensorEncoder(WeightReader weights, IReadOnlyDictionary<string, float[]> factors, CancellationToken cancellationToken)
 {
     /// <summary>A multiple of every block's size, and work enough for a processor.</summary>
     const int ChunkElements = 1 << 16;
@@ -15,8 +16,14 @@ sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationT
 
     public void Write(GgufTensor tensor, Stream stream)
     {
-        var values = Read(tensor);
-        var type = tensor.Type;
+        foreach (var source in tensor.Experts.Count > 0 ? tensor.Experts : [tensor.Source])
+        {
+            Write(Read(tensor, source), tensor.Type, stream);
+        }
+    }
+
+    void Write(Memory<float> values, GgmlType type, Stream stream)
+    {
         var span = _bytes.Length / (int)type.BytesOf(ChunkElements) * ChunkElements;
         for (int start = 0, next; start < values.Length; start = next)
         {
@@ -33,14 +40,20 @@ sealed class TensorEncoder(WeightReader weights, float[]? factors, CancellationT
         }
     }
 
-    Memory<float> Read(GgufTensor tensor)
+    Memory<float> Read(GgufTensor tensor, string source)
     {
-        if (tensor.Source.Length == 0)
+        if (source.Length == 0)
         {
-            return factors;
+            return factors[tensor.Name];
         }
 
-        var values = weights.Read(tensor.Source, tensor.Type.ToString(), tensor.Type.IsBoundedByHalf());
+        var values = weights.Read(source, tensor.Type.ToString(), tensor.Type.IsBoundedByHalf());
+        if (tensor.Shift != 0 || tensor.Factor != 1)
+        {
+            TensorPrimitives.Add(values.Span, tensor.Shift, values.Span);
+            TensorPrimitives.Multiply(values.Span, tensor.Factor, values.Span);
+        }
+
         return tensor.Heads == 0 ? values : Permute(values, tensor);
     }
 

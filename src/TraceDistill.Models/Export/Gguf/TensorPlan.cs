@@ -8,6 +8,8 @@ namespace TraceDistill.Models.Export.Gguf;
 /// <remarks>The mixture is that of llama.cpp's quantiser (<c>llama-quant.cpp</c>), but for its rule for models of 80 layers.</remarks>
 sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quantization)
 {
+    const string Router = "ffn_gate_inp";
+
     static readonly Dictionary<string, string> Names = new()
     {
         ["model.embed_tokens"] = "token_embd",
@@ -18,23 +20,33 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
         ["self_attn.o_proj"] = "attn_output",
         ["self_attn.q_norm"] = "attn_q_norm",
         ["self_attn.k_norm"] = "attn_k_norm",
+        ["self_attn.qkv_proj"] = "attn_qkv",
         ["post_attention_layernorm"] = "ffn_norm",
+        ["pre_feedforward_layernorm"] = "ffn_norm",
+        ["post_feedforward_layernorm"] = "post_ffw_norm",
         ["mlp.gate_proj"] = "ffn_gate",
         ["mlp.up_proj"] = "ffn_up",
+        ["mlp.gate_up_proj"] = "ffn_up",
         ["mlp.down_proj"] = "ffn_down",
+        ["mlp.gate"] = Router,
+        ["block_sparse_moe.gate"] = Router,
         ["model.norm"] = "output_norm",
         ["lm_head"] = "output",
     };
 
     public IReadOnlyList<GgufTensor> Tensors()
     {
-        IEnumerable<GgufTensor> factors = RotaryMetadata.Factors(configuration) is { } values
-            ? [new GgufTensor(RotaryMetadata.FactorsName, "", [values.Length], 0, GgmlType.F32)]
+        var factors = RotaryMetadata.Factors(configuration).Select(tensor => new GgufTensor(tensor.Key, "", [tensor.Value.Length], 0, GgmlType.F32));
+        var tensors = ModelParameters.Shapes(configuration).Select(weight => Tensor(weight.Name, weight.Shape)).OfType<GgufTensor>();
+        // llama.cpp's OLMo 2 has an output of its own whatever the model has.
+        IEnumerable<GgufTensor> output = configuration is { Family: ModelFamily.Olmo2, TieWordEmbeddings: true }
+            ? [Tensor("model.embed_tokens.weight", [configuration.VocabSize, configuration.HiddenSize])! with { Name = "output.weight" }]
             : [];
-        return [.. factors, .. ModelParameters.Shapes(configuration).Select(weight => Tensor(weight.Name, weight.Shape))];
+        return [.. factors, .. tensors, .. output];
     }
 
-    GgufTensor Tensor(string source, long[] shape)
+    /// <returns>Null for an expert but the first, in whose tensor all are.</returns>
+    GgufTensor? Tensor(string source, long[] shape)
     {
         var (layer, weight) = (-1, source);
         if (source.Split('.') is ["model", "layers", var number, .. var rest])
@@ -42,22 +54,46 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
             (layer, weight) = (int.Parse(number, System.Globalization.CultureInfo.InvariantCulture), string.Join('.', rest));
         }
 
+        var block = layer < 0 ? "" : $"blk.{layer}.";
+        if (weight.Split(".experts.") is [_, var expert])
+        {
+            return expert.StartsWith("0.", StringComparison.Ordinal) ? Experts(block, source, expert[2..^".weight".Length], shape, layer) : null;
+        }
+
         var dot = weight.LastIndexOf('.');
-        var name = Names[weight[..dot]];
-        return new GgufTensor((layer < 0 ? "" : $"blk.{layer}.") + name + weight[dot..], source, shape, PermutedHeads(name), TypeOf(name, shape, layer));
+        var isAfter = configuration.Traits.Norms != NormPlacement.Before && weight == "post_attention_layernorm.weight";
+        var name = isAfter ? "post_attention_norm" : Names[weight[..dot]];
+        var isNorm = shape.Length == 1 && weight[dot..] == ".weight";
+        return new GgufTensor(block + name + weight[dot..], source, shape, PermutedHeads(name), TypeOf(name, shape, layer))
+        {
+            Shift = isNorm && configuration.Traits.NormsAddOne ? 1 : 0,
+            Factor = name == (configuration.HasQueryKeyNorm ? "attn_q_norm" : "attn_q") ? (float)FamilyMetadata.QueryFactor(configuration) : 1,
+        };
     }
 
-    /// <summary>llama.cpp rotates neighbouring channels for the architecture llama, and those half a head apart, as Hugging Face does, for the others.</summary>
-    int PermutedHeads(string name) => (configuration.Family, name) switch
+    /// <summary>All experts' weights of one kind, one behind the other.</summary>
+    /// <param name="source">That of the first.</param>
+    GgufTensor Experts(string block, string source, string projection, long[] shape, int layer)
     {
-        (ModelFamily.Llama, "attn_q") => configuration.NumAttentionHeads,
-        (ModelFamily.Llama, "attn_k") => configuration.NumKeyValueHeads,
+        var (names, count) = (configuration.Traits.Experts!, configuration.Experts!.NumExperts);
+        var kind = projection == names.Gate ? "ffn_gate" : projection == names.Up ? "ffn_up" : "ffn_down";
+        return new GgufTensor($"{block}{kind}_exps.weight", source, [count, .. shape], 0, TypeOf(kind, shape, layer))
+        {
+            Experts = [.. Enumerable.Range(0, count).Select(expert => source.Replace(".experts.0.", $".experts.{expert}.", StringComparison.Ordinal))],
+        };
+    }
+
+    /// <summary>llama.cpp rotates neighbouring channels for the architectures llama and smollm3, and those half a head apart, as Hugging Face does, for the others.</summary>
+    int PermutedHeads(string name) => configuration.Family is not (ModelFamily.Llama or ModelFamily.Mistral or ModelFamily.Mixtral or ModelFamily.SmolLM3) ? 0 : name switch
+    {
+        "attn_q" => configuration.NumAttentionHeads,
+        "attn_k" => configuration.NumKeyValueHeads,
         _ => 0,
     };
 
     GgmlType TypeOf(string name, long[] shape, int layer)
     {
-        if (shape.Length == 1)
+        if (shape.Length == 1 || name == Router)
         {
             return GgmlType.F32;
         }
@@ -72,7 +108,7 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
             GgufQuantization.Q6_K => GgmlType.Q6_K,
             _ when isOutput => GgmlType.Q6_K,
             GgufQuantization.Q4_0 => GgmlType.Q4_0,
-            _ => name is "attn_v" or "ffn_down" && HasMoreBits(layer) ? GgmlType.Q6_K : GgmlType.Q4_K,
+            _ => name == "attn_qkv" || (name is "attn_v" or "ffn_down" && HasMoreBits(layer)) ? GgmlType.Q6_K : GgmlType.Q4_K,
         };
         return Fitting(wanted, shape[1]);
     }
