@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Core.Alignment;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
@@ -105,12 +106,45 @@ public class GradientWorkersTests
         Assert.True(Push(parameters, gradient, End) < 0);
     }
 
+    static ModelConfiguration Shape(string family) => family switch
+    {
+        "llama" => SampleSequences.Shape,
+        "gemma2" => SampleSequences.Shape with
+        {
+            Family = ModelFamily.Gemma2, QueryPreAttnScalar = 20, AttentionSoftCap = 50, LogitSoftCap = 30, InitializerRange = 1,
+        },
+        _ => SampleSequences.Shape with
+        {
+            Family = ModelFamily.Mixtral, Experts = new() { NumExperts = 4, NumExpertsPerToken = 2, IntermediateSize = 48, NormalizesTopK = true, RouterLossWeight = 0 },
+        },
+    };
+
+    /// <summary>The loss of experts' balance is a part of the loss, for each trained token.</summary>
     [Fact]
-    public void Accumulate_AllWeights_HaveTheSlopesOfFiniteDifferencesInFloat64()
+    public void Accumulate_ModelWithExperts_AddsTheLossOfTheirBalance()
+    {
+        var (without, with) = (Shape("mixtral"), Shape("mixtral") with { Experts = Shape("mixtral").Experts! with { RouterLossWeight = 0.5 } });
+        using ModelParameters plain = SampleSequences.Parameters(without), balanced = SampleSequences.Parameters(with);
+        var batch = SampleSequences.Create(3);
+
+        var (gradient, totals) = Gradient(plain, batch, 1, 1_000);
+        var (balancedGradient, balancedTotals) = Gradient(balanced, batch, 1, 1_000);
+
+        Assert.Equal(0, totals.Routers);
+        Assert.Equal(totals.Loss + balancedTotals.Routers, balancedTotals.Loss, 1e-9 * totals.Loss);
+        Assert.InRange(balancedTotals.Routers / (0.5 * totals.Tokens), 2, 4); // two experts a token: 2 in perfect balance, 4 where all take the same
+        Assert.NotEqual(gradient, balancedGradient);
+    }
+
+    [Theory]
+    [InlineData("llama")]
+    [InlineData("gemma2")]
+    [InlineData("mixtral")]
+    public void Accumulate_AllWeights_HaveTheSlopesOfFiniteDifferencesInFloat64(string family)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        using var parameters = SampleSequences.Parameters();
+        using var parameters = SampleSequences.Parameters(Shape(family));
         var batch = SampleSequences.Create(3);
         var (gradient, totals) = Gradient(parameters, batch, 1, 1_000);
         var reference = new ReferenceLlama(parameters);

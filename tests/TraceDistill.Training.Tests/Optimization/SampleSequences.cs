@@ -15,9 +15,9 @@ static class SampleSequences
         MaxPositionEmbeddings = 64, TieWordEmbeddings = false, InitializerRange = 0.2,
     };
 
-    public static ModelParameters Parameters()
+    public static ModelParameters Parameters(ModelConfiguration? shape = null)
     {
-        var parameters = new ModelParameters(Shape);
+        var parameters = new ModelParameters(shape ?? Shape);
         parameters.Initialize(3);
         return parameters;
     }
