@@ -17,7 +17,7 @@ namespace TraceDistill.Models.Cpu;
 /// <param name="window">The tokens that a query sees, itself included; null for all before it.</param>
 sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? window = null) : IDisposable
 {
-    const int BlockRows = 32;
+    const int BlockRows = 4 * MatrixKernel.Rows;
     readonly int _heads = configuration.NumAttentionHeads;
     readonly int _keyHeads = configuration.NumKeyValueHeads;
     readonly int _d = configuration.HeadDim;
