@@ -1,80 +1,239 @@
+using System.Globalization;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
 using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;
 
-/// <summary>The training loop: batch → loss → backward → clip → step → log → save.</summary>
+/// <summary>The training loop: batch → loss → backward → clip → step → log → evaluate → save.</summary>
+/// <param name="options">Settings.</param>
+/// <param name="weights">The trained weights; at the end the last ones, their average or the best ones, as the options say.</param>
+/// <param name="observer">Takes progress and metrics.</param>
+/// <param name="evaluation">Evaluation on held-out traces; null for none.</param>
+/// <param name="saveModel">Writes the model as it is now into a folder beside the result; null keeps no models of checkpoints.</param>
 /// <remarks>
 /// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the batch, so a run that was killed and goes on
 /// from its last checkpoint ends with the bits of an uninterrupted one.
 /// </remarks>
-public sealed class Trainer(OptimizationOptions options, TrainedWeights weights, IRunObserver observer)
+public sealed class Trainer(
+    OptimizationOptions options, TrainedWeights weights, IRunObserver observer, EvaluationPlan? evaluation = null, Action<string>? saveModel = null) : IDisposable
 {
+    /// <summary>Batches left out one after another before even a patient training ends.</summary>
+    const int MostLeftOut = 20;
+
+    /// <summary>Updates before a spike is looked for, and how slowly the average forgets.</summary>
+    const int SpikeWarmup = 20;
+    const double LossDecay = 0.95;
+
+    readonly LearningRateSchedule _rate = options.CreateSchedule();
+    readonly GradientWorkers _workers = new(weights, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype.OnThisProcessor(), options.GradientCheckpointing);
+    readonly WeightOptimizer _optimizer = new(options, weights);
+    readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
+    TrainingProgress _progress;
+
     /// <summary>Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.</summary>
     /// <param name="batches">Endless batches from update 0 on; those of updates that a checkpoint holds are skipped.</param>
     /// <param name="settings">Weight and temperature of the soft targets at an update.</param>
     /// <param name="checkpoints">Where this run keeps its state.</param>
-    /// <returns>The last update's mean losses.</returns>
-    public StepMetrics Run(
+    /// <param name="cancellationToken">Stops between two updates, after a checkpoint.</param>
+    /// <returns>The steps made and the last update's mean loss.</returns>
+    /// <exception cref="InvalidInputException">The training diverged.</exception>
+    public FinishedTraining Run(
         IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
-    {
-        var rate = options.CreateSchedule();
-        using var workers = new GradientWorkers(weights, options.ResolveWorkers(), options.MicroBatchTokens, Precision(), options.GradientCheckpointing);
-        using var optimizer = new WeightOptimizer(options, weights);
-        var step = checkpoints.Restore(weights, optimizer);
-        if (step > 0)
-        {
-            observer.Message(FormattableString.Invariant($"going on from step {step:N0} of {options.MaxSteps:N0}"));
-        }
-
-        var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
-        var metrics = default(StepMetrics);
-        foreach (var batch in batches.Skip(checked((int)step)).Take(checked((int)(options.MaxSteps - step))))
-        {
-            cancellationToken.ThrowIfCancellationRequested();
-            var totals = workers.Accumulate(batch, settings(step), hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
-            var norm = workers.GradientNorm() / totals.Tokens;
-            if (!double.IsFinite(totals.Loss) || !double.IsFinite(norm))
-            {
-                throw new InvalidInputException($"training diverged at step {step} (loss {totals.Loss / totals.Tokens}, gradient norm {norm}): lower learning_rate or raise warmup_ratio");
-            }
-
-            var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
-            var learningRate = rate.ValueAt(step, options.MaxSteps);
-            optimizer.Step(workers.Gradient, clip / totals.Tokens, learningRate, ++step);
-            metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
-            Report(step, metrics);
-            if (step % options.SaveSteps == 0 && step < options.MaxSteps)
-            {
-                checkpoints.Save(step, weights, optimizer);
-            }
-        }
-
-        return metrics;
-    }
-
-    ComputeDtype Precision()
     {
         if (VectorSupport.Warning is { } warning)
         {
             observer.Message(warning);
         }
 
-        return options.ComputeDtype.OnThisProcessor();
+        _progress = checkpoints.Restore(weights, VisitState);
+        if (_progress.Step > 0)
+        {
+            observer.Message(FormattableString.Invariant($"going on from step {_progress.Step:N0} of {options.MaxSteps:N0}"));
+        }
+
+        var (saved, loss) = (_progress.Step, double.NaN);
+        foreach (var batch in batches.Skip(checked((int)_progress.Step)).Take(checked((int)(options.MaxSteps - _progress.Step))))
+        {
+            if (cancellationToken.IsCancellationRequested)
+            {
+                if (_progress.Step > saved)
+                {
+                    checkpoints.Save(_progress, weights, VisitState);
+                }
+
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
+            var metrics = Update(batch, settings(_progress.Step), checkpoints);
+            loss = metrics.Loss;
+            Report(metrics);
+            var isLast = _progress.Step == options.MaxSteps;
+            if (evaluation is not null && (isLast || _progress.Step % evaluation.Steps == 0) && !Evaluate(evaluation, settings(_progress.Step - 1).KdAlpha, checkpoints))
+            {
+                break;
+            }
+
+            if (_progress.Step % options.SaveSteps == 0 && !isLast)
+            {
+                checkpoints.Save(_progress, weights, VisitState);
+                saved = _progress.Step;
+                KeepModel(checkpoints.Directory);
+            }
+        }
+
+        if (evaluation is { LoadBest: true } && _progress.Evaluations > 0)
+        {
+            checkpoints.LoadBest(weights);
+        }
+        else
+        {
+            _average?.Swap();
+        }
+
+        return new FinishedTraining(_progress.Step, loss);
     }
 
-    void Report(long step, in StepMetrics metrics)
+    public void Dispose()
     {
-        observer.Progress("train", step, options.MaxSteps, "steps", $"loss {metrics.Loss:F4}");
-        if (step % options.LoggingSteps == 0 || step == options.MaxSteps)
+        _workers.Dispose();
+        _optimizer.Dispose();
+        _average?.Dispose();
+    }
+
+    void VisitState(BytesVisitor visit)
+    {
+        _optimizer.Visit(visit);
+        _average?.Visit(visit);
+    }
+
+    StepMetrics Update(IReadOnlyList<TraceTokens> batch, in DistillationSettings settings, TrainingState checkpoints)
+    {
+        var step = _progress.Step;
+        var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
+        var totals = _workers.Accumulate(batch, settings, hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
+        var norm = _workers.GradientNorm() / totals.Tokens;
+        var learningRate = _rate.ValueAt(step, options.MaxSteps);
+        var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
+        _progress.Step++;
+        if (FaultOf(metrics) is { } fault)
         {
-            observer.Metrics(step, metrics.ToValues());
+            Recover(fault, step, checkpoints);
+            return metrics;
+        }
+
+        var clip = options.MaxGradNorm > 0 ? Math.Min(1, options.MaxGradNorm / norm) : 1;
+        _optimizer.Step(_workers.Gradient, clip / totals.Tokens, learningRate, _progress.Step);
+        _average?.Add(_progress.Step);
+        _progress.MeanLoss = _progress.Losses == 0 ? metrics.Loss : (LossDecay * _progress.MeanLoss) + ((1 - LossDecay) * metrics.Loss);
+        _progress.Losses++;
+        _progress.LeftOut = 0;
+        return metrics;
+    }
+
+    /// <returns>What is wrong with an update; null where nothing is.</returns>
+    string? FaultOf(in StepMetrics metrics)
+    {
+        var figures = string.Create(CultureInfo.InvariantCulture, $"loss {metrics.Loss}, gradient norm {metrics.GradientNorm}");
+        if (!double.IsFinite(metrics.Loss) || !double.IsFinite(metrics.GradientNorm))
+        {
+            return figures;
+        }
+
+        var isSpike = options.SpikeFactor > 0 && _progress.Losses >= SpikeWarmup && metrics.Loss > options.SpikeFactor * _progress.MeanLoss;
+        return isSpike ? string.Create(CultureInfo.InvariantCulture, $"{figures}, the mean of the last updates is {_progress.MeanLoss}") : null;
+    }
+
+    void Recover(string fault, long step, TrainingState checkpoints)
+    {
+        _progress.LeftOut++;
+        if (options.OnDivergence == DivergencePolicy.Stop || _progress.LeftOut > MostLeftOut)
+        {
+            throw new InvalidInputException($"training diverged at step {step} ({fault}): lower learning_rate or raise warmup_ratio");
+        }
+
+        var now = _progress;
+        var from = options.OnDivergence == DivergencePolicy.Rollback ? checkpoints.Restore(weights, VisitState).Step : 0;
+        _progress = now;
+        observer.Message(from > 0
+            ? FormattableString.Invariant($"step {step:N0}: {fault}; the weights of step {from:N0} are back, and its batches are left behind")
+            : FormattableString.Invariant($"step {step:N0}: {fault}; its batch is left out"));
+        if (from > 0)
+        {
+            // A run that goes on from here must not go through those batches again.
+            checkpoints.Save(_progress, weights, VisitState);
+        }
+    }
+
+    /// <returns>Whether to go on.</returns>
+    bool Evaluate(EvaluationPlan plan, double alpha, TrainingState checkpoints)
+    {
+        _average?.Swap();
+        var scores = plan.Traces.Score(weights, alpha);
+        observer.Metrics(_progress.Step, scores.ToValues());
+        var value = scores.Of(plan.Metric);
+        if (_progress.Evaluations++ == 0 || value < _progress.Best - plan.Threshold)
+        {
+            (_progress.Best, _progress.BestStep, _progress.Stale) = (value, _progress.Step, 0);
+            if (plan.LoadBest)
+            {
+                checkpoints.SaveBest(weights);
+            }
+        }
+        else
+        {
+            _progress.Stale++;
+        }
+
+        _average?.Swap();
+        var kl = double.IsNaN(scores.Kl) ? "" : FormattableString.Invariant($"KL {scores.Kl:F4}, ");
+        observer.Message(FormattableString.Invariant(
+            $"step {_progress.Step:N0}, held-out traces: loss {scores.Loss:F4}, {kl}CE {scores.Ce:F4}, top-1 agreement {scores.Top1:P1}; best at step {_progress.BestStep:N0}"));
+        if (plan.Patience > 0 && _progress.Stale >= plan.Patience)
+        {
+            observer.Message(FormattableString.Invariant($"stopped early: {_progress.Stale} evaluations without a better {plan.Metric.ToString().ToLowerInvariant()}"));
+            return false;
+        }
+
+        return true;
+    }
+
+    void KeepModel(string directory)
+    {
+        const string Prefix = "checkpoint-";
+        if (options.SaveTotalLimit == 0 || saveModel is null)
+        {
+            return;
+        }
+
+        _average?.Swap();
+        saveModel(Path.Combine(directory, FormattableString.Invariant($"{Prefix}{_progress.Step:000000}")));
+        _average?.Swap();
+        foreach (var old in Directory.GetDirectories(directory, Prefix + "*").Order(StringComparer.Ordinal).SkipLast(options.SaveTotalLimit))
+        {
+            Directory.Delete(old, recursive: true);
+        }
+    }
+
+    void Report(in StepMetrics metrics)
+    {
+        observer.Progress("train", _progress.Step, options.MaxSteps, "steps", $"loss {metrics.Loss:F4}");
+        if (_progress.Step % options.LoggingSteps == 0 || _progress.Step == options.MaxSteps)
+        {
+            observer.Metrics(_progress.Step, metrics.ToValues());
         }
     }
 }
+
+/// <summary>When and by what a model in training is judged.</summary>
+/// <param name="Traces">Traces that it does not learn from.</param>
+/// <param name="Steps">Steps between evaluations; the last step has one too.</param>
+/// <param name="Metric">Decides which weights are the best.</param>
+/// <param name="LoadBest">Whether the training ends with the best weights.</param>
+/// <param name="Patience">Evaluations without a better value after which it ends; 0 never.</param>
+/// <param name="Threshold">By how much a value has to be better.</param>
+public sealed record EvaluationPlan(HeldOutTraces Traces, int Steps, HeldOutMetric Metric, bool LoadBest, int Patience, double Threshold);

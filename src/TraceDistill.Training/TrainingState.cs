@@ -20,7 +20,13 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>Hidden, so that it is no part of the model.</summary>
     public const string FileName = ".training.state";
 
-    readonly string _path = Path.Combine(directory, FileName);
+    /// <summary>The model directory that the run makes.</summary>
+    public string Directory => directory;
+
+    /// <summary>Floats that are read or written at once: a span counts bytes in int.</summary>
+    internal const int Piece = 1 << 28;
+
+    readonly string _path = Path.Combine(directory, FileName), _bestPath = Path.Combine(directory, ".training.best");
 
     /// <summary>Of the engine whose gradients were written out by hand: its sums have other last bits.</summary>
     static ReadOnlySpan<byte> FormerMagic => "TDSTATE2"u8;
@@ -28,15 +34,15 @@ public sealed class TrainingState(string directory, string fingerprint)
     static ReadOnlySpan<byte> Magic => "TDSTATE3"u8;
 
     /// <summary>Takes the folder for this run, before anything is written into it.</summary>
-    /// <returns>The final loss where this very run is finished there; null where something is left to do.</returns>
+    /// <returns>How this very run ended, where it is finished; null where something is left to do.</returns>
     /// <exception cref="InvalidInputException">The folder holds another run's model or work.</exception>
-    public double? Claim()
+    public FinishedTraining? Claim()
     {
         var hasModel = ModelDirectory.Exists(directory);
         if (File.Exists(_path))
         {
             using var reader = new BinaryReader(File.OpenRead(_path));
-            return ReadHeader(reader) is { FinalLoss: { } loss } && hasModel ? loss : null;
+            return ReadHeader(reader) is { FinalLoss: { } loss } header && hasModel ? new FinishedTraining(header.Progress.Step, loss) : null;
         }
 
         if (hasModel)
@@ -44,65 +50,92 @@ public sealed class TrainingState(string directory, string fingerprint)
             throw OfAnotherRun();
         }
 
-        Directory.CreateDirectory(directory);
-        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(0, null)));
+        System.IO.Directory.CreateDirectory(directory);
+        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(default, null)));
         return null;
     }
 
-    /// <summary>Loads weights and moments if there are any.</summary>
-    /// <returns>Updates already made; 0 to start afresh.</returns>
+    /// <summary>Loads the trained weights, and what else is visited, if there is a state to go on from.</summary>
+    /// <param name="weights">The trained weights.</param>
+    /// <param name="others">Shows the memory of all else that belongs to the state, in the order of <see cref="Save"/>.</param>
+    /// <returns>How far the training is; nothing done to start afresh.</returns>
     /// <exception cref="InvalidInputException">The state is damaged or another run's.</exception>
-    public long Restore(TrainedWeights weights, WeightOptimizer optimizer)
+    public TrainingProgress Restore(TrainedWeights weights, Action<BytesVisitor> others)
     {
         if (!File.Exists(_path))
         {
-            return 0;
+            return default;
         }
 
         using var reader = new BinaryReader(File.OpenRead(_path));
-        if (ReadHeader(reader) is not { Step: > 0 and var step })
+        if (ReadHeader(reader).Progress is not { Step: > 0 } progress)
         {
-            return 0;
+            return default;
         }
 
-        try
-        {
-            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-            Visit(weights, optimizer, bytes =>
-            {
-                reader.BaseStream.ReadExactly(bytes);
-                hash.AppendData(bytes);
-            });
-            return reader.ReadBytes(32).AsSpan().SequenceEqual(hash.GetHashAndReset()) ? step : throw Damaged();
-        }
-        catch (EndOfStreamException)
-        {
-            throw Damaged();
-        }
+        ReadBody(reader, weights, others, _path);
+        return progress;
     }
 
-    /// <summary>Publishes the state after <paramref name="step"/> updates.</summary>
-    public void Save(long step, TrainedWeights weights, WeightOptimizer optimizer) => AtomicFile.Write(_path, stream =>
+    /// <summary>Publishes the state after some updates.</summary>
+    public void Save(TrainingProgress progress, TrainedWeights weights, Action<BytesVisitor> others) => AtomicFile.Write(_path, stream =>
+    {
+        WriteHeader(stream, new Header(progress, null));
+        WriteBody(stream, weights, others);
+    });
+
+    /// <summary>Keeps the trained weights as the best so far.</summary>
+    public void SaveBest(TrainedWeights weights) => AtomicFile.Write(_bestPath, stream => WriteBody(stream, weights, _ => { }));
+
+    /// <summary>Puts back the weights of <see cref="SaveBest"/>.</summary>
+    public void LoadBest(TrainedWeights weights)
+    {
+        using var reader = new BinaryReader(File.OpenRead(_bestPath));
+        ReadBody(reader, weights, _ => { }, _bestPath);
+    }
+
+    /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
+    public void Finish(FinishedTraining end)
+    {
+        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(new TrainingProgress { Step = end.Steps }, end.Loss)));
+        File.Delete(_bestPath);
+    }
+
+    static void WriteBody(Stream stream, TrainedWeights weights, Action<BytesVisitor> others)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        WriteHeader(stream, new Header(step, null));
-        Visit(weights, optimizer, bytes =>
+        Visit(weights, others, bytes =>
         {
             stream.Write(bytes);
             hash.AppendData(bytes);
         });
         stream.Write(hash.GetHashAndReset());
-    });
+    }
 
-    /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
-    public void Finish(double finalLoss) => AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(0, finalLoss)));
-
-    delegate void BytesVisitor(Span<byte> bytes);
+    static void ReadBody(BinaryReader reader, TrainedWeights weights, Action<BytesVisitor> others, string path)
+    {
+        try
+        {
+            using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+            Visit(weights, others, bytes =>
+            {
+                reader.BaseStream.ReadExactly(bytes);
+                hash.AppendData(bytes);
+            });
+            if (!reader.ReadBytes(32).AsSpan().SequenceEqual(hash.GetHashAndReset()))
+            {
+                throw Damaged(path);
+            }
+        }
+        catch (EndOfStreamException)
+        {
+            throw Damaged(path);
+        }
+    }
 
     /// <summary>All that is kept, in the order of the file.</summary>
-    static void Visit(TrainedWeights weights, WeightOptimizer optimizer, BytesVisitor visit)
+    static void Visit(TrainedWeights weights, Action<BytesVisitor> others, BytesVisitor visit)
     {
-        const int Piece = 1 << 28; // A span counts bytes in int.
         foreach (var name in weights.Names)
         {
             for (var rest = weights.Weights.Values(name); !rest.IsEmpty; rest = rest[Math.Min(Piece, rest.Length)..])
@@ -111,13 +144,7 @@ public sealed class TrainingState(string directory, string fingerprint)
             }
         }
 
-        foreach (var moment in new[] { optimizer.Mean, optimizer.MeanSquare })
-        {
-            foreach (var (start, count) in moment.Pieces(Piece))
-            {
-                visit(MemoryMarshal.AsBytes(moment.Slice(start, count)));
-            }
-        }
+        others(visit);
     }
 
     Header ReadHeader(BinaryReader reader)
@@ -135,11 +162,11 @@ public sealed class TrainingState(string directory, string fingerprint)
                 throw OfAnotherRun();
             }
 
-            return new Header(reader.ReadInt64(), reader.ReadBoolean() ? reader.ReadDouble() : null);
+            return new Header(TrainingProgress.Read(reader), reader.ReadBoolean() ? reader.ReadDouble() : null);
         }
         catch (EndOfStreamException)
         {
-            throw Damaged();
+            throw Damaged(_path);
         }
     }
 
@@ -148,7 +175,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
         writer.Write(Magic);
         writer.Write(fingerprint);
-        writer.Write(header.Step);
+        header.Progress.Write(writer);
         writer.Write(header.FinalLoss.HasValue);
         if (header.FinalLoss is { } loss)
         {
@@ -156,7 +183,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
     }
 
-    InvalidInputException Damaged() => new($"{_path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
+    static InvalidInputException Damaged(string path) => new($"{path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
 
     InvalidInputException OfFormerEngine() => new(
         $"{directory}: holds a training of a former version's engine, which cannot be gone on with; name another folder with --out, or delete this one (a finished model in it loads with student:)");
@@ -164,7 +191,12 @@ public sealed class TrainingState(string directory, string fingerprint)
     InvalidInputException OfAnotherRun() => new(
         $"{directory}: holds a model, finished or not, that was not made by this training (other options, traces or weights to start from); name another folder with --out, or delete this one");
 
-    /// <param name="Step">Updates made; weights and moments follow where it is not 0.</param>
+    /// <param name="Progress">Weights and moments follow where a step is made and the run is not finished.</param>
     /// <param name="FinalLoss">Of a finished run.</param>
-    readonly record struct Header(long Step, double? FinalLoss);
+    readonly record struct Header(TrainingProgress Progress, double? FinalLoss);
 }
+
+/// <summary>The end of a training.</summary>
+/// <param name="Steps">Batches that were gone through.</param>
+/// <param name="Loss">Mean loss of the last update, nats.</param>
+public readonly record struct FinishedTraining(long Steps, double Loss);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
+using System.Globalization;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Distillation;
@@ -57,6 +58,15 @@ public static class TrainingTime
 
     static long IdleWeights(ModelConfiguration shape) => shape.Experts is not { } experts ? 0
         : (experts.NumExperts - experts.NumExpertsPerToken) * 3L * experts.IntermediateSize * shape.HiddenSize * Enumerable.Range(0, shape.NumHiddenLayers).Count(shape.HasExperts);
+
+    /// <summary>A time that is known to half of it or so.</summary>
+    public static string Words(TimeSpan time) => time switch
+    {
+        { TotalMinutes: < 1.5 } => "about a minute",
+        { TotalMinutes: < 90 } => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalMinutes:0} minutes"),
+        { TotalHours: < 36 } => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalHours:0} hours"),
+        _ => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalDays:N0} days"),
+    };
 
     /// <summary>
     /// Operations a second when every worker multiplies a micro-batch with the widest matrix of a layer, as all do in training. The best of some products

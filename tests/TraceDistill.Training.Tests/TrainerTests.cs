@@ -36,21 +36,134 @@ public class TrainerTests
         Assert.Equal(Train(options), Train(options));
     }
 
+    public static TheoryData<OptimizationOptions> Interrupted => new(
+        Options, Options with { Optim = OptimizerKind.Muon }, Options with { Optim = OptimizerKind.Muon, ComputeDtype = ComputeDtype.BFloat16 },
+        Options with { Optim = OptimizerKind.Lion, LearningRate = 1e-3 }, Options with { Optim = OptimizerKind.Adamw8bit }, Options with { EmaDecay = 0.9 });
+
     [Theory]
-    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32)]
-    [InlineData(OptimizerKind.Muon, ComputeDtype.Float32)]
-    [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16)]
-    public void Run_InterruptedAndResumed_GivesTheBitsOfAnUninterruptedRun(OptimizerKind optim, ComputeDtype dtype)
+    [MemberData(nameof(Interrupted), DisableDiscoveryEnumeration = true)]
+    public void Run_KilledAndResumed_GivesTheBitsOfAnUninterruptedRun(OptimizationOptions options)
     {
-        var options = Options with { Optim = optim, ComputeDtype = dtype };
         using var folder = new TemporaryDirectory();
-        using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(options, folder.Path, new StopAt(17, stop), stop));
+        Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(17)));
 
         var steps = new Steps();
         Assert.Equal(Train(options), Train(options, folder.Path, steps));
         Assert.Equal(15, steps.Values[0]); // the first after the checkpoint of step 14
         Assert.Contains("going on from step 14 of 30", steps.Lines);
+    }
+
+    [Fact]
+    public void Run_AskedToStop_SavesAndGoesOnFromTheVeryStep()
+    {
+        using var folder = new TemporaryDirectory();
+        using var stop = new CancellationTokenSource();
+        Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop));
+
+        var steps = new Steps();
+        Assert.Equal(Train(Options), Train(Options, folder.Path, steps));
+        Assert.Equal(18, steps.Values[0]);
+    }
+
+    /// <summary>The average of the weights after each update, by its formula; a run of t steps has the weights after t where nothing depends on the number of steps.</summary>
+    [Fact]
+    public void Run_WithAverage_EndsWithTheAverageOfAllWeights()
+    {
+        var options = Options with { LrSchedulerType = LrSchedulerType.Constant, WarmupRatio = 0 };
+        using var initial = new ModelParameters(Shape);
+        initial.Initialize(1);
+        double[] average = [.. initial.Flat.Span.ToArray().Select(value => (double)value)];
+        for (var t = 1; t <= 6; t++)
+        {
+            var (weights, decay) = (Train(options with { MaxSteps = t }), Math.Min(0.4, (1.0 + t) / (10.0 + t)));
+            average = [.. average.Zip(weights, (a, w) => (decay * a) + ((1 - decay) * w))];
+        }
+
+        var averaged = Train(options with { MaxSteps = 6, EmaDecay = 0.4 });
+
+        Assert.All(average.Zip(averaged), pair => Assert.Equal(pair.First, pair.Second, Rounding.Of(6 * 4) * (1 + Math.Abs(pair.First))));
+    }
+
+    [Theory]
+    [InlineData(DivergencePolicy.Skip, "; its batch is left out")]
+    [InlineData(DivergencePolicy.Rollback, "; the weights of step 7 are back, and its batches are left behind")]
+    public void Run_BatchWithoutALoss_IsLeftBehind(DivergencePolicy policy, string end)
+    {
+        var steps = new Steps();
+        var weights = Train(Options with { OnDivergence = policy }, observer: steps, spoiled: 10);
+
+        var line = Assert.Single(steps.Lines, text => text.StartsWith("step", StringComparison.Ordinal));
+        Assert.StartsWith("step 10: loss Infinity, gradient norm ", line);
+        Assert.EndsWith(end, line);
+        Assert.All(weights, weight => Assert.True(float.IsFinite(weight)));
+        Assert.Equal(30, steps.Values[^1]);
+    }
+
+    [Fact]
+    public void Run_BatchWithoutALoss_StopsUnlessToldOtherwise()
+    {
+        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, spoiled: 10));
+        Assert.Matches(@"^training diverged at step 10 \(loss Infinity, gradient norm \w+\): lower learning_rate or raise warmup_ratio$", error.Message);
+    }
+
+    /// <summary>After 40 steps the sequences are known; a loss counted five hundredfold is no step of that course.</summary>
+    [Fact]
+    public void Run_Spike_IsLeftOut()
+    {
+        var steps = new Steps();
+        Train(Options with { MaxSteps = 60, OnDivergence = DivergencePolicy.Skip, SpikeFactor = 3 }, observer: steps, spiked: 40);
+
+        Assert.StartsWith("step 40: loss ", Assert.Single(steps.Lines, text => text.StartsWith("step", StringComparison.Ordinal)));
+    }
+
+    [Fact]
+    public void Run_RolledBackThenKilled_GivesTheBitsOfAnUninterruptedRun()
+    {
+        var options = Options with { OnDivergence = DivergencePolicy.Rollback };
+        using var folder = new TemporaryDirectory();
+        Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(12), spoiled: 10));
+
+        var steps = new Steps();
+        Assert.Equal(Train(options, spoiled: 10), Train(options, folder.Path, steps, spoiled: 10));
+        Assert.Equal(12, steps.Values[0]); // the state is saved as soon as it is back
+    }
+
+    /// <summary>Learning too fast after it has learned: the weights at the best evaluation are those that it ends with.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Run_BestModelWanted_EndsWithTheWeightsOfTheBestEvaluation(bool isKilled)
+    {
+        var options = Options with { MaxSteps = 40, LearningRate = 0.05, LrSchedulerType = LrSchedulerType.Constant, MaxGradNorm = 0, Optim = OptimizerKind.Lion };
+        var plan = new EvaluationPlan(HeldOut(), Steps: 4, HeldOutMetric.Ce, LoadBest: true, Patience: 0, Threshold: 0);
+        using var folder = new TemporaryDirectory();
+        var scores = new Evaluations();
+        if (isKilled)
+        {
+            Assert.Throws<InvalidOperationException>(() => Train(options, folder.Path, new CrashAt(27), evaluation: plan));
+        }
+
+        var weights = Train(options, folder.Path, scores, evaluation: plan);
+        var all = new Evaluations();
+        Assert.Equal(Train(options, observer: all, evaluation: plan), weights);
+        var best = all.Values.MinBy(value => value.Ce);
+
+        Assert.Equal(10, all.Values.Count);
+        Assert.NotEqual(40, best.Step);
+        using var parameters = new ModelParameters(Shape);
+        weights.CopyTo(parameters.Flat.Span);
+        Assert.Equal(best.Ce, HeldOut().Score(TrainedWeights.All(parameters), 0.5).Ce);
+    }
+
+    [Fact]
+    public void Run_NoBetterForSomeEvaluations_StopsEarly()
+    {
+        var options = Options with { MaxSteps = 400, LearningRate = 0.05, LrSchedulerType = LrSchedulerType.Constant, MaxGradNorm = 0, Optim = OptimizerKind.Lion };
+        var steps = new Steps();
+        Train(options, observer: steps, evaluation: new EvaluationPlan(HeldOut(), Steps: 4, HeldOutMetric.Ce, LoadBest: false, Patience: 3, Threshold: 0));
+
+        Assert.Equal("stopped early: 3 evaluations without a better ce", steps.Lines[^1]);
+        Assert.InRange(steps.Values[^1], 16, 399);
     }
 
     [Fact]
@@ -150,25 +263,29 @@ public class TrainerTests
 
     internal static float[] Train(
         OptimizationOptions options, string? directory = null, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run",
-        Func<ModelParameters, TrainedWeights>? trained = null)
+        Func<ModelParameters, TrainedWeights>? trained = null, EvaluationPlan? evaluation = null, int spoiled = -1, int spiked = -1)
     {
         using var folder = new TemporaryDirectory();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
         var weights = (trained ?? TrainedWeights.All)(parameters);
         using var adapter = weights.Adapter;
-        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint);
+        Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint, evaluation, spoiled, spiked);
         return weights.Weights.Flat.Span.ToArray();
     }
 
     static void Run(
-        TrainedWeights weights, OptimizationOptions options, string directory, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run")
+        TrainedWeights weights, OptimizationOptions options, string directory, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run",
+        EvaluationPlan? evaluation = null, int spoiled = -1, int spiked = -1)
     {
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
-        new Trainer(options, weights, observer ?? SilentObserver.Instance).Run(
-            SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket),
+        using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation);
+        trainer.Run(
+            SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
             new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
     }
+
+    static HeldOutTraces HeldOut() => new([.. Enumerable.Range(20, 4).Select(Sequence)], tokens: 50, workers: 2);
 
     /// <summary>Steps of one to three through the vocabulary; the teacher is nine tenths sure of the next one.</summary>
     static TraceTokens Sequence(int i)
@@ -195,6 +312,46 @@ public class TrainerTests
 
         public void Metrics(long step, IReadOnlyDictionary<string, double> values)
         {
+        }
+
+        public void Message(string text)
+        {
+        }
+    }
+
+    sealed class CrashAt(int step) : IRunObserver
+    {
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+            if (done == step)
+            {
+                throw new InvalidOperationException("the power is gone");
+            }
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+        }
+
+        public void Message(string text)
+        {
+        }
+    }
+
+    sealed class Evaluations : IRunObserver
+    {
+        public List<(long Step, double Ce)> Values { get; } = [];
+
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
+        {
+            if (values.TryGetValue("eval_ce", out var ce))
+            {
+                Values.Add((step, ce));
+            }
         }
 
         public void Message(string text)

@@ -80,21 +80,13 @@ sealed class TrainVerb : Verb<TrainOptions>
             yield break;
         }
 
-        var time = shapeOf() is { } shape ? $"about {Words(TrainingTime.Estimate(options, shape))} if nothing else runs here, " : "";
+        var steps = options.NumTrainEpochs is null ? $"{options.MaxSteps:N0} steps compute" : "training computes";
+        var time = options.NumTrainEpochs is null && shapeOf() is { } shape ? $"{TrainingTime.Words(TrainingTime.Estimate(options, shape))} if nothing else runs here, " : "";
         yield return new Foreseen(
             IsCertain: false,
-            $"this processor does not multiply bfloat16: the {options.MaxSteps:N0} steps compute in float32 and take {time}"
+            $"this processor does not multiply bfloat16: the {steps} in float32 and {(options.NumTrainEpochs is null ? "take" : "takes")} {time}"
             + "about twice as long as on one that does (compute_dtype: float32 does the same everywhere)");
     }
-
-    /// <summary>A time that is known to half of it or so.</summary>
-    static string Words(TimeSpan time) => time switch
-    {
-        { TotalMinutes: < 1.5 } => "a minute",
-        { TotalMinutes: < 90 } => $"{time.TotalMinutes:0} minutes",
-        { TotalHours: < 36 } => $"{time.TotalHours:0} hours",
-        _ => $"{time.TotalDays:N0} days",
-    };
 
     /// <summary>The shape of the model that is trained; null where that follows from what is not there yet.</summary>
     static ModelConfiguration? ShapeOf(TrainOptions options, Foresight ahead)

@@ -33,6 +33,23 @@ public static class SequencePacker
         }
     }
 
+    /// <summary>The number of batches that together hold every sequence so many times.</summary>
+    /// <param name="epochs">May be a fraction.</param>
+    public static int BatchesOf(double epochs, IReadOnlyList<int> lengths, int batchTokens, long seed)
+    {
+        var (wanted, batches, seen) = (epochs * lengths.Count, 0, 0L);
+        foreach (var batch in Batches(lengths, batchTokens, seed))
+        {
+            (seen, batches) = (seen + batch.Length, batches + 1);
+            if (seen >= wanted || batches == int.MaxValue)
+            {
+                break;
+            }
+        }
+
+        return batches;
+    }
+
     /// <summary>As above, with the sequences themselves.</summary>
     public static IEnumerable<TraceTokens[]> Batches(IReadOnlyList<TraceTokens> sequences, int batchTokens, long seed) =>
         Batches([.. sequences.Select(sequence => sequence.Ids.Length)], batchTokens, seed).Select(indices => indices.Select(index => sequences[index]).ToArray());

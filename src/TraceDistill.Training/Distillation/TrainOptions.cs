@@ -117,6 +117,39 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         + "finds is not trained")]
     public IReadOnlyList<string> FrozenParameters { get; init; } = [];
 
+    /// <value>None.</value>
+    [InputPath]
+    [Description("Folder of trace shards, or one Parquet file, that the student is evaluated on while it learns; or eval_fraction")]
+    public string? EvalTraces { get; init; }
+
+    /// <value>0.</value>
+    [Range(0.0, 0.9, ErrorMessage = "must be from 0 to 0.9")]
+    [Description("Fraction of the traces' problems that are held out of training and evaluated on while the student learns; or eval_traces")]
+    public double EvalFraction { get; init; }
+
+    /// <value>200 updates.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Steps between evaluations on held-out traces; the last step has one too")]
+    public int EvalSteps { get; init; } = 200;
+
+    /// <value>loss.</value>
+    [Description("What decides which weights are the best on held-out traces: loss (kd_alpha · kl + (1 − kd_alpha) · ce), kl, ce or top1")]
+    public HeldOutMetric MetricForBestModel { get; init; }
+
+    /// <value>False: the last ones.</value>
+    [Description("End with the weights that were the best on held-out traces")]
+    public bool LoadBestModelAtEnd { get; init; }
+
+    /// <value>0: never.</value>
+    [Range(0, int.MaxValue, ErrorMessage = "must not be negative")]
+    [Description("Evaluations without a better metric_for_best_model after which training stops; 0 is never")]
+    public int EarlyStoppingPatience { get; init; }
+
+    /// <value>0.</value>
+    [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
+    [Description("By how much metric_for_best_model has to be better to count as better")]
+    public double EarlyStoppingThreshold { get; init; }
+
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Traces is null && Problems is null)
@@ -138,6 +171,22 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         foreach (var problem in ValidateAdapters())
         {
             yield return problem;
+        }
+
+        if (EvalTraces is not null && EvalFraction > 0)
+        {
+            yield return new ValidationResult("held-out traces are given by eval_traces already; leave one of the two out", [nameof(EvalFraction)]);
+        }
+
+        if (EvalTraces is null && EvalFraction == 0 && (LoadBestModelAtEnd || EarlyStoppingPatience > 0))
+        {
+            yield return new ValidationResult(
+                "is required where the best weights or an early stop depend on it: traces to evaluate on (or eval_fraction, such as 0.02)", [nameof(EvalTraces)]);
+        }
+
+        if (EvalFraction > 0 && Traces is null)
+        {
+            yield return new ValidationResult("holds out of traces, and there are none", [nameof(EvalFraction)]);
         }
 
         if (KdAlpha.Range is { Low: < 0 } or { High: > 1 })

@@ -40,6 +40,7 @@ public static class TrainStage
         var positions = PositionsOf(options, tokenizer);
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
         var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
+        options = options with { MaxSteps = options.StepsFor([.. data.Sequences.Select(sequence => sequence.Ids.Length)]) };
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
@@ -49,13 +50,21 @@ public static class TrainStage
             observer.Message(remark);
         }
 
-        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, data));
-        if (state.Claim() is not { } loss)
+        var heldOut = options.EvalTraces is null ? data.HeldOut : (await TrainingSet.ReadAsync(
+            options with { Traces = options.EvalTraces, Problems = null, MaxTraces = null }, tokenizer, chat, maxLength, cancellationToken)).Sequences;
+        if (options.EvalFraction > 0 && heldOut.Count == 0)
+        {
+            throw new InvalidInputException($"{options.Traces}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
+        }
+
+        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [.. data.Sequences, .. heldOut]));
+        if (state.Claim() is not { } end)
         {
             var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
             observer.Message(
                 $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Sequences.Count, "sequence")}"
-                + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)");
+                + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)"
+                + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : ""));
             if (data.Survival is { } left)
             {
                 observer.Message(FormattableString.Invariant(
@@ -80,15 +89,18 @@ public static class TrainStage
                     + $"name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
             }
 
+            TrainingMemory.Ensure(options, trained, data.Sequences.Max(sequence => sequence.Ids.Length), observer);
             Write(Path.Combine(directory, InitialDirectory));
             var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);
-            var trainer = new Trainer(options, trained, observer);
-            var metrics = await Task.Run(
-                () => trainer.Run(batches, step => Settings(options, step), state, cancellationToken), CancellationToken.None);
-            loss = metrics.Loss;
-            using var merged = adapter is null ? null : SaveAdapter(adapter);
-            Write(directory, merged);
-            state.Finish(loss);
+            end = await Task.Run(
+                () =>
+                {
+                    using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut), WriteModel);
+                    return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
+                },
+                CancellationToken.None);
+            WriteModel(directory);
+            state.Finish(end);
         }
 
         return new TrainSummary
@@ -99,8 +111,8 @@ public static class TrainStage
             Unfinished = data.Unfinished,
             NotCorrect = data.NotCorrect,
             TooLong = data.TooLong,
-            Steps = options.MaxSteps,
-            Loss = loss,
+            Steps = end.Steps,
+            Loss = end.Loss,
             AlignedTokens = data.Survival?.Positions,
             AlignedMass = data.Survival?.Mass,
         };
@@ -113,9 +125,14 @@ public static class TrainStage
             ModelDirectory.Save(folder, parameters, merged is null ? null : TensorDtype.Float32, adapter: merged);
         }
 
-        PeftAdapter SaveAdapter(LoraAdapter adapter)
+        void WriteModel(string model)
         {
-            var folder = Path.Combine(directory, AdapterFiles.Folder);
+            using var merged = adapter is null ? null : SaveAdapter(adapter, Path.Combine(model, AdapterFiles.Folder));
+            Write(model, merged);
+        }
+
+        PeftAdapter SaveAdapter(LoraAdapter adapter, string folder)
+        {
             WriteTokenizer(folder);
             AdapterFiles.Save(folder, adapter, options.Student ?? Path.Combine(directory, InitialDirectory));
             return PeftAdapter.Open(folder, ModelParameters.Shapes(shape));
@@ -135,6 +152,10 @@ public static class TrainStage
             }
         }
     }
+
+    static EvaluationPlan? PlanOf(TrainOptions options, IReadOnlyList<TraceTokens> heldOut) => heldOut.Count == 0 ? null : new EvaluationPlan(
+        new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers()), options.EvalSteps, options.MetricForBestModel,
+        options.LoadBestModelAtEnd, options.EarlyStoppingPatience, options.EarlyStoppingThreshold);
 
     static DistillationSettings Settings(TrainOptions options, long step) => new(
         options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass,
@@ -225,13 +246,14 @@ public static class TrainStage
     /// Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what
     /// their fields are called or is computed twice.
     /// </summary>
-    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, TrainingSet data)
+    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, IEnumerable<TraceTokens> sequences)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with
         {
             Traces = null, Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
             Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0,
+            EvalTraces = null, SaveTotalLimit = 0,
         }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];
@@ -246,7 +268,7 @@ public static class TrainStage
             }
         }
 
-        foreach (var sequence in data.Sequences)
+        foreach (var sequence in sequences)
         {
             hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));
             sequence.Soft?.AppendTo(hash);

@@ -1,3 +1,6 @@
+using System.Buffers.Binary;
+using System.Security.Cryptography;
+using System.Text;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
@@ -19,6 +22,9 @@ namespace TraceDistill.Training.Distillation;
 sealed record TrainingSet
 {
     public required IReadOnlyList<TraceTokens> Sequences { get; init; }
+
+    /// <summary>Those that are evaluated on instead: of a fraction of the problems.</summary>
+    public IReadOnlyList<TraceTokens> HeldOut { get; init; } = [];
 
     /// <summary>Traces cut off by a token limit: their end was never seen.</summary>
     public int Unfinished { get; init; }
@@ -51,7 +57,7 @@ sealed record TrainingSet
     public static async Task<TrainingSet> ReadAsync(
         TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
     {
-        var sequences = new List<TraceTokens>();
+        var (sequences, heldOut) = (new List<TraceTokens>(), new List<TraceTokens>());
         int unfinished = 0, notCorrect = 0;
         AlignmentSurvival? survival = null;
         TaskDescription? task = null;
@@ -65,7 +71,7 @@ sealed record TrainingSet
             var aligner = new TokenAligner(tokenizer, chat, reader.Dataset, path, options.KdTopK, teacher);
             await foreach (var trace in reader.ReadAsync(cancellationToken))
             {
-                if (sequences.Count == options.MaxTraces)
+                if (sequences.Count + heldOut.Count == options.MaxTraces)
                 {
                     break;
                 }
@@ -82,7 +88,7 @@ sealed record TrainingSet
                 }
                 else
                 {
-                    if (sequences.Count == 0)
+                    if (sequences.Count + heldOut.Count == 0)
                     {
                         // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the
                         // student.
@@ -90,7 +96,7 @@ sealed record TrainingSet
                     }
 
                     specials.Look(trace.Messages, trace.ProblemId);
-                    sequences.Add(aligner.Align(trace));
+                    (IsHeldOut(trace.ProblemId, options) ? heldOut : sequences).Add(aligner.Align(trace));
                 }
             }
 
@@ -123,6 +129,11 @@ sealed record TrainingSet
         }
 
         var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();
+        if (fitting.Count == 0 && heldOut.Count > 0)
+        {
+            throw new InvalidInputException($"{options.Traces}: eval_fraction {options.EvalFraction} holds out all traces that there are; lower it");
+        }
+
         var tooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength);
         if (tooLong > 0)
         {
@@ -145,11 +156,23 @@ sealed record TrainingSet
 
         return new TrainingSet
         {
-            Sequences = fitting, Unfinished = unfinished, NotCorrect = notCorrect, TooLong = tooLong, Survival = survival,
+            Sequences = fitting, HeldOut = [.. heldOut.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0)], Unfinished = unfinished, NotCorrect = notCorrect, TooLong = tooLong, Survival = survival,
             Remarks = remarks,
             Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
             Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
         };
+    }
+
+    /// <summary>Whole problems are held out, whatever the order and number of their traces.</summary>
+    static bool IsHeldOut(string problem, TrainOptions options)
+    {
+        if (options.EvalFraction == 0)
+        {
+            return false;
+        }
+
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{options.Seed} held out {problem}"));
+        return BinaryPrimitives.ReadUInt32LittleEndian(hash) < options.EvalFraction * uint.MaxValue;
     }
 
     static string DescribeTooLong(TrainOptions options, List<TraceTokens> sequences, int tooLong, int maxLength)

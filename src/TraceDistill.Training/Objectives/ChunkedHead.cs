@@ -14,11 +14,11 @@ namespace TraceDistill.Training.Objectives;
 /// </summary>
 sealed class ChunkedHead(Decoder decoder)
 {
-    /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁸ floats are a megabyte, which stays in a second-level cache or near it.</summary>
-    const int ChunkLogits = 1 << 19;
+    /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
+    internal const int ChunkLogits = 1 << 19;
 
     /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
-    const int LeastRows = 128;
+    internal const int LeastRows = 128;
 
     /// <summary>Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.</summary>
     /// <param name="hidden">[M, D]; its graph is not walked.</param>

@@ -11,17 +11,11 @@ namespace TraceDistill.Training.Optimization;
 /// <param name="options">Decay rates, ε and λ.</param>
 /// <param name="trained">The trained weights.</param>
 /// <param name="names">Those of them to update.</param>
-/// <param name="mean">m, laid out like the gradient.</param>
-/// <param name="meanSquare">v, likewise.</param>
-sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names, FloatBuffer mean, FloatBuffer meanSquare)
+sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
 {
+    readonly Moments _mean = new(trained, names), _meanSquare = new(trained, names);
     readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2, _epsilon = (float)options.AdamEpsilon;
 
-    /// <summary>One update.</summary>
-    /// <param name="gradient">Of the trained weights.</param>
-    /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
-    /// <param name="learningRate">η.</param>
-    /// <param name="update">Counts from 1.</param>
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
         var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
@@ -33,10 +27,22 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         }
     }
 
+    public void Visit(BytesVisitor visit)
+    {
+        _mean.Visit(visit);
+        _meanSquare.Visit(visit);
+    }
+
+    public void Dispose()
+    {
+        _mean.Dispose();
+        _meanSquare.Dispose();
+    }
+
     void Update(string name, FloatBuffer gradient, float scale, float rate, float correction, float decay)
     {
         var (offset, count) = (trained.OffsetOf(name)!.Value, trained.Weights.Values(name).Length);
-        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name), g = gradient.Pointer + offset, m = mean.Pointer + offset, v = meanSquare.Pointer + offset;
+        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name), g = gradient.Pointer + offset, m = _mean.Of(name), v = _meanSquare.Of(name);
         var i = 0;
         for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
         {

@@ -19,7 +19,7 @@ namespace TraceDistill.Training.Optimization;
 /// </summary>
 public sealed class GradientWorkers : IDisposable
 {
-    const int MostLanes = 16;
+    const int MostLanes = MicroBatches.Most;
 
     /// <summary>Weights of all lanes' gradients together, where that leaves two of them: a gigabyte.</summary>
     const long LaneWeights = 1 << 28;
@@ -38,9 +38,13 @@ public sealed class GradientWorkers : IDisposable
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
-        _mostLanes = (int)Math.Clamp(LaneWeights / Math.Max(1, weights.Count), 2, MostLanes);
+        _mostLanes = MostLanesOf(weights);
         _lanes.Add(NewLane());
     }
+
+    /// <summary>Lanes, and so gradients, of an update of so many tokens, at most.</summary>
+    internal static int LanesOf(TrainedWeights weights, int updateTokens, int microBatchTokens) =>
+        Math.Min(MostLanesOf(weights), MicroBatches.Even((updateTokens + (long)microBatchTokens - 1) / microBatchTokens));
 
     /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
     public FloatBuffer Gradient => _lanes[0].Gradient;
@@ -102,6 +106,8 @@ public sealed class GradientWorkers : IDisposable
 
         _rounded?.Dispose();
     }
+
+    static int MostLanesOf(TrainedWeights weights) => (int)Math.Clamp(LaneWeights / Math.Max(1, weights.Count), 2, MostLanes);
 
     Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing);
 

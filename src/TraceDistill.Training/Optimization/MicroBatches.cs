@@ -3,6 +3,9 @@ namespace TraceDistill.Training.Optimization;
 /// <summary>Cuts the sequences of an update into micro-batches of about one size.</summary>
 static class MicroBatches
 {
+    /// <summary>The power of two up to which the number of micro-batches is one.</summary>
+    internal const int Most = 16;
+
     /// <summary>
     /// As few micro-batches as the limit allows, their number a power of two up to 16 and a multiple of 16 beyond, so that any usual number of workers shares
     /// them evenly.
@@ -23,9 +26,7 @@ static class MicroBatches
         }
     }
 
-    static int Even(long needed)
-    {
-        const int Most = 16;
-        return (int)(needed <= Most ? System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, needed)) : (needed + Most - 1) / Most * Most);
-    }
+    /// <summary>The next number of micro-batches that any usual number of workers shares evenly.</summary>
+    internal static int Even(long needed) =>
+        (int)(needed <= Most ? System.Numerics.BitOperations.RoundUpToPowerOf2((uint)Math.Max(1, needed)) : (needed + Most - 1) / Most * Most);
 }

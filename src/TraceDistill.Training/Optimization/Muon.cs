@@ -9,44 +9,47 @@ namespace TraceDistill.Training.Optimization;
 /// semi-orthogonal matrix (<see cref="NewtonSchulz"/>), so that all directions of a weight learn at one pace (Jordan et al., "Muon: an optimizer
 /// for hidden layers in neural networks", 2024). Scaled by √max(1, rows/columns). Weight decay is decoupled, as in AdamW.
 /// </summary>
-sealed class Muon : IDisposable
+sealed unsafe class Muon : IUpdateRule
 {
     const float Decay = 0.95f;
+    readonly OptimizationOptions _options;
     readonly TrainedWeights _trained;
-    readonly FloatBuffer _momentum;
+    readonly Moments _momentum;
     readonly string[][] _shares;
     readonly NewtonSchulz[] _orthogonalizers;
 
+    /// <param name="options">Weight decay, and the number of threads; the result does not depend on these.</param>
     /// <param name="trained">The trained weights.</param>
     /// <param name="names">Those of them to update.</param>
-    /// <param name="momentum">Laid out like the gradient.</param>
-    /// <param name="workers">Threads; the result does not depend on them.</param>
-    public Muon(TrainedWeights trained, IReadOnlyList<string> names, FloatBuffer momentum, int workers)
+    public Muon(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names)
     {
-        (_trained, _momentum) = (trained, momentum);
-        _shares = [.. WorkSharing.Share([.. names.Select(name => Cost(trained.Weights.ShapeOf(name)))], workers).Select(share => share.Select(i => names[i]).ToArray())];
+        (_options, _trained, _momentum) = (options, trained, new Moments(trained, names));
+        long[] costs = [.. names.Select(name => Cost(trained.Weights.ShapeOf(name)))];
+        _shares = [.. WorkSharing.Share(costs, options.ResolveWorkers()).Select(share => share.Select(i => names[i]).ToArray())];
         _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf)]))];
     }
 
     /// <summary>Whether a weight is Muon's: a matrix of a layer, not an embedding or output projection.</summary>
     public static bool Takes(string name) => name.EndsWith("_proj.weight", StringComparison.Ordinal);
 
-    /// <summary>One update.</summary>
     /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient.</param>
     /// <param name="learningRate">Size of each singular value of a square matrix's update.</param>
-    /// <param name="weightDecay">Decoupled: weights shrink by learningRate · weightDecay.</param>
-    public void Step(FloatBuffer gradient, double scale, double learningRate, double weightDecay) =>
+    /// <param name="update">Counts from 1; nothing depends on it.</param>
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update) =>
         Parallel.For(0, _shares.Length, new ParallelOptions { MaxDegreeOfParallelism = _shares.Length }, worker =>
         {
             foreach (var name in _shares[worker])
             {
-                Update(name, gradient, (float)scale, learningRate, weightDecay, _orthogonalizers[worker]);
+                Update(name, gradient, (float)scale, learningRate, _options.MuonWeightDecay, _orthogonalizers[worker]);
             }
         });
 
+    public void Visit(BytesVisitor visit) => _momentum.Visit(visit);
+
     public void Dispose()
     {
+        _momentum.Dispose();
         foreach (var orthogonalizer in _orthogonalizers)
         {
             orthogonalizer.Dispose();
@@ -57,7 +60,7 @@ sealed class Muon : IDisposable
     {
         var weight = _trained.Weights.Values(name);
         var (offset, rows, columns) = (_trained.OffsetOf(name)!.Value, (int)_trained.Weights.ShapeOf(name)[0], (int)_trained.Weights.ShapeOf(name)[1]);
-        Span<float> momentum = _momentum.Slice(offset, weight.Length), update = gradient.Slice(offset, weight.Length);
+        Span<float> momentum = new(_momentum.Of(name), weight.Length), update = gradient.Slice(offset, weight.Length);
         TensorPrimitives.Multiply(update, scale, update);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, update);

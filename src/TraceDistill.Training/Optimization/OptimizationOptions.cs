@@ -5,6 +5,19 @@ using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Optimization;
 
+/// <summary>Ways to go on after an update that would spoil the weights.</summary>
+public enum DivergencePolicy
+{
+    /// <summary>The training ends with an error.</summary>
+    Stop,
+
+    /// <summary>The batch is left out.</summary>
+    Skip,
+
+    /// <summary>Weights and moments are those of the last checkpoint again, and the batches since then are left behind (Chowdhery et al., arXiv 2204.02311, section 5.1).</summary>
+    Rollback,
+}
+
 /// <summary>
 /// Settings that every kind of training shares, those of the problem files that it reads among them; names as in Transformers and TRL.
 /// </summary>
@@ -16,7 +29,7 @@ public record OptimizationOptions : ProblemReaderOptions
     public double LearningRate { get; init; } = 1e-3;
 
     /// <value>adamw.</value>
-    [Description("Optimizer: adamw, or muon for the matrices of the layers and adamw for the rest")]
+    [Description("Optimizer: adamw, adamw8bit (its moments in a byte each), lion, or muon for the matrices of the layers and adamw for the rest")]
     public OptimizerKind Optim { get; init; }
 
     /// <value>0.02.</value>
@@ -33,6 +46,11 @@ public record OptimizationOptions : ProblemReaderOptions
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Number of optimizer steps")]
     public int MaxSteps { get; init; } = 1_000;
+
+    /// <value>Null: max_steps counts.</value>
+    [Range(1e-9, 1e9, ErrorMessage = "must be above 0")]
+    [Description("Passes over the data, which may be a fraction, in place of max_steps")]
+    public double? NumTrainEpochs { get; init; }
 
     /// <value>8,192 tokens, prompts included.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
@@ -92,12 +110,12 @@ public record OptimizationOptions : ProblemReaderOptions
 
     /// <value>0.9.</value>
     [Range(0.0, 0.9999999, ErrorMessage = "must be from 0 to below 1")]
-    [Description("AdamW's decay of the mean gradient")]
+    [Description("Decay of the mean gradient; of lion, the mean's share in a step")]
     public double AdamBeta1 { get; init; } = 0.9;
 
     /// <value>0.98.</value>
     [Range(0.0, 0.9999999, ErrorMessage = "must be from 0 to below 1")]
-    [Description("AdamW's decay of the mean squared gradient")]
+    [Description("Decay of the mean squared gradient; of lion, of the mean gradient")]
     public double AdamBeta2 { get; init; } = 0.98;
 
     /// <value>1e-8.</value>
@@ -128,6 +146,25 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Steps between checkpoints")]
     public int SaveSteps { get; init; } = 200;
 
+    /// <value>0: the state that training goes on from is the only one.</value>
+    [Range(0, 100_000, ErrorMessage = "must be from 0 to 100000")]
+    [Description("Models of the last so many checkpoints to keep, as checkpoint-STEP beside the model; 0 keeps none")]
+    public int SaveTotalLimit { get; init; }
+
+    /// <value>0: none.</value>
+    [Range(0.0, 0.9999999, ErrorMessage = "must be from 0 to below 1")]
+    [Description("Decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 is none, 0.999 is usual")]
+    public double EmaDecay { get; init; }
+
+    /// <value>stop.</value>
+    [Description("After a loss or gradient that is no number, or a spike: stop, skip the batch, or rollback to the last checkpoint and go on behind the batch")]
+    public DivergencePolicy OnDivergence { get; init; }
+
+    /// <value>0: only what is no number counts.</value>
+    [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
+    [Description("A loss so many times the mean of the last updates is a spike; 0 is never")]
+    public double SpikeFactor { get; init; }
+
     /// <value>10 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Steps between entries of the metrics")]
@@ -146,6 +183,10 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; "
         + "weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
+
+    /// <summary>Number of optimizer steps for sequences of these lengths: <see cref="NumTrainEpochs"/> over them, or <see cref="MaxSteps"/>.</summary>
+    internal int StepsFor(IReadOnlyList<int> lengths) =>
+        NumTrainEpochs is { } epochs ? Core.Packing.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;
 
     /// <summary>Tokens of one update.</summary>
     internal int UpdateTokens => (int)Math.Min(int.MaxValue, (long)BatchTokens * GradientAccumulationSteps);

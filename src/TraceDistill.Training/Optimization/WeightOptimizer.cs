@@ -1,13 +1,18 @@
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>How weights follow their gradient.</summary>
+/// <summary>Rules by which weights follow their gradient.</summary>
 public enum OptimizerKind
 {
     /// <summary>AdamW for all weights.</summary>
     Adamw,
+
+    /// <summary>AdamW whose moments take one byte a weight each instead of four.</summary>
+    Adamw8bit,
+
+    /// <summary>Lion: the sign of the momentum; one moment.</summary>
+    Lion,
 
     /// <summary>Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from scratch needs far fewer tokens.</summary>
     Muon,
@@ -17,40 +22,75 @@ public enum OptimizerKind
 public sealed class WeightOptimizer : IDisposable
 {
     readonly OptimizationOptions _options;
-    readonly AdamW _adam;
-    readonly Muon? _muon;
+    readonly List<(IUpdateRule Rule, double LearningRatio)> _rules = [];
 
     public WeightOptimizer(OptimizationOptions options, TrainedWeights trained)
     {
         _options = options;
-        Mean = new FloatBuffer(trained.Count);
-        MeanSquare = new FloatBuffer(trained.Count);
-        string[] muons = [.. trained.Names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
-        _adam = new AdamW(options, trained, [.. trained.Names.Except(muons)], Mean, MeanSquare);
-        _muon = muons.Length > 0 ? new Muon(trained, muons, Mean, options.ResolveWorkers()) : null;
+        string[] names = [.. trained.Names];
+        string[] muons = [.. names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
+        if (muons.Length > 0)
+        {
+            _rules.Add((new Muon(options, trained, muons), options.MuonLearningRate / options.LearningRate));
+        }
+
+        string[] others = [.. names.Except(muons)];
+        _rules.Add((options.Optim switch
+        {
+            OptimizerKind.Adamw8bit => new AdamW8Bit(options, trained, others),
+            OptimizerKind.Lion => new Lion(options, trained, others),
+            _ => new AdamW(options, trained, others),
+        }, 1));
     }
 
-    /// <summary>[trained weights] first moment: AdamW's mean gradient, Muon's momentum.</summary>
-    public FloatBuffer Mean { get; }
-
-    /// <summary>[trained weights] AdamW's mean squared gradient.</summary>
-    public FloatBuffer MeanSquare { get; }
+    /// <summary>Bytes of the moments of so many trained weights, at most.</summary>
+    public static long MomentBytes(OptimizerKind kind, long weights) => kind switch
+    {
+        OptimizerKind.Adamw8bit => 2 * weights + 2 * sizeof(float) * (weights / AdamW8Bit.Block),
+        OptimizerKind.Lion => sizeof(float) * weights,
+        _ => 2L * sizeof(float) * weights,
+    };
 
     /// <summary>One update.</summary>
     /// <param name="gradient">Of the trained weights; used up.</param>
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
-    /// <param name="learningRate">Of AdamW; Muon's is in the same proportion to its own peak.</param>
+    /// <param name="learningRate">Of AdamW and Lion; Muon's is in the same proportion to its own peak.</param>
     /// <param name="update">Counts from 1.</param>
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    public void Step(Models.Cpu.FloatBuffer gradient, double scale, double learningRate, long update)
     {
-        _muon?.Step(gradient, scale, _options.MuonLearningRate * (learningRate / _options.LearningRate), _options.MuonWeightDecay);
-        _adam.Step(gradient, scale, learningRate, update);
+        foreach (var (rule, ratio) in _rules)
+        {
+            rule.Step(gradient, scale, learningRate * ratio, update);
+        }
+    }
+
+    /// <summary>Shows the memory of all moments, always in the same order: to be written to a checkpoint, or filled from one.</summary>
+    public void Visit(BytesVisitor visit)
+    {
+        foreach (var (rule, _) in _rules)
+        {
+            rule.Visit(visit);
+        }
     }
 
     public void Dispose()
     {
-        _muon?.Dispose();
-        Mean.Dispose();
-        MeanSquare.Dispose();
+        foreach (var (rule, _) in _rules)
+        {
+            rule.Dispose();
+        }
     }
+}
+
+/// <summary>Takes a stretch of memory, to read or to fill it.</summary>
+public delegate void BytesVisitor(Span<byte> bytes);
+
+/// <summary>One rule for some of the trained weights, with their moments.</summary>
+interface IUpdateRule : IDisposable
+{
+    /// <inheritdoc cref="WeightOptimizer.Step"/>
+    void Step(Models.Cpu.FloatBuffer gradient, double scale, double learningRate, long update);
+
+    /// <inheritdoc cref="WeightOptimizer.Visit"/>
+    void Visit(BytesVisitor visit);
 }

@@ -9,7 +9,7 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Training.Pretraining;
 
 /// <summary>Settings of <c>pretrain</c>: a model from scratch, on problems with worked solutions.</summary>
-public sealed record PretrainOptions : OptimizationOptions
+public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
 {
     /// <summary>Families of generated problems to learn from, when no file is given.</summary>
     /// <value>All.</value>
@@ -32,4 +32,12 @@ public sealed record PretrainOptions : OptimizationOptions
     /// <value>bfloat16.</value>
     [Description("How the finished weights are stored: float32, float16 or bfloat16")]
     public TensorDtype Dtype { get; init; } = TensorDtype.BFloat16;
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (NumTrainEpochs is not null && Problems is null)
+        {
+            yield return new ValidationResult("generated problems have no end, and so no epochs: give max_steps, or problems", [nameof(NumTrainEpochs)]);
+        }
+    }
 }

@@ -32,8 +32,8 @@ public static class PretrainStage
             : ProblemReader.ReadAsync(options.Problems, options, cancellationToken: cancellationToken)
                 .ToBlockingEnumerable(cancellationToken).ToList();
         var state = new TrainingState(directory, Fingerprint(options, fixedSet));
-        var loss = state.Claim();
-        if (loss is null)
+        var finished = state.Claim();
+        if (finished is null)
         {
             TokenizerSetup.Create(
                 (fixedSet ?? Generated(options)).Take(TokenizerTexts)
@@ -43,25 +43,31 @@ public static class PretrainStage
 
         var tokenizer = Tokenizer.Load(directory);
         using var parameters = new ModelParameters(options.Architecture.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds));
-        if (loss is null)
+        if (finished is not { } end)
         {
             parameters.Initialize(options.Seed);
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
-            var batches = Batches(options, fixedSet, new ChatSequence(tokenizer, ChatTemplate.Load(directory)));
-            var trainer = new Trainer(options, TrainedWeights.All(parameters), observer);
-            loss = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken).Loss;
+            var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));
+            var sequences = fixedSet?.Select(chat.FromSolution).ToArray();
+            options = options with { MaxSteps = options.StepsFor([.. sequences?.Select(sequence => sequence.Ids.Length) ?? []]) };
+            var batches = sequences is null
+                ? Streamed(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
+                : SequencePacker.Batches(sequences, options.UpdateTokens, options.Seed);
+            var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
+            TrainingMemory.Ensure(options, TrainedWeights.All(parameters), longest, observer);
+            using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
+            end = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken);
             ModelDirectory.Save(directory, parameters, options.Dtype);
-            state.Finish(loss.Value);
+            state.Finish(end);
         }
 
-        return new PretrainSummary(parameters.Count, tokenizer.VocabularySize, options.MaxSteps, loss.Value);
-    }
+        return new PretrainSummary(parameters.Count, tokenizer.VocabularySize, end.Steps, end.Loss);
 
-    static IEnumerable<IReadOnlyList<TraceTokens>> Batches(PretrainOptions options, IReadOnlyList<Problem>? fixedSet, ChatSequence chat)
-    {
-        return fixedSet is null
-            ? Streamed(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
-            : SequencePacker.Batches([.. fixedSet.Select(chat.FromSolution)], options.UpdateTokens, options.Seed);
+        void WriteModel(string folder)
+        {
+            ModelDirectory.CopyTokenizer(directory, folder);
+            ModelDirectory.Save(folder, parameters, options.Dtype);
+        }
     }
 
     static IEnumerable<Problem> Generated(PretrainOptions options) =>
@@ -94,7 +100,7 @@ public static class PretrainStage
         var deciding = options with
         {
             Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            GradientCheckpointing = false, Workers = 0,
+            GradientCheckpointing = false, Workers = 0, SaveTotalLimit = 0,
         };
         var json = JsonSerializer.SerializeToUtf8Bytes(new { Options = deciding, Problems = fixedSet });
         return Convert.ToHexStringLower(SHA256.HashData(json));

@@ -37,4 +37,13 @@ public sealed class SequencePackerTests
 
         Assert.Equal([[3, 4], [9], [1, 2, 2]], pieces);
     }
+
+    /// <summary>Ten sequences of five tokens, two a batch: five batches an epoch.</summary>
+    [Theory]
+    [InlineData(1, 5)]
+    [InlineData(2, 10)]
+    [InlineData(0.25, 2)]
+    [InlineData(1.01, 6)]
+    public void BatchesOf_Epochs_AreEnoughToHoldAllSequencesThatOften(double epochs, int batches) =>
+        Assert.Equal(batches, SequencePacker.BatchesOf(epochs, [.. Enumerable.Repeat(5, 10)], batchTokens: 10, seed: 3));
 }

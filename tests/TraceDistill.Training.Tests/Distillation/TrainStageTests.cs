@@ -62,6 +62,40 @@ public sealed class TrainStageTests : IDisposable
     }
 
     [Fact]
+    public async Task RunAsync_EpochsAndHeldOutProblems_GoesOverTheRestThatOftenAndKeepsItsCheckpoints()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 40).Select(_traces.Create));
+        var observer = new RecordingObserver();
+        var options = Options with
+        {
+            NumTrainEpochs = 2.5, EvalFraction = 0.25, EvalSteps = 4, LoadBestModelAtEnd = true, SaveSteps = 2, SaveTotalLimit = 2, EmaDecay = 0.9,
+        };
+
+        var summary = await TrainStage.RunAsync(options, _traces.Out("epochs"), observer, TestContext.Current.CancellationToken);
+
+        Assert.InRange(summary.Sequences, 20, 39);
+        Assert.Contains(observer.Messages, line => line.EndsWith($"evaluating on {40 - summary.Sequences} held-out sequences", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line => line.StartsWith("estimate: ", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line => line.StartsWith($"step {summary.Steps}, held-out traces: loss ", StringComparison.Ordinal));
+        var last = (summary.Steps - 1) / 2 * 2;
+        var kept = Directory.GetDirectories(_traces.Out("epochs"), "checkpoint-*").Select(Path.GetFileName).Order();
+        Assert.Equal([$"checkpoint-{last - 2:000000}", $"checkpoint-{last:000000}"], kept);
+        using var model = ModelDirectory.Load(Path.Combine(_traces.Out("epochs"), $"checkpoint-{last:000000}"));
+        Assert.Equal(summary.Parameters, model.Count);
+        Assert.False(File.Exists(Path.Combine(_traces.Out("epochs"), ".training.best")));
+    }
+
+    [Fact]
+    public async Task RunAsync_MoreMemoryThanThereIs_SaysWhatToLower()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { MicroBatchTokens = 2_000_000_000 }, "huge"));
+
+        Assert.Matches(@"^this training takes about [\d.]+ GB, and there are [\d.]+ GB: lower micro_batch_tokens \(now 2000000000\), set gradient_checkpointing: true, ", error.Message);
+    }
+
+    [Fact]
     public async Task RunAsync_FinishedAndRunAgain_LeavesEveryFileAsItIsAndTellsTheSame()
     {
         await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));

@@ -1,0 +1,107 @@
+using TorchSharp;
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Packing;
+using TraceDistill.Models;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training;
+
+/// <summary>Quantities by which a model on held-out traces is judged.</summary>
+public enum HeldOutMetric
+{
+    /// <summary>kd_alpha · KL + (1 − kd_alpha) · CE; smaller is better.</summary>
+    Loss,
+
+    /// <summary>KL(teacher ‖ student); smaller is better.</summary>
+    Kl,
+
+    /// <summary>Cross entropy of the drawn tokens; smaller is better.</summary>
+    Ce,
+
+    /// <summary>How often the student's most probable token is the teacher's; larger is better.</summary>
+    Top1,
+}
+
+/// <summary>Compares a model in training with traces that it does not learn from. No gradient is computed.</summary>
+/// <param name="sequences">The traces, as they would be trained on.</param>
+/// <param name="tokens">Most tokens of one forward pass.</param>
+/// <param name="workers">Threads; the result does not depend on them.</param>
+public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int tokens, int workers)
+{
+    static readonly ForwardDivergence Divergence = new(temperature: 1, MissingMass.TailBucket);
+
+    /// <summary>Means over all tokens that would be trained.</summary>
+    /// <param name="weights">The model.</param>
+    /// <param name="alpha">Weight of the soft targets in the loss.</param>
+    public HeldOutScores Score(TrainedWeights weights, double alpha)
+    {
+        weights.Adapter?.Refresh();
+        var pieces = SequencePacker.Split(sequences, sequence => sequence.Ids.Length, tokens);
+        var sums = new Sums[pieces.Count];
+        Parallel.For(0, Math.Min(workers, pieces.Count), new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
+        {
+            set_num_threads(1);
+            using var noGrad = no_grad();
+            using var decoder = new Decoder(weights);
+            var head = new ChunkedHead(decoder);
+            for (var piece = worker; piece < pieces.Count; piece += workers)
+            {
+                sums[piece] = Add(decoder, head, pieces[piece]);
+            }
+        });
+        var total = sums.Aggregate((a, b) => new Sums(a.Hard + b.Hard, a.Soft + b.Soft, a.Agreed + b.Agreed, a.Tokens + b.Tokens, a.SoftTokens + b.SoftTokens));
+        var (ce, kl) = (total.Hard / total.Tokens, total.SoftTokens > 0 ? total.Soft / total.SoftTokens : double.NaN);
+        return new HeldOutScores(total.SoftTokens > 0 ? (alpha * kl) + ((1 - alpha) * ce) : ce, kl, ce, total.Agreed / total.Tokens, total.Tokens);
+    }
+
+    static Sums Add(Decoder decoder, ChunkedHead head, IReadOnlyList<TraceTokens> piece)
+    {
+        using var scope = NewDisposeScope();
+        var batch = PackedBatch.Create(piece);
+        var hidden = decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
+        var sums = default(Sums);
+        head.Visit(hidden, batch, (_, student, targets) =>
+        {
+            // Without soft targets the teacher's token is the drawn one, which then is the only one that is named.
+            var teachers = student.Reported.gather(1, targets.Reported.argmax(1, keepdim: true)).squeeze(1);
+            sums = new Sums(
+                sums.Hard - student.Drawn.sum().item<double>(), sums.Soft + Divergence.Loss(student, targets).dot(targets.HasSoft).item<double>(),
+                sums.Agreed + teachers.ge(student.Best).sum().item<long>(), sums.Tokens + targets.Rows, sums.SoftTokens + targets.SoftTokens);
+        });
+        return sums;
+    }
+
+    readonly record struct Sums(double Hard, double Soft, double Agreed, long Tokens, long SoftTokens);
+}
+
+/// <summary>A model on held-out traces: means over tokens, in nats.</summary>
+/// <param name="Loss">kd_alpha · KL + (1 − kd_alpha) · CE; CE alone where there are no soft targets.</param>
+/// <param name="Kl">KL(teacher ‖ student) over the reported tokens and the tail, at T = 1; NaN where there are no soft targets.</param>
+/// <param name="Ce">Cross entropy of the drawn tokens.</param>
+/// <param name="Top1">Share of tokens at which the most probable one is the teacher's.</param>
+/// <param name="Tokens">Number of tokens.</param>
+public readonly record struct HeldOutScores(double Loss, double Kl, double Ce, double Top1, long Tokens)
+{
+    /// <summary>The value of one metric; smaller is better, so Top1 is negative.</summary>
+    public double Of(HeldOutMetric metric) => metric switch
+    {
+        HeldOutMetric.Kl => Kl,
+        HeldOutMetric.Ce => Ce,
+        HeldOutMetric.Top1 => -Top1,
+        _ => Loss,
+    };
+
+    /// <summary>For metrics.jsonl.</summary>
+    public Dictionary<string, double> ToValues()
+    {
+        var values = new Dictionary<string, double> { ["eval_loss"] = Loss, ["eval_ce"] = Ce, ["eval_top1"] = Top1 };
+        if (!double.IsNaN(Kl))
+        {
+            values["eval_kl"] = Kl;
+        }
+
+        return values;
+    }
+}

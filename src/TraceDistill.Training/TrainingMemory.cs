@@ -1,0 +1,71 @@
+using System.Globalization;
+using TraceDistill.Core.Errors;
+using TraceDistill.Core.Observation;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Training;
+
+/// <summary>An estimate of the memory that a training takes, made before its first step, when its data and weights are there already.</summary>
+public static class TrainingMemory
+{
+    /// <summary>Tells what the training will take, in memory and time.</summary>
+    /// <param name="longest">Tokens of the longest sequence.</param>
+    /// <exception cref="InvalidInputException">It takes more memory than this process may have.</exception>
+    public static void Ensure(OptimizationOptions options, TrainedWeights trained, int longest, IRunObserver observer)
+    {
+        var (there, limit) = (Environment.WorkingSet, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
+        var needed = there + Estimate(options, trained, longest);
+        if (needed > limit)
+        {
+            var advice = Advice(options, longest);
+            throw new InvalidInputException(
+                $"this training takes about {Gigabytes(needed)}, and there are {Gigabytes(limit)}{(advice.Length > 0 ? ": " + advice : "")}");
+        }
+
+        var time = TrainingTime.Estimate(options, trained.Model.Configuration);
+        observer.Message($"estimate: {Gigabytes(needed)} of memory, {TrainingTime.Words(time)} for {options.MaxSteps.ToString("N0", CultureInfo.InvariantCulture)} steps if nothing else runs here");
+    }
+
+    /// <summary>Bytes that come to what is there before the first step.</summary>
+    /// <remarks>
+    /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16, and, for each lane at work, what its forward pass keeps: of each
+    /// layer the inputs of two norms and four products, the rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
+    /// </remarks>
+    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest)
+    {
+        var shape = trained.Model.Configuration;
+        long tokens = Math.Max(options.MicroBatchTokens, longest), lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
+        var atWork = Math.Min(options.ResolveWorkers(), lanes);
+        var width = shape.QuerySize + (2 * shape.KeyValueSize);
+        var layer = sizeof(float) * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3L * shape.IntermediateSize));
+        var kept = options.GradientCheckpointing
+            ? (sizeof(float) * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
+            : layer * shape.NumHiddenLayers;
+        var head = 3 * sizeof(float) * Math.Max(ChunkedHead.ChunkLogits, (long)ChunkedHead.LeastRows * shape.VocabSize);
+        var rounded = options.ComputeDtype.OnThisProcessor() == ComputeDtype.BFloat16 ? 2 * trained.Model.Count : 0;
+        return (lanes * sizeof(float) * trained.Count) + WeightOptimizer.MomentBytes(options.Optim, trained.Count) + rounded
+            + (options.EmaDecay > 0 ? sizeof(float) * trained.Count : 0) + (atWork * (kept + layer + head));
+    }
+
+    static string Advice(OptimizationOptions options, int longest)
+    {
+        string?[] ways =
+        [
+            options.MicroBatchTokens > longest ? $"lower micro_batch_tokens (now {options.MicroBatchTokens})" : null,
+            options.GradientCheckpointing ? null : "set gradient_checkpointing: true",
+            options.ResolveWorkers() > 1 ? $"lower workers (now {options.ResolveWorkers()})" : null,
+            options.Optim == OptimizerKind.Adamw ? "take optim: adamw8bit" : null,
+            options is TrainOptions { LoraR: null, Student: not null } ? "train adapters (lora_r: 16)" : null,
+            options is TrainOptions { MaxLength: null } ? $"set max_length (the longest sequence has {longest} tokens)" : null,
+        ];
+        return string.Join(", ", ways.OfType<string>());
+    }
+
+    static string Gigabytes(long bytes) => string.Create(CultureInfo.InvariantCulture, $"{bytes / 1e9:0.0} GB");
+}

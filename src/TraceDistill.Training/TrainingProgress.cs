@@ -1,0 +1,47 @@
+namespace TraceDistill.Training;
+
+/// <summary>How far a training is, and what it remembers of its losses: all that a checkpoint needs beside weights and moments.</summary>
+public record struct TrainingProgress
+{
+    /// <summary>Batches gone through, those that were left out included.</summary>
+    public long Step { get; set; }
+
+    /// <summary>Moving average of the loss, by which a spike is known.</summary>
+    public double MeanLoss { get; set; }
+
+    /// <summary>Losses in the average.</summary>
+    public long Losses { get; set; }
+
+    /// <summary>Batches left out one after another, up to now.</summary>
+    public long LeftOut { get; set; }
+
+    /// <summary>Evaluations made.</summary>
+    public long Evaluations { get; set; }
+
+    /// <summary>The best value of the metric on held-out traces.</summary>
+    public double Best { get; set; }
+
+    /// <summary>The step it was seen at.</summary>
+    public long BestStep { get; set; }
+
+    /// <summary>Evaluations since then.</summary>
+    public long Stale { get; set; }
+
+    internal static TrainingProgress Read(BinaryReader reader) => new()
+    {
+        Step = reader.ReadInt64(), MeanLoss = reader.ReadDouble(), Losses = reader.ReadInt64(), LeftOut = reader.ReadInt64(), Evaluations = reader.ReadInt64(),
+        Best = reader.ReadDouble(), BestStep = reader.ReadInt64(), Stale = reader.ReadInt64(),
+    };
+
+    internal readonly void Write(BinaryWriter writer)
+    {
+        writer.Write(Step);
+        writer.Write(MeanLoss);
+        writer.Write(Losses);
+        writer.Write(LeftOut);
+        writer.Write(Evaluations);
+        writer.Write(Best);
+        writer.Write(BestStep);
+        writer.Write(Stale);
+    }
+}
