@@ -42,8 +42,9 @@ public static class TrainingMemory
         var shape = trained.Model.Configuration;
         long tokens = Math.Max(options.MicroBatchTokens, longest), lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
         var atWork = Math.Min(options.ResolveWorkers(), lanes);
+        var inner = Math.Max(shape.IntermediateSize, shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0);
         var width = shape.QuerySize + (2 * shape.KeyValueSize);
-        var layer = sizeof(float) * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3L * shape.IntermediateSize));
+        var layer = sizeof(float) * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3 * inner));
         var kept = options.GradientCheckpointing
             ? (sizeof(float) * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
