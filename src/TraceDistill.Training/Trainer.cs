@@ -115,7 +115,7 @@ public sealed class Trainer(
     {
         var step = _progress.Step;
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
-        var totals = _workers.Accumulate(batch, settings, hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
+        var totals = _workers.Accumulate(batch, settings.Terms(), hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));

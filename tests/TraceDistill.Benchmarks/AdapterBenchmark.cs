@@ -97,7 +97,7 @@ static class AdapterBenchmark
         public void Step(IReadOnlyList<Core.Alignment.TraceTokens> batch, bool isWarmUp)
         {
             var start = Stopwatch.GetTimestamp();
-            _gradients.Accumulate(batch, Settings, new UpdateNoise(1, 1, 0));
+            _gradients.Accumulate(batch, Settings.Terms(), new UpdateNoise(1, 1, 0));
             _optimizer.Step(_gradients.Gradient, 1e-3, 1e-6, 1);
             if (!isWarmUp)
             {

@@ -38,7 +38,7 @@ static class TrainingBenchmark
             var optimizing = new Cost();
             for (var step = 0; step < steps; step++)
             {
-                gradient.Measure(() => gradients.Accumulate(batch, Settings));
+                gradient.Measure(() => gradients.Accumulate(batch, Settings.Terms()));
                 optimizing.Measure(() => optimizer.Step(gradients.Gradient, 1.0 / soft, 1e-5, step + 1));
             }
 
@@ -67,14 +67,14 @@ static class TrainingBenchmark
     }
 
     /// <summary>Halving shares: about as certain as a teacher is.</summary>
-    static TokenLogprobs Logprobs(int[] ids, Random random)
+    internal static TokenLogprobs Logprobs(int[] ids, Random random, int vocabulary = Vocabulary)
     {
         var logprobs = new TokenLogprobs
         {
             K = K,
             TokenIds = ids,
             Logprobs = [.. ids.Select(_ => MathF.Log(0.8f))],
-            TopIds = [.. ids.SelectMany(id => Enumerable.Range(0, K).Select(i => (id + i * 23) % Vocabulary))],
+            TopIds = [.. ids.SelectMany(id => Enumerable.Range(0, K).Select(i => (id + i * 23) % vocabulary))],
             TopLogprobs = [.. ids.SelectMany(_ => Enumerable.Range(0, K).Select(i => MathF.Log(0.8f) - 1.9f * i - random.NextSingle()))],
         };
         return logprobs with { Encoded = SoftTargetCodec.Encode(logprobs) };

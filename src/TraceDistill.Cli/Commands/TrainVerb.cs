@@ -75,7 +75,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     /// <param name="shapeOf">Gives the model's shape, as far as it is known by now.</param>
     public static IEnumerable<Foreseen> ForeseePrecision(OptimizationOptions options, Func<ModelConfiguration?> shapeOf)
     {
-        if (options.ComputeDtype.OnThisProcessor() == options.ComputeDtype)
+        if (options.ComputeDtype != ComputeDtype.BFloat16 || ComputeDtypes.MultipliesBFloat16)
         {
             yield break;
         }

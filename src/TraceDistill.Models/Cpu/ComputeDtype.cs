@@ -12,6 +12,9 @@ public enum ComputeDtype
     /// not, imitating it would be ten times slower than float32, so that a training takes float32 there.
     /// </summary>
     BFloat16,
+
+    /// <summary>Bfloat16 where the processor multiplies it, else float32.</summary>
+    Auto,
 }
 
 /// <summary>What a processor can do.</summary>
@@ -24,5 +27,6 @@ public static class ComputeDtypes
     public static bool MultipliesBFloat16 { get; } = Avx512F.IsSupported && (X86Base.CpuId(7, 1).Eax & Avx512BFloat16) != 0;
 
     /// <summary>The precision to compute in on this processor where <paramref name="dtype"/> is asked for.</summary>
-    public static ComputeDtype OnThisProcessor(this ComputeDtype dtype) => MultipliesBFloat16 ? dtype : ComputeDtype.Float32;
+    public static ComputeDtype OnThisProcessor(this ComputeDtype dtype) =>
+        dtype != ComputeDtype.Float32 && MultipliesBFloat16 ? ComputeDtype.BFloat16 : ComputeDtype.Float32;
 }

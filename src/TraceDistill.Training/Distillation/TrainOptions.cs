@@ -173,6 +173,12 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return problem;
         }
 
+        if (KdUldWeight > 0 && KdMissingMass == MissingMass.Renormalize)
+        {
+            yield return new ValidationResult(
+                "compares what lies outside of the soft targets, which kd_missing_mass: renormalize leaves free; take tail_bucket", [nameof(KdUldWeight)]);
+        }
+
         if (EvalTraces is not null && EvalFraction > 0)
         {
             yield return new ValidationResult("held-out traces are given by eval_traces already; leave one of the two out", [nameof(EvalFraction)]);

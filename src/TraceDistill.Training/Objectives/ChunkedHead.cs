@@ -22,13 +22,14 @@ sealed class ChunkedHead(Decoder decoder)
 
     /// <summary>Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.</summary>
     /// <param name="hidden">[M, D]; its graph is not walked.</param>
+    /// <param name="batch">What each token is to be.</param>
+    /// <param name="terms">The objectives.</param>
     /// <returns>[M, D] the gradient, and sums over all tokens: nothing is divided by their number.</returns>
-    public (Tensor Gradient, LossTotals Totals) ForwardBackward(Tensor hidden, PackedBatch batch, DistillationSettings settings)
+    public (Tensor Gradient, LossTotals Totals) ForwardBackward(Tensor hidden, PackedBatch batch, IReadOnlyList<ObjectiveTerm> terms)
     {
         using var scope = NewDisposeScope();
-        var objective = new DistillationObjective(settings);
-        var (states, gradient, sums) = (hidden.detach(), empty_like(hidden).detach(), zeros(DistillationObjective.Sums, dtype: ScalarType.Float64, device: hidden.device));
-        var softTokens = 0L;
+        var objectives = new WeightedObjectives(terms);
+        var (states, gradient) = (hidden.detach(), empty_like(hidden).detach());
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
@@ -37,10 +38,7 @@ sealed class ChunkedHead(Decoder decoder)
             var logits = Logits(x);
             var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
             var student = new StudentRows(logits, targets);
-            var (loss, parts) = objective.Evaluate(student, targets);
-            loss.backward();
-            sums.Add(parts);
-            softTokens += objective.SoftTokens(targets);
+            objectives.Evaluate(student, targets).backward();
             var slopes = student.LogitGradient();                                                  // [C, V]
             using var noGrad = no_grad();
             if (capped is not null)
@@ -55,7 +53,7 @@ sealed class ChunkedHead(Decoder decoder)
             }
         }
 
-        return (gradient.MoveToOuterDisposeScope(), DistillationObjective.Read(sums, batch.Rows.Length, softTokens));
+        return (gradient.MoveToOuterDisposeScope(), objectives.Totals());
     }
 
     /// <summary>Calls <paramref name="visit"/> with each chunk's first token and distributions, without a gradient.</summary>

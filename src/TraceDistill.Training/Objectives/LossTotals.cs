@@ -1,48 +1,27 @@
 namespace TraceDistill.Training.Objectives;
 
 /// <summary>Sums over trained tokens in float64; divide by <see cref="Tokens"/> once, over the whole global batch.</summary>
-public struct LossTotals
+/// <param name="Loss">The loss that is minimised.</param>
+/// <param name="Terms">Each objective by itself, without its weight.</param>
+/// <param name="Tokens">Trained tokens.</param>
+/// <param name="SoftTokens">Those of them that have soft targets, where an objective takes them.</param>
+public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, long Tokens, long SoftTokens)
 {
-    /// <summary>The loss that is minimised.</summary>
-    public double Loss { get; set; }
+    /// <summary>Both together.</summary>
+    /// <param name="other">Of the same objectives.</param>
+    public LossTotals Plus(LossTotals other) => new(
+        Loss + other.Loss, [.. Terms.Zip(other.Terms, (a, b) => a with { Sum = a.Sum + b.Sum, Tokens = a.Tokens + b.Tokens })],
+        Tokens + other.Tokens, SoftTokens + other.SoftTokens);
 
-    /// <summary>Cross entropy with the sampled token, nats.</summary>
-    public double CrossEntropy { get; set; }
+    /// <summary>With a further term that is a part of the loss as it is, such as the balance of experts.</summary>
+    public LossTotals With(TermTotal term) => this with { Loss = Loss + term.Sum, Terms = [.. Terms, term] };
 
-    /// <summary>KL(teacher ‖ student) over top-k and tail at the temperature, nats, without α and T²; of <see cref="SoftTokens"/> alone.</summary>
-    public double Divergence { get; set; }
-
-    /// <summary>Distance between sorted probabilities of what the student has no tokens for, without its weight; of <see cref="SoftTokens"/> alone.</summary>
-    public double Uld { get; set; }
-
-    /// <summary>Squared logarithm of the softmax's normalizer, without its weight; 0 where it has none.</summary>
-    public double ZLoss { get; set; }
-
-    /// <summary>The experts' load-balancing loss with its weight; 0 where there is none.</summary>
-    public double Routers { get; set; }
-
-    /// <summary>Trained tokens.</summary>
-    public long Tokens { get; set; }
-
-    /// <summary>Those of them that have soft targets, where these have a weight.</summary>
-    public long SoftTokens { get; set; }
-
-    public void Add(in LossTotals other)
-    {
-        Loss += other.Loss;
-        CrossEntropy += other.CrossEntropy;
-        Divergence += other.Divergence;
-        Uld += other.Uld;
-        ZLoss += other.ZLoss;
-        Routers += other.Routers;
-        Tokens += other.Tokens;
-        SoftTokens += other.SoftTokens;
-    }
-
-    /// <summary>Adds a load-balancing loss, which is a part of the loss that is minimised.</summary>
-    public void AddRouters(double loss)
-    {
-        Loss += loss;
-        Routers += loss;
-    }
+    /// <summary>The sum of the named objective; 0 where there is none of that name.</summary>
+    public double Of(string name) => Terms.FirstOrDefault(term => term.Name == name).Sum;
 }
+
+/// <summary>One objective summed over tokens.</summary>
+/// <param name="Name">As in <see cref="ObjectiveTerm"/>.</param>
+/// <param name="Sum">Nats, or what it is measured in.</param>
+/// <param name="Tokens">The tokens that it was computed at.</param>
+public readonly record struct TermTotal(string Name, double Sum, long Tokens);

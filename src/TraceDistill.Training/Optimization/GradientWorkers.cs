@@ -51,9 +51,9 @@ public sealed class GradientWorkers : IDisposable
 
     /// <summary>Sums loss and gradient over <paramref name="batch"/>, starting from zero.</summary>
     /// <param name="batch">The sequences of one update.</param>
-    /// <param name="settings">Of the loss.</param>
+    /// <param name="terms">The objectives.</param>
     /// <param name="noise">What dropout and NEFTune draw from; without it there is neither.</param>
-    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, DistillationSettings settings, UpdateNoise? noise = null)
+    public LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise = null)
     {
         if (_weights.Adapter is { } adapter)
         {
@@ -74,12 +74,12 @@ public sealed class GradientWorkers : IDisposable
         // Of a large model there are few lanes: the products of each may take several cores.
         var threads = _mostLanes < MostLanes ? Math.Max(1, _workers / used) : 1;
         Parallel.For(0, used, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(used, _workers) }, index =>
-            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], settings, noise, threads));
+            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise, threads));
         var totals = _lanes[0].Totals;
         foreach (var lane in _lanes.Take(used).Skip(1))
         {
             Gradient.Add(lane.Gradient);
-            totals.Add(lane.Totals);
+            totals = totals.Plus(lane.Totals);
         }
 
         return totals;
@@ -116,7 +116,6 @@ public sealed class GradientWorkers : IDisposable
         readonly Decoder _decoder;
         readonly ChunkedHead _head;
         readonly ModelConfiguration _configuration;
-        LossTotals _totals;
 
         public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing)
         {
@@ -128,18 +127,18 @@ public sealed class GradientWorkers : IDisposable
 
         public FloatBuffer Gradient { get; }
 
-        public LossTotals Totals => _totals;
+        public LossTotals Totals { get; private set; } = new(0, [], 0, 0);
 
         /// <param name="all">The sequences of the update.</param>
         /// <param name="pieces">Indices of this lane's, a pass at a time.</param>
         /// <param name="threads">Cores for each product.</param>
-        public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, DistillationSettings settings, UpdateNoise? noise, int threads)
+        public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise, int threads)
         {
             // The number of OpenMP threads is a setting of each thread, and libtorch's products read it.
             set_num_threads(threads);
             using var recorded = enable_grad(); // a lane may run on its caller's thread
             Gradient.Clear();
-            _totals = default;
+            LossTotals? sums = null;
             foreach (var piece in pieces)
             {
                 using var scope = NewDisposeScope();
@@ -147,15 +146,17 @@ public sealed class GradientWorkers : IDisposable
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
                 var balance = RouterBalance.Of(_configuration, batch.Rows.Length);
                 var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), passNoise, balance: balance);
-                var (gradient, totals) = _head.ForwardBackward(hidden, batch, settings);
-                _totals.Add(totals);
-                _totals.AddRouters(balance?.Loss ?? 0);
+                var (gradient, totals) = _head.ForwardBackward(hidden, batch, terms);
+                totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
+                sums = sums?.Plus(totals) ?? totals;
                 if (hidden.requires_grad)
                 {
                     hidden.backward([gradient]);
                     CustomGradient.Finish();
                 }
             }
+
+            Totals = sums!;
         }
 
         public void Dispose()

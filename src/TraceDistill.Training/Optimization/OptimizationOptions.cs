@@ -180,7 +180,7 @@ public record OptimizationOptions : ProblemReaderOptions
     public int Workers { get; init; }
 
     /// <value>float32.</value>
-    [Description("Precision of the layers' matrix products: float32 or, where the processor has it, bfloat16; "
+    [Description("Precision of the layers' matrix products: float32, bfloat16 where the processor has it, or auto, the faster of the two; "
         + "weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
 

@@ -22,7 +22,7 @@ public class ComputeDtypeTests
         using var exact = new GradientWorkers(TrainedWeights.All(parameters), 2, 100);
         using var rounded = new GradientWorkers(TrainedWeights.All(parameters), 2, 100, ComputeDtype.BFloat16);
 
-        var (exactTotals, roundedTotals) = (exact.Accumulate(batch, Settings), rounded.Accumulate(batch, Settings));
+        var (exactTotals, roundedTotals) = (exact.Accumulate(batch, Settings.Terms()), rounded.Accumulate(batch, Settings.Terms()));
 
         Assert.Equal(exactTotals.Loss, roundedTotals.Loss, 2e-3 * exactTotals.Loss);
         foreach (var name in parameters.Names)
@@ -43,8 +43,8 @@ public class ComputeDtypeTests
         using var exact = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100);
         using var rounded = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100, ComputeDtype.BFloat16);
 
-        exact.Accumulate(batch, Settings);
-        rounded.Accumulate(batch, Settings);
+        exact.Accumulate(batch, Settings.Terms());
+        rounded.Accumulate(batch, Settings.Terms());
 
         Assert.InRange(SampleSequences.Distance(exact.Gradient.Span.ToArray(), rounded.Gradient.Span.ToArray()), 1e-5, 0.03);
     }
@@ -56,9 +56,9 @@ public class ComputeDtypeTests
         var batch = SampleSequences.Create(4);
         using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
         using var used = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
-        used.Accumulate(SampleSequences.Create(12), Settings);
+        used.Accumulate(SampleSequences.Create(12), Settings.Terms());
 
-        var (freshTotals, usedTotals) = (fresh.Accumulate(batch, Settings), used.Accumulate(batch, Settings));
+        var (freshTotals, usedTotals) = (fresh.Accumulate(batch, Settings.Terms()), used.Accumulate(batch, Settings.Terms()));
 
         Assert.Equal(freshTotals.Loss, usedTotals.Loss);
         Assert.Equal(fresh.Gradient.Span.ToArray(), used.Gradient.Span.ToArray());
@@ -70,14 +70,14 @@ public class ComputeDtypeTests
         using var parameters = SampleSequences.Parameters();
         var batch = SampleSequences.Create(4);
         using var workers = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
-        var before = workers.Accumulate(batch, Settings).Loss;
+        var before = workers.Accumulate(batch, Settings.Terms()).Loss;
         parameters.Initialize(4);
         using var fresh = new GradientWorkers(TrainedWeights.All(parameters), 1, 1_000, ComputeDtype.BFloat16);
 
-        var after = workers.Accumulate(batch, Settings).Loss;
+        var after = workers.Accumulate(batch, Settings.Terms()).Loss;
 
         Assert.NotEqual(before, after);
-        Assert.Equal(fresh.Accumulate(batch, Settings).Loss, after);
+        Assert.Equal(fresh.Accumulate(batch, Settings.Terms()).Loss, after);
     }
 
     [Fact]

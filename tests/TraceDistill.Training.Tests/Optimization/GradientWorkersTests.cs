@@ -48,14 +48,14 @@ public class GradientWorkersTests
         using GradientWorkers once = new(TrainedWeights.Of(adapter), 1, 1_000), often = new(TrainedWeights.Of(adapter), 3, 30);
         var noise = new UpdateNoise(1, 5, 10);
 
-        var (onceTotals, oftenTotals) = (once.Accumulate(batch, Settings, noise), often.Accumulate(batch, Settings, noise));
+        var (onceTotals, oftenTotals) = (once.Accumulate(batch, Settings.Terms(), noise), often.Accumulate(batch, Settings.Terms(), noise));
         var gradient = once.Gradient.Span.ToArray();
 
         Assert.Equal(onceTotals.Loss, oftenTotals.Loss, 2 * Tolerance * onceTotals.Loss);
         Assert.InRange(SampleSequences.Distance(gradient, often.Gradient.Span.ToArray()), 0, 2 * Tolerance);
-        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings, noise with { Step = 6 }).Loss);
-        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings, noise with { NeftuneAlpha = 0 }).Loss);
-        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings).Loss);
+        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings.Terms(), noise with { Step = 6 }).Loss);
+        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings.Terms(), noise with { NeftuneAlpha = 0 }).Loss);
+        Assert.NotEqual(onceTotals.Loss, once.Accumulate(batch, Settings.Terms()).Loss);
     }
 
     [Fact]
@@ -80,7 +80,8 @@ public class GradientWorkersTests
         {
             var (shared, sharedTotals) = Gradient(parameters, batch, workers, microBatchTokens);
             Assert.Equal(alone, shared);
-            Assert.Equal(totals, sharedTotals);
+            Assert.Equal((totals.Loss, totals.Tokens), (sharedTotals.Loss, sharedTotals.Tokens));
+            Assert.Equal(totals.Terms, sharedTotals.Terms);
         }
     }
 
@@ -130,9 +131,9 @@ public class GradientWorkersTests
         var (gradient, totals) = Gradient(plain, batch, 1, 1_000);
         var (balancedGradient, balancedTotals) = Gradient(balanced, batch, 1, 1_000);
 
-        Assert.Equal(0, totals.Routers);
-        Assert.Equal(totals.Loss + balancedTotals.Routers, balancedTotals.Loss, 1e-9 * totals.Loss);
-        Assert.InRange(balancedTotals.Routers / (0.5 * totals.Tokens), 2, 4); // two experts a token: 2 in perfect balance, 4 where all take the same
+        Assert.Equal(0, totals.Of("router"));
+        Assert.Equal(totals.Loss + balancedTotals.Of("router"), balancedTotals.Loss, 1e-9 * totals.Loss);
+        Assert.InRange(balancedTotals.Of("router") / (0.5 * totals.Tokens), 2, 4); // two experts a token: 2 in perfect balance, 4 where all take the same
         Assert.NotEqual(gradient, balancedGradient);
     }
 
@@ -183,9 +184,9 @@ public class GradientWorkersTests
         var (_, shifted) = Gradient(parameters, CopiesOf(parameters, k, shift: 1), 2, 60, settings);
 
         Assert.Equal(totals.Tokens, totals.SoftTokens);
-        Assert.InRange(totals.Divergence / totals.Tokens, -Tolerance, Tolerance);
+        Assert.InRange(totals.Of("kd") / totals.Tokens, -Tolerance, Tolerance);
         Assert.InRange(Norm(gradient) / Norm(hard), 0, Tolerance);
-        Assert.True(shifted.Divergence / shifted.Tokens > 0.01, "a teacher that is one position off looks like the student");
+        Assert.True(shifted.Of("kd") / shifted.Tokens > 0.01, "a teacher that is one position off looks like the student");
     }
 
     /// <summary>Sequences whose soft targets are the model's own distributions, computed in float64 by another implementation.</summary>
@@ -239,7 +240,7 @@ public class GradientWorkersTests
         ModelParameters parameters, TraceTokens[] batch, int workers, int microBatchTokens, DistillationSettings? settings = null)
     {
         using var all = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens);
-        var totals = all.Accumulate(batch, settings ?? Settings);
+        var totals = all.Accumulate(batch, (settings ?? Settings).Terms());
         return (all.Gradient.Span.ToArray(), totals);
     }
 }

@@ -9,7 +9,11 @@ namespace TraceDistill.Cli.Reporting.Sections;
 static class LearningSection
 {
     const string Loss = "loss";
-    static readonly Dictionary<string, string> Titles = new() { [Loss] = "loss", ["loss_ce"] = "hard loss (loss_ce)", ["loss_kd"] = "soft targets (loss_kd)" };
+    static readonly Dictionary<string, string> Titles = new()
+    {
+        [Loss] = "loss", ["loss_ce"] = "hard loss (loss_ce)", ["loss_kd"] = "soft targets (loss_kd)", ["eval_loss"] = "held-out loss (eval_loss)",
+        ["eval_kl"] = "held-out KL (eval_kl)", ["eval_ce"] = "held-out hard loss (eval_ce)",
+    };
 
     public static Section? Of(RunFacts run)
     {
@@ -17,7 +21,7 @@ static class LearningSection
         var metrics = trainings
             .SelectMany(training => training.Lines)
             .SelectMany(line => line.Values.Keys)
-            .Where(metric => metric.Contains(Loss, StringComparison.Ordinal))
+            .Where(metric => metric.Contains(Loss, StringComparison.Ordinal) || metric is "eval_kl" or "eval_ce")
             .Distinct()
             .OrderBy(metric => metric != Loss)
             .ToList();

@@ -8,7 +8,7 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Tests.Objectives;
 
 [Trait("Category", "Numeric")]
-public class DistillationObjectiveTests
+public class WeightedObjectivesTests
 {
     const int V = 37;
 
@@ -32,8 +32,7 @@ public class DistillationObjectiveTests
         var target = ids[0];
 
         var gradient = (float[])logits.Clone();
-        var totals = default(LossTotals);
-        Evaluate(gradient, target, ids, logprobs, tail, settings, ref totals);
+        var totals = Evaluate(gradient, target, ids, logprobs, tail, settings);
 
         double Loss(double[] z) => ReferenceLoss.Of(z, target, ids, logprobs, tail, alpha, temperature, policy == MissingMass.TailBucket);
         var z = logits.Select(value => (double)value).ToArray();
@@ -52,10 +51,9 @@ public class DistillationObjectiveTests
         var logits = Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 12 - 6)).ToArray();
         var (ids, logprobs, tail) = TopOf(logits, 6);
 
-        var totals = default(LossTotals);
-        Evaluate(logits, ids[0], ids, logprobs, tail, new DistillationSettings(1, temperature, MissingMass.TailBucket), ref totals);
+        var totals = Evaluate(logits, ids[0], ids, logprobs, tail, new DistillationSettings(1, temperature, MissingMass.TailBucket));
 
-        Assert.InRange(totals.Divergence, -Tolerance, Tolerance);
+        Assert.InRange(totals.Of("kd"), -Tolerance, Tolerance);
         Assert.All(logits, slope => Assert.InRange(slope, -Tolerance, Tolerance));
     }
 
@@ -66,13 +64,12 @@ public class DistillationObjectiveTests
         var (ids, logprobs, tail) = TopOf(teacher, V);
         const double T = 1.7;
 
-        var totals = default(LossTotals);
         var gradient = (float[])student.Clone();
-        Evaluate(gradient, ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket), ref totals);
+        var totals = Evaluate(gradient, ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket));
 
         // Hinton et al., arXiv 1503.02531, equation 2: with the factor T², the slope is T·(q − p).
         double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]), q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
-        Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Divergence, 1e-5);
+        Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Of("kd"), 1e-5);
         Assert.All(Enumerable.Range(0, V), i => Assert.Equal(T * (q[i] - p[i]), gradient[i], Tolerance));
     }
 
@@ -89,15 +86,14 @@ public class DistillationObjectiveTests
         int[] rest = [.. Enumerable.Range(0, V).Except(ids)];
         var studentTail = rest.Sum(i => q[i]);
 
-        var totals = default(LossTotals);
-        Evaluate(logits, 3, ids, logprobs, tail, new DistillationSettings(1, 1, MissingMass.TailBucket), ref totals);
+        var totals = Evaluate(logits, 3, ids, logprobs, tail, new DistillationSettings(1, 1, MissingMass.TailBucket));
 
         Assert.All(rest, i =>
         {
             var expected = (studentTail - Math.Exp(tail)) * q[i] / studentTail;
             Assert.Equal(expected, logits[i], 1e-3 * Math.Abs(expected));
         });
-        Assert.InRange(totals.Divergence, 0, 1e-10);
+        Assert.InRange(totals.Of("kd"), 0, 1e-10);
     }
 
     [Fact]
@@ -106,8 +102,7 @@ public class DistillationObjectiveTests
         var logits = Logits();
         double[] q = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]);
 
-        var totals = default(LossTotals);
-        Evaluate(logits, 7, [], [], 0, new DistillationSettings(0.9, 2, MissingMass.TailBucket), ref totals);
+        var totals = Evaluate(logits, 7, [], [], 0, new DistillationSettings(0.9, 2, MissingMass.TailBucket));
 
         Assert.Equal(-Math.Log(q[7]), totals.Loss, 1e-5);
         Assert.Equal(q[7] - 1, logits[7], Tolerance);
@@ -125,8 +120,7 @@ public class DistillationObjectiveTests
         float[] unmatched = [0.2f, 0.05f, 0.0001f];
 
         var gradient = (float[])logits.Clone();
-        var totals = default(LossTotals);
-        Evaluate(gradient, ids[0], ids, logprobs, tail, settings, ref totals, unmatched);
+        var totals = Evaluate(gradient, ids[0], ids, logprobs, tail, settings, unmatched);
 
         // Boizard et al., arXiv 2402.12030, equation 4, over the tokens outside the soft targets.
         double Distance(double[] z)
@@ -138,7 +132,7 @@ public class DistillationObjectiveTests
         double Loss(double[] z) => ReferenceLoss.Of(z, ids[0], ids, logprobs, tail, alpha, temperature, tailBucket: true) + (alpha * weight * Distance(z));
         double[] z = [.. logits.Select(value => (double)value)];
         Assert.Equal(Loss(z), totals.Loss, 1e-5);
-        Assert.Equal(Distance(z), totals.Uld, 1e-5);
+        Assert.Equal(Distance(z), totals.Of("uld"), 1e-5);
         Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2 * Tolerance));
     }
 
@@ -152,15 +146,14 @@ public class DistillationObjectiveTests
         var (ids, logprobs, tail) = Teacher(4);
 
         var gradient = (float[])logits.Clone();
-        var totals = default(LossTotals);
-        Evaluate(gradient, ids[0], ids, logprobs, tail, settings, ref totals);
+        var totals = Evaluate(gradient, ids[0], ids, logprobs, tail, settings);
 
         // Chowdhery et al., arXiv 2204.02311, section 5.
         double Square(double[] z) => Math.Pow(Math.Log(z.Sum(Math.Exp)), 2);
         double Loss(double[] z) => ReferenceLoss.Of(z, ids[0], ids, logprobs, tail, alpha, 1, tailBucket: true) + (0.3 * Square(z));
         double[] z = [.. logits.Select(value => (double)value)];
         Assert.Equal(Loss(z), totals.Loss, 1e-5);
-        Assert.Equal(Square(z), totals.ZLoss, 1e-5);
+        Assert.Equal(Square(z), totals.Of("z"), 1e-5);
         Assert.All(Enumerable.Range(0, V), i => Assert.Equal(ReferenceLoss.Slope(Loss, z, i), gradient[i], 2 * Tolerance));
     }
 
@@ -169,16 +162,15 @@ public class DistillationObjectiveTests
     {
         var (ids, logprobs, tail) = Teacher(3);
 
-        var totals = default(LossTotals);
-        Evaluate(Logits(), 7, ids, logprobs, tail, new DistillationSettings(0, 1, MissingMass.TailBucket), ref totals);
+        var totals = Evaluate(Logits(), 7, ids, logprobs, tail, new DistillationSettings(0, 1, MissingMass.TailBucket));
 
         Assert.Equal((1, 0), (totals.Tokens, totals.SoftTokens));
         Assert.DoesNotContain("loss_kd", new StepMetrics(totals, 1, 1, 1).ToValues().Keys);
     }
 
     /// <summary>Replaces a token's logits by the gradient of its loss.</summary>
-    static void Evaluate(
-        float[] logits, int target, int[] ids, float[] logprobs, float tail, DistillationSettings settings, ref LossTotals totals, float[]? unmatched = null)
+    static LossTotals Evaluate(
+        float[] logits, int target, int[] ids, float[] logprobs, float tail, DistillationSettings settings, float[]? unmatched = null)
     {
         using var scope = NewDisposeScope();
         var batch = new PackedBatch
@@ -188,11 +180,10 @@ public class DistillationObjectiveTests
         };
         var targets = TargetRows.Of(batch, 0, 1, CPU);
         var student = new StudentRows(tensor(logits).unsqueeze(0), targets);
-        var objective = new DistillationObjective(settings);
-        var (loss, sums) = objective.Evaluate(student, targets);
-        loss.backward();
+        var objectives = new WeightedObjectives(settings.Terms());
+        objectives.Evaluate(student, targets).backward();
         student.LogitGradient().data<float>().CopyTo(logits);
-        totals.Add(DistillationObjective.Read(sums, 1, objective.SoftTokens(targets)));
+        return objectives.Totals();
     }
 
     static float[] Logits() => [.. Enumerable.Range(0, V).Select(_ => (float)(Random.NextDouble() * 6 - 3))];

@@ -1,0 +1,66 @@
+using TraceDistill.Models.Operations;
+using TorchSharp;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Objectives;
+
+/// <summary>The weighted sum of some objectives over chunks of tokens, and the sum of each by itself.</summary>
+/// <param name="terms">Objectives with a weight.</param>
+sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
+{
+    readonly List<Tensor> _sums = [];
+    long _tokens, _softTokens;
+
+    /// <summary>The loss of a chunk, summed over its tokens.</summary>
+    /// <returns>A scalar of float64 that has gradients.</returns>
+    public Tensor Evaluate(StudentRows student, TargetRows targets)
+    {
+        var none = zeros([], dtype: ScalarType.Float64, device: student.Drawn.device);
+        var (loss, sums) = (none, new List<Tensor>());
+        foreach (var (_, objective, weight, softWeight) in terms)
+        {
+            var sum = none;
+            if (!objective.NeedsSoftTargets)
+            {
+                var each = objective.Loss(student, targets);                                       // [R]
+                sum = each.sum();
+                loss = loss.Plus(Weighted(sum, weight));
+                if (softWeight != weight && targets.SoftTokens > 0)
+                {
+                    loss = loss.Plus((targets.SoftTokens == targets.Rows ? sum : each.dot(targets.HasSoft)).Times(softWeight - weight));
+                }
+            }
+            else if (targets.SoftTokens > 0)
+            {
+                sum = objective.Loss(student, targets).dot(targets.HasSoft);
+                loss = loss.Plus(Weighted(sum, softWeight));
+            }
+
+            sums.Add(sum);
+        }
+
+        using var noGrad = no_grad();
+        var all = stack([loss, .. sums]);
+        _sums.Add(all.DetachFromDisposeScope());
+        _tokens += targets.Rows;
+        _softTokens += terms.Any(term => term.Objective.NeedsSoftTargets) ? targets.SoftTokens : 0;
+        return loss;
+    }
+
+    /// <summary>The sums over all chunks; to be called once.</summary>
+    public LossTotals Totals()
+    {
+        using var scope = NewDisposeScope();
+        var totals = new double[1 + terms.Count];
+        if (_sums.Count > 0)
+        {
+            stack(_sums).sum(dim: 0).cpu().data<double>().CopyTo(totals);
+        }
+
+        _sums.ForEach(sums => sums.Dispose());
+        return new LossTotals(
+            totals[0], [.. terms.Select((term, i) => new TermTotal(term.Name, totals[1 + i], term.Objective.NeedsSoftTargets ? _softTokens : _tokens))], _tokens, _softTokens);
+    }
+
+    static Tensor Weighted(Tensor sum, double weight) => weight == 1 ? sum : sum.Times(weight);
+}

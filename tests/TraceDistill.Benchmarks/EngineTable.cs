@@ -1,0 +1,117 @@
+using System.Globalization;
+using TorchSharp;
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Packing;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Benchmarks;
+
+/// <summary>
+/// The gradient of a step at several sizes, beside a large product and eager autograd in the same rounds: GFLOP/s by 6·N·tokens (4·N for frozen weights), N being
+/// the weights that are in products. Processor time is counted, so that other programs do not; the best of the rounds is told.
+/// </summary>
+static class EngineTable
+{
+    const int K = 20;
+
+    static readonly Size[] Sizes =
+    [
+        new("0.4M", 128, 3, 8, 4, 160, 512, Length: 128, Tokens: 2_048, Tied: true),
+        new("3.3M", 256, 4, 8, 4, 768, 512, Length: 128, Tokens: 4_096, Tied: true),
+        new("22M", 512, 6, 8, 4, 1_408, 8_192, Length: 256, Tokens: 2_048, Tied: true),
+        new("124M", 768, 12, 12, 12, 2_048, 50_304, Length: 256, Tokens: 2_048, Tied: true),
+        new("0.5B-lora", 896, 24, 14, 2, 4_864, 151_936, Length: 512, Tokens: 1_024, Tied: true, Rank: 16),
+    ];
+
+    public static int Run(Arguments arguments)
+    {
+        var wanted = arguments.Text("sizes")?.Split(',') ?? ["0.4M", "3.3M", "22M"];
+        var (rounds, workers, isEager) = (arguments.Number("rounds", 5), arguments.Number("workers", Environment.ProcessorCount), arguments.Text("eager") != "false");
+        Console.WriteLine("size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | engine ÷ product | peak memory MB");
+        foreach (var size in Sizes.Where(size => wanted.Contains(size.Name)))
+        {
+            Console.WriteLine(Measure(size, rounds, workers, isEager && size.Rank == 0));
+        }
+
+        return 0;
+    }
+
+    static string Measure(Size size, int rounds, int workers, bool isEager)
+    {
+        using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
+        parameters.Initialize(seed: 1);
+        using var adapter = size.Rank > 0 ? new LoraAdapter(parameters, new LoraSettings(size.Rank, 2 * size.Rank, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 1) : null;
+        using var engine = new GradientWorkers(adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter), workers, microBatchTokens: 1_024);
+        var batch = size.Batch();
+        var tokens = (double)batch.Sum(sequence => sequence.Ids.Length);
+        var operations = (adapter is null ? 6.0 : 4.0) * parameters.Count * tokens;
+        var micro = SequencePacker.Split(batch, sequence => sequence.Ids.Length, 1_024).Select(PackedBatch.Create).ToArray();
+        EagerDecoder[] eager = isEager ? [.. Enumerable.Range(0, workers).Select(_ => new EagerDecoder(parameters))] : [];
+        var terms = new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms();
+        double ours = 0, theirs = 0, product = 0;
+        for (var round = 0; round <= rounds; round++)
+        {
+            ours = Math.Max(ours, Rate(operations, workers, () => engine.Accumulate(batch, terms)));
+            theirs = isEager ? Math.Max(theirs, Rate(operations, workers, () => Each(workers, worker =>
+            {
+                for (var i = worker; i < micro.Length; i += workers)
+                {
+                    eager[worker].Accumulate(micro[i]);
+                }
+            }))) : 0;
+            product = Math.Max(product, Rate(2 * Math.Pow(2_048, 3) * workers, workers, () => Each(workers, _ => Multiply())));
+        }
+
+        Array.ForEach(eager, decoder => decoder.Dispose());
+        using var process = System.Diagnostics.Process.GetCurrentProcess();
+        return string.Create(CultureInfo.InvariantCulture,
+            $"{size.Name} | {ours:F1} | {(isEager ? $"{theirs:F1}" : "-")} | {product:F0} | {(isEager ? $"{ours / theirs:F2}" : "-")} | {ours / product:P0} | {process.PeakWorkingSet64 >> 20}");
+    }
+
+    static void Each(int workers, Action<int> work) => Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
+    {
+        set_num_threads(1);
+        work(worker);
+    });
+
+    static void Multiply()
+    {
+        using var scope = NewDisposeScope();
+        _ = ones(2_048, 2_048).mm(ones(2_048, 2_048));
+    }
+
+    /// <summary>GFLOP/s of all workers together, were they never interrupted.</summary>
+    static double Rate(double operations, int workers, Action run)
+    {
+        var before = Environment.CpuUsage.TotalTime;
+        run();
+        return operations / (Environment.CpuUsage.TotalTime - before).TotalSeconds * workers / 1e9;
+    }
+
+    sealed record Size(
+        string Name, int Hidden, int Layers, int Heads, int KeyHeads, int Inner, int Vocabulary, int Length, int Tokens, bool Tied, int Rank = 0)
+    {
+        public ModelArchitecture Architecture() => new()
+        {
+            HiddenSize = Hidden, NumHiddenLayers = Layers, NumAttentionHeads = Heads, NumKeyValueHeads = KeyHeads, IntermediateSize = Inner,
+            MaxPositionEmbeddings = Math.Max(512, Length), TieWordEmbeddings = Tied,
+        };
+
+        /// <summary>Random sequences of one length with encoded top-20 soft targets for all but the first token.</summary>
+        public List<TraceTokens> Batch()
+        {
+            var random = new Random(1);
+            return [.. Enumerable.Range(0, Tokens / Length).Select(_ =>
+            {
+                var ids = Enumerable.Range(0, Length).Select(_ => random.Next(Vocabulary)).ToArray();
+                return new TraceTokens(ids, 1, EncodedSoftTargets.From(TrainingBenchmark.Logprobs(ids[1..], random, Vocabulary), new SoftTargetChanges()));
+            })];
+        }
+    }
+}
