@@ -25,7 +25,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     public void Print(IRunObserver observer)
     {
         var shape = Configuration;
-        observer.Message(string.Create(CultureInfo.InvariantCulture, $"{Path}: a model of {Parameters:#,0} parameters"));
+        observer.Message(string.Create(CultureInfo.InvariantCulture, $"{Path}: a {Configuration.Traits.ModelType} model of {Parameters:#,0} parameters"));
         observer.Message(
             $"{shape.NumHiddenLayers} {(shape.NumHiddenLayers == 1 ? "layer" : "layers")} of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim} ({shape.NumKeyValueHeads} for keys and values), "
             + $"feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions");

@@ -17,6 +17,11 @@ public sealed class TensorPlanTests : IDisposable
     {
         "wide" => Wide,
         "tied" => Wide with { TieWordEmbeddings = true, NumHiddenLayers = 9 },
+        "gemma2" => Wide with
+        {
+            Family = ModelFamily.Gemma2, TieWordEmbeddings = true, NumHiddenLayers = 9, QueryPreAttnScalar = 64, AttentionSoftCap = 50, LogitSoftCap = 30,
+        },
+        "mixtral" => Wide with { Family = ModelFamily.Mixtral, Experts = new() { NumExperts = 4, NumExpertsPerToken = 2, IntermediateSize = 512, NormalizesTopK = true } },
         "narrow" => SampleModel.Shape, // no row is a multiple of 256
         _ => Wide with { IntermediateSize = 288, TieWordEmbeddings = true, Family = ModelFamily.Qwen2, NumHiddenLayers = 3 }, // ffn_down falls back
     };
@@ -26,6 +31,9 @@ public sealed class TensorPlanTests : IDisposable
     [InlineData("tied", GgufQuantization.Q4_K_M, 15)]
     [InlineData("narrow", GgufQuantization.Q4_K_M, 15)]
     [InlineData("odd", GgufQuantization.Q4_K_M, 15)]
+    [InlineData("gemma2", GgufQuantization.Q4_K_M, 15)]
+    [InlineData("mixtral", GgufQuantization.Q4_K_M, 15)]
+    [InlineData("mixtral", GgufQuantization.Q8_0, 7)]
     [InlineData("wide", GgufQuantization.Q6_K, 18)]
     [InlineData("odd", GgufQuantization.Q6_K, 18)]
     [InlineData("wide", GgufQuantization.Q4_0, 2)]

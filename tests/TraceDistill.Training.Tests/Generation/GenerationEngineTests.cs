@@ -63,6 +63,38 @@ public class GenerationEngineTests
         }
     }
 
+    /// <summary>A sequence is rotated from its first token on as what it may become: the same prompt otherwise where it may become long.</summary>
+    [Theory]
+    [InlineData(20, 1)]
+    [InlineData(60, 4)]
+    public async Task GenerateAsync_LongRope_TakesTheFactorsOfTheLengthThatIsAskedFor(int tokens, double factor)
+    {
+        double[] shortFactor = [1, 1, 1, 1, 1, 1, 1, 1, 1], longFactor = [4, 4, 4, 4, 4, 4, 4, 4, 4];
+        using var parameters = TinyModel.Create(TinyModel.Awkward with
+        {
+            Family = ModelFamily.Phi3,
+            RopeScaling = new RopeScaling { Type = RopeType.LongRope, OriginalMaxPositionEmbeddings = 80, ShortFactor = shortFactor, LongFactor = longFactor },
+        });
+        using var engine = new GenerationEngine(parameters, Small);
+        var request = new SequenceRequest { Prompt = TinyModel.Prompt(40, 1), MaxTokens = tokens, Temperature = 0, TopLogprobs = 5, StopTokens = [] };
+
+        var (other, result) = (engine.GenerateAsync(request with { MaxTokens = 80 - tokens }, Cancel), await engine.GenerateAsync(request, Cancel));
+
+        await other;
+        using var scope = TorchSharp.torch.NewDisposeScope();
+        using var noGrad = TorchSharp.torch.no_grad();
+        var reference = new ReferenceLlama(parameters)
+        {
+            Frequencies = TorchSharp.torch.tensor(Enumerable.Range(0, 9).Select(c => Math.Pow(10_000, -2.0 * c / 18) / factor).ToArray()),
+            Magnitude = Math.Sqrt(1 + Math.Log(2) / Math.Log(80)), // 160 positions by the original 80
+        };
+        var logits = reference.Logits([.. request.Prompt.Span, .. result.Tokens]).data<double>().ToArray().Chunk(parameters.Configuration.VocabSize).ToArray();
+        for (var t = 0; t < result.Tokens.Length; t++)
+        {
+            AssertRow(result.Logprobs!, t, ReferenceDecoder.LogSoftmax(logits[39 + t]));
+        }
+    }
+
     [Theory]
     [InlineData(TensorDtype.BFloat16, true)]
     [InlineData(TensorDtype.BFloat16, false)]
