@@ -11,7 +11,7 @@ static class Peer
     public static JsonElement Run(string script, object input)
     {
         var peers = Path.Combine(TestPaths.RepositoryRoot, "tests", "peers");
-        Assert.SkipUnless(Directory.Exists(Path.Combine(peers, "node_modules")), "the reference implementations are not installed: run 'npm ci --omit=optional' in tests/peers");
+        Assert.SkipUnless(Directory.Exists(Path.Combine(peers, "node_modules")), "the reference implementations are not installed: run 'npm ci' in tests/peers");
         using var directory = new TemporaryDirectory();
         File.WriteAllText(directory.File("input.json"), JsonSerializer.Serialize(input));
         using var process = Start(new ProcessStartInfo("node", [Path.Combine(peers, script), directory.File("input.json"), directory.File("output.json")])

@@ -67,22 +67,31 @@ public sealed class ChatSequence
     /// and the student sends back, whatever the template makes of an answer once the conversation goes on. To learn from every turn of a
     /// conversation, make a sequence of each with the turns before it: one text of it all would show the student histories that it never meets.
     /// </remarks>
-    public TraceTokens FromText(IReadOnlyList<ChatMessage> messages, string completion) => FromTextWithStarts(messages, completion).Tokens;
+    public TraceTokens FromText(IReadOnlyList<ChatMessage> messages, string completion)
+    {
+        var rendered = _template.Render(messages, addGenerationPrompt: true);
+        var (added, skipped) = Continuation(rendered, completion);
+        return Sequence(rendered, _tokenizer.Encode(added + completion[skipped..]));
+    }
 
     /// <summary>As <see cref="FromText"/>, and where in the completion each trained token starts.</summary>
     /// <returns>
     /// Starts: [trained + 1] bytes of UTF-8 from the completion's beginning, the last one of them its length; −1 for a token that begins in a tag put before it.
+    /// Null where the tokenizer writes the completion as another text, so that they cannot be told.
     /// </returns>
-    public (TraceTokens Tokens, int[] Starts) FromTextWithStarts(IReadOnlyList<ChatMessage> messages, string completion)
+    public (TraceTokens Tokens, int[]? Starts) FromTextWithStarts(IReadOnlyList<ChatMessage> messages, string completion)
     {
         var rendered = _template.Render(messages, addGenerationPrompt: true);
-        var prompt = _tokenizer.Encode(rendered);
         var (added, skipped) = Continuation(rendered, completion);
-        var encoded = _tokenizer.EncodeWithSpans(added + completion[skipped..]);
+        if (_tokenizer.FindSpans(added + completion[skipped..]) is not { } encoded)
+        {
+            return (FromText(messages, completion), null);
+        }
+
         var (before, gone) = (Encoding.UTF8.GetByteCount(added), Encoding.UTF8.GetByteCount(completion.AsSpan(0, skipped)));
         var end = Encoding.UTF8.GetByteCount(completion);
         int[] starts = [.. encoded.ByteSpans.Select(span => span.Start < before ? -1 : span.Start - before + gone), end, end];
-        return (new TraceTokens([.. prompt, .. encoded.Ids, EndOfSequence], prompt.Length, Soft: null), starts);
+        return (Sequence(rendered, encoded.Ids), starts);
     }
 
     /// <summary>A problem with its worked solution.</summary>
@@ -131,6 +140,12 @@ public sealed class ChatSequence
         {
             return null;
         }
+    }
+
+    TraceTokens Sequence(string rendered, IReadOnlyList<int> answer)
+    {
+        var prompt = _tokenizer.Encode(rendered);
+        return new TraceTokens([.. prompt, .. answer, EndOfSequence], prompt.Length, Soft: null);
     }
 
     static bool IsOpenedBy(string prompt) => prompt.AsSpan().TrimEnd().EndsWith(ReasoningSplitter.Open, StringComparison.Ordinal);

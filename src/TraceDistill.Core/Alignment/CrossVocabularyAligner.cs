@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using System.Text;
 using System.Text.Unicode;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Core.Traces;
@@ -22,8 +23,19 @@ sealed class CrossVocabularyAligner
     /// <param name="chat">Writes the student's sequences.</param>
     /// <param name="topK">Alternatives to use of each of the teacher's tokens; null uses all.</param>
     /// <param name="correction">Undoes the temperature that logprobs are of.</param>
+    /// <exception cref="InvalidInputException">The tokens of one of them have no bytes of their own.</exception>
     public CrossVocabularyAligner(Tokenizer teacher, Tokenizer student, ChatSequence chat, int? topK, TemperatureCorrection? correction = null)
     {
+        foreach (var tokenizer in new[] { teacher, student })
+        {
+            if (!tokenizer.HasExactBytes)
+            {
+                throw new InvalidInputException(
+                    $"{tokenizer.File}: its decoder makes text of several tokens together, so soft targets cannot be carried between it and another vocabulary; "
+                    + "train with kd_alpha: 0, or take teacher and student of one vocabulary");
+            }
+        }
+
         (_teacher, _student, _chat, _topK, _correction) = (teacher, student, chat, topK, correction);
         _map = new VocabularyMap(teacher, student, chat.EndOfSequence);
     }
@@ -47,13 +59,16 @@ sealed class CrossVocabularyAligner
         var text = CollectionsMarshal.AsSpan(bytes);
         if (!Utf8.IsValid(text))
         {
-            var hard = _chat.FromText(trace.Messages, trace.Generation);
-            Survival += new AlignmentSurvival(hard.Trained, 0, 0, 0);
-            return hard;
+            return Hard(_chat.FromText(trace.Messages, trace.Generation));
         }
 
         var endsItself = logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
         var (tokens, studentStarts) = _chat.FromTextWithStarts(trace.Messages, Encoding.UTF8.GetString(text));
+        if (studentStarts is null)
+        {
+            return Hard(tokens);
+        }
+
         var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
         var trained = tokens.Ids[tokens.FirstTrained..];
         var targets = new CrossVocabularyTargets(
@@ -61,6 +76,13 @@ sealed class CrossVocabularyAligner
         targets.Read(out var survival);
         Survival += survival;
         return tokens with { Soft = targets };
+    }
+
+    /// <summary>A sequence that serves the hard loss alone.</summary>
+    TraceTokens Hard(TraceTokens tokens)
+    {
+        Survival += new AlignmentSurvival(tokens.Trained, 0, 0, 0);
+        return tokens;
     }
 
     /// <summary>

@@ -38,9 +38,11 @@ public sealed class VocabularyMap
         _starts = new int[teacher.VocabularySize + 1];
         var ids = new List<int>(teacher.VocabularySize * 2);
         var (tokens, fallbacks) = (TokensByBytes(student, areFallbacks: false), TokensByBytes(student, areFallbacks: true));
-        for (var id = 0; id < teacher.VocabularySize; id++)
+        int[]?[] spellings = [.. Enumerable.Range(0, teacher.VocabularySize).Select(id => teacher.EndOfSequenceIds.Contains(id) ? [end] : Match(id, tokens))];
+        Encode(spellings, fallbacks);
+        foreach (var (id, spelling) in spellings.Index())
         {
-            ids.AddRange(teacher.EndOfSequenceIds.Contains(id) ? [end] : Spell(id, tokens, fallbacks));
+            ids.AddRange(spelling!);
             _starts[id + 1] = ids.Count;
         }
 
@@ -93,7 +95,8 @@ public sealed class VocabularyMap
         });
     }
 
-    int[] Spell(int id, Dictionary<string, int> tokens, Dictionary<string, int> fallbacks)
+    /// <summary>The one token of the same bytes, or nothing where there can be none; null where the student may spell it with several.</summary>
+    int[]? Match(int id, Dictionary<string, int> tokens)
     {
         var bytes = Teacher.GetBytes(id);
         if (bytes.IsEmpty)
@@ -111,14 +114,24 @@ public sealed class VocabularyMap
             return [id];
         }
 
-        var key = Key(bytes);
-        if (tokens.TryGetValue(key, out var match))
+        return tokens.TryGetValue(Key(bytes), out var match) ? [match] : null;
+    }
+
+    /// <summary>Fills in the spellings by several tokens, all of them in one go.</summary>
+    void Encode(int[]?[] spellings, Dictionary<string, int> fallbacks)
+    {
+        int[] missing = [.. Enumerable.Range(0, spellings.Length).Where(id => spellings[id] is null)];
+        int[] texts = [.. missing.Where(id => Utf8.IsValid(Teacher.GetBytes(id)))];
+        var encoded = _student.EncodeWithin([.. texts.Select(id => Encoding.UTF8.GetString(Teacher.GetBytes(id)))]);
+        foreach (var (id, ids) in texts.Zip(encoded))
         {
-            return [match];
+            spellings[id] = Verified(ids, Teacher.GetBytes(id));
         }
 
-        var encoded = Utf8.IsValid(bytes) ? Verified(_student.EncodeWithin(Encoding.UTF8.GetString(bytes)), bytes) : [];
-        return encoded.Length == 0 && fallbacks.TryGetValue(key, out var fallback) ? [fallback] : encoded;
+        foreach (var id in missing)
+        {
+            spellings[id] = spellings[id] is { Length: > 0 } spelling ? spelling : fallbacks.TryGetValue(Key(Teacher.GetBytes(id)), out var fallback) ? [fallback] : [];
+        }
     }
 
     /// <summary>The ids where their bytes are those that were to be spelled: a tokenizer that changes a text spells something else.</summary>

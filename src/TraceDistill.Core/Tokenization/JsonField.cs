@@ -84,7 +84,9 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
 
     public InvalidInputException Wrong(string expected) => Fail($"{Name} must be {expected}");
 
-    public InvalidInputException Unsupported(string what) => Fail($"{Name}: {what} is not supported; use a model with a byte-level BPE tokenizer, or one of SentencePiece's kind with byte fallback");
+    /// <summary>What is well-formed and done by others, but not by the tokenizer here.</summary>
+    public UnsupportedTokenizerException Unsupported(string what) =>
+        new($"{Place}: {what} is not supported; use a model with a byte-level BPE tokenizer, or one of SentencePiece's kind with byte fallback");
 
     public InvalidInputException Fail(string message, Exception? inner = null) => new($"{file}: {message}", inner);
 
@@ -104,7 +106,8 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
     /// <summary>File and field, for what is found wrong with a value later.</summary>
     public string Place => $"{file}: {Name}";
 
-    string Name => Path.Length == 0 ? "the file" : Path;
+    /// <summary>The field, for messages.</summary>
+    public string Name => Path.Length == 0 ? "the file" : Path;
 
     /// <summary>Put together when somebody asks: lists have hundreds of thousands of items.</summary>
     string Path => index is { } item ? $"{path}[{item}]" : path;

@@ -19,24 +19,44 @@ sealed class TokenVocabulary
     readonly Dictionary<string, int> _ids;
 
     public TokenVocabulary(TokenizerDefinition definition)
+        : this(
+            definition.Vocabulary, definition.AddedTokens, (_, spelling) => definition.Decoder.BytesOf(spelling), !definition.Decoder.IsByteLevel,
+            definition.Normalizer, BytesOf(definition.Merges))
     {
-        _ids = new Dictionary<string, int>(definition.Vocabulary, StringComparer.Ordinal);
-        var tokens = new byte[]?[Math.Max(definition.Vocabulary.Values.Max(), definition.AddedTokens.Keys.DefaultIfEmpty(-1).Max()) + 1];
-        foreach (var (spelling, id) in definition.Vocabulary)
-            tokens[id] = definition.Decoder.BytesOf(spelling);
-        var spellings = definition.Decoder.IsByteLevel ? null : new string?[tokens.Length];
-        foreach (var (spelling, id) in definition.Vocabulary)
+    }
+
+    /// <summary>A vocabulary whose rules others apply.</summary>
+    /// <param name="vocabulary">Ids by spelling.</param>
+    /// <param name="addedTokens">By id.</param>
+    /// <param name="bytesOf">The bytes that a token stands for, by id and spelling.</param>
+    /// <param name="rules">Whatever says how text becomes tokens.</param>
+    public TokenVocabulary(
+        Dictionary<string, int> vocabulary, IReadOnlyDictionary<int, AddedToken> addedTokens, Func<int, string, byte[]> bytesOf, byte[] rules)
+        : this(vocabulary, addedTokens, bytesOf, hasSpellings: true, TextNormalizer.Read(null), rules)
+    {
+    }
+
+    TokenVocabulary(
+        Dictionary<string, int> vocabulary, IReadOnlyDictionary<int, AddedToken> addedTokens, Func<int, string, byte[]> bytesOf, bool hasSpellings,
+        TextNormalizer normalizer, byte[] rules)
+    {
+        _ids = new Dictionary<string, int>(vocabulary, StringComparer.Ordinal);
+        var tokens = new byte[]?[Math.Max(vocabulary.Values.Max(), addedTokens.Keys.DefaultIfEmpty(-1).Max()) + 1];
+        foreach (var (spelling, id) in vocabulary)
+            tokens[id] = bytesOf(id, spelling);
+        var spellings = hasSpellings ? new string?[tokens.Length] : null;
+        foreach (var (spelling, id) in vocabulary)
             spellings?[id] = spelling;
         _spellings = spellings;
         _special = new bool[tokens.Length];
-        _added = definition.AddedTokens.ToDictionary(token => token.Key, token => token.Value.Content);
-        foreach (var (id, token) in definition.AddedTokens)
+        _added = addedTokens.ToDictionary(token => token.Key, token => token.Value.Content);
+        foreach (var (id, token) in addedTokens)
         {
             // A token that is looked for in normalised text stands for normalised text.
-            var content = token.Normalized ? definition.Normalizer.Normalize(token.Content) : token.Content;
+            var content = token.Normalized ? normalizer.Normalize(token.Content) : token.Content;
             tokens[id] = Encoding.UTF8.GetBytes(content);
             spellings?[id] = content;
-            var isSpelled = token.Normalized && definition.Normalizer.SpellsBytes;
+            var isSpelled = token.Normalized && normalizer.SpellsBytes;
             if (spellings is null && !isSpelled && ByteLevelAlphabet.ToBytes(content) is var decoded && !decoded.AsSpan().SequenceEqual(tokens[id]))
                 _decoded[id] = decoded;
             _special[id] = token.Special;
@@ -49,14 +69,14 @@ sealed class TokenVocabulary
         _bytes = new byte[_offsets[^1]];
         for (var id = 0; id < tokens.Length; id++)
             tokens[id]?.CopyTo(_bytes, _offsets[id]);
-        (Hash, MergesHash) = (ComputeHash(tokens, definition.Merges), ComputeHash([], definition.Merges));
+        (Hash, MergesHash) = (ComputeHash(tokens, rules), ComputeHash([], rules));
     }
 
     public int Size => _special.Length;
 
     public string Hash { get; }
 
-    /// <summary>Identity of the merges alone.</summary>
+    /// <summary>Identity of the rules (the merges) alone.</summary>
     public string MergesHash { get; }
 
     public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
@@ -88,25 +108,32 @@ sealed class TokenVocabulary
 
     public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];
 
-    /// <summary>SHA-256 over the tokens in order of id, each with its length (−1 for an id without a token), then over the merges in order of rank.</summary>
-    static string ComputeHash(byte[]?[] tokens, IReadOnlyList<(int Left, int Right, int Result)> merges)
+    /// <summary>SHA-256 over the tokens in order of id, each with its length (−1 for an id without a token), then over the rules.</summary>
+    static string ComputeHash(byte[]?[] tokens, byte[] rules)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        Span<byte> numbers = stackalloc byte[8];
+        Span<byte> number = stackalloc byte[4];
         foreach (var token in tokens)
         {
-            BinaryPrimitives.WriteInt32LittleEndian(numbers, token?.Length ?? -1);
-            hash.AppendData(numbers[..4]);
+            BinaryPrimitives.WriteInt32LittleEndian(number, token?.Length ?? -1);
+            hash.AppendData(number);
             hash.AppendData(token ?? []);
         }
 
-        foreach (var (left, right, _) in merges)
+        hash.AppendData(rules);
+        return Convert.ToHexStringLower(hash.GetHashAndReset());
+    }
+
+    /// <summary>Merges in order of rank: their ids.</summary>
+    static byte[] BytesOf(IReadOnlyList<(int Left, int Right, int Result)> merges)
+    {
+        var bytes = new byte[merges.Count * 8];
+        foreach (var (rank, (left, right, _)) in merges.Index())
         {
-            BinaryPrimitives.WriteInt32LittleEndian(numbers, left);
-            BinaryPrimitives.WriteInt32LittleEndian(numbers[4..], right);
-            hash.AppendData(numbers);
+            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan(rank * 8), left);
+            BinaryPrimitives.WriteInt32LittleEndian(bytes.AsSpan((rank * 8) + 4), right);
         }
 
-        return Convert.ToHexStringLower(hash.GetHashAndReset());
+        return bytes;
     }
 }

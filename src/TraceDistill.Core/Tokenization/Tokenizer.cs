@@ -1,12 +1,10 @@
-using System.Collections.Concurrent;
-using System.Text;
 using TraceDistill.Core.Errors;
 
 namespace TraceDistill.Core.Tokenization;
 
 /// <summary>
-/// Text to token ids and back, equal to Hugging Face's tokenizers for BPE vocabularies: byte-level ones, and SentencePiece's with byte
-/// fallback.
+/// Text to token ids and back, equal to Hugging Face's tokenizers: by rules applied here for BPE vocabularies, byte-level ones and SentencePiece's with
+/// byte fallback, and by that library itself for all others.
 /// Immutable and safe to use from any thread.
 /// </summary>
 public sealed class Tokenizer
@@ -17,25 +15,15 @@ public sealed class Tokenizer
     /// <summary>The roles of special tokens and the chat template, beside it.</summary>
     public const string SettingsFileName = "tokenizer_config.json";
 
-    /// <summary>Encoders that no call is using: as many as there were calls at once.</summary>
-    readonly ConcurrentBag<TextEncoder> _encoders = [];
-
-    /// <summary>Encoders of text that stands within another; null where nothing is ever put before a text.</summary>
-    readonly ConcurrentBag<TextEncoder>? _encodersWithin;
-
     readonly TokenVocabulary _vocabulary;
-    readonly Func<bool, TextEncoder> _newEncoder;
-    readonly TokenDecoder _decoder;
-    readonly PostProcessor _postProcessor;
+    readonly ITextCoder _coder;
     readonly Lazy<AddedTokenMatcher> _specials;
 
-    internal Tokenizer(TokenizerDefinition definition, TokenizerSettings settings, string directory)
+    Tokenizer(string directory, TokenVocabulary vocabulary, ITextCoder coder, IReadOnlyDictionary<int, AddedToken> addedTokens)
     {
-        _vocabulary = new TokenVocabulary(definition);
-        _newEncoder = TextEncoder.FactoryFor(definition);
-        _encodersWithin = definition.Normalizer.Prepends || definition.PreTokenizer.Prepends ? [] : null;
-        (_decoder, _postProcessor) = (definition.Decoder, definition.PostProcessor);
-        var specials = definition.AddedTokens.Where(token => token.Value.Special);
+        var settings = TokenizerSettings.Read(directory);
+        (_vocabulary, _coder, File) = (vocabulary, coder, Path.Combine(directory, FileName));
+        var specials = addedTokens.Where(token => token.Value.Special);
         _specials = new(() => new AddedTokenMatcher(specials.Select(token => (token.Value.Content, token.Key, token.Value))));
         int[] ends = [.. EndOfTurn(), .. settings.GenerationEndIds];
         EndOfSequenceId = ends.Length > 0 ? ends[0] : null;
@@ -47,6 +35,9 @@ public sealed class Tokenizer
             : throw new InvalidInputException(
                 $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
     }
+
+    /// <summary>The path of tokenizer.json, for messages.</summary>
+    public string File { get; }
 
     /// <summary>The highest id + 1. A model's embedding may have more rows than that; the rest is padding.</summary>
     public int VocabularySize => _vocabulary.Size;
@@ -68,10 +59,41 @@ public sealed class Tokenizer
     /// <summary>The Jinja source of the model's chat template, where it has one.</summary>
     public string? ChatTemplateSource { get; }
 
-    /// <summary>Reads tokenizer.json and the settings beside it from a model directory.</summary>
-    /// <exception cref="InvalidInputException">A file is missing, malformed or of a kind that is not supported.</exception>
-    public static Tokenizer Load(string directory) =>
-        new(TokenizerFile.Read(Path.Combine(directory, FileName)), TokenizerSettings.Read(directory), directory);
+    /// <summary>
+    /// Whether the bytes of tokens, one after the other, are the text that they decode to. Not so where a decoder looks at more than one token, as
+    /// WordPiece's does: <see cref="GetBytes"/> is then how each token reads behind another.
+    /// </summary>
+    public bool HasExactBytes => _coder.HasExactBytes;
+
+    /// <summary>
+    /// Reads tokenizer.json and the settings beside it from a model directory. What this library does not do itself (Unigram, WordPiece, rarer steps) is
+    /// done by Hugging Face's tokenizers, in a process of their own that lasts as long as this one.
+    /// </summary>
+    /// <exception cref="InvalidInputException">A file is missing or malformed, or of a kind that none of the two read.</exception>
+    public static Tokenizer Load(string directory) => Load(directory, HostedTokenizer.Of);
+
+    /// <param name="directory">A model directory.</param>
+    /// <param name="host">Gives the tokenizer of a file that is not read here.</param>
+    internal static Tokenizer Load(string directory, Func<string, UnsupportedTokenizerException, HostedTokenizer> host)
+    {
+        var file = Path.Combine(directory, FileName);
+        try
+        {
+            return Of(directory, TokenizerFile.Read(file));
+        }
+        catch (UnsupportedTokenizerException unsupported)
+        {
+            var hosted = host(file, unsupported);
+            return new Tokenizer(directory, hosted.Vocabulary, new HostedCoder(hosted, file), hosted.AddedTokens);
+        }
+    }
+
+    /// <summary>The tokenizer of a directory whose tokenizer.json has been read.</summary>
+    internal static Tokenizer Of(string directory, TokenizerDefinition definition)
+    {
+        var vocabulary = new TokenVocabulary(definition);
+        return new Tokenizer(directory, vocabulary, new OwnCoder(definition, vocabulary), definition.AddedTokens);
+    }
 
     /// <summary>The ids of a text. Added tokens written in the text are recognised.</summary>
     /// <param name="text">Any text; a lone surrogate counts as U+FFFD.</param>
@@ -85,33 +107,24 @@ public sealed class Tokenizer
     }
 
     /// <summary>As <see cref="Encode(string, bool)"/>, appending to a list that the caller can use again.</summary>
-    public void Encode(string text, List<int> ids, bool addSpecialTokens = false) => Encode(text, ids, addSpecialTokens, recorder: null);
+    public void Encode(string text, List<int> ids, bool addSpecialTokens = false) => _coder.Encode(text, ids, addSpecialTokens);
 
     /// <summary>The ids of a text, as <see cref="Encode(string, bool)"/> gives them, and where in the text each of them stands.</summary>
-    public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false)
-    {
-        var (ids, recorder) = (new List<int>((text.Length / 3) + 8), new SpanRecorder(text));
-        Encode(text, ids, addSpecialTokens, recorder);
-        var (offsets, first) = (recorder.Offsets, addSpecialTokens ? _postProcessor.Prefix.Count : 0);
-        for (var i = 0; i < ids.Count; i++)
-            offsets[i] = _postProcessor.Trimming?.Trim(offsets[i], GetBytes(ids[i]), _vocabulary.IsAdded(ids[i]), i == first) ?? offsets[i];
-        return new TokenizedText { Ids = ids, ByteSpans = recorder.ByteSpans, Offsets = offsets };
-    }
+    /// <exception cref="InvalidInputException">That cannot be told: the tokenizer writes the text as another, and gives no offsets.</exception>
+    public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false) => FindSpans(text, addSpecialTokens) ?? throw new InvalidInputException(
+        $"{File}: it writes texts as others, and where their tokens stand in them cannot be told; take a tokenizer that keeps texts as they are");
+
+    /// <summary>As <see cref="EncodeWithSpans"/>; null where the places cannot be told.</summary>
+    internal TokenizedText? FindSpans(string text, bool addSpecialTokens = false) => _coder.EncodeWithSpans(text, addSpecialTokens);
 
     /// <summary>
     /// The ids of a text that follows on another: nothing is put before it, where <see cref="Encode(string, bool)"/> may put a space
     /// (SentencePiece's <c>▁</c>).
     /// </summary>
-    public int[] EncodeWithin(string text)
-    {
-        if (_encodersWithin is null)
-            return Encode(text);
-        var ids = new List<int>((text.Length / 3) + 8);
-        var encoder = _encodersWithin.TryTake(out var idle) ? idle : _newEncoder(true);
-        encoder.Encode(text, ids, recorder: null);
-        _encodersWithin.Add(encoder);
-        return [.. ids];
-    }
+    public int[] EncodeWithin(string text) => _coder.EncodeWithin([text])[0];
+
+    /// <summary>As <see cref="EncodeWithin(string)"/>, of many texts at once.</summary>
+    public int[][] EncodeWithin(IReadOnlyList<string> texts) => _coder.EncodeWithin(texts);
 
     /// <summary>
     /// Whether every id of another tokenizer's vocabulary means the same here, and text becomes the same ids: the same vocabulary, or more
@@ -133,42 +146,13 @@ public sealed class Tokenizer
     }
 
     /// <summary>Whether something may be put before a text that is encoded.</summary>
-    public bool Prepends => _encodersWithin is not null;
+    public bool Prepends => _coder.Prepends;
 
     /// <summary>
     /// The text of ids, as Hugging Face's tokenizers decode them (an added token in a byte-level vocabulary's alphabet too). Bytes that are
     /// not valid UTF-8 become U+FFFD; ids without a token give nothing.
     /// </summary>
-    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false)
-    {
-        if (!_decoder.IsByteLevel)
-        {
-            var tokens = new List<string>(ids.Length);
-            foreach (var id in ids)
-            {
-                if (!(skipSpecialTokens && IsSpecial(id)) && _vocabulary.SpellingOf(id) is { } token)
-                    tokens.Add(token);
-            }
-
-            return _decoder.Decode(tokens);
-        }
-
-        var length = 0;
-        foreach (var id in ids)
-            length += skipSpecialTokens && IsSpecial(id) ? 0 : _vocabulary.GetDecodedBytes(id).Length;
-        var bytes = new byte[length];
-        var end = 0;
-        foreach (var id in ids)
-        {
-            if (skipSpecialTokens && IsSpecial(id))
-                continue;
-            var token = _vocabulary.GetDecodedBytes(id);
-            token.CopyTo(bytes.AsSpan(end));
-            end += token.Length;
-        }
-
-        return Encoding.UTF8.GetString(bytes);
-    }
+    public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens = false) => _coder.Decode(ids, skipSpecialTokens);
 
     /// <summary>The bytes a token stands for, which need not be whole characters; empty for an id without a token.</summary>
     public ReadOnlySpan<byte> GetBytes(int id) => _vocabulary.GetBytes(id);
@@ -189,22 +173,4 @@ public sealed class Tokenizer
     /// The first special token that stands written in a text, so that encoding takes it for the token; null where there is none.
     /// </summary>
     public string? SpecialTokenIn(string text) => _specials.Value.Next(text, 0) is { } match ? NameOf(match.Id) : null;
-
-    void Encode(string text, List<int> ids, bool addSpecialTokens, SpanRecorder? recorder)
-    {
-        if (addSpecialTokens)
-        {
-            ids.AddRange(_postProcessor.Prefix);
-            recorder?.AddAround(_postProcessor.Prefix.Count, position: 0);
-        }
-
-        var encoder = _encoders.TryTake(out var idle) ? idle : _newEncoder(false);
-        encoder.Encode(text, ids, recorder);
-        _encoders.Add(encoder);
-        if (addSpecialTokens)
-        {
-            ids.AddRange(_postProcessor.Suffix);
-            recorder?.AddAround(_postProcessor.Suffix.Count, text.Length);
-        }
-    }
 }

@@ -5,20 +5,21 @@ namespace TraceDistill.Core.Tokenization;
 
 /// <summary>
 /// Reads Hugging Face's <c>tokenizer.json</c> where it describes a byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and most others) or SentencePiece's BPE
-/// with byte fallback (Llama 2, Mistral). Anything whose ids would differ from Hugging Face's is refused by name; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
+/// with byte fallback (Llama 2, Mistral). Anything whose ids would differ from Hugging Face's is an <see cref="UnsupportedTokenizerException"/>; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
 /// </summary>
 static class TokenizerFile
 {
     /// <summary>Tables have an entry for each id up to the highest, so an absurd one would take all memory.</summary>
     const int MaxId = 10_000_000;
 
-    /// <exception cref="InvalidInputException">The file is missing, malformed or of another kind.</exception>
+    /// <exception cref="InvalidInputException">The file is missing or malformed.</exception>
+    /// <exception cref="UnsupportedTokenizerException">It is of another kind.</exception>
     public static TokenizerDefinition Read(string path)
     {
         var root = JsonField.Read(path);
         var model = root["model"];
         RequireBpe(model);
-        var decoder = TokenDecoder.Read(root["decoder"]);
+        var decoder = TokenDecoder.Read(root.Find("decoder") ?? throw root.Unsupported("a tokenizer without a decoder"));
         var vocabulary = ReadVocabulary(model["vocab"]);
         var normalizer = TextNormalizer.Read(root.Find("normalizer"));
         if (normalizer.SpellsBytes && !decoder.IsByteLevel)
@@ -27,7 +28,8 @@ static class TokenizerFile
         }
 
         var preTokenizer = PreTokenizerParser.Read(
-            decoder.IsByteLevel && !normalizer.SpellsBytes ? root["pre_tokenizer"] : root.Find("pre_tokenizer"), decoder.IsByteLevel, normalizer.SpellsBytes);
+            root.Find("pre_tokenizer") ?? (decoder.IsByteLevel && !normalizer.SpellsBytes ? throw root.Unsupported("a byte-level vocabulary without a pre_tokenizer") : null),
+            decoder.IsByteLevel, normalizer.SpellsBytes);
         var symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown);
         return new TokenizerDefinition
         {
@@ -48,9 +50,13 @@ static class TokenizerFile
     {
         if (model.Find("type") is { } type && type.Text() != "BPE")
             throw type.Unsupported($"a {type.Text()} model");
-        foreach (var name in new[] { "dropout", "continuing_subword_prefix", "end_of_word_suffix" })
+        if (model["vocab"].Kind == JsonValueKind.Array)
+            throw model["vocab"].Unsupported("a Unigram vocabulary");
+        if (model.Find("dropout") is { } dropout && dropout.Element.ToString() is not ("0" or "0.0"))
+            throw dropout.Fail($"{dropout.Name}: the value {dropout.Element} is not supported: the same text would have other ids each time; set it to null");
+        foreach (var name in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
         {
-            if (model.Find(name) is { } field && field.Element.ToString() is not ("" or "0" or "0.0"))
+            if (model.Find(name) is { } field && field.Element.ToString().Length > 0)
                 throw field.Unsupported($"the value {field.Element}");
         }
     }
@@ -74,7 +80,8 @@ static class TokenizerFile
         return model.Find("unk_token") is not { } unused || symbols.HasAll ? symbols : throw unused.Unsupported("an unknown token beside a vocabulary that lacks some bytes");
     }
 
-    static Dictionary<string, int> ReadVocabulary(JsonField field)
+    /// <summary>The ids of tokens by their spelling.</summary>
+    public static Dictionary<string, int> ReadVocabulary(JsonField field)
     {
         var count = field.Kind == JsonValueKind.Object ? field.Element.GetPropertyCount() : 0;
         var vocabulary = new Dictionary<string, int>(count, StringComparer.Ordinal);
@@ -125,7 +132,8 @@ static class TokenizerFile
             : throw item.Wrong("two tokens with one space between them");
     }
 
-    static SortedDictionary<int, AddedToken> ReadAddedTokens(JsonField field, Dictionary<string, int> vocabulary)
+    /// <summary>Added tokens by id.</summary>
+    public static SortedDictionary<int, AddedToken> ReadAddedTokens(JsonField field, Dictionary<string, int> vocabulary)
     {
         var ids = new HashSet<int>(vocabulary.Values);
         var tokens = new SortedDictionary<int, AddedToken>();

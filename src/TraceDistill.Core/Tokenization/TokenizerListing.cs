@@ -49,12 +49,12 @@ public sealed record TokenizerListing
     public required string? ChatTemplate { get; init; }
 
     /// <summary>Reads the tokenizer of a model directory.</summary>
-    /// <exception cref="Errors.InvalidInputException">As <see cref="Tokenizer.Load"/>.</exception>
+    /// <exception cref="Errors.InvalidInputException">As <see cref="Tokenizer.Load(string)"/>.</exception>
     public static TokenizerListing Load(string directory)
     {
         var definition = TokenizerFile.Read(Path.Combine(directory, Tokenizer.FileName));
         var settings = TokenizerSettings.Read(directory);
-        var tokenizer = new Tokenizer(definition, settings, directory);
+        var tokenizer = Tokenizer.Of(directory, definition);
         var tokens = new string?[tokenizer.VocabularySize];
         foreach (var (spelling, id) in definition.Vocabulary)
             tokens[id] = spelling;

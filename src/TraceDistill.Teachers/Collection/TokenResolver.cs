@@ -1,3 +1,4 @@
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Core.Tokenization;
 
@@ -11,12 +12,14 @@ sealed class TokenResolver
 {
     const int Nobody = -1;
 
+    readonly Tokenizer? _tokenizer;
     readonly int _vocabularySize;
     readonly Dictionary<string, int> _ids = [];
 
     /// <param name="tokenizer">The teacher's; null where it is not known, and then ids are taken as they are.</param>
     public TokenResolver(Tokenizer? tokenizer)
     {
+        _tokenizer = tokenizer;
         _vocabularySize = tokenizer?.VocabularySize ?? int.MaxValue;
         var fallbacks = new List<int>();
         for (var id = 0; id < tokenizer?.VocabularySize; id++)
@@ -46,6 +49,13 @@ sealed class TokenResolver
         if (logprobs is null || (logprobs.TokenBytes is null && !logprobs.TokenIds.Concat(logprobs.TopIds).Any(id => id >= _vocabularySize)))
         {
             return logprobs;
+        }
+
+        if (logprobs.TokenBytes is not null && _tokenizer is { HasExactBytes: false })
+        {
+            throw new InvalidInputException(
+                $"{_tokenizer.File}: the endpoint names tokens by their bytes, and this decoder makes text of several tokens together; "
+                + "collect from a server that gives token ids, or without logprobs");
         }
 
         var byBytes = logprobs.TokenBytes is null ? null : Array.ConvertAll(logprobs.TokenBytes, bytes => _ids.GetValueOrDefault(Key(bytes), Nobody));
