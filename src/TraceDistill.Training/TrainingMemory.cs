@@ -40,7 +40,7 @@ public static class TrainingMemory
     internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest)
     {
         var shape = trained.Model.Configuration;
-        long tokens = Math.Max(options.MicroBatchTokens, longest), lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
+        long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest), lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
         var atWork = Math.Min(options.ResolveWorkers(), lanes);
         var inner = Math.Max(shape.IntermediateSize, shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0);
         var width = shape.QuerySize + (2 * shape.KeyValueSize);
@@ -58,7 +58,7 @@ public static class TrainingMemory
     {
         string?[] ways =
         [
-            options.MicroBatchTokens > longest ? $"lower micro_batch_tokens (now {options.MicroBatchTokens})" : null,
+            Math.Min(options.MicroBatchTokens, options.UpdateTokens) > longest ? $"lower micro_batch_tokens (now {options.MicroBatchTokens})" : null,
             options.GradientCheckpointing ? null : "set gradient_checkpointing: true",
             options.ResolveWorkers() > 1 ? $"lower workers (now {options.ResolveWorkers()})" : null,
             options.Optim == OptimizerKind.Adamw ? "take optim: adamw8bit" : null,

@@ -90,7 +90,7 @@ public sealed class TrainStageTests : IDisposable
     {
         await _traces.WriteAsync(Enumerable.Range(1, 20).Select(_traces.Create));
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { MicroBatchTokens = 2_000_000_000 }, "huge"));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { BatchTokens = 2_000_000_000, MicroBatchTokens = 2_000_000_000 }, "huge"));
 
         Assert.Matches(@"^this training takes about [\d.]+ GB, and there are [\d.]+ GB: lower micro_batch_tokens \(now 2000000000\), set gradient_checkpointing: true, ", error.Message);
     }
