@@ -8,4 +8,10 @@ if (args is [TokenizerHost.Verb])
 }
 
 using var interruption = new Interruption();
-return await TraceDistillCommand.RunAsync(args, Verbs.All, CommandHost.Process(interruption.Token));
+var host = CommandHost.Process(interruption.Token);
+if (host.Run is not null)
+{
+    StageChannel.WhenRunCloses(Console.OpenStandardInput(), interruption.Request);
+}
+
+return await TraceDistillCommand.RunAsync(args, Verbs.All, host);

@@ -32,15 +32,32 @@ public static class TrainingMemory
         observer.Message($"estimate: {Gigabytes(needed)} of memory, {TrainingTime.Words(time)} for {options.MaxSteps.ToString("N0", CultureInfo.InvariantCulture)} steps if nothing else runs here");
     }
 
+    /// <summary>An estimate before anything is there: what a training of this shape takes at most beside its data, in bytes.</summary>
+    /// <param name="options">Steps, precision and optimizer.</param>
+    /// <param name="shape">Of the model.</param>
+    public static long Estimate(OptimizationOptions options, ModelConfiguration shape)
+    {
+        var total = ModelParameters.CountOf(shape);
+
+        // Adapters stand beside all seven matrices of a layer at most, and leave the others in 16 bits.
+        var (trained, bytes) = options is TrainOptions { LoraR: { } rank }
+            ? ((long)rank * shape.NumHiddenLayers * ((9L * shape.HiddenSize) + (3L * shape.IntermediateSize)), sizeof(ushort))
+            : (total, sizeof(float));
+        return (bytes * total) + Estimate(options, shape, total, trained, longest: 0);
+    }
+
     /// <summary>Bytes that come to what is there before the first step.</summary>
     /// <remarks>
     /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16, and, for each lane at work, what its forward pass keeps: of each
     /// layer the inputs of two norms and four products, the rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
     /// </remarks>
-    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest)
+    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest) =>
+        Estimate(options, trained.Model.Configuration, trained.Model.Count, trained.Count, longest);
+
+    static long Estimate(OptimizationOptions options, ModelConfiguration shape, long total, long trained, int longest)
     {
-        var shape = trained.Model.Configuration;
-        long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest), lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
+        long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
+        long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
         var atWork = Math.Min(options.ResolveWorkers(), lanes);
         var inner = Math.Max(shape.IntermediateSize, shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0);
         var width = shape.QuerySize + (2 * shape.KeyValueSize);
@@ -49,9 +66,9 @@ public static class TrainingMemory
             ? (sizeof(float) * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
         var head = 3 * sizeof(float) * Math.Max(ChunkedHead.ChunkLogits, (long)ChunkedHead.LeastRows * shape.VocabSize);
-        var rounded = options.ComputeDtype.OnThisProcessor() == ComputeDtype.BFloat16 ? 2 * trained.Model.Count : 0;
-        return (lanes * sizeof(float) * trained.Count) + WeightOptimizer.MomentBytes(options.Optim, trained.Count) + rounded
-            + (options.EmaDecay > 0 ? sizeof(float) * trained.Count : 0) + (atWork * (kept + layer + head));
+        var rounded = options.ComputeDtype.OnThisProcessor() == ComputeDtype.BFloat16 ? 2 * total : 0;
+        return (lanes * sizeof(float) * trained) + WeightOptimizer.MomentBytes(options.Optim, trained) + rounded
+            + (options.EmaDecay > 0 ? sizeof(float) * trained : 0) + (atWork * (kept + layer + head));
     }
 
     static string Advice(OptimizationOptions options, int longest)

@@ -42,7 +42,8 @@ public sealed class KillTests : IDisposable
     /// <param name="killIn">The stage after whose second line the process is killed.</param>
     static async Task<int> RunAsync(string recipe, string runDirectory, string? killIn)
     {
-        using var process = Process.Start(new ProcessStartInfo(Program, ["run", recipe, "--out", runDirectory]) { RedirectStandardError = true })!;
+        string[] arguments = ["run", recipe, "--out", runDirectory, "--jobs", "1"];
+        using var process = Process.Start(new ProcessStartInfo(Program, arguments) { RedirectStandardError = true })!;
         var seen = 0;
         while (await process.StandardError.ReadLineAsync(TestContext.Current.CancellationToken) is { } line)
         {

@@ -18,7 +18,10 @@ sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractiv
     /// <summary>The user's file of keys and the hosts they may go to; null where there is none.</summary>
     public string? AllowedKeysFile { get; init; }
 
-    /// <summary>Standard output and standard error of this process.</summary>
+    /// <summary>The run that this process works for; null for a command of its own.</summary>
+    public StageChannel? Run { get; init; }
+
+    /// <summary>Standard output and standard error of this process, or the run that started it.</summary>
     public static CommandHost Process(CancellationToken interruption) => new(
         Console.Out,
         Console.Error,
@@ -28,11 +31,17 @@ sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractiv
     {
         IsOutputTerminal = !Console.IsOutputRedirected,
         AllowedKeysFile = KeyPermissions.UserFile,
+        Run = StageChannel.OfThisProcess(TimeProvider.System),
     };
 
     /// <summary>Runs <paramref name="action"/> with an observer that shows its progress.</summary>
     public async Task<T> ObserveAsync<T>(Func<IRunObserver, Task<T>> action)
     {
+        if (Run is not null)
+        {
+            return await action(Run);
+        }
+
         if (!IsInteractive)
         {
             return await action(new PlainProgress(Error, TimeProvider));
@@ -41,6 +50,19 @@ sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractiv
         var console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Error) });
         await using var live = new LiveProgress(console, TimeProvider);
         return await action(live);
+    }
+
+    /// <summary>Tells why the command ends with an exit code other than 0.</summary>
+    public void TellFailure(int exitCode, string message)
+    {
+        if (Run is not null)
+        {
+            Run.Failure(exitCode, message);
+        }
+        else
+        {
+            Error.WriteLine(VisibleText.Of(ErrorBoundary.Line(exitCode, message)));
+        }
     }
 
     public void WriteJson(object result) => Output.WriteLine(JsonSerializer.Serialize(result, JsonOutput.Options));

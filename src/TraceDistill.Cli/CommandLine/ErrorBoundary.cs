@@ -1,4 +1,5 @@
 using System.Text.RegularExpressions;
+using TraceDistill.Cli.Recipes;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
 
@@ -7,8 +8,16 @@ namespace TraceDistill.Cli.CommandLine;
 /// <summary>Turns what went wrong into lines on standard error and an exit code.</summary>
 static class ErrorBoundary
 {
+    const string Interrupted = "interrupted; the same command goes on from here";
+
+    /// <param name="error">Takes what went wrong.</param>
     /// <param name="interruption">Tells an interruption by the user from a cancellation that nobody asked for.</param>
-    public static async Task<int> RunAsync(Func<Task<int>> action, TextWriter error, CancellationToken interruption)
+    public static Task<int> RunAsync(Func<Task<int>> action, TextWriter error, CancellationToken interruption) =>
+        RunAsync(action, (code, message) => error.WriteLine(VisibleText.Of(Line(code, message))), interruption);
+
+    /// <inheritdoc cref="RunAsync(Func{Task{int}}, TextWriter, CancellationToken)"/>
+    /// <param name="tell">Takes the exit code and what went wrong.</param>
+    public static async Task<int> RunAsync(Func<Task<int>> action, Action<int, string> tell, CancellationToken interruption)
     {
         try
         {
@@ -16,31 +25,44 @@ static class ErrorBoundary
         }
         catch (Exception exception)
         {
-            var (code, message) = Judge(Unwrap(exception), interruption);
-            await error.WriteLineAsync(VisibleText.Of(message));
-            return code;
+            var judged = Failures(exception).Select(failure => Judge(failure, interruption)).Distinct().ToList();
+            foreach (var (code, message) in judged)
+            {
+                tell(code, message);
+            }
+
+            return judged[0].Code;
         }
     }
+
+    /// <summary>What is shown of a failure.</summary>
+    public static string Line(int code, string message) =>
+        code is ExitCode.InvalidInput or ExitCode.ExternalFailure ? $"error: {message}" : message;
 
     static (int Code, string Message) Judge(Exception exception, CancellationToken interruption) => exception switch
     {
         OperationCanceledException when interruption.IsCancellationRequested =>
-            (ExitCode.Interrupted, "interrupted; the same command goes on from here"),
-        _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, $"error: {DiskFull(OneLine(exception.Message))}"),
-        InvalidInputException => (ExitCode.InvalidInput, $"error: {exception.Message}"),
-        ExternalFailureException => (ExitCode.ExternalFailure, $"error: {exception.Message}"),
-        RegexMatchTimeoutException slow =>
-            (ExitCode.InvalidInput, $"error: the regular expression {slow.Pattern} takes more than {slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"),
-        OutOfMemoryException => (ExitCode.ExternalFailure, "error: the memory of this machine is not enough; end other programs, or take a smaller model or batch"),
-        UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, $"error: {OneLine(exception.Message)}"),
+            (ExitCode.Interrupted, Interrupted),
+        StageFailure { Code: ExitCode.Interrupted } => (ExitCode.Interrupted, Interrupted),
+        StageFailure stage => (stage.Code, stage.Message),
+        _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, DiskFull(OneLine(exception.Message))),
+        InvalidInputException => (ExitCode.InvalidInput, exception.Message),
+        ExternalFailureException => (ExitCode.ExternalFailure, exception.Message),
+        RegexMatchTimeoutException slow => (
+            ExitCode.InvalidInput,
+            $"the regular expression {slow.Pattern} takes more than {slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"),
+        OutOfMemoryException => (
+            ExitCode.ExternalFailure, "the memory of this machine is not enough; end other programs, or take a smaller model or batch"),
+        UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, OneLine(exception.Message)),
         _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
     };
 
-    static Exception Unwrap(Exception exception) => exception switch
+    /// <summary>What went wrong in its order: stages side by side may fail each for a reason of its own.</summary>
+    static IEnumerable<Exception> Failures(Exception exception) => exception switch
     {
-        AggregateException { InnerExceptions: [var only] } => Unwrap(only),
-        System.Reflection.TargetInvocationException { InnerException: { } inner } => Unwrap(inner),
-        _ => exception,
+        AggregateException { InnerExceptions.Count: > 0 } several => several.InnerExceptions.SelectMany(Failures),
+        System.Reflection.TargetInvocationException { InnerException: { } inner } => Failures(inner),
+        _ => [exception],
     };
 
     /// <summary>A full disk is one kind of failure, whatever was being written and however that is reported.</summary>
@@ -50,5 +72,5 @@ static class ErrorBoundary
 
     static string OneLine(string message) => message.ReplaceLineEndings(" ");
 
-    static string BugContext() => $"the output of \"tracedistill doctor\" (version {Recipes.Fingerprint.ProgramVersion})";
+    static string BugContext() => $"the output of \"tracedistill doctor\" (version {Fingerprint.ProgramVersion})";
 }

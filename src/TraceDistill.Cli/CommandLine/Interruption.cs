@@ -7,6 +7,7 @@ sealed class Interruption : IDisposable
 {
     readonly CancellationTokenSource _source = new();
     readonly PosixSignalRegistration[] _signals;
+    int _received;
 
     public Interruption() => _signals =
     [
@@ -15,6 +16,9 @@ sealed class Interruption : IDisposable
     ];
 
     public CancellationToken Token => _source.Token;
+
+    /// <summary>Asks for an orderly end as a signal does.</summary>
+    public void Request() => _source.Cancel();
 
     public void Dispose()
     {
@@ -28,10 +32,11 @@ sealed class Interruption : IDisposable
 
     void Handle(PosixSignalContext context)
     {
-        if (!_source.IsCancellationRequested)
+        // The signal may come right after the same was asked for otherwise, and is the first one still.
+        if (Interlocked.Increment(ref _received) == 1)
         {
             context.Cancel = true;
-            _source.Cancel();
+            Request();
         }
     }
 }

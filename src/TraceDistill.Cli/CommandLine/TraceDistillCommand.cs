@@ -36,7 +36,7 @@ static class TraceDistillCommand
                     new InvocationConfiguration { Output = host.Output, Error = host.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
                     host.Interruption);
             },
-            host.Error,
+            host.TellFailure,
             host.Interruption);
 
     /// <summary><c>tokenizer train</c> is a command of the command <c>tokenizer</c>.</summary>

@@ -81,6 +81,7 @@ static class VerbCommand
             var printsResult = verb.PrintsResult && !result.GetValue(jsonOption);
             var summary = verb.IsResumable && result.GetValue(planOption)
                 ? await PlanAsync(verb, bound!, output, host)
+                : host.Run is { } run ? await RunStageAsync(verb, bound!, output!, run, host)
                 : await RunAsync(verb, bound!, output, host, keys, printsResult);
             if (result.GetValue(jsonOption))
             {
@@ -90,6 +91,15 @@ static class VerbCommand
             return (summary as IVerdict)?.ExitCode ?? ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Runs a verb for a run, which has looked ahead, keeps the metrics and publishes what comes out.</summary>
+    static async Task<object> RunStageAsync(IVerb verb, object options, string output, StageChannel run, CommandHost host)
+    {
+        using var @lock = verb.LocksOutput ? null : OutputLock.Take(Path.GetFullPath(output));
+        var summary = await verb.RunAsync(options, run.ContextOf(output), host.Interruption);
+        run.Result(summary);
+        return summary;
     }
 
     static Task<object> PlanAsync(IVerb verb, object options, string? output, CommandHost host) => host.ObserveAsync(async progress =>

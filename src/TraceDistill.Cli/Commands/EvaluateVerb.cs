@@ -10,6 +10,7 @@ using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Verification;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -27,6 +28,18 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     public override bool IsResumable => true;
 
     public override bool SendsKeys => true;
+
+    public override bool RunsBesideOthers(EvaluateOptions options) =>
+        EvaluatedModels.Sources(options).All(source => source.Value.Directory is not null);
+
+    /// <summary>One model at a time: as it generates, with keys and values of all answers, and again as it is compared with traces.</summary>
+    public override long EstimateMemory(EvaluateOptions options)
+    {
+        var weights = EvaluatedModels.Sources(options).Select(source => source.Value.Directory).OfType<string>()
+            .Select(directory => Directory.GetFiles(directory, "*.safetensors").Sum(FileBytes)).DefaultIfEmpty(0).Max();
+        var copies = options.Traces is null ? 2 : 3;
+        return ProcessMemory + EngineOptions.DefaultCacheBytes + FileBytes(options.Problems) + (copies * weights);
+    }
 
     public override IEnumerable<KeyUse> KeyUses(EvaluateOptions options) =>
     [

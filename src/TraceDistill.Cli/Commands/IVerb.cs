@@ -39,8 +39,16 @@ interface IVerb
     /// <summary>Whether it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
     bool IsResumable { get; }
 
-    /// <summary>Whether it can run at the same time as other such stages: it computes by itself, with what memory and time it has, and what comes out does not depend on them.</summary>
-    bool RunsBesideOthers { get; }
+    /// <summary>
+    /// Returns whether it can run at the same time as other such stages, in a process of its own: it computes by itself and asks no
+    /// endpoint, whose limits hold for one stage at a time, and what comes out does not depend on how many cores it has.
+    /// </summary>
+    /// <param name="options">An <see cref="OptionsType"/>.</param>
+    bool RunsBesideOthers(object options);
+
+    /// <summary>An estimate of the memory that its process takes at most, in bytes, once its inputs are there.</summary>
+    /// <param name="options">An <see cref="OptionsType"/>.</param>
+    long EstimateMemory(object options);
 
     /// <summary>Whether it reads whatever the stages before it made, without naming them.</summary>
     bool ReadsWholeRun { get; }
@@ -94,6 +102,12 @@ interface IVerb
 abstract class Verb<TOptions> : IVerb
     where TOptions : class
 {
+    /// <summary>Memory of a process that computes little: the runtime and libtorch.</summary>
+    protected const long ProcessMemory = 300_000_000;
+
+    /// <summary>Size of a file that is read into memory; 0 where it is not there.</summary>
+    protected static long FileBytes(string path) => new FileInfo(path) is { Exists: true } file ? file.Length : 0;
+
     public abstract string Name { get; }
 
     public abstract string Description { get; }
@@ -105,8 +119,6 @@ abstract class Verb<TOptions> : IVerb
     public virtual bool LocksOutput => false;
 
     public virtual bool IsResumable => false;
-
-    public virtual bool RunsBesideOthers => false;
 
     public virtual bool ReadsWholeRun => false;
 
@@ -122,6 +134,12 @@ abstract class Verb<TOptions> : IVerb
 
     /// <inheritdoc cref="IVerb.RunAsync"/>
     public abstract Task<object> RunAsync(TOptions options, StageContext context, CancellationToken cancellationToken);
+
+    /// <inheritdoc cref="IVerb.RunsBesideOthers"/>
+    public virtual bool RunsBesideOthers(TOptions options) => false;
+
+    /// <inheritdoc cref="IVerb.EstimateMemory"/>
+    public virtual long EstimateMemory(TOptions options) => ProcessMemory;
 
     /// <inheritdoc cref="IVerb.WritesFile"/>
     public virtual bool WritesFile(TOptions options, string output) => false;
@@ -145,6 +163,10 @@ abstract class Verb<TOptions> : IVerb
 
     /// <inheritdoc cref="IVerb.KeyUses"/>
     public virtual IEnumerable<KeyUse> KeyUses(TOptions options) => [];
+
+    bool IVerb.RunsBesideOthers(object options) => RunsBesideOthers((TOptions)options);
+
+    long IVerb.EstimateMemory(object options) => EstimateMemory((TOptions)options);
 
     bool IVerb.WritesFile(object options, string output) => WritesFile((TOptions)options, output);
 

@@ -1,4 +1,5 @@
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Training;
 using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Cli.Commands;
@@ -14,7 +15,11 @@ sealed class PretrainVerb : Verb<PretrainOptions>
 
     public override bool IsResumable => true;
 
-    public override bool RunsBesideOthers => true;
+    public override bool RunsBesideOthers(PretrainOptions options) => true;
+
+    public override long EstimateMemory(PretrainOptions options) => ProcessMemory
+        + TrainingMemory.Estimate(options, options.Architecture.Configure(options.VocabSize, []))
+        + (options.Problems is { } problems ? FileBytes(problems) : 0);
 
     public override IAsyncEnumerable<Foreseen> ForeseeAsync(PretrainOptions options, Foresight ahead, CancellationToken cancellationToken) =>
         TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, [])).ToAsyncEnumerable();

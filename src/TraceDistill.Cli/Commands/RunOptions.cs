@@ -1,6 +1,6 @@
 using System.ComponentModel;
-using System.ComponentModel.DataAnnotations;
 using TraceDistill.Cli.Binding;
+using TraceDistill.Cli.Recipes;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -20,13 +20,10 @@ sealed record RunOptions
     [Description("Run these stages alone; what they read must be finished")]
     public IReadOnlyList<string> Only { get; init; } = [];
 
-    /// <summary>Most jobs that can be asked for.</summary>
-    public const int MostJobs = 64;
-
-    /// <value>None: what the recipe says, as far as there are cores; else 1.</value>
-    [Range(1, MostJobs, ErrorMessage = "must be from 1 to 64")]
-    [Description("Trainings that run at the same time; what the recipe says unless given")]
-    public int? Jobs { get; init; }
+    /// <value>None: what the recipe says, as far as there are cores; else auto.</value>
+    [Description("Stages such as trainings that run at the same time, each in a process with its share of the cores: a number, 1 for one "
+        + "after another, or auto for as many as cores and memory allow; what the recipe says unless given, else auto")]
+    public JobLimit? Jobs { get; init; }
 
     [Description("Change the recipe: STAGE.KEY=VALUE for an option, NAME=VALUE for a parameter; can be repeated")]
     public IReadOnlyDictionary<string, string> Set { get; init; } = new Dictionary<string, string>();

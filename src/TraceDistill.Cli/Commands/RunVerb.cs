@@ -8,7 +8,9 @@ using TraceDistill.Core.Observation;
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>All stages of a recipe.</summary>
-sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
+/// <param name="stageVerbs">The verbs that can be stages.</param>
+/// <param name="host">Where stages run that run beside others.</param>
+sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<RunOptions>
 {
     /// <summary>Where runs lie that were not told where to write.</summary>
     public const string DefaultRoot = "runs";
@@ -33,7 +35,15 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         var selected = Select(plan, options.Only);
         var states = StageStates.Of(plan, runDirectory);
         var remarks = await RemarksAsync(selected, states, runDirectory, options.Discard, cancellationToken);
+        var jobs = JobsOf(options, plan);
+        var sideBySide = jobs == 1 ? [] : StageScheduler.GroupsOf([.. selected.Where(stage => states[stage.Name] != StageState.Finished)]);
         Print(plan, selected, states, remarks, runDirectory, context);
+        foreach (var group in sideBySide)
+        {
+            var limit = group.Count > jobs ? $", {jobs} of them" : "";
+            context.Observer.Message($"  at the same time{limit}: {Families([.. group.Select(stage => stage.Name)], plan)}");
+        }
+
         var foreseen = await ForeseeAsync(plan, selected, states, runDirectory, cancellationToken);
         foreach (var one in foreseen.Where(one => !one.Told.IsCertain))
         {
@@ -50,6 +60,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
             return new
             {
                 RunDirectory = runDirectory,
+                Jobs = jobs,
+                SideBySide = sideBySide.Select(group => group.Select(stage => stage.Name)),
                 Stages = plan.Stages.Select(stage => new
                 {
                     Stage = stage.Name,
@@ -68,8 +80,8 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
         using var directory = RunDirectory.Open(runDirectory);
         directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
-        var results = await new RecipeRunner(directory, context.Observer, context.TimeProvider, options.Discard)
-            .RunAsync(selected, JobsOf(options, plan), cancellationToken);
+        var results = await new RecipeRunner(directory, host, context.Observer, context.TimeProvider, options.Discard)
+            .RunAsync(selected, jobs, stage => states[stage.Name] == StageState.Finished, cancellationToken);
         var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
         context.Observer.Message($"finished: {Shown(result)}");
         return new
@@ -81,7 +93,11 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs) : Verb<RunOptions>
     }
 
     /// <summary>More trainings than cores take more memory and no less time, which a recipe cannot know.</summary>
-    static int JobsOf(RunOptions options, RunPlan plan) => options.Jobs ?? Math.Min(plan.Jobs ?? 1, Environment.ProcessorCount);
+    static int JobsOf(RunOptions options, RunPlan plan)
+    {
+        var cores = Environment.ProcessorCount;
+        return options.Jobs?.On(cores) ?? Math.Min((plan.Jobs ?? JobLimit.Auto).On(cores), cores);
+    }
 
     static IReadOnlyList<PlannedStage> Select(RunPlan plan, IReadOnlyList<string> only)
     {

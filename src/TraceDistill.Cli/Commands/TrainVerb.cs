@@ -24,7 +24,30 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override bool IsResumable => true;
 
-    public override bool RunsBesideOthers => true;
+    public override bool RunsBesideOthers(TrainOptions options) => true;
+
+    public override long EstimateMemory(TrainOptions options)
+    {
+        var training = ShapeOf(options, new Foresight([])) is { } shape ? TrainingMemory.Estimate(options, shape) : 0;
+        return ProcessMemory + training + DataOf(options);
+    }
+
+    /// <summary>Traces are held as they are stored, problems as tokens.</summary>
+    static long DataOf(TrainOptions options)
+    {
+        var data = options.Problems is { } problems ? FileBytes(problems) : 0;
+        if (options.Traces is { } traces && ShardManifest.Load(traces) is { Rows: > 0 } manifest)
+        {
+            var share = Math.Min(1, (double)(options.MaxTraces ?? manifest.Rows) / manifest.Rows);
+            var bytes = manifest.Layout == SoftTargetLayout.Compact ? 2 : 8;
+            data += (long)(share * manifest.Tokens * (BytesOfToken + (bytes * manifest.Dataset.TopK)));
+        }
+
+        return data;
+    }
+
+    /// <summary>What a token takes beside its soft targets: its id, and its share of what a sequence has.</summary>
+    const int BytesOfToken = 8;
 
     /// <summary>Traces are looked through for their lengths up to here.</summary>
     const int MostTraces = 50_000;

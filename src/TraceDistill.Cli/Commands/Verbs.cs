@@ -1,3 +1,5 @@
+using TraceDistill.Cli.Recipes;
+
 namespace TraceDistill.Cli.Commands;
 
 /// <summary>All verbs of the program, in the order in which the help lists them.</summary>
@@ -6,5 +8,6 @@ static class Verbs
     /// <summary>Those that can be stages.</summary>
     static readonly IVerb[] Stages = [new ProblemsVerb(), new GenerateVerb(), new TrainVerb(), new PretrainVerb(), new TokenizerTrainVerb(), new EvaluateVerb(), new ExportVerb(), new ReportVerb()];
 
-    public static IReadOnlyList<IVerb> All { get; } = [new RunVerb(Stages), .. Stages, new InspectVerb(), new ServeVerb(), new DoctorVerb()];
+    public static IReadOnlyList<IVerb> All { get; } =
+        [new RunVerb(Stages, new StageProcesses()), .. Stages, new InspectVerb(), new ServeVerb(), new DoctorVerb()];
 }

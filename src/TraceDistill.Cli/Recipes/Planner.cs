@@ -60,13 +60,15 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
 
         var inputs = new List<StageInput>();
         settings = resolver.Resolve(copy, schema, settings, inputs);
-        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, Located(settings, schema, inputs, runDirectory), copy.Family);
+        var arguments = Located(settings, schema, inputs, runDirectory);
+        var options = new OptionBinder(problems).BindRecord(verb.OptionsType, arguments, copy.Family);
         return options is null ? null : new PlannedStage
         {
             Name = copy.Name,
             Family = copy.Family,
             Verb = verb,
             Settings = settings,
+            Arguments = arguments,
             Options = options,
             Inputs = [.. inputs, .. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path), copy.Location))],
             DependsOn = [.. inputs.Select(input => input.Stage).OfType<string>().Concat(verb.ReadsWholeRun ? before.Select(stage => stage.Name) : []).Distinct()],

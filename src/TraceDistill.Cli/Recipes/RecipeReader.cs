@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Binding;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting;
 using TraceDistill.Core.Errors;
@@ -9,8 +8,9 @@ namespace TraceDistill.Cli.Recipes;
 
 /// <summary>Reads a recipe file and fills in its parameters and the <c>--set</c> overrides of the command line.</summary>
 /// <remarks>
-/// Top-level keys: <c>name</c>, <c>description</c>, <c>seed</c>, <c>jobs</c> (stages such as trainings that run side by side), <c>parameters</c> (names with default values, to be used as
-/// <c>${name}</c> in any value; one left empty must be given with <c>--set name=value</c>) and <c>stages</c>.
+/// Top-level keys: <c>name</c>, <c>description</c>, <c>seed</c>, <c>jobs</c> (how many stages such as trainings run side by side, or
+/// auto), <c>parameters</c> (names with default values, to be used as <c>${name}</c> in any value; one left empty must be given with
+/// <c>--set name=value</c>) and <c>stages</c>.
 /// </remarks>
 static partial class RecipeReader
 {
@@ -96,7 +96,7 @@ static partial class RecipeReader
         return null;
     }
 
-    static int? Jobs(ConfigMap root, ProblemList problems)
+    static JobLimit? Jobs(ConfigMap root, ProblemList problems)
     {
         var jobs = Text(root, "jobs", problems);
         if (jobs?.Text is not { } text)
@@ -104,13 +104,13 @@ static partial class RecipeReader
             return null;
         }
 
-        if (ScalarBinder.Parse(typeof(int), text, out _) is int and >= 1 and <= RunOptions.MostJobs and var count)
+        var limit = (JobLimit?)ScalarBinder.Parse(typeof(JobLimit), text, out var problem);
+        if (limit is null)
         {
-            return count;
+            problems.Add(jobs.Location, "jobs", problem!);
         }
 
-        problems.Add(jobs.Location, "jobs", $"must be from 1 to {RunOptions.MostJobs}, found {TypeWords.Of(jobs)}");
-        return null;
+        return limit;
     }
 
     static ConfigMap? Map(ConfigMap root, string key, ProblemList problems)

@@ -1,7 +1,10 @@
+using System.Collections.Concurrent;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -22,25 +25,49 @@ enum StageOutcome
 sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, double Seconds, long PeakMemoryBytes, object? Summary);
 
 /// <summary>Runs the stages of a plan, passing over those that are finished and going on inside those that are not.</summary>
+/// <param name="host">Where stages run that may run beside others.</param>
 /// <param name="isDiscarded">Whether the user lets what stages made under other options be given up.</param>
-sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
+sealed class RecipeRunner(
+    RunDirectory directory, IStageHost host, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
 {
     static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(2);
-
-    int _working;
+    static readonly TimeSpan LeftoverInterval = TimeSpan.FromMilliseconds(100);
+    static readonly TimeSpan LeftoverPatience = TimeSpan.FromSeconds(60);
 
     /// <param name="stages">In their order; a stage whose inputs are not finished is an error.</param>
-    /// <param name="jobs">Most stages at a time, where they can run beside others.</param>
+    /// <param name="jobs">Most stages at a time, where they can run beside others. A stage that runs alone runs in this process.</param>
+    /// <param name="isFinished">
+    /// Whether a stage is known to be finished: it is looked at first, and takes no core from one that is not.
+    /// </param>
     /// <param name="cancellationToken">Stops the stages that are running.</param>
-    public async Task<IReadOnlyList<StageResult>> RunAsync(IReadOnlyList<PlannedStage> stages, int jobs, CancellationToken cancellationToken)
+    public async Task<IReadOnlyList<StageResult>> RunAsync(
+        IReadOnlyList<PlannedStage> stages, int jobs, Func<PlannedStage, bool> isFinished, CancellationToken cancellationToken)
     {
         using var metrics = new MetricsLog(directory.Metrics, timeProvider);
-        return await new StageScheduler(jobs, (stage, token) => RunAsync(stage, metrics, token), console).RunAsync(stages, cancellationToken);
+        var results = new List<StageResult>();
+        foreach (var stage in stages.Where(isFinished))
+        {
+            results.Add(await RunAsync(stage, OwnProcess.Instance, Environment.ProcessorCount, metrics, cancellationToken));
+        }
+
+        var estimates = new ConcurrentDictionary<string, long>();
+        var gate = new MemoryGate(
+            new AvailableMemory().Read, stage => estimates.GetOrAdd(stage.Name, _ => EstimateMemory(stage)), host.MemoryOf);
+        var scheduler = new StageScheduler(
+            jobs,
+            Environment.ProcessorCount,
+            (stage, share, token) => RunAsync(stage, share.IsAlone ? OwnProcess.Instance : host, share.Cores, metrics, token),
+            gate.Shortage,
+            console);
+        results.AddRange(await scheduler.RunAsync([.. stages.Where(stage => !isFinished(stage))], cancellationToken));
+        return [.. stages.Select(stage => results.First(result => result.Stage == stage.Name))];
     }
 
-    async Task<StageResult> RunAsync(PlannedStage stage, MetricsLog metrics, CancellationToken cancellationToken)
+    async Task<StageResult> RunAsync(
+        PlannedStage stage, IStageHost host, int cores, MetricsLog metrics, CancellationToken cancellationToken)
     {
         var folder = new StageFolder(directory.Path, stage.Name);
+        await WaitForLeftoverAsync(stage, folder, cancellationToken);
         folder.Recover();
         var last = StageManifest.Read(folder.Published);
         var inputs = InputRecords.Of(stage, directory.Path, last?.Inputs);
@@ -55,8 +82,10 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
                 ForgetMetrics(stage.Name, metrics);
             }
 
-            console.Message($"{stage.Name}: {(outcome == StageOutcome.Done ? "starting" : "going on")} ({stage.Verb.Name})");
-            var attempt = new Attempt(stage, folder, inputs, fingerprint, secondsBefore ?? 0, Earlier(stage, folder, last, inputs));
+            var share = cores < Environment.ProcessorCount ? $", on {cores} of {Counted.Of(Environment.ProcessorCount, "core")}" : "";
+            console.Message($"{stage.Name}: {(outcome == StageOutcome.Done ? "starting" : "going on")} ({stage.Verb.Name}{share})");
+            var earlier = Earlier(stage, folder, last, inputs);
+            var attempt = new Attempt(stage, host, cores, folder, inputs, fingerprint, secondsBefore ?? 0, earlier);
             last = await WorkAsync(attempt, metrics, cancellationToken);
         }
 
@@ -67,10 +96,53 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
         return new StageResult(stage.Name, stage.Verb.Name, outcome, last.Seconds, last.PeakMemoryBytes, last.Summary);
     }
 
+    /// <summary>0 where the inputs are wrong, which the stage itself tells.</summary>
+    static long EstimateMemory(PlannedStage stage)
+    {
+        try
+        {
+            return stage.Verb.EstimateMemory(stage.Options);
+        }
+        catch (Exception exception) when (exception is InvalidInputException or IOException or UnauthorizedAccessException)
+        {
+            return 0;
+        }
+    }
+
+    /// <summary>
+    /// Waits for a process that an earlier run left working in the folder: it ends by itself once it sees that the run is gone.
+    /// </summary>
+    /// <exception cref="ExternalFailureException">It does not end.</exception>
+    async Task WaitForLeftoverAsync(PlannedStage stage, StageFolder folder, CancellationToken cancellationToken)
+    {
+        var start = timeProvider.GetTimestamp();
+        for (var isTold = false; FolderLock.IsHeld(folder.Partial, FolderLock.FileName); isTold = true)
+        {
+            if (timeProvider.GetElapsedTime(start) > LeftoverPatience)
+            {
+                FolderLock.Take(folder.Partial).Dispose();
+            }
+
+            if (!isTold)
+            {
+                console.Message($"{stage.Name}: waits for the process of an earlier run to end");
+            }
+
+            await Task.Delay(LeftoverInterval, timeProvider, cancellationToken);
+        }
+    }
+
     /// <summary>One try at a stage.</summary>
     /// <param name="SecondsBefore">Spent by earlier tries that this one goes on from.</param>
     sealed record Attempt(
-        PlannedStage Stage, StageFolder Folder, IReadOnlyList<InputRecord> Inputs, string Fingerprint, double SecondsBefore, EarlierOutput? Earlier);
+        PlannedStage Stage,
+        IStageHost Host,
+        int Cores,
+        StageFolder Folder,
+        IReadOnlyList<InputRecord> Inputs,
+        string Fingerprint,
+        double SecondsBefore,
+        EarlierOutput? Earlier);
 
     static EarlierOutput? Earlier(PlannedStage stage, StageFolder folder, StageManifest? last, IReadOnlyList<InputRecord> inputs) =>
         last is null || !(stage.Verb.KeepsEarlierWork || last.IsWhole(folder.Published)) ? null : new EarlierOutput(
@@ -79,16 +151,10 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
 
     async Task<StageManifest> WorkAsync(Attempt attempt, MetricsLog metrics, CancellationToken cancellationToken)
     {
-        var (stage, folder, inputs, fingerprint, secondsBefore, earlier) = attempt;
+        var (stage, host, cores, folder, inputs, fingerprint, secondsBefore, earlier) = attempt;
         var start = timeProvider.GetTimestamp();
         double Seconds() => Math.Round(secondsBefore + timeProvider.GetElapsedTime(start).TotalSeconds, 3);
         void NoteWork() => folder.RecordWork(fingerprint, Seconds());
-
-        if (Interlocked.Increment(ref _working) == 1)
-        {
-            // A peak is the process's: that of stages side by side is one figure for all of them.
-            PeakMemory.Reset();
-        }
 
         var startedAt = timeProvider.GetUtcNow();
         using var observer = new StageObserver(stage.Name, console, metrics, directory.TensorBoard(stage.Name), timeProvider);
@@ -102,22 +168,18 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             Observer = observer,
             TimeProvider = timeProvider,
         };
-        object summary;
+        StageWork work;
         try
         {
             // Ended before what follows it looks at the folder: a note is written beside the file that it replaces.
             await using var notes = timeProvider.CreateTimer(_ => Quietly(NoteWork), null, WorkNoteInterval, WorkNoteInterval);
-            summary = await stage.Verb.RunAsync(stage.Options, context, cancellationToken);
+            work = await host.RunAsync(stage, context, cores, cancellationToken);
         }
         catch
         {
             Quietly(NoteWork);
             Quietly(folder.DeleteIfUntouched);
             throw;
-        }
-        finally
-        {
-            Interlocked.Decrement(ref _working);
         }
 
         var manifest = new StageManifest
@@ -129,10 +191,10 @@ sealed class RecipeRunner(RunDirectory directory, IRunObserver console, TimeProv
             StartedAt = startedAt,
             FinishedAt = timeProvider.GetUtcNow(),
             Seconds = Seconds(),
-            PeakMemoryBytes = PeakMemory.Read(),
+            PeakMemoryBytes = work.PeakMemoryBytes,
             Inputs = inputs,
             Outputs = ContentDigest.Of(folder.Partial),
-            Summary = JsonSerializer.SerializeToNode(summary, JsonOutput.Options),
+            Summary = JsonSerializer.SerializeToNode(work.Summary, JsonOutput.Options),
         };
         folder.Publish(manifest);
         return manifest;

@@ -1,4 +1,3 @@
-using System.Globalization;
 using TraceDistill.Cli.Binding;
 using YamlDotNet.Core;
 using YamlDotNet.RepresentationModel;
@@ -13,10 +12,18 @@ static class ResolvedRecipe
         var root = new YamlMappingNode { { "name", plan.Name } };
         if (plan.Jobs is { } jobs)
         {
-            root.Add("jobs", jobs.ToString(CultureInfo.InvariantCulture));
+            root.Add("jobs", jobs.ToString());
         }
 
         root.Add("stages", new YamlMappingNode(plan.Stages.Select(stage => KeyValuePair.Create<YamlNode, YamlNode>(stage.Name, Stage(stage)))));
+        return Text(root);
+    }
+
+    /// <summary>The options of one stage as a file that the command of its verb reads.</summary>
+    public static string ToYaml(ConfigMap options) => Text(Node(options));
+
+    static string Text(YamlNode root)
+    {
         using var text = new StringWriter { NewLine = "\n" };
         new YamlStream(new YamlDocument(root)).Save(text, assignAnchors: false);
         return text.ToString().Replace("\n...\n", "\n");

@@ -5,9 +5,9 @@ namespace TraceDistill.Cli.Recipes;
 
 /// <summary>What a recipe comes to: its stages in the order in which they run.</summary>
 /// <param name="Name">The recipe's name.</param>
-/// <param name="Jobs">Most stages that run side by side; null where the recipe does not say.</param>
+/// <param name="Jobs">How many stages run side by side; null where the recipe does not say.</param>
 /// <param name="Stages">Every stage stands after those that it reads.</param>
-sealed record RunPlan(string Name, int? Jobs, IReadOnlyList<PlannedStage> Stages);
+sealed record RunPlan(string Name, JobLimit? Jobs, IReadOnlyList<PlannedStage> Stages);
 
 /// <summary>One stage with everything decided but the contents of what it reads.</summary>
 sealed record PlannedStage
@@ -23,11 +23,17 @@ sealed record PlannedStage
     /// <summary>The options with stage references as they stand in a recipe: what the fingerprint and the resolved recipe are made from.</summary>
     public required ConfigMap Settings { get; init; }
 
-    /// <summary>The verb's options record, paths being full paths.</summary>
+    /// <summary>The options with full paths in place of those references: what the command of the verb takes.</summary>
+    public required ConfigMap Arguments { get; init; }
+
+    /// <summary>The verb's options record, made from <see cref="Arguments"/>.</summary>
     public required object Options { get; init; }
 
     public required IReadOnlyList<StageInput> Inputs { get; init; }
 
     /// <summary>Names of the stages that must be finished first.</summary>
     public required IReadOnlyList<string> DependsOn { get; init; }
+
+    /// <inheritdoc cref="IVerb.RunsBesideOthers"/>
+    public bool RunsBesideOthers => Verb.RunsBesideOthers(Options);
 }

@@ -12,6 +12,7 @@ namespace TraceDistill.Cli.Recipes;
 sealed class StageFolder(string runDirectory, string name)
 {
     const string WorkFile = ".work.json";
+    const string OptionsFile = ".options.yaml";
 
     sealed record Work(string Fingerprint, double Seconds);
 
@@ -20,6 +21,9 @@ sealed class StageFolder(string runDirectory, string name)
 
     /// <summary>Where the stage writes.</summary>
     public string Partial { get; } = Path.Combine(runDirectory, $".{name}.partial");
+
+    /// <summary>Where the options of a stage that has a process of its own stand while it works in <paramref name="partial"/>.</summary>
+    public static string OptionsFileIn(string partial) => Path.Combine(partial, OptionsFile);
 
     string Replaced => Path.Combine(runDirectory, $".{name}.replaced");
 
@@ -73,7 +77,8 @@ sealed class StageFolder(string runDirectory, string name)
     /// <summary>Removes a working folder in which nothing was begun.</summary>
     public void DeleteIfUntouched()
     {
-        if (Directory.EnumerateFileSystemEntries(Partial).All(path => Path.GetFileName(path) is WorkFile or FolderLock.FileName))
+        var there = Directory.EnumerateFileSystemEntries(Partial).Select(path => Path.GetFileName(path));
+        if (there.All(name => name is WorkFile or OptionsFile or FolderLock.FileName))
         {
             Directory.Delete(Partial, recursive: true);
         }
@@ -94,6 +99,7 @@ sealed class StageFolder(string runDirectory, string name)
     void Exchange()
     {
         File.Delete(WorkPath);
+        File.Delete(OptionsFileIn(Partial));
         if (Directory.Exists(Replaced))
         {
             Directory.Delete(Replaced, recursive: true);

@@ -33,7 +33,7 @@ sealed record StageManifest
     /// <summary>Time spent, that of interrupted attempts included.</summary>
     public required double Seconds { get; init; }
 
-    /// <summary>The most memory the process held at once during the last attempt, stages that ran beside it included.</summary>
+    /// <summary>The most memory its process held at once during the last attempt.</summary>
     public required long PeakMemoryBytes { get; init; }
 
     public required IReadOnlyList<InputRecord> Inputs { get; init; }

@@ -20,7 +20,7 @@ sealed record RunSummary
     /// <summary><c>total</c>, in which what ran at the same time counts once, and by stage.</summary>
     public required IReadOnlyDictionary<string, double> Seconds { get; init; }
 
-    /// <summary>The most that any stage held.</summary>
+    /// <inheritdoc cref="RunFacts.PeakMemoryBytes"/>
     public required long PeakMemoryBytes { get; init; }
 
     /// <summary>Every pair of models that answered the same problems.</summary>
@@ -50,7 +50,7 @@ sealed record RunSummary
                 KeyValuePair.Create("total", Math.Round(run.Seconds, 3)),
                 .. run.Stages.Select(stage => KeyValuePair.Create(stage.Name, stage.Seconds)),
             ]),
-            PeakMemoryBytes = run.Stages.Select(stage => stage.PeakMemoryBytes).DefaultIfEmpty(0).Max(),
+            PeakMemoryBytes = run.PeakMemoryBytes,
             Comparisons = [.. run.Evaluations.SelectMany(evaluation => evaluation.Result.Comparisons)],
             Ablations = [.. Ablation.Find(run).Select(AblationSummary.Of)],
         };

@@ -3,6 +3,9 @@ namespace TraceDistill.Training.Generation;
 /// <summary>How much of the machine a <see cref="GenerationEngine"/> uses.</summary>
 public sealed record EngineOptions
 {
+    /// <summary>Of <see cref="CacheBytes"/>: 512 MiB.</summary>
+    public const long DefaultCacheBytes = 512L << 20;
+
     /// <value>One worker for each processor.</value>
     public int Threads { get; init; } = Environment.ProcessorCount;
 
@@ -11,7 +14,7 @@ public sealed record EngineOptions
 
     /// <summary>Memory for keys and values; a sequence starts when there is room for its whole possible length.</summary>
     /// <value>512 MiB, committed as it is first used.</value>
-    public long CacheBytes { get; init; } = 512L << 20;
+    public long CacheBytes { get; init; } = DefaultCacheBytes;
 
     /// <summary>Prompt tokens that one step takes in beside the running sequences; longer prompts take several steps.</summary>
     /// <value>64.</value>

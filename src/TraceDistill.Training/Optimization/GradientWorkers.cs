@@ -38,13 +38,13 @@ public sealed class GradientWorkers : IDisposable
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
-        _mostLanes = MostLanesOf(weights);
+        _mostLanes = MostLanesOf(weights.Count);
         _lanes.Add(NewLane());
     }
 
     /// <summary>Lanes, and so gradients, of an update of so many tokens, at most.</summary>
-    internal static int LanesOf(TrainedWeights weights, int updateTokens, int microBatchTokens) =>
-        Math.Min(MostLanesOf(weights), MicroBatches.Even((updateTokens + (long)microBatchTokens - 1) / microBatchTokens));
+    internal static int LanesOf(long trained, int updateTokens, int microBatchTokens) =>
+        Math.Min(MostLanesOf(trained), MicroBatches.Even((updateTokens + (long)microBatchTokens - 1) / microBatchTokens));
 
     /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
     public FloatBuffer Gradient => _lanes[0].Gradient;
@@ -107,7 +107,7 @@ public sealed class GradientWorkers : IDisposable
         _rounded?.Dispose();
     }
 
-    static int MostLanesOf(TrainedWeights weights) => (int)Math.Clamp(LaneWeights / Math.Max(1, weights.Count), 2, MostLanes);
+    static int MostLanesOf(long trained) => (int)Math.Clamp(LaneWeights / Math.Max(1, trained), 2, MostLanes);
 
     Lane NewLane() => new(_weights, _rounded, _gradientCheckpointing);
 

@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using TraceDistill.Core.Options;
 using TraceDistill.Core.Problems;
 using TraceDistill.Models.Cpu;
 
@@ -175,6 +176,7 @@ public record OptimizationOptions : ProblemReaderOptions
     /// several cores then share its products.
     /// </summary>
     /// <value>0: one for each core.</value>
+    [Operational]
     [Range(0, 1024, ErrorMessage = "must be from 0 to 1024")]
     [Description("Threads that compute gradients; 0 is one for each core")]
     public int Workers { get; init; }

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
@@ -171,6 +172,9 @@ public sealed class CommandLineTests : IDisposable
         },
         { new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)), 3, "error: out: the disk is full; free some space\n" },
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
+        { new AggregateException(new StageFailure("a", 3, "gone"), new InvalidInputException("bad")), 3, "error: a: gone\nerror: bad\n" },
+        { new StageFailure("a", 130, "interrupted"), 130, "interrupted; the same command goes on from here\n" },
+        { new StageFailure("a", 1, "odd"), 1, "a: odd\n" },
         { new InvalidInputException("unknown key \"\e[2Jname\a\""), 2, "error: unknown key \"\\x1B[2Jname\\x07\"\n" },
     };
 

@@ -199,6 +199,25 @@ public sealed class PlannerTests : IDisposable
             StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Fingerprint_NumberOfWorkers_IsNoPartOfIt()
+    {
+        File.WriteAllText(_folder.File("problems.jsonl"), "");
+
+        Assert.Equal(Of(""), Of(", workers: 3"));
+        Assert.NotEqual(Of(""), Of(", max_steps: 3"));
+
+        string Of(string more)
+        {
+            const string Shape = "{ hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1 }";
+            File.WriteAllText(
+                _folder.File("recipe.yaml"),
+                $"stages: {{ a: {{ do: pretrain, problems: problems.jsonl, architecture: {Shape}{more} }} }}");
+            var plan = new Planner([new PretrainVerb()]).Plan(_folder.File("recipe.yaml"), [], _ => _folder.File("run"));
+            return Fingerprint.Of(Assert.Single(plan.Stages), []);
+        }
+    }
+
     RunPlan Plan(string yaml, params string[] overrides)
     {
         File.WriteAllText(_folder.File("recipe.yaml"), yaml);

@@ -260,12 +260,33 @@ public sealed class RunVerbTests : IDisposable
     }
 
     [Fact]
+    public async Task Run_PlanOption_TellsWhatRunsAtTheSameTime()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair, "--plan", "--jobs", "2", "--json"));
+
+        Assert.Contains("  at the same time: c, d\n", _cli.Error.ReplaceLineEndings("\n"));
+        Assert.Equal("""[["c","d"]]""", _cli.Json["side_by_side"]!.ToJsonString());
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair, "--plan", "--jobs", "1", "--json"));
+        Assert.DoesNotContain("at the same time", _cli.Error);
+        Assert.Equal("[]", _cli.Json["side_by_side"]!.ToJsonString());
+    }
+
+    [Fact]
+    public async Task Run_MatrixOfMoreCopiesThanJobs_TellsHowManyOfThemRun()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync("stages: { c: { do: count, matrix: { to: [1, 2, 3] } } }", "--plan", "--jobs", "2"));
+
+        Assert.Contains("  at the same time, 2 of them: c (3)", _cli.Error);
+    }
+
+    [Fact]
     public async Task Run_OneJob_StagesRunOneAfterTheOther()
     {
         List<int> ends = [];
         _cli.Count.BeforeOf = (end, _) => ends.Add(end);
 
-        Assert.Equal(0, await _cli.RunRecipeAsync(Pair));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Pair, "--jobs", "1"));
 
         Assert.Equal([5, 5, 5, 5, 5, 6, 6, 6, 6, 6, 6], ends);
     }
@@ -328,10 +349,14 @@ public sealed class RunVerbTests : IDisposable
     public async Task Run_JobsOfTheRecipe_AreCheckedAndKept()
     {
         Assert.Equal(2, await _cli.RunRecipeAsync("jobs: 0\nstages: { a: { do: write, text: x } }"));
-        Assert.Contains("jobs: must be from 1 to 64", _cli.Error);
+        Assert.Contains("jobs: must be from 1 to 64, or auto; found \"0\"", _cli.Error);
+        Assert.Equal(2, await _cli.RunRecipeAsync("stages: { a: { do: write, text: x } }", "--jobs", "many"));
+        Assert.Contains("--jobs: must be from 1 to 64, or auto; found \"many\"", _cli.Error);
 
         Assert.Equal(0, await _cli.RunRecipeAsync("jobs: 2\nstages: { a: { do: write, text: x } }", "--set", "jobs=3"));
         Assert.Contains("jobs: 3\n", _cli.Read("recipe.yaml"));
+        Assert.Equal(0, await _cli.RunRecipeAsync("jobs: 2\nstages: { a: { do: write, text: x } }", "--set", "jobs=auto"));
+        Assert.Contains("jobs: auto\n", _cli.Read("recipe.yaml"));
     }
 
     IEnumerable<string> Outcomes() => _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["outcome"]!);

@@ -96,6 +96,7 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
         };
 
         Assert.Equal(60 + 7, run.Seconds, 1e-9);
+        Assert.Equal(2, run.PeakMemoryBytes);
     }
 
     [Fact]

@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Recipes;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 
@@ -52,7 +53,7 @@ sealed class CliHarness : IDisposable
         using var output = new StringWriter();
         _error = new HeardWriter();
         var host = new CommandHost(output, _error, IsInteractive: false, Clock ?? Time, Interruption.Token) { AllowedKeysFile = File("allowed-keys") };
-        var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages), .. Stages, .. Others], host);
+        var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages, OwnProcess.Instance), .. Stages, .. Others], host);
         Out = output.ToString();
         return code;
     }

@@ -103,7 +103,7 @@ sealed class CountVerb : Verb<CountOptions>
 
     public override bool IsResumable => true;
 
-    public override bool RunsBesideOthers => true;
+    public override bool RunsBesideOthers(CountOptions options) => true;
 
     public override Task<object> RunAsync(CountOptions options, StageContext context, CancellationToken cancellationToken)
     {

@@ -36,6 +36,14 @@ sealed record RunFacts
         }
     }
 
+    /// <summary>The most memory that was held at once, in bytes: what stages held at most that ran at the same time, added up.</summary>
+    public long PeakMemoryBytes => Stages
+        .Select(stage => Stages.Where(other => other == stage || RanAtTheStartOf(stage, other)).Sum(other => other.PeakMemoryBytes))
+        .DefaultIfEmpty(0).Max();
+
+    static bool RanAtTheStartOf(StageFacts stage, StageFacts other) =>
+        stage.LastAttempt is { Start: var start } && other.LastAttempt is { } attempt && attempt.Start <= start && start < attempt.End;
+
     /// <summary>The evaluation that the headline speaks of: the one with most models that this run trained.</summary>
     public EvaluationFacts? Main => Evaluations.MaxBy(evaluation => evaluation.Models.Count(model => model.IsResult));
 }

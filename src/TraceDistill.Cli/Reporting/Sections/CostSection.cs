@@ -18,8 +18,9 @@ static class CostSection
             """));
         var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td><th scope="col">share</th><th scope="col">peak memory</th>""");
         return new Section("cost", "What it cost", Html.Of($"""
-            <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.Stages.Max(stage => stage.PeakMemoryBytes))} of memory at once.
-            Stages that ran side by side count once in that time, and their memory is that of all of them. Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
+            <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.PeakMemoryBytes)} of memory at once.
+            Stages that ran side by side count once in that time, and their memory is added up.
+            Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
             {Section.Table(head, rows)}
             """));
     }

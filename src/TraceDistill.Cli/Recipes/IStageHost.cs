@@ -1,0 +1,37 @@
+using TraceDistill.Cli.Commands;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>Where the verb of a stage runs.</summary>
+interface IStageHost
+{
+    /// <summary>Runs the verb to its end.</summary>
+    /// <param name="stage">The stage, whose inputs are finished.</param>
+    /// <param name="context">Where it writes and what it tells.</param>
+    /// <param name="cores">Cores that it may fill.</param>
+    /// <param name="cancellationToken">Asks for an orderly end, from which the stage can go on.</param>
+    Task<StageWork> RunAsync(PlannedStage stage, StageContext context, int cores, CancellationToken cancellationToken);
+
+    /// <summary>Memory that a running stage holds by now, in bytes; 0 where it is none of its own.</summary>
+    long MemoryOf(string stage);
+}
+
+/// <summary>What came of a verb.</summary>
+/// <param name="Summary">What it tells about its result.</param>
+/// <param name="PeakMemoryBytes">The most memory its process held at once meanwhile.</param>
+sealed record StageWork(object? Summary, long PeakMemoryBytes);
+
+/// <summary>This process, all of its cores.</summary>
+sealed class OwnProcess : IStageHost
+{
+    public static OwnProcess Instance { get; } = new();
+
+    public async Task<StageWork> RunAsync(PlannedStage stage, StageContext context, int cores, CancellationToken cancellationToken)
+    {
+        PeakMemory.Reset();
+        var summary = await stage.Verb.RunAsync(stage.Options, context, cancellationToken);
+        return new StageWork(summary, PeakMemory.Read());
+    }
+
+    public long MemoryOf(string stage) => 0;
+}

@@ -1,0 +1,196 @@
+using System.Collections.Concurrent;
+using System.ComponentModel;
+using System.Diagnostics;
+using System.Globalization;
+using System.Runtime.ExceptionServices;
+using System.Text;
+using TraceDistill.Cli.CommandLine;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>
+/// Runs each stage in a process of its own: the command of its verb, with its options in a file. The process lives no longer than this
+/// one: its standard input ends with it, however it ends, and is closed to ask for an orderly end.
+/// </summary>
+/// <param name="program">The program's file and the arguments before its own.</param>
+sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
+{
+    /// <summary>What counts the cores of a process: .NET's own, OpenMP's and MKL's.</summary>
+    static readonly string[] CoreVariables = ["DOTNET_PROCESSOR_COUNT", "OMP_NUM_THREADS", "MKL_NUM_THREADS"];
+
+    /// <summary>Exit codes from here on are 128 + the signal that ended a process.</summary>
+    const int Signalled = 128;
+
+    const int KillSignal = 9;
+
+    readonly ConcurrentDictionary<string, Process> _running = new();
+
+    /// <summary>Processes of the program that this one is.</summary>
+    public StageProcesses()
+        : this(ThisProgram())
+    {
+    }
+
+    public async Task<StageWork> RunAsync(PlannedStage stage, StageContext context, int cores, CancellationToken cancellationToken)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        var options = StageFolder.OptionsFileIn(context.Output!);
+        AtomicFile.WriteAllText(options, ResolvedRecipe.ToYaml(stage.Arguments));
+        using var process = Start(stage, context, options, cores);
+        _running[stage.Name] = process;
+        try
+        {
+            using var stop = cancellationToken.Register(() => Stop(process));
+            return await ListenAsync(stage.Name, process, context.Observer);
+        }
+        finally
+        {
+            _running.TryRemove(stage.Name, out _);
+        }
+    }
+
+    public long MemoryOf(string stage)
+    {
+        try
+        {
+            if (_running.TryGetValue(stage, out var process))
+            {
+                process.Refresh();
+                return process.WorkingSet64;
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            // It has just ended.
+        }
+
+        return 0;
+    }
+
+    Process Start(PlannedStage stage, StageContext context, string options, int cores)
+    {
+        var command = stage.Verb.Name.Split(' ');
+        var start = new ProcessStartInfo(program[0], [.. program.Skip(1), .. command, "--config", options, "--out", context.Output!])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            StandardOutputEncoding = Encoding.UTF8,
+            StandardErrorEncoding = Encoding.UTF8,
+        };
+        start.Environment[StageOrder.Variable] = new StageOrder(context.RunDirectory!, context.Published!).ToText();
+        foreach (var variable in CoreVariables)
+        {
+            start.Environment[variable] = cores.ToString(CultureInfo.InvariantCulture);
+        }
+
+        try
+        {
+            return Process.Start(start)!;
+        }
+        catch (Win32Exception exception)
+        {
+            throw new StageFailure(
+                stage.Name, ExitCode.ExternalFailure, $"its process could not be started ({exception.Message}); --jobs 1 needs none");
+        }
+    }
+
+    /// <summary>Passes on what the process tells until it has ended.</summary>
+    static async Task<StageWork> ListenAsync(string stage, Process process, IRunObserver observer)
+    {
+        var complaints = PassOnAsync(process.StandardError, observer);
+        StageEvent? last = null;
+        ExceptionDispatchInfo? failure = null;
+        while (await process.StandardOutput.ReadLineAsync(CancellationToken.None) is { } line)
+        {
+            try
+            {
+                last = StageEvent.Parse(line);
+                Tell(last, line, observer);
+            }
+            catch (Exception exception) when (failure is null)
+            {
+                // What it tells has nowhere to go, such as on a full disk: its work ends as it would in this process.
+                failure = ExceptionDispatchInfo.Capture(exception);
+                Stop(process);
+            }
+            catch
+            {
+                // The same again, until it has ended.
+            }
+        }
+
+        await complaints;
+        await process.WaitForExitAsync(CancellationToken.None);
+        failure?.Throw();
+        return (last, process.ExitCode) switch
+        {
+            (StageDone done, ExitCode.Done) => new StageWork(done.Summary, done.PeakMemoryBytes),
+            (StageFailed failed, _) => throw new StageFailure(stage, failed.ExitCode, failed.Message),
+            (_, Signalled + KillSignal) => throw new StageFailure(
+                stage,
+                ExitCode.ExternalFailure,
+                "its process was killed by signal 9, as the system does when memory runs out; the same command goes on from here, "
+                + "with --jobs 1 one stage at a time"),
+            (_, > Signalled and var code) => throw new StageFailure(
+                stage,
+                ExitCode.ExternalFailure,
+                $"its process was ended by signal {code - Signalled}; the same command goes on from here"),
+            (_, var code) => throw new StageFailure(stage, ExitCode.Bug, $"its process ended with exit code {code} and no result"),
+        };
+    }
+
+    static void Tell(StageEvent? told, string line, IRunObserver observer)
+    {
+        switch (told)
+        {
+            case StageProgress progress:
+                observer.Progress(progress.Activity, progress.Done, progress.Total, progress.Unit, progress.Note);
+                break;
+            case StageMetrics metrics:
+                observer.Metrics(metrics.Step, metrics.Values);
+                break;
+            case StageMessage message:
+                observer.Message(message.Text);
+                break;
+            case null:
+                observer.Message(line);
+                break;
+        }
+    }
+
+    static async Task PassOnAsync(StreamReader lines, IRunObserver observer)
+    {
+        while (await lines.ReadLineAsync(CancellationToken.None) is { } line)
+        {
+            observer.Message(line);
+        }
+    }
+
+    static void Stop(Process process)
+    {
+        try
+        {
+            process.StandardInput.Close();
+        }
+        catch (IOException)
+        {
+            // It has ended by itself.
+        }
+    }
+
+    /// <summary>How this program is started again: by its own file, or by <c>dotnet</c> and its assembly.</summary>
+    static IReadOnlyList<string> ThisProgram()
+    {
+        var assembly = typeof(StageProcesses).Assembly;
+        var name = assembly.GetName().Name!;
+        var own = Environment.ProcessPath!;
+        var beside = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? $"{name}.exe" : name);
+        return Path.GetFileNameWithoutExtension(own) == name ? [own]
+            : File.Exists(beside) ? [beside]
+            : [own, Path.Combine(AppContext.BaseDirectory, $"{name}.dll")];
+    }
+}
