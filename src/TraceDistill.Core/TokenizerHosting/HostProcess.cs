@@ -85,7 +85,7 @@ static partial class HostProcess
             }
         }
 
-        [GeneratedRegex(@"panicked at (?:.*[/\\]src[/\\])?(\S+?:\d+)")]
+        [GeneratedRegex(@"panicked at (?:.*[/\\]src[/\\])?(\S+?:\d+)", RegexOptions.None, matchTimeoutMilliseconds: 1_000)]
         private static partial Regex Pattern();
     }
 }

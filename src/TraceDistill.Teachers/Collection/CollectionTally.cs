@@ -34,6 +34,7 @@ sealed class CollectionTally(
     long _correct;
     long _tokens;
     int _failuresInARow;
+    string? _end;
     int _told;
 
     /// <summary>Traces that this run added.</summary>
@@ -158,7 +159,9 @@ sealed class CollectionTally(
             _failures[planned.Position] = sample;
             if (++_failuresInARow >= mostFailuresInARow && (!sample.MayPass || Quiet >= retryFor))
             {
-                throw new TeacherUnavailableException($"{_failuresInARow} samples in a row failed, the last for this reason: {failure.Message}", failure);
+                // Requests in flight fail after the one that ends the collection, and whichever is waited for first is told.
+                _end ??= $"{_failuresInARow} samples in a row failed, the last for this reason: {failure.Message}";
+                throw new TeacherUnavailableException(_end, failure);
             }
         }
     }
