@@ -35,7 +35,7 @@ static class ErrorBoundary
         }
     }
 
-    /// <summary>What is shown of a failure.</summary>
+    /// <summary>The line that is shown of a failure.</summary>
     public static string Line(int code, string message) =>
         code is ExitCode.InvalidInput or ExitCode.ExternalFailure ? $"error: {message}" : message;
 
@@ -57,7 +57,7 @@ static class ErrorBoundary
         _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
     };
 
-    /// <summary>What went wrong in its order: stages side by side may fail each for a reason of its own.</summary>
+    /// <summary>The failures in their order: stages side by side may fail each for a reason of its own.</summary>
     static IEnumerable<Exception> Failures(Exception exception) => exception switch
     {
         AggregateException { InnerExceptions.Count: > 0 } several => several.InnerExceptions.SelectMany(Failures),

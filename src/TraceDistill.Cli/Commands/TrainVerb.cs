@@ -46,7 +46,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         return data;
     }
 
-    /// <summary>What a token takes beside its soft targets: its id, and its share of what a sequence has.</summary>
+    /// <summary>Bytes of a token beside its soft targets: its id, and its share of what a sequence has.</summary>
     const int BytesOfToken = 8;
 
     /// <summary>Traces are looked through for their lengths up to here.</summary>

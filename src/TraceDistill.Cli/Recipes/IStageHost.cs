@@ -16,7 +16,7 @@ interface IStageHost
     long MemoryOf(string stage);
 }
 
-/// <summary>What came of a verb.</summary>
+/// <summary>The result of a verb.</summary>
 /// <param name="Summary">What it tells about its result.</param>
 /// <param name="PeakMemoryBytes">The most memory its process held at once meanwhile.</param>
 sealed record StageWork(object? Summary, long PeakMemoryBytes);

@@ -5,7 +5,7 @@ using System.Text.Json.Serialization;
 namespace TraceDistill.Cli.Recipes;
 
 /// <summary>
-/// What the process of a stage tells the run that started it: one JSON object a line on standard output, its kind in <c>event</c>.
+/// A report of a stage's process to the run that started it: one JSON object a line on standard output, its kind in <c>event</c>.
 /// The last line is a <c>result</c> or a <c>failure</c>.
 /// </summary>
 [JsonPolymorphic(TypeDiscriminatorPropertyName = "event")]

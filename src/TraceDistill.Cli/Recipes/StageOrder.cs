@@ -3,7 +3,7 @@ using System.Text.Json;
 namespace TraceDistill.Cli.Recipes;
 
 /// <summary>
-/// What the process of a stage is told beside its command line, which is that of the verb: it stands as JSON in an environment variable,
+/// An order to a stage's process beside its command line, which is that of the verb: it stands as JSON in an environment variable,
 /// and makes the command tell of itself by <see cref="StageEvent"/>s and end, resumable, once its standard input is closed.
 /// </summary>
 /// <param name="RunDirectory">The folder of the run.</param>

@@ -22,7 +22,7 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
         foreach (var name in names)
         {
-            var decay = trained.Weights.ShapeOf(name).Length > 1 ? (float)(1 - learningRate * options.WeightDecay) : 1f;
+            var decay = options.DecayFactor(trained.Weights.ShapeOf(name), learningRate);
             Update(name, gradient, (float)scale, rate, correction, decay);
         }
     }

@@ -26,7 +26,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
         foreach (var name in names)
         {
-            var decay = trained.Weights.ShapeOf(name).Length > 1 ? (float)(1 - learningRate * options.WeightDecay) : 1f;
+            var decay = options.DecayFactor(trained.Weights.ShapeOf(name), learningRate);
             var (mean, meanSquare) = _moments[name];
             var (first, count) = (trained.OffsetOf(name)!.Value, trained.Weights.Values(name).Length);
             Parallel.For(0, (count + Block - 1) / Block, new ParallelOptions { MaxDegreeOfParallelism = options.ResolveWorkers() }, block =>

@@ -20,7 +20,7 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
     {
         foreach (var name in names)
         {
-            var decay = trained.Weights.ShapeOf(name).Length > 1 ? (float)(1 - learningRate * options.WeightDecay) : 1f;
+            var decay = options.DecayFactor(trained.Weights.ShapeOf(name), learningRate);
             Update(name, gradient, (float)scale, (float)learningRate, decay);
         }
     }

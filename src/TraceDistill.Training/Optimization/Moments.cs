@@ -25,13 +25,16 @@ sealed unsafe class Moments : IDisposable
     /// <summary>Those of one weight.</summary>
     public float* Of(string name) => _buffer.Pointer + _offsets[name];
 
-    public void Visit(BytesVisitor visit)
+    /// <summary>Shows all memory of a buffer, in order.</summary>
+    public static void Visit(FloatBuffer buffer, BytesVisitor visit)
     {
-        foreach (var (start, count) in _buffer.Pieces(TrainingState.Piece))
+        foreach (var (start, count) in buffer.Pieces(TrainingState.Piece))
         {
-            visit(System.Runtime.InteropServices.MemoryMarshal.AsBytes(_buffer.Slice(start, count)));
+            visit(System.Runtime.InteropServices.MemoryMarshal.AsBytes(buffer.Slice(start, count)));
         }
     }
+
+    public void Visit(BytesVisitor visit) => Visit(_buffer, visit);
 
     public void Dispose() => _buffer.Dispose();
 }

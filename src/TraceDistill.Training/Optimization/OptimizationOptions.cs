@@ -190,6 +190,9 @@ public record OptimizationOptions : ProblemReaderOptions
     internal int StepsFor(IReadOnlyList<int> lengths) =>
         NumTrainEpochs is { } epochs ? Core.Packing.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;
 
+    /// <summary>Factor of decoupled weight decay for a weight of a shape: vectors are exempt.</summary>
+    internal float DecayFactor(long[] shape, double learningRate) => shape.Length > 1 ? (float)(1 - learningRate * WeightDecay) : 1f;
+
     /// <summary>Tokens of one update.</summary>
     internal int UpdateTokens => (int)Math.Min(int.MaxValue, (long)BatchTokens * GradientAccumulationSteps);
 

@@ -1,5 +1,4 @@
 using System.Numerics.Tensors;
-using System.Runtime.InteropServices;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 
@@ -50,16 +49,7 @@ public sealed class WeightAverage : IDisposable
     }
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
-    public void Visit(BytesVisitor visit)
-    {
-        foreach (var name in _trained.Names)
-        {
-            for (var rest = Of(name); !rest.IsEmpty; rest = rest[Math.Min(TrainingState.Piece, rest.Length)..])
-            {
-                visit(MemoryMarshal.AsBytes(rest[..Math.Min(TrainingState.Piece, rest.Length)]));
-            }
-        }
-    }
+    public void Visit(BytesVisitor visit) => Moments.Visit(_average, visit);
 
     public void Dispose() => _average.Dispose();
 
