@@ -54,26 +54,20 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     }
 
     /// <summary>Asks for one choice. A prompt that a filter refuses has an empty answer, labelled as such.</summary>
+    /// <exception cref="TeacherRequestException">The attempt failed.</exception>
     public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) =>
         CompleteAsync(messages, sampling, progress: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
     /// <param name="progress">Told of what comes; null for nobody.</param>
-    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, AnswerProgress? progress, CancellationToken cancellationToken) =>
-        AskAsync(messages, sampling, new Arrival(endpoint.IsStreamed, progress is null ? null : _ => progress.CountPiece(), progress is null ? null : progress.Received), cancellationToken);
-
-    /// <summary>Asks for one choice in pieces.</summary>
-    /// <param name="told">Told of the text as it comes.</param>
-    public Task<GenerationResult> StreamAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Action<StreamedText> told, CancellationToken cancellationToken) =>
-        AskAsync(messages, sampling, new Arrival(IsStreamed: true, told, Received: null), cancellationToken);
-
-    async Task<GenerationResult> AskAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Arrival arrival, CancellationToken cancellationToken)
+    public async Task<GenerationResult> CompleteAsync(
+        IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, AnswerProgress? progress, CancellationToken cancellationToken)
     {
         for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
         {
             try
             {
-                return await SendOnceAsync(dialect, messages, sampling, arrival, cancellationToken);
+                return await SendOnceAsync(dialect, messages, sampling, progress, cancellationToken);
             }
             catch (TeacherRequestException e) when (e.IsFiltered)
             {
@@ -119,40 +113,64 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             ?? throw TeacherFailures.FromFormat(endpoint, new WireFormatException("the response is not JSON"));
 
     async Task<GenerationResult> SendOnceAsync(
-        Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, Arrival arrival, CancellationToken cancellationToken)
+        Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, AnswerProgress? progress, CancellationToken cancellationToken)
     {
-        if (arrival is { IsStreamed: true, Told: null } && sampling.TopLogprobs > 0 && !(dialect.StreamsLogprobs && _streamsLogprobs))
-        {
-            TellWhole();
-            arrival = arrival with { IsStreamed = false };
-        }
-
-        var request = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling, arrival.IsStreamed);
         var form = new ReplyForm(dialect.ListsEndOfSequence, _opensThinking, endpoint.Markers);
-        var result = await PostAsync(dialect, dialect.ChatRoute, request, response => ReadAsync(response, sampling, form, arrival, cancellationToken), cancellationToken, messages);
+        var reader = progress?.Told is { } told ? new StreamedReasoning(form.Markers, form.OpensThinking, told) : null;
+        var isStreamed = reader is not null || StreamsFor(dialect, sampling);
+        var request = endpoint.Form.Write(dialect, endpoint.Model, messages, sampling, isStreamed);
+        var result = await PostAsync(
+            dialect,
+            dialect.ChatRoute,
+            request,
+            response => isStreamed && IsStream(response)
+                ? ReadStreamAsync(response, sampling, form, piece => Tell(piece, progress, reader), cancellationToken)
+                : ReadAsync(response, sampling, form, progress, cancellationToken),
+            cancellationToken,
+            messages);
         Compare(result.Model);
+        reader?.End(result);
         return result;
     }
 
-    async Task<GenerationResult> ReadAsync(HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Arrival arrival, CancellationToken cancellationToken)
+    /// <summary>Whether an answer that nobody reads along is to come in pieces.</summary>
+    bool StreamsFor(Dialect dialect, SamplingSettings sampling)
     {
-        if (!arrival.IsStreamed || !IsStream(response))
+        if (!endpoint.IsStreamed || sampling.TopLogprobs == 0 || (dialect.StreamsLogprobs && _streamsLogprobs))
         {
-            using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
-            arrival.Received?.Invoke();
-            return await AnswerThreads.RunAsync(() => endpoint.Form.Read(body.Bytes, sampling, form), goesOnThere: arrival.Received is not null);
+            return endpoint.IsStreamed;
         }
 
-        await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
-        return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, arrival.Told, cancellationToken);
-    }
-
-    void TellWhole()
-    {
         if (Interlocked.Exchange(ref _isWholeTold, 1) == 0)
         {
-            observer?.Message($"{endpoint} streams no logprobs for tokens without text, such as the end of the reasoning: its answers are asked for as a whole, for all stream: true");
+            observer?.Message(
+                $"{endpoint} streams no logprobs for tokens without text, such as the end of the reasoning: "
+                + "its answers are asked for as a whole, for all stream: true");
         }
+
+        return false;
+    }
+
+    /// <summary>Reads an answer that comes as a whole.</summary>
+    async Task<GenerationResult> ReadAsync(
+        HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, AnswerProgress? progress, CancellationToken cancellationToken)
+    {
+        using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
+        progress?.Received();
+        return await AnswerThreads.RunAsync(() => endpoint.Form.Read(body.Bytes, sampling, form), goesOnThere: progress is not null);
+    }
+
+    static async Task<GenerationResult> ReadStreamAsync(
+        HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Action<StreamedText> told, CancellationToken cancellationToken)
+    {
+        await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
+        return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, told, cancellationToken);
+    }
+
+    static void Tell(StreamedText piece, AnswerProgress? progress, StreamedReasoning? reader)
+    {
+        progress?.CountPiece();
+        reader?.Add(piece);
     }
 
     /// <summary>Tells of a refused field without which answers may be others.</summary>
@@ -283,10 +301,4 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             return null;
         }
     }
-
-    /// <summary>How an answer comes, and who is told.</summary>
-    /// <param name="IsStreamed">In pieces.</param>
-    /// <param name="Told">Told of the text as it comes.</param>
-    /// <param name="Received">Told once a whole answer is there, before it is made sense of; null where the caller is any program.</param>
-    readonly record struct Arrival(bool IsStreamed, Action<StreamedText>? Told, Action? Received);
 }

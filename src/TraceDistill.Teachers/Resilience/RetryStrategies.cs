@@ -31,9 +31,16 @@ static class RetryStrategies
     /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
     /// <param name="notice">Told of every wait.</param>
     /// <param name="elsewhere">Whether the next attempt of a request goes to another endpoint at once, whatever this one's failure.</param>
+    /// <param name="isFinal">Whether a request's failure stands, whatever it is, because part of its answer is with the caller.</param>
     /// <param name="stop">Ends waits, in a <see cref="NotSentException"/>; attempts go on.</param>
     public static ResiliencePipelineBuilder AddRetries(
-        this ResiliencePipelineBuilder builder, ResilienceOptions options, Func<double> random, WaitNotice notice, Func<ResilienceContext, bool> elsewhere, CancellationToken stop = default)
+        this ResiliencePipelineBuilder builder,
+        ResilienceOptions options,
+        Func<double> random,
+        WaitNotice notice,
+        Func<ResilienceContext, bool> elsewhere,
+        Func<ResilienceContext, bool> isFinal,
+        CancellationToken stop = default)
     {
         return builder
             .AddRetry(Retry(options.MaxOverloadRetries, (failure, _) => failure is TeacherRequestException { Overloaded: true }))
@@ -42,7 +49,7 @@ static class RetryStrategies
         RetryStrategyOptions Retry(int most, Func<Exception?, ResilienceContext, bool> isHandled) => new()
         {
             MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
-            ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && isHandled(args.Outcome.Exception, args.Context)),
+            ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && !isFinal(args.Context) && isHandled(args.Outcome.Exception, args.Context)),
 
             // Waited for below: Polly's own delay ends with the request's token alone, which would end an attempt too.
             DelayGenerator = _ => ValueTask.FromResult<TimeSpan?>(TimeSpan.Zero),

@@ -15,7 +15,9 @@ sealed class TeacherPipeline
     /// <param name="observer">Told what is waited for where it takes long.</param>
     public TeacherPipeline(ResilienceOptions options, TimeProvider time, Func<double> random, IRunObserver observer)
     {
-        _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, random, new WaitNotice(time, observer), elsewhere: _ => false).Build();
+        _retries = new ResiliencePipelineBuilder { TimeProvider = time }
+            .AddRetries(options, random, new WaitNotice(time, observer), elsewhere: _ => false, isFinal: _ => false)
+            .Build();
         _attempt = new AttemptPipeline(options, time, isOneOfMany: false, opened: _ => { }, closed: () => { });
     }
 

@@ -1,10 +1,14 @@
 using Polly;
 using TraceDistill.Core.Generation;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Routing;
 
 /// <summary>One request on its way through a pool, over all its attempts.</summary>
-sealed class PoolCall(GenerationRequest request, TimeSpan timeout)
+/// <param name="request">The request.</param>
+/// <param name="timeout">How long one attempt may take.</param>
+/// <param name="told">Invoked with the text as it comes; null for an answer that is wanted as a whole.</param>
+sealed class PoolCall(GenerationRequest request, TimeSpan timeout, Action<StreamedText>? told = null)
 {
     public static readonly ResiliencePropertyKey<PoolCall> Key = new("pool-call");
 
@@ -15,6 +19,12 @@ sealed class PoolCall(GenerationRequest request, TimeSpan timeout)
 
     /// <summary>How long one attempt may take.</summary>
     public TimeSpan Timeout => timeout;
+
+    /// <summary>Invoked with the text as it comes; null for an answer that is wanted as a whole.</summary>
+    public Action<StreamedText>? Told => told is null ? null : Tell;
+
+    /// <summary>Whether some text has been told: another attempt would tell it again, or other text.</summary>
+    public bool HasTold { get; private set; }
 
     public int PromptTokens { get; } = PromptSize.Tokens(request.Messages);
 
@@ -54,5 +64,11 @@ sealed class PoolCall(GenerationRequest request, TimeSpan timeout)
         {
             return [.. _under];
         }
+    }
+
+    void Tell(StreamedText text)
+    {
+        HasTold = true;
+        told!(text);
     }
 }

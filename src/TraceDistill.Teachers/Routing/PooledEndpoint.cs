@@ -29,4 +29,8 @@ public sealed record PooledEndpoint(TeacherEndpoint Endpoint)
     /// <summary>What its tokens cost.</summary>
     /// <value>Null: nothing is said about cost.</value>
     public TokenPrice? Price { get; init; }
+
+    /// <summary>The handler that sends requests; it ends with the pool, and its user sees to connections and redirects.</summary>
+    /// <value>Null: one of the pool's own, which keeps connections alive through long answers and follows no redirect.</value>
+    public HttpMessageHandler? Handler { get; init; }
 }

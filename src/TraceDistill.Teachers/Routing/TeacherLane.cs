@@ -10,7 +10,7 @@ using TraceDistill.Teachers.Telemetry;
 
 namespace TraceDistill.Teachers.Routing;
 
-/// <summary>The way to one endpoint of a pool: breaker, timeout, connector, connections; counted and measured.</summary>
+/// <summary>The way to one endpoint of a pool: breaker, timeout, client, connections; counted and measured.</summary>
 sealed class TeacherLane : IDisposable
 {
     static readonly TimeSpan HealthCheckTimeout = TimeSpan.FromSeconds(10);
@@ -25,7 +25,6 @@ sealed class TeacherLane : IDisposable
     readonly TeacherInstruments _instruments;
     readonly HttpClient _http;
     readonly TeacherClient _client;
-    readonly ChatCompletionGenerator _generator;
     readonly AttemptPipeline _attempts;
     readonly CancellationTokenSource _disposed = new();
     SamplingSettings? _sampling;
@@ -46,10 +45,9 @@ sealed class TeacherLane : IDisposable
         Endpoint = pooled.Endpoint;
         Meter = new EndpointMeter(pooled.Name, pooled.Price);
 
-        var handler = TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
+        var handler = pooled.Handler ?? TeacherHttpHandler.Create(pooled.Concurrency ?? options.Concurrency);
         _http = TeacherHttpHandler.CreateClient(new RateLimitHandler(handler, time, wait => router.Pause(index, wait)));
         _client = new TeacherClient(_http, Endpoint, time, observer);
-        _generator = new ChatCompletionGenerator(new ChatCompletionConnector(_client));
         _attempts = new AttemptPipeline(options, time, isOneOfMany, isOneOfMany ? LeaveOut : Pause, isOneOfMany ? TakeBack : () => { });
     }
 
@@ -58,20 +56,22 @@ sealed class TeacherLane : IDisposable
     public EndpointMeter Meter { get; }
 
     /// <summary>Makes one attempt.</summary>
-    /// <param name="received">Told as soon as the whole answer is there, before it is made sense of.</param>
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, int promptTokens, TimeSpan timeout, Action received, CancellationToken cancellationToken)
+    /// <param name="call">The request.</param>
+    /// <param name="received">Invoked once the whole answer is there, before it is parsed.</param>
+    /// <param name="cancellationToken">Abandons the attempt.</param>
+    public async Task<GenerationResult> GenerateAsync(PoolCall call, Action received, CancellationToken cancellationToken)
     {
         if (_unlike is { } difference)
         {
             throw new TeacherRequestException(FailureScope.Teacher, difference);
         }
 
-        var progress = new AnswerProgress(received);
+        var (request, progress) = (call.Request, new AnswerProgress(received, call.Told));
         using var activity = TeacherInstruments.Start(Endpoint, request.Sampling);
         var start = _time.GetTimestamp();
         try
         {
-            var result = await _attempts.ExecuteAsync(token => AttemptAsync(request, progress, token), timeout, cancellationToken);
+            var result = await _attempts.ExecuteAsync(token => AttemptAsync(request, progress, token), call.Timeout, cancellationToken);
             var latency = _time.GetElapsedTime(start);
             Meter.Answered(latency, result.PromptTokens, result.CompletionTokens);
             _instruments.Answered(activity, Endpoint, result, latency);
@@ -79,7 +79,7 @@ sealed class TeacherLane : IDisposable
         }
         catch (Exception e) when (e is not (OperationCanceledException or BrokenCircuitException))
         {
-            Meter.Failed(e, promptTokens, request.Sampling.MaxTokens, progress.Pieces);
+            Meter.Failed(e, call.PromptTokens, request.Sampling.MaxTokens, progress.Pieces);
             _instruments.Failed(activity, Endpoint, e, _time.GetElapsedTime(start));
             throw;
         }
@@ -141,7 +141,7 @@ sealed class TeacherLane : IDisposable
     {
         try
         {
-            var result = await _generator.GenerateAsync(request, progress, cancellationToken);
+            var result = await _client.CompleteAsync(request.Messages, request.Sampling, progress, cancellationToken);
             _hasAnswered = true;
             return result;
         }

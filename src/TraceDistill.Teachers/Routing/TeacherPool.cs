@@ -1,4 +1,6 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
+using System.Threading.Channels;
 using Polly;
 using Polly.CircuitBreaker;
 using Polly.Hedging;
@@ -12,12 +14,12 @@ using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Routing;
 
 /// <summary>
-/// One teacher behind one or several endpoints: retry → hedge → an endpoint with room, by least outstanding → its breaker and timeout → Semantic Kernel
-/// chat service → HTTP.
+/// One teacher behind one or several endpoints: retry → hedge → an endpoint with room, by least outstanding → its breaker and timeout → HTTP.
 /// </summary>
 public sealed class TeacherPool : ITextGenerator, IDisposable
 {
@@ -48,7 +50,15 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         _lanes = [.. endpoints.Select((endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments))];
         _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit)));
 
-        _retries = new ResiliencePipelineBuilder { TimeProvider = time }.AddRetries(options, jitter, new WaitNotice(time, observer), context => CallOf(context).GoesElsewhere, stop).Build();
+        _retries = new ResiliencePipelineBuilder { TimeProvider = time }
+            .AddRetries(
+                options,
+                jitter,
+                new WaitNotice(time, observer),
+                elsewhere: context => CallOf(context).GoesElsewhere,
+                isFinal: context => CallOf(context).HasTold,
+                stop)
+            .Build();
         if (options.HedgeAfter is { } delay)
         {
             _hedging = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }.AddHedging(Hedging(delay)).Build();
@@ -74,11 +84,56 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <summary>Names model and address, of several endpoints the first's.</summary>
     public override string ToString() => _lanes.Length == 1 ? $"{_lanes[0].Endpoint}" : $"{_lanes[0].Endpoint} and {_lanes.Length - 1} more";
 
+    /// <summary>The first endpoint, whose model all of them serve.</summary>
+    internal TeacherEndpoint First => _lanes[0].Endpoint;
+
     /// <inheritdoc/>
     /// <exception cref="TeacherUnavailableException">No request can succeed at present: gone, key refused, model not offered.</exception>
-    public async Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default)
+    public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
+        GenerateAsync(new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens)), cancellationToken);
+
+    /// <summary>Generates one assistant turn and returns its text as it comes, then the whole. Who stops reading ends the request.</summary>
+    /// <remarks>An attempt that fails is followed by others only while it has brought no text. No second copy is sent of what takes long.</remarks>
+    /// <inheritdoc cref="GenerateAsync(GenerationRequest, CancellationToken)" path="/exception"/>
+    public async IAsyncEnumerable<GenerationPiece> StreamAsync(
+        GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var call = new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens));
+        var pieces = Channel.CreateUnbounded<StreamedText>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
+        using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        var call = new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens), text => pieces.Writer.TryWrite(text));
+        var generating = GenerateAsync(left.Token);
+        try
+        {
+            await foreach (var text in pieces.Reader.ReadAllAsync(cancellationToken))
+            {
+                yield return new GenerationPiece(text.Reasoning, text.Content, Whole: null);
+            }
+
+            var whole = await generating;
+            await Task.Yield(); // Answers are parsed on threads that a caller's code may not block.
+            yield return new GenerationPiece(Reasoning: null, Answer: null, whole);
+        }
+        finally
+        {
+            await left.CancelAsync();
+            await ((Task)generating).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        async Task<GenerationResult> GenerateAsync(CancellationToken token)
+        {
+            try
+            {
+                return await this.GenerateAsync(call, token);
+            }
+            finally
+            {
+                pieces.Writer.Complete();
+            }
+        }
+    }
+
+    async Task<GenerationResult> GenerateAsync(PoolCall call, CancellationToken cancellationToken)
+    {
         var context = ResilienceContextPool.Shared.Get(cancellationToken);
         context.Properties.Set(PoolCall.Key, call);
         try
@@ -99,7 +154,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         {
             foreach (var lane in call.Under())
             {
-                lane.Meter.Abandoned(call.PromptTokens, request.Sampling.MaxTokens);
+                lane.Meter.Abandoned(call.PromptTokens, call.Request.Sampling.MaxTokens);
             }
 
             throw;
@@ -185,7 +240,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         var call = CallOf(context);
         call.IsHedged = false;
         var seat = await EnterAsync(call, isCopy: false, context.CancellationToken);
-        return await _hedging.ExecuteAsync(
+        return await (call.Told is null ? _hedging : ResiliencePipeline<GenerationResult>.Empty).ExecuteAsync(
             static async (context, state) => await state.Pool.SendAsync(CallOf(context), state.Seat, context.CancellationToken), context, (Pool: this, Seat: seat));
     }
 
@@ -212,7 +267,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         call.Begin(lane);
         try
         {
-            var result = await lane.GenerateAsync(call.Request, call.PromptTokens, call.Timeout, () => _router.Received(place), cancellationToken);
+            var result = await lane.GenerateAsync(call, () => _router.Received(place), cancellationToken);
             _router.Answered(place, result.PromptTokens, result.CompletionTokens);
             call.End(lane);
             return result;
@@ -306,7 +361,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
             case TeacherRequestException { Scope: FailureScope.Request } e:
                 return new InvalidInputException($"sample {sample}: {e.Message}", e);
             case TeacherRequestException e:
-                var told = $"{e.Message} (tried {(e.Overloaded ? _options.MaxOverloadRetries : _options.MaxRetries) + 1} times)";
+                var told = call.HasTold
+                    ? $"{e.Message} (part of the answer had come, so it was not asked for again)"
+                    : $"{e.Message} (tried {(e.Overloaded ? _options.MaxOverloadRetries : _options.MaxRetries) + 1} times)";
                 return e.NoConnection ? new TeacherUnavailableException(told, e) : new ExternalFailureException($"sample {sample}: {told}", e);
             case TimeoutRejectedException e:
                 return new ExternalFailureException(

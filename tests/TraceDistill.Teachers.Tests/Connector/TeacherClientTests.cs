@@ -13,12 +13,12 @@ public sealed class TeacherClientTests
     static readonly ChatMessage[] Messages = [new("system", "S"), new("user", "What is \"1 < 2\"?")];
 
     [Fact]
-    public async Task GenerateAsync_ThroughSemanticKernel_SendsTheRequestAndReadsTheReply()
+    public async Task CompleteAsync_SendsTheRequestAndReadsTheReply()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>a</think>b"));
         using var http = new HttpClient();
 
-        var result = await Generator(http, server, Key).GenerateAsync(new GenerationRequest("t1", Messages, Sampling), new AnswerProgress(() => { }), Token);
+        var result = await Client(http, server).CompleteAsync(Messages, Sampling, new AnswerProgress(() => { }), Token);
 
         Assert.Equal("b", result.Answer);
         Assert.Equal(3, result.Logprobs!.K);
@@ -220,9 +220,6 @@ public sealed class TeacherClientTests
     static TeacherClient Client(HttpClient http, ProtocolServer server) => Client(http, server.Url);
 
     static TeacherClient Client(HttpClient http, string url) => new(http, Endpoint(url, Key), TimeProvider.System);
-
-    static ChatCompletionGenerator Generator(HttpClient http, ProtocolServer server, string key) =>
-        new(new ChatCompletionConnector(new TeacherClient(http, Endpoint(server.Url, key), TimeProvider.System)));
 
     static async Task<TeacherRequestException> FailAsync(ProtocolServer server)
     {

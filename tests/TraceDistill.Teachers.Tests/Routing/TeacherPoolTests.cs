@@ -35,6 +35,56 @@ public sealed class TeacherPoolTests
     }
 
     [Fact]
+    public async Task StreamAsync_AttemptThatBroughtNoText_IsFollowedByAnother()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Status(500), Events("""{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}""", "[DONE]"));
+        using var pool = TestTeacher.Over(server, TestTeacher.Time());
+
+        var pieces = await pool.StreamAsync(TestTeacher.Request, TestTeacher.Token).ToListAsync(TestTeacher.Token);
+
+        Assert.Equal([null, "a"], [pieces[^1].Answer, string.Concat(pieces.Select(piece => piece.Answer))]);
+        Assert.Equal("a", pieces[^1].Whole!.Answer);
+        Assert.Equal(2, server.Requests.Count);
+    }
+
+    [Fact]
+    public async Task StreamAsync_BreaksOffBehindSomeText_IsNotAskedForAgain()
+    {
+        await using var server = await ProtocolServer.StartAsync(Events("""{"choices":[{"delta":{"content":"a"}}]}"""), Good);
+        using var pool = TestTeacher.Over(server, TestTeacher.Time());
+        var texts = new List<string?>();
+
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(async () =>
+        {
+            await foreach (var piece in pool.StreamAsync(TestTeacher.Request, TestTeacher.Token))
+            {
+                texts.Add(piece.Answer);
+            }
+        });
+
+        Assert.EndsWith("(part of the answer had come, so it was not asked for again)", error.Message);
+        Assert.Equal(["a"], texts);
+        Assert.Single(server.Requests);
+    }
+
+    [Fact]
+    public async Task StreamAsync_TakesLongerThanHedgingWaits_IsSentOnce()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Stall);
+        var time = new VirtualTime();
+        using var pool = TestTeacher.Over(server, time, Hedging);
+        using var stop = new CancellationTokenSource();
+        var pending = pool.StreamAsync(TestTeacher.Request, stop.Token).ToListAsync(TestTeacher.Token).AsTask();
+        await server.RequestArrivedAsync(TestTeacher.Token);
+
+        time.Advance(TimeSpan.FromMinutes(1));
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pending);
+        Assert.Single(server.Requests);
+    }
+
+    [Fact]
     public async Task GenerateAsync_RunStopsWhileItWaitsForARetry_EndsAtOnce()
     {
         using var stop = new CancellationTokenSource();
@@ -336,4 +386,7 @@ public sealed class TeacherPoolTests
         TestTeacher.Token.ThrowIfCancellationRequested();
         await Task.Yield();
     }
+
+    static Func<HttpContext, string, Task> Events(params string[] events) => (context, _) =>
+        Replies.Bytes(context, System.Text.Encoding.UTF8.GetBytes(string.Concat(events.Select(one => $"data: {one}\n\n"))), "text/event-stream");
 }

@@ -1,20 +1,23 @@
 using System.Collections.Concurrent;
+using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
+using Microsoft.SemanticKernel.Services;
+using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Integrations;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 
-namespace TraceDistill.Teachers.Tests.Connector;
+namespace TraceDistill.Teachers.Tests.Integrations;
 
-/// <summary>The connector as a program that knows nothing else of this project uses it.</summary>
-public sealed class TeacherKernelTests
+/// <summary>The chat service as a program that knows nothing else of this project uses it.</summary>
+public sealed class TeacherChatCompletionServiceTests
 {
     const string Key = "sk-kernel-secret-42";
 
@@ -38,9 +41,10 @@ public sealed class TeacherKernelTests
         var message = answer.GetValue<ChatMessageContent>()!;
         var result = Assert.IsType<GenerationResult>(message.InnerContent);
         Assert.Equal(("12 and 34", 3), (result.Reasoning, result.Logprobs!.K));
-        Assert.Equal("12 and 34", message.Metadata![ChatCompletionConnector.ReasoningKey]);
-        Assert.Equal("stop", message.Metadata[ChatCompletionConnector.FinishReasonKey]);
-        var usage = Assert.IsType<UsageDetails>(message.Metadata[ChatCompletionConnector.UsageKey]);
+        Assert.Equal("12 and 34", message.Metadata![ReplyMetadata.Reasoning]);
+        Assert.Same(result.Logprobs, message.Metadata[ReplyMetadata.Logprobs]);
+        Assert.Equal("stop", message.Metadata[ReplyMetadata.FinishReason]);
+        var usage = Assert.IsType<Microsoft.Extensions.AI.UsageDetails>(message.Metadata[ReplyMetadata.Usage]);
         Assert.Equal((2, result.Logprobs.Count), (usage.InputTokenCount, usage.OutputTokenCount));
 
         using var request = JsonDocument.Parse(server.Requests.Single());
@@ -78,9 +82,9 @@ public sealed class TeacherKernelTests
 
         var whole = Assert.IsType<GenerationResult>(pieces[^1].InnerContent);
         Assert.InRange(pieces.Count, 4, 100);
-        Assert.Equal(" 42", string.Concat(pieces.Select(piece => piece.Content)));
-        Assert.Equal(whole.Reasoning, string.Concat(pieces.SkipLast(1).Select(piece => piece.Metadata?.GetValueOrDefault(ChatCompletionConnector.ReasoningKey))));
-        Assert.Equal(("42", "stop"), (whole.Answer, pieces[^1].Metadata![ChatCompletionConnector.FinishReasonKey]));
+        Assert.Equal("42", string.Concat(pieces.Select(piece => piece.Content)));
+        Assert.Equal(whole.Reasoning, string.Concat(pieces.SkipLast(1).Select(piece => piece.Metadata?.GetValueOrDefault(ReplyMetadata.Reasoning))));
+        Assert.Equal(("42", "stop"), (whole.Answer, pieces[^1].Metadata![ReplyMetadata.FinishReason]));
     }
 
     [Fact]
@@ -119,18 +123,97 @@ public sealed class TeacherKernelTests
     }
 
     [Fact]
+    public async Task GetChatMessageContents_RequestRefused_IsTheConnectorsExceptionWithStatusAndTheServersWords()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Error(400, "presence_penalty must be below 2"));
+
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() => ServiceOf(server).GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token));
+
+        Assert.Equal((HttpStatusCode.BadRequest, "presence_penalty must be below 2"), (error.StatusCode, error.ResponseContent));
+        Assert.StartsWith($"teacher at {server.Url} refused the request (400)", error.Message);
+        Assert.IsType<InvalidInputException>(error.InnerException);
+    }
+
+    [Fact]
+    public async Task GetStreamingChatMessageContents_RequestRefused_IsTheConnectorsException()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Error(401, "no"));
+
+        var error = await Assert.ThrowsAsync<HttpOperationException>(
+            () => ServiceOf(server).GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token).ToListAsync(TestTeacher.Token).AsTask());
+
+        Assert.Equal(HttpStatusCode.Unauthorized, error.StatusCode);
+        Assert.IsType<TeacherUnavailableException>(error.InnerException);
+    }
+
+    [Fact]
+    public async Task GetChatMessageContents_Cancelled_IsNoFailure()
+    {
+        await using var server = await ProtocolServer.StartAsync(Replies.Stall);
+        using var stop = new CancellationTokenSource();
+        var pending = ServiceOf(server).GetChatMessageContentAsync("?", cancellationToken: stop.Token);
+        await server.RequestArrivedAsync(TestTeacher.Token);
+
+        await stop.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => pending);
+    }
+
+    [Fact]
+    public async Task GetChatMessageContents_SettingOfAnotherType_IsTheCallersMistake()
+    {
+        await using var server = await ProtocolServer.StartAsync();
+        var settings = new PromptExecutionSettings { ExtensionData = new Dictionary<string, object> { ["temperature"] = "warm" } };
+
+        var error = await Assert.ThrowsAsync<ArgumentException>(() => ServiceOf(server).GetChatMessageContentAsync("?", settings, cancellationToken: TestTeacher.Token));
+
+        Assert.Equal("temperature: 'warm' is not a number", error.Message);
+        Assert.Empty(server.Requests);
+    }
+
+    [Fact]
+    public async Task GetChatMessageContents_MoreThanText_IsNotSupportedAndNothingIsSent()
+    {
+        await using var server = await ProtocolServer.StartAsync();
+        var kernel = Build(server);
+        kernel.ImportPluginFromFunctions("clock", [KernelFunctionFactory.CreateFromMethod(() => "noon", "now")]);
+        var settings = new PromptExecutionSettings { FunctionChoiceBehavior = FunctionChoiceBehavior.Auto() };
+        var service = kernel.GetRequiredService<IChatCompletionService>();
+        ChatHistory history = [new(AuthorRole.User, [new TextContent("What is this?"), new ImageContent(new Uri("http://localhost/cat.png"))])];
+
+        var image = await Assert.ThrowsAsync<NotSupportedException>(() => service.GetChatMessageContentAsync(history, cancellationToken: TestTeacher.Token));
+        var functions = await Assert.ThrowsAsync<NotSupportedException>(() => service.GetChatMessageContentAsync("?", settings, kernel, TestTeacher.Token));
+
+        Assert.Contains("ImageContent", image.Message);
+        Assert.Contains("FunctionChoiceBehavior", functions.Message);
+        Assert.Empty(server.Requests);
+    }
+
+    [Fact]
+    public async Task Attributes_NameModelAndAddress()
+    {
+        await using var server = await ProtocolServer.StartAsync();
+
+        var service = ServiceOf(server);
+
+        Assert.Equal(("teacher", server.Url + "/"), (service.GetModelId(), service.GetEndpoint()));
+    }
+
+    [Fact]
     public async Task GetChatMessageContents_WithEveryLogLine_TellsTheKeyToNone()
     {
         var log = new RecordingLog();
         await using var server = await ProtocolServer.StartAsync(Replies.Status(500, body: $"bad key {Key}"));
         var kernel = Build(server, log: log, time: TestTeacher.Time());
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => kernel.GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() => kernel.GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token));
 
         Assert.DoesNotContain(Key, error.ToString());
         Assert.NotEmpty(log.Lines);
         Assert.DoesNotContain(log.Lines, line => line.Contains(Key, StringComparison.Ordinal));
     }
+
+    static IChatCompletionService ServiceOf(ProtocolServer server) => Build(server).GetRequiredService<IChatCompletionService>();
 
     static Kernel Build(ProtocolServer server, string? serviceId = null, RecordingLog? log = null, TimeProvider? time = null)
     {
