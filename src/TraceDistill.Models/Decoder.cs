@@ -38,7 +38,8 @@ public sealed class Decoder : nn.Module
     /// Whether the backward pass computes again what the forward pass would have kept for it: the same bits, for a fraction of the memory.
     /// </param>
     /// <param name="activations">
-    /// What is computed in between products: float32, in which the CPU has kernels for it; or float64, slow and exact, by libtorch's own operations.
+    /// What is computed in between products: float32, in which the CPU has kernels for it; bfloat16, with norms, softmax and rotations in float32; or float64, slow
+    /// and exact. All but the first is by libtorch's own operations.
     /// </param>
     public Decoder(
         TrainedWeights weights, FloatBuffer? gradient = null, RoundedMatrices? rounded = null, bool gradientCheckpointing = false,
@@ -69,22 +70,46 @@ public sealed class Decoder : nn.Module
     /// Takes the load-balancing losses of layers with experts, whose gradients then flow with those of the hidden states; null: there are none.
     /// </param>
     /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
-    internal Tensor Forward(TokenBatch batch, PassNoise? noise = null, Captured? captured = null, RouterBalance? balance = null)
+    internal Tensor Forward(TokenBatch batch, PassNoise? noise = null, Captured? captured = null, RouterBalance? balance = null) =>
+        Forward(batch, new PassContext(batch, noise, captured, balance));
+
+    /// <summary>Hidden states of tokens whose sequences began in former passes.</summary>
+    /// <param name="batch">The tokens of this pass; their lengths count for nothing.</param>
+    /// <param name="rows">Where each token stands, and where keys and values of its sequence are.</param>
+    /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
+    internal Tensor Forward(TokenBatch batch, CachedRows rows) => Forward(batch, new PassContext(batch, null, null, null) { Cached = rows });
+
+    /// <summary>z = W·h, with the family's soft cap; no gradient is recorded.</summary>
+    /// <param name="hidden">[M, D].</param>
+    /// <returns>[M, V] in float32, whatever the matrix is stored in.</returns>
+    internal Tensor Logits(Tensor hidden)
+    {
+        using var noGrad = no_grad();
+        var logits = Output.Apply(hidden.to(ScalarType.Float32));
+        return _shape.LogitSoftCap is { } cap ? SoftCap.Apply(logits, cap) : logits;
+    }
+
+    Tensor Forward(TokenBatch batch, PassContext pass)
     {
         using var scope = NewDisposeScope();
         using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.device);
         var x = Embedding.Apply(_embedding, ids, _activations);                                     // [N, D]
         x = _shape.Traits.ScalesEmbedding ? x.Times(Math.Sqrt(_shape.HiddenSize)) : x;
-        if (noise is { NeftuneAlpha: > 0 })
+        if (pass.Noise is { NeftuneAlpha: > 0 } noise)
         {
             x = Noise.AddUniform(x, batch.Lengths, noise);
         }
 
-        var pass = new PassContext(batch, noise, captured, balance);
+        if (pass.Cached is null && !CustomGradient.TakesKernels(x))
+        {
+            // Outlives this call: the backward pass of a checkpointed layer needs it again.
+            pass = pass with { Padded = new PaddedBatch(batch, x.device).MoveToOuterDisposeScope() };
+        }
+
         foreach (var layer in _layers)
         {
             x = Run(layer, x, pass);                                                                // [N, D]; [M, D] after the last
-            captured?.AddHiddenState(layer.Index, x);
+            pass.Captured?.AddHiddenState(layer.Index, x);
         }
 
         return _norm.Apply(x).MoveToOuterDisposeScope();
@@ -118,7 +143,14 @@ public sealed class Decoder : nn.Module
 /// <param name="Noise">A row for each token; null for none.</param>
 /// <param name="Captured">Takes what it asks for; null: nothing is kept.</param>
 /// <param name="Balance">Takes the load-balancing losses; null: there are none.</param>
-sealed record PassContext(TokenBatch Batch, PassNoise? Noise, Captured? Captured, RouterBalance? Balance);
+sealed record PassContext(TokenBatch Batch, PassNoise? Noise, Captured? Captured, RouterBalance? Balance)
+{
+    /// <summary>The batch as rows of one length, where no kernels are used.</summary>
+    public PaddedBatch? Padded { get; init; }
+
+    /// <summary>In generation: where keys and values are; null in a pass over whole sequences.</summary>
+    public CachedRows? Cached { get; init; }
+}
 
 /// <summary>Attention and then MLP (or experts), each added to the residual stream, with norms where <see cref="NormPlacement"/> has them.</summary>
 sealed class DecoderLayer
@@ -193,7 +225,9 @@ sealed class DecoderLayer
         }
 
         pass.Captured?.AddAttention(Index, qkv, _attention, pass.Batch, _shape);
-        return _attention.Apply(qkv, pass.Batch, IsLast ? pass.Batch.FirstOutputs : pass.Batch.Starts);
+        return pass.Cached is { } rows
+            ? _attention.Apply(qkv, Index, rows)
+            : _attention.Apply(qkv, pass.Batch, IsLast ? pass.Batch.FirstOutputs : pass.Batch.Starts, pass.Padded);
     }
 }
 

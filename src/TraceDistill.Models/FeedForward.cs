@@ -51,9 +51,13 @@ sealed class ExpertLayer
     /// <param name="balance">Takes the layer's load-balancing loss.</param>
     public Tensor Apply(Tensor x, PassNoise? noise, Tensor? residual, int index, RouterBalance? balance)
     {
+        if (x.shape[0] == 0)
+        {
+            return (residual ?? x).alias();
+        }
+
         using var scope = NewDisposeScope();
-        var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
-        var probabilities = _router.Apply(wide).softmax(-1);                                       // [N, E]
+        var probabilities = _router.Apply(x.Wide()).softmax(-1);                                       // [N, E]
         Tensor chosen;
         using (no_grad())
         {

@@ -30,7 +30,7 @@ sealed class Linear(Parameters parameters, params string[] layers)
         var y = _matrices.Count == 1 ? _matrices[0].Apply(x, isOne ? residual : null) : cat([.. _matrices.Select(matrix => matrix.Apply(x))], 1);
         y = isAdapted ? Adapt(x, y, noise) : y;
         y = residual is null || isOne ? y : residual.Plus(y);
-        y = _biases.Length == 0 ? y : y.Plus(_biases.Length == 1 ? _biases[0] : cat(_biases));
+        y = _biases.Length == 0 ? y : y.Plus((_biases.Length == 1 ? _biases[0] : cat(_biases)).to(y.dtype));
         return y.MoveToOuterDisposeScope();
     }
 
@@ -52,8 +52,8 @@ sealed class Linear(Parameters parameters, params string[] layers)
             if (adapter.A is not null)
             {
                 var input = noise is not null && _dropout > 0 ? Noise.Drop(x, _dropout, noise, 1 + adapter.Index) : x;
-                result = addmm(result, mm(input, adapter.A.t()), adapter.B!.t(), 1, _scaling);
-                result = adapter.Magnitude is null ? result : result * (adapter.Magnitude / tensor(adapter.Module!.Norms));
+                result = addmm(result, mm(input, adapter.A.to(x.dtype).t()), adapter.B!.to(x.dtype).t(), 1, _scaling);
+                result = adapter.Magnitude is null ? result : result * (adapter.Magnitude / tensor(adapter.Module!.Norms, device: x.device)).to(x.dtype);
             }
 
             columns.Add(result);

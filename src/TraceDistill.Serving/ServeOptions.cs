@@ -44,6 +44,11 @@ public sealed record ServeOptions
     [Description("Memory for the bodies of all requests in flight, in MiB; a request beyond is told to come back later (429)")]
     public int MaxBodiesMegabytes { get; init; } = 64;
 
+    /// <value>auto.</value>
+    [Operational]
+    [Description("Device that generates: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
     [Description("Threads that generate; by default one for each processor")]
     public int? Threads { get; init; }
 

@@ -35,6 +35,11 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     [Description("A model directory to serve on this machine instead of naming an endpoint")]
     public string? Serve { get; init; }
 
+    /// <value>auto.</value>
+    [Operational]
+    [Description("With serve: device that generates: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
     [Description("The model's name as the endpoint knows it; not needed with serve")]
     public string? Model { get; init; }
 

@@ -40,13 +40,14 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
         weights.Adapter?.Refresh();
         var pieces = SequencePacker.Split(sequences, sequence => sequence.Ids.Length, tokens);
         var sums = new Sums[pieces.Count];
-        Parallel.For(0, Math.Min(workers, pieces.Count), new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
+        var threads = weights.Model.Device.type == DeviceType.CPU ? Math.Min(workers, pieces.Count) : 1;
+        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, worker =>
         {
             set_num_threads(1);
             using var noGrad = no_grad();
             using var decoder = new Decoder(weights);
             var head = new ChunkedHead(decoder);
-            for (var piece = worker; piece < pieces.Count; piece += workers)
+            for (var piece = worker; piece < pieces.Count; piece += threads)
             {
                 sums[piece] = Add(decoder, head, pieces[piece]);
             }

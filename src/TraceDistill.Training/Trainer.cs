@@ -30,7 +30,7 @@ public sealed class Trainer(
     const double LossDecay = 0.95;
 
     readonly LearningRateSchedule _rate = options.CreateSchedule();
-    readonly GradientWorkers _workers = new(weights, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype.OnThisProcessor(), options.GradientCheckpointing);
+    readonly GradientWorkers _workers = new(weights, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype.On(weights.Model.Device), options.GradientCheckpointing);
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     TrainingProgress _progress;

@@ -57,7 +57,7 @@ public static class TrainingMemory
     static long Estimate(OptimizationOptions options, ModelConfiguration shape, long total, long trained, int longest)
     {
         long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
-        long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens);
+        long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, isOnCpu: true);
         var atWork = Math.Min(options.ResolveWorkers(), lanes);
         var inner = Math.Max(shape.IntermediateSize, shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0);
         var width = shape.QuerySize + (2 * shape.KeyValueSize);

@@ -1,7 +1,8 @@
-using System.Runtime.InteropServices;
 using System.Security.Cryptography;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Storage;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Optimization;
@@ -22,9 +23,6 @@ public sealed class TrainingState(string directory, string fingerprint)
 
     /// <summary>The model directory that the run makes.</summary>
     public string Directory => directory;
-
-    /// <summary>Floats that are read or written at once: a span counts bytes in int.</summary>
-    internal const int Piece = 1 << 28;
 
     readonly string _path = Path.Combine(directory, FileName), _bestPath = Path.Combine(directory, ".training.best");
 
@@ -138,10 +136,7 @@ public sealed class TrainingState(string directory, string fingerprint)
     {
         foreach (var name in weights.Names)
         {
-            for (var rest = weights.Weights.Values(name); !rest.IsEmpty; rest = rest[Math.Min(Piece, rest.Length)..])
-            {
-                visit(MemoryMarshal.AsBytes(rest[..Math.Min(Piece, rest.Length)]));
-            }
+            weights.Weights.Flat.Visit(weights.Weights.OffsetOf(name), weights.Weights.ShapeOf(name).ElementCount(), visit);
         }
 
         others(visit);

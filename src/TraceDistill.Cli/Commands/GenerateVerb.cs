@@ -222,7 +222,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(
         new ServeOptions
         {
-            Model = model, Name = options.Model, Port = 0, MaxConcurrent = options.Concurrency,
+            Model = model, Name = options.Model, Device = options.Device, Port = 0, MaxConcurrent = options.Concurrency,
             MaxTopLogprobs = Math.Max(64, options.TopLogprobs),
         },
         context.Observer,

@@ -26,8 +26,8 @@ static class LibraryChecks
         var status = TorchLibrary.Status;
         using var scope = torch.NewDisposeScope();
         var sum = torch.ones(8, 8).matmul(torch.ones(8, 8)).sum().item<float>();
-        var cuda = torch.cuda.is_available() ? $"CUDA on {torch.cuda.device_count()} devices" : "no CUDA device in use";
-        var about = $"{torch.__version__}, built with TorchBackend={Backend}, {torch.get_num_threads()} threads, {cuda}; {status}";
+        var cuda = Devices.CudaDevices > 0 ? $"{Devices.CudaDevices} CUDA devices (device: cuda)" : "no CUDA device";
+        var about = $"{torch.__version__}, built with TorchBackend={Devices.Backend}, {torch.get_num_threads()} threads, {cuda}; {status}";
         return sum == 512 ? Check.Ok("libtorch", about) : new Check("libtorch", CheckState.Fail, $"8 × 8 ones times 8 × 8 ones sum to {sum}, not 512; {about}");
     }
 
@@ -36,9 +36,6 @@ static class LibraryChecks
         "products",
         $"training: libtorch, float32{(ComputeDtypes.MultipliesBFloat16 ? " or bfloat16" : " (compute_dtype: bfloat16 is computed in float32: this processor does not multiply it)")}; "
         + $"generation: own code, vectors of {VectorSupport.Bits} bits");
-
-    /// <summary>What <c>-p:TorchBackend</c> was when the program was built.</summary>
-    static string Backend => Directory.EnumerateFiles(AppContext.BaseDirectory, "*torch_cuda*").Any() ? "cuda" : "cpu";
 
     /// <summary>The one that libtorch was loaded with: where it is too old, the line above tells of the patched copy.</summary>
     static Check StandardLibrary() => !File.Exists(LoadedFiles)

@@ -8,6 +8,7 @@ using TraceDistill.Core.Prompts;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
@@ -42,7 +43,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             var asked = await tasks.ForAsync(name, source, cancellationToken);
             if (source.Directory is { } directory)
             {
-                using var generator = LocalGenerator.Load(directory, time: context.TimeProvider);
+                using var generator = LocalGenerator.Load(directory, new EngineOptions { Device = options.Device }, context.TimeProvider);
                 if (generator.Configuration.Remark is { } remark)
                 {
                     context.Observer.Message(remark);
@@ -50,6 +51,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
 
                 var aligner = AlignerFor(directory, generator);
                 using var parameters = aligner is null ? null : ModelDirectory.LoadFrozen(directory);
+                parameters?.MoveTo(options.Device.Resolve());
                 using var scorer = parameters is null ? null : new TraceScorer(parameters, trace => aligner!.Align(trace, addsEnd: false));
                 yield return new EvaluatedModel
                 {

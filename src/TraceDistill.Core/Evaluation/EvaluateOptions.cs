@@ -24,6 +24,11 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
     [Description("An OpenAI-compatible endpoint to measure")]
     public string? Endpoint { get; init; }
 
+    /// <value>auto.</value>
+    [Operational]
+    [Description("Device for models in directories: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
     [Operational]
     [Description("Environment variable that holds the endpoint's key")]
     public string? ApiKeyEnv { get; init; }

@@ -29,7 +29,14 @@ public static class AdapterFiles
         AtomicFile.WriteAllText(Path.Combine(directory, Configuration), Describe(adapter, baseModel).ToJsonString(Indented) + "\n");
         SafetensorsWriter.Write(
             Path.Combine(directory, Weights), _ => TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
-            name => adapter.Values(name[Prefix.Length..]));
+            name => Values(name[Prefix.Length..]));
+
+        ReadOnlySpan<float> Values(string name)
+        {
+            var values = new float[adapter.ShapeOf(name).ElementCount()];
+            adapter.Read(name, 0, values);
+            return values;
+        }
     }
 
     static JsonObject Describe(LoraAdapter adapter, string baseModel) => Describe(adapter.Settings, Targets(adapter), baseModel);

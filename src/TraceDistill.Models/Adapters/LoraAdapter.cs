@@ -1,4 +1,6 @@
 using System.Numerics.Tensors;
+using System.Runtime.InteropServices;
+using TorchSharp;
 using TraceDistill.Core.Errors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
@@ -21,6 +23,9 @@ public sealed class LoraAdapter : NamedWeights
     /// <summary>Last parts of the names of all linear layers of a decoder layer, whatever its family; routers of experts are none.</summary>
     static readonly IReadOnlyList<string> LinearLayers =
         ["q_proj", "k_proj", "v_proj", "qkv_proj", "o_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj", "w1", "w3", "w2"];
+
+    /// <summary>Weights that are widened at once.</summary>
+    const int StretchElements = 1 << 24;
 
     readonly Dictionary<string, LoraModule> _modules;
 
@@ -55,13 +60,41 @@ public sealed class LoraAdapter : NamedWeights
     /// <summary>Takes over changed weights.</summary>
     public void Refresh()
     {
-        if (Settings.UseDora)
+        if (!Settings.UseDora)
+        {
+            return;
+        }
+
+        if (Flat.TakesKernels)
         {
             Parallel.ForEach(Modules, module => VisitRows(module, (row, values) => module.Norms[row] = LoraRows.Norm(values)));
-            foreach (var module in Modules)
-            {
-                TensorPrimitives.Divide(Values(module.Magnitude), module.Norms, module.Scales);
-            }
+            return;
+        }
+
+        foreach (var module in Modules)
+        {
+            MeasureRows(module);
+        }
+    }
+
+    /// <summary>The lengths of the rows of W₀ + s·B·A in float32, by libtorch.</summary>
+    void MeasureRows(LoraModule module)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var (a, b) = (Matrix(Flat, module.A), Matrix(Flat, module.B));
+        for (int row = 0, most = Math.Max(1, StretchElements / module.Inner); row < module.Columns; row += most)
+        {
+            using var stretch = NewDisposeScope();
+            var rows = Math.Min(most, module.Columns - row);
+            var stored = Model.Matrices.as_strided([rows, module.Inner], [module.Inner, 1], Model.OffsetOf(module.Weight) + ((long)row * module.Inner));
+            var norms = addmm(stored.to(ScalarType.Float32), b.narrow(0, row, rows), a, 1, Scale).norm(1, keepdim: false, p: 2).cpu();
+            MemoryMarshal.Cast<byte, float>(norms.bytes).CopyTo(module.Norms.AsSpan(row));
+        }
+
+        foreach (ref var norm in module.Norms.AsSpan())
+        {
+            norm = norm > 0 ? norm : 1;
         }
     }
 

@@ -23,7 +23,4 @@ sealed record LoraModule(int Index, string Name, int Columns, int Inner)
 
     /// <summary>[C] lengths of the rows of W₀ + s·B·A after the last <see cref="LoraAdapter.Refresh"/>; with DoRA only.</summary>
     public float[] Norms { get; } = new float[Columns];
-
-    /// <summary>[C] m / <see cref="Norms"/>, likewise.</summary>
-    public float[] Scales { get; } = new float[Columns];
 }

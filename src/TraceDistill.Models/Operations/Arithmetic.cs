@@ -11,6 +11,9 @@ static class Arithmetic
 {
     static readonly Scalar One = 1.0, Zero = 0.0, NegativeInfinity = double.NegativeInfinity;
 
+    /// <returns>Numbers of 16 bits in float32; others as they are.</returns>
+    public static Tensor Wide(this Tensor a) => a.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? a.to(ScalarType.Float32) : a;
+
     /// <returns>a + b.</returns>
     public static Tensor Plus(this Tensor a, Tensor b) => a.add(b, One);
 

@@ -42,7 +42,7 @@ static class ChunkedAttention
         /// <returns>[B, G, g, b, n] scores after the cap; −∞ where a query does not look. And tanh(s / c) where there is a cap.</returns>
         public (Tensor Scores, Tensor? Share) Scores(Tensor queries, Tensor keys, long first, long firstKey)
         {
-            var scores = queries.matmul(keys.transpose(-1, -2)).Scale(Scale / (Cap ?? 1));
+            var scores = queries.matmul(keys.transpose(-1, -2)).Wide().Scale(Scale / (Cap ?? 1));
             var share = Cap is null ? null : scores.tanh_();
             scores = Cap is { } cap ? share!.Times(cap) : scores;
             var all = ones(queries.shape[^2], keys.shape[^2], dtype: ScalarType.Bool, device: queries.device);
@@ -60,7 +60,7 @@ static class ChunkedAttention
         {
             var (q, k, v, settings) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (Settings)vars[3]);
             using var scope = NewDisposeScope();
-            var (output, sums) = (empty_like(q).contiguous(), empty(q.shape[..3], dtype: q.dtype, device: q.device).unsqueeze(-1));
+            var (output, sums) = (empty_like(q).contiguous(), empty(q.shape[..3], dtype: q.dtype == ScalarType.Float64 ? q.dtype : ScalarType.Float32, device: q.device).unsqueeze(-1));
             var (queries, results, logs) = (Grouped(q, k), Grouped(output, k), Grouped(sums, k));
             foreach (var (first, end, firstKey) in settings.Chunks(q))
             {
@@ -68,7 +68,7 @@ static class ChunkedAttention
                 var (scores, _) = settings.Scores(Part(queries, first, end), Keys(k, firstKey, end), first, firstKey);
                 var log = scores.logsumexp(-1, keepdim: true);
                 Part(logs, first, end).copy_(log);
-                Part(results, first, end).copy_(scores.sub_(log).exp_().matmul(Keys(v, firstKey, end)));
+                Part(results, first, end).copy_(scores.sub_(log).exp_().to(v.dtype).matmul(Keys(v, firstKey, end)));
             }
 
             ctx.save_for_backward([q, k, v, output, sums]);
@@ -85,19 +85,19 @@ static class ChunkedAttention
                 var (q, k, v, output, sums) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
                 var (dq, dk, dv) = (empty_like(q).contiguous(), zeros_like(k).contiguous(), zeros_like(v).contiguous());
                 Tensor queries = Grouped(q, k), slopes = Grouped(dy, k), queryGradients = Grouped(dq, k), logs = Grouped(sums, k);
-                var dots = (slopes * Grouped(output, k)).sum(-1, keepdim: true);                  // [B, G, g, T, 1]
+                var dots = (slopes.Wide() * Grouped(output, k).Wide()).sum(-1, keepdim: true);      // [B, G, g, T, 1]
                 foreach (var (first, end, firstKey) in settings.Chunks(q))
                 {
                     using var chunk = NewDisposeScope();
                     var (scores, share) = settings.Scores(Part(queries, first, end), Keys(k, firstKey, end), first, firstKey);
                     var p = scores.sub_(Part(logs, first, end)).exp_();                           // [B, G, g, b, n]
-                    var dp = Part(slopes, first, end).matmul(Keys(v, firstKey, end).transpose(-1, -2));
-                    Keys(dv, firstKey, end).squeeze(2).Add(p.transpose(-1, -2).matmul(Part(slopes, first, end)).sum(2));
+                    var dp = Part(slopes, first, end).matmul(Keys(v, firstKey, end).transpose(-1, -2)).Wide();
+                    Keys(dv, firstKey, end).squeeze(2).Add(p.to(v.dtype).transpose(-1, -2).matmul(Part(slopes, first, end)).sum(dim: 2));
                     var ds = dp.sub_(Part(dots, first, end)).mul_(p);
                     ds = share is null ? ds : ds.mul_(share.mul_(share).neg_().Plus(1));
-                    ds.Scale(settings.Scale);
+                    ds = ds.Scale(settings.Scale).to(q.dtype);
                     Part(queryGradients, first, end).copy_(ds.matmul(Keys(k, firstKey, end)));
-                    Keys(dk, firstKey, end).squeeze(2).Add(ds.transpose(-1, -2).matmul(Part(queries, first, end)).sum(2));
+                    Keys(dk, firstKey, end).squeeze(2).Add(ds.transpose(-1, -2).matmul(Part(queries, first, end)).sum(dim: 2));
                 }
 
                 return [dq, dk, dv, null];

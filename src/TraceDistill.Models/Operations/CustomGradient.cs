@@ -3,6 +3,7 @@ using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
 using System.Runtime.InteropServices;
 using TorchSharp;
+using TraceDistill.Models.Cpu;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 
@@ -75,7 +76,7 @@ static class CustomGradient
     }
 
     /// <summary>Whether the kernels of the CPU take a tensor.</summary>
-    public static bool TakesKernels(Tensor tensor) => tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
+    public static bool TakesKernels(Tensor tensor) => CpuKernels.AreUsed && tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
 
     /// <summary>Where a contiguous float32 tensor's values begin; valid while the tensor lives.</summary>
     public static unsafe float* Pointer(Tensor tensor) => (float*)Address(tensor);

@@ -48,7 +48,8 @@ sealed record LinearMatrix(Tensor Stored, Tensor? Rounded = null)
             yield break;
         }
 
-        long rows = matrix.shape[0], most = Math.Max(1, StretchElements / matrix.shape[1]);
+        // Other devices have no such cache, and take long to be called.
+        long rows = matrix.shape[0], most = Math.Max(1, (matrix.device_type == DeviceType.CPU ? StretchElements : 64 * StretchElements) / matrix.shape[1]);
         for (long first = 0; first < rows; first += most)
         {
             using var stretch = matrix.narrow(0, first, Math.Min(most, rows - first));

@@ -18,7 +18,7 @@ static class RmsNorm
 
     static Tensor Plain(Tensor x, Tensor weight, double epsilon)
     {
-        var wide = x.dtype == ScalarType.Float64 ? x : x.to(ScalarType.Float32);
+        var wide = x.Wide();
         return (wide * (wide * wide).mean([-1], keepdim: true).Plus(epsilon).rsqrt() * weight).to(x.dtype);
     }
 

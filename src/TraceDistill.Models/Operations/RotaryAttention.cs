@@ -25,6 +25,7 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     readonly LayerAttention _kind = kind;
     readonly AttentionKernel _attention = new(configuration, kind.Window);
     readonly RotaryKernel _rotary = new(configuration, kind.IsLocal);
+    readonly RotaryTables _tables = new(configuration, kind.IsLocal);
 
     /// <summary>Of sequences that are long, where these have frequencies of their own.</summary>
     readonly RotaryKernel? _longRotary = configuration.RopeScaling.Type == RopeType.LongRope ? new(configuration, kind.IsLocal, isLong: true) : null;
@@ -33,10 +34,34 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     /// <param name="batch">Where sequences begin and end.</param>
     /// <param name="firstQueries">Position in each sequence before which results are not wanted, and may be anything.</param>
     /// <returns>[N, H·d].</returns>
-    public Tensor Apply(Tensor qkv, TokenBatch batch, int[] firstQueries)
+    /// <param name="padded">The same, where no kernels are used; null for one that is made here.</param>
+    public Tensor Apply(Tensor qkv, TokenBatch batch, int[] firstQueries, PaddedBatch? padded = null)
     {
         using var scope = NewDisposeScope();
-        return (CustomGradient.TakesKernels(qkv) ? Kernel.apply(qkv, this, batch, firstQueries) : Plain(qkv, batch)).MoveToOuterDisposeScope();
+        return (CustomGradient.TakesKernels(qkv)
+            ? Kernel.apply(qkv, this, batch, firstQueries)
+            : Plain(qkv, batch, padded ?? new PaddedBatch(batch, qkv.device))).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>The same in generation: a row's queries look at the keys of its own sequence that the memory holds, its own among them.</summary>
+    /// <param name="qkv">[N, W].</param>
+    /// <param name="layer">Whose keys and values these are.</param>
+    /// <param name="rows">Where each row's keys and values go, and which it sees.</param>
+    /// <returns>[N, H·d].</returns>
+    public Tensor Apply(Tensor qkv, int layer, CachedRows rows)
+    {
+        using var scope = NewDisposeScope();
+        int heads = _configuration.NumAttentionHeads, keyHeads = _configuration.NumKeyValueHeads, d = _configuration.HeadDim;
+        var all = qkv.reshape(qkv.shape[0], heads + 2 * keyHeads, d);
+        var rotated = all.narrow(1, 0, heads + keyHeads);
+        if (_kind.IsRotated)
+        {
+            var (cosine, sine) = rows.Angles(_tables, qkv.dtype);                                // [N, 1, r/2]
+            rotated = Rotate(rotated, cosine, sine);
+        }
+
+        rows.Store(layer, rotated.narrow(1, heads, keyHeads), all.narrow(1, heads + keyHeads, keyHeads));
+        return rows.Attend(layer, Scaled(rotated.narrow(1, 0, heads)), _kind.Window, _configuration.AttentionSoftCap).MoveToOuterDisposeScope();
     }
 
     /// <summary>The weights of attention, in plain operations.</summary>
@@ -63,7 +88,11 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
         return maps;
     }
 
-    public void Dispose() => _attention.Dispose();
+    public void Dispose()
+    {
+        _attention.Dispose();
+        _tables.Dispose();
+    }
 
     /// <summary>Rotates queries and keys in place, or back.</summary>
     unsafe void Rotate(float* qkv, TokenBatch batch, bool inverse)
@@ -88,19 +117,13 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
         }
     }
 
-    Tensor Plain(Tensor qkv, TokenBatch batch)
+    Tensor Plain(Tensor qkv, TokenBatch batch, PaddedBatch padded)
     {
         int heads = _configuration.NumAttentionHeads, keyHeads = _configuration.NumKeyValueHeads, d = _configuration.HeadDim;
-        long count = batch.Lengths.Length, longest = batch.Lengths.Max();
-        var rows = Rows(batch, qkv.device);                                                       // [B·T] in [0, N], N for filling
-        var isFull = longest * count == batch.Ids.Length;
-        var padded = isFull ? qkv : cat([qkv, zeros(1, qkv.shape[1], dtype: qkv.dtype, device: qkv.device)]).index_select(0, rows);
-        var all = padded.reshape(count, longest, heads + 2 * keyHeads, d).transpose(1, 2);       // [B, H + 2·G, T, d]
+        var all = padded.Pad(qkv).reshape(padded.Count, padded.Longest, heads + 2 * keyHeads, d).transpose(1, 2); // [B, H + 2·G, T, d]
         var rotated = Rotate(all.narrow(1, 0, heads + keyHeads), batch.Lengths);
         var (q, k, v) = (rotated.narrow(1, 0, heads), rotated.narrow(1, heads, keyHeads), all.narrow(1, heads + keyHeads, keyHeads));
-        // Filling lies behind each sequence, where no query of the sequence looks.
-        var output = Attend(q, k, v).transpose(1, 2).reshape(count * longest, heads * d);
-        return isFull ? output : output.index_select(0, Places(batch, longest, qkv.device));
+        return padded.Strip(Attend(q, k, v).transpose(1, 2).reshape(padded.Count * padded.Longest, heads * d));
     }
 
     /// <param name="q">[B, H, T, d].</param>
@@ -108,18 +131,21 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     /// <param name="v">[B, G, T, d].</param>
     Tensor Attend(Tensor q, Tensor k, Tensor v)
     {
-        var (group, scale) = (_configuration.NumAttentionHeads / _configuration.NumKeyValueHeads, _configuration.AttentionScale);
+        var group = _configuration.NumAttentionHeads / _configuration.NumKeyValueHeads;
         var window = _kind.Window < q.shape[2] ? _kind.Window : null;
         if (window is not null || _configuration.AttentionSoftCap is not null)
         {
-            return ChunkedAttention.Apply(q.contiguous(), k.contiguous(), v.contiguous(), scale, _configuration.AttentionSoftCap, window);
+            return ChunkedAttention.Apply(
+                q.contiguous(), k.contiguous(), v.contiguous(), _configuration.AttentionScale, _configuration.AttentionSoftCap, window);
         }
 
         (k, v) = group == 1 ? (k, v) : (k.repeat_interleave(group, 1), v.repeat_interleave(group, 1));
-        // TorchSharp's has no scale of its own: it divides by √d.
-        q = _configuration.QueryPreAttnScalar is null ? q : q.Times(scale * Math.Sqrt(_configuration.HeadDim));
-        return nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true);
+        return nn.functional.scaled_dot_product_attention(Scaled(q), k, v, is_casual: true);
     }
+
+    /// <summary>TorchSharp's attention has no scale of its own: it divides by √d.</summary>
+    Tensor Scaled(Tensor q) =>
+        _configuration.QueryPreAttnScalar is null ? q : q.Times(_configuration.AttentionScale * Math.Sqrt(_configuration.HeadDim));
 
     /// <param name="heads">[B, H + G, T, d].</param>
     /// <param name="lengths">[B] of the sequences.</param>
@@ -130,51 +156,25 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
             return heads;
         }
 
-        var (half, rest) = (_configuration.RotaryDim / 2, _configuration.HeadDim - _configuration.RotaryDim);
-        var (cosine, sine) = Tables(heads, lengths);
-        var (low, high) = (heads.narrow(3, 0, half), heads.narrow(3, half, half));
-        var (first, second) = (low * cosine - high * sine, (high * cosine).Plus(low * sine));
-        return rest == 0 ? cat([first, second], 3) : cat([first, second, heads.narrow(3, 2 * half, rest)], 3);
-    }
-
-    /// <returns>[T, r/2] cosines and sines, r being the rotated channels; [B, 1, T, r/2] where sequences differ in them.</returns>
-    (Tensor Cosine, Tensor Sine) Tables(Tensor heads, int[] lengths)
-    {
         bool[] areLong = [.. lengths.Select(_configuration.IsLong)];
-        var tables = areLong.Distinct().ToDictionary(isLong => isLong, isLong =>
-        {
-            var frequencies = RotaryFrequencies.Of(_configuration, _kind.IsLocal, isLong);
-            var angles = outer(arange(heads.shape[2], dtype: ScalarType.Float64), tensor(frequencies.Angles));
-            return (Table(angles.cos(), frequencies.Magnitude), Table(angles.sin(), frequencies.Magnitude));
-        });
+        var tables = areLong.Distinct().ToDictionary(isLong => isLong, isLong => _tables.Of(heads.shape[2], isLong, heads.dtype, heads.device));
         return tables.Count == 1
-            ? tables[areLong[0]]
-            : (Stack(areLong.Select(isLong => tables[isLong].Item1)), Stack(areLong.Select(isLong => tables[isLong].Item2)));
+            ? Rotate(heads, tables[areLong[0]].Cosine, tables[areLong[0]].Sine)
+            : Rotate(heads, Stack(areLong.Select(isLong => tables[isLong].Cosine)), Stack(areLong.Select(isLong => tables[isLong].Sine)));
 
-        Tensor Table(Tensor values, double magnitude) => values.Times(magnitude).to(heads.dtype).to(heads.device);
-
-        static Tensor Stack(IEnumerable<Tensor> tables) => stack([.. tables]).unsqueeze(1);
+        static Tensor Stack(IEnumerable<Tensor> tables) => stack([.. tables]).unsqueeze(1);      // [B, 1, T, r/2]
     }
 
-    static Tensor Rows(TokenBatch batch, Device device)
+    /// <param name="heads">[…, d].</param>
+    /// <param name="cosine">[…, r/2], r being the rotated channels.</param>
+    /// <param name="sine">[…, r/2].</param>
+    Tensor Rotate(Tensor heads, Tensor cosine, Tensor sine)
     {
-        var (count, longest) = (batch.Lengths.Length, batch.Lengths.Max());
-        var rows = new long[count * longest];
-        Array.Fill(rows, batch.Ids.Length);
-        var first = 0L;
-        for (var i = 0; i < count; i++)
-        {
-            for (var t = 0; t < batch.Lengths[i]; t++)
-            {
-                rows[i * longest + t] = first++;
-            }
-        }
-
-        return tensor(rows, device: device);
+        var (half, rest) = (_configuration.RotaryDim / 2, _configuration.HeadDim - _configuration.RotaryDim);
+        var (low, high) = (heads.narrow(-1, 0, half), heads.narrow(-1, half, half));
+        var (first, second) = ((low * cosine - high * sine).to(heads.dtype), (high * cosine).Plus(low * sine).to(heads.dtype));
+        return rest == 0 ? cat([first, second], -1) : cat([first, second, heads.narrow(-1, 2 * half, rest)], -1);
     }
-
-    static Tensor Places(TokenBatch batch, long longest, Device device) =>
-        tensor(batch.Lengths.SelectMany((length, i) => Enumerable.Range(0, length).Select(t => i * longest + t)).ToArray(), device: device);
 
     sealed unsafe class Kernel : SingleTensorFunction<Kernel>
     {

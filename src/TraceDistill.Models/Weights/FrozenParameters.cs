@@ -14,13 +14,12 @@ namespace TraceDistill.Models.Weights;
 /// </summary>
 public sealed unsafe class FrozenParameters : IDecoderWeights
 {
-    /// <summary>Two megabytes once widened: they stay in the cache from there to the product.</summary>
+    /// <summary>Weights that are read from a file at once.</summary>
     const int StretchElements = 1 << 19;
 
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
     readonly Dictionary<string, TensorDtype> _stored = [];
-    readonly ushort* _pointer;
-    readonly ThreadLocal<FloatBuffer> _widened;
+    ushort* _pointer;
 
     /// <param name="configuration">The model's.</param>
     /// <param name="weights">Its files; not needed any more afterwards.</param>
@@ -43,14 +42,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         Vectors = new NamedWeights(shapes.Where(weight => weight.Shape.Length == 1));
         Count = matrices + Vectors.Count;
         Matrices = empty(matrices, dtype: dtype == TensorDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float16).DetachFromDisposeScope();
-        using (var first = Matrices.narrow(0, 0, 1))
-        {
-            // A tensor's bytes are a span, which ends at 2 GiB; it is where they begin that is wanted.
-            _pointer = (ushort*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
-        }
-
-        var widest = _layout.Values.Max(matrix => matrix.Shape[1]);
-        _widened = new ThreadLocal<FloatBuffer>(() => new FloatBuffer(Math.Max(StretchElements, widest)), trackAllValues: true);
+        _pointer = Address();
         try
         {
             Read(weights, shapes);
@@ -74,7 +66,9 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
 
     public NamedWeights Vectors { get; }
 
-    public Tensor Matrices { get; }
+    public Tensor Matrices { get; private set; }
+
+    public Device Device => Matrices.device;
 
     public long[] ShapeOf(string name) => _layout.TryGetValue(name, out var matrix) ? matrix.Shape : Vectors.ShapeOf(name);
 
@@ -82,35 +76,37 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
 
     public void Read(string name, long first, Span<float> values)
     {
-        if (_layout.TryGetValue(name, out var matrix))
+        if (!_layout.TryGetValue(name, out var matrix))
         {
-            Widen(matrix.Offset + first, values);
+            Vectors.Read(name, first, values);
+        }
+        else if (_pointer is null)
+        {
+            using var part = Matrices.narrow(0, matrix.Offset + first, values.Length);
+            using var copy = part.cpu();
+            Dtype.Decode(copy.bytes, values);
         }
         else
         {
-            Vectors.Values(name).Slice((int)first, values.Length).CopyTo(values);
+            Dtype.Decode(new ReadOnlySpan<byte>(_pointer + matrix.Offset + first, values.Length * sizeof(ushort)), values);
         }
     }
 
-    public IEnumerable<WeightRows> Rows(string name, int count, int inner)
+    public void MoveTo(Device device)
     {
-        var (offset, buffer) = (OffsetOf(name), _widened.Value!);
-        for (int row = 0, most = RowsAtOnce(inner); row < count; row += most)
+        if (device.ToString() == Device.ToString())
         {
-            var rows = Math.Min(most, count - row);
-            Widen(offset + (long)row * inner, buffer.Slice(0, rows * inner));
-            yield return new WeightRows(buffer, 0, row, rows);
+            return;
         }
+
+        using var former = Matrices;
+        Matrices = former.to(device).DetachFromDisposeScope();
+        _pointer = Matrices.device_type == DeviceType.CPU ? Address() : null;
+        Vectors.MoveTo(device);
     }
 
     public void Dispose()
     {
-        foreach (var buffer in _widened.Values)
-        {
-            buffer.Dispose();
-        }
-
-        _widened.Dispose();
         Matrices.Dispose();
         Vectors.Dispose();
     }
@@ -125,7 +121,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
                 continue;
             }
 
-            for (long row = 0, most = RowsAtOnce((int)shape[1]); row < shape[0]; row += most)
+            for (long row = 0, most = Math.Max(1, StretchElements / shape[1]); row < shape[0]; row += most)
             {
                 var count = (int)(Math.Min(most, shape[0] - row) * shape[1]);
                 weights.Read(name, row * shape[1], new Span<byte>(_pointer + OffsetOf(name) + row * shape[1], count * sizeof(ushort)));
@@ -133,7 +129,10 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         }
     }
 
-    static int RowsAtOnce(int inner) => Math.Max(1, StretchElements / inner);
-
-    void Widen(long first, Span<float> values) => Dtype.Decode(new ReadOnlySpan<byte>(_pointer + first, values.Length * sizeof(ushort)), values);
+    ushort* Address()
+    {
+        // A tensor's bytes are a span, which ends at 2 GiB; it is where they begin that is wanted.
+        using var first = Matrices.narrow(0, 0, 1);
+        return (ushort*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
+    }
 }

@@ -1,7 +1,6 @@
 using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
-using TraceDistill.Models.Cpu;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;
@@ -41,16 +40,9 @@ public interface IDecoderWeights : IDisposable
     /// <summary>Copies values of the named weight, whatever they are held as, from element <paramref name="first"/> on.</summary>
     void Read(string name, long first, Span<float> values);
 
-    /// <summary>The rows of a matrix, or of several that lie next to each other, in float32: all at once or in stretches, each until the next.</summary>
-    /// <param name="name">The first of the matrices.</param>
-    /// <param name="count">Rows of all.</param>
-    /// <param name="inner">Columns of each.</param>
-    IEnumerable<WeightRows> Rows(string name, int count, int inner);
-}
+    /// <summary>Where the weights lie: on the CPU at first.</summary>
+    Device Device { get; }
 
-/// <summary>Rows of a matrix.</summary>
-/// <param name="Buffer">Where they are.</param>
-/// <param name="Offset">The first row's first element in <paramref name="Buffer"/>.</param>
-/// <param name="First">The first row's number in the matrix.</param>
-/// <param name="Count">How many rows.</param>
-public readonly record struct WeightRows(FloatBuffer Buffer, long Offset, int First, int Count);
+    /// <summary>Takes the weights to another device; views of them made before are of no use then.</summary>
+    void MoveTo(Device device);
+}

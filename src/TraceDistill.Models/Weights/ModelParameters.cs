@@ -19,9 +19,15 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
 
     public Tensor Matrices => Flat.Vector;
 
-    public void Read(string name, long first, Span<float> values) => Flat.Slice(OffsetOf(name) + first, values.Length).CopyTo(values);
-
-    public IEnumerable<WeightRows> Rows(string name, int count, int inner) => [new WeightRows(Flat, OffsetOf(name), 0, count)];
+    /// <summary>The same weights in memory of their own, on the CPU.</summary>
+    public ModelParameters Copy()
+    {
+        var copy = new ModelParameters(Configuration);
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        copy.Flat.Vector.copy_(Flat.Vector);
+        return copy;
+    }
 
     /// <summary>
     /// Fills the weights as transformers does: normal with standard deviation <c>initializer_range</c>, norms one (zero where they add one), biases zero;

@@ -1,6 +1,7 @@
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Cpu;
+using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;
@@ -23,8 +24,11 @@ public class NamedWeights : IDisposable
         Flat = new FloatBuffer(Count);
     }
 
+    /// <summary>Where the weights lie: on the CPU at first.</summary>
+    public Device Device => Flat.Device;
+
     /// <summary>[Count] every weight; owned by this object.</summary>
-    public FloatBuffer Flat { get; }
+    public FloatBuffer Flat { get; private set; }
 
     /// <summary>Number of weights.</summary>
     public long Count { get; }
@@ -32,7 +36,7 @@ public class NamedWeights : IDisposable
     /// <summary>Names in storage order.</summary>
     public IEnumerable<string> Names => _layout.Keys;
 
-    /// <summary>Elements of the named weight.</summary>
+    /// <summary>Elements of the named weight, of weights on the CPU.</summary>
     public Span<float> Values(string name) => Flat.Slice(OffsetOf(name), (int)ShapeOf(name).ElementCount());
 
     /// <summary>Shape of the named weight.</summary>
@@ -49,6 +53,19 @@ public class NamedWeights : IDisposable
     {
         var (offset, shape) = _layout[name];
         return flat.Matrix(rows ?? shape[0], shape.Length == 1 ? 1 : shape[1], offset);
+    }
+
+    /// <summary>Copies values of the named weight from any device, from element <paramref name="first"/> on.</summary>
+    public void Read(string name, long first, Span<float> values) => Flat.Read(OffsetOf(name) + first, values);
+
+    /// <summary>Takes the weights to another device; views of them made before are of no use then.</summary>
+    public void MoveTo(Device device)
+    {
+        if (device.ToString() != Device.ToString())
+        {
+            using var former = Flat;
+            Flat = former.CopyTo(device);
+        }
     }
 
     public void Dispose()

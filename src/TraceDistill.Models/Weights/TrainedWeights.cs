@@ -47,6 +47,13 @@ public sealed class TrainedWeights
     /// <summary>None: the model runs forward only.</summary>
     public static TrainedWeights None(IDecoderWeights model) => new(model, model.Vectors, _ => false);
 
+    /// <summary>Takes the model, and an adapter beside it, to another device.</summary>
+    public void MoveTo(TorchSharp.torch.Device device)
+    {
+        Model.MoveTo(device);
+        Weights.MoveTo(device);
+    }
+
     /// <summary>Where weights begin that lie one after another, and how many elements all have.</summary>
     internal static (Dictionary<string, long> Offsets, long Count) Layout(IEnumerable<(string Name, long[] Shape)> weights)
     {

@@ -44,6 +44,7 @@ sealed class ServedModel : IDisposable
         var tokenizer = ModelDirectory.LoadTokenizer(options.Model);
         var engine = GenerationEngine.Load(options.Model, new EngineOptions
         {
+            Device = options.Device,
             Threads = options.Threads ?? Environment.ProcessorCount,
             MaxRunning = options.MaxConcurrent,
             CacheBytes = (long)options.CacheMegabytes << 20,

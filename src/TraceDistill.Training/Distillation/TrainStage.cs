@@ -5,12 +5,14 @@ using System.Text.Json;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Options;
 using TraceDistill.Core.Packing;
 using TraceDistill.Core.Storage;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 
@@ -33,6 +35,7 @@ public static class TrainStage
     public static async Task<TrainSummary> RunAsync(
         TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
+        var device = options.Device.Resolve();
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
         var adopted = TeacherTokenizer.TemplateFor(options.Traces, options.TeacherTokenizer, tokenizer);
@@ -91,6 +94,7 @@ public static class TrainStage
 
             TrainingMemory.Ensure(options, trained, data.Sequences.Max(sequence => sequence.Ids.Length), observer);
             Write(Path.Combine(directory, InitialDirectory));
+            trained.MoveTo(device);
             var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);
             end = await Task.Run(
                 () =>
@@ -253,7 +257,7 @@ public static class TrainStage
         {
             Traces = null, Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
             Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0,
-            EvalTraces = null, SaveTotalLimit = 0,
+            EvalTraces = null, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
         }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];

@@ -1,10 +1,18 @@
+using TorchSharp;
+using TraceDistill.Core.Options;
+using TraceDistill.Models.Cpu;
+using static TorchSharp.torch;
+
 namespace TraceDistill.Training.Generation;
 
-/// <summary>How much of the machine a <see cref="GenerationEngine"/> uses.</summary>
+/// <summary>Where a <see cref="GenerationEngine"/> computes, and how much of the machine it uses.</summary>
 public sealed record EngineOptions
 {
     /// <summary>Of <see cref="CacheBytes"/>: 512 MiB.</summary>
     public const long DefaultCacheBytes = 512L << 20;
+
+    /// <value>The CPU.</value>
+    public DeviceChoice Device { get; init; } = new(DeviceChoice.CpuWord);
 
     /// <value>One worker for each processor.</value>
     public int Threads { get; init; } = Environment.ProcessorCount;
@@ -19,4 +27,10 @@ public sealed record EngineOptions
     /// <summary>Prompt tokens that one step takes in beside the running sequences; longer prompts take several steps.</summary>
     /// <value>64.</value>
     public int PromptTokensPerStep { get; init; } = 64;
+
+    /// <summary>Whether the CPU too computes with the <see cref="Models.Decoder"/>.</summary>
+    internal bool UsesDecoder { get; init; } = !CpuKernels.AreUsed;
+
+    /// <summary>A GPU takes in more of a prompt at once.</summary>
+    internal EngineOptions For(Device device) => device.type == DeviceType.CPU ? this : this with { PromptTokensPerStep = Math.Max(PromptTokensPerStep, 2_048) };
 }

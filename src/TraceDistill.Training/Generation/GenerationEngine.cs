@@ -1,37 +1,41 @@
+using TorchSharp;
 using TraceDistill.Core.Errors;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Generation;
 
 /// <summary>
-/// Continues many sequences at once on the processor, in float32 from weights in the precision of their checkpoint: a key/value cache with bounded memory, and continuous batching, in which
-/// sequences join and leave between steps. What a sequence generates does not depend, to the bit, on what runs beside it.
+/// Continues many sequences at once: a key/value cache with bounded memory, and continuous batching, in which sequences join and leave between steps. On the
+/// processor it computes in float32 with kernels of its own, and what a sequence generates does not depend, to the bit, on what runs beside it; on a GPU
+/// the trained <see cref="Models.Decoder"/> computes, in the precision of the checkpoint, and the last bits do depend on it.
 /// </summary>
 /// <remarks>Used by the server and by evaluation. All members are thread-safe.</remarks>
 public sealed class GenerationEngine : IDisposable
 {
-    readonly DecoderWeights _weights;
-    readonly KeyValueCache _cache;
+    readonly IGenerationModel _model;
+    readonly PagePool _pages;
     readonly SequenceQueue _queue;
     readonly GenerationWorker[] _workers;
     bool _disposed;
 
     /// <param name="parameters">The weights; copied, so that training may go on or the caller may dispose of them.</param>
     public GenerationEngine(ModelParameters parameters, EngineOptions? options = null)
-        : this(new DecoderWeights(new ParameterSource(parameters)), options ?? new EngineOptions())
+        : this(NewModel(parameters, options ?? new EngineOptions()), options ?? new EngineOptions())
     {
     }
 
-    GenerationEngine(DecoderWeights weights, EngineOptions options)
+    GenerationEngine(IGenerationModel model, EngineOptions options)
     {
-        _weights = weights;
-        _cache = new KeyValueCache(weights.Configuration, options.CacheBytes);
-        _queue = new SequenceQueue(_cache, options.Threads, options.MaxRunning);
-        _workers = [.. Enumerable.Range(0, options.Threads).Select(i => new GenerationWorker(weights, _cache, _queue, options, i))];
+        _model = model;
+        _pages = new PagePool(model.PageCount);
+        _queue = new SequenceQueue(_pages, model.Workers, options.MaxRunning);
+        _workers = [.. Enumerable.Range(0, model.Workers).Select(i => new GenerationWorker(model, _queue, options, i))];
     }
 
-    public ModelConfiguration Configuration => _weights.Configuration;
+    public ModelConfiguration Configuration => _model.Configuration;
 
     public EngineCounters Counters
     {
@@ -43,9 +47,15 @@ public sealed class GenerationEngine : IDisposable
     }
 
     /// <summary>Loads config.json and model.safetensors of a model directory.</summary>
-    /// <exception cref="InvalidInputException">The directory does not hold a model that this program can run.</exception>
-    public static GenerationEngine Load(string modelDirectory, EngineOptions? options = null) =>
-        new(DecoderWeights.Load(modelDirectory), options ?? new EngineOptions());
+    /// <exception cref="InvalidInputException">The directory does not hold a model that this program can run, or there is no such device.</exception>
+    public static GenerationEngine Load(string modelDirectory, EngineOptions? options = null)
+    {
+        options ??= new EngineOptions();
+        var device = options.Device.Resolve();
+        return device.type != DeviceType.CPU || options.UsesDecoder
+            ? new(new TensorModel(ModelDirectory.LoadFrozen(modelDirectory), device, options), options.For(device))
+            : new(new KernelModel(DecoderWeights.Load(modelDirectory), options), options);
+    }
 
     /// <summary>Continues one sequence.</summary>
     /// <exception cref="ContextLengthException">The prompt is too long for the model or the cache.</exception>
@@ -87,8 +97,15 @@ public sealed class GenerationEngine : IDisposable
             worker.Dispose();
         }
 
-        _cache.Dispose();
-        _weights.Dispose();
+        _model.Dispose();
+    }
+
+    static IGenerationModel NewModel(ModelParameters parameters, EngineOptions options)
+    {
+        var device = options.Device.Resolve();
+        return device.type != DeviceType.CPU || options.UsesDecoder
+            ? new TensorModel(parameters.Copy(), device, options)
+            : new KernelModel(new DecoderWeights(new ParameterSource(parameters)), options);
     }
 
     /// <returns>How many tokens to generate: what is asked for, as far as the model's context goes.</returns>
@@ -115,10 +132,10 @@ public sealed class GenerationEngine : IDisposable
 
         // The last token generated takes no position, yet counts against the context as it does elsewhere.
         var maxTokens = int.Min(request.MaxTokens, context - length);
-        if (KeyValueCache.PagesFor(length + maxTokens) > _cache.PageCount)
+        if (PagePool.PagesFor(length + maxTokens) > _pages.Count)
         {
             throw new ContextLengthException(
-                $"{length} prompt tokens and {maxTokens} to generate do not fit the key/value cache of {_cache.PageCount * KeyValueCache.PageTokens} tokens: lower max_tokens or enlarge the cache");
+                $"{length} prompt tokens and {maxTokens} to generate do not fit the key/value cache of {_pages.Count * PagePool.PageTokens} tokens: lower max_tokens or enlarge the cache");
         }
 
         return maxTokens;

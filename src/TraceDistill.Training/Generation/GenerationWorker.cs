@@ -15,23 +15,24 @@ namespace TraceDistill.Training.Generation;
 sealed class GenerationWorker : IDisposable
 {
     readonly SequenceQueue _queue;
-    readonly DecoderPass _pass;
+    readonly IDecoderPass _pass;
     readonly TokenSampler _sampler;
     readonly int _promptRows;
     readonly int _workers;
     readonly List<Sequence> _running = [];
-    readonly List<(Sequence Sequence, int Row, int PromptIndex)> _outputs = [];
+    readonly List<(Sequence Sequence, int PromptIndex)> _outputs = [];
+    readonly List<int> _wanted = [];
     readonly int[] _topIds;
     readonly float[] _topLogprobs;
     readonly Thread _thread;
     long _promptTokens, _generatedTokens;
 
-    public GenerationWorker(DecoderWeights weights, KeyValueCache cache, SequenceQueue queue, EngineOptions options, int index)
+    public GenerationWorker(IGenerationModel model, SequenceQueue queue, EngineOptions options, int index)
     {
-        var vocabulary = weights.Configuration.VocabSize;
+        var vocabulary = model.Configuration.VocabSize;
         _queue = queue;
-        (_promptRows, _workers) = (options.PromptTokensPerStep, options.Threads);
-        _pass = new DecoderPass(weights, cache, options.MaxRunning + options.PromptTokensPerStep);
+        (_promptRows, _workers) = (options.PromptTokensPerStep, model.Workers);
+        _pass = model.NewPass(options.MaxRunning + options.PromptTokensPerStep);
         _sampler = new TokenSampler(vocabulary);
         _topIds = new int[vocabulary];
         _topLogprobs = new float[vocabulary];
@@ -74,17 +75,11 @@ sealed class GenerationWorker : IDisposable
     void Step()
     {
         Gather();
-        _pass.Run(_queue.Idle / int.Max(1, _workers - _queue.Idle));
-        Span<int> rows = stackalloc int[DecoderPass.LogitRows];
-        for (var start = 0; start < _outputs.Count; start += DecoderPass.LogitRows)
+        _pass.Run(_wanted, _queue.Idle / int.Max(1, _workers - _queue.Idle));
+        for (var start = 0; start < _outputs.Count; start += _pass.LogitRows)
         {
-            var count = int.Min(DecoderPass.LogitRows, _outputs.Count - start);
-            for (var i = 0; i < count; i++)
-            {
-                rows[i] = _outputs[start + i].Row;
-            }
-
-            _pass.ComputeLogits(rows[..count]);
+            var count = int.Min(_pass.LogitRows, _outputs.Count - start);
+            _pass.ComputeLogits(start, count);
             for (var i = 0; i < count; i++)
             {
                 Deliver(_outputs[start + i].Sequence, _outputs[start + i].PromptIndex, _pass.Logits(i));
@@ -97,12 +92,13 @@ sealed class GenerationWorker : IDisposable
     {
         _pass.Clear();
         _outputs.Clear();
+        _wanted.Clear();
         var promptRows = _promptRows;
         foreach (var sequence in _running)
         {
             if (!sequence.InPrompt)
             {
-                _outputs.Add((sequence, _pass.Add(sequence.NextInput, sequence.Position++, sequence.Pages, sequence.IsLong), -1));
+                Want(sequence, _pass.Add(sequence.NextInput, sequence.Position++, sequence.Pages, sequence.IsLong), -1);
                 continue;
             }
 
@@ -113,12 +109,18 @@ sealed class GenerationWorker : IDisposable
                 var row = _pass.Add(prompt[index], index, sequence.Pages, sequence.IsLong);
                 if (sequence.ScoresPrompt || !sequence.InPrompt)
                 {
-                    _outputs.Add((sequence, row, index));
+                    Want(sequence, row, index);
                 }
             }
         }
 
         Interlocked.Add(ref _promptTokens, _promptRows - promptRows);
+    }
+
+    void Want(Sequence sequence, int row, int promptIndex)
+    {
+        _outputs.Add((sequence, promptIndex));
+        _wanted.Add(row);
     }
 
     /// <summary>Puts a row's logits to use: the log-probability of the prompt's next token, or the draw of a new one.</summary>

@@ -1,14 +1,10 @@
-using System.Diagnostics.CodeAnalysis;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Training.Generation.Kernels;
 
 namespace TraceDistill.Training.Generation;
 
-/// <summary>
-/// Keys and values of all running sequences, in pages of 16 positions that sequences rent and return, so that memory is bounded and never
-/// fragments. Renting is for one thread at a time, which <see cref="SequenceQueue"/> sees to; different pages may be written at once.
-/// </summary>
+/// <summary>Keys and values of all running sequences in the processor's memory, in the pages of <see cref="PagePool"/>. Different pages may be written at once.</summary>
 /// <remarks>
 /// For each layer, page and key/value head: keys as [channel][16 positions], so that one vector holds the same channel of 16 positions and
 /// scores need no horizontal sums; then values as [16 positions][channels, padded to whole vectors]. A layer's pages lie together, because
@@ -16,11 +12,9 @@ namespace TraceDistill.Training.Generation;
 /// </remarks>
 sealed unsafe class KeyValueCache : IDisposable
 {
-    /// <summary>Positions in a page: the lanes of one 512-bit vector.</summary>
-    public const int PageTokens = 16;
+    const int PageTokens = PagePool.PageTokens;
 
     readonly NativeBuffer _pages;
-    readonly Stack<int> _free;
     readonly int _heads, _headSize, _headFloats;
 
     /// <param name="bytes">Memory to hold pages in; the operating system commits it as pages are first used.</param>
@@ -31,44 +25,14 @@ sealed unsafe class KeyValueCache : IDisposable
         ValueStride = SimdMath.Pad(_headSize);
         _headFloats = PageTokens * (_headSize + ValueStride);
         var pageFloats = (long)configuration.NumHiddenLayers * _heads * _headFloats;
-        PageCount = (int)long.Clamp(bytes / (pageFloats * sizeof(float)), 1, int.MaxValue / PageTokens);
+        PageCount = PagePool.CountFor(bytes, pageFloats * sizeof(float));
         _pages = new NativeBuffer(pageFloats * PageCount);
-        _free = new Stack<int>(Enumerable.Range(0, PageCount).Reverse());
     }
 
     public int PageCount { get; }
 
     /// <summary>Floats from one position's values to the next.</summary>
     public int ValueStride { get; }
-
-    public static int PagesFor(int tokens) => (int)(((long)tokens + PageTokens - 1) / PageTokens);
-
-    /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>
-    public bool TryRent(int tokens, [NotNullWhen(true)] out int[]? pages)
-    {
-        var count = PagesFor(tokens);
-        if (_free.Count < count)
-        {
-            pages = null;
-            return false;
-        }
-
-        pages = new int[count];
-        for (var i = 0; i < count; i++)
-        {
-            pages[i] = _free.Pop();
-        }
-
-        return true;
-    }
-
-    public void Return(ReadOnlySpan<int> pages)
-    {
-        foreach (var page in pages)
-        {
-            _free.Push(page);
-        }
-    }
 
     /// <summary>[channels][16] keys of one page, layer and head.</summary>
     public float* Keys(int page, int layer, int head) => _pages.Pointer + (((long)layer * PageCount + page) * _heads + head) * _headFloats;

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Weights;
@@ -5,7 +6,7 @@ using TraceDistill.Models.Weights;
 namespace TraceDistill.Training.Generation;
 
 /// <summary>A model in memory.</summary>
-sealed unsafe class ParameterSource(ModelParameters parameters) : IWeightSource
+sealed class ParameterSource(ModelParameters parameters) : IWeightSource
 {
     public ModelConfiguration Configuration => parameters.Configuration;
 
@@ -14,5 +15,5 @@ sealed unsafe class ParameterSource(ModelParameters parameters) : IWeightSource
     public long[] ShapeOf(string name) => parameters.ShapeOf(name);
 
     public void Read(string name, long first, Span<byte> values) =>
-        new ReadOnlySpan<byte>(parameters.Flat.Pointer + parameters.OffsetOf(name) + first, values.Length).CopyTo(values);
+        parameters.Read(name, first, MemoryMarshal.Cast<byte, float>(values));
 }

@@ -24,7 +24,7 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// <summary>The tokens at the prompt's start that fill whole cache pages, which others with the same prompt may read; none where the prompt is scored.</summary>
     /// <remarks>Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise than those of short ones.</remarks>
     public ReadOnlyMemory<int> SharedTokens { get; } =
-        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..((request.Prompt.Length - 1) / KeyValueCache.PageTokens * KeyValueCache.PageTokens)] : default;
+        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..((request.Prompt.Length - 1) / PagePool.PageTokens * PagePool.PageTokens)] : default;
 
     /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
     public int[] Pages { get; private set; } = [];

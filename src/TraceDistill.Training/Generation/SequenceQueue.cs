@@ -3,7 +3,7 @@ namespace TraceDistill.Training.Generation;
 /// <summary>
 /// Sequences that wait, first come first served, and how many run. Workers come here between steps; one with nothing to do sleeps here.
 /// </summary>
-sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
+sealed class SequenceQueue(PagePool cache, int workers, int maxRunning)
 {
     readonly LinkedList<Sequence> _waiting = new();
     readonly Dictionary<ReadOnlyMemory<int>, PromptPages> _prompts = new(new PromptPages.TokensComparer());
@@ -156,7 +156,7 @@ sealed class SequenceQueue(KeyValueCache cache, int workers, int maxRunning)
 
         if (!shared.IsEmpty)
         {
-            prompt = new PromptPages(shared, pages[..KeyValueCache.PagesFor(shared.Length)]);
+            prompt = new PromptPages(shared, pages[..PagePool.PagesFor(shared.Length)]);
             _prompts.Add(shared, prompt);
         }
 

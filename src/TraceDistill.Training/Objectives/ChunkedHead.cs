@@ -17,6 +17,9 @@ sealed class ChunkedHead(Decoder decoder)
     /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
     internal const int ChunkLogits = 1 << 19;
 
+    /// <summary>The same on other devices, where a chunk's many small operations cost more than its memory: a quarter of a gigabyte.</summary>
+    const int DeviceChunkLogits = 1 << 26;
+
     /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
     internal const int LeastRows = 128;
 
@@ -33,9 +36,9 @@ sealed class ChunkedHead(Decoder decoder)
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
-            var x = states.narrow(0, first, rows);                                                 // [C, D]
+            var x = states.narrow(0, first, rows).to(ScalarType.Float32);                          // [C, D]
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
-            var logits = Logits(x);
+            var logits = decoder.Logits(x);
             var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
             var student = new StudentRows(logits, targets);
             objectives.Evaluate(student, targets).backward();
@@ -64,21 +67,14 @@ sealed class ChunkedHead(Decoder decoder)
         {
             using var chunk = NewDisposeScope();
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
-            visit(first, new StudentRows(Logits(hidden.narrow(0, first, rows)), targets), targets);
+            visit(first, new StudentRows(decoder.Logits(hidden.narrow(0, first, rows)), targets), targets);
         }
-    }
-
-    /// <summary>[C, V] in float32, whatever the matrix is stored in.</summary>
-    Tensor Logits(Tensor x)
-    {
-        using var noGrad = no_grad();
-        var logits = decoder.Output.Apply(x.to(ScalarType.Float32));
-        return decoder.LogitSoftCap is { } cap ? SoftCap.Apply(logits, cap) : logits;
     }
 
     IEnumerable<(int First, int Rows)> Chunks(int count)
     {
-        var most = (int)Math.Max(LeastRows, ChunkLogits / decoder.Output.Stored.shape[0]);
+        var logits = decoder.Output.Stored.device_type == DeviceType.CPU ? ChunkLogits : DeviceChunkLogits;
+        var most = (int)Math.Max(LeastRows, logits / decoder.Output.Stored.shape[0]);
         for (var first = 0; first < count; first += most)
         {
             yield return (first, Math.Min(most, count - first));

@@ -1,6 +1,10 @@
 using System.Numerics;
+using TorchSharp;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+using Vector = System.Numerics.Vector;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -14,15 +18,26 @@ namespace TraceDistill.Training.Optimization;
 sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
 {
     readonly Moments _mean = new(trained, names), _meanSquare = new(trained, names);
+    readonly IReadOnlyList<Stretch> _stretches = Stretch.Of(trained, names);
     readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2, _epsilon = (float)options.AdamEpsilon;
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
         var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
+        if (!gradient.TakesKernels)
+        {
+            foreach (var stretch in _stretches)
+            {
+                Update(stretch, gradient, scale, rate, correction, options.DecayFactor(stretch.IsDecayed, learningRate));
+            }
+
+            return;
+        }
+
         foreach (var name in names)
         {
-            var decay = options.DecayFactor(trained.Weights.ShapeOf(name), learningRate);
+            var decay = options.DecayFactor(trained.Weights.ShapeOf(name).Length > 1, learningRate);
             Update(name, gradient, (float)scale, rate, correction, decay);
         }
     }
@@ -37,6 +52,16 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
     {
         _mean.Dispose();
         _meanSquare.Dispose();
+    }
+
+    void Update(Stretch stretch, FloatBuffer gradient, double scale, double rate, double correction, double decay)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var (slope, mean, meanSquare) = (stretch.GradientOf(gradient).Times(scale), _mean.Of(stretch), _meanSquare.Of(stretch));
+        mean.Scale(_beta1).Add(slope.Times(1 - _beta1));
+        meanSquare.Scale(_beta2).Add(slope.mul_(slope).Scale(1 - _beta2));
+        stretch.WeightsOf(trained).Scale(decay).sub_(mean.Times(rate).div_(meanSquare.sqrt().Scale(correction).Plus(_epsilon)));
     }
 
     void Update(string name, FloatBuffer gradient, float scale, float rate, float correction, float decay)

@@ -1,7 +1,10 @@
-using System.Numerics.Tensors;
+using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -17,8 +20,15 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
     /// <summary>Weights that share a size.</summary>
     public const int Block = 256;
 
+    /// <summary>Blocks that libtorch's operations take at once: 64 megabytes of float32.</summary>
+    const long BlocksAtOnce = 1 << 16;
+
+    /// <summary>Divides blocks that are all zero.</summary>
+    const double LeastSize = 1.2e-38;
+
     readonly Dictionary<string, (Codes Mean, Codes MeanSquare)> _moments = names.ToDictionary(
-        name => name, name => (new Codes(trained.Weights.ShapeOf(name).ElementCount(), DynamicCode.Signed), new Codes(trained.Weights.ShapeOf(name).ElementCount(), DynamicCode.Unsigned)));
+        name => name,
+        name => (Codes.Zeros(trained, name, DynamicCode.Signed), Codes.Zeros(trained, name, DynamicCode.Unsigned)));
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
@@ -26,9 +36,16 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
         foreach (var name in names)
         {
-            var decay = options.DecayFactor(trained.Weights.ShapeOf(name), learningRate);
+            var shape = trained.Weights.ShapeOf(name);
+            var decay = options.DecayFactor(shape.Length > 1, learningRate);
             var (mean, meanSquare) = _moments[name];
-            var (first, count) = (trained.OffsetOf(name)!.Value, trained.Weights.Values(name).Length);
+            if (!gradient.TakesKernels)
+            {
+                UpdatePlain(name, gradient, mean, meanSquare, scale, rate, correction, decay);
+                continue;
+            }
+
+            var (first, count) = (trained.OffsetOf(name)!.Value, (int)shape.ElementCount());
             Parallel.For(0, (count + Block - 1) / Block, new ParallelOptions { MaxDegreeOfParallelism = options.ResolveWorkers() }, block =>
             {
                 var (start, length) = (block * Block, Math.Min(Block, count - (block * Block)));
@@ -50,6 +67,11 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
 
     public void Dispose()
     {
+        foreach (var (mean, meanSquare) in _moments.Values)
+        {
+            mean.Dispose();
+            meanSquare.Dispose();
+        }
     }
 
     void Update(
@@ -72,17 +94,70 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         meanSquare.Write(block, v);
     }
 
-    /// <summary>Numbers in one byte each.</summary>
-    sealed class Codes(long count, DynamicCode code)
+    void UpdatePlain(
+        string name, FloatBuffer gradient, Codes mean, Codes meanSquare, double scale, double rate, double correction, double decay)
     {
-        readonly byte[] _codes = Zeros(count, code);
-        readonly float[] _sizes = new float[(count + Block - 1) / Block];
+        using var noGrad = no_grad();
+        var count = trained.Weights.ShapeOf(name).ElementCount();
+        for (long block = 0, all = (count + Block - 1) / Block; block < all; block += BlocksAtOnce)
+        {
+            using var scope = NewDisposeScope();
+            var (blocks, first) = (Math.Min(BlocksAtOnce, all - block), block * Block);
+            var length = Math.Min(blocks * Block, count - first);
+            var slope = zeros(blocks * Block, device: gradient.Device);
+            slope.narrow(0, 0, length).copy_(gradient.Vector.narrow(0, trained.OffsetOf(name)!.Value + first, length));
+            slope = slope.Scale(scale).view(blocks, Block);
+            var m = mean.Read(block, blocks).Scale(options.AdamBeta1).Add(slope.Times(1 - options.AdamBeta1));
+            var v = meanSquare.Read(block, blocks).Scale(options.AdamBeta2).Add(slope.mul_(slope).Scale(1 - options.AdamBeta2));
+            var step = m.Times(rate).div_(v.sqrt().Scale(correction).Plus(options.AdamEpsilon)).view(-1).narrow(0, 0, length);
+            trained.Weights.Flat.Vector.narrow(0, trained.Weights.OffsetOf(name) + first, length).Scale(decay).sub_(step);
+            mean.Write(block, m);
+            meanSquare.Write(block, v);
+        }
+    }
+
+    /// <summary>Numbers in one byte each.</summary>
+    sealed unsafe class Codes : IDisposable
+    {
+        readonly DynamicCode _code;
+        readonly long _count;
+
+        /// <summary>[whole blocks] of uint8.</summary>
+        readonly Tensor _codes;
+        readonly byte* _pointer;
+
+        /// <summary>[blocks].</summary>
+        readonly FloatBuffer _sizes;
+
+        /// <summary>The numbers that codes stand for, and the bounds between neighbours, where the device is another than the CPU.</summary>
+        readonly Tensor? _values, _bounds;
+
+        Codes(long count, DynamicCode code, Device device)
+        {
+            var blocks = (count + Block - 1) / Block;
+            (_count, _code, _sizes) = (count, code, new FloatBuffer(blocks, device));
+            using var scope = NewDisposeScope();
+            _codes = full([blocks * Block], (long)code.Encode(0), dtype: ScalarType.Byte, device: device).DetachFromDisposeScope();
+            if (_sizes.TakesKernels)
+            {
+                _pointer = (byte*)CustomGradient.Address(_codes);
+            }
+            else
+            {
+                var values = code.Values.ToArray();
+                _values = tensor(values, device: device).DetachFromDisposeScope();
+                _bounds = tensor(values.Zip(values.Skip(1), (a, b) => (a + b) / 2).ToArray(), device: device).DetachFromDisposeScope();
+            }
+        }
+
+        public static Codes Zeros(TrainedWeights trained, string name, DynamicCode code) =>
+            new(trained.Weights.ShapeOf(name).ElementCount(), code, trained.Weights.Device);
 
         public void Read(int block, Span<float> values)
         {
-            ReadOnlySpan<byte> codes = _codes.AsSpan(block * Block, values.Length);
-            var numbers = code.Values;
-            var size = _sizes[block];
+            ReadOnlySpan<byte> codes = Of(block, values.Length);
+            var numbers = _code.Values;
+            var size = _sizes.Slice(block, 1)[0];
             for (var i = 0; i < values.Length; i++)
             {
                 values[i] = numbers[codes[i]] * size;
@@ -92,26 +167,58 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         public void Write(int block, ReadOnlySpan<float> values)
         {
             var size = Math.Abs(TensorPrimitives.MaxMagnitude(values));
-            _sizes[block] = size;
-            var codes = _codes.AsSpan(block * Block, values.Length);
+            _sizes.Slice(block, 1)[0] = size;
+            var codes = Of(block, values.Length);
             var factor = size > 0 ? 1 / size : 0;
             for (var i = 0; i < values.Length; i++)
             {
-                codes[i] = code.Encode(values[i] * factor);
+                codes[i] = _code.Encode(values[i] * factor);
             }
+        }
+
+        /// <returns>[blocks, 256] of float32.</returns>
+        public Tensor Read(long block, long blocks) => _values!.index_select(0, _codes.narrow(0, block * Block, blocks * Block).to(ScalarType.Int64))
+            .view(blocks, Block).mul_(_sizes.Vector.narrow(0, block, blocks).unsqueeze(1));
+
+        /// <param name="values">[blocks, 256].</param>
+        public void Write(long block, Tensor values)
+        {
+            var blocks = values.shape[0];
+            var sizes = values.abs().amax([1]);
+            _sizes.Vector.narrow(0, block, blocks).copy_(sizes);
+            var parts = values / sizes.unsqueeze(1).AtLeast(LeastSize);
+            _codes.narrow(0, block * Block, blocks * Block).copy_(bucketize(parts, _bounds!).view(-1));
         }
 
         public void Visit(BytesVisitor visit)
         {
-            visit(_codes);
-            visit(System.Runtime.InteropServices.MemoryMarshal.AsBytes(_sizes.AsSpan()));
+            // Behind the last whole block there is filling, which is no part of the state.
+            using var codes = _codes.narrow(0, 0, _count);
+            if (_codes.device_type == DeviceType.CPU)
+            {
+                visit(codes.bytes);
+            }
+            else
+            {
+                using var copy = codes.cpu();
+                visit(copy.bytes);
+                using var noGrad = no_grad();
+                codes.copy_(copy);
+            }
+
+            _sizes.Visit(visit);
         }
 
-        static byte[] Zeros(long count, DynamicCode code)
+        public void Dispose()
         {
-            var codes = new byte[count];
-            Array.Fill(codes, code.Encode(0));
-            return codes;
+            foreach (var tensor in new[] { _codes, _values, _bounds })
+            {
+                tensor?.Dispose();
+            }
+
+            _sizes.Dispose();
         }
+
+        Span<byte> Of(int block, int length) => new(_pointer + ((long)block * Block), length);
     }
 }

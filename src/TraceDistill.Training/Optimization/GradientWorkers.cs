@@ -1,4 +1,3 @@
-using System.Numerics.Tensors;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Packing;
 using TraceDistill.Models;
@@ -38,13 +37,14 @@ public sealed class GradientWorkers : IDisposable
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
-        _mostLanes = MostLanesOf(weights.Count);
+        // One lane keeps a GPU busy; several would share it and its memory.
+        _mostLanes = weights.Model.Device.type == DeviceType.CPU ? MostLanesOf(weights.Count) : 1;
         _lanes.Add(NewLane());
     }
 
     /// <summary>Lanes, and so gradients, of an update of so many tokens, at most.</summary>
-    internal static int LanesOf(long trained, int updateTokens, int microBatchTokens) =>
-        Math.Min(MostLanesOf(trained), MicroBatches.Even((updateTokens + (long)microBatchTokens - 1) / microBatchTokens));
+    internal static int LanesOf(long trained, int updateTokens, int microBatchTokens, bool isOnCpu) =>
+        !isOnCpu ? 1 : Math.Min(MostLanesOf(trained), MicroBatches.Even((updateTokens + (long)microBatchTokens - 1) / microBatchTokens));
 
     /// <summary>[trained weights] gradient of the summed loss after <see cref="Accumulate"/>.</summary>
     public FloatBuffer Gradient => _lanes[0].Gradient;
@@ -85,17 +85,8 @@ public sealed class GradientWorkers : IDisposable
         return totals;
     }
 
-    /// <summary>Euclidean norm of <see cref="Gradient"/>, summed in float64 over stretches of 4,096.</summary>
-    public double GradientNorm()
-    {
-        var sum = 0.0;
-        foreach (var (start, count) in Gradient.Pieces(4_096))
-        {
-            sum += TensorPrimitives.SumOfSquares<float>(Gradient.Slice(start, count));
-        }
-
-        return Math.Sqrt(sum);
-    }
+    /// <summary>Euclidean norm of <see cref="Gradient"/>.</summary>
+    public double GradientNorm() => Math.Sqrt(Gradient.SumOfSquares());
 
     public void Dispose()
     {
@@ -119,8 +110,11 @@ public sealed class GradientWorkers : IDisposable
 
         public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing)
         {
-            Gradient = new FloatBuffer(weights.Count);
-            _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing);
+            var device = weights.Model.Device;
+            Gradient = new FloatBuffer(weights.Count, device);
+            // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well.
+            var activations = device.type != DeviceType.CPU && rounded is not null ? ScalarType.BFloat16 : ScalarType.Float32;
+            _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing, activations);
             _head = new ChunkedHead(_decoder);
             _configuration = weights.Model.Configuration;
         }

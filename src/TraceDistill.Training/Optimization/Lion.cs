@@ -1,6 +1,10 @@
 using System.Numerics;
+using TorchSharp;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+using Vector = System.Numerics.Vector;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -14,13 +18,24 @@ namespace TraceDistill.Training.Optimization;
 sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
 {
     readonly Moments _mean = new(trained, names);
+    readonly IReadOnlyList<Stretch> _stretches = Stretch.Of(trained, names);
     readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2;
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
+        if (!gradient.TakesKernels)
+        {
+            foreach (var stretch in _stretches)
+            {
+                Update(stretch, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate));
+            }
+
+            return;
+        }
+
         foreach (var name in names)
         {
-            var decay = options.DecayFactor(trained.Weights.ShapeOf(name), learningRate);
+            var decay = options.DecayFactor(trained.Weights.ShapeOf(name).Length > 1, learningRate);
             Update(name, gradient, (float)scale, (float)learningRate, decay);
         }
     }
@@ -28,6 +43,16 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
     public void Visit(BytesVisitor visit) => _mean.Visit(visit);
 
     public void Dispose() => _mean.Dispose();
+
+    void Update(Stretch stretch, FloatBuffer gradient, double scale, double rate, double decay)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var (slope, mean) = (stretch.GradientOf(gradient).Times(scale), _mean.Of(stretch));
+        var direction = mean.Times(_beta1).Add(slope.Times(1 - _beta1)).sign_();
+        mean.Scale(_beta2).Add(slope.Scale(1 - _beta2));
+        stretch.WeightsOf(trained).Scale(decay).sub_(direction.Scale(rate));
+    }
 
     void Update(string name, FloatBuffer gradient, float scale, float rate, float decay)
     {

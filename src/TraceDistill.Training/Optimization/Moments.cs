@@ -1,10 +1,12 @@
+using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>A float32 number for each weight of some of the trained ones, the weights one after another.</summary>
+/// <summary>A float32 number for each weight of some of the trained ones, the weights one after another, on their device.</summary>
 sealed unsafe class Moments : IDisposable
 {
     readonly FloatBuffer _buffer;
@@ -19,22 +21,19 @@ sealed unsafe class Moments : IDisposable
             count += trained.Weights.ShapeOf(name).ElementCount();
         }
 
-        _buffer = new FloatBuffer(count);
+        _buffer = new FloatBuffer(count, trained.Weights.Device);
     }
 
-    /// <summary>Those of one weight.</summary>
+    /// <summary>Those of one weight, on the CPU.</summary>
     public float* Of(string name) => _buffer.Pointer + _offsets[name];
 
-    /// <summary>Shows all memory of a buffer, in order.</summary>
-    public static void Visit(FloatBuffer buffer, BytesVisitor visit)
-    {
-        foreach (var (start, count) in buffer.Pieces(TrainingState.Piece))
-        {
-            visit(System.Runtime.InteropServices.MemoryMarshal.AsBytes(buffer.Slice(start, count)));
-        }
-    }
+    /// <summary>Those of one weight, as a vector.</summary>
+    public Tensor VectorOf(string name, long count) => _buffer.Vector.narrow(0, _offsets[name], count);
 
-    public void Visit(BytesVisitor visit) => Visit(_buffer, visit);
+    /// <summary>Those of the weights of a stretch.</summary>
+    public Tensor Of(Stretch stretch) => _buffer.Vector.narrow(0, stretch.Moment, stretch.Count);
+
+    public void Visit(BytesVisitor visit) => _buffer.Visit(visit);
 
     public void Dispose() => _buffer.Dispose();
 }

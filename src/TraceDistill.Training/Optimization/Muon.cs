@@ -1,6 +1,10 @@
-using System.Numerics.Tensors;
+using TorchSharp;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -36,7 +40,18 @@ sealed unsafe class Muon : IUpdateRule
     /// <param name="scale">Multiplies the gradient.</param>
     /// <param name="learningRate">Size of each singular value of a square matrix's update.</param>
     /// <param name="update">Counts from 1; nothing depends on it.</param>
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update) =>
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    {
+        if (!gradient.TakesKernels)
+        {
+            foreach (var name in _shares.SelectMany(share => share))
+            {
+                UpdatePlain(name, gradient, scale, learningRate);
+            }
+
+            return;
+        }
+
         Parallel.For(0, _shares.Length, new ParallelOptions { MaxDegreeOfParallelism = _shares.Length }, worker =>
         {
             foreach (var name in _shares[worker])
@@ -44,6 +59,7 @@ sealed unsafe class Muon : IUpdateRule
                 Update(name, gradient, (float)scale, learningRate, _options.MuonWeightDecay, _orthogonalizers[worker]);
             }
         });
+    }
 
     public void Visit(BytesVisitor visit) => _momentum.Visit(visit);
 
@@ -67,6 +83,19 @@ sealed unsafe class Muon : IUpdateRule
         orthogonalizer.Orthogonalize(update, rows, columns);
         TensorPrimitives.Multiply(weight, (float)(1 - learningRate * weightDecay), weight);
         TensorPrimitives.MultiplyAdd(update, (float)(-learningRate * Math.Sqrt(Math.Max(1.0, (double)rows / columns))), weight, weight);
+    }
+
+    void UpdatePlain(string name, FloatBuffer gradient, double scale, double learningRate)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var shape = _trained.Weights.ShapeOf(name);
+        var weight = _trained.Weights.Matrix(_trained.Weights.Flat, name);
+        var slope = gradient.Matrix(shape[0], shape[1], _trained.OffsetOf(name)!.Value).Times(scale);
+        var momentum = _momentum.VectorOf(name, shape.ElementCount()).view(shape);
+        momentum.Scale(Decay).Add(slope);
+        var direction = NewtonSchulz.Orthogonalize(slope.Add(momentum.Times(Decay)));
+        weight.Scale(1 - (learningRate * _options.MuonWeightDecay)).sub_(direction.Times(learningRate * Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1]))));
     }
 
     /// <summary>Multiplications of a Newton-Schulz step.</summary>

@@ -1,5 +1,8 @@
-using System.Numerics.Tensors;
+using TorchSharp;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
+using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -54,6 +57,23 @@ sealed unsafe class NewtonSchulz : IDisposable
         }
 
         Store(x, matrix, rows, columns, p);
+    }
+
+    /// <summary>The same in libtorch's operations.</summary>
+    /// <param name="matrix">[rows, columns] of float32 on any device; left as it is.</param>
+    public static Tensor Orthogonalize(Tensor matrix)
+    {
+        using var scope = NewDisposeScope();
+        var isWide = matrix.shape[0] < matrix.shape[1];
+        var x = isWide ? matrix.t() : matrix;
+        x = x / x.norm().Plus(1e-7);
+        for (var step = 0; step < Steps; step++)
+        {
+            var gram = x.t().matmul(x);
+            x = x.Times(A).Add(x.matmul(gram.Times(B).Add(gram.matmul(gram).Scale(C))));
+        }
+
+        return (isWide ? x.t() : x).MoveToOuterDisposeScope();
     }
 
     public void Dispose()

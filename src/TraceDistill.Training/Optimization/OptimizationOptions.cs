@@ -181,8 +181,14 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Threads that compute gradients; 0 is one for each core")]
     public int Workers { get; init; }
 
+    /// <summary>A training that goes on on another device than it began on has other last bits.</summary>
+    /// <value>auto.</value>
+    [Operational]
+    [Description("Device to compute on: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
     /// <value>float32.</value>
-    [Description("Precision of the layers' matrix products: float32, bfloat16 where the processor has it, or auto, the faster of the two; "
+    [Description("Precision of the layers' matrix products: float32, bfloat16 where the device has it, or auto, the faster of the two; "
         + "weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
 
@@ -190,8 +196,9 @@ public record OptimizationOptions : ProblemReaderOptions
     internal int StepsFor(IReadOnlyList<int> lengths) =>
         NumTrainEpochs is { } epochs ? Core.Packing.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;
 
-    /// <summary>Factor of decoupled weight decay for a weight of a shape: vectors are exempt.</summary>
-    internal float DecayFactor(long[] shape, double learningRate) => shape.Length > 1 ? (float)(1 - learningRate * WeightDecay) : 1f;
+    /// <summary>Factor of decoupled weight decay.</summary>
+    /// <param name="isDecayed">Whether a weight is a matrix: vectors are exempt.</param>
+    internal float DecayFactor(bool isDecayed, double learningRate) => isDecayed ? (float)(1 - learningRate * WeightDecay) : 1f;
 
     /// <summary>Tokens of one update.</summary>
     internal int UpdateTokens => (int)Math.Min(int.MaxValue, (long)BatchTokens * GradientAccumulationSteps);

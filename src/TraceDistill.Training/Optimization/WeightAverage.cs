@@ -1,6 +1,10 @@
-using System.Numerics.Tensors;
+using TorchSharp;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -18,10 +22,12 @@ public sealed class WeightAverage : IDisposable
     /// <param name="decay">d.</param>
     public WeightAverage(TrainedWeights trained, double decay)
     {
-        (_trained, _decay, _average) = (trained, decay, new FloatBuffer(trained.Count));
+        (_trained, _decay, _average) = (trained, decay, new FloatBuffer(trained.Count, trained.Weights.Device));
+        using var noGrad = no_grad();
         foreach (var name in trained.Names)
         {
-            trained.Weights.Values(name).CopyTo(Of(name));
+            using var scope = NewDisposeScope();
+            Average(name).copy_(Weights(name));
         }
     }
 
@@ -29,29 +35,43 @@ public sealed class WeightAverage : IDisposable
     public void Add(long update)
     {
         var decay = (float)Math.Min(_decay, (1.0 + update) / (10.0 + update));
+        using var noGrad = no_grad();
         foreach (var name in _trained.Names)
         {
-            var average = Of(name);
-            TensorPrimitives.Lerp(_trained.Weights.Values(name), average, decay, average);
+            if (_average.TakesKernels)
+            {
+                var weights = _trained.Weights.Values(name);
+                var average = _average.Slice(_trained.OffsetOf(name)!.Value, weights.Length);
+                TensorPrimitives.Lerp(weights, average, decay, average);
+                continue;
+            }
+
+            using var scope = NewDisposeScope();
+            Average(name).Scale(decay).Add(Weights(name).Times(1 - decay));
         }
     }
 
     /// <summary>Puts the average in the weights' place and the weights in the average's; a second call puts them back.</summary>
     public void Swap()
     {
+        using var noGrad = no_grad();
         foreach (var name in _trained.Names)
         {
-            Span<float> weights = _trained.Weights.Values(name), average = Of(name);
-            float[] kept = [.. weights];
-            average.CopyTo(weights);
-            kept.CopyTo(average);
+            using var scope = NewDisposeScope();
+            var kept = Weights(name).clone();
+            Weights(name).copy_(Average(name));
+            Average(name).copy_(kept);
         }
     }
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
-    public void Visit(BytesVisitor visit) => Moments.Visit(_average, visit);
+    public void Visit(BytesVisitor visit) => _average.Visit(visit);
 
     public void Dispose() => _average.Dispose();
 
-    Span<float> Of(string name) => _average.Slice(_trained.OffsetOf(name)!.Value, _trained.Weights.Values(name).Length);
+    Tensor Average(string name) => _average.Vector.narrow(0, _trained.OffsetOf(name)!.Value, CountOf(name));
+
+    Tensor Weights(string name) => _trained.Weights.Flat.Vector.narrow(0, _trained.Weights.OffsetOf(name), CountOf(name));
+
+    long CountOf(string name) => _trained.Weights.ShapeOf(name).ElementCount();
 }

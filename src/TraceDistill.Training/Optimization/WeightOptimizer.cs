@@ -1,3 +1,4 @@
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Optimization;
@@ -56,7 +57,7 @@ public sealed class WeightOptimizer : IDisposable
     /// <param name="scale">Multiplies the gradient: normalisation and clipping in one.</param>
     /// <param name="learningRate">Of AdamW and Lion; Muon's is in the same proportion to its own peak.</param>
     /// <param name="update">Counts from 1.</param>
-    public void Step(Models.Cpu.FloatBuffer gradient, double scale, double learningRate, long update)
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
         foreach (var (rule, ratio) in _rules)
         {
@@ -82,14 +83,11 @@ public sealed class WeightOptimizer : IDisposable
     }
 }
 
-/// <summary>Takes a stretch of memory, to read or to fill it.</summary>
-public delegate void BytesVisitor(Span<byte> bytes);
-
 /// <summary>One rule for some of the trained weights, with their moments.</summary>
 interface IUpdateRule : IDisposable
 {
     /// <inheritdoc cref="WeightOptimizer.Step"/>
-    void Step(Models.Cpu.FloatBuffer gradient, double scale, double learningRate, long update);
+    void Step(FloatBuffer gradient, double scale, double learningRate, long update);
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
     void Visit(BytesVisitor visit);

@@ -2,11 +2,13 @@ using System.Security.Cryptography;
 using System.Text.Json;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Observation;
+using TraceDistill.Core.Options;
 using TraceDistill.Core.Packing;
 using TraceDistill.Core.Problems;
 using TraceDistill.Core.Tokenization;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 
@@ -27,6 +29,7 @@ public static class PretrainStage
     public static PretrainSummary Run(
         PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
     {
+        var device = options.Device.Resolve();
         var fixedSet = options.Problems is null
             ? null
             : ProblemReader.ReadAsync(options.Problems, options, cancellationToken: cancellationToken)
@@ -55,6 +58,7 @@ public static class PretrainStage
                 : SequencePacker.Batches(sequences, options.UpdateTokens, options.Seed);
             var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
             TrainingMemory.Ensure(options, TrainedWeights.All(parameters), longest, observer);
+            parameters.MoveTo(device);
             using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
             end = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken);
             ModelDirectory.Save(directory, parameters, options.Dtype);
@@ -100,7 +104,7 @@ public static class PretrainStage
         var deciding = options with
         {
             Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            GradientCheckpointing = false, Workers = 0, SaveTotalLimit = 0,
+            GradientCheckpointing = false, Workers = 0, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
         };
         var json = JsonSerializer.SerializeToUtf8Bytes(new { Options = deciding, Problems = fixedSet });
         return Convert.ToHexStringLower(SHA256.HashData(json));

@@ -1,5 +1,6 @@
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Generation;
+using TraceDistill.Core.Options;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Tests.Support;
 using TraceDistill.Models.Checkpoints;
@@ -12,7 +13,10 @@ namespace TraceDistill.Training.Tests.Generation;
 [Trait("Category", "Numeric")]
 public class GenerationEngineTests
 {
-    static readonly EngineOptions Small = new() { Threads = 2, MaxRunning = 16, CacheBytes = 4 << 20, PromptTokensPerStep = 8 };
+    static readonly EngineOptions Small = new() { Threads = 2, MaxRunning = 16, CacheBytes = 4 << 20, PromptTokensPerStep = 8, Device = TestDevice.Choice };
+
+    /// <summary>What only the processor's own kernels promise: no bit depends on what runs beside a sequence.</summary>
+    static readonly EngineOptions Kernels = Small with { UsesDecoder = false, Device = new DeviceChoice(DeviceChoice.CpuWord) };
 
     [Theory]
     [InlineData(ModelFamily.Llama, false)]
@@ -45,10 +49,17 @@ public class GenerationEngineTests
     /// <summary>Every family, behind a prompt that is longer than its window.</summary>
     [Theory]
     [MemberData(nameof(DecoderTests.Shapes), MemberType = typeof(DecoderTests))]
-    public async Task GenerateAsync_EveryFamily_EqualsTheUncachedForwardPass(string shape)
+    public Task GenerateAsync_EveryFamily_EqualsTheUncachedForwardPass(string shape) => CheckAsync(shape, Small);
+
+    /// <summary>What a GPU computes with.</summary>
+    [Theory]
+    [MemberData(nameof(DecoderTests.Shapes), MemberType = typeof(DecoderTests))]
+    public Task GenerateAsync_EveryFamilyByTheDecoder_EqualsTheUncachedForwardPass(string shape) => CheckAsync(shape, Small with { UsesDecoder = true });
+
+    static async Task CheckAsync(string shape, EngineOptions options)
     {
         using var parameters = DecoderTests.Parameters(shape, seed: 3);
-        using var engine = new GenerationEngine(parameters, Small);
+        using var engine = new GenerationEngine(parameters, options);
         int[] prompt = [.. TinyModel.Prompt(50, 1).Select(token => token % parameters.Configuration.VocabSize)];
         var request = new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] };
         var others = Enumerable.Range(1, 3).Select(i => engine.GenerateAsync(request with { Prompt = prompt.AsMemory(0, 10 * i) }, Cancel)).ToArray();
@@ -136,7 +147,7 @@ public class GenerationEngineTests
     public async Task GenerateAsync_AmongOthers_IsTheSameToTheBitAsAlone()
     {
         using var parameters = TinyModel.Create();
-        using var engine = new GenerationEngine(parameters, Small);
+        using var engine = new GenerationEngine(parameters, Kernels);
         SequenceRequest Request(int i) => new()
         {
             Prompt = TinyModel.Prompt(5 + i * 7 % 60, i), MaxTokens = 20 + i % 40, Temperature = i % 3 * 0.7, TopP = i % 2 == 0 ? 1 : 0.9, TopK = i % 5 == 4 ? 12 : 0, Seed = i, TopLogprobs = 4,
@@ -220,7 +231,7 @@ public class GenerationEngineTests
     public async Task GenerateAsync_OnePromptManyTimes_IsWorkedOutOnceAndChangesNoBit()
     {
         using var parameters = TinyModel.Create();
-        using var engine = new GenerationEngine(parameters, Small);
+        using var engine = new GenerationEngine(parameters, Kernels);
         SequenceRequest Request(int sample) => new() { Prompt = TinyModel.Prompt(70, 1), MaxTokens = sample == 0 ? 80 : 30, SampleIndex = sample, TopLogprobs = 4, StopTokens = [] };
 
         // The first is still at it when the last is asked for, however busy the machine is.

@@ -120,6 +120,47 @@ public class DecoderTests
         }
     }
 
+    /// <summary>What a GPU computes in 16 bits: norms, softmax, rotations and gradients of weights in float32, all else rounded to eight bits.</summary>
+    [Theory]
+    [MemberData(nameof(Shapes))]
+    public void ForwardBackward_InBFloat16_IsNearTheReference(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = Parameters(shape, seed: 6);
+        var weights = TrainedWeights.All(parameters);
+        var batch = Batch(33, 5, 64);
+        var outputGradient = randn([batch.Ids.Length, Grouped.HiddenSize], generator: new Generator(9));
+        var reference = new ReferenceLlama(parameters);
+
+        var (actual, gradient) = TestDevice.With(weights, () =>
+        {
+            using var rounded = new RoundedMatrices(parameters);
+            using var buffer = new FloatBuffer(parameters.Count, TestDevice.Current);
+            using var decoder = new Decoder(weights, buffer, rounded, activations: ScalarType.BFloat16);
+            var hidden = decoder.Forward(batch);
+            Assert.Equal(ScalarType.BFloat16, hidden.dtype);
+            hidden.backward([outputGradient.to(hidden.dtype).to(hidden.device)]);
+            CustomGradient.Finish();
+            return (hidden.cpu().to(ScalarType.Float64), buffer.CopyTo(CPU));
+        });
+
+        using (gradient)
+        {
+            var expected = cat([.. Sequences(batch).Select(reference.Forward)], 0);
+            (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
+            var worst = parameters.Names.Where(name => name != "lm_head.weight").Max(name =>
+            {
+                var slopes = reference.Gradient(name).reshape(-1);
+                return ((parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slopes).norm() / slopes.norm()).item<double>();
+            });
+            var error = ((actual - expected).norm() / expected.norm()).item<double>();
+            // Sixteen roundings of a layer, each by 2⁻⁹; the gradient has gone through as many again, and through the slopes of sharp softmaxes.
+            var rounding = 16 * parameters.Configuration.NumHiddenLayers * Math.Pow(2, -9);
+            Assert.InRange(error, 0, rounding);
+            Assert.InRange(worst, 0, 4 * rounding);
+        }
+    }
+
     /// <summary>What every device computes where it has no kernel of ours: the same, and exact in float64.</summary>
     [Theory]
     [MemberData(nameof(Shapes))]

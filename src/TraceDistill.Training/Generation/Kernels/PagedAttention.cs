@@ -15,7 +15,7 @@ namespace TraceDistill.Training.Generation.Kernels;
 /// </remarks>
 sealed unsafe class PagedAttention : IDisposable
 {
-    const int Lanes = KeyValueCache.PageTokens;
+    const int Lanes = PagePool.PageTokens;
 
     readonly KeyValueCache _cache;
     readonly int _headSize;
@@ -28,7 +28,7 @@ sealed unsafe class PagedAttention : IDisposable
     {
         (_cache, _headSize) = (cache, configuration.HeadDim);
         (_scale, _cap) = ((float)configuration.AttentionScale, (float)(configuration.AttentionSoftCap ?? 0));
-        _longest = (long)Math.Min(KeyValueCache.PagesFor(configuration.MaxPositionEmbeddings), cache.PageCount) * KeyValueCache.PageTokens;
+        _longest = (long)Math.Min(PagePool.PagesFor(configuration.MaxPositionEmbeddings), cache.PageCount) * PagePool.PageTokens;
         _weights = new NativeBuffer(2 * _longest);
         _sums = new NativeBuffer(2 * cache.ValueStride);
     }
@@ -61,10 +61,10 @@ sealed unsafe class PagedAttention : IDisposable
     (float First, float Second) AttendPair(float* first, float* second, ReadOnlySpan<int> pages, int from, int count, int layer, int keyValueHead)
     {
         float* weights1 = _weights.Pointer, weights2 = weights1 + _longest;
-        var begin = from / KeyValueCache.PageTokens * KeyValueCache.PageTokens;
-        for (var start = begin; start < count; start += KeyValueCache.PageTokens)
+        var begin = from / PagePool.PageTokens * PagePool.PageTokens;
+        for (var start = begin; start < count; start += PagePool.PageTokens)
         {
-            Score(first, second, _cache.Keys(pages[start / KeyValueCache.PageTokens], layer, keyValueHead), weights1 + start, weights2 + start);
+            Score(first, second, _cache.Keys(pages[start / PagePool.PageTokens], layer, keyValueHead), weights1 + start, weights2 + start);
         }
 
         // What a window leaves out of its first page weighs nothing.
@@ -72,10 +72,10 @@ sealed unsafe class PagedAttention : IDisposable
         new Span<float>(weights2 + begin, from - begin).Fill(float.NegativeInfinity);
         var totals = (Exponentiate(weights1 + begin, count - begin), Exponentiate(weights2 + begin, count - begin));
         _sums.Clear();
-        for (var start = begin; start < count; start += KeyValueCache.PageTokens)
+        for (var start = begin; start < count; start += PagePool.PageTokens)
         {
-            var values = _cache.Values(pages[start / KeyValueCache.PageTokens], layer, keyValueHead);
-            AddWeighted(weights1 + start, weights2 + start, values, int.Min(KeyValueCache.PageTokens, count - start));
+            var values = _cache.Values(pages[start / PagePool.PageTokens], layer, keyValueHead);
+            AddWeighted(weights1 + start, weights2 + start, values, int.Min(PagePool.PageTokens, count - start));
         }
 
         return totals;

@@ -11,10 +11,10 @@ namespace TraceDistill.Training.Generation;
 /// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike. Keys and
 /// values go to the cache, attention reads them from there. Holds one thread's scratch memory, so that a step allocates nothing.
 /// </summary>
-sealed unsafe class DecoderPass : IDisposable
+sealed unsafe class KernelPass : IDecoderPass
 {
-    /// <summary>Rows whose logits are worked out together; bounds scratch memory at 16 × vocabulary.</summary>
-    public const int LogitRows = 16;
+    /// <summary>Bounds scratch memory at 16 × vocabulary.</summary>
+    const int MostLogitRows = 16;
 
     readonly DecoderWeights _weights;
     readonly ModelConfiguration _shape;
@@ -24,6 +24,7 @@ sealed unsafe class DecoderPass : IDisposable
     readonly int[][] _pages;
     readonly bool[] _areLong;
     readonly int _hiddenStride, _queryStride;
+    IReadOnlyList<int> _wanted = [];
     int _helpers;
     readonly NativeBuffer _hidden, _normed, _projected, _attended, _gated, _logits;
 
@@ -32,7 +33,7 @@ sealed unsafe class DecoderPass : IDisposable
     readonly ExpertPass? _experts;
 
     /// <param name="maxRows">The most rows of one batch.</param>
-    public DecoderPass(DecoderWeights weights, KeyValueCache cache, int maxRows)
+    public KernelPass(DecoderWeights weights, KeyValueCache cache, int maxRows)
     {
         (_weights, _shape, _cache) = (weights, weights.Configuration, cache);
         _attention = new PagedAttention(cache, _shape);
@@ -41,36 +42,33 @@ sealed unsafe class DecoderPass : IDisposable
         _queryStride = PackedMatrix.PadToPanel(_shape.QuerySize);
         var layer = weights.Layers[0];
         _hidden = new NativeBuffer((long)maxRows * _hiddenStride);
-        _normed = new NativeBuffer((long)int.Max(maxRows, LogitRows) * _hiddenStride);
+        _normed = new NativeBuffer((long)int.Max(maxRows, MostLogitRows) * _hiddenStride);
         _projected = new NativeBuffer((long)maxRows * layer.QueryKeyValue.OutputStride);
         _attended = new NativeBuffer((long)maxRows * _queryStride);
         _gated = new NativeBuffer((long)maxRows * weights.Layers.Max(any => any.GateUp?.OutputStride ?? 0));
         _branch = layer.AfterAttention is null ? null : new NativeBuffer((long)maxRows * _hiddenStride);
         var experts = weights.Layers.FirstOrDefault(any => any.Experts is not null)?.Experts;
         _experts = experts is null ? null : new ExpertPass(_shape, experts, maxRows, _hiddenStride);
-        _logits = new NativeBuffer((long)LogitRows * weights.Head.OutputStride);
+        _logits = new NativeBuffer((long)MostLogitRows * weights.Head.OutputStride);
         _hidden.Clear();
     }
 
     /// <summary>Rows in the batch.</summary>
     public int Count { get; private set; }
 
+    public int LogitRows => MostLogitRows;
+
     public void Clear() => Count = 0;
 
-    /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
-    /// <param name="isLong">Whether its sequence is to become long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
-    /// <returns>Its row.</returns>
     public int Add(int token, int position, int[] pages, bool isLong = false)
     {
         (_tokens[Count], _positions[Count], _pages[Count], _areLong[Count]) = (token, position, pages, isLong);
         return Count++;
     }
 
-    /// <summary>Runs all layers over the batch.</summary>
-    /// <param name="helpers">Threads that have nothing else to do, in this run and for its logits.</param>
-    public void Run(int helpers = 0)
+    public void Run(IReadOnlyList<int> wanted, int helpers = 0)
     {
-        _helpers = helpers;
+        (_wanted, _helpers) = (wanted, helpers);
         for (var row = 0; row < Count; row++)
         {
             _weights.Embed(_tokens[row], Row(_hidden, row, _hiddenStride, _shape.HiddenSize));
@@ -114,22 +112,20 @@ sealed unsafe class DecoderPass : IDisposable
         layer.Down!.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, branch.Pointer, add: branch == _hidden, helpers);  // [R, D]
     }
 
-    /// <summary>Works out the logits of some rows, at most <see cref="LogitRows"/>; the next call overwrites them.</summary>
-    public void ComputeLogits(ReadOnlySpan<int> rows)
+    public void ComputeLogits(int first, int count)
     {
-        for (var i = 0; i < rows.Length; i++)
+        for (var i = 0; i < count; i++)
         {
-            Normalize(_weights.FinalNorm, rows[i], i);
+            Normalize(_weights.FinalNorm, _wanted[first + i], i);
         }
 
-        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, rows.Length, _logits.Pointer, helpers: _helpers);    // [rows, V]
+        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, count, _logits.Pointer, helpers: _helpers);    // [rows, V]
         if (_shape.LogitSoftCap is { } cap)
         {
-            SimdMath.SoftCap(_logits.Pointer, rows.Length * _weights.Head.OutputStride, (float)cap);
+            SimdMath.SoftCap(_logits.Pointer, count * _weights.Head.OutputStride, (float)cap);
         }
     }
 
-    /// <summary>[V] logits of the <paramref name="index"/>-th row of the last <see cref="ComputeLogits"/>.</summary>
     public ReadOnlySpan<float> Logits(int index) => Row(_logits, index, _weights.Head.OutputStride, _shape.VocabSize);
 
     public void Dispose()

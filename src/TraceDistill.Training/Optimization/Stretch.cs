@@ -1,0 +1,62 @@
+using TorchSharp;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Training.Optimization;
+
+/// <summary>
+/// Neighbouring weights that are updated alike, for update rules in libtorch's operations: what a device is asked to do takes longer to ask for than to do for one
+/// small weight.
+/// </summary>
+/// <param name="Weight">The first one's place among the weights.</param>
+/// <param name="Gradient">Its place in the gradient.</param>
+/// <param name="Moment">Its place in <see cref="Moments"/>.</param>
+/// <param name="Count">How many.</param>
+/// <param name="IsDecayed">Whether weight decay is theirs: vectors are exempt.</param>
+readonly record struct Stretch(long Weight, long Gradient, long Moment, long Count, bool IsDecayed)
+{
+    /// <summary>Temporary tensors of an update take 64 megabytes each.</summary>
+    const long Most = 1 << 24;
+
+    /// <summary>The stretches of some of the trained weights.</summary>
+    /// <param name="names">In the order of their moments.</param>
+    public static IReadOnlyList<Stretch> Of(TrainedWeights trained, IEnumerable<string> names)
+    {
+        var (whole, moment) = (new List<Stretch>(), 0L);
+        foreach (var name in names)
+        {
+            var shape = trained.Weights.ShapeOf(name);
+            var next = new Stretch(trained.Weights.OffsetOf(name), trained.OffsetOf(name)!.Value, moment, shape.ElementCount(), shape.Length > 1);
+            moment += next.Count;
+            if (whole.Count > 0 && whole[^1].IsBefore(next))
+            {
+                whole[^1] = whole[^1] with { Count = whole[^1].Count + next.Count };
+            }
+            else
+            {
+                whole.Add(next);
+            }
+        }
+
+        return [.. whole.SelectMany(stretch => stretch.Cut())];
+    }
+
+    /// <summary>The weights.</summary>
+    public Tensor WeightsOf(TrainedWeights trained) => trained.Weights.Flat.Vector.narrow(0, Weight, Count);
+
+    /// <summary>Their gradient.</summary>
+    public Tensor GradientOf(FloatBuffer gradient) => gradient.Vector.narrow(0, Gradient, Count);
+
+    bool IsBefore(Stretch next) =>
+        IsDecayed == next.IsDecayed && Weight + Count == next.Weight && Gradient + Count == next.Gradient && Moment + Count == next.Moment;
+
+    IEnumerable<Stretch> Cut()
+    {
+        for (var first = 0L; first < Count; first += Most)
+        {
+            yield return new Stretch(Weight + first, Gradient + first, Moment + first, Math.Min(Most, Count - first), IsDecayed);
+        }
+    }
+}
