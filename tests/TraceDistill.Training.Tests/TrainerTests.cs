@@ -279,10 +279,13 @@ public class TrainerTests
         EvaluationPlan? evaluation = null, int spoiled = -1, int spiked = -1)
     {
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
-        using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation);
-        trainer.Run(
-            SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
-            new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
+        TestDevice.With(weights, () =>
+        {
+            using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation);
+            return trainer.Run(
+                SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
+                new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
+        });
     }
 
     static HeldOutTraces HeldOut() => new([.. Enumerable.Range(20, 4).Select(Sequence)], tokens: 50, workers: 2);

@@ -239,8 +239,14 @@ public class GradientWorkersTests
     static (float[] Gradient, LossTotals Totals) Gradient(
         ModelParameters parameters, TraceTokens[] batch, int workers, int microBatchTokens, DistillationSettings? settings = null)
     {
-        using var all = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens);
-        var totals = all.Accumulate(batch, (settings ?? Settings).Terms());
-        return (all.Gradient.Span.ToArray(), totals);
+        var trained = TrainedWeights.All(parameters);
+        return TestDevice.With(trained, () =>
+        {
+            using var all = new GradientWorkers(trained, workers, microBatchTokens);
+            var totals = all.Accumulate(batch, (settings ?? Settings).Terms());
+            var gradient = new float[trained.Count];
+            all.Gradient.Read(0, gradient);
+            return (gradient, totals);
+        });
     }
 }

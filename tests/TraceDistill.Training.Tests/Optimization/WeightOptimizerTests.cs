@@ -23,7 +23,7 @@ public class WeightOptimizerTests
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
         var options = new OptimizationOptions { LearningRate = 3e-3, WeightDecay = 0.1, AdamBeta2 = 0.98 };
-        using var optimizer = new WeightOptimizer(options, TrainedWeights.All(parameters));
+        using var optimizer = new DeviceOptimizer(options, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         const string Name = "model.layers.0.mlp.up_proj.weight";
         var weight = new TorchSharp.Modules.Parameter(tensor(parameters.Values(Name).ToArray()));
@@ -77,7 +77,7 @@ public class WeightOptimizerTests
         using var scope = NewDisposeScope();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
-        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, LearningRate = 1e-3, MuonLearningRate = 0.05, MuonWeightDecay = 0.3 }, TrainedWeights.All(parameters));
+        using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, LearningRate = 1e-3, MuonLearningRate = 0.05, MuonWeightDecay = 0.3 }, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         var shape = parameters.ShapeOf(name);
         var weight = tensor(parameters.Values(name).ToArray(), shape).to(ScalarType.Float64);
@@ -116,7 +116,7 @@ public class WeightOptimizerTests
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
             parameters.Flat.Span.CopyTo(gradient.Span);
-            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
+            using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
             optimizer.Step(gradient, 1, 1e-3, 1);
             return parameters.Flat.Span.ToArray();
         }
@@ -132,7 +132,7 @@ public class WeightOptimizerTests
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
             gradient.Span.Fill(0.1f);
-            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = kind }, TrainedWeights.All(parameters));
+            using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = kind }, TrainedWeights.All(parameters));
             optimizer.Step(gradient, 1, 1e-3, 1);
         }
 
@@ -147,7 +147,7 @@ public class WeightOptimizerTests
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
         var options = new OptimizationOptions { Optim = OptimizerKind.Lion, WeightDecay = 0.1, AdamBeta1 = 0.9, AdamBeta2 = 0.99 };
-        using var optimizer = new WeightOptimizer(options, TrainedWeights.All(parameters));
+        using var optimizer = new DeviceOptimizer(options, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         const string Name = "model.layers.0.mlp.up_proj.weight";
         double[] w = [.. parameters.Values(Name).ToArray().Select(value => (double)value)], m = new double[w.Length];
@@ -194,7 +194,7 @@ public class WeightOptimizerTests
         {
             using var parameters = new ModelParameters(Shape);
             parameters.Initialize(1);
-            using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = kind, Workers = 2 }, TrainedWeights.All(parameters));
+            using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = kind, Workers = 2 }, TrainedWeights.All(parameters));
             using var gradient = new FloatBuffer(parameters.Count);
             var (random, steady) = (new Random(2), new Random(3));
             float[] mean = [.. Enumerable.Range(0, (int)parameters.Count).Select(_ => (float)steady.NextDouble() - 0.5f)];
