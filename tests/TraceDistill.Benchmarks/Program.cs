@@ -34,7 +34,7 @@ static int Usage()
     Console.Error.WriteLine("""
         Whole-job benchmarks. dotnet run -c Release --project tests/TraceDistill.Benchmarks -- NAME [--option value ...]
 
-          engine   tokens/s of the generation engine alone   [--model DIR] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
+          engine   tokens/s of the generation engine alone   [--model DIR] [--decoder true] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
           serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
           tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers   --model DIR --text FILE
           llamacpp   tokens/s of the engine beside llama.cpp's on the same weights   [--model DIR] [--quantization F16] [--sequences 8] [--tokens 32] [--rounds 2]

@@ -28,8 +28,9 @@ public sealed record EngineOptions
     /// <value>64.</value>
     public int PromptTokensPerStep { get; init; } = 64;
 
-    /// <summary>Whether the CPU too computes with the <see cref="Models.Decoder"/>.</summary>
-    internal bool UsesDecoder { get; init; } = !CpuKernels.AreUsed;
+    /// <summary>Whether the CPU too computes with the <see cref="Models.Decoder"/>, as a GPU does: to compare the two.</summary>
+    /// <value>False, but where <c>TRACEDISTILL_CPU_KERNELS</c> is 0.</value>
+    public bool UsesDecoder { get; init; } = !CpuKernels.AreUsed;
 
     /// <summary>A GPU takes in more of a prompt at once.</summary>
     internal EngineOptions For(Device device) => device.type == DeviceType.CPU ? this : this with { PromptTokensPerStep = Math.Max(PromptTokensPerStep, 2_048) };

@@ -37,6 +37,12 @@ public sealed class GradientWorkers : IDisposable
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
+        if (_rounded is not null && weights.Model.Device.type != DeviceType.CPU)
+        {
+            // Logits are made of float32: by products of 10 bits where the layers' have 7.
+            backends.cuda.matmul.allow_tf32 = true;
+        }
+
         // One lane keeps a GPU busy; several would share it and its memory.
         _mostLanes = weights.Model.Device.type == DeviceType.CPU ? MostLanesOf(weights.Count) : 1;
         _lanes.Add(NewLane());
