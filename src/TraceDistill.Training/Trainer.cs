@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 using TraceDistill.Core.Alignment;
 using TraceDistill.Core.Errors;
 using TraceDistill.Core.Observation;
@@ -115,7 +116,7 @@ public sealed class Trainer(
     {
         var step = _progress.Step;
         var hasNoise = options.NeftuneNoiseAlpha > 0 || weights.Adapter is { Settings.Dropout: > 0 };
-        var totals = _workers.Accumulate(batch, settings.Terms(), hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
+        var totals = Accumulate(batch, settings.Terms(), hasNoise ? new UpdateNoise(options.Seed, step, options.NeftuneNoiseAlpha) : null);
         var norm = _workers.GradientNorm() / totals.Tokens;
         var learningRate = _rate.ValueAt(step, options.MaxSteps);
         var metrics = new StepMetrics(totals, norm, learningRate, batch.Sum(sequence => (long)sequence.Ids.Length));
@@ -133,6 +134,19 @@ public sealed class Trainer(
         _progress.Losses++;
         _progress.LeftOut = 0;
         return metrics;
+    }
+
+    LossTotals Accumulate(IReadOnlyList<TraceTokens> batch, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise)
+    {
+        try
+        {
+            return _workers.Accumulate(batch, terms, noise);
+        }
+        catch (ExternalException error) when (error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase))
+        {
+            var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
+            throw new InvalidInputException($"the memory of {weights.Model.Device} is full: {advice}; what is saved goes on from its last checkpoint", error);
+        }
     }
 
     /// <returns>What is wrong with an update; null where nothing is.</returns>

@@ -8,6 +8,8 @@ using TraceDistill.Models.Weights;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
+using TorchSharp;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training;
 
@@ -15,12 +17,20 @@ namespace TraceDistill.Training;
 public static class TrainingMemory
 {
     /// <summary>Tells what the training will take, in memory and time.</summary>
+    /// <param name="device">Where it computes. How much memory a GPU has left is not known beforehand: only the estimate is told.</param>
     /// <param name="longest">Tokens of the longest sequence.</param>
     /// <exception cref="InvalidInputException">It takes more memory than this process may have.</exception>
-    public static void Ensure(OptimizationOptions options, TrainedWeights trained, int longest, IRunObserver observer)
+    public static void Ensure(OptimizationOptions options, TrainedWeights trained, Device device, int longest, IRunObserver observer)
     {
+        if (device.type != DeviceType.CPU)
+        {
+            var weights = (trained.Total * sizeof(float)) + Estimate(options, trained, longest, device);
+            observer.Message($"estimate: {Gigabytes(weights)} of the memory of {device}");
+            return;
+        }
+
         var (there, limit) = (Environment.WorkingSet, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
-        var needed = there + Estimate(options, trained, longest);
+        var needed = there + Estimate(options, trained, longest, device);
         if (needed > limit)
         {
             var advice = Advice(options, longest);
@@ -43,7 +53,7 @@ public static class TrainingMemory
         var (trained, bytes) = options is TrainOptions { LoraR: { } rank }
             ? ((long)rank * shape.NumHiddenLayers * ((9L * shape.HiddenSize) + (3L * shape.IntermediateSize)), sizeof(ushort))
             : (total, sizeof(float));
-        return (bytes * total) + Estimate(options, shape, total, trained, longest: 0);
+        return (bytes * total) + Estimate(options, shape, total, trained, longest: 0, CPU);
     }
 
     /// <summary>Bytes that come to what is there before the first step.</summary>
@@ -51,13 +61,13 @@ public static class TrainingMemory
     /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16, and, for each lane at work, what its forward pass keeps: of each
     /// layer the inputs of two norms and four products, the rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
     /// </remarks>
-    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest) =>
-        Estimate(options, trained.Model.Configuration, trained.Model.Count, trained.Count, longest);
+    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest, Device? device = null) =>
+        Estimate(options, trained.Model.Configuration, trained.Model.Count, trained.Count, longest, device ?? CPU);
 
-    static long Estimate(OptimizationOptions options, ModelConfiguration shape, long total, long trained, int longest)
+    static long Estimate(OptimizationOptions options, ModelConfiguration shape, long total, long trained, int longest, Device device)
     {
         long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
-        long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, isOnCpu: true);
+        long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, device.type == DeviceType.CPU);
         var atWork = Math.Min(options.ResolveWorkers(), lanes);
         var inner = Math.Max(shape.IntermediateSize, shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0);
         var width = shape.QuerySize + (2 * shape.KeyValueSize);
@@ -66,12 +76,13 @@ public static class TrainingMemory
             ? (sizeof(float) * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
         var head = 3 * sizeof(float) * Math.Max(ChunkedHead.ChunkLogits, (long)ChunkedHead.LeastRows * shape.VocabSize);
-        var rounded = options.ComputeDtype.OnThisProcessor() == ComputeDtype.BFloat16 ? 2 * total : 0;
+        var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? 2 * total : 0;
         return (lanes * sizeof(float) * trained) + WeightOptimizer.MomentBytes(options.Optim, trained) + rounded
             + (options.EmaDecay > 0 ? sizeof(float) * trained : 0) + (atWork * (kept + layer + head));
     }
 
-    static string Advice(OptimizationOptions options, int longest)
+    /// <summary>What to change for less memory.</summary>
+    internal static string Advice(OptimizationOptions options, int longest)
     {
         string?[] ways =
         [

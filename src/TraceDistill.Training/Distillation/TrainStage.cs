@@ -92,7 +92,7 @@ public static class TrainStage
                     + $"name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
             }
 
-            TrainingMemory.Ensure(options, trained, data.Sequences.Max(sequence => sequence.Ids.Length), observer);
+            TrainingMemory.Ensure(options, trained, device, data.Sequences.Max(sequence => sequence.Ids.Length), observer);
             Write(Path.Combine(directory, InitialDirectory));
             trained.MoveTo(device);
             var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);

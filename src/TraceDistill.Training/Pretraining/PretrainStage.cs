@@ -57,7 +57,7 @@ public static class PretrainStage
                 ? Streamed(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
                 : SequencePacker.Batches(sequences, options.UpdateTokens, options.Seed);
             var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
-            TrainingMemory.Ensure(options, TrainedWeights.All(parameters), longest, observer);
+            TrainingMemory.Ensure(options, TrainedWeights.All(parameters), device, longest, observer);
             parameters.MoveTo(device);
             using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
             end = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken);
