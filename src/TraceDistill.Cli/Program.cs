@@ -1,6 +1,6 @@
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.TokenizerHosting;
+using TraceDistill.Text.Hosting;
 
 if (args is [TokenizerHost.Verb])
 {

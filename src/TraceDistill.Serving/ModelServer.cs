@@ -6,14 +6,14 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.ResponseCompression;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Inference;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Serving.Endpoints;
 using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
-using TraceDistill.Training.Generation;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving;
 

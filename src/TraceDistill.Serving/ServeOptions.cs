@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.Net;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving;
 

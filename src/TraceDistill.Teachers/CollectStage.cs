@@ -1,12 +1,7 @@
 using System.Globalization;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
@@ -16,6 +11,9 @@ using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers;
 
@@ -34,6 +32,7 @@ public static class CollectStage
     /// <param name="options">With <see cref="GenerateOptions.Endpoint"/> and <see cref="GenerateOptions.Model"/> set: a model to be served
     /// is serving by now.</param>
     /// <param name="directory">Where journal and shards go; made where needed.</param>
+    /// <param name="verifier">Grades each trace as it arrives.</param>
     /// <param name="observer">Told of progress, failures and pauses.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops the run; what is in flight is given a few seconds, what was finished is kept.</param>
@@ -41,7 +40,8 @@ public static class CollectStage
     /// <exception cref="ExternalFailureException">The teacher cannot do it, or traces are missing in the end; what was finished is kept in
     /// the journal.</exception>
     public static async Task<CollectSummary> RunAsync(
-        GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
+        GenerateOptions options, string directory, IVerifier verifier, IRunObserver observer, TimeProvider time,
+        CancellationToken cancellationToken = default)
     {
         await using var store = await OpenAsync(options, directory, observer, cancellationToken);
         var folder = store.Folder;
@@ -73,7 +73,7 @@ public static class CollectStage
             var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
             var retryFor = TimeSpan.FromSeconds(options.RetryFor);
             var collector = new TraceCollector(
-                source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, retryFor, asking);
+                source, verifier, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, retryFor, asking);
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (tally.Unfinished is { } unfinished)
             {

@@ -1,4 +1,4 @@
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Teachers.Telemetry;
 using static System.FormattableString;
 

@@ -1,9 +1,9 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers;
 

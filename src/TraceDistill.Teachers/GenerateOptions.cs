@@ -1,14 +1,14 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
-using TraceDistill.Core.Options;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Teachers.Routing;
+using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers;
 
@@ -368,9 +368,9 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
             yield return new ValidationResult("name either the variable or the file that holds the key, not both", [nameof(ApiKeyFile)]);
         }
 
-        if (!Core.Generation.ReasoningMarkers.TryName(ReasoningMarkers, out _))
+        if (!Text.Chat.ReasoningMarkers.TryName(ReasoningMarkers, out _))
         {
-            yield return new ValidationResult(Core.Generation.ReasoningMarkers.NamesWanted, [nameof(ReasoningMarkers)]);
+            yield return new ValidationResult(Text.Chat.ReasoningMarkers.NamesWanted, [nameof(ReasoningMarkers)]);
         }
 
         foreach (var refusal in Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody)))

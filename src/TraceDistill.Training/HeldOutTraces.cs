@@ -1,8 +1,8 @@
 using TorchSharp;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Packing;
 using TraceDistill.Models;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 

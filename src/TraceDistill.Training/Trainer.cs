@@ -1,10 +1,10 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
+using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 

@@ -1,14 +1,14 @@
 using System.Globalization;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TorchSharp;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training;

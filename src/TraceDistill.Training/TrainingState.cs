@@ -1,10 +1,10 @@
 using System.Security.Cryptography;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
-using TraceDistill.Models.Checkpoints;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;

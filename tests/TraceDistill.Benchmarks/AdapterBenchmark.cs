@@ -94,7 +94,7 @@ static class AdapterBenchmark
 
         public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
 
-        public void Step(IReadOnlyList<Core.Alignment.TraceTokens> batch, bool isWarmUp)
+        public void Step(IReadOnlyList<Training.Alignment.TraceTokens> batch, bool isWarmUp)
         {
             var start = Stopwatch.GetTimestamp();
             _gradients.Accumulate(batch, Settings.Terms(), new UpdateNoise(1, 1, 0));

@@ -1,7 +1,7 @@
 using TorchSharp;
-using TraceDistill.Core.Packing;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Benchmarks;

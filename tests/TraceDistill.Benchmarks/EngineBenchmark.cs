@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using TraceDistill.Training.Generation;
+using TraceDistill.Inference;
+using TraceDistill.Inference.Sequences;
 
 namespace TraceDistill.Benchmarks;
 

@@ -1,6 +1,8 @@
 using System.Text.Json;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Answers;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Evaluation.Verification;
 
 namespace TraceDistill.Benchmarks;
 

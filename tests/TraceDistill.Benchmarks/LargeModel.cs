@@ -1,7 +1,7 @@
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Benchmarks;
 

@@ -4,10 +4,11 @@ using System.Numerics.Tensors;
 using LLama;
 using LLama.Common;
 using LLama.Native;
+using TraceDistill.Inference;
+using TraceDistill.Inference.Sequences;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;
 using TraceDistill.Models.Export.Gguf;
-using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Benchmarks;
 

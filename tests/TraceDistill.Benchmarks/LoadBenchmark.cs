@@ -1,8 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Inference;
 using TraceDistill.Models.Checkpoints;
-using TraceDistill.Training.Generation;
+using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Benchmarks;
 

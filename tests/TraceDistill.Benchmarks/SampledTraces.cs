@@ -1,6 +1,7 @@
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
-using TraceDistill.Training.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Inference;
+using TraceDistill.Inference.Sequences;
 
 namespace TraceDistill.Benchmarks;
 

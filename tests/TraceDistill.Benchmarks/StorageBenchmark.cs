@@ -1,5 +1,6 @@
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Shards.Codec;
+using TraceDistill.Data.Traces;
 
 namespace TraceDistill.Benchmarks;
 

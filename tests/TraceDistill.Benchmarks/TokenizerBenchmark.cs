@@ -1,5 +1,5 @@
 using System.Diagnostics;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Text.Tokenizers;
 using HuggingFace = Tokenizers.DotNet.Tokenizer;
 
 namespace TraceDistill.Benchmarks;

@@ -1,9 +1,9 @@
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards.Codec;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 

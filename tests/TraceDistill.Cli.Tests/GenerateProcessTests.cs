@@ -2,10 +2,10 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Storage;
-using TraceDistill.Tests.Support;
+using TraceDistill.Data.Shards;
 using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;
+using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests;

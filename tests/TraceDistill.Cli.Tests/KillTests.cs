@@ -1,7 +1,7 @@
 using System.Diagnostics;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 using TraceDistill.Tests.Support;
 using Xunit;
 

@@ -1,8 +1,9 @@
 using System.Diagnostics;
 using System.Text.Json.Nodes;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Tokenization;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.PreTokenizers;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests;

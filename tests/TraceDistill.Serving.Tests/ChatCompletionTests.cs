@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Serving.Tests.Support;
-using TraceDistill.Training.Tests.Generation;
+using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Serving.Tests;

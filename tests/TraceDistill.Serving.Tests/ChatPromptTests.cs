@@ -1,6 +1,6 @@
 using System.Text.Json;
-using TraceDistill.Core.Tokenization;
 using TraceDistill.Serving.Protocol;
+using TraceDistill.Text.Templates;
 using Xunit;
 
 namespace TraceDistill.Serving.Tests;

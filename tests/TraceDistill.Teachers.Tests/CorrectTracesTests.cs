@@ -1,7 +1,8 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests;
@@ -78,7 +79,7 @@ public sealed class CorrectTracesTests
     {
         var options = run.Options(server.Url) with { OnlyCorrect = true };
         var folder = CorrectTraces.CollectionFolder(options, run.Out);
-        var summary = await CollectStage.RunAsync(options, folder, SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+        var summary = await CollectStage.RunAsync(options, folder, MathVerifier.Instance, SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
         return await CorrectTraces.PublishAsync(options, run.Out, summary, SilentObserver.Instance, TestTeacher.Token);
     }
 }

@@ -1,6 +1,7 @@
 using TorchSharp;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Optimization;
 using Xunit;
 

@@ -1,14 +1,14 @@
 using System.Runtime.InteropServices;
 using System.Runtime.Intrinsics;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Packing;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Models.Adapters;
-using TraceDistill.Models.Checkpoints;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using Xunit;
@@ -102,7 +102,7 @@ public class TrainerTests
     [Fact]
     public void Run_BatchWithoutALoss_StopsUnlessToldOtherwise()
     {
-        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, spoiled: 10));
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, spoiled: 10));
         Assert.Matches(@"^training diverged at step 10 \(loss Infinity, gradient norm \w+\): lower learning_rate or raise warmup_ratio$", error.Message);
     }
 
@@ -183,7 +183,7 @@ public class TrainerTests
         using var stop = new CancellationTokenSource();
         Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop, fingerprint: "another run"));
 
-        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, folder.Path));
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, folder.Path));
         Assert.StartsWith($"{folder.Path}: holds a model, finished or not, that was not made by this training", error.Message);
     }
 
@@ -194,7 +194,7 @@ public class TrainerTests
         using var folder = new TemporaryDirectory();
         File.WriteAllBytes(folder.File(TrainingState.FileName), [.. "TDSTATE2"u8, .. new byte[80]]);
 
-        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, folder.Path));
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, folder.Path));
         Assert.StartsWith($"{folder.Path}: holds a training of a former version's engine, which cannot be gone on with", error.Message);
     }
 
@@ -210,7 +210,7 @@ public class TrainerTests
         Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop));
         File.WriteAllBytes(state, File.ReadAllBytes(state)[..^removed]);
 
-        var error = Assert.Throws<Core.Errors.InvalidInputException>(() => Train(Options, folder.Path));
+        var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, folder.Path));
         Assert.Contains(state, error.Message);
     }
 

@@ -4,7 +4,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
 
 namespace TraceDistill.Cli.Binding;
 

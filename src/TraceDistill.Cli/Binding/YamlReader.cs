@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 using YamlDotNet.Core;
 using YamlDotNet.Core.Events;
 

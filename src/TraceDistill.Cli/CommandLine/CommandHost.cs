@@ -2,7 +2,7 @@ using System.Text.Json;
 using Spectre.Console;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.CommandLine;
 

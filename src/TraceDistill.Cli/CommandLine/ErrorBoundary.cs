@@ -1,7 +1,7 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.CommandLine;
 

@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.Storage;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.CommandLine;
 

@@ -2,7 +2,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.CommandLine;
 

@@ -2,7 +2,7 @@ using System.CommandLine;
 using System.CommandLine.Parsing;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.CommandLine;
 

@@ -4,8 +4,8 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.CommandLine;
 

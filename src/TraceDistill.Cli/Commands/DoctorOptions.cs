@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
 using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Cli.Commands;

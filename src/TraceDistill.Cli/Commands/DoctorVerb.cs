@@ -1,7 +1,7 @@
 using TraceDistill.Cli.Doctor;
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
 

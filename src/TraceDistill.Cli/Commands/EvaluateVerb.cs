@@ -2,15 +2,16 @@ using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Evaluation;
+using TraceDistill.Evaluation.Verification;
+using TraceDistill.Inference;
 using TraceDistill.Teachers.Prompts;
-using TraceDistill.Training.Generation;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;
 

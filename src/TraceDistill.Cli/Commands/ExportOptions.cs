@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Options;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Options;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export.Gguf;
 
 namespace TraceDistill.Cli.Commands;

@@ -1,15 +1,16 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Secrets;
 using TraceDistill.Cli.Telemetry;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Evaluation.Verification;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Serving;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Prompts;
-using TraceDistill.Models.Checkpoints;
+using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
@@ -122,8 +123,8 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         }
 
         var summary = options.BatchIn.Count > 0
-            ? await BatchStage.ImportAsync(options, folder, context.Observer, context.TimeProvider, cancellationToken)
-            : await CollectStage.RunAsync(endpoint, folder, context.Observer, context.TimeProvider, cancellationToken);
+            ? await BatchStage.ImportAsync(options, folder, MathVerifier.Instance, context.Observer, context.TimeProvider, cancellationToken)
+            : await CollectStage.RunAsync(endpoint, folder, MathVerifier.Instance, context.Observer, context.TimeProvider, cancellationToken);
         if (options.OnlyCorrect)
         {
             summary = await CorrectTraces.PublishAsync(options, context.Output!, summary, context.Observer, cancellationToken);

@@ -64,7 +64,7 @@ interface IVerb
 
     /// <summary>What its stage will run into, as far as its options, those of the stages that it reads and the files that are there tell.</summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
-    /// <exception cref="Core.Errors.InvalidInputException">A file that is there is wrong.</exception>
+    /// <exception cref="Text.Errors.InvalidInputException">A file that is there is wrong.</exception>
     IAsyncEnumerable<Foreseen> ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken);
 
     /// <summary>Whether what it prints is what was asked for, and so belongs on standard output.</summary>

@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Cli.Binding;
-using TraceDistill.Core.Options;
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,6 +1,7 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,6 +1,8 @@
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -24,7 +26,7 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
     /// <param name="model">What messages call the model, such as <c>the teacher</c>.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <returns>Null where the model's folder has no tokenizer with a chat template.</returns>
-    /// <exception cref="Core.Errors.InvalidInputException">A file is wrong.</exception>
+    /// <exception cref="Text.Errors.InvalidInputException">A file is wrong.</exception>
     public static async Task<PromptFacts?> FindAsync(
         string path, ProblemReaderOptions fields, int? limit, PromptSet prompts, string modelDirectory, string model,
         CancellationToken cancellationToken)

@@ -1,5 +1,5 @@
 using TraceDistill.Cli.Reporting;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;
 

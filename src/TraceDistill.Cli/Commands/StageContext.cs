@@ -1,5 +1,5 @@
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Commands;
 

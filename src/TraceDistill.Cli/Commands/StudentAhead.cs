@@ -1,4 +1,4 @@
-using TraceDistill.Core.Prompts;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Prompts;

@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,9 +1,9 @@
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Files;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Pretraining;
 
 namespace TraceDistill.Cli.Commands;

@@ -1,13 +1,13 @@
 using System.Runtime.CompilerServices;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Teachers;
+using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training;
-using TraceDistill.Models.Adapters;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 

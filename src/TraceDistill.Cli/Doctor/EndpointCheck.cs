@@ -1,11 +1,11 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Doctor;
 

@@ -1,12 +1,11 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Evaluation;
+using TraceDistill.Inference;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
@@ -14,9 +13,9 @@ using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
-using TraceDistill.Models.Checkpoints;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Cli.Evaluation;
 

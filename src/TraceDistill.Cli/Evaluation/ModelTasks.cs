@@ -1,7 +1,7 @@
 using System.Text.Json;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Prompts;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Evaluation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Prompts;
 

@@ -1,4 +1,5 @@
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Cli.Evaluation;

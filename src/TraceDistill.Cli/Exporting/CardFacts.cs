@@ -1,8 +1,8 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Core.Storage;
 using TraceDistill.Models.Adapters;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Exporting;
 

@@ -1,6 +1,7 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Exporting;
 

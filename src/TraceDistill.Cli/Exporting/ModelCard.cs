@@ -3,10 +3,10 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Core.Storage;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Exporting;
 

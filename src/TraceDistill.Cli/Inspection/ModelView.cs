@@ -1,8 +1,7 @@
 using System.Globalization;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Cli.Inspection;
@@ -13,7 +12,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     /// <summary>Whether a folder is one.</summary>
     public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, ModelConfiguration.FileName));
 
-    /// <exception cref="Core.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
+    /// <exception cref="Text.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
     public static ModelView Of(string folder)
     {
         var (configuration, weights) = ModelDirectory.Open(folder);

@@ -1,8 +1,9 @@
 using System.Text;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Inspection;
 

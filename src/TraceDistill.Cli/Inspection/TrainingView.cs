@@ -1,8 +1,9 @@
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Alignment;
 
 namespace TraceDistill.Cli.Inspection;
 

@@ -1,5 +1,5 @@
 using Spectre.Console;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Progress;
 

@@ -1,4 +1,4 @@
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Progress;
 

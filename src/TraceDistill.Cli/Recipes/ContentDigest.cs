@@ -1,6 +1,6 @@
 using System.Security.Cryptography;
 using System.Text;
-using TraceDistill.Core.Storage;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,5 +1,5 @@
 using TraceDistill.Cli.Binding;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

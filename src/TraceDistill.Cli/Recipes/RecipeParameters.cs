@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Binding;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

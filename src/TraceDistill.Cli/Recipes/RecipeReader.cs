@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Reporting;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

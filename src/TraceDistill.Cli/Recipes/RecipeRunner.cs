@@ -2,9 +2,9 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Progress;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -26,7 +27,7 @@ sealed class RunDirectory : IDisposable
 
     public string TensorBoard(string stage) => System.IO.Path.Combine(Path, TensorBoardFolder, stage);
 
-    /// <exception cref="Core.Errors.ExternalFailureException">Another process runs in it.</exception>
+    /// <exception cref="Text.Errors.ExternalFailureException">Another process runs in it.</exception>
     public static RunDirectory Open(string path)
     {
         var full = Directory.CreateDirectory(path).FullName;

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
+using TraceDistill.Cli.CommandLine;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -33,13 +34,13 @@ abstract record StageEvent
     }
 }
 
-/// <inheritdoc cref="Core.Observation.IRunObserver.Progress"/>
+/// <inheritdoc cref="Data.Contracts.IRunObserver.Progress"/>
 sealed record StageProgress(string Activity, long Done, long? Total, string Unit, string? Note) : StageEvent;
 
-/// <inheritdoc cref="Core.Observation.IRunObserver.Metrics"/>
+/// <inheritdoc cref="Data.Contracts.IRunObserver.Metrics"/>
 sealed record StageMetrics(long Step, IReadOnlyDictionary<string, double> Values) : StageEvent;
 
-/// <inheritdoc cref="Core.Observation.IRunObserver.Message(string)"/>
+/// <inheritdoc cref="Data.Contracts.IRunObserver.Message(string)"/>
 sealed record StageMessage(string Text) : StageEvent;
 
 /// <summary>The stage is done, and all its files are written.</summary>
@@ -48,6 +49,6 @@ sealed record StageMessage(string Text) : StageEvent;
 sealed record StageDone(JsonNode? Summary, long PeakMemoryBytes) : StageEvent;
 
 /// <summary>The stage ended before it was done.</summary>
-/// <param name="ExitCode">A <see cref="CommandLine.ExitCode"/>.</param>
+/// <param name="ExitCode">A <see cref="ExitCode"/>.</param>
 /// <param name="Message">What went wrong.</param>
 sealed record StageFailed(int ExitCode, string Message) : StageEvent;

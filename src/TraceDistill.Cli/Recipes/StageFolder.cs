@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
 

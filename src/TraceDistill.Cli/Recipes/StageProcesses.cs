@@ -6,8 +6,8 @@ using System.Runtime.ExceptionServices;
 using System.Text;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,5 +1,5 @@
 using System.Runtime.ExceptionServices;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,6 +1,6 @@
 using System.Globalization;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting;
 

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Evaluation.Statistics;
-using TraceDistill.Core.Storage;
+using TraceDistill.Evaluation;
+using TraceDistill.Evaluation.Statistics;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Reporting;
 

@@ -1,6 +1,6 @@
 using System.Diagnostics.CodeAnalysis;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Secrets;
 

@@ -4,8 +4,8 @@ using OpenTelemetry.Metrics;
 using OpenTelemetry.Resources;
 using OpenTelemetry.Trace;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Telemetry;
 

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using TraceDistill.Core.Storage;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Adapters;
 

@@ -1,8 +1,8 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
 using TorchSharp;
-using TraceDistill.Core.Errors;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Adapters;

@@ -1,9 +1,9 @@
 using System.Numerics.Tensors;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
-using TraceDistill.Core.Errors;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
 using IoPath = System.IO.Path;
 
 namespace TraceDistill.Models.Adapters;

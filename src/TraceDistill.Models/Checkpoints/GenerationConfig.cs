@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Checkpoints;
 

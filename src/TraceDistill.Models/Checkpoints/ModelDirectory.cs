@@ -1,10 +1,12 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.Pieces;
 
 namespace TraceDistill.Models.Checkpoints;
 

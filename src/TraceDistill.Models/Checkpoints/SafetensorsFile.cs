@@ -1,9 +1,9 @@
 using System.Buffers.Binary;
 using System.IO.MemoryMappedFiles;
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Checkpoints;
 

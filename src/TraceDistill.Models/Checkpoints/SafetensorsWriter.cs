@@ -2,8 +2,8 @@ using System.Buffers.Binary;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using TraceDistill.Core.Storage;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Checkpoints;
 

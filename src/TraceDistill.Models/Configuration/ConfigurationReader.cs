@@ -1,5 +1,5 @@
 using System.Text.Json.Nodes;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Configuration;
 

@@ -1,5 +1,4 @@
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Models.Cpu;
 

@@ -1,5 +1,5 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Models.Cpu;

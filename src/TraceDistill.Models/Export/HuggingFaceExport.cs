@@ -1,9 +1,9 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Models.Export;
 

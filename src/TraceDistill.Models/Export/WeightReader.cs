@@ -1,9 +1,9 @@
 using System.Numerics.Tensors;
-using TraceDistill.Core.Errors;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Export;
 

@@ -1,7 +1,7 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
+using TraceDistill.Text.Errors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Native;

@@ -12,7 +12,7 @@ public class NamedWeights : IDisposable
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
 
     /// <param name="shapes">Names and shapes in the order they are stored.</param>
-    /// <exception cref="Core.Errors.InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
+    /// <exception cref="Text.Errors.InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
     public NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes)
     {
         foreach (var (name, shape) in shapes)

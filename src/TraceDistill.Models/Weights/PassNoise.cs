@@ -1,4 +1,4 @@
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Data.Determinism;
 
 namespace TraceDistill.Models.Weights;
 

@@ -1,8 +1,8 @@
 using System.Security.Cryptography;
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Errors;
 using TraceDistill.Serving.Protocol;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving.Hosting;
 

@@ -1,10 +1,10 @@
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Inference.Sequences;
 using TraceDistill.Serving.Protocol;
-using TraceDistill.Training.Generation;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving.Hosting;
 

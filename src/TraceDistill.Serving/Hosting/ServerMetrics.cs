@@ -1,7 +1,7 @@
 using System.Collections.Concurrent;
 using System.Globalization;
 using System.Text;
-using TraceDistill.Training.Generation;
+using TraceDistill.Inference;
 
 namespace TraceDistill.Serving.Hosting;
 

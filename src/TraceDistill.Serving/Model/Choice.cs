@@ -1,4 +1,4 @@
-using TraceDistill.Training.Generation;
+using TraceDistill.Inference.Sequences;
 
 namespace TraceDistill.Serving.Model;
 

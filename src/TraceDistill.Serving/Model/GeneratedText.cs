@@ -1,5 +1,5 @@
 using System.Text;
-using TraceDistill.Training.Generation;
+using TraceDistill.Inference.Sequences;
 
 namespace TraceDistill.Serving.Model;
 

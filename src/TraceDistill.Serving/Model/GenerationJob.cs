@@ -1,5 +1,5 @@
+using TraceDistill.Inference.Sequences;
 using TraceDistill.Serving.Protocol;
-using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Serving.Model;
 
@@ -50,7 +50,7 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
     }
 
     /// <summary>Generates one choice.</summary>
-    /// <exception cref="Core.Errors.InvalidInputException">The engine refuses the prompt; thrown before anything is started.</exception>
+    /// <exception cref="Text.Errors.InvalidInputException">The engine refuses the prompt; thrown before anything is started.</exception>
     public Task<SequenceResult> Start(int index, ITokenSink sink, CancellationToken cancellationToken) => model.Engine.GenerateAsync(
         new SequenceRequest
         {

@@ -1,8 +1,9 @@
 using System.Text;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Inference;
 using TraceDistill.Models.Checkpoints;
-using TraceDistill.Training.Generation;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Serving.Model;
 

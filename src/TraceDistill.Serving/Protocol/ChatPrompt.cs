@@ -1,6 +1,6 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Templates;
 
 namespace TraceDistill.Serving.Protocol;
 

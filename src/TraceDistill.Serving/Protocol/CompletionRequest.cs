@@ -1,5 +1,5 @@
 using System.Text.Json;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Serving.Protocol;
 

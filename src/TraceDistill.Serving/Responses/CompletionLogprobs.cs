@@ -1,5 +1,5 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Serving.Responses;

@@ -1,6 +1,6 @@
 using System.Buffers.Text;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Serving.Responses;

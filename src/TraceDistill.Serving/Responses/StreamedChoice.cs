@@ -1,8 +1,8 @@
 using System.Text;
 using System.Threading.Channels;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
+using TraceDistill.Inference.Sequences;
 using TraceDistill.Serving.Model;
-using TraceDistill.Training.Generation;
 
 namespace TraceDistill.Serving.Responses;
 

@@ -1,5 +1,5 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Batch;

@@ -1,10 +1,10 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Batch;
 
@@ -22,7 +22,7 @@ static class BatchRequestFile
     /// <param name="bounds">What one file may hold.</param>
     /// <param name="cancellationToken">Ends writing.</param>
     /// <returns>The files written, and the requests in them.</returns>
-    /// <exception cref="Core.Errors.InvalidInputException">A file cannot be written, or the disk is full.</exception>
+    /// <exception cref="Text.Errors.InvalidInputException">A file cannot be written, or the disk is full.</exception>
     public static async Task<BatchSummary> WriteAsync(
         string path, Dialect dialect, string model, IAsyncEnumerable<(string CustomId, GenerationRequest Request)> requests, BatchBounds bounds, CancellationToken cancellationToken)
     {

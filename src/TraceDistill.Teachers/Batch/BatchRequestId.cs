@@ -1,4 +1,4 @@
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
 
 namespace TraceDistill.Teachers.Batch;

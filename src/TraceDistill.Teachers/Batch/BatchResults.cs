@@ -2,11 +2,12 @@ using System.Buffers;
 using System.IO.Pipelines;
 using System.Text.Json;
 using Microsoft.Win32.SafeHandles;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Batch;
 

@@ -1,16 +1,16 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers.Batch;
 
@@ -40,13 +40,15 @@ public static class BatchStage
     /// <summary>Takes in results, and publishes the traces once none is missing but what may be.</summary>
     /// <param name="options">With <see cref="GenerateOptions.BatchIn"/>.</param>
     /// <param name="directory">Where the traces go.</param>
+    /// <param name="verifier">Grades each trace as it is taken in.</param>
     /// <param name="observer">Told of progress, and of results that are none or not wanted.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops; what was taken in is kept.</param>
     /// <exception cref="InvalidInputException">The options, the problems, the folder or a file are wrong, or not one result is wanted.</exception>
     /// <exception cref="ExternalFailureException">Traces are missing in the end, or all requests failed; what was taken in is kept in the journal.</exception>
     public static async Task<CollectSummary> ImportAsync(
-        GenerateOptions options, string directory, IRunObserver observer, TimeProvider time, CancellationToken cancellationToken = default)
+        GenerateOptions options, string directory, IVerifier verifier, IRunObserver observer, TimeProvider time,
+        CancellationToken cancellationToken = default)
     {
         await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
         var dialect = DialectOf(options);
@@ -85,7 +87,7 @@ public static class BatchStage
         var journal = store.Describe(dataset, there is null ? capabilities : null);
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
-            source, MathVerifier.Instance, new TokenResolver(tokenizer), dataset, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
+            source, verifier, new TokenResolver(tokenizer), dataset, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
         var tally = await collector.CollectAsync(store.Plan, IsAnswered, store.Inventory, journal, compactor, cancellationToken);
         if (store.Inventory.Present == 0)
         {

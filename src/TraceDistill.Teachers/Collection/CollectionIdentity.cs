@@ -1,10 +1,11 @@
 using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Files;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers.Collection;
 

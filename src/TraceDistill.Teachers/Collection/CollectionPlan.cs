@@ -1,10 +1,12 @@
 using System.Runtime.CompilerServices;
-using TraceDistill.Core.Concurrency;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Determinism;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -1,6 +1,6 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 
@@ -31,7 +31,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
             }
 
             var leftOver = there.Where(key => !wanted.Contains(key)).ToHashSet();
-            var traces = earlier.ReadAsync(leftOver.Contains, cancellationToken).Where(trace => leftOver.Contains(Core.Traces.TraceKey.Of(trace.Id)));
+            var traces = earlier.ReadAsync(leftOver.Contains, cancellationToken).Where(trace => leftOver.Contains(Data.Traces.TraceKey.Of(trace.Id)));
             var difference = leftOver.Count == 0 ? null : await LeftOver.OfPlanAsync(plan.Problems, plan.SamplesPerProblem, traces, then is not null, cancellationToken);
             return new CollectionPreview(wanted.Count, there.Count - leftOver.Count, difference, leftOver.Count == there.Count && leftOver.Count > 0);
         }

@@ -1,8 +1,7 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Traces;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

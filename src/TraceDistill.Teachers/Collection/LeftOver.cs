@@ -1,7 +1,8 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -1,8 +1,9 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

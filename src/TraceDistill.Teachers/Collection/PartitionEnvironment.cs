@@ -1,5 +1,5 @@
 using System.Globalization;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

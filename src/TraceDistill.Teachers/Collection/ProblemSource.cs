@@ -1,4 +1,5 @@
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -1,5 +1,5 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

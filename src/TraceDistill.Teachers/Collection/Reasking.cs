@@ -1,5 +1,4 @@
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;

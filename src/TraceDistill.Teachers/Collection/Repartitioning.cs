@@ -1,7 +1,7 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -1,7 +1,7 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Traces;
 
 namespace TraceDistill.Teachers.Collection;
 

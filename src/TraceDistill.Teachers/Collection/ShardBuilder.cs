@@ -1,6 +1,6 @@
 using System.Runtime.CompilerServices;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;

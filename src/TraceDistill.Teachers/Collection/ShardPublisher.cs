@@ -1,5 +1,6 @@
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -1,5 +1,5 @@
 using System.Numerics;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;

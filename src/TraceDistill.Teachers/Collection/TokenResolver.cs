@@ -1,6 +1,6 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Generation;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers.Collection;
 

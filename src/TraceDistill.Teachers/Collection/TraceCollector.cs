@@ -1,14 +1,14 @@
 using System.Runtime.ExceptionServices;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Answers;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -1,5 +1,5 @@
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
 
 namespace TraceDistill.Teachers.Collection;
 

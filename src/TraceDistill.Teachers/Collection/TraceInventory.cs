@@ -1,5 +1,5 @@
 using System.Collections;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Traces;
 
 namespace TraceDistill.Teachers.Collection;
 

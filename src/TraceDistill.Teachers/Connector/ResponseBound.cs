@@ -1,4 +1,4 @@
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Teachers.Connector;
 

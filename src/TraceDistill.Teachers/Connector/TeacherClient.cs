@@ -1,9 +1,10 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Connector;
 

@@ -1,8 +1,10 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Tokenization;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Teachers.Connector;
 

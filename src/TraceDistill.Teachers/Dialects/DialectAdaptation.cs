@@ -1,5 +1,5 @@
 using System.Text.RegularExpressions;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Teachers.Dialects;
 

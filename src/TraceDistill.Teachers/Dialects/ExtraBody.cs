@@ -40,7 +40,7 @@ public static class ExtraBody
     public static IEnumerable<ValidationResult> Validate(IReadOnlyDictionary<string, JsonElement>? fields, string member) =>
         (fields?.Keys ?? []).Select(Refusal).OfType<string>().Select(refusal => new ValidationResult(refusal, [member]));
 
-    /// <summary>The fields as <see cref="Core.Generation.SamplingSettings.ExtraBody"/> has them; null where there are none.</summary>
+    /// <summary>The fields as <see cref="Data.Generation.SamplingSettings.ExtraBody"/> has them; null where there are none.</summary>
     /// <remarks>Members are sorted at every level, so that equal fields are equal text.</remarks>
     public static string? Canonical(IEnumerable<KeyValuePair<string, JsonElement>>? fields)
     {

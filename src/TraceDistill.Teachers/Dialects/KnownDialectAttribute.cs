@@ -1,5 +1,5 @@
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Dialects;
 

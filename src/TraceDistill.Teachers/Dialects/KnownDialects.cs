@@ -1,4 +1,4 @@
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Dialects;
 

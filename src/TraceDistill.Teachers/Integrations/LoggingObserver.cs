@@ -1,5 +1,5 @@
 using Microsoft.Extensions.Logging;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Teachers.Integrations;
 

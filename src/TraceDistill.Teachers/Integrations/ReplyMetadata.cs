@@ -1,5 +1,5 @@
 using Microsoft.Extensions.AI;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Teachers.Integrations;
 

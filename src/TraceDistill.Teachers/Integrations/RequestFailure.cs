@@ -1,7 +1,7 @@
 using System.Net;
 using Microsoft.SemanticKernel;
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Integrations;
 

@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Chat;
 using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
-using ChatTurn = TraceDistill.Core.Generation.ChatMessage;
+using ChatTurn = TraceDistill.Text.Chat.ChatMessage;
 
 namespace TraceDistill.Teachers.Integrations;
 

@@ -2,8 +2,9 @@ using System.Runtime.CompilerServices;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Services;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Integrations;
 

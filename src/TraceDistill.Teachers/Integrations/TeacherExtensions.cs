@@ -3,8 +3,8 @@ using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
@@ -55,7 +55,7 @@ public static class TeacherExtensions
     /// <param name="resilience">Limits and patience; null takes the defaults.</param>
     /// <param name="configureHttp">Changes its named HTTP client, such as by more handlers.</param>
     /// <returns><paramref name="services"/>.</returns>
-    /// <exception cref="Core.Errors.InvalidInputException">
+    /// <exception cref="Text.Errors.InvalidInputException">
     /// The address is not one, the model has no name, or there is no key where one is named.
     /// </exception>
     public static IServiceCollection AddTraceDistillTeacher(

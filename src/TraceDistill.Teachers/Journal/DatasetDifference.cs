@@ -1,6 +1,6 @@
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Journal;
 

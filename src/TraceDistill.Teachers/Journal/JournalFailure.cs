@@ -1,5 +1,5 @@
 using Microsoft.Data.Sqlite;
-using TraceDistill.Core.Errors;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Journal;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using Microsoft.Data.Sqlite;
-using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Journal;
 

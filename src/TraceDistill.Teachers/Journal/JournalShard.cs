@@ -1,5 +1,5 @@
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
 
 namespace TraceDistill.Teachers.Journal;

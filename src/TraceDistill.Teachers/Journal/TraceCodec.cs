@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using System.Text;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards.Codec;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Journal;
 

@@ -1,10 +1,10 @@
 using System.Text.Json;
 using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Journal;
 

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Probe;
 

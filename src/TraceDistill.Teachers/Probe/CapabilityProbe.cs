@@ -1,13 +1,14 @@
 using Polly.CircuitBreaker;
 using Polly.Timeout;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Probe;
 

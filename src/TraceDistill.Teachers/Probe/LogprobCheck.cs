@@ -1,6 +1,6 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 
 namespace TraceDistill.Teachers.Probe;
 

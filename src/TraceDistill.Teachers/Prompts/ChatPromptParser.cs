@@ -1,7 +1,7 @@
 using System.Runtime.CompilerServices;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
-using TraceDistill.Core.Generation;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Prompts;
 

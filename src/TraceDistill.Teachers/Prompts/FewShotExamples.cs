@@ -1,8 +1,9 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Prompts;
 

@@ -1,11 +1,11 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Prompts;
 

@@ -2,10 +2,10 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Prompts;
 

@@ -2,7 +2,7 @@ using Polly;
 using Polly.CircuitBreaker;
 using Polly.Retry;
 using Polly.Timeout;
-using TraceDistill.Core.Errors;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Routing;
 

@@ -1,5 +1,5 @@
 using Polly;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Teachers.Resilience;
 

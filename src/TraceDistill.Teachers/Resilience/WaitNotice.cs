@@ -1,5 +1,5 @@
 using Polly.Timeout;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Teachers.Connector;
 
 namespace TraceDistill.Teachers.Resilience;

@@ -1,4 +1,4 @@
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Probe;
 
 namespace TraceDistill.Teachers.Routing;

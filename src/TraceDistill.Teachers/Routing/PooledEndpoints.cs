@@ -1,5 +1,5 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Routing;
 

@@ -1,5 +1,5 @@
 using System.Text;
-using TraceDistill.Core.Generation;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Routing;
 

@@ -1,12 +1,12 @@
 using Polly.CircuitBreaker;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Routing;
 

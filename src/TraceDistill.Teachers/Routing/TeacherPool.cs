@@ -5,16 +5,16 @@ using Polly;
 using Polly.CircuitBreaker;
 using Polly.Hedging;
 using Polly.Timeout;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Routing;
 

@@ -1,6 +1,7 @@
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Telemetry;
 

@@ -1,8 +1,9 @@
 using System.Buffers;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 

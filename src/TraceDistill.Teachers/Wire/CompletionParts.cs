@@ -1,6 +1,7 @@
 using System.Buffers;
 using System.Text;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 

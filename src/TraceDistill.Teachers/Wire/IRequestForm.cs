@@ -1,5 +1,6 @@
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
 
 namespace TraceDistill.Teachers.Wire;
 

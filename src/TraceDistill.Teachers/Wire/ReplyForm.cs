@@ -1,4 +1,4 @@
-using TraceDistill.Core.Generation;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 

@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers.Wire;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 

@@ -1,6 +1,6 @@
 using System.Text.RegularExpressions;
-using TraceDistill.Core.Errors;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Training.Distillation;
 

@@ -1,6 +1,6 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Training.Distillation;
 

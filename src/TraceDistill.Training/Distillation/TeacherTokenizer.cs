@@ -1,6 +1,6 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Shards;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Distillation;
 

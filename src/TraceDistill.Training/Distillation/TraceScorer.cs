@@ -1,10 +1,10 @@
 using TorchSharp;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Packing;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Traces;
 using TraceDistill.Models;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 

@@ -1,8 +1,8 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Options;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Options;
 using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;

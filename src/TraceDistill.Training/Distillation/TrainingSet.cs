@@ -1,14 +1,15 @@
 using System.Buffers.Binary;
 using System.Security.Cryptography;
 using System.Text;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Alignment;
 
 namespace TraceDistill.Training.Distillation;
 

@@ -1,7 +1,7 @@
-using TraceDistill.Core.Packing;
+using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Operations;
-using TorchSharp;
+using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;

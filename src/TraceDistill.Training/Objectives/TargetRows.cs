@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using TraceDistill.Core.Packing;
 using TorchSharp;
+using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;

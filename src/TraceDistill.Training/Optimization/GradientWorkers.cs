@@ -1,12 +1,12 @@
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Packing;
+using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
-using TorchSharp;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;

@@ -1,7 +1,7 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Options;
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
 using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Training.Optimization;
@@ -194,7 +194,7 @@ public record OptimizationOptions : ProblemReaderOptions
 
     /// <summary>Number of optimizer steps for sequences of these lengths: <see cref="NumTrainEpochs"/> over them, or <see cref="MaxSteps"/>.</summary>
     internal int StepsFor(IReadOnlyList<int> lengths) =>
-        NumTrainEpochs is { } epochs ? Core.Packing.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;
+        NumTrainEpochs is { } epochs ? Training.Batching.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;
 
     /// <summary>Factor of decoupled weight decay.</summary>
     /// <param name="isDecayed">Whether a weight is a matrix: vectors are exempt.</param>

@@ -1,9 +1,9 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Options;
-using TraceDistill.Core.Problems;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Pretraining;

@@ -1,15 +1,17 @@
 using System.Security.Cryptography;
 using System.Text.Json;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Options;
-using TraceDistill.Core.Packing;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 
 namespace TraceDistill.Training.Pretraining;
@@ -24,7 +26,7 @@ public static class PretrainStage
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
     /// </summary>
-    /// <exception cref="Core.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's
+    /// <exception cref="Text.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's
     /// model.</exception>
     public static PretrainSummary Run(
         PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)

@@ -1,8 +1,8 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Files;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Pretraining;
 

@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 
 namespace TraceDistill.Benchmarks.Collection;
@@ -60,7 +61,7 @@ static class CollectBenchmark
     }
 
     static async Task<long> CollectAsync(GenerateOptions options, string directory) =>
-        (await CollectStage.RunAsync(options, directory, SilentObserver.Instance, TimeProvider.System)).Tokens;
+        (await CollectStage.RunAsync(options, directory, MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System)).Tokens;
 
     /// <returns>Tokens per second of processor.</returns>
     static async Task<double> MeasureAsync(string name, Func<Task<long>> collect)

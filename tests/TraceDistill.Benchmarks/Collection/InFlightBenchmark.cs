@@ -1,7 +1,8 @@
 using System.Diagnostics;
 using System.Globalization;
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;
@@ -59,7 +60,7 @@ static class InFlightBenchmark
                 TopLogprobs = arguments.Number("top", 0),
                 Concurrency = arguments.Number("concurrency", 0),
             },
-            arguments.Text("out")!, SilentObserver.Instance, TimeProvider.System);
+            arguments.Text("out")!, MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System);
         Console.WriteLine(Process.GetCurrentProcess().PeakWorkingSet64);
         return 0;
     }

@@ -1,15 +1,16 @@
 using System.Diagnostics;
 using System.Globalization;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;
-using Trace = TraceDistill.Core.Traces.Trace;
+using Trace = TraceDistill.Data.Traces.Trace;
 
 namespace TraceDistill.Benchmarks.Collection;
 
@@ -74,7 +75,7 @@ static class ResumeBenchmark
     /// <summary>The client's verb: collects and says its highest memory in bytes.</summary>
     public static async Task<int> CollectAsync(Arguments arguments)
     {
-        await CollectStage.RunAsync(Options(arguments.Text("problems")!, arguments.Text("endpoint")), arguments.Text("out")!, SilentObserver.Instance, TimeProvider.System);
+        await CollectStage.RunAsync(Options(arguments.Text("problems")!, arguments.Text("endpoint")), arguments.Text("out")!, MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System);
         Console.WriteLine(Process.GetCurrentProcess().PeakWorkingSet64);
         return 0;
     }

@@ -1,8 +1,9 @@
 using System.Diagnostics;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.TestServer.Soak;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Benchmarks.Collection;
 
@@ -55,7 +56,7 @@ static class SoakBenchmark
         };
         try
         {
-            await CollectStage.RunAsync(options, arguments.Text("out")!, SilentObserver.Instance, TimeProvider.System);
+            await CollectStage.RunAsync(options, arguments.Text("out")!, MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System);
             return 0;
         }
         catch (ExternalFailureException e)

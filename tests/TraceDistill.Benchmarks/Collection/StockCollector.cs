@@ -4,11 +4,12 @@ using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Connectors.OpenAI;
 using OpenAI;
 using OpenAI.Chat;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.TestServer.Teaching;
-using ChatMessage = TraceDistill.Core.Generation.ChatMessage;
+using TraceDistill.Text.Chat;
+using ChatMessage = TraceDistill.Text.Chat.ChatMessage;
 
 namespace TraceDistill.Benchmarks.Collection;
 

@@ -1,7 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Cli.Binding;
-using TraceDistill.Core.Errors;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Binding;

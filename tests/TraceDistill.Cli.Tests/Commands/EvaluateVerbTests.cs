@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Evaluation;
+using TraceDistill.Evaluation;
 using TraceDistill.TestServer;
 using Xunit;
 

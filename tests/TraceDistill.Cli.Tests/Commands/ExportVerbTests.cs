@@ -1,10 +1,10 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Weights;
-using TraceDistill.Tests.Support;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using TraceDistill.Text.Tokenizers;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

@@ -1,10 +1,10 @@
 using System.CommandLine;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.CommandLine;
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer;
 using Xunit;

@@ -1,8 +1,8 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Shards;
+using TraceDistill.Evaluation;
+using TraceDistill.Text.Tokenizers;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

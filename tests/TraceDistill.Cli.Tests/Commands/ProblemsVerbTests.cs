@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
 using TraceDistill.Tests.Support;
 using Xunit;
 

@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Text.Tokenizers;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Commands;

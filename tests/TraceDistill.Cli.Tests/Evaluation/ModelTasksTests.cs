@@ -1,8 +1,8 @@
 using TraceDistill.Cli.Evaluation;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Evaluation;
 using TraceDistill.Tests.Support;
 using Xunit;
 

@@ -1,8 +1,8 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Errors;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Recipes;

@@ -2,7 +2,7 @@ using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Tests.Support;
 using Xunit;
 

@@ -1,7 +1,7 @@
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Recipes;

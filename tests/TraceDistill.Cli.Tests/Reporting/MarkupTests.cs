@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Reporting.Charts;
 using TraceDistill.Cli.Reporting.Markup;
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Evaluation.Statistics;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Reporting;

@@ -2,10 +2,10 @@ using System.Text.Json;
 using System.Text.RegularExpressions;
 using System.Xml.Linq;
 using TraceDistill.Cli.Reporting;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Evaluation;
+using TraceDistill.Evaluation;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Reporting;

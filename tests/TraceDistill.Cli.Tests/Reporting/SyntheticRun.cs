@@ -1,13 +1,15 @@
-using System.Text.Json;
 using System.Security.Cryptography;
 using System.Text;
+using System.Text.Json;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Answers;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Evaluation;
+using TraceDistill.Evaluation.Verification;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Cli.Tests.Reporting;
 
@@ -162,7 +164,7 @@ sealed class SyntheticRun(string directory)
 
     sealed class ChancyScorer(string name, double chance) : ITraceScorer
     {
-        public IEnumerable<TokenScore[]> Score(IEnumerable<Core.Traces.Trace> traces, CancellationToken cancellationToken = default) =>
+        public IEnumerable<TokenScore[]> Score(IEnumerable<Data.Traces.Trace> traces, CancellationToken cancellationToken = default) =>
             Enumerable.Range(0, 80).Select(trace => Enumerable.Range(0, 70).Select(token =>
             {
                 var confidence = 0.2 + 0.8 * Math.Pow(Chance($"{name} {trace} {token}"), 1 - chance);

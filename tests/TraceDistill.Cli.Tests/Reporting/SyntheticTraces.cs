@@ -1,8 +1,9 @@
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Tests.Reporting;
 

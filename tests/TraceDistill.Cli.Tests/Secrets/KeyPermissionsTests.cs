@@ -1,6 +1,6 @@
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Errors;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Secrets;

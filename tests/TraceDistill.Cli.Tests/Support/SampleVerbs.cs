@@ -1,6 +1,6 @@
 using System.ComponentModel;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
 
 namespace TraceDistill.Cli.Tests.Support;
 

@@ -1,13 +1,14 @@
 using System.Net;
 using System.Net.Sockets;
 using TraceDistill.Cli.Telemetry;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Telemetry;

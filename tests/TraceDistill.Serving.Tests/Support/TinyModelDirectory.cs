@@ -1,8 +1,8 @@
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
-using TraceDistill.Models.Checkpoints;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Serving.Tests.Support;
 

@@ -1,16 +1,17 @@
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Batch;
@@ -191,7 +192,7 @@ public sealed class BatchStageTests
     static GenerateOptions Out(CollectionRun run) => run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchOut = FileOf(run) };
 
     static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null, bool reask = false, double allowMissing = 0) => BatchStage.ImportAsync(
-        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)], AllowMissing = allowMissing, Reask = reask ? [TraceFlaw.Length] : [] }, run.Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)], AllowMissing = allowMissing, Reask = reask ? [TraceFlaw.Length] : [] }, run.Out, MathVerifier.Instance, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
 
     static string FileOf(CollectionRun run) => run.Problems + ".batch";
 

@@ -1,9 +1,10 @@
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

@@ -1,13 +1,14 @@
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

@@ -1,4 +1,4 @@
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;

@@ -1,7 +1,8 @@
 using System.Diagnostics;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
@@ -100,7 +101,7 @@ public sealed class KilledCollectionTests
         {
             Problems = Setting(ProblemsVariable), Endpoint = Setting(UrlVariable), Model = "teacher", TopLogprobs = 3, MaxTokens = 100, Concurrency = 4, Seed = 5, ShardRows = 7,
         };
-        await CollectStage.RunAsync(options, Setting(OutVariable), SilentObserver.Instance, TimeProvider.System, TestContext.Current.CancellationToken);
+        await CollectStage.RunAsync(options, Setting(OutVariable), MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System, TestContext.Current.CancellationToken);
     }
 
     static async Task CollectAndKillAsync(CollectionRun run, ProtocolServer server, int requests, CancellationToken cancellationToken)

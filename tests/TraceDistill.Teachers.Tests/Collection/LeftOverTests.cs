@@ -1,9 +1,9 @@
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

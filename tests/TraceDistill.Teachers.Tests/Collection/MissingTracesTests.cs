@@ -1,8 +1,9 @@
 using System.Collections.Concurrent;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

@@ -1,5 +1,5 @@
 using System.Reflection;
-using TraceDistill.Core.Options;
+using TraceDistill.Data.Options;
 using TraceDistill.Teachers.Collection;
 using Xunit;
 

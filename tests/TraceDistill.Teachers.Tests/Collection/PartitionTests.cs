@@ -1,5 +1,5 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

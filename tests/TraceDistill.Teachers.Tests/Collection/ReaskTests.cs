@@ -1,6 +1,6 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

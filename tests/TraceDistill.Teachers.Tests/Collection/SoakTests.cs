@@ -1,5 +1,6 @@
 using System.Diagnostics;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer.Soak;
 using TraceDistill.Tests.Support;
@@ -45,7 +46,7 @@ public sealed class SoakTests
         };
 
         // Delays between attempts are skipped.
-        await CollectStage.RunAsync(options, Setting(OutVariable), SilentObserver.Instance, TestTeacher.Time(), TestContext.Current.CancellationToken);
+        await CollectStage.RunAsync(options, Setting(OutVariable), MathVerifier.Instance, SilentObserver.Instance, TestTeacher.Time(), TestContext.Current.CancellationToken);
     }
 
     static ProcessStartInfo Collector(string problems, string url, string directory) => new(

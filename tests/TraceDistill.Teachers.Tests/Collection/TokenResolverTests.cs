@@ -1,7 +1,7 @@
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Tokenizers;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

@@ -1,9 +1,10 @@
 using FsCheck;
 using FsCheck.Fluent;
 using FsCheck.Xunit;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Chat;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Connector;

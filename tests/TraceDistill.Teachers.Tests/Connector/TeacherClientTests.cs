@@ -1,7 +1,8 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Chat;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Connector;

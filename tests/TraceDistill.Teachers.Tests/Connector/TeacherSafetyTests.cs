@@ -2,12 +2,14 @@ using System.IO.Compression;
 using System.Net;
 using System.Text;
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Connector;

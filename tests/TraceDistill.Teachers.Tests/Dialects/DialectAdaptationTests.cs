@@ -1,4 +1,4 @@
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Tests.Support;

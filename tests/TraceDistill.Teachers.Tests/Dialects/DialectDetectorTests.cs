@@ -1,7 +1,7 @@
 using System.Text.Json;
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Dialects;

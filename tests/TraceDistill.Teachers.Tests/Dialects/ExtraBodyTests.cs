@@ -1,7 +1,8 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Text.Chat;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Dialects;

@@ -2,10 +2,10 @@ using System.Buffers.Binary;
 using System.Net;
 using System.Text;
 using Microsoft.Data.Sqlite;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Shards.Codec;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;
@@ -13,6 +13,8 @@ using TraceDistill.Teachers.Wire;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.TestServer.Teaching;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Tests.Fuzzing;
 

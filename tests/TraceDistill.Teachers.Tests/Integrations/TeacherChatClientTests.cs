@@ -2,13 +2,14 @@ using System.Net;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.AI;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Integrations;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer.Forms;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using Xunit;
 using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
 

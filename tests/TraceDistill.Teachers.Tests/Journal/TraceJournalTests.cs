@@ -1,12 +1,14 @@
 using FsCheck.Xunit;
 using Microsoft.Data.Sqlite;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Shards.Codec;
+using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Journal;

@@ -1,10 +1,11 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Probe;

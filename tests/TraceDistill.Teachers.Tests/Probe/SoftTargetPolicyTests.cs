@@ -3,9 +3,10 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Probe;

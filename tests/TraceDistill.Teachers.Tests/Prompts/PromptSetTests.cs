@@ -1,11 +1,11 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
+using TraceDistill.Data.Problems;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Prompts;
@@ -99,7 +99,7 @@ public sealed class PromptSetTests
         Assert.Equal("What is 3 + 1? Count.", set.For(Of(3)).Messages(0)[1].Content);
         Assert.Contains(
             "mine/Ask has a system message", (await Assert.ThrowsAsync<InvalidInputException>(() => PromptSet.CreateAsync(Options with { Prompt = prompt, System = "x" }, TestTeacher.Token))).Message);
-        Assert.Contains("skprompt.txt", Assert.Throws<InvalidInputException>(() => Core.Prompts.PromptLibrary.Default.Load(folder.Path)).Message);
+        Assert.Contains("skprompt.txt", Assert.Throws<InvalidInputException>(() => Data.Prompts.PromptLibrary.Default.Load(folder.Path)).Message);
     }
 
     [Theory]

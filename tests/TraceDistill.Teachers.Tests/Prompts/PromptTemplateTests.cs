@@ -1,9 +1,9 @@
 using FsCheck.Xunit;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Prompts;

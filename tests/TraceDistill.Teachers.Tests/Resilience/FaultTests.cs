@@ -1,5 +1,4 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
@@ -7,6 +6,7 @@ using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer.Faults;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.TestServer.Teaching;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Resilience;

@@ -1,7 +1,8 @@
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Core.Errors;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Routing;

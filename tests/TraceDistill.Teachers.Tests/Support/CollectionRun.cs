@@ -1,7 +1,8 @@
 using System.Text.Json;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Tests.Support;
 using Xunit;
 
@@ -29,7 +30,7 @@ sealed class CollectionRun : IDisposable
     {
         var options = Options(server.Url);
         return CollectStage.RunAsync(
-            change?.Invoke(options) ?? options, Out, observer ?? SilentObserver.Instance, TestTeacher.Time(), stop ?? TestContext.Current.CancellationToken);
+            change?.Invoke(options) ?? options, Out, MathVerifier.Instance, observer ?? SilentObserver.Instance, TestTeacher.Time(), stop ?? TestContext.Current.CancellationToken);
     }
 
     public async Task<List<Trace>> TracesAsync()

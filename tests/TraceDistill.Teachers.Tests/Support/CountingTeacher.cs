@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Teachers.Tests.Support;
 

@@ -1,5 +1,5 @@
 using System.Collections.Concurrent;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Teachers.Tests.Support;
 

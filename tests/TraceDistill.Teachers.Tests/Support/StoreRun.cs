@@ -1,10 +1,10 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
-using TraceDistill.Core.Verification;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;

@@ -1,8 +1,9 @@
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Chat;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Support;

@@ -1,9 +1,9 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Telemetry;

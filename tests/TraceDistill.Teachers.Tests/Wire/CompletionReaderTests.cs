@@ -19,7 +19,7 @@ public sealed class CompletionReaderTests
         Assert.Equal([5, 6], result.PromptTokenIds!);
         Assert.Equal(2, result.PromptTokens);
         Assert.Equal(19, result.CompletionTokens);
-        var logprobs = Assert.IsType<Core.Generation.TokenLogprobs>(result.Logprobs);
+        var logprobs = Assert.IsType<Data.Generation.TokenLogprobs>(result.Logprobs);
         Assert.Null(logprobs.TokenBytes);
         Assert.Equal("<think>a</think> b".Select(c => (int)c).Append(EndOfSequence), logprobs.TokenIds);
         Assert.Equal(2 * 19, logprobs.TopIds.Length);

@@ -1,6 +1,6 @@
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Teachers.Wire;

@@ -1,4 +1,4 @@
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Teachers.Wire;
 using Xunit;

@@ -1,13 +1,15 @@
 using System.Text.Json;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Wire;

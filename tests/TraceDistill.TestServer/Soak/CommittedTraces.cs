@@ -1,5 +1,5 @@
 using Microsoft.Data.Sqlite;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Shards;
 
 namespace TraceDistill.TestServer.Soak;
 

@@ -1,7 +1,8 @@
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Shards.Codec;
+using TraceDistill.Data.Traces;
 using TraceDistill.TestServer.Teaching;
 
 namespace TraceDistill.TestServer.Soak;

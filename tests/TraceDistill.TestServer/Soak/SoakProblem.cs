@@ -1,7 +1,8 @@
 using System.Globalization;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Chat;
 
 namespace TraceDistill.TestServer.Soak;
 

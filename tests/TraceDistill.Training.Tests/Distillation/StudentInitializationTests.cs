@@ -1,9 +1,9 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Tests.Models;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Distillation;
@@ -126,7 +126,7 @@ public class StudentInitializationTests
     [Fact]
     public void Copy_OutOfAModelWithExperts_IsRefusedByName()
     {
-        using var large = new ModelParameters(DecoderTests.Shape("mixtral"));
+        using var large = new ModelParameters(DecoderShapes.Shape("mixtral"));
         using var small = new ModelParameters(StudentInitialization.Adopt(large.Configuration with { NumHiddenLayers = 1 }, large.Configuration));
 
         var error = Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(small, large, "teacher"));

@@ -1,8 +1,10 @@
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
 using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Distillation;
 using Xunit;
 

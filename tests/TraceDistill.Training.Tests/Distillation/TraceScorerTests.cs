@@ -1,9 +1,9 @@
 using TorchSharp;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Generation;
+using TraceDistill.Data.Generation;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Tests.Objectives;
-using TraceDistill.Training.Tests.Models;
 using TraceDistill.Training.Tests.Optimization;
 using Xunit;
 using static TorchSharp.torch;

@@ -1,19 +1,21 @@
 using System.ComponentModel.DataAnnotations;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Problems;
-using TraceDistill.Core.Prompts;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Inference;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
-using TraceDistill.Models.Weights;
-using TraceDistill.Training.Distillation;
-using TraceDistill.Training.Generation;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;
+using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Optimization;
 using Xunit;
@@ -275,7 +277,7 @@ public sealed class TrainStageTests : IDisposable
         using ModelParameters before = ModelDirectory.Load(_traces.Out("base")), exact = ModelDirectory.Load(_traces.Out("tuned")), rounded = ModelDirectory.Load(_traces.Out("merged"));
         Assert.NotEqual(before.Flat.Span.ToArray(), rounded.Flat.Span.ToArray());
         Assert.Equal(Distance(rounded, exact) / Distance(exact, before), rounding!.Value, 1e-6);
-        Assert.Equal(_traces.Tokenizer.Hash, Core.Tokenization.Tokenizer.Load(adapter).Hash);
+        Assert.Equal(_traces.Tokenizer.Hash, Text.Tokenizers.Tokenizer.Load(adapter).Hash);
 
         static double Distance(ModelParameters left, ModelParameters right) => Math.Sqrt(left.Flat.Span.ToArray().Zip(right.Flat.Span.ToArray()).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
 

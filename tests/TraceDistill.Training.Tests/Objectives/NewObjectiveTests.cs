@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Tests.Optimization;

@@ -1,6 +1,8 @@
 using TorchSharp;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Packing;
+using TraceDistill.Data.Generation;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using Xunit;
 using static TorchSharp.torch;
@@ -195,6 +197,6 @@ public class WeightedObjectivesTests
         var p = ReferenceLoss.Softmax([.. logits.Select(value => (double)value)]);
         int[] ids = [.. Enumerable.Range(0, V).OrderByDescending(i => p[i]).Take(k)];
         float[] logprobs = [.. ids.Select(i => (float)Math.Log(p[i]))];
-        return (ids, logprobs, k == V ? float.NegativeInfinity : SoftTargets.TailLogprob(logprobs));
+        return (ids, logprobs, k == V ? float.NegativeInfinity : TailMass.Logprob(logprobs));
     }
 }

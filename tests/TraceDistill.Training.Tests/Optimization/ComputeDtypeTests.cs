@@ -1,9 +1,8 @@
-using TraceDistill.Core.Alignment;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
-using TraceDistill.Training.Tests.Adapters;
 using Xunit;
 
 namespace TraceDistill.Training.Tests.Optimization;

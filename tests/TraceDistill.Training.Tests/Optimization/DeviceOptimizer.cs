@@ -1,5 +1,6 @@
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Tests.Optimization;

@@ -1,12 +1,11 @@
 using TorchSharp;
-using TraceDistill.Core.Alignment;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
-using TraceDistill.Training.Tests.Adapters;
 using TraceDistill.Training.Tests.Objectives;
-using TraceDistill.Training.Tests.Models;
 using Xunit;
 using static TorchSharp.torch;
 

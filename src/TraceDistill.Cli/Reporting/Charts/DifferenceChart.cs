@@ -1,5 +1,5 @@
 using TraceDistill.Cli.Reporting.Markup;
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Charts;
 

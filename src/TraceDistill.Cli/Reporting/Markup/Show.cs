@@ -1,4 +1,4 @@
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Markup;
 

@@ -1,4 +1,4 @@
-using TraceDistill.Core.Evaluation;
+using TraceDistill.Evaluation;
 
 namespace TraceDistill.Cli.Reporting.Reading;
 

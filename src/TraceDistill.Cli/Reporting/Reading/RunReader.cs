@@ -4,10 +4,10 @@ using System.Text.Json.Nodes;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
+using TraceDistill.Evaluation;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Reporting.Reading;
 

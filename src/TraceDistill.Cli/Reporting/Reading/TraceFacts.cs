@@ -1,5 +1,5 @@
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Reporting.Reading;
 

@@ -1,7 +1,7 @@
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Shards;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Reporting.Reading;
 

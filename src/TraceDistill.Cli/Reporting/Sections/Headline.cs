@@ -1,7 +1,7 @@
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Core.Evaluation;
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Evaluation;
+using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 

@@ -1,9 +1,9 @@
 using System.Text.Json;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Core.Traces;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 

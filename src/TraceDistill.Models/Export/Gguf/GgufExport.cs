@@ -1,7 +1,7 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Storage;
-using TraceDistill.Core.Tokenization;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
+using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Models.Export.Gguf;
 

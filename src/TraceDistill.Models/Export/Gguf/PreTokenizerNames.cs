@@ -1,5 +1,6 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Tokenization;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Models.Export.Gguf;
 

@@ -1,5 +1,5 @@
-using TraceDistill.Core.Errors;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Export.Gguf;
 

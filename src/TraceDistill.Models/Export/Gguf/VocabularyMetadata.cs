@@ -1,7 +1,10 @@
-using TraceDistill.Core.Errors;
-using TraceDistill.Core.Tokenization;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Text.Tokenizers.Normalizers;
+using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Models.Export.Gguf;
 

@@ -1,7 +1,0 @@
-namespace TraceDistill.Core.Generation;
-
-/// <summary>One sample to be generated.</summary>
-/// <param name="Id">Names the request in messages and logs; for collection the trace's content hash.</param>
-/// <param name="Messages">The conversation so far; the answer is the next assistant turn.</param>
-/// <param name="Sampling">How tokens are drawn.</param>
-public sealed record GenerationRequest(string Id, IReadOnlyList<ChatMessage> Messages, SamplingSettings Sampling);

@@ -1,6 +1,0 @@
-using TraceDistill.Core.Errors;
-
-namespace TraceDistill.Core.Tokenization;
-
-/// <summary>A tokenizer.json that is well-formed but not of a kind that is read here; Hugging Face's tokenizers may read it.</summary>
-sealed class UnsupportedTokenizerException(string message) : InvalidInputException(message);

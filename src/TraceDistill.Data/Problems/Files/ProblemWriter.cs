@@ -1,0 +1,77 @@
+using System.Text.Encodings.Web;
+using System.Text.Json;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
+
+namespace TraceDistill.Data.Problems.Files;
+
+/// <summary>
+/// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null where there is none) and
+/// <c>family</c>, as JSON Lines or Parquet by the extension of the path. A conversation of several turns stands as <c>messages</c> in place of
+/// <c>problem</c>. A file appears whole or not at all.
+/// </summary>
+public static class ProblemWriter
+{
+    static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+
+    /// <exception cref="InvalidInputException">The extension tells no format, the place cannot be written to, or the disk is full.</exception>
+    /// <exception cref="ExternalFailureException">The disk fails.</exception>
+    public static Task WriteAsync(string path, IEnumerable<Problem> problems, CancellationToken cancellationToken = default) =>
+        WriteAsync(path, problems.ToAsyncEnumerable(), cancellationToken);
+
+    /// <inheritdoc cref="WriteAsync(string, IEnumerable{Problem}, CancellationToken)"/>
+    public static async Task WriteAsync(string path, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken = default)
+    {
+        var format = ProblemFormats.OfTarget(path);
+        try
+        {
+            await AtomicFile.WriteAsync(path, stream => format == ProblemFormat.Parquet
+                ? ParquetProblems.WriteAsync(stream, problems, cancellationToken)
+                : WriteLinesAsync(stream, problems, cancellationToken));
+        }
+        catch (Exception error) when (StorageFailure.Covers(error))
+        {
+            throw StorageFailure.Describe(path, error);
+        }
+    }
+
+    static async Task WriteLinesAsync(Stream stream, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken)
+    {
+        await using var json = new Utf8JsonWriter(stream, Plain);
+        await foreach (var problem in problems.WithCancellation(cancellationToken))
+        {
+            json.WriteStartObject();
+            json.WriteString("id", problem.Id);
+            if (problem.Earlier.Count == 0)
+            {
+                json.WriteString("problem", problem.Text);
+            }
+            else
+            {
+                WriteConversation(json, problem);
+            }
+
+            json.WriteString("answer", problem.Answer.Length == 0 ? null : problem.Answer);
+            json.WriteString("solution", problem.Solution);
+            json.WriteString("family", problem.Family);
+            json.WriteEndObject();
+            await json.FlushAsync(cancellationToken);
+            json.Reset();
+            stream.WriteByte((byte)'\n');
+        }
+    }
+
+    static void WriteConversation(Utf8JsonWriter json, Problem problem)
+    {
+        json.WriteStartArray("messages");
+        foreach (var turn in problem.Conversation())
+        {
+            json.WriteStartObject();
+            json.WriteString("role", turn.Role);
+            json.WriteString("content", turn.Content);
+            json.WriteEndObject();
+        }
+
+        json.WriteEndArray();
+    }
+}

@@ -1,0 +1,37 @@
+namespace TraceDistill.Data.Shards;
+
+/// <summary>What holds for every trace of a data set. Stands in the manifest, in the metadata of each shard and on the dataset card.</summary>
+public sealed record DatasetDescription
+{
+    /// <summary>Model name as the endpoint knows it; <c>human</c> for solutions written by people.</summary>
+    public required string Teacher { get; init; }
+
+    /// <summary>Prompt function such as <c>Reasoning/Solve</c>, or null where the prompt came from elsewhere.</summary>
+    public string? PromptFunction { get; init; }
+
+    public required TokenIdentity TokenIdentity { get; init; }
+
+    /// <summary>Hash of the teacher's tokenizer.json, or null where it is not known.</summary>
+    public string? TokenizerHash { get; init; }
+
+    /// <summary>Number of tokens that the tokenizer knows (not the padded width of an embedding), or null where it is not known.</summary>
+    public int? VocabularySize { get; init; }
+
+    /// <summary>Hash of the chat template that rendered the prompts, or null where it is not known.</summary>
+    public string? ChatTemplateHash { get; init; }
+
+    /// <summary>Alternatives kept for each token; 0 where there are no soft targets.</summary>
+    public int TopK { get; init; }
+
+    /// <value><see cref="LogprobKind.Raw"/></value>
+    public LogprobKind Logprobs { get; init; } = LogprobKind.Raw;
+
+    /// <summary>Sampling temperature.</summary>
+    public double Temperature { get; init; } = 1.0;
+
+    /// <summary>Nucleus that was sampled from.</summary>
+    public double TopP { get; init; } = 1.0;
+
+    /// <summary>More fields that each request had, as the text of a JSON object; null for none.</summary>
+    public string? ExtraBody { get; init; }
+}

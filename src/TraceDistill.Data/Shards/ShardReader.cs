@@ -1,0 +1,121 @@
+using System.Runtime.CompilerServices;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Errors;
+
+namespace TraceDistill.Data.Shards;
+
+/// <summary>Reads the traces of a data set, one row group at a time, in the order they were written.</summary>
+public sealed class ShardReader
+{
+    readonly ShardReaderOptions _options;
+    readonly IReadOnlyList<string> _files;
+    bool _verified;
+
+    ShardReader(string path, IReadOnlyList<string> files, ShardMetadata metadata, ShardManifest? manifest, long rows, ShardReaderOptions options)
+    {
+        Path = path;
+        _files = files;
+        Dataset = metadata.Dataset;
+        Layout = metadata.Layout;
+        Manifest = manifest;
+        Rows = rows;
+        _options = options;
+        _verified = manifest is null || !options.VerifyChecksums;
+    }
+
+    /// <summary>The directory or file that was opened.</summary>
+    public string Path { get; }
+
+    /// <summary>What holds for every trace.</summary>
+    public DatasetDescription Dataset { get; }
+
+    public SoftTargetLayout Layout { get; }
+
+    /// <summary>Null where a single file, or a directory without manifest, was opened.</summary>
+    public ShardManifest? Manifest { get; }
+
+    /// <summary>Traces in all shards.</summary>
+    public long Rows { get; }
+
+    /// <summary>Size of all shards on disk.</summary>
+    public long Bytes => _files.Sum(file => new FileInfo(file).Length);
+
+    /// <summary>
+    /// Opens a directory of shards (by its manifest; without one, by the shards' own metadata) or a single <c>.parquet</c> file, and checks
+    /// that all of it is there and of one kind. Rows are not read yet.
+    /// </summary>
+    /// <exception cref="InvalidInputException">
+    /// A shard is missing, truncated, of another data set or no trace shard at all, or a column is missing or of the wrong type; the message
+    /// names the file and the column.
+    /// </exception>
+    public static async Task<ShardReader> OpenAsync(string path, ShardReaderOptions? options = null, CancellationToken cancellationToken = default)
+    {
+        options ??= new ShardReaderOptions();
+        var manifest = Directory.Exists(path) ? ShardManifest.Load(path) : null;
+        var files = ShardFiles.Find(path, manifest);
+        ShardMetadata? common = manifest is null ? null : new ShardMetadata(manifest.FormatVersion, manifest.Dataset, manifest.Layout);
+        long rows = 0;
+        foreach (var file in files)
+        {
+            await using var shard = await ShardFileReader.OpenAsync(file, options.SoftTargets, cancellationToken);
+            // A collection that was begun by an earlier version of this program may have shards of two format versions; each is read by its own.
+            if (common is not null && shard.Metadata with { FormatVersion = common.FormatVersion } != common)
+            {
+                throw new InvalidInputException(
+                    $"{file}: belongs to another data set than {(manifest is null ? files[0] : ShardManifest.FileName)} (teacher, tokenizer, k or layout differ); keep each data set in its own directory");
+            }
+
+            common = shard.Metadata;
+            rows += shard.Rows;
+        }
+
+        return new ShardReader(path, files, common!, manifest, rows, options);
+    }
+
+    /// <summary>All traces, in the order they were written. Memory is bounded by one row group.</summary>
+    /// <exception cref="InvalidInputException">A shard is damaged; the message names the file and the column.</exception>
+    public async IAsyncEnumerable<Trace> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        foreach (var (index, file) in _files.Index())
+        {
+            if (!_verified)
+                await ShardFile.VerifyAsync(file, Manifest!.Shards[index], cancellationToken);
+
+            await using var shard = await ShardFileReader.OpenAsync(file, _options.SoftTargets, cancellationToken);
+            for (var group = 0; group < shard.RowGroups; group++)
+            {
+                var traces = await shard.ReadRowGroupAsync(group, cancellationToken);
+                for (var row = 0; row < traces.Count; row++)
+                    yield return traces[row];
+            }
+        }
+
+        _verified = true;
+    }
+
+    /// <summary>Refuses a data set whose tokens are not the student's.</summary>
+    /// <param name="tokenizerHash">Hash of the student's tokenizer.json.</param>
+    /// <param name="vocabularySize">Tokens that the student's tokenizer knows.</param>
+    /// <param name="chatTemplateHash">Hash of the template that training prompts are rendered with; null does not compare it.</param>
+    /// <remarks>What the data set does not state cannot contradict. Text without token ids goes with every tokenizer.</remarks>
+    /// <exception cref="InvalidInputException">Names everything that differs.</exception>
+    public void EnsureCompatible(string tokenizerHash, int vocabularySize, string? chatTemplateHash = null)
+    {
+        var differences = new List<string>();
+        if (Dataset.TokenIdentity != TokenIdentity.Text)
+        {
+            Compare("tokenizer", Dataset.TokenizerHash, tokenizerHash);
+            Compare("vocabulary size", Dataset.VocabularySize?.ToString(), vocabularySize.ToString());
+        }
+
+        Compare("chat template", Dataset.ChatTemplateHash, chatTemplateHash);
+        if (differences.Count > 0)
+            throw new InvalidInputException($"{Path}: was collected for another student: {string.Join("; ", differences)}");
+
+        void Compare(string what, string? ofTraces, string? ofStudent)
+        {
+            if (ofTraces is not null && ofStudent is not null && ofTraces != ofStudent)
+                differences.Add($"{what} is {ofTraces} in the traces and {ofStudent} in the student");
+        }
+    }
+}

@@ -1,0 +1,18 @@
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Text.Chat;
+
+namespace TraceDistill.Evaluation;
+
+/// <summary>How one model is asked.</summary>
+/// <param name="Prompt">What the words are called.</param>
+/// <param name="Render">The conversation that puts a problem; the second argument is the sample's index.</param>
+/// <param name="MaxTokens">Longest answer in tokens.</param>
+public sealed record AskedAs(string Prompt, Func<Problem, int, IReadOnlyList<ChatMessage>> Render, int MaxTokens)
+{
+    /// <summary>More fields of each request, see <see cref="SamplingSettings.ExtraBody"/>.</summary>
+    public string? ExtraBody { get; init; }
+
+    /// <summary>What it was trained on, where that is something else; null where it is the same, or not known.</summary>
+    public string? TrainedOn { get; init; }
+}

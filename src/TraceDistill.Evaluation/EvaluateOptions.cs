@@ -1,0 +1,134 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using TraceDistill.Data.Options;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
+
+namespace TraceDistill.Evaluation;
+
+/// <summary>What <c>evaluate</c> measures and how. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
+/// <remarks>
+/// What is measured stands in <see cref="Models"/> or, for a single one, in <see cref="Model"/> and <see cref="Endpoint"/>.
+/// </remarks>
+public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
+{
+    [InputPath]
+    [Description("What is measured: a name for the report → a model directory, or a map with endpoint and model")]
+    public IReadOnlyDictionary<string, ModelSource> Models { get; init; } = new Dictionary<string, ModelSource>();
+
+    [InputPath(Unless = nameof(Endpoint))]
+    [Description("The one model to measure: its directory, or with an endpoint the name it has there")]
+    public string? Model { get; init; }
+
+    [Description("An OpenAI-compatible endpoint to measure")]
+    public string? Endpoint { get; init; }
+
+    /// <value>auto.</value>
+    [Operational]
+    [Description("Device for models in directories: cpu, cuda, cuda:N, or auto, a GPU where there is one")]
+    public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
+
+    [Operational]
+    [Description("Environment variable that holds the endpoint's key")]
+    public string? ApiKeyEnv { get; init; }
+
+    [Operational]
+    [Description("File that holds the endpoint's key and nothing else")]
+    public string? ApiKeyFile { get; init; }
+
+    [InputPath]
+    [Description("File of problems: JSON Lines, JSON (both also .gz) or Parquet; every model answers the same ones")]
+    public required string Problems { get; init; }
+
+    /// <summary>
+    /// A model that was trained on traces knows in which words their problems were put; another is asked as those that were.
+    /// </summary>
+    /// <value>None: each model is asked as it was trained; <c>Reasoning/Solve</c> where nothing is known of that.</value>
+    [KnownPrompt]
+    [Description("Prompt directory, Plugin/Function, for all models; as each was trained unless given")]
+    public string? Prompt { get; init; }
+
+    /// <value>None, or as each model was trained.</value>
+    [Description("System message that goes before everything; as each model was trained unless given")]
+    public string? System { get; init; }
+
+    /// <value>None, or as each model was trained.</value>
+    [InputPath]
+    [Description("File of solved problems, of which some are shown as examples before the problem itself; "
+        + "problem_field and the like hold for it too; as each model was trained unless given")]
+    public string? FewShot { get; init; }
+
+    /// <value>4.</value>
+    [Range(1, 1000, ErrorMessage = "must be from 1 to 1000")]
+    [Description("How many examples of few_shot are shown")]
+    public int FewShotCount { get; init; } = 4;
+
+    /// <value>None, or as each model was trained.</value>
+    [Description("Variables of the chat template, such as { enable_thinking: false }; as each model was trained unless given")]
+    public IReadOnlyDictionary<string, JsonElement>? ChatTemplateKwargs { get; init; }
+
+    /// <value>None: all of them.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Only the first so many problems")]
+    public int? Limit { get; init; }
+
+    /// <value>0: the greedy answer alone.</value>
+    [Range(0, 1000, ErrorMessage = "must be from 0 to 1000")]
+    [Description("Samples K for pass@k, maj@k and self-consistency, beside the greedy answer")]
+    public int Samples { get; init; }
+
+    /// <value>None: all of them.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("How many problems the samples are drawn for, evenly spaced over the set")]
+    public int? SampledProblems { get; init; }
+
+    /// <value>1.0.</value>
+    [Range(0.0, 100.0, ErrorMessage = "must be from 0 to 100")]
+    [Description("Temperature of the samples; the greedy answer has none")]
+    public double Temperature { get; init; } = 1.0;
+
+    /// <value>1.0, the whole distribution.</value>
+    [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
+    [Description("Nucleus of the samples")]
+    public double TopP { get; init; } = 1.0;
+
+    /// <summary>What is cut there counts as truncated and is judged as it stands; within its reasoning it has no answer.</summary>
+    /// <value>None: as long as the traces that the model was trained on could be; 512 where nothing is known of that.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Longest answer in tokens; as long as the traces that a model was trained on could be unless given")]
+    public int? MaxTokens { get; init; }
+
+    /// <value>32.</value>
+    [Operational]
+    [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
+    [Description("Requests in flight at a time")]
+    public int Concurrency { get; init; } = 32;
+
+    /// <value>0.</value>
+    [Description("Seed of the samples and the bootstrap")]
+    public long Seed { get; init; }
+
+    /// <value>None: neither is measured.</value>
+    [InputPath]
+    [Description("Shards with the teacher's soft targets on problems that no model trained on, for KL and token calibration")]
+    public string? Traces { get; init; }
+
+    /// <value>None: all of them.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Only the first so many of those traces")]
+    public int? TraceLimit { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Models.Count > 0 == (Model ?? Endpoint) is not null)
+        {
+            yield return new ValidationResult("give either models, or one model or endpoint", [nameof(Models)]);
+        }
+
+        foreach (var name in Models.Keys.Where(name => name.Length == 0 || name[0] == '.' || name.AsSpan().ContainsAny("/\\:\0")))
+        {
+            yield return new ValidationResult($"\"{name}\" cannot name a file; use letters, digits, - and _", [nameof(Models)]);
+        }
+    }
+}

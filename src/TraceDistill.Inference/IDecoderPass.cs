@@ -1,0 +1,30 @@
+namespace TraceDistill.Inference;
+
+/// <summary>The forward pass of one worker over a flat batch of tokens from any number of sequences, whose keys and values stay in a cache.</summary>
+interface IDecoderPass : IDisposable
+{
+    /// <summary>Rows whose logits are worked out together, at most.</summary>
+    int LogitRows { get; }
+
+    /// <summary>Begins a new batch.</summary>
+    void Clear();
+
+    /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
+    /// <param name="pages">Of its sequence, in order.</param>
+    /// <param name="isLong">Whether its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.</param>
+    /// <returns>Its row.</returns>
+    int Add(int token, int position, int[] pages, bool isLong = false);
+
+    /// <summary>Runs all layers over the batch.</summary>
+    /// <param name="wanted">The rows whose logits will be asked for, ascending.</param>
+    /// <param name="helpers">Threads that have nothing else to do, in this run and for its logits.</param>
+    void Run(IReadOnlyList<int> wanted, int helpers = 0);
+
+    /// <summary>Works out the logits of some of the wanted rows, at most <see cref="LogitRows"/>; the next call overwrites them.</summary>
+    /// <param name="first">Index of the first one among the wanted.</param>
+    /// <param name="count">How many.</param>
+    void ComputeLogits(int first, int count);
+
+    /// <summary>[V] logits of the <paramref name="index"/>-th row of the last <see cref="ComputeLogits"/>.</summary>
+    ReadOnlySpan<float> Logits(int index);
+}

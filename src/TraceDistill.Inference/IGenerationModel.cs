@@ -1,0 +1,18 @@
+using TraceDistill.Models.Configuration;
+
+namespace TraceDistill.Inference;
+
+/// <summary>A model ready to generate: its weights, and room for keys and values.</summary>
+interface IGenerationModel : IDisposable
+{
+    ModelConfiguration Configuration { get; }
+
+    /// <summary>Pages of the cache.</summary>
+    int PageCount { get; }
+
+    /// <summary>Threads that it is worth to have passes of their own.</summary>
+    int Workers { get; }
+
+    /// <param name="maxRows">The most rows of one batch.</param>
+    IDecoderPass NewPass(int maxRows);
+}

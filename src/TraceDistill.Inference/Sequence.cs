@@ -1,0 +1,107 @@
+using TraceDistill.Inference.Kernels;
+using TraceDistill.Inference.Sampling;
+using TraceDistill.Inference.Sequences;
+
+namespace TraceDistill.Inference;
+
+/// <summary>A sequence in the engine: where it stands, and what it has produced.</summary>
+/// <param name="request">What is asked for.</param>
+/// <param name="maxTokens">The most tokens to generate.</param>
+/// <param name="stopTokens">End it.</param>
+/// <param name="isLong">Whether all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.</param>
+sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, bool isLong = false)
+{
+    readonly TaskCompletionSource<SequenceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    readonly SampleStream _random = new(request.Seed, request.SampleIndex);
+    readonly TokenLog _generated = new(request.TopLogprobs ?? 0);
+    readonly TokenLog? _prompt = request.PromptTopLogprobs is { } k ? new TokenLog(k) : null;
+
+    public SequenceRequest Request => request;
+
+    public Task<SequenceResult> Completion => _completion.Task;
+
+    /// <summary>Finished, failed or cancelled.</summary>
+    public bool IsOver => _completion.Task.IsCompleted;
+
+    /// <summary>The tokens at the prompt's start that fill whole cache pages, which others with the same prompt may read; none where the prompt is scored.</summary>
+    /// <remarks>Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise than those of short ones.</remarks>
+    public ReadOnlyMemory<int> SharedTokens { get; } =
+        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..((request.Prompt.Length - 1) / PagePool.PageTokens * PagePool.PageTokens)] : default;
+
+    /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
+    public int[] Pages { get; private set; } = [];
+
+    /// <summary>The pages of <see cref="SharedTokens"/>; null where there are none.</summary>
+    public PromptPages? Prompt { get; private set; }
+
+    /// <summary>How many of <see cref="Pages"/> are <see cref="Prompt"/>'s.</summary>
+    public int SharedPages => Prompt?.Pages.Length ?? 0;
+
+    /// <summary>Tokens whose keys and values are in the cache.</summary>
+    public int Position { get; set; }
+
+    /// <summary>Positions the cache must hold; the last generated token is never read.</summary>
+    public int CacheTokens => request.Prompt.Length + int.Max(0, maxTokens - 1);
+
+    public bool IsLong => isLong;
+
+    public bool InPrompt => Position < request.Prompt.Length;
+
+    /// <summary>The token after <see cref="Position"/>, once the prompt is done.</summary>
+    public int NextInput => _generated.LastToken;
+
+    public bool ScoresPrompt => _prompt != null;
+
+    public bool Generates => maxTokens > 0;
+
+    /// <summary>Gives it its room.</summary>
+    /// <param name="position">Where its own work begins: after what others have put into the pages.</param>
+    public void Begin(int[] pages, PromptPages? prompt, int position) => (Pages, Prompt, Position) = (pages, prompt, position);
+
+    /// <summary>The random number of the next draw.</summary>
+    public double NextUniform() => _random.Uniform(_generated.Count);
+
+    public void AddPromptToken(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs) =>
+        _prompt!.Add(token, logprob, topIds, topLogprobs);
+
+    /// <summary>Takes a drawn token and finishes the sequence where it was the last.</summary>
+    public void AddToken(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
+    {
+        TellPrompt();
+        _generated.Add(token, logprob, topIds, topLogprobs);
+        var goesOn = request.Sink?.Append(token, logprob, topIds, topLogprobs) ?? true;
+        if (!goesOn || stopTokens.Contains(token))
+        {
+            Finish(stopped: true);
+        }
+        else if (_generated.Count == maxTokens)
+        {
+            Finish(stopped: false);
+        }
+    }
+
+    public void Finish(bool stopped)
+    {
+        TellPrompt();
+        var log = _generated.Build();
+        _completion.TrySetResult(new SequenceResult
+        {
+            Tokens = log.TokenIds,
+            Stopped = stopped,
+            Logprobs = request.TopLogprobs == null ? null : log,
+            PromptLogprobs = _prompt?.Build(),
+        });
+    }
+
+    public void Cancel(CancellationToken token) => _completion.TrySetCanceled(token);
+
+    public void Fail(Exception error) => _completion.TrySetException(error);
+
+    void TellPrompt()
+    {
+        if (_generated.Count == 0 && _prompt is not null)
+        {
+            request.Sink?.AppendPrompt(_prompt.Build());
+        }
+    }
+}

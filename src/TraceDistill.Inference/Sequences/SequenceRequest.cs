@@ -1,0 +1,38 @@
+namespace TraceDistill.Inference.Sequences;
+
+/// <summary>One sequence to be continued, in tokens.</summary>
+public sealed record SequenceRequest
+{
+    /// <summary>At least one token; not to be changed until the sequence is over. Sequences that run at once with the same prompt work it out once.</summary>
+    public required ReadOnlyMemory<int> Prompt { get; init; }
+
+    /// <summary>The most tokens to generate, end-of-sequence included; 0 only scores the prompt. The model's context bounds it further.</summary>
+    public required int MaxTokens { get; init; }
+
+    /// <value>1.0. Zero is greedy decoding.</value>
+    public double Temperature { get; init; } = 1;
+
+    /// <value>1.0, which keeps the whole distribution. Zero keeps the likeliest token alone.</value>
+    public double TopP { get; init; } = 1;
+
+    /// <value>0, which keeps the whole vocabulary.</value>
+    public int TopK { get; init; }
+
+    /// <summary>Same model, prompt, settings, seed and sample index: same tokens, whatever else is being generated.</summary>
+    public long Seed { get; init; }
+
+    /// <summary>Which of several samples of one request this is; each has its own random stream.</summary>
+    public int SampleIndex { get; init; }
+
+    /// <summary>Tokens that end the sequence; null takes the model's end-of-sequence tokens.</summary>
+    public IReadOnlyList<int>? StopTokens { get; init; }
+
+    /// <summary>Alternatives to report for each generated token; 0 reports the drawn token's own log-probability, null nothing.</summary>
+    public int? TopLogprobs { get; init; }
+
+    /// <summary>Alternatives to report for each prompt token but the first; null does not score the prompt.</summary>
+    public int? PromptTopLogprobs { get; init; }
+
+    /// <summary>Told of each token as it is drawn.</summary>
+    public ITokenSink? Sink { get; init; }
+}

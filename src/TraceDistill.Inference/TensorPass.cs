@@ -1,0 +1,71 @@
+using System.Runtime.InteropServices;
+using TorchSharp;
+using TraceDistill.Models;
+using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Inference;
+
+/// <summary>The <see cref="Decoder"/> over a batch of tokens; logits are brought to the processor, where tokens are drawn.</summary>
+/// <param name="decoder">Owned by this object.</param>
+/// <param name="pages">Keys and values.</param>
+sealed class TensorPass(Decoder decoder, KeyValuePages pages) : IDecoderPass
+{
+    readonly List<int> _tokens = [];
+    readonly List<CachedRow> _rows = [];
+    readonly Dictionary<int[], int> _sequences = [];
+    Tensor? _hidden, _logits;
+
+    /// <summary>A copy from a device takes long to begin.</summary>
+    public int LogitRows => 64;
+
+    public void Clear()
+    {
+        _tokens.Clear();
+        _rows.Clear();
+        _sequences.Clear();
+    }
+
+    public int Add(int token, int position, int[] sequencePages, bool isLong = false)
+    {
+        // Sequences are told apart by the very array that holds their pages.
+        if (!_sequences.TryGetValue(sequencePages, out var sequence))
+        {
+            _sequences.Add(sequencePages, sequence = _sequences.Count);
+        }
+
+        _tokens.Add(token);
+        _rows.Add(new CachedRow(sequence, position, sequencePages, isLong));
+        return _rows.Count - 1;
+    }
+
+    public void Run(IReadOnlyList<int> wanted, int helpers = 0)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        _hidden?.Dispose();
+        using var rows = new CachedRows(pages, _rows);
+        _hidden = decoder.Forward(new TokenBatch([.. _tokens], [_tokens.Count], [.. wanted]), rows).DetachFromDisposeScope();
+    }
+
+    public void ComputeLogits(int first, int count)
+    {
+        using var noGrad = no_grad();
+        using var scope = NewDisposeScope();
+        _logits?.Dispose();
+        _logits = decoder.Logits(_hidden!.narrow(0, first, count)).cpu().DetachFromDisposeScope();
+    }
+
+    public ReadOnlySpan<float> Logits(int index)
+    {
+        var vocabulary = (int)_logits!.shape[1];
+        return MemoryMarshal.Cast<byte, float>(_logits.bytes).Slice(index * vocabulary, vocabulary);
+    }
+
+    public void Dispose()
+    {
+        _hidden?.Dispose();
+        _logits?.Dispose();
+        decoder.Dispose();
+    }
+}

@@ -1,0 +1,11 @@
+namespace TraceDistill.Training.Alignment;
+
+/// <summary>One training sequence in the student's tokens.</summary>
+/// <param name="Ids">Prompt, then completion with its end-of-sequence token.</param>
+/// <param name="FirstTrained">Index of the first completion token; those before it are context only.</param>
+/// <param name="Soft">A row for each trained token, or null for hard loss only.</param>
+public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource? Soft)
+{
+    /// <summary>Tokens that are trained on.</summary>
+    public int Trained => Ids.Length - FirstTrained;
+}

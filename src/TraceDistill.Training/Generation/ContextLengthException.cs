@@ -1,6 +1,0 @@
-using TraceDistill.Core.Errors;
-
-namespace TraceDistill.Training.Generation;
-
-/// <summary>A prompt, or what is to follow it, is longer than the model or its cache can hold.</summary>
-public sealed class ContextLengthException(string message) : InvalidInputException(message);

@@ -1,8 +1,0 @@
-namespace TraceDistill.Training.Generation;
-
-/// <summary>What an engine is doing and has done.</summary>
-/// <param name="Running">Sequences being generated.</param>
-/// <param name="Waiting">Sequences waiting for room.</param>
-/// <param name="PromptTokens">Prompt tokens worked out since the start; what sequences share of a prompt counts once.</param>
-/// <param name="GeneratedTokens">Tokens drawn since the start.</param>
-public readonly record struct EngineCounters(int Running, int Waiting, long PromptTokens, long GeneratedTokens);

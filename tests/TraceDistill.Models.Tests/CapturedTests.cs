@@ -1,0 +1,85 @@
+using TorchSharp;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
+using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Models.Tests;
+
+[Trait("Category", "Numeric")]
+public class CapturedTests
+{
+    [Theory]
+    [InlineData("qwen3 window")]
+    [InlineData("gemma2")]
+    [InlineData("phi3 partial")]
+    [InlineData("smollm3")]
+    public void Forward_LayersAskedFor_KeepsWhatTheReferenceHas(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = DecoderShapes.Parameters(shape, seed: 5);
+        using var decoder = new Decoder(TrainedWeights.None(parameters));
+        var (batch, layers) = (DecoderShapes.Batch(7, 30), Enumerable.Range(0, parameters.Configuration.NumHiddenLayers).ToHashSet());
+        using var captured = new Captured(new Capture { HiddenStates = layers, AttentionMaps = layers, Values = new HashSet<int> { 1 } });
+
+        decoder.Forward(batch, captured: captured);
+
+        Assert.Equal([1], captured.Values.Keys);
+        var (reference, first) = (new ReferenceLlama(parameters), 0);
+        foreach (var (sequence, ids) in DecoderShapes.Sequences(batch).Index())
+        {
+            reference.Forward(ids);
+            var tolerance = Rounding.OfForward(parameters.Configuration, 30);
+            foreach (var layer in layers)
+            {
+                Rounding.Close(reference.Streams[layer + 1], captured.HiddenStates[layer].narrow(0, first, ids.Length), tolerance);
+                Rounding.Close(reference.Maps[layer], captured.AttentionMaps[layer][sequence], tolerance);
+            }
+
+            Rounding.Close(reference.Values[1].transpose(0, 1), captured.Values[1].narrow(0, first, ids.Length), tolerance);
+            first += ids.Length;
+        }
+    }
+
+    /// <summary>A loss of what was kept has the gradient that autograd gives it in the reference, with checkpointing or without.</summary>
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Backward_LossOfWhatWasKept_EqualsLibtorchAutogradInFloat64(bool gradientCheckpointing)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = DecoderShapes.Parameters("gemma3", seed: 5);
+        using var gradient = new FloatBuffer(parameters.Count);
+        using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, gradientCheckpointing: gradientCheckpointing);
+        var wanted = new HashSet<int> { 1, 4 };
+        using var captured = new Captured(new Capture { HiddenStates = wanted, AttentionMaps = wanted, Values = wanted });
+        var batch = DecoderShapes.Batch(40);
+
+        var hidden = decoder.Forward(batch, captured: captured);
+        var loss = hidden.square().sum();
+        foreach (var layer in wanted)
+        {
+            loss = loss + captured.HiddenStates[layer].square().sum() + captured.AttentionMaps[layer][0].square().sum() + captured.Values[layer].square().sum();
+        }
+
+        loss.backward();
+        CustomGradient.Finish();
+
+        var reference = new ReferenceLlama(parameters);
+        var expected = reference.Forward(batch.Ids).square().sum();
+        foreach (var layer in wanted)
+        {
+            expected = expected + reference.Streams[layer + 1].square().sum() + reference.Maps[layer].square().sum() + reference.Values[layer].square().sum();
+        }
+
+        expected.backward();
+        foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
+        {
+            var slope = reference.Gradient(name).reshape(-1);
+            var error = (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>() / slope.norm().item<double>();
+            Assert.True(error < Rounding.OfBackward(parameters.Configuration, 40), $"{name}: relative error {error}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+using TorchSharp;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Operations;
+using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
+using Xunit;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Models.Tests.Operations;
+
+/// <summary>Counts what the whole process holds, so nothing else may run beside it.</summary>
+[CollectionDefinition(nameof(RotaryAttentionTests), DisableParallelization = true)]
+[Collection(nameof(RotaryAttentionTests))]
+[Trait("Category", "Numeric")]
+public class RotaryAttentionTests
+{
+    static readonly ModelConfiguration OneHead = new()
+    {
+        Family = ModelFamily.Gemma2, VocabSize = 10, HiddenSize = 16, IntermediateSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 16,
+        MaxPositionEmbeddings = 1 << 15, QueryPreAttnScalar = 8, AttentionSoftCap = 5,
+    };
+
+    /// <summary>Blocks and chunks begin anywhere: windows shorter, longer and as long as they are.</summary>
+    [Theory]
+    [InlineData(1, true)]
+    [InlineData(31, true)]
+    [InlineData(32, false)]
+    [InlineData(33, true)]
+    [InlineData(200, false)]
+    [InlineData(700, true)]
+    [InlineData(5_000, true)]
+    public void Apply_Windows_EqualsAttentionByAWholeMaskAndItsGradient(int window, bool hasCap)
+    {
+        using var scope = NewDisposeScope();
+        var shape = hasCap ? OneHead : OneHead with { AttentionSoftCap = null };
+        using var attention = new RotaryAttention(shape, new LayerAttention(window, IsRotated: false));
+        var batch = new TokenBatch(new int[1_300], [1_000, 300]);
+        var (values, slopes) = (randn([1_300, 64], generator: new Generator(1)) * 2, randn([1_300, 32], generator: new Generator(2)));
+
+        var (plain, plainGradient) = Run(values.to(ScalarType.Float64));
+        var (kernel, kernelGradient) = Run(values);
+
+        var input = values.to(ScalarType.Float64).requires_grad_(true);
+        var expected = cat([Whole(input.narrow(0, 0, 1_000)), Whole(input.narrow(0, 1_000, 300))], 0);
+        expected.backward([slopes.to(ScalarType.Float64)]);
+        Rounding.Close(expected, plain, 1e-12);
+        Rounding.Close(input.grad!, plainGradient, 1e-12);
+        Rounding.Close(expected, kernel, Rounding.Of(2_000));
+        Rounding.Close(input.grad!, kernelGradient, Rounding.Of(4_000));
+
+        (Tensor Output, Tensor Gradient) Run(Tensor x)
+        {
+            var leaf = x.clone().requires_grad_(true);
+            var output = attention.Apply(leaf + 0.0, batch, batch.Starts);
+            output.backward([slopes.to(x.dtype)]);
+            CustomGradient.Finish();
+            return (output, leaf.grad!);
+        }
+
+        Tensor Whole(Tensor x)
+        {
+            var tokens = x.shape[0];
+            var (q, k, v) = (x.narrow(1, 0, 32).reshape(tokens, 2, 16).transpose(0, 1), x.narrow(1, 32, 16), x.narrow(1, 48, 16));
+            var scores = q.matmul(k.t()) / Math.Sqrt(8);
+            scores = hasCap ? (scores / 5).tanh() * 5 : scores;
+            var distance = arange(tokens).unsqueeze(1) - arange(tokens).unsqueeze(0);
+            var seen = distance.ge(0).logical_and(distance.lt(window));
+            scores = where(seen, scores, full_like(scores, -1e300));
+            return scores.softmax(-1).matmul(v).transpose(0, 1).reshape(tokens, 32);
+        }
+    }
+
+    /// <summary>32,768 tokens: a matrix of scores would take four gigabytes for a head.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32, 512, false)]
+    [InlineData(ScalarType.Float64, 512, false)]
+    [InlineData(ScalarType.Float32, 4_096, true)]
+    public void Apply_32kTokens_TakesMemoryThatGrowsWithTheirNumberAlone(ScalarType dtype, int window, bool hasCap)
+    {
+        const int Tokens = 1 << 15;
+        using var scope = NewDisposeScope();
+        using var attention = new RotaryAttention(hasCap ? OneHead : OneHead with { AttentionSoftCap = null }, new LayerAttention(window));
+        var batch = new TokenBatch(new int[Tokens], [Tokens]);
+        var values = randn([Tokens, 64], dtype: dtype, generator: new Generator(1)).requires_grad_(true);
+        var before = ProcessMemory.Resident();
+        using var peak = new PeakMemory();
+
+        attention.Apply(values + 0.0, batch, batch.Starts).sum().backward();
+        CustomGradient.Finish();
+
+        Assert.True(values.grad!.isfinite().all().item<bool>());
+        Assert.InRange(peak.Bytes - before, 0, 512L << 20);
+    }
+
+    /// <summary>Each sequence is rotated by the factors of its own length.</summary>
+    [Fact]
+    public void Apply_LongRope_TakesTheFactorsOfEachSequencesLength()
+    {
+        using var scope = NewDisposeScope();
+        double[] shortFactor = [1, 1.5, 2, 3], longFactor = [1, 4, 8, 30];
+        var shape = OneHead with
+        {
+            Family = ModelFamily.Phi3, QueryPreAttnScalar = null, AttentionSoftCap = null, MaxPositionEmbeddings = 64, PartialRotaryFactor = 0.5,
+            RopeScaling = new RopeScaling { Type = RopeType.LongRope, OriginalMaxPositionEmbeddings = 16, ShortFactor = shortFactor, LongFactor = longFactor },
+        };
+        using var attention = new RotaryAttention(shape, new LayerAttention(null));
+        var batch = new TokenBatch(new int[60], [16, 17, 27]);
+        var values = randn([60, 64], generator: new Generator(1));
+        var magnitude = Math.Sqrt(1 + Math.Log(4) / Math.Log(16)); // Ding et al.: of the length that became four times as long
+
+        var kernel = attention.Apply(values.clone(), batch, batch.Starts);
+        var plain = attention.Apply(values.to(ScalarType.Float64), batch, batch.Starts);
+
+        var wide = values.to(ScalarType.Float64);
+        var expected = cat([Whole(wide.narrow(0, 0, 16), shortFactor), Whole(wide.narrow(0, 16, 17), longFactor), Whole(wide.narrow(0, 33, 27), longFactor)], 0);
+        Rounding.Close(expected, plain, 1e-12);
+        Rounding.Close(expected, kernel, Rounding.Of(500));
+
+        Tensor Whole(Tensor x, double[] factors)
+        {
+            var tokens = (int)x.shape[0];
+            var heads = x.reshape(tokens, 4, 16).transpose(0, 1).data<double>().ToArray();
+            for (var head = 0; head < 3; head++)
+            {
+                for (var t = 0; t < tokens; t++)
+                {
+                    var at = (head * tokens + t) * 16;
+                    for (var c = 0; c < 4; c++)
+                    {
+                        var angle = t * Math.Pow(10_000, -2.0 * c / 8) / factors[c];
+                        var (low, high) = (heads[at + c], heads[at + 4 + c]);
+                        heads[at + c] = magnitude * (low * Math.Cos(angle) - high * Math.Sin(angle));
+                        heads[at + 4 + c] = magnitude * (high * Math.Cos(angle) + low * Math.Sin(angle));
+                    }
+                }
+            }
+
+            var rotated = tensor(heads).reshape(4, tokens, 16);
+            var scores = rotated.narrow(0, 0, 2).matmul(rotated.narrow(0, 2, 1).transpose(1, 2)) / 4;
+            var hidden = ones(tokens, tokens, dtype: ScalarType.Bool).triu(1);
+            return where(hidden, full_like(scores, -1e300), scores).softmax(-1).matmul(rotated.narrow(0, 3, 1)).transpose(0, 1).reshape(tokens, 32);
+        }
+    }
+
+    /// <summary>Asks for what the process holds, over and over.</summary>
+    sealed class PeakMemory : IDisposable
+    {
+        readonly Timer _timer;
+        long _bytes;
+
+        public PeakMemory() => _timer = new Timer(_ => Interlocked.Exchange(ref _bytes, Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet)), null, 0, 5);
+
+        public long Bytes => Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet);
+
+        public void Dispose() => _timer.Dispose();
+    }
+}
