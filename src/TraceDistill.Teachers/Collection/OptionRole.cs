@@ -54,6 +54,7 @@ static class OptionRoles
         [nameof(GenerateOptions.Endpoints)] = OptionRole.Operation,
         [nameof(GenerateOptions.ApiKeyEnv)] = OptionRole.Operation,
         [nameof(GenerateOptions.ApiKeyFile)] = OptionRole.Operation,
+        [nameof(GenerateOptions.Device)] = OptionRole.Operation,
         [nameof(GenerateOptions.Dialect)] = OptionRole.Operation,
         [nameof(GenerateOptions.Stream)] = OptionRole.Operation,
         [nameof(GenerateOptions.RequireSoftTargets)] = OptionRole.Operation,

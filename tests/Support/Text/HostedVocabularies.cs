@@ -5,6 +5,13 @@ namespace TraceDistill.Tests.Support;
 /// <summary>Small <c>tokenizer.json</c> of kinds that are not read here.</summary>
 static class HostedVocabularies
 {
+    /// <summary>Writes <c>tokenizer.json</c>, and the settings that name its end of sequence.</summary>
+    public static void Write(TemporaryDirectory directory, JsonObject json, bool isIndented = false)
+    {
+        File.WriteAllText(directory.File("tokenizer.json"), json.ToJsonString(new() { WriteIndented = isIndented }));
+        File.WriteAllText(directory.File("tokenizer_config.json"), json["model"]!["type"]!.GetValue<string>() == "Unigram" ? """{"eos_token":"</s>"}""" : """{"eos_token":"[SEP]"}""");
+    }
+
     public static JsonObject Unigram() => WithAdded("""
         {"version":"1.0","truncation":null,"padding":null,"normalizer":null,
         "pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true},

@@ -154,7 +154,7 @@ public sealed class HostedTokenizerTests : IDisposable
         string Hash(JsonObject json, bool isIndented = false)
         {
             using var host = new InProcessHost();
-            Write(json, isIndented);
+            HostedVocabularies.Write(_directory, json, isIndented);
             return Tokenizer.Load(_directory.Path, host.Load).Hash;
         }
     }
@@ -196,13 +196,7 @@ public sealed class HostedTokenizerTests : IDisposable
 
     Tokenizer Load(JsonObject json)
     {
-        Write(json, isIndented: false);
+        HostedVocabularies.Write(_directory, json);
         return Tokenizer.Load(_directory.Path, _host.Load);
-    }
-
-    void Write(JsonObject json, bool isIndented)
-    {
-        File.WriteAllText(_directory.File("tokenizer.json"), json.ToJsonString(new() { WriteIndented = isIndented }));
-        File.WriteAllText(_directory.File("tokenizer_config.json"), json["model"]!["type"]!.GetValue<string>() == "Unigram" ? """{"eos_token":"</s>"}""" : """{"eos_token":"[SEP]"}""");
     }
 }

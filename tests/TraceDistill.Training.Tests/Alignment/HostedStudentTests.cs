@@ -49,7 +49,7 @@ public sealed class HostedStudentTests : IDisposable
 
     Tokenizer Load(JsonObject json)
     {
-        File.WriteAllText(_directory.File("tokenizer.json"), json.ToJsonString());
+        HostedVocabularies.Write(_directory, json);
         return Tokenizer.Load(_directory.Path, _host.Load);
     }
 }
