@@ -24,7 +24,7 @@ public sealed class Decoder : nn.Module
 {
     readonly ModelConfiguration _shape;
     readonly Parameters _tensors;
-    readonly Tensor _embedding;
+    readonly Weight _embedding;
     readonly Dictionary<LayerAttention, RotaryAttention> _attention;
     readonly DecoderLayer[] _layers;
     readonly Norm _norm;
@@ -49,7 +49,7 @@ public sealed class Decoder : nn.Module
         _shape = weights.Model.Configuration;
         (_gradientCheckpointing, _activations) = (gradientCheckpointing, activations);
         _tensors = new Parameters(weights, gradient, rounded);
-        _embedding = _tensors.Matrix("model.embed_tokens.weight").Stored;
+        _embedding = _tensors.Matrix("model.embed_tokens.weight").Weight;
         Output = _tensors.Matrix(_shape.TieWordEmbeddings ? "model.embed_tokens.weight" : "lm_head.weight", isRounded: false);
         int[] layers = [.. Enumerable.Range(0, _shape.NumHiddenLayers)];
         _attention = layers.Select(_shape.AttentionOf).Distinct().ToDictionary(kind => kind, kind => new RotaryAttention(_shape, kind));
@@ -92,7 +92,7 @@ public sealed class Decoder : nn.Module
     Tensor Forward(TokenBatch batch, PassContext pass)
     {
         using var scope = NewDisposeScope();
-        using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.device);
+        using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.Stored.device);
         var x = Embedding.Apply(_embedding, ids, _activations);                                     // [N, D]
         x = _shape.Traits.ScalesEmbedding ? x.Times(Math.Sqrt(_shape.HiddenSize)) : x;
         if (pass.Noise is { NeftuneAlpha: > 0 } noise)
@@ -234,10 +234,10 @@ sealed class DecoderLayer
 /// <summary>A root-mean-square norm and its weight.</summary>
 sealed class Norm
 {
-    readonly Tensor _weight;
+    readonly Weight _weight;
     readonly ModelConfiguration _shape;
 
-    Norm(Tensor weight, ModelConfiguration shape) => (_weight, _shape) = (weight, shape);
+    Norm(Weight weight, ModelConfiguration shape) => (_weight, _shape) = (weight, shape);
 
     /// <returns>The norm of this weight; null where the model has none of the name.</returns>
     public static Norm? Find(Parameters parameters, string weight) => parameters.Vector(weight) is { } values ? new Norm(values, parameters.Shape) : null;
@@ -246,6 +246,9 @@ sealed class Norm
     public Tensor Apply(Tensor x) => RmsNorm.Apply(x, Factors(x.dtype), _shape.RmsNormEps);
 
     /// <summary>What is multiplied by: w, or 1 + w.</summary>
-    public Tensor Factors(ScalarType activations) =>
-        !_shape.Traits.NormsAddOne ? _weight : (activations == ScalarType.Float64 ? _weight.to(activations) : _weight).Plus(1);
+    public Tensor Factors(ScalarType activations)
+    {
+        var weight = _weight.Read();
+        return !_shape.Traits.NormsAddOne ? weight : (activations == ScalarType.Float64 ? weight.to(activations) : weight).Plus(1);
+    }
 }

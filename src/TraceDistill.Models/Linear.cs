@@ -12,7 +12,7 @@ namespace TraceDistill.Models;
 sealed class Linear(Parameters parameters, params string[] layers)
 {
     readonly List<LinearMatrix> _matrices = parameters.Matrices([.. layers.Select(layer => layer + ".weight")]);
-    readonly Tensor[] _biases = [.. layers.Select(layer => parameters.Vector(layer + ".bias")).OfType<Tensor>()];
+    readonly Weight[] _biases = [.. layers.Select(layer => parameters.Vector(layer + ".bias")).OfType<Weight>()];
     readonly LayerAdapter[] _adapters = [.. layers.Select(parameters.AdapterOf)];
     readonly float _scaling = parameters.Adapter?.Scale ?? 0;
     readonly double _dropout = parameters.Adapter?.Settings.Dropout ?? 0;
@@ -30,7 +30,7 @@ sealed class Linear(Parameters parameters, params string[] layers)
         var y = _matrices.Count == 1 ? _matrices[0].Apply(x, isOne ? residual : null) : cat([.. _matrices.Select(matrix => matrix.Apply(x))], 1);
         y = isAdapted ? Adapt(x, y, noise) : y;
         y = residual is null || isOne ? y : residual.Plus(y);
-        y = _biases.Length == 0 ? y : y.Plus((_biases.Length == 1 ? _biases[0] : cat(_biases)).to(y.dtype));
+        y = _biases.Length == 0 ? y : y.Plus((_biases.Length == 1 ? _biases[0].Read() : cat([.. _biases.Select(bias => bias.Read())])).to(y.dtype));
         return y.MoveToOuterDisposeScope();
     }
 

@@ -15,7 +15,7 @@ namespace TraceDistill.Models;
 sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMatrices? rounded) : IDisposable
 {
     readonly HashSet<string> _names = [.. weights.Model.Names];
-    readonly Dictionary<string, Tensor> _leaves = [];
+    readonly Dictionary<string, Weight> _leaves = [];
     readonly List<Tensor> _owned = [];
 
     public ModelConfiguration Shape => weights.Model.Configuration;
@@ -26,7 +26,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     public bool IsTrained(string prefix) => gradient is not null && weights.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>
-    public Tensor? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
+    public Weight? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
 
     /// <param name="isRounded">Whether its products are made in the precision of the layers' ones.</param>
     public LinearMatrix Matrix(string name, bool isRounded = true) => Group([name], weights.Model.ShapeOf(name)[1], isRounded);
@@ -57,8 +57,8 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         }
 
         return new LayerAdapter(
-            module.Columns, module.Index, Leaf(module.A, Adapter.ShapeOf(module.A)), Leaf(module.B, Adapter.ShapeOf(module.B)),
-            Adapter.Settings.UseDora ? Leaf(module.Magnitude, Adapter.ShapeOf(module.Magnitude)) : null, module);
+            module.Columns, module.Index, Leaf(module.A, Adapter.ShapeOf(module.A)).Stored, Leaf(module.B, Adapter.ShapeOf(module.B)).Stored,
+            Adapter.Settings.UseDora ? Leaf(module.Magnitude, Adapter.ShapeOf(module.Magnitude)).Stored : null, module);
     }
 
     public void Dispose() => _owned.ForEach(tensor => tensor.Dispose());
@@ -70,7 +70,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     }
 
     /// <param name="shape">May reach over the weights that follow it.</param>
-    Tensor Leaf(string name, long[] shape)
+    Weight Leaf(string name, long[] shape)
     {
         if (_leaves.TryGetValue(name, out var known))
         {
@@ -84,14 +84,20 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
             : shape.Length == 1 ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
             : (weights.Model.Matrices, weights.Model.OffsetOf(name));
         var leaf = Own(memory.as_strided(shape, strides, offset).detach());
+        Tensor? slopes = null;
         if (isTrained)
         {
             leaf.requires_grad_(true);
-            leaf.grad = Own(gradient!.Vector.as_strided(shape, strides, weights.OffsetOf(name)!.Value).detach());
+            slopes = Own(gradient!.Vector.as_strided(shape, strides, weights.OffsetOf(name)!.Value).detach());
+            if (leaf.dtype == slopes.dtype)
+            {
+                leaf.grad = slopes;
+            }
         }
 
-        _leaves.Add(name, leaf);
-        return leaf;
+        var weight = new Weight(leaf, slopes);
+        _leaves.Add(name, weight);
+        return weight;
     }
 
     Tensor Own(Tensor tensor)

@@ -77,7 +77,7 @@ public static class TrainingMemory
             : layer * shape.NumHiddenLayers;
         var head = 3 * sizeof(float) * Math.Max(ChunkedHead.ChunkLogits, (long)ChunkedHead.LeastRows * shape.VocabSize);
         var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? 2 * total : 0;
-        return (lanes * sizeof(float) * trained) + WeightOptimizer.MomentBytes(options.Optim, trained) + rounded
+        return (lanes * sizeof(float) * trained) + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype) + rounded
             + (options.EmaDecay > 0 ? sizeof(float) * trained : 0) + (atWork * (kept + layer + head));
     }
 
@@ -90,6 +90,7 @@ public static class TrainingMemory
             options.GradientCheckpointing ? null : "set gradient_checkpointing: true",
             options.ResolveWorkers() > 1 ? $"lower workers (now {options.ResolveWorkers()})" : null,
             options.Optim == OptimizerKind.Adamw ? "take optim: adamw8bit" : null,
+            options.MasterDtype == MasterDtype.Float32 && options is not TrainOptions { LoraR: not null } ? "take master_dtype: bfloat16" : null,
             options is TrainOptions { LoraR: null, Student: not null } ? "train adapters (lora_r: 16)" : null,
             options is TrainOptions { MaxLength: null } ? $"set max_length (the longest sequence has {longest} tokens)" : null,
         ];

@@ -90,7 +90,7 @@ static class AdapterBenchmark
 
         public long WeightBytes => (trained.Model.Count * trained.Model.Dtype.Size()) + (trained.Adapter?.Count * sizeof(float) ?? 0);
 
-        public long Bytes => (sizeof(float) * workers * _gradients.Gradient.Count) + WeightOptimizer.MomentBytes(OptimizerKind.Adamw, _gradients.Gradient.Count);
+        public long Bytes => (sizeof(float) * workers * _gradients.Gradient.Count) + WeightOptimizer.MomentBytes(OptimizerKind.Adamw, _gradients.Gradient.Count, MasterDtype.Float32);
 
         public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
 

@@ -38,7 +38,8 @@ public class TrainerTests
 
     public static TheoryData<OptimizationOptions> Interrupted => new(
         Options, Options with { Optim = OptimizerKind.Muon }, Options with { Optim = OptimizerKind.Muon, ComputeDtype = ComputeDtype.BFloat16 },
-        Options with { Optim = OptimizerKind.Lion, LearningRate = 1e-3 }, Options with { Optim = OptimizerKind.Adamw8bit }, Options with { EmaDecay = 0.9 });
+        Options with { Optim = OptimizerKind.Lion, LearningRate = 1e-3 }, Options with { Optim = OptimizerKind.Adamw8bit }, Options with { EmaDecay = 0.9 },
+        Options with { MasterDtype = MasterDtype.BFloat16, EmaDecay = 0.9 }, Options with { MasterDtype = MasterDtype.BFloat16, Optim = OptimizerKind.Muon });
 
     [Theory]
     [MemberData(nameof(Interrupted), DisableDiscoveryEnumeration = true)]
@@ -214,11 +215,13 @@ public class TrainerTests
         Assert.Contains(state, error.Message);
     }
 
-    [Fact]
-    public void Run_RepetitiveSequences_LearnsThem()
+    [Theory]
+    [InlineData(MasterDtype.Float32)]
+    [InlineData(MasterDtype.BFloat16)]
+    public void Run_RepetitiveSequences_LearnsThem(MasterDtype dtype)
     {
         var losses = new Losses();
-        Train(Options with { MaxSteps = 150 }, observer: losses);
+        Train(Options with { MaxSteps = 150, MasterDtype = dtype }, observer: losses);
 
         Assert.True(losses.Values[^1] < 0.35 * losses.Values[0], $"{losses.Values[0]} → {losses.Values[^1]}");
     }
@@ -270,8 +273,11 @@ public class TrainerTests
         parameters.Initialize(1);
         var weights = (trained ?? TrainedWeights.All)(parameters);
         using var adapter = weights.Adapter;
+        weights.Weights.HoldAs(options.MasterDtype.ToScalarType());
         Run(weights, options, directory ?? folder.Path, observer, stop, fingerprint, evaluation, spoiled, spiked);
-        return weights.Weights.Flat.Span.ToArray();
+        var end = new float[weights.Weights.Count];
+        weights.Weights.Flat.Read(0, end);
+        return end;
     }
 
     static void Run(

@@ -115,7 +115,7 @@ public static class ModelDirectory
 
         ReadOnlySpan<float> Values(string name)
         {
-            if (parameters is ModelParameters { Device.type: TorchSharp.DeviceType.CPU } plain && adapter is null)
+            if (parameters is ModelParameters { Flat.TakesKernels: true } plain && adapter is null)
             {
                 return plain.Values(name);
             }

@@ -9,7 +9,7 @@ namespace TraceDistill.Models.Cpu;
 /// <summary>Takes a stretch of memory, to read or to fill it.</summary>
 public delegate void BytesVisitor(Span<byte> bytes);
 
-/// <summary>Float32 memory of one device as a flat tensor; on the CPU a pointer as well, for our own kernels.</summary>
+/// <summary>Memory of one device as a flat tensor, of float32 or by choice of bfloat16; float32 on the CPU is a pointer as well, for our own kernels.</summary>
 public sealed unsafe class FloatBuffer : IDisposable
 {
     /// <summary>Floats that are shown or copied at once: a span counts bytes in int.</summary>
@@ -20,9 +20,10 @@ public sealed unsafe class FloatBuffer : IDisposable
 
     /// <param name="count">Elements; they start as zero.</param>
     /// <param name="device">Where they lie; null is the CPU.</param>
+    /// <param name="dtype">Float32 or bfloat16.</param>
     /// <exception cref="InsufficientMemoryException">The machine has less.</exception>
-    public FloatBuffer(long count, Device? device = null)
-        : this(Allocate(count, device ?? CPU))
+    public FloatBuffer(long count, Device? device = null, ScalarType dtype = ScalarType.Float32)
+        : this(Allocate(count, device ?? CPU, dtype))
     {
     }
 
@@ -30,7 +31,7 @@ public sealed unsafe class FloatBuffer : IDisposable
     {
         _all = all.DetachFromDisposeScope();
         Count = all.numel();
-        if (IsOnCpu)
+        if (IsAddressed)
         {
             using var storage = _all.storage<float>();
             _pointer = (float*)storage.data_ptr();
@@ -42,11 +43,14 @@ public sealed unsafe class FloatBuffer : IDisposable
     /// <summary>Where the elements lie.</summary>
     public Device Device => _all.device;
 
-    /// <summary>Whether our own kernels compute with it; if not, libtorch's operations do.</summary>
-    public bool TakesKernels => CpuKernels.AreUsed && IsOnCpu;
+    /// <summary>Float32 or bfloat16.</summary>
+    public ScalarType Dtype => _all.dtype;
 
-    /// <exception cref="InvalidOperationException">The elements are not on the CPU.</exception>
-    public float* Pointer => IsOnCpu ? _pointer : throw new InvalidOperationException($"the memory of {Device} has no address here");
+    /// <summary>Whether our own kernels compute with it; if not, libtorch's operations do.</summary>
+    public bool TakesKernels => CpuKernels.AreUsed && IsAddressed;
+
+    /// <exception cref="InvalidOperationException">The elements are not float32 on the CPU.</exception>
+    public float* Pointer => IsAddressed ? _pointer : throw new InvalidOperationException($"{Dtype} on {Device} cannot be read as float32 on the CPU");
 
     /// <summary>The memory as a span, where one span can count it; valid while this object lives.</summary>
     public Span<float> Span => new(Pointer, checked((int)Count));
@@ -54,14 +58,14 @@ public sealed unsafe class FloatBuffer : IDisposable
     /// <summary>All elements as one vector that shares this memory.</summary>
     public Tensor Vector => _all;
 
-    bool IsOnCpu => _all.device_type == DeviceType.CPU;
+    bool IsAddressed => _all.device_type == DeviceType.CPU && _all.dtype == ScalarType.Float32;
 
     /// <summary>A part of the memory, which may lie beyond what one span can count.</summary>
     public Span<float> Slice(long start, int count) => new(Pointer + start, count);
 
     public void Clear()
     {
-        if (IsOnCpu)
+        if (IsAddressed)
         {
             NativeMemory.Clear(_pointer, (nuint)Count * sizeof(float));
             return;
@@ -105,17 +109,17 @@ public sealed unsafe class FloatBuffer : IDisposable
         return sum;
     }
 
-    /// <summary>Copies elements to the CPU, from <paramref name="start"/> on.</summary>
+    /// <summary>Copies elements to the CPU as float32, from <paramref name="start"/> on.</summary>
     public void Read(long start, Span<float> values)
     {
-        if (IsOnCpu)
+        if (IsAddressed)
         {
             Slice(start, values.Length).CopyTo(values);
             return;
         }
 
         using var part = _all.narrow(0, start, values.Length);
-        using var copy = part.cpu();
+        using var copy = part.to(ScalarType.Float32, CPU);
         MemoryMarshal.Cast<byte, float>(copy.bytes).CopyTo(values);
     }
 
@@ -128,7 +132,7 @@ public sealed unsafe class FloatBuffer : IDisposable
         for (long start = first, end = first + elements; start < end; start += Piece)
         {
             var count = (int)Math.Min(Piece, end - start);
-            if (IsOnCpu)
+            if (IsAddressed)
             {
                 visit(MemoryMarshal.AsBytes(Slice(start, count)));
                 continue;
@@ -136,7 +140,7 @@ public sealed unsafe class FloatBuffer : IDisposable
 
             using var noGrad = no_grad();
             using var part = _all.narrow(0, start, count);
-            using var copy = part.cpu();
+            using var copy = part.to(CPU, copy: true);
             visit(copy.bytes);
             part.copy_(copy);
         }
@@ -144,6 +148,9 @@ public sealed unsafe class FloatBuffer : IDisposable
 
     /// <summary>A copy of the elements on a device.</summary>
     public FloatBuffer CopyTo(Device device) => new(_all.to(device, copy: true));
+
+    /// <summary>A copy of the elements as numbers of another kind, rounded to the nearest.</summary>
+    public FloatBuffer CopyAs(ScalarType dtype) => new(_all.to(dtype, copy: true));
 
     /// <summary>Stretches of at most <paramref name="size"/> elements that together are all.</summary>
     public IEnumerable<(long Start, int Count)> Pieces(int size)
@@ -180,15 +187,15 @@ public sealed unsafe class FloatBuffer : IDisposable
         return sum + (rest * rest).sum().to(ScalarType.Float64).item<double>();
     }
 
-    static Tensor Allocate(long count, Device device)
+    static Tensor Allocate(long count, Device device, ScalarType dtype)
     {
         try
         {
-            return zeros(count, dtype: ScalarType.Float32, device: device);
+            return zeros(count, dtype: dtype, device: device);
         }
         catch (ExternalException error) when (error.Message.Contains("allocate", StringComparison.OrdinalIgnoreCase) || error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase))
         {
-            throw new InsufficientMemoryException($"{count:N0} float32 values cannot be allocated on {device}", error);
+            throw new InsufficientMemoryException($"{count:N0} values of {dtype} cannot be allocated on {device}", error);
         }
     }
 }

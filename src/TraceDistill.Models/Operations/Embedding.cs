@@ -7,14 +7,14 @@ namespace TraceDistill.Models.Operations;
 /// <summary>Rows of a matrix by token id.</summary>
 static class Embedding
 {
-    /// <param name="weight">[V, D]; where it is trained, its <c>grad</c> is there already and is added to, row by row.</param>
+    /// <param name="weight">[V, D]; where it is trained, its gradient is added to row by row.</param>
     /// <param name="ids">[N] of int64.</param>
     /// <param name="dtype">Of the result.</param>
     /// <returns>[N, D].</returns>
-    public static Tensor Apply(Tensor weight, Tensor ids, ScalarType dtype)
+    public static Tensor Apply(Weight weight, Tensor ids, ScalarType dtype)
     {
         using var scope = NewDisposeScope();
-        return Rows.apply(weight, ids).to(dtype).MoveToOuterDisposeScope();
+        return Rows.apply(weight.Stored, ids, weight).to(dtype).MoveToOuterDisposeScope();
     }
 
     /// <summary>Plain indexing would make a gradient as large as the matrix for every micro-batch.</summary>
@@ -26,18 +26,15 @@ static class Embedding
         {
             var (weight, ids) = ((Tensor)vars[0], (Tensor)vars[1]);
             ctx.save_for_backward([ids]);
-            ctx.save_data("weight", new Holder(weight));
+            ctx.save_data("weight", vars[2]);
             return weight.index_select(0, ids);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 2, (saved, dy) =>
+        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 3, (saved, dy) =>
         {
-            var weight = ((Holder)ctx.get_data("weight")).Tensor;
-            weight.grad!.AddRows(saved[0], dy);
-            return [null, null];
+            var gradient = ((Weight)ctx.get_data("weight")).Gradient!;
+            gradient.AddRows(saved[0], dy.to(gradient.dtype));
+            return [null, null, null];
         });
     }
 }
-
-/// <summary>A tensor that outlives the graph, such as a weight; what a function saves otherwise would be released with it.</summary>
-sealed record Holder(Tensor Tensor);

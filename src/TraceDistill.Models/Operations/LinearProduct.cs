@@ -7,17 +7,17 @@ namespace TraceDistill.Models.Operations;
 // N = rows, C = outputs, K = inputs
 
 /// <summary>The matrix of a linear layer: as it is trained and as products read it.</summary>
-/// <param name="Stored">
-/// [C, K] in float32, float64 or, frozen, in 16 bits. Where it is trained it is a leaf whose <c>grad</c> is there before the pass: each backward pass
-/// adds to it in place, without a matrix of its own for the sum.
-/// </param>
-/// <param name="Rounded">[C, K] what products read instead, in bfloat16; null for <paramref name="Stored"/>.</param>
-sealed record LinearMatrix(Tensor Stored, Tensor? Rounded = null)
+/// <param name="Weight">[C, K]. Each backward pass adds to its gradient in place, without a matrix of its own for the sum.</param>
+/// <param name="Rounded">[C, K] what products read instead, in bfloat16; null for the stored one.</param>
+sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
 {
     /// <summary>Two megabytes once widened: they stay in the cache from there to the product.</summary>
     const int StretchElements = 1 << 19;
 
-    public bool IsTrained => Stored.requires_grad;
+    /// <summary>[C, K] as it is held.</summary>
+    public Tensor Stored => Weight.Stored;
+
+    public bool IsTrained => Weight.Gradient is not null;
 
     /// <summary>x·Wᵀ, or residual + x·Wᵀ, in the dtype of x.</summary>
     /// <param name="x">[N, K].</param>
@@ -105,7 +105,7 @@ sealed record LinearMatrix(Tensor Stored, Tensor? Rounded = null)
                 var slopes = Round(dy, dtype);
                 if (matrix.IsTrained)
                 {
-                    Accumulate(matrix.Stored.grad!, slopes, input);
+                    Accumulate(matrix.Weight.Gradient!, slopes, input);
                 }
 
                 var dx = (bool)ctx.get_data("needs") ? matrix.MultiplyBack(slopes, dy.shape[0], dy.dtype) : null;

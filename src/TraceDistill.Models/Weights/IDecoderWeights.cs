@@ -25,7 +25,7 @@ public interface IDecoderWeights : IDisposable
     /// <summary>How the named weight is to be saved: as it came.</summary>
     TensorDtype DtypeOf(string name);
 
-    /// <summary>Norms and biases, in float32.</summary>
+    /// <summary>Norms and biases: in float32, or as the matrices are where those are trained.</summary>
     NamedWeights Vectors { get; }
 
     /// <summary>All matrices, in <see cref="Dtype"/> and perhaps with others between them, as one vector.</summary>

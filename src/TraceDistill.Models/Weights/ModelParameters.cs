@@ -6,14 +6,14 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
 namespace TraceDistill.Models.Weights;
 
-/// <summary>All weights of a model in float32, to be trained or not.</summary>
+/// <summary>All weights of a model in one buffer, to be trained or not.</summary>
 public sealed class ModelParameters(ModelConfiguration configuration) : NamedWeights(Shapes(configuration)), IDecoderWeights
 {
     public ModelConfiguration Configuration => configuration;
 
-    public TensorDtype Dtype => TensorDtype.Float32;
+    public TensorDtype Dtype => Flat.Dtype == ScalarType.BFloat16 ? TensorDtype.BFloat16 : TensorDtype.Float32;
 
-    public TensorDtype DtypeOf(string name) => TensorDtype.Float32;
+    public TensorDtype DtypeOf(string name) => Dtype;
 
     public NamedWeights Vectors => this;
 

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;
 
-/// <summary>Weights in one flat float32 buffer, with named views.</summary>
+/// <summary>Weights in one flat buffer, of float32 unless <see cref="HoldAs"/> says otherwise, with named views.</summary>
 public class NamedWeights : IDisposable
 {
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
@@ -36,7 +36,7 @@ public class NamedWeights : IDisposable
     /// <summary>Names in storage order.</summary>
     public IEnumerable<string> Names => _layout.Keys;
 
-    /// <summary>Elements of the named weight, of weights on the CPU.</summary>
+    /// <summary>Elements of the named weight, where weights are float32 on the CPU.</summary>
     public Span<float> Values(string name) => Flat.Slice(OffsetOf(name), (int)ShapeOf(name).ElementCount());
 
     /// <summary>Shape of the named weight.</summary>
@@ -65,6 +65,17 @@ public class NamedWeights : IDisposable
         {
             using var former = Flat;
             Flat = former.CopyTo(device);
+        }
+    }
+
+    /// <summary>Holds the weights as numbers of another kind from now on, rounded to the nearest; views of them made before are of no use then.</summary>
+    /// <param name="dtype">Float32 or bfloat16.</param>
+    public void HoldAs(ScalarType dtype)
+    {
+        if (dtype != Flat.Dtype)
+        {
+            using var former = Flat;
+            Flat = former.CopyAs(dtype);
         }
     }
 

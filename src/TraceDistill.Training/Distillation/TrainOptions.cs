@@ -223,6 +223,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("muon is for whole matrices of a layer; adapters (lora_r) are trained by adamw", [nameof(Optim)]);
         }
 
+        if (LoraR is not null && MasterDtype != MasterDtype.Float32)
+        {
+            yield return new ValidationResult("is for weights that are trained whole; adapters (lora_r) are small and stay in float32", [nameof(MasterDtype)]);
+        }
+
         if (LoraR is not null && FrozenParameters.Count > 0)
         {
             yield return new ValidationResult("with lora_r all of the model's own weights are frozen already; leave one of the two out", [nameof(FrozenParameters)]);

@@ -16,6 +16,7 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Distillation;
 
@@ -95,6 +96,7 @@ public static class TrainStage
 
             TrainingMemory.Ensure(options, trained, device, data.Sequences.Max(sequence => sequence.Ids.Length), observer);
             Write(Path.Combine(directory, InitialDirectory));
+            trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
             var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);
             end = await Task.Run(

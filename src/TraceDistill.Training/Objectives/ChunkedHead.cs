@@ -52,7 +52,7 @@ sealed class ChunkedHead(Decoder decoder)
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));
             if (decoder.Output.IsTrained)
             {
-                decoder.Output.Stored.grad!.addmm_(slopes.t(), x, beta: 1, alpha: 1);
+                decoder.Output.Weight.Gradient!.addmm_(slopes.t(), x, beta: 1, alpha: 1);
             }
         }
 

@@ -25,11 +25,12 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
     {
         var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
-        if (!gradient.TakesKernels)
+        if (!trained.TakesKernels)
         {
+            using var rounding = new StochasticRounding(options.Seed, update, gradient.Device);
             foreach (var stretch in _stretches)
             {
-                Update(stretch, gradient, scale, rate, correction, options.DecayFactor(stretch.IsDecayed, learningRate));
+                Update(stretch, rounding, gradient, scale, rate, correction, options.DecayFactor(stretch.IsDecayed, learningRate));
             }
 
             return;
@@ -54,14 +55,19 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         _meanSquare.Dispose();
     }
 
-    void Update(Stretch stretch, FloatBuffer gradient, double scale, double rate, double correction, double decay)
+    void Update(Stretch stretch, StochasticRounding rounding, FloatBuffer gradient, double scale, double rate, double correction, double decay)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var (slope, mean, meanSquare) = (stretch.GradientOf(gradient).Times(scale), _mean.Of(stretch), _meanSquare.Of(stretch));
-        mean.Scale(_beta1).Add(slope.Times(1 - _beta1));
-        meanSquare.Scale(_beta2).Add(slope.mul_(slope).Scale(1 - _beta2));
-        stretch.WeightsOf(trained).Scale(decay).sub_(mean.Times(rate).div_(meanSquare.sqrt().Scale(correction).Plus(_epsilon)));
+        var (storedWeights, storedMean, storedSquare) = (stretch.WeightsOf(trained), _mean.Of(stretch), _meanSquare.Of(stretch));
+        var (w, m, v) = (StochasticRounding.Open(storedWeights), StochasticRounding.Open(storedMean), StochasticRounding.Open(storedSquare));
+        var slope = stretch.GradientOf(gradient).Times(scale);
+        m.Scale(_beta1).Add(slope.Times(1 - _beta1));
+        v.Scale(_beta2).Add(slope.mul_(slope).Scale(1 - _beta2));
+        w.Scale(decay).sub_(m.Times(rate).div_(v.sqrt().Scale(correction).Plus(_epsilon)));
+        rounding.Store(storedWeights, w);
+        rounding.Store(storedMean, m);
+        rounding.Store(storedSquare, v);
     }
 
     void Update(string name, FloatBuffer gradient, float scale, float rate, float correction, float decay)

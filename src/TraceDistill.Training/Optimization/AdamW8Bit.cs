@@ -39,9 +39,10 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             var shape = trained.Weights.ShapeOf(name);
             var decay = options.DecayFactor(shape.Length > 1, learningRate);
             var (mean, meanSquare) = _moments[name];
-            if (!gradient.TakesKernels)
+            if (!trained.TakesKernels)
             {
-                UpdatePlain(name, gradient, mean, meanSquare, scale, rate, correction, decay);
+                using var rounding = new StochasticRounding(options.Seed, update, gradient.Device);
+                UpdatePlain(name, rounding, gradient, mean, meanSquare, scale, rate, correction, decay);
                 continue;
             }
 
@@ -95,7 +96,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
     }
 
     void UpdatePlain(
-        string name, FloatBuffer gradient, Codes mean, Codes meanSquare, double scale, double rate, double correction, double decay)
+        string name, StochasticRounding rounding, FloatBuffer gradient, Codes mean, Codes meanSquare, double scale, double rate, double correction, double decay)
     {
         using var noGrad = no_grad();
         var count = trained.Weights.ShapeOf(name).ElementCount();
@@ -110,7 +111,10 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             var m = mean.Read(block, blocks).Scale(options.AdamBeta1).Add(slope.Times(1 - options.AdamBeta1));
             var v = meanSquare.Read(block, blocks).Scale(options.AdamBeta2).Add(slope.mul_(slope).Scale(1 - options.AdamBeta2));
             var step = m.Times(rate).div_(v.sqrt().Scale(correction).Plus(options.AdamEpsilon)).view(-1).narrow(0, 0, length);
-            trained.Weights.Flat.Vector.narrow(0, trained.Weights.OffsetOf(name) + first, length).Scale(decay).sub_(step);
+            var stored = trained.Weights.Flat.Vector.narrow(0, trained.Weights.OffsetOf(name) + first, length);
+            var w = StochasticRounding.Open(stored);
+            w.Scale(decay).sub_(step);
+            rounding.Store(stored, w);
             mean.Write(block, m);
             meanSquare.Write(block, v);
         }
@@ -132,13 +136,13 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         /// <summary>The numbers that codes stand for, and the bounds between neighbours, where the device is another than the CPU.</summary>
         readonly Tensor? _values, _bounds;
 
-        Codes(long count, DynamicCode code, Device device)
+        Codes(long count, DynamicCode code, Device device, bool takesKernels)
         {
             var blocks = (count + Block - 1) / Block;
             (_count, _code, _sizes) = (count, code, new FloatBuffer(blocks, device));
             using var scope = NewDisposeScope();
             _codes = full([blocks * Block], (long)code.Encode(0), dtype: ScalarType.Byte, device: device).DetachFromDisposeScope();
-            if (_sizes.TakesKernels)
+            if (takesKernels)
             {
                 _pointer = (byte*)CustomGradient.Address(_codes);
             }
@@ -151,7 +155,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         }
 
         public static Codes Zeros(TrainedWeights trained, string name, DynamicCode code) =>
-            new(trained.Weights.ShapeOf(name).ElementCount(), code, trained.Weights.Device);
+            new(trained.Weights.ShapeOf(name).ElementCount(), code, trained.Weights.Device, trained.TakesKernels);
 
         public void Read(int block, Span<float> values)
         {

@@ -23,11 +23,12 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
-        if (!gradient.TakesKernels)
+        if (!trained.TakesKernels)
         {
+            using var rounding = new StochasticRounding(options.Seed, update, gradient.Device);
             foreach (var stretch in _stretches)
             {
-                Update(stretch, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate));
+                Update(stretch, rounding, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate));
             }
 
             return;
@@ -44,14 +45,17 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
 
     public void Dispose() => _mean.Dispose();
 
-    void Update(Stretch stretch, FloatBuffer gradient, double scale, double rate, double decay)
+    void Update(Stretch stretch, StochasticRounding rounding, FloatBuffer gradient, double scale, double rate, double decay)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
-        var (slope, mean) = (stretch.GradientOf(gradient).Times(scale), _mean.Of(stretch));
-        var direction = mean.Times(_beta1).Add(slope.Times(1 - _beta1)).sign_();
-        mean.Scale(_beta2).Add(slope.Scale(1 - _beta2));
-        stretch.WeightsOf(trained).Scale(decay).sub_(direction.Scale(rate));
+        var (storedWeights, storedMean) = (stretch.WeightsOf(trained), _mean.Of(stretch));
+        var (w, m, slope) = (StochasticRounding.Open(storedWeights), StochasticRounding.Open(storedMean), stretch.GradientOf(gradient).Times(scale));
+        var direction = m.Times(_beta1).Add(slope.Times(1 - _beta1)).sign_();
+        m.Scale(_beta2).Add(slope.Scale(1 - _beta2));
+        w.Scale(decay).sub_(direction.Scale(rate));
+        rounding.Store(storedWeights, w);
+        rounding.Store(storedMean, m);
     }
 
     void Update(string name, FloatBuffer gradient, float scale, float rate, float decay)

@@ -6,7 +6,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>A float32 number for each weight of some of the trained ones, the weights one after another, on their device.</summary>
+/// <summary>A number for each weight of some of the trained ones, held as those are: on their device, of their dtype, the weights one after another.</summary>
 sealed unsafe class Moments : IDisposable
 {
     readonly FloatBuffer _buffer;
@@ -21,10 +21,10 @@ sealed unsafe class Moments : IDisposable
             count += trained.Weights.ShapeOf(name).ElementCount();
         }
 
-        _buffer = new FloatBuffer(count, trained.Weights.Device);
+        _buffer = new FloatBuffer(count, trained.Weights.Device, trained.Weights.Flat.Dtype);
     }
 
-    /// <summary>Those of one weight, on the CPU.</summary>
+    /// <summary>Those of one weight, in float32 on the CPU.</summary>
     public float* Of(string name) => _buffer.Pointer + _offsets[name];
 
     /// <summary>Those of one weight, as a vector.</summary>

@@ -42,11 +42,12 @@ sealed unsafe class Muon : IUpdateRule
     /// <param name="update">Counts from 1; nothing depends on it.</param>
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
-        if (!gradient.TakesKernels)
+        if (!_trained.TakesKernels)
         {
+            using var rounding = new StochasticRounding(_options.Seed, update, gradient.Device);
             foreach (var name in _shares.SelectMany(share => share))
             {
-                UpdatePlain(name, gradient, scale, learningRate);
+                UpdatePlain(name, rounding, gradient, scale, learningRate);
             }
 
             return;
@@ -85,17 +86,19 @@ sealed unsafe class Muon : IUpdateRule
         TensorPrimitives.MultiplyAdd(update, (float)(-learningRate * Math.Sqrt(Math.Max(1.0, (double)rows / columns))), weight, weight);
     }
 
-    void UpdatePlain(string name, FloatBuffer gradient, double scale, double learningRate)
+    void UpdatePlain(string name, StochasticRounding rounding, FloatBuffer gradient, double scale, double learningRate)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var shape = _trained.Weights.ShapeOf(name);
-        var weight = _trained.Weights.Matrix(_trained.Weights.Flat, name);
+        var (storedWeight, storedMomentum) = (_trained.Weights.Matrix(_trained.Weights.Flat, name), _momentum.VectorOf(name, shape.ElementCount()).view(shape));
+        var (weight, momentum) = (StochasticRounding.Open(storedWeight), StochasticRounding.Open(storedMomentum));
         var slope = gradient.Matrix(shape[0], shape[1], _trained.OffsetOf(name)!.Value).Times(scale);
-        var momentum = _momentum.VectorOf(name, shape.ElementCount()).view(shape);
         momentum.Scale(Decay).Add(slope);
         var direction = NewtonSchulz.Orthogonalize(slope.Add(momentum.Times(Decay)));
         weight.Scale(1 - (learningRate * _options.MuonWeightDecay)).sub_(direction.Times(learningRate * Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1]))));
+        rounding.Store(storedWeight, weight);
+        rounding.Store(storedMomentum, momentum);
     }
 
     /// <summary>Multiplications of a Newton-Schulz step.</summary>

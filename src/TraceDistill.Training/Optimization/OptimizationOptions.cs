@@ -192,6 +192,10 @@ public record OptimizationOptions : ProblemReaderOptions
         + "weights, loss and optimizer are float32")]
     public ComputeDtype ComputeDtype { get; init; }
 
+    /// <value>float32.</value>
+    [Description("Numbers that trained weights and moments are held in: float32, or bfloat16, rounded at random, for half of the memory")]
+    public MasterDtype MasterDtype { get; init; }
+
     /// <summary>Number of optimizer steps for sequences of these lengths: <see cref="NumTrainEpochs"/> over them, or <see cref="MaxSteps"/>.</summary>
     internal int StepsFor(IReadOnlyList<int> lengths) =>
         NumTrainEpochs is { } epochs ? Training.Batching.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;

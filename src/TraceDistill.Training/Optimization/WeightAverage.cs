@@ -17,6 +17,7 @@ public sealed class WeightAverage : IDisposable
     readonly TrainedWeights _trained;
     readonly double _decay;
     readonly FloatBuffer _average;
+    readonly Dictionary<string, Tensor> _kept = [];
 
     /// <param name="trained">Their values now are the first average.</param>
     /// <param name="decay">d.</param>
@@ -38,7 +39,7 @@ public sealed class WeightAverage : IDisposable
         using var noGrad = no_grad();
         foreach (var name in _trained.Names)
         {
-            if (_average.TakesKernels)
+            if (_trained.TakesKernels)
             {
                 var weights = _trained.Weights.Values(name);
                 var average = _average.Slice(_trained.OffsetOf(name)!.Value, weights.Length);
@@ -47,27 +48,40 @@ public sealed class WeightAverage : IDisposable
             }
 
             using var scope = NewDisposeScope();
-            Average(name).Scale(decay).Add(Weights(name).Times(1 - decay));
+            Average(name).Scale(decay).Add(Weights(name).to(ScalarType.Float32).Times(1 - decay));
         }
     }
 
-    /// <summary>Puts the average in the weights' place and the weights in the average's; a second call puts them back.</summary>
+    /// <summary>Puts the average in the weights' place; a second call puts the weights back.</summary>
     public void Swap()
     {
         using var noGrad = no_grad();
         foreach (var name in _trained.Names)
         {
             using var scope = NewDisposeScope();
-            var kept = Weights(name).clone();
+            if (_kept.Remove(name, out var kept))
+            {
+                Weights(name).copy_(kept);
+                kept.Dispose();
+                continue;
+            }
+
+            _kept.Add(name, Weights(name).clone().DetachFromDisposeScope());
             Weights(name).copy_(Average(name));
-            Average(name).copy_(kept);
         }
     }
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
     public void Visit(BytesVisitor visit) => _average.Visit(visit);
 
-    public void Dispose() => _average.Dispose();
+    public void Dispose()
+    {
+        _average.Dispose();
+        foreach (var kept in _kept.Values)
+        {
+            kept.Dispose();
+        }
+    }
 
     Tensor Average(string name) => _average.Vector.narrow(0, _trained.OffsetOf(name)!.Value, CountOf(name));
 

@@ -45,11 +45,11 @@ public sealed class WeightOptimizer : IDisposable
     }
 
     /// <summary>Bytes of the moments of so many trained weights, at most.</summary>
-    public static long MomentBytes(OptimizerKind kind, long weights) => kind switch
+    public static long MomentBytes(OptimizerKind kind, long weights, MasterDtype dtype) => kind switch
     {
         OptimizerKind.Adamw8bit => 2 * weights + 2 * sizeof(float) * (weights / AdamW8Bit.Block),
-        OptimizerKind.Lion => sizeof(float) * weights,
-        _ => 2L * sizeof(float) * weights,
+        OptimizerKind.Lion => dtype.Bytes() * weights,
+        _ => 2L * dtype.Bytes() * weights,
     };
 
     /// <summary>One update.</summary>

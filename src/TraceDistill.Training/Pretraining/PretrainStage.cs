@@ -13,6 +13,7 @@ using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Pretraining;
 
@@ -60,6 +61,7 @@ public static class PretrainStage
                 : SequencePacker.Batches(sequences, options.UpdateTokens, options.Seed);
             var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
             TrainingMemory.Ensure(options, TrainedWeights.All(parameters), device, longest, observer);
+            parameters.HoldAs(options.MasterDtype.ToScalarType());
             parameters.MoveTo(device);
             using var trainer = new Trainer(options, TrainedWeights.All(parameters), observer, saveModel: WriteModel);
             end = trainer.Run(batches, _ => HardLossOnly with { ZLossWeight = options.ZLossWeight }, state, cancellationToken);
