@@ -1,11 +1,10 @@
 using System.Globalization;
 using TorchSharp;
+using TraceDistill.Core.Packing;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
-using TraceDistill.Training.Alignment;
-using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
@@ -20,7 +19,7 @@ static class EngineTable
 {
     const int K = 20;
 
-    static readonly Size[] Sizes =
+    internal static readonly EngineSize[] Sizes =
     [
         new("0.4M", 128, 3, 8, 4, 160, 512, Length: 128, Tokens: 2_048, Tied: true),
         new("3.3M", 256, 4, 8, 4, 768, 512, Length: 128, Tokens: 4_096, Tied: true),
@@ -33,7 +32,7 @@ static class EngineTable
     {
         var wanted = arguments.Text("sizes")?.Split(',') ?? ["0.4M", "3.3M", "22M"];
         var (rounds, workers, isEager) = (arguments.Number("rounds", 5), arguments.Number("workers", Environment.ProcessorCount), arguments.Text("eager") != "false");
-        Console.WriteLine("size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | engine ÷ product | peak memory MB");
+        Console.WriteLine("size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | engine ÷ product | time with soft targets ÷ cross entropy alone | peak memory MB");
         foreach (var size in Sizes.Where(size => wanted.Contains(size.Name)))
         {
             Console.WriteLine(Measure(size, rounds, workers, isEager && size.Rank == 0));
@@ -42,7 +41,7 @@ static class EngineTable
         return 0;
     }
 
-    static string Measure(Size size, int rounds, int workers, bool isEager)
+    static string Measure(EngineSize size, int rounds, int workers, bool isEager)
     {
         using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
         parameters.Initialize(seed: 1);
@@ -53,11 +52,12 @@ static class EngineTable
         var operations = (adapter is null ? 6.0 : 4.0) * parameters.Count * tokens;
         var micro = SequencePacker.Split(batch, sequence => sequence.Ids.Length, 1_024).Select(PackedBatch.Create).ToArray();
         EagerDecoder[] eager = isEager ? [.. Enumerable.Range(0, workers).Select(_ => new EagerDecoder(parameters))] : [];
-        var terms = new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms();
-        double ours = 0, theirs = 0, product = 0;
+        var (terms, hardTerms) = (new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms(), new DistillationSettings(0, 1, MissingMass.TailBucket).Terms());
+        double ours = 0, hard = 0, theirs = 0, product = 0;
         for (var round = 0; round <= rounds; round++)
         {
             ours = Math.Max(ours, Rate(operations, workers, () => engine.Accumulate(batch, terms)));
+            hard = Math.Max(hard, Rate(operations, workers, () => engine.Accumulate(batch, hardTerms)));
             theirs = isEager ? Math.Max(theirs, Rate(operations, workers, () => Each(workers, worker =>
             {
                 for (var i = worker; i < micro.Length; i += workers)
@@ -71,7 +71,7 @@ static class EngineTable
         Array.ForEach(eager, decoder => decoder.Dispose());
         using var process = System.Diagnostics.Process.GetCurrentProcess();
         return string.Create(CultureInfo.InvariantCulture,
-            $"{size.Name} | {ours:F1} | {(isEager ? $"{theirs:F1}" : "-")} | {product:F0} | {(isEager ? $"{ours / theirs:F2}" : "-")} | {ours / product:P0} | {process.PeakWorkingSet64 >> 20}");
+            $"{size.Name} | {ours:F1} | {(isEager ? $"{theirs:F1}" : "-")} | {product:F0} | {(isEager ? $"{ours / theirs:F2}" : "-")} | {ours / product:P0} | {hard / ours:F2} | {process.PeakWorkingSet64 >> 20}");
     }
 
     static void Each(int workers, Action<int> work) => Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
@@ -87,31 +87,10 @@ static class EngineTable
     }
 
     /// <summary>GFLOP/s of all workers together, were they never interrupted.</summary>
-    static double Rate(double operations, int workers, Action run)
+    internal static double Rate(double operations, int workers, Action run)
     {
         var before = Environment.CpuUsage.TotalTime;
         run();
         return operations / (Environment.CpuUsage.TotalTime - before).TotalSeconds * workers / 1e9;
-    }
-
-    sealed record Size(
-        string Name, int Hidden, int Layers, int Heads, int KeyHeads, int Inner, int Vocabulary, int Length, int Tokens, bool Tied, int Rank = 0)
-    {
-        public ModelArchitecture Architecture() => new()
-        {
-            HiddenSize = Hidden, NumHiddenLayers = Layers, NumAttentionHeads = Heads, NumKeyValueHeads = KeyHeads, IntermediateSize = Inner,
-            MaxPositionEmbeddings = Math.Max(512, Length), TieWordEmbeddings = Tied,
-        };
-
-        /// <summary>Random sequences of one length with encoded top-20 soft targets for all but the first token.</summary>
-        public List<TraceTokens> Batch()
-        {
-            var random = new Random(1);
-            return [.. Enumerable.Range(0, Tokens / Length).Select(_ =>
-            {
-                var ids = Enumerable.Range(0, Length).Select(_ => random.Next(Vocabulary)).ToArray();
-                return new TraceTokens(ids, 1, EncodedSoftTargets.From(TrainingBenchmark.Logprobs(ids[1..], random, Vocabulary), new SoftTargetChanges()));
-            })];
-        }
     }
 }

@@ -11,6 +11,8 @@ return args switch
     ["load", .. var options] => LoadBenchmark.Run(new Arguments(options)),
     ["train", .. var options] => TrainingBenchmark.Run(new Arguments(options)),
     ["engines", .. var options] => EngineTable.Run(new Arguments(options)),
+    ["throughput", .. var options] => ThroughputBenchmark.Run(new Arguments(options)),
+    ["head", .. var options] => HeadBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
     ["grading", .. var options] => GradingBenchmark.Run(new Arguments(options)),
     ["storage", .. var options] => await StorageBenchmark.RunAsync(new Arguments(options)),
@@ -41,6 +43,8 @@ static int Usage()
           load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size   [--dtype bfloat16] [--keep DIR] | --model DIR
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           engines   gradient of a step at several sizes beside eager autograd and a large product   [--sizes 0.4M,3.3M,22M,124M,0.5B-lora] [--rounds 5] [--workers N] [--eager false]
+          throughput   tokens/s of a step's gradient against length, vocabulary and size   [--rounds 2] [--workers N]
+          head   memory of output projection and objectives beside weights and gradients   [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
           grading   verdicts on labelled pairs, and the pairs that are missed   --pairs FILE (JSON lines: reference, output, equal)
           storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]

@@ -12,7 +12,7 @@ namespace TraceDistill.Training.Objectives;
 /// Output projection and objectives together, a chunk of trained tokens at a time: the gradient of a chunk's hidden states and of the output matrix is made
 /// before the next chunk's logits, so that no [M, V] matrix exists, whatever the objectives are.
 /// </summary>
-sealed class ChunkedHead(Decoder decoder)
+public sealed class ChunkedHead(Decoder decoder)
 {
     /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
     internal const int ChunkLogits = 1 << 19;

@@ -1,0 +1,52 @@
+using System.Globalization;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Benchmarks;
+
+/// <summary>
+/// Tokens/s of the gradient of a step against the length of sequences, the vocabulary and the size of the model, one of them at a time. Processor time is counted,
+/// so that other programs do not; the best of the rounds is told.
+/// </summary>
+static class ThroughputBenchmark
+{
+    static readonly EngineSize Base = new("22M", 512, 6, 8, 4, 1_408, 8_192, Length: 256, Tokens: 2_048, Tied: true);
+
+    public static int Run(Arguments arguments)
+    {
+        var (rounds, workers) = (arguments.Number("rounds", 2), arguments.Number("workers", Environment.ProcessorCount));
+        Console.WriteLine("model | vocabulary | tokens of a sequence | tokens/s | GFLOP/s of products");
+        int[] lengths = [256, 1_024, 4_096, 16_384, 32_768], vocabularies = [4_096, 32_768, 151_936];
+        EngineSize[] sizes =
+        [
+            .. lengths.Select(length => Base with { Length = length, Tokens = Math.Max(length, Base.Tokens) }),
+            .. vocabularies.Select(vocabulary => Base with { Vocabulary = vocabulary }),
+            .. EngineTable.Sizes.Where(size => size.Rank == 0 && size.Name != Base.Name),
+        ];
+        foreach (var size in sizes)
+        {
+            Console.WriteLine(Measure(size, rounds, workers));
+        }
+
+        return 0;
+    }
+
+    static string Measure(EngineSize size, int rounds, int workers)
+    {
+        using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
+        parameters.Initialize(seed: 1);
+        using var engine = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024);
+        var (batch, terms) = (size.Batch(), new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms());
+        var (tokens, best) = (batch.Sum(sequence => (long)sequence.Ids.Length), 0.0);
+        for (var round = 0; round <= rounds; round++)
+        {
+            best = Math.Max(best, EngineTable.Rate(tokens, workers, () => engine.Accumulate(batch, terms)) * 1e9);
+        }
+
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{size.Name} | {size.Vocabulary:N0} | {size.Length:N0} | {best:N0} | {6.0 * parameters.Count * best / 1e9:F1}");
+    }
+}
