@@ -1,5 +1,5 @@
-using TraceDistill.Core.Alignment;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Training.Alignment;
 
 namespace TraceDistill.Benchmarks;
 

@@ -1,10 +1,10 @@
 using System.Globalization;
 using TorchSharp;
-using TraceDistill.Core.Packing;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;

@@ -1,11 +1,11 @@
 using System.Diagnostics;
 using System.Globalization;
 using TorchSharp;
-using TraceDistill.Core.Packing;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using static TorchSharp.torch;
 

@@ -1,5 +1,5 @@
 using TorchSharp;
-using TraceDistill.Core.Evaluation.Statistics;
+using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Operations;
 using static TorchSharp.torch;
 

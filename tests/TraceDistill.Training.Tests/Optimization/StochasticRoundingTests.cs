@@ -2,6 +2,7 @@ using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Optimization;
 using Xunit;
 using static TorchSharp.torch;
