@@ -1,11 +1,21 @@
 namespace TraceDistill.Cli.Binding;
 
 /// <summary>A setting's value as it was written, with its place, before it has a type.</summary>
-abstract record ConfigNode(SourceLocation Location);
+abstract record ConfigNode(SourceLocation Location)
+{
+    /// <summary>The place to name where the value is wrong.</summary>
+    public virtual SourceLocation Origin => Location;
+}
 
 /// <summary>One value; <see cref="Text"/> is null where a key stands without one (<c>key:</c>, <c>~</c> or <c>null</c>).</summary>
 /// <param name="IsQuoted">Whether it is text whatever it looks like; only where a value may be of any type does that matter.</param>
-sealed record ConfigScalar(SourceLocation Location, string? Text, bool IsQuoted = false) : ConfigNode(Location);
+sealed record ConfigScalar(SourceLocation Location, string? Text, bool IsQuoted = false) : ConfigNode(Location)
+{
+    /// <summary>The option of the command line that gave a parameter in it its value; null where none did.</summary>
+    public SourceLocation? Override { get; init; }
+
+    public override SourceLocation Origin => Override ?? Location;
+}
 
 /// <summary>A sequence of values.</summary>
 sealed record ConfigList(SourceLocation Location, IReadOnlyList<ConfigNode> Items) : ConfigNode(Location);

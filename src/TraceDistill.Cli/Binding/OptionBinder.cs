@@ -34,7 +34,7 @@ sealed class OptionBinder(ProblemList problems)
             else if (BindProperty(property, entry.Value, Join(path, entry.Key), out var value))
             {
                 property.Property.SetValue(record, value);
-                isAllowed &= IsAllowed(property, value, record, entry.Value.Location, Join(path, entry.Key));
+                isAllowed &= IsAllowed(property, value, record, entry.Value.Origin, Join(path, entry.Key));
             }
             else
             {
@@ -42,13 +42,14 @@ sealed class OptionBinder(ProblemList problems)
             }
         }
 
+        var isComplete = true;
         foreach (var missing in schema.Properties.Where(property => property.IsRequired && map[property.Key] is null))
         {
             problems.Add(PlaceOf(missing, map), Join(path, missing.Key), $"is required: {Sentence(missing)}");
-            isBound = false;
+            isComplete = false;
         }
 
-        return isBound && IsConsistent(record, map, path) && isAllowed ? record : null;
+        return isBound && IsConsistent(record, map, path, isComplete) && isAllowed && isComplete ? record : null;
     }
 
     bool BindProperty(OptionProperty property, ConfigNode node, string path, out object? value)
@@ -61,7 +62,7 @@ sealed class OptionBinder(ProblemList problems)
                 return true;
             }
 
-            problems.Add(node.Location, path, $"expected {TypeWords.Expected(property.Type)}, found nothing");
+            problems.Add(node.Origin, path, $"expected {TypeWords.Expected(property.Type)}, found nothing");
             return false;
         }
 
@@ -85,7 +86,7 @@ sealed class OptionBinder(ProblemList problems)
         var value = ScalarBinder.Parse(type, text, out var problem);
         if (problem is not null)
         {
-            problems.Add(node.Location, path, problem);
+            problems.Add(node.Origin, path, problem);
         }
 
         return value;
@@ -100,7 +101,7 @@ sealed class OptionBinder(ProblemList problems)
         }
         catch (InvalidInputException exception)
         {
-            problems.Add(node.Location, path, $"expected {TypeWords.Expected(type)}, or a YAML file that holds one: {exception.Message}");
+            problems.Add(node.Origin, path, $"expected {TypeWords.Expected(type)}, or a YAML file that holds one: {exception.Message}");
             return null;
         }
     }
@@ -112,7 +113,7 @@ sealed class OptionBinder(ProblemList problems)
         {
             ConfigList list => list.Items,
             ConfigScalar { Text: { } text } => [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Select(part => new ConfigScalar(node.Location, part))],
+                .Select(part => new ConfigScalar(node.Origin, part))],
             _ => [node],
         };
         var items = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(itemType))!;
@@ -154,7 +155,7 @@ sealed class OptionBinder(ProblemList problems)
 
     object? Mismatch(ConfigNode node, string path, string expected)
     {
-        problems.Add(node.Location, path, $"expected {expected}, found {TypeWords.Of(node)}");
+        problems.Add(node.Origin, path, $"expected {expected}, found {TypeWords.Of(node)}");
         return null;
     }
 
@@ -165,18 +166,23 @@ sealed class OptionBinder(ProblemList problems)
         return Report(failures, _ => (location, path));
     }
 
-    bool IsConsistent(object record, ConfigMap map, string path)
+    /// <param name="isComplete">
+    /// Whether all required settings are there. Where some are not, only what is said of further absent settings is told: the rest may come of a default
+    /// that stands for a required one.
+    /// </param>
+    bool IsConsistent(object record, ConfigMap map, string path, bool isComplete)
     {
         if (record is not IValidatableObject validatable)
         {
             return true;
         }
 
-        return Report(validatable.Validate(new ValidationContext(record)), failure =>
-        {
-            var property = OptionSchema.Of(record.GetType()).Properties.FirstOrDefault(known => failure.MemberNames.Contains(known.Property.Name));
-            return property is null ? (map.Location, path) : (PlaceOf(property, map), Join(path, property.Key));
-        });
+        var failures = validatable.Validate(new ValidationContext(record));
+        return Report(failures.Where(failure => isComplete || (Subject(failure) is { } property && map[property.Key] is null)), failure =>
+            Subject(failure) is { } property ? (PlaceOf(property, map), Join(path, property.Key)) : (map.Location, path));
+
+        OptionProperty? Subject(ValidationResult failure) =>
+            OptionSchema.Of(record.GetType()).Properties.FirstOrDefault(known => failure.MemberNames.Contains(known.Property.Name));
     }
 
     bool Report(IEnumerable<ValidationResult?> results, Func<ValidationResult, (SourceLocation Location, string Path)> place)
@@ -192,7 +198,7 @@ sealed class OptionBinder(ProblemList problems)
     }
 
     /// <summary>Where the setting stands or, when it is absent, would stand.</summary>
-    static SourceLocation PlaceOf(OptionProperty property, ConfigMap map) => map[property.Key]?.Location
+    static SourceLocation PlaceOf(OptionProperty property, ConfigMap map) => map[property.Key]?.Origin
         ?? (map.Location == SourceLocation.CommandLine ? new SourceLocation(property.CommandLineName) : map.Location);
 
     /// <summary>The help of a setting, as the second half of a sentence.</summary>

@@ -80,9 +80,9 @@ static class VerbCommand
 
             var printsResult = verb.PrintsResult && !result.GetValue(jsonOption);
             var summary = verb.IsResumable && result.GetValue(planOption)
-                ? await PlanAsync(verb, bound!, output, host)
+                ? await NamingSettingsAsync(() => PlanAsync(verb, bound!, output, host), verb, settings)
                 : host.Run is { } run ? await RunStageAsync(verb, bound!, output!, run, host)
-                : await RunAsync(verb, bound!, output, host, keys, printsResult);
+                : await NamingSettingsAsync(() => RunAsync(verb, bound!, output, host, keys, printsResult), verb, settings);
             if (result.GetValue(jsonOption))
             {
                 host.WriteJson(summary);
@@ -91,6 +91,19 @@ static class VerbCommand
             return (summary as IVerdict)?.ExitCode ?? ExitCode.Done;
         });
         return command;
+    }
+
+    /// <summary>Has bad input name settings as they stand on the command line, or in the file that <c>--config</c> names.</summary>
+    static async Task<object> NamingSettingsAsync(Func<Task<object>> work, IVerb verb, ConfigMap settings)
+    {
+        try
+        {
+            return await work();
+        }
+        catch (InvalidInputException exception) when (SettingName.InMessage(exception.Message, verb.OptionsType, settings) is var named && named != exception.Message)
+        {
+            throw new InvalidInputException(named, exception);
+        }
     }
 
     /// <summary>Runs a verb for a run, which has looked ahead, keeps the metrics and publishes what comes out.</summary>

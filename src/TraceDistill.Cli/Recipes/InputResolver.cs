@@ -65,7 +65,7 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
         if (found.Count > 1)
         {
             problems.Add(
-                scalar.Location,
+                scalar.Origin,
                 $"{reader.Family}.{key}",
                 $"\"{text}\" is {found.Count} stages and one is expected: name one ({found[0].Reference}) or give this stage the same matrix");
         }
@@ -77,15 +77,15 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
     {
         var slash = text.IndexOf('/', StringComparison.Ordinal);
         var (head, tail) = slash < 0 ? (text, "") : (text[..slash], text[(slash + 1)..].TrimEnd('/'));
-        List<StageInput> found = [.. Makers(reader, head).Select(stage => new StageInput(key, stage.Name, tail, scalar.Location))];
+        List<StageInput> found = [.. Makers(reader, head).Select(stage => new StageInput(key, stage.Name, tail, scalar.Origin))];
         if (found.Count == 0 && OutsidePath.Find(text, recipePath) is { } path)
         {
-            found.Add(new StageInput(key, null, path, scalar.Location));
+            found.Add(new StageInput(key, null, path, scalar.Origin));
         }
 
         if (found.Count == 0)
         {
-            problems.Add(scalar.Location, $"{reader.Family}.{key}", $"no such stage, file or folder: \"{text}\"{Hint(head)}");
+            problems.Add(scalar.Origin, $"{reader.Family}.{key}", $"no such stage, file or folder: \"{text}\"{Hint(head)}");
         }
 
         inputs.AddRange(found);

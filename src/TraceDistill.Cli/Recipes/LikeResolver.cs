@@ -20,13 +20,13 @@ sealed class LikeResolver(IReadOnlyList<StageDefinition> stages, ProblemList pro
         var name = (like as ConfigScalar)?.Text;
         if (stages.FirstOrDefault(other => other.Name == name) is not { } model)
         {
-            problems.Add(like.Location, $"{stage.Name}.like", $"no stage {TypeWords.Of(like)}; {NearestName.Suggestion(name ?? "", [.. stages.Select(other => other.Name)])}");
+            problems.Add(like.Origin, $"{stage.Name}.like", $"no stage {TypeWords.Of(like)}; {NearestName.Suggestion(name ?? "", [.. stages.Select(other => other.Name)])}");
             return own;
         }
 
         if (!following.Add(stage.Name))
         {
-            problems.Add(like.Location, $"{stage.Name}.like", "goes round in a circle");
+            problems.Add(like.Origin, $"{stage.Name}.like", "goes round in a circle");
             return own;
         }
 

@@ -40,7 +40,7 @@ static partial class MatrixExpander
 
                 return copies;
             case var other:
-                problems.Add(other.Location, $"{stage.Name}.matrix", $"expected keys with lists of values such as {{ seed: [1, 2, 3] }}, found {TypeWords.Of(other)}");
+                problems.Add(other.Origin, $"{stage.Name}.matrix", $"expected keys with lists of values such as {{ seed: [1, 2, 3] }}, found {TypeWords.Of(other)}");
                 return copies;
         }
     }
@@ -56,7 +56,7 @@ static partial class MatrixExpander
             return items;
         }
 
-        problems.Add(axis.Value.Location, $"{stage}.matrix.{axis.Key}", $"expected a list of values, found {TypeWords.Of(axis.Value)}");
+        problems.Add(axis.Value.Origin, $"{stage}.matrix.{axis.Key}", $"expected a list of values, found {TypeWords.Of(axis.Value)}");
         return [axis.Value];
     }
 

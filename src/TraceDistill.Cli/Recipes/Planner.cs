@@ -97,7 +97,7 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         {
             var names = known.Select(known => known.Name).ToList();
             problems.Add(
-                node?.Location ?? copy.Location,
+                node?.Origin ?? copy.Location,
                 $"{copy.Family}.do",
                 node is null ? $"is required: one of {string.Join(", ", names)}" : $"unknown verb {TypeWords.Of(node)}; {NearestName.Suggestion((node as ConfigScalar)?.Text ?? "", names)}");
         }

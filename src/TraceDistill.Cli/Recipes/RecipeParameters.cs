@@ -20,9 +20,20 @@ sealed partial class RecipeParameters(IReadOnlyList<ConfigEntry> parameters, Pro
             Entries = [.. map.Entries.Select(entry => entry with { Value = FillIn(entry.Value, $"{path}.{entry.Key}") })],
         },
         ConfigList list => list with { Items = [.. list.Items.Select(item => FillIn(item, path))] },
-        ConfigScalar { Text: { } text } scalar => scalar with { Text = Reference().Replace(text, match => Value(match.Groups[1].Value, scalar, path)) },
+        ConfigScalar { Text: { } text } scalar => FillIn(scalar, text, path),
         _ => node,
     };
+
+    ConfigScalar FillIn(ConfigScalar scalar, string text, string path)
+    {
+        SourceLocation? given = null;
+        var filled = Reference().Replace(text, match =>
+        {
+            given ??= parameters.FirstOrDefault(parameter => parameter.Key == match.Groups[1].Value)?.Value.Location is { Line: 0 } option ? option : null;
+            return Value(match.Groups[1].Value, scalar, path);
+        });
+        return scalar with { Text = filled, Override = given };
+    }
 
     string Value(string name, ConfigScalar user, string path)
     {
@@ -38,8 +49,8 @@ sealed partial class RecipeParameters(IReadOnlyList<ConfigEntry> parameters, Pro
             case null:
                 problems.Add(user.Location, path, $"unknown parameter \"{name}\"; {NearestName.Suggestion(name, [.. parameters.Select(parameter => parameter.Key)])}");
                 return "";
-            default:
-                problems.Add(user.Location, path, $"the parameter \"{name}\" is not a single value");
+            case var several:
+                problems.Add(several.Location.Line == 0 ? several.Location : user.Location, path, $"the parameter \"{name}\" is not a single value");
                 return "";
         }
     }

@@ -38,6 +38,12 @@ public class OptionBinderTests
         Assert.Equal(new Ramp { From = 0.5, To = 0.5 }, options.Weight);
     }
 
+    /// <summary>A rule between settings may find fault with the default of one that is required, and that is none.</summary>
+    [Fact]
+    public void BindRecord_RequiredSettingMissing_TellsOnlyWhatElseIsMissing() => Assert.Equal(
+        ["model", "format"],
+        Problems<Cli.Commands.ExportOptions>("quantization: q8_0").Split('\n').Skip(1).Select(line => line.Split(": ")[1]));
+
     [Fact]
     public void BindRecord_TypeThatParsesItselfGivenAsMap_IsBoundAsRecord() =>
         Assert.Equal(new Ramp { From = 0.9, To = 0.25 }, Bind<SampleOptions>("{ name: a, weight: { from: 0.9, to: 0.25 } }").Weight);

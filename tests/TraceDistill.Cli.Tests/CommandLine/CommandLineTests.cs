@@ -4,7 +4,9 @@ using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Core.Storage;
 using TraceDistill.Data.Files;
+using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using Xunit;
 
@@ -68,6 +70,42 @@ public sealed class CommandLineTests : IDisposable
 
         Assert.Equal(expected, _cli.Error.ReplaceLineEndings("\n"));
         Assert.Equal("", _cli.Out);
+    }
+
+    [Fact]
+    public async Task Verb_NothingGiven_ListsEverythingThatIsMissing()
+    {
+        using var cli = new CliHarness { Others = [new EvaluateVerb(), new GenerateVerb()] };
+
+        Assert.Equal(2, await cli.RunAsync("evaluate"));
+        Assert.Equal(
+            """
+            error: evaluate: 2 problems
+            --problems: is required: file of problems: JSON Lines, JSON (both also .gz) or Parquet; every model answers the same ones
+            --models: give either models, or one model or endpoint
+
+            """,
+            cli.Error.ReplaceLineEndings("\n"));
+        Assert.Equal(2, await cli.RunAsync("generate"));
+        Assert.Equal(
+            ["--out", "--problems", "--endpoint"],
+            cli.Error.ReplaceLineEndings("\n").Split('\n').Skip(1).SkipLast(1).Select(line => line.Split(':')[0]));
+    }
+
+    /// <summary>The client knows its setting by the recipe's key; who typed an option looks for that.</summary>
+    [Fact]
+    public async Task Verb_SettingThatADeeperLayerRefuses_IsNamedAsItWasGiven()
+    {
+        using var cli = new CliHarness { Others = [new GenerateVerb()] };
+        var problems = cli.Write("problems.jsonl", """{"problem":"1 + 1","answer":"2"}""");
+        string[] command = ["generate", "--problems", problems, "--model", "m", "--endpoint", "http://127.0.0.1:9/v1", "--out", cli.File("traces")];
+
+        Assert.Equal(2, await cli.RunAsync([.. command, "--reasoning-markers", "a"]));
+        var typed = cli.Error;
+        Assert.Equal(2, await cli.RunAsync([.. command, "--config", cli.Write("options.yaml", "reasoning_markers: [a]")]));
+
+        Assert.Equal($"error: --reasoning-markers: {ReasoningMarkers.NamesWanted}\n", typed.ReplaceLineEndings("\n"));
+        Assert.Equal($"error: options.yaml:1:20: reasoning_markers: {ReasoningMarkers.NamesWanted}\n", cli.Error.ReplaceLineEndings("\n"));
     }
 
     [Fact]

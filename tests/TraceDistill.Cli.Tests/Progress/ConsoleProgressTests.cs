@@ -109,11 +109,51 @@ public partial class ConsoleProgressTests
     {
         var rate = new RateEstimator(_time);
         rate.Add(5000);
-        _time.Advance(TimeSpan.FromSeconds(10));
-        rate.Add(5020);
+        for (var done = 5001; done <= 5020; done++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(0.5));
+            rate.Add(done);
+        }
 
         Assert.Equal(2, rate.Rate);
         Assert.Equal(TimeSpan.FromSeconds(40), rate.TimeLeft(5020, 5100));
+    }
+
+    /// <summary>A resumed training loads for twenty seconds and then makes ten steps a second.</summary>
+    [Fact]
+    public void RateEstimator_LongWayToTheFirstUnit_IsNoPartOfTheSpeed()
+    {
+        var rate = new RateEstimator(_time);
+        rate.Add(5000);
+        _time.Advance(TimeSpan.FromSeconds(20));
+        var told = new List<double?>();
+        for (var done = 5001; done <= 5401; done++)
+        {
+            rate.Add(done);
+            told.Add(rate.Rate);
+            _time.Advance(TimeSpan.FromSeconds(0.1));
+        }
+
+        Assert.All(told.Take(200), Assert.Null);
+        Assert.All(told.Skip(200), known => Assert.Equal(10, known!.Value, 0.01));
+    }
+
+    /// <summary>Sixty-four answers on their way at a time take ten seconds each and come in bursts: 6.4 a second.</summary>
+    [Fact]
+    public void RateEstimator_ManyUnitsAtOnce_DoesNotTakeABurstForTheSpeed()
+    {
+        var rate = new RateEstimator(_time);
+        rate.Add(0);
+        var told = new List<double>();
+        for (var second = 1; second <= 60; second++)
+        {
+            _time.Advance(TimeSpan.FromSeconds(1));
+            rate.Add(64 * (second / 10));
+            told.AddRange(rate.Rate is { } known ? [known] : []);
+        }
+
+        Assert.All(told, known => Assert.InRange(known, 6.4 / 2, 6.4 * 1.1));
+        Assert.NotEmpty(told);
     }
 
     [Theory]
@@ -128,9 +168,13 @@ public partial class ConsoleProgressTests
         await using (var live = new LiveProgress(console, _time))
         {
             live.Progress("student: train [x]", 5, 1500, "steps", "loss 0.31 and a long remark that no narrow terminal can hold");
-            _time.Advance(TimeSpan.FromSeconds(1));
-            live.Progress("student: train [x]", 10, 1500, "steps", "loss 0.31 and a long remark that no narrow terminal can hold");
-            await output.Heard("4:58 left");
+            for (var done = 10; done <= 15; done += 5)
+            {
+                _time.Advance(TimeSpan.FromSeconds(1));
+                live.Progress("student: train [x]", done, 1500, "steps", "loss 0.31 and a long remark that no narrow terminal can hold");
+            }
+
+            await output.Heard("4:57 left");
         }
 
         var drawn = EscapeSequence().Replace(output.ToString(), "").Split('\n', '\r').Where(line => line.Trim().Length > 0).ToList();

@@ -155,6 +155,23 @@ public sealed class PlannerTests : IDisposable
     public void Plan_WrongOverride_NamesIt(string text, string expected) =>
         Assert.Equal(expected, Assert.Throws<InvalidInputException>(() => Plan("stages: { a: { do: write, text: x } }", text)).Message);
 
+    /// <summary>The person typed the option, and the recipe's line is right.</summary>
+    [Theory]
+    [InlineData("seed: \"${p}\"", "p=x", "--set p=x: a.seed: expected a whole number, found \"x\"")]
+    [InlineData("seed: \"1${p}\"", "p=x", "--set p=x: a.seed: expected a whole number, found \"1x\"")]
+    [InlineData("seed: \"${p}\"", "p=[1, 2]", "--set p=[1, 2]: a.seed: the parameter \"p\" is not a single value")]
+    [InlineData("do: \"${p}\"", "p=wriet", "--set p=wriet: a.do: unknown verb \"wriet\"; did you mean \"write\"?")]
+    [InlineData("do: join, first: \"${p}\"", "p=nowhere", "--set p=nowhere: a.first: no such stage, file or folder: \"nowhere\"")]
+    [InlineData("matrix: { seed: [1, \"${p}\"] }", "p=x", "--set p=x: a.seed: expected a whole number, found \"x\"")]
+    public void Plan_OverrideOfAParameterThatDoesNotFit_NamesIt(string settings, string text, string expected)
+    {
+        var stage = settings.StartsWith("do:", StringComparison.Ordinal) ? settings : $"do: write, text: x, {settings}";
+
+        var error = Assert.Throws<InvalidInputException>(() => Plan($"{{ parameters: {{ p: 1 }}, stages: {{ a: {{ {stage} }} }} }}", text));
+
+        Assert.StartsWith(expected, error.Message.Split('\n').First(line => line.Contains(": a.", StringComparison.Ordinal)), StringComparison.Ordinal);
+    }
+
     [Theory]
     [InlineData("batch_out: b.jsonl")]
     [InlineData("batch_in: [b.jsonl]")]
