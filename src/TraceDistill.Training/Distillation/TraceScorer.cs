@@ -42,7 +42,7 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
     /// <summary>Scores of the tokens that have soft targets; those that the model's template adds have none.</summary>
     TokenScore[] Score(Trace trace)
     {
-        var sequence = _align(trace);
+        var sequence = _align(WithoutCode(trace));
         if (sequence.FirstTrained == 0 || sequence.Soft is null || sequence.Ids.Max() >= _parameters.Configuration.VocabSize || sequence.Ids.Length > _parameters.Configuration.MaxPositionEmbeddings)
         {
             return [];
@@ -73,6 +73,11 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         });
         return [.. scores];
     }
+
+    /// <summary>A trace whose soft targets were decoded as it was read: kept encoded as well, they would be decoded again for the batch.</summary>
+    static Trace WithoutCode(Trace trace) => trace.Logprobs is { Encoded: not null, TopIds.Length: > 0 } logprobs
+        ? trace with { Logprobs = logprobs with { Encoded = null } }
+        : trace;
 
     static double[] Values(Tensor values) => values.cpu().data<double>().ToArray();
 

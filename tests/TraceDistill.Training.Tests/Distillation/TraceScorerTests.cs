@@ -1,8 +1,14 @@
 using TorchSharp;
+using TraceDistill.Core.Alignment;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Packing;
 using TraceDistill.Data.Generation;
+using TraceDistill.Models.Weights;
+using TraceDistill.Models;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Tests.Objectives;
 using TraceDistill.Training.Tests.Optimization;
 using Xunit;
@@ -57,6 +63,44 @@ public sealed class TraceScorerTests
 
         Assert.Equal(2, scores.Length);
         Assert.Equal(Assert.Single(plain.Score([traces.Create(1)], TestContext.Current.CancellationToken)), scores);
+    }
+
+    /// <summary>A code that cannot be decoded shows whether somebody tries: the reader of shards has done so.</summary>
+    [Fact]
+    public void Score_SoftTargetsDecodedByTheReader_AreNotDecodedAgain()
+    {
+        using var traces = new TraceFolder();
+        using var parameters = SampleSequences.Parameters();
+        using var scorer = new TraceScorer(parameters, trace => new TraceTokens([3, 1, 9, 2], 2, EncodedSoftTargets.From(trace.Logprobs!, new SoftTargetChanges())));
+        int[] top = [9, 7, 2, 6];
+        var plain = new TokenLogprobs { K = 2, TokenIds = [9, 2], Logprobs = new float[2], TopIds = top, TopLogprobs = [.. top.Select(_ => MathF.Log(0.4f))] };
+        var trace = traces.Create(1);
+
+        var scores = scorer.Score([trace with { Logprobs = plain }, trace with { Logprobs = plain with { Encoded = [0xFF] } }], TestContext.Current.CancellationToken).ToList();
+
+        Assert.Equal(2, scores[0].Length);
+        Assert.Equal(scores[0], scores[1]);
+    }
+
+    [Fact]
+    public void Visit_GradientsWanted_StillMakesNone()
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = SampleSequences.Parameters();
+        using var decoder = new Decoder(TrainedWeights.None(parameters));
+        var batch = PackedBatch.Create(SampleSequences.Create(2));
+        var hidden = decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows));
+        var wanted = new List<bool>();
+
+        using (enable_grad())
+        {
+            new ChunkedHead(decoder).Visit(hidden, batch, (_, student, targets) =>
+                wanted.AddRange(student.Drawn.requires_grad, new ForwardDivergence(1, MissingMass.TailBucket).Loss(student, targets).requires_grad));
+        }
+
+        Assert.False(hidden.requires_grad);
+        Assert.NotEmpty(wanted);
+        Assert.DoesNotContain(true, wanted);
     }
 
     /// <summary>Training takes such traces for the hard loss, so an evaluation on the same data set must not fall over them.</summary>
