@@ -32,7 +32,7 @@ public sealed record EvaluationResult
     {
         try
         {
-            return JsonFile.Read<EvaluationResult>(path, EvaluationJson.Document);
+            return JsonFile.Read<EvaluationResult>(path);
         }
         catch (JsonException exception)
         {
@@ -41,7 +41,7 @@ public sealed record EvaluationResult
     }
 
     /// <summary>Writes the file whole or not at all.</summary>
-    public void Write(string path) => AtomicFile.WriteAllText(path, JsonSerializer.Serialize(this, EvaluationJson.Document) + "\n");
+    public void Write(string path) => JsonFile.Write(path, this);
 }
 
 /// <summary>What one model reached.</summary>

@@ -23,7 +23,7 @@ public sealed record GenerationSpeed(long Tokens, double Seconds)
         var known = ReadFile(path);
         var before = known.GetValueOrDefault(model) ?? new GenerationSpeed(0, 0);
         known[model] = new GenerationSpeed(before.Tokens + part.Tokens, before.Seconds + part.Seconds);
-        AtomicFile.WriteAllText(path, JsonSerializer.Serialize(known, EvaluationJson.Document) + "\n");
+        JsonFile.Write(path, known);
     }
 
     /// <exception cref="InvalidInputException">The file is no such record.</exception>
@@ -31,7 +31,7 @@ public sealed record GenerationSpeed(long Tokens, double Seconds)
     {
         try
         {
-            return File.Exists(path) ? JsonFile.Read<SortedDictionary<string, GenerationSpeed>>(path, EvaluationJson.Document) : [];
+            return File.Exists(path) ? JsonFile.Read<SortedDictionary<string, GenerationSpeed>>(path) : [];
         }
         catch (JsonException error)
         {

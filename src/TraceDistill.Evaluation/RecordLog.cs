@@ -48,7 +48,7 @@ sealed class RecordLog : IDisposable
     /// <summary>Adds a record and hands it to the operating system, so that killing the process loses nothing.</summary>
     public void Append(EvaluationRecord record)
     {
-        byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(record, EvaluationJson.Line), (byte)'\n'];
+        byte[] line = [.. JsonSerializer.SerializeToUtf8Bytes(record, JsonFile.Line), (byte)'\n'];
         lock (_lock)
         {
             ObjectDisposedException.ThrowIf(_stream is null, this);
@@ -132,7 +132,7 @@ sealed class RecordLog : IDisposable
     {
         try
         {
-            return JsonFile.Parse<EvaluationRecord>(line, EvaluationJson.Line);
+            return JsonFile.Parse<EvaluationRecord>(line);
         }
         catch (JsonException exception)
         {

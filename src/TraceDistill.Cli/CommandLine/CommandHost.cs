@@ -2,6 +2,8 @@ using System.Text.Json;
 using Spectre.Console;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.CommandLine;
@@ -65,5 +67,5 @@ sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractiv
         }
     }
 
-    public void WriteJson(object result) => Output.WriteLine(JsonSerializer.Serialize(result, JsonOutput.Options));
+    public void WriteJson(object result) => Output.WriteLine(JsonSerializer.Serialize(result, JsonFile.Document));
 }

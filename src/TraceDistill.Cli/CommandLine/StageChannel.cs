@@ -2,6 +2,8 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.CommandLine;
@@ -78,7 +80,7 @@ sealed class StageChannel(StageOrder order, TextWriter output, TimeProvider time
     public void Message(string text) => Tell(new StageMessage(text));
 
     public void Result(object summary) =>
-        Tell(new StageDone(JsonSerializer.SerializeToNode(summary, JsonOutput.Options), PeakMemory.Read()));
+        Tell(new StageDone(JsonSerializer.SerializeToNode(summary, JsonFile.Document), PeakMemory.Read()));
 
     public void Failure(int exitCode, string message) => Tell(new StageFailed(exitCode, message));
 

@@ -139,5 +139,5 @@ static class ModelCard
     // Names are someone else's text: keep them from ending a table's cell or a field.
     static string OneLine(string text) => text.ReplaceLineEndings(" ").Replace("|", "\\|", StringComparison.Ordinal);
 
-    static string Quoted(string text) => JsonSerializer.Serialize(text, JsonOutput.Line);
+    static string Quoted(string text) => JsonSerializer.Serialize(text, JsonFile.Line);
 }

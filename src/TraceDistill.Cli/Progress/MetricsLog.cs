@@ -30,7 +30,7 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
     {
         try
         {
-            return JsonFile.Parse<MetricsLine>(Encoding.UTF8.GetBytes(line), JsonOutput.Line);
+            return JsonFile.Parse<MetricsLine>(Encoding.UTF8.GetBytes(line));
         }
         catch (JsonException error)
         {
@@ -62,7 +62,7 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
 
     public void Append(string stage, long step, IReadOnlyDictionary<string, double> values)
     {
-        var line = JsonSerializer.Serialize(new MetricsLine(timeProvider.GetUtcNow(), stage, step, values), JsonOutput.Line);
+        var line = JsonSerializer.Serialize(new MetricsLine(timeProvider.GetUtcNow(), stage, step, values), JsonFile.Line);
         lock (_lock)
         {
             _stream ??= Open();

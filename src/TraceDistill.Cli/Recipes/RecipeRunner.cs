@@ -194,7 +194,7 @@ sealed class RecipeRunner(
             PeakMemoryBytes = work.PeakMemoryBytes,
             Inputs = inputs,
             Outputs = ContentDigest.Of(folder.Partial),
-            Summary = JsonSerializer.SerializeToNode(work.Summary, JsonOutput.Options),
+            Summary = JsonSerializer.SerializeToNode(work.Summary, JsonFile.Document),
         };
         folder.Publish(manifest);
         return manifest;

@@ -2,6 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using TraceDistill.Cli.CommandLine;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -18,14 +19,14 @@ namespace TraceDistill.Cli.Recipes;
 abstract record StageEvent
 {
     /// <summary>Without the end of the line.</summary>
-    public string ToLine() => JsonSerializer.Serialize(this, JsonOutput.Line);
+    public string ToLine() => JsonSerializer.Serialize(this, JsonFile.Line);
 
     /// <returns>Null for a line that is no event, such as one that a native library printed.</returns>
     public static StageEvent? Parse(string line)
     {
         try
         {
-            return line.StartsWith('{') ? JsonSerializer.Deserialize<StageEvent>(line, JsonOutput.Line) : null;
+            return line.StartsWith('{') ? JsonSerializer.Deserialize<StageEvent>(line, JsonFile.Line) : null;
         }
         catch (Exception exception) when (exception is JsonException or NotSupportedException)
         {

@@ -73,7 +73,7 @@ sealed class StageFolder(string runDirectory, string name)
 
     /// <summary>Notes the time spent so far, for the attempt that goes on from here.</summary>
     public void RecordWork(string fingerprint, double seconds) =>
-        AtomicFile.WriteAllText(WorkPath, JsonSerializer.Serialize(new Work(fingerprint, seconds), JsonOutput.Line));
+        JsonFile.Write(WorkPath, new Work(fingerprint, seconds));
 
     /// <summary>Removes a working folder in which nothing was begun.</summary>
     public void DeleteIfUntouched()
@@ -123,7 +123,7 @@ sealed class StageFolder(string runDirectory, string name)
     {
         try
         {
-            return File.Exists(WorkPath) ? JsonFile.Read<Work>(WorkPath, JsonOutput.Line) : null;
+            return File.Exists(WorkPath) ? JsonFile.Read<Work>(WorkPath) : null;
         }
         catch (JsonException)
         {

@@ -57,7 +57,7 @@ sealed record StageManifest
 
         try
         {
-            var manifest = JsonFile.Read<StageManifest>(path, JsonOutput.Options);
+            var manifest = JsonFile.Read<StageManifest>(path);
             return manifest.Outputs.All(file => IsBelow(file.Name)) ? manifest : throw new JsonException("a file outside its folder");
         }
         catch (JsonException exception)
@@ -67,7 +67,7 @@ sealed record StageManifest
     }
 
     public void Write(string folder) =>
-        AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonOutput.Options) + "\n");
+        JsonFile.Write(Path.Combine(folder, FileName), this);
 
     /// <summary>Whether the stage stopped before it had all it wants, such as when its budget was spent: each run goes on with it as far as it may.</summary>
     public bool IsUnfinished => Summary is JsonObject summary && summary["stopped_by"] is not null;

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -12,7 +13,7 @@ sealed record StageOrder(string RunDirectory, string Published)
 {
     public const string Variable = "TRACEDISTILL_STAGE";
 
-    public string ToText() => JsonSerializer.Serialize(this, JsonOutput.Line);
+    public string ToText() => JsonSerializer.Serialize(this, JsonFile.Line);
 
     /// <summary>Takes the order out of the environment, which the processes that this one starts inherit.</summary>
     /// <returns>Null for a command that no run started.</returns>
@@ -24,6 +25,6 @@ sealed record StageOrder(string RunDirectory, string Published)
         }
 
         Environment.SetEnvironmentVariable(Variable, null);
-        return JsonSerializer.Deserialize<StageOrder>(text, JsonOutput.Line);
+        return JsonSerializer.Deserialize<StageOrder>(text, JsonFile.Line);
     }
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Statistics;
@@ -57,7 +56,7 @@ sealed record RunSummary
     }
 
     public void Write(string folder) =>
-        AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, JsonOutput.Options) + "\n");
+        JsonFile.Write(Path.Combine(folder, FileName), this);
 }
 
 /// <summary>One model's result.</summary>

@@ -1,5 +1,4 @@
 using System.Security.Cryptography;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Problems;
@@ -86,7 +85,7 @@ public sealed record TaskDescription
 
         try
         {
-            var task = JsonFile.Read<TaskDescription>(path, Json);
+            var task = JsonFile.Read<TaskDescription>(path);
             _ = task.ChatTemplateSettings();
             return task.Prompts.Count > 0 ? task : throw new JsonException("no prompts");
         }
@@ -99,7 +98,7 @@ public sealed record TaskDescription
     /// <summary>Writes the description into a folder, whole or not at all.</summary>
     /// <param name="writer">Tells processes that write the same at once apart, as in file names.</param>
     public void Save(string folder, string writer = "") =>
-        AtomicFile.WriteAllText(Path.Combine(folder, FileName), JsonSerializer.Serialize(this, Json) + "\n", writer);
+        JsonFile.Write(Path.Combine(folder, FileName), this, writer);
 
     string Hash()
     {
@@ -110,16 +109,8 @@ public sealed record TaskDescription
             FewShot,
             Settings = ChatTemplateSettings(),
         };
-        return Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(words, Json)));
+        return Convert.ToHexStringLower(SHA256.HashData(JsonSerializer.SerializeToUtf8Bytes(words, JsonFile.Document)));
     }
-
-    static readonly JsonSerializerOptions Json = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        RespectNullableAnnotations = true,
-        WriteIndented = true,
-    };
 }
 
 /// <summary>One prompt of a task.</summary>

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
@@ -26,7 +25,7 @@ public static class AdapterFiles
     public static void Save(string directory, LoraAdapter adapter, string baseModel)
     {
         Directory.CreateDirectory(directory);
-        AtomicFile.WriteAllText(Path.Combine(directory, Configuration), Describe(adapter, baseModel).ToJsonString(Indented) + "\n");
+        JsonFile.Write(Path.Combine(directory, Configuration), Describe(adapter, baseModel));
         SafetensorsWriter.Write(
             Path.Combine(directory, Weights), _ => TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
             name => Values(name[Prefix.Length..]));
@@ -62,6 +61,4 @@ public static class AdapterFiles
     /// <summary>vLLM does not know the word for all of them.</summary>
     static IEnumerable<string> Targets(LoraAdapter adapter) =>
         adapter.Settings.TargetModules.Contains(LoraAdapter.AllLinear) ? adapter.LayerNames : adapter.Settings.TargetModules;
-
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

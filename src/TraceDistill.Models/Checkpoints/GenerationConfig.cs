@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
@@ -56,7 +55,5 @@ static class GenerationConfig
         json["eos_token_id"] = ids.Length == 1 ? ids[0] : new JsonArray([.. ids.Select(id => JsonValue.Create(id))]);
     }
 
-    static void Write(string directory, JsonObject json) => AtomicFile.WriteAllText(Path.Combine(directory, FileName), json.ToJsonString(Indented) + "\n");
-
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
+    static void Write(string directory, JsonObject json) => JsonFile.Write(Path.Combine(directory, FileName), json);
 }

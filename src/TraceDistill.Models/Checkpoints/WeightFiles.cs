@@ -179,7 +179,7 @@ public sealed class WeightFiles : IDisposable
         }
 
         var metadata = new JsonObject { ["total_size"] = tensors.Sum(tensor => BytesOf(dtypeOf(tensor.Name), tensor.Shape)) };
-        AtomicFile.WriteAllText(index, new JsonObject { ["metadata"] = metadata, ["weight_map"] = map }.ToJsonString(Indented) + "\n");
+        JsonFile.Write(index, new JsonObject { ["metadata"] = metadata, ["weight_map"] = map });
         File.Delete(single);
     }
 
@@ -204,6 +204,4 @@ public sealed class WeightFiles : IDisposable
     }
 
     static long BytesOf(TensorDtype dtype, long[] shape) => shape.ElementCount() * dtype.Size();
-
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

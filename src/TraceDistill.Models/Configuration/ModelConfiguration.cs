@@ -1,5 +1,3 @@
-using System.Text.Json;
-using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
@@ -152,7 +150,7 @@ public sealed record ModelConfiguration
 
     /// <summary>Writes <c>config.json</c> so that transformers, vLLM and llama.cpp's converter read it.</summary>
     public void Save(string modelDirectory, TensorDtype dtype = TensorDtype.Float32) =>
-        AtomicFile.WriteAllText(Path.Combine(modelDirectory, FileName), ConfigurationWriter.Write(this, dtype).ToJsonString(Indented) + "\n");
+        JsonFile.Write(Path.Combine(modelDirectory, FileName), ConfigurationWriter.Write(this, dtype));
 
     /// <summary>
     /// Checks that sizes are positive, divide as they must and stay within what can be computed with, and that numbers are finite;
@@ -167,6 +165,4 @@ public sealed record ModelConfiguration
             throw new InvalidInputException($"{origin}: {string.Join("; ", problems)}");
         }
     }
-
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 }

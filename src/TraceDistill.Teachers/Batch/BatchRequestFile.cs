@@ -1,5 +1,4 @@
 using System.Buffers;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
@@ -12,8 +11,6 @@ namespace TraceDistill.Teachers.Batch;
 static class BatchRequestFile
 {
     const string Route = "/v1/chat/completions";
-
-    static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
     /// <param name="path">The file; what does not fit into it goes into others with <c>-2</c>, <c>-3</c> and so on behind their names.</param>
     /// <param name="dialect">What the server's fields are called.</param>
@@ -60,7 +57,7 @@ static class BatchRequestFile
     static ReadOnlyMemory<byte> Line(Dialect dialect, string model, string customId, GenerationRequest request)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
-        using (var json = new Utf8JsonWriter(buffer, Plain))
+        using (var json = new Utf8JsonWriter(buffer, JsonFile.Plain))
         {
             json.WriteStartObject();
             json.WriteString("custom_id", customId);

@@ -18,7 +18,6 @@ sealed class CollectionIdentity
     /// <summary>Hidden, because it is no part of the data set.</summary>
     public const string FileName = ".options.json";
 
-    static readonly JsonSerializerOptions Json = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
     static readonly string[] ServedFiles = ["config.json", "tokenizer.json", "*.safetensors"];
 
     readonly SortedDictionary<string, string> _values;
@@ -61,7 +60,7 @@ sealed class CollectionIdentity
     {
         if (!(Load(directory)?._values.SequenceEqual(_values) ?? false))
         {
-            AtomicFile.WriteAllText(Path.Combine(directory, FileName), JsonSerializer.Serialize(_values, Json) + "\n", writer);
+            JsonFile.Write(Path.Combine(directory, FileName), _values, writer);
         }
     }
 

@@ -87,9 +87,8 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <summary>The names under <c>/models</c>; null where the endpoint has no such list.</summary>
     public async Task<IReadOnlyList<string>?> ListModelsAsync(CancellationToken cancellationToken) =>
-        await GetAsync("models", cancellationToken) is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Array
-            ? [.. data.EnumerateArray().Where(model => model.ValueKind == JsonValueKind.Object && model.TryGetProperty("id", out var id) && id.ValueKind == JsonValueKind.String)
-                .Select(model => model.GetProperty("id").GetString()!)]
+        await GetAsync("models", cancellationToken) is { } root && root.Find("data") is { ValueKind: JsonValueKind.Array }
+            ? [.. root.Items("data").Select(model => model.Text("id")).OfType<string>()]
             : null;
 
     /// <summary>

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Dialects;
 
@@ -50,7 +51,7 @@ static class DialectDetector
 
         foreach (var (route, member, dialect) in Routes)
         {
-            if (await getAsync(route) is { ValueKind: JsonValueKind.Object } answer && answer.TryGetProperty(member, out _))
+            if ((await getAsync(route))?.Find(member) is not null)
             {
                 return dialect;
             }
@@ -60,9 +61,5 @@ static class DialectDetector
     }
 
     static IEnumerable<string> OwnersIn(JsonElement? models) =>
-        models is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("data", out var data) && data.ValueKind == JsonValueKind.Array
-            ? data.EnumerateArray()
-                .Where(model => model.ValueKind == JsonValueKind.Object && model.TryGetProperty("owned_by", out var owner) && owner.ValueKind == JsonValueKind.String)
-                .Select(model => model.GetProperty("owned_by").GetString()!)
-            : [];
+        (models?.Items("data") ?? []).Select(model => model.Text("owned_by")).OfType<string>();
 }

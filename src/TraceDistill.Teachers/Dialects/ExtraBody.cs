@@ -1,15 +1,13 @@
 using System.Buffers;
 using System.ComponentModel.DataAnnotations;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Dialects;
 
 /// <summary>The recipe's <c>extra_body</c>: fields that pass through into each request.</summary>
 public static class ExtraBody
 {
-    static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <summary>Fields that this program writes itself, with the option that sets each, or why none does.</summary>
     static readonly Dictionary<string, string> Own = new()
     {
@@ -51,7 +49,7 @@ public static class ExtraBody
         }
 
         var buffer = new ArrayBufferWriter<byte>();
-        using var json = new Utf8JsonWriter(buffer, Options);
+        using var json = new Utf8JsonWriter(buffer, JsonFile.Plain);
         Write(json, sorted);
         json.Flush();
         return System.Text.Encoding.UTF8.GetString(buffer.WrittenSpan);

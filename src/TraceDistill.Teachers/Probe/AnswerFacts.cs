@@ -1,6 +1,8 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Core.Generation;
 using TraceDistill.Data.Generation;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Probe;
@@ -14,16 +16,15 @@ sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, 
     /// <param name="response">A chat completion that was asked for without token ids, so that tokens are text.</param>
     public static AnswerFacts Of(JsonElement response)
     {
-        var message = response.Find("choices", 0, "message");
-        var content = message?.Text("content") ?? "";
-        var reasoning = message?.Text("reasoning") ?? message?.Text("reasoning_content");
+        var content = response.Text("choices", 0, "message", "content") ?? "";
+        var reasoning = response.Text("choices", 0, "message", "reasoning") ?? response.Text("choices", 0, "message", "reasoning_content");
         var tokens = response.Find("choices", 0, "logprobs", "content") is { ValueKind: JsonValueKind.Array } list ? list.EnumerateArray().ToArray() : null;
-        var apart = response.Find("choices", 0, "logprobs", "reasoning_content") is { ValueKind: JsonValueKind.Array } own ? own.GetArrayLength() : 0;
-        var generated = response.Find("usage", "completion_tokens") is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var count) ? count : (int?)null;
-        var hidden = response.Find("usage", "completion_tokens_details", "reasoning_tokens") is { ValueKind: JsonValueKind.Number } inside && inside.TryGetInt32(out var many) ? many : 0;
+        var apart = response.Items("choices", 0, "logprobs", "reasoning_content").Count;
+        var generated = response.Count("usage", "completion_tokens");
+        var hidden = response.Count("usage", "completion_tokens_details", "reasoning_tokens") ?? 0;
         var (inline, answer) = ReasoningSplitter.Split(content);
         var thought = string.IsNullOrEmpty(reasoning) ? inline : reasoning;
-        var isEnded = response.Find("choices", 0)?.Text("finish_reason") is { } reason && FinishReasons.IsNatural(reason);
+        var isEnded = response.Text("choices", 0, "finish_reason") is { } reason && FinishReasons.IsNatural(reason);
         return new AnswerFacts(
             tokens is null || generated is null || (thought.Length == 0 && hidden == 0) ? null : IsListed(generated.Value, tokens.Length + apart, hidden, thought.Length, answer.Length),
             tokens is null or [] || !isEnded ? null : IsEndOfSequence(tokens[^1], content),
@@ -41,7 +42,7 @@ sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, 
     }
 
     /// <summary>How many answers there are.</summary>
-    public static int Choices(JsonElement response) => response.Find("choices") is { ValueKind: JsonValueKind.Array } choices ? choices.GetArrayLength() : 0;
+    public static int Choices(JsonElement response) => response.Items("choices").Count;
 
     /// <summary>A token that is no text of the answer's end.</summary>
     static bool IsEndOfSequence(JsonElement token, string content)

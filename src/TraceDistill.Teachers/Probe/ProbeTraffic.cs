@@ -4,6 +4,7 @@ using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Probe;
@@ -55,8 +56,6 @@ sealed class ProbeTraffic(TeacherClient client, EndpointRouter router, int endpo
         }
     }
 
-    static (int Prompt, int Completion) UsageOf(JsonElement reply) => (Count(reply, "prompt_tokens"), Count(reply, "completion_tokens"));
-
-    static int Count(JsonElement reply, string name) =>
-        reply.Find("usage", name) is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var count) && count >= 0 ? count : 0;
+    static (int Prompt, int Completion) UsageOf(JsonElement reply) =>
+        (reply.Count("usage", "prompt_tokens") ?? 0, reply.Count("usage", "completion_tokens") ?? 0);
 }

@@ -1,6 +1,7 @@
 using System.Text;
 using System.Text.Json;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Probe;
 
@@ -29,6 +30,6 @@ static class PromptScoring
 
     /// <summary>A server that does not know <c>echo</c> answers with the new token alone.</summary>
     static bool IsScored(JsonElement answer) =>
-        answer.Find("choices", 0, "text") is { ValueKind: JsonValueKind.String } text && text.GetString()!.StartsWith(Text, StringComparison.Ordinal)
+        answer.Text("choices", 0, "text") is { } text && text.StartsWith(Text, StringComparison.Ordinal)
         && answer.Find("choices", 0, "logprobs", "token_logprobs", 1) is { ValueKind: JsonValueKind.Number };
 }

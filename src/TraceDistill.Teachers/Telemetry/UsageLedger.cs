@@ -11,7 +11,6 @@ namespace TraceDistill.Teachers.Telemetry;
 sealed class UsageLedger : IDisposable
 {
     static readonly TimeSpan Interval = TimeSpan.FromSeconds(1);
-    static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower };
 
     readonly string _path;
     readonly IReadOnlyList<EndpointRecord> _before;
@@ -89,7 +88,7 @@ sealed class UsageLedger : IDisposable
     {
         try
         {
-            AtomicFile.WriteAllText(_path, JsonSerializer.Serialize(Records(), Json) + "\n");
+            JsonFile.Write(_path, Records());
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
@@ -110,7 +109,7 @@ sealed class UsageLedger : IDisposable
 
         try
         {
-            return JsonFile.Read<List<EndpointRecord>>(path, Json);
+            return JsonFile.Read<List<EndpointRecord>>(path);
         }
         catch (JsonException e)
         {

@@ -1,6 +1,7 @@
 using System.Buffers;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Storage;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Text.Chat;
@@ -10,8 +11,6 @@ namespace TraceDistill.Teachers.Wire;
 /// <summary>Writes the body of a chat-completions request for one choice.</summary>
 static class ChatRequestWriter
 {
-    static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <param name="dialect">What the server's fields are called, and which it wants besides.</param>
     /// <param name="model">The model's name as the endpoint knows it.</param>
     /// <param name="messages">The conversation so far.</param>
@@ -20,7 +19,7 @@ static class ChatRequestWriter
     public static ReadOnlyMemory<byte> Write(Dialect dialect, string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling, bool isStreamed = false)
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
-        using var json = new Utf8JsonWriter(buffer, Options);
+        using var json = new Utf8JsonWriter(buffer, JsonFile.Plain);
         json.WriteStartObject();
         json.WriteString("model", model);
         json.WriteStartArray("messages");

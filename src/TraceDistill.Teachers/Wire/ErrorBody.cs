@@ -54,7 +54,7 @@ sealed record ErrorBody(string Message, string? Code)
         {
             var reader = new Utf8JsonReader(body);
             using var document = JsonDocument.ParseValue(ref reader);
-            return document.RootElement is { ValueKind: JsonValueKind.Object } root && root.TryGetProperty("error", out var error) ? Of(error) : null;
+            return document.RootElement.Find("error") is { } error ? Of(error) : null;
         }
         catch (Exception e) when (e is JsonException or InvalidOperationException)
         {
@@ -103,8 +103,7 @@ sealed record ErrorBody(string Message, string? Code)
     /// <summary>Azure and OpenAI have codes for it, DeepSeek a sentence, OpenRouter says what its moderation flagged.</summary>
     static bool IsOfAFilter(JsonElement error) => Text(error, "code") is "content_filter" or "content_policy_violation" or "invalid_prompt"
         || Text(error, "message") == "Content Exists Risk"
-        || (error.TryGetProperty("metadata", out var metadata) && metadata.ValueKind == JsonValueKind.Object
-            && (metadata.TryGetProperty("flagged_input", out _) || metadata.TryGetProperty("reasons", out _)));
+        || error.Find("metadata", "flagged_input") is not null || error.Find("metadata", "reasons") is not null;
 
     static string MessageOf(JsonElement error)
     {
@@ -114,28 +113,16 @@ sealed record ErrorBody(string Message, string? Code)
         }
 
         // MiniMax's form.
-        if (error.TryGetProperty("base_resp", out var state) && state.ValueKind == JsonValueKind.Object)
+        if (error.Find("base_resp") is { ValueKind: JsonValueKind.Object } state)
         {
             return Text(state, "status_msg") ?? "";
         }
 
         // FastAPI lists what is wrong with each field, and repeats the input, which is prompt text: only `msg` is taken.
-        if (error.TryGetProperty("detail", out var detail))
-        {
-            return detail.ValueKind == JsonValueKind.Array
-                ? string.Join("; ", detail.EnumerateArray().Where(entry => entry.ValueKind == JsonValueKind.Object).Select(entry => Text(entry, "msg")))
-                : detail.ValueKind == JsonValueKind.String ? detail.GetString()! : "";
-        }
-
-        return "";
+        return error.Text("detail") ?? string.Join("; ", error.Items("detail").Select(entry => Text(entry, "msg")).OfType<string>());
     }
 
-    static string? Text(JsonElement element, string member) => element.TryGetProperty(member, out var value)
-        ? value.ValueKind switch
-        {
-            JsonValueKind.String => value.GetString(),
-            JsonValueKind.Number => value.GetRawText(),
-            _ => null,
-        }
-        : null;
+    /// <summary>A text, or a number as it is written: some servers' codes are numbers.</summary>
+    static string? Text(JsonElement element, params ReadOnlySpan<object> steps) =>
+        element.Text(steps) ?? (element.Find(steps) is { ValueKind: JsonValueKind.Number } number ? number.GetRawText() : null);
 }

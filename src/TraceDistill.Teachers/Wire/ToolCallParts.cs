@@ -1,15 +1,13 @@
 using System.Buffers;
 using System.Text;
-using System.Text.Encodings.Web;
 using System.Text.Json;
+using TraceDistill.Core.Storage;
 
 namespace TraceDistill.Teachers.Wire;
 
 /// <summary>The calls of tools that a model answers with, as far as they have been read: whole, or piece by piece of a stream.</summary>
 sealed class ToolCallParts
 {
-    static readonly JsonWriterOptions Options = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     readonly SortedDictionary<int, Call> _calls = [];
 
     /// <summary>Characters read.</summary>
@@ -50,7 +48,7 @@ sealed class ToolCallParts
         }
 
         var buffer = new ArrayBufferWriter<byte>();
-        using (var json = new Utf8JsonWriter(buffer, Options))
+        using (var json = new Utf8JsonWriter(buffer, JsonFile.Plain))
         {
             json.WriteStartArray();
             foreach (var call in _calls.Values)

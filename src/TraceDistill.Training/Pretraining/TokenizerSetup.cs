@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Files;
@@ -47,8 +46,6 @@ public static class TokenizerSetup
         });
     }
 
-    static readonly JsonSerializerOptions Indented = new() { WriteIndented = true, Encoder = System.Text.Encodings.Web.JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     static void Write(string directory, string name, JsonObject json) =>
-        AtomicFile.WriteAllText(Path.Combine(directory, name), json.ToJsonString(Indented) + "\n");
+        JsonFile.Write(Path.Combine(directory, name), json);
 }

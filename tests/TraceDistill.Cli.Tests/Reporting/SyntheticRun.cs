@@ -3,12 +3,18 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Core.Evaluation;
+using TraceDistill.Core.Generation;
+using TraceDistill.Core.Observation;
+using TraceDistill.Core.Problems;
+using TraceDistill.Core.Storage;
+using TraceDistill.Core.Verification;
 using TraceDistill.Data.Answers;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Problems;
-using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Verification;
+using TraceDistill.Evaluation;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Cli.Tests.Reporting;
@@ -100,7 +106,7 @@ sealed class SyntheticRun(string directory)
             PeakMemoryBytes = (long)(gibibytes * (1L << 30)),
             Inputs = [],
             Outputs = [],
-            Summary = JsonSerializer.SerializeToNode(summary, JsonOutput.Options),
+            Summary = JsonSerializer.SerializeToNode(summary, JsonFile.Document),
         }.Write(Folder(stage));
     }
 

@@ -75,7 +75,7 @@ static class RunReader
         try
         {
             return (manifest.Summary as JsonObject)?["usage"] is { } usage
-                ? JsonFile.Parse<CollectionUsage>(Encoding.UTF8.GetBytes(usage.ToJsonString()), JsonOutput.Options)
+                ? JsonFile.Parse<CollectionUsage>(Encoding.UTF8.GetBytes(usage.ToJsonString()))
                 : null;
         }
         catch (JsonException error)

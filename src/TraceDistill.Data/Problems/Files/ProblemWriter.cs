@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
@@ -12,8 +11,6 @@ namespace TraceDistill.Data.Problems.Files;
 /// </summary>
 public static class ProblemWriter
 {
-    static readonly JsonWriterOptions Plain = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
-
     /// <exception cref="InvalidInputException">The extension tells no format, the place cannot be written to, or the disk is full.</exception>
     /// <exception cref="ExternalFailureException">The disk fails.</exception>
     public static Task WriteAsync(string path, IEnumerable<Problem> problems, CancellationToken cancellationToken = default) =>
@@ -37,7 +34,7 @@ public static class ProblemWriter
 
     static async Task WriteLinesAsync(Stream stream, IAsyncEnumerable<Problem> problems, CancellationToken cancellationToken)
     {
-        await using var json = new Utf8JsonWriter(stream, Plain);
+        await using var json = new Utf8JsonWriter(stream, JsonFile.Plain);
         await foreach (var problem in problems.WithCancellation(cancellationToken))
         {
             json.WriteStartObject();
