@@ -2,9 +2,8 @@ using System.Text.Json;
 using Spectre.Console;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Secrets;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Cli.CommandLine;
 

@@ -2,9 +2,8 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
-using TraceDistill.Core.Observation;
-using TraceDistill.Core.Storage;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Cli.CommandLine;
 

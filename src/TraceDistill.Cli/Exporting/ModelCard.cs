@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Data.Files;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;

@@ -2,7 +2,7 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
 using TraceDistill.Cli.CommandLine;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Cli.Recipes;
 

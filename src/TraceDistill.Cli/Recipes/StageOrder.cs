@@ -1,5 +1,5 @@
 using System.Text.Json;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Data.Files;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Text.Files;

@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using TraceDistill.Data.Files;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;

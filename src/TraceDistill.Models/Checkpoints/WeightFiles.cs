@@ -1,5 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
+using TraceDistill.Data.Files;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;

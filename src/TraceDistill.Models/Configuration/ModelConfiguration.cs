@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using TraceDistill.Data.Files;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;

@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;

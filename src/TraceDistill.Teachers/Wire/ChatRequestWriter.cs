@@ -1,7 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Text.Chat;

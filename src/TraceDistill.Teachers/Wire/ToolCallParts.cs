@@ -1,7 +1,7 @@
 using System.Buffers;
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Core.Storage;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Teachers.Wire;
 

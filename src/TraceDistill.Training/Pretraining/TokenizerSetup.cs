@@ -1,4 +1,5 @@
 using System.Text.Json.Nodes;
+using TraceDistill.Data.Files;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Files;
 using TraceDistill.Text.Tokenizers;

@@ -4,7 +4,6 @@ using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Tests.Support;
-using TraceDistill.Core.Storage;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;

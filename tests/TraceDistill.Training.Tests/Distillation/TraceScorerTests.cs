@@ -1,12 +1,10 @@
 using TorchSharp;
-using TraceDistill.Core.Alignment;
-using TraceDistill.Core.Generation;
-using TraceDistill.Core.Packing;
 using TraceDistill.Data.Generation;
-using TraceDistill.Models.Weights;
 using TraceDistill.Models;
+using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Tests.Objectives;

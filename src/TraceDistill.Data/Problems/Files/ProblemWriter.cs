@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
