@@ -4,7 +4,7 @@ using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Evaluation;
 
-/// <summary>How one model is asked.</summary>
+/// <summary>The way one model is asked.</summary>
 /// <param name="Prompt">What the words are called.</param>
 /// <param name="Render">The conversation that puts a problem; the second argument is the sample's index.</param>
 /// <param name="MaxTokens">Longest answer in tokens.</param>
@@ -13,6 +13,6 @@ public sealed record AskedAs(string Prompt, Func<Problem, int, IReadOnlyList<Cha
     /// <summary>More fields of each request, see <see cref="SamplingSettings.ExtraBody"/>.</summary>
     public string? ExtraBody { get; init; }
 
-    /// <summary>What it was trained on, where that is something else; null where it is the same, or not known.</summary>
+    /// <summary>The prompts that it was trained on, where that is something else; null where it is the same, or not known.</summary>
     public string? TrainedOn { get; init; }
 }

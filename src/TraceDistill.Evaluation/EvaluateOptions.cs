@@ -7,7 +7,7 @@ using TraceDistill.Data.Prompts;
 
 namespace TraceDistill.Evaluation;
 
-/// <summary>What <c>evaluate</c> measures and how. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
+/// <summary>Options of <c>evaluate</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
 /// <remarks>
 /// What is measured stands in <see cref="Models"/> or, for a single one, in <see cref="Model"/> and <see cref="Endpoint"/>.
 /// </remarks>
@@ -93,7 +93,10 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
     [Description("Nucleus of the samples")]
     public double TopP { get; init; } = 1.0;
 
-    /// <summary>What is cut there counts as truncated and is judged as it stands; within its reasoning it has no answer.</summary>
+    /// <summary>
+    /// Longest answer in tokens. One that is cut there counts as truncated and is judged as it stands; within its reasoning it has no
+    /// answer.
+    /// </summary>
     /// <value>None: as long as the traces that the model was trained on could be; 512 where nothing is known of that.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Longest answer in tokens; as long as the traces that a model was trained on could be unless given")]

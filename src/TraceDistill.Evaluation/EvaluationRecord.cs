@@ -17,7 +17,9 @@ public sealed record EvaluationRecord
 
     public required bool Correct { get; init; }
 
-    /// <summary>Whether the answer could not be compared with the expected one. It counts as wrong, and is counted on its own.</summary>
+    /// <summary>
+    /// True where the answer could not be compared with the expected one. It counts as wrong, and is counted on its own.
+    /// </summary>
     public bool Unverified { get; init; }
 
     /// <summary>The answer as read from the generation; null where there is none.</summary>
@@ -30,7 +32,7 @@ public sealed record EvaluationRecord
 
     public required string FinishReason { get; init; }
 
-    /// <summary>Whether its reasoning never came to an end, so that there is no answer.</summary>
+    /// <summary>True where its reasoning never came to an end, so that there is no answer.</summary>
     public bool IsUnclosed { get; init; }
 
     /// <summary>The raw text as generated, think tags included; null in records read back, for only the file holds it.</summary>

@@ -44,7 +44,7 @@ public sealed record EvaluationResult
     public void Write(string path) => JsonFile.Write(path, this);
 }
 
-/// <summary>What one model reached.</summary>
+/// <summary>Scores of one model.</summary>
 public sealed record ModelScores
 {
     /// <summary>Greedy pass@1: share of the problems whose greedy answer is right.</summary>
@@ -66,7 +66,7 @@ public sealed record ModelScores
     /// <summary>In which words it was asked; null in results of older versions.</summary>
     public string? Prompt { get; init; }
 
-    /// <summary>What it was trained on, where that is something else.</summary>
+    /// <summary>The prompts that it was trained on, where that is something else.</summary>
     public string? TrainedOn { get; init; }
 
     /// <summary>Longest answer in tokens; null in results of older versions.</summary>
@@ -81,11 +81,12 @@ public sealed record ModelScores
     /// <summary>Greedy accuracy of each family, by name.</summary>
     public required IReadOnlyDictionary<string, FamilyScores> Families { get; init; }
 
-    /// <summary>What sampling gave; null where no samples were drawn.</summary>
+    /// <summary>Scores of the samples; null where no samples were drawn.</summary>
     public SampledScores? Sampled { get; init; }
 
     /// <summary>
-    /// Whether the model knows when its answer is right; confidence is the share of samples that agree with the most frequent answer, which is
+    /// Calibration of answers: whether the model knows when its answer is right; confidence is the share of samples that agree with the
+    /// most frequent answer, which is
     /// the one judged. Null where no problem has several samples.
     /// </summary>
     public ReliabilityCurve? AnswerCalibration { get; init; }
@@ -97,7 +98,7 @@ public sealed record ModelScores
 /// <summary>Greedy accuracy over one family.</summary>
 public sealed record FamilyScores(double Accuracy, Interval AccuracyCi, int N);
 
-/// <summary>What K samples a problem gave.</summary>
+/// <summary>Scores of K samples a problem.</summary>
 /// <param name="N">Problems sampled.</param>
 /// <param name="Samples">Samples K of each.</param>
 /// <param name="Temperature">At which they were drawn.</param>

@@ -5,7 +5,9 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Evaluation;
 
-/// <summary>How fast a model answered. Measured, so it stands in a file of its own, beside the figures that repeat to the bit.</summary>
+/// <summary>
+/// Speed at which a model answered. Measured, so it stands in a file of its own, beside the figures that repeat to the bit.
+/// </summary>
 /// <param name="Tokens">Tokens generated.</param>
 /// <param name="Seconds">Wall-clock time they took.</param>
 public sealed record GenerationSpeed(long Tokens, double Seconds)
@@ -13,7 +15,7 @@ public sealed record GenerationSpeed(long Tokens, double Seconds)
     /// <summary>The file's name in the stage's folder.</summary>
     public const string FileName = "speed.json";
 
-    /// <summary>What is known, by model; empty where the file is absent.</summary>
+    /// <summary>Known speeds by model; empty where the file is absent.</summary>
     public static IReadOnlyDictionary<string, GenerationSpeed> Read(string folder) => ReadFile(Path.Combine(folder, FileName));
 
     /// <summary>Adds what another part of an evaluation took: an interrupted one is measured in parts.</summary>

@@ -36,7 +36,7 @@ sealed class RecordLog : IDisposable
         }
     }
 
-    /// <summary>Whether it holds no answers but to these requests.</summary>
+    /// <summary>Returns whether it holds no answers but to these requests.</summary>
     public bool IsWithin(IReadOnlySet<string> ids)
     {
         lock (_lock)

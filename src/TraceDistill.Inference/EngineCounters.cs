@@ -1,6 +1,6 @@
 namespace TraceDistill.Inference;
 
-/// <summary>What an engine is doing and has done.</summary>
+/// <summary>Counters of what an engine is doing and has done.</summary>
 /// <param name="Running">Sequences being generated.</param>
 /// <param name="Waiting">Sequences waiting for room.</param>
 /// <param name="PromptTokens">Prompt tokens worked out since the start; what sequences share of a prompt counts once.</param>

@@ -29,7 +29,7 @@ sealed unsafe class KernelPass : IDecoderPass
     int _helpers;
     readonly NativeBuffer _hidden, _normed, _projected, _attended, _gated, _logits;
 
-    /// <summary>What a branch adds, where it is normalised before; null in families without.</summary>
+    /// <summary>The sum that a branch adds, where it is normalised before; null in families without.</summary>
     readonly NativeBuffer? _branch;
     readonly ExpertPass? _experts;
 

@@ -16,7 +16,7 @@ sealed class PromptPages(ReadOnlyMemory<int> tokens, int[] pages)
     /// <summary>Running sequences that read them.</summary>
     public int Users { get; set; } = 1;
 
-    /// <summary>Whether keys and values of all the tokens are there.</summary>
+    /// <summary>True where keys and values of all the tokens are there.</summary>
     public bool AreFilled { get; set; }
 
     /// <summary>Compares tokens by value.</summary>

@@ -34,7 +34,7 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// <summary>The pages of <see cref="SharedTokens"/>; null where there are none.</summary>
     public PromptPages? Prompt { get; private set; }
 
-    /// <summary>How many of <see cref="Pages"/> are <see cref="Prompt"/>'s.</summary>
+    /// <summary>Number of <see cref="Pages"/> that belong to <see cref="Prompt"/>.</summary>
     public int SharedPages => Prompt?.Pages.Length ?? 0;
 
     /// <summary>Tokens whose keys and values are in the cache.</summary>

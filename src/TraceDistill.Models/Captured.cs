@@ -7,7 +7,7 @@ namespace TraceDistill.Models;
 
 // N = tokens of all sequences, M = those whose hidden states are wanted, T = tokens of one sequence, D = hidden, H = query heads, G = key heads, d = channels of a head
 
-/// <summary>What a pass is to keep for white-box distillation, by the indices of layers from 0.</summary>
+/// <summary>States that a pass is to keep for white-box distillation, by the indices of layers from 0.</summary>
 public sealed record Capture
 {
     /// <summary>Layers whose residual stream is kept as they leave it.</summary>
@@ -21,7 +21,8 @@ public sealed record Capture
 }
 
 /// <summary>
-/// What a pass has kept. Where gradients are recorded, these tensors are part of the graph: a loss of theirs is to be walked back together with that of the
+/// States that a pass has kept. Where gradients are recorded, these tensors are part of the graph: a loss of theirs is to be walked back
+/// together with that of the
 /// hidden states.
 /// </summary>
 /// <param name="wanted">What to keep.</param>
@@ -47,7 +48,7 @@ public sealed class Captured(Capture wanted) : IDisposable
         }
     }
 
-    /// <summary>Whether anything inside of a layer is wanted.</summary>
+    /// <summary>Returns whether anything inside of a layer is wanted.</summary>
     internal bool IsWithin(int layer) => wanted.AttentionMaps.Contains(layer) || wanted.Values.Contains(layer);
 
     internal void AddHiddenState(int layer, Tensor x)

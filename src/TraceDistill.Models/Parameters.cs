@@ -22,7 +22,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
 
     public LoraAdapter? Adapter => weights.Adapter;
 
-    /// <summary>Whether any weight whose name begins so is trained.</summary>
+    /// <summary>Returns whether any weight whose name begins so is trained.</summary>
     public bool IsTrained(string prefix) => gradient is not null && weights.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>

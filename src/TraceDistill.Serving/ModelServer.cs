@@ -35,7 +35,7 @@ public sealed class ModelServer : IAsyncDisposable
     /// <summary>The name of the model, as clients are to say it.</summary>
     public string ModelName => _model.Name;
 
-    /// <summary>What the engine is doing and has done.</summary>
+    /// <summary>Counters of what the engine is doing and has done.</summary>
     public EngineCounters Counters => _model.Engine.Counters;
 
     /// <summary>Loads the model and starts to listen.</summary>

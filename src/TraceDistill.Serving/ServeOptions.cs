@@ -5,7 +5,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving;
 
-/// <summary>What a <see cref="ModelServer"/> serves, where, and how much of it at once.</summary>
+/// <summary>Options of a <see cref="ModelServer"/>: the model, the address, and the limits.</summary>
 public sealed record ServeOptions
 {
     [InputPath]
@@ -55,7 +55,7 @@ public sealed record ServeOptions
     [Description("Seconds that running requests are given to finish when the server is stopped")]
     public int ShutdownSeconds { get; init; } = 10;
 
-    /// <summary>What <see cref="Host"/> says; null where it is no address.</summary>
+    /// <summary>Address that <see cref="Host"/> names; null where it is no address.</summary>
     internal IPAddress? Address => Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(Host, out var address) ? address : null;
 
     /// <summary>Checks all settings and reports every problem at once.</summary>

@@ -138,7 +138,7 @@ public static class CollectStage
     public static string? OptionsFileIn(string directory) =>
         Path.Combine(directory, CollectionIdentity.FileName) is var file && File.Exists(file) ? file : null;
 
-    /// <summary>Whether a collection has begun in <paramref name="directory"/>.</summary>
+    /// <summary>Returns whether a collection has begun in <paramref name="directory"/>.</summary>
     public static bool HasBegunIn(string directory) => ShardManifest.Load(directory) is not null || TraceJournal.ExistsIn(directory);
 
     /// <summary>Looks at what is wanted and what is there.</summary>
@@ -273,7 +273,7 @@ public static class CollectStage
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
             };
 
-    /// <summary>What the data set lacks with the user's leave; null where it lacks nothing.</summary>
+    /// <summary>Traces that the data set lacks with the user's leave; null where it lacks nothing.</summary>
     /// <param name="next">What to do about what is missing, as a sentence.</param>
     /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
     internal static MissingTraces? MissingOf(

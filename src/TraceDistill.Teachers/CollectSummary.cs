@@ -4,7 +4,7 @@ using static System.FormattableString;
 
 namespace TraceDistill.Teachers;
 
-/// <summary>What a collection came to, over all runs that contributed to it.</summary>
+/// <summary>Result of a collection, over all runs that contributed to it.</summary>
 /// <param name="Count">Traces published.</param>
 /// <param name="Correct">Traces with a correct answer.</param>
 /// <param name="Tokens">Tokens in them.</param>
@@ -34,7 +34,7 @@ public sealed record CollectSummary(
     /// <summary>Traces that are kept and not published, because their answer is not correct; see <see cref="GenerateOptions.OnlyCorrect"/>.</summary>
     public long LeftOut { get; init; }
 
-    /// <summary>What was taken of the teacher; null where nothing is known about it.</summary>
+    /// <summary>Usage of the teacher; null where nothing is known about it.</summary>
     public CollectionUsage? Usage { get; init; }
 
     /// <summary>One line for who waited for it: <c>400 traces (234 new), 91 % correct, 3 cut off; 29,480 tokens at 33.1 bytes; requests took 0.8 s (p50), 1.9 s (p95)</c>.</summary>

@@ -12,7 +12,7 @@ using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers;
 
-/// <summary>What <c>generate</c> collects and how. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
+/// <summary>Options of <c>generate</c>. Recipe keys are these names in snake case, command-line options in kebab case.</summary>
 public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 {
     [InputPath]

@@ -20,7 +20,7 @@ public enum HeldOutMetric
     /// <summary>Cross entropy of the drawn tokens; smaller is better.</summary>
     Ce,
 
-    /// <summary>How often the student's most probable token is the teacher's; larger is better.</summary>
+    /// <summary>Share of tokens at which the student's most probable token is the teacher's; larger is better.</summary>
     Top1,
 }
 

@@ -81,7 +81,7 @@ public static class TrainingMemory
             + (options.EmaDecay > 0 ? sizeof(float) * trained : 0) + (atWork * (kept + layer + head));
     }
 
-    /// <summary>What to change for less memory.</summary>
+    /// <summary>Advice on what to change for less memory.</summary>
     internal static string Advice(OptimizationOptions options, int longest)
     {
         string?[] ways =

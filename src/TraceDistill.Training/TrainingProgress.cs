@@ -1,6 +1,6 @@
 namespace TraceDistill.Training;
 
-/// <summary>How far a training is, and what it remembers of its losses: all that a checkpoint needs beside weights and moments.</summary>
+/// <summary>Progress of a training and its memory of the losses: all that a checkpoint needs beside weights and moments.</summary>
 public record struct TrainingProgress
 {
     /// <summary>Batches gone through, those that were left out included.</summary>

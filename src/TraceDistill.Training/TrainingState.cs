@@ -10,7 +10,8 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Training;
 
 /// <summary>
-/// What a training run needs to go on to the same bits: step, trained weights and their moments in one file that is replaced atomically, with a
+/// State from which a training run goes on to the same bits: step, trained weights and their moments in one file that is replaced
+/// atomically, with a
 /// checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint and final loss stay: the folder is
 /// known to hold this run's model, and no other run writes over it.
 /// </summary>

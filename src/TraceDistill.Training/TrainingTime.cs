@@ -16,7 +16,7 @@ namespace TraceDistill.Training;
 /// </remarks>
 public static class TrainingTime
 {
-    /// <summary>What a step takes beside the products, in their time: attention, the loss and the optimizer.</summary>
+    /// <summary>Time of a step beside the products, in theirs: attention, the loss and the optimizer.</summary>
     const double Overhead = 1.2;
 
     /// <summary>Norms, rotations and gates go over each channel once: as long as a product takes with so many channels, as was seen from 0.4 to 124 million weights.</summary>

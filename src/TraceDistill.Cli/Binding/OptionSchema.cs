@@ -16,7 +16,7 @@ namespace TraceDistill.Cli.Binding;
 /// <param name="Default">The value it has when nothing is said.</param>
 sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired, bool IsNullable, object? Default)
 {
-    /// <summary>How a property is written in recipes.</summary>
+    /// <summary>Key of a property in recipes.</summary>
     public static string KeyOf(string propertyName) => JsonNamingPolicy.SnakeCaseLower.ConvertName(propertyName);
 
     public Type Type => Property.PropertyType;
@@ -26,15 +26,15 @@ sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired,
 
     public string? Description => Property.GetCustomAttribute<DescriptionAttribute>()?.Description;
 
-    /// <summary>Whether its values are files or folders that are read, at least where nothing beside it says otherwise.</summary>
+    /// <summary>True where its values are files or folders that are read, at least where nothing beside it says otherwise.</summary>
     public bool MayBeInputPath => Property.IsDefined(typeof(InputPathAttribute));
 
-    /// <summary>Whether its values are files or folders that are read.</summary>
+    /// <summary>Returns whether its values are files or folders that are read.</summary>
     /// <param name="beside">The settings it stands among.</param>
     public bool IsInputPath(ConfigMap beside) => Property.GetCustomAttribute<InputPathAttribute>() is { } attribute
         && (attribute.Unless is not { } other || beside[KeyOf(other)] is null);
 
-    /// <summary>Whether the option may stand on the command line without a value, which then means <c>true</c>.</summary>
+    /// <summary>True where the option may stand on the command line without a value, which then means <c>true</c>.</summary>
     public bool IsFlagOrValue => Property.IsDefined(typeof(FlagOrValueAttribute));
 
     public bool IsOperational => Property.IsDefined(typeof(OperationalAttribute));

@@ -2,7 +2,9 @@ using System.Reflection;
 
 namespace TraceDistill.Cli.Binding;
 
-/// <summary>How values of a type are written: as one value, as a list, as a dictionary, or as a map of the properties of a record.</summary>
+/// <summary>
+/// Forms in which values of a type are written: as one value, as a list, as a dictionary, or as a map of the properties of a record.
+/// </summary>
 static class OptionShape
 {
     static readonly Type[] ListTypes = [typeof(IReadOnlyList<>), typeof(IReadOnlyCollection<>), typeof(IEnumerable<>), typeof(IList<>), typeof(List<>)];
@@ -22,10 +24,10 @@ static class OptionShape
             ? type.GetGenericArguments()[1]
             : null;
 
-    /// <summary>Whether one plain value makes an instance: text, a flag, an enum, or anything that parses itself.</summary>
+    /// <summary>Returns whether one plain value makes an instance: text, a flag, an enum, or anything that parses itself.</summary>
     public static bool IsScalar(Type type) => type == typeof(string) || type.IsEnum || type == typeof(bool) || ParseMethod(type) is not null;
 
-    /// <summary>Whether a map of properties makes an instance.</summary>
+    /// <summary>Returns whether a map of properties makes an instance.</summary>
     public static bool IsRecord(Type type) =>
         !type.IsEnum && type.Namespace?.StartsWith(nameof(System), StringComparison.Ordinal) == false
         && !type.IsAbstract && (type.IsValueType || type.GetConstructor(Type.EmptyTypes) is not null)

@@ -2,10 +2,10 @@ using System.Text.Json;
 
 namespace TraceDistill.Cli.Binding;
 
-/// <summary>What a type of option is called in messages and in help.</summary>
+/// <summary>Names of option types in messages and in help.</summary>
 static class TypeWords
 {
-    /// <summary>What is expected, in words.</summary>
+    /// <summary>Expected values, in words.</summary>
     public static string Expected(Type type) => Underlying(type) switch
     {
         var t when t == typeof(string) => "text",
@@ -36,7 +36,7 @@ static class TypeWords
         _ => "VALUE",
     };
 
-    /// <summary>What was found, in words.</summary>
+    /// <summary>Found value, in words.</summary>
     public static string Of(ConfigNode node) => node switch
     {
         ConfigScalar { Text: null } => "nothing",

@@ -1,6 +1,6 @@
 namespace TraceDistill.Cli.CommandLine;
 
-/// <summary>What the process tells its caller.</summary>
+/// <summary>Exit codes of the process.</summary>
 static class ExitCode
 {
     public const int Done = 0;

@@ -28,7 +28,7 @@ sealed class OptionTokens
         }
     }
 
-    /// <summary>What was given, as settings to be bound.</summary>
+    /// <summary>Reads the options that were given, as settings to be bound.</summary>
     public ConfigMap Read(ParseResult result)
     {
         var entries = new List<ConfigEntry>();

@@ -7,7 +7,7 @@ using TraceDistill.Teachers.Dialects;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>Whether this machine, and an endpoint where one is named, can do what the program needs.</summary>
+/// <summary>Checks whether this machine, and an endpoint where one is named, can do what the program needs.</summary>
 sealed class DoctorVerb : Verb<DoctorOptions>
 {
     public override string Name => "doctor";
@@ -56,7 +56,7 @@ sealed class DoctorVerb : Verb<DoctorOptions>
     };
 }
 
-/// <summary>What <c>doctor</c> found.</summary>
+/// <summary>Findings of <c>doctor</c>.</summary>
 /// <param name="Version">The program's.</param>
 /// <param name="Checks">One for each thing looked at.</param>
 /// <param name="Endpoint">What the endpoint can do; null where none was named, or it did not answer.</param>

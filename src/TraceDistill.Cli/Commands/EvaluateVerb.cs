@@ -15,7 +15,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>How well models solve problems, and how near their distributions come to the teacher's.</summary>
+/// <summary>Measures how well models solve problems, and how near their distributions come to the teacher's.</summary>
 sealed class EvaluateVerb : Verb<EvaluateOptions>
 {
     const int PrintedComparisons = 10;

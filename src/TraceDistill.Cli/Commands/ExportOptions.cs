@@ -48,7 +48,7 @@ sealed record ExportOptions : IValidatableObject
     }
 }
 
-/// <summary>What models can be exported as.</summary>
+/// <summary>Formats that models can be exported in.</summary>
 enum ExportFormat
 {
     Huggingface,

@@ -2,7 +2,7 @@ using TraceDistill.Cli.Binding;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>How many held-out problems are wanted: a number beside the others, or <c>true</c> for all of them.</summary>
+/// <summary>Number of held-out problems that are wanted: a number beside the others, or <c>true</c> for all of them.</summary>
 sealed record HeldOutShare(bool IsAll, int Count) : IParsable<HeldOutShare>
 {
     public static HeldOutShare None { get; } = new(false, 0);

@@ -2,7 +2,7 @@ using TraceDistill.Cli.Secrets;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>Whether a verb writes files, and so can be a stage of a recipe.</summary>
+/// <summary>Output of a verb: whether it writes files, and so can be a stage of a recipe.</summary>
 enum VerbOutput
 {
     /// <summary>It only prints; it cannot be a stage.</summary>
@@ -36,7 +36,7 @@ interface IVerb
     /// <summary>True if the verb locks its output folder itself, as one that several processes may share does.</summary>
     bool LocksOutput { get; }
 
-    /// <summary>Whether it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
+    /// <summary>True where it goes on from what an earlier, interrupted attempt left in its output folder.</summary>
     bool IsResumable { get; }
 
     /// <summary>
@@ -50,27 +50,29 @@ interface IVerb
     /// <param name="options">An <see cref="OptionsType"/>.</param>
     long EstimateMemory(object options);
 
-    /// <summary>Whether it reads whatever the stages before it made, without naming them.</summary>
+    /// <summary>True where it reads whatever the stages before it made, without naming them.</summary>
     bool ReadsWholeRun { get; }
 
     /// <summary>Names of output files that also belong into the run directory itself.</summary>
     IReadOnlyList<string> RunDirectoryFiles { get; }
 
-    /// <summary>What other stages may read in its output folder; null where only running it tells.</summary>
+    /// <summary>Names that other stages may read in its output folder; null where only running it tells.</summary>
     IReadOnlyCollection<string>? OutputNames(object options);
 
     /// <summary>Files and folders that it reads although no path-valued option names them, such as a prompt found by its name.</summary>
     IEnumerable<string> ImplicitInputs(object options);
 
-    /// <summary>What its stage will run into, as far as its options, those of the stages that it reads and the files that are there tell.</summary>
+    /// <summary>
+    /// Events that its stage will run into, as far as its options, those of the stages that it reads and the files that are there tell.
+    /// </summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
     /// <exception cref="Text.Errors.InvalidInputException">A file that is there is wrong.</exception>
     IAsyncEnumerable<Foreseen> ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken);
 
-    /// <summary>Whether what it prints is what was asked for, and so belongs on standard output.</summary>
+    /// <summary>True where what it prints is what was asked for, and so belongs on standard output.</summary>
     bool PrintsResult { get; }
 
-    /// <summary>Whether it may send keys to endpoints, and so takes <c>--allow-key</c>.</summary>
+    /// <summary>True where it may send keys to endpoints, and so takes <c>--allow-key</c>.</summary>
     bool SendsKeys { get; }
 
     /// <summary>The keys that it sends by its options, and where to.</summary>
@@ -80,7 +82,8 @@ interface IVerb
     IReadOnlyCollection<string> CommandLineOnly { get; }
 
     /// <summary>
-    /// Whether what it has made is worth keeping under other options, too: then its unfinished work is never thrown away for it, and it decides itself what
+    /// True where what it has made is worth keeping under other options, too: then its unfinished work is never thrown away for it, and it
+    /// decides itself what
     /// of the earlier output it takes over.
     /// </summary>
     bool KeepsEarlierWork { get; }

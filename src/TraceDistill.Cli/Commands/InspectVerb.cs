@@ -15,7 +15,10 @@ using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What lies in shards: what they hold in figures, their columns, and any trace with the alternatives of every token or as a student is trained on it; or what a model is.</summary>
+/// <summary>
+/// Shows shards: their content in figures, their columns, and any trace with the alternatives of every token or as a student is trained on
+/// it; or a model.
+/// </summary>
 sealed class InspectVerb : Verb<InspectOptions>
 {
     public override string Name => "inspect";
@@ -73,7 +76,7 @@ sealed class InspectVerb : Verb<InspectOptions>
         await reader.ReadAsync(cancellationToken).FirstOrDefaultAsync(trace => trace.Id.StartsWith(options.Trace ?? "", StringComparison.Ordinal), cancellationToken)
             ?? throw new InvalidInputException(options.Trace is { } id ? $"{options.Path}: holds no trace {id}; leave out --trace to see what there is" : $"{options.Path}: holds no traces");
 
-    /// <summary>What train makes of a trace, by the same means.</summary>
+    /// <summary>View of a trace as train takes it, by the same means.</summary>
     static async Task<TrainingView> TrainingViewAsync(InspectOptions options, ShardReader reader, CancellationToken cancellationToken)
     {
         var folder = TokenizerOf(options) ?? throw new InvalidInputException($"{options.Path}: no tokenizer is stored with the traces; name the student's model directory with --tokenizer");

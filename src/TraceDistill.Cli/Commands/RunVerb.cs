@@ -108,7 +108,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
         return only.Count == 0 ? plan.Stages : [.. plan.Stages.Where(stage => only.Contains(stage.Name) || only.Contains(stage.Family))];
     }
 
-    /// <summary>What stages with work from before would do with it.</summary>
+    /// <summary>Remarks on what stages with work from before would do with it.</summary>
     static async Task<IReadOnlyDictionary<string, string>> RemarksAsync(
         IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, bool isDiscarded, CancellationToken cancellationToken)
     {

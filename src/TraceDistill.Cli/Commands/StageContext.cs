@@ -3,7 +3,7 @@ using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What a verb is given beside its options.</summary>
+/// <summary>Context of a verb beside its options.</summary>
 sealed record StageContext
 {
     /// <summary>Where to write: the stage's working folder, or what <c>--out</c> says; null where nothing was said.</summary>
@@ -12,16 +12,19 @@ sealed record StageContext
     /// <summary>The run directory, when the verb runs as a stage.</summary>
     public string? RunDirectory { get; init; }
 
-    /// <summary>What the stage made before something changed; null where there is nothing.</summary>
+    /// <summary>Output that the stage made before something changed; null where there is nothing.</summary>
     public EarlierOutput? Earlier { get; init; }
 
-    /// <summary>Whether the user lets what a stage made under other options be given up.</summary>
+    /// <summary>True where the user lets what a stage made under other options be given up.</summary>
     public bool IsDiscarded { get; init; }
 
     /// <summary>The stage's folder once it is finished, when the verb runs as a stage.</summary>
     public string? Published { get; init; }
 
-    /// <summary>How results name a file: within the run directory from there, so that a run's files do not depend on where it lies, and as it will be called.</summary>
+    /// <summary>
+    /// Name of a file in results: within the run directory from there, so that a run's files do not depend on where it lies, and as it
+    /// will be called.
+    /// </summary>
     public string NameOf(string path)
     {
         if (Published is not null && Output is not null && IsIn(Output, path))

@@ -6,7 +6,7 @@ using TraceDistill.Training.Distillation;
 
 namespace TraceDistill.Cli.Commands;
 
-/// <summary>What is known of a model that is there, or that a stage is going to train.</summary>
+/// <summary>Facts about a model that is there, or that a stage is going to train.</summary>
 /// <param name="Task">In which words problems are put to it; null where that is not known.</param>
 /// <param name="Positions">Longest sequence in tokens; null where that is not known.</param>
 /// <param name="Tokenizer">Folder with its tokenizer; null where that is not known.</param>

@@ -82,7 +82,7 @@ sealed class TokenizerTrainVerb : Verb<TokenizerTrainOptions>
     }
 }
 
-/// <summary>What came of <c>tokenizer train</c>.</summary>
+/// <summary>Result of <c>tokenizer train</c>.</summary>
 /// <param name="VocabularySize">Ids.</param>
 /// <param name="Hash">See <see cref="Tokenizer.Hash"/>.</param>
 /// <param name="Texts">Texts read.</param>

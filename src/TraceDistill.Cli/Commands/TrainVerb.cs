@@ -90,7 +90,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         }
     }
 
-    /// <summary>What a prompt may take beside the longest answer, in advice alone.</summary>
+    /// <summary>Tokens that a prompt may take beside the longest answer, in advice alone.</summary>
     const int PromptRoom = 256;
 
     /// <summary>A precision that this processor does not have costs time and nothing else.</summary>
@@ -134,7 +134,7 @@ sealed class TrainVerb : Verb<TrainOptions>
         _ => true,
     };
 
-    /// <summary>How long a student's sequences may be; null where that follows from the traces, or is not known yet.</summary>
+    /// <summary>Longest length of a student's sequences; null where that follows from the traces, or is not known yet.</summary>
     internal static int? PositionsOf(TrainOptions options, Foresight ahead) => options.Student is not { } student
         ? options.Architecture!.MaxPositionEmbeddings
         : ahead.IsThere(student) ? ModelConfiguration.Load(student).MaxPositionEmbeddings

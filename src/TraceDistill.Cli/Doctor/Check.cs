@@ -1,6 +1,6 @@
 namespace TraceDistill.Cli.Doctor;
 
-/// <summary>How a check went.</summary>
+/// <summary>Outcome of a check.</summary>
 enum CheckState
 {
     Ok,

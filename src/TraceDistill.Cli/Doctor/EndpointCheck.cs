@@ -9,7 +9,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Doctor;
 
-/// <summary>Whether an endpoint can be a teacher: a few small requests tell.</summary>
+/// <summary>Checks with a few small requests whether an endpoint can be a teacher.</summary>
 static class EndpointCheck
 {
     const string Name = "endpoint";

@@ -2,7 +2,7 @@ using System.Runtime.InteropServices;
 
 namespace TraceDistill.Cli.Doctor;
 
-/// <summary>What the system says of the processor.</summary>
+/// <summary>The system's description of the processor.</summary>
 static class ProcessorInfo
 {
     const string InfoFile = "/proc/cpuinfo";

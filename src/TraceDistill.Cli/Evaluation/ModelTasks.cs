@@ -8,12 +8,13 @@ using TraceDistill.Teachers.Prompts;
 namespace TraceDistill.Cli.Evaluation;
 
 /// <summary>
-/// How each model of an evaluation is asked: as it was trained, unless the options say otherwise. What was not trained on traces is asked
+/// Tasks of the models of an evaluation: each is asked as it was trained, unless the options say otherwise. What was not trained on traces
+/// is asked
 /// as the others are.
 /// </summary>
 sealed class ModelTasks
 {
-    /// <summary>What a model is asked with of which nothing is known.</summary>
+    /// <summary>Prompt for a model of which nothing is known.</summary>
     public const string DefaultPrompt = "Reasoning/Solve";
 
     /// <summary>Longest answer of a model of whose traces nothing is known.</summary>
@@ -37,7 +38,7 @@ sealed class ModelTasks
         _isAmbiguous = trained.Any(task => !task.IsPutAs(_shared));
     }
 
-    /// <summary>How a model is asked; differences from what it was trained on are told.</summary>
+    /// <summary>Finds how a model is asked; differences from what it was trained on are told.</summary>
     public async Task<AskedAs> ForAsync(string name, ModelSource source, CancellationToken cancellationToken)
     {
         var own = TaskOf(source);

@@ -6,7 +6,7 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Exporting;
 
-/// <summary>What is known of how a model came about: from its run directory and from the card that lies beside it.</summary>
+/// <summary>Facts about the making of a model: from its run directory and from the card that lies beside it.</summary>
 sealed partial record CardFacts
 {
     /// <summary>The training that made it; null where it lies in no run.</summary>
@@ -15,13 +15,13 @@ sealed partial record CardFacts
     /// <summary>The run's recipe; null where there is none.</summary>
     public string? Recipe { get; init; }
 
-    /// <summary>What it learned from.</summary>
+    /// <summary>Traces that it learned from.</summary>
     public IReadOnlyList<TraceFacts> Traces { get; init; } = [];
 
     /// <summary>Evaluations in which it took part, and what they call it.</summary>
     public IReadOnlyList<(EvaluationFacts Evaluation, string Name)> Evaluations { get; init; } = [];
 
-    /// <summary>What the adapter that is merged in is called; null for none.</summary>
+    /// <summary>Name of the adapter that is merged in; null for none.</summary>
     public string? Adapter { get; init; }
 
     /// <summary>The Hub's name of the model that it was trained from, where its folder tells.</summary>
@@ -33,10 +33,12 @@ sealed partial record CardFacts
     /// <summary>The model's own card without its front matter.</summary>
     public string? Description { get; init; }
 
-    /// <summary>What a card of these tells.</summary>
+    /// <summary>Topics that a card of these covers.</summary>
     public string Told => Training is null ? "what the model is; for data, recipe and metrics, export it from where run made it" : "data, recipe and metrics";
 
-    /// <summary>What a model or adapter is called: by its folder, and by the one above that where a training left the adapter beside its model.</summary>
+    /// <summary>
+    /// Name of a model or adapter: by its folder, and by the one above that where a training left the adapter beside its model.
+    /// </summary>
     public static string NameOf(string folder) => Path.GetFileName(OwnFolder(folder));
 
     /// <param name="model">The model directory.</param>

@@ -33,7 +33,7 @@ sealed class ExportTarget : IDisposable
     /// <summary>Where to write.</summary>
     public string Folder { get; }
 
-    /// <summary>Whether a path means a GGUF file, not a folder for one.</summary>
+    /// <summary>Returns whether a path means a GGUF file, not a folder for one.</summary>
     public static bool IsFile(string path) => File.Exists(path) || Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase);
 
     /// <exception cref="InvalidInputException">Something is there that is no GGUF file.</exception>

@@ -9,7 +9,7 @@ namespace TraceDistill.Cli.Inspection;
 /// <summary>A model directory in figures.</summary>
 sealed record ModelView(string Path, long Parameters, ModelConfiguration Configuration, int VocabularySize, string TokenizerHash)
 {
-    /// <summary>Whether a folder is one.</summary>
+    /// <summary>Returns whether a folder is one.</summary>
     public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, ModelConfiguration.FileName));
 
     /// <exception cref="Text.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>

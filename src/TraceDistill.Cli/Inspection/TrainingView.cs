@@ -24,10 +24,12 @@ sealed record TrainingView
 
     public required string FinishReason { get; init; }
 
-    /// <summary>Whether there is a distribution to match for each trained token, or the hard loss alone.</summary>
+    /// <summary>True where there is a distribution to match for each trained token, false for the hard loss alone.</summary>
     public required bool SoftTargets { get; init; }
 
-    /// <summary>Whether the student's template takes the thinking out of earlier turns; the turn that is trained keeps its own.</summary>
+    /// <summary>
+    /// True where the student's template takes the thinking out of earlier turns; the turn that is trained keeps its own.
+    /// </summary>
     public required bool StripsThinking { get; init; }
 
     /// <summary>Index of the first token that is trained on; all behind it are.</summary>
@@ -38,7 +40,7 @@ sealed record TrainingView
 
     public required IReadOnlyList<TrainingTokenView> Tokens { get; init; }
 
-    /// <summary>What became of the teacher's prompt, end and logprobs: a line each.</summary>
+    /// <summary>Remarks on the teacher's prompt, end and logprobs: a line each.</summary>
     public required IReadOnlyList<string> Remarks { get; init; }
 
     public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer, ChatTemplate template, IReadOnlyList<string> remarks) => new(

@@ -111,7 +111,7 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         }
     }
 
-    /// <summary>What a stage is doing.</summary>
+    /// <summary>Activity of a stage.</summary>
     sealed class Bar(string activity, RateEstimator rate)
     {
         public string Activity { get; } = activity;

@@ -44,7 +44,7 @@ sealed class PlainProgress(TextWriter output, TimeProvider timeProvider) : IRunO
         }
     }
 
-    /// <summary>What a stage is doing, and when that was last told.</summary>
+    /// <summary>Activity of a stage, and when it was last told.</summary>
     sealed record Line(string Activity, RateEstimator Rate, long Time, long Done);
 
     bool IsDue(Line last, long done, long? total)

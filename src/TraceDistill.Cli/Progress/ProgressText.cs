@@ -27,7 +27,7 @@ static class ProgressText
         return string.Join(" · ", parts);
     }
 
-    /// <summary>What matters most of it: <c>1,200/5,000 traces · 0:12 left</c>.</summary>
+    /// <summary>The most important part of it: <c>1,200/5,000 traces · 0:12 left</c>.</summary>
     public static string Short(long done, long? total, string unit, RateEstimator rate) =>
         Left(done, total, rate) is { } left ? $"{Share(done, total, unit)} · {left}" : Share(done, total, unit);
 

@@ -17,7 +17,7 @@ sealed class RateEstimator(TimeProvider timeProvider)
     /// <summary>Units a second, or null while too little is known.</summary>
     public double? Rate { get; private set; }
 
-    /// <summary>What an interrupted run had done before counts as done, but not as speed.</summary>
+    /// <summary>Adds a report of progress. What an interrupted run had done before counts as done, but not as speed.</summary>
     public void Add(long done)
     {
         var now = timeProvider.GetTimestamp();

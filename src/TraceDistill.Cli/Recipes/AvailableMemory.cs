@@ -40,7 +40,8 @@ sealed class AvailableMemory(string root = "/")
     }
 
     /// <summary>
-    /// What each group with a limit that this process is in leaves, those around it included. Files that were read into memory make room
+    /// Memory left by each group with a limit that this process is in, those around it included. Files that were read into memory make
+    /// room
     /// when asked to.
     /// </summary>
     IEnumerable<long> OfGroups()

@@ -3,7 +3,7 @@ using TraceDistill.Cli.Binding;
 
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>How many stages may run at the same time: a number, or <c>auto</c>.</summary>
+/// <summary>Number of stages that may run at the same time: a number, or <c>auto</c>.</summary>
 /// <param name="Number">From 1 to <see cref="Most"/>; null for <c>auto</c>, as many as there are cores.</param>
 sealed record JobLimit(int? Number) : IParsable<JobLimit>
 {

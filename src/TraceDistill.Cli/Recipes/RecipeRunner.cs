@@ -8,7 +8,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>How a run's stage came to be finished.</summary>
+/// <summary>Way in which a run's stage came to be finished.</summary>
 enum StageOutcome
 {
     /// <summary>It was finished and nothing that it depends on has changed.</summary>

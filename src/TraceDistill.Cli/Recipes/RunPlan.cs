@@ -3,7 +3,7 @@ using TraceDistill.Cli.Commands;
 
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>What a recipe comes to: its stages in the order in which they run.</summary>
+/// <summary>Plan of a recipe: its stages in the order in which they run.</summary>
 /// <param name="Name">The recipe's name.</param>
 /// <param name="Jobs">How many stages run side by side; null where the recipe does not say.</param>
 /// <param name="Stages">Every stage stands after those that it reads.</param>

@@ -118,7 +118,7 @@ sealed class StageFolder(string runDirectory, string name)
         }
     }
 
-    /// <summary>What cannot be read tells of nothing that could be gone on with.</summary>
+    /// <summary>Reads the note of the work so far. One that cannot be read tells of nothing that could be gone on with.</summary>
     Work? ReadWork()
     {
         try

@@ -13,6 +13,6 @@ sealed record StageInput(string Key, string? Stage, string Path, SourceLocation 
     public string Locate(string runDirectory) =>
         Stage is null ? Path : System.IO.Path.GetFullPath(System.IO.Path.Combine(runDirectory, Stage, Path));
 
-    /// <summary>How it stands in a recipe.</summary>
+    /// <summary>Its form in a recipe.</summary>
     public string Reference => Stage is null ? Path : Path.Length == 0 ? Stage : $"{Stage}/{Path}";
 }

@@ -6,7 +6,7 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>What a stage read.</summary>
+/// <summary>An input that a stage read.</summary>
 /// <param name="Reference">As it stands in the recipe.</param>
 /// <param name="Digest">Of its content.</param>
 /// <param name="Files">Empty for what another stage made, whose own manifest has them.</param>
@@ -41,7 +41,7 @@ sealed record StageManifest
 
     public required IReadOnlyList<FileDigest> Outputs { get; init; }
 
-    /// <summary>What the verb tells about its result.</summary>
+    /// <summary>The verb's summary of its result.</summary>
     public required JsonNode? Summary { get; init; }
 
     /// <summary>Reads the manifest of a stage's folder.</summary>
@@ -69,16 +69,19 @@ sealed record StageManifest
     public void Write(string folder) =>
         JsonFile.Write(Path.Combine(folder, FileName), this);
 
-    /// <summary>Whether the stage stopped before it had all it wants, such as when its budget was spent: each run goes on with it as far as it may.</summary>
+    /// <summary>
+    /// True where the stage stopped before it had all it wants, such as when its budget was spent: each run goes on with it as far as it
+    /// may.
+    /// </summary>
     public bool IsUnfinished => Summary is JsonObject summary && summary["stopped_by"] is not null;
 
-    /// <summary>Whether the stage need not run: it was made from the same, lacks nothing, and its files are there.</summary>
+    /// <summary>Returns whether the stage need not run: it was made from the same, lacks nothing, and its files are there.</summary>
     public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && !IsUnfinished && IsWhole(folder);
 
     /// <summary>Returns whether a name is that of a file below a folder, and not of one elsewhere.</summary>
     static bool IsBelow(string name) => name.Length > 0 && !name.Contains('\0', StringComparison.Ordinal) && !Path.IsPathRooted(name) && !name.Split('/').Contains("..");
 
-    /// <summary>Whether all files are still there with the sizes they had.</summary>
+    /// <summary>Returns whether all files are still there with the sizes they had.</summary>
     public bool IsWhole(string folder) =>
         Outputs.All(file => new FileInfo(Path.Combine(folder, file.Name)) is { Exists: true } info && info.Length == file.Bytes);
 }

@@ -18,7 +18,7 @@ namespace TraceDistill.Cli.Recipes;
 /// <param name="program">The program's file and the arguments before its own.</param>
 sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
 {
-    /// <summary>What counts the cores of a process: .NET's own, OpenMP's and MKL's.</summary>
+    /// <summary>Variables that set the cores of a process: .NET's own, OpenMP's and MKL's.</summary>
     static readonly string[] CoreVariables = ["DOTNET_PROCESSOR_COUNT", "OMP_NUM_THREADS", "MKL_NUM_THREADS"];
 
     /// <summary>Exit codes from here on are 128 + the signal that ended a process.</summary>
@@ -182,7 +182,7 @@ sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
         }
     }
 
-    /// <summary>How this program is started again: by its own file, or by <c>dotnet</c> and its assembly.</summary>
+    /// <summary>Command that starts this program again: by its own file, or by <c>dotnet</c> and its assembly.</summary>
     static IReadOnlyList<string> ThisProgram()
     {
         var assembly = typeof(StageProcesses).Assembly;

@@ -1,6 +1,6 @@
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>How far a stage is, as its folders tell without running anything.</summary>
+/// <summary>Progress of a stage, as its folders tell without running anything.</summary>
 enum StageState
 {
     ToDo,

@@ -36,10 +36,10 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
 
     public IReadOnlyList<AblationPair> Pairs { get; } = [.. Conditions.SelectMany(condition => condition.Pairs)];
 
-    /// <summary>How many seeds there are; 1 where they do not vary.</summary>
+    /// <summary>Number of seeds; 1 where they do not vary.</summary>
     public int Seeds => Pairs.Select(pair => pair.Seed).Distinct().Count();
 
-    /// <summary>Whether it tells what soft targets are worth.</summary>
+    /// <summary>True where it tells what soft targets are worth.</summary>
     public bool IsOfSoftTargets => Pairs.All(pair => pair.IsOfSoftTargets);
 
     /// <summary>Mean difference with its t interval over seeds.</summary>

@@ -14,7 +14,7 @@ sealed record RunSummary
     /// <summary>By name; where two evaluations know the same name, those of the later one are <c>STAGE.NAME</c>.</summary>
     public required IReadOnlyDictionary<string, ModelSummary> Models { get; init; }
 
-    /// <summary>What students learned from; null where the run has no traces.</summary>
+    /// <summary>Traces that students learned from; null where the run has no traces.</summary>
     public required TraceSummary? Traces { get; init; }
 
     /// <summary><c>total</c>, in which what ran at the same time counts once, and by stage.</summary>

@@ -30,7 +30,7 @@ sealed record KeyUse(string Name, bool IsFile, Uri Url)
         }
     }
 
-    /// <summary>Whether address and key are both the user's own words on the command line, and none of them a file's.</summary>
+    /// <summary>Returns whether address and key are both the user's own words on the command line, and none of them a file's.</summary>
     public static bool IsOwn(ConfigMap settings) => settings.Entries.Where(entry => Settings.Contains(entry.Key)).All(entry => IsOwn(entry.Value));
 
     /// <summary>The host as the network sees it: no user name, international names in their ASCII form.</summary>
@@ -39,7 +39,7 @@ sealed record KeyUse(string Name, bool IsFile, Uri Url)
     /// <summary>Host and port as <c>--allow-key</c> takes them: the port of HTTPS need not be said.</summary>
     public string Target => Authority(Host, Url.Port, Url.Scheme == "https");
 
-    /// <summary>Whether the key stays on this machine.</summary>
+    /// <summary>True where the key stays on this machine.</summary>
     public bool IsLoopback => Host == "localhost" || (IPAddress.TryParse(Host, out var address) && IPAddress.IsLoopback(address));
 
     /// <summary>For the plan: <c>$NAME → HOST</c>.</summary>

@@ -3,7 +3,7 @@ using TraceDistill.Data.Answers.Notation;
 
 namespace TraceDistill.Data.Answers;
 
-/// <summary>What an answer says, as far as the engine understands it.</summary>
+/// <summary>Content of an answer, as far as the engine understands it.</summary>
 abstract record Answer;
 
 /// <summary>A number or an expression, with what stands behind it.</summary>
@@ -11,7 +11,7 @@ sealed record Quantity(Expression Value) : Answer
 {
     public Unit? Unit { get; init; }
 
-    /// <summary>Whether the unit may as well be a variable, as in <c>3m</c>.</summary>
+    /// <summary>True where the unit may as well be a variable, as in <c>3m</c>.</summary>
     public bool IsUnitDoubtful { get; init; }
 
     public bool IsPercent { get; init; }
@@ -21,7 +21,7 @@ sealed record Quantity(Expression Value) : Answer
     /// <summary>The base of the notation: 8 for <c>52_8</c>.</summary>
     public string? Base { get; init; }
 
-    /// <summary>Whether people read its notation in two ways, as that of <c>1/2x</c>.</summary>
+    /// <summary>True where people read its notation in two ways, as that of <c>1/2x</c>.</summary>
     public bool IsAmbiguous { get; init; }
 }
 

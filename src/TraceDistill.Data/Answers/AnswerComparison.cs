@@ -20,7 +20,7 @@ namespace TraceDistill.Data.Answers;
 /// </summary>
 static class AnswerComparison
 {
-    /// <summary>Whether answers are equal, by the best of all ways to read them; null where that is beyond the engine.</summary>
+    /// <summary>Returns whether answers are equal, by the best of all ways to read them; null where that is beyond the engine.</summary>
     public static bool? AreEqual(IReadOnlyList<Reading> expected, IReadOnlyList<Reading> given)
     {
         if (expected.Count == 0 || given.Count == 0)
@@ -241,7 +241,7 @@ static class AnswerComparison
     /// <summary>A number beside words, <c>8 remainder 3</c>, is another answer than the number alone.</summary>
     static bool? Partly(string text) => NumbersOf(text).Count() > 1 ? false : null;
 
-    /// <summary>Whether one word may be the other's inflection or abbreviation.</summary>
+    /// <summary>Returns whether one word may be the other's inflection or abbreviation.</summary>
     static bool IsSpelling(string a, string b) =>
         a[0] == b[0] && (a.StartsWith(b, StringComparison.Ordinal) || b.StartsWith(a, StringComparison.Ordinal))
         || a.Length > 4 && b.Length > 4 && a[..4] == b[..4];
@@ -329,7 +329,7 @@ static class AnswerComparison
         return Unordered(a.Items, b.Items);
     }
 
-    /// <summary>Whether every item of each list is one of the other; where items repeat, the lists are compared as sets.</summary>
+    /// <summary>Returns whether every item of each list is one of the other; where items repeat, the lists are compared as sets.</summary>
     static bool? Unordered(IReadOnlyList<Answer> a, IReadOnlyList<Answer> b)
     {
         if (a.Count > 40 || b.Count > 40)

@@ -200,7 +200,9 @@ static class AnswerReader
         }
     }
 
-    /// <summary>What a left side names: one symbol, a function of something, words, points, a tuple of symbols; null where it is an expression.</summary>
+    /// <summary>
+    /// The name on a left side: one symbol, a function of something, words, points, a tuple of symbols; null where it is an expression.
+    /// </summary>
     static string? NameOf(List<Token> tokens)
     {
         var head = tokens[0];
@@ -239,7 +241,7 @@ static class AnswerReader
         return head.IsCommand("overline") || head.Is("|") && tokens.All(token => token.Is("|") || token.Kind == TokenKind.Word && token.Text.All(char.IsUpper)) ? spelling : null;
     }
 
-    /// <summary>Whether it begins as an inverse function, f^{-1}.</summary>
+    /// <summary>Returns whether it begins as an inverse function, f^{-1}.</summary>
     static bool IsInverse(List<Token> tokens) =>
         tokens.Count > 6 && tokens[0].Text.Length == 1 && tokens[1].Is("^") && tokens[2].Is("{") && tokens[3].Is("-") && tokens[4].Text == "1" && tokens[5].Is("}")
         && tokens[6].Is("(");

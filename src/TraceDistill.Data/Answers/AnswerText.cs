@@ -16,7 +16,7 @@ public static class AnswerText
         return AnswerReader.Read(text).Any(reading => !reading.IsWeak && reading.Answer is Quantity { Value: var value } && IsNumber(value));
     }
 
-    /// <summary>Whether two answers are the same; null where that is beyond the engine.</summary>
+    /// <summary>Returns whether two answers are the same; null where that is beyond the engine.</summary>
     /// <param name="expected">The known answer.</param>
     /// <param name="given">The model's.</param>
     internal static bool? Compare(string expected, string given)
@@ -78,7 +78,7 @@ public static class AnswerText
 /// <summary>Letters of multiple choice.</summary>
 static class Choice
 {
-    /// <summary>Whether a given answer names the expected choice; null where no choice is expected, or none is given.</summary>
+    /// <summary>Returns whether a given answer names the expected choice; null where no choice is expected, or none is given.</summary>
     public static bool? Compare(string expected, string given) =>
         Letter(expected, isAlone: true) is { } right && Letter(given, isAlone: false) is { } chosen ? char.ToUpperInvariant(right) == char.ToUpperInvariant(chosen) ? true
             : char.IsAsciiLetterLower(right) || char.IsAsciiLetterLower(chosen) ? null : false : null;

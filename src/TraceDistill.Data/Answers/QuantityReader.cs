@@ -217,7 +217,7 @@ static class QuantityReader
         return null;
     }
 
-    /// <summary>Whether everything from here on is a unit, and how it reads.</summary>
+    /// <summary>Returns whether everything from here on is a unit, and how it reads.</summary>
     static bool IsUnit(List<Token> tokens, int from, out string text)
     {
         text = "";

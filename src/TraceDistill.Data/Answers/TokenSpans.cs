@@ -75,7 +75,7 @@ static class TokenSpans
         _ => 0,
     };
 
-    /// <summary>Whether the bracket at an index is closed by the last token.</summary>
+    /// <summary>Returns whether the bracket at an index is closed by the last token.</summary>
     public static bool Closes(List<Token> tokens, int at)
     {
         var depth = 0;

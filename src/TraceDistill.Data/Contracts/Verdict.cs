@@ -1,6 +1,6 @@
 namespace TraceDistill.Data.Contracts;
 
-/// <summary>What checking an answer came to.</summary>
+/// <summary>Result of checking an answer.</summary>
 public enum Verdict
 {
     Correct,

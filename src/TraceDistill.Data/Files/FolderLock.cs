@@ -45,7 +45,7 @@ public sealed class FolderLock : IDisposable
         throw InUse(folder, OwnerIn(folder, name));
     }
 
-    /// <summary>Whether a process has it. Several may ask at once.</summary>
+    /// <summary>Returns whether a process has it. Several may ask at once.</summary>
     public static bool IsHeld(string folder, string name)
     {
         try
@@ -114,7 +114,7 @@ public sealed class FolderLock : IDisposable
         ? OwnerIn(folder, FileName)
         : Directory.EnumerateFiles(folder, FileName + "-*").Select(file => Path.GetFileName(file)).Where(name => IsHeld(folder, name)).Select(name => OwnerIn(folder, name)).FirstOrDefault();
 
-    /// <summary>What a lock's file says of its owner. Past the runtime, whose way to open a file respects the lock.</summary>
+    /// <summary>The owner that a lock's file names. Read past the runtime, whose way to open a file respects the lock.</summary>
     /// <returns>Null where that cannot be read.</returns>
     static string? OwnerIn(string folder, string name)
     {

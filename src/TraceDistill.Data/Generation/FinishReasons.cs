@@ -39,14 +39,15 @@ public static class FinishReasons
         new([ContentFilter, "sensitive", "safety", "prohibited_content", "recitation", "blocklist"], StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
-    /// Whether the model ended the generation itself, with its end token. Any other is a part of a trace: whatever is not known to be an
+    /// Returns whether the model ended the generation itself, with its end token. Any other is a part of a trace: whatever is not known to
+    /// be an
     /// end is none.
     /// </summary>
     public static bool IsNatural(string finishReason) => Natural.Contains(finishReason);
 
-    /// <summary>Whether the generation reached the longest allowed answer, or the end of the model's context.</summary>
+    /// <summary>Returns whether the generation reached the longest allowed answer, or the end of the model's context.</summary>
     public static bool IsTooLong(string finishReason) => TooLong.Contains(finishReason);
 
-    /// <summary>Whether there is, rightly, no generation to learn from.</summary>
+    /// <summary>Returns whether there is, rightly, no generation to learn from.</summary>
     public static bool IsRefusal(string finishReason) => finishReason is Refusal or ContextLength || Filters.Contains(finishReason);
 }

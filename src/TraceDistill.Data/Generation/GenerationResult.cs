@@ -6,7 +6,7 @@ public sealed record GenerationResult
     /// <summary>The reasoning, without its think tags; empty where the model gave none.</summary>
     public required string Reasoning { get; init; }
 
-    /// <summary>What follows the reasoning.</summary>
+    /// <summary>The text behind the reasoning.</summary>
     public required string Answer { get; init; }
 
     /// <summary>The raw text as generated, think tags included, end-of-sequence excluded.</summary>
@@ -30,7 +30,7 @@ public sealed record GenerationResult
     /// <summary>Length of the generation in tokens, end-of-sequence included.</summary>
     public int CompletionTokens { get; init; }
 
-    /// <summary>What was drawn and from which distribution; null where no logprobs were asked for or given.</summary>
+    /// <summary>Tokens drawn, with the distributions that they were drawn from; null where no logprobs were asked for or given.</summary>
     public TokenLogprobs? Logprobs { get; init; }
 
     /// <summary>Why there are none although they were asked for; null where there are, or none were asked for.</summary>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Data.Generation;
 
-/// <summary>How the next token is drawn.</summary>
+/// <summary>Settings of drawing the next token.</summary>
 public sealed record SamplingSettings
 {
     /// <value>1.0. Zero is greedy decoding.</value>

@@ -3,7 +3,7 @@ using System.ComponentModel;
 namespace TraceDistill.Data.Problems;
 
 /// <summary>
-/// How the fields of a problem file are called, and what is done with problems that stand in it twice: settings of every verb that reads
+/// Names of a problem file's fields, and the treatment of problems that stand in it twice: settings of every verb that reads
 /// such files.
 /// </summary>
 public record ProblemReaderOptions
@@ -28,7 +28,7 @@ public record ProblemReaderOptions
     public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
 }
 
-/// <summary>What is done with a problem whose id an earlier one of the file has.</summary>
+/// <summary>Treatment of a problem whose id an earlier one of the file has.</summary>
 public enum DuplicateProblems
 {
     /// <summary>The file is refused.</summary>

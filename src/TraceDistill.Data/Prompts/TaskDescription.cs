@@ -8,7 +8,10 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Data.Prompts;
 
-/// <summary>How problems were put to a teacher, and how long its answers could be: a student of its traces is asked in the same way.</summary>
+/// <summary>
+/// The prompts in which problems were put to a teacher, and the longest answers that it could give: a student of its traces is asked in
+/// the same way.
+/// </summary>
 /// <remarks>
 /// Stands as <see cref="FileName"/> beside the shards of a collection and in the directory of each model that was trained on them. Prompts and examples are in it
 /// as text, since the files that they came from may change or be elsewhere.
@@ -39,7 +42,9 @@ public sealed record TaskDescription
         + (FewShot is { } examples ? $", with {examples.Count} examples" : "")
         + (ChatTemplateSettings() is { } settings ? $", with {settings[1..^1]}" : "");
 
-    /// <summary>What of <see cref="ExtraBody"/> is for the chat template, in the form of <see cref="ExtraBody"/>; null where nothing is.</summary>
+    /// <summary>
+    /// The part of <see cref="ExtraBody"/> that is for the chat template, in the form of <see cref="ExtraBody"/>; null where nothing is.
+    /// </summary>
     public string? ChatTemplateSettings()
     {
         if (ExtraBody is null)
@@ -56,10 +61,12 @@ public sealed record TaskDescription
     /// <summary>The field of a request that holds variables of the chat template, as vLLM and SGLang name it.</summary>
     public const string ChatTemplateField = "chat_template_kwargs";
 
-    /// <summary>Whether both put a problem in the same words, whatever their prompts are called; answers may be of another length.</summary>
+    /// <summary>
+    /// Returns whether both put a problem in the same words, whatever their prompts are called; answers may be of another length.
+    /// </summary>
     public bool IsPutAs(TaskDescription other) => Hash() == other.Hash();
 
-    /// <summary>Whether this prompt, whatever it is called, is the only one.</summary>
+    /// <summary>Returns whether this prompt, whatever it is called, is the only one.</summary>
     public bool IsOf(TaskPrompt prompt) => Prompts is [var only] && only.Template == prompt.Template && only.Config == prompt.Config;
 
     /// <summary>The task of traces: what collection left beside them, else what their manifest names, where that prompt is known here.</summary>

@@ -1,6 +1,8 @@
 namespace TraceDistill.Data.Shards;
 
-/// <summary>What holds for every trace of a data set. Stands in the manifest, in the metadata of each shard and on the dataset card.</summary>
+/// <summary>
+/// Facts that hold for every trace of a data set. Stands in the manifest, in the metadata of each shard and on the dataset card.
+/// </summary>
 public sealed record DatasetDescription
 {
     /// <summary>Model name as the endpoint knows it; <c>human</c> for solutions written by people.</summary>

@@ -50,7 +50,7 @@ public static class ShardFile
         }
     }
 
-    /// <summary>What came of each trace of a shard, in order: a few small columns are read.</summary>
+    /// <summary>Outcome of each trace of a shard, in order: a few small columns are read.</summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>
     public static async IAsyncEnumerable<TraceHead> ReadHeadsAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
@@ -62,7 +62,7 @@ public static class ShardFile
         }
     }
 
-    /// <summary>Whether a shard is written as it would be now: in this format version and layout.</summary>
+    /// <summary>Returns whether a shard is written as it would be now: in this format version and layout.</summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>
     public static async Task<bool> IsCurrentAsync(string path, SoftTargetLayout layout, CancellationToken cancellationToken = default)
     {

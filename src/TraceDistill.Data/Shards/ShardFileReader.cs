@@ -59,7 +59,7 @@ sealed class ShardFileReader : IAsyncDisposable
         return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, cancellationToken);
     }
 
-    /// <summary>What came of each trace of a row group.</summary>
+    /// <summary>Outcome of each trace of a row group.</summary>
     public async Task<IEnumerable<TraceHead>> ReadHeadsAsync(int group, CancellationToken cancellationToken)
     {
         var columns = new ColumnReader(_file, _schema, _parquet.RowGroups[group]);

@@ -25,15 +25,17 @@ public sealed record ShardManifest
 
     public required SoftTargetLayout Layout { get; init; }
 
-    /// <summary>What the teacher's endpoint was seen to do; null where no endpoint was asked, as for traces written by people.</summary>
+    /// <summary>
+    /// Capabilities that the teacher's endpoint was seen to have; null where no endpoint was asked, as for traces written by people.
+    /// </summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TeacherCapabilities? Capabilities { get; init; }
 
-    /// <summary>What was asked for and is not there; null where all of it is.</summary>
+    /// <summary>Traces that were asked for and are not there; null where all of it is.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public MissingTraces? Missing { get; init; }
 
-    /// <summary>What of a collection the data set holds; null where it is all.</summary>
+    /// <summary>The part of a collection that the data set holds; null where it is all.</summary>
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public TraceSelection? Selection { get; init; }
 
@@ -79,7 +81,7 @@ public sealed record ShardManifest
     public void Save(string directory, string fileName, string writer = "") =>
         AtomicFile.WriteAllText(Path.Combine(directory, fileName), JsonSerializer.Serialize(this, StorageJson.Default.ShardManifest) + "\n", writer);
 
-    /// <summary>Whether this program reads shards of a format version.</summary>
+    /// <summary>Returns whether this program reads shards of a format version.</summary>
     internal static bool IsReadable(int formatVersion) => formatVersion is >= 1 and <= CurrentFormatVersion;
 
     /// <summary>Reads the manifest of a data set, or of a part of one; null where the directory has none.</summary>
@@ -118,7 +120,7 @@ public sealed record ShardManifest
 /// <param name="Allowed">The fraction of all that may be missing.</param>
 public sealed record MissingTraces(long Count, double Allowed)
 {
-    /// <summary>What is missing from the whole of several parts; null where nothing is.</summary>
+    /// <summary>Traces missing from several parts together; null where nothing is.</summary>
     public static MissingTraces? Sum(IEnumerable<MissingTraces?> parts) => parts.Aggregate((sum, part) => (sum, part) switch
     {
         (null, _) => part,

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace TraceDistill.Data.Shards;
 
-/// <summary>What a shard's own Parquet metadata says, so that a file can be understood without its manifest.</summary>
+/// <summary>Content of a shard's own Parquet metadata, so that a file can be understood without its manifest.</summary>
 /// <param name="FormatVersion">As in the manifest.</param>
 /// <param name="Dataset">As in the manifest.</param>
 /// <param name="Layout">As in the manifest.</param>

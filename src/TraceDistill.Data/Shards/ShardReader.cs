@@ -26,7 +26,7 @@ public sealed class ShardReader
     /// <summary>The directory or file that was opened.</summary>
     public string Path { get; }
 
-    /// <summary>What holds for every trace.</summary>
+    /// <summary>Facts that hold for every trace.</summary>
     public DatasetDescription Dataset { get; }
 
     public SoftTargetLayout Layout { get; }

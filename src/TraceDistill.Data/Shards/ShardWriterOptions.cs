@@ -1,6 +1,6 @@
 namespace TraceDistill.Data.Shards;
 
-/// <summary>How a data set is cut into files.</summary>
+/// <summary>Options of cutting a data set into files.</summary>
 public sealed record ShardWriterOptions
 {
     /// <value><see cref="SoftTargetLayout.Compact"/></value>

@@ -2,7 +2,7 @@ using TraceDistill.Data.Shards.Codec;
 
 namespace TraceDistill.Data.Shards;
 
-/// <summary>How soft targets stand in a shard.</summary>
+/// <summary>Layout of soft targets in a shard.</summary>
 public enum SoftTargetLayout
 {
     /// <summary>One column <c>soft_targets</c>, written by <see cref="SoftTargetCodec"/>: small, with a bounded error.</summary>

@@ -2,7 +2,7 @@ using System.Text.Json.Serialization;
 
 namespace TraceDistill.Data.Shards;
 
-/// <summary>How manifests and shard metadata are spelled in JSON: snake_case names, lower-case words for choices.</summary>
+/// <summary>JSON form of manifests and shard metadata: snake_case names, lower-case words for choices.</summary>
 [JsonSourceGenerationOptions(
     PropertyNamingPolicy = JsonKnownNamingPolicy.SnakeCaseLower,
     DictionaryKeyPolicy = JsonKnownNamingPolicy.SnakeCaseLower,

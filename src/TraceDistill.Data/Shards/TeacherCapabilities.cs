@@ -3,14 +3,15 @@ using System.Globalization;
 namespace TraceDistill.Data.Shards;
 
 /// <summary>
-/// What an endpoint was seen to do for one model before a collection began. Stands in the manifest; what could not be found out is null there.
+/// Capabilities that an endpoint was seen to have for one model before a collection began. They stand in the manifest; what could not be
+/// found out is null there.
 /// </summary>
 public sealed record TeacherCapabilities
 {
     /// <summary>The kind of server: the name of its dialect, such as <c>vllm</c>.</summary>
     public required string Dialect { get; init; }
 
-    /// <summary>How the endpoint names tokens.</summary>
+    /// <summary>Names that the endpoint gives tokens.</summary>
     public required TokenIdentity TokenIdentity { get; init; }
 
     /// <summary>Alternatives granted for each token, of those asked for; 0 where there are no soft targets to be had.</summary>
@@ -19,25 +20,28 @@ public sealed record TeacherCapabilities
     /// <summary>Most alternatives that the endpoint grants; null where no limit was met.</summary>
     public int? TopLogprobsLimit { get; init; }
 
-    /// <summary>Whether logprobs are those of the model or those that tokens were drawn with; null where there are none, or that could not be told.</summary>
+    /// <summary>
+    /// The distribution that logprobs are of, the model's or the one that tokens were drawn from; null where there are none, or that could
+    /// not be told.
+    /// </summary>
     public LogprobKind? Logprobs { get; init; }
 
-    /// <summary>Whether the tokens of the reasoning have logprobs; null where the answers seen had no reasoning.</summary>
+    /// <summary>True where the tokens of the reasoning have logprobs; null where the answers seen had no reasoning.</summary>
     public bool? ReasoningLogprobs { get; init; }
 
-    /// <summary>Whether the token that ends a generation is among those with logprobs.</summary>
+    /// <summary>True where the token that ends a generation is among those with logprobs.</summary>
     public bool? EndOfSequenceLogprobs { get; init; }
 
-    /// <summary>Whether prompts end inside the reasoning, so that a generation has no opening tag.</summary>
+    /// <summary>True where prompts end inside the reasoning, so that a generation has no opening tag.</summary>
     public bool OpensThinking { get; init; }
 
-    /// <summary>Whether the endpoint tells the ids of the rendered prompt.</summary>
+    /// <summary>True where the endpoint tells the ids of the rendered prompt.</summary>
     public bool PromptTokenIds { get; init; }
 
-    /// <summary>How the endpoint scores text that exists: <c>echo</c> (in its completions) or <c>none</c>.</summary>
+    /// <summary>The endpoint's way to score text that exists: <c>echo</c> (in its completions) or <c>none</c>.</summary>
     public string? PromptScoring { get; init; }
 
-    /// <summary>Whether one request may ask for several choices.</summary>
+    /// <summary>True where one request may ask for several choices.</summary>
     public bool? SeveralChoices { get; init; }
 
     /// <summary>Why there are no soft targets to be had; null where there are, or none were asked for.</summary>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Data.Shards;
 
-/// <summary>How surely the tokens of a data set are known; what a student can learn from it hangs on this.</summary>
+/// <summary>Certainty with which the tokens of a data set are known; what a student can learn from it hangs on this.</summary>
 public enum TokenIdentity
 {
     /// <summary>No token ids: text alone, for the hard loss.</summary>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Data.Statistics;
 
-/// <summary>How long traces are, in tokens.</summary>
+/// <summary>Lengths of traces, in tokens.</summary>
 public sealed record LengthDistribution
 {
     /// <summary>0 where there are no traces.</summary>

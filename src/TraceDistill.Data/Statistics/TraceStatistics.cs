@@ -3,7 +3,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Data.Statistics;
 
-/// <summary>What a data set of traces holds, in figures: for <c>inspect</c> and the report.</summary>
+/// <summary>Figures of a data set of traces: for <c>inspect</c> and the report.</summary>
 public sealed record TraceStatistics
 {
     /// <summary>Traces.</summary>

@@ -8,7 +8,7 @@ namespace TraceDistill.Evaluation.Statistics;
 /// <param name="Count">How many there are.</param>
 public sealed record ReliabilityBin(double Low, double High, double Confidence, double Accuracy, long Count);
 
-/// <summary>How far stated confidence and accuracy lie apart.</summary>
+/// <summary>Distance between stated confidence and accuracy.</summary>
 /// <param name="Ece">Expected calibration error: Σ (count / total) · |accuracy − confidence|.</param>
 /// <param name="Count">Predictions measured.</param>
 /// <param name="Bins">The reliability curve, by rising confidence.</param>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Evaluation.Statistics;
 
-/// <summary>Whether two models that answered the same problems differ, judged by the problems on which they disagree.</summary>
+/// <summary>Test of whether two models that answered the same problems differ, judged by the problems on which they disagree.</summary>
 public static class McNemar
 {
     /// <summary>

@@ -2,7 +2,10 @@ using TraceDistill.Data.Determinism;
 
 namespace TraceDistill.Evaluation.Statistics;
 
-/// <summary>Whether paired differences lean to one side, without assuming a distribution: under the null hypothesis every sign is a coin flip.</summary>
+/// <summary>
+/// Test of whether paired differences lean to one side, without assuming a distribution: under the null hypothesis every sign is a coin
+/// flip.
+/// </summary>
 /// <remarks>R. A. Fisher, The Design of Experiments (1935), section 21.</remarks>
 public static class SignFlipTest
 {

@@ -111,7 +111,7 @@ static class AnswerBoxes
         return null;
     }
 
-    /// <summary>Whether a box command stands where its "box" was found.</summary>
+    /// <summary>Returns whether a box command stands where its "box" was found.</summary>
     static bool IsAt(string text, string command, int box)
     {
         var start = box - command.IndexOf("box", StringComparison.Ordinal);
@@ -141,7 +141,7 @@ static class AnswerBoxes
     }
 
     /// <summary>
-    /// Whether only a comma, an "and" or a name with an equals sign stands between two boxes: they are items of one list.
+    /// Returns whether only a comma, an "and" or a name with an equals sign stands between two boxes: they are items of one list.
     /// </summary>
     static bool IsBetweenItems(string between)
     {

@@ -5,7 +5,7 @@ using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Evaluation.Verification;
 
-/// <summary>How an answer stands in a text.</summary>
+/// <summary>Form in which an answer stands in a text.</summary>
 enum AnswerPlace
 {
     /// <summary>In a box, behind a mark, or alone: nothing else can be meant.</summary>

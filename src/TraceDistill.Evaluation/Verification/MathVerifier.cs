@@ -82,7 +82,7 @@ public sealed class MathVerifier : IVerifier
         };
     }
 
-    /// <summary>Whether the expected answer may stand in a text: a number has to occur, of other answers nobody knows.</summary>
+    /// <summary>Returns whether the expected answer may stand in a text: a number has to occur, of other answers nobody knows.</summary>
     static bool IsMentioned(string text, string expected)
     {
         if (string.IsNullOrWhiteSpace(text) || !AnswerText.IsNumber(expected))

@@ -3,7 +3,7 @@ using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Inference.Kernels;
 
-/// <summary>How the weights of a panel are stored, and how they become float32 in registers, exactly.</summary>
+/// <summary>Storage format of a panel's weights, with its exact conversion to float32 in registers.</summary>
 /// <remarks>
 /// 16-bit weights are stored in pairs, half a load apart: one load and a shift or a mask give two registers in order. A pair is of columns c and c + 8
 /// where vectors are 256 bits wide, and of c and c + 16 where they are 512.

@@ -18,7 +18,7 @@ sealed class PagePool(int count)
 
     public static int PagesFor(int tokens) => (int)(((long)tokens + PageTokens - 1) / PageTokens);
 
-    /// <summary>How many pages of a size fit into some memory; at least one.</summary>
+    /// <summary>Number of pages of a size that fit into some memory; at least one.</summary>
     public static int CountFor(long bytes, long pageBytes) => (int)long.Clamp(bytes / pageBytes, 1, int.MaxValue / PageTokens);
 
     /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>

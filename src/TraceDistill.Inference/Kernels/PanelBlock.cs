@@ -9,6 +9,6 @@ readonly unsafe struct PanelBlock(float* input, int inputStride, int inputs, flo
     public readonly float* Output = output;
     public readonly int OutputStride = outputStride;
 
-    /// <summary>Whether results are added to what is there.</summary>
+    /// <summary>True where results are added to what is there.</summary>
     public readonly bool Add = add;
 }

@@ -8,7 +8,7 @@ public sealed record SequenceResult
     /// <summary>The tokens generated, end-of-sequence included.</summary>
     public required int[] Tokens { get; init; }
 
-    /// <summary>Whether the sequence ended by a stop token or by its sink's word, and not by its length.</summary>
+    /// <summary>True where the sequence ended by a stop token or by its sink's word, and not by its length.</summary>
     public required bool Stopped { get; init; }
 
     /// <summary>Raw log-probabilities (before temperature) of <see cref="Tokens"/>; null unless asked for.</summary>

@@ -35,7 +35,7 @@ sealed class DecoderLayer : IDisposable
         Down = source.ReadMatrix(prefix + "mlp.down_proj.weight");
     }
 
-    /// <summary>What its attention has of its own.</summary>
+    /// <summary>The layer's own kind of attention.</summary>
     public LayerAttention Attention { get; }
 
     /// <summary>[D]; null in a family without.</summary>

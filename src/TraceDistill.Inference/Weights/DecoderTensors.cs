@@ -24,7 +24,7 @@ static class DecoderTensors
         return buffer;
     }
 
-    /// <summary>What a norm multiplies by: its weight, or one more in families that have it so.</summary>
+    /// <summary>Factors of a norm: its weight, or one more in families that have it so.</summary>
     public static NativeBuffer ReadNorm(this IWeightSource source, string name)
     {
         var norm = source.ReadVector(name);

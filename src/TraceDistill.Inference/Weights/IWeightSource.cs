@@ -8,7 +8,7 @@ interface IWeightSource
 {
     ModelConfiguration Configuration { get; }
 
-    /// <summary>How the named tensor is stored.</summary>
+    /// <summary>Storage type of the named tensor.</summary>
     TensorDtype DtypeOf(string name);
 
     /// <summary>[rows, columns] or [length] of the named tensor.</summary>

@@ -26,7 +26,7 @@ public sealed class PeftAdapter : IDisposable
     readonly JsonFields _settings;
     readonly bool _useDora;
 
-    /// <summary>What is added to a weight, or put in its place, by the weight's name.</summary>
+    /// <summary>Changes to weights, added or put in their place, by the weight's name.</summary>
     readonly Dictionary<string, Change> _changes = [];
 
     PeftAdapter(SafetensorsFile file, JsonFields settings, bool useDora) => (_file, _settings, _useDora) = (file, settings, useDora);
@@ -64,7 +64,7 @@ public sealed class PeftAdapter : IDisposable
         }
     }
 
-    /// <summary>Whether the adapter has something for the named weight.</summary>
+    /// <summary>Returns whether the adapter has something for the named weight.</summary>
     public bool Changes(string weight) => _changes.ContainsKey(weight);
 
     /// <summary>Makes what the adapter adds to a weight part of it.</summary>
@@ -266,10 +266,10 @@ public sealed class PeftAdapter : IDisposable
         /// <summary>[C]; with DoRA only.</summary>
         public SafetensorsEntry? Magnitude { get; init; }
 
-        /// <summary>What B·A counts.</summary>
+        /// <summary>Factor of B·A.</summary>
         public double Scale { get; init; }
 
-        /// <summary>What takes the weight's place.</summary>
+        /// <summary>Tensor that takes the weight's place.</summary>
         public SafetensorsEntry? Whole { get; init; }
     }
 }

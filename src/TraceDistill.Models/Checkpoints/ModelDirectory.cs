@@ -25,7 +25,7 @@ public static class ModelDirectory
     /// <summary>Everything a model directory with one file of weights may hold.</summary>
     public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, WeightFiles.Single, TaskDescription.FileName, .. TokenizerFiles];
 
-    /// <summary>Whether a folder has the weights of a model.</summary>
+    /// <summary>Returns whether a folder has the weights of a model.</summary>
     public static bool Exists(string directory) => WeightFiles.Exist(directory);
 
     /// <summary>Loads the configuration and float32 weights of a model directory.</summary>

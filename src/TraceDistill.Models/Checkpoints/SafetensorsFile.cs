@@ -19,7 +19,7 @@ public sealed class SafetensorsFile : IDisposable
 {
     const long MaximumHeader = 100_000_000;
 
-    /// <summary>What is mapped at a time, so that what has been read does not stay in memory beside the weights it became.</summary>
+    /// <summary>Bytes mapped at a time, so that what has been read does not stay in memory beside the weights it became.</summary>
     const int WindowBytes = 1 << 24;
     readonly MemoryMappedFile _mapping;
 

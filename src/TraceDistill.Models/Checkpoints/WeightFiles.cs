@@ -30,7 +30,7 @@ public sealed class WeightFiles : IDisposable
 
     public static bool Exist(string directory) => File.Exists(System.IO.Path.Combine(directory, Single)) || File.Exists(System.IO.Path.Combine(directory, Index));
 
-    /// <summary>Whether a file of this name is the index or one of several that <see cref="Write"/> makes.</summary>
+    /// <summary>Returns whether a file of this name is the index or one of several that <see cref="Write"/> makes.</summary>
     public static bool IsOne(string name) =>
         name == Index || (name.StartsWith("model-", StringComparison.Ordinal) && name.EndsWith(".safetensors", StringComparison.Ordinal));
 
@@ -70,7 +70,7 @@ public sealed class WeightFiles : IDisposable
     /// <summary>Copies values as they are stored, as <see cref="SafetensorsFile.Read(SafetensorsEntry, long, Span{byte})"/> does.</summary>
     public void Read(string name, long first, Span<byte> values) => _fileOf[name].Read(_fileOf[name].Entries[name], first, values);
 
-    /// <summary>Whether two tensors have one shape and the same values, whatever they are stored as.</summary>
+    /// <summary>Returns whether two tensors have one shape and the same values, whatever they are stored as.</summary>
     public bool AreEqual(string name, string other)
     {
         var (one, two) = (Find(name)!, Find(other)!);

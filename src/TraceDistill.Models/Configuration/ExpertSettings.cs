@@ -12,7 +12,7 @@ public sealed record ExpertSettings
     /// <summary>Width of one expert (<c>moe_intermediate_size</c>).</summary>
     public required int IntermediateSize { get; init; }
 
-    /// <summary>Whether the weights of the chosen experts are made to sum to 1 (<c>norm_topk_prob</c>).</summary>
+    /// <summary>True where the weights of the chosen experts are made to sum to 1 (<c>norm_topk_prob</c>).</summary>
     public required bool NormalizesTopK { get; init; }
 
     /// <summary>Weight of the load-balancing loss (<c>router_aux_loss_coef</c>).</summary>

@@ -10,14 +10,14 @@ public sealed record FamilyTraits
     /// <summary>The class that transformers loads.</summary>
     public required string Architecture { get; init; }
 
-    /// <summary>What llama.cpp calls it.</summary>
+    /// <summary>Its name in llama.cpp.</summary>
     /// <value><see cref="ModelType"/>.</value>
     public string? GgufArchitecture { get; init; }
 
-    /// <summary>Whether queries, keys and values have a bias whatever <c>attention_bias</c> says.</summary>
+    /// <summary>True where queries, keys and values have a bias whatever <c>attention_bias</c> says.</summary>
     public bool HasQueryKeyValueBias { get; init; }
 
-    /// <summary>Whether <c>attention_bias</c> means anything.</summary>
+    /// <summary>True where <c>attention_bias</c> means anything.</summary>
     /// <value>True.</value>
     public bool ReadsAttentionBias { get; init; } = true;
 
@@ -27,16 +27,16 @@ public sealed record FamilyTraits
     /// <summary>Where attention and MLP are normalised.</summary>
     public NormPlacement Norms { get; init; }
 
-    /// <summary>Whether norms multiply by 1 + w instead of w.</summary>
+    /// <summary>True where norms multiply by 1 + w instead of w.</summary>
     public bool NormsAddOne { get; init; }
 
-    /// <summary>Whether embeddings are multiplied by √hidden_size.</summary>
+    /// <summary>True where embeddings are multiplied by √hidden_size.</summary>
     public bool ScalesEmbedding { get; init; }
 
     /// <summary>The activation of the MLP's gate.</summary>
     public GateActivation Gate { get; init; }
 
-    /// <summary>Whether a checkpoint has <c>qkv_proj</c> and <c>gate_up_proj</c> in place of five matrices.</summary>
+    /// <summary>True where a checkpoint has <c>qkv_proj</c> and <c>gate_up_proj</c> in place of five matrices.</summary>
     public bool FusesProjections { get; init; }
 
     /// <summary>When a layer sees the last <c>sliding_window</c> tokens alone.</summary>
@@ -54,7 +54,7 @@ public sealed record FamilyTraits
     /// <summary>Fields of <c>config.json</c> that are read for this family, and for others change the arithmetic in a way that is not built.</summary>
     public IReadOnlyList<string> Fields { get; init; } = [];
 
-    /// <summary>What transformers assumes where <c>config.json</c> is silent.</summary>
+    /// <summary>Defaults of transformers where <c>config.json</c> is silent.</summary>
     public FamilyDefaults Defaults { get; init; } = new();
 }
 
@@ -93,7 +93,7 @@ public enum GateActivation
     GeluTanh,
 }
 
-/// <summary>What says that layers have a sliding window.</summary>
+/// <summary>Rules by which layers have a sliding window.</summary>
 public enum SlidingWindows
 {
     /// <summary>No layer has one.</summary>
@@ -151,6 +151,6 @@ public sealed record FamilyDefaults
     /// <value>Null: intermediate_size.</value>
     public int? ExpertIntermediateSize { get; init; }
 
-    /// <summary>Whether the weights of the chosen experts sum to 1.</summary>
+    /// <summary>True where the weights of the chosen experts sum to 1.</summary>
     public bool NormalizesTopK { get; init; }
 }

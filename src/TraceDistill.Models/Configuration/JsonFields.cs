@@ -19,7 +19,7 @@ sealed class JsonFields
 
     public JsonNode? this[string field] => _json[field];
 
-    /// <summary>Whether the field is there, be it null.</summary>
+    /// <summary>Returns whether the field is there, be it null.</summary>
     public bool Has(string field) => _json.ContainsKey(field);
 
     /// <exception cref="InvalidInputException">The file, which is there, is no JSON object.</exception>

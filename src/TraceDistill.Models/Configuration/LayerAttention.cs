@@ -1,6 +1,6 @@
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>What differs between the attention of a model's layers.</summary>
+/// <summary>Differences between the attention of a model's layers.</summary>
 /// <param name="Window">The tokens that a query sees, itself included; null for all before it.</param>
 /// <param name="IsRotated">Whether queries and keys are rotated by their positions.</param>
 /// <param name="IsLocal">Whether that is done with the frequencies of layers with a window.</param>

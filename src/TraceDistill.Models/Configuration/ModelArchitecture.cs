@@ -7,7 +7,7 @@ namespace TraceDistill.Models.Configuration;
 /// <summary>The shape of a model to be trained from scratch, as a recipe gives it; the vocabulary comes with the tokenizer.</summary>
 public sealed record ModelArchitecture
 {
-    /// <summary>What a model has positions for that was not told how many.</summary>
+    /// <summary>Positions of a model that was not told how many to have.</summary>
     public const int LeastPositions = 1_024;
 
     /// <value>llama.</value>

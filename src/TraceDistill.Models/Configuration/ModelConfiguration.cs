@@ -36,13 +36,13 @@ public sealed record ModelConfiguration
     /// <value>None.</value>
     public RopeScaling RopeScaling { get; init; } = RopeScaling.None;
 
-    /// <summary>Whether all four projections of attention have a bias (Qwen 2's first three have one in any case).</summary>
+    /// <summary>True where all four projections of attention have a bias (Qwen 2's first three have one in any case).</summary>
     public bool AttentionBias { get; init; }
 
     /// <summary>Tokens that a query of a layer with a window sees, itself included; null where no layer has a window.</summary>
     public int? SlidingWindow { get; init; }
 
-    /// <summary>Whether each layer has the window; null where all layers have it.</summary>
+    /// <summary>True where each layer has the window; null where all layers have it.</summary>
     public IReadOnlyList<bool>? SlidingLayers { get; init; }
 
     /// <summary>Layers that do not rotate queries and keys (SmolLM3).</summary>
@@ -74,7 +74,7 @@ public sealed record ModelConfiguration
     /// <value>2,048 positions.</value>
     public int MaxPositionEmbeddings { get; init; } = 2_048;
 
-    /// <summary>Whether the output projection is the embedding matrix.</summary>
+    /// <summary>True where the output projection is the embedding matrix.</summary>
     public bool TieWordEmbeddings { get; init; }
 
     /// <summary>Standard deviation of initial weights.</summary>
@@ -89,10 +89,10 @@ public sealed record ModelConfiguration
     [JsonIgnore]
     public string? Remark { get; init; }
 
-    /// <summary>Whether queries, keys and values have a bias.</summary>
+    /// <summary>True where queries, keys and values have a bias.</summary>
     public bool HasQueryKeyValueBias => Traits.HasQueryKeyValueBias || AttentionBias;
 
-    /// <summary>Whether queries and keys are normalised before they are rotated.</summary>
+    /// <summary>True where queries and keys are normalised before they are rotated.</summary>
     public bool HasQueryKeyNorm => Traits.QueryKeyNorms != QueryKeyNorms.None;
 
     /// <summary>In what the family differs from Llama.</summary>
@@ -111,17 +111,17 @@ public sealed record ModelConfiguration
     /// <summary>Width of all key (or value) heads.</summary>
     public int KeyValueSize => checked(NumKeyValueHeads * HeadDim);
 
-    /// <summary>What the attention of a layer has of its own.</summary>
+    /// <summary>A layer's own kind of attention.</summary>
     public LayerAttention AttentionOf(int layer)
     {
         var slides = SlidingWindow is not null && SlidingLayers?[layer] != false;
         return new LayerAttention(slides ? SlidingWindow : null, !NoRopeLayers.Contains(layer), slides && LocalRopeTheta is not null);
     }
 
-    /// <summary>Whether a layer has experts and no MLP.</summary>
+    /// <summary>Returns whether a layer has experts and no MLP.</summary>
     public bool HasExperts(int layer) => Experts is { } experts && !experts.DenseLayers.Contains(layer) && (layer + 1) % experts.SparseStep == 0;
 
-    /// <summary>Whether a sequence of so many tokens is rotated by the long factors of LongRoPE.</summary>
+    /// <summary>Returns whether a sequence of so many tokens is rotated by the long factors of LongRoPE.</summary>
     public bool IsLong(int tokens) => RopeScaling.Type == RopeType.LongRope && tokens > (RopeScaling.OriginalMaxPositionEmbeddings ?? MaxPositionEmbeddings);
 
     /// <returns>For each layer whether it has the window, where the last of every <paramref name="pattern"/> has none; null where all have it.</returns>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>What each family is: the one place to add another.</summary>
+/// <summary>Table of model families: the one place to add another.</summary>
 public static class ModelFamilies
 {
     static readonly Dictionary<ModelFamily, FamilyTraits> All = new()

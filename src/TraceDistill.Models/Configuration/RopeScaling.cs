@@ -1,6 +1,6 @@
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>How rotary frequencies are stretched for sequences longer than those that a model was first trained on.</summary>
+/// <summary>Ways of stretching rotary frequencies for sequences longer than those that a model was first trained on.</summary>
 public enum RopeType
 {
     /// <summary>Not at all.</summary>

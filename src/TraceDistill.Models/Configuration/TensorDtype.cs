@@ -4,7 +4,7 @@ using System.Runtime.Intrinsics;
 
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>How weights are stored.</summary>
+/// <summary>Storage types of weights.</summary>
 public enum TensorDtype
 {
     Float32,

@@ -2,7 +2,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>What follows from the sizes of a tensor.</summary>
+/// <summary>Quantities that follow from the sizes of a tensor.</summary>
 static class TensorShape
 {
     /// <summary>Number of values.</summary>

@@ -20,13 +20,13 @@ public enum ComputeDtype
     Auto,
 }
 
-/// <summary>What a processor can do.</summary>
+/// <summary>Types that a processor can compute with.</summary>
 public static class ComputeDtypes
 {
     /// <summary>Bit 5 of EAX of CPUID leaf 7, subleaf 1 (Intel 64 and IA-32 Architectures Software Developer's Manual, volume 2A, CPUID).</summary>
     const int Avx512BFloat16 = 1 << 5;
 
-    /// <summary>Whether this processor multiplies bfloat16; every processor with AMX has AVX512-BF16 too.</summary>
+    /// <summary>True where this processor multiplies bfloat16; every processor with AMX has AVX512-BF16 too.</summary>
     public static bool MultipliesBFloat16 { get; } = Avx512F.IsSupported && (X86Base.CpuId(7, 1).Eax & Avx512BFloat16) != 0;
 
     /// <summary>The precision to compute in on a device where <paramref name="dtype"/> is asked for.</summary>

@@ -6,6 +6,6 @@ static class CpuKernels
     /// <summary>Set to 0, makes the CPU compute as any other device does: to find out which of the two a difference comes from.</summary>
     public const string Variable = "TRACEDISTILL_CPU_KERNELS";
 
-    /// <summary>Whether the CPU computes with kernels of its own.</summary>
+    /// <summary>True where the CPU computes with kernels of its own.</summary>
     public static bool AreUsed { get; } = Environment.GetEnvironmentVariable(Variable) != "0";
 }

@@ -4,7 +4,7 @@ using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Models.Cpu;
 
-/// <summary>What training adds to, or takes from, rows at random.</summary>
+/// <summary>Noise that training adds to, or takes from, rows.</summary>
 static unsafe class NoiseKernel
 {
     const float Unit = 1f / (1L << 32);

@@ -1,6 +1,6 @@
 namespace TraceDistill.Models.Export;
 
-/// <summary>What is exported: a model directory, alone or with an adapter merged into it.</summary>
+/// <summary>Source of an export: a model directory, alone or with an adapter merged into it.</summary>
 /// <param name="Model">In Hugging Face layout.</param>
 /// <param name="Adapter">Folder of an adapter in PEFT's layout; null for none.</param>
 public sealed record ExportSource(string Model, string? Adapter = null)

@@ -52,7 +52,7 @@ public static class HuggingFaceExport
     }
 }
 
-/// <summary>What an export in Hugging Face's layout came to.</summary>
+/// <summary>Summary of an export in Hugging Face's layout.</summary>
 public sealed record HuggingFaceSummary
 {
     public required string Path { get; init; }

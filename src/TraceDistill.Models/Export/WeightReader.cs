@@ -33,7 +33,7 @@ sealed class WeightReader : IDisposable
 
     public ModelConfiguration Configuration { get; }
 
-    /// <summary>How the checkpoint stores a tensor.</summary>
+    /// <summary>Storage type of a tensor in the checkpoint.</summary>
     public TensorDtype DtypeOf(string name) => _weights.Find(name)!.Dtype;
 
     /// <param name="name">Hugging Face's.</param>

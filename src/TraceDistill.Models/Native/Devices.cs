@@ -9,7 +9,7 @@ namespace TraceDistill.Models.Native;
 /// <summary>The devices of this machine that libtorch can use.</summary>
 public static class Devices
 {
-    /// <summary>What <c>-p:TorchBackend</c> was when the program was built: <c>cpu</c> or <c>cuda</c>.</summary>
+    /// <summary>Value of <c>-p:TorchBackend</c> when the program was built: <c>cpu</c> or <c>cuda</c>.</summary>
     public static string Backend => Directory.EnumerateFiles(AppContext.BaseDirectory, "*torch_cuda*").Any() ? "cuda" : "cpu";
 
     /// <summary>CUDA devices; 0 in a build for the CPU alone, or without a driver.</summary>
@@ -35,7 +35,7 @@ public static class Devices
         _ => Cuda(choice.Index ?? 0),
     };
 
-    /// <summary>Whether a device multiplies bfloat16 clearly faster than float32; measured, once for each device.</summary>
+    /// <summary>Returns whether a device multiplies bfloat16 clearly faster than float32; measured, once for each device.</summary>
     internal static bool MultipliesBFloat16(Device device) => Measured.GetOrAdd(device.index, _ => MeasureBFloat16(device));
 
     static readonly System.Collections.Concurrent.ConcurrentDictionary<int, bool> Measured = [];

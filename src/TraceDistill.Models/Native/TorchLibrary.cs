@@ -17,7 +17,7 @@ public static class TorchLibrary
     const string NewestNeed = "GLIBCXX_3.4.32";
     static readonly Lazy<string> Loaded = new(Load);
 
-    /// <summary>How the native library was loaded, in words, for <c>doctor</c>.</summary>
+    /// <summary>The way the native library was loaded, in words, for <c>doctor</c>.</summary>
     /// <exception cref="DllNotFoundException">The native library is absent or cannot be loaded; the message says why.</exception>
     public static string Status => Loaded.Value;
 

@@ -9,7 +9,7 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-/// <summary>What the gradients of custom autograd functions have in common: who frees which tensor, and what becomes of an exception.</summary>
+/// <summary>Common part of the gradients of custom autograd functions: who frees which tensor, and what becomes of an exception.</summary>
 static class CustomGradient
 {
     static readonly ConcurrentQueue<Exception> Failures = [];
@@ -75,7 +75,7 @@ static class CustomGradient
         _handedOver = null;
     }
 
-    /// <summary>Whether the kernels of the CPU take a tensor.</summary>
+    /// <summary>Returns whether the kernels of the CPU take a tensor.</summary>
     public static bool TakesKernels(Tensor tensor) => CpuKernels.AreUsed && tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
 
     /// <summary>Where a contiguous float32 tensor's values begin; valid while the tensor lives.</summary>

@@ -6,7 +6,7 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-/// <summary>What training adds to, or takes from, rows at random: drawn on the CPU, so that every device has the same.</summary>
+/// <summary>Noise that training adds to, or takes from, rows: drawn on the CPU, so that every device has the same.</summary>
 static class Noise
 {
     const int NeftunePurpose = 0;

@@ -19,10 +19,10 @@ public interface IDecoderWeights : IDisposable
     /// <summary>Number of weights, a tied output projection counted once.</summary>
     long Count { get; }
 
-    /// <summary>How matrices are held.</summary>
+    /// <summary>Storage type of matrices.</summary>
     TensorDtype Dtype { get; }
 
-    /// <summary>How the named weight is to be saved: as it came.</summary>
+    /// <summary>Storage type in which the named weight is to be saved: as it came.</summary>
     TensorDtype DtypeOf(string name);
 
     /// <summary>Norms and biases: in float32, or as the matrices are where those are trained.</summary>

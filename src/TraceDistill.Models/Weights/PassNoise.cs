@@ -39,7 +39,7 @@ sealed class PassNoise
     static ulong Mix(ulong part) => new SplitMix64(part).Next();
 }
 
-/// <summary>What an update's dropout and NEFTune draw from.</summary>
+/// <summary>Seeds that an update's dropout and NEFTune draw from.</summary>
 /// <param name="Seed">The run's.</param>
 /// <param name="Step">The update's number.</param>
 /// <param name="NeftuneAlpha">Size of the noise on embeddings; 0 for none.</param>

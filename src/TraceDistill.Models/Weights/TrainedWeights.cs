@@ -70,7 +70,7 @@ public sealed class TrainedWeights
         return (offsets, count);
     }
 
-    /// <summary>Whether the named weight is trained.</summary>
+    /// <summary>Returns whether the named weight is trained.</summary>
     public bool Contains(string name) => _offsets.ContainsKey(name);
 
     /// <summary>First element of the named weight's gradient in a buffer of <see cref="Count"/>; null where it is frozen.</summary>

@@ -8,7 +8,9 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving.Hosting;
 
-/// <summary>What every request goes through: key or, without one, a look at where it comes from, count, and errors told in OpenAI's form.</summary>
+/// <summary>
+/// Pipeline of every request: key or, without one, a look at where it comes from, count, and errors told in OpenAI's form.
+/// </summary>
 sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvider time, IRunObserver observer)
 {
     public async Task InvokeAsync(HttpContext context, RequestDelegate next)

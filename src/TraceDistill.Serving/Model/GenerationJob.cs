@@ -3,7 +3,7 @@ using TraceDistill.Serving.Protocol;
 
 namespace TraceDistill.Serving.Model;
 
-/// <summary>What a request asks of the engine: <c>n</c> choices for each of its prompts, prompt by prompt.</summary>
+/// <summary>Job that a request gives the engine: <c>n</c> choices for each of its prompts, prompt by prompt.</summary>
 sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, GenerationFields fields, Func<long> nextSeed)
 {
     readonly long _seed = fields.Seed ?? nextSeed();
@@ -13,7 +13,7 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
 
     public int? TopLogprobs { get; init; }
 
-    /// <summary>Whether choices begin with their prompt, and its logprobs where those are asked for.</summary>
+    /// <summary>True where choices begin with their prompt, and its logprobs where those are asked for.</summary>
     public bool Echo { get; init; }
 
     public int ChoiceCount => prompts.Count * fields.Choices;

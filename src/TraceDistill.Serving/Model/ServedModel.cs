@@ -26,7 +26,7 @@ sealed class ServedModel : IDisposable
         Created = time.GetUtcNow().ToUnixTimeSeconds();
     }
 
-    /// <summary>What clients call it.</summary>
+    /// <summary>Its name for clients.</summary>
     public string Name { get; }
 
     public Tokenizer Tokenizer { get; }

@@ -4,15 +4,17 @@ using TraceDistill.Text.Templates;
 
 namespace TraceDistill.Serving.Protocol;
 
-/// <summary>What a request gives the chat template to make a prompt of.</summary>
+/// <summary>Input of a request to the chat template, of which it makes a prompt.</summary>
 sealed record ChatPrompt
 {
     public required IReadOnlyList<ChatMessage> Messages { get; init; }
 
-    /// <summary>Whether the prompt ends where the model's turn begins.</summary>
+    /// <summary>True where the prompt ends where the model's turn begins.</summary>
     public bool AddGenerationPrompt { get; private init; } = true;
 
-    /// <summary>Whether it ends with the last message's content, which the model goes on with, and not behind what ends its turn.</summary>
+    /// <summary>
+    /// True where it ends with the last message's content, which the model goes on with, and not behind what ends its turn.
+    /// </summary>
     public bool ContinueFinalMessage { get; private init; }
 
     /// <summary>More variables for the chat template (vLLM's <c>chat_template_kwargs</c>), such as <c>enable_thinking</c>.</summary>

@@ -22,7 +22,7 @@ sealed record CompletionRequest
     /// <summary>Null: no logprobs.</summary>
     public int? TopLogprobs { get; private init; }
 
-    /// <summary>Whether the prompt is part of the result, with its logprobs where those are asked for.</summary>
+    /// <summary>True where the prompt is part of the result, with its logprobs where those are asked for.</summary>
     public bool Echo { get; private init; }
 
     public static CompletionRequest Read(JsonElement root, int mostLogprobs)

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace TraceDistill.Serving.Protocol;
 
-/// <summary>What both endpoints let a request say about generation.</summary>
+/// <summary>Fields of a request that both endpoints have for generation.</summary>
 sealed record GenerationFields
 {
     const int MostChoices = 128;
@@ -29,15 +29,15 @@ sealed record GenerationFields
     /// <summary>Generates on past end-of-sequence tokens (vLLM's field).</summary>
     public bool IgnoreEndOfSequence { get; private init; }
 
-    /// <summary>Whether token ids are listed (vLLM's field).</summary>
+    /// <summary>True where token ids are listed (vLLM's field).</summary>
     public bool ReturnTokenIds { get; private init; }
 
-    /// <summary>Whether token strings are <c>token_id:N</c>, which, unlike text, is unique (vLLM's field).</summary>
+    /// <summary>True where token strings are <c>token_id:N</c>, which, unlike text, is unique (vLLM's field).</summary>
     public bool TokensAsTokenIds { get; private init; }
 
     public bool Stream { get; private init; }
 
-    /// <summary>Whether a stream ends with a chunk that tells usage.</summary>
+    /// <summary>True where a stream ends with a chunk that tells usage.</summary>
     public bool StreamUsage { get; private init; }
 
     public static GenerationFields Read(RequestFields fields)
@@ -65,7 +65,7 @@ sealed record GenerationFields
         };
     }
 
-    /// <summary>Whether a response format is the one that there is: text, whatever it says.</summary>
+    /// <summary>Returns whether a response format is the one that there is: text, whatever it says.</summary>
     static bool IsPlainText(JsonElement format) => format.ValueKind == JsonValueKind.Object
         && format.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
 

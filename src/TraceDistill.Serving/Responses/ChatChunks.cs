@@ -3,7 +3,7 @@ using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Serving.Responses;
 
-/// <summary>What a <c>chat.completion.chunk</c> says about its choice: the new text as a delta, and the token's logprobs.</summary>
+/// <summary>Content of a <c>chat.completion.chunk</c>: the new text as a delta, and the token's logprobs.</summary>
 sealed class ChatChunks(GenerationJob job, TokenFragments fragments)
 {
     readonly LogprobsWriter _logprobs = new(fragments);

@@ -3,7 +3,9 @@ using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Serving.Responses;
 
-/// <summary>What a streamed <c>text_completion</c> says about its choice: the new text, and the token's logprobs. With echo, the prompt comes first.</summary>
+/// <summary>
+/// Content of a streamed <c>text_completion</c>: the new text, and the token's logprobs. With echo, the prompt comes first.
+/// </summary>
 sealed class CompletionChunks(ServedModel model, GenerationJob job)
 {
     readonly int[] _offsets = new int[job.ChoiceCount];

@@ -4,7 +4,7 @@ using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Batch;
 
-/// <summary>What one line of a batch's results says, without the answer itself.</summary>
+/// <summary>Content of one line of a batch's results, without the answer itself.</summary>
 /// <param name="CustomId">The request's name; null where the line has none.</param>
 /// <param name="Body">Where in the line the answer stands.</param>
 /// <param name="Failure">Why there is no answer; null where there is one.</param>

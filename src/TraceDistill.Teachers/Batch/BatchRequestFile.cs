@@ -74,7 +74,7 @@ static class BatchRequestFile
     }
 }
 
-/// <summary>What one file of a batch may hold.</summary>
+/// <summary>Bounds of one file of a batch.</summary>
 /// <param name="Requests">Most requests.</param>
 /// <param name="Bytes">Most bytes.</param>
 readonly record struct BatchBounds(int Requests, long Bytes)

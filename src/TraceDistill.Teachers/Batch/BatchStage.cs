@@ -116,7 +116,9 @@ public static class BatchStage
 
     static string Some(IReadOnlyList<string> ids) => string.Join(", ", ids.Take(IdsNamed)) + (ids.Count > IdsNamed ? $" and {ids.Count - IdsNamed:N0} more" : "");
 
-    /// <summary>What is said, else what the endpoint's host is known for, else OpenAI's, whose format it is.</summary>
+    /// <summary>
+    /// The dialect that is named, else the one that the endpoint's host is known for, else OpenAI's, whose format it is.
+    /// </summary>
     static Dialect DialectOf(GenerateOptions options)
     {
         var dialect = KnownDialects.Find(options.Dialect)
@@ -127,7 +129,9 @@ public static class BatchStage
             : dialect;
     }
 
-    /// <summary>What the first answer with soft targets tells about all; where none of those looked at has any, what the first one tells.</summary>
+    /// <summary>
+    /// Capabilities that the first answer with soft targets shows; where none of those looked at has any, those that the first one shows.
+    /// </summary>
     /// <exception cref="InvalidInputException">None of them can be read.</exception>
     static TeacherCapabilities CapabilitiesIn(BatchResults results, IReadOnlyList<string> answered, GenerateOptions options, Dialect dialect)
     {
@@ -153,7 +157,7 @@ public static class BatchStage
         return first ?? throw failure!;
     }
 
-    /// <summary>What one answer tells about all.</summary>
+    /// <summary>Capabilities that one answer shows.</summary>
     static TeacherCapabilities CapabilitiesIn(GenerationResult answer, GenerateOptions options, Dialect dialect)
     {
         var problem = options.TopLogprobs == 0 ? null

@@ -3,7 +3,7 @@ using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Budget;
 
-/// <summary>What a collection may take of its teacher, over all its runs.</summary>
+/// <summary>Budget of a collection at its teacher, over all its runs.</summary>
 /// <remarks>
 /// A request is sent where its prompt and the longest answer allowed fit into what is left beside those in flight, so that the budget is kept whatever the
 /// answers turn out to be. Where they do not, it waits for those in flight, which mostly take less; with none in flight, the budget is spent.
@@ -24,7 +24,7 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     /// <summary>Lets everything through.</summary>
     public static CollectionBudget Unlimited => new(null, null, null, () => default);
 
-    /// <summary>Whether nothing more is to be sent.</summary>
+    /// <summary>True where nothing more is to be sent.</summary>
     public bool IsSpent => SpentSetting is not null;
 
     /// <summary>The setting whose limit that is; null while something is left.</summary>
@@ -79,7 +79,7 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
         }
     }
 
-    /// <summary>What was spent of what may be, for the progress; null where there is neither price nor limit.</summary>
+    /// <summary>Part of the budget that was spent, for the progress; null where there is neither price nor limit.</summary>
     public string? Describe()
     {
         var (tokens, cost) = spent();
@@ -149,5 +149,5 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     }
 }
 
-/// <summary>What one request may cost at most.</summary>
+/// <summary>Most that one request may cost.</summary>
 readonly record struct Reservation(long Tokens, double Cost);

@@ -64,7 +64,9 @@ sealed class CollectionIdentity
         }
     }
 
-    /// <summary>What differs, in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count.</summary>
+    /// <summary>
+    /// Differences in words: <c>max_tokens was 80, is 40</c>. An option that only one of the two knows of does not count.
+    /// </summary>
     /// <param name="now">The options of now.</param>
     public IReadOnlyList<string> DifferencesTo(CollectionIdentity now) =>
     [

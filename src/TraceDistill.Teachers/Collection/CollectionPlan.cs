@@ -41,10 +41,10 @@ sealed class CollectionPlan
 
     public int SamplesPerProblem => _samplesPerProblem;
 
-    /// <summary>What the prompts are called in the data set.</summary>
+    /// <summary>Name of the prompts in the data set.</summary>
     public string PromptName => _prompts.Name;
 
-    /// <summary>What was read of the problem file.</summary>
+    /// <summary>Counts of what was read of the problem file.</summary>
     public ProblemCounts Counts { get; } = new();
 
     /// <summary>Ids of all traces, in order.</summary>

@@ -4,7 +4,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>What a collection would do in a folder, found out without changing anything there.</summary>
+/// <summary>Preview of what a collection would do in a folder, found out without changing anything there.</summary>
 /// <param name="Wanted">Traces wanted.</param>
 /// <param name="Present">Those of them that are there.</param>
 /// <param name="Difference">Traces there that are not wanted, in words; null where all are.</param>
@@ -41,7 +41,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
         }
     }
 
-    /// <summary>What to do about the difference, in one line.</summary>
+    /// <summary>Error that says what to do about the difference, in one line.</summary>
     /// <param name="path">The folder, as the user knows it.</param>
     public InvalidInputException Refusal(string path) => LeftOver.Refusal(path, Difference!);
 

@@ -67,7 +67,7 @@ sealed class CollectionTally(
         }
     }
 
-    /// <summary>How long no trace has arrived.</summary>
+    /// <summary>Time since the last trace arrived.</summary>
     public TimeSpan Quiet => time.GetElapsedTime(Volatile.Read(ref _lastArrival));
 
     /// <summary>Samples that failed for a reason that may pass.</summary>
@@ -88,7 +88,7 @@ sealed class CollectionTally(
         }
     }
 
-    /// <summary>What failed and why, a reason at a time with the problems it is the reason for.</summary>
+    /// <summary>Describes what failed and why, a reason at a time with the problems it is the reason for.</summary>
     public string DescribeFailures()
     {
         lock (_lock)
@@ -97,7 +97,7 @@ sealed class CollectionTally(
         }
     }
 
-    /// <summary>How many of those added came to no end of the model's own, by the server's word for it; null for none.</summary>
+    /// <summary>Number of those added that came to no end of the model's own, by the server's word for it; null for none.</summary>
     public string? Unfinished
     {
         get
@@ -193,7 +193,7 @@ sealed class CollectionTally(
     double TokensPerSecond() => _tokens / Math.Max(time.GetElapsedTime(_start).TotalSeconds, 1e-3);
 }
 
-/// <summary>What a run counts of a trace.</summary>
+/// <summary>Facts of a trace that a run counts.</summary>
 /// <param name="Tokens">Tokens generated.</param>
 /// <param name="Lack">Why it is an answer whose tokens are not all known with their logprobs; null where they are, or it is none.</param>
 /// <param name="IsCorrect">Whether its answer is right.</param>

@@ -7,7 +7,9 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>What one share of an earlier division left in a folder, published or not; only read, by several processes at once perhaps.</summary>
+/// <summary>
+/// Traces that one share of an earlier division left in a folder, published or not; only read, by several processes at once perhaps.
+/// </summary>
 /// <remarks>A journal is read from a copy: it knows one user only, and where there may be several the log needs shared memory, which a network's disk has not.</remarks>
 sealed class EarlierDivision : IAsyncDisposable
 {
@@ -18,7 +20,7 @@ sealed class EarlierDivision : IAsyncDisposable
 
     EarlierDivision(OutputFolder folder, string copyFolder, TraceJournal? journal) => (_folder, _copyFolder, _journal) = (folder, copyFolder, journal);
 
-    /// <summary>What its traces have in common; null where it has none.</summary>
+    /// <summary>Facts that its traces have in common; null where it has none.</summary>
     public DatasetDescription? Dataset { get; private set; }
 
     public TeacherCapabilities? Capabilities { get; private set; }

@@ -11,7 +11,7 @@ static class LeftOver
 {
     const int ProblemsNamed = 5;
 
-    /// <summary>What to do about it, in one line.</summary>
+    /// <summary>Error that says what to do about it, in one line.</summary>
     public static InvalidInputException Refusal(string path, string difference) => new(
         $"{path}: {difference}; put that back, collect into another folder (--out, or a stage of another name), or give these traces up with --discard");
 

@@ -1,6 +1,6 @@
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>What an option of <see cref="GenerateOptions"/> has to do with traces that are there already.</summary>
+/// <summary>Role of an option of <see cref="GenerateOptions"/> with traces that are there already.</summary>
 enum OptionRole
 {
     /// <summary>It goes into what the teacher is asked or how its answer is kept: with another value, traces are other traces.</summary>

@@ -66,27 +66,27 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     public string PublishedName(int index, int count) =>
         IsWhole ? ShardName.Published(index, count) : ShardName.Published(Partition.Index, Partition.Count, index);
 
-    /// <summary>Whether a file of this name is a published shard of this share.</summary>
+    /// <summary>Returns whether a file of this name is a published shard of this share.</summary>
     public bool IsPublished(string name) => IsWhole
         ? ShardName.Parse(name) is not null
         : ShardName.ParsePart(name) is { } part && (part.Part, part.Parts) == (Partition.Index, Partition.Count);
 
-    /// <summary>Whether a file of this name is a shard of this share that is not published yet.</summary>
+    /// <summary>Returns whether a file of this name is a shard of this share that is not published yet.</summary>
     public bool IsWorking(string name) => name.StartsWith(WorkingPrefix, StringComparison.Ordinal);
 
     /// <summary>The manifest that tells what stands published for this share: its own, or, before it has one, that of the whole.</summary>
     public string ManifestInForce() => HasManifest ? ManifestName : ShardManifest.FileName;
 
-    /// <summary>Whether this share stands published.</summary>
+    /// <summary>True where this share stands published.</summary>
     public bool HasManifest => System.IO.File.Exists(File(ManifestName));
 
-    /// <summary>Whether a data set of this folder is the work of processes that divide it as this one does.</summary>
+    /// <summary>Returns whether a data set of this folder is the work of processes that divide it as this one does.</summary>
     public bool IsOfThisDivision(ShardManifest manifest) => manifest.Shards.All(shard => IsOfThisDivision(shard.File));
 
-    /// <summary>Whether the whole stands published, by processes that divide it as this one does.</summary>
+    /// <summary>Returns whether the whole stands published, by processes that divide it as this one does.</summary>
     public bool IsJoined() => ShardManifest.Load(Path) is { } manifest && IsOfThisDivision(manifest);
 
-    /// <summary>Whether what stands published is for this share to replace: not so where another division published it.</summary>
+    /// <summary>Returns whether what stands published is for this share to replace: not so where another division published it.</summary>
     /// <exception cref="InvalidInputException">It is this share's, and yet its manifest is missing.</exception>
     public bool IsOwn(PublishedTraces published)
     {
@@ -103,7 +103,9 @@ sealed partial record OutputFolder(string Path, Partition Partition)
             : false;
     }
 
-    /// <summary>What other divisions of the collection have published or journalled here, each share as a folder of its own.</summary>
+    /// <summary>
+    /// Traces that other divisions of the collection have published or journalled here, each share as a folder of its own.
+    /// </summary>
     public IReadOnlyList<OutputFolder> OtherDivisions() =>
     [
         .. Directory.EnumerateFiles(Path).Select(file => DivisionPattern().Match(System.IO.Path.GetFileName(file)))

@@ -9,7 +9,7 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="Partition">Only this share of them.</param>
 sealed record ProblemSource(string Path, int? Limit, Partition Partition)
 {
-    /// <summary>What the file's fields are called.</summary>
+    /// <summary>Names of the file's fields.</summary>
     public ProblemReaderOptions Options { get; init; } = new();
 
     /// <summary>The problems, each with its place in the file.</summary>

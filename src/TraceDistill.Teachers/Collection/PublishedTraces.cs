@@ -3,7 +3,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>What an earlier run published in the output folder.</summary>
+/// <summary>Traces that an earlier run published in the output folder.</summary>
 /// <param name="Manifest">Its manifest; null where nothing is published.</param>
 /// <param name="Shards">Its shards.</param>
 sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard> Shards)

@@ -4,20 +4,20 @@ using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>How traces are kept.</summary>
+/// <summary>Options of keeping traces.</summary>
 /// <param name="BlockRows">Traces in a shard.</param>
 /// <param name="Reask">What is asked for again.</param>
 /// <param name="Synchronous">When to wait for the disk.</param>
 sealed record StoreOptions(int BlockRows, IReadOnlyList<TraceFlaw> Reask, JournalSync Synchronous)
 {
-    /// <summary>What the traces wanted are; those that are there must be of the same.</summary>
+    /// <summary>Identity of the traces wanted; those that are there must be of the same.</summary>
     /// <value>Null: whoever opens the store sees to that.</value>
     public CollectionIdentity? Identity { get; init; }
 
-    /// <summary>Whether traces that are there and not wanted are given up.</summary>
+    /// <summary>True where traces that are there and not wanted are given up.</summary>
     public bool Discard { get; init; }
 
-    /// <summary>How soft targets stand in shards.</summary>
+    /// <summary>Layout of soft targets in shards.</summary>
     public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
 
     const int MostRows = 1 << 16;

@@ -21,10 +21,13 @@ sealed class TraceCollector(
     ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency, CollectionBudget budget,
     TimeSpan retryFor = default, CancellationTokenSource? asking = null)
 {
-    /// <summary>How long a run that is stopped or cannot go on waits for what is in flight: half of the ten seconds after which its end may be forced.</summary>
+    /// <summary>
+    /// Time that a run that is stopped or cannot go on waits for what is in flight: half of the ten seconds after which its end may be
+    /// forced.
+    /// </summary>
     public static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
-    /// <summary>How often it is looked whether the folder is still there.</summary>
+    /// <summary>Interval at which it is looked whether the folder is still there.</summary>
     static readonly TimeSpan FolderCheck = TimeSpan.FromSeconds(1);
 
     /// <summary>Between two rounds of asking for what failed; doubled while nothing succeeds.</summary>

@@ -3,7 +3,7 @@ using TraceDistill.Data.Shards;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>What came of a number of traces.</summary>
+/// <summary>Outcomes of a number of traces, counted.</summary>
 /// <param name="Correct">With a correct answer.</param>
 /// <param name="Length">Cut off at the longest length allowed.</param>
 /// <param name="Refusal">Refused, prompts that are too long for the teacher's context included.</param>

@@ -139,7 +139,7 @@ sealed class TraceInventory
         }
     }
 
-    /// <summary>Whether all traces of a block are there as rows, and none is wanted again.</summary>
+    /// <summary>Returns whether all traces of a block are there as rows, and none is wanted again.</summary>
     public bool IsReady(int block) => _waiting[block] == 0 && PositionsOf(block).All(position => _homes[position] == Row);
 
     /// <summary>The traces of a block that are there, in order, each with the index of its shard; null for a row.</summary>

@@ -26,25 +26,25 @@ sealed class TraceStore : IAsyncDisposable
 
     public TraceInventory Inventory { get; }
 
-    /// <summary>What stands published now.</summary>
+    /// <summary>Traces that stand published now.</summary>
     public PublishedTraces Published { get; }
 
-    /// <summary>What the traces that are there have in common; null where there are none.</summary>
+    /// <summary>Facts that the traces that are there have in common; null where there are none.</summary>
     public DatasetDescription? Dataset => Published.Manifest?.Dataset ?? _journal?.Dataset;
 
-    /// <summary>What their teacher's endpoint was seen to do; null where that was not said.</summary>
+    /// <summary>Capabilities that their teacher's endpoint was seen to have; null where that was not said.</summary>
     public TeacherCapabilities? Capabilities => _journal?.Capabilities ?? Published.Manifest?.Capabilities;
 
     /// <summary>Traces taken over on opening from a collection of this folder that was divided in another way.</summary>
     public long Adopted { get; private init; }
 
-    /// <summary>What was given up on opening, as it had leave to be; null for nothing.</summary>
+    /// <summary>Traces given up on opening, as the user allowed; null for nothing.</summary>
     public string? Discarded { get; private init; }
 
-    /// <summary>Whether all that is wanted is published, and in the layout that is wanted.</summary>
+    /// <summary>True where all that is wanted is published, and in the layout that is wanted.</summary>
     public bool IsFinished => Published.Manifest is { } manifest && manifest.Layout == _options.Layout && Inventory.Wanted == 0 && _journal is null;
 
-    /// <summary>Whether something is wanted, or nothing tells yet what traces there would be.</summary>
+    /// <summary>True where something is wanted, or nothing tells yet what traces there would be.</summary>
     public bool NeedsTeacher => Inventory.Wanted > 0 || Dataset is null;
 
     /// <summary>Called before each step that changes shards or manifests; what it throws ends the run there.</summary>
@@ -158,7 +158,10 @@ sealed class TraceStore : IAsyncDisposable
         await Repartitioning.DeleteLeftoversAsync(folder, cancellationToken);
     }
 
-    /// <summary>What was asked for with other options; null where all that is there goes with those of now, as far as that is known.</summary>
+    /// <summary>
+    /// Difference of the options with which traces were asked for; null where all that is there goes with those of now, as far as that is
+    /// known.
+    /// </summary>
     static string? DifferenceOfOptions(OutputFolder folder, StoreOptions options, PublishedTraces published, TraceJournal? journal)
     {
         if (options.Identity is not { } now || (published.Manifest is null && journal is null && folder.OtherDivisions().Count == 0))
@@ -256,7 +259,9 @@ sealed class TraceStore : IAsyncDisposable
         _lock.Dispose();
     }
 
-    /// <summary>Whether a run was cut short between the manifest and the removal of its journal, or before anything was in it.</summary>
+    /// <summary>
+    /// Returns whether a run was cut short between the manifest and the removal of its journal, or before anything was in it.
+    /// </summary>
     static bool IsPublished(TraceJournal journal, PublishedTraces published)
     {
         if (published.Manifest is not { } manifest)

@@ -2,7 +2,7 @@ using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Connector;
 
-/// <summary>How much of an answer has come: told while it comes, and asked when it breaks off.</summary>
+/// <summary>Progress of an answer: told while it comes, and asked when it breaks off.</summary>
 /// <param name="received">Invoked once the whole answer is there, before it is parsed.</param>
 /// <param name="told">Invoked with the text as it comes, which makes the answer a streamed one; null where nobody reads along.</param>
 sealed class AnswerProgress(Action received, Action<StreamedText>? told = null)

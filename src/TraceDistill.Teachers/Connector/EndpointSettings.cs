@@ -1,6 +1,6 @@
 namespace TraceDistill.Teachers.Connector;
 
-/// <summary>What is said of an endpoint in a recipe, on the command line or in code, before it is checked.</summary>
+/// <summary>Settings of an endpoint in a recipe, on the command line or in code, before it is checked.</summary>
 public sealed record EndpointSettings
 {
     /// <summary>Such as <c>http://gpu-01:8000/v1</c>; without a path, <c>/v1</c> is assumed.</summary>
@@ -28,7 +28,9 @@ public sealed record EndpointSettings
     /// <summary>The two marks around the reasoning, or <c>harmony</c>; none where they are to be found in the tokenizer's chat template or the answers.</summary>
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
-    /// <summary>Whether answers come in pieces while they are generated: for gateways that end connections in which nothing is sent for a while.</summary>
+    /// <summary>
+    /// True where answers come in pieces while they are generated: for gateways that end connections in which nothing is sent for a while.
+    /// </summary>
     /// <value>False: as a whole, which costs less on both sides.</value>
     public bool Stream { get; init; }
 }

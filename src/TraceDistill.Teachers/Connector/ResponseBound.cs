@@ -2,7 +2,7 @@ using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Teachers.Connector;
 
-/// <summary>How many bytes a response may have, compression undone: a body past it is a fault, and is not read to its end.</summary>
+/// <summary>Bound of a response in bytes, compression undone: a body past it is a fault, and is not read to its end.</summary>
 static class ResponseBound
 {
     const long Plain = 16 << 20;

@@ -121,7 +121,7 @@ sealed class StreamedReasoning(ReasoningMarkers? markers, bool isOpened, Action<
         return true;
     }
 
-    /// <summary>How many characters at the end of a text may be the beginning of a mark.</summary>
+    /// <summary>Number of characters at the end of a text that may be the beginning of a mark.</summary>
     static int Beginning(string text, string mark)
     {
         for (var length = Math.Min(text.Length, mark.Length - 1); length > 0; length--)

@@ -1,6 +1,7 @@
 using System.Net.Http.Headers;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
@@ -26,14 +27,16 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     public TeacherEndpoint Endpoint => endpoint;
 
-    /// <summary>Whether prompts end inside the reasoning: known from the teacher's template, or seen by the probe.</summary>
+    /// <summary>True where prompts end inside the reasoning: known from the teacher's template, or seen by the probe.</summary>
     public bool OpensThinking
     {
         get => _opensThinking;
         set => _opensThinking = value;
     }
 
-    /// <summary>Whether pieces of answers tell the logprobs of all their tokens; where not, answers with logprobs are asked for as a whole.</summary>
+    /// <summary>
+    /// True where pieces of answers tell the logprobs of all their tokens; where not, answers with logprobs are asked for as a whole.
+    /// </summary>
     /// <value>True, unless the dialect says otherwise.</value>
     public bool StreamsLogprobs
     {
@@ -133,7 +136,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         return result;
     }
 
-    /// <summary>Whether an answer that nobody reads along is to come in pieces.</summary>
+    /// <summary>Returns whether an answer that nobody reads along is to come in pieces.</summary>
     bool StreamsFor(Dialect dialect, SamplingSettings sampling)
     {
         if (!endpoint.IsStreamed || sampling.TopLogprobs == 0 || (dialect.StreamsLogprobs && _streamsLogprobs))

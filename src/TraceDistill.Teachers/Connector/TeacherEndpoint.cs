@@ -40,13 +40,13 @@ public sealed class TeacherEndpoint
 
     internal IRequestForm Form { get; }
 
-    /// <summary>Whether answers come in pieces.</summary>
+    /// <summary>True where answers come in pieces.</summary>
     internal bool IsStreamed { get; }
 
-    /// <summary>Whether the teacher's own chat template is known to end prompts inside the reasoning.</summary>
+    /// <summary>True where the teacher's own chat template is known to end prompts inside the reasoning.</summary>
     internal bool OpensThinking { get; }
 
-    /// <summary>What the teacher puts around its reasoning; null where that is not known.</summary>
+    /// <summary>Marks that the teacher puts around its reasoning; null where that is not known.</summary>
     internal ReasoningMarkers? Markers { get; }
 
     /// <summary>Where the key came from, in words; null where none is sent.</summary>

@@ -10,7 +10,7 @@ static class TeacherFailures
     /// <summary>Who asks for more means another day, when a quota is renewed: nobody waits for that in front of a still screen.</summary>
     static readonly TimeSpan LongestWait = TimeSpan.FromHours(1);
 
-    /// <summary>What servers call the alternatives that they refuse.</summary>
+    /// <summary>Names that servers give the alternatives that they refuse.</summary>
     static readonly string[] LogprobFields = ["logprobs", "top_n_tokens", "n_probs"];
 
     static readonly string[] BusyWords = ["busy", "overload", "capacity", "queue", "too many"];

@@ -1,6 +1,6 @@
 namespace TraceDistill.Teachers.Connector;
 
-/// <summary>What a failed request says about the next one.</summary>
+/// <summary>Scope of a failed request: what it says about the next one.</summary>
 public enum FailureScope
 {
     /// <summary>Passing: the same request may succeed when sent again.</summary>
@@ -18,7 +18,7 @@ public sealed class TeacherRequestException(FailureScope scope, string message, 
 {
     public FailureScope Scope { get; } = scope;
 
-    /// <summary>How long the server asks to wait, where it said so and waiting helps.</summary>
+    /// <summary>Time that the server asks to wait, where it said so and waiting helps.</summary>
     public TimeSpan? RetryAfter { get; init; }
 
     /// <summary>True where the server is alive and only has too much to do.</summary>

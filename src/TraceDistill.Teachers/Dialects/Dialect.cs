@@ -1,6 +1,8 @@
 namespace TraceDistill.Teachers.Dialects;
 
-/// <summary>What sets one kind of server apart from the others: where its routes lie, what its fields are called, what it can tell.</summary>
+/// <summary>
+/// Differences between one kind of server and the others: where its routes lie, what its fields are called, what it can tell.
+/// </summary>
 public sealed record Dialect
 {
     /// <summary>The name that recipes, capabilities and manifests know it by, such as <c>vllm</c>.</summary>
@@ -14,12 +16,13 @@ public sealed record Dialect
     /// <value><c>Authorization</c></value>
     public string KeyHeader { get; init; } = "Authorization";
 
-    /// <summary>What the longest answer in tokens is called.</summary>
+    /// <summary>Name of the field with the longest answer in tokens.</summary>
     /// <value><c>max_tokens</c></value>
     public string MaxTokensField { get; init; } = "max_tokens";
 
     /// <summary>
-    /// Whether <c>return_token_ids</c> and <c>return_tokens_as_token_ids</c> are asked for: vLLM and this project's server honour them, most others
+    /// True where <c>return_token_ids</c> and <c>return_tokens_as_token_ids</c> are asked for: vLLM and this project's server honour them,
+    /// most others
     /// ignore them, and OpenAI refuses them.
     /// </summary>
     public bool AsksForTokenIds { get; init; }
@@ -31,11 +34,11 @@ public sealed record Dialect
     /// <value>None.</value>
     public IReadOnlySet<string> LeftOut { get; init; } = new HashSet<string>();
 
-    /// <summary>Whether the token that ends a generation is listed among those with logprobs.</summary>
+    /// <summary>True where the token that ends a generation is listed among those with logprobs.</summary>
     /// <value>False: it may be missing from the list while usage counts it.</value>
     public bool ListsEndOfSequence { get; init; }
 
-    /// <summary>Whether a streamed answer lists the logprobs of all its tokens.</summary>
+    /// <summary>True where a streamed answer lists the logprobs of all its tokens.</summary>
     /// <value>True.</value>
     public bool StreamsLogprobs { get; init; } = true;
 
@@ -51,7 +54,7 @@ public sealed record Dialect
     /// <summary>Fields that a request for logprobs has besides.</summary>
     public IReadOnlyDictionary<string, string> LogprobFields { get; init; } = NoFields;
 
-    /// <summary>Whether requests and responses are SGLang's own instead of chat completions.</summary>
+    /// <summary>True where requests and responses are SGLang's own instead of chat completions.</summary>
     public bool IsSglangGenerate { get; init; }
 
     static IReadOnlyDictionary<string, string> NoFields { get; } = new Dictionary<string, string>();

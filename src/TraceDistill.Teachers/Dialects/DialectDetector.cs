@@ -1,5 +1,5 @@
 using System.Text.Json;
-using TraceDistill.Teachers.Wire;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Teachers.Dialects;
 

@@ -32,7 +32,7 @@ public static class ExtraBody
     /// <summary>Why a field cannot pass through, or null where it can.</summary>
     internal static string? Refusal(string field) => Own.TryGetValue(field, out var advice) ? $"'{field}' is a field of this program's own: {advice}" : null;
 
-    /// <summary>What is wrong with fields that are to pass through.</summary>
+    /// <summary>Finds what is wrong with fields that are to pass through.</summary>
     /// <param name="fields">The fields.</param>
     /// <param name="member">The option that has them.</param>
     public static IEnumerable<ValidationResult> Validate(IReadOnlyDictionary<string, JsonElement>? fields, string member) =>

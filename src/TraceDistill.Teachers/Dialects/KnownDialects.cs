@@ -5,7 +5,7 @@ namespace TraceDistill.Teachers.Dialects;
 /// <summary>The servers that are known, and the form of any other.</summary>
 public static class KnownDialects
 {
-    /// <summary>What a recipe says to have the dialect found out.</summary>
+    /// <summary>Word with which a recipe has the dialect found out.</summary>
     public const string Auto = "auto";
 
     // Without them vLLM and SGLang take top-k and the like from the model's generation_config.json, and llama.cpp cuts to 40 tokens and min-p 0.05.
@@ -60,7 +60,7 @@ public static class KnownDialects
     public static IReadOnlyList<Dialect> All { get; } =
         [OpenAI, Azure, Vllm, Sglang, SglangGenerate, LlamaCpp, DeepSeek, OpenRouter, Ollama, Tgi, TraceDistill, Compatible];
 
-    /// <summary>What <c>dialect</c> may be: <see cref="Auto"/>, and the names of all.</summary>
+    /// <summary>Values of <c>dialect</c>: <see cref="Auto"/>, and the names of all.</summary>
     public static IReadOnlyList<string> Names { get; } = [Auto, .. All.Select(dialect => dialect.Name)];
 
     /// <returns>Null for <see cref="Auto"/>.</returns>

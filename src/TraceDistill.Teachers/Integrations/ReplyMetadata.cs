@@ -24,7 +24,7 @@ public static class ReplyMetadata
     /// <summary>The tools that the model calls, as the text of a JSON list in the form of chat completions; absent where it calls none.</summary>
     public const string ToolCalls = "ToolCalls";
 
-    /// <summary>What both frameworks carry in the same way.</summary>
+    /// <summary>Metadata that both frameworks carry in the same way.</summary>
     internal static Dictionary<string, object?> Of(GenerationResult result)
     {
         var metadata = new Dictionary<string, object?> { [FinishReason] = result.FinishReason };

@@ -8,7 +8,7 @@ namespace TraceDistill.Teachers.Integrations;
 /// <summary>Turns a failed request into the exception that a framework's users catch; this program's own stays its inner exception.</summary>
 static class RequestFailure
 {
-    /// <summary>Whether an exception is about the request, and neither a cancellation nor a fault of this program.</summary>
+    /// <summary>Returns whether an exception is about the request, and neither a cancellation nor a fault of this program.</summary>
     public static bool Is(Exception e) => e is ExternalFailureException or InvalidInputException;
 
     /// <summary>The exception of Semantic Kernel's connectors.</summary>

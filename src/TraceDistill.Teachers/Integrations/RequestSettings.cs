@@ -11,7 +11,7 @@ namespace TraceDistill.Teachers.Integrations;
 /// <summary>Reads the settings of both frameworks by the names that their fields have in a chat completion's request.</summary>
 static class RequestSettings
 {
-    /// <summary>What the frameworks keep for themselves, or what is read here; the server would not know it.</summary>
+    /// <summary>Fields that the frameworks keep for themselves, or that are read here; the server would not know it.</summary>
     static readonly string[] Local =
     [
         "service_id", "model_id", "function_choice_behavior", "tool_call_behavior", "chat_system_prompt", "chat_developer_prompt",

@@ -42,7 +42,7 @@ static class JournalSchema
         transaction.Commit();
     }
 
-    /// <summary>What a table of one row at most says; null where it has none.</summary>
+    /// <summary>Content of a table of one row at most; null where it has none.</summary>
     /// <param name="table">Such as <c>dataset</c>: what the journal's traces have in common.</param>
     public static T? Load<T>(SqliteConnection connection, string table) => Scalar(connection, $"SELECT json FROM {table}") is string json ? JsonSerializer.Deserialize<T>(json) : default;
 

@@ -45,23 +45,27 @@ sealed class TraceJournal : IAsyncDisposable
         _writer = Task.Run(WriteAsync);
     }
 
-    /// <summary>What all traces have in common; null before it was said.</summary>
+    /// <summary>Facts that all traces have in common; null before it was said.</summary>
     public DatasetDescription? Dataset { get; private set; }
 
-    /// <summary>What the teacher's endpoint was seen to do when the collection began; null where that was not said.</summary>
+    /// <summary>
+    /// Capabilities that the teacher's endpoint was seen to have when the collection began; null where that was not said.
+    /// </summary>
     public TeacherCapabilities? Capabilities { get; private set; }
 
     /// <summary>Where the journal lies.</summary>
     public string Path => _path;
 
-    /// <summary>Whether the file is still there. One whose folder was removed can be written to, and what is written is lost when it is closed.</summary>
+    /// <summary>
+    /// True where the file is still there. One whose folder was removed can be written to, and what is written is lost when it is closed.
+    /// </summary>
     public bool IsThere => File.Exists(_path);
 
-    /// <summary>What is to be said when it is not.</summary>
+    /// <summary>Error for when it is not.</summary>
     public ExternalFailureException Gone() =>
         new($"{_path}: is gone, and its folder perhaps with it; bring it back and run the same command again, or start anew with another --out");
 
-    /// <summary>What the names of a journal's files add to its own.</summary>
+    /// <summary>Suffixes that the names of a journal's files add to its own.</summary>
     public static IReadOnlyList<string> FileSuffixes { get; } = ["-wal", "-shm", ""];
 
     /// <summary><c>journal.db</c>, or <c>journal-i-of-N.db</c> for a share of a collection.</summary>

@@ -1,12 +1,12 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
-using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Probe;
 
-/// <summary>What one whole answer shows.</summary>
+/// <summary>Facts that one whole answer shows.</summary>
 /// <param name="ReasoningLogprobs">Whether the tokens of the reasoning are listed; null where there was none, or no logprobs.</param>
 /// <param name="EndOfSequenceLogprobs">Whether the token that ended the answer is listed; null where the answer was cut off, or had no logprobs.</param>
 /// <param name="OpensThinking">Whether the answer began within the reasoning.</param>
@@ -31,7 +31,8 @@ sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, 
     }
 
     /// <summary>
-    /// Whether the tokens that are missing are fewer than half of what the reasoning must have taken: a few are missing where characters are of several
+    /// Returns whether the tokens that are missing are fewer than half of what the reasoning must have taken: a few are missing where
+    /// characters are of several
     /// tokens, or the end is not listed, and nearly all where a server keeps its reasoning to itself.
     /// </summary>
     static bool IsListed(int generated, int listed, int hidden, int thought, int answered)
@@ -40,7 +41,7 @@ sealed record AnswerFacts(bool? ReasoningLogprobs, bool? EndOfSequenceLogprobs, 
         return 2 * (generated - listed - 1) < Math.Max(1, reasoning);
     }
 
-    /// <summary>How many answers there are.</summary>
+    /// <summary>Number of answers.</summary>
     public static int Choices(JsonElement response) => response.Items("choices").Count;
 
     /// <summary>A token that is no text of the answer's end.</summary>

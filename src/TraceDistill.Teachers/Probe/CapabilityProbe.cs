@@ -83,7 +83,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
     }
 
-    /// <summary>What one answer shows of capabilities.</summary>
+    /// <summary>Capabilities that one answer shows.</summary>
     static TeacherCapabilities Shown(TeacherCapabilities all) => new()
     {
         Dialect = all.Dialect,
@@ -153,7 +153,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         granted < sampling.TopLogprobs ? granted
         : dialect.MostLogprobs ?? await LogprobLimit.AboveAsync(granted, k => GrantsAsync(sampling with { TopLogprobs = k }, cancellationToken));
 
-    /// <summary>How many alternatives are given where so many are asked for, or what the refusal says.</summary>
+    /// <summary>Number of alternatives given where so many are asked for, or the words of the refusal.</summary>
     async Task<(int Granted, string Refusal)> GrantsAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
         try
@@ -219,7 +219,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }, cancellationToken);
     }
 
-    /// <summary>What the run cannot go without.</summary>
+    /// <summary>Makes an attempt that the run cannot go without.</summary>
     async Task<T> NeedAsync<T>(Func<CancellationToken, Task<T>> attempt, IReadOnlyList<string>? models, CancellationToken cancellationToken)
     {
         try
@@ -248,7 +248,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
     }
 
-    /// <summary>What is good to know: where the endpoint does not answer, nothing.</summary>
+    /// <summary>Makes an attempt at what is good to know: where the endpoint does not answer, nothing.</summary>
     async Task<T?> TryAsync<T>(Func<CancellationToken, Task<T>> attempt, CancellationToken cancellationToken)
     {
         try

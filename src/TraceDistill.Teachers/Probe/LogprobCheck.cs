@@ -60,7 +60,7 @@ static class LogprobCheck
             : null;
     }
 
-    /// <summary>Whether nothing but the temperature stands between the model's distribution and the token drawn.</summary>
+    /// <summary>Returns whether nothing but the temperature stands between the model's distribution and the token drawn.</summary>
     static bool DrawsFromAll(SamplingSettings sampling)
     {
         const string Harmless = "chat_template_kwargs";
@@ -74,7 +74,8 @@ static class LogprobCheck
     }
 
     /// <summary>
-    /// Whether most rows are the row before to the last bit though another token was drawn. In a loop of equal tokens a model may come to that, and between
+    /// Returns whether most rows are the row before to the last bit though another token was drawn. In a loop of equal tokens a model may
+    /// come to that, and between
     /// different ones it does not.
     /// </summary>
     static bool Repeats(TokenLogprobs logprobs)
@@ -96,7 +97,8 @@ static class LogprobCheck
     }
 
     /// <summary>
-    /// Whether the likeliest token was drawn much less often than its probabilities say, as where each row is the row of another token. A temperature below 1
+    /// Returns whether the likeliest token was drawn much less often than its probabilities say, as where each row is the row of another
+    /// token. A temperature below 1
     /// draws it more often, so that this is no alarm for it.
     /// </summary>
     static bool Misses(Row[] rows)
@@ -108,7 +110,8 @@ static class LogprobCheck
     }
 
     /// <summary>
-    /// Whether logprobs follow the temperature: the first token's at temperature 1 beside those at another. How much less likely than the best an
+    /// Finds out whether logprobs follow the temperature: the first token's at temperature 1 beside those at another. How much less likely
+    /// than the best an
     /// alternative is, as a logarithm, stays as it is in raw logprobs and is divided by the temperature in processed ones, however sure the model is.
     /// </summary>
     /// <param name="plain">At temperature 1.</param>
@@ -149,7 +152,7 @@ static class LogprobCheck
     /// <summary>Most alternatives that any token has.</summary>
     public static int MostAlternatives(TokenLogprobs logprobs) => logprobs.TopIds.Chunk(logprobs.K).Max(row => row.Count(id => id >= 0));
 
-    /// <summary>What one row comes to.</summary>
+    /// <summary>Figures of one row.</summary>
     readonly record struct Row
     {
         public Row(TokenLogprobs logprobs, int t)
@@ -183,13 +186,18 @@ static class LogprobCheck
         /// <summary>Probability of the likeliest token.</summary>
         public double Best { get; }
 
-        /// <summary>Whether that one was drawn.</summary>
+        /// <summary>True where that one was drawn.</summary>
         public bool DrewBest { get; }
 
-        /// <summary>Whether one token has it all and no other is listed; a model that is sure of a token has others far below it.</summary>
+        /// <summary>
+        /// True where one token has it all and no other is listed; a model that is sure of a token has others far below it.
+        /// </summary>
         public bool IsCertain { get; }
 
-        /// <summary>Whether the drawn token has another probability among the alternatives, or is likelier than those that it would then stand among.</summary>
+        /// <summary>
+        /// True where the drawn token has another probability among the alternatives, or is likelier than those that it would then stand
+        /// among.
+        /// </summary>
         public bool IsContradictory { get; }
     }
 }

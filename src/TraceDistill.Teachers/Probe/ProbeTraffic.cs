@@ -1,10 +1,10 @@
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
-using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Probe;

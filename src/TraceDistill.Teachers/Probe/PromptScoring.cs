@@ -1,7 +1,7 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Teachers.Connector;
-using TraceDistill.Teachers.Wire;
 
 namespace TraceDistill.Teachers.Probe;
 

@@ -4,7 +4,7 @@ using TraceDistill.Data.Shards;
 
 namespace TraceDistill.Teachers.Probe;
 
-/// <summary>What is done where a run asks for soft targets and the teacher has none to give.</summary>
+/// <summary>Policy where a run asks for soft targets and the teacher has none to give.</summary>
 static class SoftTargetPolicy
 {
     /// <param name="teacher">What generates.</param>

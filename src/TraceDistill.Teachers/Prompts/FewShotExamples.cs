@@ -14,7 +14,7 @@ sealed class FewShotExamples
     /// <param name="count">Examples for each problem.</param>
     public FewShotExamples(IReadOnlyList<Problem> solved, int count) => (Solved, Count) = (solved, count);
 
-    /// <summary>What is chosen from.</summary>
+    /// <summary>Solved problems that are chosen from.</summary>
     public IReadOnlyList<Problem> Solved { get; }
 
     /// <summary>Examples for each problem.</summary>

@@ -34,7 +34,7 @@ public sealed class PromptSet
         Name = names + (system is null ? "" : ", with a system message") + (examples is null ? "" : $", with {examples.Count} examples");
     }
 
-    /// <summary>What the prompts are called in the data set: of a single one as it is, its name.</summary>
+    /// <summary>Name of the prompts in the data set: of a single one as it is, its name.</summary>
     public string Name { get; }
 
     /// <exception cref="InvalidInputException">A prompt or the examples cannot be used.</exception>

@@ -61,7 +61,7 @@ public sealed partial class PromptTemplate
         };
     }
 
-    /// <summary>Whether the prompt begins with words to the model itself.</summary>
+    /// <summary>True where the prompt begins with words to the model itself.</summary>
     public bool HasSystemMessage => _turns.Any(turn => turn.Role == "system");
 
     /// <summary>The conversation that asks for a solution of the problem. Turns before the problem's question stand before the prompt's own.</summary>

@@ -1,7 +1,8 @@
 namespace TraceDistill.Teachers.Resilience;
 
 /// <summary>
-/// How many requests one endpoint is given at a time: found by additive increase and multiplicative decrease, between 1 and a ceiling.
+/// Limit of the requests that one endpoint is given at a time: found by additive increase and multiplicative decrease, between 1 and a
+/// ceiling.
 /// </summary>
 /// <remarks>
 /// Works in rounds: as many requests as the limit allows, all sent since it was last changed. At first each good round doubles the limit, as TCP's slow

@@ -4,7 +4,7 @@ using Polly.Timeout;
 
 namespace TraceDistill.Teachers.Resilience;
 
-/// <summary>What stands between one attempt and one endpoint: a circuit breaker around a timeout.</summary>
+/// <summary>Pipeline between one attempt and one endpoint: a circuit breaker around a timeout.</summary>
 sealed class AttemptPipeline
 {
     static readonly ResiliencePropertyKey<TimeSpan> AttemptTimeout = new("attempt-timeout");

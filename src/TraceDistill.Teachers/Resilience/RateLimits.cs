@@ -12,7 +12,7 @@ sealed class RateLimits(int? requestsPerMinute, int? tokensPerMinute)
     /// <summary>Tokens that a request is taken to cost until its answer tells: its prompt, and the mean of the answers so far.</summary>
     public double Estimate(int promptTokens, int maxTokens) => promptTokens + (_meanCompletion < 0 ? maxTokens : Math.Min(_meanCompletion, maxTokens));
 
-    /// <summary>How long nothing of that size may be sent.</summary>
+    /// <summary>Time for which nothing of that size may be sent.</summary>
     public TimeSpan WaitFor(double tokens, TimeSpan now) => new(Math.Max(
         Math.Max((_pausedUntil - now).Ticks, 0),
         Math.Max(_requests?.WaitFor(1, now).Ticks ?? 0, _tokens?.WaitFor(tokens, now).Ticks ?? 0)));

@@ -1,6 +1,6 @@
 namespace TraceDistill.Teachers.Resilience;
 
-/// <summary>How much is asked of a teacher at once, and how patiently.</summary>
+/// <summary>Limits of what is asked of a teacher at once, and patience with it.</summary>
 public sealed record ResilienceOptions
 {
     /// <summary>The longest timeout that can be set, too.</summary>
@@ -26,11 +26,13 @@ public sealed record ResilienceOptions
     /// <value>One minute.</value>
     public TimeSpan LongestDelay { get; init; } = TimeSpan.FromMinutes(1);
 
-    /// <summary>How long one attempt may take.</summary>
+    /// <summary>Longest time of one attempt.</summary>
     /// <value>Null: a minute, and a fifth of a second for each token that may be generated.</value>
     public TimeSpan? AttemptTimeout { get; init; }
 
-    /// <summary>How long nothing is sent to an endpoint once half of the recent attempts (ten at least, within a minute) have failed.</summary>
+    /// <summary>
+    /// Time for which nothing is sent to an endpoint once half of the recent attempts (ten at least, within a minute) have failed.
+    /// </summary>
     /// <value>15 seconds.</value>
     public TimeSpan Pause { get; init; } = TimeSpan.FromSeconds(15);
 

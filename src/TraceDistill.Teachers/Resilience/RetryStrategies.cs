@@ -8,18 +8,18 @@ using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Resilience;
 
-/// <summary>What is tried again, how often, and after how long.</summary>
+/// <summary>Retry strategies: which failures, how often, and after how long.</summary>
 static class RetryStrategies
 {
-    /// <summary>Whether the same request may succeed later, though the teacher is not merely busy.</summary>
+    /// <summary>Returns whether the same request may succeed later, though the teacher is not merely busy.</summary>
     public static bool IsOutage(Exception? failure) =>
         failure is TimeoutRejectedException or TeacherRequestException { Scope: FailureScope.Passing, Overloaded: false };
 
-    /// <summary>Whether the teacher may be there again in a while.</summary>
+    /// <summary>Returns whether the teacher may be there again in a while.</summary>
     public static bool IsPassing(TeacherUnavailableException failure) =>
         failure.InnerException is TimeoutRejectedException or BrokenCircuitException or TeacherRequestException { Scope: FailureScope.Passing };
 
-    /// <summary>Whether it says that the endpoint was given more than it can do.</summary>
+    /// <summary>Returns whether it says that the endpoint was given more than it can do.</summary>
     public static bool IsOverload(Exception? failure) => failure is TeacherRequestException { Status: 429 or 503 or 529 };
 
     /// <summary>

@@ -19,7 +19,7 @@ sealed class TokenBucket
         _capacity = _level = Math.Max(1, _perSecond);
     }
 
-    /// <summary>How long nothing may be spent; an amount that is more than the bucket holds needs a full one.</summary>
+    /// <summary>Time for which nothing may be spent; an amount that is more than the bucket holds needs a full one.</summary>
     public TimeSpan WaitFor(double amount, TimeSpan now)
     {
         Fill(now);

@@ -166,7 +166,7 @@ sealed class EndpointRouter : IDisposable
         return true;
     }
 
-    /// <summary>Whether another endpoint is in service.</summary>
+    /// <summary>Returns whether another endpoint is in service.</summary>
     public bool HasOther(int endpoint)
     {
         lock (_lock)

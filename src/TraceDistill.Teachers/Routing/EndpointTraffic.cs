@@ -2,7 +2,7 @@ using TraceDistill.Teachers.Resilience;
 
 namespace TraceDistill.Teachers.Routing;
 
-/// <summary>What one endpoint has to do and may be given. Guarded by the router's lock.</summary>
+/// <summary>Load of one endpoint, and what more it may be given. Guarded by the router's lock.</summary>
 /// <param name="weight">Its share beside the others'.</param>
 /// <param name="limit">Most requests in flight, as found so far.</param>
 /// <param name="rates">When the next may be sent.</param>
@@ -18,7 +18,7 @@ sealed class EndpointTraffic(double weight, AdaptiveLimit limit, RateLimits rate
     /// <summary>Requests sent so far.</summary>
     public long Sent { get; set; }
 
-    /// <summary>Whether requests go to it.</summary>
+    /// <summary>State of service: whether requests go to it.</summary>
     public EndpointService Service { get; set; }
 
     public bool HasRoom => InFlight < limit.Current;
@@ -27,7 +27,7 @@ sealed class EndpointTraffic(double weight, AdaptiveLimit limit, RateLimits rate
     public (double Outstanding, double Given) Burden => (InFlight / weight, Sent / weight);
 }
 
-/// <summary>Whether requests go to an endpoint.</summary>
+/// <summary>States of service: whether requests go to an endpoint.</summary>
 enum EndpointService
 {
     In,

@@ -17,13 +17,13 @@ sealed class PoolCall(GenerationRequest request, TimeSpan timeout, Action<Stream
 
     public GenerationRequest Request => request;
 
-    /// <summary>How long one attempt may take.</summary>
+    /// <summary>Longest time of one attempt.</summary>
     public TimeSpan Timeout => timeout;
 
     /// <summary>Invoked with the text as it comes; null for an answer that is wanted as a whole.</summary>
     public Action<StreamedText>? Told => told is null ? null : Tell;
 
-    /// <summary>Whether some text has been told: another attempt would tell it again, or other text.</summary>
+    /// <summary>True where some text has been told: another attempt would tell it again, or other text.</summary>
     public bool HasTold { get; private set; }
 
     public int PromptTokens { get; } = PromptSize.Tokens(request.Messages);
@@ -31,13 +31,13 @@ sealed class PoolCall(GenerationRequest request, TimeSpan timeout, Action<Stream
     /// <summary>The endpoint that was asked last, which the next attempt avoids where it can; −1 before the first.</summary>
     public int LastEndpoint { get; set; } = -1;
 
-    /// <summary>Whether the attempt that failed last is followed at once by one elsewhere.</summary>
+    /// <summary>True where the attempt that failed last is followed at once by one elsewhere.</summary>
     public bool GoesElsewhere { get; set; }
 
-    /// <summary>How often that was so.</summary>
+    /// <summary>Number of times that this was so.</summary>
     public int Detours { get; set; }
 
-    /// <summary>Whether a second copy of the present attempt has been sent.</summary>
+    /// <summary>True where a second copy of the present attempt has been sent.</summary>
     public bool IsHedged { get; set; }
 
     public void Begin(TeacherLane lane)

@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Routing;
 /// <param name="Endpoint">Address, model and key.</param>
 public sealed record PooledEndpoint(TeacherEndpoint Endpoint)
 {
-    /// <summary>What it is called in the account of what was taken.</summary>
+    /// <summary>Its name in the account of what was taken.</summary>
     /// <value>Its model and address.</value>
     public string Name { get; init; } = Endpoint.ToString();
 
@@ -26,7 +26,7 @@ public sealed record PooledEndpoint(TeacherEndpoint Endpoint)
     /// <value>Null: as many as it takes.</value>
     public int? TokensPerMinute { get; init; }
 
-    /// <summary>What its tokens cost.</summary>
+    /// <summary>Price of its tokens.</summary>
     /// <value>Null: nothing is said about cost.</value>
     public TokenPrice? Price { get; init; }
 

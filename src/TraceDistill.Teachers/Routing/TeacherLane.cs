@@ -202,7 +202,7 @@ sealed class TeacherLane : IDisposable
         }
     }
 
-    /// <summary>Whether what comes back makes the same kind of traces. What does not is given nothing more.</summary>
+    /// <summary>Returns whether what comes back makes the same kind of traces. What does not is given nothing more.</summary>
     async Task<bool> IsAsExpectedAsync()
     {
         if (_expected is null)

@@ -319,7 +319,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         }
     }
 
-    /// <summary>Whether the next attempt need not wait because another endpoint can be asked. Each is tried at once but once.</summary>
+    /// <summary>
+    /// Returns whether the next attempt need not wait because another endpoint can be asked. Each is tried at once but once.
+    /// </summary>
     bool IsDetour(PoolCall call, int endpoint, Exception failure)
     {
         if (failure is TeacherRequestException { Scope: FailureScope.Teacher })
@@ -344,7 +346,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         },
     };
 
-    /// <summary>What a request needs to be sent.</summary>
+    /// <summary>Reservation and place that a request needs to be sent.</summary>
     readonly record struct Seat(Reservation Reservation, Place Place);
 
     /// <summary>Turns what remains of failure into the program's own exceptions.</summary>

@@ -3,7 +3,7 @@ using System.ComponentModel.DataAnnotations;
 
 namespace TraceDistill.Teachers.Routing;
 
-/// <summary>What a million tokens cost, in any currency.</summary>
+/// <summary>Price of a million tokens, in any currency.</summary>
 public sealed record TokenPrice
 {
     /// <summary>Of prompts.</summary>
@@ -16,6 +16,6 @@ public sealed record TokenPrice
     [Description("Price of a million generated tokens")]
     public required double Output { get; init; }
 
-    /// <summary>What so many tokens cost.</summary>
+    /// <summary>Cost of so many tokens.</summary>
     public double Of(long promptTokens, long completionTokens) => ((promptTokens * Input) + (completionTokens * Output)) / 1e6;
 }

@@ -1,12 +1,13 @@
 namespace TraceDistill.Teachers.Telemetry;
 
 /// <summary>
-/// How long answers are, for an estimate of those of which nobody saw the end. A server charges for what it generated, which is rarely as much as it was
+/// Lengths of answers, for an estimate of those of which nobody saw the end. A server charges for what it generated, which is rarely as
+/// much as it was
 /// allowed to. Not thread-safe.
 /// </summary>
 sealed class AnswerLengths
 {
-    /// <summary>What a lost answer is taken to be before any was seen: a share of the longest allowed.</summary>
+    /// <summary>Length that a lost answer is taken to have before any was seen: a share of the longest allowed.</summary>
     const double FirstGuess = 0.25;
 
     /// <summary>Answers are rather lost for being long.</summary>

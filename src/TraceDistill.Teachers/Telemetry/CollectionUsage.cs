@@ -1,12 +1,12 @@
 namespace TraceDistill.Teachers.Telemetry;
 
-/// <summary>What a collection took of its teacher, over all runs that contributed to it.</summary>
+/// <summary>Usage of a collection's teacher, over all runs that contributed to it.</summary>
 public sealed record CollectionUsage
 {
     /// <summary>Prompt and generated tokens, those of answers that were not kept included.</summary>
     public required long Tokens { get; init; }
 
-    /// <summary>What they cost, in the currency of the price; null without one.</summary>
+    /// <summary>Their cost, in the currency of the price; null without one.</summary>
     public required double? Cost { get; init; }
 
     /// <summary>Attempts that failed and were made again or given up.</summary>

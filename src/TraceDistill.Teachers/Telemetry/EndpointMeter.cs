@@ -17,7 +17,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     long _hedged;
     long _probeTokens;
 
-    /// <summary>What a million tokens cost there; null where that is not known.</summary>
+    /// <summary>Price of a million tokens there; null where that is not known.</summary>
     public TokenPrice? Price => price;
 
     /// <summary>Prompt and generated tokens, and what they cost.</summary>
@@ -115,7 +115,7 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         }
     }
 
-    /// <summary>Whether the server may have generated an answer, and charge for it, that did not get here.</summary>
+    /// <summary>Returns whether the server may have generated an answer, and charge for it, that did not get here.</summary>
     /// <remarks>Gateways answer 502, 504 or 524 where they gave up on one.</remarks>
     static bool MayHaveBeenGenerated(Exception failure) => failure is TimeoutRejectedException
         or TeacherRequestException { Status: null, NoConnection: false } or TeacherRequestException { Status: 502 or 504 or 524 } or TeacherRequestException { IsOfStream: true };

@@ -1,6 +1,6 @@
 namespace TraceDistill.Teachers.Telemetry;
 
-/// <summary>What one endpoint was asked for and what came of it, over all runs of a collection.</summary>
+/// <summary>Requests to one endpoint and their outcomes, over all runs of a collection.</summary>
 public sealed record EndpointUsage
 {
     /// <summary>Its model and address.</summary>
@@ -29,7 +29,7 @@ public sealed record EndpointUsage
     /// <summary>Tokens of the small requests by which it was found out what the endpoint can do; they are in the two counts above as well.</summary>
     public long ProbeTokens { get; init; }
 
-    /// <summary>What the tokens cost, in the currency of the price; null without one.</summary>
+    /// <summary>Cost of the tokens, in the currency of the price; null without one.</summary>
     public double? Cost { get; init; }
 
     /// <summary>Latency of answered requests, from sending to the last byte.</summary>

@@ -6,7 +6,8 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Teachers.Telemetry;
 
 /// <summary>
-/// What a collection has taken of its teacher, over all its runs: kept in a hidden file beside the shards, written about once a second and at the end.
+/// Ledger of a collection's usage of its teacher, over all its runs: kept in a hidden file beside the shards, written about once a second
+/// and at the end.
 /// </summary>
 sealed class UsageLedger : IDisposable
 {
@@ -50,7 +51,7 @@ sealed class UsageLedger : IDisposable
         }
     }
 
-    /// <summary>What the file says; null where there is none.</summary>
+    /// <summary>Content of the file, summed up; null where there is none.</summary>
     public static CollectionUsage? Summarize(string path) => Read(path) is { Count: > 0 } records ? CollectionUsage.Of(records) : null;
 
     /// <summary>Has the file written where that was not done for a second. Nobody waits for the disk.</summary>

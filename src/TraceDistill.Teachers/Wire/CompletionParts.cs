@@ -5,7 +5,7 @@ using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 
-/// <summary>What has been read of one generation so far: a response, or the pieces of a stream one after the other.</summary>
+/// <summary>Parts of one generation that have been read so far: a response, or the pieces of a stream one after the other.</summary>
 /// <param name="topLogprobs">Alternatives asked for; with 0, logprobs are ignored.</param>
 sealed class CompletionParts(int topLogprobs)
 {
@@ -33,7 +33,7 @@ sealed class CompletionParts(int topLogprobs)
 
     public bool HasChoice { get; set; }
 
-    /// <summary>Whether there was a member for the answer, if only an empty one.</summary>
+    /// <summary>True where there was a member for the answer, if only an empty one.</summary>
     public bool HasContent { get; set; }
 
     public ToolCallParts ToolCalls { get; } = new();
@@ -130,7 +130,7 @@ sealed class CompletionParts(int topLogprobs)
         return Logprobs.Lack is { } lack ? (null, lack) : (logprobs, null);
     }
 
-    /// <summary>Whether a text is among what the tokens spell.</summary>
+    /// <summary>Returns whether a text is among what the tokens spell.</summary>
     static bool Spells(byte[][] names, int[] tokenIds, string text)
     {
         // Bytes that are no character are told as one that stands for any.

@@ -21,10 +21,10 @@ ref struct CompletionReader
         _isPiece = isPiece;
     }
 
-    /// <summary>What was read of the answer, or of all the text.</summary>
+    /// <summary>Text read of the answer, or of all the text.</summary>
     string? Content { get; set; }
 
-    /// <summary>What was read of the reasoning, where it is told apart.</summary>
+    /// <summary>Text read of the reasoning, where it is told apart.</summary>
     string? Reasoning { get; set; }
 
     /// <param name="json">The whole response body, UTF-8.</param>

@@ -68,7 +68,7 @@ static class CompletionStream
         return text;
     }
 
-    /// <summary>What the pieces so far show of how this server ends its streams.</summary>
+    /// <summary>State of a stream: what its pieces so far show of how this server ends its streams.</summary>
     sealed class StreamEnd
     {
         /// <summary>Those with text or tokens.</summary>
@@ -78,7 +78,7 @@ static class CompletionStream
 
         public bool IsDone { get; set; }
 
-        /// <summary>What a piece without choices said in their place; null where none did.</summary>
+        /// <summary>Error that a piece without choices told in their place; null where none did.</summary>
         public ErrorBody? Error { get; set; }
     }
 }

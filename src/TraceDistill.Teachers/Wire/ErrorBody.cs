@@ -1,19 +1,22 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Teachers.Wire;
 
-/// <summary>What a server says when it refuses: OpenAI's <c>{"error":{"message","type","code"}}</c>, FastAPI's <c>{"detail"}</c>, or plain text.</summary>
+/// <summary>
+/// Error as a server tells it: OpenAI's <c>{"error":{"message","type","code"}}</c>, FastAPI's <c>{"detail"}</c>, or plain text.
+/// </summary>
 /// <param name="Message">One line, which may hold a secret and be long; empty where the body says nothing.</param>
 /// <param name="Code">The machine-readable code or type, or null.</param>
 sealed record ErrorBody(string Message, string? Code)
 {
     const int LongestMessage = 300;
 
-    /// <summary>Whether a filter in front of the model refused this one prompt.</summary>
+    /// <summary>True where a filter in front of the model refused this one prompt.</summary>
     public bool IsFiltered { get; private init; }
 
-    /// <summary>Whether this one prompt is too long for the model's context.</summary>
+    /// <summary>True where this one prompt is too long for the model's context.</summary>
     public bool IsTooLong { get; private init; }
 
     /// <summary>At most 300 characters of the message. Secrets are blotted out before it is cut: half of one is one still.</summary>
@@ -62,12 +65,14 @@ sealed record ErrorBody(string Message, string? Code)
         }
     }
 
-    /// <summary>What a response without choices says instead: some servers report a failure under status 200 and not as an <c>error</c>.</summary>
+    /// <summary>
+    /// Error that a response without choices tells instead: some servers report a failure under status 200 and not as an <c>error</c>.
+    /// </summary>
     /// <param name="body">A whole response, or a piece of a stream, that has no choices.</param>
     /// <returns>Null where it says nothing.</returns>
     public static ErrorBody? InPlaceOfChoices(ReadOnlySpan<byte> body) => Parse(body) is { Message.Length: > 0 } error ? error : null;
 
-    /// <summary>What the value of a member <c>error</c> says; null where it says that there is none.</summary>
+    /// <summary>Error that the value of a member <c>error</c> tells; null where it says that there is none.</summary>
     /// <param name="error">The value.</param>
     /// <param name="type">What stands beside it of its kind, where it is a text; null for nothing.</param>
     public static ErrorBody? Of(JsonElement error, string? type = null) => error.ValueKind switch

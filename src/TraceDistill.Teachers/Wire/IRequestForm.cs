@@ -4,7 +4,7 @@ using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Wire;
 
-/// <summary>How a generation is asked for, and how the answer is read.</summary>
+/// <summary>Form in which a generation is asked for and its answer is read.</summary>
 interface IRequestForm
 {
     /// <summary>The body of the request.</summary>

@@ -10,7 +10,7 @@ namespace TraceDistill.Teachers.Wire;
 /// <param name="k">Alternatives kept for each token.</param>
 sealed class LogprobColumns(int k)
 {
-    /// <summary>What vLLM writes for −∞, which JSON cannot hold.</summary>
+    /// <summary>The number that vLLM writes for −∞, which JSON cannot hold.</summary>
     public const float Floor = -9999f;
 
     const int MostExpected = 1 << 20;

@@ -37,7 +37,7 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
         return false;
     }
 
-    /// <summary>Whether <paramref name="expected"/> comes next, but for white space.</summary>
+    /// <summary>Returns whether <paramref name="expected"/> comes next, but for white space.</summary>
     public bool StandsBefore(byte expected)
     {
         SkipWhiteSpace();
@@ -254,7 +254,10 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
         return logprob <= 0;
     }
 
-    /// <summary>Whether a float64 is so far from the middle between two float32 that what it may be off by, one unit in its last place, does not matter.</summary>
+    /// <summary>
+    /// Returns whether a float64 is so far from the middle between two float32 that what it may be off by, one unit in its last place,
+    /// does not matter.
+    /// </summary>
     static bool IsRoundedAlike(double value, out float rounded)
     {
         rounded = (float)value;

@@ -48,7 +48,7 @@ sealed class LogprobTokens(int k)
     }
 }
 
-/// <summary>How a response names tokens.</summary>
+/// <summary>Names that a response gives tokens.</summary>
 enum TokenNaming
 {
     Text,

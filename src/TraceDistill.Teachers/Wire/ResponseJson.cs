@@ -6,7 +6,7 @@ namespace TraceDistill.Teachers.Wire;
 /// <summary>Tells what is wrong with a response that cannot be read as JSON.</summary>
 static class ResponseJson
 {
-    /// <summary>What Python writes into JSON where it has no number, which JSON cannot hold.</summary>
+    /// <summary>Words that Python writes into JSON where it has no number, which JSON cannot hold.</summary>
     static readonly byte[][] NotFinite = ["NaN"u8.ToArray(), "-Infinity"u8.ToArray(), "Infinity"u8.ToArray()];
 
     /// <param name="json">A response or a piece of one, UTF-8.</param>

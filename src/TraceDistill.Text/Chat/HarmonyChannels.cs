@@ -9,7 +9,7 @@ static class HarmonyChannels
     const string Message = "<|message|>";
     const string Final = "final";
 
-    /// <summary>How the text of a model that is asked for no special tokens tells its channels: the names are left of them.</summary>
+    /// <summary>Names of the channels, all that is left of them in the text of a model that is asked for no special tokens.</summary>
     const string PlainAnalysis = "analysis", PlainFinal = "assistantfinal";
 
     static readonly string[] Ends = ["<|end|>", "<|return|>", "<|call|>", "<|start|>", Channel];

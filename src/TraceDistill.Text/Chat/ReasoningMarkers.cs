@@ -31,7 +31,7 @@ public sealed record ReasoningMarkers(string Open, string Close)
         ? Harmony
         : Known.FirstOrDefault(markers => template.Contains(markers.Open, StringComparison.Ordinal) || template.Contains(markers.Close, StringComparison.Ordinal));
 
-    /// <summary>What a setting with marks is to hold.</summary>
+    /// <summary>Advice on what a setting with marks is to hold.</summary>
     public const string NamesWanted = "give the two marks around the reasoning, such as [\"<think>\", \"</think>\"], or harmony";
 
     /// <summary>The marks that a user names: <c>harmony</c>, or the one before the reasoning and the one behind it.</summary>
@@ -85,7 +85,7 @@ public sealed record ReasoningMarkers(string Open, string Close)
             : Known.FirstOrDefault(markers => markers.ClosesFirst(text)) ?? expected;
     }
 
-    /// <summary>Whether the closing mark comes, and no opening one before it.</summary>
+    /// <summary>Returns whether the closing mark comes, and no opening one before it.</summary>
     internal bool ClosesFirst(ReadOnlySpan<char> text)
     {
         var (open, close) = (text.IndexOf(Open, StringComparison.Ordinal), text.IndexOf(Close, StringComparison.Ordinal));

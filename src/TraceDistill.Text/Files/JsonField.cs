@@ -83,7 +83,7 @@ readonly struct JsonField(string file, string path, JsonElement element, int? in
 
     public InvalidInputException Wrong(string expected) => Fail($"{Name} must be {expected}");
 
-    /// <summary>What is well-formed and done by others, but not by the tokenizer here.</summary>
+    /// <summary>Error about what is well-formed and done by others, but not by the tokenizer here.</summary>
     public UnsupportedTokenizerException Unsupported(string what) =>
         new($"{Place}: {what} is not supported; use a model with a byte-level BPE tokenizer, or one of SentencePiece's kind with byte fallback");
 

@@ -12,10 +12,10 @@ public static class StorageFailure
     const int ErrorHandleDiskFull = unchecked((int)0x80070027);
     const int ErrorDiskFull = unchecked((int)0x80070070);
 
-    /// <summary>Whether <paramref name="error"/> is one that <see cref="Describe"/> has words for.</summary>
+    /// <summary>Returns whether <paramref name="error"/> is one that <see cref="Describe"/> has words for.</summary>
     public static bool Covers(Exception error) => error is IOException or UnauthorizedAccessException;
 
-    /// <summary>Whether the disk, or the share of it that may be written, is full.</summary>
+    /// <summary>Returns whether the disk, or the share of it that may be written, is full.</summary>
     /// <remarks>Looks at what caused it, too: who describes a failure keeps the system's own word inside.</remarks>
     public static bool IsDiskFull(Exception error) => error switch
     {

@@ -15,5 +15,5 @@ enum HostOperation : byte
 /// <summary>One thing asked of a tokenizer host.</summary>
 readonly record struct HostRequest(HostOperation Operation, TokenizerForm Form, byte[] Content);
 
-/// <summary>What it answers: the result, or in UTF-8 why there is none.</summary>
+/// <summary>Its answer: the result, or in UTF-8 why there is none.</summary>
 readonly record struct HostReply(bool IsRefused, byte[] Content);

@@ -4,7 +4,7 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Text.Templates;
 
-/// <summary>What the files beside <c>tokenizer.json</c> say about it: the roles of special tokens and the chat template.</summary>
+/// <summary>Settings in the files beside <c>tokenizer.json</c>: the roles of special tokens and the chat template.</summary>
 sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, string? Padding, string? ChatTemplate, IReadOnlyList<int> GenerationEndIds)
 {
     /// <summary>The name of the file with most of them.</summary>

@@ -4,7 +4,7 @@ namespace TraceDistill.Text.Tokenizers;
 /// <param name="Content">The text it stands for.</param>
 public sealed record AddedToken(string Content)
 {
-    /// <summary>Whether decoding may leave it out.</summary>
+    /// <summary>True where decoding may leave it out.</summary>
     /// <value>true</value>
     public bool Special { get; init; } = true;
 

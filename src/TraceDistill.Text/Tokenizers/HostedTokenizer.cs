@@ -42,13 +42,13 @@ sealed class HostedTokenizer
 
     public IReadOnlyDictionary<int, AddedToken> AddedTokens { get; }
 
-    /// <summary>Whether anything is put before a text.</summary>
+    /// <summary>True where anything is put before a text.</summary>
     public bool Prepends { get; }
 
-    /// <summary>Whether the decoder reads each token by itself, so that the bytes of tokens are those of the text.</summary>
+    /// <summary>True where the decoder reads each token by itself, so that the bytes of tokens are those of the text.</summary>
     public bool HasExactBytes { get; }
 
-    /// <summary>What stands for text without tokens.</summary>
+    /// <summary>Token for text without tokens.</summary>
     public int? UnknownId { get; }
 
     /// <summary>The tokenizer of a file, in a process that is started the first time and ends with this one.</summary>
@@ -123,7 +123,7 @@ sealed class HostedTokenizer
         }
     }
 
-    /// <summary>How each token reads behind another, by the library.</summary>
+    /// <summary>Text of each token behind another, by the library.</summary>
     Func<int, string, byte[]> Decoded(string file, Dictionary<string, int> vocabulary)
     {
         int[] ids = [.. vocabulary.Values.Distinct()];

@@ -1,12 +1,12 @@
 namespace TraceDistill.Text.Tokenizers;
 
-/// <summary>How a tokenizer's rules are applied: text to ids and back. Safe to use from any thread.</summary>
+/// <summary>Application of a tokenizer's rules: text to ids and back. Safe to use from any thread.</summary>
 interface ITextCoder
 {
-    /// <summary>Whether something may be put before a text that is encoded.</summary>
+    /// <summary>True where something may be put before a text that is encoded.</summary>
     bool Prepends { get; }
 
-    /// <summary>Whether the bytes of tokens, one after the other, are the text that they decode to.</summary>
+    /// <summary>True where the bytes of tokens, one after the other, are the text that they decode to.</summary>
     bool HasExactBytes { get; }
 
     /// <summary>Appends the ids of a text.</summary>

@@ -2,7 +2,7 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Text.Tokenizers;
 
-/// <summary>What is done to encoded text: the <c>post_processor</c> field of tokenizer.json.</summary>
+/// <summary>Additions to encoded text: the <c>post_processor</c> field of tokenizer.json.</summary>
 /// <param name="Prefix">Ids put before a text when special tokens are asked for.</param>
 /// <param name="Suffix">Ids put after it.</param>
 /// <param name="Trimming">What becomes of the white space in offsets; null: it counts.</param>

@@ -24,7 +24,9 @@ sealed class TextEncoder(
     readonly List<Piece> _spelledPieces = [];
     readonly List<PieceToken> _spelledTokens = [];
 
-    /// <summary>What makes encoders that share a tokenizer's tables; told to, of text that stands within another, before which nothing is put.</summary>
+    /// <summary>
+    /// Factory of encoders that share a tokenizer's tables; told to, of text that stands within another, before which nothing is put.
+    /// </summary>
     public static Func<bool, TextEncoder> FactoryFor(TokenizerDefinition definition)
     {
         var (rawTokens, normalizedTokens) = (Matcher(isNormalized: false), Matcher(isNormalized: true));

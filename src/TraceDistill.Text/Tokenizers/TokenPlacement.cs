@@ -13,7 +13,7 @@ namespace TraceDistill.Text.Tokenizers;
 /// </summary>
 sealed class TokenPlacement
 {
-    /// <summary>How SentencePiece writes a space.</summary>
+    /// <summary>SentencePiece's sign for a space.</summary>
     const int Mark = '▁';
 
     readonly TokenVocabulary _vocabulary;
@@ -167,7 +167,7 @@ sealed class TokenPlacement
         return true;
     }
 
-    /// <summary>What lies before a character goes to the last of so many tokens.</summary>
+    /// <summary>Gives what lies before a character to the last of so many tokens.</summary>
     void AddSpans(int count, int end)
     {
         var start = _bytes[_character];
@@ -182,7 +182,7 @@ sealed class TokenPlacement
         return rune;
     }
 
-    /// <summary>What normalizers leave of a character, whichever they are.</summary>
+    /// <summary>The part of a character that normalizers leave, whichever they are.</summary>
     static string Fold(Rune rune)
     {
         if (rune.IsAscii)

@@ -102,10 +102,10 @@ sealed class TokenVocabulary
 
     public bool TryGetId(string token, out int id) => _ids.TryGetValue(token, out id);
 
-    /// <summary>Whether it is looked for in the text before that is split.</summary>
+    /// <summary>Returns whether it is looked for in the text before that is split.</summary>
     public bool IsAdded(int id) => _added.ContainsKey(id);
 
-    /// <summary>Whether it is spelled as a byte, <c>&lt;0x0A&gt;</c>, of which characters without a token are made.</summary>
+    /// <summary>Returns whether it is spelled as a byte, <c>&lt;0x0A&gt;</c>, of which characters without a token are made.</summary>
     public bool IsByteFallback(int id) => _spellings is not null && !IsAdded(id) && SpellingOf(id) is { } spelling && TokenDecoder.IsByte(spelling);
 
     public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];

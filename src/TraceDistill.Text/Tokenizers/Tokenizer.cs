@@ -61,7 +61,8 @@ public sealed class Tokenizer
     public string? ChatTemplateSource { get; }
 
     /// <summary>
-    /// Whether the bytes of tokens, one after the other, are the text that they decode to. Not so where a decoder looks at more than one token, as
+    /// True where the bytes of tokens, one after the other, are the text that they decode to. Not so where a decoder looks at more than
+    /// one token, as
     /// WordPiece's does: <see cref="GetBytes"/> is then how each token reads behind another.
     /// </summary>
     public bool HasExactBytes => _coder.HasExactBytes;
@@ -128,7 +129,8 @@ public sealed class Tokenizer
     public int[][] EncodeWithin(IReadOnlyList<string> texts) => _coder.EncodeWithin(texts);
 
     /// <summary>
-    /// Whether every id of another tokenizer's vocabulary means the same here, and text becomes the same ids: the same vocabulary, or more
+    /// Returns whether every id of another tokenizer's vocabulary means the same here, and text becomes the same ids: the same vocabulary,
+    /// or more
     /// tokens behind it.
     /// </summary>
     public bool Extends(Tokenizer other)
@@ -146,7 +148,7 @@ public sealed class Tokenizer
         return true;
     }
 
-    /// <summary>Whether something may be put before a text that is encoded.</summary>
+    /// <summary>True where something may be put before a text that is encoded.</summary>
     public bool Prepends => _coder.Prepends;
 
     /// <summary>
@@ -164,10 +166,12 @@ public sealed class Tokenizer
     /// <summary>Finds a token by the content of an added token or by its spelling in the vocabulary (byte-level: <c>Ġthe</c>).</summary>
     public bool TryGetId(string token, out int id) => _vocabulary.TryGetId(token, out id);
 
-    /// <summary>Whether the token is spelled as one byte (<c>&lt;0x0A&gt;</c>), of which characters without a token are made.</summary>
+    /// <summary>
+    /// Returns whether the token is spelled as one byte (<c>&lt;0x0A&gt;</c>), of which characters without a token are made.
+    /// </summary>
     public bool IsByteFallback(int id) => _vocabulary.IsByteFallback(id);
 
-    /// <summary>Whether decoding may leave the token out.</summary>
+    /// <summary>Returns whether decoding may leave the token out.</summary>
     public bool IsSpecial(int id) => _vocabulary.IsSpecial(id);
 
     /// <summary>

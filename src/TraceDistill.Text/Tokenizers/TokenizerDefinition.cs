@@ -4,7 +4,7 @@ using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Text.Tokenizers;
 
-/// <summary>What a <c>tokenizer.json</c> of the supported kind says, checked.</summary>
+/// <summary>Checked content of a <c>tokenizer.json</c> of the supported kind.</summary>
 sealed record TokenizerDefinition
 {
     /// <summary>Token spellings with their ids, added tokens not included unless the model's vocabulary has them.</summary>
@@ -13,7 +13,7 @@ sealed record TokenizerDefinition
     /// <summary>Merges in order of rank, as ids.</summary>
     public required IReadOnlyList<(int Left, int Right, int Result)> Merges { get; init; }
 
-    /// <summary>Whether a piece that is itself in the vocabulary is taken whole, without looking at merges.</summary>
+    /// <summary>True where a piece that is itself in the vocabulary is taken whole, without looking at merges.</summary>
     public required bool IgnoreMerges { get; init; }
 
     /// <summary>Added tokens by id.</summary>
@@ -23,10 +23,10 @@ sealed record TokenizerDefinition
 
     public required PreTokenizer PreTokenizer { get; init; }
 
-    /// <summary>What merging begins with.</summary>
+    /// <summary>Symbols that merging begins with.</summary>
     public required ISymbols Symbols { get; init; }
 
-    /// <summary>What stands for a character that has neither a token nor bytes.</summary>
+    /// <summary>Token for a character that has neither a token nor bytes.</summary>
     public required int? UnknownId { get; init; }
 
     public required TokenDecoder Decoder { get; init; }

@@ -8,7 +8,9 @@ namespace TraceDistill.Text.Tokenizers;
 /// <summary>A tokenizer's rules laid open, for formats that write vocabularies their own way.</summary>
 public sealed record TokenizerListing
 {
-    /// <summary>Whether tokens are spelled in GPT-2's alphabet of bytes; else in characters, with <c>&lt;0x0A&gt;</c> for bytes.</summary>
+    /// <summary>
+    /// True where tokens are spelled in GPT-2's alphabet of bytes; else in characters, with <c>&lt;0x0A&gt;</c> for bytes.
+    /// </summary>
     public required bool IsByteLevel { get; init; }
 
     /// <summary>Tokens by id as they are written: spelling, or an added token's content. Null for an id without one.</summary>
@@ -20,19 +22,19 @@ public sealed record TokenizerListing
     /// <summary>In order of rank.</summary>
     public required IReadOnlyList<(int Left, int Right, int Result)> Merges { get; init; }
 
-    /// <summary>Whether a piece that is in the vocabulary is taken whole.</summary>
+    /// <summary>True where a piece that is in the vocabulary is taken whole.</summary>
     public required bool IgnoreMerges { get; init; }
 
-    /// <summary>What text goes through before it is cut.</summary>
+    /// <summary>Changes to text before it is cut.</summary>
     public required IReadOnlyList<NormalizerStep> Normalizer { get; init; }
 
-    /// <summary>How it is cut.</summary>
+    /// <summary>Rules by which it is cut.</summary>
     public required IReadOnlyList<SplitRule> Splits { get; init; }
 
-    /// <summary>Whether text that does not begin with a space gets one, before byte-level splitting.</summary>
+    /// <summary>True where text that does not begin with a space gets one, before byte-level splitting.</summary>
     public required bool AddPrefixSpace { get; init; }
 
-    /// <summary>How the pre-tokenizer marks spaces, as SentencePiece does; null where it does not.</summary>
+    /// <summary>The pre-tokenizer's mark for spaces, as SentencePiece does; null where it does not.</summary>
     public required (char Mark, MetaspacePrepending Prepends)? Metaspace { get; init; }
 
     /// <summary>Ids put before a text when special tokens are asked for.</summary>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Training.Alignment;
 
-/// <summary>How much of what a teacher reported reaches a student with another vocabulary.</summary>
+/// <summary>Share of a teacher's report that reaches a student with another vocabulary.</summary>
 /// <param name="Tokens">Trained tokens.</param>
 /// <param name="SoftTokens">Those that have soft targets.</param>
 /// <param name="ReportedMass">Probability that the teacher reported for these, summed.</param>

@@ -3,7 +3,7 @@ namespace TraceDistill.Training.Alignment;
 /// <summary>Brings two tokenizations of the same bytes together at the boundaries that they share.</summary>
 public static class ByteAlignment
 {
-    /// <summary>What tells of each of the student's tokens.</summary>
+    /// <summary>The teacher's row that tells of each of the student's tokens.</summary>
     /// <param name="teacher">[teacher tokens + 1] byte at which each token starts, ascending, and the end of the last; a token without bytes starts where the next does.</param>
     /// <param name="student">[student tokens + 1] the same of the student; tokens that are not of the text start at −1 and come first.</param>
     public static TeacherRow[] Align(ReadOnlySpan<int> teacher, ReadOnlySpan<int> student)

@@ -10,7 +10,7 @@ namespace TraceDistill.Training.Alignment;
 /// <summary>Writes conversations in a student's own tokens: its chat template, its vocabulary, its end-of-sequence token.</summary>
 public sealed class ChatSequence
 {
-    /// <summary>What stands before an answer without reasoning where the prompt has opened it.</summary>
+    /// <summary>Text before an answer without reasoning where the prompt has opened it.</summary>
     public const string EmptyReasoning = ReasoningSplitter.Close + "\n\n";
 
     readonly Tokenizer _tokenizer;
@@ -45,7 +45,10 @@ public sealed class ChatSequence
     /// <remarks>They differ in Phi 3.5: <c>&lt;|end|&gt;</c> in the template, <c>&lt;|endoftext|&gt;</c> as <c>eos_token</c>, both in generation_config.json.</remarks>
     public int EndOfSequence { get; }
 
-    /// <summary>Whether the tokenizer's files name that token, so that servers stop there; those of base models often do not, which have a template and were never trained on it.</summary>
+    /// <summary>
+    /// True where the tokenizer's files name that token, so that servers stop there; those of base models often do not, which have a
+    /// template and were never trained on it.
+    /// </summary>
     public bool IsEndKnown => _tokenizer.EndOfSequenceIds.Contains(EndOfSequence);
 
     /// <summary>The tokens after which the model is to answer.</summary>
@@ -103,7 +106,8 @@ public sealed class ChatSequence
     public static string Completion(string reasoning, string answer) => ReasoningSplitter.Join(reasoning, answer);
 
     /// <summary>
-    /// What the student has to write itself. Some templates open the reasoning at the end of the prompt: the tag is the student's then only
+    /// Text that the student has to write itself. Some templates open the reasoning at the end of the prompt: the tag is the student's
+    /// then only
     /// where its own template does not, whatever the template of the model that wrote the completion did.
     /// </summary>
     /// <remarks>An answer without reasoning, behind a prompt that opens it, closes it first: whoever serves the student finds no answer otherwise.</remarks>

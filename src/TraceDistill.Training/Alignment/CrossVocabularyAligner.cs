@@ -40,7 +40,7 @@ sealed class CrossVocabularyAligner
         _map = new VocabularyMap(teacher, student, chat.EndOfSequence);
     }
 
-    /// <summary>What is left so far of what the traces' soft targets told.</summary>
+    /// <summary>Soft-target coverage after alignment, over the traces so far.</summary>
     public AlignmentSurvival Survival { get; private set; }
 
     /// <summary>The training sequence of a trace that came to its end.</summary>
@@ -107,7 +107,7 @@ sealed class CrossVocabularyAligner
         return marked;
     }
 
-    /// <summary>Whether each token, or what it begins, has a space before its text that the text has not.</summary>
+    /// <summary>Returns for each token whether it, or what it begins, has a space before its text that the text has not.</summary>
     bool[] Prefixed(int[] tokens, int[] starts, ReadOnlySpan<byte> text)
     {
         var prefixed = new bool[tokens.Length];

@@ -40,7 +40,7 @@ sealed class SameVocabularyAligner
         _byBytes = new Lazy<CrossVocabularyAligner>(() => new CrossVocabularyAligner(tokenizer, tokenizer, chat, topK, correction));
     }
 
-    /// <summary>What was changed so far.</summary>
+    /// <summary>Changes so far.</summary>
     public TemplateChanges Changes { get; private set; } = new();
 
     /// <summary>The training sequence of a trace.</summary>
@@ -90,7 +90,7 @@ sealed class SameVocabularyAligner
         return ([.. logprobs.TokenIds.AsSpan(0, logprobs.Count - 1), _chat.EndOfSequence], changes with { ReplacedEnds = _replacedEnds.Append(last).ToHashSet() });
     }
 
-    /// <summary>What of the completion the student writes behind its own prompt.</summary>
+    /// <summary>The part of the completion that the student writes behind its own prompt.</summary>
     /// <returns>Tokens put before it and how many of its own go; null where a tag does not end where a token does.</returns>
     (int[] Added, int Skipped)? Continue(Trace trace, TokenLogprobs logprobs, bool opensReasoning)
     {

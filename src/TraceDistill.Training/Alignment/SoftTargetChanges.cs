@@ -5,7 +5,7 @@ using TraceDistill.Data.Shards.Codec;
 
 namespace TraceDistill.Training.Alignment;
 
-/// <summary>What becomes of a generation's soft targets on their way to a student with the same vocabulary.</summary>
+/// <summary>Changes to a generation's soft targets on their way to a student with the same vocabulary.</summary>
 public sealed record SoftTargetChanges
 {
     /// <summary>Entries to keep of each row, at most what there are; null keeps all.</summary>
@@ -29,7 +29,7 @@ public sealed record SoftTargetChanges
     /// <summary>Rows put at the beginning of which nothing is known, for tokens that the teacher did not write.</summary>
     public int Untold { get; init; }
 
-    /// <summary>Whether <see cref="End"/> follows for certain, because the server kept the end to itself.</summary>
+    /// <summary>True where <see cref="End"/> follows for certain, because the server kept the end to itself.</summary>
     public bool EndFollows { get; init; }
 
     /// <param name="logprobs">With its alternatives as arrays.</param>

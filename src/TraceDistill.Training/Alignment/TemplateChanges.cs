@@ -1,6 +1,6 @@
 namespace TraceDistill.Training.Alignment;
 
-/// <summary>What a student with another chat template than the teacher's made of the traces, counted.</summary>
+/// <summary>Counts of the changes that a student with another chat template than the teacher's made to the traces.</summary>
 public readonly record struct TemplateChanges()
 {
     /// <summary>Traces whose prompt was rendered with the student's template in place of the teacher's.</summary>

@@ -48,7 +48,10 @@ public sealed class TokenAligner
         }
     }
 
-    /// <summary>What is left of the soft targets of the traces so far; null where teacher and student share a vocabulary and nothing is lost.</summary>
+    /// <summary>
+    /// Soft-target coverage after alignment, over the traces so far; null where teacher and student share a vocabulary and nothing is
+    /// lost.
+    /// </summary>
     public AlignmentSurvival? Survival => _crossVocabulary?.Survival;
 
     /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
@@ -134,7 +137,10 @@ public sealed class TokenAligner
         }
     }
 
-    /// <summary>What is left of a text when a server has taken reasoning and answer apart: tags and the space around them are not to be had back.</summary>
+    /// <summary>
+    /// The letters of a text, which are left when a server has taken reasoning and answer apart: tags and the space around them are not to
+    /// be had back.
+    /// </summary>
     static string Letters(string text) => string.Concat(
         text.Replace(ReasoningSplitter.Open, "").Replace(ReasoningSplitter.Close, "").Where(letter => !char.IsWhiteSpace(letter)));
 }

@@ -5,7 +5,10 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Alignment;
 
-/// <summary>How a student spells each token of a teacher with another vocabulary: the student's tokens whose bytes, one after the other, are the teacher's.</summary>
+/// <summary>
+/// Spelling in a student's tokens of each token of a teacher with another vocabulary: the student's tokens whose bytes, one after the
+/// other, are the teacher's.
+/// </summary>
 /// <remarks>
 /// <para>
 /// A token of the same bytes is taken where the student has one (of the same id, where several have them), else the student's own encoding of the

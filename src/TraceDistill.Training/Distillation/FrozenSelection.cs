@@ -10,7 +10,7 @@ static class FrozenSelection
     /// <summary>Thousands of times what a pattern needs for a weight's name.</summary>
     static readonly TimeSpan MatchLimit = TimeSpan.FromSeconds(1);
 
-    /// <summary>Whether a text can be read as a regular expression.</summary>
+    /// <summary>Returns whether a text can be read as a regular expression.</summary>
     public static bool IsPattern(string text)
     {
         try

@@ -182,7 +182,7 @@ public static class TrainStage
                 + "name the teacher's model directory");
     }
 
-    /// <summary>How long sequences may be; null for a student from scratch that is to have as many positions as it takes.</summary>
+    /// <summary>Longest length of sequences; null for a student from scratch that is to have as many positions as it takes.</summary>
     /// <exception cref="InvalidInputException">There is no such student, or no such shape.</exception>
     static int? PositionsOf(TrainOptions options, Tokenizer tokenizer)
     {

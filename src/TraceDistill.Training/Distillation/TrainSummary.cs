@@ -1,6 +1,6 @@
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>What <c>train</c> made.</summary>
+/// <summary>Result of <c>train</c>.</summary>
 public sealed record TrainSummary
 {
     /// <summary>Number of weights.</summary>

@@ -42,14 +42,16 @@ sealed record TrainingSet
     /// <summary>Tokens of the longest prompt.</summary>
     public required int LongestPrompt { get; init; }
 
-    /// <summary>How problems were put; null where that is not known, or there are no traces.</summary>
+    /// <summary>The prompts in which problems were put; null where that is not known, or there are no traces.</summary>
     public TaskDescription? Task { get; init; }
 
-    /// <summary>What a student with another vocabulary than the teacher's has of the soft targets; null where they share one.</summary>
+    /// <summary>
+    /// Share of the soft targets that a student with another vocabulary than the teacher's has; null where they share one.
+    /// </summary>
     public AlignmentSurvival? Survival { get; init; }
 
     /// <summary>
-    /// What was too long, and what became of the teacher's prompts and ends, and of logprobs that are not its own: a line each.
+    /// Remarks on sequences that were too long, on the teacher's prompts and ends, and on logprobs that are not its own: a line each.
     /// </summary>
     public IReadOnlyList<string> Remarks { get; init; } = [];
 

@@ -5,7 +5,8 @@ namespace TraceDistill.Training.Objectives;
 // R = tokens of a chunk
 
 /// <summary>
-/// What a student is trained to make small: a function from its distributions and the teacher's to a loss for each token, differentiated by autograd.
+/// The quantity that a student is trained to make small: a function from its distributions and the teacher's to a loss for each token,
+/// differentiated by autograd.
 /// </summary>
 /// <remarks>
 /// An objective sees a chunk of tokens at a time (<see cref="ChunkedHead"/>), in float64, and what it takes from <see cref="StudentRows"/> decides how much is
@@ -18,6 +19,6 @@ public interface IObjective
     /// <returns>[R] in nats; what it says of tokens without soft targets does not count where <see cref="NeedsSoftTargets"/>.</returns>
     Tensor Loss(StudentRows student, TargetRows targets);
 
-    /// <summary>Whether only tokens with soft targets have this loss.</summary>
+    /// <summary>True where only tokens with soft targets have this loss.</summary>
     bool NeedsSoftTargets { get; }
 }

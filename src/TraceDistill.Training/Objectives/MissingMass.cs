@@ -1,6 +1,6 @@
 namespace TraceDistill.Training.Objectives;
 
-/// <summary>What to do with the probability that top-k soft targets leave out.</summary>
+/// <summary>Policy for the probability that top-k soft targets leave out.</summary>
 public enum MissingMass
 {
     /// <summary>One further outcome, "any other token", on both sides: nothing is invented and the divergence is exact for the coarser outcome set.</summary>

@@ -7,7 +7,9 @@ namespace TraceDistill.Training.Objectives;
 
 // R = tokens of a chunk, K = most soft targets that one of them has (at least 1), U = most unmatched alternatives, V = vocabulary
 
-/// <summary>What a chunk of tokens is to be: the drawn tokens, and the teacher's distributions. Rows of fewer than K entries are filled up.</summary>
+/// <summary>
+/// Targets of a chunk of tokens: the drawn tokens, and the teacher's distributions. Rows of fewer than K entries are filled up.
+/// </summary>
 public sealed class TargetRows
 {
     TargetRows(PackedBatch batch, int first, int rows, Device device)

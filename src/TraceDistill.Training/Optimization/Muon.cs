@@ -33,7 +33,7 @@ sealed unsafe class Muon : IUpdateRule
         _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf)]))];
     }
 
-    /// <summary>Whether a weight is Muon's: a matrix of a layer, not an embedding or output projection.</summary>
+    /// <summary>Returns whether a weight is Muon's: a matrix of a layer, not an embedding or output projection.</summary>
     public static bool Takes(string name) => name.EndsWith("_proj.weight", StringComparison.Ordinal);
 
     /// <param name="gradient">Of the trained weights; used up.</param>

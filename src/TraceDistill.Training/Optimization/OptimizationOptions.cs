@@ -63,7 +63,7 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Batches accumulated per optimizer step")]
     public int GradientAccumulationSteps { get; init; } = 1;
 
-    /// <summary>What one forward pass takes; smaller stays in cache, and the gradient does not depend on it beyond rounding.</summary>
+    /// <summary>Tokens of one forward pass; smaller stays in cache, and the gradient does not depend on it beyond rounding.</summary>
     /// <value>1,024 tokens.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
     [Description("Tokens of one forward pass; bounds memory, does not change the result beyond rounding")]

@@ -1,6 +1,6 @@
 namespace TraceDistill.Training.Pretraining;
 
-/// <summary>What <c>pretrain</c> made.</summary>
+/// <summary>Result of <c>pretrain</c>.</summary>
 /// <param name="Parameters">Number of weights.</param>
 /// <param name="VocabularySize">Ids of the tokenizer.</param>
 /// <param name="Steps">Updates.</param>

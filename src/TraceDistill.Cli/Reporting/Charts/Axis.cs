@@ -6,10 +6,10 @@ sealed record Axis(double Low, double High, IReadOnlyList<(double Position, stri
     static readonly double[] RoundFactors = [1, 2, 2.5, 5, 10];
     static readonly double[] LogarithmicFactors = [1, 2, 5];
 
-    /// <summary>Whether positions are decimal logarithms of values.</summary>
+    /// <summary>True where positions are decimal logarithms of values.</summary>
     public bool IsLogarithmic { get; private init; }
 
-    /// <summary>Whether positions are the places of names.</summary>
+    /// <summary>True where positions are the places of names.</summary>
     public bool IsCategories { get; private init; }
 
     /// <summary>The position of a value.</summary>

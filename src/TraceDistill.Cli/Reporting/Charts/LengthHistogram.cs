@@ -3,7 +3,7 @@ using TraceDistill.Cli.Reporting.Reading;
 
 namespace TraceDistill.Cli.Reporting.Charts;
 
-/// <summary>How many traces have which length.</summary>
+/// <summary>Histogram of the lengths of traces.</summary>
 static class LengthHistogram
 {
     const int Bins = 40;

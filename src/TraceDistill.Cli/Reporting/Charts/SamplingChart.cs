@@ -3,7 +3,7 @@ using TraceDistill.Cli.Reporting.Reading;
 
 namespace TraceDistill.Cli.Reporting.Charts;
 
-/// <summary>What more samples a problem bring: pass@k and maj@k over k.</summary>
+/// <summary>Gain from more samples a problem: pass@k and maj@k over k.</summary>
 static class SamplingChart
 {
     const int Height = 220;

@@ -16,7 +16,7 @@ readonly struct Html
 
     public static Html Empty => default;
 
-    /// <summary>Whether there is nothing to show.</summary>
+    /// <summary>True where there is nothing to show.</summary>
     public bool IsEmpty => string.IsNullOrEmpty(_markup);
 
     public static Html Of(HtmlInterpolation content) => new(content.Markup);

@@ -2,7 +2,7 @@ using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Markup;
 
-/// <summary>How figures are written for people.</summary>
+/// <summary>Forms of figures for people.</summary>
 static class Show
 {
     /// <summary>Stands where there is no figure.</summary>

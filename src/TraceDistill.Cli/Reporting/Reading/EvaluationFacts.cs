@@ -36,7 +36,7 @@ sealed record EvaluationFacts
         }
     }
 
-    /// <summary>What <see cref="Drawn"/> leaves out, to be said beside the drawings; empty where it is nothing.</summary>
+    /// <summary>Models that <see cref="Drawn"/> leaves out, to be said beside the drawings; empty where it is nothing.</summary>
     public string NotDrawn => Models.Any(model => model.IsResult && !Drawn.Contains(model)) ? "Of the copies that a matrix made, only the last is drawn." : "";
 
     /// <summary>The comparison of two models, whichever way round it was made; null where there is none.</summary>

@@ -16,7 +16,7 @@ sealed record ModelFacts
     /// <summary>The stage of this run that trained it, or null where it came from outside.</summary>
     public StageFacts? Stage { get; init; }
 
-    /// <summary>Whether it is that stage's result, not something else in its folder such as the untrained start.</summary>
+    /// <summary>True where it is that stage's result, not something else in its folder such as the untrained start.</summary>
     public bool IsResult { get; init; }
 
     /// <summary>Index of its colour; copies that a matrix made share one.</summary>

@@ -44,7 +44,7 @@ static class RunReader
         };
     }
 
-    /// <summary>What an earlier recipe left in the directory under other names is not of this run.</summary>
+    /// <summary>Stages of this run: folders that an earlier recipe left under other names are not among them.</summary>
     static List<StageFacts> Stages(string runDirectory, ConfigMap? recipe)
     {
         return

@@ -32,13 +32,15 @@ sealed record StageFacts
     /// </summary>
     public required IReadOnlyDictionary<string, string> Settings { get; init; }
 
-    /// <summary>What it took of a teacher; null where it asked none.</summary>
+    /// <summary>Usage of a teacher; null where it asked none.</summary>
     public CollectionUsage? Usage { get; init; }
 
     /// <summary>The name as it was written in the recipe, before a matrix repeated the stage.</summary>
     public string Family => Name.Split('.', 2)[0];
 
-    /// <summary>Whether both are trainings that are alike but for soft targets, which this one has and <paramref name="other"/> has not.</summary>
+    /// <summary>
+    /// Returns whether both are trainings that are alike but for soft targets, which this one has and <paramref name="other"/> has not.
+    /// </summary>
     public bool AddsSoftTargetsTo(StageFacts other) =>
         Verb == TrainVerb && other.Verb == TrainVerb && UsesSoftTargets && !other.UsesSoftTargets
         && Settings.Where(IsNotOfSoftTargets).ToHashSet().SetEquals(other.Settings.Where(IsNotOfSoftTargets));
@@ -47,6 +49,6 @@ sealed record StageFacts
 
     static bool IsNotOfSoftTargets(KeyValuePair<string, string> setting) => !setting.Key.StartsWith(SoftTargetPrefix, StringComparison.Ordinal);
 
-    /// <summary>What a matrix added to the name; empty for a stage that stands once.</summary>
+    /// <summary>Part of the name that a matrix added; empty for a stage that stands once.</summary>
     public string Copy => Name[Family.Length..];
 }

@@ -20,7 +20,7 @@ sealed record TraceFacts
     /// <summary>Alternatives kept for each token; 0 where there are no soft targets.</summary>
     public required int TopK { get; init; }
 
-    /// <summary>How long each trace is and how it ended.</summary>
+    /// <summary>Length and end of each trace.</summary>
     public required IReadOnlyList<TraceLength> Lengths { get; init; }
 
     /// <summary>A few traces to look at.</summary>

@@ -5,7 +5,7 @@ using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>Whether models know what they know.</summary>
+/// <summary>Calibration: whether models know what they know.</summary>
 static class CalibrationSection
 {
     public static Section? Of(RunFacts run)

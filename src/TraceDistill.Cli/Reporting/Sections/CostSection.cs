@@ -4,7 +4,7 @@ using TraceDistill.Cli.Reporting.Reading;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What each stage took.</summary>
+/// <summary>Time and memory that each stage took.</summary>
 static class CostSection
 {
     public static Section Of(RunFacts run)

@@ -6,7 +6,7 @@ using TraceDistill.Cli.Reporting.Reading;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What the run was told and where it ran.</summary>
+/// <summary>Options of the run and the machine that it ran on.</summary>
 static class EnvironmentSection
 {
     public static Section Recipe(RunFacts run) => new("recipe", "Recipe", run.Recipe is null

@@ -5,7 +5,7 @@ using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What came out, in a few sentences with numbers. It claims no more than the intervals allow.</summary>
+/// <summary>Results in a few sentences with numbers. It claims no more than the intervals allow.</summary>
 static class Headline
 {
     public static Html Of(RunFacts run)
@@ -63,7 +63,7 @@ static class Headline
             """);
     }
 
-    /// <summary>What one pair of trainings cannot show: an interval over problems takes both as they came out.</summary>
+    /// <summary>Remark on what one pair of trainings cannot show: an interval over problems takes both as they came out.</summary>
     static Html OnePair(bool isOfSoftTargets) => Html.Of($"""
         <p class="soft">That is one pair of trainings. It shows how these two models differ, and not {(isOfSoftTargets ? "what soft targets are worth" : "which way of training is better")}:
         trainings of one recipe with other seeds, or on a processor with another precision, came out up to {SeedSpread} points apart in this program's own quickstart, and the

@@ -9,7 +9,7 @@ namespace TraceDistill.Cli.Reporting.Sections;
 /// <param name="Body">What follows the heading.</param>
 sealed record Section(string Id, string Title, Html Body)
 {
-    /// <summary>What a run does not have, and how to have it.</summary>
+    /// <summary>Note on what a run does not have, and how to have it.</summary>
     public static Html Absent(string text) => Html.Of($"""<p class="absent">{text}</p>""");
 
     /// <summary>A drawing with its caption, which is markup.</summary>

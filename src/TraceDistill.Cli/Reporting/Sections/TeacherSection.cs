@@ -4,7 +4,7 @@ using TraceDistill.Teachers.Telemetry;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What collecting took of the teacher: tokens, cost, latency, and what failed.</summary>
+/// <summary>Usage of the teacher in collecting: tokens, cost, latency, and what failed.</summary>
 static class TeacherSection
 {
     /// <returns>Null where no stage of the run asked a teacher.</returns>

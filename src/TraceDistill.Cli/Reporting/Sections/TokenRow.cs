@@ -2,7 +2,7 @@ using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What one row of soft targets comes to.</summary>
+/// <summary>Figures of one row of soft targets.</summary>
 /// <param name="Entropy">Of the top-k and the tail as one bucket, in nats.</param>
 /// <param name="Tail">Probability outside the top-k.</param>
 /// <param name="Logprob">Of the token drawn.</param>

@@ -5,7 +5,7 @@ using TraceDistill.Cli.Reporting.Reading;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 
-/// <summary>What the teacher wrote: lengths of all traces, and a few of them token by token.</summary>
+/// <summary>The teacher's traces: lengths of all traces, and a few of them token by token.</summary>
 static class TracesSection
 {
     public static Section? Of(RunFacts run) => run.Traces.Count == 0

@@ -3,7 +3,7 @@ namespace TraceDistill.Data.Answers.Algebra;
 /// <summary>Something that the answer engine cannot read or is not allowed to work out. Caught within the engine: the verdict is unverified.</summary>
 sealed class BeyondEngineException(string message) : Exception(message)
 {
-    /// <summary>Whether the expression is understood and has no value (<c>1/0</c>), so that it equals no answer that has one.</summary>
+    /// <summary>True where the expression is understood and has no value (<c>1/0</c>), so that it equals no answer that has one.</summary>
     public bool IsUndefined { get; init; }
 }
 

@@ -36,7 +36,9 @@ sealed record SymbolExpression(string Name) : Expression
 {
     public const string Pi = "pi", Euler = "e", Imaginary = "i", Infinity = "infinity";
 
-    /// <summary>What a logarithm without a base has beside the natural one: some mean the natural, some the decimal one.</summary>
+    /// <summary>
+    /// The factor that a logarithm without a base has beside the natural one: some mean the natural, some the decimal one.
+    /// </summary>
     public const string LogScale = "1/ln(base)";
 
     public static bool IsConstant(string name) => name is Pi or Euler or Imaginary or Infinity or LogScale;

@@ -39,7 +39,7 @@ static class ExpressionEquality
         }
     }
 
-    /// <summary>Whether one is the other times a number other than zero.</summary>
+    /// <summary>Returns whether one is the other times a number other than zero.</summary>
     /// <param name="first">Not constant.</param>
     /// <param name="second">Not constant.</param>
     /// <param name="isPositive">Whether that number must be positive.</param>
@@ -104,7 +104,7 @@ static class ExpressionEquality
         return !isPositive || Math.Abs(ratio!.Value.Imaginary) < Same && ratio.Value.Real > 0;
     }
 
-    /// <summary>Whether a sum of terms vanishes, told by its value beside the sum of the terms' sizes.</summary>
+    /// <summary>Returns whether a sum of terms vanishes, told by its value beside the sum of the terms' sizes.</summary>
     static bool? Spot(Polynomial difference, bool isOnNaturals)
     {
         var (agreesOnPositive, known) = (true, 0);
@@ -168,7 +168,7 @@ static class ExpressionEquality
         return hasVariables ? true : null;
     }
 
-    /// <summary>Whether one is a decimal to which the other, an irrational number, rounds at four digits or more.</summary>
+    /// <summary>Returns whether one is a decimal to which the other, an irrational number, rounds at four digits or more.</summary>
     static bool IsRounded(Expression first, Expression second, RationalFunction a, RationalFunction b)
     {
         var (isFirst, isSecond) = (a.IsNumber(out var x), b.IsNumber(out var y));
@@ -184,7 +184,7 @@ static class ExpressionEquality
     static bool IsLongDecimal(RationalFunction a, RationalFunction b) =>
         a.IsNumber(out var x) && x.Denominator > LongDecimal || b.IsNumber(out var y) && y.Denominator > LongDecimal;
 
-    /// <summary>Whether it has a logarithm whose base is not said.</summary>
+    /// <summary>Returns whether it has a logarithm whose base is not said.</summary>
     static bool HasLogScale(Expression expression) => expression switch
     {
         SymbolExpression symbol => symbol.Name == SymbolExpression.LogScale,

@@ -12,7 +12,7 @@ sealed record Generator(string Name, Expression? Definition = null, int Prime = 
 {
     public static Generator Imaginary { get; } = new(SymbolExpression.Imaginary);
 
-    /// <summary>Whether sums of different monomials in it can still be equal: nothing is known of how it depends on others.</summary>
+    /// <summary>True where sums of different monomials in it can still be equal: nothing is known of how it depends on others.</summary>
     public bool IsOpaque => Definition is not null;
 
     public bool IsPositive => Prime > 0 || Name is SymbolExpression.Pi or SymbolExpression.Euler;
@@ -92,7 +92,7 @@ sealed class Polynomial
 
     public bool IsZero => _terms.Count == 0;
 
-    /// <summary>Whether it is one number, and which.</summary>
+    /// <summary>Returns whether it is one number, and which.</summary>
     public bool IsNumber(out Rational value)
     {
         value = IsZero ? 0 : _terms.First().Value;

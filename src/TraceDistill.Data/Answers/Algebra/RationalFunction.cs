@@ -25,7 +25,7 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
         _ => throw new NotSupportedException($"{expression.GetType()}"),
     };
 
-    /// <summary>Whether it is one number, and which.</summary>
+    /// <summary>Returns whether it is one number, and which.</summary>
     public bool IsNumber(out Rational value)
     {
         value = default;

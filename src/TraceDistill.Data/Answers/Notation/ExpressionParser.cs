@@ -25,7 +25,7 @@ sealed class ExpressionParser
         _functions = new FunctionReader(this, _tokens);
     }
 
-    /// <summary>Whether a slash had a product without a sign behind it, as in <c>1/2x</c>, which people read in two ways.</summary>
+    /// <summary>True where a slash had a product without a sign behind it, as in <c>1/2x</c>, which people read in two ways.</summary>
     public bool IsAmbiguous { get; set; }
 
     /// <exception cref="BeyondEngineException">The tokens are no expression.</exception>
@@ -101,7 +101,7 @@ sealed class ExpressionParser
         return isNegative ? -Factor() : Factor();
     }
 
-    /// <summary>Whether what stands here multiplies what stands before it.</summary>
+    /// <summary>Returns whether what stands here multiplies what stands before it.</summary>
     public bool StartsFactor() => _tokens.Current.Kind switch
     {
         TokenKind.Number or TokenKind.Word or TokenKind.Name or TokenKind.Function => true,

@@ -72,7 +72,7 @@ sealed class FunctionReader(ExpressionParser parser, TokenCursor tokens)
     }
 
     /// <summary>
-    /// What stands in the bracket behind a function, or the product up to the next sign, function or bracket: sin 2x, ln 2, sin(x).
+    /// Arguments in the bracket behind a function, or the product up to the next sign, function or bracket: sin 2x, ln 2, sin(x).
     /// </summary>
     List<Expression> Arguments()
     {

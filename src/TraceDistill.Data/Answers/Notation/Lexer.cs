@@ -5,7 +5,7 @@ using TraceDistill.Data.Answers.Algebra;
 
 namespace TraceDistill.Data.Answers.Notation;
 
-/// <summary>How a comma between digits is read.</summary>
+/// <summary>Reading of a comma between digits.</summary>
 enum CommaReading
 {
     /// <summary>As a thousands separator where the digits are in groups of three and no bracket is open.</summary>

@@ -60,7 +60,7 @@ sealed record Unit(Rational Factor, string? Dimensions)
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
     /// <summary>
-    /// Whether letters that follow a number directly, without a text command, are read as a unit or as a word for what is counted.
+    /// Returns whether letters that follow a number directly, without a text command, are read as a unit or as a word for what is counted.
     /// </summary>
     public static bool IsLikely(string word, bool isSpaced)
     {
@@ -72,7 +72,7 @@ sealed record Unit(Rational Factor, string? Dimensions)
         return Find(word) is not null || word.Any(letter => letter > '\u00FF') || isSpaced && IsNoun(word);
     }
 
-    /// <summary>Whether letters without a text command may as well be variables.</summary>
+    /// <summary>Returns whether letters without a text command may as well be variables.</summary>
     public static bool IsDoubtful(string word, bool isSpaced) => word.Length == 1 && word[0] < '\u2E80'
         || !isSpaced && Doubtful.Contains(word);
 

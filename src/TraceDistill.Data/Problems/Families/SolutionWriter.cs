@@ -39,7 +39,7 @@ sealed class SolutionWriter(Random random)
     /// <summary>The two numbers in either order.</summary>
     public (int First, int Second) EitherOrder(int a, int b) => Chance(0.3) ? (b, a) : (a, b);
 
-    /// <summary>What stands between an expression and its value, with the spaces around it.</summary>
+    /// <summary>The words between an expression and its value, with the spaces around it.</summary>
     public string Is() => Pick("=", " is ", " gives ", " makes ");
 
     public string So() => Pick("so", "then", "thus", "hence");

@@ -22,7 +22,7 @@ sealed class Story
         _things = text.Pick("apples", "pens", "books", "coins", "cards", "shells");
     }
 
-    /// <summary>How many things there are now.</summary>
+    /// <summary>Number of things that there are now.</summary>
     public int Total { get; private set; }
 
     public void Has(int count)

@@ -30,7 +30,7 @@ static class ProblemFormats
         _ => null,
     };
 
-    /// <summary>Whether a file is compressed by gzip as a whole.</summary>
+    /// <summary>Returns whether a file is compressed by gzip as a whole.</summary>
     public static bool IsCompressed(string path) => path.EndsWith(Compressed, StringComparison.OrdinalIgnoreCase);
 
     /// <summary>The file's name without folder and extensions: the family of problems that have none of their own.</summary>

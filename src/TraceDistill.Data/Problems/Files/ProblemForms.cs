@@ -27,7 +27,7 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
     /// <summary>Fields that hold an answer, a solution or the like.</summary>
     public static readonly string[] OtherFields = ["id", "family", "solution", "output", .. AnswerFields];
 
-    /// <summary>What data sets write in place of an answer where there is none.</summary>
+    /// <summary>Words that data sets write in place of an answer where there is none.</summary>
     static readonly string[] NoAnswers = ["proof", "notfound", "nan"];
 
     /// <summary>A question, the turns before it, and what somebody answered: a solution, or the answer itself.</summary>
@@ -51,7 +51,7 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
         };
     }
 
-    /// <summary>Whether a record has an id of its own.</summary>
+    /// <summary>True where a record has an id of its own.</summary>
     public static bool HasId(ProblemRecord record) => record.Json.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null;
 
     static string IdOf(ProblemRecord record, JsonElement id) => id.ValueKind == JsonValueKind.Number ? id.GetRawText() : record.Text("id", id);
@@ -169,7 +169,7 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             $"{record.Where}: field 'answer' has no final answer after '{AnswerMark}'; where the whole of it is the answer, say so with answer_field: answer, or name the question 'problem'");
     }
 
-    /// <summary>Whether the answer needs no mark to be found: it is a number alone, or the solution has a field of its own.</summary>
+    /// <summary>True where the answer needs no mark to be found: it is a number alone, or the solution has a field of its own.</summary>
     static bool IsPlain(ProblemRecord record, string answer, string? solution) =>
         solution is not null || record.Find(Answer) is not { Value.ValueKind: JsonValueKind.String }
             || NoAnswers.Contains(answer, StringComparer.OrdinalIgnoreCase) || IsNumber(WithoutUnit(answer));

@@ -3,7 +3,7 @@ using System.Numerics;
 namespace TraceDistill.Data.Shards.Codec;
 
 /// <summary>
-/// How far a logprob lies below the largest of its row, in whole steps that are even in the square root of probability: what an error of
+/// Distance of a logprob below the largest of its row, in whole steps that are even in the square root of probability: what an error of
 /// a logprob costs in Kullback-Leibler divergence is proportional to the probability, so rare tokens need fewer digits.
 /// </summary>
 /// <remarks>
@@ -41,6 +41,8 @@ static class LogprobGrid
         return Math.Sign(steps) * gap;
     }
 
-    /// <summary>How long a step is at a number of steps that is not negative: 0 beyond the knee, then 1…7 from there up to the best.</summary>
+    /// <summary>
+    /// Length of a step at a number of steps that is not negative: 0 beyond the knee, then 1…7 from there up to the best.
+    /// </summary>
     public static int Context(int steps) => steps >= KneeSteps ? 0 : Math.Max(BitOperations.Log2((uint)(Whole - steps)) - 3, 1);
 }

@@ -2,13 +2,13 @@ using TraceDistill.Data.Generation;
 
 namespace TraceDistill.Data.Shards.Codec;
 
-/// <summary>What makes k logprobs the head of a distribution.</summary>
+/// <summary>Rules that make k logprobs the head of a distribution.</summary>
 static class SoftTargetRow
 {
     /// <summary>Logprobs above zero by rounding are let through up to this.</summary>
     public const float LargestLogprob = 1e-2f;
 
-    /// <summary>How far the probabilities of a row may sum to more than one: a server's 16-bit logits are off by that much.</summary>
+    /// <summary>Excess over one that the probabilities of a row may sum to: a server's 16-bit logits are off by that much.</summary>
     public const double LargestOvershoot = 1e-2;
 
     /// <summary>Number of alternatives in a row before its filling (id −1).</summary>

@@ -8,7 +8,7 @@ namespace TraceDistill.Data.Shards.Parquet;
 /// </summary>
 sealed class LevelBuffer(int maxDefinition)
 {
-    /// <summary>What the two levels of one element take in memory.</summary>
+    /// <summary>Memory of the two levels of one element.</summary>
     public const int BytesPerElement = 2 * sizeof(int);
 
     const int NullList = 0;

@@ -17,7 +17,7 @@ enum ThriftType : byte
     Struct = 12,
 }
 
-/// <summary>What a field of a structure holds.</summary>
+/// <summary>Content of a structure's field.</summary>
 /// <param name="Type">Its type; <see cref="ThriftType.True"/> for either truth value.</param>
 /// <param name="Struct">The structure's name; null where it is none.</param>
 /// <param name="Element">What the items of a list are; null where it is none.</param>

@@ -1,6 +1,6 @@
 namespace TraceDistill.Evaluation.Verification.Prose;
 
-/// <summary>What the last sentence of a text concludes, where nothing calls it the answer: <c>So she has 5 apples left.</c></summary>
+/// <summary>Conclusion of a text's last sentence, where nothing calls it the answer: <c>So she has 5 apples left.</c></summary>
 static class Conclusions
 {
     /// <summary>The value of the last sentence that has one; null where none has.</summary>

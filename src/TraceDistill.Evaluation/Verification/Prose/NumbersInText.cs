@@ -142,7 +142,9 @@ static class NumbersInText
             : $"{number.Text} {known.Replace("²", "^2", StringComparison.Ordinal).Replace("³", "^3", StringComparison.Ordinal)}";
     }
 
-    /// <summary>Whether words behind a number are a unit, a scale or a half of the day; single letters only behind a space.</summary>
+    /// <summary>
+    /// Returns whether words behind a number are a unit, a scale or a half of the day; single letters only behind a space.
+    /// </summary>
     static bool IsKnown(string unit, bool isSpaced) =>
         unit.ToLowerInvariant() is "am" or "pm" or "a.m." or "p.m." or "percent" || NumberWords.Scale(unit) is not null
         || (unit.Length > 1 || unit.Length == 1 && isSpaced && Letters.Contains(unit[0], StringComparison.Ordinal)) && unit != "in"

@@ -2,7 +2,7 @@ using System.Text.RegularExpressions;
 
 namespace TraceDistill.Evaluation.Verification.Prose;
 
-/// <summary>What models write behind a result: courtesies, checks, second thoughts.</summary>
+/// <summary>Remarks that models write behind a result: courtesies, checks, second thoughts.</summary>
 static class Remarks
 {
     /// <summary>Sentences behind a result in which a plain "not" is likely to be about it.</summary>

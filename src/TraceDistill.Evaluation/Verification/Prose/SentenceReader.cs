@@ -149,7 +149,7 @@ static class SentenceReader
         /// <summary>The sentence without details.</summary>
         public string Text { get; }
 
-        /// <summary>What stands behind the text and was left out as a detail.</summary>
+        /// <summary>Text behind the statement that was left out as a detail.</summary>
         public string Details => Whole.IndexOf(Text, StringComparison.Ordinal) is >= 0 and var start ? Whole[(start + Text.Length)..] : "";
 
         public string Before { get; }
@@ -166,7 +166,9 @@ static class SentenceReader
 
         public string Clause => Text[ClauseStart..];
 
-        /// <summary>Whether the first characters of the text, as far as they stand in its clause, do anything else than assert.</summary>
+        /// <summary>
+        /// Returns whether the first characters of the text, as far as they stand in its clause, do anything else than assert.
+        /// </summary>
         public bool IsDoubtful(int length)
         {
             var words = Text[Math.Min(length, ClauseStart)..length];
@@ -237,14 +239,14 @@ static class SentenceReader
             ? new(relation.Groups["value"].Value.Trim(), !isOpen && !Doubt.IsConditional(sentence)) : null;
     }
 
-    /// <summary>Whether a formula is numbers that are calculated with and what they come to.</summary>
+    /// <summary>Returns whether a formula is numbers that are calculated with and what they come to.</summary>
     static bool IsCalculation(string formula) =>
         formula.LastIndexOf('=') is > 0 and var equals && IsArithmetic(Term(formula[..equals]), "", out _);
 
-    /// <summary>What stands behind the last equals sign.</summary>
+    /// <summary>Term behind the last equals sign.</summary>
     static string Term(string text) => text[(text.LastIndexOf('=') + 1)..];
 
-    /// <summary>Whether numbers and nothing else are calculated with.</summary>
+    /// <summary>Returns whether numbers and nothing else are calculated with.</summary>
     /// <param name="unit">Letters that are a unit and no variable.</param>
     static bool IsArithmetic(string term, string unit, out int start)
     {
@@ -253,7 +255,7 @@ static class SentenceReader
         return formula.Success && Variable.Matches(formula.Value).All(match => match.Value.TrimStart(Digits) == unit);
     }
 
-    /// <summary>What a calculation comes to, or a name's value.</summary>
+    /// <summary>Result of a calculation, or a name's value.</summary>
     static Finding? Equation(Scope scope)
     {
         var (sentence, equals) = (scope.Text, scope.Text.LastIndexOf('='));

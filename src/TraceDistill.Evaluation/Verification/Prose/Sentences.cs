@@ -66,7 +66,9 @@ static class Sentences
     /// <summary>Longest displayed formula, in characters.</summary>
     const int MaxDisplay = 1_000;
 
-    /// <summary>Whether the line that ends here goes on below: it ends with a colon, or with words above a displayed formula.</summary>
+    /// <summary>
+    /// Returns whether the line that ends here goes on below: it ends with a colon, or with words above a displayed formula.
+    /// </summary>
     static bool GoesOnBelow(string text, int start, int at)
     {
         var line = text.AsSpan(start, at - start).TrimEnd(" \t\n*_");

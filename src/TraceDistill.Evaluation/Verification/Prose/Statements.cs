@@ -106,7 +106,7 @@ static class Statements
         return null;
     }
 
-    /// <summary>Whether what stands before a statement in its sentence leaves it the writer's own assertion.</summary>
+    /// <summary>Returns whether what stands before a statement in its sentence leaves it the writer's own assertion.</summary>
     static bool IsOwn(string text, Match statement)
     {
         var end = statement.Index + statement.Length;
@@ -115,7 +115,7 @@ static class Statements
         return !Doubt.IsGuess(lead) && !Doubt.IsConditional(lead) && !Doubt.IsRetraction(lead) && !OfOthers.IsMatch(lead);
     }
 
-    /// <summary>What the rest of a statement's sentence says: a value and nothing else, or a sentence with one.</summary>
+    /// <summary>Content of the rest of a statement's sentence: a value and nothing else, or a sentence with one.</summary>
     static Finding? Said(string said, string before)
     {
         var text = Clauses.WithoutContrast(Aside.Match(said) is { Success: true } aside ? said[..aside.Index] : said);

@@ -3,7 +3,10 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Export.Gguf;
 
-/// <summary>What llama.cpp has of each family, as its loader (<c>llama-model.cpp</c>) reads it: further keys, what it cannot run, and what it does otherwise.</summary>
+/// <summary>
+/// llama.cpp's knowledge of each family, as its loader (<c>llama-model.cpp</c>) reads it: further keys, what it cannot run, and what it
+/// does otherwise.
+/// </summary>
 static class FamilyMetadata
 {
     /// <summary>llama.cpp's own base of rotations in Gemma 3's layers with a window.</summary>
@@ -48,7 +51,7 @@ static class FamilyMetadata
         }
     }
 
-    /// <summary>What llama.cpp reads otherwise, each a line.</summary>
+    /// <summary>Differences in what llama.cpp reads, each a line.</summary>
     public static IEnumerable<string> Differences(ModelConfiguration c)
     {
         if (c.RopeScaling.Type == RopeType.Dynamic)

@@ -47,7 +47,7 @@ public static class GgufExport
     }
 }
 
-/// <summary>What a GGUF file came to.</summary>
+/// <summary>Summary of a GGUF file.</summary>
 public sealed record GgufSummary
 {
     public required string Path { get; init; }
@@ -59,7 +59,7 @@ public sealed record GgufSummary
 
     public required long Bytes { get; init; }
 
-    /// <summary>How many tensors are stored how.</summary>
+    /// <summary>Number of tensors by storage type.</summary>
     public required IReadOnlyDictionary<string, int> Tensors { get; init; }
 
     public required double BitsPerWeight { get; init; }

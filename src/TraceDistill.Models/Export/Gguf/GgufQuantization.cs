@@ -2,7 +2,7 @@ using System.Diagnostics.CodeAnalysis;
 
 namespace TraceDistill.Models.Export.Gguf;
 
-/// <summary>How the weights of a GGUF file are stored, by the names of llama.cpp.</summary>
+/// <summary>Storage types of the weights of a GGUF file, by the names of llama.cpp.</summary>
 [SuppressMessage("Naming", "CA1707", Justification = "llama.cpp's own names")]
 public enum GgufQuantization
 {

@@ -25,7 +25,7 @@ static class PreTokenizerNames
     /// <exception cref="InvalidInputException">llama.cpp cuts text in no such way.</exception>
     public static string Of(TokenizerListing tokenizer, string file) => Find(tokenizer, file).Name;
 
-    /// <summary>Whether llama.cpp, under that name, takes a piece that is in the vocabulary whole.</summary>
+    /// <summary>Returns whether llama.cpp, under that name, takes a piece that is in the vocabulary whole.</summary>
     public static bool IgnoresMerges(TokenizerListing tokenizer, string file) => Find(tokenizer, file).IgnoreMerges;
 
     static (string Name, bool IgnoreMerges) Find(TokenizerListing tokenizer, string file)

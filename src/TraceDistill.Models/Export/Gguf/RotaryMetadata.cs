@@ -3,7 +3,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Export.Gguf;
 
-/// <summary>How GGUF says by what angles channels are rotated.</summary>
+/// <summary>Form in which GGUF says by what angles channels are rotated.</summary>
 static class RotaryMetadata
 {
     static readonly RopeScaling Usual = new() { Type = RopeType.Yarn };

@@ -120,7 +120,7 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
         return layer < layers / 8 || layer >= 7 * layers / 8 || (layer - layers / 8) % 3 == 2;
     }
 
-    /// <summary>What stands in for a type whose blocks do not divide a row.</summary>
+    /// <summary>Stand-in for a type whose blocks do not divide a row.</summary>
     static GgmlType Fitting(GgmlType type, long columns) => columns % type.BlockSize() == 0 ? type : type switch
     {
         GgmlType.Q6_K => Fitting(GgmlType.Q8_0, columns),

@@ -23,7 +23,7 @@ sealed class VocabularyMetadata
 
     VocabularyMetadata(GgufMetadata metadata, TokenizerListing tokenizer, string file) => (_metadata, _tokenizer, _file) = (metadata, tokenizer, file);
 
-    /// <summary>What llama.cpp makes of a token.</summary>
+    /// <summary>Type that llama.cpp gives a token.</summary>
     enum TokenType
     {
         Normal = 1,
@@ -125,7 +125,9 @@ sealed class VocabularyMetadata
         return scores;
     }
 
-    /// <summary>Whether text at the start and after an added token gets a mark before it, which is all that llama.cpp knows.</summary>
+    /// <summary>
+    /// Returns whether text at the start and after an added token gets a mark before it, which is all that llama.cpp knows.
+    /// </summary>
     bool HasSpacePrefix()
     {
         var steps = _tokenizer.Normalizer;

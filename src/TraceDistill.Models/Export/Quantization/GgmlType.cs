@@ -3,7 +3,7 @@ using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Models.Export.Quantization;
 
-/// <summary>How a tensor's values are stored in GGUF; the numbers are the format's own.</summary>
+/// <summary>Storage types of a tensor's values in GGUF; the numbers are the format's own.</summary>
 enum GgmlType
 {
     F32 = 0,
@@ -52,7 +52,7 @@ static class GgmlTypes
 
     public static long BytesOf(this GgmlType type, long elements) => elements / type.BlockSize() * type.BlockBytes();
 
-    /// <summary>Whether scales or values are float16, which ends at 65,504.</summary>
+    /// <summary>Returns whether scales or values are float16, which ends at 65,504.</summary>
     public static bool IsBoundedByHalf(this GgmlType type) => type is not (GgmlType.F32 or GgmlType.BF16);
 
     /// <param name="type">The encoding.</param>

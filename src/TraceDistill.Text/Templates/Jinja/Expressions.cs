@@ -173,7 +173,7 @@ sealed record NegativeExpression(int Offset, Expression Value) : Expression(Offs
         Value.Evaluate(context) is var value && value is double number ? (object)-number : checked(-JinjaValues.ToInteger(value));
 }
 
-/// <summary>What a block writes, as a string.</summary>
+/// <summary>The text that a block writes, as a string.</summary>
 sealed record CaptureExpression(int Offset, Block Body) : Expression(Offset)
 {
     protected override object? Compute(JinjaContext context) => context.InScope(() => context.Capture(() => Body.Execute(context)));

@@ -15,7 +15,9 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
 
     const int WorkPerItem = 16;
 
-    /// <summary>What generation blocks wrote of captured strings, by the very string: any other that is made from it has lost the places.</summary>
+    /// <summary>
+    /// Ranges that generation blocks wrote of captured strings, by the very string: any other that is made from it has lost the places.
+    /// </summary>
     readonly Dictionary<object, IReadOnlyList<Range>> _generated = new(ReferenceEqualityComparer.Instance);
     Dictionary<string, object?>[] _scopes = [new(StringComparer.Ordinal)];
     long _work;
@@ -79,7 +81,7 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         Charge((long)(rounds * ((WorkPerItem * (double)keys.Count) + keys.Sum(key => key is string text ? text.Length : 0))));
     }
 
-    /// <summary>What there is to go through in a value; a list of characters or keys is paid for before it is made.</summary>
+    /// <summary>Items to go through in a value; a list of characters or keys is paid for before it is made.</summary>
     public IReadOnlyList<object?> Items(object? value)
     {
         ChargeItems(value is string text ? text.Length : value is JinjaMap map ? map.Count : 0);
@@ -141,7 +143,7 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>Runs as a macro does: with a scope of its own on top of the template's outermost.</summary>
     public T InMacro<T>(Func<T> run) => InScopes([_scopes[0], new(StringComparer.Ordinal)], run);
 
-    /// <summary>What <paramref name="run"/> writes, instead of writing it.</summary>
+    /// <summary>Returns what <paramref name="run"/> writes, instead of writing it.</summary>
     public string Capture(Action run)
     {
         var outer = Output;

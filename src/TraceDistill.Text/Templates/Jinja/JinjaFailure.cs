@@ -1,4 +1,4 @@
 namespace TraceDistill.Text.Templates.Jinja;
 
-/// <summary>What went wrong while a template was rendered; the renderer adds the place.</summary>
+/// <summary>Error while a template was rendered; the renderer adds the place.</summary>
 sealed class JinjaFailure(string message) : Exception(message);

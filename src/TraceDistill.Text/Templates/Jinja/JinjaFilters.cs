@@ -2,7 +2,7 @@ using System.Globalization;
 
 namespace TraceDistill.Text.Templates.Jinja;
 
-/// <summary>What stands behind <c>|</c>.</summary>
+/// <summary>A filter, which stands behind <c>|</c>.</summary>
 delegate object? JinjaFilter(JinjaContext context, object? value, Arguments arguments);
 
 /// <summary>The filters, by name. Those that pick from sequences are in <see cref="SequenceFilters"/>.</summary>

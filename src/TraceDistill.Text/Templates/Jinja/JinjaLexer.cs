@@ -8,7 +8,7 @@ sealed class JinjaLexer
     readonly List<JinjaToken> _tokens = [];
     int _offset;
 
-    /// <summary>Whether what comes next is at the start of a line.</summary>
+    /// <summary>True where what comes next is at the start of a line.</summary>
     bool _lineStart = true;
 
     JinjaLexer(JinjaSource source)

@@ -95,7 +95,7 @@ static class JinjaMethods
     static string Trim(JinjaContext context, string text, Arguments arguments, bool start, bool end) =>
         JinjaFilters.Trim(context, text, arguments.Single("chars") as string, start, end);
 
-    /// <summary>What a text may begin or end with, each paid for before it is compared.</summary>
+    /// <summary>Texts that another may begin or end with, each paid for before it is compared.</summary>
     static IEnumerable<string> Affixes(JinjaContext context, string text, object? value)
     {
         foreach (var affix in value is List<object?> list ? list : [value])

@@ -8,7 +8,7 @@ sealed class JinjaOutput
     readonly StringBuilder _text = new();
     readonly List<Range> _generated = [];
 
-    /// <summary>What generation blocks wrote, in order, without overlap.</summary>
+    /// <summary>Ranges that generation blocks wrote, in order, without overlap.</summary>
     public IReadOnlyList<Range> Generated => _generated;
 
     public void Write(string text) => _text.Append(text);

@@ -1,6 +1,6 @@
 namespace TraceDistill.Text.Templates.Jinja;
 
-/// <summary>What stands behind <c>is</c>.</summary>
+/// <summary>A test, which stands behind <c>is</c>.</summary>
 delegate bool JinjaTest(JinjaContext context, object? value, Arguments arguments);
 
 /// <summary>The tests, by name.</summary>

@@ -40,7 +40,7 @@ readonly record struct JinjaToken(JinjaTokenKind Kind, string Text, int Offset)
 
     public bool IsOperator(string op) => Kind == JinjaTokenKind.Operator && Text == op;
 
-    /// <summary>How a message calls it.</summary>
+    /// <summary>Its name in messages.</summary>
     public string Description => Kind switch
     {
         JinjaTokenKind.Text => "text",

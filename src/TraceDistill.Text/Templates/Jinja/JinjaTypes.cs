@@ -3,7 +3,9 @@ namespace TraceDistill.Text.Templates.Jinja;
 // Values of a template: null (none), bool, long, double, string, List<object?>, and the types of this file. Nothing else gets in, so a
 // template reaches no other .NET object.
 
-/// <summary>What stands for a variable, item or attribute that is not there: prints as nothing, is false, and fails when looked into.</summary>
+/// <summary>
+/// Stand-in for a variable, item or attribute that is not there: prints as nothing, is false, and fails when looked into.
+/// </summary>
 sealed record Undefined(string Name);
 
 /// <summary>A mapping, in order of insertion.</summary>
@@ -15,7 +17,7 @@ sealed class JinjaMap : OrderedDictionary<object, object?>
 /// <summary><c>namespace()</c>: the only thing whose attributes a template may set.</summary>
 sealed class JinjaNamespace : Dictionary<string, object?>;
 
-/// <summary>What a lazy filter gives: can be gone through but neither counted nor indexed, and is true even when empty.</summary>
+/// <summary>Result of a lazy filter: can be gone through but neither counted nor indexed, and is true even when empty.</summary>
 sealed record LazySequence(IReadOnlyList<object?> Items);
 
 /// <summary>Something that can be called: a function, a macro or a method bound to its value.</summary>

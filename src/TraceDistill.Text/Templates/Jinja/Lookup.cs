@@ -1,6 +1,6 @@
 namespace TraceDistill.Text.Templates.Jinja;
 
-/// <summary>What <c>a.b</c>, <c>a[b]</c> and <c>a[b:c]</c> give. What is not there is <see cref="Undefined"/>.</summary>
+/// <summary>Results of <c>a.b</c>, <c>a[b]</c> and <c>a[b:c]</c>. What is not there is <see cref="Undefined"/>.</summary>
 static class Lookup
 {
     public static object? Attribute(object? target, string name) => target switch

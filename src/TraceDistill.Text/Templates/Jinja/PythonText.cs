@@ -57,7 +57,7 @@ static class PythonText
         return separator is null ? SplitAtSpace(text, limit) : [.. text.Split(separator, limit)];
     }
 
-    /// <summary>How often a text holds another, at most so many times when <paramref name="most"/> is not negative.</summary>
+    /// <summary>Number of times that a text holds another, at most so many times when <paramref name="most"/> is not negative.</summary>
     public static long Count(string text, string part, long most)
     {
         var count = 0L;

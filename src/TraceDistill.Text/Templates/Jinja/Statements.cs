@@ -1,6 +1,6 @@
 namespace TraceDistill.Text.Templates.Jinja;
 
-/// <summary>How a statement ended.</summary>
+/// <summary>Way in which a statement ended.</summary>
 enum Flow
 {
     Next,

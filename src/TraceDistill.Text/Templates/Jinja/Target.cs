@@ -1,6 +1,6 @@
 namespace TraceDistill.Text.Templates.Jinja;
 
-/// <summary>What <c>set</c> and <c>for</c> assign to.</summary>
+/// <summary>Target that <c>set</c> and <c>for</c> assign to.</summary>
 abstract record Target
 {
     public abstract void Assign(JinjaContext context, object? value);

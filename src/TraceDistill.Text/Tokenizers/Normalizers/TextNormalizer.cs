@@ -17,7 +17,7 @@ namespace TraceDistill.Text.Tokenizers.Normalizers;
 /// <param name="IsRegex">Whether <paramref name="Pattern"/> is a regular expression.</param>
 public sealed record NormalizerStep(string Type, string? Pattern = null, string? Content = null, bool IsRegex = false);
 
-/// <summary>What text goes through before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
+/// <summary>Changes to text before it is cut: the <c>normalizer</c> field of tokenizer.json.</summary>
 sealed class TextNormalizer
 {
     /// <summary>Characters that one may become: eighteen at most in Unicode's own normal forms.</summary>
@@ -25,7 +25,7 @@ sealed class TextNormalizer
 
     const string ByteLevel = "ByteLevel";
 
-    /// <summary>What a step may put into a text of any length.</summary>
+    /// <summary>Most that a step may put into a text of any length.</summary>
     const long MostMade = 1 << 26;
 
     readonly IReadOnlyList<(NormalizerStep Step, TextChange Apply)> _steps;
@@ -43,7 +43,7 @@ sealed class TextNormalizer
     /// <summary>As tokenizer.json has them.</summary>
     public IReadOnlyList<NormalizerStep> Steps => [.. _steps.Select(step => step.Step)];
 
-    /// <summary>Whether something is put before a text.</summary>
+    /// <summary>True where something is put before a text.</summary>
     public bool Prepends => _steps.Any(step => step.Step.Type == "Prepend");
 
     /// <summary>The same for text that stands within another.</summary>

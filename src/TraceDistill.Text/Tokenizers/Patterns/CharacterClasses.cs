@@ -1,6 +1,6 @@
 namespace TraceDistill.Text.Tokenizers.Patterns;
 
-/// <summary>What pre-tokenizer patterns tell apart, as .NET's <c>\p{L}</c>, <c>\p{N}</c> and <c>\s</c> do.</summary>
+/// <summary>Classes of characters that pre-tokenizer patterns tell apart, as .NET's <c>\p{L}</c>, <c>\p{N}</c> and <c>\s</c> do.</summary>
 enum CharacterClass : byte
 {
     Other,

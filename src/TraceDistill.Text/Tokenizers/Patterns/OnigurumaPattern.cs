@@ -42,7 +42,7 @@ sealed class OnigurumaPattern
         return pattern;
     }
 
-    /// <summary>Whether it names a character below U+10000, so that this can stand for no other.</summary>
+    /// <summary>Returns whether it names a character below U+10000, so that this can stand for no other.</summary>
     public bool Names(char character) => _named[character];
 
     /// <summary>The pattern for .NET.</summary>

@@ -18,5 +18,5 @@ sealed class MergeTable
     static long Key(int left, int right) => ((long)left << 32) | (uint)right;
 }
 
-/// <summary>What a pair gives; the lowest rank goes first.</summary>
+/// <summary>Result of merging a pair; the lowest rank goes first.</summary>
 readonly record struct Merge(int Rank, int Result);

@@ -98,7 +98,7 @@ sealed class CharacterSymbols : ISymbols
             _bytes[value] = vocabulary.GetValueOrDefault(TokenDecoder.SpellByte((byte)value), -1);
     }
 
-    /// <summary>Whether every character gives something.</summary>
+    /// <summary>True where every character gives something.</summary>
     public bool IsComplete => _unknown is not null || !_bytes.Contains(-1);
 
     public void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols)

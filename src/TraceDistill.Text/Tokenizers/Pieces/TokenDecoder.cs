@@ -6,13 +6,15 @@ using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Text.Tokenizers.Pieces;
 
-/// <summary>How tokens become text again: the <c>decoder</c> field of tokenizer.json.</summary>
+/// <summary>Conversion of tokens back to text: the <c>decoder</c> field of tokenizer.json.</summary>
 sealed class TokenDecoder
 {
     readonly List<Func<List<string>, List<string>>> _steps = [];
     readonly List<TextChange> _replacements = [];
 
-    /// <summary>Whether tokens are spelled in <see cref="ByteLevelAlphabet"/>, so that text is their bytes one after the other and nothing else.</summary>
+    /// <summary>
+    /// True where tokens are spelled in <see cref="ByteLevelAlphabet"/>, so that text is their bytes one after the other and nothing else.
+    /// </summary>
     public bool IsByteLevel { get; private init; }
 
     public static TokenDecoder Read(JsonField field)
@@ -33,10 +35,10 @@ sealed class TokenDecoder
         : ByteOf(token) is { } value ? [value]
         : Encoding.UTF8.GetBytes(_replacements.Aggregate(token, (text, replace) => replace(text, null)));
 
-    /// <summary>How a vocabulary spells a byte that is no whole character: <c>&lt;0x0A&gt;</c>.</summary>
+    /// <summary>A vocabulary's spelling of a byte that is no whole character: <c>&lt;0x0A&gt;</c>.</summary>
     public static string SpellByte(byte value) => $"<0x{value:X2}>";
 
-    /// <summary>Whether a spelling is that of a byte.</summary>
+    /// <summary>Returns whether a spelling is that of a byte.</summary>
     public static bool IsByte(string spelling) => ByteOf(spelling) is not null;
 
     static byte? ByteOf(string token) =>

@@ -41,7 +41,7 @@ sealed class PreTokenizer
     /// <summary>Steps behind ByteLevel, which cut a piece spelled in <see cref="ByteLevelAlphabet"/>; mostly none.</summary>
     public IReadOnlyList<ISplitter> SpelledSplitters { get; }
 
-    /// <summary>Whether something may be put before a text.</summary>
+    /// <summary>True where something may be put before a text.</summary>
     public bool Prepends => AddPrefixSpace || Metaspace is { Prepends: not MetaspacePrepending.Never };
 
     /// <summary>The steps as tokenizer.json has them.</summary>

@@ -7,13 +7,13 @@ namespace TraceDistill.Text.Tokenizers.PreTokenizers;
 /// <summary>Builds the pre-tokenizer that the <c>pre_tokenizer</c> field describes.</summary>
 static class PreTokenizerParser
 {
-    /// <summary>What <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
+    /// <summary>Pattern that <c>Digits</c> with <c>individual_digits</c> cuts out.</summary>
     public const string DigitPattern = @"\p{N}";
 
-    /// <summary>What <c>Punctuation</c> cuts out: Unicode's, and ASCII's signs that Unicode calls symbols.</summary>
+    /// <summary>Pattern that <c>Punctuation</c> cuts out: Unicode's, and ASCII's signs that Unicode calls symbols.</summary>
     const string PunctuationPattern = @"[\p{P}$+<=>^`|~]";
 
-    /// <summary>What <c>Whitespace</c> keeps: words, and runs of other signs.</summary>
+    /// <summary>Pattern that <c>Whitespace</c> keeps: words, and runs of other signs.</summary>
     const string WordPattern =
         @"[\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\u200C\u200D\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}]+|[^\p{L}\p{M}\p{Nl}\p{Nd}\p{Pc}\u200C\u200D\u24B6-\u24E9\x{1F130}-\x{1F149}\x{1F150}-\x{1F169}\x{1F170}-\x{1F189}\s]+";
 

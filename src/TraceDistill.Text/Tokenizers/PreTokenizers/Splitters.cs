@@ -8,7 +8,7 @@ namespace TraceDistill.Text.Tokenizers.PreTokenizers;
 /// <summary>One step of a pre-tokenizer: cuts a piece into smaller ones, in order.</summary>
 interface ISplitter
 {
-    /// <summary>What the file says of it.</summary>
+    /// <summary>The rule as the file has it.</summary>
     SplitRule Rule { get; }
 
     void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces);
@@ -21,7 +21,7 @@ interface ISplitter
     ISplitter On(Func<int, string> standIns) => this;
 }
 
-/// <summary>What becomes of a match, and of what lies between matches; the names are those of tokenizer.json.</summary>
+/// <summary>Treatment of a match, and of what lies between matches; the names are those of tokenizer.json.</summary>
 public enum SplitBehavior
 {
     /// <summary>Each is a piece.</summary>

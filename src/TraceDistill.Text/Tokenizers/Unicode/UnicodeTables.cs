@@ -3,7 +3,10 @@ using System.Text;
 
 namespace TraceDistill.Text.Tokenizers.Unicode;
 
-/// <summary>What Hugging Face's tokenizers know of characters and .NET, with globalization invariant or of another version of Unicode, does not.</summary>
+/// <summary>
+/// Properties of characters that Hugging Face's tokenizers know and .NET, with globalization invariant or of another version of Unicode,
+/// does not.
+/// </summary>
 static class UnicodeTables
 {
     static readonly Dictionary<char, (int First, int Last)[]> Ranges = [];
@@ -34,7 +37,7 @@ static class UnicodeTables
 
     public static bool IsNonSpacingMark(Rune rune) => IsIn('N', rune);
 
-    /// <summary>What BERT's cleaning removes: controls, private use, and the like.</summary>
+    /// <summary>Returns whether BERT's cleaning removes a character: controls, private use, and the like.</summary>
     public static bool IsBertControl(Rune rune) => IsIn('X', rune);
 
     static bool IsIn(char table, Rune rune)

@@ -1,9 +1,9 @@
 using System.Text.Json;
 
-namespace TraceDistill.Teachers.Wire;
+namespace TraceDistill.Data.Files;
 
 /// <summary>Steps into JSON that may be of another shape.</summary>
-static class JsonPath
+public static class JsonPath
 {
     /// <param name="element">Where to start.</param>
     /// <param name="steps">Names of members and indices of items.</param>
