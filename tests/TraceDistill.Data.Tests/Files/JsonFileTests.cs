@@ -15,23 +15,35 @@ public sealed class JsonFileTests : IDisposable
     public void Dispose() => _folder.Dispose();
 
     [Theory]
-    [InlineData("""{"Name":"n","Parts":[{"Text":"a","Weights":[1,null]}],"ByName":{"x":null},"Shape":{"k":[2]}}""")]
-    [InlineData("""{"Name":"n"}""")]
+    [InlineData("""{"name":"n","parts":[{"text":"a","weights":[1,null]}],"by_name":{"x":null},"shape":{"k":[2]}}""")]
+    [InlineData("""{"name":"n"}""")]
     public void Parse_NullWhereTheTypeHasIt_IsRead(string json) => Assert.Equal("n", JsonFile.Parse<Whole>(Encoding.UTF8.GetBytes(json)).Name);
 
     [Theory]
     [InlineData("null", "it is null")]
     [InlineData("{}", "Name is null")]
-    [InlineData("""{"Name":null}""", "Name is null")]
-    [InlineData("""{"Name":"n","Parts":null}""", "Parts is null")]
-    [InlineData("""{"Name":"n","Parts":[{"Text":"a"},null]}""", "Parts[1] is null")]
-    [InlineData("""{"Name":"n","Parts":[{}]}""", "Parts[0].Text is null")]
-    [InlineData("""{"Name":"n","Shape":{"k":null}}""", "Shape[k] is null")]
+    [InlineData("""{"name":null}""", "Name is null")]
+    [InlineData("""{"name":"n","parts":null}""", "Parts is null")]
+    [InlineData("""{"name":"n","parts":[{"text":"a"},null]}""", "Parts[1] is null")]
+    [InlineData("""{"name":"n","parts":[{}]}""", "Parts[0].Text is null")]
+    [InlineData("""{"name":"n","shape":{"k":null}}""", "Shape[k] is null")]
     public void Parse_NullWhereTheTypeHasNone_NamesThePlace(string json, string message) =>
         Assert.Equal(message, Assert.Throws<JsonException>(() => JsonFile.Parse<Whole>(Encoding.UTF8.GetBytes(json))).Message);
 
     [Fact]
     public void Parse_ListWithNull_IsRefused() => Assert.Equal("[0] is null", Assert.Throws<JsonException>(() => JsonFile.Parse<List<Part>>("[null]"u8)).Message);
+
+    [Fact]
+    public void Write_NamesChoicesNumbersAndSigns_AreSpelledForPeopleAndReadBack()
+    {
+        var path = _folder.File("plain.json");
+        var written = new Plain(PlainKind.TwoWords, double.NaN, "<think> ≤ é");
+
+        JsonFile.Write(path, written);
+
+        Assert.Equal("{\n  \"kind_of\": \"two_words\",\n  \"measured\": \"NaN\",\n  \"said\": \"<think> ≤ é\"\n}\n", File.ReadAllText(path).ReplaceLineEndings("\n"));
+        Assert.Equal(written, JsonFile.Read<Plain>(path));
+    }
 
     [Fact]
     public void Read_Device_IsRefusedUnread()
@@ -59,6 +71,14 @@ public sealed class JsonFileTests : IDisposable
 
         public IReadOnlyDictionary<string, IReadOnlyList<int>> Shape { get; init; } = new Dictionary<string, IReadOnlyList<int>>();
     }
+
+    public enum PlainKind
+    {
+        Word,
+        TwoWords,
+    }
+
+    public sealed record Plain(PlainKind KindOf, double Measured, string Said);
 
     public sealed record Part(string Text, IReadOnlyList<double?>? Weights = null);
 }
