@@ -189,7 +189,7 @@ sealed class DecoderLayer
 
     public bool IsLast => Index == _shape.NumHiddenLayers - 1;
 
-    /// <summary>Whether anything of it is trained.</summary>
+    /// <summary>True where anything of it is trained.</summary>
     public bool IsTrained { get; }
 
     /// <param name="x">[N, D] the residual stream.</param>
@@ -245,7 +245,7 @@ sealed class Norm
     /// <param name="x">[N, D].</param>
     public Tensor Apply(Tensor x) => RmsNorm.Apply(x, Factors(x.dtype), _shape.RmsNormEps);
 
-    /// <summary>What is multiplied by: w, or 1 + w.</summary>
+    /// <summary>Factors: w, or 1 + w.</summary>
     public Tensor Factors(ScalarType activations)
     {
         var weight = _weight.Read();

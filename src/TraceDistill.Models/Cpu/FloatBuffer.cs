@@ -46,7 +46,7 @@ public sealed unsafe class FloatBuffer : IDisposable
     /// <summary>Float32 or bfloat16.</summary>
     public ScalarType Dtype => _all.dtype;
 
-    /// <summary>Whether our own kernels compute with it; if not, libtorch's operations do.</summary>
+    /// <summary>True where our own kernels compute with it; if not, libtorch's operations do.</summary>
     public bool TakesKernels => CpuKernels.AreUsed && IsAddressed;
 
     /// <exception cref="InvalidOperationException">The elements are not float32 on the CPU.</exception>

@@ -29,7 +29,7 @@ public sealed class TrainedWeights
     /// <summary>Names of the trained weights in storage order.</summary>
     public IReadOnlyCollection<string> Names => _offsets.Keys;
 
-    /// <summary>Whether our own kernels update them.</summary>
+    /// <summary>True where our own kernels update them.</summary>
     public bool TakesKernels => Weights.Flat.TakesKernels;
 
     /// <summary>Number of trained weights.</summary>
