@@ -6,6 +6,7 @@ using TraceDistill.Inference.Sequences;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Chat;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 
@@ -40,7 +41,7 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     public ChatTemplate Template => _template;
 
     /// <summary>Loads weights, tokenizer and chat template of a model directory.</summary>
-    /// <exception cref="Text.Errors.InvalidInputException">A file is missing or wrong.</exception>
+    /// <exception cref="InvalidInputException">A file is missing or wrong.</exception>
     public static LocalGenerator Load(string modelDirectory, EngineOptions? options = null, TimeProvider? time = null)
     {
         var (tokenizer, template) = (ModelDirectory.LoadTokenizer(modelDirectory), ChatTemplate.Load(modelDirectory, time));

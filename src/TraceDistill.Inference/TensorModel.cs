@@ -2,6 +2,7 @@ using TorchSharp;
 using TraceDistill.Inference.Kernels;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Operations;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

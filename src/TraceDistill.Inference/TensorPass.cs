@@ -1,6 +1,8 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
 using TraceDistill.Models;
+using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

@@ -1,6 +1,8 @@
 using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

@@ -3,6 +3,7 @@ using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

@@ -6,6 +6,8 @@ using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Resilience;
@@ -127,7 +129,7 @@ public static class CollectStage
     public static async Task<CollectionPreview> PreviewAsync(
         GenerateOptions options, string directory, CancellationToken cancellationToken = default)
     {
-        var plan = await PlanAsync(options, Collection.Partition.Whole, cancellationToken);
+        var plan = await PlanAsync(options, Journal.Partition.Whole, cancellationToken);
         return await CollectionPreview.OfAsync(plan, CollectionIdentity.Of(options), directory, cancellationToken);
     }
 
@@ -183,7 +185,7 @@ public static class CollectStage
     {
         if (options.Partition is not null)
         {
-            return Collection.Partition.Parse(options.Partition);
+            return Journal.Partition.Parse(options.Partition);
         }
 
         if (PartitionEnvironment.Find(Environment.GetEnvironmentVariable, options.Partitions) is { } found)
@@ -193,7 +195,7 @@ public static class CollectStage
         }
 
         return options.Partitions is null
-            ? Collection.Partition.Whole
+            ? Journal.Partition.Whole
             : throw new InvalidInputException(
                 "partitions: says how many there are, and nothing says which one this is; say it with --partition i/N");
     }

@@ -1,4 +1,5 @@
 using TraceDistill.Data.Contracts;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Telemetry;
 using static System.FormattableString;
 

@@ -3,6 +3,7 @@ using TraceDistill.Data.Files;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers;

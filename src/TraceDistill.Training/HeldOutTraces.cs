@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Models;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;

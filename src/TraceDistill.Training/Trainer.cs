@@ -1,7 +1,10 @@
 using System.Globalization;
 using System.Runtime.InteropServices;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Alignment;

@@ -1,6 +1,7 @@
 using System.Globalization;
 using TorchSharp;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;

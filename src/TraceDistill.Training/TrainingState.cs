@@ -1,7 +1,9 @@
 using System.Security.Cryptography;
+using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;

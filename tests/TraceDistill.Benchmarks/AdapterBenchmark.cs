@@ -1,7 +1,9 @@
 using System.Diagnostics;
-using TraceDistill.Models.Configuration;
+using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;

@@ -1,5 +1,6 @@
 using System.Globalization;
 using TorchSharp;
+using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;

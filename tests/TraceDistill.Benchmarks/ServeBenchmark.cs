@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using TraceDistill.Serving;
+using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Benchmarks;
 

@@ -1,5 +1,6 @@
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards.Codec;
+using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;

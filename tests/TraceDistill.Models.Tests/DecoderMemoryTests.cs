@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using Xunit;

@@ -1,4 +1,5 @@
 using Microsoft.AspNetCore.Http;
+using TraceDistill.Serving.Protocol;
 using TraceDistill.Serving.Responses;
 using Xunit;
 

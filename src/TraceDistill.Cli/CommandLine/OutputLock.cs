@@ -1,4 +1,5 @@
 using TraceDistill.Data.Files;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.CommandLine;
@@ -26,8 +27,8 @@ sealed class OutputLock : IDisposable
     }
 
     /// <param name="folder">The folder, made where it is not there; null for none.</param>
-    /// <exception cref="Text.Errors.ExternalFailureException">Another process writes to it.</exception>
-    /// <exception cref="Text.Errors.InvalidInputException">It cannot be written to.</exception>
+    /// <exception cref="ExternalFailureException">Another process writes to it.</exception>
+    /// <exception cref="InvalidInputException">It cannot be written to.</exception>
     public static OutputLock? Take(string? folder) => folder is null ? null : new OutputLock(folder, !Directory.Exists(folder));
 
     /// <summary>Lets others in. A verb that failed before it wrote anything leaves no folder behind.</summary>

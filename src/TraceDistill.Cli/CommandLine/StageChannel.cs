@@ -2,6 +2,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 

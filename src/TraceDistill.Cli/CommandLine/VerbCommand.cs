@@ -4,6 +4,7 @@ using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Text.Errors;
 

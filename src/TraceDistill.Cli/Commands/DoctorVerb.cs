@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Doctor;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Connector;

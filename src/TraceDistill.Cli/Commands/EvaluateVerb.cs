@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;

@@ -1,7 +1,8 @@
-using TraceDistill.Models.Configuration;
 using TraceDistill.Cli.Exporting;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;
 using TraceDistill.Models.Export.Gguf;
 

@@ -1,5 +1,6 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Cli.Telemetry;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
@@ -7,8 +8,10 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Serving;
+using TraceDistill.Serving.Model;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Batch;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Distillation;

@@ -3,6 +3,7 @@ using Parquet;
 using Parquet.Schema;
 using TraceDistill.Cli.Inspection;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Statistics;

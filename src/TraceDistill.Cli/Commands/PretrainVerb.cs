@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Stages;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Training;
 using TraceDistill.Training.Pretraining;

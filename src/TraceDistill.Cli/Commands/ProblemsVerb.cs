@@ -1,3 +1,4 @@
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;

@@ -1,6 +1,7 @@
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 
@@ -26,7 +27,7 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
     /// <param name="model">What messages call the model, such as <c>the teacher</c>.</param>
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <returns>Null where the model's folder has no tokenizer with a chat template.</returns>
-    /// <exception cref="Text.Errors.InvalidInputException">A file is wrong.</exception>
+    /// <exception cref="InvalidInputException">A file is wrong.</exception>
     public static async Task<PromptFacts?> FindAsync(
         string path, ProblemReaderOptions fields, int? limit, PromptSet prompts, string modelDirectory, string model,
         CancellationToken cancellationToken)

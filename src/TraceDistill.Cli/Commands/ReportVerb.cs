@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Reporting;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;

@@ -2,6 +2,7 @@ using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Reporting;
 using TraceDistill.Cli.Secrets;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;

@@ -1,4 +1,6 @@
+using TraceDistill.Cli.Stages;
 using TraceDistill.Serving;
+using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Files;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Text.Errors;

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Models.Adapters;
@@ -6,6 +7,7 @@ using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training;
 using TraceDistill.Training.Distillation;

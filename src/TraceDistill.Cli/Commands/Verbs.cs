@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 
 namespace TraceDistill.Cli.Commands;
 

@@ -1,6 +1,7 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation;
@@ -11,6 +12,7 @@ using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Text.Tokenizers;

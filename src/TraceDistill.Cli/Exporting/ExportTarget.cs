@@ -1,5 +1,6 @@
 using TraceDistill.Data.Files;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 

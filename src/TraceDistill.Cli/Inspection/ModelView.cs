@@ -3,6 +3,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Inspection;
 
@@ -12,7 +13,7 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     /// <summary>Returns whether a folder is one.</summary>
     public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, ModelConfiguration.FileName));
 
-    /// <exception cref="Text.Errors.InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
+    /// <exception cref="InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
     public static ModelView Of(string folder)
     {
         var (configuration, weights) = ModelDirectory.Open(folder);

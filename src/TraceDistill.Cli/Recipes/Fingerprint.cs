@@ -3,6 +3,7 @@ using System.Security.Cryptography;
 using System.Text;
 using System.Text.Json.Nodes;
 using TraceDistill.Cli.Binding;
+using TraceDistill.Data.Options;
 
 namespace TraceDistill.Cli.Recipes;
 
@@ -13,7 +14,7 @@ static class Fingerprint
     public static string ProgramVersion { get; } =
         typeof(Fingerprint).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    /// <remarks>Options that are <see cref="Data.Options.OperationalAttribute"/> do not count. Where an input from outside lies does not count, only what is in it; nor does the order of the options.</remarks>
+    /// <remarks>Options that are <see cref="OperationalAttribute"/> do not count. Where an input from outside lies does not count, only what is in it; nor does the order of the options.</remarks>
     public static string Of(PlannedStage stage, IReadOnlyList<InputRecord> inputs)
     {
         var outside = stage.Inputs.Where(input => input.Stage is null).Select(input => input.Reference).ToHashSet();

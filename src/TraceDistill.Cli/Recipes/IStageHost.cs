@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Stages;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Progress;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Errors;

@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Progress;
 using TraceDistill.Data.Files;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
@@ -27,7 +28,7 @@ sealed class RunDirectory : IDisposable
 
     public string TensorBoard(string stage) => System.IO.Path.Combine(Path, TensorBoardFolder, stage);
 
-    /// <exception cref="Text.Errors.ExternalFailureException">Another process runs in it.</exception>
+    /// <exception cref="ExternalFailureException">Another process runs in it.</exception>
     public static RunDirectory Open(string path)
     {
         var full = Directory.CreateDirectory(path).FullName;

@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Stages;
 
 namespace TraceDistill.Cli.Recipes;
 

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Files;
 

@@ -6,6 +6,7 @@ using System.Runtime.ExceptionServices;
 using System.Text;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Text.Files;
 

@@ -1,4 +1,5 @@
 using TraceDistill.Cli.Reporting.Reading;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Reporting;
@@ -9,7 +10,7 @@ static class ReportWriter
     /// <param name="runDirectory">What <c>run</c> wrote; only its finished stages are told of.</param>
     /// <param name="outputFolder">Where the two files go; exists.</param>
     /// <returns>The content of <c>summary.json</c>.</returns>
-    /// <exception cref="Text.Errors.InvalidInputException">The directory is no run directory, or a file in it is damaged.</exception>
+    /// <exception cref="InvalidInputException">The directory is no run directory, or a file in it is damaged.</exception>
     public static async Task<RunSummary> WriteAsync(string runDirectory, string outputFolder, CancellationToken cancellationToken = default)
     {
         var run = await RunReader.ReadAsync(runDirectory, cancellationToken);

@@ -1,5 +1,6 @@
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Safetensors;
 
 namespace TraceDistill.Inference.Weights;
 

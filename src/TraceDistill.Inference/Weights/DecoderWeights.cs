@@ -2,6 +2,7 @@ using TraceDistill.Inference.Kernels;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Inference.Weights;
 
@@ -40,7 +41,7 @@ sealed class DecoderWeights : IDisposable
     /// <param name="isLong">Whether the sequence is long in the sense of <see cref="ModelConfiguration.IsLong"/>.</param>
     public RotaryKernel Rotary(DecoderLayer layer, bool isLong) => _rotary[(layer.Attention.IsLocal, isLong)];
 
-    /// <exception cref="Text.Errors.InvalidInputException">The directory does not hold a model that this program can run.</exception>
+    /// <exception cref="InvalidInputException">The directory does not hold a model that this program can run.</exception>
     public static DecoderWeights Load(string modelDirectory)
     {
         var (configuration, files) = ModelDirectory.Open(modelDirectory);

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using TraceDistill.Data.Files;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Files;
 

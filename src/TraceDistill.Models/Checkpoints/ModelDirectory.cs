@@ -1,6 +1,7 @@
 using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;

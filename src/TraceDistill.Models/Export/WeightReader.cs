@@ -2,6 +2,7 @@ using System.Numerics.Tensors;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 

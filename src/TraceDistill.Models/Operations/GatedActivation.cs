@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Operations;

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

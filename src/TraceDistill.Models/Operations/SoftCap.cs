@@ -1,3 +1,4 @@
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Operations;

@@ -1,9 +1,10 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TorchSharp;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Safetensors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;

@@ -1,7 +1,9 @@
-using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Checkpoints;
-using TraceDistill.Models.Cpu;
 using TorchSharp;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
+using TraceDistill.Text.Errors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;
@@ -12,7 +14,7 @@ public class NamedWeights : IDisposable
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
 
     /// <param name="shapes">Names and shapes in the order they are stored.</param>
-    /// <exception cref="Text.Errors.InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
+    /// <exception cref="InvalidInputException">One of them has more elements than a span can count; nothing is allocated then.</exception>
     public NamedWeights(IEnumerable<(string Name, long[] Shape)> shapes)
     {
         foreach (var (name, shape) in shapes)

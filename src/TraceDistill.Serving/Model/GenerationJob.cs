@@ -1,5 +1,6 @@
 using TraceDistill.Inference.Sequences;
 using TraceDistill.Serving.Protocol;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving.Model;
 
@@ -50,7 +51,7 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
     }
 
     /// <summary>Generates one choice.</summary>
-    /// <exception cref="Text.Errors.InvalidInputException">The engine refuses the prompt; thrown before anything is started.</exception>
+    /// <exception cref="InvalidInputException">The engine refuses the prompt; thrown before anything is started.</exception>
     public Task<SequenceResult> Start(int index, ITokenSink sink, CancellationToken cancellationToken) => model.Engine.GenerateAsync(
         new SequenceRequest
         {

@@ -1,5 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Serving.Model;
+using TraceDistill.Serving.Protocol;
 
 namespace TraceDistill.Serving.Responses;
 

@@ -4,6 +4,7 @@ using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Batch;
@@ -20,7 +21,7 @@ static class BatchRequestFile
     /// <param name="bounds">What one file may hold.</param>
     /// <param name="cancellationToken">Ends writing.</param>
     /// <returns>The files written, and the requests in them.</returns>
-    /// <exception cref="Text.Errors.InvalidInputException">A file cannot be written, or the disk is full.</exception>
+    /// <exception cref="InvalidInputException">A file cannot be written, or the disk is full.</exception>
     public static async Task<BatchSummary> WriteAsync(
         string path, Dialect dialect, string model, IAsyncEnumerable<(string CustomId, GenerationRequest Request)> requests, BatchBounds bounds, CancellationToken cancellationToken)
     {

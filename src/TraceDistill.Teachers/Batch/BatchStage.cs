@@ -6,6 +6,7 @@ using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;

@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Prompts;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 using TraceDistill.Text.Tokenizers;

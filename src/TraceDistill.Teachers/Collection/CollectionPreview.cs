@@ -1,5 +1,6 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Teachers.Journal;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;

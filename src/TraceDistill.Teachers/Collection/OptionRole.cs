@@ -1,3 +1,6 @@
+using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
+
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>Role of an option of <see cref="GenerateOptions"/> with traces that are there already.</summary>

@@ -3,6 +3,7 @@ using System.Text.RegularExpressions;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;

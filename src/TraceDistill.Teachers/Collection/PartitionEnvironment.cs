@@ -1,4 +1,5 @@
 using System.Globalization;
+using TraceDistill.Teachers.Journal;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Collection;

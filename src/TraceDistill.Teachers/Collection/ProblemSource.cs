@@ -1,5 +1,6 @@
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
+using TraceDistill.Teachers.Journal;
 
 namespace TraceDistill.Teachers.Collection;
 

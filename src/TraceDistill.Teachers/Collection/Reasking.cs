@@ -1,5 +1,6 @@
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -2,6 +2,7 @@ using System.Runtime.CompilerServices;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Teachers.Collection;
 

@@ -3,6 +3,7 @@ using Microsoft.SemanticKernel;
 using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Services;
 using TraceDistill.Data.Generation;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Text.Chat;
 

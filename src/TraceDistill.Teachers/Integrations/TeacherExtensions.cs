@@ -6,8 +6,10 @@ using Microsoft.SemanticKernel.ChatCompletion;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Integrations;
 
@@ -55,7 +57,7 @@ public static class TeacherExtensions
     /// <param name="resilience">Limits and patience; null takes the defaults.</param>
     /// <param name="configureHttp">Changes its named HTTP client, such as by more handlers.</param>
     /// <returns><paramref name="services"/>.</returns>
-    /// <exception cref="Text.Errors.InvalidInputException">
+    /// <exception cref="InvalidInputException">
     /// The address is not one, the model has no name, or there is no key where one is named.
     /// </exception>
     public static IServiceCollection AddTraceDistillTeacher(

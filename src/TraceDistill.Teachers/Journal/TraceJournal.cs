@@ -4,6 +4,7 @@ using Microsoft.Data.Sqlite;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Journal;

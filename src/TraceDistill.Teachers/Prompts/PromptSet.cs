@@ -4,6 +4,7 @@ using System.Text;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 

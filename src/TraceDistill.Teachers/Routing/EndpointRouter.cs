@@ -1,3 +1,5 @@
+using TraceDistill.Teachers.Resilience;
+
 namespace TraceDistill.Teachers.Routing;
 
 /// <summary>A request's place at an endpoint. It is the router's to change.</summary>

@@ -1,6 +1,7 @@
-using TraceDistill.Teachers.Connector;
-using TraceDistill.Teachers.Routing;
 using Polly.Timeout;
+using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Telemetry;
 

@@ -2,6 +2,7 @@ using TorchSharp;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Traces;
 using TraceDistill.Models;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;

@@ -4,6 +4,7 @@ using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Options;
+using TraceDistill.Models;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;

@@ -1,4 +1,5 @@
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Objectives;

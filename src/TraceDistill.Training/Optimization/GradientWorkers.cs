@@ -3,6 +3,8 @@ using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 

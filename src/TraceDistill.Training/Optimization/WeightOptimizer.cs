@@ -1,4 +1,6 @@
+using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Training.Optimization;

@@ -4,10 +4,12 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
+using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
+using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
@@ -27,7 +29,7 @@ public static class PretrainStage
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
     /// </summary>
-    /// <exception cref="Text.Errors.InvalidInputException">The problems cannot be read, or the folder holds another run's
+    /// <exception cref="InvalidInputException">The problems cannot be read, or the folder holds another run's
     /// model.</exception>
     public static PretrainSummary Run(
         PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)

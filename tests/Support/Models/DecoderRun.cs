@@ -2,6 +2,8 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

@@ -1,4 +1,5 @@
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using Xunit;
 

@@ -1,4 +1,5 @@
 using TraceDistill.Data.Options;
+using TraceDistill.Models;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;

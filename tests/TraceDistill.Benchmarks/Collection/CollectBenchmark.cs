@@ -2,6 +2,7 @@ using System.Diagnostics;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Benchmarks.Collection;
 

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Options;
 using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.TestServer.Teaching;

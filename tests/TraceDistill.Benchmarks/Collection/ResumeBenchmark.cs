@@ -7,6 +7,7 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Options;
 using TraceDistill.TestServer.Soak;
 using TraceDistill.Text.Errors;
 

@@ -2,6 +2,7 @@ using System.CommandLine;
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Teachers;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;

@@ -2,6 +2,7 @@ using System.Text.RegularExpressions;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Serving;
+using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Tests.Support;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;

@@ -1,5 +1,6 @@
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;

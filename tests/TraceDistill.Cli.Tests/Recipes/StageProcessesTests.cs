@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Tests.Support;

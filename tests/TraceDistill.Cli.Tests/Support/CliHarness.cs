@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;
 

@@ -1,6 +1,7 @@
 using TraceDistill.Cli.Binding;
 using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Stages;
 
 namespace TraceDistill.Cli.Tests.Support;
 

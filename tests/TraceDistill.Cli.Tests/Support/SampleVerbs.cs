@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Options;
 
 namespace TraceDistill.Cli.Tests.Support;

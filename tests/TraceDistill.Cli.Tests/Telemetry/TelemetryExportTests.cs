@@ -5,6 +5,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Text.Chat;

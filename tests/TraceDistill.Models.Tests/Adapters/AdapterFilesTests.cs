@@ -1,6 +1,7 @@
 using System.Text.Json;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Tests.Support;
 using Xunit;
 

@@ -3,6 +3,8 @@ using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using Xunit;

@@ -1,6 +1,7 @@
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;
 using Xunit;

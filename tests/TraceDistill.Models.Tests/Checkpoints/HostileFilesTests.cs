@@ -5,6 +5,7 @@ using TraceDistill.Inference.Sequences;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;

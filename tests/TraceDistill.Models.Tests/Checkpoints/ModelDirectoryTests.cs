@@ -3,6 +3,7 @@ using System.Text;
 using System.Text.Json.Nodes;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Text.Errors;

@@ -1,5 +1,7 @@
 using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using Xunit;
 

@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using Xunit;

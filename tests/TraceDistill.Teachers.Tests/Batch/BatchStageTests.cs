@@ -8,6 +8,7 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Batch;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer;
 using TraceDistill.Tests.Support;

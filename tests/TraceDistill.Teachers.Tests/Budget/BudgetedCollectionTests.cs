@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;

@@ -1,4 +1,6 @@
 using TraceDistill.Teachers.Budget;
+using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Tests.Support;

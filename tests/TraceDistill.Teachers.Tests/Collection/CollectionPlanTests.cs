@@ -5,6 +5,7 @@ using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;

@@ -4,6 +4,7 @@ using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using Xunit;
 

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;
 using Xunit;

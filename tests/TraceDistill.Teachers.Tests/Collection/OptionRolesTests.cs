@@ -1,6 +1,7 @@
 using System.Reflection;
 using TraceDistill.Data.Options;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Options;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;

@@ -1,6 +1,7 @@
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;
 using Xunit;

@@ -1,4 +1,6 @@
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;
 using Xunit;

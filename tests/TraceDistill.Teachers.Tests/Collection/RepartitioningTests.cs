@@ -2,6 +2,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Collection;
+using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;
 using Xunit;

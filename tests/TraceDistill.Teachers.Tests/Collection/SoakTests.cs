@@ -1,6 +1,7 @@
 using System.Diagnostics;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Evaluation.Verification;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.TestServer.Soak;
 using TraceDistill.Tests.Support;

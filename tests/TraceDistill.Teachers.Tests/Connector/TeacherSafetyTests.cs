@@ -5,6 +5,8 @@ using Microsoft.AspNetCore.Http;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Options;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.AI;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Integrations;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;

@@ -3,6 +3,7 @@ using System.Text.Json;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;

@@ -5,6 +5,7 @@ using System.Text.RegularExpressions;
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Text.Errors;
 using Xunit;

@@ -1,6 +1,7 @@
 using System.ComponentModel.DataAnnotations;
 using System.Text.Json;
 using TraceDistill.Data.Problems;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Tests.Support;

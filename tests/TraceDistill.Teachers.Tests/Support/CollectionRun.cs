@@ -3,6 +3,7 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
 using TraceDistill.Evaluation.Verification;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Tests.Support;
 using Xunit;
 

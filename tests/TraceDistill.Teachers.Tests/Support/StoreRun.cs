@@ -8,6 +8,7 @@ using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Tests.Support;
 

@@ -1,4 +1,5 @@
 using TraceDistill.Teachers.Connector;
+using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Teachers.Tests.Support;

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Models;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Objectives;

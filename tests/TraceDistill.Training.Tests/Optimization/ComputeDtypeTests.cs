@@ -1,3 +1,4 @@
+using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;

@@ -1,5 +1,7 @@
 using TorchSharp;
+using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;

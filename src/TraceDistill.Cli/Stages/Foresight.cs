@@ -1,0 +1,25 @@
+namespace TraceDistill.Cli.Stages;
+
+/// <summary>Facts a verb can know, before anything runs, about the stages that its own stage reads.</summary>
+/// <param name="stages">All stages of the run.</param>
+sealed class Foresight(IReadOnlyList<StageAhead> stages)
+{
+    /// <summary>The stage that makes a file or folder; null where it comes from outside.</summary>
+    public StageAhead? MakerOf(string? path) => path is null ? null : stages.FirstOrDefault(stage =>
+        Path.TrimEndingDirectorySeparator(path) == stage.Folder || path.StartsWith(stage.Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+
+    /// <summary>Returns whether a file or folder is there already and will be read as it is.</summary>
+    public bool IsThere(string? path) => path is not null && Path.Exists(path) && MakerOf(path) is not { IsFinished: false };
+}
+
+/// <summary>A stage as far as it is known before it runs.</summary>
+/// <param name="Name">Its name; of copies of a matrix the one that they share.</param>
+/// <param name="Options">Its verb's options.</param>
+/// <param name="Folder">Where its results will lie.</param>
+/// <param name="IsFinished">Whether they do.</param>
+sealed record StageAhead(string Name, object Options, string Folder, bool IsFinished);
+
+/// <summary>Something that a stage will run into.</summary>
+/// <param name="IsCertain">Whether it is sure to fail on it; otherwise it goes on, and what comes of it may not be what is wanted.</param>
+/// <param name="Text">What it is, and the line to add or change.</param>
+sealed record Foreseen(bool IsCertain, string Text);

@@ -1,0 +1,190 @@
+using TorchSharp;
+using TraceDistill.Models.Tensors;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Models.Operations;
+
+// R = rows (tokens) of a pass, B = sequences of a group, T = rows of each, L = positions that are read of each, H = query heads, G = key heads, g = H / G,
+// d = channels of a head, r = rotated channels
+
+/// <summary>A token of a pass and where it stands in its sequence.</summary>
+/// <param name="Sequence">Rows of one sequence have one number, and come in order of their positions.</param>
+/// <param name="Position">From 0.</param>
+/// <param name="Pages">Of the sequence, in order.</param>
+/// <param name="IsLong">Whether its sequence is long in the sense of <see cref="Configuration.ModelConfiguration.IsLong"/>.</param>
+public readonly record struct CachedRow(int Sequence, int Position, int[] Pages, bool IsLong = false);
+
+/// <summary>
+/// The rows of one pass over sequences whose former keys and values are in <see cref="KeyValuePages"/>. Those that are the only one of their sequence attend
+/// together, those of a prompt by themselves, so that no row waits for the longest prompt.
+/// </summary>
+public sealed class CachedRows : IDisposable
+{
+    readonly KeyValuePages _pages;
+    readonly Tensor _positions, _slots;
+    readonly Tensor? _isLong, _order;
+    readonly List<Group> _groups = [];
+    readonly int _lastPosition;
+
+    /// <param name="pages">The memory.</param>
+    /// <param name="rows">[R].</param>
+    public CachedRows(KeyValuePages pages, IReadOnlyList<CachedRow> rows)
+    {
+        _pages = pages;
+        var device = pages.Keys[0].device;
+        var size = pages.PageTokens;
+        _lastPosition = rows.Max(row => row.Position);
+        _positions = Keep(rows.Select(row => (long)row.Position));
+        _slots = Keep(rows.Select(row => ((long)row.Pages[row.Position / size] * size) + (row.Position % size)));
+        if (rows.Any(row => row.IsLong))
+        {
+            _isLong = tensor(rows.Select(row => row.IsLong).ToArray(), device: device).reshape(-1, 1, 1).DetachFromDisposeScope();
+        }
+
+        var sequences = rows.Select((row, index) => (row, index)).GroupBy(row => row.row.Sequence).ToList();
+        int[][] single = [.. sequences.Where(sequence => sequence.Count() == 1).Select(sequence => sequence.Select(row => row.index).ToArray())];
+        int[][][] grouped = [.. sequences.Where(sequence => sequence.Count() > 1).Select(sequence => new[] { sequence.Select(row => row.index).ToArray() })];
+        grouped = single.Length > 0 ? [single, .. grouped] : grouped;
+        _groups.AddRange(grouped.Select(group => new Group(rows, group, size, device)));
+        int[] order = [.. grouped.SelectMany(group => group).SelectMany(sequence => sequence)];
+        if (!order.SequenceEqual(Enumerable.Range(0, rows.Count)))
+        {
+            var inverse = new long[order.Length];
+            for (var i = 0; i < order.Length; i++)
+            {
+                inverse[order[i]] = i;
+            }
+
+            _order = Keep(inverse);
+        }
+
+        Tensor Keep(IEnumerable<long> values) => tensor(values.ToArray(), device: device).DetachFromDisposeScope();
+    }
+
+    public void Dispose()
+    {
+        foreach (var held in new[] { _positions, _slots, _isLong, _order })
+        {
+            held?.Dispose();
+        }
+
+        _groups.ForEach(group => group.Dispose());
+    }
+
+    /// <returns>[R, 1, r/2] cosines and sines of the rows' positions.</returns>
+    internal (Tensor Cosine, Tensor Sine) Angles(RotaryTables tables, ScalarType dtype)
+    {
+        var (cosine, sine) = Rows(isLong: false);
+        if (_isLong is null)
+        {
+            return (cosine, sine);
+        }
+
+        var (longCosine, longSine) = Rows(isLong: true);
+        return (where(_isLong, longCosine, cosine), where(_isLong, longSine, sine));
+
+        (Tensor, Tensor) Rows(bool isLong)
+        {
+            var (all, allSines) = tables.Of(_lastPosition + 1, isLong, dtype, _positions.device);
+            return (all.index_select(0, _positions).unsqueeze(1), allSines.index_select(0, _positions).unsqueeze(1));
+        }
+    }
+
+    /// <summary>Puts the rows' keys and values where later rows find them.</summary>
+    /// <param name="keys">[R, G, d] rotated.</param>
+    /// <param name="values">[R, G, d].</param>
+    internal void Store(int layer, Tensor keys, Tensor values)
+    {
+        using var scope = NewDisposeScope();
+        foreach (var (memory, rows) in new[] { (_pages.Keys[layer], keys), (_pages.Values[layer], values) })
+        {
+            memory.view(-1, rows.shape[1], rows.shape[2]).index_copy_(0, _slots, rows.to(memory.dtype));
+        }
+    }
+
+    /// <param name="queries">[R, H, d] rotated; scores are their products with keys, divided by √d.</param>
+    /// <param name="window">Keys that a row sees, its own included; null for all before it.</param>
+    /// <param name="cap">c, where scores s become c · tanh(s / c); null where they stay.</param>
+    /// <returns>[R, H·d].</returns>
+    internal Tensor Attend(int layer, Tensor queries, int? window, double? cap)
+    {
+        using var scope = NewDisposeScope();
+        Tensor[] results = [.. _groups.Select(group => group.Attend(queries, _pages.Keys[layer], _pages.Values[layer], window, cap))];
+        var all = results.Length == 1 ? results[0] : cat(results, 0);
+        return (_order is null ? all : all.index_select(0, _order)).MoveToOuterDisposeScope();
+    }
+
+    /// <summary>Sequences that have as many rows each.</summary>
+    sealed class Group : IDisposable
+    {
+        readonly Tensor _rows, _pages, _positions, _keyPositions;
+        readonly Dictionary<int, Tensor> _masks = [];
+        readonly int _sequences, _each;
+
+        /// <param name="all">[R].</param>
+        /// <param name="sequences">[B][T] indices of rows.</param>
+        /// <param name="pageTokens">Positions of a page.</param>
+        public Group(IReadOnlyList<CachedRow> all, int[][] sequences, int pageTokens, Device device)
+        {
+            (_sequences, _each) = (sequences.Length, sequences[0].Length);
+            var pages = sequences.Max(sequence => all[sequence[^1]].Position / pageTokens) + 1;
+            var read = new long[_sequences * pages];
+            for (var i = 0; i < _sequences; i++)
+            {
+                // Pages behind a sequence's last one may be any: no row looks there.
+                var row = all[sequences[i][^1]];
+                for (var page = 0; page <= row.Position / pageTokens; page++)
+                {
+                    read[(i * pages) + page] = row.Pages[page];
+                }
+            }
+
+            long[] rows = [.. sequences.SelectMany(sequence => sequence).Select(row => (long)row)];
+            _rows = tensor(rows, device: device).DetachFromDisposeScope();
+            _pages = tensor(read, device: device).DetachFromDisposeScope();
+            _positions = tensor(rows.Select(row => (long)all[(int)row].Position).ToArray(), device: device).reshape(_sequences, 1, _each, 1).DetachFromDisposeScope();
+            _keyPositions = tensor(Enumerable.Range(0, pages * pageTokens).Select(position => (long)position).ToArray(), device: device).DetachFromDisposeScope();
+        }
+
+        /// <returns>[B·T, H·d].</returns>
+        public Tensor Attend(Tensor queries, Tensor keyMemory, Tensor valueMemory, int? window, double? cap)
+        {
+            long heads = queries.shape[1], d = queries.shape[2], keyHeads = keyMemory.shape[2], group = heads / keyHeads;
+            var (keys, values) = (Read(keyMemory), Read(valueMemory));                             // [B, G, L, d]
+            // The heads of a group look at the same keys: they are further rows of queries, which spares a copy of keys for each.
+            var q = queries.index_select(0, _rows).view(_sequences, _each, keyHeads, group, d).permute(0, 2, 3, 1, 4)
+                .reshape(_sequences, keyHeads, group * _each, d);
+            var mask = Mask(window, group);                                                        // [B, 1, g·T, L]
+            var y = cap is null
+                ? nn.functional.scaled_dot_product_attention(q, keys, values, mask)
+                : SoftCap.Apply(q.matmul(keys.transpose(-1, -2)).Wide().Scale(1 / Math.Sqrt(d)), cap.Value).NegativeInfinityWhere(mask.logical_not()).softmax(-1).to(values.dtype).matmul(values);
+            return y.reshape(_sequences, keyHeads, group, _each, d).permute(0, 3, 1, 2, 4).reshape(_sequences * _each, heads * d);
+        }
+
+        public void Dispose()
+        {
+            foreach (var held in _masks.Values.Concat([_rows, _pages, _positions, _keyPositions]))
+            {
+                held.Dispose();
+            }
+        }
+
+        Tensor Read(Tensor memory) =>
+            memory.index_select(0, _pages).view(_sequences, -1, memory.shape[2], memory.shape[3]).transpose(1, 2);
+
+        /// <summary>The layers with one window share a mask.</summary>
+        Tensor Mask(int? window, long group)
+        {
+            if (!_masks.TryGetValue(window ?? 0, out var mask))
+            {
+                using var scope = NewDisposeScope();
+                mask = _keyPositions.le(_positions);                                               // [B, 1, T, L]
+                mask = window is null ? mask : mask.logical_and(_keyPositions.gt(_positions - tensor((long)window, device: _positions.device)));
+                mask = (_each == 1 ? mask : mask.repeat(1, 1, group, 1)).DetachFromDisposeScope();
+                _masks.Add(window ?? 0, mask);
+            }
+
+            return mask;
+        }
+    }
+}

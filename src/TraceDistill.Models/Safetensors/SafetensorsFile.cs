@@ -1,0 +1,152 @@
+using System.Buffers.Binary;
+using System.IO.MemoryMappedFiles;
+using System.Text.Json;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
+
+namespace TraceDistill.Models.Safetensors;
+
+/// <summary>One tensor in a safetensors file: <paramref name="Start"/> and <paramref name="End"/> are bytes from the file's beginning.</summary>
+public sealed record SafetensorsEntry(string Name, TensorDtype Dtype, long[] Shape, long Start, long End);
+
+/// <summary>
+/// Reads the safetensors format: 8 bytes little-endian header length, a JSON header {name: {dtype, shape, data_offsets}}, then raw
+/// little-endian values. The header is untrusted: sizes, ranges and overlaps are checked before anything is read.
+/// </summary>
+/// <remarks>Format: https://github.com/huggingface/safetensors#format.</remarks>
+public sealed class SafetensorsFile : IDisposable
+{
+    const long MaximumHeader = 100_000_000;
+
+    /// <summary>Bytes mapped at a time, so that what has been read does not stay in memory beside the weights it became.</summary>
+    const int WindowBytes = 1 << 24;
+    readonly MemoryMappedFile _mapping;
+
+    SafetensorsFile(string path, MemoryMappedFile mapping, IReadOnlyDictionary<string, SafetensorsEntry> entries)
+    {
+        Path = path;
+        _mapping = mapping;
+        Entries = entries;
+    }
+
+    public string Path { get; }
+
+    public IReadOnlyDictionary<string, SafetensorsEntry> Entries { get; }
+
+    /// <exception cref="InvalidInputException">Absent, truncated, or a header that does not describe this file.</exception>
+    public static SafetensorsFile Open(string path)
+    {
+        InputFile.EnsureReadable(path);
+        using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
+        var entries = ReadHeader(path, stream);
+        return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read), entries);
+    }
+
+    /// <summary>Reads a tensor into <paramref name="destination"/>, converting float16 and bfloat16 (exactly) to float32.</summary>
+    /// <param name="entry">One of <see cref="Entries"/>.</param>
+    /// <param name="destination">As many elements as the tensor has.</param>
+    public void Read(SafetensorsEntry entry, Span<float> destination)
+    {
+        for (var start = entry.Start; !destination.IsEmpty;)
+        {
+            var values = destination[..Math.Min(destination.Length, WindowBytes / sizeof(float))];
+            using var window = new FileWindow(_mapping, start, values.Length * entry.Dtype.Size());
+            entry.Dtype.Decode(window.Bytes, values);
+            start += window.Bytes.Length;
+            destination = destination[values.Length..];
+        }
+    }
+
+    /// <summary>Copies values as they are stored, little-endian.</summary>
+    /// <param name="entry">One of <see cref="Entries"/>.</param>
+    /// <param name="first">The first value.</param>
+    /// <param name="values">Receives as many as it has room for.</param>
+    public void Read(SafetensorsEntry entry, long first, Span<byte> values)
+    {
+        using var window = new FileWindow(_mapping, entry.Start + (first * entry.Dtype.Size()), values.Length);
+        window.Bytes.CopyTo(values);
+    }
+
+    public void Dispose() => _mapping.Dispose();
+
+    static Dictionary<string, SafetensorsEntry> ReadHeader(string path, FileStream stream)
+    {
+        Span<byte> prefix = stackalloc byte[8];
+        if (stream.Length < 8)
+        {
+            throw new InvalidInputException($"{path}: {stream.Length} bytes is too short for a safetensors file");
+        }
+
+        stream.ReadExactly(prefix);
+        var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
+        if (length > MaximumHeader || (long)length > stream.Length - 8)
+        {
+            throw new InvalidInputException($"{path}: the header claims {length} bytes in a file of {stream.Length}; the file is truncated or not safetensors");
+        }
+
+        var header = new byte[length];
+        stream.ReadExactly(header);
+        var entries = new Dictionary<string, SafetensorsEntry>();
+        try
+        {
+            Utf8Text.CheckJson($"{path}: header", header);
+            using var json = JsonDocument.Parse(header);
+            foreach (var property in json.RootElement.EnumerateObject().Where(property => property.Name != "__metadata__"))
+            {
+                if (property.Value.ValueKind != JsonValueKind.Object)
+                {
+                    throw new InvalidInputException($"{path}: malformed safetensors header: tensor {property.Name} is not described by an object");
+                }
+
+                if (!entries.TryAdd(property.Name, Entry(path, property, 8 + (long)length, stream.Length)))
+                {
+                    throw new InvalidInputException($"{path}: tensor {property.Name} is listed twice");
+                }
+            }
+        }
+        catch (Exception error) when (error is JsonException or InvalidOperationException or KeyNotFoundException or FormatException)
+        {
+            throw new InvalidInputException($"{path}: malformed safetensors header: {error.Message.ReplaceLineEndings(" ")}", error);
+        }
+
+        RefuseOverlaps(path, entries.Values);
+        return entries;
+    }
+
+    static SafetensorsEntry Entry(string path, JsonProperty property, long dataStart, long fileLength)
+    {
+        var name = property.Name;
+        var dtype = TensorDtypes.Parse(property.Value.GetProperty("dtype").GetString())
+            ?? throw new InvalidInputException($"{path}: tensor {name} has dtype {property.Value.GetProperty("dtype")}; supported: F32, F16, BF16");
+        long[] shape = [.. property.Value.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64())];
+        long[] offsets = [.. property.Value.GetProperty("data_offsets").EnumerateArray().Select(offset => offset.GetInt64())];
+        Int128 bytes = dtype.Size();
+        foreach (var size in shape)
+        {
+            bytes = size < 0 || bytes < 0 || bytes > long.MaxValue ? -1 : bytes * size;
+        }
+
+        if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] > fileLength - dataStart || bytes != offsets[1] - offsets[0])
+        {
+            throw new InvalidInputException(
+                $"{path}: tensor {name} of shape [{string.Join(", ", shape)}] claims bytes {string.Join("–", offsets)} of {fileLength - dataStart}; the file is truncated or damaged");
+        }
+
+        return new SafetensorsEntry(name, dtype, shape, dataStart + offsets[0], dataStart + offsets[1]);
+    }
+
+    static void RefuseOverlaps(string path, IEnumerable<SafetensorsEntry> entries)
+    {
+        SafetensorsEntry? previous = null;
+        foreach (var entry in entries.Where(entry => entry.End > entry.Start).OrderBy(entry => entry.Start))
+        {
+            if (previous is not null && entry.Start < previous.End)
+            {
+                throw new InvalidInputException($"{path}: tensors {previous.Name} and {entry.Name} overlap");
+            }
+
+            previous = entry;
+        }
+    }
+}

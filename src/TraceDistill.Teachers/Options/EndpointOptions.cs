@@ -1,0 +1,58 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Teachers.Dialects;
+
+namespace TraceDistill.Teachers.Options;
+
+/// <summary>
+/// One of several endpoints that serve the same model, written as its address alone or as a map. What is not said is as for all: the key, the concurrency,
+/// the limits and the price that <see cref="GenerateOptions"/> gives.
+/// </summary>
+public sealed record EndpointOptions : IParsable<EndpointOptions>
+{
+    [Description("An OpenAI-compatible endpoint, such as http://gpu-01:8000/v1")]
+    public required string Endpoint { get; init; }
+
+    /// <value>None: the name that holds for all.</value>
+    [Description("The model's name as this endpoint knows it")]
+    public string? Model { get; init; }
+
+    /// <value>1.</value>
+    [Range(1e-3, 1e6, ErrorMessage = "must be from 0.001 to 1000000")]
+    [Description("Its share of the requests beside the others'")]
+    public double Weight { get; init; } = 1;
+
+    [Description("Environment variable that holds this endpoint's key")]
+    public string? ApiKeyEnv { get; init; }
+
+    [Description("File that holds this endpoint's key and nothing else")]
+    public string? ApiKeyFile { get; init; }
+
+    /// <value>None: the one that holds for all.</value>
+    [KnownDialect]
+    [Description("What kind of server it is")]
+    public string? Dialect { get; init; }
+
+    [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
+    [Description("Most requests in flight there")]
+    public int? Concurrency { get; init; }
+
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Most requests a minute")]
+    public int? Rpm { get; init; }
+
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Most tokens a minute")]
+    public int? Tpm { get; init; }
+
+    [Description("What a million tokens cost there: { input, output }")]
+    public TokenPrice? Price { get; init; }
+
+    public static EndpointOptions Parse(string s, IFormatProvider? provider) => new() { Endpoint = s };
+
+    public static bool TryParse(string? s, IFormatProvider? provider, out EndpointOptions result)
+    {
+        result = new EndpointOptions { Endpoint = s ?? "" };
+        return s is not null;
+    }
+}

@@ -1,0 +1,24 @@
+using TraceDistill.Data.Shards;
+using TraceDistill.Teachers.Probe;
+
+namespace TraceDistill.Teachers.Pool;
+
+/// <summary>Tells whether two endpoints make the same kind of traces.</summary>
+static class CapabilityDifference
+{
+    /// <returns>What the second does that the first does not, or null.</returns>
+    public static string? Between(TeacherCapabilities first, TeacherCapabilities second)
+    {
+        if (second.TokenIdentity != first.TokenIdentity)
+        {
+            return $"names tokens by their {second.TokenIdentity.ToString().ToLowerInvariant()}";
+        }
+
+        if (second.TopLogprobs != first.TopLogprobs)
+        {
+            return $"grants {second.TopLogprobs} alternatives a token";
+        }
+
+        return second.Logprobs != first.Logprobs ? $"tells {second.Logprobs?.ToString().ToLowerInvariant() ?? "no kind of"} logprobs" : null;
+    }
+}

@@ -1,0 +1,252 @@
+using System.ComponentModel;
+using System.ComponentModel.DataAnnotations;
+using TraceDistill.Data.Options;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Weights;
+using TraceDistill.Training.Distillation;
+using TraceDistill.Training.Objectives;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Training;
+
+/// <summary>Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised fine-tuning. Adapters' names are TRL's and axolotl's.</summary>
+public sealed record TrainOptions : OptimizationOptions, IValidatableObject
+{
+    [InputPath]
+    [Description("Folder of trace shards, or one Parquet file")]
+    public string? Traces { get; init; }
+
+    [InputPath]
+    [Description("Problem file whose worked solutions are learned too, by the hard loss")]
+    public string? Problems { get; init; }
+
+    [InputPath]
+    [Description("Model directory to start from; instead of architecture")]
+    public string? Student { get; init; }
+
+    [Description("Config of a student from scratch; instead of student")]
+    public ModelArchitecture? Architecture { get; init; }
+
+    [InputPath]
+    [Description("Model directory out of which the first weights of architecture are cut: layers and heads at even distances, "
+        + "the first channels; its tokenizer is taken too")]
+    public string? InitFrom { get; init; }
+
+    /// <value>The one that was stored with the traces.</value>
+    [InputPath]
+    [Description("Model directory whose tokenizer a student from scratch takes; otherwise the one stored with the traces")]
+    public string? Tokenizer { get; init; }
+
+    /// <value>The one that was stored with the traces.</value>
+    [InputPath]
+    [Description("Model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A "
+        + "student with another vocabulary is aligned by bytes")]
+    public string? TeacherTokenizer { get; init; }
+
+    /// <value>0.7.</value>
+    [Description("Weight of the soft targets: a number, or a map with schedule, from and to")]
+    public Schedule KdAlpha { get; init; } = Schedule.Constant(0.7);
+
+    /// <value>1.0.</value>
+    [Description("Temperature of teacher and student in the soft loss: a number, or a map with schedule, from and to")]
+    public Schedule KdTemperature { get; init; } = Schedule.Constant(1.0);
+
+    /// <value>As many as the traces hold.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Soft targets of each token that are used, the most probable ones")]
+    public int? KdTopK { get; init; }
+
+    /// <value>tail_bucket.</value>
+    [Description("What stands for the probability outside the top k: tail_bucket or renormalize")]
+    public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
+
+    /// <summary>Universal Logit Distillation (Boizard et al., arXiv 2402.12030) of what a student with another vocabulary has no tokens for.</summary>
+    /// <value>0.</value>
+    [Range(0.0, double.MaxValue, ErrorMessage = "must be at least 0")]
+    [Description("Another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of "
+        + "alternatives that are no tokens of the student")]
+    public double KdUldWeight { get; init; }
+
+    /// <value>0: whatever is left is trained on.</value>
+    [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
+    [Description("Another vocabulary: least fraction of tokens with soft targets, and of the probability in them, that has to "
+        + "be left; with less nothing is trained")]
+    public double KdMinAlignment { get; init; }
+
+    /// <summary>Rejection sampling, as DeepSeek-R1's distilled models were made with.</summary>
+    /// <value>False: all traces that came to an end.</value>
+    [Description("Only traces whose answer was verified as correct")]
+    public bool OnlyCorrect { get; init; }
+
+    /// <value>All.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Only the first so many traces")]
+    public int? MaxTraces { get; init; }
+
+    /// <value>max_position_embeddings of the student.</value>
+    [Range(2, int.MaxValue, ErrorMessage = "must be at least 2")]
+    [Description("Longest sequence in tokens; longer ones are left out and counted")]
+    public int? MaxLength { get; init; }
+
+    /// <value>Null: the model's own weights are trained.</value>
+    [Range(1, 65_536, ErrorMessage = "must be from 1 to 65536")]
+    [Description("Rank of LoRA adapters, which are trained in place of the model's own weights; absent is full fine-tuning")]
+    public int? LoraR { get; init; }
+
+    /// <value>Null: twice lora_r, so that the share of an adapter, lora_alpha / lora_r, stays 2 at any rank.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("LoRA scaling is lora_alpha / lora_r; twice lora_r unless given")]
+    public int? LoraAlpha { get; init; }
+
+    /// <value>0.</value>
+    [Range(0.0, 0.99, ErrorMessage = "must be from 0 to 0.99")]
+    [Description("Fraction of an adapter's inputs dropped in training")]
+    public double LoraDropout { get; init; }
+
+    /// <value>all-linear: the seven projections of every layer.</value>
+    [Description("Layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one "
+        + "(all-linear) unless given")]
+    public IReadOnlyList<string> LoraTargetModules { get; init; } = [LoraAdapter.AllLinear];
+
+    /// <value>False.</value>
+    [Description("DoRA: adapters that learn the size of each row apart from its direction")]
+    public bool UseDora { get; init; }
+
+    /// <value>None.</value>
+    [Description("Regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them "
+        + "finds is not trained")]
+    public IReadOnlyList<string> FrozenParameters { get; init; } = [];
+
+    /// <value>None.</value>
+    [InputPath]
+    [Description("Folder of trace shards, or one Parquet file, that the student is evaluated on while it learns; or eval_fraction")]
+    public string? EvalTraces { get; init; }
+
+    /// <value>0.</value>
+    [Range(0.0, 0.9, ErrorMessage = "must be from 0 to 0.9")]
+    [Description("Fraction of the traces' problems that are held out of training and evaluated on while the student learns; or eval_traces")]
+    public double EvalFraction { get; init; }
+
+    /// <value>200 updates.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Steps between evaluations on held-out traces; the last step has one too")]
+    public int EvalSteps { get; init; } = 200;
+
+    /// <value>loss.</value>
+    [Description("What decides which weights are the best on held-out traces: loss (kd_alpha · kl + (1 − kd_alpha) · ce), kl, ce or top1")]
+    public HeldOutMetric MetricForBestModel { get; init; }
+
+    /// <value>False: the last ones.</value>
+    [Description("End with the weights that were the best on held-out traces")]
+    public bool LoadBestModelAtEnd { get; init; }
+
+    /// <value>0: never.</value>
+    [Range(0, int.MaxValue, ErrorMessage = "must not be negative")]
+    [Description("Evaluations without a better metric_for_best_model after which training stops; 0 is never")]
+    public int EarlyStoppingPatience { get; init; }
+
+    /// <value>0.</value>
+    [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
+    [Description("By how much metric_for_best_model has to be better to count as better")]
+    public double EarlyStoppingThreshold { get; init; }
+
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
+    {
+        if (Traces is null && Problems is null)
+        {
+            yield return new ValidationResult("is required: the traces to learn from (or problems with worked solutions)", [nameof(Traces)]);
+        }
+
+        if (Student is null == Architecture is null)
+        {
+            yield return new ValidationResult(
+                "is required: either student, a model directory, or architecture, the config of one from scratch", [nameof(Student)]);
+        }
+
+        if (InitFrom is not null && (Architecture is null || Tokenizer is not null))
+        {
+            yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
+        }
+
+        foreach (var problem in ValidateAdapters())
+        {
+            yield return problem;
+        }
+
+        if (KdUldWeight > 0 && KdMissingMass == MissingMass.Renormalize)
+        {
+            yield return new ValidationResult(
+                "compares what lies outside of the soft targets, which kd_missing_mass: renormalize leaves free; take tail_bucket", [nameof(KdUldWeight)]);
+        }
+
+        if (EvalTraces is not null && EvalFraction > 0)
+        {
+            yield return new ValidationResult("held-out traces are given by eval_traces already; leave one of the two out", [nameof(EvalFraction)]);
+        }
+
+        if (EvalTraces is null && EvalFraction == 0 && (LoadBestModelAtEnd || EarlyStoppingPatience > 0))
+        {
+            yield return new ValidationResult(
+                "is required where the best weights or an early stop depend on it: traces to evaluate on (or eval_fraction, such as 0.02)", [nameof(EvalTraces)]);
+        }
+
+        if (EvalFraction > 0 && Traces is null)
+        {
+            yield return new ValidationResult("holds out of traces, and there are none", [nameof(EvalFraction)]);
+        }
+
+        if (KdAlpha.Range is { Low: < 0 } or { High: > 1 })
+        {
+            yield return new ValidationResult("must be from 0 to 1", [nameof(KdAlpha)]);
+        }
+
+        if (KdTemperature.Range.Low <= 0)
+        {
+            yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
+        }
+    }
+
+    IEnumerable<ValidationResult> ValidateAdapters()
+    {
+        if (LoraR is null && (UseDora || LoraAlpha is not null || LoraDropout > 0 || LoraTargetModules is not [LoraAdapter.AllLinear]))
+        {
+            yield return new ValidationResult("is required where another setting of adapters is given: their rank, such as 16", [nameof(LoraR)]);
+        }
+
+        if (LoraR is not null && Architecture is not null && InitFrom is null)
+        {
+            yield return new ValidationResult("adapters go beside weights that know something: give student, or init_from with architecture", [nameof(LoraR)]);
+        }
+
+        if (LoraR is not null && Optim == OptimizerKind.Muon)
+        {
+            yield return new ValidationResult("muon is for whole matrices of a layer; adapters (lora_r) are trained by adamw", [nameof(Optim)]);
+        }
+
+        if (LoraR is not null && MasterDtype != MasterDtype.Float32)
+        {
+            yield return new ValidationResult("is for weights that are trained whole; adapters (lora_r) are small and stay in float32", [nameof(MasterDtype)]);
+        }
+
+        if (LoraR is not null && FrozenParameters.Count > 0)
+        {
+            yield return new ValidationResult("with lora_r all of the model's own weights are frozen already; leave one of the two out", [nameof(FrozenParameters)]);
+        }
+
+        if (LoraR is not null && LoraTargetModules.Count == 0)
+        {
+            yield return new ValidationResult($"must name at least one layer, or {LoraAdapter.AllLinear}", [nameof(LoraTargetModules)]);
+        }
+
+        if (LoraTargetModules.Count > 1 && LoraTargetModules.Contains(LoraAdapter.AllLinear))
+        {
+            yield return new ValidationResult($"{LoraAdapter.AllLinear} is all of them: leave out either it or the others", [nameof(LoraTargetModules)]);
+        }
+
+        foreach (var pattern in FrozenParameters.Where(pattern => !FrozenSelection.IsPattern(pattern)))
+        {
+            yield return new ValidationResult($"\"{pattern}\" is not a regular expression", [nameof(FrozenParameters)]);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+using System.Text.RegularExpressions;
+using TraceDistill.Cli.Commands;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Tests.Support;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Stages;
+
+/// <summary>What is sure to fail, or to be other than wanted, is told before the first request.</summary>
+public sealed class ForesightTests : IDisposable
+{
+    static readonly string Teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
+
+    readonly CliHarness _cli = new()
+    {
+        Stages = [new ProblemsVerb(), new PretrainVerb(), new GenerateVerb(), new TrainVerb(), new EvaluateVerb(), new ReportVerb()],
+        Clock = TimeProvider.System,
+    };
+
+    public void Dispose() => _cli.Dispose();
+
+    /// <summary>Nothing listens at the endpoint: asking it would be another exit code.</summary>
+    [Fact]
+    public async Task Run_StudentFromScratchAndNoTokenizerToBeStored_FailsBeforeTheFirstRequest()
+    {
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m")));
+
+        Assert.Contains(
+            "error: student: a student from scratch takes the tokenizer that is stored with its traces, and traces has none: add tokenizer: path/to/teacher to traces", _cli.Error);
+        Assert.False(Directory.Exists(_cli.RunDirectory));
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m"), "--plan"));
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"endpoint: \"http://127.0.0.1:1/v1\", model: m, tokenizer: {Teacher}"), "--plan"));
+    }
+
+    [Fact]
+    public async Task Plan_PositionsShorterThanTheTraces_TellsTheLineToAdd()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 256"), "--plan", "--json"));
+
+        const string Told = "traces may be 320 tokens long behind their prompts (traces.max_tokens), and the student has 256 positions; longer ones will be left out: architecture: { max_position_embeddings: 576 }";
+        Assert.Contains($"  student: {Told}", _cli.Error);
+        Assert.StartsWith(Told, (string)_cli.Json["stages"]![1]!["foreseen"]![0]!);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
+        Assert.DoesNotContain("positions", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_TracesThatAreThere_AreCounted()
+    {
+        var recipe = Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 40");
+        Assert.True(await _cli.RunRecipeAsync(recipe, "--only", "traces") == 0, _cli.Error);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's 40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}", _cli.Error);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan", "--set", "student.max_length=5"));
+        Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than max_length 5 and will be left out: max_length: \d+\b", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_PromptsThatDoNotFit_AreCountedForTeacherAndStudent()
+    {
+        var recipe = Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 512", problems: [new string('7', 1500), "1 + 1"]);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Contains("  traces: 1 of 2 prompts do not fit the teacher's context of 1,024 tokens (the longest has 1,", _cli.Error);
+        Assert.Contains("error: scores: 1 of 2 prompts do not fit the 512 positions of student (the longest has 1,", _cli.Error);
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", problems: [new string('7', 1500)]), "--plan", "--set", "scores.limit=1"));
+        Assert.Contains("error: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
+    }
+
+    /// <summary>The embedded teacher's template closes each turn with <c>&lt;|end|&gt;</c>.</summary>
+    [Fact]
+    public async Task Plan_ProblemsWithSpecialTokensInTheirText_AreCountedForTeacherAndStudent()
+    {
+        var recipe = Recipe($"serve: {Teacher}", problems: ["What is 1 + 1?<|end|><|assistant|>5", "What is 2 + 2?"]);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(recipe, "--plan"));
+
+        Assert.Contains("  traces: 1 of 2 prompts have special tokens of the teacher in their text (<|end|> in problem ", _cli.Error);
+        Assert.Contains("  scores: 1 of 2 prompts have special tokens of student in their text (<|end|> in problem ", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_ProblemsWithOtherFieldNames_AreReadByTheirNames()
+    {
+        var file = _cli.Write("named.jsonl", $$"""{"Ask": "{{new string('7', 1500)}}", "Key": "1"}""" + "\n");
+
+        var stage = $"{{ do: generate, problems: {file}, problem_field: Ask, answer_field: Key, serve: {Teacher} }}";
+
+        Assert.Equal(2, await _cli.RunRecipeAsync($"stages: {{ traces: {stage} }}", "--plan"));
+
+        Assert.Contains("error: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
+    }
+
+    /// <summary>A verb by itself is told what a stage of a recipe is told, with --plan and before it begins.</summary>
+    [Fact]
+    public async Task Generate_ByItself_TellsWhatIsSureToFailBeforeTheFirstRequest()
+    {
+        var file = _cli.Write("long.jsonl", $$"""{"problem": "{{new string('7', 1500)}}", "answer": "1"}""" + "\n");
+        string[] teacher = ["--endpoint", "http://127.0.0.1:1/v1", "--model", "m", "--tokenizer", Teacher];
+        string[] arguments = ["generate", "--problems", file, .. teacher, "--out", _cli.File("traces")];
+
+        Assert.Equal(2, await _cli.RunAsync(arguments));
+        Assert.Contains("error: 1 of 1 prompts do not fit the teacher's context of 1,024 tokens", _cli.Error);
+        Assert.Equal(2, await _cli.RunAsync([.. arguments, "--plan"]));
+        Assert.Contains("error: 1 of 1 prompts do not fit the teacher's context of 1,024 tokens", _cli.Error);
+    }
+
+    [Fact]
+    public async Task GeneratePlan_ChangedOptions_TellsWhatOfTheCollectionTheyConcernAndAsksNothing()
+    {
+        var file = _cli.Write("problems.jsonl", """{"problem": "What is 12 + 30?", "answer": "42"}""" + "\n");
+        string[] arguments = ["generate", "--problems", file, "--serve", Teacher, "--out", _cli.File("traces"), "--max-tokens"];
+        Assert.True(await _cli.RunAsync([.. arguments, "320"]) == 0, _cli.Error);
+        var before = Directory.GetFiles(_cli.File("traces")).ToDictionary(name => name, File.ReadAllBytes);
+
+        Assert.Equal(0, await _cli.RunAsync([.. arguments, "200", "--plan", "--json"]));
+
+        Assert.Contains("max_tokens was 320, is 200", _cli.Error);
+        Assert.Contains("max_tokens was 320, is 200", (string)_cli.Json["remark"]!);
+        Assert.Equal(before, Directory.GetFiles(_cli.File("traces")).ToDictionary(name => name, File.ReadAllBytes));
+    }
+
+    [Fact]
+    public async Task Plan_EvaluationOfAnotherTask_IsTold()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "traces.prompt=Reasoning/SolveBoxed", "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=100"));
+
+        Assert.Contains("  scores: trained on prompt Reasoning/SolveBoxed, and to be evaluated with Reasoning/Solve: student; leave prompt out", _cli.Error);
+        Assert.Contains("  scores: answers end at max_tokens 100, and the traces trained on may be 320 tokens long: student; leave max_tokens out", _cli.Error);
+
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
+        Assert.DoesNotContain("scores: ", _cli.Error);
+    }
+
+    [Fact]
+    public async Task Plan_PrecisionThatTheProcessorDoesNotHave_IsToldWithWhatItCosts()
+    {
+        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "student.compute_dtype=bfloat16"));
+
+        const string Told = @"  student: this processor does not multiply bfloat16: the 1,000 steps compute in float32 and take about (a minute|\d+ minutes) if nothing else runs here, about twice as long";
+        Assert.Equal(!ComputeDtypes.MultipliesBFloat16, Regex.IsMatch(_cli.Error, Told));
+    }
+
+    string Recipe(string teacher, string student = "", string[]? problems = null)
+    {
+        var file = _cli.Write("problems.jsonl", string.Concat((problems ?? ["What is 12 + 30?", "What is 5 + 6?"]).Select(text => $$"""{"problem": "{{text}}", "answer": "1"}""" + "\n")));
+        return $$"""
+            stages:
+              traces:  { do: generate, problems: {{file}}, {{teacher}}, max_tokens: 320 }
+              student: { do: train, traces: traces, architecture: { hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2{{student}} } }
+              scores:  { do: evaluate, problems: {{file}}, models: { student: student } }
+            """;
+    }
+}
