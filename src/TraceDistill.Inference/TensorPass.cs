@@ -3,6 +3,7 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 

@@ -4,6 +4,7 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;

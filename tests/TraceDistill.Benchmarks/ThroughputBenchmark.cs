@@ -1,4 +1,5 @@
 using System.Globalization;
+using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;

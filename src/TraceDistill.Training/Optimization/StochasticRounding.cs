@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Operations;
+using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;

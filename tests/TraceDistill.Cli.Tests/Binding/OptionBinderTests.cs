@@ -51,7 +51,7 @@ public class OptionBinderTests
     [Fact]
     public void BindRecord_ValueOfAnyKind_KeepsYamlsOwnTypes()
     {
-        var extra = Bind<Teachers.GenerateOptions>("""
+        var extra = Bind<Teachers.Options.GenerateOptions>("""
             problems: p.jsonl
             serve: model
             extra_body: { chat_template_kwargs: { enable_thinking: false }, top_k: 20, min_p: 0.05, guided_choice: ["a", "20"], priority: ~, note: plain words }
