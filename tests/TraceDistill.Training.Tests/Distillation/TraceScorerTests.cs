@@ -1,6 +1,7 @@
 using TorchSharp;
 using TraceDistill.Data.Generation;
 using TraceDistill.Models;
+using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
 using TraceDistill.Training.Alignment;
