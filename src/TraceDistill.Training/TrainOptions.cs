@@ -84,6 +84,21 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Only the first so many traces")]
     public int? MaxTraces { get; init; }
 
+    /// <summary>
+    /// Traces are as much in memory as they take in their shards. A set that fits is in memory and is shuffled as a whole; of a larger one as many row groups as fit
+    /// are mixed at a time, in a new order each epoch.
+    /// </summary>
+    /// <value>256 MiB: about six million tokens of compact shards at k = 20.</value>
+    [Range(1, 1 << 20, ErrorMessage = "must be from 1 to 1048576")]
+    [Description("Mebibytes of traces that are in memory and shuffled at a time")]
+    public int ShuffleBufferMb { get; init; } = 256;
+
+    /// <value>0: one for each four cores.</value>
+    [Operational]
+    [Range(0, 64, ErrorMessage = "must be from 0 to 64")]
+    [Description("Threads that read and decode traces ahead of the training; 0 is one for each four cores")]
+    public int DataloaderNumWorkers { get; init; }
+
     /// <value>max_position_embeddings of the student.</value>
     [Range(2, int.MaxValue, ErrorMessage = "must be at least 2")]
     [Description("Longest sequence in tokens; longer ones are left out and counted")]
@@ -150,6 +165,11 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Range(0.0, double.MaxValue, ErrorMessage = "must not be negative")]
     [Description("By how much metric_for_best_model has to be better to count as better")]
     public double EarlyStoppingThreshold { get; init; }
+
+    internal long ShuffleBufferBytes => (long)ShuffleBufferMb << 20;
+
+    /// <summary>Threads that read and decode traces on this machine.</summary>
+    internal int ResolveDataWorkers() => DataloaderNumWorkers > 0 ? DataloaderNumWorkers : Math.Clamp(Environment.ProcessorCount / 4, 1, 16);
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {

@@ -8,6 +8,7 @@ using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 
@@ -37,17 +38,18 @@ public sealed class Trainer(
     readonly GradientWorkers _workers = new(weights, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype.On(weights.Model.Device), options.GradientCheckpointing);
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
+    readonly DataWait _wait = new();
     TrainingProgress _progress;
 
     /// <summary>Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.</summary>
-    /// <param name="batches">Endless batches from update 0 on; those of updates that a checkpoint holds are skipped.</param>
+    /// <param name="batches">Gives the batch of each update.</param>
     /// <param name="settings">Weight and temperature of the soft targets at an update.</param>
     /// <param name="checkpoints">Where this run keeps its state.</param>
     /// <param name="cancellationToken">Stops between two updates, after a checkpoint.</param>
     /// <returns>The steps made and the last update's mean loss.</returns>
     /// <exception cref="InvalidInputException">The training diverged.</exception>
     public FinishedTraining Run(
-        IEnumerable<IReadOnlyList<TraceTokens>> batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
+        IBatchSource batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         if (VectorSupport.Warning is { } warning)
         {
@@ -61,7 +63,7 @@ public sealed class Trainer(
         }
 
         var (saved, loss) = (_progress.Step, double.NaN);
-        foreach (var batch in batches.Skip(checked((int)_progress.Step)).Take(checked((int)(options.MaxSteps - _progress.Step))))
+        foreach (var batch in _wait.Watch(batches.From(_progress.Step)).Take(checked((int)(options.MaxSteps - _progress.Step))))
         {
             if (cancellationToken.IsCancellationRequested)
             {
@@ -99,7 +101,7 @@ public sealed class Trainer(
             _average?.Swap();
         }
 
-        return new FinishedTraining(_progress.Step, loss);
+        return new FinishedTraining(_progress.Step, loss) { DataWait = _wait.Share };
     }
 
     public void Dispose()
@@ -241,7 +243,9 @@ public sealed class Trainer(
         observer.Progress("train", _progress.Step, options.MaxSteps, "steps", $"loss {metrics.Loss:F4}");
         if (_progress.Step % options.LoggingSteps == 0 || _progress.Step == options.MaxSteps)
         {
-            observer.Metrics(_progress.Step, metrics.ToValues());
+            var values = metrics.ToValues();
+            values["data_wait"] = _wait.TakeShare();
+            observer.Metrics(_progress.Step, values);
         }
     }
 }

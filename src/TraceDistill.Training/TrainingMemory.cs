@@ -20,8 +20,9 @@ public static class TrainingMemory
     /// <summary>Tells what the training will take, in memory and time.</summary>
     /// <param name="device">Where it computes. How much memory a GPU has left is not known beforehand: only the estimate is told.</param>
     /// <param name="longest">Tokens of the longest sequence.</param>
+    /// <param name="data">Bytes of sequences that are read while it goes on, and not there yet.</param>
     /// <exception cref="InvalidInputException">It takes more memory than this process may have.</exception>
-    public static void Ensure(OptimizationOptions options, TrainedWeights trained, Device device, int longest, IRunObserver observer)
+    public static void Ensure(OptimizationOptions options, TrainedWeights trained, Device device, int longest, IRunObserver observer, long data = 0)
     {
         if (device.type != DeviceType.CPU)
         {
@@ -31,7 +32,7 @@ public static class TrainingMemory
         }
 
         var (there, limit) = (Environment.WorkingSet, GC.GetGCMemoryInfo().TotalAvailableMemoryBytes);
-        var needed = there + Estimate(options, trained, longest, device);
+        var needed = there + data + Estimate(options, trained, longest, device);
         if (needed > limit)
         {
             var advice = Advice(options, longest);

@@ -290,7 +290,7 @@ public class TrainerTests
         {
             using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation);
             return trainer.Run(
-                SequencePacker.Batches(sequences, options.BatchTokens, seed: 2), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
+                new BatchStream(new BatchPlan([SequenceSet.Of(sequences)], options.BatchTokens, seed: 2)), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
                 new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
         });
     }

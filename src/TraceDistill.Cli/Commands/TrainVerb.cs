@@ -34,10 +34,11 @@ sealed class TrainVerb : Verb<TrainOptions>
         return ProcessMemory + training + DataOf(options);
     }
 
-    /// <summary>Traces are held as they are stored, problems as tokens.</summary>
+    /// <summary>Traces are held as they are stored and problems as tokens, as many as the buffer takes; half as much again is on its way.</summary>
     static long DataOf(TrainOptions options)
     {
         var data = options.Problems is { } problems ? FileBytes(problems) : 0;
+        var most = (long)options.ShuffleBufferMb << 20;
         if (options.Traces is { } traces && ShardManifest.Load(traces) is { Rows: > 0 } manifest)
         {
             var share = Math.Min(1, (double)(options.MaxTraces ?? manifest.Rows) / manifest.Rows);
@@ -45,11 +46,11 @@ sealed class TrainVerb : Verb<TrainOptions>
             data += (long)(share * manifest.Tokens * (BytesOfToken + (bytes * manifest.Dataset.TopK)));
         }
 
-        return data;
+        return Math.Min(data, most + (most / 2));
     }
 
     /// <summary>Bytes of a token beside its soft targets: its id, and its share of what a sequence has.</summary>
-    const int BytesOfToken = 8;
+    const int BytesOfToken = 16;
 
     /// <summary>Traces are looked through for their lengths up to here.</summary>
     const int MostTraces = 50_000;

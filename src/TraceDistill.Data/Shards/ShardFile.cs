@@ -55,7 +55,7 @@ public static class ShardFile
     public static async IAsyncEnumerable<TraceHead> ReadHeadsAsync(string path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
-        for (var group = 0; group < shard.RowGroups; group++)
+        for (var group = 0; group < shard.RowGroups.Count; group++)
         {
             foreach (var head in await shard.ReadHeadsAsync(group, cancellationToken))
                 yield return head;
@@ -76,11 +76,10 @@ public static class ShardFile
     {
         await VerifyAsync(path, entry, cancellationToken);
         await using var shard = await ShardFileReader.OpenAsync(path, softTargets: true, cancellationToken);
-        for (var group = 0; group < shard.RowGroups; group++)
+        for (var group = 0; group < shard.RowGroups.Count; group++)
         {
-            var traces = await shard.ReadRowGroupAsync(group, cancellationToken);
-            for (var row = 0; row < traces.Count; row++)
-                yield return traces[row];
+            foreach (var trace in await shard.ReadRowGroupAsync(group, decodes: true, cancellationToken))
+                yield return trace;
         }
     }
 

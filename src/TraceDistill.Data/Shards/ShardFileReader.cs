@@ -29,7 +29,8 @@ sealed class ShardFileReader : IAsyncDisposable
 
     public long Rows => _parquet.RowGroups.Sum(group => group.RowCount);
 
-    public int RowGroups => _parquet.RowGroupCount;
+    /// <summary>Traces of each row group.</summary>
+    public IReadOnlyList<int> RowGroups => [.. _parquet.RowGroups.Select(group => (int)group.RowCount)];
 
     /// <summary>Opens a shard and checks its metadata and columns.</summary>
     public static async Task<ShardFileReader> OpenAsync(string file, bool softTargets, CancellationToken cancellationToken)
@@ -53,10 +54,13 @@ sealed class ShardFileReader : IAsyncDisposable
     public ValueTask DisposeAsync() => _parquet.DisposeAsync();
 
     /// <summary>The traces of a row group; each is put together when it is asked for.</summary>
-    public async Task<TraceRowGroup> ReadRowGroupAsync(int group, CancellationToken cancellationToken)
+    /// <param name="group">Counted from 0.</param>
+    /// <param name="decodes">Whether compact soft targets are decoded.</param>
+    /// <param name="cancellationToken">Stops between columns.</param>
+    public async Task<TraceRowGroup> ReadRowGroupAsync(int group, bool decodes, CancellationToken cancellationToken)
     {
         var columns = new ColumnReader(_file, _schema, _parquet.RowGroups[group]);
-        return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, cancellationToken);
+        return await TraceRowGroup.ReadAsync(columns, Metadata, _softTargets, decodes, cancellationToken);
     }
 
     /// <summary>Outcome of each trace of a row group.</summary>
@@ -75,7 +79,7 @@ sealed class ShardFileReader : IAsyncDisposable
 
     // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.
     async Task CheckColumnsAsync(CancellationToken cancellationToken) =>
-        await TraceRowGroup.ReadAsync(new ColumnReader(_file, _schema, rowGroup: null), Metadata, _softTargets, cancellationToken);
+        await TraceRowGroup.ReadAsync(new ColumnReader(_file, _schema, rowGroup: null), Metadata, _softTargets, decodes: true, cancellationToken);
 
     static FileStream OpenStream(string file)
     {

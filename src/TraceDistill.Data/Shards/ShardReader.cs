@@ -4,23 +4,29 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Data.Shards;
 
-/// <summary>Reads the traces of a data set, one row group at a time, in the order they were written.</summary>
+/// <summary>Reads the traces of a data set, one row group at a time: all in the order they were written, or row groups in any order.</summary>
 public sealed class ShardReader
 {
     readonly ShardReaderOptions _options;
     readonly IReadOnlyList<string> _files;
-    bool _verified;
 
-    ShardReader(string path, IReadOnlyList<string> files, ShardMetadata metadata, ShardManifest? manifest, long rows, ShardReaderOptions options)
+    /// <summary>Shard, place within it and traces of each row group.</summary>
+    readonly IReadOnlyList<(int File, int Group, int Rows)> _groups;
+
+    /// <summary>[shards] whether each is known to be what the manifest says.</summary>
+    readonly bool[] _verified;
+
+    ShardReader(
+        string path, IReadOnlyList<string> files, ShardMetadata metadata, ShardManifest? manifest, IReadOnlyList<(int File, int Group, int Rows)> groups, ShardReaderOptions options)
     {
         Path = path;
         _files = files;
         Dataset = metadata.Dataset;
         Layout = metadata.Layout;
         Manifest = manifest;
-        Rows = rows;
+        _groups = groups;
         _options = options;
-        _verified = manifest is null || !options.VerifyChecksums;
+        _verified = [.. files.Select(_ => manifest is null || !options.VerifyChecksums)];
     }
 
     /// <summary>The directory or file that was opened.</summary>
@@ -35,7 +41,10 @@ public sealed class ShardReader
     public ShardManifest? Manifest { get; }
 
     /// <summary>Traces in all shards.</summary>
-    public long Rows { get; }
+    public long Rows => _groups.Sum(group => (long)group.Rows);
+
+    /// <summary>Row groups of all shards.</summary>
+    public int RowGroups => _groups.Count;
 
     /// <summary>Size of all shards on disk.</summary>
     public long Bytes => _files.Sum(file => new FileInfo(file).Length);
@@ -54,8 +63,8 @@ public sealed class ShardReader
         var manifest = Directory.Exists(path) ? ShardManifest.Load(path) : null;
         var files = ShardFiles.Find(path, manifest);
         ShardMetadata? common = manifest is null ? null : new ShardMetadata(manifest.FormatVersion, manifest.Dataset, manifest.Layout);
-        long rows = 0;
-        foreach (var file in files)
+        var groups = new List<(int File, int Group, int Rows)>();
+        foreach (var (index, file) in files.Index())
         {
             await using var shard = await ShardFileReader.OpenAsync(file, options.SoftTargets, cancellationToken);
             // A collection that was begun by an earlier version of this program may have shards of two format versions; each is read by its own.
@@ -66,31 +75,43 @@ public sealed class ShardReader
             }
 
             common = shard.Metadata;
-            rows += shard.Rows;
+            groups.AddRange(shard.RowGroups.Select((rows, group) => (index, group, rows)));
         }
 
-        return new ShardReader(path, files, common!, manifest, rows, options);
+        return new ShardReader(path, files, common!, manifest, groups, options);
     }
 
     /// <summary>All traces, in the order they were written. Memory is bounded by one row group.</summary>
     /// <exception cref="InvalidInputException">A shard is damaged; the message names the file and the column.</exception>
     public async IAsyncEnumerable<Trace> ReadAsync([EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        foreach (var (index, file) in _files.Index())
+        for (var group = 0; group < RowGroups; group++)
         {
-            if (!_verified)
-                await ShardFile.VerifyAsync(file, Manifest!.Shards[index], cancellationToken);
-
-            await using var shard = await ShardFileReader.OpenAsync(file, _options.SoftTargets, cancellationToken);
-            for (var group = 0; group < shard.RowGroups; group++)
+            foreach (var trace in await ReadRowGroupAsync(group, cancellationToken: cancellationToken))
             {
-                var traces = await shard.ReadRowGroupAsync(group, cancellationToken);
-                for (var row = 0; row < traces.Count; row++)
-                    yield return traces[row];
+                yield return trace;
             }
         }
+    }
 
-        _verified = true;
+    /// <summary>The traces of one row group, each put together when it is asked for. Safe to call from several threads.</summary>
+    /// <param name="group">Counted from 0 over all shards, in the order they were written.</param>
+    /// <param name="decodes">
+    /// Whether the soft targets of a compact shard are decoded, which finds damage; else they are in <see cref="Generation.TokenLogprobs.Encoded"/> alone, as they are stored.
+    /// </param>
+    /// <param name="cancellationToken">Stops between columns.</param>
+    /// <exception cref="InvalidInputException">The shard is damaged; the message names the file and the column.</exception>
+    public async Task<IReadOnlyList<Trace>> ReadRowGroupAsync(int group, bool decodes = true, CancellationToken cancellationToken = default)
+    {
+        var (index, within, _) = _groups[group];
+        if (!_verified[index])
+        {
+            await ShardFile.VerifyAsync(_files[index], Manifest!.Shards[index], cancellationToken);
+            _verified[index] = true;
+        }
+
+        await using var shard = await ShardFileReader.OpenAsync(_files[index], _options.SoftTargets, cancellationToken);
+        return await shard.ReadRowGroupAsync(within, decodes, cancellationToken);
     }
 
     /// <summary>Refuses a data set whose tokens are not the student's.</summary>

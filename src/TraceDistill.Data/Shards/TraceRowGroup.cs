@@ -1,3 +1,4 @@
+using System.Collections;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards.Codec;
 using TraceDistill.Data.Shards.Parquet;
@@ -7,12 +8,12 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Data.Shards;
 
-/// <summary>The columns of a row group in memory, and the traces that they make up.</summary>
-sealed class TraceRowGroup
+/// <summary>The columns of a row group in memory, and the traces that they make up, each put together when it is asked for.</summary>
+sealed class TraceRowGroup : IReadOnlyList<Trace>
 {
     string _file = "";
     int _k;
-    bool _endsWithAnswer;
+    bool _endsWithAnswer, _decodes;
     string[] _id = [], _problemId = [], _source = [], _reasoning = [], _answer = [], _generation = [], _expectedAnswer = [];
     string[] _finishReason = [], _verdict = [], _teacher = [];
     int[] _sampleIndex = [], _promptTokens = [], _completionTokens = [], _latencyMs = [];
@@ -31,15 +32,17 @@ sealed class TraceRowGroup
     /// <param name="columns">Where from; one without a row group only has its columns checked.</param>
     /// <param name="metadata">Layout and k of the shard.</param>
     /// <param name="softTargets">Whether alternatives are read.</param>
+    /// <param name="decodes">Whether those of a compact shard are decoded, which finds damage; else they are in <see cref="TokenLogprobs.Encoded"/> alone.</param>
     /// <param name="cancellationToken">Stops between columns.</param>
     public static async Task<TraceRowGroup> ReadAsync(
-        ColumnReader columns, ShardMetadata metadata, bool softTargets, CancellationToken cancellationToken)
+        ColumnReader columns, ShardMetadata metadata, bool softTargets, bool decodes, CancellationToken cancellationToken)
     {
         var compact = metadata.Layout == SoftTargetLayout.Compact;
         return new TraceRowGroup
         {
             _file = columns.File,
             _k = softTargets ? metadata.Dataset.TopK : 0,
+            _decodes = decodes,
             _endsWithAnswer = metadata.FormatVersion >= ShardManifest.AnswerInMessages,
             _id = await columns.TextsAsync(ShardColumns.Id, cancellationToken),
             _problemId = await columns.TextsAsync(ShardColumns.ProblemId, cancellationToken),
@@ -98,6 +101,10 @@ sealed class TraceRowGroup
         ToolCalls = _toolCalls?[row],
     };
 
+    public IEnumerator<Trace> GetEnumerator() => Enumerable.Range(0, Count).Select(row => this[row]).GetEnumerator();
+
+    IEnumerator IEnumerable.GetEnumerator() => GetEnumerator();
+
     ChatMessage[] Conversation(int row)
     {
         var roles = _roles![row] ?? default;
@@ -141,6 +148,9 @@ sealed class TraceRowGroup
     {
         if (_softTargets![row] is not { } blob)
             throw Damaged(row, ShardColumns.SoftTargets, "no value");
+
+        if (!_decodes)
+            return ([], []);
 
         try
         {

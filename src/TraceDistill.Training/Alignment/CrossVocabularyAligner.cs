@@ -44,7 +44,10 @@ sealed class CrossVocabularyAligner
     public AlignmentSurvival Survival { get; private set; }
 
     /// <summary>The training sequence of a trace that came to its end.</summary>
-    public TraceTokens Align(Trace trace, TokenLogprobs logprobs)
+    /// <param name="trace">The trace.</param>
+    /// <param name="logprobs">What the teacher reported of it.</param>
+    /// <param name="counts">Whether it counts in <see cref="Survival"/>.</param>
+    public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool counts = true)
     {
         var starts = new int[logprobs.Count + 1];
         var bytes = new List<byte>();
@@ -59,29 +62,37 @@ sealed class CrossVocabularyAligner
         var text = CollectionsMarshal.AsSpan(bytes);
         if (!Utf8.IsValid(text))
         {
-            return Hard(_chat.FromText(trace.Messages, trace.Generation));
+            return Hard(_chat.FromText(trace.Messages, trace.Generation), counts);
         }
 
         var endsItself = logprobs.Count > 0 && _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]);
         var (tokens, studentStarts) = _chat.FromTextWithStarts(trace.Messages, Encoding.UTF8.GetString(text));
         if (studentStarts is null)
         {
-            return Hard(tokens);
+            return Hard(tokens, counts);
         }
 
         var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
         var trained = tokens.Ids[tokens.FirstTrained..];
         var targets = new CrossVocabularyTargets(
             _map, logprobs, trained, rows, Prefixed(trained, studentStarts, [.. bytes]), _topK, _correction) { Unmarked = marked };
-        targets.Read(out var survival);
-        Survival += survival;
+        if (counts)
+        {
+            targets.Read(out var survival);
+            Survival += survival;
+        }
+
         return tokens with { Soft = targets };
     }
 
     /// <summary>A sequence that serves the hard loss alone.</summary>
-    TraceTokens Hard(TraceTokens tokens)
+    TraceTokens Hard(TraceTokens tokens, bool counts)
     {
-        Survival += new AlignmentSurvival(tokens.Trained, 0, 0, 0);
+        if (counts)
+        {
+            Survival += new AlignmentSurvival(tokens.Trained, 0, 0, 0);
+        }
+
         return tokens;
     }
 

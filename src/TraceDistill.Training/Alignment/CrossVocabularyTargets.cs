@@ -49,6 +49,8 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     /// <summary>The teacher's token whose space at its beginning is no part of the text; −1 for none.</summary>
     public int Unmarked { get; init; } = -1;
 
+    public long Bytes => (_logprobs.Encoded?.Length ?? 0) + (2L * sizeof(int) * (_logprobs.Count + _logprobs.TopIds.Length)) + (5L * sizeof(int) * _rows.Length);
+
     public SoftTargets Read() => Read(out _);
 
     /// <param name="survival">How much of what the teacher reported is in the result.</param>

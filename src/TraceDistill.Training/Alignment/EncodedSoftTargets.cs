@@ -22,6 +22,8 @@ public sealed class EncodedSoftTargets : ISoftTargetSource
     public static ISoftTargetSource From(TokenLogprobs logprobs, SoftTargetChanges changes) =>
         logprobs.Encoded is null ? changes.Apply(logprobs) : new EncodedSoftTargets(logprobs with { TopIds = [], TopLogprobs = [] }, changes);
 
+    public long Bytes => _logprobs.Encoded!.Length + (2L * sizeof(int) * _logprobs.Count);
+
     public SoftTargets Read() =>
         _changes.Apply(SoftTargetCodec.Decode(_logprobs.Encoded!, _logprobs.Count, _logprobs.K) with { TokenIds = _logprobs.TokenIds, Logprobs = _logprobs.Logprobs });
 

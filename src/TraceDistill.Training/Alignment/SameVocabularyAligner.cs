@@ -44,7 +44,11 @@ sealed class SameVocabularyAligner
     public TemplateChanges Changes { get; private set; } = new();
 
     /// <summary>The training sequence of a trace.</summary>
-    public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool addsEnd)
+    /// <param name="trace">The trace.</param>
+    /// <param name="logprobs">What the teacher reported of it.</param>
+    /// <param name="addsEnd">Whether an end that the server kept to itself is added.</param>
+    /// <param name="counts">Whether it counts in <see cref="Changes"/>.</param>
+    public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool addsEnd, bool counts)
     {
         int[] prompt = trace.PromptTokenIds, added = [];
         var skipped = 0;
@@ -55,23 +59,23 @@ sealed class SameVocabularyAligner
             {
                 if (Continue(trace, logprobs, opensReasoning) is not var (begin, left))
                 {
-                    Changes += new TemplateChanges { Rendered = 1, ByBytes = 1 };
-                    return _byBytes.Value.Align(trace, logprobs);
+                    Count(counts, new TemplateChanges { Rendered = 1, ByBytes = 1 });
+                    return _byBytes.Value.Align(trace, logprobs, counts: false);
                 }
 
                 (added, skipped) = (begin, left);
-                Changes += new TemplateChanges { Rendered = 1, TagsLeftOut = left > 0 ? 1 : 0, TagsAdded = begin.Length > 0 ? 1 : 0 };
+                Count(counts, new TemplateChanges { Rendered = 1, TagsLeftOut = left > 0 ? 1 : 0, TagsAdded = begin.Length > 0 ? 1 : 0 });
             }
         }
 
-        var (completion, changes) = End(logprobs, addsEnd);
+        var (completion, changes) = End(logprobs, addsEnd, counts);
         int[] written = [.. added, .. completion.AsSpan(skipped)];
         return new TraceTokens(
             [.. prompt, .. written], prompt.Length, EncodedSoftTargets.From(logprobs, changes with { Skipped = skipped, Untold = added.Length }));
     }
 
     /// <summary>The completion with the student's end, and what that does to the soft targets.</summary>
-    (int[] Completion, SoftTargetChanges Changes) End(TokenLogprobs logprobs, bool addsEnd)
+    (int[] Completion, SoftTargetChanges Changes) End(TokenLogprobs logprobs, bool addsEnd, bool counts)
     {
         var changes = _changes with { ReplacedEnds = _replacedEnds };
         if (logprobs.Count == 0 || logprobs.TokenIds[^1] is var last && !_chat.Ends.Contains(last) && !_teacherEnds.Contains(last) && !_tokenizer.IsSpecial(last))
@@ -86,8 +90,16 @@ sealed class SameVocabularyAligner
             return (logprobs.TokenIds, changes);
         }
 
-        Changes += new TemplateChanges { EndsReplaced = 1, ReplacedEnd = last };
+        Count(counts, new TemplateChanges { EndsReplaced = 1, ReplacedEnd = last });
         return ([.. logprobs.TokenIds.AsSpan(0, logprobs.Count - 1), _chat.EndOfSequence], changes with { ReplacedEnds = _replacedEnds.Append(last).ToHashSet() });
+    }
+
+    void Count(bool counts, TemplateChanges changes)
+    {
+        if (counts)
+        {
+            Changes += changes;
+        }
     }
 
     /// <summary>The part of the completion that the student writes behind its own prompt.</summary>

@@ -77,6 +77,8 @@ public sealed record SoftTargets : ISoftTargetSource
         Tail = [.. new float[rows], .. Tail],
     };
 
+    public long Bytes => sizeof(int) * ((long)Ids.Length + Logprobs.Length + Tail.Length + Unmatched.Length);
+
     public SoftTargets Read() => this;
 
     public void AppendTo(IncrementalHash hash)

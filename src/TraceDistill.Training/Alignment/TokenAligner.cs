@@ -57,8 +57,12 @@ public sealed class TokenAligner
     /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
     /// <param name="trace">One of the data set's.</param>
     /// <param name="addsEnd">Whether an end that the server kept to itself is added; of a trace cut off by a limit there is none to add.</param>
+    /// <param name="counts">
+    /// Whether what <see cref="Survival"/> and <see cref="DescribeTemplates"/> tell is counted, which takes time and one thread; without it several threads
+    /// may call at once.
+    /// </param>
     /// <exception cref="InvalidInputException">The ids are not the student's.</exception>
-    public TraceTokens Align(Trace trace, bool addsEnd = true)
+    public TraceTokens Align(Trace trace, bool addsEnd = true, bool counts = true)
     {
         if (_dataset.TokenIdentity == TokenIdentity.Text || trace.Logprobs is not { } logprobs)
         {
@@ -72,7 +76,7 @@ public sealed class TokenAligner
             EnsureSameText(trace, logprobs);
         }
 
-        return _crossVocabulary?.Align(trace, logprobs) ?? _sameVocabulary!.Align(trace, logprobs, addsEnd);
+        return _crossVocabulary?.Align(trace, logprobs, counts) ?? _sameVocabulary!.Align(trace, logprobs, addsEnd, counts);
     }
 
     /// <summary>One line that tells how prompts and ends of the traces so far became the student's.</summary>

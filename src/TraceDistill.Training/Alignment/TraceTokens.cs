@@ -8,4 +8,7 @@ public sealed record TraceTokens(int[] Ids, int FirstTrained, ISoftTargetSource?
 {
     /// <summary>Tokens that are trained on.</summary>
     public int Trained => Ids.Length - FirstTrained;
+
+    /// <summary>The memory that it takes, in bytes: about 40 a token from compact shards at k = 20.</summary>
+    public long Bytes => (sizeof(int) * (long)Ids.Length) + (Soft?.Bytes ?? 0) + 200;
 }

@@ -45,8 +45,8 @@ public static class TrainStage
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source, templateDirectory: adopted));
         var positions = PositionsOf(options, tokenizer);
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
-        var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
-        options = options with { MaxSteps = options.StepsFor([.. data.Sequences.Select(sequence => sequence.Ids.Length)]) };
+        using var data = await TrainingSet.ReadAsync(options, tokenizer, chat, maxLength, cancellationToken);
+        options = options with { MaxSteps = options.StepsFor(data.Plan(options)) };
         var trained = Begin(options, tokenizer, positions ?? PositionsFor(data));
         using var parameters = trained.Model;
         using var adapter = trained.Adapter;
@@ -56,19 +56,20 @@ public static class TrainStage
             observer.Message(remark);
         }
 
-        var heldOut = options.EvalTraces is null ? data.HeldOut : (await TrainingSet.ReadAsync(
-            options with { Traces = options.EvalTraces, Problems = null, MaxTraces = null }, tokenizer, chat, maxLength, cancellationToken)).Sequences;
+        var (heldOut, heldOutDigest) = options.EvalTraces is { } evalTraces
+            ? await TrainingSet.ReadHeldOutAsync(options, evalTraces, tokenizer, chat, maxLength, cancellationToken)
+            : (data.HeldOut, []);
         if (options.EvalFraction > 0 && heldOut.Count == 0)
         {
             throw new InvalidInputException($"{options.Traces}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
         }
 
-        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [.. data.Sequences, .. heldOut]));
+        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest]));
         if (state.Claim() is not { } end)
         {
             var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
             observer.Message(
-                $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Sequences.Count, "sequence")}"
+                $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Count, "sequence")}"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)"
                 + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : ""));
             if (data.Survival is { } left)
@@ -95,11 +96,11 @@ public static class TrainStage
                     + $"name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
             }
 
-            TrainingMemory.Ensure(options, trained, device, data.Sequences.Max(sequence => sequence.Ids.Length), observer);
+            TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead);
             Write(Path.Combine(directory, InitialDirectory));
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
-            var batches = SequencePacker.Batches(data.Sequences, options.UpdateTokens, options.Seed);
+            var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());
             end = await Task.Run(
                 () =>
                 {
@@ -107,6 +108,7 @@ public static class TrainStage
                     return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
                 },
                 CancellationToken.None);
+            observer.Message(FormattableString.Invariant($"waited for data for {end.DataWait:P2} of the time"));
             WriteModel(directory);
             state.Finish(end);
         }
@@ -115,7 +117,7 @@ public static class TrainStage
         {
             Parameters = parameters.Count,
             TrainedParameters = trained.Count,
-            Sequences = data.Sequences.Count,
+            Sequences = data.Count,
             Unfinished = data.Unfinished,
             NotCorrect = data.NotCorrect,
             TooLong = data.TooLong,
@@ -254,13 +256,13 @@ public static class TrainStage
     /// Everything that decides a run: the settings, the first weights and the very tokens and targets. Where files lie does not, nor what
     /// their fields are called or is computed twice.
     /// </summary>
-    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, IEnumerable<TraceTokens> sequences)
+    static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, IReadOnlyList<byte[]> digests)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with
         {
             Traces = null, Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0,
+            Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0, DataloaderNumWorkers = 0,
             EvalTraces = null, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
         }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
@@ -276,10 +278,9 @@ public static class TrainStage
             }
         }
 
-        foreach (var sequence in sequences)
+        foreach (var digest in digests)
         {
-            hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));
-            sequence.Soft?.AppendTo(hash);
+            hash.AppendData(digest);
         }
 
         return Convert.ToHexStringLower(hash.GetHashAndReset());

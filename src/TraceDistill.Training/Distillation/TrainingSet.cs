@@ -1,202 +1,196 @@
-using System.Buffers.Binary;
-using System.Security.Cryptography;
-using System.Text;
-using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Generation;
-using TraceDistill.Data.Problems;
-using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Prompts;
-using TraceDistill.Data.Shards;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>The sequences a student learns from, and what was left out of them and why.</summary>
+/// <summary>The sequences a student learns from, read while it learns, and what was left out of them and why.</summary>
 /// <remarks>
-/// All of it is in memory: 4 bytes a token for its id and, from compact shards, what the shard holds for its soft targets, about 33 bytes a
-/// token at k = 20 (0.4 GB for ten million tokens). They are decoded when a batch needs them. Shards of the plain layout, which is for
-/// exchange
-/// with other programs, take 8·k + 4 bytes a token.
+/// In memory are four bytes for each sequence, its length, and <see cref="TrainOptions.ShuffleBufferMb"/> of sequences as their shards hold them: about 40 bytes a token at
+/// k = 20 from compact shards, 8·k + 4 more from those of the plain layout, which is for exchange with other programs. They are decoded when a batch needs them.
 /// </remarks>
-sealed record TrainingSet
+sealed class TrainingSet : IDisposable
 {
-    public required IReadOnlyList<TraceTokens> Sequences { get; init; }
+    readonly SolutionSpool? _solutions;
+
+    TrainingSet(IReadOnlyList<SequenceSet> sets, SolutionSpool? solutions) => (Sets, _solutions) = (sets, solutions);
+
+    /// <summary>What is shuffled together, and the shares of each.</summary>
+    public IReadOnlyList<SequenceSet> Sets { get; }
+
+    /// <summary>Number of sequences.</summary>
+    public required int Count { get; init; }
 
     /// <summary>Those that are evaluated on instead: of a fraction of the problems.</summary>
-    public IReadOnlyList<TraceTokens> HeldOut { get; init; } = [];
+    public required IReadOnlyList<TraceTokens> HeldOut { get; init; }
 
     /// <summary>Traces cut off by a token limit: their end was never seen.</summary>
-    public int Unfinished { get; init; }
+    public required int Unfinished { get; init; }
 
     /// <summary>Traces not verified as correct, where only those were asked for.</summary>
-    public int NotCorrect { get; init; }
+    public required int NotCorrect { get; init; }
 
     /// <summary>Sequences longer than the student's positions.</summary>
-    public int TooLong { get; init; }
+    public required int TooLong { get; init; }
 
     /// <summary>Tokens of the longest sequence, one that was left out included.</summary>
     public required int Longest { get; init; }
+
+    /// <summary>Tokens of the longest sequence that was not left out.</summary>
+    public required int LongestFitting { get; init; }
 
     /// <summary>Tokens of the longest prompt.</summary>
     public required int LongestPrompt { get; init; }
 
     /// <summary>The prompts in which problems were put; null where that is not known, or there are no traces.</summary>
-    public TaskDescription? Task { get; init; }
+    public required TaskDescription? Task { get; init; }
 
     /// <summary>
     /// Share of the soft targets that a student with another vocabulary than the teacher's has; null where they share one.
     /// </summary>
-    public AlignmentSurvival? Survival { get; init; }
+    public required AlignmentSurvival? Survival { get; init; }
 
     /// <summary>
     /// Remarks on sequences that were too long, on the teacher's prompts and ends, and on logprobs that are not its own: a line each.
     /// </summary>
-    public IReadOnlyList<string> Remarks { get; init; } = [];
+    public required IReadOnlyList<string> Remarks { get; init; }
 
-    /// <summary>Reads and aligns everything that <paramref name="options"/> names.</summary>
+    /// <summary>Identity of the very tokens and targets, in their order.</summary>
+    public required byte[] Digest { get; init; }
+
+    /// <summary>Bytes that its sequences take while a student learns from them, where they are not in memory already.</summary>
+    public required long BytesAhead { get; init; }
+
+    /// <summary>The order in which they are gone through.</summary>
+    public BatchPlan Plan(TrainOptions options) => new(Sets, options.UpdateTokens, options.Seed, options.ShuffleBufferBytes);
+
+    /// <summary>Looks through everything that <paramref name="options"/> names.</summary>
     /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
     public static async Task<TrainingSet> ReadAsync(
         TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
     {
-        var (sequences, heldOut) = (new List<TraceTokens>(), new List<TraceTokens>());
-        int unfinished = 0, notCorrect = 0;
         AlignmentSurvival? survival = null;
         TaskDescription? task = null;
-        var remarks = new List<string>();
-        var specials = new SpecialTokensInText(tokenizer);
+        var (groups, remarks) = (new List<SequenceGroup>(), new List<string>());
+        using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
         if (options.Traces is { } path)
         {
-            var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
-            var teacher = TeacherTokenizer.Of(path, options.TeacherTokenizer, reader.Dataset, tokenizer);
-            reader.EnsureCompatible((teacher ?? tokenizer).Hash, (teacher ?? tokenizer).VocabularySize);
-            var aligner = new TokenAligner(tokenizer, chat, reader.Dataset, path, options.KdTopK, teacher);
-            await foreach (var trace in reader.ReadAsync(cancellationToken))
-            {
-                if (sequences.Count + heldOut.Count == options.MaxTraces)
-                {
-                    break;
-                }
-
-                // The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop
-                // there.
-                if (!FinishReasons.IsNatural(trace.FinishReason) || trace.ToolCalls is not null)
-                {
-                    unfinished++;
-                }
-                else if (options.OnlyCorrect && trace.Verdict != Verdict.Correct.ToName())
-                {
-                    notCorrect++;
-                }
-                else
-                {
-                    if (sequences.Count + heldOut.Count == 0)
-                    {
-                        // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the
-                        // student.
-                        _ = chat.Prompt(trace.Messages);
-                    }
-
-                    specials.Look(trace.Messages, trace.ProblemId);
-                    (IsHeldOut(trace.ProblemId, options) ? heldOut : sequences).Add(aligner.Align(trace));
-                }
-            }
-
-            task = TaskDescription.OfTraces(path, reader.Dataset);
-            survival = aligner.Survival;
-            EnsureAligned(survival, options);
-            remarks.AddRange([aligner.DescribeTemplates(), .. aligner.DescribeLogprobs()]);
+            var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
+            groups.AddRange(await survey.AddAsync(shards, cancellationToken));
+            task = TaskDescription.OfTraces(path, shards.Dataset);
+            survival = shards.Aligner.Survival;
+            EnsureAligned(path, survival, options);
+            remarks.AddRange([shards.Aligner.DescribeTemplates(), .. shards.Aligner.DescribeLogprobs()]);
         }
 
-        if (options.Problems is { } problems)
+        var solutions = options.Problems is { } problems ? await survey.AddSolutionsAsync(problems, cancellationToken) : null;
+        try
         {
-            var read = ProblemReader.ReadAsync(problems, options, cancellationToken: cancellationToken);
-            await foreach (var problem in read.Where(problem => problem.Solution is not null))
-            {
-                specials.Look(problem.Conversation(), problem.Id);
-                sequences.Add(chat.FromSolution(problem));
-            }
+            groups.AddRange(solutions?.Groups ?? []);
+            Describe(survey, options, maxLength, remarks);
+            EnsureSomeLeft(survey, options, remarks);
+        }
+        catch
+        {
+            solutions?.Dispose();
+            throw;
         }
 
-        if (specials.Describe("the student") is { } written)
+        return new TrainingSet([new SequenceSet(groups)], solutions)
+        {
+            Count = survey.Fitting, HeldOut = survey.HeldOut, Unfinished = survey.Unfinished, NotCorrect = survey.NotCorrect, TooLong = survey.TooLong,
+            Survival = survival, Remarks = remarks, Longest = survey.Longest, LongestFitting = survey.LongestFitting, LongestPrompt = survey.LongestPrompt,
+            Task = task is { MaxTokens: null } ? task with { MaxTokens = survey.LongestTrained } : task,
+            Digest = survey.Digest(), BytesAhead = survey.BytesAhead,
+        };
+    }
+
+    /// <summary>Takes the traces of <see cref="TrainOptions.EvalTraces"/>, which are evaluated on and not learned from.</summary>
+    /// <exception cref="InvalidInputException">There are none that serve.</exception>
+    public static async Task<(IReadOnlyList<TraceTokens> Sequences, byte[] Digest)> ReadHeldOutAsync(
+        TrainOptions options, string path, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
+    {
+        using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
+        var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
+        await survey.HoldOutAsync(shards, cancellationToken);
+        EnsureAligned(path, shards.Aligner.Survival, options);
+        return survey.HeldOut.Count > 0
+            ? (survey.HeldOut, survey.Digest())
+            : throw new InvalidInputException(
+                $"{path}: no trace to evaluate on: {survey.Unfinished} unfinished, {survey.NotCorrect} not correct, the others longer than {maxLength} tokens");
+    }
+
+    public void Dispose() => _solutions?.Dispose();
+
+    static void Describe(TrainingSurvey survey, TrainOptions options, int maxLength, List<string> remarks)
+    {
+        if (survey.TooLong > 0)
+        {
+            remarks.Insert(0, DescribeTooLong(survey, options, maxLength));
+        }
+
+        if (survey.DescribeSpecials() is { } written)
         {
             remarks.Add(written);
         }
 
-        // Of answers that came as tokens, what looks like an end is text; of others, text that looks like an end is one.
-        var hard = sequences.Where(sequence => sequence.Soft is null);
-        if (hard.Count(sequence => sequence.Ids.Skip(sequence.FirstTrained).SkipLast(1).Any(chat.Ends.Contains)) is > 0 and var ended)
+        if (survey.EndedInText > 0)
         {
-            remarks.Add($"answers with an end token of the student written in their text: {ended:N0}; it learns to stop there");
+            remarks.Add($"answers with an end token of the student written in their text: {survey.EndedInText:N0}; it learns to stop there");
         }
 
-        var fitting = sequences.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0).ToList();
-        if (fitting.Count == 0 && heldOut.Count > 0)
+        if (survey.HeldOutFound > survey.HeldOut.Count)
+        {
+            remarks.Add(FormattableString.Invariant(
+                $"of {survey.HeldOutFound:N0} held-out sequences the first {survey.HeldOut.Count:N0} are evaluated on, which is {TrainingSurvey.HeldOutTokens:N0} tokens"));
+        }
+    }
+
+    static void EnsureSomeLeft(TrainingSurvey survey, TrainOptions options, List<string> remarks)
+    {
+        if (survey.Fitting > 0)
+        {
+            return;
+        }
+
+        if (survey.HeldOutFound > 0)
         {
             throw new InvalidInputException($"{options.Traces}: eval_fraction {options.EvalFraction} holds out all traces that there are; lower it");
         }
 
-        var tooLong = sequences.Count(sequence => sequence.Ids.Length > maxLength);
-        if (tooLong > 0)
-        {
-            remarks.Insert(0, DescribeTooLong(options, sequences, tooLong, maxLength));
-        }
-
-        if (fitting.Count == 0)
-        {
-            string?[] reasons =
-            [
-                unfinished > 0 ? $"{unfinished} unfinished (collect with a larger max_tokens and reask: [length])" : null,
-                notCorrect > 0 ? $"{notCorrect} not correct (leave only_correct out)" : null,
-                tooLong > 0 ? remarks[0] : null,
-            ];
-            var reason = string.Join("; ", reasons.OfType<string>());
-            throw new InvalidInputException(
-                $"{options.Traces ?? options.Problems}: nothing to train on: "
-                + (reason.Length > 0 ? reason : "no trace, and no problem with a worked solution"));
-        }
-
-        return new TrainingSet
-        {
-            Sequences = fitting, HeldOut = [.. heldOut.Where(sequence => sequence.Ids.Length <= maxLength && sequence.Trained > 0)], Unfinished = unfinished, NotCorrect = notCorrect, TooLong = tooLong, Survival = survival,
-            Remarks = remarks,
-            Longest = sequences.Max(sequence => sequence.Ids.Length), LongestPrompt = sequences.Max(sequence => sequence.FirstTrained),
-            Task = task is { MaxTokens: null } ? task with { MaxTokens = sequences.Max(sequence => sequence.Trained) } : task,
-        };
+        string?[] reasons =
+        [
+            survey.Unfinished > 0 ? $"{survey.Unfinished} unfinished (collect with a larger max_tokens and reask: [length])" : null,
+            survey.NotCorrect > 0 ? $"{survey.NotCorrect} not correct (leave only_correct out)" : null,
+            survey.TooLong > 0 ? remarks[0] : null,
+        ];
+        var reason = string.Join("; ", reasons.OfType<string>());
+        throw new InvalidInputException(
+            $"{options.Traces ?? options.Problems}: nothing to train on: "
+            + (reason.Length > 0 ? reason : "no trace, and no problem with a worked solution"));
     }
 
-    /// <summary>Whole problems are held out, whatever the order and number of their traces.</summary>
-    static bool IsHeldOut(string problem, TrainOptions options)
+    static string DescribeTooLong(TrainingSurvey survey, TrainOptions options, int maxLength)
     {
-        if (options.EvalFraction == 0)
-        {
-            return false;
-        }
-
-        var hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{options.Seed} held out {problem}"));
-        return BinaryPrimitives.ReadUInt32LittleEndian(hash) < options.EvalFraction * uint.MaxValue;
-    }
-
-    static string DescribeTooLong(TrainOptions options, List<TraceTokens> sequences, int tooLong, int maxLength)
-    {
-        var (isSet, longest) = (options.MaxLength == maxLength, sequences.Max(sequence => sequence.Ids.Length));
+        var isSet = options.MaxLength == maxLength;
         var limit = isSet ? $"max_length {maxLength}" : $"the student's {maxLength} positions";
-        var advice = isSet ? $"raise max_length to {longest}"
-            : options.Student is null ? $"add max_position_embeddings: {longest} to architecture"
+        var advice = isSet ? $"raise max_length to {survey.Longest}"
+            : options.Student is null ? $"add max_position_embeddings: {survey.Longest} to architecture"
             : "take a student with more positions";
         return FormattableString.Invariant(
-            $"{tooLong} of {sequences.Count} sequences ({(double)tooLong / sequences.Count:P1}) are longer than {limit} and left out; ")
-            + $"the longest has {longest} tokens: {advice}";
+            $"{survey.TooLong} of {survey.Sequences} sequences ({(double)survey.TooLong / survey.Sequences:P1}) are longer than {limit} and left out; ")
+            + $"the longest has {survey.Longest} tokens: {advice}";
     }
 
-    static void EnsureAligned(AlignmentSurvival? survival, TrainOptions options)
+    static void EnsureAligned(string path, AlignmentSurvival? survival, TrainOptions options)
     {
         if (survival is { } left && Math.Min(left.Positions, left.Mass) < options.KdMinAlignment)
         {
             var share = FormattableString.Invariant($"{left.Positions:P1} of the tokens and {left.Mass:P1} of the probability");
             throw new InvalidInputException(FormattableString.Invariant(
-                $"{options.Traces}: of the teacher's soft targets {share} are left in the student's vocabulary, ")
+                $"{path}: of the teacher's soft targets {share} are left in the student's vocabulary, ")
                 + FormattableString.Invariant($"less than kd_min_alignment {options.KdMinAlignment}: ")
                 + "take a student with a closer tokenizer, or lower it");
         }

@@ -3,6 +3,7 @@ using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Training.Batching;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -196,9 +197,8 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Numbers that trained weights and moments are held in: float32, or bfloat16, rounded at random, for half of the memory")]
     public MasterDtype MasterDtype { get; init; }
 
-    /// <summary>Number of optimizer steps for sequences of these lengths: <see cref="NumTrainEpochs"/> over them, or <see cref="MaxSteps"/>.</summary>
-    internal int StepsFor(IReadOnlyList<int> lengths) =>
-        NumTrainEpochs is { } epochs ? Training.Batching.SequencePacker.BatchesOf(epochs, lengths, UpdateTokens, Seed) : MaxSteps;
+    /// <summary>Number of optimizer steps: <see cref="NumTrainEpochs"/> over the data of a plan, or <see cref="MaxSteps"/>.</summary>
+    internal int StepsFor(BatchPlan? plan) => NumTrainEpochs is { } epochs && plan is not null ? plan.UpdatesOf(epochs) : MaxSteps;
 
     /// <summary>Factor of decoupled weight decay.</summary>
     /// <param name="isDecayed">Whether a weight is a matrix: vectors are exempt.</param>

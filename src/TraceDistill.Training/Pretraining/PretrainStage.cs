@@ -57,10 +57,11 @@ public static class PretrainStage
             observer.Message($"pretraining a model of {parameters.Count:N0} parameters on {tokenizer.VocabularySize} tokens");
             var chat = new ChatSequence(tokenizer, ChatTemplate.Load(directory));
             var sequences = fixedSet?.Select(chat.FromSolution).ToArray();
-            options = options with { MaxSteps = options.StepsFor([.. sequences?.Select(sequence => sequence.Ids.Length) ?? []]) };
-            var batches = sequences is null
-                ? Streamed(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
-                : SequencePacker.Batches(sequences, options.UpdateTokens, options.Seed);
+            var plan = sequences is null ? null : new BatchPlan([SequenceSet.Of(sequences)], options.UpdateTokens, options.Seed);
+            options = options with { MaxSteps = options.StepsFor(plan) };
+            IBatchSource batches = plan is null
+                ? new EndlessBatches(Generated(options).Select(chat.FromSolution), options.UpdateTokens)
+                : new BatchStream(plan);
             var longest = sequences?.Max(sequence => sequence.Ids.Length) ?? parameters.Configuration.MaxPositionEmbeddings;
             TrainingMemory.Ensure(options, TrainedWeights.All(parameters), device, longest, observer);
             parameters.HoldAs(options.MasterDtype.ToScalarType());
@@ -82,25 +83,6 @@ public static class PretrainStage
 
     static IEnumerable<Problem> Generated(PretrainOptions options) =>
         ProblemGenerator.Stream(options.Family, checked((int)options.Seed), ProblemSplit.Train);
-
-    /// <summary>Batches of an endless stream, in its order: there are no epochs.</summary>
-    static IEnumerable<IReadOnlyList<TraceTokens>> Streamed(IEnumerable<TraceTokens> sequences, int batchTokens)
-    {
-        var batch = new List<TraceTokens>();
-        var tokens = 0;
-        foreach (var sequence in sequences)
-        {
-            if (batch.Count > 0 && tokens + sequence.Ids.Length > batchTokens)
-            {
-                yield return batch;
-                batch = [];
-                tokens = 0;
-            }
-
-            batch.Add(sequence);
-            tokens += sequence.Ids.Length;
-        }
-    }
 
     /// <summary>
     /// Everything that decides a run: the settings and the very problems. Where their file lies and what its fields are called does not.

@@ -65,11 +65,12 @@ sealed class TraceFolder : IDisposable
     };
 
     public async Task WriteAsync(
-        IEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, string? tokenizerHash = null, DatasetDescription? dataset = null)
+        IEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, string? tokenizerHash = null, DatasetDescription? dataset = null,
+        long rowGroupBytes = 32 << 20)
     {
         dataset ??= Dataset with { TokenizerHash = tokenizerHash ?? Tokenizer.Hash };
         var cancellation = TestContext.Current.CancellationToken;
-        await using var writer = await ShardWriter.CreateAsync(Path, dataset, new ShardWriterOptions { Layout = layout }, cancellation);
+        await using var writer = await ShardWriter.CreateAsync(Path, dataset, new ShardWriterOptions { Layout = layout, RowGroupBytes = rowGroupBytes }, cancellation);
         foreach (var trace in traces)
         {
             await writer.WriteAsync(trace, cancellation);

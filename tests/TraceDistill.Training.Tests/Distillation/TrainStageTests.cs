@@ -64,6 +64,22 @@ public sealed class TrainStageTests : IDisposable
         Assert.Equal(await TrainAsync(Options, "whole"), await TrainAsync(Options, "resumed"));
     }
 
+    /// <summary>Twenty row groups of a hundred kilobytes or so, of which a few are in memory.</summary>
+    [Fact]
+    public async Task RunAsync_MoreTracesThanTheBuffer_GoesOnAnywhereToTheBitsOfAnUninterruptedRun()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 5_000).Select(_traces.Create), rowGroupBytes: 1 << 17);
+        var options = Options with { BatchTokens = 6_000, MicroBatchTokens = 3_000, NumTrainEpochs = 1.3, SaveSteps = 5, ShuffleBufferMb = 1, EvalFraction = 0.01 };
+        using var stop = new CancellationTokenSource();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(
+            () => TrainStage.RunAsync(options with { DataloaderNumWorkers = 3 }, _traces.Out("resumed"), new CancelAt(17, stop), stop.Token));
+
+        var whole = await TrainAsync(options, "whole");
+        Assert.Equal(whole, await TrainAsync(options, "resumed"));
+        Assert.NotEqual(whole, await TrainAsync(options with { ShuffleBufferMb = 64 }, "mixed as a whole"));
+    }
+
     [Fact]
     public async Task RunAsync_EpochsAndHeldOutProblems_GoesOverTheRestThatOftenAndKeepsItsCheckpoints()
     {

@@ -53,9 +53,15 @@ sealed class CheckedParquetStream(FileStream file) : Stream
 
     public override int Read(Span<byte> buffer) => file.Read(buffer);
 
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) => file.ReadAsync(buffer, offset, count, cancellationToken);
+    public override async Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
+        await ReadAsync(buffer.AsMemory(offset, count), cancellationToken);
 
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => file.ReadAsync(buffer, cancellationToken);
+    /// <remarks>Ends before it returns: a file on disk would be read on a thread of the pool, and who reads ahead of a training has threads of its own while the pool's are taken.</remarks>
+    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+    {
+        cancellationToken.ThrowIfCancellationRequested();
+        return ValueTask.FromResult(file.Read(buffer.Span));
+    }
 
     public override void Flush()
     {

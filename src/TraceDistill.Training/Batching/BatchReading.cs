@@ -1,0 +1,178 @@
+using System.Threading.Channels;
+using TraceDistill.Text.Errors;
+using TraceDistill.Training.Alignment;
+
+namespace TraceDistill.Training.Batching;
+
+/// <summary>
+/// Threads that make batches ahead of who takes them. What there is to do stands in one line: the reading of a group before the first batch that has a sequence of
+/// it, batches in their order. Each thread takes what comes next, and whatever waits, waits for something before it, so that one thread is enough.
+/// </summary>
+/// <remarks>The threads are not of the pool, which the training itself keeps busy.</remarks>
+sealed class BatchReading : IDisposable
+{
+    readonly BatchPlan _plan;
+    readonly Lock _line = new();
+    readonly Queue<Action> _jobs = [];
+    readonly IEnumerator<PlannedBatch> _batches;
+    readonly Dictionary<(int Set, int Group), Task<TraceTokens?[]>> _groups = [];
+    readonly Channel<Task<IReadOnlyList<TraceTokens>>> _made;
+    readonly CancellationTokenSource _stop = new();
+    readonly Thread[] _threads;
+
+    /// <param name="plan">The order.</param>
+    /// <param name="update">The first batch that is wanted. Those before it are not read, nor is what they alone need.</param>
+    /// <param name="threads">Threads.</param>
+    public BatchReading(BatchPlan plan, long update, int threads)
+    {
+        _plan = plan;
+        _batches = plan.Batches().GetEnumerator();
+        _made = Channel.CreateBounded<Task<IReadOnlyList<TraceTokens>>>(new BoundedChannelOptions(threads + 1)
+        {
+            // Whoever makes room wakes whoever waits for it, without a thread of the pool between them.
+            SingleReader = true, AllowSynchronousContinuations = true,
+        });
+        foreach (var group in GroupsAt(update))
+        {
+            Load(group);
+        }
+
+        _threads = [.. Enumerable.Range(0, threads).Select(_ => new Thread(Work) { IsBackground = true, Name = "training data" })];
+        Array.ForEach(_threads, thread => thread.Start());
+    }
+
+    /// <summary>Waits for the next batch.</summary>
+    /// <exception cref="InvalidInputException">What it needs cannot be read.</exception>
+    public IReadOnlyList<TraceTokens> Next() => _made.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult().GetAwaiter().GetResult();
+
+    /// <summary>Stops the threads and waits for their end.</summary>
+    public void Dispose()
+    {
+        _stop.Cancel();
+        Array.ForEach(_threads, thread => thread.Join());
+        _batches.Dispose();
+        _stop.Dispose();
+    }
+
+    /// <summary>Goes over the batches before the first one that is wanted.</summary>
+    /// <returns>The groups that are in memory then.</returns>
+    HashSet<(int Set, int Group)> GroupsAt(long update)
+    {
+        var groups = new HashSet<(int, int)>();
+        for (var passed = 0L; passed < update && _batches.MoveNext(); passed++)
+        {
+            foreach (var step in _batches.Current.Steps)
+            {
+                if (step.Kind == BatchStepKind.Load)
+                {
+                    groups.Add((step.Set, step.Group));
+                }
+                else if (step.Kind == BatchStepKind.Unload)
+                {
+                    groups.Remove((step.Set, step.Group));
+                }
+            }
+        }
+
+        return groups;
+    }
+
+    void Work()
+    {
+        try
+        {
+            while (!_stop.IsCancellationRequested)
+            {
+                TakeJob()();
+            }
+        }
+        catch (Exception failure)
+        {
+            _made.Writer.TryComplete(failure);
+        }
+    }
+
+    Action TakeJob()
+    {
+        lock (_line)
+        {
+            if (_jobs.Count == 0)
+            {
+                Plan();
+            }
+
+            return _jobs.Dequeue();
+        }
+    }
+
+    /// <summary>Puts the next batch at the end of the line, once there is room for it, and before it what it needs.</summary>
+    void Plan()
+    {
+        var batch = new TaskCompletionSource<IReadOnlyList<TraceTokens>>();
+        var room = _made.Writer.WriteAsync(batch.Task, _stop.Token);
+        if (!room.IsCompletedSuccessfully)
+        {
+            room.AsTask().GetAwaiter().GetResult();
+        }
+
+        _batches.MoveNext();
+        var sequences = new List<(SequenceGroup Group, Task<TraceTokens?[]> Rows, BatchStep Step)>();
+        foreach (var step in _batches.Current.Steps)
+        {
+            var key = (step.Set, step.Group);
+            switch (step.Kind)
+            {
+                case BatchStepKind.Load:
+                    Load(key);
+                    break;
+                case BatchStepKind.Unload:
+                    _groups.Remove(key);
+                    break;
+                default:
+                    sequences.Add((_plan.Sets[step.Set].Groups[step.Group], _groups[key], step));
+                    break;
+            }
+        }
+
+        _jobs.Enqueue(() => Complete(batch, () => [.. sequences.Select(sequence => Make(sequence.Group, sequence.Rows, sequence.Step))]));
+    }
+
+    void Load((int Set, int Group) key)
+    {
+        var (group, rows) = (_plan.Sets[key.Set].Groups[key.Group], new TaskCompletionSource<TraceTokens?[]>());
+        _groups[key] = rows.Task;
+        _jobs.Enqueue(() => Complete(rows, group.Read));
+    }
+
+    /// <summary>Takes a sequence and decodes its soft targets.</summary>
+    static TraceTokens Make(SequenceGroup group, Task<TraceTokens?[]> read, BatchStep step)
+    {
+        var rows = read.GetAwaiter().GetResult();
+        var sequence = rows[step.Row]!;
+        if (step.Kind == BatchStepKind.Take)
+        {
+            rows[step.Row] = null;
+        }
+
+        try
+        {
+            return sequence with { Soft = sequence.Soft?.Read() };
+        }
+        catch (InvalidDataException error)
+        {
+            throw new InvalidInputException($"{group.Source.Name}: soft targets of a trace cannot be decoded ({error.Message}); the shard is damaged, restore it or collect again", error);
+        }
+    }
+
+    static void Complete<T>(TaskCompletionSource<T> result, Func<T> make)
+    {
+        try
+        {
+            result.SetResult(make());
+        }
+        catch (Exception failure)
+        {
+            result.SetException(failure);
+        }
+    }
+}

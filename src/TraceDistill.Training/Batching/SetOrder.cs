@@ -1,0 +1,84 @@
+namespace TraceDistill.Training.Batching;
+
+/// <summary>Goes through one set, window after window, and says when its groups have to be read: those of the next window little by little, while this one is gone through.</summary>
+sealed class SetOrder
+{
+    /// <summary>The part of a window after which the next one is there as a whole.</summary>
+    const double ReadBy = 0.8;
+
+    readonly SequenceSet _set;
+    readonly int _index;
+    readonly IEnumerator<ShuffleWindow> _windows;
+    ShuffleWindow _window, _next;
+    int _position, _read;
+
+    /// <summary>Groups of the next window that this one has not.</summary>
+    int[] _coming = [];
+
+    /// <summary>Groups of this window that the next one has too.</summary>
+    HashSet<int> _staying = [];
+
+    /// <param name="set">The set.</param>
+    /// <param name="index">Its number, for the steps.</param>
+    /// <param name="seed">Equal seeds give equal orders.</param>
+    /// <param name="windowBytes">See <see cref="ShuffleWindow.Series"/>.</param>
+    public SetOrder(SequenceSet set, int index, string seed, long windowBytes)
+    {
+        (_set, _index) = (set, index);
+        _windows = ShuffleWindow.Series(set.Groups, seed, windowBytes).GetEnumerator();
+        (_window, _next) = (new ShuffleWindow([], []), Following());
+        Advance();
+    }
+
+    public double Weight => _set.Weight;
+
+    /// <summary>Tokens drawn so far.</summary>
+    public long Drawn { get; private set; }
+
+    /// <summary>Tokens of the sequence that comes next.</summary>
+    public int NextLength => LengthOf(_window.Rows[_position]);
+
+    /// <summary>Draws a sequence.</summary>
+    /// <param name="steps">Gets it, and what is to be done before and after it.</param>
+    /// <returns>Its tokens.</returns>
+    public int Draw(List<BatchStep> steps)
+    {
+        if (Drawn == 0)
+        {
+            steps.AddRange(_window.Groups.Select(group => new BatchStep(BatchStepKind.Load, _index, group)));
+        }
+
+        var row = _window.Rows[_position++];
+        for (var due = Math.Min(1, _position / (ReadBy * _window.Rows.Length)) * _coming.Length; _read < due; _read++)
+        {
+            steps.Add(new BatchStep(BatchStepKind.Load, _index, _coming[_read]));
+        }
+
+        steps.Add(new BatchStep(_staying.Contains(row.Group) ? BatchStepKind.Use : BatchStepKind.Take, _index, row.Group, row.Row));
+        if (_position == _window.Rows.Length)
+        {
+            steps.AddRange(_window.Groups.Where(group => !_staying.Contains(group)).Select(group => new BatchStep(BatchStepKind.Unload, _index, group)));
+            Advance();
+        }
+
+        var length = LengthOf(row);
+        Drawn += length;
+        return length;
+    }
+
+    void Advance()
+    {
+        (_window, _next) = (_next, Following());
+        (_position, _read) = (0, 0);
+        _staying = [.. _window.Groups.Intersect(_next.Groups)];
+        _coming = [.. _next.Groups.Except(_window.Groups)];
+    }
+
+    ShuffleWindow Following()
+    {
+        _windows.MoveNext();
+        return _windows.Current;
+    }
+
+    int LengthOf((int Group, int Row) row) => _set.Groups[row.Group].Lengths[row.Row];
+}

@@ -1,0 +1,276 @@
+using System.Buffers.Binary;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
+using System.Text;
+using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Generation;
+using TraceDistill.Data.Problems;
+using TraceDistill.Data.Problems.Files;
+using TraceDistill.Data.Traces;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Batching;
+
+namespace TraceDistill.Training.Distillation;
+
+/// <summary>
+/// A first pass over all data: what is left out and why, how long sequences are, which are held out, and a digest of all of it. Of a sequence that is trained on
+/// its length is kept, four bytes; the sequences themselves only while all of them fit into the buffer for shuffling.
+/// </summary>
+/// <param name="options">What is left out.</param>
+/// <param name="tokenizer">The student's.</param>
+/// <param name="chat">Writes the student's prompts.</param>
+/// <param name="maxLength">Most tokens of a sequence.</param>
+/// <param name="heldOutTokens">Tokens of held-out traces that are kept, and so evaluated on.</param>
+sealed class TrainingSurvey(
+    TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, long heldOutTokens = TrainingSurvey.HeldOutTokens) : IDisposable
+{
+    /// <summary>About 80 MB from compact shards at k = 20.</summary>
+    public const long HeldOutTokens = 1 << 21;
+
+    readonly SpecialTokensInText _specials = new(tokenizer);
+    readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
+    readonly List<TraceShards> _keeping = [];
+    readonly List<TraceTokens> _heldOut = [];
+    long _keptBytes, _heldOutTokens;
+
+    /// <summary>Sequences to train on, those that are too long among them.</summary>
+    public int Sequences { get; private set; }
+
+    /// <summary>Those that are trained on.</summary>
+    public int Fitting { get; private set; }
+
+    public int Unfinished { get; private set; }
+
+    public int NotCorrect { get; private set; }
+
+    public int TooLong { get; private set; }
+
+    /// <summary>Answers given as text in which an end token of the student stands.</summary>
+    public int EndedInText { get; private set; }
+
+    /// <summary>Tokens of the longest sequence, one that is too long included.</summary>
+    public int Longest { get; private set; }
+
+    /// <summary>Tokens of the longest sequence that is trained on.</summary>
+    public int LongestFitting { get; private set; }
+
+    public int LongestPrompt { get; private set; }
+
+    /// <summary>Trained tokens of the sequence that has most.</summary>
+    public int LongestTrained { get; private set; }
+
+    /// <summary>Sequences that are held out, those that are not kept included.</summary>
+    public int HeldOutFound { get; private set; }
+
+    /// <summary>The first of them.</summary>
+    public IReadOnlyList<TraceTokens> HeldOut => _heldOut;
+
+    /// <summary>Bytes that sequences take while a student learns from them, where they are not kept already.</summary>
+    public long BytesAhead => _keptBytes > options.ShuffleBufferBytes ? options.ShuffleBufferBytes : 0;
+
+    /// <summary>Says in how many prompts somebody wrote a special token of the student; null where nobody did.</summary>
+    public string? DescribeSpecials() => _specials.Describe("the student");
+
+    /// <summary>A digest of all sequences so far.</summary>
+    public byte[] Digest() => _hash.GetCurrentHash();
+
+    /// <summary>Looks at all traces of a data set.</summary>
+    /// <returns>The row groups that have traces to train on.</returns>
+    public async Task<IReadOnlyList<SequenceGroup>> AddAsync(TraceShards shards, CancellationToken cancellationToken)
+    {
+        var (groups, taken, index) = (new List<SequenceGroup>(), 0, -1);
+        _keeping.Add(shards);
+        await foreach (var traces in shards.GroupsAsync())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            index++;
+            var sequences = new TraceTokens?[traces.Count];
+            for (var row = 0; row < traces.Count && taken != options.MaxTraces; row++)
+            {
+                if (IsWanted(traces[row]) && Look(traces[row], isFirst: taken++ == 0, shards.Aligner) is { } sequence)
+                {
+                    sequences[row] = sequence;
+                }
+            }
+
+            var group = new SequenceGroup(shards, index, [.. sequences.Select(sequence => sequence?.Ids.Length ?? 0)], sequences.Sum(sequence => sequence?.Bytes ?? 0));
+            if (group.Bytes > 0)
+            {
+                groups.Add(group);
+                Keep(shards, group, sequences);
+            }
+
+            if (taken == options.MaxTraces)
+            {
+                break;
+            }
+        }
+
+        return groups;
+    }
+
+    /// <summary>Takes as many traces of a data set as are kept for evaluation.</summary>
+    public async Task HoldOutAsync(TraceShards shards, CancellationToken cancellationToken)
+    {
+        await foreach (var traces in shards.GroupsAsync())
+        {
+            cancellationToken.ThrowIfCancellationRequested();
+            foreach (var trace in traces.Where(IsWanted))
+            {
+                HoldOut(shards.Aligner.Align(trace));
+            }
+
+            if (HeldOutFound > _heldOut.Count)
+            {
+                break;
+            }
+        }
+    }
+
+    /// <summary>Looks at all worked solutions of a problem file.</summary>
+    public async Task<SolutionSpool> AddSolutionsAsync(string path, CancellationToken cancellationToken)
+    {
+        var spool = new SolutionSpool(path);
+        try
+        {
+            await foreach (var problem in ProblemReader.ReadAsync(path, options, cancellationToken: cancellationToken).Where(problem => problem.Solution is not null))
+            {
+                _specials.Look(problem.Conversation(), problem.Id);
+                var sequence = chat.FromSolution(problem);
+                if (Count(sequence))
+                {
+                    spool.Add(sequence);
+                    Grow(sequence.Bytes);
+                }
+            }
+
+            spool.Complete();
+            return spool;
+        }
+        catch
+        {
+            spool.Dispose();
+            throw;
+        }
+    }
+
+    public void Dispose() => _hash.Dispose();
+
+    /// <summary>The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop there.</summary>
+    bool IsWanted(Trace trace)
+    {
+        if (!FinishReasons.IsNatural(trace.FinishReason) || trace.ToolCalls is not null)
+        {
+            Unfinished++;
+            return false;
+        }
+
+        if (options.OnlyCorrect && trace.Verdict != Verdict.Correct.ToName())
+        {
+            NotCorrect++;
+            return false;
+        }
+
+        return true;
+    }
+
+    /// <returns>The sequence of a trace that is trained on; else null.</returns>
+    TraceTokens? Look(Trace trace, bool isFirst, TokenAligner aligner)
+    {
+        if (isFirst)
+        {
+            // Traces bring their prompts; a template that cannot render one is found out now, and not by whoever serves the student.
+            _ = chat.Prompt(trace.Messages);
+        }
+
+        _specials.Look(trace.Messages, trace.ProblemId);
+        var sequence = aligner.Align(trace);
+        if (!IsHeldOut(trace.ProblemId))
+        {
+            return Count(sequence) ? sequence : null;
+        }
+
+        HoldOut(sequence);
+        return null;
+    }
+
+    /// <returns>Whether the sequence is trained on.</returns>
+    bool Count(TraceTokens sequence)
+    {
+        var length = sequence.Ids.Length;
+        Sequences++;
+        Longest = Math.Max(Longest, length);
+        LongestPrompt = Math.Max(LongestPrompt, sequence.FirstTrained);
+        LongestTrained = Math.Max(LongestTrained, sequence.Trained);
+
+        // Of answers that came as tokens, what looks like an end is text; of others, text that looks like an end is one.
+        EndedInText += sequence.Soft is null && sequence.Ids.Skip(sequence.FirstTrained).SkipLast(1).Any(chat.Ends.Contains) ? 1 : 0;
+        TooLong += length > maxLength ? 1 : 0;
+        if (!IsFitting(sequence))
+        {
+            return false;
+        }
+
+        Fitting++;
+        LongestFitting = Math.Max(LongestFitting, length);
+        AddToDigest(sequence);
+        return true;
+    }
+
+    void HoldOut(TraceTokens sequence)
+    {
+        if (!IsFitting(sequence))
+        {
+            return;
+        }
+
+        HeldOutFound++;
+        if (_heldOutTokens + sequence.Ids.Length <= heldOutTokens || _heldOut.Count == 0)
+        {
+            _heldOutTokens += sequence.Ids.Length;
+            _heldOut.Add(sequence);
+            AddToDigest(sequence);
+        }
+        else
+        {
+            _heldOutTokens = heldOutTokens; // the first ones are kept, and not also the short ones behind
+        }
+    }
+
+    bool IsFitting(TraceTokens sequence) => sequence.Ids.Length <= maxLength && sequence.Trained > 0;
+
+    /// <summary>Whole problems are held out, whatever the order and number of their traces.</summary>
+    bool IsHeldOut(string problem)
+    {
+        if (options.EvalFraction == 0)
+        {
+            return false;
+        }
+
+        var hash = SHA256.HashData(Encoding.UTF8.GetBytes($"{options.Seed} held out {problem}"));
+        return BinaryPrimitives.ReadUInt32LittleEndian(hash) < options.EvalFraction * uint.MaxValue;
+    }
+
+    void Keep(TraceShards shards, SequenceGroup group, TraceTokens?[] sequences)
+    {
+        shards.Keep(group.Index, sequences);
+        Grow(group.Bytes);
+    }
+
+    /// <summary>Sequences are kept while all there are fit into the buffer.</summary>
+    void Grow(long bytes)
+    {
+        _keptBytes += bytes;
+        if (_keptBytes > options.ShuffleBufferBytes)
+        {
+            _keeping.ForEach(kept => kept.KeepNone());
+        }
+    }
+
+    void AddToDigest(TraceTokens sequence)
+    {
+        _hash.AppendData(MemoryMarshal.AsBytes<int>(sequence.Ids));
+        sequence.Soft?.AppendTo(_hash);
+    }
+}

@@ -1,0 +1,104 @@
+using TraceDistill.Text.Errors;
+using TraceDistill.Training.Batching;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Batching;
+
+public sealed class BatchStreamTests
+{
+    static readonly int[][] Lengths = NumberedSequences.RandomLengths(groups: 20, rows: 40);
+
+    /// <summary>Windows of four groups, a batch of about five sequences.</summary>
+    static BatchPlan Plan(NumberedSequences sequences) => new([sequences.Set()], 100, seed: 5, bufferBytes: 150 * NumberedSequences.SequenceBytes);
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    [InlineData(8)]
+    public void From_AnyNumberOfThreadsAndAnyTiming_GivesThePlannedBatches(int threads)
+    {
+        var random = new Random(1);
+        var sequences = new NumberedSequences(Lengths, _ => Spin(random.Next(200_000)));
+        var plan = Plan(sequences);
+
+        var batches = NumberedSequences.Names(new BatchStream(plan, threads).From(0)).Take(400);
+
+        Assert.Equal(plan.Batches().Take(400).Select(batch => batch.Sequences.Select(step => (step.Group, step.Row))), batches);
+    }
+
+    [Theory]
+    [InlineData(1)]
+    [InlineData(57)]
+    [InlineData(150)]
+    [InlineData(333)]
+    public void From_ALaterUpdate_GoesOnWithTheVeryNextBatch(int update)
+    {
+        var whole = NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths))).From(0)).Take(update + 100).Skip(update);
+
+        Assert.Equal(whole, NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths)), threads: 2).From(update)).Take(100));
+    }
+
+    /// <summary>Twenty groups are gone through once in about 150 batches; to go on after ten times as many, two windows are read and not ten epochs.</summary>
+    [Fact]
+    public void From_ALaterUpdate_ReadsNothingOfWhatIsPast()
+    {
+        var sequences = new NumberedSequences(Lengths);
+
+        _ = new BatchStream(Plan(sequences)).From(1_500).First();
+
+        Assert.InRange(sequences.Reads.Count, 4, 10);
+    }
+
+    [Fact]
+    public void From_ASetThatFits_ReadsEachGroupOnce()
+    {
+        var sequences = new NumberedSequences(Lengths);
+
+        _ = new BatchStream(new BatchPlan([sequences.Set()], 100, seed: 5), threads: 2).From(0).Take(1_000).Count();
+
+        Assert.Equal(Enumerable.Range(0, 20), sequences.Reads.Order());
+    }
+
+    /// <summary>Counts the sequences that are alive, in the middle of the third epoch over 800 of them.</summary>
+    [Fact]
+    public void From_ALargeSet_KeepsTheSequencesOfTheBufferAlone()
+    {
+        var sequences = new NumberedSequences(Lengths);
+        using var batches = new BatchStream(Plan(sequences), threads: 2).From(0).GetEnumerator();
+        for (var i = 0; i < 400; i++)
+        {
+            batches.MoveNext();
+        }
+
+        GC.Collect();
+        GC.WaitForPendingFinalizers();
+        GC.Collect();
+        Assert.InRange(sequences.GivenOut.Count(sequence => sequence.IsAlive), 20, 260);
+        Assert.True(sequences.GivenOut.Count > 1_500);
+    }
+
+    /// <summary>A shard that is damaged far behind costs nothing of what is before it.</summary>
+    [Fact]
+    public void From_AGroupThatCannotBeRead_FailsAtTheFirstBatchThatNeedsIt()
+    {
+        var bad = Plan(new NumberedSequences(Lengths)).Batches().Skip(100).First().Sequences.First().Group;
+        var first = Plan(new NumberedSequences(Lengths)).Batches().Index().First(batch => batch.Item.Sequences.Any(step => step.Group == bad)).Index;
+        var stream = new BatchStream(Plan(new NumberedSequences(Lengths, group => _ = group == bad ? throw new InvalidInputException("damaged") : 0)), threads: 2);
+
+        using var batches = stream.From(0).GetEnumerator();
+        for (var i = 0; i < first; i++)
+        {
+            Assert.True(batches.MoveNext());
+        }
+
+        Assert.Equal("damaged", Assert.Throws<InvalidInputException>(() => batches.MoveNext()).Message);
+    }
+
+    static void Spin(int iterations)
+    {
+        for (var i = 0; i < iterations; i++)
+        {
+            Thread.SpinWait(1);
+        }
+    }
+}

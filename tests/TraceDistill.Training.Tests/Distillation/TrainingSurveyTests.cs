@@ -1,0 +1,74 @@
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
+using TraceDistill.Text.Tokenizers;
+using TraceDistill.Training.Alignment;
+using TraceDistill.Training.Distillation;
+using Xunit;
+
+namespace TraceDistill.Training.Tests.Distillation;
+
+public sealed class TrainingSurveyTests : IDisposable
+{
+    readonly TraceFolder _traces = new();
+
+    [Fact]
+    public async Task AddAsync_SeveralRowGroups_TellsTheLengthsThatTheyAreReadWith()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 300).Select(i => _traces.Create(i) with { FinishReason = i % 7 == 0 ? "length" : "stop" }), rowGroupBytes: 1 << 14);
+        var (shards, survey) = (await OpenAsync(), Survey(new TrainOptions()));
+
+        var groups = await survey.AddAsync(shards, TestContext.Current.CancellationToken);
+
+        Assert.InRange(groups.Count, 4, 100);
+        Assert.Equal((300, 258, 42), (groups.Sum(group => group.Lengths.Length), survey.Fitting, survey.Unfinished));
+        var first = 1;
+        foreach (var group in groups)
+        {
+            // Kept the first time, from the shards the second time.
+            foreach (var rows in new[] { group.Read(), group.Read() })
+            {
+                Assert.Equal(group.Lengths, rows.Select(row => row?.Ids.Length ?? 0));
+                Assert.Equal(group.Bytes, rows.Sum(row => row?.Bytes ?? 0));
+                Assert.All(rows.Index(), row => Assert.Equal(Expected(first + row.Index), row.Item?.Ids));
+            }
+
+            first += group.Lengths.Length;
+        }
+
+        int[]? Expected(int index) => index % 7 == 0 ? null : [.. _traces.Create(index).PromptTokenIds, .. _traces.Create(index).Logprobs!.TokenIds];
+    }
+
+    [Fact]
+    public async Task Read_TracesThatWereReplacedSince_IsRefusedByName()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 30).Select(_traces.Create));
+        var options = new TrainOptions { ShuffleBufferMb = 1 };
+        var group = Assert.Single(await Survey(options).AddAsync(await OpenAsync(), TestContext.Current.CancellationToken));
+        _ = group.Read();
+
+        await _traces.WriteAsync(Enumerable.Range(1, 30).Select(i => _traces.Create(i * 1_000_003)));
+
+        Assert.StartsWith($"{_traces.Path}: is not what it was when the training began", Assert.Throws<InvalidInputException>(group.Read).Message);
+    }
+
+    [Fact]
+    public async Task HoldOutAsync_MoreThanIsKept_KeepsTheFirstOnesAndCountsOn()
+    {
+        await _traces.WriteAsync(Enumerable.Range(1, 50).Select(_traces.Create));
+        var lengths = Enumerable.Range(1, 50).Select(i => _traces.Create(i).PromptTokenIds.Length + _traces.Create(i).Logprobs!.Count).ToArray();
+        var survey = Survey(new TrainOptions(), heldOutTokens: lengths[..10].Sum());
+
+        await survey.HoldOutAsync(await OpenAsync(), TestContext.Current.CancellationToken);
+
+        Assert.Equal(lengths[..10], survey.HeldOut.Select(sequence => sequence.Ids.Length));
+        Assert.Equal(50, survey.HeldOutFound);
+    }
+
+    public void Dispose() => _traces.Dispose();
+
+    ChatSequence Chat => new(_traces.Tokenizer, ChatTemplate.Load(Path.Combine(_traces.Path, TrainStage.StoredTokenizer)));
+
+    Task<TraceShards> OpenAsync() => TraceShards.OpenAsync(_traces.Path, teacherTokenizer: null, topK: null, _traces.Tokenizer, Chat, TestContext.Current.CancellationToken);
+
+    TrainingSurvey Survey(TrainOptions options, long heldOutTokens = TrainingSurvey.HeldOutTokens) => new(options, _traces.Tokenizer, Chat, maxLength: 1_000, heldOutTokens);
+}
