@@ -13,9 +13,14 @@ namespace TraceDistill.Training;
 /// <summary>Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised fine-tuning. Adapters' names are TRL's and axolotl's.</summary>
 public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 {
+    /// <summary>
+    /// Sets without weights are one, shuffled together. With weights an epoch (<see cref="OptimizationOptions.NumTrainEpochs"/>) is as many tokens as all sets have
+    /// together, and worked solutions of <see cref="Problems"/> have the share that their own tokens are of these.
+    /// </summary>
+    /// <value>None.</value>
     [InputPath]
-    [Description("Folder of trace shards, or one Parquet file")]
-    public string? Traces { get; init; }
+    [Description("Folder of trace shards, or one Parquet file; or several, each a path or { path, weight }, where weights are shares of the tokens")]
+    public IReadOnlyList<TraceSet> Traces { get; init; } = [];
 
     [InputPath]
     [Description("Problem file whose worked solutions are learned too, by the hard loss")]
@@ -81,7 +86,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>All.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Only the first so many traces")]
+    [Description("Only the first so many traces of each data set")]
     public int? MaxTraces { get; init; }
 
     /// <summary>
@@ -166,6 +171,12 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("By how much metric_for_best_model has to be better to count as better")]
     public double EarlyStoppingThreshold { get; init; }
 
+    /// <summary>The data set whose tokenizer, template and task a student takes over; null where there is none.</summary>
+    internal string? FirstTraces => Traces.Count > 0 ? Traces[0].Path : null;
+
+    /// <summary>Names the data in errors.</summary>
+    internal string DataName => Traces.Count > 0 ? string.Join(", ", Traces.Select(set => set.Path)) : Problems ?? "";
+
     internal long ShuffleBufferBytes => (long)ShuffleBufferMb << 20;
 
     /// <summary>Threads that read and decode traces on this machine.</summary>
@@ -173,7 +184,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
-        if (Traces is null && Problems is null)
+        if (Traces.Count == 0 && Problems is null)
         {
             yield return new ValidationResult("is required: the traces to learn from (or problems with worked solutions)", [nameof(Traces)]);
         }
@@ -189,7 +200,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
         }
 
-        foreach (var problem in ValidateAdapters())
+        foreach (var problem in ValidateTraces().Concat(ValidateAdapters()))
         {
             yield return problem;
         }
@@ -211,7 +222,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
                 "is required where the best weights or an early stop depend on it: traces to evaluate on (or eval_fraction, such as 0.02)", [nameof(EvalTraces)]);
         }
 
-        if (EvalFraction > 0 && Traces is null)
+        if (EvalFraction > 0 && Traces.Count == 0)
         {
             yield return new ValidationResult("holds out of traces, and there are none", [nameof(EvalFraction)]);
         }
@@ -224,6 +235,20 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (KdTemperature.Range.Low <= 0)
         {
             yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
+        }
+    }
+
+    IEnumerable<ValidationResult> ValidateTraces()
+    {
+        if (Traces.GroupBy(set => Path.TrimEndingDirectorySeparator(Path.GetFullPath(set.Path))).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        {
+            yield return new ValidationResult($"{twice.First().Path} stands there {twice.Count()} times; give it a larger weight instead", [nameof(Traces)]);
+        }
+
+        if (Traces.Any(set => set.Weight is null) && Traces.FirstOrDefault(set => set.Weight is not null) is { } weighted)
+        {
+            yield return new ValidationResult(
+                $"{weighted.Path} has a weight and {Traces.First(set => set.Weight is null).Path} has none; give every data set one, or none", [nameof(Traces)]);
         }
     }
 

@@ -7,13 +7,17 @@ namespace TraceDistill.Cli.CommandLine;
 /// <summary>Looks whether the files that a command is to read exist, before it starts.</summary>
 static class InputPaths
 {
-    public static void Check(Type optionsType, ConfigMap settings, ProblemList problems)
+    /// <param name="optionsType">The options record.</param>
+    /// <param name="settings">Its settings.</param>
+    /// <param name="problems">Gets what is missing.</param>
+    /// <param name="within">What stands before the keys of a map within the settings, such as <c>traces[0].</c></param>
+    public static void Check(Type optionsType, ConfigMap settings, ProblemList problems, string within = "")
     {
         foreach (var entry in settings.Entries)
         {
             if (OptionSchema.Of(optionsType)[entry.Key] is { } property && property.IsInputPath(settings))
             {
-                Check(property, entry.Value, entry.Key, problems);
+                Check(property, entry.Value, within + entry.Key, problems);
             }
         }
     }
@@ -22,8 +26,8 @@ static class InputPaths
     {
         switch (node)
         {
-            case ConfigMap map when OptionShape.DictionaryValue(property.Type) is not null:
-                foreach (var item in map.Entries)
+            case ConfigMap named when OptionShape.DictionaryValue(property.Type) is not null:
+                foreach (var item in named.Entries)
                 {
                     Check(item.Value, $"{key}.{item.Key}", problems);
                 }
@@ -33,9 +37,16 @@ static class InputPaths
                 // No map, which binding says.
                 break;
             case ConfigList list:
-                foreach (var item in list.Items)
+                foreach (var (index, item) in list.Items.Index())
                 {
-                    Check(item, key, problems);
+                    if (item is ConfigMap map && OptionShape.ListItem(property.Type) is { } type)
+                    {
+                        Check(type, map, problems, $"{key}[{index}].");
+                    }
+                    else
+                    {
+                        Check(item, key, problems);
+                    }
                 }
 
                 break;

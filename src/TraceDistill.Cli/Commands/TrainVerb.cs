@@ -39,7 +39,7 @@ sealed class TrainVerb : Verb<TrainOptions>
     {
         var data = options.Problems is { } problems ? FileBytes(problems) : 0;
         var most = (long)options.ShuffleBufferMb << 20;
-        if (options.Traces is { } traces && ShardManifest.Load(traces) is { Rows: > 0 } manifest)
+        foreach (var manifest in options.Traces.Select(set => ShardManifest.Load(set.Path)).OfType<ShardManifest>().Where(manifest => manifest.Rows > 0))
         {
             var share = Math.Min(1, (double)(options.MaxTraces ?? manifest.Rows) / manifest.Rows);
             var bytes = manifest.Layout == SoftTargetLayout.Compact ? 2 : 8;
@@ -57,13 +57,13 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(TrainOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var maker = ahead.MakerOf(options.Traces);
-        var collection = maker?.Options as GenerateOptions;
-        if (options is { Architecture: not null, InitFrom: null, Tokenizer: null } && !HasTokenizer(options.Traces, maker, collection))
+        var first = options.Traces.FirstOrDefault()?.Path;
+        var maker = ahead.MakerOf(first);
+        if (options is { Architecture: not null, InitFrom: null, Tokenizer: null } && !HasTokenizer(first, maker, maker?.Options as GenerateOptions))
         {
-            yield return new Foreseen(IsCertain: true, options.Traces is null
+            yield return new Foreseen(IsCertain: true, first is null
                 ? "a student from scratch needs a vocabulary: add tokenizer: path/to/model"
-                : $"a student from scratch takes the tokenizer that is stored with its traces, and {maker?.Name ?? options.Traces} has none: add tokenizer: path/to/teacher{(maker is null ? "" : $" to {maker.Name}")}");
+                : $"a student from scratch takes the tokenizer that is stored with its traces, and {maker?.Name ?? first} has none: add tokenizer: path/to/teacher{(maker is null ? "" : $" to {maker.Name}")}");
         }
 
         if (PositionsOf(options, ahead) is { } positions)
@@ -71,19 +71,22 @@ sealed class TrainVerb : Verb<TrainOptions>
             var limit = Math.Min(positions, options.MaxLength ?? int.MaxValue);
             var advice = options.MaxLength < positions ? "max_length" : options.Student is null ? "max_position_embeddings" : null;
             var bound = advice == "max_length" ? $"max_length {limit}" : $"the student's {limit} positions";
-            if (ahead.IsThere(options.Traces))
+            foreach (var path in options.Traces.Select(set => set.Path))
             {
-                if (await LongOnesAsync(options.Traces!, limit, options.MaxTraces ?? MostTraces, cancellationToken) is { TooLong: > 0 } found)
+                if (ahead.IsThere(path))
                 {
-                    yield return new Foreseen(IsCertain: found.TooLong == found.Count, FormattableString.Invariant(
-                        $"{found.TooLong} of {found.Count} traces ({(double)found.TooLong / found.Count:P1}) are longer than {bound} and will be left out: ")
-                        + Raise(advice, found.Longest));
+                    if (await LongOnesAsync(path, limit, options.MaxTraces ?? MostTraces, cancellationToken) is { TooLong: > 0 } found)
+                    {
+                        yield return new Foreseen(IsCertain: found.TooLong == found.Count, FormattableString.Invariant(
+                            $"{found.TooLong} of {found.Count} traces ({(double)found.TooLong / found.Count:P1}) are longer than {bound} and will be left out: ")
+                            + Raise(advice, found.Longest));
+                    }
                 }
-            }
-            else if (collection?.MaxTokens >= limit)
-            {
-                yield return new Foreseen(IsCertain: false,
-                    $"traces may be {collection.MaxTokens} tokens long behind their prompts ({maker!.Name}.max_tokens), and the student has {limit} positions; longer ones will be left out: {Raise(advice, collection.MaxTokens + PromptRoom)}");
+                else if (ahead.MakerOf(path) is { Options: GenerateOptions collection } collecting && collection.MaxTokens >= limit)
+                {
+                    yield return new Foreseen(IsCertain: false,
+                        $"traces may be {collection.MaxTokens} tokens long behind their prompts ({collecting.Name}.max_tokens), and the student has {limit} positions; longer ones will be left out: {Raise(advice, collection.MaxTokens + PromptRoom)}");
+                }
             }
         }
 

@@ -14,22 +14,24 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
     /// <summary>Replaces the values of all path-valued options of <paramref name="settings"/> by references or full paths.</summary>
     /// <param name="reader">The stage whose settings they are.</param>
     /// <param name="inputs">Gets what was found.</param>
-    public ConfigMap Resolve(StageCopy reader, OptionSchema schema, ConfigMap settings, List<StageInput> inputs) => settings with
+    /// <param name="within">What stands before the keys of a map within the settings, such as <c>traces[0].</c></param>
+    public ConfigMap Resolve(StageCopy reader, OptionSchema schema, ConfigMap settings, List<StageInput> inputs, string within = "") => settings with
     {
         Entries = [.. settings.Entries.Select(entry => schema[entry.Key] is { } property && property.IsInputPath(settings)
-            ? entry with { Value = Value(reader, property, entry, inputs) }
+            ? entry with { Value = Value(reader, property, entry, within + entry.Key, inputs) }
             : entry)],
     };
 
-    ConfigNode Value(StageCopy reader, OptionProperty property, ConfigEntry entry, List<StageInput> inputs)
+    ConfigNode Value(StageCopy reader, OptionProperty property, ConfigEntry entry, string key, List<StageInput> inputs)
     {
-        var key = entry.Key;
         switch (entry.Value)
         {
             case ConfigMap map when OptionShape.DictionaryValue(property.Type) is not null:
                 return map with { Entries = [.. map.Entries.SelectMany(item => Entries(reader, item, $"{key}.{item.Key}", inputs))] };
             case ConfigList list:
-                return list with { Items = [.. list.Items.SelectMany(item => Items(reader, item, key, inputs))] };
+                return list with { Items = [.. list.Items.Index().SelectMany(item => item.Item is ConfigMap map && OptionShape.ListItem(property.Type) is { } type
+                    ? [Resolve(reader, OptionSchema.Of(type), map, inputs, $"{key}[{item.Index}].")]
+                    : Items(reader, item.Item, key, inputs))] };
             case ConfigScalar { Text: { } text } scalar when OptionShape.ListItem(property.Type) is not null:
                 var parts = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
                 return new ConfigList(scalar.Location, [.. parts.SelectMany(part => Items(reader, scalar with { Text = part }, key, inputs))]);

@@ -109,16 +109,21 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     /// <summary>The settings with every reference to a stage's output replaced by its full path.</summary>
     static ConfigMap Located(ConfigMap settings, OptionSchema schema, IReadOnlyList<StageInput> inputs, string runDirectory)
     {
-        return settings with
+        return LocateAll(settings, schema);
+
+        ConfigMap LocateAll(ConfigMap map, OptionSchema schema) => map with
         {
-            Entries = [.. settings.Entries.Select(entry => schema[entry.Key]?.IsInputPath(settings) == true ? entry with { Value = Locate(entry.Value) } : entry)],
+            Entries = [.. map.Entries.Select(entry => schema[entry.Key] is { } property && property.IsInputPath(map)
+                ? entry with { Value = Locate(entry.Value, OptionShape.ListItem(property.Type)) }
+                : entry)],
         };
 
-        ConfigNode Locate(ConfigNode node) => node switch
+        ConfigNode Locate(ConfigNode node, Type? item) => node switch
         {
             ConfigScalar scalar when inputs.FirstOrDefault(input => input.Reference == scalar.Text) is { } input => scalar with { Text = input.Locate(runDirectory) },
-            ConfigList list => list with { Items = [.. list.Items.Select(Locate)] },
-            ConfigMap map => map with { Entries = [.. map.Entries.Select(entry => entry with { Value = Locate(entry.Value) })] },
+            ConfigList list => list with { Items = [.. list.Items.Select(node => Locate(node, item))] },
+            ConfigMap map when item is not null => LocateAll(map, OptionSchema.Of(item)),
+            ConfigMap map => map with { Entries = [.. map.Entries.Select(entry => entry with { Value = Locate(entry.Value, item) })] },
             _ => node,
         };
     }

@@ -41,7 +41,7 @@ public static class TrainStage
         var device = options.Device.Resolve();
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
-        var adopted = TeacherTokenizer.TemplateFor(options.Traces, options.TeacherTokenizer, tokenizer);
+        var adopted = TeacherTokenizer.TemplateFor(options.FirstTraces, options.TeacherTokenizer, tokenizer);
         var chat = new ChatSequence(tokenizer, ChatTemplate.Load(source, templateDirectory: adopted));
         var positions = PositionsOf(options, tokenizer);
         var maxLength = Math.Min(options.MaxLength ?? int.MaxValue, positions ?? int.MaxValue);
@@ -61,7 +61,7 @@ public static class TrainStage
             : (data.HeldOut, []);
         if (options.EvalFraction > 0 && heldOut.Count == 0)
         {
-            throw new InvalidInputException($"{options.Traces}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
+            throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
         }
 
         var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest]));
@@ -178,7 +178,7 @@ public static class TrainStage
             return given;
         }
 
-        return options.Traces is { } traces && TeacherTokenizer.StoredWith(traces) is { } stored
+        return options.FirstTraces is { } traces && TeacherTokenizer.StoredWith(traces) is { } stored
             ? stored
             : throw new InvalidInputException(
                 "tokenizer: a student from scratch needs a vocabulary, and none is stored with the traces; "
@@ -261,7 +261,7 @@ public static class TrainStage
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
         hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with
         {
-            Traces = null, Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
+            Traces = [.. options.Traces.Select(set => set with { Path = "" })], Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
             Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0, DataloaderNumWorkers = 0,
             EvalTraces = null, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
         }));

@@ -73,24 +73,26 @@ sealed class TrainingSet : IDisposable
     {
         AlignmentSurvival? survival = null;
         TaskDescription? task = null;
-        var (groups, remarks) = (new List<SequenceGroup>(), new List<string>());
+        var (traces, remarks) = (new List<IReadOnlyList<SequenceGroup>>(), new List<string>());
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
-        if (options.Traces is { } path)
+        foreach (var path in options.Traces.Select(set => set.Path))
         {
             var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
-            groups.AddRange(await survey.AddAsync(shards, cancellationToken));
-            task = TaskDescription.OfTraces(path, shards.Dataset);
-            survival = shards.Aligner.Survival;
-            EnsureAligned(path, survival, options);
-            remarks.AddRange([shards.Aligner.DescribeTemplates(), .. shards.Aligner.DescribeLogprobs()]);
+            traces.Add(await survey.AddAsync(shards, cancellationToken));
+            task ??= TaskDescription.OfTraces(path, shards.Dataset);
+            EnsureAligned(path, shards.Aligner.Survival, options);
+            survival = shards.Aligner.Survival is { } left ? left + (survival ?? default) : survival;
+            var name = options.Traces.Count > 1 ? $"{path}: " : "";
+            remarks.AddRange([name + shards.Aligner.DescribeTemplates(), .. shards.Aligner.DescribeLogprobs().Select(line => name + line)]);
         }
 
         var solutions = options.Problems is { } problems ? await survey.AddSolutionsAsync(problems, cancellationToken) : null;
+        IReadOnlyList<SequenceSet> sets;
         try
         {
-            groups.AddRange(solutions?.Groups ?? []);
             Describe(survey, options, maxLength, remarks);
-            EnsureSomeLeft(survey, options, remarks);
+            EnsureSomeLeft(survey, options, traces, remarks);
+            sets = Blend(options.Traces, traces, solutions?.Groups ?? [], remarks);
         }
         catch
         {
@@ -98,7 +100,7 @@ sealed class TrainingSet : IDisposable
             throw;
         }
 
-        return new TrainingSet([new SequenceSet(groups)], solutions)
+        return new TrainingSet(sets, solutions)
         {
             Count = survey.Fitting, HeldOut = survey.HeldOut, Unfinished = survey.Unfinished, NotCorrect = survey.NotCorrect, TooLong = survey.TooLong,
             Survival = survival, Remarks = remarks, Longest = survey.Longest, LongestFitting = survey.LongestFitting, LongestPrompt = survey.LongestPrompt,
@@ -148,16 +150,50 @@ sealed class TrainingSet : IDisposable
         }
     }
 
-    static void EnsureSomeLeft(TrainingSurvey survey, TrainOptions options, List<string> remarks)
+    /// <summary>Sets without weights are one; worked solutions come as often as all else does on the average.</summary>
+    static IReadOnlyList<SequenceSet> Blend(
+        IReadOnlyList<TraceSet> sets, List<IReadOnlyList<SequenceGroup>> traces, IReadOnlyList<SequenceGroup> solutions, List<string> remarks)
+    {
+        if (sets.All(set => set.Weight is null))
+        {
+            return [new SequenceSet([.. traces.SelectMany(groups => groups), .. solutions])];
+        }
+
+        SequenceSet[] blend = [.. sets.Zip(traces, (set, groups) => new SequenceSet(groups, set.Weight!.Value))];
+        var weight = blend.Sum(set => set.Weight);
+        if (solutions.Count > 0)
+        {
+            var tokens = new SequenceSet(solutions).Tokens;
+            blend = [.. blend, new SequenceSet(solutions, weight * tokens / blend.Sum(set => set.Tokens))];
+            weight = blend.Sum(set => set.Weight);
+        }
+
+        foreach (var (index, set) in blend.Index())
+        {
+            var (name, share) = (index < sets.Count ? sets[index].Path : "worked solutions", set.Weight / weight);
+            var epochs = share * blend.Sum(other => other.Tokens) / set.Tokens;
+            remarks.Add(FormattableString.Invariant($"{name}: {share:P1} of the tokens, gone through {epochs:0.##} times an epoch"));
+        }
+
+        return blend;
+    }
+
+    static void EnsureSomeLeft(TrainingSurvey survey, TrainOptions options, List<IReadOnlyList<SequenceGroup>> traces, List<string> remarks)
     {
         if (survey.Fitting > 0)
         {
+            if (traces.Count > 1 && traces.FindIndex(groups => groups.Count == 0) is >= 0 and var empty)
+            {
+                throw new InvalidInputException(
+                    $"{options.Traces[empty].Path}: nothing to train on: its traces are unfinished, not correct, too long or held out; leave it out of traces");
+            }
+
             return;
         }
 
         if (survey.HeldOutFound > 0)
         {
-            throw new InvalidInputException($"{options.Traces}: eval_fraction {options.EvalFraction} holds out all traces that there are; lower it");
+            throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out all traces that there are; lower it");
         }
 
         string?[] reasons =
@@ -168,7 +204,7 @@ sealed class TrainingSet : IDisposable
         ];
         var reason = string.Join("; ", reasons.OfType<string>());
         throw new InvalidInputException(
-            $"{options.Traces ?? options.Problems}: nothing to train on: "
+            $"{options.DataName}: nothing to train on: "
             + (reason.Length > 0 ? reason : "no trace, and no problem with a worked solution"));
     }
 

@@ -62,6 +62,7 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("error: --named: expected NAME=VALUE, found \"x\"\n", "join", "--named", "x")]
     [InlineData("error: --set: expected NAME=VALUE, found \"steps\"\n", "run", "recipe.yaml", "--set", "steps")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
+    [InlineData("error: --weighed: weighed[0].path: no such file or folder: \"nowhere\"\n", "join", "--weighed", "{ path: nowhere, weight: 2 }")]
     [InlineData("error: RECIPE: is required: the recipe, a YAML file of named stages\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
     {

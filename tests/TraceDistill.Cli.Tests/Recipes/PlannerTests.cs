@@ -40,6 +40,33 @@ public sealed class PlannerTests : IDisposable
         Assert.Equal([("a.1", InRun("a.1")), ("a.2", InRun("a.2")), ("other", InRun("a.2"))], Options(plan, "map").Named.Select(pair => (pair.Key, pair.Value)));
     }
 
+    /// <summary>Paths within the maps of a list are inputs like any other; nothing else in them is.</summary>
+    [Fact]
+    public void Plan_PathsWithinMapsOfAList_NameStagesToo()
+    {
+        var plan = Plan("""
+            stages:
+              a: { do: write, text: x }
+              b: { do: write, text: y }
+              list: { do: join, weighed: [{ path: a/text.txt, weight: b }, b] }
+              one: { do: join, weighed: b }
+            """);
+
+        Assert.Equal([(InRun("a/text.txt"), "b"), (InRun("b"), "")], Options(plan, "list").Weighed.Select(item => (item.Path, item.Weight)));
+        Assert.Equal(["a", "b"], plan.Stages.Single(stage => stage.Name == "list").DependsOn);
+        Assert.Equal(["weighed[0].path", "weighed"], plan.Stages.Single(stage => stage.Name == "list").Inputs.Select(input => input.Key));
+        Assert.Equal(InRun("b"), Assert.Single(Options(plan, "one").Weighed).Path);
+    }
+
+    [Fact]
+    public void Plan_PathWithinAMapThatIsNowhere_IsToldWithItsPlace() => Assert.Contains(
+        "list.weighed[1].path: no such stage, file or folder: \"aa\"; did you mean the stage \"a\"?",
+        Assert.Throws<InvalidInputException>(() => Plan("""
+            stages:
+              a: { do: write, text: x }
+              list: { do: join, weighed: [a, { path: aa }] }
+            """)).Message);
+
     [Fact]
     public void Plan_TwoStagesWithTheSameMatrix_ArePairedByValue()
     {

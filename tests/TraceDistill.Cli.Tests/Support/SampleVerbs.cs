@@ -16,6 +16,22 @@ public sealed record WriteOptions
     public string? StoppedBy { get; init; }
 }
 
+public sealed record WeighedText : IParsable<WeighedText>
+{
+    [InputPath]
+    public required string Path { get; init; }
+
+    public string Weight { get; init; } = "";
+
+    public static WeighedText Parse(string s, IFormatProvider? provider) => new() { Path = s };
+
+    public static bool TryParse(string? s, IFormatProvider? provider, out WeighedText result)
+    {
+        result = new WeighedText { Path = s ?? "" };
+        return s is not null;
+    }
+}
+
 public sealed record JoinOptions
 {
     [InputPath]
@@ -23,6 +39,9 @@ public sealed record JoinOptions
 
     [InputPath]
     public IReadOnlyList<string> Parts { get; init; } = [];
+
+    [InputPath]
+    public IReadOnlyList<WeighedText> Weighed { get; init; } = [];
 
     [InputPath]
     public IReadOnlyDictionary<string, string> Named { get; init; } = new Dictionary<string, string>();

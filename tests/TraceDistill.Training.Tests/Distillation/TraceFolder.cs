@@ -16,7 +16,7 @@ sealed class TraceFolder : IDisposable
     public const int K = 4;
     readonly TemporaryDirectory _directory = new();
 
-    public TraceFolder() => Tokenizer = Tokenizer.Load(WriteTokenizer(TrainStage.StoredTokenizer, "one and two are three", 270, "<|end|>"));
+    public TraceFolder(string corpus = "one and two are three", int size = 270) => Tokenizer = Tokenizer.Load(WriteTokenizer(TrainStage.StoredTokenizer, corpus, size, "<|end|>"));
 
     public string Path => _directory.Path;
 

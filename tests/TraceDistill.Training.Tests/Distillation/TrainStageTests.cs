@@ -29,7 +29,7 @@ public sealed class TrainStageTests : IDisposable
 
     TrainOptions Options => new()
     {
-        Traces = _traces.Path,
+        Traces = [_traces.Path],
         Architecture = new ModelArchitecture { HiddenSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, MaxPositionEmbeddings = 64 },
         MaxSteps = 8, BatchTokens = 240, SaveSteps = 3, Workers = 2,
     };
@@ -78,6 +78,59 @@ public sealed class TrainStageTests : IDisposable
         var whole = await TrainAsync(options, "whole");
         Assert.Equal(whole, await TrainAsync(options, "resumed"));
         Assert.NotEqual(whole, await TrainAsync(options with { ShuffleBufferMb = 64 }, "mixed as a whole"));
+    }
+
+    /// <summary>The teachers have vocabularies of their own; the second one's few traces come again and again.</summary>
+    [Fact]
+    public async Task RunAsync_SeveralDataSetsWithWeights_LearnsFromEachByItsShareOfTheTokens()
+    {
+        using var other = new TraceFolder("and are and are", 262);
+        await _traces.WriteAsync(Enumerable.Range(1, 40).Select(_traces.Create));
+        await other.WriteAsync(Enumerable.Range(1, 5).Select(other.Create));
+        var (observer, stop) = (new RecordingObserver(), new CancellationTokenSource());
+        var options = Options with
+        {
+            Traces = [new TraceSet { Path = _traces.Path, Weight = 3 }, new TraceSet { Path = other.Path, Weight = 1 }], NumTrainEpochs = 2,
+        };
+
+        var summary = await TrainStage.RunAsync(options, _traces.Out("whole"), observer, TestContext.Current.CancellationToken);
+
+        Assert.Equal(45, summary.Sequences);
+        Assert.InRange(summary.AlignedMass!.Value, 0.1, 1);
+        Assert.Contains(observer.Messages, line => line.StartsWith($"{other.Path}: chat template: ", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line => line.StartsWith($"{_traces.Path}: 75.0 % of the tokens, gone through 0.8", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line => line.StartsWith($"{other.Path}: 25.0 % of the tokens, gone through 2.", StringComparison.Ordinal));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(options, _traces.Out("resumed"), new CancelAt(4, stop), stop.Token));
+        Assert.Equal(summary, await RunAsync(options, "resumed"));
+        Assert.NotEqual(summary.Loss, (await RunAsync(options with { Traces = [_traces.Path, other.Path] }, "as they are")).Loss);
+        stop.Dispose();
+    }
+
+    [Fact]
+    public async Task RunAsync_ADataSetWithNothingLeft_IsRefusedByItsName()
+    {
+        using var other = new TraceFolder();
+        await _traces.WriteAsync([_traces.Create(1)]);
+        await other.WriteAsync([other.Create(2) with { FinishReason = "length" }]);
+
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { Traces = [_traces.Path, other.Path] }, "none"));
+
+        Assert.StartsWith($"{other.Path}: nothing to train on", error.Message);
+    }
+
+    [Fact]
+    public void Validate_DataSetsThatCannotBe_AreRefused()
+    {
+        Assert.Null(Refused("a", "b"));
+        Assert.Null(Refused(new TraceSet { Path = "a", Weight = 0.2 }, new TraceSet { Path = "b", Weight = 5 }));
+        Assert.Equal("a/ stands there 2 times; give it a larger weight instead", Refused("a/", "b", "a"));
+        Assert.Equal("b has a weight and a has none; give every data set one, or none", Refused("a", new TraceSet { Path = "b", Weight = 1 }));
+
+        string? Refused(params TraceSet[] sets)
+        {
+            var options = Options with { Traces = sets };
+            return options.Validate(new ValidationContext(options)).SingleOrDefault()?.ErrorMessage;
+        }
     }
 
     [Fact]
@@ -472,7 +525,7 @@ public sealed class TrainStageTests : IDisposable
         await File.WriteAllLinesAsync(file, lines, TestContext.Current.CancellationToken);
         var options = Options with
         {
-            Traces = null, Problems = file, Tokenizer = Path.Combine(_traces.Path, TrainStage.StoredTokenizer),
+            Traces = [], Problems = file, Tokenizer = Path.Combine(_traces.Path, TrainStage.StoredTokenizer),
             ProblemField = ["Body", "Ask"], AnswerField = "Key", SolutionField = "Worked", Duplicates = DuplicateProblems.Skip,
         };
 
