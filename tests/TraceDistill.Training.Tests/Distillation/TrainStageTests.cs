@@ -98,8 +98,8 @@ public sealed class TrainStageTests : IDisposable
         Assert.Equal(45, summary.Sequences);
         Assert.InRange(summary.AlignedMass!.Value, 0.1, 1);
         Assert.Contains(observer.Messages, line => line.StartsWith($"{other.Path}: chat template: ", StringComparison.Ordinal));
-        Assert.Contains(observer.Messages, line => line.StartsWith($"{_traces.Path}: 75.0 % of the tokens, gone through 0.8", StringComparison.Ordinal));
-        Assert.Contains(observer.Messages, line => line.StartsWith($"{other.Path}: 25.0 % of the tokens, gone through 2.", StringComparison.Ordinal));
+        Assert.Matches($"{_traces.Path}: 75.0.% of the tokens, gone through 0\\.[678]\\d? times an epoch", string.Join('\n', observer.Messages));
+        Assert.Matches($"{other.Path}: 25.0.% of the tokens, gone through \\d+(\\.\\d+)? times an epoch", string.Join('\n', observer.Messages));
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(options, _traces.Out("resumed"), new CancelAt(4, stop), stop.Token));
         Assert.Equal(summary, await RunAsync(options, "resumed"));
         Assert.NotEqual(summary.Loss, (await RunAsync(options with { Traces = [_traces.Path, other.Path] }, "as they are")).Loss);
