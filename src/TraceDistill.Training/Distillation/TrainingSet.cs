@@ -151,7 +151,7 @@ sealed class TrainingSet : IDisposable
     }
 
     /// <summary>Sets without weights are one; worked solutions come as often as all else does on the average.</summary>
-    static IReadOnlyList<SequenceSet> Blend(
+    static SequenceSet[] Blend(
         IReadOnlyList<TraceSet> sets, List<IReadOnlyList<SequenceGroup>> traces, IReadOnlyList<SequenceGroup> solutions, List<string> remarks)
     {
         if (sets.All(set => set.Weight is null))
