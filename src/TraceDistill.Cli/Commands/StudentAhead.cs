@@ -31,7 +31,7 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
             return Unknown;
         }
 
-        var collection = ahead.MakerOf(training.Traces.FirstOrDefault()?.Path)?.Options as GenerateOptions;
+        var collection = ahead.MakerOf(TracesOf(training))?.Options as GenerateOptions;
         var isReady = collection is not null && (collection.FewShot is null || ahead.IsThere(collection.FewShot));
         return new StudentAhead(
             isReady ? await PromptSet.TaskOfAsync(collection!, cancellationToken) : null,
@@ -39,9 +39,12 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
             TokenizerOf(training, ahead));
     }
 
+    /// <summary>The data set whose tokenizer and task a student takes over: the first one; null where there is none.</summary>
+    public static string? TracesOf(TrainOptions training) => training.Traces is [var first, ..] ? first.Path : null;
+
     /// <summary>The folder whose tokenizer a student is going to have; null where that is not known.</summary>
     public static string? TokenizerOf(TrainOptions training, Foresight ahead) =>
         training.Student ?? training.InitFrom ?? training.Tokenizer
-            ?? (ahead.MakerOf(training.Traces.FirstOrDefault()?.Path)?.Options is GenerateOptions collection ? collection.Tokenizer ?? collection.Serve
-                : training.Traces.FirstOrDefault()?.Path is { } traces && ahead.IsThere(traces) ? TeacherTokenizer.StoredWith(traces) : null);
+            ?? (ahead.MakerOf(TracesOf(training))?.Options is GenerateOptions collection ? collection.Tokenizer ?? collection.Serve
+                : TracesOf(training) is { } traces && ahead.IsThere(traces) ? TeacherTokenizer.StoredWith(traces) : null);
 }

@@ -57,7 +57,7 @@ sealed class TrainVerb : Verb<TrainOptions>
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(TrainOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
     {
-        var first = options.Traces.FirstOrDefault()?.Path;
+        var first = StudentAhead.TracesOf(options);
         var maker = ahead.MakerOf(first);
         if (options is { Architecture: not null, InitFrom: null, Tokenizer: null } && !HasTokenizer(first, maker, maker?.Options as GenerateOptions))
         {
