@@ -13,6 +13,9 @@ interface IStageHost
     /// <param name="cancellationToken">Asks for an orderly end, from which the stage can go on.</param>
     Task<StageWork> RunAsync(PlannedStage stage, StageContext context, int cores, CancellationToken cancellationToken);
 
+    /// <summary>What a stage lacks here to start beside others, in words; null where it lacks nothing.</summary>
+    string? Shortage(PlannedStage stage, IReadOnlyList<PlannedStage> running);
+
     /// <summary>Memory that a running stage holds by now, in bytes; 0 where it is none of its own.</summary>
     long MemoryOf(string stage);
 }
@@ -33,6 +36,8 @@ sealed class OwnProcess : IStageHost
         var summary = await stage.Verb.RunAsync(stage.Options, context, cancellationToken);
         return new StageWork(summary, PeakMemory.Read());
     }
+
+    public string? Shortage(PlannedStage stage, IReadOnlyList<PlannedStage> running) => null;
 
     public long MemoryOf(string stage) => 0;
 }

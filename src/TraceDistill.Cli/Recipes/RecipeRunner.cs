@@ -58,7 +58,7 @@ sealed class RecipeRunner(
             jobs,
             Environment.ProcessorCount,
             (stage, share, token) => RunAsync(stage, share.IsAlone ? OwnProcess.Instance : host, share.Cores, metrics, token),
-            gate.Shortage,
+            (stage, running) => host.Shortage(stage, running) ?? gate.Shortage(stage, running),
             console);
         results.AddRange(await scheduler.RunAsync([.. stages.Where(stage => !isFinished(stage))], cancellationToken));
         return [.. stages.Select(stage => results.First(result => result.Stage == stage.Name))];

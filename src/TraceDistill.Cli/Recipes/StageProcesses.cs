@@ -17,7 +17,8 @@ namespace TraceDistill.Cli.Recipes;
 /// one: its standard input ends with it, however it ends, and is closed to ask for an orderly end.
 /// </summary>
 /// <param name="program">The program's file and the arguments before its own.</param>
-sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
+/// <param name="gpus">GPUs that the processes share out; null for those of this machine.</param>
+sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null) : IStageHost
 {
     /// <summary>Variables that set the cores of a process: .NET's own, OpenMP's and MKL's.</summary>
     static readonly string[] CoreVariables = ["DOTNET_PROCESSOR_COUNT", "OMP_NUM_THREADS", "MKL_NUM_THREADS"];
@@ -28,6 +29,9 @@ sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
     const int KillSignal = 9;
 
     readonly ConcurrentDictionary<string, Process> _running = new();
+
+    /// <summary>To count them loads libtorch.</summary>
+    readonly Lazy<GpuPool> _gpus = new(() => gpus ?? GpuPool.OfThisMachine());
 
     /// <summary>Processes of the program that this one is.</summary>
     public StageProcesses()
@@ -40,18 +44,22 @@ sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
         cancellationToken.ThrowIfCancellationRequested();
         var options = StageFolder.OptionsFileIn(context.Output!);
         AtomicFile.WriteAllText(options, ResolvedRecipe.ToYaml(stage.Arguments));
-        using var process = Start(stage, context, options, cores);
-        _running[stage.Name] = process;
+        var gpu = _gpus.Value.Take(stage);
         try
         {
+            using var process = Start(stage, context, options, cores, gpu);
+            _running[stage.Name] = process;
             using var stop = cancellationToken.Register(() => Stop(process));
             return await ListenAsync(stage.Name, process, context.Observer);
         }
         finally
         {
             _running.TryRemove(stage.Name, out _);
+            _gpus.Value.Return(gpu);
         }
     }
+
+    public string? Shortage(PlannedStage stage, IReadOnlyList<PlannedStage> running) => _gpus.Value.Shortage(stage, running);
 
     public long MemoryOf(string stage)
     {
@@ -71,7 +79,7 @@ sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
         return 0;
     }
 
-    Process Start(PlannedStage stage, StageContext context, string options, int cores)
+    Process Start(PlannedStage stage, StageContext context, string options, int cores, string? gpu)
     {
         var command = stage.Verb.Name.Split(' ');
         var start = new ProcessStartInfo(program[0], [.. program.Skip(1), .. command, "--config", options, "--out", context.Output!])
@@ -86,6 +94,11 @@ sealed class StageProcesses(IReadOnlyList<string> program) : IStageHost
         foreach (var variable in CoreVariables)
         {
             start.Environment[variable] = cores.ToString(CultureInfo.InvariantCulture);
+        }
+
+        if (gpu is not null)
+        {
+            start.Environment[GpuPool.Variable] = gpu;
         }
 
         try

@@ -121,7 +121,7 @@ sealed class StageScheduler(
             {
                 if (_toldToWait.Add(stage.Name))
                 {
-                    console.Message($"{stage.Name}: waits for memory: {lacking}");
+                    console.Message($"{stage.Name}: waits for {lacking}");
                 }
 
                 continue;

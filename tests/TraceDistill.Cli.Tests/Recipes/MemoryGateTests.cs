@@ -10,10 +10,10 @@ public class MemoryGateTests
 
     [Theory]
     [InlineData(4_100_000_000, 0, null)]
-    [InlineData(3_900_000_000, 0, "it needs about 3.0 GB, and 2.9 GB are left")]
+    [InlineData(3_900_000_000, 0, "memory: it needs about 3.0 GB, and 2.9 GB are left")]
     [InlineData(3_100_000_000, 1_000_000_000, null)]
     [InlineData(3_100_000_000, 1_500_000_000, null)]
-    [InlineData(500_000_000, 0, "it needs about 3.0 GB, and 0 kB are left")]
+    [InlineData(500_000_000, 0, "memory: it needs about 3.0 GB, and 0 kB are left")]
     public void Shortage_OneThatRuns_KeepsWhatItHasNotTakenYet(long available, long held, string? lacking)
     {
         var gate = new MemoryGate(() => available, stage => Needed[stage.Name], _ => held);

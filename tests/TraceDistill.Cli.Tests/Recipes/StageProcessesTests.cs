@@ -5,6 +5,7 @@ using TraceDistill.Cli.Stages;
 using TraceDistill.Cli.Tests.Support;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Tests.Support;
+using TraceDistill.Training.Optimization;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests.Recipes;
@@ -47,6 +48,21 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
             """);
 
         Assert.Equal([$"3 3 3 problems --config {_folder.File(".options.yaml")} --out {_folder.Path}"], _told);
+    }
+
+    [Fact]
+    public async Task Run_GpuOfItsOwn_IsAllThatTheProcessSees()
+    {
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "runs scripts of bash");
+        var stage = SampleStages.Of(new CountVerb(), new OptimizationOptions(), "sample", []);
+        const string Script = """
+            echo "$CUDA_VISIBLE_DEVICES"
+            echo '{"event":"result","summary":null,"peak_memory_bytes":0}'
+            """;
+
+        await new StageProcesses(["bash", "-c", Script, "bash"], new GpuPool(["3"])).RunAsync(stage, Context(), 1, Token);
+
+        Assert.Equal(["3"], _told);
     }
 
     [Theory]
@@ -139,16 +155,17 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     Task<StageWork> RunAsync(StageProcesses processes, ConfigMap? arguments, CancellationToken cancellationToken)
     {
         var stage = SampleStages.Of(new ProblemsVerb(), new ProblemsOptions { Family = ["addition"] }, "sample", [], arguments);
-        var context = new StageContext
-        {
-            Output = _folder.Path,
-            Published = _folder.File("published"),
-            RunDirectory = _folder.Path,
-            Observer = this,
-            TimeProvider = TimeProvider.System,
-        };
-        return processes.RunAsync(stage, context, cores: 3, cancellationToken);
+        return processes.RunAsync(stage, Context(), cores: 3, cancellationToken);
     }
+
+    StageContext Context() => new()
+    {
+        Output = _folder.Path,
+        Published = _folder.File("published"),
+        RunDirectory = _folder.Path,
+        Observer = this,
+        TimeProvider = TimeProvider.System,
+    };
 
     void Tell(string text)
     {

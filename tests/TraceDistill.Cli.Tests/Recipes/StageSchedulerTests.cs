@@ -107,7 +107,7 @@ public sealed class StageSchedulerTests : IRunObserver, IDisposable
     [Fact]
     public async Task Run_TooLittleMemory_WaitsUntilAnotherEndsAndLetsSmallerOnesGoFirst()
     {
-        _shortage = (stage, running) => stage == "large" && running.Any() ? "it needs more" : null;
+        _shortage = (stage, running) => stage == "large" && running.Any() ? "memory" : null;
         var run = RunAsync(jobs: 8, cores: 4, Side("a"), Side("large"), Side("b"));
 
         await StartedAsync(2);
@@ -117,7 +117,7 @@ public sealed class StageSchedulerTests : IRunObserver, IDisposable
         await StartedAsync(1);
 
         Assert.Equal(("large", 4, true), Share("large"));
-        Assert.Equal(["large: waits for memory: it needs more"], _told);
+        Assert.Equal(["large: waits for memory"], _told);
         End("large");
         await run;
     }

@@ -1,0 +1,67 @@
+using System.Globalization;
+using TraceDistill.Data.Options;
+using TraceDistill.Evaluation;
+using TraceDistill.Models.Native;
+using TraceDistill.Training.Optimization;
+
+namespace TraceDistill.Cli.Recipes;
+
+/// <summary>The GPUs of this machine, of which each stage that runs beside others has one for itself.</summary>
+/// <param name="names">As CUDA_VISIBLE_DEVICES names them; none where stages compute on the CPU.</param>
+sealed class GpuPool(IReadOnlyList<string> names)
+{
+    /// <summary>Which GPUs a process sees.</summary>
+    public const string Variable = "CUDA_VISIBLE_DEVICES";
+
+    readonly List<string> _free = [.. names];
+
+    /// <summary>Those that this process sees.</summary>
+    public static GpuPool OfThisMachine()
+    {
+        var count = Devices.CudaDevices;
+        string[] told = Environment.GetEnvironmentVariable(Variable)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
+        return new GpuPool(told.Length > 0
+            ? [.. told.Take(count)]
+            : [.. Enumerable.Range(0, count).Select(index => index.ToString(CultureInfo.InvariantCulture))]);
+    }
+
+    /// <summary>What a stage lacks to start beside others, in words that go on "waits for"; null where a GPU is free, or it needs none.</summary>
+    public string? Shortage(PlannedStage stage, IEnumerable<PlannedStage> running) =>
+        IsPlaced(stage) && running.Count(IsPlaced) >= names.Count ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use" : null;
+
+    /// <summary>Takes a GPU for a stage, to be given back when it has ended; null for one that needs none, or where all are taken.</summary>
+    public string? Take(PlannedStage stage)
+    {
+        lock (_free)
+        {
+            if (!IsPlaced(stage) || _free.Count == 0)
+            {
+                return null;
+            }
+
+            var first = _free[0];
+            _free.RemoveAt(0);
+            return first;
+        }
+    }
+
+    /// <summary>Gives back what <see cref="Take"/> gave.</summary>
+    public void Return(string? gpu)
+    {
+        lock (_free)
+        {
+            if (gpu is not null)
+            {
+                _free.Add(gpu);
+            }
+        }
+    }
+
+    /// <summary>Whether it falls to this pool where a stage computes: not where there is no GPU, or the stage names one, or the CPU.</summary>
+    bool IsPlaced(PlannedStage stage) => names.Count > 0 && stage.Options switch
+    {
+        OptimizationOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
+        EvaluateOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
+        _ => false,
+    };
+}

@@ -1,0 +1,53 @@
+using TraceDistill.Cli.Recipes;
+using TraceDistill.Cli.Tests.Support;
+using TraceDistill.Data.Options;
+using TraceDistill.Evaluation;
+using TraceDistill.Training.Optimization;
+using Xunit;
+
+namespace TraceDistill.Cli.Tests.Recipes;
+
+public class GpuPoolTests
+{
+    static readonly PlannedStage First = Training("first", "auto"), Second = Training("second", "cuda"), Third = Training("third", "auto");
+
+    [Fact]
+    public void Shortage_MoreStagesThanGpus_LacksOne()
+    {
+        var pool = new GpuPool(["0", "1"]);
+
+        Assert.Null(pool.Shortage(Second, [First]));
+        Assert.Equal("a GPU: all 2 are in use", pool.Shortage(Third, [First, Second]));
+        Assert.Equal("a GPU: the one here is in use", new GpuPool(["5"]).Shortage(Second, [First]));
+    }
+
+    [Theory]
+    [InlineData("cpu")]
+    [InlineData("cuda:1")]
+    public void Shortage_StageThatSaysWhere_LacksNothingAndTakesNone(string device)
+    {
+        var (pool, stage) = (new GpuPool(["0"]), Training("said", device));
+
+        Assert.Null(pool.Shortage(stage, [First]));
+        Assert.Null(pool.Shortage(First, [stage]));
+        Assert.Null(pool.Take(stage));
+    }
+
+    [Fact]
+    public void Shortage_NoGpu_LacksNothing() => Assert.Null(new GpuPool([]).Shortage(Second, [First]));
+
+    [Fact]
+    public void Take_OneAfterTheOther_GivesEachAGpuOfItsOwn()
+    {
+        var pool = new GpuPool(["2", "GPU-7f"]);
+        var evaluation = SampleStages.Of(new CountVerb(), new EvaluateOptions { Problems = "problems.jsonl" }, "scores", []);
+
+        Assert.Equal(["2", "GPU-7f", null], new[] { pool.Take(First), pool.Take(evaluation), pool.Take(Third) });
+
+        pool.Return("GPU-7f");
+        Assert.Equal("GPU-7f", pool.Take(Third));
+    }
+
+    static PlannedStage Training(string name, string device) =>
+        SampleStages.Of(new CountVerb(), new OptimizationOptions { Device = DeviceChoice.Parse(device, null) }, name, []);
+}
