@@ -47,17 +47,21 @@ public class DecoderMemoryTests
         using var parameters = DecoderShapes.Parameters("qwen3", seed: 5);
         using var decoder = new Decoder(TrainedWeights.None(parameters));
         using var captured = new Captured(new Capture());
+        Run(); // Where there are no kernels, the first pass makes tables of rotations, which stay.
         ProcessMemory.Collect();
         var before = torch.Tensor.TotalCount;
 
-        using (NewDisposeScope())
-        {
-            decoder.Forward(DecoderShapes.Batch(7, 30), captured: captured);
-        }
+        Run();
 
         Assert.Equal(before, torch.Tensor.TotalCount);
         Assert.Empty(captured.HiddenStates);
         Assert.Empty(captured.AttentionMaps);
         Assert.Empty(captured.Values);
+
+        void Run()
+        {
+            using var scope = NewDisposeScope();
+            decoder.Forward(DecoderShapes.Batch(7, 30), captured: captured);
+        }
     }
 }
