@@ -2,7 +2,7 @@ using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
 using TraceDistill.Data.Options;
 
-namespace TraceDistill.Training.Distillation;
+namespace TraceDistill.Training;
 
 /// <summary>One of the data sets that a student learns from, written as its path alone or as a map.</summary>
 public sealed record TraceSet : IParsable<TraceSet>
