@@ -111,9 +111,12 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
         var echoed = (await running.PostAsync(Path, body)).GetProperty("choices")[0];
 
         Assert.Equal("the cat" + plain.GetProperty("text").GetString(), echoed.GetProperty("text").GetString());
-        Assert.Equal(
-            plain.GetProperty("logprobs").GetProperty("token_logprobs").EnumerateArray().Select(value => value.GetDouble()),
-            echoed.GetProperty("logprobs").GetProperty("token_logprobs").EnumerateArray().Select(value => value.ValueKind == JsonValueKind.Null ? 0 : value.GetDouble()).TakeLast(5));
+        // On a GPU, or without the CPU's kernels, the last bits depend on how much of a sequence a step takes in.
+        Assert.Equal(5, Values(plain).Length);
+        Assert.All(Values(plain).Zip(Values(echoed)[^5..]), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
+
+        static double[] Values(JsonElement choice) =>
+            [.. choice.GetProperty("logprobs").GetProperty("token_logprobs").EnumerateArray().Select(value => value.ValueKind == JsonValueKind.Null ? 0 : value.GetDouble())];
     }
 
     static JsonArray Array(int[] ids) => [.. ids.Select(id => JsonValue.Create(id))];
