@@ -25,7 +25,7 @@ sealed class GpuPool(IReadOnlyList<string> names)
             : [.. Enumerable.Range(0, count).Select(index => index.ToString(CultureInfo.InvariantCulture))]);
     }
 
-    /// <summary>What a stage lacks to start beside others, in words that go on "waits for"; null where a GPU is free, or it needs none.</summary>
+    /// <summary>The missing GPU of a stage that is to start beside others, as the end of "waits for …"; null where one is free, or it needs none.</summary>
     public string? Shortage(PlannedStage stage, IEnumerable<PlannedStage> running) =>
         IsPlaced(stage) && running.Count(IsPlaced) >= names.Count ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use" : null;
 
@@ -57,7 +57,7 @@ sealed class GpuPool(IReadOnlyList<string> names)
         }
     }
 
-    /// <summary>Whether it falls to this pool where a stage computes: not where there is no GPU, or the stage names one, or the CPU.</summary>
+    /// <summary>True for a stage whose GPU this pool chooses: there are GPUs, and its <c>device</c> names neither one of them nor the CPU.</summary>
     bool IsPlaced(PlannedStage stage) => names.Count > 0 && stage.Options switch
     {
         OptimizationOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
