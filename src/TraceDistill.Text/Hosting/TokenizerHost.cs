@@ -17,6 +17,8 @@ public sealed class TokenizerHost
     /// <summary>A message of the library is cut here.</summary>
     const int LongestMessage = 300;
 
+    static readonly List<PosixSignalRegistration> SignalsTaken = [];
+
     readonly Tokenizer?[] _tokenizers = new Tokenizer?[Enum.GetValues<TokenizerForm>().Length];
     byte[] _file = [];
 
@@ -28,11 +30,7 @@ public sealed class TokenizerHost
     /// <returns>The exit code of the process.</returns>
     public static int Run(Stream requests, Stream replies)
     {
-        // Ctrl-C goes to the parent and its children alike; when to end is the parent's business.
-        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, context => context.Cancel = true);
-        using var quit = PosixSignalRegistration.Create(PosixSignal.SIGQUIT, context => context.Cancel = true);
-        using var hangup = PosixSignalRegistration.Create(PosixSignal.SIGHUP, context => context.Cancel = true);
-        using var terminate = PosixSignalRegistration.Create(PosixSignal.SIGTERM, context => context.Cancel = true);
+        TakeSignals();
         try
         {
             new TokenizerHost().Answer(requests, replies);
@@ -47,6 +45,18 @@ public sealed class TokenizerHost
 
     /// <summary>Answers until the requests end, as <see cref="Run"/> does, in a process that stays its owner's.</summary>
     internal static void Serve(Stream requests, Stream replies) => new TokenizerHost().Answer(requests, replies);
+
+    /// <summary>
+    /// Ctrl-C goes to the parent and its children alike; when to end is the parent's business. The registrations are never given back: the runtime
+    /// calls them a while after the signal, and one that came just before the end would then find nobody and end the process with its own exit code.
+    /// </summary>
+    static void TakeSignals()
+    {
+        foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGQUIT, PosixSignal.SIGHUP, PosixSignal.SIGTERM])
+        {
+            SignalsTaken.Add(PosixSignalRegistration.Create(signal, context => context.Cancel = true));
+        }
+    }
 
     void Answer(Stream requests, Stream replies)
     {
