@@ -105,7 +105,7 @@ public sealed class Decoder : nn.Module
         if (pass.Cached is null && !CustomGradient.TakesKernels(x))
         {
             // Outlives this call: the backward pass of a checkpointed layer needs it again.
-            pass = pass with { Padded = new PaddedBatch(batch, x.device).MoveToOuterDisposeScope() };
+            pass = pass with { Groups = new LengthGroups(batch, _shape, x.device).MoveToOuterDisposeScope() };
         }
 
         foreach (var layer in _layers)
@@ -147,8 +147,8 @@ public sealed class Decoder : nn.Module
 /// <param name="Balance">Takes the load-balancing losses; null: there are none.</param>
 sealed record PassContext(TokenBatch Batch, PassNoise? Noise, Captured? Captured, RouterBalance? Balance)
 {
-    /// <summary>The batch as rows of one length, where no kernels are used.</summary>
-    public PaddedBatch? Padded { get; init; }
+    /// <summary>The batch in groups of like length, where no kernels are used.</summary>
+    public LengthGroups? Groups { get; init; }
 
     /// <summary>In generation: where keys and values are; null in a pass over whole sequences.</summary>
     public CachedRows? Cached { get; init; }
@@ -229,7 +229,7 @@ sealed class DecoderLayer
         pass.Captured?.AddAttention(Index, qkv, _attention, pass.Batch, _shape);
         return pass.Cached is { } rows
             ? _attention.Apply(qkv, Index, rows)
-            : _attention.Apply(qkv, pass.Batch, IsLast ? pass.Batch.FirstOutputs : pass.Batch.Starts, pass.Padded);
+            : _attention.Apply(qkv, pass.Batch, IsLast ? pass.Batch.FirstOutputs : pass.Batch.Starts, pass.Groups);
     }
 }
 

@@ -21,10 +21,10 @@ public readonly record struct CachedRow(int Sequence, int Position, int[] Pages,
 public sealed class CachedRows : IDisposable
 {
     readonly KeyValuePages _pages;
-    readonly Tensor _positions, _slots;
-    readonly Tensor? _isLong, _order;
+    readonly RotaryPositions _positions;
+    readonly Tensor _slots;
+    readonly Tensor? _order;
     readonly List<Group> _groups = [];
-    readonly int _lastPosition;
 
     /// <param name="pages">The memory.</param>
     /// <param name="rows">[R].</param>
@@ -33,14 +33,13 @@ public sealed class CachedRows : IDisposable
         _pages = pages;
         var device = pages.Keys[0].device;
         var size = pages.PageTokens;
-        _lastPosition = rows.Max(row => row.Position);
-        _positions = Keep(rows.Select(row => (long)row.Position));
-        _slots = Keep(rows.Select(row => ((long)row.Pages[row.Position / size] * size) + (row.Position % size)));
-        if (rows.Any(row => row.IsLong))
+        _positions = new RotaryPositions([.. rows.Select(row => row.Position)], [.. rows.Select(row => row.IsLong)], device);
+        foreach (var held in _positions.Tensors)
         {
-            _isLong = tensor(rows.Select(row => row.IsLong).ToArray(), device: device).reshape(-1, 1, 1).DetachFromDisposeScope();
+            held?.DetachFromDisposeScope();
         }
 
+        _slots = Keep(rows.Select(row => ((long)row.Pages[row.Position / size] * size) + (row.Position % size)));
         var sequences = rows.Select((row, index) => (row, index)).GroupBy(row => row.row.Sequence).ToList();
         int[][] single = [.. sequences.Where(sequence => sequence.Count() == 1).Select(sequence => sequence.Select(row => row.index).ToArray())];
         int[][][] grouped = [.. sequences.Where(sequence => sequence.Count() > 1).Select(sequence => new[] { sequence.Select(row => row.index).ToArray() })];
@@ -63,7 +62,7 @@ public sealed class CachedRows : IDisposable
 
     public void Dispose()
     {
-        foreach (var held in new[] { _positions, _slots, _isLong, _order })
+        foreach (var held in _positions.Tensors.Concat([_slots, _order]))
         {
             held?.Dispose();
         }
@@ -72,23 +71,7 @@ public sealed class CachedRows : IDisposable
     }
 
     /// <returns>[R, 1, r/2] cosines and sines of the rows' positions.</returns>
-    internal (Tensor Cosine, Tensor Sine) Angles(RotaryTables tables, ScalarType dtype)
-    {
-        var (cosine, sine) = Rows(isLong: false);
-        if (_isLong is null)
-        {
-            return (cosine, sine);
-        }
-
-        var (longCosine, longSine) = Rows(isLong: true);
-        return (where(_isLong, longCosine, cosine), where(_isLong, longSine, sine));
-
-        (Tensor, Tensor) Rows(bool isLong)
-        {
-            var (all, allSines) = tables.Of(_lastPosition + 1, isLong, dtype, _positions.device);
-            return (all.index_select(0, _positions).unsqueeze(1), allSines.index_select(0, _positions).unsqueeze(1));
-        }
-    }
+    internal (Tensor Cosine, Tensor Sine) Angles(RotaryTables tables, ScalarType dtype) => _positions.Angles(tables, dtype);
 
     /// <summary>Puts the rows' keys and values where later rows find them.</summary>
     /// <param name="keys">[R, G, d] rotated.</param>

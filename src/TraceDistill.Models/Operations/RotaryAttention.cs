@@ -9,7 +9,7 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-// N = tokens of all sequences, B = sequences, T = tokens of the longest, H = query heads, G = key heads, d = channels of a head, W = (H + 2·G)·d
+// N = tokens of all sequences, B = sequences of a group, T = tokens of its longest, H = query heads, G = key heads, d = channels of a head, W = (H + 2·G)·d
 
 /// <summary>
 /// Rotary positions (Su et al., arXiv 2104.09864) and causal attention of queries to the keys of their own sequence; G may be smaller than H
@@ -35,14 +35,14 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     /// <param name="qkv">[N, W] query heads, key heads, value heads; used up.</param>
     /// <param name="batch">Where sequences begin and end.</param>
     /// <param name="firstQueries">Position in each sequence before which results are not wanted, and may be anything.</param>
+    /// <param name="groups">The batch in groups of like length, where no kernels are used; null for ones that are made here.</param>
     /// <returns>[N, H·d].</returns>
-    /// <param name="padded">The same, where no kernels are used; null for one that is made here.</param>
-    public Tensor Apply(Tensor qkv, TokenBatch batch, int[] firstQueries, PaddedBatch? padded = null)
+    public Tensor Apply(Tensor qkv, TokenBatch batch, int[] firstQueries, LengthGroups? groups = null)
     {
         using var scope = NewDisposeScope();
         return (CustomGradient.TakesKernels(qkv)
             ? Kernel.apply(qkv, this, batch, firstQueries)
-            : Plain(qkv, batch, padded ?? new PaddedBatch(batch, qkv.device))).MoveToOuterDisposeScope();
+            : Plain(qkv, groups ?? new LengthGroups(batch, _configuration, qkv.device))).MoveToOuterDisposeScope();
     }
 
     /// <summary>The same in generation: a row's queries look at the keys of its own sequence that the memory holds, its own among them.</summary>
@@ -77,7 +77,13 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
         foreach (var length in batch.Lengths)
         {
             var all = qkv.narrow(0, first, length).reshape(1, length, -1, _configuration.HeadDim).transpose(1, 2);
-            var rotated = Rotate(all.narrow(1, 0, heads + keyHeads), [length]).squeeze(0);        // [H + G, T, d]
+            var rotated = all.narrow(1, 0, heads + keyHeads).squeeze(0);                          // [H + G, T, d]
+            if (_kind.IsRotated)
+            {
+                var (cosine, sine) = _tables.Of(length, _configuration.IsLong(length), qkv.dtype, qkv.device);
+                rotated = Rotate(rotated, cosine, sine);
+            }
+
             var keys = rotated.narrow(0, heads, keyHeads).repeat_interleave(heads / keyHeads, 0);
             var scores = rotated.narrow(0, 0, heads).matmul(keys.transpose(1, 2)).Times(_configuration.AttentionScale);
             scores = _configuration.AttentionSoftCap is { } cap ? scores.Times(1 / cap).tanh().Times(cap) : scores;
@@ -119,13 +125,28 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
         }
     }
 
-    Tensor Plain(Tensor qkv, TokenBatch batch, PaddedBatch padded)
+    Tensor Plain(Tensor qkv, LengthGroups groups)
     {
         int heads = _configuration.NumAttentionHeads, keyHeads = _configuration.NumKeyValueHeads, d = _configuration.HeadDim;
-        var all = padded.Pad(qkv).reshape(padded.Count, padded.Longest, heads + 2 * keyHeads, d).transpose(1, 2); // [B, H + 2·G, T, d]
-        var rotated = Rotate(all.narrow(1, 0, heads + keyHeads), batch.Lengths);
-        var (q, k, v) = (rotated.narrow(1, 0, heads), rotated.narrow(1, heads, keyHeads), all.narrow(1, heads + keyHeads, keyHeads));
-        return padded.Strip(Attend(q, k, v).transpose(1, 2).reshape(padded.Count * padded.Longest, heads * d));
+        var all = qkv.reshape(qkv.shape[0], heads + 2 * keyHeads, d);                             // [N, H + 2·G, d]
+        var rotated = all.narrow(1, 0, heads + keyHeads);
+        if (_kind.IsRotated)
+        {
+            var (cosine, sine) = groups.Angles(_tables, qkv.dtype);                              // [N, 1, r/2]
+            rotated = Rotate(rotated, cosine, sine);
+        }
+
+        var (queriesAndKeys, values) = (groups.Pad(rotated), groups.Pad(all.narrow(1, heads + keyHeads, keyHeads)));
+        Tensor[] attended = [.. groups.Groups.Select(group =>
+        {
+            var (qk, v) = (Of(group, queriesAndKeys), Of(group, values));
+            return Attend(qk.narrow(1, 0, heads), qk.narrow(1, heads, keyHeads), v).transpose(1, 2).reshape(group.Count * group.Longest, heads * d);
+        })];
+        return groups.Strip(attended.Length == 1 ? attended[0] : cat(attended, 0));
+
+        // [B, heads, T, d]
+        static Tensor Of(LengthGroups.Group group, Tensor rows) =>
+            rows.narrow(0, group.First, group.Count * group.Longest).reshape(group.Count, group.Longest, rows.shape[1], rows.shape[2]).transpose(1, 2);
     }
 
     /// <param name="q">[B, H, T, d].</param>
@@ -148,24 +169,6 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     /// <summary>TorchSharp's attention has no scale of its own: it divides by √d.</summary>
     Tensor Scaled(Tensor q) =>
         _configuration.QueryPreAttnScalar is null ? q : q.Times(_configuration.AttentionScale * Math.Sqrt(_configuration.HeadDim));
-
-    /// <param name="heads">[B, H + G, T, d].</param>
-    /// <param name="lengths">[B] of the sequences.</param>
-    Tensor Rotate(Tensor heads, int[] lengths)
-    {
-        if (!_kind.IsRotated)
-        {
-            return heads;
-        }
-
-        bool[] areLong = [.. lengths.Select(_configuration.IsLong)];
-        var tables = areLong.Distinct().ToDictionary(isLong => isLong, isLong => _tables.Of(heads.shape[2], isLong, heads.dtype, heads.device));
-        return tables.Count == 1
-            ? Rotate(heads, tables[areLong[0]].Cosine, tables[areLong[0]].Sine)
-            : Rotate(heads, Stack(areLong.Select(isLong => tables[isLong].Cosine)), Stack(areLong.Select(isLong => tables[isLong].Sine)));
-
-        static Tensor Stack(IEnumerable<Tensor> tables) => stack([.. tables]).unsqueeze(1);      // [B, 1, T, r/2]
-    }
 
     /// <param name="heads">[…, d].</param>
     /// <param name="cosine">[…, r/2], r being the rotated channels.</param>

@@ -72,7 +72,8 @@ public sealed class GradientWorkers : IDisposable
             _rounded?.Refresh();
         }
 
-        var pieces = MicroBatches.Cut([.. batch.Select(sequence => sequence.Ids.Length)], _microBatchTokens);
+        int[] lengths = [.. batch.Select(sequence => sequence.Ids.Length)];
+        var pieces = _mostLanes == 1 ? MicroBatches.CutByLength(lengths, _microBatchTokens) : MicroBatches.Cut(lengths, _microBatchTokens);
         var used = Math.Min(pieces.Count, _mostLanes);
         while (_lanes.Count < used)
         {

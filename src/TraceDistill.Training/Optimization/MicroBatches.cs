@@ -1,3 +1,5 @@
+using TraceDistill.Training.Batching;
+
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>Cuts the sequences of an update into micro-batches of about one size.</summary>
@@ -25,6 +27,17 @@ static class MicroBatches
             }
         }
     }
+
+    /// <summary>
+    /// Micro-batches for a device that takes them one after another: of sequences of like length, so that attention takes many of them at a time
+    /// (<see cref="Models.Operations.LengthGroups"/>), as few as the limit allows.
+    /// </summary>
+    /// <param name="lengths">Tokens of each sequence.</param>
+    /// <param name="limit">Most tokens of a micro-batch of more than one sequence.</param>
+    /// <returns>Indices of each one's sequences, ascending; none is empty.</returns>
+    public static IReadOnlyList<IReadOnlyList<int>> CutByLength(IReadOnlyList<int> lengths, int limit) =>
+        [.. SequencePacker.Split([.. Enumerable.Range(0, lengths.Count).OrderBy(index => lengths[index])], index => lengths[index], limit)
+            .Select(piece => piece.Order().ToArray())];
 
     /// <summary>The next number of micro-batches that any usual number of workers shares evenly.</summary>
     internal static int Even(long needed) =>
