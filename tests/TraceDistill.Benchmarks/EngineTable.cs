@@ -14,7 +14,8 @@ namespace TraceDistill.Benchmarks;
 
 /// <summary>
 /// The gradient of a step at several sizes, beside a large product and eager autograd in the same rounds: GFLOP/s by 6·N·tokens (4·N for frozen weights), N being
-/// the weights that are in products. Processor time is counted, so that other programs do not; the best of the rounds is told.
+/// the weights that are in products. Processor time is counted, so that other programs do not; the best of the rounds is printed. Peak memory is the process's: of one
+/// engine where <c>--only</c> names it.
 /// </summary>
 static class EngineTable
 {
@@ -32,22 +33,23 @@ static class EngineTable
     public static int Run(Arguments arguments)
     {
         var wanted = arguments.Text("sizes")?.Split(',') ?? ["0.4M", "3.3M", "22M"];
-        var (rounds, workers, isEager) = (arguments.Number("rounds", 5), arguments.Number("workers", Environment.ProcessorCount), arguments.Text("eager") != "false");
+        var (rounds, workers) = (arguments.Number("rounds", 5), arguments.Number("workers", Environment.ProcessorCount));
+        var only = arguments.Text("only");
         Console.WriteLine("size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | engine ÷ product | time with soft targets ÷ cross entropy alone | peak memory MB");
         foreach (var size in Sizes.Where(size => wanted.Contains(size.Name)))
         {
-            Console.WriteLine(Measure(size, rounds, workers, isEager && size.Rank == 0));
+            Console.WriteLine(Measure(size, rounds, workers, only != "eager", only != "engine" && size.Rank == 0));
         }
 
         return 0;
     }
 
-    static string Measure(EngineSize size, int rounds, int workers, bool isEager)
+    static string Measure(EngineSize size, int rounds, int workers, bool isOurs, bool isEager)
     {
         using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
         parameters.Initialize(seed: 1);
         using var adapter = size.Rank > 0 ? new LoraAdapter(parameters, new LoraSettings(size.Rank, 2 * size.Rank, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 1) : null;
-        using var engine = new GradientWorkers(adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter), workers, microBatchTokens: 1_024);
+        using var engine = isOurs ? new GradientWorkers(adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter), workers, microBatchTokens: 1_024) : null;
         var batch = size.Batch();
         var tokens = (double)batch.Sum(sequence => sequence.Ids.Length);
         var operations = (adapter is null ? 6.0 : 4.0) * parameters.Count * tokens;
@@ -57,8 +59,12 @@ static class EngineTable
         double ours = 0, hard = 0, theirs = 0, product = 0;
         for (var round = 0; round <= rounds; round++)
         {
-            ours = Math.Max(ours, Rate(operations, workers, () => engine.Accumulate(batch, terms)));
-            hard = Math.Max(hard, Rate(operations, workers, () => engine.Accumulate(batch, hardTerms)));
+            if (engine is not null)
+            {
+                ours = Math.Max(ours, Rate(operations, workers, () => engine.Accumulate(batch, terms)));
+                hard = Math.Max(hard, Rate(operations, workers, () => engine.Accumulate(batch, hardTerms)));
+            }
+
             theirs = isEager ? Math.Max(theirs, Rate(operations, workers, () => Each(workers, worker =>
             {
                 for (var i = worker; i < micro.Length; i += workers)
@@ -72,7 +78,10 @@ static class EngineTable
         Array.ForEach(eager, decoder => decoder.Dispose());
         using var process = System.Diagnostics.Process.GetCurrentProcess();
         return string.Create(CultureInfo.InvariantCulture,
-            $"{size.Name} | {ours:F1} | {(isEager ? $"{theirs:F1}" : "-")} | {product:F0} | {(isEager ? $"{ours / theirs:F2}" : "-")} | {ours / product:P0} | {hard / ours:F2} | {process.PeakWorkingSet64 >> 20}");
+            $"{size.Name} | {Figure(ours):F1} | {Figure(theirs):F1} | {product:F0} | {Figure(ours / theirs):F2} | {Figure(ours / product):P0} | {Figure(hard / ours):F2} | {process.PeakWorkingSet64 >> 20}");
+
+        // What was not measured has no figure.
+        static double? Figure(double value) => value == 0 || !double.IsFinite(value) ? null : value;
     }
 
     static void Each(int workers, Action<int> work) => Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>

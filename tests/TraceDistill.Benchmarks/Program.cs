@@ -42,7 +42,7 @@ static int Usage()
           llamacpp   tokens/s of the engine beside llama.cpp's on the same weights   [--model DIR] [--quantization F16] [--sequences 8] [--tokens 32] [--rounds 2]
           load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size   [--dtype bfloat16] [--keep DIR] | --model DIR
           train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
-          engines   gradient of a step at several sizes beside eager autograd and a large product   [--sizes 0.4M,3.3M,22M,124M,0.5B-lora] [--rounds 5] [--workers N] [--eager false]
+          engines   gradient of a step at several sizes beside eager autograd and a large product   [--sizes 0.4M,3.3M,22M,124M,0.5B-lora] [--rounds 5] [--workers N] [--only engine|eager]
           throughput   tokens/s of a step's gradient against length, vocabulary and size   [--rounds 2] [--workers N]
           head   memory of output projection and objectives beside weights and gradients   [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
