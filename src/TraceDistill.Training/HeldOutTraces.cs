@@ -9,7 +9,7 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training;
 
-/// <summary>Quantities by which a model on held-out traces is judged.</summary>
+/// <summary>Quantities by which a model in training is judged.</summary>
 public enum HeldOutMetric
 {
     /// <summary>kd_alpha · KL + (1 − kd_alpha) · CE; smaller is better.</summary>
@@ -23,6 +23,9 @@ public enum HeldOutMetric
 
     /// <summary>Share of tokens at which the student's most probable token is the teacher's; larger is better.</summary>
     Top1,
+
+    /// <summary>Share of problems that it answers correctly; larger is better.</summary>
+    Accuracy,
 }
 
 /// <summary>Compares a model in training with traces that it does not learn from. No gradient is computed.</summary>
@@ -86,15 +89,6 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
 /// <param name="Tokens">Number of tokens.</param>
 public readonly record struct HeldOutScores(double Loss, double Kl, double Ce, double Top1, long Tokens)
 {
-    /// <summary>The value of one metric; smaller is better, so Top1 is negative.</summary>
-    public double Of(HeldOutMetric metric) => metric switch
-    {
-        HeldOutMetric.Kl => Kl,
-        HeldOutMetric.Ce => Ce,
-        HeldOutMetric.Top1 => -Top1,
-        _ => Loss,
-    };
-
     /// <summary>For metrics.jsonl.</summary>
     public Dictionary<string, double> ToValues()
     {

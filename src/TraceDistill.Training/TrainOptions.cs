@@ -147,17 +147,36 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("Fraction of the traces' problems that are held out of training and evaluated on while the student learns; or eval_traces")]
     public double EvalFraction { get; init; }
 
+    /// <summary>
+    /// They are answered greedily, in the words of the traces, as <c>evaluate</c> has them answered by the finished model. Take other problems than those of
+    /// the traces, and than those that the finished model is reported on.
+    /// </summary>
+    /// <value>None.</value>
+    [InputPath]
+    [Description("Problem file whose problems the student answers while it learns, for eval_accuracy; problem_field and the like hold for it too")]
+    public string? EvalProblems { get; init; }
+
+    /// <value>All.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Only the first so many of eval_problems")]
+    public int? EvalLimit { get; init; }
+
+    /// <value>As long as the traces could be; 512 where nothing is known of that.</value>
+    [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
+    [Description("Longest answer to eval_problems in tokens; as long as the traces could be unless given")]
+    public int? EvalMaxTokens { get; init; }
+
     /// <value>200 updates.</value>
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Steps between evaluations on held-out traces; the last step has one too")]
+    [Description("Steps between evaluations on held-out traces and problems; the last step has one too")]
     public int EvalSteps { get; init; } = 200;
 
-    /// <value>loss.</value>
-    [Description("What decides which weights are the best on held-out traces: loss (kd_alpha · kl + (1 − kd_alpha) · ce), kl, ce or top1")]
-    public HeldOutMetric MetricForBestModel { get; init; }
+    /// <value>loss; accuracy where there are eval_problems and no held-out traces.</value>
+    [Description("What decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce), kl, ce or top1 on held-out traces, or accuracy on eval_problems")]
+    public HeldOutMetric? MetricForBestModel { get; init; }
 
     /// <value>False: the last ones.</value>
-    [Description("End with the weights that were the best on held-out traces")]
+    [Description("End with the weights that were the best by metric_for_best_model")]
     public bool LoadBestModelAtEnd { get; init; }
 
     /// <value>0: never.</value>
@@ -175,6 +194,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <summary>Names the data in errors.</summary>
     internal string DataName => Traces.Count > 0 ? string.Join(", ", Traces.Select(set => set.Path)) : Problems ?? "";
+
+    /// <summary>What decides which weights are the best.</summary>
+    internal HeldOutMetric ResolveMetric() =>
+        MetricForBestModel ?? (EvalProblems is not null && EvalTraces is null && EvalFraction == 0 ? HeldOutMetric.Accuracy : HeldOutMetric.Loss);
 
     internal long ShuffleBufferBytes => (long)ShuffleBufferMb << 20;
 
@@ -199,7 +222,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("goes with architecture, and with the tokenizer of its own folder", [nameof(InitFrom)]);
         }
 
-        foreach (var problem in ValidateTraces().Concat(ValidateAdapters()))
+        foreach (var problem in ValidateTraces().Concat(ValidateAdapters()).Concat(ValidateEvaluation()))
         {
             yield return problem;
         }
@@ -215,12 +238,6 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return new ValidationResult("held-out traces are given by eval_traces already; leave one of the two out", [nameof(EvalFraction)]);
         }
 
-        if (EvalTraces is null && EvalFraction == 0 && (LoadBestModelAtEnd || EarlyStoppingPatience > 0))
-        {
-            yield return new ValidationResult(
-                "is required where the best weights or an early stop depend on it: traces to evaluate on (or eval_fraction, such as 0.02)", [nameof(EvalTraces)]);
-        }
-
         if (EvalFraction > 0 && Traces.Count == 0)
         {
             yield return new ValidationResult("holds out of traces, and there are none", [nameof(EvalFraction)]);
@@ -234,6 +251,35 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (KdTemperature.Range.Low <= 0)
         {
             yield return new ValidationResult("must be above 0", [nameof(KdTemperature)]);
+        }
+    }
+
+    IEnumerable<ValidationResult> ValidateEvaluation()
+    {
+        var hasTraces = EvalTraces is not null || EvalFraction > 0;
+        if (!hasTraces && EvalProblems is null && (LoadBestModelAtEnd || EarlyStoppingPatience > 0))
+        {
+            yield return new ValidationResult(
+                "is required where the best weights or an early stop depend on it: traces to evaluate on (or eval_fraction, such as 0.02, or eval_problems)",
+                [nameof(EvalTraces)]);
+        }
+        else if (MetricForBestModel is { } metric)
+        {
+            var isOfAnswers = metric == HeldOutMetric.Accuracy;
+            if (isOfAnswers && EvalProblems is null)
+            {
+                yield return new ValidationResult("accuracy is of answers to eval_problems; name a file of problems there", [nameof(MetricForBestModel)]);
+            }
+            else if (!isOfAnswers && !hasTraces && EvalProblems is not null)
+            {
+                yield return new ValidationResult(
+                    $"{metric.ToString().ToLowerInvariant()} is of held-out traces; give eval_traces (or eval_fraction), or take accuracy", [nameof(MetricForBestModel)]);
+            }
+        }
+
+        if (EvalProblems is null && (EvalLimit is not null || EvalMaxTokens is not null))
+        {
+            yield return new ValidationResult("goes with eval_problems", [EvalLimit is not null ? nameof(EvalLimit) : nameof(EvalMaxTokens)]);
         }
     }
 

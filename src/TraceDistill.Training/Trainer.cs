@@ -18,8 +18,8 @@ namespace TraceDistill.Training;
 /// <param name="options">Settings.</param>
 /// <param name="weights">The trained weights; at the end the last ones, their average or the best ones, as the options say.</param>
 /// <param name="observer">Takes progress and metrics.</param>
-/// <param name="evaluation">Evaluation on held-out traces; null for none.</param>
-/// <param name="saveModel">Writes the model as it is now into a folder beside the result; null keeps no models of checkpoints.</param>
+/// <param name="evaluation">How the model is judged while it learns; null for not at all.</param>
+/// <param name="saveModel">Writes the model as it is now into a folder: for checkpoints that are kept, and for answers; null where there are neither.</param>
 /// <remarks>
 /// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the batch, so a run that was killed and goes on
 /// from its last checkpoint ends with the bits of an uninterrupted one.
@@ -27,6 +27,12 @@ namespace TraceDistill.Training;
 public sealed class Trainer(
     OptimizationOptions options, TrainedWeights weights, IRunObserver observer, EvaluationPlan? evaluation = null, Action<string>? saveModel = null) : IDisposable
 {
+    /// <summary>Folder beside the result with a folder for each evaluation of generated answers.</summary>
+    public const string EvaluationsDirectory = "evaluations";
+
+    /// <summary>Folder of the model while it answers; hidden, so that it is no part of the result.</summary>
+    const string EvaluatedModel = ".evaluated";
+
     /// <summary>Batches left out one after another before even a patient training ends.</summary>
     const int MostLeftOut = 20;
 
@@ -62,7 +68,12 @@ public sealed class Trainer(
             observer.Message(FormattableString.Invariant($"going on from step {_progress.Step:N0} of {options.MaxSteps:N0}"));
         }
 
-        var (saved, loss) = (_progress.Step, double.NaN);
+        var saved = _progress.Step;
+        if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
+        {
+            return End(checkpoints);
+        }
+
         foreach (var batch in _wait.Watch(batches.From(_progress.Step)).Take(checked((int)(options.MaxSteps - _progress.Step))))
         {
             if (cancellationToken.IsCancellationRequested)
@@ -76,15 +87,14 @@ public sealed class Trainer(
             }
 
             var metrics = Update(batch, settings(_progress.Step), checkpoints);
-            loss = metrics.Loss;
+            _progress.Loss = metrics.Loss;
             Report(metrics);
-            var isLast = _progress.Step == options.MaxSteps;
-            if (evaluation is not null && (isLast || _progress.Step % evaluation.Steps == 0) && !Evaluate(evaluation, settings(_progress.Step - 1).KdAlpha, checkpoints))
+            if (!EvaluateIfDue(settings, checkpoints, cancellationToken))
             {
                 break;
             }
 
-            if (_progress.Step % options.SaveSteps == 0 && !isLast)
+            if (_progress.Step % options.SaveSteps == 0 && _progress.Step < options.MaxSteps)
             {
                 checkpoints.Save(_progress, weights, VisitState);
                 saved = _progress.Step;
@@ -92,6 +102,11 @@ public sealed class Trainer(
             }
         }
 
+        return End(checkpoints);
+    }
+
+    FinishedTraining End(TrainingState checkpoints)
+    {
         if (evaluation is { LoadBest: true } && _progress.Evaluations > 0)
         {
             checkpoints.LoadBest(weights);
@@ -101,7 +116,7 @@ public sealed class Trainer(
             _average?.Swap();
         }
 
-        return new FinishedTraining(_progress.Step, loss) { DataWait = _wait.Share };
+        return new FinishedTraining(_progress.Step, _progress.Loss) { DataWait = _wait.Share };
     }
 
     public void Dispose()
@@ -188,13 +203,46 @@ public sealed class Trainer(
         }
     }
 
+    /// <summary>Evaluates after a step that has an evaluation, where that is not done yet: one may have been interrupted.</summary>
     /// <returns>Whether to go on.</returns>
-    bool Evaluate(EvaluationPlan plan, double alpha, TrainingState checkpoints)
+    bool EvaluateIfDue(Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
+    {
+        if (evaluation is null || !evaluation.IsDue(_progress.Step, options.MaxSteps) || _progress.EvaluatedStep == _progress.Step)
+        {
+            return true;
+        }
+
+        try
+        {
+            return Evaluate(evaluation, settings(_progress.Step - 1).KdAlpha, checkpoints, cancellationToken);
+        }
+        catch (OperationCanceledException)
+        {
+            // Answers take their time: the steps before them are kept, and the evaluation is what comes next.
+            checkpoints.Save(_progress, weights, VisitState);
+            throw;
+        }
+    }
+
+    /// <returns>Whether to go on.</returns>
+    bool Evaluate(EvaluationPlan plan, double alpha, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         _average?.Swap();
-        var scores = plan.Traces.Score(weights, alpha);
+        EvaluationScores scores;
+        try
+        {
+            scores = new EvaluationScores(
+                plan.Traces?.Score(weights, alpha), plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null);
+        }
+        catch (OperationCanceledException)
+        {
+            _average?.Swap();
+            throw;
+        }
+
         observer.Metrics(_progress.Step, scores.ToValues());
         var value = scores.Of(plan.Metric);
+        _progress.EvaluatedStep = _progress.Step;
         if (_progress.Evaluations++ == 0 || value < _progress.Best - plan.Threshold)
         {
             (_progress.Best, _progress.BestStep, _progress.Stale) = (value, _progress.Step, 0);
@@ -209,9 +257,7 @@ public sealed class Trainer(
         }
 
         _average?.Swap();
-        var kl = double.IsNaN(scores.Kl) ? "" : FormattableString.Invariant($"KL {scores.Kl:F4}, ");
-        observer.Message(FormattableString.Invariant(
-            $"step {_progress.Step:N0}, held-out traces: loss {scores.Loss:F4}, {kl}CE {scores.Ce:F4}, top-1 agreement {scores.Top1:P1}; best at step {_progress.BestStep:N0}"));
+        observer.Message(FormattableString.Invariant($"step {_progress.Step:N0}, {scores}; best at step {_progress.BestStep:N0}"));
         if (plan.Patience > 0 && _progress.Stale >= plan.Patience)
         {
             observer.Message(FormattableString.Invariant($"stopped early: {_progress.Stale} evaluations without a better {plan.Metric.ToString().ToLowerInvariant()}"));
@@ -219,6 +265,17 @@ public sealed class Trainer(
         }
 
         return true;
+    }
+
+    /// <summary>Writes the model as it would be at the end, so that it is asked as <c>evaluate</c> asks the finished one.</summary>
+    AnswerScores Answer(IAnswerEvaluation answers, string directory, CancellationToken cancellationToken)
+    {
+        var model = Path.Combine(directory, EvaluatedModel);
+        saveModel!(model);
+        var scores = answers.Score(
+            model, Path.Combine(directory, EvaluationsDirectory, FormattableString.Invariant($"step-{_progress.Step:000000}")), cancellationToken);
+        Directory.Delete(model, recursive: true);
+        return scores;
     }
 
     void KeepModel(string directory)
@@ -249,12 +306,3 @@ public sealed class Trainer(
         }
     }
 }
-
-/// <summary>When and by what a model in training is judged.</summary>
-/// <param name="Traces">Traces that it does not learn from.</param>
-/// <param name="Steps">Steps between evaluations; the last step has one too.</param>
-/// <param name="Metric">Decides which weights are the best.</param>
-/// <param name="LoadBest">Whether the training ends with the best weights.</param>
-/// <param name="Patience">Evaluations without a better value after which it ends; 0 never.</param>
-/// <param name="Threshold">By how much a value has to be better.</param>
-public sealed record EvaluationPlan(HeldOutTraces Traces, int Steps, HeldOutMetric Metric, bool LoadBest, int Patience, double Threshold);

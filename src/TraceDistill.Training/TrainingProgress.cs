@@ -6,6 +6,9 @@ public record struct TrainingProgress
     /// <summary>Batches gone through, those that were left out included.</summary>
     public long Step { get; set; }
 
+    /// <summary>Mean loss of the last update, nats.</summary>
+    public double Loss { get; set; }
+
     /// <summary>Moving average of the loss, by which a spike is known.</summary>
     public double MeanLoss { get; set; }
 
@@ -18,7 +21,10 @@ public record struct TrainingProgress
     /// <summary>Evaluations made.</summary>
     public long Evaluations { get; set; }
 
-    /// <summary>The best value of the metric on held-out traces.</summary>
+    /// <summary>The step after which the last one was made.</summary>
+    public long EvaluatedStep { get; set; }
+
+    /// <summary>The best value of the metric.</summary>
     public double Best { get; set; }
 
     /// <summary>The step it was seen at.</summary>
@@ -29,17 +35,19 @@ public record struct TrainingProgress
 
     internal static TrainingProgress Read(BinaryReader reader) => new()
     {
-        Step = reader.ReadInt64(), MeanLoss = reader.ReadDouble(), Losses = reader.ReadInt64(), LeftOut = reader.ReadInt64(), Evaluations = reader.ReadInt64(),
-        Best = reader.ReadDouble(), BestStep = reader.ReadInt64(), Stale = reader.ReadInt64(),
+        Step = reader.ReadInt64(), Loss = reader.ReadDouble(), MeanLoss = reader.ReadDouble(), Losses = reader.ReadInt64(), LeftOut = reader.ReadInt64(), Evaluations = reader.ReadInt64(),
+        EvaluatedStep = reader.ReadInt64(), Best = reader.ReadDouble(), BestStep = reader.ReadInt64(), Stale = reader.ReadInt64(),
     };
 
     internal readonly void Write(BinaryWriter writer)
     {
         writer.Write(Step);
+        writer.Write(Loss);
         writer.Write(MeanLoss);
         writer.Write(Losses);
         writer.Write(LeftOut);
         writer.Write(Evaluations);
+        writer.Write(EvaluatedStep);
         writer.Write(Best);
         writer.Write(BestStep);
         writer.Write(Stale);

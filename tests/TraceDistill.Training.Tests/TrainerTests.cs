@@ -137,7 +137,7 @@ public class TrainerTests
     public void Run_BestModelWanted_EndsWithTheWeightsOfTheBestEvaluation(bool isKilled)
     {
         var options = Options with { MaxSteps = 40, LearningRate = 0.05, LrSchedulerType = LrSchedulerType.Constant, MaxGradNorm = 0, Optim = OptimizerKind.Lion };
-        var plan = new EvaluationPlan(HeldOut(), Steps: 4, HeldOutMetric.Ce, LoadBest: true, Patience: 0, Threshold: 0);
+        var plan = new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Ce, LoadBest: true, Patience: 0, Threshold: 0);
         using var folder = new TemporaryDirectory();
         var scores = new Evaluations();
         if (isKilled)
@@ -162,10 +162,51 @@ public class TrainerTests
     {
         var options = Options with { MaxSteps = 400, LearningRate = 0.05, LrSchedulerType = LrSchedulerType.Constant, MaxGradNorm = 0, Optim = OptimizerKind.Lion };
         var steps = new Steps();
-        Train(options, observer: steps, evaluation: new EvaluationPlan(HeldOut(), Steps: 4, HeldOutMetric.Ce, LoadBest: false, Patience: 3, Threshold: 0));
+        Train(options, observer: steps, evaluation: new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Ce, LoadBest: false, Patience: 3, Threshold: 0));
 
         Assert.Equal("stopped early: 3 evaluations without a better ce", steps.Lines[^1]);
         Assert.InRange(steps.Values[^1], 16, 399);
+    }
+
+    /// <summary>The model is written, asked and taken away again after every fourth step; the best answers decide which weights stay.</summary>
+    [Fact]
+    public void Run_AnswersWanted_EndsWithTheWeightsThatAnsweredBest()
+    {
+        using var folder = new TemporaryDirectory();
+        var answers = new Answers([1, 3, 9, 4, 9, 2]);
+        var metrics = new AllMetrics();
+        var plan = new EvaluationPlan(null, answers, Steps: 4, HeldOutMetric.Accuracy, LoadBest: true, Patience: 0, Threshold: 0);
+
+        var weights = Train(Options with { MaxSteps = 22 }, folder.Path, metrics, evaluation: plan);
+
+        Assert.Equal([4, 8, 12, 16, 20, 22], metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Step));
+        Assert.Equal([0.1, 0.3, 0.9, 0.4, 0.9, 0.2], metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Values["eval_accuracy"]));
+        Assert.Equal(answers.Models[2], MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
+        Assert.Equal(Enumerable.Range(0, 6).Select(i => Path.Combine(folder.Path, "evaluations", $"step-{new[] { 4, 8, 12, 16, 20, 22 }[i]:000000}")), answers.Results);
+        Assert.Empty(Directory.GetDirectories(folder.Path, ".*"));
+        Assert.Contains("step 12, generated answers: 9 of 10 correct (90.0 %), 5 tokens each; best at step 12", metrics.Lines);
+    }
+
+    /// <summary>Stopped while it answers, at a step with no checkpoint, and at the very end: nothing that was learned is lost, and the evaluation comes first when it goes on.</summary>
+    [Theory]
+    [InlineData(1)]
+    [InlineData(3)]
+    public void Run_InterruptedWhileItAnswers_GoesOnWithTheEvaluation(int evaluation)
+    {
+        using var folder = new TemporaryDirectory();
+        using var stop = new CancellationTokenSource();
+        var options = Options with { MaxSteps = 14, SaveSteps = 100, EmaDecay = 0.9 };
+        var answers = new Answers([1, 2, 3, 2], evaluation, stop);
+        var plan = new EvaluationPlan(null, answers, Steps: 4, HeldOutMetric.Accuracy, LoadBest: false, Patience: 0, Threshold: 0);
+        Assert.Throws<OperationCanceledException>(() => Train(options, folder.Path, stop: stop, evaluation: plan));
+
+        var metrics = new AllMetrics();
+        var weights = Train(options, folder.Path, metrics, evaluation: plan);
+
+        var whole = new Answers([1, 2, 3, 2]);
+        Assert.Equal(Train(options, evaluation: plan with { Answers = whole }), weights);
+        Assert.Equal(whole.Models, answers.Models);
+        Assert.Equal(whole.Results.Count - evaluation, metrics.Values.Count(line => line.Values.ContainsKey("eval_accuracy")));
     }
 
     [Fact]
@@ -288,11 +329,20 @@ public class TrainerTests
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
         TestDevice.With(weights, () =>
         {
-            using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation);
+            using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation, model => Save(weights, model));
             return trainer.Run(
                 new BatchStream(new BatchPlan([SequenceSet.Of(sequences)], options.BatchTokens, seed: 2)), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
                 new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
         });
+    }
+
+    /// <summary>The weights alone stand for the model.</summary>
+    static void Save(TrainedWeights weights, string model)
+    {
+        var values = new float[weights.Weights.Count];
+        weights.Weights.Flat.Read(0, values);
+        Directory.CreateDirectory(model);
+        File.WriteAllBytes(Path.Combine(model, Answers.WeightsFile), MemoryMarshal.AsBytes(values.AsSpan()));
     }
 
     static HeldOutTraces HeldOut() => new([.. Enumerable.Range(20, 4).Select(Sequence)], tokens: 50, workers: 2);
@@ -308,6 +358,53 @@ public class TrainerTests
             Logprobs = [.. ids[3..].SelectMany(_ => new[] { MathF.Log(0.9f), MathF.Log(0.05f) })],
             Tail = [.. ids[3..].Select(_ => MathF.Log(0.05f))],
         });
+    }
+
+    /// <summary>Has so many of ten problems answered correctly by each model that it is given.</summary>
+    /// <param name="correct">For each evaluation.</param>
+    /// <param name="stopped">Number of the evaluation that the user stops once; −1 for none.</param>
+    /// <param name="stop">Stops it.</param>
+    sealed class Answers(int[] correct, int stopped = -1, CancellationTokenSource? stop = null) : IAnswerEvaluation
+    {
+        public const string WeightsFile = "weights";
+        bool _wasStopped;
+
+        public List<byte[]> Models { get; } = [];
+
+        public List<string> Results { get; } = [];
+
+        public byte[] Digest => [];
+
+        public int Count => 10;
+
+        public AnswerScores Score(string modelDirectory, string resultDirectory, CancellationToken cancellationToken)
+        {
+            if (Models.Count == stopped && !_wasStopped)
+            {
+                _wasStopped = true;
+                stop!.Cancel();
+                cancellationToken.ThrowIfCancellationRequested();
+            }
+
+            Models.Add(File.ReadAllBytes(Path.Combine(modelDirectory, WeightsFile)));
+            Results.Add(resultDirectory);
+            return new AnswerScores(correct[Models.Count - 1], Count, MeanTokens: 5);
+        }
+    }
+
+    sealed class AllMetrics : IRunObserver
+    {
+        public List<(long Step, IReadOnlyDictionary<string, double> Values)> Values { get; } = [];
+
+        public List<string> Lines { get; } = [];
+
+        public void Progress(string activity, long done, long? total, string unit, string? note = null)
+        {
+        }
+
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) => Values.Add((step, values));
+
+        public void Message(string text) => Lines.Add(text);
     }
 
     sealed class StopAt(int step, CancellationTokenSource source) : IRunObserver

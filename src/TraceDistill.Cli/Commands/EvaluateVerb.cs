@@ -127,7 +127,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     {
         using var scratch = context.Output is null ? new ScratchFolder() : null;
         var folder = Directory.CreateDirectory(context.Output ?? scratch!.Path).FullName;
-        var problems = await ProblemsAsync(options, context.Observer, cancellationToken);
+        var problems = await EvaluatedProblems.ReadAsync(options.Problems, options, context.Observer, cancellationToken);
         var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
         if (traces is { Dataset.TopK: 0 })
         {
@@ -140,20 +140,6 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         var result = await evaluator.EvaluateAsync(models.LoadAsync(cancellationToken), problems, compared, cancellationToken);
         Print(result, context.Observer);
         return result;
-    }
-
-    static async Task<List<Problem>> ProblemsAsync(EvaluateOptions options, IRunObserver observer, CancellationToken cancellationToken)
-    {
-        var counts = new ProblemCounts();
-        var problems = await ProblemReader.ReadAsync(options.Problems, options, counts, cancellationToken).ToListAsync(cancellationToken);
-        foreach (var message in counts.Describe(options.Problems))
-        {
-            observer.Message(message);
-        }
-
-        return counts.Unanswered < counts.Problems
-            ? problems
-            : throw new InvalidInputException($"{options.Problems}: none of the {counts.Problems:N0} problems has an answer to measure by; name the field that holds it with answer_field");
     }
 
     static void Print(EvaluationResult result, IRunObserver observer)

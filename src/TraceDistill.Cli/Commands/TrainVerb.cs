@@ -1,7 +1,10 @@
 using System.Runtime.CompilerServices;
+using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Generation;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
+using TraceDistill.Inference;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
@@ -31,8 +34,13 @@ sealed class TrainVerb : Verb<TrainOptions>
     public override long EstimateMemory(TrainOptions options)
     {
         var training = ShapeOf(options, new Foresight([])) is { } shape ? TrainingMemory.Estimate(options, shape) : 0;
-        return ProcessMemory + training + DataOf(options);
+        return ProcessMemory + training + DataOf(options) + AnsweringOf(options);
     }
+
+    /// <summary>Beside the training a copy of the model answers, with keys and values; the copy is taken for as large as the file that the student is read from.</summary>
+    static long AnsweringOf(TrainOptions options) => options.EvalProblems is not { } problems ? 0
+        : EngineOptions.DefaultCacheBytes + FileBytes(problems)
+            + (options.Student is { } student && Directory.Exists(student) ? Directory.GetFiles(student, "*.safetensors").Sum(FileBytes) : 0);
 
     /// <summary>Traces are held as they are stored and problems as tokens, as many as the buffer takes; half as much again is on its way.</summary>
     static long DataOf(TrainOptions options)
@@ -163,8 +171,14 @@ sealed class TrainVerb : Verb<TrainOptions>
     }
 
     public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
-        [TrainStage.InitialDirectory, .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder], .. ModelDirectory.Files];
+        [TrainStage.InitialDirectory, .. options.EvalProblems is null ? Array.Empty<string>() : [Trainer.EvaluationsDirectory], .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder], .. ModelDirectory.Files];
 
     public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken) =>
-        await TrainStage.RunAsync(options, context.Output!, context.Observer, cancellationToken);
+        await TrainStage.RunAsync(
+            options, context.Output!, context.Observer, await AnswerEvaluation.ReadAsync(options, context, cancellationToken), cancellationToken);
+
+    /// <summary>Where traces say nothing of it, problems are put to the student by the usual prompt.</summary>
+    public override IEnumerable<string> ImplicitInputs(TrainOptions options) => options is { EvalProblems: not null, Traces.Count: 0 }
+        ? [Path.GetDirectoryName(PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).TemplatePath)!]
+        : [];
 }

@@ -30,14 +30,30 @@ public static class TrainStage
     /// <summary>Folder beside the shards that holds the teacher's tokenizer, where collection could have it.</summary>
     public const string StoredTokenizer = "tokenizer";
 
+    /// <summary>Trains without an evaluation of generated answers.</summary>
+    /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, CancellationToken)"/>
+    public static Task<TrainSummary> RunAsync(
+        TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default) =>
+        RunAsync(options, directory, observer, null, cancellationToken);
+
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
     /// </summary>
+    /// <param name="options">Settings.</param>
+    /// <param name="directory">The model directory.</param>
+    /// <param name="observer">Takes progress and metrics.</param>
+    /// <param name="answers">Evaluates answers to <see cref="TrainOptions.EvalProblems"/>; null where there are none.</param>
+    /// <param name="cancellationToken">Stops after a checkpoint.</param>
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
     /// model.</exception>
     public static async Task<TrainSummary> RunAsync(
-        TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+        TrainOptions options, string directory, IRunObserver observer, IAnswerEvaluation? answers, CancellationToken cancellationToken = default)
     {
+        if (options.EvalProblems is null != answers is null)
+        {
+            throw new ArgumentException("eval_problems and what evaluates them come together", nameof(answers));
+        }
+
         var device = options.Device.Resolve();
         var source = options.Student ?? options.InitFrom ?? TokenizerDirectory(options);
         var tokenizer = (options.Student ?? options.InitFrom) is { } model ? ModelDirectory.LoadTokenizer(model) : Tokenizer.Load(source);
@@ -64,14 +80,15 @@ public static class TrainStage
             throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
         }
 
-        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest]));
+        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest, answers?.Digest ?? []]));
         if (state.Claim() is not { } end)
         {
             var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
             observer.Message(
                 $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Count, "sequence")}"
                 + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)"
-                + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : ""));
+                + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : "")
+                + (answers is not null ? $", answering {Counted.Of(answers.Count, "problem")} every {options.EvalSteps:N0} steps" : ""));
             if (data.Survival is { } left)
             {
                 observer.Message(FormattableString.Invariant(
@@ -104,7 +121,7 @@ public static class TrainStage
             end = await Task.Run(
                 () =>
                 {
-                    using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut), WriteModel);
+                    using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel);
                     return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
                 },
                 CancellationToken.None);
@@ -163,9 +180,10 @@ public static class TrainStage
         }
     }
 
-    static EvaluationPlan? PlanOf(TrainOptions options, IReadOnlyList<TraceTokens> heldOut) => heldOut.Count == 0 ? null : new EvaluationPlan(
-        new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers()), options.EvalSteps, options.MetricForBestModel,
-        options.LoadBestModelAtEnd, options.EarlyStoppingPatience, options.EarlyStoppingThreshold);
+    static EvaluationPlan? PlanOf(TrainOptions options, IReadOnlyList<TraceTokens> heldOut, IAnswerEvaluation? answers) =>
+        heldOut.Count == 0 && answers is null ? null : new EvaluationPlan(
+            heldOut.Count == 0 ? null : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers()), answers, options.EvalSteps,
+            options.ResolveMetric(), options.LoadBestModelAtEnd, options.EarlyStoppingPatience, options.EarlyStoppingThreshold);
 
     static DistillationSettings Settings(TrainOptions options, long step) => new(
         options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass,
@@ -263,7 +281,7 @@ public static class TrainStage
         {
             Traces = [.. options.Traces.Select(set => set with { Path = "" })], Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
             Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0, DataloaderNumWorkers = 0,
-            EvalTraces = null, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
+            EvalTraces = null, EvalProblems = null, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
         }));
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];

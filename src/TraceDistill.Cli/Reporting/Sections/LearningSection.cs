@@ -15,26 +15,36 @@ static class LearningSection
         ["eval_kl"] = "held-out KL (eval_kl)", ["eval_ce"] = "held-out hard loss (eval_ce)",
     };
 
+    /// <summary>Figures that are shares, from 0 to 1, and larger where the model is better.</summary>
+    static readonly Dictionary<string, string> Shares = new()
+    {
+        ["eval_top1"] = "share of held-out tokens at which the most probable token is the teacher's (eval_top1)",
+        ["eval_accuracy"] = "share of problems answered correctly (eval_accuracy)",
+    };
+
     public static Section? Of(RunFacts run)
     {
         var trainings = Trainings(run);
         var metrics = trainings
             .SelectMany(training => training.Lines)
             .SelectMany(line => line.Values.Keys)
-            .Where(metric => metric.Contains(Loss, StringComparison.Ordinal) || metric is "eval_kl" or "eval_ce")
+            .Where(metric => metric.Contains(Loss, StringComparison.Ordinal) || Titles.ContainsKey(metric) || Shares.ContainsKey(metric))
             .Distinct()
             .OrderBy(metric => metric != Loss)
+            .ThenBy(Shares.ContainsKey)
             .ToList();
         return metrics.Count == 0
             ? null
             : new Section("learning", "Learning", Html.Of($"""
-                <p>Means over the trained tokens of a step, in nats a token, as the trainings logged them. The hard loss is the cross entropy of the
+                <p>Losses are means over the trained tokens of a step, in nats a token, as the trainings logged them. The hard loss is the cross entropy of the
                 teacher's tokens, that of soft targets the divergence from the teacher's distribution. The loss weighs both by kd_alpha, so that
                 losses of different kd_alpha do not compare. A vertical axis is logarithmic where values fall far.</p>
                 {Section.Legend(trainings.Select(training => (training.Name, training.Color)))}
-                <div class="grid">{metrics.Select(metric => Section.Figure(LossChart.Draw(metric, $"{Titles.GetValueOrDefault(metric, metric)}, nats a token", trainings), Html.Empty))}</div>
+                <div class="grid">{metrics.Select(metric => Section.Figure(LossChart.Draw(metric, TitleOf(metric), trainings), Html.Empty))}</div>
                 """));
     }
+
+    static string TitleOf(string metric) => Shares.GetValueOrDefault(metric) ?? $"{Titles.GetValueOrDefault(metric, metric)}, nats a token";
 
     /// <summary>Stages with metrics, coloured like the models they made; copies of a matrix share name and colour.</summary>
     static List<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> Trainings(RunFacts run)

@@ -1,0 +1,66 @@
+using System.Globalization;
+
+namespace TraceDistill.Training;
+
+/// <summary>When and by what a model in training is judged.</summary>
+/// <param name="Traces">Traces that it does not learn from; null for none.</param>
+/// <param name="Answers">Problems that it answers; null for none.</param>
+/// <param name="Steps">Steps between evaluations; the last step has one too.</param>
+/// <param name="Metric">Decides which weights are the best.</param>
+/// <param name="LoadBest">Whether the training ends with the best weights.</param>
+/// <param name="Patience">Evaluations without a better value after which it ends; 0 never.</param>
+/// <param name="Threshold">By how much a value has to be better.</param>
+public sealed record EvaluationPlan(
+    HeldOutTraces? Traces, IAnswerEvaluation? Answers, int Steps, HeldOutMetric Metric, bool LoadBest, int Patience, double Threshold)
+{
+    /// <summary>True where an evaluation follows a step.</summary>
+    /// <param name="step">Updates made.</param>
+    /// <param name="last">Updates of the whole training.</param>
+    public bool IsDue(long step, long last) => step > 0 && (step == last || step % Steps == 0);
+}
+
+/// <summary>Figures of one evaluation.</summary>
+/// <param name="Traces">On held-out traces; null where there are none.</param>
+/// <param name="Answers">Of generated answers; null where none are asked for.</param>
+public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScores? Answers)
+{
+    /// <summary>The value of one metric; smaller is better, so that Top1 and Accuracy are negative.</summary>
+    public double Of(HeldOutMetric metric) => metric switch
+    {
+        HeldOutMetric.Kl => Traces!.Value.Kl,
+        HeldOutMetric.Ce => Traces!.Value.Ce,
+        HeldOutMetric.Top1 => -Traces!.Value.Top1,
+        HeldOutMetric.Accuracy => -Answers!.Value.Accuracy,
+        _ => Traces!.Value.Loss,
+    };
+
+    /// <summary>For metrics.jsonl.</summary>
+    public Dictionary<string, double> ToValues()
+    {
+        var values = Traces?.ToValues() ?? [];
+        if (Answers is { } answers)
+        {
+            (values["eval_accuracy"], values["eval_answer_tokens"]) = (answers.Accuracy, answers.MeanTokens);
+        }
+
+        return values;
+    }
+
+    public override string ToString()
+    {
+        var parts = new List<string>();
+        if (Traces is { } traces)
+        {
+            var kl = double.IsNaN(traces.Kl) ? "" : FormattableString.Invariant($"KL {traces.Kl:F4}, ");
+            parts.Add(FormattableString.Invariant($"held-out traces: loss {traces.Loss:F4}, {kl}CE {traces.Ce:F4}, top-1 agreement {traces.Top1:P1}"));
+        }
+
+        if (Answers is { } answers)
+        {
+            parts.Add(string.Create(
+                CultureInfo.InvariantCulture, $"generated answers: {answers.Correct:N0} of {answers.Count:N0} correct ({answers.Accuracy:P1}), {answers.MeanTokens:F0} tokens each"));
+        }
+
+        return string.Join("; ", parts);
+    }
+}
