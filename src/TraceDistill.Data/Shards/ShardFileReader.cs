@@ -1,3 +1,4 @@
+using System.Security.Cryptography;
 using System.Text.Json;
 using Parquet;
 using Parquet.Schema;
@@ -48,6 +49,17 @@ sealed class ShardFileReader : IAsyncDisposable
         {
             await stream.DisposeAsync();
             throw;
+        }
+    }
+
+    /// <summary>Checks that a shard's bytes are those that its manifest lists.</summary>
+    /// <exception cref="InvalidInputException">They are not.</exception>
+    public static async Task VerifyAsync(string file, ShardEntry entry, CancellationToken cancellationToken)
+    {
+        await using var stream = File.OpenRead(file);
+        if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != entry.Sha256)
+        {
+            throw new InvalidInputException($"{file}: its SHA-256 is not the manifest's; the shard is damaged, restore it or collect again");
         }
     }
 

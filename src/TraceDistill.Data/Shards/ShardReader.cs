@@ -4,7 +4,10 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Data.Shards;
 
-/// <summary>Reads the traces of a data set, one row group at a time: all in the order they were written, or row groups in any order.</summary>
+/// <summary>
+/// Reads the traces of a data set, one row group at a time: all in the order they were written, or row groups in any order. Static methods
+/// read a single shard, for data sets that are put together shard by shard.
+/// </summary>
 public sealed class ShardReader
 {
     readonly ShardReaderOptions _options;
@@ -61,7 +64,7 @@ public sealed class ShardReader
     {
         options ??= new ShardReaderOptions();
         var manifest = Directory.Exists(path) ? ShardManifest.Load(path) : null;
-        var files = ShardFiles.Find(path, manifest);
+        var files = DatasetFiles.Find(path, manifest);
         ShardMetadata? common = manifest is null ? null : new ShardMetadata(manifest.FormatVersion, manifest.Dataset, manifest.Layout);
         var groups = new List<(int File, int Group, int Rows)>();
         foreach (var (index, file) in files.Index())
@@ -106,12 +109,51 @@ public sealed class ShardReader
         var (index, within, _) = _groups[group];
         if (!_verified[index])
         {
-            await ShardFile.VerifyAsync(_files[index], Manifest!.Shards[index], cancellationToken);
+            await ShardFileReader.VerifyAsync(_files[index], Manifest!.Shards[index], cancellationToken);
             _verified[index] = true;
         }
 
         await using var shard = await ShardFileReader.OpenAsync(_files[index], _options.SoftTargets, cancellationToken);
         return await shard.ReadRowGroupAsync(within, decodes, cancellationToken);
+    }
+
+    /// <summary>The traces of a single shard, in order, once its bytes have turned out to be those of its entry.</summary>
+    /// <exception cref="InvalidInputException">The shard is damaged.</exception>
+    public static async IAsyncEnumerable<Trace> ReadShardAsync(
+        string path, ShardEntry entry, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await ShardFileReader.VerifyAsync(path, entry, cancellationToken);
+        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: true, cancellationToken);
+        for (var group = 0; group < shard.RowGroups.Count; group++)
+        {
+            foreach (var trace in await shard.ReadRowGroupAsync(group, decodes: true, cancellationToken))
+            {
+                yield return trace;
+            }
+        }
+    }
+
+    /// <summary>The outcome of each trace of a single shard, in order; only a few small columns are read.</summary>
+    /// <exception cref="InvalidInputException">The shard is damaged.</exception>
+    public static async IAsyncEnumerable<TraceHead> ReadHeadsAsync(
+        string path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+    {
+        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
+        for (var group = 0; group < shard.RowGroups.Count; group++)
+        {
+            foreach (var head in await shard.ReadHeadsAsync(group, cancellationToken))
+            {
+                yield return head;
+            }
+        }
+    }
+
+    /// <summary>Returns whether a single shard has the format version and the layout in which <see cref="ShardWriter"/> would write it now.</summary>
+    /// <exception cref="InvalidInputException">The shard is damaged.</exception>
+    public static async Task<bool> IsCurrentAsync(string path, SoftTargetLayout layout, CancellationToken cancellationToken = default)
+    {
+        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
+        return shard.Metadata.FormatVersion == ShardManifest.CurrentFormatVersion && shard.Metadata.Layout == layout;
     }
 
     /// <summary>Refuses a data set whose tokens are not the student's.</summary>

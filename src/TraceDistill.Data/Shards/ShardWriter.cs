@@ -113,11 +113,59 @@ public sealed class ShardWriter : IAsyncDisposable
         DeleteTemporaries(_directory);
     }
 
+    /// <summary>
+    /// Writes a single shard under a temporary name, flushes it to disk and renames it, over a file that has the name already: for data sets
+    /// that are put together shard by shard. Once it returns, the loss of power costs neither file nor name.
+    /// </summary>
+    /// <param name="path">The shard's own name.</param>
+    /// <param name="dataset">What holds for every trace.</param>
+    /// <param name="traces">Its rows, in order. Equal traces in equal order give equal bytes.</param>
+    /// <param name="layout">How soft targets are stored in it.</param>
+    /// <param name="cancellationToken">Stops between traces and leaves nothing.</param>
+    /// <exception cref="InvalidInputException">A trace contradicts the description; or the directory cannot be written to.</exception>
+    /// <exception cref="ExternalFailureException">The disk is full, or fails.</exception>
+    public static async Task<ShardEntry> WriteShardAsync(
+        string path, DatasetDescription dataset, IAsyncEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact,
+        CancellationToken cancellationToken = default)
+    {
+        var options = new ShardWriterOptions { Layout = layout };
+        var temporary = path + AtomicFile.TemporarySuffix;
+        try
+        {
+            var file = await OpenFileAsync(temporary, dataset, options, cancellationToken);
+            try
+            {
+                await foreach (var trace in traces.WithCancellation(cancellationToken))
+                {
+                    TraceValidation.Check(trace, dataset);
+                    await file.AppendAsync(trace, options.RowGroupBytes, cancellationToken);
+                }
+
+                var entry = await file.CloseAsync(cancellationToken);
+                DirectorySync.MoveFile(temporary, path);
+                return entry with { File = Path.GetFileName(path) };
+            }
+            catch
+            {
+                await file.AbandonAsync();
+                File.Delete(temporary);
+                throw;
+            }
+        }
+        catch (Exception error) when (StorageFailure.Covers(error))
+        {
+            throw StorageFailure.Describe(Path.GetDirectoryName(path)!, error);
+        }
+    }
+
+    static Task<ShardFileWriter> OpenFileAsync(
+        string path, DatasetDescription dataset, ShardWriterOptions options, CancellationToken cancellationToken) =>
+        ShardFileWriter.CreateAsync(path, new ShardMetadata(ShardManifest.CurrentFormatVersion, dataset, options.Layout), cancellationToken);
+
     async Task<ShardFileWriter> OpenShardAsync(CancellationToken cancellationToken)
     {
         var path = Path.Combine(_directory, ShardName.Temporary(_closed.Count));
-        var metadata = new ShardMetadata(ShardManifest.CurrentFormatVersion, _dataset, _options.Layout);
-        return _open = await ShardFileWriter.CreateAsync(path, metadata, cancellationToken);
+        return _open = await OpenFileAsync(path, _dataset, _options, cancellationToken);
     }
 
     async Task CloseShardAsync(CancellationToken cancellationToken)

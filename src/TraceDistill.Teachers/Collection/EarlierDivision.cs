@@ -68,7 +68,7 @@ sealed class EarlierDivision : IAsyncDisposable
 
         foreach (var shard in _shards.AsEnumerable().Reverse().Where(shard => shard.Keys.Any(key => isWanted(key))))
         {
-            await foreach (var trace in ShardFile.ReadAsync(shard.Path, shard.Entry, cancellationToken))
+            await foreach (var trace in ShardReader.ReadShardAsync(shard.Path, shard.Entry, cancellationToken))
             {
                 yield return trace;
             }

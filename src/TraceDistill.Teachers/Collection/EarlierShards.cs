@@ -31,7 +31,7 @@ sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAs
         var stored = inventory.Shards[shard];
         if (!_readers.TryGetValue(shard, out var reader))
         {
-            _readers[shard] = reader = ShardFile.ReadAsync(stored.Path, stored.Entry, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            _readers[shard] = reader = ShardReader.ReadShardAsync(stored.Path, stored.Entry, cancellationToken).GetAsyncEnumerator(cancellationToken);
         }
 
         while (await reader.MoveNextAsync())

@@ -21,7 +21,7 @@ sealed class Reasking(IReadOnlyList<TraceFlaw> flaws, TraceInventory inventory, 
                 continue;
             }
 
-            await foreach (var head in ShardFile.ReadHeadsAsync(inventory.Shards[i].Path, cancellationToken))
+            await foreach (var head in ShardReader.ReadHeadsAsync(inventory.Shards[i].Path, cancellationToken))
             {
                 // A later shard or a row may have taken its place.
                 if (inventory.ShardOf(head.Key) == i)

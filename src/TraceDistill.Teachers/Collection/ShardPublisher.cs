@@ -48,7 +48,7 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         foreach (var (index, block) in filled.Index())
         {
             // What an earlier version of this program wrote, or in the other layout, is written anew, so that the data set is of one kind.
-            if (ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard || !await ShardFile.IsCurrentAsync(shard.Path, layout, cancellationToken))
+            if (ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard || !await ShardReader.IsCurrentAsync(shard.Path, layout, cancellationToken))
             {
                 await builder.BuildAsync(block, earlier, cancellationToken);
                 shard = inventory.Shards[^1];

@@ -28,7 +28,7 @@ sealed record StoredShard(string Path, ShardEntry Entry, TraceCounts Counts, Tra
         var path = System.IO.Path.Combine(directory, entry.File);
         var keys = new List<TraceKey>(checked((int)entry.Rows));
         var counts = default(TraceCounts);
-        await foreach (var head in ShardFile.ReadHeadsAsync(path, cancellationToken))
+        await foreach (var head in ShardReader.ReadHeadsAsync(path, cancellationToken))
         {
             keys.Add(head.Key);
             counts = counts.With(head);

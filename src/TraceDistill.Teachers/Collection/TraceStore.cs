@@ -184,7 +184,7 @@ sealed class TraceStore : IAsyncDisposable
         foreach (var wanted in keys.Where(key => inventory.ShardOf(key) is not null).GroupBy(key => inventory.ShardOf(key)!.Value))
         {
             var (shard, found) = (inventory.Shards[wanted.Key], wanted.ToHashSet());
-            await foreach (var trace in ShardFile.ReadAsync(shard.Path, shard.Entry, cancellationToken))
+            await foreach (var trace in ShardReader.ReadShardAsync(shard.Path, shard.Entry, cancellationToken))
             {
                 if (found.Contains(TraceKey.Of(trace.Id)))
                 {

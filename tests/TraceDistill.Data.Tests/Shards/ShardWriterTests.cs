@@ -82,18 +82,18 @@ public sealed class ShardWriterTests
     }
 
     [Fact]
-    public async Task ShardFile_OfTheSameTraces_HasTheSameBytesAndTellsWhatIsInIt()
+    public async Task WriteShardAsync_SameTraces_HasTheSameBytesAndTellsWhatIsInIt()
     {
         using var directory = new TemporaryDirectory();
         var traces = Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i) with { Seed = i, Answer = i is 6 or 7 ? " \n" : "42" }).ToList();
         Assert.NotNull(traces[7].ToolCalls);
         var manifest = await SampleTraces.WriteAsync(directory.File("set"), traces);
 
-        var entry = await ShardFile.WriteAsync(directory.File("alone.shard"), SampleTraces.Dataset(), traces.ToAsyncEnumerable(), cancellationToken: TestContext.Current.CancellationToken);
+        var entry = await ShardWriter.WriteShardAsync(directory.File("alone.shard"), SampleTraces.Dataset(), traces.ToAsyncEnumerable(), cancellationToken: TestContext.Current.CancellationToken);
 
         Assert.Equal(manifest.Shards.Single() with { File = "alone.shard" }, entry);
         Assert.Equal(entry.Sha256, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File("alone.shard")))));
-        var heads = await ShardFile.ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+        var heads = await ShardReader.ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
         Assert.Equal(traces.Select((trace, i) => new TraceHead(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, i != 6, i)), heads);
         Assert.Equal(["alone.shard"], FileNames(directory));
     }

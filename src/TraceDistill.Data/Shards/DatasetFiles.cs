@@ -4,7 +4,7 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Shards;
 
 /// <summary>Finds the files of a data set and checks that they are all there.</summary>
-static class ShardFiles
+static class DatasetFiles
 {
     /// <summary>The shards at <paramref name="path"/> in order.</summary>
     public static IReadOnlyList<string> Find(string path, ShardManifest? manifest)
