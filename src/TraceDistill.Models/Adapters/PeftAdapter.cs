@@ -1,10 +1,10 @@
 using System.Numerics.Tensors;
-using System.Text.Json.Nodes;
 using System.Text.RegularExpressions;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Safetensors;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 using IoPath = System.IO.Path;
 
 namespace TraceDistill.Models.Adapters;
@@ -24,13 +24,13 @@ public sealed class PeftAdapter : IDisposable
     static readonly string[] Refused = ["fan_in_fan_out", "layer_replication", "alora_invocation_tokens"];
 
     readonly SafetensorsFile _file;
-    readonly JsonFields _settings;
+    readonly JsonField _settings;
     readonly bool _useDora;
 
     /// <summary>Changes to weights, added or put in their place, by the weight's name.</summary>
     readonly Dictionary<string, Change> _changes = [];
 
-    PeftAdapter(SafetensorsFile file, JsonFields settings, bool useDora) => (_file, _settings, _useDora) = (file, settings, useDora);
+    PeftAdapter(SafetensorsFile file, JsonField settings, bool useDora) => (_file, _settings, _useDora) = (file, settings, useDora);
 
     /// <summary>The file of its weights.</summary>
     public string Path => _file.Path;
@@ -49,9 +49,9 @@ public sealed class PeftAdapter : IDisposable
             throw new InvalidInputException($"{directory}: holds no adapter: {hint}");
         }
 
-        var fields = JsonFields.Read(settings);
+        var fields = JsonField.Read(settings);
         RefuseWhatIsNotBuilt(fields);
-        var useDora = fields.Optional<bool>("use_dora") ?? false;
+        var useDora = fields.Boolean("use_dora", absent: false);
         var adapter = new PeftAdapter(SafetensorsFile.Open(weights), fields, useDora);
         try
         {
@@ -103,22 +103,25 @@ public sealed class PeftAdapter : IDisposable
 
     public void Dispose() => _file.Dispose();
 
-    static void RefuseWhatIsNotBuilt(JsonFields settings)
+    static void RefuseWhatIsNotBuilt(JsonField settings)
     {
-        var kind = JsonFields.Word(settings["peft_type"]);
+        var kind = settings.Find("peft_type")?.Word();
         if (kind != "LORA")
         {
-            throw new InvalidInputException($"{settings.Path}: peft_type \"{kind}\" is not supported; supported: LORA, with use_dora or without");
+            throw settings.Fail($"peft_type \"{kind}\" is not supported; supported: LORA, with use_dora or without");
         }
 
-        if (JsonFields.Word(settings["init_lora_weights"]) is { } start && BaseChanging.FirstOrDefault(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase)) is not null)
+        if (settings.Find("init_lora_weights")?.Word() is { } start
+            && BaseChanging.Any(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase)))
         {
-            throw new InvalidInputException($"{settings.Path}: init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)");
+            throw settings.Fail(
+                $"init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; convert it to plain "
+                + "LoRA with PEFT (path_initial_model_for_weight_conversion)");
         }
 
-        if (Refused.FirstOrDefault(name => settings[name]?.ToJsonString() is not (null or "false" or "[]")) is { } refused)
+        if (Refused.FirstOrDefault(name => settings.Find(name)?.Shown is not (null or "false" or "[]")) is { } refused)
         {
-            throw new InvalidInputException($"{settings.Path}: {refused} is not supported");
+            throw settings.Fail($"{refused} is not supported");
         }
     }
 
@@ -205,27 +208,24 @@ public sealed class PeftAdapter : IDisposable
     double ScaleOf(string layer, long rank)
     {
         var alpha = Setting("lora_alpha", "alpha_pattern", layer) ?? 8;
-        return alpha / (_settings.Optional<bool>("use_rslora") == true ? Math.Sqrt(rank) : rank);
+        return alpha / (_settings.Boolean("use_rslora", absent: false) ? Math.Sqrt(rank) : rank);
     }
 
     /// <returns>A number of the layer's own, by the first pattern that names it, or that of all; null where there is neither.</returns>
     double? Setting(string name, string patterns, string layer)
     {
-        var own = _settings[patterns] switch
+        if (_settings.Find(patterns) is { } own)
         {
-            null => [],
-            JsonObject patterned => patterned,
-            var other => throw new InvalidInputException($"{_settings.Path}: {patterns} is {JsonFields.Shown(other)}, not an object of patterns and numbers"),
-        };
-        foreach (var (pattern, value) in own)
-        {
-            if (IsMatch(patterns, pattern, layer))
+            foreach (var (pattern, value) in own.Entries())
             {
-                return _settings.Value<double>($"{patterns}: {pattern}", value);
+                if (IsMatch(patterns, pattern, layer))
+                {
+                    return value.Number();
+                }
             }
         }
 
-        return _settings.Optional<double>(name);
+        return _settings.Find(name)?.Number();
     }
 
     /// <summary>A pattern names a layer by the whole of its name or, a regular expression, by what follows a dot in it.</summary>
@@ -237,7 +237,7 @@ public sealed class PeftAdapter : IDisposable
         }
         catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
         {
-            throw new InvalidInputException($"{_settings.Path}: {patterns}: \"{pattern}\" is not a regular expression that can be matched", error);
+            throw _settings.Fail($"{patterns}: \"{pattern}\" is not a regular expression that can be matched", error);
         }
     }
 

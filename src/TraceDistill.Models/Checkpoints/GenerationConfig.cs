@@ -1,6 +1,5 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Data.Files;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
@@ -15,7 +14,7 @@ static class GenerationConfig
     /// <exception cref="InvalidInputException">The file is there and not a JSON object.</exception>
     public static void AddEnd(string directory, int end, IEnumerable<int> known)
     {
-        var json = Read(directory);
+        var json = Read(directory, out _);
         SetEnds(json, known.Order().Prepend(end));
         Write(directory, json);
     }
@@ -28,13 +27,7 @@ static class GenerationConfig
     /// <exception cref="InvalidInputException">The model's are not a JSON object.</exception>
     public static void Write(string directory, string modelDirectory, int? begin, IEnumerable<int> ends)
     {
-        var json = Read(modelDirectory);
-        int[] own = json["eos_token_id"] switch
-        {
-            JsonArray many => [.. many.Select(Id)],
-            { } one => [Id(one)],
-            null => [],
-        };
+        var json = Read(modelDirectory, out var own);
         SetEnds(json, ends.Union(own));
         if (begin is { } id)
         {
@@ -42,13 +35,15 @@ static class GenerationConfig
         }
 
         Write(directory, json);
-
-        int Id(JsonNode? node) => node is JsonValue value && value.TryGetValue(out int id)
-            ? id
-            : throw new InvalidInputException($"{Path.Combine(modelDirectory, FileName)}: eos_token_id is neither a number nor a list of numbers");
     }
 
-    static JsonObject Read(string directory) => Path.Combine(directory, FileName) is var path && File.Exists(path) ? JsonFields.ReadObject(path) : [];
+    static JsonObject Read(string directory, out int[] ends)
+    {
+        var path = Path.Combine(directory, FileName);
+        JsonField? settings = File.Exists(path) ? JsonField.Read(path) : null;
+        ends = settings?.Find("eos_token_id")?.Integers() ?? [];
+        return settings is { } there ? JsonObject.Create(there.Element)! : [];
+    }
 
     static void SetEnds(JsonObject json, IEnumerable<int> ends)
     {

@@ -30,7 +30,7 @@ static class ConfigurationLimits
             ("num_hidden_layers", c.NumHiddenLayers, MostLayers), ("num_attention_heads", c.NumAttentionHeads, MostHeads),
             ("num_key_value_heads", c.NumKeyValueHeads, MostHeads), ("head_dim", c.HeadDim, MostHeadChannels),
             ("max_position_embeddings", c.MaxPositionEmbeddings, MostPositions),
-            ("rope_scaling: original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
+            ("rope_scaling.original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
             ("sliding_window", c.SlidingWindow ?? 1, MostPositions),
         ];
         sizes = [.. sizes, .. ExpertSizes(c)];
@@ -100,14 +100,14 @@ static class ConfigurationLimits
         ];
         foreach (var (name, value) in positive.Where(number => number.Value is { } value && (!(value > 0) || !float.IsFinite((float)value))))
         {
-            yield return Number($"rope_scaling: {name}", value!.Value, "positive and finite");
+            yield return Number($"rope_scaling.{name}", value!.Value, "positive and finite");
         }
 
         foreach (var (name, value) in new[] { ("mscale", scaling.Mscale), ("mscale_all_dim", scaling.MscaleAllDim) })
         {
             if (value is { } scale && (!(scale >= 0) || !float.IsFinite((float)scale)))
             {
-                yield return Number($"rope_scaling: {name}", scale, "finite and not negative");
+                yield return Number($"rope_scaling.{name}", scale, "finite and not negative");
             }
         }
     }
@@ -136,7 +136,7 @@ static class ConfigurationLimits
         {
             if (factors is not null && (factors.Count != c.RotaryDim / 2 || factors.Any(factor => !(factor > 0) || !double.IsFinite(factor))))
             {
-                yield return $"rope_scaling: {name} must be {c.RotaryDim / 2} positive numbers, one for two rotated channels of a head";
+                yield return $"rope_scaling.{name} must be {c.RotaryDim / 2} positive numbers, one for two rotated channels of a head";
             }
         }
     }
@@ -157,7 +157,7 @@ static class ConfigurationLimits
 
         if (c.RopeScaling is { Type: RopeType.Llama3 } llama && llama.HighFreqFactor <= llama.LowFreqFactor)
         {
-            yield return "rope_scaling: high_freq_factor must be above low_freq_factor";
+            yield return "rope_scaling.high_freq_factor must be above low_freq_factor";
         }
 
         if (c is { RopeScaling.Type: RopeType.Yarn, RopeTheta: <= 1 })

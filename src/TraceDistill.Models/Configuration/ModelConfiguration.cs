@@ -144,7 +144,7 @@ public sealed record ModelConfiguration
             throw new InvalidInputException($"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json");
         }
 
-        var configuration = new ConfigurationReader(JsonFields.Read(path)).Read();
+        var configuration = new ConfigurationReader(JsonField.Read(path)).Read();
         configuration.Validate(path);
         return configuration;
     }

@@ -1,6 +1,7 @@
+using System.Globalization;
 using System.Text.Json;
-using System.Text.Json.Nodes;
 using TraceDistill.Text.Errors;
+using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Configuration;
 
@@ -11,100 +12,95 @@ namespace TraceDistill.Models.Configuration;
 static class UnsupportedFields
 {
     /// <summary>Fields and the value at which they change nothing; so do null and absence, for which alone <see langword="null"/> stands.</summary>
-    static readonly (string Field, JsonValue? Neutral)[] Fields =
+    static readonly (string Field, object? Neutral)[] Fields =
     [
         // Biases and norms that a family does not have.
-        ("mlp_bias", Of(false)), ("attention_out_bias", Of(false)), ("lm_head_bias", Of(false)), ("use_bias", Of(false)),
-        ("qk_layernorm", Of(false)), ("use_post_norm", Of(false)), ("sandwich_norm", Of(false)), ("clip_qkv", null),
+        ("mlp_bias", false), ("attention_out_bias", false), ("lm_head_bias", false), ("use_bias", false),
+        ("qk_layernorm", false), ("use_post_norm", false), ("sandwich_norm", false), ("clip_qkv", null),
 
         // Attention to a part of the positions, or with other scores.
-        ("use_sliding_window", Of(false)), ("attention_chunk_size", null), ("attn_temperature_tuning", Of(false)), ("alibi", Of(false)),
-        ("attention_multiplier", null), ("query_pre_attn_scalar", null), ("attn_logit_softcapping", null), ("attention_value_scale", Of(1)), ("parallel_attn", Of(false)),
-        ("use_parallel_residual", Of(false)), ("add_cross_attention", Of(false)),
+        ("use_sliding_window", false), ("attention_chunk_size", null), ("attn_temperature_tuning", false), ("alibi", false),
+        ("attention_multiplier", null), ("query_pre_attn_scalar", null), ("attn_logit_softcapping", null), ("attention_value_scale", 1), ("parallel_attn", false),
+        ("use_parallel_residual", false), ("add_cross_attention", false),
 
         // Rotations of a part of the channels, in another order, or of some layers only.
-        ("partial_rotary_factor", Of(1)), ("rotary_pct", Of(1)), ("rope_pct", Of(1)), ("rope_interleave", Of(false)),
-        ("rope_interleaved", Of(false)), ("no_rope_layer_interval", null), ("use_rope", Of(true)), ("use_mrope", Of(false)),
+        ("partial_rotary_factor", 1), ("rotary_pct", 1), ("rope_pct", 1), ("rope_interleave", false),
+        ("rope_interleaved", false), ("no_rope_layer_interval", null), ("use_rope", true), ("use_mrope", false),
 
         // Multipliers, such as Granite's and MiniCPM's, and caps, such as Gemma's.
-        ("embedding_multiplier", Of(1)), ("residual_multiplier", Of(1)), ("logits_scaling", Of(1)), ("logit_scale", Of(1)),
-        ("lm_head_multiplier", Of(1)), ("scale_emb", Of(1)), ("scale_depth", Of(1)), ("dim_model_base", null), ("final_logit_softcapping", null), ("mup_enabled", Of(false)),
+        ("embedding_multiplier", 1), ("residual_multiplier", 1), ("logits_scaling", 1), ("logit_scale", 1),
+        ("lm_head_multiplier", 1), ("scale_emb", 1), ("scale_depth", 1), ("dim_model_base", null), ("final_logit_softcapping", null), ("mup_enabled", false),
 
         // Weights that are stored in another form, or chosen by token.
-        ("pretraining_tp", Of(1)), ("quantization_config", null), ("num_experts", Of(0)), ("num_local_experts", Of(0)),
-        ("n_routed_experts", Of(0)), ("router_jitter_noise", Of(0)), ("shared_expert_intermediate_size", Of(0)), ("use_bidirectional_attention", Of(false)),
+        ("pretraining_tp", 1), ("quantization_config", null), ("num_experts", 0), ("num_local_experts", 0),
+        ("n_routed_experts", 0), ("router_jitter_noise", 0), ("shared_expert_intermediate_size", 0), ("use_bidirectional_attention", false),
     ];
 
     /// <summary>Fields with an entry for each layer, and the entry at which that layer is as all others.</summary>
-    static readonly (string Field, JsonValue Neutral)[] Layers = [("layer_types", JsonValue.Create("full_attention")), ("no_rope_layers", Of(1))];
+    static readonly (string Field, object Neutral)[] Layers = [("layer_types", "full_attention"), ("no_rope_layers", 1)];
 
     /// <param name="json">The file's.</param>
     /// <param name="traits">Name those that the family reads.</param>
     /// <exception cref="InvalidInputException">One of them is set.</exception>
-    public static void Refuse(JsonFields json, FamilyTraits traits)
+    public static void Refuse(JsonField json, FamilyTraits traits)
     {
         foreach (var (field, neutral) in Fields.Where(field => !traits.Fields.Contains(field.Field)))
         {
-            if (json[field] is { } value && !IsEqual(value, neutral))
+            if (json.Find(field) is { } value && !IsEqual(value, neutral))
             {
-                throw Unsupported(field, value, field == "quantization_config" ? "take the checkpoint in float32, float16 or bfloat16" : null);
+                throw Unsupported(value, field == "quantization_config" ? "take the checkpoint in float32, float16 or bfloat16" : null);
             }
         }
 
         foreach (var (field, neutral) in Layers.Where(field => !traits.Fields.Contains(field.Field)))
         {
-            if (json[field] is { } value && !(value is JsonArray layers && layers.All(layer => layer is not null && IsEqual(layer, neutral))))
+            if (json.Find(field) is { } value && !(value.Kind == JsonValueKind.Array && value.Items().All(layer => IsEqual(layer, neutral))))
             {
-                throw Unsupported(field, value);
+                throw Unsupported(value);
             }
         }
 
         foreach (var name in new[] { "rope_parameters", "rope_scaling" })
         {
-            switch (json[name])
+            if (json.Find(name) is not { } rope)
             {
-                case null:
-                    break;
-                case JsonObject rope when !traits.Fields.Contains("partial_rotary_factor") && rope["partial_rotary_factor"] is { } factor && !IsEqual(factor, Of(1)):
-                    throw Unsupported($"{name}: partial_rotary_factor", factor);
-                case JsonObject rope when rope.FirstOrDefault(entry => IsUnknown(entry.Key, entry.Value)) is { Key: { } key }:
-                    throw Unsupported($"{name}: {key}", rope[key]!);
-                case JsonObject:
-                    break;
-                case var other:
-                    throw new InvalidInputException($"{json.Path}: {name} is {JsonFields.Shown(other)}, not an object");
+                continue;
+            }
+
+            if (!traits.Fields.Contains("partial_rotary_factor") && rope.Find("partial_rotary_factor") is { } factor && !IsEqual(factor, 1))
+            {
+                throw Unsupported(factor);
+            }
+
+            foreach (var (_, unknown) in rope.Entries().Where(entry => IsUnknown(entry.Name, entry.Value.Kind)))
+            {
+                throw Unsupported(unknown);
             }
         }
 
         var isGelu = traits.Gate == GateActivation.GeluTanh;
-        var activation = JsonFields.Word(isGelu ? json["hidden_activation"] ?? json["hidden_act"] : json["hidden_act"] ?? json["hidden_activation"]);
+        string[] names = isGelu ? ["hidden_activation", "hidden_act"] : ["hidden_act", "hidden_activation"];
+        var activation = (json.Find(names[0]) ?? json.Find(names[1]))?.Word();
         if (activation is not null && !(isGelu ? activation is "gelu_pytorch_tanh" : activation is "silu" or "swish"))
         {
-            throw new InvalidInputException($"{json.Path}: hidden_act \"{activation}\" is not supported; supported: {(isGelu ? "gelu_pytorch_tanh" : "silu")}");
+            throw json.Fail($"hidden_act \"{activation}\" is not supported; supported: {(isGelu ? "gelu_pytorch_tanh" : "silu")}");
         }
 
-        bool IsUnknown(string key, JsonNode? value) => key is "mrope_section" or "short_mscale" or "long_mscale"
-            || (value is JsonObject && !(traits.Defaults.LocalRopeTheta is not null && key is "full_attention" or "sliding_attention"));
-
-        InvalidInputException Unsupported(string field, JsonNode value, string? advice = null) =>
-            new($"{json.Path}: {field} is not supported; it changes the arithmetic and is {JsonFields.Shown(value)} here{(advice is null ? "" : "; " + advice)}");
+        bool IsUnknown(string name, JsonValueKind kind) => name is "mrope_section" or "short_mscale" or "long_mscale"
+            ? kind != JsonValueKind.Null
+            : kind == JsonValueKind.Object && !(traits.Defaults.LocalRopeTheta is not null && name is "full_attention" or "sliding_attention");
     }
 
-    static JsonValue Of(bool value) => JsonValue.Create(value);
-
-    static JsonValue Of(double value) => JsonValue.Create(value);
+    static InvalidInputException Unsupported(JsonField value, string? advice = null) =>
+        value.Fail($"{value.Name} is not supported; it changes the arithmetic and is {value.Shown} here{(advice is null ? "" : "; " + advice)}");
 
     /// <summary>1 and 1.0 are equal, as are 0 and false: files are written by many programs.</summary>
-    static bool IsEqual(JsonNode value, JsonValue? neutral)
+    static bool IsEqual(JsonField value, object? neutral) => (neutral, value.Kind) switch
     {
-        return neutral is not null && (JsonNode.DeepEquals(value, neutral) || (Number(value) is { } number && Number(neutral) == number));
-
-        static double? Number(JsonNode node) => node.GetValueKind() switch
-        {
-            JsonValueKind.Number => node.GetValue<double>(),
-            JsonValueKind.True => 1,
-            JsonValueKind.False => 0,
-            _ => null,
-        };
-    }
+        (string word, JsonValueKind.String) => value.Text() == word,
+        (bool or int, JsonValueKind.Number) => value.Number() == Convert.ToDouble(neutral, CultureInfo.InvariantCulture),
+        (bool or int, JsonValueKind.True or JsonValueKind.False) =>
+            Convert.ToDouble(value.Boolean(), CultureInfo.InvariantCulture) == Convert.ToDouble(neutral, CultureInfo.InvariantCulture),
+        _ => false,
+    };
 }

@@ -1,4 +1,3 @@
-using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Data.Files;
 using TraceDistill.Models.Configuration;
@@ -13,9 +12,6 @@ public sealed class WeightFiles : IDisposable
 {
     public const string Single = "model.safetensors";
     public const string Index = "model.safetensors.index.json";
-
-    /// <summary>A hundred times what the largest index known holds.</summary>
-    const int MostIndexBytes = 256 << 20;
 
     readonly Dictionary<string, SafetensorsFile> _fileOf = [];
     readonly List<SafetensorsFile> _files = [];
@@ -129,20 +125,8 @@ public sealed class WeightFiles : IDisposable
         }
     }
 
-    static List<(string Tensor, string File)> ReadIndex(string path)
-    {
-        try
-        {
-            var bytes = InputFile.ReadAllBytes(path, MostIndexBytes);
-            Utf8Text.CheckJson(path, bytes);
-            var map = JsonNode.Parse(bytes, documentOptions: new JsonDocumentOptions { AllowDuplicateProperties = false })?["weight_map"] as JsonObject ?? throw new JsonException("it has no weight_map");
-            return [.. map.Select(entry => (entry.Key, Plain(path, entry.Value is JsonValue file && file.TryGetValue(out string? name) ? name : throw new JsonException($"the file of tensor {entry.Key} is not a name"))))];
-        }
-        catch (Exception error) when (error is JsonException or InvalidOperationException or FormatException or NullReferenceException or ArgumentException)
-        {
-            throw new InvalidInputException($"{path}: not an index of weights: {error.Message.ReplaceLineEndings(" ")}", error);
-        }
-    }
+    static List<(string Tensor, string File)> ReadIndex(string path) =>
+        [.. JsonField.Read(path)["weight_map"].Entries().Select(entry => (entry.Name, Plain(path, entry.Value.Text())))];
 
     /// <summary>An index names files beside it, and no others.</summary>
     static string Plain(string path, string file) => file.Length > 0 && file == System.IO.Path.GetFileName(file) && file is not ("." or "..")

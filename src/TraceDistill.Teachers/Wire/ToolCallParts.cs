@@ -26,7 +26,7 @@ sealed class ToolCallParts
             reader.Expect(JsonTokenType.StartObject, "choices[0].message.tool_calls[]");
             var call = JsonElement.ParseValue(ref reader);
             var index = call.TryGetProperty("index", out var told) && told.ValueKind == JsonValueKind.Number && told.TryGetInt32(out var number) ? number : position;
-            Add(index, Text(call, "id"), call.TryGetProperty("function", out var function) ? function : default);
+            Add(index, call.Text("id"), call.TryGetProperty("function", out var function) ? function : default);
         }
     }
 
@@ -83,15 +83,12 @@ sealed class ToolCallParts
         call.Id ??= id;
         if (function.ValueKind == JsonValueKind.Object)
         {
-            call.Name.Append(Text(function, "name"));
+            call.Name.Append(function.Text("name"));
 
             // Some servers give the arguments as the object that they are.
-            call.Arguments.Append(function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object ? arguments.GetRawText() : Text(function, "arguments"));
+            call.Arguments.Append(function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object ? arguments.GetRawText() : function.Text("arguments"));
         }
     }
-
-    static string? Text(JsonElement element, string member) =>
-        element.TryGetProperty(member, out var value) && value.ValueKind == JsonValueKind.String ? value.GetString() : null;
 
     sealed class Call
     {

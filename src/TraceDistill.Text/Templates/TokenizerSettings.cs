@@ -35,7 +35,7 @@ sealed record TokenizerSettings(string? BeginOfSequence, string? EndOfSequence, 
         }
 
         if (Existing("generation_config.json")?.Find("eos_token_id") is { } ends)
-            settings = settings with { GenerationEndIds = ends.Kind == JsonValueKind.Array ? [.. ends.Items().Select(id => id.Integer())] : [ends.Integer()] };
+            settings = settings with { GenerationEndIds = ends.Integers() };
         return settings;
 
         JsonField? Existing(string name) => Path.Combine(directory, name) is var file && File.Exists(file) ? JsonField.Read(file) : null;

@@ -92,7 +92,7 @@ static class TokenizerFile
         var tokens = new Dictionary<int, string>(count);
         foreach (var (token, value) in field.Entries())
         {
-            if (value.ValueKind != JsonValueKind.Number || !value.TryGetInt32(out var id) || id is < 0 or > MaxId)
+            if (value.Kind != JsonValueKind.Number || !value.Element.TryGetInt32(out var id) || id is < 0 or > MaxId)
                 throw field.Fail($"model.vocab: the id of \"{token}\" must be a whole number from 0 to {MaxId}");
             vocabulary[token] = id;
             if (!tokens.TryAdd(id, token) && tokens[id] != token)

@@ -65,10 +65,10 @@ public sealed class PeftAdapterTests : IDisposable
     [InlineData("""{"init_lora_weights": "pissa_niter_4"}""", "init_lora_weights \"pissa_niter_4\" began by changing the base model")]
     [InlineData("""{"fan_in_fan_out": true}""", "adapter_config.json: fan_in_fan_out is not supported")]
     [InlineData("""{"alora_invocation_tokens": [5]}""", "adapter_config.json: alora_invocation_tokens is not supported")]
-    [InlineData("""{"lora_alpha": 6, "lora_alpha": 7}""", "adapter_config.json: not a JSON object: ")]
-    [InlineData("""{"alpha_pattern": ["q_proj"]}""", "alpha_pattern is [\"q_proj\"], not an object")]
+    [InlineData("""{"lora_alpha": 6, "lora_alpha": 7}""", "adapter_config.json: not valid JSON: ")]
+    [InlineData("""{"alpha_pattern": ["q_proj"]}""", "alpha_pattern is [\"q_proj\"] but must be an object")]
     [InlineData("""{"r": 4}""", "q_proj: lora_A has rank 3, and adapter_config.json says 4: they are of different adapters")]
-    [InlineData("""{"lora_alpha": "six"}""", "adapter_config.json: lora_alpha is \"six\", not a number")]
+    [InlineData("""{"lora_alpha": "six"}""", "adapter_config.json: lora_alpha is \"six\" but must be a number")]
     [InlineData("""{"alpha_pattern": {"(": 3}}""", "alpha_pattern: \"(\" is not a regular expression that can be matched")]
     [InlineData("""{"use_dora": true}""", "base_model.model.model.layers.0.self_attn.q_proj: lora_magnitude_vector is missing, and use_dora is true")]
     public void Open_SettingsThatCannotBe_AreNamed(string settings, string message)
@@ -79,8 +79,8 @@ public sealed class PeftAdapterTests : IDisposable
     }
 
     [Theory]
-    [InlineData("model.layers.7.self_attn.q_proj.lora_A.weight", "base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight goes with no weight of the model")]
-    [InlineData("model.embed_tokens.lora_embedding_A", "base_model.model.model.embed_tokens.lora_embedding_A goes with no weight of the model")]
+    [InlineData("model.layers.7.self_attn.q_proj.lora_A.weight", "base_model.model.model.layers.7.self_attn.q_proj.lora_A.weight fits no weight of the model")]
+    [InlineData("model.embed_tokens.lora_embedding_A", "base_model.model.model.embed_tokens.lora_embedding_A fits no weight of the model")]
     [InlineData("lm_head.lora_A.weight", "base_model.model.lm_head.lora_A.weight changes the output projection, which this model shares with its embedding")]
     [InlineData("model.norm.weight", "base_model.model.model.norm.weight has shape [3, 4], the model's weight [4]")]
     [InlineData("model.layers.1.mlp.down_proj.lora_A.weight", "base_model.model.model.layers.1.mlp.down_proj: lora_A of shape [3, 4] and lora_B of none do not make the model's [4, 5]")]

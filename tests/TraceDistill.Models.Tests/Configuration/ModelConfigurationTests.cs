@@ -80,7 +80,7 @@ public sealed class ModelConfigurationTests : IDisposable
 
     [Theory]
     [InlineData("num_attention_heads", "65536", "num_attention_heads is 65536 but must be at most 4096")]
-    [InlineData("num_attention_heads", "4294967296", "num_attention_heads is 4294967296, not a whole number of 32 bits")]
+    [InlineData("num_attention_heads", "4294967296", "num_attention_heads is 4294967296 but must be a 32-bit integer")]
     [InlineData("head_dim", "65536", "head_dim is 65536 but must be at most 4096")]
     [InlineData("num_hidden_layers", "2000000000", "num_hidden_layers is 2000000000 but must be at most 4096")]
     [InlineData("num_hidden_layers", "0", "num_hidden_layers is 0 but must be positive")]
@@ -92,19 +92,18 @@ public sealed class ModelConfigurationTests : IDisposable
     [InlineData("rope_theta", "0", "rope_theta is 0 but must be positive and finite")]
     [InlineData("rope_theta", "-10000", "rope_theta is -10000 but must be positive and finite")]
     [InlineData("rope_theta", "1e400", "rope_theta is Infinity but must be positive and finite")]
-    [InlineData("rope_theta", "\"NaN\"", "rope_theta is \"NaN\", not a number")]
-    [InlineData("rope_theta", "NaN", "not a JSON object")]
+    [InlineData("rope_theta", "\"NaN\"", "rope_theta is \"NaN\" but must be a number")]
     [InlineData("rms_norm_eps", "0", "rms_norm_eps is 0 but must be positive and finite")]
     [InlineData("rms_norm_eps", "-1e-6", "rms_norm_eps is -1E-06 but must be positive and finite")]
     [InlineData("rms_norm_eps", "1e-60", "rms_norm_eps is 1E-60 but must be positive and finite")]
     [InlineData("rms_norm_eps", "1e60", "rms_norm_eps is 1E+60 but must be positive and finite")]
     [InlineData("rms_norm_eps", "1e400", "rms_norm_eps is Infinity but must be positive and finite")]
     [InlineData("initializer_range", "1e400", "initializer_range is Infinity but must be finite")]
-    [InlineData("rope_scaling", """{"type":"linear","factor":1e400}""", "rope_scaling: factor is Infinity but must be positive and finite")]
-    [InlineData("rope_scaling", """{"type":"linear","factor":0}""", "rope_scaling: factor is 0 but must be positive and finite")]
+    [InlineData("rope_scaling", """{"type":"linear","factor":1e400}""", "rope_scaling.factor is Infinity but must be positive and finite")]
+    [InlineData("rope_scaling", """{"type":"linear","factor":0}""", "rope_scaling.factor is 0 but must be positive and finite")]
     [InlineData("rope_scaling", """{"type":"llama3","factor":2,"low_freq_factor":4,"high_freq_factor":4}""", "high_freq_factor must be above low_freq_factor")]
-    [InlineData("rope_scaling", """{"type":"yarn","factor":2,"beta_fast":-1}""", "rope_scaling: beta_fast is -1")]
-    [InlineData("rope_scaling", """{"type":"yarn","factor":2,"original_max_position_embeddings":1e400}""", "rope_scaling: original_max_position_embeddings")]
+    [InlineData("rope_scaling", """{"type":"yarn","factor":2,"beta_fast":-1}""", "rope_scaling.beta_fast is -1")]
+    [InlineData("rope_scaling", """{"type":"yarn","factor":2,"original_max_position_embeddings":1e400}""", "rope_scaling.original_max_position_embeddings")]
     public void Load_FieldThatCannotBeComputedWith_IsNamed(string field, string value, string expected)
     {
         var fields = new Dictionary<string, string>
@@ -120,6 +119,11 @@ public sealed class ModelConfigurationTests : IDisposable
         Assert.Contains(expected, message, StringComparison.Ordinal);
         Assert.DoesNotContain('\n', message);
     }
+
+    [Fact]
+    public void Load_NumberThatJsonDoesNotHave_IsRefusedWithItsPlace() => Assert.Equal(
+        $"{_directory.File("config.json")}, line 2, byte 15: not valid JSON; fetch or export the file again",
+        Assert.Throws<InvalidInputException>(() => Load("{\n\"rope_theta\": NaN}")).Message);
 
     [Fact]
     public void Load_SeveralFieldsWrong_AreToldTogether()

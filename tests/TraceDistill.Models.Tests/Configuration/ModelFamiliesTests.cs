@@ -146,12 +146,12 @@ public sealed class ModelFamiliesTests : IDisposable
     [InlineData("""{"model_type": "mixtral", "router_jitter_noise": 0.1}""", "router_jitter_noise is not supported")]
     [InlineData("""{"model_type": "qwen3_moe", "mlp_only_layers": [8]}""", "mlp_only_layers names layer 8, and there are 8 from 0 on")]
     [InlineData("""{"model_type": "qwen3_moe", "num_experts": 0}""", "num_experts is 0 but must be positive")]
-    [InlineData("""{"model_type": "smollm3", "no_rope_layers": [1]}""", "no_rope_layers is [1], not a list with a number for each of 8 layers")]
+    [InlineData("""{"model_type": "smollm3", "no_rope_layers": [1]}""", "no_rope_layers is [1] but must be an array with a number for each of 8 layers")]
     [InlineData("""{"model_type": "phi3", "partial_rotary_factor": 1.5}""", "partial_rotary_factor is 1.5 but must be above 0 and at most 1")]
     [InlineData("""{"model_type": "phi3", "partial_rotary_factor": 0.4}""", "partial_rotary_factor is 0.4 but must be such that an even number of 8 channels is rotated")]
-    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1], "long_factor": [1, 2, 3, 4]}}""", "rope_scaling: short_factor must be 4 positive numbers")]
-    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4]}}""", "rope_scaling: long_factor is missing, not a list of numbers")]
-    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4], "long_mscale": 1.2}}""", "rope_scaling: long_mscale is not supported")]
+    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1], "long_factor": [1, 2, 3, 4]}}""", "rope_scaling.short_factor must be 4 positive numbers")]
+    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4]}}""", "the field rope_scaling.long_factor is missing")]
+    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4], "long_mscale": 1.2}}""", "rope_scaling.long_mscale is not supported")]
     public void Load_FieldThatIsNotKnownOrCannotBe_IsNamed(string fields, string expected)
     {
         var message = Assert.Throws<InvalidInputException>(() => LoadJson(WithSizes(fields))).Message;

@@ -102,7 +102,7 @@ public sealed class HostedTokenizerTests : IDisposable
 
         Assert.Equal(2, tokenizer.Encode(text).Length);
         Assert.StartsWith(
-            $"{_directory.File("tokenizer.json")}: it writes texts as others", Assert.Throws<InvalidInputException>(() => tokenizer.EncodeWithSpans(text)).Message);
+            $"{_directory.File("tokenizer.json")}: it changes texts before they are split", Assert.Throws<InvalidInputException>(() => tokenizer.EncodeWithSpans(text)).Message);
     }
 
     [Fact]

@@ -230,7 +230,7 @@ public class TokenizerPeerTests
 
     /// <summary>What neither does is told with the field.</summary>
     [Theory]
-    [InlineData("normalizer", """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""", "normalizer.precompiled_charsmap must be a character map")]
+    [InlineData("normalizer", """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""", "normalizer.precompiled_charsmap is \"AAAA\" but must be a character map")]
     [InlineData("normalizer", """{"type":"Odd"}""", "normalizer.type: a Odd normalizer is not supported")]
     [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated","invert":false}""", "pre_tokenizer.pattern: the regular expression")]
     [InlineData("post_processor", """{"type":"Odd"}""", "post_processor.type: a Odd post-processor is not supported")]
