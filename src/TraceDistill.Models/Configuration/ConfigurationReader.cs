@@ -14,7 +14,8 @@ sealed class ConfigurationReader(JsonField json)
         var type = json.Find("model_type")?.Word();
         var family = ModelFamilies.Parse(type)
             ?? throw json.Fail(
-                $"model_type {(type is null ? "is missing" : $"\"{type}\" is not supported")}; supported: {string.Join(", ", ModelFamilies.Names)}");
+                $"model_type {(type is null ? "is missing" : $"\"{type}\" is not supported")}; "
+                + $"supported: {string.Join(", ", ModelFamilies.Names)}");
         var (traits, defaults) = (family.Traits(), family.Traits().Defaults);
         UnsupportedFields.Refuse(json, traits);
         var hidden = json["hidden_size"].Integer();

@@ -54,7 +54,8 @@ static class UnsupportedFields
 
         foreach (var (field, neutral) in Layers.Where(field => !traits.Fields.Contains(field.Field)))
         {
-            if (json.Find(field) is { } value && !(value.Kind == JsonValueKind.Array && value.Items().All(layer => IsEqual(layer, neutral))))
+            if (json.Find(field) is { } value
+                && !(value.Kind == JsonValueKind.Array && value.Items().All(layer => IsEqual(layer, neutral))))
             {
                 throw Unsupported(value);
             }
@@ -67,7 +68,8 @@ static class UnsupportedFields
                 continue;
             }
 
-            if (!traits.Fields.Contains("partial_rotary_factor") && rope.Find("partial_rotary_factor") is { } factor && !IsEqual(factor, 1))
+            if (!traits.Fields.Contains("partial_rotary_factor")
+                && rope.Find("partial_rotary_factor") is { } factor && !IsEqual(factor, 1))
             {
                 throw Unsupported(factor);
             }
@@ -91,8 +93,8 @@ static class UnsupportedFields
             : kind == JsonValueKind.Object && !(traits.Defaults.LocalRopeTheta is not null && name is "full_attention" or "sliding_attention");
     }
 
-    static InvalidInputException Unsupported(JsonField value, string? advice = null) =>
-        value.Fail($"{value.Name} is not supported; it changes the arithmetic and is {value.Shown} here{(advice is null ? "" : "; " + advice)}");
+    static InvalidInputException Unsupported(JsonField value, string? advice = null) => value.Fail(
+        $"{value.Name} is not supported; it changes the arithmetic and is {value.Shown} here{(advice is null ? "" : "; " + advice)}");
 
     /// <summary>1 and 1.0 are equal, as are 0 and false: files are written by many programs.</summary>
     static bool IsEqual(JsonField value, object? neutral) => (neutral, value.Kind) switch

@@ -60,18 +60,25 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
     }
 
     /// <summary>A field that must be there.</summary>
-    public JsonField this[string name] => Find(name) ?? throw Fail($"the field {(Path.Length == 0 ? name : $"{Path}.{name}")} is missing");
+    public JsonField this[string name] =>
+        Find(name) ?? throw Fail($"the field {(Path.Length == 0 ? name : $"{Path}.{name}")} is missing");
 
     /// <summary>A field that may be absent or null; both give null.</summary>
     public JsonField? Find(string name)
     {
         if (element.ValueKind != JsonValueKind.Object)
+        {
             throw Wrong("an object");
-        return element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? new JsonField(file, Path, value, name) : null;
+        }
+
+        return element.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null
+            ? new JsonField(file, Path, value, name)
+            : null;
     }
 
     /// <summary>Returns whether an object has the field, even if it is null.</summary>
-    public bool Has(string name) => element.ValueKind == JsonValueKind.Object ? element.TryGetProperty(name, out _) : throw Wrong("an object");
+    public bool Has(string name) =>
+        element.ValueKind == JsonValueKind.Object ? element.TryGetProperty(name, out _) : throw Wrong("an object");
 
     /// <summary>The names and values of an object.</summary>
     public IEnumerable<(string Name, JsonField Value)> Entries()
@@ -92,7 +99,10 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
     public IEnumerable<JsonField> Items()
     {
         if (element.ValueKind != JsonValueKind.Array)
+        {
             throw Wrong("an array");
+        }
+
         var (path, next) = (Path, 0);
         foreach (var item in element.EnumerateArray())
         {
@@ -106,14 +116,17 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
     public string Word() =>
         element.ValueKind == JsonValueKind.String && element.GetString()! is var text && !text.AsSpan().ContainsAny('\r', '\n') ? text : Shown;
 
-    public int Integer() => element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var value) ? value : throw Wrong("a 32-bit integer");
+    public int Integer() =>
+        element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var value) ? value : throw Wrong("a 32-bit integer");
 
     /// <summary>An integer, or each of a list of them.</summary>
-    public int[] Integers() => element.ValueKind == JsonValueKind.Array ? [.. Items().Select(item => item.Integer())] : [Integer()];
+    public int[] Integers() =>
+        element.ValueKind == JsonValueKind.Array ? [.. Items().Select(item => item.Integer())] : [Integer()];
 
     public double Number() => element.ValueKind == JsonValueKind.Number ? element.GetDouble() : throw Wrong("a number");
 
-    public bool Boolean() => element.ValueKind is JsonValueKind.True or JsonValueKind.False ? element.GetBoolean() : throw Wrong("true or false");
+    public bool Boolean() =>
+        element.ValueKind is JsonValueKind.True or JsonValueKind.False ? element.GetBoolean() : throw Wrong("true or false");
 
     public bool Boolean(string name, bool absent) => Find(name)?.Boolean() ?? absent;
 
