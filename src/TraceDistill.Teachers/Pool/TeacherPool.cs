@@ -30,6 +30,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     readonly TeacherInstruments _instruments = new();
     readonly ResiliencePipeline _retries;
     readonly ResiliencePipeline<GenerationResult> _hedging = ResiliencePipeline<GenerationResult>.Empty;
+    bool _isDisposed;
 
     /// <param name="endpoints">One at least; all serve the same model.</param>
     /// <param name="options">Limits and patience.</param>
@@ -224,6 +225,11 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     public void Dispose()
     {
+        if (Interlocked.Exchange(ref _isDisposed, true))
+        {
+            return;
+        }
+
         foreach (var lane in _lanes)
         {
             lane.Dispose();

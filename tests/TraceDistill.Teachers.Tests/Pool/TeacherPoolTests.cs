@@ -342,6 +342,20 @@ public sealed class TeacherPoolTests
         Assert.Equal(asked, changing.Requests.Count);
     }
 
+    [Fact]
+    public async Task Dispose_Twice_DoesNothingMore()
+    {
+        await using var server = await ProtocolServer.StartAsync(Good);
+        using var pool = TestTeacher.Over(server, TestTeacher.Time());
+        await pool.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
+
+        pool.Dispose();
+        pool.Dispose();
+
+        await Assert.ThrowsAnyAsync<Exception>(() => pool.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
+        Assert.Single(server.Requests);
+    }
+
     static TeacherPool Pool(VirtualTime time, ResilienceOptions? options, IRunObserver? observer, params ProtocolServer[] servers) => new(
         [.. servers.Select(server => new PooledEndpoint(TestTeacher.Endpoint(server.Url)))],
         options ?? new ResilienceOptions(), time, observer ?? SilentObserver.Instance, () => 0);
