@@ -43,8 +43,11 @@ static class ErrorBoundary
     {
         OperationCanceledException when interruption.IsCancellationRequested =>
             (ExitCode.Interrupted, Interrupted),
-        StageFailure { Code: ExitCode.Interrupted } => (ExitCode.Interrupted, Interrupted),
-        StageFailure stage => (stage.Code, stage.Message),
+        StageFailure stage => Judge(stage.Cause, interruption) is var (code, message) && code == ExitCode.Interrupted
+            ? (code, message)
+            : (code, $"{stage.Place}: {message}"),
+        ProcessFailure { Code: ExitCode.Interrupted } => (ExitCode.Interrupted, Interrupted),
+        ProcessFailure process => (process.Code, process.Message),
         _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, DiskFull(OneLine(exception.Message))),
         InvalidInputException => (ExitCode.InvalidInput, exception.Message),
         ExternalFailureException => (ExitCode.ExternalFailure, exception.Message),
@@ -60,6 +63,7 @@ static class ErrorBoundary
     /// <summary>The failures in their order: stages side by side may fail each for a reason of its own.</summary>
     static IEnumerable<Exception> Failures(Exception exception) => exception switch
     {
+        StageFailure stage => Failures(stage.Cause).Select(stage.By),
         AggregateException { InnerExceptions.Count: > 0 } several => several.InnerExceptions.SelectMany(Failures),
         System.Reflection.TargetInvocationException { InnerException: { } inner } => Failures(inner),
         _ => [exception],

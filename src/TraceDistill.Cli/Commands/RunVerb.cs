@@ -50,7 +50,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
             context.Observer.Message($"  {NamesOf(one.Stages, plan)}: {one.Told.Text}");
         }
 
-        if (foreseen.Where(one => one.Told.IsCertain).Select(one => $"{NamesOf(one.Stages, plan)}: {one.Told.Text}").ToList() is { Count: > 0 } failures)
+        if (foreseen.Where(one => one.Told.IsCertain).Select(one => $"{plan.Path}: {NamesOf(one.Stages, plan)}: {one.Told.Text}").ToList() is { Count: > 0 } failures)
         {
             throw new InvalidInputException(string.Join("\n", failures));
         }
@@ -80,7 +80,7 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
         using var directory = RunDirectory.Open(runDirectory);
         directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
-        var results = await new RecipeRunner(directory, host, context.Observer, context.TimeProvider, options.Discard)
+        var results = await new RecipeRunner(directory, plan.Path, host, context.Observer, context.TimeProvider, options.Discard)
             .RunAsync(selected, jobs, stage => states[stage.Name] == StageState.Finished, cancellationToken);
         var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
         context.Observer.Message($"finished: {Shown(result)}");

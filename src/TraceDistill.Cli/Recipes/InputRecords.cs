@@ -9,14 +9,14 @@ static class InputRecords
     /// <exception cref="InvalidInputException">A stage did not make the file that is expected from it.</exception>
     public static IReadOnlyList<InputRecord> Of(PlannedStage stage, string runDirectory, IReadOnlyList<InputRecord>? earlier)
     {
-        var named = stage.Inputs.Select(input => Of(stage, input, runDirectory, earlier));
+        var named = stage.Inputs.Select(input => Of(input, runDirectory, earlier));
         var others = stage.DependsOn
             .Where(name => stage.Inputs.All(input => input.Stage != name))
-            .Select(name => Of(stage, new StageInput("", name, "", default), runDirectory, earlier));
+            .Select(name => Of(new StageInput("", name, "", default), runDirectory, earlier));
         return [.. named.Concat(others).OrderBy(record => record.Key, StringComparer.Ordinal).ThenBy(record => record.Reference, StringComparer.Ordinal)];
     }
 
-    static InputRecord Of(PlannedStage stage, StageInput input, string runDirectory, IReadOnlyList<InputRecord>? earlier)
+    static InputRecord Of(StageInput input, string runDirectory, IReadOnlyList<InputRecord>? earlier)
     {
         if (input.Stage is null)
         {
@@ -26,12 +26,12 @@ static class InputRecords
         }
 
         var maker = StageManifest.Read(Path.Combine(runDirectory, input.Stage))
-            ?? throw new InvalidInputException($"{stage.Name}: the stage \"{input.Stage}\" that it reads is not finished; run it first");
+            ?? throw new InvalidInputException($"the stage \"{input.Stage}\" that it reads is not finished; run it first");
         var outputs = maker.Outputs.Where(file => input.Path.Length == 0 || file.Name == input.Path || file.Name.StartsWith(input.Path + "/", StringComparison.Ordinal)).ToList();
         if (outputs.Count == 0 && input.Path.Length > 0)
         {
             throw new InvalidInputException(
-                $"{stage.Name}.{input.Key}: the stage \"{input.Stage}\" made no \"{input.Path}\"; it made {string.Join(", ", maker.Outputs.Select(file => file.Name).Take(20))}");
+                $"{input.Key}: the stage \"{input.Stage}\" made no \"{input.Path}\"; it made {string.Join(", ", maker.Outputs.Select(file => file.Name).Take(20))}");
         }
 
         return new InputRecord(input.Key, input.Reference, ContentDigest.Combine(outputs), []);

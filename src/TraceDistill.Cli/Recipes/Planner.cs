@@ -37,7 +37,7 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         }
 
         problems.ThrowIfAny(recipePath);
-        return new RunPlan(recipe.Name, recipe.Jobs, InOrder(stages, recipePath));
+        return new RunPlan(recipe.Name, recipe.Path, recipe.Jobs, InOrder(stages, recipePath));
     }
 
     PlannedStage? Plan(StageCopy copy, IEnumerable<StageCopy> before, Recipe recipe, InputResolver resolver, ProblemList problems, string runDirectory)

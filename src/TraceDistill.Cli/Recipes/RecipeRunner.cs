@@ -26,10 +26,11 @@ enum StageOutcome
 sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, double Seconds, long PeakMemoryBytes, object? Summary);
 
 /// <summary>Runs the stages of a plan, passing over those that are finished and going on inside those that are not.</summary>
+/// <param name="recipe">The recipe's file, for messages.</param>
 /// <param name="host">Where stages run that may run beside others.</param>
 /// <param name="isDiscarded">Whether the user lets what stages made under other options be given up.</param>
 sealed class RecipeRunner(
-    RunDirectory directory, IStageHost host, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
+    RunDirectory directory, string recipe, IStageHost host, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
 {
     static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(2);
     static readonly TimeSpan LeftoverInterval = TimeSpan.FromMilliseconds(100);
@@ -41,6 +42,7 @@ sealed class RecipeRunner(
     /// Whether a stage is known to be finished: it is looked at first, and takes no core from one that is not.
     /// </param>
     /// <param name="cancellationToken">Stops the stages that are running.</param>
+    /// <exception cref="StageFailure">A stage failed; of several an <see cref="AggregateException"/> of these.</exception>
     public async Task<IReadOnlyList<StageResult>> RunAsync(
         IReadOnlyList<PlannedStage> stages, int jobs, Func<PlannedStage, bool> isFinished, CancellationToken cancellationToken)
     {
@@ -65,6 +67,19 @@ sealed class RecipeRunner(
     }
 
     async Task<StageResult> RunAsync(
+        PlannedStage stage, IStageHost host, int cores, MetricsLog metrics, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await RunWhereChangedAsync(stage, host, cores, metrics, cancellationToken);
+        }
+        catch (Exception exception) when (exception is not OperationCanceledException)
+        {
+            throw new StageFailure(recipe, stage.Name, exception);
+        }
+    }
+
+    async Task<StageResult> RunWhereChangedAsync(
         PlannedStage stage, IStageHost host, int cores, MetricsLog metrics, CancellationToken cancellationToken)
     {
         var folder = new StageFolder(directory.Path, stage.Name);

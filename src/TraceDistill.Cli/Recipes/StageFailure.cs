@@ -1,15 +1,16 @@
-using TraceDistill.Cli.CommandLine;
-
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>A stage in a process of its own ended before it was done.</summary>
+/// <summary>A stage of a recipe ended before it was done.</summary>
+/// <param name="recipe">The recipe's file.</param>
 /// <param name="stage">The stage's name.</param>
-/// <param name="exitCode">An <see cref="ExitCode"/>.</param>
-/// <param name="reason">What went wrong, as its process told it.</param>
-sealed class StageFailure(string stage, int exitCode, string reason) : Exception($"{stage}: {reason}")
+/// <param name="cause">The exception that its verb, or its process, ended with.</param>
+sealed class StageFailure(string recipe, string stage, Exception cause) : Exception($"{recipe}: {stage}: {cause.Message}", cause)
 {
-    public int Code => exitCode;
+    /// <summary>The recipe's file and the stage, as messages begin.</summary>
+    public string Place => $"{recipe}: {stage}";
 
-    /// <summary>The message without the stage's name.</summary>
-    public string Reason => reason;
+    public Exception Cause => InnerException!;
+
+    /// <summary>The same stage's failure, by one of several causes.</summary>
+    public StageFailure By(Exception one) => new(recipe, stage, one);
 }

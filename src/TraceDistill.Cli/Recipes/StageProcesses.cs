@@ -50,7 +50,7 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
             using var process = Start(stage, context, options, cores, gpu);
             _running[stage.Name] = process;
             using var stop = cancellationToken.Register(() => Stop(process));
-            return await ListenAsync(stage.Name, process, context.Observer);
+            return await ListenAsync(process, context.Observer);
         }
         finally
         {
@@ -107,13 +107,12 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
         }
         catch (Win32Exception exception)
         {
-            throw new StageFailure(
-                stage.Name, ExitCode.ExternalFailure, $"its process could not be started ({exception.Message}); --jobs 1 needs none");
+            throw new ProcessFailure(ExitCode.ExternalFailure, $"its process could not be started ({exception.Message}); --jobs 1 needs none");
         }
     }
 
     /// <summary>Passes on what the process tells until it has ended.</summary>
-    static async Task<StageWork> ListenAsync(string stage, Process process, IRunObserver observer)
+    static async Task<StageWork> ListenAsync(Process process, IRunObserver observer)
     {
         var complaints = PassOnAsync(process.StandardError, observer);
         StageEvent? last = null;
@@ -143,17 +142,15 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
         return (last, process.ExitCode) switch
         {
             (StageDone done, ExitCode.Done) => new StageWork(done.Summary, done.PeakMemoryBytes),
-            (StageFailed failed, _) => throw new StageFailure(stage, failed.ExitCode, failed.Message),
-            (_, Signalled + KillSignal) => throw new StageFailure(
-                stage,
+            (StageFailed failed, _) => throw new ProcessFailure(failed.ExitCode, failed.Message),
+            (_, Signalled + KillSignal) => throw new ProcessFailure(
                 ExitCode.ExternalFailure,
                 "its process was killed by signal 9, as the system does when memory runs out; the same command goes on from here, "
                 + "with --jobs 1 one stage at a time"),
-            (_, > Signalled and var code) => throw new StageFailure(
-                stage,
+            (_, > Signalled and var code) => throw new ProcessFailure(
                 ExitCode.ExternalFailure,
                 $"its process was ended by signal {code - Signalled}; the same command goes on from here"),
-            (_, var code) => throw new StageFailure(stage, ExitCode.Bug, $"its process ended with exit code {code} and no result"),
+            (_, var code) => throw new ProcessFailure(ExitCode.Bug, $"its process ended with exit code {code} and no result"),
         };
     }
 

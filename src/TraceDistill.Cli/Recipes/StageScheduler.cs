@@ -165,7 +165,7 @@ sealed class StageScheduler(
 
         var others = _running.Values.Select(one => one.Stage.Name).ToList();
         var goOn = others.Count == 0 ? "" : $"; {string.Join(", ", others)} {(others.Count == 1 ? "goes" : "go")} on to the end";
-        var reason = exception is StageFailure failure ? failure.Reason : exception.Message;
+        var reason = exception is StageFailure failure ? failure.Cause.Message : exception.Message;
         console.Message($"{stage.Name}: failed: {reason.ReplaceLineEndings(" ")}{goOn}");
     }
 

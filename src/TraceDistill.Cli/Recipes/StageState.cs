@@ -21,12 +21,20 @@ enum StageState
 /// <summary>Finds the state of every stage of a plan.</summary>
 static class StageStates
 {
+    /// <exception cref="StageFailure">Inputs of a stage cannot be read.</exception>
     public static IReadOnlyDictionary<string, StageState> Of(RunPlan plan, string runDirectory)
     {
         var states = new Dictionary<string, StageState>();
         foreach (var stage in plan.Stages)
         {
-            states[stage.Name] = Of(stage, runDirectory, stage.DependsOn.All(name => states[name] == StageState.Finished));
+            try
+            {
+                states[stage.Name] = Of(stage, runDirectory, stage.DependsOn.All(name => states[name] == StageState.Finished));
+            }
+            catch (Exception exception)
+            {
+                throw new StageFailure(plan.Path, stage.Name, exception);
+            }
         }
 
         return states;

@@ -210,11 +210,18 @@ public sealed class CommandLineTests : IDisposable
         },
         { new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)), 3, "error: out: the disk is full; free some space\n" },
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
-        { new AggregateException(new StageFailure("a", 3, "gone"), new InvalidInputException("bad")), 3, "error: a: gone\nerror: bad\n" },
-        { new StageFailure("a", 130, "interrupted"), 130, "interrupted; the same command goes on from here\n" },
-        { new StageFailure("a", 1, "odd"), 1, "a: odd\n" },
+        { InStage("a", new InvalidInputException("bad")), 2, "error: r.yaml: a: bad\n" },
+        { InStage("a", new IOException("Disk quota exceeded", 122)), 3, $"error: r.yaml: a: Disk quota exceeded {DiskFull}\n" },
+        { new AggregateException(InStage("a", new ProcessFailure(3, "gone")), InStage("b", new InvalidInputException("bad"))), 3, "error: r.yaml: a: gone\nerror: r.yaml: b: bad\n" },
+        { InStage("a", new AggregateException(new ExternalFailureException("x"), new ExternalFailureException("y"))), 3, "error: r.yaml: a: x\nerror: r.yaml: a: y\n" },
+        { InStage("a", new ProcessFailure(130, "interrupted")), 130, "interrupted; the same command goes on from here\n" },
+        { InStage("a", new ProcessFailure(1, "odd")), 1, "r.yaml: a: odd\n" },
         { new InvalidInputException("unknown key \"\e[2Jname\a\""), 2, "error: unknown key \"\\x1B[2Jname\\x07\"\n" },
     };
+
+    const string DiskFull = "(the disk is full: free some space, and the same command goes on from here)";
+
+    static StageFailure InStage(string name, Exception cause) => new("r.yaml", name, cause);
 
     [Theory]
     [MemberData(nameof(Failures))]

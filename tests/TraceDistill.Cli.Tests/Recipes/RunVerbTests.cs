@@ -160,7 +160,7 @@ public sealed class RunVerbTests : IDisposable
     public async Task Run_OnlyOption_RunsThatStageOrSaysWhatItMisses()
     {
         Assert.Equal(2, await _cli.RunRecipeAsync(Chain, "--only", "both"));
-        Assert.Contains("error: both: the stage \"a\" that it reads is not finished; run it first", _cli.Error);
+        Assert.Contains("error: recipe.yaml: both: the stage \"a\" that it reads is not finished; run it first", _cli.Error);
 
         Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--only", "a,b"));
         Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--only", "both", "--json"));
@@ -205,12 +205,31 @@ public sealed class RunVerbTests : IDisposable
         Assert.Equal(2, Directory.GetFiles(Path.Combine(_cli.RunDirectory, "tensorboard", "c")).Length);
     }
 
+    /// <summary>The same line whether the stage runs alone or one of several that run at the same time.</summary>
+    [Theory]
+    [InlineData("1")]
+    [InlineData("2")]
+    public async Task Run_StageThatFindsItsInputWrong_NamesTheRecipeAndTheStage(string jobs)
+    {
+        _cli.Count.BeforeOf = (end, _) =>
+        {
+            if (end == 5)
+            {
+                throw new InvalidInputException("numbers.txt:3: \"x\" is not a number");
+            }
+        };
+
+        Assert.Equal(2, await _cli.RunRecipeAsync(Pair, "--jobs", jobs));
+
+        Assert.EndsWith("error: recipe.yaml: c: numbers.txt:3: \"x\" is not a number\n", _cli.Error.ReplaceLineEndings("\n"));
+    }
+
     [Fact]
     public async Task Run_UnfinishedWorkOfOtherOptions_StartsAfresh()
     {
         _cli.Count.Before = number => { if (number == 3) throw new IOException("No space left on device", 28); };
         Assert.Equal(3, await _cli.RunRecipeAsync("stages: { c: { do: count, to: 6 } }"));
-        Assert.Contains("error: No space left on device (the disk is full", _cli.Error);
+        Assert.Contains("error: recipe.yaml: c: No space left on device (the disk is full", _cli.Error);
 
         _cli.Count.Before = _ => { };
         Assert.Equal(0, await _cli.RunRecipeAsync("stages: { c: { do: count, to: 4 } }"));
@@ -310,7 +329,7 @@ public sealed class RunVerbTests : IDisposable
 
         Assert.Equal(3, await _cli.RunRecipeAsync(Pair, "--jobs", "2"));
 
-        Assert.EndsWith("error: the teacher is gone\n", _cli.Error.ReplaceLineEndings("\n"));
+        Assert.EndsWith("error: recipe.yaml: c: the teacher is gone\n", _cli.Error.ReplaceLineEndings("\n"));
         Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "d", "count.txt")));
         Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "c")));
         Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "e")));

@@ -66,17 +66,17 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     }
 
     [Theory]
-    [InlineData("""echo '{"event":"failure","exit_code":2,"message":"no traces"}'; exit 2""", 2, "sample: no traces")]
+    [InlineData("""echo '{"event":"failure","exit_code":2,"message":"no traces"}'; exit 2""", 2, "no traces")]
     [InlineData(
         "kill -9 $$",
         3,
-        "sample: its process was killed by signal 9, as the system does when memory runs out; the same command goes on from here, "
+        "its process was killed by signal 9, as the system does when memory runs out; the same command goes on from here, "
         + "with --jobs 1 one stage at a time")]
-    [InlineData("kill -TERM $$", 3, "sample: its process was ended by signal 15; the same command goes on from here")]
-    [InlineData("echo '{\"event\":\"message\",\"text\":\"hm\"}'", 1, "sample: its process ended with exit code 0 and no result")]
+    [InlineData("kill -TERM $$", 3, "its process was ended by signal 15; the same command goes on from here")]
+    [InlineData("echo '{\"event\":\"message\",\"text\":\"hm\"}'", 1, "its process ended with exit code 0 and no result")]
     public async Task Run_ProcessThatFails_IsToldWithItsExitCode(string script, int code, string message)
     {
-        var failure = await Assert.ThrowsAsync<StageFailure>(() => RunAsync(script));
+        var failure = await Assert.ThrowsAsync<ProcessFailure>(() => RunAsync(script));
 
         Assert.Equal((code, message), (failure.Code, failure.Message));
     }
@@ -84,10 +84,10 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     [Fact]
     public async Task Run_NoSuchProgram_IsAFailureFromOutside()
     {
-        var failure = await Assert.ThrowsAsync<StageFailure>(() => RunAsync(new StageProcesses([_folder.File("none")]), null, Token));
+        var failure = await Assert.ThrowsAsync<ProcessFailure>(() => RunAsync(new StageProcesses([_folder.File("none")]), null, Token));
 
         Assert.Equal(3, failure.Code);
-        Assert.StartsWith("sample: its process could not be started", failure.Message, StringComparison.Ordinal);
+        Assert.StartsWith("its process could not be started", failure.Message, StringComparison.Ordinal);
     }
 
     [Fact]
@@ -96,7 +96,7 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
         using var interruption = new CancellationTokenSource();
         _onMessage = text => interruption.Cancel();
 
-        var failure = await Assert.ThrowsAsync<StageFailure>(() => RunAsync(
+        var failure = await Assert.ThrowsAsync<ProcessFailure>(() => RunAsync(
             """
             echo '{"event":"message","text":"ready"}'
             read line || echo '{"event":"failure","exit_code":130,"message":"interrupted"}'
@@ -139,7 +139,7 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     public async Task Run_ProgramWithWrongOptions_TellsTheLineOfThem()
     {
         var arguments = YamlConfig.ParseValue("{ family: [addition], count: 0 }", "test");
-        var failure = await Assert.ThrowsAsync<StageFailure>(() => RunAsync(new StageProcesses([Program]), (ConfigMap)arguments, Token));
+        var failure = await Assert.ThrowsAsync<ProcessFailure>(() => RunAsync(new StageProcesses([Program]), (ConfigMap)arguments, Token));
 
         Assert.Equal(2, failure.Code);
         Assert.Contains(".options.yaml:", failure.Message, StringComparison.Ordinal);

@@ -128,14 +128,14 @@ public sealed class StageSchedulerTests : IRunObserver, IDisposable
         var run = RunAsync(jobs: 8, cores: 4, Side("a"), Side("b"), Side("c"), Side("d", "c"));
         await StartedAsync(3);
 
-        _started["b"].End.SetException(new StageFailure("b", 3, "gone"));
+        _started["b"].End.SetException(new StageFailure("recipe.yaml", "b", new ProcessFailure(3, "gone")));
         await ToldAsync("b: failed: gone; a, c go on to the end");
         _started["a"].End.SetException(new InvalidInputException("bad"));
         await ToldAsync("a: failed: bad; c goes on to the end");
         End("c");
 
         var failures = (await Assert.ThrowsAsync<AggregateException>(() => run)).InnerExceptions;
-        Assert.Equal(["b: gone", "bad"], failures.Select(failure => failure.Message));
+        Assert.Equal(["recipe.yaml: b: gone", "bad"], failures.Select(failure => failure.Message));
         Assert.DoesNotContain("d", _started.Keys);
     }
 
@@ -147,7 +147,7 @@ public sealed class StageSchedulerTests : IRunObserver, IDisposable
 
         await _interruption.CancelAsync();
         End("a");
-        _started["b"].End.SetException(new StageFailure("b", 130, "interrupted"));
+        _started["b"].End.SetException(new StageFailure("recipe.yaml", "b", new ProcessFailure(130, "interrupted")));
 
         await Assert.ThrowsAnyAsync<Exception>(() => run);
         Assert.Equal(["a", "b"], _started.Keys.Order());

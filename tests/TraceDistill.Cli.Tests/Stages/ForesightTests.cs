@@ -27,7 +27,7 @@ public sealed class ForesightTests : IDisposable
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m")));
 
         Assert.Contains(
-            "error: student: a student from scratch takes the tokenizer that is stored with its traces, and traces has none: add tokenizer: path/to/teacher to traces", _cli.Error);
+            "error: recipe.yaml: student: a student from scratch takes the tokenizer that is stored with its traces, and traces has none: add tokenizer: path/to/teacher to traces", _cli.Error);
         Assert.False(Directory.Exists(_cli.RunDirectory));
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m"), "--plan"));
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"endpoint: \"http://127.0.0.1:1/v1\", model: m, tokenizer: {Teacher}"), "--plan"));
@@ -54,10 +54,10 @@ public sealed class ForesightTests : IDisposable
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
 
-        Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's 40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}", _cli.Error);
+        Assert.Matches(@"error: recipe\.yaml: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's 40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}", _cli.Error);
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan", "--set", "student.max_length=5"));
-        Assert.Matches(@"error: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than max_length 5 and will be left out: max_length: \d+\b", _cli.Error);
+        Assert.Matches(@"error: recipe\.yaml: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than max_length 5 and will be left out: max_length: \d+\b", _cli.Error);
     }
 
     [Fact]
@@ -68,10 +68,10 @@ public sealed class ForesightTests : IDisposable
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
 
         Assert.Contains("  traces: 1 of 2 prompts do not fit the teacher's context of 1,024 tokens (the longest has 1,", _cli.Error);
-        Assert.Contains("error: scores: 1 of 2 prompts do not fit the 512 positions of student (the longest has 1,", _cli.Error);
+        Assert.Contains("error: recipe.yaml: scores: 1 of 2 prompts do not fit the 512 positions of student (the longest has 1,", _cli.Error);
 
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", problems: [new string('7', 1500)]), "--plan", "--set", "scores.limit=1"));
-        Assert.Contains("error: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
+        Assert.Contains("error: recipe.yaml: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
     }
 
     /// <summary>The embedded teacher's template closes each turn with <c>&lt;|end|&gt;</c>.</summary>
@@ -95,7 +95,7 @@ public sealed class ForesightTests : IDisposable
 
         Assert.Equal(2, await _cli.RunRecipeAsync($"stages: {{ traces: {stage} }}", "--plan"));
 
-        Assert.Contains("error: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
+        Assert.Contains("error: recipe.yaml: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
     }
 
     /// <summary>A verb by itself is told what a stage of a recipe is told, with --plan and before it begins.</summary>
