@@ -50,7 +50,9 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
             context.Observer.Message($"  {NamesOf(one.Stages, plan)}: {one.Told.Text}");
         }
 
-        if (foreseen.Where(one => one.Told.IsCertain).Select(one => $"{plan.Path}: {NamesOf(one.Stages, plan)}: {one.Told.Text}").ToList() is { Count: > 0 } failures)
+        var failures = foreseen.Where(one => one.Told.IsCertain)
+            .Select(one => $"{plan.Path}: {NamesOf(one.Stages, plan)}: {one.Told.Text}").ToList();
+        if (failures.Count > 0)
         {
             throw new InvalidInputException(string.Join("\n", failures));
         }

@@ -31,7 +31,8 @@ static class InputRecords
         if (outputs.Count == 0 && input.Path.Length > 0)
         {
             throw new InvalidInputException(
-                $"{input.Key}: the stage \"{input.Stage}\" made no \"{input.Path}\"; it made {string.Join(", ", maker.Outputs.Select(file => file.Name).Take(20))}");
+                $"{input.Key}: the stage \"{input.Stage}\" made no \"{input.Path}\"; "
+                + $"it made {string.Join(", ", maker.Outputs.Select(file => file.Name).Take(20))}");
         }
 
         return new InputRecord(input.Key, input.Reference, ContentDigest.Combine(outputs), []);

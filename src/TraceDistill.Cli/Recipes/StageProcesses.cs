@@ -107,7 +107,8 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
         }
         catch (Win32Exception exception)
         {
-            throw new ProcessFailure(ExitCode.ExternalFailure, $"its process could not be started ({exception.Message}); --jobs 1 needs none");
+            throw new ProcessFailure(
+                ExitCode.ExternalFailure, $"its process could not be started ({exception.Message}); --jobs 1 needs none");
         }
     }
 

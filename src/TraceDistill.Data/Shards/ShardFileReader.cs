@@ -59,7 +59,8 @@ sealed class ShardFileReader : IAsyncDisposable
         await using var stream = File.OpenRead(file);
         if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != entry.Sha256)
         {
-            throw new InvalidInputException($"{file}: its SHA-256 is not the manifest's; the shard is damaged, restore it or collect again");
+            throw new InvalidInputException(
+                $"{file}: its SHA-256 is not the manifest's; the shard is damaged, restore it or collect again");
         }
     }
 

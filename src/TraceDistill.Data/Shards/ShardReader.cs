@@ -148,7 +148,9 @@ public sealed class ShardReader
         }
     }
 
-    /// <summary>Returns whether a single shard has the format version and the layout in which <see cref="ShardWriter"/> would write it now.</summary>
+    /// <summary>
+    /// Returns whether a single shard has the format version and the layout in which <see cref="ShardWriter"/> would write it now.
+    /// </summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>
     public static async Task<bool> IsCurrentAsync(string path, SoftTargetLayout layout, CancellationToken cancellationToken = default)
     {

@@ -114,8 +114,8 @@ public sealed class ShardWriter : IAsyncDisposable
     }
 
     /// <summary>
-    /// Writes a single shard under a temporary name, flushes it to disk and renames it, over a file that has the name already: for data sets
-    /// that are put together shard by shard. Once it returns, the loss of power costs neither file nor name.
+    /// Writes a single shard under a temporary name, flushes it to disk and renames it, over a file that has the name already: for data
+    /// sets that are put together shard by shard. Once it returns, the loss of power costs neither file nor name.
     /// </summary>
     /// <param name="path">The shard's own name.</param>
     /// <param name="dataset">What holds for every trace.</param>
@@ -160,7 +160,8 @@ public sealed class ShardWriter : IAsyncDisposable
 
     static Task<ShardFileWriter> OpenFileAsync(
         string path, DatasetDescription dataset, ShardWriterOptions options, CancellationToken cancellationToken) =>
-        ShardFileWriter.CreateAsync(path, new ShardMetadata(ShardManifest.CurrentFormatVersion, dataset, options.Layout), cancellationToken);
+        ShardFileWriter.CreateAsync(
+            path, new ShardMetadata(ShardManifest.CurrentFormatVersion, dataset, options.Layout), cancellationToken);
 
     async Task<ShardFileWriter> OpenShardAsync(CancellationToken cancellationToken)
     {

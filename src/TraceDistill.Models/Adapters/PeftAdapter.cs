@@ -115,8 +115,8 @@ public sealed class PeftAdapter : IDisposable
             && BaseChanging.Any(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase)))
         {
             throw settings.Fail(
-                $"init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; convert it to plain "
-                + "LoRA with PEFT (path_initial_model_for_weight_conversion)");
+                $"init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; "
+                + "convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)");
         }
 
         if (Refused.FirstOrDefault(name => settings.Find(name)?.Shown is not (null or "false" or "[]")) is { } refused)

@@ -88,7 +88,8 @@ sealed class ConfigurationReader(JsonField json)
         {
             { Windows: SlidingWindows.WhereGiven } => ModelConfiguration.WindowPattern(layers, pattern),
             { NoRopeInterval: > 0 } => [.. Enumerable.Range(0, layers).Select(noRope.Contains)],
-            _ when json.Find("max_window_layers")?.Integer() is { } first => [.. Enumerable.Range(0, layers).Select(layer => layer >= first)],
+            _ when json.Find("max_window_layers")?.Integer() is { } first =>
+                [.. Enumerable.Range(0, layers).Select(layer => layer >= first)],
             _ => null,
         };
     }

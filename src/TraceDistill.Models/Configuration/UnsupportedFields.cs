@@ -90,7 +90,8 @@ static class UnsupportedFields
 
         bool IsUnknown(string name, JsonValueKind kind) => name is "mrope_section" or "short_mscale" or "long_mscale"
             ? kind != JsonValueKind.Null
-            : kind == JsonValueKind.Object && !(traits.Defaults.LocalRopeTheta is not null && name is "full_attention" or "sliding_attention");
+            : kind == JsonValueKind.Object
+                && !(traits.Defaults.LocalRopeTheta is not null && name is "full_attention" or "sliding_attention");
     }
 
     static InvalidInputException Unsupported(JsonField value, string? advice = null) => value.Fail(

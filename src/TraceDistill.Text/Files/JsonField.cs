@@ -114,7 +114,9 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
 
     /// <summary>Text of one line; of any other value what messages show.</summary>
     public string Word() =>
-        element.ValueKind == JsonValueKind.String && element.GetString()! is var text && !text.AsSpan().ContainsAny('\r', '\n') ? text : Shown;
+        element.ValueKind == JsonValueKind.String && element.GetString()! is var text && !text.AsSpan().ContainsAny('\r', '\n')
+            ? text
+            : Shown;
 
     public int Integer() =>
         element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var value) ? value : throw Wrong("a 32-bit integer");

@@ -212,8 +212,14 @@ public sealed class CommandLineTests : IDisposable
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
         { InStage("a", new InvalidInputException("bad")), 2, "error: r.yaml: a: bad\n" },
         { InStage("a", new IOException("Disk quota exceeded", 122)), 3, $"error: r.yaml: a: Disk quota exceeded {DiskFull}\n" },
-        { new AggregateException(InStage("a", new ProcessFailure(3, "gone")), InStage("b", new InvalidInputException("bad"))), 3, "error: r.yaml: a: gone\nerror: r.yaml: b: bad\n" },
-        { InStage("a", new AggregateException(new ExternalFailureException("x"), new ExternalFailureException("y"))), 3, "error: r.yaml: a: x\nerror: r.yaml: a: y\n" },
+        {
+            new AggregateException(InStage("a", new ProcessFailure(3, "gone")), InStage("b", new InvalidInputException("bad"))), 3,
+            "error: r.yaml: a: gone\nerror: r.yaml: b: bad\n"
+        },
+        {
+            InStage("a", new AggregateException(new ExternalFailureException("x"), new ExternalFailureException("y"))), 3,
+            "error: r.yaml: a: x\nerror: r.yaml: a: y\n"
+        },
         { InStage("a", new ProcessFailure(130, "interrupted")), 130, "interrupted; the same command goes on from here\n" },
         { InStage("a", new ProcessFailure(1, "odd")), 1, "r.yaml: a: odd\n" },
         { new InvalidInputException("unknown key \"\e[2Jname\a\""), 2, "error: unknown key \"\\x1B[2Jname\\x07\"\n" },

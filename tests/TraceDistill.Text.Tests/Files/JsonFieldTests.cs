@@ -16,7 +16,9 @@ public sealed class JsonFieldTests : IDisposable
     [Fact]
     public void Read_EveryKindOfValue_IsThereByItsName()
     {
-        var root = Read("""{"text": "日", "integer": -3, "number": 0.5, "flag": true, "list": [1, 2], "inner": {"deep": "x"}, "nothing": null}""");
+        var root = Read("""
+            {"text": "日", "integer": -3, "number": 0.5, "flag": true, "list": [1, 2], "inner": {"deep": "x"}, "nothing": null}
+            """);
 
         Assert.Equal("日", root["text"].Text());
         Assert.Equal(-3, root["integer"].Integer());
@@ -58,7 +60,8 @@ public sealed class JsonFieldTests : IDisposable
     }
 
     [Fact]
-    public void Root_ThatIsNoObject_IsCalledTheFile() => Refused("the file is [1,2] but must be an object", () => Read("[ 1,\n2 ]").Find("x"));
+    public void Root_ThatIsNoObject_IsCalledTheFile() =>
+        Refused("the file is [1,2] but must be an object", () => Read("[ 1,\n2 ]").Find("x"));
 
     [Fact]
     public void Shown_LongValueWithBreaks_IsTheBeginningInOneLine()
@@ -101,7 +104,9 @@ public sealed class JsonFieldTests : IDisposable
 
     [Fact]
     public void Read_FileThatIsNotThere_IsRefused() => Assert.StartsWith(
-        $"{FilePath} does not exist", Assert.Throws<InvalidInputException>(() => JsonField.Read(FilePath)).Message, StringComparison.Ordinal);
+        $"{FilePath} does not exist",
+        Assert.Throws<InvalidInputException>(() => JsonField.Read(FilePath)).Message,
+        StringComparison.Ordinal);
 
     JsonField Read(string json)
     {
