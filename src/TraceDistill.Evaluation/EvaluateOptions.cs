@@ -14,14 +14,14 @@ namespace TraceDistill.Evaluation;
 public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
 {
     [InputPath]
-    [Description("What is measured: a name for the report → a model directory, or a map with endpoint and model")]
+    [Description("Models to evaluate: a name for the report → a model directory, or a map with endpoint and model")]
     public IReadOnlyDictionary<string, ModelSource> Models { get; init; } = new Dictionary<string, ModelSource>();
 
     [InputPath(Unless = nameof(Endpoint))]
-    [Description("The one model to measure: its directory, or with an endpoint the name it has there")]
+    [Description("The one model to evaluate: its directory, or its name at the endpoint")]
     public string? Model { get; init; }
 
-    [Description("An OpenAI-compatible endpoint to measure")]
+    [Description("An OpenAI-compatible endpoint to evaluate")]
     public string? Endpoint { get; init; }
 
     /// <value>auto.</value>
@@ -90,7 +90,7 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>1.0, the whole distribution.</value>
     [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("Nucleus of the samples")]
+    [Description("Top-p (nucleus) of the samples")]
     public double TopP { get; init; } = 1.0;
 
     /// <summary>

@@ -12,7 +12,7 @@ public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
     [Description("An OpenAI-compatible endpoint")]
     public string? Endpoint { get; init; }
 
-    [Description("The model's name there")]
+    [Description("The model's name at the endpoint")]
     public string? Model { get; init; }
 
     [Description("Environment variable that holds the endpoint's key")]
@@ -22,11 +22,11 @@ public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
     public string? ApiKeyFile { get; init; }
 
     /// <value><c>auto</c>: found out.</value>
-    [Description("What kind of server the endpoint is, such as vllm")]
+    [Description("Dialect of the endpoint's server, such as vllm")]
     public string Dialect { get; init; } = "auto";
 
     /// <value>False.</value>
-    [Description("Have answers sent in pieces while they are generated")]
+    [Description("Stream answers while they are generated")]
     public bool Stream { get; init; }
 
     public static ModelSource Parse(string s, IFormatProvider? provider) => new() { Directory = s };

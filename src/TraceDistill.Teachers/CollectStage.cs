@@ -153,7 +153,7 @@ public static class CollectStage
             folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
         if (store.Discarded is { } discarded)
         {
-            observer.Message($"{directory}: {discarded}; they are given up");
+            observer.Message($"{directory}: {discarded}; they are discarded");
         }
 
         foreach (var message in store.Plan.Counts.Describe(options.Problems))

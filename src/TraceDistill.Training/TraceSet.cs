@@ -16,7 +16,7 @@ public sealed record TraceSet : IParsable<TraceSet>
     /// </summary>
     /// <value>None: all sets are one, shuffled together.</value>
     [Range(1e-6, 1e6, ErrorMessage = "must be from 0.000001 to 1000000")]
-    [Description("Its share of the tokens beside the others'; either every set has one or none")]
+    [Description("Weight of the data set: its share of the tokens relative to the others; every set has one, or none has")]
     public double? Weight { get; init; }
 
     public static implicit operator TraceSet(string path) => new() { Path = path };

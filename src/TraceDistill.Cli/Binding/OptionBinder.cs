@@ -7,17 +7,17 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Cli.Binding;
 
 /// <summary>
-/// Makes options records from settings, whether they come from a recipe or from the command line. What is wrong goes into the
-/// <see cref="ProblemList"/>, with its place, its key and what was expected; binding goes on, so that all problems are found.
+/// Creates options records from settings of a recipe or of the command line. Errors are added to the
+/// <see cref="ProblemList"/>, with its place, its key and what was expected; binding continues, so that all problems are reported together.
 /// </summary>
 /// <remarks>
-/// Values that a property forbids are told by the validation attributes of <see cref="System.ComponentModel.DataAnnotations"/> on it, and
-/// what several properties forbid together by <see cref="IValidatableObject"/> on the record.
+/// Values of single properties are validated by the attributes of <see cref="System.ComponentModel.DataAnnotations"/> on it, and
+/// combinations of properties by <see cref="IValidatableObject"/> on the record.
 /// </remarks>
 sealed class OptionBinder(ProblemList problems)
 {
     /// <summary>Makes a <paramref name="type"/> from <paramref name="map"/>, whose keys are those of its <see cref="OptionSchema"/>.</summary>
-    /// <param name="path">What stands before the keys in messages, such as a stage's name; may be empty.</param>
+    /// <param name="path">Prefix of keys in messages, such as a stage's name; may be empty.</param>
     /// <returns>Null where there was a problem.</returns>
     public object? BindRecord(Type type, ConfigMap map, string path)
     {

@@ -2,12 +2,14 @@ using System.Text.RegularExpressions;
 
 namespace TraceDistill.Cli.Binding;
 
-/// <summary>Names a setting in the messages of deeper layers, which know it by its key alone, as the user gave it.</summary>
+/// <summary>
+/// Replaces the key of a setting at the start of an error message by its command-line name, or by its place in the YAML file.
+/// </summary>
 static partial class SettingName
 {
     /// <param name="message">Lines, each of which may begin with the key of the setting that it is about and a colon.</param>
-    /// <param name="optionsType">The options record that has the settings.</param>
-    /// <param name="settings">The settings as they were given.</param>
+    /// <param name="optionsType">The type of the options record.</param>
+    /// <param name="settings">The settings as the user wrote them.</param>
     /// <returns>
     /// The message with <c>--max-steps: …</c> in place of <c>max_steps: …</c>, or <c>options.yaml:3:12: max_steps: …</c> where the setting stands in a file.
     /// </returns>

@@ -102,7 +102,7 @@ sealed partial class YamlReader(string text, string source)
             var key = _parser.Current is Scalar ? Take<Scalar>() : throw Wrong(_parser.Current!, "a key must be plain text");
             if (!places.TryAdd(key.Value, key.Start))
             {
-                throw Wrong(key, $"not valid YAML: the key \"{key.Value}\" stands twice, first in line {places[key.Value].Line}");
+                throw Wrong(key, $"not valid YAML: the key \"{key.Value}\" is there twice, first in line {places[key.Value].Line}");
             }
 
             entries.Add(new ConfigEntry(key.Value, Place(key.Start), Node(depth + 1)));
@@ -142,10 +142,10 @@ sealed partial class YamlReader(string text, string source)
     {
         if (!_anchors.TryGetValue(alias.Value.Value, out var known))
         {
-            throw Wrong(alias, $"no anchor &{alias.Value.Value} stands before *{alias.Value.Value}");
+            throw Wrong(alias, $"no anchor &{alias.Value.Value} before *{alias.Value.Value}");
         }
 
-        var (node, count) = known ?? throw Wrong(alias, $"*{alias.Value.Value} stands within its own anchor, which has no end");
+        var (node, count) = known ?? throw Wrong(alias, $"*{alias.Value.Value} is within its own anchor, which has no end");
         Count(alias, count);
         return node;
     }
@@ -155,7 +155,7 @@ sealed partial class YamlReader(string text, string source)
         _nodes += nodes;
         if (_nodes > MostNodes)
         {
-            throw Wrong(here, $"more than {MostNodes:N0} values, aliases counted as what they stand for");
+            throw Wrong(here, $"more than {MostNodes:N0} values, aliases counted by their values");
         }
     }
 

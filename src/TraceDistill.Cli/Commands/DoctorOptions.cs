@@ -12,7 +12,7 @@ sealed record DoctorOptions : IValidatableObject
     [Description("An OpenAI-compatible endpoint to try, such as http://gpu-01:8000/v1")]
     public string? Endpoint { get; init; }
 
-    [Description("The model's name there")]
+    [Description("The model's name at the endpoint")]
     public string? Model { get; init; }
 
     [Description("The environment variable that holds the endpoint's key")]
@@ -23,7 +23,7 @@ sealed record DoctorOptions : IValidatableObject
 
     /// <value><c>auto</c>: found out.</value>
     [KnownDialect]
-    [Description("What kind of server the endpoint is, such as vllm")]
+    [Description("Dialect of the endpoint's server, such as vllm")]
     public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None; the dialect sglang-generate needs it.</value>
@@ -42,7 +42,7 @@ sealed record DoctorOptions : IValidatableObject
 
     /// <value>1.0.</value>
     [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("Nucleus that a collection would sample from")]
+    [Description("Top-p (nucleus) that a collection would have")]
     public double TopP { get; init; } = 1.0;
 
     /// <value>None.</value>

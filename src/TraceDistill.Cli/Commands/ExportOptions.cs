@@ -31,7 +31,7 @@ sealed record ExportOptions : IValidatableObject
     public TensorDtype? Dtype { get; init; }
 
     /// <value>The model directory's name.</value>
-    [Description("What the export calls the model; the directory's name unless given")]
+    [Description("Name of the exported model; the directory's name unless given")]
     public string? Name { get; init; }
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)

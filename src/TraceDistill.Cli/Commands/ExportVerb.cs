@@ -63,7 +63,7 @@ sealed class ExportVerb : Verb<ExportOptions>
             context.Observer.Message(FormattableString.Invariant($"note: rounding to {summary.Dtype.TorchName()} changes the merged weights by {rounding:P0} of what the adapter does; dtype float32 keeps it as it is"));
         }
 
-        context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} tells {facts.Told}");
+        context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} describes {facts.Told}");
         return summary with { Path = context.NameOf(context.Output!) };
     }
 

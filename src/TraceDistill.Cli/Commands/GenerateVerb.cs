@@ -199,7 +199,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
         if (preview is { Difference: { } difference, IsOfAll: true })
         {
-            context.Observer.Message($"{context.NameOf(context.Output!)}: {difference}; they are given up");
+            context.Observer.Message($"{context.NameOf(context.Output!)}: {difference}; they are discarded");
             return;
         }
 

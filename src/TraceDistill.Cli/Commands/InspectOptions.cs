@@ -12,7 +12,7 @@ sealed record InspectOptions
     [Description("A folder of shards, one .parquet file, or a model directory")]
     public required string Path { get; init; }
 
-    [Description("Show the trace with this id, or with an id that begins so, token by token")]
+    [Description("Show the trace with this id, or the first whose id begins with it, token by token")]
     public string? Trace { get; init; }
 
     [InputPath]

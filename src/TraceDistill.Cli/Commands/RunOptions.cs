@@ -14,7 +14,7 @@ sealed record RunOptions
     [Description("Print the plan and stop")]
     public bool Plan { get; init; }
 
-    [Description("Give up traces that a changed recipe does not ask for any more; without it they are named and the run ends")]
+    [Description("Discard traces that a changed recipe no longer asks for; without it they are listed and the run stops")]
     public bool Discard { get; init; }
 
     [Description("Run these stages alone; what they read must be finished")]

@@ -1,9 +1,10 @@
 namespace TraceDistill.Cli.Progress;
 
-/// <summary>Works out how fast a job goes and how long it will still take, from what it did in the last half minute.</summary>
+/// <summary>Estimates a job's speed and remaining time from its progress in the last 30 seconds.</summary>
 /// <remarks>
-/// What comes before the first unit (loading, the wait for the first of many answers that come at once) is no part of the speed, which would be too low at
-/// first. A speed is told once as much time has passed since the first unit as it took to come: until then a burst may be all there is.
+/// The time before the first unit (loading, the wait for the first of many concurrent answers) does not count, since it would make the
+/// speed too low at first. A speed is reported only after as much time has passed since the first unit as the wait for it took: before
+/// that, it may have been a single burst.
 /// </remarks>
 sealed class RateEstimator(TimeProvider timeProvider)
 {
@@ -14,10 +15,10 @@ sealed class RateEstimator(TimeProvider timeProvider)
     (long Time, long Done) _newest;
     TimeSpan _patience;
 
-    /// <summary>Units a second, or null while too little is known.</summary>
+    /// <summary>Units per second; null until there are enough samples.</summary>
     public double? Rate { get; private set; }
 
-    /// <summary>Adds a report of progress. What an interrupted run had done before counts as done, but not as speed.</summary>
+    /// <summary>Adds a progress report. Units done by an earlier, interrupted run count as done, but not for the speed.</summary>
     public void Add(long done)
     {
         var now = timeProvider.GetTimestamp();

@@ -13,7 +13,9 @@ interface IStageHost
     /// <param name="cancellationToken">Asks for an orderly end, from which the stage can go on.</param>
     Task<StageWork> RunAsync(PlannedStage stage, StageContext context, int cores, CancellationToken cancellationToken);
 
-    /// <summary>The missing resource of a stage that is to start beside others, as the end of "waits for …"; null where nothing is missing.</summary>
+    /// <summary>
+    /// The resource that a stage waits for before it starts beside others, as the end of "waits for …"; null where it can start.
+    /// </summary>
     string? Shortage(PlannedStage stage, IReadOnlyList<PlannedStage> running);
 
     /// <summary>Memory that a running stage holds by now, in bytes; 0 where it is none of its own.</summary>

@@ -15,7 +15,7 @@ readonly record struct StageShare(bool IsAlone, int Cores);
 /// <param name="jobs">Most stages at a time.</param>
 /// <param name="cores">Cores that are shared out among the stages that run.</param>
 /// <param name="run">Runs one stage.</param>
-/// <param name="shortage">What a stage lacks to start beside others, in words; null where it lacks nothing.</param>
+/// <param name="shortage">Describes the resource that a stage waits for before it starts beside others; null where it can start.</param>
 /// <param name="console">Told of a stage that waits, and of one that fails while others go on.</param>
 sealed class StageScheduler(
     int jobs,
@@ -27,7 +27,9 @@ sealed class StageScheduler(
     readonly Dictionary<Task<StageResult>, (PlannedStage Stage, int Cores)> _running = [];
     readonly HashSet<string> _toldToWait = [];
 
-    /// <summary>Runs all stages. Once one has failed no other starts; those that are running go on to their end, for their work is not in vain.</summary>
+    /// <summary>
+    /// Runs all stages. Once one has failed no other starts; those that are running go on to their end, so that their work is kept.
+    /// </summary>
     /// <param name="stages">In an order in which each stands after those that it reads.</param>
     /// <param name="cancellationToken">Stops the running stages.</param>
     /// <returns>The results in the order of the stages.</returns>

@@ -24,7 +24,7 @@ public record ProblemReaderOptions
     public string? SolutionField { get; init; }
 
     /// <value><see cref="DuplicateProblems.Error"/></value>
-    [Description("What is done with a problem that stands in the file twice: error, or skip all but the first")]
+    [Description("Handling of a problem that is in the file twice: error, or skip all but the first")]
     public DuplicateProblems Duplicates { get; init; } = DuplicateProblems.Error;
 }
 

@@ -24,7 +24,7 @@ static class DatasetFiles
     static string Checked(string directory, ShardEntry shard)
     {
         if (shard.File != Path.GetFileName(shard.File) || shard.File.Length == 0 || shard.File.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidInputException($"{Path.Combine(directory, ShardManifest.FileName)}: names a shard that is no file beside it; restore the file");
+            throw new InvalidInputException($"{Path.Combine(directory, ShardManifest.FileName)}: names a shard that is not a file beside it; restore the file");
 
         InputFile.RefuseSpecial(Path.Combine(directory, shard.File));
         var file = new FileInfo(Path.Combine(directory, shard.File));

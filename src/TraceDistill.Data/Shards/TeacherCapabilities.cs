@@ -58,7 +58,7 @@ public sealed record TeacherCapabilities
         Tell(ReasoningLogprobs, "reasoning tokens have logprobs", "reasoning tokens have none"),
         Tell(EndOfSequenceLogprobs, "end of sequence has logprobs", "end of sequence has none"),
         OpensThinking ? "prompts open the thinking" : null,
-        PromptTokenIds ? "prompt ids told" : "prompt ids not told",
+        PromptTokenIds ? "prompt ids returned" : "no prompt ids",
         PromptScoring switch { null => null, "none" => "no prompt scoring", var way => $"prompt scoring by {way}" },
         Tell(SeveralChoices, "n > 1 allowed", "n = 1 alone"),
     }.OfType<string>());

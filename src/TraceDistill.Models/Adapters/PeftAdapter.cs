@@ -200,7 +200,7 @@ public sealed class PeftAdapter : IDisposable
 
     static string Missing(string key, string weight) => weight == "lm_head.weight"
         ? $"{key} changes the output projection, which this model shares with its embedding"
-        : $"{key} goes with no weight of the model, or not in a way that is supported: linear layers may have lora_A, lora_B and lora_magnitude_vector, and any weight one of its shape in its place";
+        : $"{key} fits no weight of the model, or not in a way that is supported: linear layers may have lora_A, lora_B and lora_magnitude_vector, and any weight one of its shape in its place";
 
     SafetensorsEntry? MagnitudeOf(string key) => _file.Entries.GetValueOrDefault(key + Magnitude) ?? _file.Entries.GetValueOrDefault(key + Magnitude + Weight);
 

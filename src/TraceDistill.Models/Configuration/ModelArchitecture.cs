@@ -45,7 +45,7 @@ public sealed record ModelArchitecture
     public double RopeTheta { get; init; } = 10_000;
 
     /// <value>True: at small sizes the embedding is a large share of the model.</value>
-    [Description("Whether the output projection is the embedding matrix")]
+    [Description("Tie the output projection to the embedding matrix")]
     public bool TieWordEmbeddings { get; init; } = true;
 
     /// <value>Null: every token sees all before it. Mistral, Phi 3, Gemma and Mixtral can have a window.</value>
@@ -128,7 +128,7 @@ public sealed record ModelArchitecture
         var experts = NumExperts is not null || NumExpertsPerTok is not null || MoeIntermediateSize is not null || RouterAuxLossCoef is not null;
         if (experts && traits.Experts is null)
         {
-            throw new InvalidInputException($"architecture: {traits.ModelType} has no experts: leave num_experts and what goes with it out, or take model_type qwen3_moe or mixtral");
+            throw new InvalidInputException($"architecture: {traits.ModelType} has no experts: leave out num_experts and the settings of experts, or use model_type qwen3_moe or mixtral");
         }
 
         if (MoeIntermediateSize is not null && traits.Defaults.ExpertIntermediateSize is null)

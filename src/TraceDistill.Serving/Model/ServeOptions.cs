@@ -27,10 +27,10 @@ public sealed record ServeOptions
     [Description("Sequences generated at the same time")]
     public int MaxConcurrent { get; init; } = 64;
 
-    [Description("Sequences that may wait beside those; a request beyond is told to come back later (429)")]
+    [Description("Sequences that may wait for a place; further requests are refused with status 429")]
     public int QueueLength { get; init; } = 256;
 
-    [Description("The most alternatives a request may ask for with each token")]
+    [Description("Maximum alternatives per token that a request may ask for")]
     public int MaxTopLogprobs { get; init; } = 64;
 
     [Description("Memory for keys and values, in MiB")]
@@ -41,7 +41,7 @@ public sealed record ServeOptions
     public int MaxRequestMegabytes { get; init; } = 4;
 
     /// <value>64.</value>
-    [Description("Memory for the bodies of all requests in flight, in MiB; a request beyond is told to come back later (429)")]
+    [Description("Memory for the bodies of all requests in flight, in MiB; further requests are refused with status 429")]
     public int MaxBodiesMegabytes { get; init; } = 64;
 
     /// <value>auto.</value>

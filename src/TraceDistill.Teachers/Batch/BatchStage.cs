@@ -82,7 +82,7 @@ public static class BatchStage
         }
         else if (dataset.TopK > 0 && options is not { Temperature: 1, TopP: 1 })
         {
-            observer.Message("a batch does not show whether logprobs follow the temperature; taken for the model's own, as OpenAI and vLLM give them unless told otherwise");
+            observer.Message("a batch does not show whether logprobs follow the temperature; taken for the model's own, as OpenAI and vLLM give them by default");
         }
 
         var journal = store.Describe(dataset, there is null ? capabilities : null);

@@ -54,7 +54,7 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
         return Difference is null
             ? $"{Present:N0} of {Wanted:N0} traces are there"
             : isDiscarded
-                ? $"{Difference}, which are given up; {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}"
-                : $"{Difference}; with --discard they are given up, and {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}; without, the run ends here";
+                ? $"{Difference}, which are discarded; {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}"
+                : $"{Difference}; --discard discards them, and {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}; without it the run ends here";
     }
 }

@@ -53,7 +53,7 @@ sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAs
             }
         }
 
-        throw new InvalidInputException($"{stored.Path}: does not hold trace {key} any more; restore it or collect again");
+        throw new InvalidInputException($"{stored.Path}: no longer holds trace {key}; restore it or collect again");
     }
 
     /// <summary>Completes once all that was put aside can be read from the journal.</summary>

@@ -53,7 +53,7 @@ static class LeftOver
         var where = problems.Limit is { } limit ? $"the first {limit:N0} of {problems.Path}" : problems.Path;
         string?[] parts =
         [
-            gone.Count == 0 ? null : $"{Counted.Of(gone.Count, "trace")} of problems that are not in {where} any more ({Some(gone)})",
+            gone.Count == 0 ? null : $"{Counted.Of(gone.Count, "trace")} of problems that are no longer in {where} ({Some(gone)})",
             more == 0 ? null : $"{Counted.Of(more, "trace")} beyond samples_per_problem: {samples}",
             other.Count == 0 ? null : $"{Counted.Of(other.Count, "trace")} {(isKnown ? "of problems whose text has changed" : "of problems whose text, or of options whose values, have changed (which was not kept)")} ({Some(other)})",
         ];

@@ -99,7 +99,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         // With a journal, its publication was cut short after its manifest was deleted, and another share has written the whole anew in between.
         return IsOfThisDivision(manifest) && !HasJournal
             ? throw new InvalidInputException(
-                $"{File(ManifestName)}: is missing, though {ShardManifest.FileName} tells of {Partition.Count} partitions; "
+                $"{File(ManifestName)}: is missing, though {ShardManifest.FileName} lists {Partition.Count} partitions; "
                 + "restore it, or go on without --partition")
             : false;
     }
@@ -137,7 +137,7 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     {
         if (OtherLocks().FirstOrDefault().Name is { } name)
         {
-            throw new ExternalFailureException($"{Path}: another run is using this folder ({name}), so that nothing here is given up; wait for it, or name another folder with --out");
+            throw new ExternalFailureException($"{Path}: another run is using this folder ({name}), so nothing here is discarded; wait for it, or name another folder with --out");
         }
 
         // What vouches for the others goes first.

@@ -71,7 +71,7 @@ public sealed class TeacherEndpoint
 
         if (uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Any(pair => pair.Split('=')[0] != VersionParameter))
         {
-            throw new InvalidInputException($"endpoint: the address has a parameter that is not {VersionParameter}, which alone may stand there, and a key belongs into an environment variable that --api-key-env names");
+            throw new InvalidInputException($"endpoint: the address has a parameter that is not {VersionParameter}, the only one allowed there; a key belongs into an environment variable that --api-key-env names");
         }
 
         return string.IsNullOrWhiteSpace(settings.Model)

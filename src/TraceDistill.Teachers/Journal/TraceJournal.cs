@@ -107,7 +107,7 @@ sealed class TraceJournal : IAsyncDisposable
             throw e switch
             {
                 SqliteException sqlite => JournalFailure.Describe(path, sqlite),
-                JsonException or InvalidCastException => new InvalidInputException($"{path}: is no journal of this program, or damaged; restore it, or delete it and collect its traces again", e),
+                JsonException or InvalidCastException => new InvalidInputException($"{path}: is not a journal of this program, or damaged; restore it, or delete it and collect its traces again", e),
                 InvalidDataException => new InvalidInputException($"{path}: {e.Message}; go on with that one, or delete it and collect its traces again", e),
                 _ => e,
             };

@@ -19,7 +19,7 @@ public sealed record EndpointOptions : IParsable<EndpointOptions>
 
     /// <value>1.</value>
     [Range(1e-3, 1e6, ErrorMessage = "must be from 0.001 to 1000000")]
-    [Description("Its share of the requests beside the others'")]
+    [Description("Weight of the endpoint: its share of the requests relative to the others")]
     public double Weight { get; init; } = 1;
 
     [Description("Environment variable that holds this endpoint's key")]
@@ -30,22 +30,22 @@ public sealed record EndpointOptions : IParsable<EndpointOptions>
 
     /// <value>None: the one that holds for all.</value>
     [KnownDialect]
-    [Description("What kind of server it is")]
+    [Description("Dialect of the server")]
     public string? Dialect { get; init; }
 
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("Most requests in flight there")]
+    [Description("Maximum requests in flight at this endpoint")]
     public int? Concurrency { get; init; }
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Most requests a minute")]
+    [Description("Maximum requests per minute")]
     public int? Rpm { get; init; }
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Most tokens a minute")]
+    [Description("Maximum tokens per minute")]
     public int? Tpm { get; init; }
 
-    [Description("What a million tokens cost there: { input, output }")]
+    [Description("Price of a million tokens there: { input, output }")]
     public TokenPrice? Price { get; init; }
 
     public static EndpointOptions Parse(string s, IFormatProvider? provider) => new() { Endpoint = s };

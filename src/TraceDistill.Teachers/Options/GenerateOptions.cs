@@ -67,7 +67,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// with 20 alternatives.
     /// </value>
     [Operational]
-    [Description("Have answers sent in pieces while they are generated, for gateways that end connections in which nothing is sent "
+    [Description("Stream answers while they are generated, for gateways that end connections in which nothing is sent "
         + "for a while")]
     public bool Stream { get; init; }
 
@@ -128,7 +128,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>1.0, the whole distribution.</value>
     [Range(1e-9, 1.0, ErrorMessage = "must be above 0 and at most 1")]
-    [Description("Nucleus that is sampled from")]
+    [Description("Top-p (nucleus) of the sampling")]
     public double TopP { get; init; } = 1.0;
 
     /// <value>512.</value>
@@ -143,25 +143,25 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <value>32.</value>
     [Operational]
     [Range(1, 100_000, ErrorMessage = "must be from 1 to 100000")]
-    [Description("Most requests in flight at a time at each endpoint; one that has too much to do is given fewer")]
+    [Description("Maximum requests in flight at each endpoint; an overloaded endpoint is given fewer")]
     public int Concurrency { get; init; } = 32;
 
     /// <value>None: as many as it takes.</value>
     [Operational]
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Most requests a minute at each endpoint")]
+    [Description("Maximum requests per minute at each endpoint")]
     public int? Rpm { get; init; }
 
     /// <value>None: as many as it takes.</value>
     [Operational]
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Most tokens a minute at each endpoint, of prompts and answers")]
+    [Description("Maximum tokens per minute at each endpoint, prompts and answers")]
     public int? Tpm { get; init; }
 
     /// <value>None: never. The second copy's tokens are paid for, too.</value>
     [Operational]
     [Range(0.1, 1e6, ErrorMessage = "must be from 0.1 to 1000000")]
-    [Description("Seconds after which a second copy of a request is sent, elsewhere where that can be; the quicker answer counts")]
+    [Description("Seconds after which a second copy of a request is sent, to another endpoint where there is one; the first answer counts")]
     public double? HedgeAfter { get; init; }
 
     /// <summary>
@@ -175,19 +175,19 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <value>None.</value>
     [Operational]
     [Range(1, long.MaxValue, ErrorMessage = "must be at least 1")]
-    [Description("Most tokens that the collection may take over all its runs, of prompts and answers")]
+    [Description("Maximum tokens of the collection over all its runs, prompts and answers")]
     public long? MaxTokensTotal { get; init; }
 
     /// <inheritdoc cref="MaxTokensTotal"/>
     /// <value>None.</value>
     [Operational]
     [Range(1e-9, 1e12, ErrorMessage = "must be above 0")]
-    [Description("Most that the collection may cost over all its runs, in the currency of price_per_million")]
+    [Description("Maximum cost of the collection over all its runs, in the currency of price_per_million")]
     public double? MaxCost { get; init; }
 
     /// <value>None: nothing is said about cost.</value>
     [Operational]
-    [Description("What a million tokens cost: { input, output }, of prompts and answers, in any currency")]
+    [Description("Price of a million tokens: { input, output }, of prompts and answers, in any currency")]
     public TokenPrice? PricePerMillion { get; init; }
 
     /// <value>None: all problems.</value>
@@ -210,7 +210,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>None: what Slurm says, or JOB_COMPLETIONS.</value>
     [Range(1, ShardName.MostShards, ErrorMessage = "must be from 1 to 99999")]
-    [Description("Number of partitions where the environment tells only which one this is, as in a Kubernetes Indexed Job")]
+    [Description("Number of partitions where the environment gives only the index of this one, as in a Kubernetes Indexed Job")]
     public int? Partitions { get; init; }
 
     /// <summary>
@@ -218,7 +218,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// fresh seed.
     /// </summary>
     /// <value>None: they are kept as they are and counted.</value>
-    [Description("Traces to ask for again: length (cut off), refusal, empty (no answer), unfinished (broken off for any other reason)")]
+    [Description("Kinds of traces to collect again: length (cut off), refusal, empty (no answer), unfinished (ended for any other reason)")]
     public IReadOnlyList<TraceFlaw> Reask { get; init; } = [];
 
     /// <summary>
@@ -239,7 +239,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <summary>Finished traces are written anew where it changes.</summary>
     /// <value>compact: a sixth of the size.</value>
-    [Description("How soft targets stand in the shards: compact, or plain lists topk_ids and topk_logprobs that any Parquet reader shows")]
+    [Description("Layout of soft targets in the shards: compact, or plain lists topk_ids and topk_logprobs that any Parquet reader shows")]
     public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
 
     /// <summary>
@@ -254,7 +254,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
     [Operational]
-    [Description("When the journal waits for the disk: full, normal (the loss of power may cost seconds), off")]
+    [Description("How often the journal waits for the disk: full, normal (a power loss may cost seconds of work) or off")]
     public JournalSync Synchronous { get; init; } = JournalSync.Full;
 
     /// <summary>
@@ -270,7 +270,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <value>None: a minute, and a fifth of a second for each token that may be generated.</value>
     [Operational]
     [Range(1.0, 1e6, ErrorMessage = "must be from 1 to 1000000")]
-    [Description("Seconds that one attempt at a trace may take")]
+    [Description("Timeout of one attempt at a trace, in seconds")]
     public double? AttemptTimeout { get; init; }
 
     /// <summary>
@@ -307,7 +307,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>None.</value>
     [InputPath]
-    [Description("Take in the results of batches (output and error files) instead of calling the endpoint")]
+    [Description("Import the results of batches (output and error files) instead of calling the endpoint")]
     public IReadOnlyList<string> BatchIn { get; init; } = [];
 
     bool IsBatch => BatchOut is not null || BatchIn.Count > 0;

@@ -11,7 +11,7 @@ public sealed record PooledEndpoint(TeacherEndpoint Endpoint)
     /// <value>Its model and address.</value>
     public string Name { get; init; } = Endpoint.ToString();
 
-    /// <summary>Its share of the requests beside the others'.</summary>
+    /// <summary>Weight of the endpoint: its share of the requests relative to the others.</summary>
     /// <value>1.</value>
     public double Weight { get; init; } = 1;
 

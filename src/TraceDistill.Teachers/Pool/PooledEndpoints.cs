@@ -13,7 +13,7 @@ static class PooledEndpoints
         IReadOnlyList<EndpointOptions> all = options.Endpoints.Count > 0 ? options.Endpoints : [new EndpointOptions { Endpoint = options.Endpoint ?? "" }];
         var endpoints = all.Select(one => Of(one, options)).ToList();
         var twice = endpoints.GroupBy(one => one.Endpoint.ToString()).FirstOrDefault(same => same.Count() > 1);
-        return twice is null ? endpoints : throw new InvalidInputException($"endpoints: {twice.Key} stands there {twice.Count()} times; give it a larger weight instead");
+        return twice is null ? endpoints : throw new InvalidInputException($"endpoints: {twice.Key} is listed {twice.Count()} times; give it a larger weight instead");
     }
 
     static PooledEndpoint Of(EndpointOptions one, GenerateOptions options)

@@ -131,15 +131,15 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
             return (result, result.Logprobs is { } logprobs
                 ? LogprobCheck.Problem(logprobs, sampling) is { } problem
-                    ? $"{Endpoint} {problem}; take a server that tells real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
+                    ? $"{Endpoint} {problem}; use a server that returns real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
                     : null
                 : result.ToolCalls is not null ? $"{Endpoint} answers small requests with calls of tools alone, which have no soft targets; collect text and calls with --top-logprobs 0"
-                : $"{Endpoint} {result.LogprobLack?.Reason ?? "returned no logprobs"}, which is no basis for soft targets; take a server that tells ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
+                : $"{Endpoint} {result.LogprobLack?.Reason ?? "returned no logprobs"}, which is no basis for soft targets; use a server that returns token ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
         }
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 404 } refusal && refusal.ServerMessage.Contains("requested parameters", StringComparison.OrdinalIgnoreCase))
         {
             // OpenRouter, which is told to leave nothing out that was asked for.
-            return (null, $"{Endpoint} has no provider that tells logprobs; take another model or server, or collect text with --top-logprobs 0");
+            return (null, $"{Endpoint} has no provider that returns logprobs; use another model or server, or collect text with --top-logprobs 0");
         }
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
         {

@@ -82,7 +82,7 @@ static class SoftTargetPolicy
                 if (!lack.IsPartial && !_isTold)
                 {
                     _isTold = true;
-                    observer.Message($"the teacher {lack.Reason} with an answer, which is kept as text alone; others of the kind are counted in the end");
+                    observer.Message($"the teacher {lack.Reason} with an answer, which is kept as text alone; further ones are counted at the end");
                 }
 
                 var recent = _answers.TakeLast(Recent).Count(answer => answer is { IsPartial: false });

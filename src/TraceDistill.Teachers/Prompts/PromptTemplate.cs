@@ -56,7 +56,7 @@ public sealed partial class PromptTemplate
                 throw Wrong(source.TemplatePath, source, $"has a message with the role '{odd.Role}'; the roles are {string.Join(", ", Roles)}"),
             _ when turns[^1].Role == "assistant" => throw Wrong(source.TemplatePath, source, "ends with the assistant's turn, which is the one to be generated"),
             _ when !turns.Any(turn => turn.Content.Contains(Marker, StringComparison.Ordinal)) =>
-                throw Wrong(source.TemplatePath, source, $"does not show the problem in any message; write {{{{${Argument}}}}} where it is to stand"),
+                throw Wrong(source.TemplatePath, source, $"does not show the problem in any message; write {{{{${Argument}}}}} where it belongs"),
             _ => new PromptTemplate(source.Name, turns),
         };
     }

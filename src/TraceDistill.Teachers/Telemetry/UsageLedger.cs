@@ -114,7 +114,7 @@ sealed class UsageLedger : IDisposable
         }
         catch (JsonException e)
         {
-            throw new InvalidInputException($"{path}: is no record of what the collection took so far; restore it, or delete it and count from nothing", e);
+            throw new InvalidInputException($"{path}: is not the record of what the collection has used so far; restore it, or delete it and count from zero", e);
         }
     }
 }

@@ -204,7 +204,7 @@ ref struct SglangGenerateReader
         reader.Expect(JsonTokenType.Number, member);
         if (!reader.TryGetInt32(out var id) || id < 0)
         {
-            throw new WireFormatException($"{member} holds a token id that is none");
+            throw new WireFormatException($"{member} holds an invalid token id");
         }
 
         while (reader.NextElement())

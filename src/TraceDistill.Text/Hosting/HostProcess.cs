@@ -55,7 +55,7 @@ static partial class HostProcess
 
         return File.Exists(beside + ".dll")
             ? new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [beside + ".dll", TokenizerHost.Verb])
-            : throw new InvalidInputException($"Hugging Face's tokenizers run in a process of {Program}, which does not stand in {AppContext.BaseDirectory}");
+            : throw new InvalidInputException($"Hugging Face's tokenizers run in a process of {Program}, which is not in {AppContext.BaseDirectory}");
     }
 
     static HostEndedException ReasonOfEnd(Process process, PanicPlace panic)

@@ -114,7 +114,7 @@ public sealed class Tokenizer
     /// <summary>The ids of a text, as <see cref="Encode(string, bool)"/> gives them, and where in the text each of them stands.</summary>
     /// <exception cref="InvalidInputException">That cannot be told: the tokenizer writes the text as another, and gives no offsets.</exception>
     public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false) => FindSpans(text, addSpecialTokens) ?? throw new InvalidInputException(
-        $"{File}: it writes texts as others, and where their tokens stand in them cannot be told; take a tokenizer that keeps texts as they are");
+        $"{File}: it changes texts before they are split, so that the positions of their tokens are not known; use a tokenizer that keeps texts unchanged");
 
     /// <summary>As <see cref="EncodeWithSpans"/>; null where the places cannot be told.</summary>
     public TokenizedText? FindSpans(string text, bool addSpecialTokens = false) => _coder.EncodeWithSpans(text, addSpecialTokens);

@@ -81,7 +81,7 @@ static class TokenizerFile
         if (hasFallback)
             throw model["byte_fallback"].Unsupported("byte fallback beside a byte-level decoder");
         var symbols = new ByteSymbols(vocabulary);
-        return model.Find("unk_token") is not { } unused || symbols.HasAll ? symbols : throw unused.Unsupported("an unknown token beside a vocabulary that lacks some bytes");
+        return model.Find("unk_token") is not { } unused || symbols.HasAll ? symbols : throw unused.Unsupported("an unknown token beside a vocabulary without some bytes");
     }
 
     /// <summary>The ids of tokens by their spelling.</summary>

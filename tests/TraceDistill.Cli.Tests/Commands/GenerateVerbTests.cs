@@ -47,7 +47,7 @@ public sealed class GenerateVerbTests : IDisposable
         string[] change = ["--set", "traces.max_tokens=40"];
 
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, ["--plan", .. change]));
-        Assert.Contains("changed  (holds 6 traces of other options: max_tokens was 100, is 40; with --discard they are given up, and 6 traces will be asked for again", _cli.Error);
+        Assert.Contains("changed  (holds 6 traces of other options: max_tokens was 100, is 40; --discard discards them, and 6 traces will be asked for again", _cli.Error);
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, ["--plan", "--discard", .. change]));
         Assert.Contains("6 traces will be asked for again)", _cli.Error);
 

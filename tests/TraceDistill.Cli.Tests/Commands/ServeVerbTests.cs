@@ -44,7 +44,7 @@ public sealed partial class ServeVerbTests : IDisposable
 
         Assert.Equal(0, await _cli.RunAsync("doctor", "--endpoint", server.Endpoint.ToString(), "--model", "tiny", "--json"));
 
-        Assert.Matches("^tiny at http://127.0.0.1:[0-9]+/v1: dialect tracedistill, top 20 logprobs with token ids .*, prompt ids told", (string)_cli.Json["checks"]!.AsArray()[^1]!["detail"]!);
+        Assert.Matches("^tiny at http://127.0.0.1:[0-9]+/v1: dialect tracedistill, top 20 logprobs with token ids .*, prompt ids returned", (string)_cli.Json["checks"]!.AsArray()[^1]!["detail"]!);
     }
 
     [Fact]

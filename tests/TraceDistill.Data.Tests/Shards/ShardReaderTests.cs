@@ -107,7 +107,7 @@ public sealed class ShardReaderTests : IDisposable
         var manifest = await WriteShardsAsync();
         (manifest with { Shards = [manifest.Shards[0] with { File = file }] }).Save(_directory.Path);
 
-        Assert.Contains("names a shard that is no file beside it", await RefusalAsync(_directory.Path));
+        Assert.Contains("names a shard that is not a file beside it", await RefusalAsync(_directory.Path));
     }
 
     [Fact]

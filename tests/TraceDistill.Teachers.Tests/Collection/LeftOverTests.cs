@@ -37,7 +37,7 @@ public sealed class LeftOverTests
         var summary = await run.RunAsync(server, options => options with { MaxTokens = 40, Temperature = 0.5, Discard = true }, observer);
 
         Assert.Equal((6, 6), (summary.Count, summary.Collected));
-        Assert.Contains(observer.Messages, message => message.Contains("max_tokens was 100, is 40", StringComparison.Ordinal) && message.EndsWith("they are given up", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message => message.Contains("max_tokens was 100, is 40", StringComparison.Ordinal) && message.EndsWith("they are discarded", StringComparison.Ordinal));
         Assert.All(await run.TracesAsync(), trace => Assert.Equal(0.5, trace.Temperature));
         Assert.True(summary.Usage!.Tokens > first.Usage!.Tokens);
 

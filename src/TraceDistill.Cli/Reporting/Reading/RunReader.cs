@@ -80,7 +80,7 @@ static class RunReader
         }
         catch (JsonException error)
         {
-            throw new InvalidInputException($"{Path.Combine(folder, StageManifest.FileName)}: summary.usage is no record of a collection; restore the file", error);
+            throw new InvalidInputException($"{Path.Combine(folder, StageManifest.FileName)}: summary.usage is not the record of a collection; restore the file", error);
         }
     }
 

@@ -12,7 +12,7 @@ static class CalibrationSection
     {
         var parts = run.Evaluations.SelectMany(Of).ToList();
         return run.Evaluations.Count == 0 ? null : new Section("calibration", "Calibration", parts.Count == 0
-            ? Section.Absent("Nothing tells how sure the models were: evaluate with samples for whole answers, and with held-out traces for tokens.")
+            ? Section.Absent("No confidence was measured: evaluate with samples for whole answers, and with held-out traces for tokens.")
             : Html.Of($"""
                 <p>A point on the dashed line was as sure as it should be; below it the model was too sure. Larger points stand for more predictions.</p>
                 <div class="grid">{parts}</div>

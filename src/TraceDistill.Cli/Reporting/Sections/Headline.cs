@@ -18,7 +18,7 @@ static class Headline
     static Html Nothing(RunFacts run) => run.Traces.Count > 0
         ? Html.Join(run.Traces.Select(traces => Html.Of(
             $"<p><b>{traces.Stage.Name}</b> holds <b>{Show.Count(traces.Count)}</b> traces of {traces.Teacher}, {Show.Large(traces.Tokens)} tokens. No model was evaluated.</p>")))
-        : Html.Of($"<p>{run.Stages.Count} {(run.Stages.Count == 1 ? "stage is" : "stages are")} finished and none of them is an evaluation, so there is no result to tell yet.</p>");
+        : Html.Of($"<p>{run.Stages.Count} {(run.Stages.Count == 1 ? "stage is" : "stages are")} finished and none of them is an evaluation, so there is no result yet.</p>");
 
     static IEnumerable<Html> Models(EvaluationFacts evaluation)
     {

@@ -38,7 +38,7 @@ static class TeacherSection
     {
         var kinds = usage.Endpoints.SelectMany(endpoint => endpoint.Failures).GroupBy(failure => failure.Key, failure => failure.Value)
             .OrderByDescending(kind => kind.Sum()).Select(kind => $"{Show.Count(kind.Sum())} {kind.Key.Replace('_', ' ')}").ToList();
-        return kinds.Count == 0 ? "No attempt failed." : $"Attempts that failed and were made again or given up: {string.Join(", ", kinds)}.";
+        return kinds.Count == 0 ? "No attempt failed." : $"Attempts that failed and were retried or abandoned: {string.Join(", ", kinds)}.";
     }
 
     static string Unread(CollectionUsage usage)

@@ -132,7 +132,7 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
         foreach (var part in content.EnumerateArray())
         {
             var text = part.ValueKind == JsonValueKind.Object ? new ProblemRecord(Where, part).Find("text") : null;
-            parts.Add(text is { } found ? Text(place, found.Value) : throw new InvalidInputException($"{Where}: {place} has a part that is no text; problems are text alone"));
+            parts.Add(text is { } found ? Text(place, found.Value) : throw new InvalidInputException($"{Where}: {place} has a part that is not text; problems are text alone"));
         }
 
         return string.Join("\n", parts);

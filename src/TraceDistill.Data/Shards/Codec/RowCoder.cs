@@ -78,7 +78,7 @@ struct RowCoder<T>(T coder, int k)
             var last = row.Count == 0 ? 0 : row.Steps[row.Count - 1];
             row.SampledSteps = CodeRelative(OutsideSign, Outside, last, row.SampledSteps);
             if (row.SampledSteps == QuantizedRow.NoTail)
-                throw new InvalidDataException("the soft targets lack the logprob of a token that was drawn");
+                throw new InvalidDataException("the soft targets have no logprob for a token that was drawn");
 
             return;
         }

@@ -101,7 +101,7 @@ sealed class CheckedParquetStream(FileStream file) : Stream
             var (end, uncompressed, compressed) = (start + check.Length, check.Numbers[2], check.Numbers[3]);
             return uncompressed is >= 0 and <= MostPageBytes && compressed >= 0 && compressed <= fileLength - end
                 ? end
-                : throw new InvalidDataException($"a page of {compressed} bytes that stand for {uncompressed}, at byte {start} of {fileLength}");
+                : throw new InvalidDataException($"a page of {compressed} bytes that decompress to {uncompressed}, at byte {start} of {fileLength}");
         }
     }
 }

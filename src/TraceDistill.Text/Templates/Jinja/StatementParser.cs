@@ -78,7 +78,7 @@ sealed class StatementParser
                 return new GenerationStatement(name.Offset, ParseClosed(name, "endgeneration"));
             case "break" or "continue":
                 if (_loops == 0)
-                    throw _reader.Error(name.Offset, $"'{name.Text}' stands outside of a loop");
+                    throw _reader.Error(name.Offset, $"'{name.Text}' is outside of a loop");
                 EndTag();
                 return new FlowStatement(name.Offset, name.Text == "break" ? Flow.Break : Flow.Continue);
             default:

@@ -75,7 +75,7 @@ sealed class StandIns
                 if (_units.ContainsKey(key))
                     continue;
                 if (!free.TryGetValue(key.Item2, out var units) || !units.TryDequeue(out var unit))
-                    throw new ArgumentException($"it names more kinds of characters above U+FFFF ({key.Item2}) than can be told apart");
+                    throw new ArgumentException($"it names more kinds of characters above U+FFFF ({key.Item2}) than are supported");
                 _units[key] = unit;
                 _reserved.Add(unit);
             }
