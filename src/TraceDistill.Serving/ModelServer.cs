@@ -128,4 +128,12 @@ public sealed class ModelServer : IAsyncDisposable
         context.Response.ContentType = type;
         return context.Response.WriteAsync(text, context.RequestAborted);
     }
+
+    /// <summary>Leaves signals to the program: a server inside a recipe stage must not take Ctrl-C for itself.</summary>
+    sealed class NoHostLifetime : IHostLifetime
+    {
+        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
+        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+    }
 }

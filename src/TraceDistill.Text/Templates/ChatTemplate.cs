@@ -8,6 +8,16 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Text.Templates;
 
+/// <summary>A conversation as a template writes it, and what of it the assistant said.</summary>
+/// <param name="Text">The whole text.</param>
+/// <param name="AssistantSpans">Where the assistant's own text stands in it, in order, without overlap: <c>Text[span]</c> is what a model would have generated there.</param>
+public sealed record ChatRendering(string Text, IReadOnlyList<Range> AssistantSpans);
+
+/// <summary>Where a template leaves the reasoning of an assistant's turns standing.</summary>
+/// <param name="InHistory">In turns that the conversation has gone on after. False: the template strips thinking from history.</param>
+/// <param name="InLastTurn">In the turn that the conversation ends with.</param>
+public sealed record ReasoningKept(bool InHistory, bool InLastTurn);
+
 /// <summary>
 /// A model's chat template: turns a conversation into the text that the model is prompted with, as Hugging Face's transformers renders it.
 /// The template is a sandboxed Jinja program: it sees the data it is given, no .NET object, and stops when it does more work than a

@@ -19,6 +19,13 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training.Pretraining;
 
+/// <summary>Result of <c>pretrain</c>.</summary>
+/// <param name="Parameters">Number of weights.</param>
+/// <param name="VocabularySize">Ids of the tokenizer.</param>
+/// <param name="Steps">Updates.</param>
+/// <param name="Loss">Mean cross entropy of the last update, nats.</param>
+public sealed record PretrainSummary(long Parameters, int VocabularySize, long Steps, double Loss);
+
 /// <summary>Trains tokenizer and model from scratch: the teacher that a fresh clone runs on was made by it.</summary>
 public static class PretrainStage
 {
