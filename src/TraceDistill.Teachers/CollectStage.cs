@@ -49,7 +49,7 @@ public static class CollectStage
         var folder = store.Folder;
         if (store.Adopted > 0)
         {
-            observer.Message($"took over {store.Adopted:N0} traces that were collected here under another division");
+            observer.Message($"reused {store.Adopted:N0} traces that were collected here under another partitioning");
         }
 
         if (store.IsFinished)
@@ -230,7 +230,7 @@ public static class CollectStage
         observer.Message($"{teacher}: {capabilities}");
         if (capabilities.SoftTargetProblem is null && capabilities.TopLogprobs < sampling.TopLogprobs)
         {
-            observer.Message($"{teacher} grants {capabilities.TopLogprobs} alternatives a token, not {sampling.TopLogprobs}");
+            observer.Message($"{teacher} returns {capabilities.TopLogprobs} alternatives per token, not {sampling.TopLogprobs}");
         }
 
         return capabilities;
@@ -297,7 +297,7 @@ public static class CollectStage
                 tally?.LastFailure);
         }
 
-        observer.Message($"{count}, as allow_missing says they may{reasons}");
+        observer.Message($"{count}, as allow_missing permits{reasons}");
         return new MissingTraces(missing, options.AllowMissing);
     }
 

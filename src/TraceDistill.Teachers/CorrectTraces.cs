@@ -50,7 +50,7 @@ public static class CorrectTraces
         var folder = CollectionFolder(options, output);
         if (ShardManifest.Load(folder) is not { } source)
         {
-            observer.Message($"{output}: gets the correct traces once all partitions are collected");
+            observer.Message($"{output}: the correct traces are published once all partitions are collected");
             return collected;
         }
 

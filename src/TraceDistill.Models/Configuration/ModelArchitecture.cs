@@ -133,7 +133,7 @@ public sealed record ModelArchitecture
 
         if (MoeIntermediateSize is not null && traits.Defaults.ExpertIntermediateSize is null)
         {
-            throw new InvalidInputException($"architecture: moe_intermediate_size: the experts of {traits.ModelType} are as wide as intermediate_size says");
+            throw new InvalidInputException($"architecture: moe_intermediate_size: intermediate_size is the width of the experts of {traits.ModelType}");
         }
 
         if (SlidingWindow is not null && traits.Windows != SlidingWindows.WhereGiven)

@@ -92,10 +92,10 @@ public static class BatchStage
         var tally = await collector.CollectAsync(store.Plan, IsAnswered, store.Inventory, journal, compactor, cancellationToken);
         if (store.Inventory.Present == 0)
         {
-            throw new InvalidInputException($"batch_in: not one result could be taken in; the last one for this reason: {tally.LastFailure?.Message}", tally.LastFailure);
+            throw new InvalidInputException($"batch_in: no result could be imported; the last failure: {tally.LastFailure?.Message}", tally.LastFailure);
         }
 
-        observer.Message($"{tally.Collected:N0} results taken in");
+        observer.Message($"{tally.Collected:N0} results imported");
         var missing = CollectStage.MissingOf(options, store, tally, "--batch-out writes a batch of what is missing alone, and an endpoint is asked for that alone", observer);
         return CollectStage.Summarize(await store.PublishAsync(missing, cancellationToken), tally.Collected, tally.Failed);
     }
@@ -105,7 +105,7 @@ public static class BatchStage
     {
         if (results.Unknown.Count > 0)
         {
-            observer.Message($"{results.Unknown.Count:N0} results answer no request of this collection and are passed over: {Some(results.Unknown)}");
+            observer.Message($"{results.Unknown.Count:N0} results match no request of this collection and are skipped: {Some(results.Unknown)}");
         }
 
         if (results.Failures.Count > 0)

@@ -248,7 +248,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         }
         catch (Exception e) when (CompressedContent.IsFault(e))
         {
-            throw TeacherFailures.FromFormat(endpoint, new WireFormatException("its compression cannot be undone", e));
+            throw TeacherFailures.FromFormat(endpoint, new WireFormatException("its body cannot be decompressed", e));
         }
         catch (WireFormatException e)
         {

@@ -61,7 +61,7 @@ public sealed class TeacherEndpoint
         if (!Uri.TryCreate(url, UriKind.Absolute, out var uri) || uri.Scheme is not ("http" or "https"))
         {
             // Not repeated, here or below: it may hold a key.
-            throw new InvalidInputException("endpoint: the address is no HTTP address; write one like http://gpu-01:8000/v1");
+            throw new InvalidInputException("endpoint: the address is not an HTTP address; write one like http://gpu-01:8000/v1");
         }
 
         if (uri.UserInfo.Length > 0)
@@ -71,7 +71,7 @@ public sealed class TeacherEndpoint
 
         if (uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Any(pair => pair.Split('=')[0] != VersionParameter))
         {
-            throw new InvalidInputException($"endpoint: the address has a parameter that is not {VersionParameter}, the only one allowed there; a key belongs into an environment variable that --api-key-env names");
+            throw new InvalidInputException($"endpoint: the address has a parameter that is not {VersionParameter}, the only one allowed there; a key belongs in an environment variable that --api-key-env names");
         }
 
         return string.IsNullOrWhiteSpace(settings.Model)

@@ -80,7 +80,7 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
         ArgumentNullException.ThrowIfNull(messages);
         if (options?.Tools is { Count: > 0 })
         {
-            throw new NotSupportedException("a TraceDistill teacher is sent no tools; leave them out of the options");
+            throw new NotSupportedException("a TraceDistill teacher does not support tools; leave them out of the options");
         }
 
         if (options?.ModelId is { } model && model != teacher.First.Model)
@@ -98,7 +98,7 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
     /// <remarks>Reasoning of earlier turns is left out, as chat templates leave it out.</remarks>
     static string TextOf(ChatMessage message) =>
         message.Contents.FirstOrDefault(content => content is not (TextContent or TextReasoningContent or UsageContent)) is { } other
-            ? throw new NotSupportedException($"a TraceDistill teacher reads text alone, and a message holds {other.GetType().Name}")
+            ? throw new NotSupportedException($"a TraceDistill teacher accepts text only, and a message holds {other.GetType().Name}")
             : message.Text;
 
     static ChatResponse ResponseOf(GenerationResult result, string id)

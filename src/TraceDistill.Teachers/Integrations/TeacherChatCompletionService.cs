@@ -88,13 +88,13 @@ sealed class TeacherChatCompletionService(TeacherPool teacher) : IChatCompletion
     {
         ArgumentNullException.ThrowIfNull(history);
         return settings?.FunctionChoiceBehavior is not null && kernel?.Plugins.Count > 0
-            ? throw new NotSupportedException("a TraceDistill teacher is sent no functions; leave FunctionChoiceBehavior out of the settings")
+            ? throw new NotSupportedException("a TraceDistill teacher does not support functions; leave FunctionChoiceBehavior out of the settings")
             : new GenerationRequest(
                 $"chatcmpl-{Guid.NewGuid():N}", [.. history.Select(turn => new ChatMessage(turn.Role.Label, TextOf(turn)))], RequestSettings.Of(settings));
     }
 
     static string TextOf(ChatMessageContent turn) => turn.Items.FirstOrDefault(item => item is not TextContent) is { } other
-        ? throw new NotSupportedException($"a TraceDistill teacher reads text alone, and a turn holds {other.GetType().Name}")
+        ? throw new NotSupportedException($"a TraceDistill teacher accepts text only, and a turn holds {other.GetType().Name}")
         : string.Concat(turn.Items.OfType<TextContent>().Select(item => item.Text));
 
     static Dictionary<string, object?> MetadataOf(GenerationResult result)

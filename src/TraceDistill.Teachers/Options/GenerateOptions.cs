@@ -337,7 +337,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
         if (BatchOut is not null && BatchIn.Count > 0)
         {
-            yield return new ValidationResult("take in results first, and write what is missing then", [nameof(BatchOut)]);
+            yield return new ValidationResult("import the results first, then write what is missing", [nameof(BatchOut)]);
         }
 
         if ((Endpoint is not null || Endpoints.Count > 0 || IsBatch) && string.IsNullOrWhiteSpace(Model))

@@ -144,7 +144,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
         {
             var limit = await LogprobLimit.BelowAsync(sampling.TopLogprobs, refusal.ServerMessage, k => GrantsAsync(sampling with { TopLogprobs = k, MaxTokens = 1 }, cancellationToken));
-            return (null, limit > 0 ? $"{Endpoint} grants at most {limit} alternatives a token, not {sampling.TopLogprobs}; ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)" : e.Message);
+            return (null, limit > 0 ? $"{Endpoint} returns at most {limit} alternatives per token, not {sampling.TopLogprobs}; ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)" : e.Message);
         }
     }
 
@@ -240,7 +240,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
         catch (TimeoutRejectedException e)
         {
-            throw new TeacherUnavailableException($"{Endpoint} gave no answer to a small request within {Patience.TimeoutFor(ProbeTokens).TotalSeconds:0} s; check what the server is doing", e);
+            throw new TeacherUnavailableException($"{Endpoint} did not answer a small request within {Patience.TimeoutFor(ProbeTokens).TotalSeconds:0} s; check what the server is doing", e);
         }
         catch (BrokenCircuitException e)
         {

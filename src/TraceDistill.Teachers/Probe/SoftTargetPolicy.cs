@@ -25,7 +25,7 @@ static class SoftTargetPolicy
             throw new TeacherUnavailableException(problem);
         }
 
-        observer.Message($"{problem}; text alone is collected, for require_soft_targets is false");
+        observer.Message($"{problem}; collecting text alone, because require_soft_targets is false");
         return new TextAlone(teacher);
     }
 

@@ -75,7 +75,7 @@ sealed class CompletionParts(int topLogprobs)
 
         if (FinishReason is "error")
         {
-            throw new WireFormatException($"the server broke the generation off (finish_reason {FinishReason})");
+            throw new WireFormatException($"the server aborted the generation (finish_reason {FinishReason})");
         }
 
         var finishReason = isRefused ? FinishReasons.Refusal : FinishReason ?? FinishReasons.Unknown;

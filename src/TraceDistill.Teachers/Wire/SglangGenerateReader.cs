@@ -131,7 +131,7 @@ ref struct SglangGenerateReader
     {
         if (_finishReason == "abort")
         {
-            throw new WireFormatException("the server broke the generation off (finish_reason abort)");
+            throw new WireFormatException("the server aborted the generation (finish_reason abort)");
         }
 
         if (_text is null)

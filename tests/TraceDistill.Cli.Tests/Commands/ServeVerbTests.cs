@@ -56,7 +56,7 @@ public sealed partial class ServeVerbTests : IDisposable
     }
 
     [Theory]
-    [InlineData("ftp://x", "m", "error: --endpoint: the address is no HTTP address")]
+    [InlineData("ftp://x", "m", "error: --endpoint: the address is not an HTTP address")]
     [InlineData("http://127.0.0.1:9", "", "error: --model: name the model")]
     public async Task Doctor_EndpointThatIsNone_IsWrongUsage(string endpoint, string model, string expected)
     {

@@ -79,7 +79,7 @@ public sealed class BatchStageTests
         Assert.Null(ShardManifest.Load(run.Out));
         Assert.Contains(observer.Messages, told => told.StartsWith("1 results answer no request", StringComparison.Ordinal));
         Assert.Contains(observer.Messages, told => told.StartsWith("2 requests of the batch failed", StringComparison.Ordinal) && told.Contains("(status 400: too long)", StringComparison.Ordinal) && told.Contains("ff06 (expired)", StringComparison.Ordinal));
-        Assert.Contains("5 results taken in", observer.Messages);
+        Assert.Contains("5 results imported", observer.Messages);
 
         Assert.Equal(3, (await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token)).Requests);
         Assert.Equal((8, 3), (await run.RunAsync(server)) is var rest ? (rest.Count, rest.Collected) : default);

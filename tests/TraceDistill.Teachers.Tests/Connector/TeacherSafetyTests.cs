@@ -259,7 +259,7 @@ public sealed class TeacherSafetyTests
         var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
 
         Assert.Equal(FailureScope.Passing, error.Scope);
-        Assert.Contains("compression cannot be undone", error.Message);
+        Assert.Contains("its body cannot be decompressed", error.Message);
     }
 
     [Theory]

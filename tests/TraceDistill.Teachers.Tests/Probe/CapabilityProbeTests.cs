@@ -88,7 +88,7 @@ public sealed class CapabilityProbeTests
         }
         else
         {
-            Assert.Contains($"grants at most {limit} alternatives a token, not {asked}; ask for them with --top-logprobs {limit}", capabilities.SoftTargetProblem);
+            Assert.Contains($"returns at most {limit} alternatives per token, not {asked}; ask for them with --top-logprobs {limit}", capabilities.SoftTargetProblem);
         }
 
         Assert.InRange(server.Requests.Count, 5, 20);

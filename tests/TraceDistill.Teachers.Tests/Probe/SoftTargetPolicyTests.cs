@@ -42,7 +42,7 @@ public sealed class SoftTargetPolicyTests
         var traces = await text.TracesAsync();
         Assert.All(traces, trace => Assert.Null(trace.Logprobs));
         Assert.Equal((await soft.TracesAsync()).Select(trace => trace.Id), traces.Select(trace => trace.Id));
-        Assert.Contains(observer.Messages, message => message.EndsWith("text alone is collected, for require_soft_targets is false", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message => message.EndsWith("collecting text alone, because require_soft_targets is false", StringComparison.Ordinal));
         Assert.DoesNotContain(CollectionRun.Seeds(poor.Requests).Zip(poor.Requests.Skip(1)), pair => pair.Second.Contains("logprobs", StringComparison.Ordinal) && !pair.Second.Contains("12 + 34", StringComparison.Ordinal));
         var manifest = ShardManifest.Load(text.Out)!;
         Assert.Equal((TokenIdentity.Text, 0), (manifest.Dataset.TokenIdentity, manifest.Dataset.TopK));
