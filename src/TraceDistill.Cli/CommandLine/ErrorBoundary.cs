@@ -45,7 +45,7 @@ static class ErrorBoundary
             (ExitCode.Interrupted, Interrupted),
         StageFailure stage => Judge(stage.Cause, interruption) is var (code, message) && code == ExitCode.Interrupted
             ? (code, message)
-            : (code, $"{stage.Place}: {message}"),
+            : (code, stage.Describe(message)),
         ProcessFailure { Code: ExitCode.Interrupted } => (ExitCode.Interrupted, Interrupted),
         ProcessFailure process => (process.Code, process.Message),
         _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, DiskFull(OneLine(exception.Message))),

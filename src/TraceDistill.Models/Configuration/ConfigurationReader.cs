@@ -94,7 +94,7 @@ sealed class ConfigurationReader(JsonField json)
         };
     }
 
-    List<int> NoRopeLayers(FamilyTraits traits, int layers)
+    int[] NoRopeLayers(FamilyTraits traits, int layers)
     {
         if (traits.NoRopeInterval == 0)
         {
@@ -103,7 +103,7 @@ sealed class ConfigurationReader(JsonField json)
 
         if (json.Find("no_rope_layers") is not { } given)
         {
-            return ModelConfiguration.EveryNth(layers, json.Find("no_rope_layer_interval")?.Integer() ?? traits.NoRopeInterval);
+            return [.. ModelConfiguration.EveryNth(layers, json.Find("no_rope_layer_interval")?.Integer() ?? traits.NoRopeInterval)];
         }
 
         int[] rotates = [.. given.Items().Select(layer => layer.Integer())];
@@ -122,7 +122,7 @@ sealed class ConfigurationReader(JsonField json)
         NormalizesTopK = defaults.NormalizesTopK || json.Boolean("norm_topk_prob", absent: false),
         RouterLossWeight = json.Find("router_aux_loss_coef")?.Number() ?? 0.001,
         SparseStep = json.Find("decoder_sparse_step")?.Integer() ?? 1,
-        DenseLayers = [.. json.Find("mlp_only_layers")?.Items().Select(layer => layer.Integer()) ?? []],
+        DenseLayers = json.Find("mlp_only_layers") is { } dense ? [.. dense.Items().Select(layer => layer.Integer())] : [],
     };
 
     RopeScaling ReadScaling()

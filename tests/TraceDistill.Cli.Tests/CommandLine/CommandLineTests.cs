@@ -210,6 +210,7 @@ public sealed class CommandLineTests : IDisposable
         },
         { new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)), 3, "error: out: the disk is full; free some space\n" },
         { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
+        { InStage("a", new InvalidInputException("a: holds no traces")), 2, "error: r.yaml: a: holds no traces\n" },
         { InStage("a", new InvalidInputException("bad")), 2, "error: r.yaml: a: bad\n" },
         { InStage("a", new IOException("Disk quota exceeded", 122)), 3, $"error: r.yaml: a: Disk quota exceeded {DiskFull}\n" },
         {

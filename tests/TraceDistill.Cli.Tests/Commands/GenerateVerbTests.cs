@@ -26,7 +26,7 @@ public sealed class GenerateVerbTests : IDisposable
 
         Assert.Equal(3, await _cli.RunRecipeAsync(recipe));
 
-        Assert.Contains("error: 1 of 6 traces is missing: p3: ", _cli.Error);
+        Assert.Contains("error: recipe.yaml: traces: 1 of 6 traces is missing: p3: ", _cli.Error);
         Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "traces")));
         Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, "joined")));
 
@@ -52,7 +52,7 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.Contains("6 traces will be asked for again)", _cli.Error);
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, change));
-        Assert.Contains("error: traces: holds 6 traces of other options: max_tokens was 100, is 40;", _cli.Error);
+        Assert.Contains("error: recipe.yaml: traces: holds 6 traces of other options: max_tokens was 100, is 40;", _cli.Error);
         Assert.Equal((asked, before), (server.Requests.Count, Manifest()));
         Assert.False(Directory.Exists(Path.Combine(_cli.RunDirectory, ".traces.partial")));
 

@@ -176,7 +176,7 @@ public sealed class ModelFamiliesTests : IDisposable
         Refused(architecture with { ModelType = "gpt2" }, "architecture: model_type \"gpt2\" is not supported; supported: llama, ");
         Refused(architecture with { NumExperts = 4 }, "architecture: llama has no experts");
         Refused(architecture with { ModelType = "qwen3", SlidingWindow = 4 }, "architecture: sliding_window: layers of qwen3 see every token");
-        Refused(architecture with { ModelType = "mixtral", MoeIntermediateSize = 4 }, "architecture: moe_intermediate_size: the experts of mixtral");
+        Refused(architecture with { ModelType = "mixtral", MoeIntermediateSize = 4 }, "architecture: moe_intermediate_size: intermediate_size is the width of the experts of mixtral");
 
         static void Refused(ModelArchitecture architecture, string message) =>
             Assert.StartsWith(message, Assert.Throws<InvalidInputException>(() => architecture.Configure(100, [])).Message, StringComparison.Ordinal);

@@ -56,7 +56,7 @@ public sealed class BatchStageTests
     }
 
     [Fact]
-    public async Task ImportAsync_FailedAndUnknownResults_AreNamedAndTheOthersTakenIn()
+    public async Task ImportAsync_FailedAndUnknownResults_AreNamedAndTheOthersImported()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 8);
@@ -77,7 +77,7 @@ public sealed class BatchStageTests
         Assert.StartsWith("3 of 8 traces are missing: p007: ", error.Message);
         Assert.Contains("--batch-out writes a batch of what is missing alone", error.Message);
         Assert.Null(ShardManifest.Load(run.Out));
-        Assert.Contains(observer.Messages, told => told.StartsWith("1 results answer no request", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, told => told.StartsWith("1 results match no request", StringComparison.Ordinal));
         Assert.Contains(observer.Messages, told => told.StartsWith("2 requests of the batch failed", StringComparison.Ordinal) && told.Contains("(status 400: too long)", StringComparison.Ordinal) && told.Contains("ff06 (expired)", StringComparison.Ordinal));
         Assert.Contains("5 results imported", observer.Messages);
 

@@ -70,7 +70,7 @@ public sealed class LeftOverTests
         File.WriteAllLines(run.Problems, File.ReadAllLines(run.Problems).Take(4));
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server));
-        Assert.Contains($"holds 2 traces of problems that are not in {run.Problems} any more (p004, p005)", error.Message);
+        Assert.Contains($"holds 2 traces of problems that are no longer in {run.Problems} (p004, p005)", error.Message);
 
         var asked = server.Requests.Count;
         var summary = await run.RunAsync(server, options => options with { Discard = true });

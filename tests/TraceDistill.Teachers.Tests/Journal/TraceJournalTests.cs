@@ -180,7 +180,7 @@ public sealed class TraceJournalTests
         using var folder = new TemporaryDirectory();
         await File.WriteAllTextAsync(folder.File("journal.db"), new string('x', 5000), TestContext.Current.CancellationToken);
 
-        Assert.Contains("is no journal", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
+        Assert.Contains("is not a journal", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
         Assert.Equal(5000, new FileInfo(folder.File("journal.db")).Length);
     }
 

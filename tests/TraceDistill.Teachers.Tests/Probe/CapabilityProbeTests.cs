@@ -212,7 +212,7 @@ public sealed class CapabilityProbeTests
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        Assert.Contains("no provider that tells logprobs", (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).SoftTargetProblem);
+        Assert.Contains("no provider that returns logprobs", (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).SoftTargetProblem);
     }
 
     [Fact]

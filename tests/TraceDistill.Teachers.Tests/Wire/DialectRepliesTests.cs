@@ -172,7 +172,7 @@ public sealed class DialectRepliesTests
     [InlineData("""{"meta_info":{}}""", "no text")]
     [InlineData("""[]""", "the response is an array")]
     [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,"a"]]}}""", "output_token_logprobs[]")]
-    [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,-2]]}}""", "token id that is none")]
+    [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[-1,-2]]}}""", "invalid token id")]
     [InlineData("""{"text":"x","meta_info":{"finish_reason":{"type":"abort"}}}""", "aborted the generation")]
     [InlineData("""{"text":"x","meta""", "not JSON")]
     public void Read_SglangsOwnFormInAnotherShape_SaysWhatIsWrong(string json, string expected) =>

@@ -94,7 +94,7 @@ public sealed class ProblemReaderTests : IDisposable
     [InlineData("{\"messages\": [{\"role\": \"tool\", \"content\": \"x\"}]}", "line 1: messages[0] has the role 'tool'")]
     [InlineData("{\"messages\": [{\"content\": \"x\"}]}", "line 1: messages[0] has no role; it has content")]
     [InlineData("{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}", "line 1: field 'messages' has no turn of the user")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}", "line 1: messages[0] has a part that is no text")]
+    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}", "line 1: messages[0] has a part that is not text")]
     [InlineData("{\"problem\": \" \", \"answer\": \"1\"}", "line 1: field 'problem' is empty")]
     [InlineData("{\"problem\": 5, \"answer\": \"1\"}", "line 1: field 'problem' is a JSON number where text is expected")]
     [InlineData("{\"problem\": \"a\", \"answer\": \"1\", \"solution\": [\"x\"]}", "line 1: field 'solution' is a JSON array")]
