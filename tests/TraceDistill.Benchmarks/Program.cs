@@ -36,22 +36,39 @@ static int Usage()
     Console.Error.WriteLine("""
         Whole-job benchmarks. dotnet run -c Release --project tests/TraceDistill.Benchmarks -- NAME [--option value ...]
 
-          engine   tokens/s of the generation engine alone   [--model DIR] [--decoder true] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
-          serve    tokens/s over HTTP, server and clients in processes of their own   [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
-          tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers   --model DIR --text FILE
-          llamacpp   tokens/s of the engine beside llama.cpp's on the same weights   [--model DIR] [--quantization F16] [--sequences 8] [--tokens 32] [--rounds 2]
-          load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size   [--dtype bfloat16] [--keep DIR] | --model DIR
-          train   tokens/s of the student's training steps   [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
-          engines   gradient of a step at several sizes beside eager autograd and a large product   [--sizes 0.4M,3.3M,22M,124M,0.5B-lora] [--rounds 5] [--workers N] [--only engine|eager]
-          throughput   tokens/s of a step's gradient against length, vocabulary and size   [--rounds 2] [--workers N]
-          head   memory of output projection and objectives beside weights and gradients   [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
-          adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning   [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
-          grading   verdicts on labelled pairs, and the pairs that are missed   --pairs FILE (JSON lines: reference, output, equal)
-          storage   bytes a token and tokens/s of shards in both layouts   --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
-          collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector   [--form FORM; else tracedistill, then vllm] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60] [--concurrency 16]
-          inflight   memory with thousands of requests in flight, and time added to the server's own   [--requests 2000] [--tokens 1000] [--top 20] [--think MILLISECONDS]
-          resume   time to the first request, and memory, of a collection with a million committed traces   [--traces 1000000] [--added 100]
-          soak   collection from a faulty server by processes that are killed   [--problems 20000] [--kills 50] [--fault-percent 20] [--seed 1] [--concurrency 64]
+          engine   tokens/s of the generation engine alone
+              [--model DIR] [--decoder true] [--sequences 32] [--tokens 300] [--threads 2] [--top 20]
+          serve    tokens/s over HTTP, server and clients in processes of their own
+              [--model DIR] [--clients 32] [--requests 256] [--tokens 300] [--top 20]
+          tokenizer   tokens/s of encoding and decoding on one core, beside Hugging Face's tokenizers
+              --model DIR --text FILE
+          llamacpp   tokens/s of the engine beside llama.cpp's on the same weights
+              [--model DIR] [--quantization F16] [--sequences 8] [--tokens 32] [--rounds 2]
+          load   peak memory of loading a checkpoint of Qwen2.5-0.5B's shape, beside its size
+              [--dtype bfloat16] [--keep DIR] | --model DIR
+          train   tokens/s of the student's training steps
+              [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
+          engines   gradient of a step at several sizes beside eager autograd and a large product
+              [--sizes 0.4M,3.3M,22M,124M,0.5B-lora] [--rounds 5] [--workers N] [--only engine|eager]
+          throughput   tokens/s of a step's gradient against length, vocabulary and size
+              [--rounds 2] [--workers N]
+          head   memory of output projection and objectives beside weights and gradients
+              [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
+          adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning
+              [--workers N] [--batch-tokens 2048] [--hidden-size 512] [--layers 4] [--lora-r 16] [--rounds 5]
+          grading   verdicts on labelled pairs, and the pairs that are missed
+              --pairs FILE (JSON lines: reference, output, equal)
+          storage   bytes a token and tokens/s of shards in both layouts
+              --traces DIR | --model DIR [--count 300] [--tokens 300] [--top 20] [--first-token 1]
+          collect   tokens/s per core from response bytes to durable shard, beside Semantic Kernel's stock connector
+              [--form FORM; else tracedistill, then vllm] [--tokens 1000] [--top 20] [--traces 600] [--stock-traces 60]
+              [--concurrency 16]
+          inflight   memory with thousands of requests in flight, and time added to the server's own
+              [--requests 2000] [--tokens 1000] [--top 20] [--think MILLISECONDS]
+          resume   time to the first request, and memory, of a collection with a million committed traces
+              [--traces 1000000] [--added 100]
+          soak   collection from a faulty server by processes that are killed
+              [--problems 20000] [--kills 50] [--fault-percent 20] [--seed 1] [--concurrency 64]
         """);
     return 2;
 }

@@ -100,8 +100,10 @@ public sealed class TokenizerHostTests : IDisposable
     {
         var json = JsonNode.Parse("""
             {"version":"1.0","normalizer":null,
-            "post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],"pair":
-            [{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],"special_tokens":{"</s>":{"id":"</s>","ids":[2],"tokens":["</s>"]}}},
+            "post_processor":{"type":"TemplateProcessing",
+             "single":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],"pair":
+            [{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
+            "special_tokens":{"</s>":{"id":"</s>","ids":[2],"tokens":["</s>"]}}},
             "added_tokens":[{"id":2,"content":"</s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
             "model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["▁",-9],["</s>",0],["▁the",-2],["▁cat",-4],["s",-5]]}}
             """)!;

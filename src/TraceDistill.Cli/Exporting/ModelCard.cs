@@ -69,11 +69,13 @@ static class ModelCard
     static void WriteModel(StringBuilder text, string name, string folder, HuggingFaceSummary model, string? adapter)
     {
         var shape = ModelConfiguration.Load(folder);
+        var layers = $"{shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim}";
         text.Append($"""
             # {OneLine(name)}
 
-            A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim},
-            {shape.NumKeyValueHeads} for keys and values, feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize}, at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in")}.
+            A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({layers},
+            {shape.NumKeyValueHeads} for keys and values, feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize},
+            at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in")}.
             Exported with TraceDistill.
 
             """);

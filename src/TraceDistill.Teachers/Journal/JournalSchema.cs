@@ -34,7 +34,8 @@ static class JournalSchema
             CREATE TABLE IF NOT EXISTS capabilities (json TEXT NOT NULL);
             CREATE TABLE IF NOT EXISTS traces (number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, trace BLOB NOT NULL);
             CREATE TABLE IF NOT EXISTS shards (
-                number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, published TEXT, rows INTEGER NOT NULL, tokens INTEGER NOT NULL,
+                number INTEGER PRIMARY KEY AUTOINCREMENT, file TEXT NOT NULL, published TEXT,
+                rows INTEGER NOT NULL, tokens INTEGER NOT NULL,
                 bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, correct INTEGER NOT NULL, length INTEGER NOT NULL, refusal INTEGER NOT NULL,
                 empty INTEGER NOT NULL, keys BLOB NOT NULL, unfinished INTEGER NOT NULL DEFAULT 0);
             PRAGMA user_version = {CurrentVersion};

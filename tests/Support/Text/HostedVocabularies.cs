@@ -15,8 +15,10 @@ static class HostedVocabularies
     public static JsonObject Unigram() => WithAdded("""
         {"version":"1.0","truncation":null,"padding":null,"normalizer":null,
         "pre_tokenizer":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true},
-        "post_processor":{"type":"TemplateProcessing","single":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],
-        "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],"special_tokens":{"</s>":{"id":"</s>","ids":[2],"tokens":["</s>"]}}},
+        "post_processor":{"type":"TemplateProcessing",
+         "single":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],
+        "pair":[{"Sequence":{"id":"A","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
+        "special_tokens":{"</s>":{"id":"</s>","ids":[2],"tokens":["</s>"]}}},
         "decoder":{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true},
         "model":{"type":"Unigram","unk_id":0,"byte_fallback":false,"vocab":
         [["<unk>",0],["<s>",0],["</s>",0],["e",-6],["▁the",-2],["▁cat",-4],["▁",-1],["the",-3],["s",-5],["cat",-9]]}}

@@ -12,7 +12,8 @@ static class SentencePieceVocabulary
     public const string Legacy = """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""";
 
     public const string Decoder = """
-        {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}
+        {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},
+          {"type":"Fuse"},{"type":"Strip","content":" ","start":1,"stop":0}]}
         """;
 
     const string Template = """

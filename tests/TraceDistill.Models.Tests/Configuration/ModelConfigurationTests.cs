@@ -16,10 +16,13 @@ public sealed class ModelConfigurationTests : IDisposable
     public void Load_Llama3AsTransformersWritesIt_HasItsScaling()
     {
         var shape = Load("""
-            {"architectures": ["LlamaForCausalLM"], "attention_bias": false, "bos_token_id": 128000, "eos_token_id": [128001, 128008, 128009], "head_dim": 64, "hidden_act": "silu",
-             "hidden_size": 2048, "intermediate_size": 8192, "max_position_embeddings": 131072, "mlp_bias": false, "model_type": "llama", "num_attention_heads": 32,
+            {"architectures": ["LlamaForCausalLM"], "attention_bias": false, "bos_token_id": 128000,
+             "eos_token_id": [128001, 128008, 128009], "head_dim": 64, "hidden_act": "silu",
+             "hidden_size": 2048, "intermediate_size": 8192, "max_position_embeddings": 131072, "mlp_bias": false,
+             "model_type": "llama", "num_attention_heads": 32,
              "num_hidden_layers": 16, "num_key_value_heads": 8, "pretraining_tp": 1, "rms_norm_eps": 1e-05,
-             "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0, "original_max_position_embeddings": 8192, "rope_type": "llama3"},
+             "rope_scaling": {"factor": 32.0, "high_freq_factor": 4.0, "low_freq_factor": 1.0,
+              "original_max_position_embeddings": 8192, "rope_type": "llama3"},
              "rope_theta": 500000.0, "tie_word_embeddings": true, "torch_dtype": "bfloat16", "use_cache": true, "vocab_size": 128256}
             """);
 
@@ -31,9 +34,12 @@ public sealed class ModelConfigurationTests : IDisposable
     public void Load_Qwen2_HasBiasesThoughItsFileDoesNotSaySo()
     {
         var shape = Load("""
-            {"architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643, "eos_token_id": 151645, "hidden_act": "silu", "hidden_size": 896,
-             "intermediate_size": 4864, "max_position_embeddings": 32768, "max_window_layers": 21, "model_type": "qwen2", "num_attention_heads": 14, "num_hidden_layers": 24,
-             "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768, "tie_word_embeddings": true, "use_sliding_window": false, "vocab_size": 151936}
+            {"architectures": ["Qwen2ForCausalLM"], "attention_dropout": 0.0, "bos_token_id": 151643,
+             "eos_token_id": 151645, "hidden_act": "silu", "hidden_size": 896,
+             "intermediate_size": 4864, "max_position_embeddings": 32768, "max_window_layers": 21, "model_type": "qwen2",
+             "num_attention_heads": 14, "num_hidden_layers": 24,
+             "num_key_value_heads": 2, "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "sliding_window": 32768,
+             "tie_word_embeddings": true, "use_sliding_window": false, "vocab_size": 151936}
             """);
 
         Assert.Equal((ModelFamily.Qwen2, 64, true, false, false), (shape.Family, shape.HeadDim, shape.HasQueryKeyValueBias, shape.AttentionBias, shape.HasQueryKeyNorm));
@@ -44,9 +50,12 @@ public sealed class ModelConfigurationTests : IDisposable
     public void Load_Qwen3InTheNewForm_FindsBaseAndScalingInRopeParameters()
     {
         var shape = Load("""
-            {"architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "dtype": "bfloat16", "eos_token_id": 151645, "head_dim": 128, "hidden_act": "silu", "hidden_size": 1024,
-             "intermediate_size": 3072, "max_position_embeddings": 40960, "model_type": "qwen3", "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
-             "rms_norm_eps": 1e-06, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1000000, "factor": 4.0, "original_max_position_embeddings": 32768},
+            {"architectures": ["Qwen3ForCausalLM"], "attention_bias": false, "dtype": "bfloat16", "eos_token_id": 151645,
+             "head_dim": 128, "hidden_act": "silu", "hidden_size": 1024,
+             "intermediate_size": 3072, "max_position_embeddings": 40960, "model_type": "qwen3",
+             "num_attention_heads": 16, "num_hidden_layers": 28, "num_key_value_heads": 8,
+             "rms_norm_eps": 1e-06, "rope_parameters": {"rope_type": "yarn", "rope_theta": 1000000, "factor": 4.0,
+              "original_max_position_embeddings": 32768},
              "tie_word_embeddings": true, "use_sliding_window": false, "vocab_size": 151936}
             """);
 
@@ -129,7 +138,8 @@ public sealed class ModelConfigurationTests : IDisposable
     public void Load_SeveralFieldsWrong_AreToldTogether()
     {
         var message = Assert.Throws<InvalidInputException>(() => Load("""
-            {"model_type": "llama", "hidden_size": 0, "intermediate_size": -4, "num_attention_heads": 1000000, "num_hidden_layers": 99999, "vocab_size": 10, "rms_norm_eps": 0, "rope_theta": 0}
+            {"model_type": "llama", "hidden_size": 0, "intermediate_size": -4, "num_attention_heads": 1000000,
+             "num_hidden_layers": 99999, "vocab_size": 10, "rms_norm_eps": 0, "rope_theta": 0}
             """)).Message;
 
         Assert.All(["hidden_size", "intermediate_size", "num_attention_heads", "num_hidden_layers", "rms_norm_eps", "rope_theta"], name => Assert.Contains($"{name} is ", message, StringComparison.Ordinal));

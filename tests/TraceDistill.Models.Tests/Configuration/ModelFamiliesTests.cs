@@ -25,48 +25,63 @@ public sealed class ModelFamiliesTests : IDisposable
         ["mistral v0.1"] = """{"model_type": "mistral", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 4096, "max_position_embeddings": 32768, "head_dim": 8}""",
         ["mistral v0.3"] = """{"model_type": "mistral", "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "sliding_window": null, "max_position_embeddings": 32768, "head_dim": 8}""",
         ["phi-3-mini-128k"] = """
-            {"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 262144, "max_position_embeddings": 131072,
-             "original_max_position_embeddings": 4096, "rope_scaling": {"type": "su", "short_factor": [1.1, 1.2, 1.3, 1.4], "long_factor": [1.5, 2, 30, 60.5]}}
+            {"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 262144,
+             "max_position_embeddings": 131072,
+             "original_max_position_embeddings": 4096, "rope_scaling": {"type": "su",
+              "short_factor": [1.1, 1.2, 1.3, 1.4], "long_factor": [1.5, 2, 30, 60.5]}}
             """,
         ["phi-4-mini"] = """
-            {"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 262144, "max_position_embeddings": 131072, "partial_rotary_factor": 0.75,
+            {"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 262144,
+             "max_position_embeddings": 131072, "partial_rotary_factor": 0.75,
              "tie_word_embeddings": true, "original_max_position_embeddings": 4096,
              "rope_scaling": {"type": "longrope", "short_factor": [1, 1.5, 2], "long_factor": [1, 1.5, 40]}}
             """,
         ["phi-4"] = """{"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 250000, "sliding_window": null, "max_position_embeddings": 16384, "partial_rotary_factor": 1.0}""",
         ["gemma-2-2b"] = """
-            {"model_type": "gemma2", "hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh", "head_dim": 16, "query_pre_attn_scalar": 256,
+            {"model_type": "gemma2", "hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh",
+             "head_dim": 16, "query_pre_attn_scalar": 256,
              "attn_logit_softcapping": 50.0, "final_logit_softcapping": 30.0, "sliding_window": 4096, "max_position_embeddings": 8192}
             """,
         ["gemma-3-1b"] = """
-            {"model_type": "gemma3_text", "hidden_activation": "gelu_pytorch_tanh", "head_dim": 16, "query_pre_attn_scalar": 256, "attn_logit_softcapping": null,
-             "final_logit_softcapping": null, "sliding_window": 512, "sliding_window_pattern": 6, "rope_theta": 1000000, "rope_local_base_freq": 10000,
+            {"model_type": "gemma3_text", "hidden_activation": "gelu_pytorch_tanh", "head_dim": 16,
+             "query_pre_attn_scalar": 256, "attn_logit_softcapping": null,
+             "final_logit_softcapping": null, "sliding_window": 512, "sliding_window_pattern": 6, "rope_theta": 1000000,
+             "rope_local_base_freq": 10000,
              "rope_scaling": null, "max_position_embeddings": 32768}
             """,
         ["gemma-3 of transformers 5"] = """
-            {"model_type": "gemma3_text", "hidden_activation": "gelu_pytorch_tanh", "head_dim": 16, "query_pre_attn_scalar": 168, "attn_logit_softcapping": null,
+            {"model_type": "gemma3_text", "hidden_activation": "gelu_pytorch_tanh", "head_dim": 16,
+             "query_pre_attn_scalar": 168, "attn_logit_softcapping": null,
              "final_logit_softcapping": null, "sliding_window": 1024, "max_position_embeddings": 131072,
-             "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention", "full_attention", "sliding_attention", "sliding_attention"],
-             "rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000}, "sliding_attention": {"rope_type": "default", "rope_theta": 20000}}}
+             "layer_types": ["sliding_attention", "sliding_attention", "sliding_attention", "sliding_attention",
+              "sliding_attention", "full_attention", "sliding_attention", "sliding_attention"],
+             "rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000},
+              "sliding_attention": {"rope_type": "default", "rope_theta": 20000}}}
             """,
         ["olmo-2"] = """{"model_type": "olmo2", "rms_norm_eps": 1e-06, "rope_theta": 500000, "max_position_embeddings": 4096, "tie_word_embeddings": false}""",
         ["smollm3"] = """
-            {"model_type": "smollm3", "rms_norm_eps": 1e-06, "rope_theta": 5000000.0, "max_position_embeddings": 65536, "no_rope_layer_interval": 4,
+            {"model_type": "smollm3", "rms_norm_eps": 1e-06, "rope_theta": 5000000.0, "max_position_embeddings": 65536,
+             "no_rope_layer_interval": 4,
              "no_rope_layers": [1, 1, 1, 0, 1, 1, 1, 0], "use_sliding_window": false, "sliding_window": null, "mlp_bias": false,
-             "layer_types": ["full_attention", "full_attention", "full_attention", "full_attention", "full_attention", "full_attention", "full_attention", "full_attention"]}
+             "layer_types": ["full_attention", "full_attention", "full_attention", "full_attention", "full_attention",
+              "full_attention", "full_attention", "full_attention"]}
             """,
         ["smollm3 silent"] = """{"model_type": "smollm3", "rms_norm_eps": 1e-06}""",
         ["qwen3 moe"] = """
-            {"model_type": "qwen3_moe", "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "head_dim": 16, "num_experts": 8, "num_experts_per_tok": 3, "moe_intermediate_size": 24,
-             "norm_topk_prob": true, "router_aux_loss_coef": 0.002, "decoder_sparse_step": 2, "mlp_only_layers": [3], "use_sliding_window": false, "sliding_window": null,
+            {"model_type": "qwen3_moe", "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "head_dim": 16, "num_experts": 8,
+             "num_experts_per_tok": 3, "moe_intermediate_size": 24,
+             "norm_topk_prob": true, "router_aux_loss_coef": 0.002, "decoder_sparse_step": 2, "mlp_only_layers": [3],
+             "use_sliding_window": false, "sliding_window": null,
              "max_window_layers": 48, "max_position_embeddings": 40960}
             """,
         ["mixtral"] = """
-            {"model_type": "mixtral", "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "num_local_experts": 8, "num_experts_per_tok": 2, "router_aux_loss_coef": 0.02,
+            {"model_type": "mixtral", "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "num_local_experts": 8,
+             "num_experts_per_tok": 2, "router_aux_loss_coef": 0.02,
              "sliding_window": null, "max_position_embeddings": 32768}
             """,
         ["qwen2 with windows"] = """
-            {"model_type": "qwen2", "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "use_sliding_window": true, "sliding_window": 131072, "max_window_layers": 6,
+            {"model_type": "qwen2", "rms_norm_eps": 1e-06, "rope_theta": 1000000.0, "use_sliding_window": true,
+             "sliding_window": 131072, "max_window_layers": 6,
              "max_position_embeddings": 131072}
             """,
     };

@@ -48,7 +48,8 @@ public sealed class TokenResolverTests
         string[] tokens = ["<unk>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), "8", "▁", "▁8"];
         var vocabulary = string.Join(',', tokens.Select((token, id) => $"\"{token}\":{id}"));
         File.WriteAllText(directory.File("tokenizer.json"), """
-            {"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},{"type":"Fuse"}]},
+            {"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},
+               {"type":"ByteFallback"},{"type":"Fuse"}]},
             "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"fuse_unk":true,"merges":["▁ 8"],"vocab":{VOCABULARY}}}
             """.Replace("VOCABULARY", vocabulary, StringComparison.Ordinal));
         var resolved = new TokenResolver(Tokenizer.Load(directory.Path)).Resolve(new TokenLogprobs

@@ -36,8 +36,10 @@ public class ChatRenderingTests
             + "{% if add_generation_prompt %}[assistant]\n{{ '' }}{% else %}{{ '</s>' }}{% endif %}";
         var variables = new Dictionary<string, object?> { ["bos"] = "<s>", ["eos_token"] = "</s>" };
         var conversation = Json("""
-            [{"role":"system","content":"</s><end>"},{"role":"user","content":"2+2?"},{"role":"assistant","content":" <think></s><end></think>4 "},
-             {"role":"tool","content":"5"},{"role":"assistant","content":"4"},{"role":"user","content":"2+2?"},{"role":"assistant","content":""}]
+            [{"role":"system","content":"</s><end>"},{"role":"user","content":"2+2?"},
+             {"role":"assistant","content":" <think></s><end></think>4 "},
+             {"role":"tool","content":"5"},{"role":"assistant","content":"4"},{"role":"user","content":"2+2?"},
+             {"role":"assistant","content":""}]
             """);
         ChatRendering Rendering(string open, string close) => ChatTemplate.Parse(
             Template.Replace("END-GEN", close).Replace("GEN", open).Replace("END", end), "template").RenderConversation(conversation, endToken ?? end, variables);
@@ -65,7 +67,8 @@ public class ChatRenderingTests
     public void RenderConversation_TemplatesOfPublishedModels_FindsWhatStandsThereAsGenerated(string template, string endOfTurn, string said)
     {
         var conversation = Json("""
-            [{"role":"user","content":"2+2?"},{"role":"assistant","content":"<think>\nzwei\n</think>\n\n4"},{"role":"user","content":"3+3?"},{"role":"assistant","content":"6"}]
+            [{"role":"user","content":"2+2?"},{"role":"assistant","content":"<think>\nzwei\n</think>\n\n4"},
+             {"role":"user","content":"3+3?"},{"role":"assistant","content":"6"}]
             """);
         var rendering = Published(template).RenderConversation(conversation, endOfTurn, new Dictionary<string, object?> { ["bos_token"] = "<s>", ["eos_token"] = "<|endoftext|>" });
 

@@ -33,9 +33,12 @@ public class TokenizerPeerTests
     const string Gpt2ByteLevel = """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":true}""";
 
     const string Template = """
-        {"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,"use_regex":true},{"type":"TemplateProcessing",
-        "single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"<|endoftext|>","type_id":0}}],"pair":[],
-        "special_tokens":{"<|im_start|>":{"id":"<|im_start|>","ids":[597],"tokens":["<|im_start|>"]},"<|endoftext|>":{"id":"<|endoftext|>","ids":[596],"tokens":["<|endoftext|>"]}}}]}
+        {"type":"Sequence","processors":[{"type":"ByteLevel","add_prefix_space":true,"trim_offsets":false,
+           "use_regex":true},{"type":"TemplateProcessing",
+        "single":[{"SpecialToken":{"id":"<|im_start|>","type_id":0}},{"Sequence":{"id":"A","type_id":0}},
+         {"SpecialToken":{"id":"<|endoftext|>","type_id":0}}],"pair":[],
+        "special_tokens":{"<|im_start|>":{"id":"<|im_start|>","ids":[597],"tokens":["<|im_start|>"]},
+         "<|endoftext|>":{"id":"<|endoftext|>","ids":[596],"tokens":["<|endoftext|>"]}}}]}
         """;
 
     const string Roberta =

@@ -153,7 +153,8 @@ public sealed class SentencePieceStudentTests : IDisposable
         string[] all = ["<unk>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), .. tokens];
         var vocabulary = string.Join(',', all.Select((token, id) => $"\"{token}\":{id}"));
         File.WriteAllText(Path.Combine(folder, "tokenizer.json"), $$"""
-            {"normalizer":{{SentencePieceVocabulary.Legacy}},"decoder":{{SentencePieceVocabulary.Decoder}},"added_tokens":[{"id":1,"content":"</s>","special":true}],
+            {"normalizer":{{SentencePieceVocabulary.Legacy}},"decoder":{{SentencePieceVocabulary.Decoder}},
+             "added_tokens":[{"id":1,"content":"</s>","special":true}],
             "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"fuse_unk":true,"merges":["{{string.Join("\",\"", merges)}}"],"vocab":{ {{vocabulary}} } } }
             """);
         File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), """{"eos_token":"</s>"}""");

@@ -12,9 +12,10 @@ static class AblationSection
     {
         var ablations = Ablation.Find(run);
         return ablations.Count == 0 ? null : new Section("ablation", "Ablation", Html.Of($"""
-            <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own settings. Intervals are Student's t over
-            the seeds, so they are wide where seeds are few; small grey points are single pairs. Over all conditions each seed counts once, with its mean: its
-            pairs begin with the same weights and do not repeat each other. {Few(ablations)}</p>
+            <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own
+            settings. Intervals are Student's t over the seeds, so they are wide where seeds are few; small grey
+            points are single pairs. Over all conditions each seed counts once, with its mean: its pairs begin with
+            the same weights and do not repeat each other. {Few(ablations)}</p>
             {ablations.Select(Of)}
             """));
     }

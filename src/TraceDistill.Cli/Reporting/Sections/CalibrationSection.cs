@@ -14,7 +14,8 @@ static class CalibrationSection
         return run.Evaluations.Count == 0 ? null : new Section("calibration", "Calibration", parts.Count == 0
             ? Section.Absent("No confidence was measured: evaluate with samples for whole answers, and with held-out traces for tokens.")
             : Html.Of($"""
-                <p>A point on the dashed line was as sure as it should be; below it the model was too sure. Larger points stand for more predictions.</p>
+                <p>A point on the dashed line was as sure as it should be; below it the model was too sure. Larger
+                points stand for more predictions.</p>
                 <div class="grid">{parts}</div>
                 """));
     }

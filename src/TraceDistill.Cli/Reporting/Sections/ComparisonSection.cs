@@ -11,9 +11,10 @@ static class ComparisonSection
     public static Section? Of(RunFacts run) => run.Evaluations.All(evaluation => evaluation.Result.Comparisons.Count == 0)
         ? null
         : new Section("comparisons", "Paired comparisons", Html.Of($"""
-            <p>Both models of a pair answered the same problems, so only those on which they disagree tell them apart. The interval is a paired
-            bootstrap over problems (BCa, 95%), p is the exact McNemar test. Both take the models' weights as they came out: they say how these models differ, and
-            not how ways of training do, which needs several seeds of each. With many pairs, expect one in twenty below 0.05 by chance.</p>
+            <p>Both models of a pair answered the same problems, so only those on which they disagree tell them apart.
+            The interval is a paired bootstrap over problems (BCa, 95%), p is the exact McNemar test. Both take the
+            models' weights as they came out: they say how these models differ, and not how ways of training do, which
+            needs several seeds of each. With many pairs, expect one in twenty below 0.05 by chance.</p>
             {run.Evaluations.Where(evaluation => evaluation.Result.Comparisons.Count > 0).Select(evaluation => Of(evaluation, isOne: run.Evaluations.Count == 1))}
             """));
 
@@ -41,7 +42,10 @@ static class ComparisonSection
     }
 
     static Html Table(IEnumerable<Comparison> comparisons) => Section.Table(
-        Html.Of($"""<th scope="col">pair</th><th scope="col">points (95% interval)</th><th scope="col" title="problems that only the first, and only the second solved">only first / second</th><th scope="col">p</th>"""),
+        Html.Of($"""
+            <th scope="col">pair</th><th scope="col">points (95% interval)</th>
+            <th scope="col" title="problems that only the first, and only the second solved">only first / second</th><th scope="col">p</th>
+            """),
         comparisons.Select(comparison => Html.Of($"""
             <tr><th scope="row">{comparison.First} − {comparison.Second}</th>
             <td><b>{Show.Points(comparison.Difference)}</b> <span class="soft under">{Show.Points(comparison.DifferenceCi)}</span></td>

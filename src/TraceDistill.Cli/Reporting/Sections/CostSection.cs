@@ -16,7 +16,10 @@ static class CostSection
             <td><div class="bar" aria-hidden="true"><i style="width:{100 * stage.Seconds / longest:0.##}%"></i></div></td>
             <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{ProgressText.Bytes(stage.PeakMemoryBytes)}</td></tr>
             """));
-        var head = Html.Of($"""<th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td><th scope="col">share</th><th scope="col">peak memory</th>""");
+        var head = Html.Of($"""
+            <th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td>
+            <th scope="col">share</th><th scope="col">peak memory</th>
+            """);
         return new Section("cost", "What it cost", Html.Of($"""
             <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.PeakMemoryBytes)} of memory at once.
             Stages that ran side by side count once in that time, and their memory is added up.

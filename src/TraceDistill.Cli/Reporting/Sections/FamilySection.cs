@@ -19,7 +19,10 @@ static class FamilySection
             <tr><th scope="row">{family}</th><td>{Show.Count(evaluation.Models[0].Scores.Families[family].N)}</td>
             {evaluation.Models.Select(model => model.Scores.Families[family]).Select(scores => Html.Of($"""<td>{Show.Percent(scores.Accuracy)} <span class="soft under">{Show.Percent(scores.AccuracyCi)}</span></td>"""))}</tr>
             """));
-        var head = Html.Of($"""<th scope="col">family</th><th scope="col">problems</th>{evaluation.Models.Select(model => Html.Of($"""<th scope="col">{Section.Chip(model.Name, model.Color)}</th>"""))}""");
+        var head = Html.Of($"""
+            <th scope="col">family</th><th scope="col">problems</th>
+            {evaluation.Models.Select(model => Html.Of($"""<th scope="col">{Section.Chip(model.Name, model.Color)}</th>"""))}
+            """);
         return Html.Of($"""
             {title}{Section.Legend(evaluation.Drawn)}
             <div class="grid">{AccuracyChart.ByFamily(evaluation).Select(drawing => Section.Figure(drawing, Html.Empty))}</div>

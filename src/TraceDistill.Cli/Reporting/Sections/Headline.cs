@@ -66,8 +66,9 @@ static class Headline
     /// <summary>Remark on what one pair of trainings cannot show: an interval over problems takes both as they came out.</summary>
     static Html OnePair(bool isOfSoftTargets) => Html.Of($"""
         <p class="soft">That is one pair of trainings. It shows how these two models differ, and not {(isOfSoftTargets ? "what soft targets are worth" : "which way of training is better")}:
-        trainings of one recipe with other seeds, or on a processor with another precision, came out up to {SeedSpread} points apart in this program's own quickstart, and the
-        interval over problems has none of that. To know, repeat both over {Ablation.EnoughSeeds} seeds or more: matrix: {"{"} seed: [1, 2, 3, 4, 5, 6, 7, 8] {"}"} in both stages.</p>
+        trainings of one recipe with other seeds, or on a processor with another precision, came out up to {SeedSpread} points
+        apart in this program's own quickstart, and the interval over problems has none of that. To know, repeat both over
+        {Ablation.EnoughSeeds} seeds or more: matrix: {"{"} seed: [1, 2, 3, 4, 5, 6, 7, 8] {"}"} in both stages.</p>
         """);
 
     /// <summary>In points, as measured: greedy accuracy of the quickstart's student over the seeds 7 to 10.</summary>

@@ -36,9 +36,10 @@ static class LearningSection
         return metrics.Count == 0
             ? null
             : new Section("learning", "Learning", Html.Of($"""
-                <p>Losses are means over the trained tokens of a step, in nats a token, as the trainings logged them. The hard loss is the cross entropy of the
-                teacher's tokens, that of soft targets the divergence from the teacher's distribution. The loss weighs both by kd_alpha, so that
-                losses of different kd_alpha do not compare. A vertical axis is logarithmic where values fall far.</p>
+                <p>Losses are means over the trained tokens of a step, in nats a token, as the trainings logged them.
+                The hard loss is the cross entropy of the teacher's tokens, that of soft targets the divergence from
+                the teacher's distribution. The loss weighs both by kd_alpha, so that losses of different kd_alpha do
+                not compare. A vertical axis is logarithmic where values fall far.</p>
                 {Section.Legend(trainings.Select(training => (training.Name, training.Color)))}
                 <div class="grid">{metrics.Select(metric => Section.Figure(LossChart.Draw(metric, TitleOf(metric), trainings), Html.Empty))}</div>
                 """));

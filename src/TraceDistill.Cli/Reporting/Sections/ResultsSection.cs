@@ -33,7 +33,8 @@ static class ResultsSection
     {
         var shown = Columns.Where(column => evaluation.Models.Any(model => column.Value(model) is not null)).ToList();
         var head = Html.Of($"""
-            <th scope="col">model</th><th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy (95% interval)</th>
+            <th scope="col">model</th>
+            <th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy (95% interval)</th>
             {shown.Select(column => Html.Of($"""<th scope="col" title="{column.Meaning}">{column.Head}</th>"""))}
             """);
         var rows = evaluation.Models.Select(model => Html.Of($"""

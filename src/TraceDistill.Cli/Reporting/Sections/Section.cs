@@ -13,8 +13,11 @@ sealed record Section(string Id, string Title, Html Body)
     public static Html Absent(string text) => Html.Of($"""<p class="absent">{text}</p>""");
 
     /// <summary>A drawing with its caption, which is markup.</summary>
-    public static Html Figure(Html drawing, Html caption) =>
-        Html.Of($"""<figure><div class="scroll">{drawing}</div>{(caption.IsEmpty ? Html.Empty : Html.Of($"<figcaption>{caption}</figcaption>"))}</figure>""");
+    public static Html Figure(Html drawing, Html caption)
+    {
+        var below = caption.IsEmpty ? Html.Empty : Html.Of($"<figcaption>{caption}</figcaption>");
+        return Html.Of($"""<figure><div class="scroll">{drawing}</div>{below}</figure>""");
+    }
 
     /// <summary>A model's name with its colour.</summary>
     public static Html Chip(string name, int color) => Html.Of($"""<span class="chip c{color % 8}">{name}</span>""");

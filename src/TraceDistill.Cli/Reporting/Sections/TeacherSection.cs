@@ -18,8 +18,8 @@ static class TeacherSection
     {
         var cost = usage.Cost is { } amount ? $" at a cost of {Show.Money(amount)}" : "";
         var head = Html.Of($"""
-            <th scope="col">endpoint</th><th scope="col">answered</th><th scope="col">failed</th><th scope="col">prompt tokens</th><th scope="col">generated</th>
-            <th scope="col">cost</th><th scope="col">p50</th><th scope="col">p95</th><th scope="col">p99</th>
+            <th scope="col">endpoint</th><th scope="col">answered</th><th scope="col">failed</th>
+            <th scope="col">prompt tokens</th><th scope="col">generated</th><th scope="col">cost</th><th scope="col">p50</th><th scope="col">p95</th><th scope="col">p99</th>
             """);
         return Html.Of($"""
             <p><b>{stage.Name}</b>: {Show.Large(usage.Tokens)} tokens{cost}; half of the answers came within {Show.Latency(usage.Latency.P50)}, 95% within {Show.Latency(usage.Latency.P95)}

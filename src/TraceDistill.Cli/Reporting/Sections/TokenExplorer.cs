@@ -42,7 +42,8 @@ static class TokenExplorer
         return Html.Of($"""
             <details class="trace" {(index == 0 ? Html.Of($"""open="open" """) : Html.Empty)}><summary><span class="verdict {(trace.Verdict is "correct" or "incorrect" ? trace.Verdict : "unverified")}">{trace.Verdict}</span>
             <span class="question">{question}</span></summary>
-            <p class="soft">{set} · {trace.Source} · {trace.CompletionTokens} tokens · {trace.FinishReason} · expected {trace.ExpectedAnswer}</p>
+            <p class="soft">{set} · {trace.Source} · {trace.CompletionTokens} tokens · {trace.FinishReason} ·
+            expected {trace.ExpectedAnswer}</p>
             <div class="tokens" data-trace="{index}">{tokens}</div></details>
             """);
     }
@@ -54,7 +55,9 @@ static class TokenExplorer
         var kind = (row.IsTop ? "" : " other") + (tokenizer.IsSpecial(logprobs.TokenIds[token]) ? " special" : "");
 
         // Square roots, because most tokens are nearly certain and small differences between them matter.
-        return Html.Of($"""<span class="t{kind}" tabindex="{(token == 0 ? 0 : -1)}" style="--entropy:{Shade(row.Entropy / 2):0.##};--tail:{Shade(row.Tail / 0.1):0.##};--surprise:{Shade(-row.Logprob / 4):0.##}">{text}</span>""");
+        var (entropy, tail, surprise) = (Shade(row.Entropy / 2), Shade(row.Tail / 0.1), Shade(-row.Logprob / 4));
+        var style = Html.Of($"--entropy:{entropy:0.##};--tail:{tail:0.##};--surprise:{surprise:0.##}");
+        return Html.Of($"""<span class="t{kind}" tabindex="{(token == 0 ? 0 : -1)}" style="{style}">{text}</span>""");
     }
 
     static double Shade(double share) => Math.Sqrt(Math.Clamp(share, 0, 1));
