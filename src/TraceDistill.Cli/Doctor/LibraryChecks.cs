@@ -32,10 +32,13 @@ static class LibraryChecks
     }
 
     /// <summary>Which code makes the matrix products, and in which precisions.</summary>
-    static Check Products() => Check.Ok(
-        "products",
-        $"training: libtorch, float32{(ComputeDtypes.MultipliesBFloat16 ? " or bfloat16" : " (compute_dtype: bfloat16 is computed in float32: this processor does not multiply it)")}; "
-        + $"generation: own code, vectors of {VectorSupport.Bits} bits");
+    static Check Products()
+    {
+        var bfloat16 = ComputeDtypes.MultipliesBFloat16
+            ? " or bfloat16"
+            : " (compute_dtype: bfloat16 is computed in float32: this processor does not multiply it)";
+        return Check.Ok("products", $"training: libtorch, float32{bfloat16}; generation: own code, vectors of {VectorSupport.Bits} bits");
+    }
 
     /// <summary>The one that libtorch was loaded with: where it is too old, the line above tells of the patched copy.</summary>
     static Check StandardLibrary() => !File.Exists(LoadedFiles)

@@ -58,7 +58,9 @@ sealed record TrainingView
 
     public void Print(IRunObserver observer)
     {
-        observer.Message($"{Id}: {(SoftTargets ? "soft targets and hard loss" : "hard loss alone")}{(FinishReasons.IsNatural(FinishReason) ? "" : $"; unfinished ({FinishReason}), so train leaves it out")}");
+        var losses = SoftTargets ? "soft targets and hard loss" : "hard loss alone";
+        var unfinished = FinishReasons.IsNatural(FinishReason) ? "" : $"; unfinished ({FinishReason}), so train leaves it out";
+        observer.Message($"{Id}: {losses}{unfinished}");
         foreach (var remark in Remarks)
         {
             observer.Message(remark);

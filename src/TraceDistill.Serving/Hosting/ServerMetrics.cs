@@ -30,7 +30,8 @@ sealed class ServerMetrics
         Header("tracedistill_request_seconds_total", "counter", "Time spent on requests, from the first byte in to the last byte out.");
         foreach (var ((path, status), series) in _requests.OrderBy(entry => entry.Key))
         {
-            Line($"tracedistill_request_seconds_total{{path=\"{path}\",status=\"{status}\"}} {TimeSpan.FromTicks(Interlocked.Read(ref series.Ticks)).TotalSeconds}");
+            var seconds = TimeSpan.FromTicks(Interlocked.Read(ref series.Ticks)).TotalSeconds;
+            Line($"tracedistill_request_seconds_total{{path=\"{path}\",status=\"{status}\"}} {seconds}");
         }
 
         One("tracedistill_prompt_tokens_total", "counter", "Prompt tokens worked out; choices of one request share them.", engine.PromptTokens);

@@ -51,11 +51,14 @@ static class LeftOver
         }
 
         var where = problems.Limit is { } limit ? $"the first {limit:N0} of {problems.Path}" : problems.Path;
+        var changed = isKnown
+            ? "of problems whose text has changed"
+            : "of problems whose text, or of options whose values, have changed (which was not kept)";
         string?[] parts =
         [
             gone.Count == 0 ? null : $"{Counted.Of(gone.Count, "trace")} of problems that are no longer in {where} ({Some(gone)})",
             more == 0 ? null : $"{Counted.Of(more, "trace")} beyond samples_per_problem: {samples}",
-            other.Count == 0 ? null : $"{Counted.Of(other.Count, "trace")} {(isKnown ? "of problems whose text has changed" : "of problems whose text, or of options whose values, have changed (which was not kept)")} ({Some(other)})",
+            other.Count == 0 ? null : $"{Counted.Of(other.Count, "trace")} {changed} ({Some(other)})",
         ];
         return parts.Any(part => part is not null) ? $"holds {string.Join("; ", parts.OfType<string>())}" : null;
     }

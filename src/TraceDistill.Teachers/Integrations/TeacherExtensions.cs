@@ -35,7 +35,8 @@ public static class TeacherExtensions
 
     /// <summary>Adds a teacher to the services of a kernel.</summary>
     /// <returns><paramref name="builder"/>.</returns>
-    /// <inheritdoc cref="AddTraceDistillTeacher(IServiceCollection, EndpointSettings, string?, ResilienceOptions?, Action{IHttpClientBuilder}?)"/>
+    /// <inheritdoc
+    /// cref="AddTraceDistillTeacher(IServiceCollection, EndpointSettings, string?, ResilienceOptions?, Action{IHttpClientBuilder}?)"/>
     public static IKernelBuilder AddTraceDistillTeacher(
         this IKernelBuilder builder,
         EndpointSettings endpoint,

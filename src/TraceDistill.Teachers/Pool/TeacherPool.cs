@@ -68,7 +68,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <summary>A teacher behind a single endpoint.</summary>
-    /// <inheritdoc cref="TeacherPool(IReadOnlyList{PooledEndpoint}, ResilienceOptions, TimeProvider, IRunObserver, Func{double}?, CancellationToken)"/>
+    /// <inheritdoc
+    /// cref="TeacherPool(IReadOnlyList{PooledEndpoint}, ResilienceOptions, TimeProvider, IRunObserver, Func{double}?, CancellationToken)"/>
     public TeacherPool(TeacherEndpoint endpoint, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null)
         : this([new PooledEndpoint(endpoint)], options, time, observer, random)
     {

@@ -25,6 +25,7 @@ static class CalibrationChart
             }
         }
 
-        return chart.Render($"Reliability of {what}: {string.Join(", ", models.Select(model => $"{model.Name} has an expected calibration error of {model.Curve.Ece:0.000}"))}");
+        var errors = models.Select(model => $"{model.Name} has an expected calibration error of {model.Curve.Ece:0.000}");
+        return chart.Render($"Reliability of {what}: {string.Join(", ", errors)}");
     }
 }

@@ -28,7 +28,8 @@ static class ChartSvg
                 if (Colors.TryGetValue(attribute.Value, out var color))
                 {
                     attribute.Remove();
-                    element.SetAttributeValue("style", $"{element.Attribute("style")?.Value}{attribute.Name}:var({color.Variable});{(color.IsDashed ? "stroke-dasharray:4 4;" : "")}");
+                    var dashes = color.IsDashed ? "stroke-dasharray:4 4;" : "";
+                    element.SetAttributeValue("style", $"{element.Attribute("style")?.Value}{attribute.Name}:var({color.Variable});{dashes}");
                 }
             }
         }

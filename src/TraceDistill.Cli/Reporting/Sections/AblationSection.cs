@@ -37,7 +37,8 @@ static class AblationSection
             <th scope="col">condition</th><th scope="col">pairs</th><th scope="col">{Section.Chip(ablation.First, ablation.FirstColor)}</th><th scope="col">{Section.Chip(ablation.Second, ablation.SecondColor)}</th>
             <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over the seeds">p</th>
             """);
-        var caption = Html.Of($"Mean paired difference with its 95% interval.{(ablation.SignFlip is { } p ? $" Over the {ablation.Seeds} seeds the exact sign-flip test gives {Show.PEquals(p)}." : "")}");
+        var signFlip = ablation.SignFlip is { } p ? $" Over the {ablation.Seeds} seeds the exact sign-flip test gives {Show.PEquals(p)}." : "";
+        var caption = Html.Of($"Mean paired difference with its 95% interval.{signFlip}");
         return Html.Of($"""
             <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
             {Section.Figure(DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows), caption)}

@@ -20,7 +20,8 @@ static class Statements
     static readonly SearchValues<char> Relations = SearchValues.Create("<>≤≥≠,");
 
     const string AnswerWords =
-        "answer|ans|respuesta|r[ée]ponse|antwort|resposta|risposta|ответ|відповідь|odpowied[źz]|odpověď|cevap|yanıt|antwoord|svar|vastaus|jawaban"
+        "answer|ans|respuesta|r[ée]ponse|antwort|resposta|risposta|ответ|відповідь|odpowied[źz]|odpověď"
+        + "|cevap|yanıt|antwoord|svar|vastaus|jawaban"
         + "|đáp án|đáp số"
         + "|答案|答え|答|解答|정답|답|उत्तर|উত্তর|జవాబు|సమాధానం|பதில்|jibu|ergebnis|resultado|الجواب|الإجابة|תשובה|απάντηση|คำตอบ";
 
