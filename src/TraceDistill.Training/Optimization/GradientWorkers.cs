@@ -2,6 +2,7 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
@@ -45,6 +46,7 @@ public sealed class GradientWorkers : IDisposable
             backends.cuda.matmul.allow_tf32 = true;
         }
 
+        ProcessHeap.KeepFreed();
         // One lane keeps a GPU busy; several would share it and its memory.
         _mostLanes = weights.Model.Device.type == DeviceType.CPU ? MostLanesOf(weights.Count) : 1;
         _lanes.Add(NewLane());
