@@ -19,7 +19,9 @@ sealed class AnswerVotes
             }
 
             // Right answers all equal the expected one, and so each other.
-            var index = _candidates.FindIndex(known => known.Correct == sample.Correct && (sample.Correct || AnswerText.AreEqual(known.Answer, answer)));
+            var index = _candidates.FindIndex(known =>
+                known.Correct == sample.Correct && (sample.Correct || AnswerText.AreEqual(known.Answer, answer))
+            );
             if (index < 0)
             {
                 _candidates.Add((answer, sample.Correct, 1));
@@ -39,7 +41,9 @@ sealed class AnswerVotes
 
     public int[] Wrong => [.. _candidates.Where(candidate => !candidate.Correct).Select(candidate => candidate.Votes)];
 
-    /// <summary>The most frequent answer (the earlier sampled of equals) and its share of all samples; confidence 0 where there is no answer.</summary>
+    /// <summary>
+    /// The most frequent answer (the earlier sampled of equals) and its share of all samples; confidence 0 where there is no answer.
+    /// </summary>
     public (double Confidence, bool Correct) Winner()
     {
         var winner = _candidates.DefaultIfEmpty().MaxBy(candidate => candidate.Votes);

@@ -31,7 +31,12 @@ public sealed record DistributionScores
     public required ReliabilityCurve TokenCalibration { get; init; }
 
     /// <summary>Scores the traces and sums up; null where there is no token to score.</summary>
-    public static DistributionScores? Measure(ITraceScorer scorer, IEnumerable<Trace> traces, long seed, CancellationToken cancellationToken = default)
+    public static DistributionScores? Measure(
+        ITraceScorer scorer,
+        IEnumerable<Trace> traces,
+        long seed,
+        CancellationToken cancellationToken = default
+    )
     {
         var (divergences, lengths) = (new List<double>(), new List<double>());
         var (crossEntropy, agreements) = (0.0, 0L);

@@ -55,8 +55,10 @@ public sealed record EvaluateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>None, or as each model was trained.</value>
     [InputPath]
-    [Description("File of solved problems, of which some are shown as examples before the problem itself; "
-        + "problem_field and the like hold for it too; as each model was trained unless given")]
+    [Description(
+        "File of solved problems, of which some are shown as examples before the problem itself; "
+            + "problem_field and the like hold for it too; as each model was trained unless given"
+    )]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>

@@ -14,7 +14,9 @@ public sealed record EvaluatedModel
     /// <summary>In which words it is asked.</summary>
     public required AskedAs Asked { get; init; }
 
-    /// <summary>Tells its weights from others of the same name (a content hash), so that answers of older weights are not taken for its own.</summary>
+    /// <summary>
+    /// Tells its weights from others of the same name (a content hash), so that answers of older weights are not taken for its own.
+    /// </summary>
     /// <value>The name.</value>
     public string? Identity { get; init; }
 

@@ -36,7 +36,10 @@ public sealed record EvaluationResult
         }
         catch (JsonException exception)
         {
-            throw new InvalidInputException($"{path}, line {exception.LineNumber + 1}, {exception.Path}: not an evaluation's result; run the evaluation again", exception);
+            throw new InvalidInputException(
+                $"{path}, line {exception.LineNumber + 1}, {exception.Path}: not an evaluation's result; run the evaluation again",
+                exception
+            );
         }
     }
 
@@ -105,7 +108,12 @@ public sealed record FamilyScores(double Accuracy, Interval AccuracyCi, int N);
 /// <param name="PassAt">k → mean unbiased pass@k, for k = 1, 2, 4, … and K.</param>
 /// <param name="MajAt">k → mean maj@k, for the same k.</param>
 public sealed record SampledScores(
-    int N, int Samples, double Temperature, IReadOnlyDictionary<int, double> PassAt, IReadOnlyDictionary<int, double> MajAt);
+    int N,
+    int Samples,
+    double Temperature,
+    IReadOnlyDictionary<int, double> PassAt,
+    IReadOnlyDictionary<int, double> MajAt
+);
 
 /// <summary>Two models on the same problems.</summary>
 /// <param name="First">The first model's name.</param>
@@ -117,4 +125,12 @@ public sealed record SampledScores(
 /// <param name="PValue">Exact McNemar test.</param>
 /// <param name="N">Problems compared.</param>
 public sealed record Comparison(
-    string First, string Second, double Difference, Interval DifferenceCi, int OnlyFirst, int OnlySecond, double PValue, int N);
+    string First,
+    string Second,
+    double Difference,
+    Interval DifferenceCi,
+    int OnlyFirst,
+    int OnlySecond,
+    double PValue,
+    int N
+);

@@ -15,12 +15,7 @@ namespace TraceDistill.Evaluation;
 /// <param name="options">What is measured and how.</param>
 /// <param name="verifier">Judges the answers; what it cannot verify counts as wrong, and is counted on its own.</param>
 /// <param name="folder">Where <c>MODEL.jsonl</c>, <c>speed.json</c> and <c>evaluation.json</c> go; exists.</param>
-public sealed class Evaluator(
-    EvaluateOptions options,
-    IVerifier verifier,
-    string folder,
-    IRunObserver observer,
-    TimeProvider time)
+public sealed class Evaluator(EvaluateOptions options, IVerifier verifier, string folder, IRunObserver observer, TimeProvider time)
 {
     /// <summary>Measures all models and writes <c>evaluation.json</c> last.</summary>
     /// <param name="models">Taken one at a time, so that the caller can load a model when its turn comes and free it afterwards.</param>
@@ -32,7 +27,8 @@ public sealed class Evaluator(
         IAsyncEnumerable<EvaluatedModel> models,
         IReadOnlyList<Problem> problems,
         IEnumerable<Trace>? traces = null,
-        CancellationToken cancellationToken = default)
+        CancellationToken cancellationToken = default
+    )
     {
         IReadOnlyList<Problem> asked = [.. problems.Take(options.Limit ?? int.MaxValue)];
         ArgumentOutOfRangeException.ThrowIfZero(asked.Count);
@@ -41,13 +37,18 @@ public sealed class Evaluator(
         await foreach (var model in models.WithCancellation(cancellationToken))
         {
             var records = await AnswerAsync(model, asked, cancellationToken);
-            var distribution = model.Scorer is { } scorer && traces is not null
-                ? DistributionScores.Measure(scorer, traces.Take(options.TraceLimit ?? int.MaxValue), options.Seed, cancellationToken)
-                : null;
+            var distribution =
+                model.Scorer is { } scorer && traces is not null
+                    ? DistributionScores.Measure(scorer, traces.Take(options.TraceLimit ?? int.MaxValue), options.Seed, cancellationToken)
+                    : null;
             if (model.Scorer is not null && traces is not null && distribution is not { Skipped: 0 })
             {
-                var compared = distribution is null ? "no trace was compared with the teacher's" : $"{distribution.Skipped:N0} of {distribution.Skipped + distribution.Traces:N0} traces were not compared";
-                observer.Message($"{model.Name}: {compared}: those without soft targets or prompt ids, and those longer than the model's positions");
+                var compared = distribution is null
+                    ? "no trace was compared with the teacher's"
+                    : $"{distribution.Skipped:N0} of {distribution.Skipped + distribution.Traces:N0} traces were not compared";
+                observer.Message(
+                    $"{model.Name}: {compared}: those without soft targets or prompt ids, and those longer than the model's positions"
+                );
             }
 
             greedy.Add(model.Name, [.. records.Where(record => record.SampleIndex == 0)]);
@@ -63,23 +64,35 @@ public sealed class Evaluator(
             Comparisons =
             [
                 .. from first in ParallelEnumerable.Range(0, greedy.Count).AsOrdered()
-                   from second in Enumerable.Range(first + 1, greedy.Count - first - 1)
-                   select ModelScoring.Compare(
-                       greedy.GetAt(first).Key, greedy.GetAt(first).Value, greedy.GetAt(second).Key, greedy.GetAt(second).Value, options.Seed),
+                from second in Enumerable.Range(first + 1, greedy.Count - first - 1)
+                select ModelScoring.Compare(
+                    greedy.GetAt(first).Key,
+                    greedy.GetAt(first).Value,
+                    greedy.GetAt(second).Key,
+                    greedy.GetAt(second).Value,
+                    options.Seed
+                ),
             ],
         };
         result.Write(Path.Combine(folder, EvaluationResult.FileName));
         return result;
     }
 
-    async Task<IReadOnlyList<EvaluationRecord>> AnswerAsync(EvaluatedModel model, IReadOnlyList<Problem> problems, CancellationToken cancellationToken)
+    async Task<IReadOnlyList<EvaluationRecord>> AnswerAsync(
+        EvaluatedModel model,
+        IReadOnlyList<Problem> problems,
+        CancellationToken cancellationToken
+    )
     {
         var plan = PlannedAnswer.For(model, problems, options);
         var path = Path.Combine(folder, $"{model.Name}.jsonl");
         using var log = new RecordLog(path);
         if (!log.IsWithin(plan.Select(answer => answer.Request.Id).ToHashSet()))
         {
-            throw new InvalidInputException($"{path}: holds answers of another evaluation (other weights, problems or settings); name another folder with --out, or delete this one");
+            throw new InvalidInputException(
+                $"{path}: holds answers of another evaluation (other weights, "
+                    + "problems or settings); name another folder with --out, or delete this one"
+            );
         }
 
         var missing = plan.Where(answer => !log.Contains(answer.Request.Id)).ToList();

@@ -37,7 +37,10 @@ public sealed record GenerationSpeed(long Tokens, double Seconds)
         }
         catch (JsonException error)
         {
-            throw new InvalidInputException($"{path}: is not the record of how fast models answered; delete it, or run the evaluation again", error);
+            throw new InvalidInputException(
+                $"{path}: is not the record of how fast models answered; delete it, or run the evaluation again",
+                error
+            );
         }
     }
 }

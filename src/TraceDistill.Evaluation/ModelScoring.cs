@@ -3,15 +3,22 @@ using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Evaluation;
 
-/// <summary>From one model's answers to its scores, and from two models' answers to their comparison. Pure functions of the records.</summary>
+/// <summary>
+/// From one model's answers to its scores, and from two models' answers to their comparison. Pure functions of the records.
+/// </summary>
 static class ModelScoring
 {
     /// <param name="records">All answers, by problem and then by sample index.</param>
     public static ModelScores Score(
-        IReadOnlyList<EvaluationRecord> records, EvaluatedModel model, DistributionScores? distribution, EvaluateOptions options)
+        IReadOnlyList<EvaluationRecord> records,
+        EvaluatedModel model,
+        DistributionScores? distribution,
+        EvaluateOptions options
+    )
     {
         var greedy = records.Where(record => record.SampleIndex == 0).ToList();
-        var votes = records.Where(record => record.SampleIndex > 0)
+        var votes = records
+            .Where(record => record.SampleIndex > 0)
             .GroupBy(record => record.ProblemId)
             .Select(samples => new AnswerVotes(samples))
             .ToList();
@@ -30,7 +37,9 @@ static class ModelScoring
             MeanTokens = greedy.Average(record => record.Tokens),
             TruncatedShare = greedy.Average(record => !FinishReasons.IsNatural(record.FinishReason) || record.IsUnclosed ? 1.0 : 0),
             Families = new SortedDictionary<string, FamilyScores>(
-                greedy.GroupBy(record => record.Family).ToDictionary(family => family.Key, family => Share([.. family])), StringComparer.Ordinal),
+                greedy.GroupBy(record => record.Family).ToDictionary(family => family.Key, family => Share([.. family])),
+                StringComparer.Ordinal
+            ),
             Sampled = votes.Count > 0 ? Sampled(votes, options) : null,
             AnswerCalibration = Calibrate(votes),
             Distribution = distribution,
@@ -40,7 +49,12 @@ static class ModelScoring
     /// <param name="first">The first model's greedy answers, in the problems' order.</param>
     /// <param name="second">The second model's, in the same order.</param>
     public static Comparison Compare(
-        string firstName, IReadOnlyList<EvaluationRecord> first, string secondName, IReadOnlyList<EvaluationRecord> second, long seed)
+        string firstName,
+        IReadOnlyList<EvaluationRecord> first,
+        string secondName,
+        IReadOnlyList<EvaluationRecord> second,
+        long seed
+    )
     {
         var differences = first.Zip(second, (a, b) => (a.Correct ? 1.0 : 0) - (b.Correct ? 1.0 : 0)).ToArray();
         var (onlyFirst, onlySecond) = (differences.Count(difference => difference > 0), differences.Count(difference => difference < 0));
@@ -52,7 +66,8 @@ static class ModelScoring
             onlyFirst,
             onlySecond,
             McNemar.ExactPValue(onlyFirst, onlySecond),
-            differences.Length);
+            differences.Length
+        );
     }
 
     static FamilyScores Share(List<EvaluationRecord> greedy)
@@ -69,7 +84,8 @@ static class ModelScoring
             options.Samples,
             options.Temperature,
             Mean(problem => k => PassAtK.Estimate(problem.Total, problem.Correct, k)),
-            Mean(problem => k => MajorityVote.Estimate(problem.Correct, problem.Wrong, problem.Unanswered, k)));
+            Mean(problem => k => MajorityVote.Estimate(problem.Correct, problem.Wrong, problem.Unanswered, k))
+        );
 
         SortedDictionary<int, double> Mean(Func<AnswerVotes, Func<int, double>> estimate) =>
             new(sizes.ToDictionary(k => k, k => votes.Average(problem => estimate(problem)(k))));

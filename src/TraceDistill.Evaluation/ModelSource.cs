@@ -3,7 +3,9 @@ using System.ComponentModel.DataAnnotations;
 
 namespace TraceDistill.Evaluation;
 
-/// <summary>Where a model to be measured is found: a model directory, written as its path alone, or <c>{ endpoint: URL, model: NAME }</c>.</summary>
+/// <summary>
+/// Where a model to be measured is found: a model directory, written as its path alone, or <c>{ endpoint: URL, model: NAME }</c>.
+/// </summary>
 public sealed record ModelSource : IParsable<ModelSource>, IValidatableObject
 {
     /// <summary>The model directory; null for a model behind an endpoint.</summary>

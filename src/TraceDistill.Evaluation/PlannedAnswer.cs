@@ -12,14 +12,20 @@ namespace TraceDistill.Evaluation;
 /// <param name="Request">How it is asked; its id names the answer on disk.</param>
 sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest Request)
 {
-    /// <summary>All answers one model owes, by problem and then by sample index: the order of everything that is computed or written.</summary>
+    /// <summary>
+    /// All answers one model owes, by problem and then by sample index: the order of everything that is computed or written.
+    /// </summary>
     public static IReadOnlyList<PlannedAnswer> For(EvaluatedModel model, IReadOnlyList<Problem> problems, EvaluateOptions options)
     {
         var sampled = options.Samples == 0 ? [] : EvenlySpaced(problems.Count, options.SampledProblems ?? problems.Count);
         return
         [
-            .. problems.SelectMany((problem, index) => Enumerable.Range(0, sampled.Contains(index) ? options.Samples + 1 : 1)
-                .Select(sample => Plan(model, problem, sample, options))),
+            .. problems.SelectMany(
+                (problem, index) =>
+                    Enumerable
+                        .Range(0, sampled.Contains(index) ? options.Samples + 1 : 1)
+                        .Select(sample => Plan(model, problem, sample, options))
+            ),
         ];
     }
 
@@ -35,7 +41,10 @@ sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest 
             ExtraBody = model.Asked.ExtraBody,
         };
         return new PlannedAnswer(
-            problem, sample, new GenerationRequest(TraceId.Create(problem.Id, messages, model.Identity ?? model.Name, sampling, sample), messages, sampling));
+            problem,
+            sample,
+            new GenerationRequest(TraceId.Create(problem.Id, messages, model.Identity ?? model.Name, sampling, sample), messages, sampling)
+        );
     }
 
     static HashSet<int> EvenlySpaced(int count, int wanted)
@@ -44,7 +53,9 @@ sealed record PlannedAnswer(Problem Problem, int SampleIndex, GenerationRequest 
         return [.. Enumerable.Range(0, kept).Select(i => (int)((long)i * count / kept))];
     }
 
-    /// <summary>A seed of 31 bits, which every server takes, that depends on nothing but the run's seed, the problem and the sample.</summary>
+    /// <summary>
+    /// A seed of 31 bits, which every server takes, that depends on nothing but the run's seed, the problem and the sample.
+    /// </summary>
     static long SeedOf(long seed, string problemId, int sample)
     {
         var mixed = new SplitMix64((ulong)seed).Next();

@@ -6,8 +6,9 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Evaluation;
 
 /// <summary>
-/// The answers of one model on disk, one JSON object a line, appended as they arrive in any order. An interrupted evaluation finds here what
-/// it already has; a line torn by the interruption is cut off. Generations stay on the disk: those of a long-winded model would fill the memory.
+/// The answers of one model on disk, one JSON object a line, appended as they arrive in any order.
+/// An interrupted evaluation finds here what it already has; a line torn by the interruption is
+/// cut off. Generations stay on the disk: those of a long-winded model would fill the memory.
 /// </summary>
 sealed class RecordLog : IDisposable
 {
@@ -68,7 +69,9 @@ sealed class RecordLog : IDisposable
         }
     }
 
-    /// <summary>Replaces the file by the records with these ids in this order: equal evaluations leave equal files whatever came back first.</summary>
+    /// <summary>
+    /// Replaces the file by the records with these ids in this order: equal evaluations leave equal files whatever came back first.
+    /// </summary>
     /// <returns>Those records, without their generations.</returns>
     public IReadOnlyList<EvaluationRecord> Finish(IReadOnlyList<string> ids)
     {
@@ -126,7 +129,8 @@ sealed class RecordLog : IDisposable
         stream.Position = start;
     }
 
-    void Add(EvaluationRecord record, long start, int length) => _lines[record.Id] = new Line(record with { Generation = null }, start, length);
+    void Add(EvaluationRecord record, long start, int length) =>
+        _lines[record.Id] = new Line(record with { Generation = null }, start, length);
 
     EvaluationRecord Parse(ReadOnlySpan<byte> line, int number)
     {
@@ -136,7 +140,11 @@ sealed class RecordLog : IDisposable
         }
         catch (JsonException exception)
         {
-            throw new InvalidInputException($"{_path}, line {number}: not an evaluation record ({exception.Path ?? "no JSON"}); delete the line or the file to have it asked again", exception);
+            throw new InvalidInputException(
+                $"{_path}, line {number}: not an evaluation record ({exception.Path ?? "no JSON"}); "
+                    + "delete the line or the file to have it asked again",
+                exception
+            );
         }
     }
 

@@ -34,5 +34,6 @@ public sealed record EngineOptions
     public bool UsesDecoder { get; init; } = !CpuKernels.AreUsed;
 
     /// <summary>A GPU takes in more of a prompt at once.</summary>
-    internal EngineOptions For(Device device) => device.type == DeviceType.CPU ? this : this with { PromptTokensPerStep = Math.Max(PromptTokensPerStep, 2_048) };
+    internal EngineOptions For(Device device) =>
+        device.type == DeviceType.CPU ? this : this with { PromptTokensPerStep = Math.Max(PromptTokensPerStep, 2_048) };
 }

@@ -9,14 +9,18 @@ namespace TraceDistill.Inference;
 // R = rows, D = hidden size, E = experts, I = intermediate size of an expert
 
 /// <summary>
-/// Runs the experts of a layer over the rows that go to each. A row's result is summed in the order of its experts, whatever else is in the batch. Holds one
-/// thread's scratch memory.
+/// Runs the experts of a layer over the rows that go to each. A row's result is summed in the
+/// order of its experts, whatever else is in the batch. Holds one thread's scratch memory.
 /// </summary>
 sealed unsafe class ExpertPass : IDisposable
 {
     readonly ExpertSettings _settings;
-    readonly int _hiddenSize, _stride;
-    readonly NativeBuffer _scores, _inputs, _gated, _outputs;
+    readonly int _hiddenSize,
+        _stride;
+    readonly NativeBuffer _scores,
+        _inputs,
+        _gated,
+        _outputs;
     readonly int[] _rows;
 
     /// <param name="layer">Any of the model's.</param>
@@ -39,7 +43,7 @@ sealed unsafe class ExpertPass : IDisposable
     public void Run(ExpertMatrices layer, float* normed, int rows, float* hidden, int helpers)
     {
         var experts = _settings.NumExperts;
-        layer.Router.Multiply(normed, _stride, rows, _scores.Pointer, helpers: helpers);             // [R, E]
+        layer.Router.Multiply(normed, _stride, rows, _scores.Pointer, helpers: helpers); // [R, E]
         for (var row = 0; row < rows; row++)
         {
             Choose(new Span<float>(_scores.Pointer + (long)row * layer.Router.OutputStride, experts));
@@ -54,19 +58,24 @@ sealed unsafe class ExpertPass : IDisposable
             }
 
             var (gateUp, down) = (layer.GateUp[expert], layer.Down[expert]);
-            gateUp.Multiply(_inputs.Pointer, _stride, count, _gated.Pointer, helpers: helpers);      // [R, 2·I]
+            gateUp.Multiply(_inputs.Pointer, _stride, count, _gated.Pointer, helpers: helpers); // [R, 2·I]
             for (var i = 0; i < count; i++)
             {
                 var both = _gated.Pointer + (long)i * gateUp.OutputStride;
                 SwiGluKernel.Forward(both, both, 1, _settings.IntermediateSize);
             }
 
-            down.Multiply(_gated.Pointer, gateUp.OutputStride, count, _outputs.Pointer, helpers: helpers);  // [R, D]
+            down.Multiply(_gated.Pointer, gateUp.OutputStride, count, _outputs.Pointer, helpers: helpers); // [R, D]
             for (var i = 0; i < count; i++)
             {
                 var sum = new Span<float>(hidden + (long)_rows[i] * _stride, _hiddenSize);
                 var weight = _scores.Pointer[(long)_rows[i] * layer.Router.OutputStride + expert];
-                TensorPrimitives.MultiplyAdd(new ReadOnlySpan<float>(_outputs.Pointer + (long)i * down.OutputStride, _hiddenSize), weight, sum, sum);
+                TensorPrimitives.MultiplyAdd(
+                    new ReadOnlySpan<float>(_outputs.Pointer + (long)i * down.OutputStride, _hiddenSize),
+                    weight,
+                    sum,
+                    sum
+                );
             }
         }
     }
@@ -109,7 +118,9 @@ sealed unsafe class ExpertPass : IDisposable
         {
             if (_scores.Pointer[(long)row * scoreStride + expert] > 0)
             {
-                new ReadOnlySpan<float>(normed + (long)row * _stride, _hiddenSize).CopyTo(new Span<float>(_inputs.Pointer + (long)count * _stride, _hiddenSize));
+                new ReadOnlySpan<float>(normed + (long)row * _stride, _hiddenSize).CopyTo(
+                    new Span<float>(_inputs.Pointer + (long)count * _stride, _hiddenSize)
+                );
                 _rows[count++] = row;
             }
         }

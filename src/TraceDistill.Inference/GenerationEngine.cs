@@ -12,9 +12,10 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Inference;
 
 /// <summary>
-/// Continues many sequences at once: a key/value cache with bounded memory, and continuous batching, in which sequences join and leave between steps. On the
-/// processor it computes in float32 with kernels of its own, and what a sequence generates does not depend, to the bit, on what runs beside it; on a GPU
-/// the trained <see cref="Decoder"/> computes, in the precision of the checkpoint, and the last bits do depend on it.
+/// Continues many sequences at once: a key/value cache with bounded memory, and continuous batching, in which
+/// sequences join and leave between steps. On the processor it computes in float32 with kernels of its own,
+/// and what a sequence generates does not depend, to the bit, on what runs beside it; on a GPU the trained
+/// <see cref="Decoder"/> computes, in the precision of the checkpoint, and the last bits do depend on it.
 /// </summary>
 /// <remarks>Used by the server and by evaluation. All members are thread-safe.</remarks>
 public sealed class GenerationEngine : IDisposable
@@ -27,9 +28,7 @@ public sealed class GenerationEngine : IDisposable
 
     /// <param name="parameters">The weights; copied, so that training may go on or the caller may dispose of them.</param>
     public GenerationEngine(ModelParameters parameters, EngineOptions? options = null)
-        : this(NewModel(parameters, options ?? new EngineOptions()), options ?? new EngineOptions())
-    {
-    }
+        : this(NewModel(parameters, options ?? new EngineOptions()), options ?? new EngineOptions()) { }
 
     GenerationEngine(IGenerationModel model, EngineOptions options)
     {
@@ -46,12 +45,19 @@ public sealed class GenerationEngine : IDisposable
         get
         {
             var (running, waiting) = _queue.Counts;
-            return new EngineCounters(running, waiting, _workers.Sum(worker => worker.PromptTokens), _workers.Sum(worker => worker.GeneratedTokens));
+            return new EngineCounters(
+                running,
+                waiting,
+                _workers.Sum(worker => worker.PromptTokens),
+                _workers.Sum(worker => worker.GeneratedTokens)
+            );
         }
     }
 
     /// <summary>Loads config.json and model.safetensors of a model directory.</summary>
-    /// <exception cref="InvalidInputException">The directory does not hold a model that this program can run, or there is no such device.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The directory does not hold a model that this program can run, or there is no such device.
+    /// </exception>
     public static GenerationEngine Load(string modelDirectory, EngineOptions? options = null)
     {
         options ??= new EngineOptions();
@@ -74,10 +80,19 @@ public sealed class GenerationEngine : IDisposable
 
         var maxTokens = Validate(request);
         var sequence = new Sequence(
-            request, maxTokens, request.StopTokens?.ToArray() ?? [.. Configuration.EosTokenIds], Configuration.IsLong(request.Prompt.Length + maxTokens));
+            request,
+            maxTokens,
+            request.StopTokens?.ToArray() ?? [.. Configuration.EosTokenIds],
+            Configuration.IsLong(request.Prompt.Length + maxTokens)
+        );
         var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Sequence)state!).Cancel(token), sequence);
         _ = sequence.Completion.ContinueWith(
-            static (_, state) => ((CancellationTokenRegistration)state!).Unregister(), registration, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+            static (_, state) => ((CancellationTokenRegistration)state!).Unregister(),
+            registration,
+            CancellationToken.None,
+            TaskContinuationOptions.ExecuteSynchronously,
+            TaskScheduler.Default
+        );
         _queue.Add(sequence);
         return sequence.Completion;
     }
@@ -130,7 +145,9 @@ public sealed class GenerationEngine : IDisposable
         {
             if ((uint)token >= Configuration.VocabSize)
             {
-                throw new InvalidInputException($"the prompt holds token {token}, but the model's vocabulary has {Configuration.VocabSize} tokens");
+                throw new InvalidInputException(
+                    $"the prompt holds token {token}, but the model's vocabulary has {Configuration.VocabSize} tokens"
+                );
             }
         }
 
@@ -139,7 +156,9 @@ public sealed class GenerationEngine : IDisposable
         if (PagePool.PagesFor(length + maxTokens) > _pages.Count)
         {
             throw new ContextLengthException(
-                $"{length} prompt tokens and {maxTokens} to generate do not fit the key/value cache of {_pages.Count * PagePool.PageTokens} tokens: lower max_tokens or enlarge the cache");
+                $"{length} prompt tokens and {maxTokens} to generate do not fit the key/value cache "
+                    + $"of {_pages.Count * PagePool.PageTokens} tokens: lower max_tokens or enlarge the cache"
+            );
         }
 
         return maxTokens;

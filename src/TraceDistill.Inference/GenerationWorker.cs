@@ -8,9 +8,10 @@ namespace TraceDistill.Inference;
 /// chunks, draw, repeat. Workers share weights and cache and never wait for each other.
 /// </summary>
 /// <remarks>
-/// A step split over threads would end in a barrier for each product, and a thread that loses its processor to the web server would hold up the
-/// rest. Sequences are independent, so whole sequences are what is divided; where there are fewer of them than workers, the idle ones' processors help with
-/// the larger products. Weights are streamed once a step by each worker, which is the price with models larger than the processor's cache.
+/// A step split over threads would end in a barrier for each product, and a thread that loses its processor to
+/// the web server would hold up the rest. Sequences are independent, so whole sequences are what is divided;
+/// where there are fewer of them than workers, the idle ones' processors help with the larger products. Weights
+/// are streamed once a step by each worker, which is the price with models larger than the processor's cache.
 /// </remarks>
 sealed class GenerationWorker : IDisposable
 {
@@ -25,7 +26,8 @@ sealed class GenerationWorker : IDisposable
     readonly int[] _topIds;
     readonly float[] _topLogprobs;
     readonly Thread _thread;
-    long _promptTokens, _generatedTokens;
+    long _promptTokens,
+        _generatedTokens;
 
     public GenerationWorker(IGenerationModel model, SequenceQueue queue, EngineOptions options, int index)
     {
@@ -87,7 +89,9 @@ sealed class GenerationWorker : IDisposable
         }
     }
 
-    /// <summary>The batch of this step: one token of each sequence that generates, and of prompts as many tokens as a step may take.</summary>
+    /// <summary>
+    /// The batch of this step: one token of each sequence that generates, and of prompts as many tokens as a step may take.
+    /// </summary>
     void Gather()
     {
         _pass.Clear();
@@ -170,14 +174,15 @@ sealed class GenerationWorker : IDisposable
     }
 
     /// <summary>Lets go of sequences that are over; each is asked once, for one may be cancelled at any moment.</summary>
-    void Retire() => _running.RemoveAll(sequence =>
-    {
-        var isOver = sequence.IsOver;
-        if (isOver)
+    void Retire() =>
+        _running.RemoveAll(sequence =>
         {
-            _queue.Release(sequence);
-        }
+            var isOver = sequence.IsOver;
+            if (isOver)
+            {
+                _queue.Release(sequence);
+            }
 
-        return isOver;
-    });
+            return isOver;
+        });
 }

@@ -1,6 +1,8 @@
 namespace TraceDistill.Inference;
 
-/// <summary>The forward pass of one worker over a flat batch of tokens from any number of sequences, whose keys and values stay in a cache.</summary>
+/// <summary>
+/// The forward pass of one worker over a flat batch of tokens from any number of sequences, whose keys and values stay in a cache.
+/// </summary>
 interface IDecoderPass : IDisposable
 {
     /// <summary>Rows whose logits are worked out together, at most.</summary>
@@ -11,7 +13,9 @@ interface IDecoderPass : IDisposable
 
     /// <summary>Adds a token; rows of one sequence come in order of their positions.</summary>
     /// <param name="pages">Of its sequence, in order.</param>
-    /// <param name="isLong">Whether its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.</param>
+    /// <param name="isLong">
+    /// Whether its sequence is to become long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
+    /// </param>
     /// <returns>Its row.</returns>
     int Add(int token, int position, int[] pages, bool isLong = false);
 

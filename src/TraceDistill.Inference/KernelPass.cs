@@ -9,8 +9,8 @@ namespace TraceDistill.Inference;
 // Rows of every buffer are padded to whole panels of 32 floats.
 
 /// <summary>
-/// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike. Keys and
-/// values go to the cache, attention reads them from there. Holds one thread's scratch memory, so that a step allocates nothing.
+/// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike.
+/// Keys and values go to the cache, attention reads them from there. Holds one thread's scratch memory, so that a step allocates nothing.
 /// </summary>
 sealed unsafe class KernelPass : IDecoderPass
 {
@@ -21,13 +21,20 @@ sealed unsafe class KernelPass : IDecoderPass
     readonly ModelConfiguration _shape;
     readonly KeyValueCache _cache;
     readonly PagedAttention _attention;
-    readonly int[] _tokens, _positions;
+    readonly int[] _tokens,
+        _positions;
     readonly int[][] _pages;
     readonly bool[] _areLong;
-    readonly int _hiddenStride, _queryStride;
+    readonly int _hiddenStride,
+        _queryStride;
     IReadOnlyList<int> _wanted = [];
     int _helpers;
-    readonly NativeBuffer _hidden, _normed, _projected, _attended, _gated, _logits;
+    readonly NativeBuffer _hidden,
+        _normed,
+        _projected,
+        _attended,
+        _gated,
+        _logits;
 
     /// <summary>The sum that a branch adds, where it is normalised before; null in families without.</summary>
     readonly NativeBuffer? _branch;
@@ -79,16 +86,17 @@ sealed unsafe class KernelPass : IDecoderPass
         {
             var layer = _weights.Layers[i];
 
-            Normalize(layer.AttentionNorm);                                                                        // [R, D]
-            layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer, helpers: helpers);          // [R, (H + 2·Hkv)·C]
+            Normalize(layer.AttentionNorm); // [R, D]
+            layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer, helpers: helpers); // [R, (H + 2·Hkv)·C]
             StoreKeysAndValues(layer, i);
-            Attend(layer, i);                                                                                      // [R, H·C]
+            Attend(layer, i); // [R, H·C]
             var branch = layer.AfterAttention is null ? _hidden : _branch!;
-            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, branch.Pointer, add: branch == _hidden, helpers);  // [R, D]
+            // [R, D]
+            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, branch.Pointer, add: branch == _hidden, helpers);
             AddOutputBias(layer, branch);
             AddNormalized(layer.AfterAttention);
 
-            Normalize(layer.FeedForwardNorm);                                                                      // [R, D]
+            Normalize(layer.FeedForwardNorm); // [R, D]
             FeedForward(layer, helpers);
             AddNormalized(layer.AfterFeedForward);
         }
@@ -108,9 +116,9 @@ sealed unsafe class KernelPass : IDecoderPass
             return;
         }
 
-        layer.GateUp!.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer, helpers: helpers);           // [R, 2·I]
-        Gate(layer.GateUp);                                                                                        // [R, I] in its first half
-        layer.Down!.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, branch.Pointer, add: branch == _hidden, helpers);  // [R, D]
+        layer.GateUp!.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer, helpers: helpers); // [R, 2·I]
+        Gate(layer.GateUp); // [R, I] in its first half
+        layer.Down!.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, branch.Pointer, add: branch == _hidden, helpers); // [R, D]
     }
 
     public void ComputeLogits(int first, int count)
@@ -120,7 +128,7 @@ sealed unsafe class KernelPass : IDecoderPass
             Normalize(_weights.FinalNorm, _wanted[first + i], i);
         }
 
-        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, count, _logits.Pointer, helpers: _helpers);    // [rows, V]
+        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, count, _logits.Pointer, helpers: _helpers); // [rows, V]
         if (_shape.LogitSoftCap is { } cap)
         {
             SimdMath.SoftCap(_logits.Pointer, count * _weights.Head.OutputStride, (float)cap);
@@ -161,7 +169,8 @@ sealed unsafe class KernelPass : IDecoderPass
         float inverse;
         for (var row = 0; weight is not null && row < Count; row++)
         {
-            float* branch = _branch!.Pointer + (long)row * _hiddenStride, hidden = _hidden.Pointer + (long)row * _hiddenStride;
+            float* branch = _branch!.Pointer + (long)row * _hiddenStride,
+                hidden = _hidden.Pointer + (long)row * _hiddenStride;
             RmsNormKernel.Forward(branch, weight.Pointer, branch, &inverse, 1, _shape.HiddenSize, (float)_shape.RmsNormEps);
             BiasKernel.Forward(hidden, branch, 1, _shape.HiddenSize);
         }
@@ -171,10 +180,19 @@ sealed unsafe class KernelPass : IDecoderPass
     {
         float inverse;
         RmsNormKernel.Forward(
-            _hidden.Pointer + (long)from * _hiddenStride, weight.Pointer, _normed.Pointer + (long)to * _hiddenStride, &inverse, 1, _shape.HiddenSize, (float)_shape.RmsNormEps);
+            _hidden.Pointer + (long)from * _hiddenStride,
+            weight.Pointer,
+            _normed.Pointer + (long)to * _hiddenStride,
+            &inverse,
+            1,
+            _shape.HiddenSize,
+            (float)_shape.RmsNormEps
+        );
     }
 
-    /// <summary>All rows' keys and values are stored before any row attends, so that a prompt's rows see those before them in the same batch.</summary>
+    /// <summary>
+    /// All rows' keys and values are stored before any row attends, so that a prompt's rows see those before them in the same batch.
+    /// </summary>
     void StoreKeysAndValues(DecoderLayer layer, int layerIndex)
     {
         for (var row = 0; row < Count; row++)
@@ -196,7 +214,8 @@ sealed unsafe class KernelPass : IDecoderPass
                 _weights.Rotary(layer, _areLong[row]).Rotate(queries, _positions.AsSpan(row, 1), inverse: false);
             }
 
-            float* keys = queries + _shape.QuerySize, values = keys + _shape.KeyValueSize;
+            float* keys = queries + _shape.QuerySize,
+                values = keys + _shape.KeyValueSize;
             for (var head = 0; head < _shape.NumKeyValueHeads; head++)
             {
                 _cache.Write(_pages[row], _positions[row], layerIndex, head, keys + head * _shape.HeadDim, values + head * _shape.HeadDim);
@@ -231,7 +250,16 @@ sealed unsafe class KernelPass : IDecoderPass
             var first = layer.Attention.Window is { } window ? Math.Max(0, _positions[row] - window + 1) : 0;
             for (var head = 0; head < _shape.NumAttentionHeads; head += group)
             {
-                _attention.Attend(queries + head * _shape.HeadDim, group, _pages[row], first, _positions[row] + 1, layerIndex, head / group, output + head * _shape.HeadDim);
+                _attention.Attend(
+                    queries + head * _shape.HeadDim,
+                    group,
+                    _pages[row],
+                    first,
+                    _positions[row] + 1,
+                    layerIndex,
+                    head / group,
+                    output + head * _shape.HeadDim
+                );
             }
         }
     }

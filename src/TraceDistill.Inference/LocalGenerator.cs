@@ -82,19 +82,22 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
         }
 
         using var fields = JsonDocument.Parse(extraBody);
-        return fields.RootElement.TryGetProperty(TaskDescription.ChatTemplateField, out var variables) && variables.ValueKind == JsonValueKind.Object
+        return
+            fields.RootElement.TryGetProperty(TaskDescription.ChatTemplateField, out var variables)
+            && variables.ValueKind == JsonValueKind.Object
             ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value.Clone())
             : null;
     }
 
-    SequenceRequest ToSequence(int[] prompt, SamplingSettings sampling) => new()
-    {
-        Prompt = prompt,
-        MaxTokens = sampling.MaxTokens,
-        Temperature = sampling.Temperature,
-        TopP = sampling.TopP,
-        Seed = sampling.Seed ?? 0,
-        StopTokens = _ends,
-        TopLogprobs = sampling.TopLogprobs > 0 ? sampling.TopLogprobs : null,
-    };
+    SequenceRequest ToSequence(int[] prompt, SamplingSettings sampling) =>
+        new()
+        {
+            Prompt = prompt,
+            MaxTokens = sampling.MaxTokens,
+            Temperature = sampling.Temperature,
+            TopP = sampling.TopP,
+            Seed = sampling.Seed ?? 0,
+            StopTokens = _ends,
+            TopLogprobs = sampling.TopLogprobs > 0 ? sampling.TopLogprobs : null,
+        };
 }

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace TraceDistill.Inference;
 
 /// <summary>
-/// The cache pages that hold nothing but the start of a prompt. The first sequence with that prompt fills them, and those that run beside it with
-/// the same one (the choices of a request, the samples of a problem) read them instead of working it out again.
+/// The cache pages that hold nothing but the start of a prompt. The first sequence with that prompt fills them, and those that run
+/// beside it with the same one (the choices of a request, the samples of a problem) read them instead of working it out again.
 /// </summary>
 sealed class PromptPages(ReadOnlyMemory<int> tokens, int[] pages)
 {

@@ -8,7 +8,9 @@ namespace TraceDistill.Inference;
 /// <param name="request">What is asked for.</param>
 /// <param name="maxTokens">The most tokens to generate.</param>
 /// <param name="stopTokens">End it.</param>
-/// <param name="isLong">Whether all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.</param>
+/// <param name="isLong">
+/// Whether all that it may become is long in the sense of <see cref="Models.Configuration.ModelConfiguration.IsLong"/>.
+/// </param>
 sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, bool isLong = false)
 {
     readonly TaskCompletionSource<SequenceResult> _completion = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -23,10 +25,18 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     /// <summary>Finished, failed or cancelled.</summary>
     public bool IsOver => _completion.Task.IsCompleted;
 
-    /// <summary>The tokens at the prompt's start that fill whole cache pages, which others with the same prompt may read; none where the prompt is scored.</summary>
-    /// <remarks>Never the whole prompt: the logits of its last token are wanted. Keys of long sequences are rotated otherwise than those of short ones.</remarks>
+    /// <summary>
+    /// The tokens at the prompt's start that fill whole cache pages, which others with the same
+    /// prompt may read; none where the prompt is scored.
+    /// </summary>
+    /// <remarks>
+    /// Never the whole prompt: the logits of its last token are wanted. Keys of long sequences
+    /// are rotated otherwise than those of short ones.
+    /// </remarks>
     public ReadOnlyMemory<int> SharedTokens { get; } =
-        request.PromptTopLogprobs is null && !isLong ? request.Prompt[..((request.Prompt.Length - 1) / PagePool.PageTokens * PagePool.PageTokens)] : default;
+        request.PromptTopLogprobs is null && !isLong
+            ? request.Prompt[..((request.Prompt.Length - 1) / PagePool.PageTokens * PagePool.PageTokens)]
+            : default;
 
     /// <summary>Cache pages, those of <see cref="Prompt"/> first.</summary>
     public int[] Pages { get; private set; } = [];
@@ -84,13 +94,15 @@ sealed class Sequence(SequenceRequest request, int maxTokens, int[] stopTokens, 
     {
         TellPrompt();
         var log = _generated.Build();
-        _completion.TrySetResult(new SequenceResult
-        {
-            Tokens = log.TokenIds,
-            Stopped = stopped,
-            Logprobs = request.TopLogprobs == null ? null : log,
-            PromptLogprobs = _prompt?.Build(),
-        });
+        _completion.TrySetResult(
+            new SequenceResult
+            {
+                Tokens = log.TokenIds,
+                Stopped = stopped,
+                Logprobs = request.TopLogprobs == null ? null : log,
+                PromptLogprobs = _prompt?.Build(),
+            }
+        );
     }
 
     public void Cancel(CancellationToken token) => _completion.TrySetCanceled(token);

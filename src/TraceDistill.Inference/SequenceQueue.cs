@@ -39,7 +39,9 @@ sealed class SequenceQueue(PagePool cache, int workers, int maxRunning)
         }
     }
 
-    /// <summary>Moves waiting sequences to a worker, as long as it has no more than its share and the cache has room; sleeps while it has none.</summary>
+    /// <summary>
+    /// Moves waiting sequences to a worker, as long as it has no more than its share and the cache has room; sleeps while it has none.
+    /// </summary>
     /// <returns>False when the engine stops.</returns>
     public bool Admit(List<Sequence> running)
     {

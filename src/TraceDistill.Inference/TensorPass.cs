@@ -17,7 +17,8 @@ sealed class TensorPass(Decoder decoder, KeyValuePages pages) : IDecoderPass
     readonly List<int> _tokens = [];
     readonly List<CachedRow> _rows = [];
     readonly Dictionary<int[], int> _sequences = [];
-    Tensor? _hidden, _logits;
+    Tensor? _hidden,
+        _logits;
 
     /// <summary>A copy from a device takes long to begin.</summary>
     public int LogitRows => 64;

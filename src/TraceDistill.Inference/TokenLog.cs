@@ -5,8 +5,10 @@ namespace TraceDistill.Inference;
 /// <summary>Grows <see cref="TokenLogprobs"/> token by token.</summary>
 sealed class TokenLog(int k)
 {
-    readonly List<int> _ids = [], _topIds = [];
-    readonly List<float> _logprobs = [], _topLogprobs = [];
+    readonly List<int> _ids = [],
+        _topIds = [];
+    readonly List<float> _logprobs = [],
+        _topLogprobs = [];
 
     public int K => k;
 
@@ -28,12 +30,13 @@ sealed class TokenLog(int k)
         }
     }
 
-    public TokenLogprobs Build() => new()
-    {
-        K = k,
-        TokenIds = [.. _ids],
-        Logprobs = [.. _logprobs],
-        TopIds = [.. _topIds],
-        TopLogprobs = [.. _topLogprobs],
-    };
+    public TokenLogprobs Build() =>
+        new()
+        {
+            K = k,
+            TokenIds = [.. _ids],
+            Logprobs = [.. _logprobs],
+            TopIds = [.. _topIds],
+            TopLogprobs = [.. _topLogprobs],
+        };
 }

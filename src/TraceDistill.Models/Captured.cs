@@ -7,7 +7,8 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Models;
 
-// N = tokens of all sequences, M = those whose hidden states are wanted, T = tokens of one sequence, D = hidden, H = query heads, G = key heads, d = channels of a head
+// N = tokens of all sequences, M = those whose hidden states are wanted, T = tokens of one
+// sequence, D = hidden, H = query heads, G = key heads, d = channels of a head
 
 /// <summary>States that a pass is to keep for white-box distillation, by the indices of layers from 0.</summary>
 public sealed record Capture
@@ -30,7 +31,8 @@ public sealed record Capture
 /// <param name="wanted">What to keep.</param>
 public sealed class Captured(Capture wanted) : IDisposable
 {
-    readonly Dictionary<int, Tensor> _hiddenStates = [], _values = [];
+    readonly Dictionary<int, Tensor> _hiddenStates = [],
+        _values = [];
     readonly Dictionary<int, IReadOnlyList<Tensor>> _maps = [];
 
     /// <summary>[N, D] by layer, before any final norm; [M, D] of the last layer, the wanted tokens alone.</summary>

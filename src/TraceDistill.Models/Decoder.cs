@@ -9,18 +9,18 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Models;
 
-// N = tokens of all sequences, M = those whose hidden states are wanted, D = hidden, Q = width of query heads, KV = of key (or value) heads, F = intermediate size,
-// V = vocabulary
+// N = tokens of all sequences, M = those whose hidden states are wanted, D = hidden, Q =
+// width of query heads, KV = of key (or value) heads, F = intermediate size, V = vocabulary
 
 /// <summary>
-/// The decoder of every <see cref="ModelFamily"/> (RMSNorm, rotary positions, grouped-query attention, gated MLP or experts, and what a family has of its
-/// own), differentiated by autograd. Sequences lie one after another without padding.
+/// The decoder of every <see cref="ModelFamily"/> (RMSNorm, rotary positions, grouped-query attention, gated MLP or
+/// experts, and what a family has of its own), differentiated by autograd. Sequences lie one after another without padding.
 /// </summary>
 /// <remarks>
-/// Parameters are views of the weights that the decoder is made over, so that a training changes those, and their gradients are views of the buffer that
-/// it is given: backward passes add to it. Several decoders over the same weights, each with a buffer of its own, may work on threads of their own.
-/// Of the last layer only keys and values are needed of every token: what follows its attention is computed for the wanted tokens alone, which leaves
-/// prompts out.
+/// Parameters are views of the weights that the decoder is made over, so that a training changes those, and their
+/// gradients are views of the buffer that it is given: backward passes add to it. Several decoders over the same
+/// weights, each with a buffer of its own, may work on threads of their own. Of the last layer only keys and values are
+/// needed of every token: what follows its attention is computed for the wanted tokens alone, which leaves prompts out.
 /// </remarks>
 public sealed class Decoder : nn.Module
 {
@@ -40,12 +40,16 @@ public sealed class Decoder : nn.Module
     /// Whether the backward pass computes again what the forward pass would have kept for it: the same bits, for a fraction of the memory.
     /// </param>
     /// <param name="activations">
-    /// What is computed in between products: float32, in which the CPU has kernels for it; bfloat16, with norms, softmax and rotations in float32; or float64, slow
-    /// and exact. All but the first is by libtorch's own operations.
+    /// What is computed in between products: float32, in which the CPU has kernels for it; bfloat16, with norms,
+    /// softmax and rotations in float32; or float64, slow and exact. All but the first is by libtorch's own operations.
     /// </param>
     public Decoder(
-        TrainedWeights weights, FloatBuffer? gradient = null, RoundedMatrices? rounded = null, bool gradientCheckpointing = false,
-        ScalarType activations = ScalarType.Float32)
+        TrainedWeights weights,
+        FloatBuffer? gradient = null,
+        RoundedMatrices? rounded = null,
+        bool gradientCheckpointing = false,
+        ScalarType activations = ScalarType.Float32
+    )
         : base(nameof(Decoder))
     {
         _shape = weights.Model.Configuration;
@@ -59,7 +63,9 @@ public sealed class Decoder : nn.Module
         _norm = Norm.Find(_tensors, "model.norm.weight")!;
     }
 
-    /// <summary>[V, D] the matrix that turns hidden states into logits: the embedding, where they are tied. Read and trained in float32.</summary>
+    /// <summary>
+    /// [V, D] the matrix that turns hidden states into logits: the embedding, where they are tied. Read and trained in float32.
+    /// </summary>
     internal LinearMatrix Output { get; }
 
     /// <summary>c, where logits z are c · tanh(z / c); null where they stay.</summary>
@@ -69,7 +75,8 @@ public sealed class Decoder : nn.Module
     /// <param name="noise">A row for each token: what dropout and NEFTune draw from; null for neither.</param>
     /// <param name="captured">Takes what it asks for; null: nothing is kept.</param>
     /// <param name="balance">
-    /// Takes the load-balancing losses of layers with experts, whose gradients then flow with those of the hidden states; null: there are none.
+    /// Takes the load-balancing losses of layers with experts, whose gradients then flow with
+    /// those of the hidden states; null: there are none.
     /// </param>
     /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
     internal Tensor Forward(TokenBatch batch, PassNoise? noise = null, Captured? captured = null, RouterBalance? balance = null) =>
@@ -79,7 +86,8 @@ public sealed class Decoder : nn.Module
     /// <param name="batch">The tokens of this pass; their lengths count for nothing.</param>
     /// <param name="rows">Where each token stands, and where keys and values of its sequence are.</param>
     /// <returns>[M, D] after the final norm, at the batch's <see cref="TokenBatch.Outputs"/>.</returns>
-    internal Tensor Forward(TokenBatch batch, CachedRows rows) => Forward(batch, new PassContext(batch, null, null, null) { Cached = rows });
+    internal Tensor Forward(TokenBatch batch, CachedRows rows) =>
+        Forward(batch, new PassContext(batch, null, null, null) { Cached = rows });
 
     /// <summary>z = W·h, with the family's soft cap; no gradient is recorded.</summary>
     /// <param name="hidden">[M, D].</param>
@@ -95,7 +103,7 @@ public sealed class Decoder : nn.Module
     {
         using var scope = NewDisposeScope();
         using var ids = tensor(batch.Ids, dtype: ScalarType.Int64, device: _embedding.Stored.device);
-        var x = Embedding.Apply(_embedding, ids, _activations);                                     // [N, D]
+        var x = Embedding.Apply(_embedding, ids, _activations); // [N, D]
         x = _shape.Traits.ScalesEmbedding ? x.Times(Math.Sqrt(_shape.HiddenSize)) : x;
         if (pass.Noise is { NeftuneAlpha: > 0 } noise)
         {
@@ -110,7 +118,7 @@ public sealed class Decoder : nn.Module
 
         foreach (var layer in _layers)
         {
-            x = Run(layer, x, pass);                                                                // [N, D]; [M, D] after the last
+            x = Run(layer, x, pass); // [N, D]; [M, D] after the last
             pass.Captured?.AddHiddenState(layer.Index, x);
         }
 
@@ -154,12 +162,20 @@ sealed record PassContext(TokenBatch Batch, PassNoise? Noise, Captured? Captured
     public CachedRows? Cached { get; init; }
 }
 
-/// <summary>Attention and then MLP (or experts), each added to the residual stream, with norms where <see cref="NormPlacement"/> has them.</summary>
+/// <summary>
+/// Attention and then MLP (or experts), each added to the residual stream, with norms where <see cref="NormPlacement"/> has them.
+/// </summary>
 sealed class DecoderLayer
 {
     readonly ModelConfiguration _shape;
-    readonly Norm? _attentionNorm, _afterAttention, _mlpNorm, _afterMlp, _queryNorm, _keyNorm;
-    readonly Linear _qkv, _output;
+    readonly Norm? _attentionNorm,
+        _afterAttention,
+        _mlpNorm,
+        _afterMlp,
+        _queryNorm,
+        _keyNorm;
+    readonly Linear _qkv,
+        _output;
     readonly GatedMlp? _mlp;
     readonly ExpertLayer? _experts;
     readonly RotaryAttention _attention;
@@ -167,7 +183,8 @@ sealed class DecoderLayer
     public DecoderLayer(Parameters parameters, int layer, RotaryAttention rotaryAttention)
     {
         (_shape, _attention, Index) = (parameters.Shape, rotaryAttention, layer);
-        string prefix = $"model.layers.{layer}.", attention = prefix + "self_attn.";
+        string prefix = $"model.layers.{layer}.",
+            attention = prefix + "self_attn.";
         var isBefore = _shape.Traits.Norms == NormPlacement.Before;
         _attentionNorm = Norm.Find(parameters, prefix + "input_layernorm.weight");
         _afterAttention = isBefore ? null : Norm.Find(parameters, prefix + "post_attention_layernorm.weight");
@@ -180,7 +197,8 @@ sealed class DecoderLayer
         _keyNorm = Norm.Find(parameters, attention + "k_norm.weight");
         _output = new Linear(parameters, attention + "o_proj");
         _experts = _shape.HasExperts(layer) ? new ExpertLayer(parameters, prefix) : null;
-        _mlp = _experts is not null ? null
+        _mlp =
+            _experts is not null ? null
             : _shape.Traits.FusesProjections ? new GatedMlp(parameters, prefix + "mlp.down_proj", prefix + "mlp.gate_up_proj")
             : new GatedMlp(parameters, prefix + "mlp.down_proj", prefix + "mlp.gate_proj", prefix + "mlp.up_proj");
         IsTrained = parameters.IsTrained(prefix);
@@ -200,16 +218,17 @@ sealed class DecoderLayer
     {
         using var scope = NewDisposeScope();
         var (batch, noise) = (pass.Batch, pass.Noise);
-        var attended = Attend(x, pass);                                                            // [N, Q]
+        var attended = Attend(x, pass); // [N, Q]
         if (IsLast && batch.Outputs.Length < batch.Ids.Length)
         {
             using var wanted = tensor(batch.Outputs, dtype: ScalarType.Int64, device: x.device);
-            (x, attended, noise) = (x.index_select(0, wanted), attended.index_select(0, wanted), noise?.Of(batch.Outputs)); // from here on N is M
+            // from here on N is M
+            (x, attended, noise) = (x.index_select(0, wanted), attended.index_select(0, wanted), noise?.Of(batch.Outputs));
         }
 
         x = _afterAttention is null
             ? _output.Apply(attended, noise, residual: x)
-            : x.Plus(_afterAttention.Apply(_output.Apply(attended, noise)));                       // [N, D]
+            : x.Plus(_afterAttention.Apply(_output.Apply(attended, noise))); // [N, D]
         var input = _mlpNorm is null ? x : _mlpNorm.Apply(x);
         x = _afterMlp is null ? FeedForward(input, noise, x, pass) : x.Plus(_afterMlp.Apply(FeedForward(input, noise, null, pass)));
         return x.MoveToOuterDisposeScope();
@@ -220,7 +239,7 @@ sealed class DecoderLayer
 
     Tensor Attend(Tensor x, PassContext pass)
     {
-        var qkv = _qkv.Apply(_attentionNorm is null ? x : _attentionNorm.Apply(x), pass.Noise);     // [N, Q + 2·KV]
+        var qkv = _qkv.Apply(_attentionNorm is null ? x : _attentionNorm.Apply(x), pass.Noise); // [N, Q + 2·KV]
         if (_queryNorm is not null)
         {
             qkv = HeadNorm.Apply(qkv, _queryNorm.Factors(x.dtype), _keyNorm!.Factors(x.dtype), _shape);
@@ -242,7 +261,8 @@ sealed class Norm
     Norm(Weight weight, ModelConfiguration shape) => (_weight, _shape) = (weight, shape);
 
     /// <returns>The norm of this weight; null where the model has none of the name.</returns>
-    public static Norm? Find(Parameters parameters, string weight) => parameters.Vector(weight) is { } values ? new Norm(values, parameters.Shape) : null;
+    public static Norm? Find(Parameters parameters, string weight) =>
+        parameters.Vector(weight) is { } values ? new Norm(values, parameters.Shape) : null;
 
     /// <param name="x">[N, D].</param>
     public Tensor Apply(Tensor x) => RmsNorm.Apply(x, Factors(x.dtype), _shape.RmsNormEps);

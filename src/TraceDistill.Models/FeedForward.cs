@@ -22,14 +22,17 @@ sealed class GatedMlp(Parameters parameters, string down, params string[] gateUp
     /// <param name="x">[N, D].</param>
     /// <param name="residual">[N, D], to be added to.</param>
     public Tensor Apply(Tensor x, PassNoise? noise, Tensor? residual = null) =>
-        _down.Apply(GatedActivation.Apply(_gateUp.Apply(x, noise), _gate), noise, residual);       // [N, 2·F] → [N, F] → [N, D]
+        _down.Apply(GatedActivation.Apply(_gateUp.Apply(x, noise), _gate), noise, residual); // [N, 2·F] → [N, F] → [N, D]
 }
 
 /// <summary>
-/// Experts, k of which each token goes to: Σ wᵢ·mlpᵢ(x) over the k largest of softmax(router·x), w being those probabilities, or these made to sum to 1
-/// (Jiang et al., "Mixtral of Experts", arXiv 2401.04088, section 2.1).
+/// Experts, k of which each token goes to: Σ wᵢ·mlpᵢ(x) over the k largest of softmax(router·x), w being those
+/// probabilities, or these made to sum to 1 (Jiang et al., "Mixtral of Experts", arXiv 2401.04088, section 2.1).
 /// </summary>
-/// <remarks>The router's product and its softmax are in float32, whatever the precision of other products: a tie decided otherwise is another expert.</remarks>
+/// <remarks>
+/// The router's product and its softmax are in float32, whatever the precision of other
+/// products: a tie decided otherwise is another expert.
+/// </remarks>
 sealed class ExpertLayer
 {
     readonly ExpertSettings _settings;
@@ -43,8 +46,13 @@ sealed class ExpertLayer
         var block = layer + names.Block;
         _settings = parameters.Shape.Experts!;
         _router = parameters.Matrix(block + ".gate.weight", isRounded: false);
-        _experts = [.. Enumerable.Range(0, _settings.NumExperts).Select(i => $"{block}.experts.{i}.")
-            .Select(expert => new GatedMlp(parameters, expert + names.Down, expert + names.Gate, expert + names.Up))];
+        _experts =
+        [
+            .. Enumerable
+                .Range(0, _settings.NumExperts)
+                .Select(i => $"{block}.experts.{i}.")
+                .Select(expert => new GatedMlp(parameters, expert + names.Down, expert + names.Gate, expert + names.Up)),
+        ];
     }
 
     /// <param name="x">[N, D].</param>
@@ -59,14 +67,14 @@ sealed class ExpertLayer
         }
 
         using var scope = NewDisposeScope();
-        var probabilities = _router.Apply(x.Wide()).softmax(-1);                                       // [N, E]
+        var probabilities = _router.Apply(x.Wide()).softmax(-1); // [N, E]
         Tensor chosen;
         using (no_grad())
         {
-            chosen = probabilities.topk(_settings.NumExpertsPerToken, 1).indexes;                  // [N, k]
+            chosen = probabilities.topk(_settings.NumExpertsPerToken, 1).indexes; // [N, k]
         }
 
-        var weights = probabilities.gather(1, chosen);                                             // [N, k]
+        var weights = probabilities.gather(1, chosen); // [N, k]
         weights = (_settings.NormalizesTopK ? weights / weights.sum(1, keepdim: true) : weights).reshape(-1).to(x.dtype);
         var (rows, places, counts) = Assignments(chosen.cpu().data<long>().ToArray());
         var (results, first) = (new List<Tensor>(), 0);
@@ -82,7 +90,7 @@ sealed class ExpertLayer
         }
 
         var order = tensor(places, dtype: ScalarType.Int64, device: x.device);
-        var outputs = cat(results, 0) * weights.index_select(0, order).unsqueeze(1);               // [N·k, D] by expert
+        var outputs = cat(results, 0) * weights.index_select(0, order).unsqueeze(1); // [N·k, D] by expert
         var y = (residual ?? zeros_like(x)).PlusRows(tensor(rows, dtype: ScalarType.Int64, device: x.device), outputs);
         if (balance is not null)
         {

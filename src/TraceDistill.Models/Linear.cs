@@ -8,7 +8,9 @@ namespace TraceDistill.Models;
 
 // N = rows, C = outputs, K = inputs, r = rank, s = LoRA scaling, alpha / r
 
-/// <summary>Linear layers of one input, such as q, k and v: one product where their matrices lie next to each other, and their low-rank adapters.</summary>
+/// <summary>
+/// Linear layers of one input, such as q, k and v: one product where their matrices lie next to each other, and their low-rank adapters.
+/// </summary>
 /// <param name="parameters">Have their weights.</param>
 /// <param name="layers">Their names, in the order of the result's columns.</param>
 sealed class Linear(Parameters parameters, params string[] layers)
@@ -29,20 +31,26 @@ sealed class Linear(Parameters parameters, params string[] layers)
         using var scope = NewDisposeScope();
         var isAdapted = _adapters.Any(adapter => adapter.A is not null);
         var isOne = _matrices.Count == 1 && !isAdapted;
-        var y = _matrices.Count == 1 ? _matrices[0].Apply(x, isOne ? residual : null) : cat([.. _matrices.Select(matrix => matrix.Apply(x))], 1);
+        var y =
+            _matrices.Count == 1
+                ? _matrices[0].Apply(x, isOne ? residual : null)
+                : cat([.. _matrices.Select(matrix => matrix.Apply(x))], 1);
         y = isAdapted ? Adapt(x, y, noise) : y;
         y = residual is null || isOne ? y : residual.Plus(y);
-        y = _biases.Length == 0 ? y : y.Plus((_biases.Length == 1 ? _biases[0].Read() : cat([.. _biases.Select(bias => bias.Read())])).to(y.dtype));
+        y =
+            _biases.Length == 0
+                ? y
+                : y.Plus((_biases.Length == 1 ? _biases[0].Read() : cat([.. _biases.Select(bias => bias.Read())])).to(y.dtype));
         return y.MoveToOuterDisposeScope();
     }
 
     /// <summary>
-    /// y + s·(x·Aᵀ)·Bᵀ (Hu et al., "LoRA", arXiv 2106.09685). With DoRA each row of the sum is brought to a length m of its own, m/‖W₀ + s·B·A‖ ∘ (…), the
-    /// norm taken as a constant in the gradient (Liu et al., arXiv 2402.09353, equation 5 and section 4.3).
+    /// y + s·(x·Aᵀ)·Bᵀ (Hu et al., "LoRA", arXiv 2106.09685). With DoRA each row of the sum is brought to a length m of its own,
+    /// m/‖W₀ + s·B·A‖ ∘ (…), the norm taken as a constant in the gradient (Liu et al., arXiv 2402.09353, equation 5 and section 4.3).
     /// </summary>
     /// <remarks>
-    /// Dropout takes from the branch's input alone. In PEFT's DoRA it takes from the layer's own product as well (less what the plain layer gives),
-    /// which costs that product twice; without dropout the two are the same.
+    /// Dropout takes from the branch's input alone. In PEFT's DoRA it takes from the layer's own product as well
+    /// (less what the plain layer gives), which costs that product twice; without dropout the two are the same.
     /// </remarks>
     Tensor Adapt(Tensor x, Tensor y, PassNoise? noise)
     {
@@ -55,7 +63,9 @@ sealed class Linear(Parameters parameters, params string[] layers)
             {
                 var input = noise is not null && _dropout > 0 ? Noise.Drop(x, _dropout, noise, 1 + adapter.Index) : x;
                 result = addmm(result, mm(input, adapter.A.to(x.dtype).t()), adapter.B!.to(x.dtype).t(), 1, _scaling);
-                result = adapter.Magnitude is null ? result : result * (adapter.Magnitude / tensor(adapter.Module!.Norms, device: x.device)).to(x.dtype);
+                result = adapter.Magnitude is null
+                    ? result
+                    : result * (adapter.Magnitude / tensor(adapter.Module!.Norms, device: x.device)).to(x.dtype);
             }
 
             columns.Add(result);

@@ -24,7 +24,8 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     public LoraAdapter? Adapter => weights.Adapter;
 
     /// <summary>Returns whether any weight whose name begins so is trained.</summary>
-    public bool IsTrained(string prefix) => gradient is not null && weights.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
+    public bool IsTrained(string prefix) =>
+        gradient is not null && weights.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
 
     /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>
     public Weight? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
@@ -39,9 +40,7 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         var groups = new List<LinearMatrix>();
         for (int first = 0, end; first < names.Count; first = end)
         {
-            for (end = first + 1; end < names.Count && weights.Contains(names[end]) == weights.Contains(names[first]); end++)
-            {
-            }
+            for (end = first + 1; end < names.Count && weights.Contains(names[end]) == weights.Contains(names[first]); end++) { }
 
             groups.Add(Group([.. names.Skip(first).Take(end - first)], weights.Model.ShapeOf(names[first])[1], isRounded: true));
         }
@@ -58,8 +57,13 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         }
 
         return new LayerAdapter(
-            module.Columns, module.Index, Leaf(module.A, Adapter.ShapeOf(module.A)).Stored, Leaf(module.B, Adapter.ShapeOf(module.B)).Stored,
-            Adapter.Settings.UseDora ? Leaf(module.Magnitude, Adapter.ShapeOf(module.Magnitude)).Stored : null, module);
+            module.Columns,
+            module.Index,
+            Leaf(module.A, Adapter.ShapeOf(module.A)).Stored,
+            Leaf(module.B, Adapter.ShapeOf(module.B)).Stored,
+            Adapter.Settings.UseDora ? Leaf(module.Magnitude, Adapter.ShapeOf(module.Magnitude)).Stored : null,
+            module
+        );
     }
 
     public void Dispose() => _owned.ForEach(tensor => tensor.Dispose());
@@ -67,7 +71,10 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     LinearMatrix Group(string[] names, long inner, bool isRounded)
     {
         var rows = names.Sum(name => weights.Model.ShapeOf(name)[0]);
-        return new LinearMatrix(Leaf(names[0], [rows, inner]), isRounded && rounded is not null ? Own(rounded.View(names[0], rows, inner)) : null);
+        return new LinearMatrix(
+            Leaf(names[0], [rows, inner]),
+            isRounded && rounded is not null ? Own(rounded.View(names[0], rows, inner)) : null
+        );
     }
 
     /// <param name="shape">May reach over the weights that follow it.</param>
@@ -81,7 +88,8 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         long[] strides = shape.Length == 1 ? [1] : [shape[1], 1];
         var isTrained = gradient is not null && weights.Contains(name);
         using var scope = NewDisposeScope();
-        var (memory, offset) = weights.Contains(name) ? (weights.Weights.Flat.Vector, weights.Weights.OffsetOf(name))
+        var (memory, offset) =
+            weights.Contains(name) ? (weights.Weights.Flat.Vector, weights.Weights.OffsetOf(name))
             : shape.Length == 1 ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
             : (weights.Model.Matrices, weights.Model.OffsetOf(name));
         var leaf = Own(memory.as_strided(shape, strides, offset).detach());
@@ -115,4 +123,11 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
 /// <param name="B">[C, r].</param>
 /// <param name="Magnitude">[C] m; with DoRA only.</param>
 /// <param name="Module">Has the lengths of the rows of W₀ + s·B·A.</param>
-sealed record LayerAdapter(int Columns, int Index = 0, Tensor? A = null, Tensor? B = null, Tensor? Magnitude = null, LoraModule? Module = null);
+sealed record LayerAdapter(
+    int Columns,
+    int Index = 0,
+    Tensor? A = null,
+    Tensor? B = null,
+    Tensor? Magnitude = null,
+    LoraModule? Module = null
+);

@@ -7,20 +7,23 @@ using static TorchSharp.torch.autograd;
 namespace TraceDistill.Models;
 
 /// <summary>
-/// The loss that keeps experts equally busy, of one pass: E · Σᵢ fᵢ·Pᵢ for each layer with experts, fᵢ being the share of tokens that go to expert i and Pᵢ its mean
-/// probability (Fedus et al., "Switch Transformers", arXiv 2101.03961, equations 4 to 6; with k experts a token f sums to k, as in transformers' Mixtral, so that
-/// k is what perfect balance gives). Its mean over the layers counts <c>router_aux_loss_coef</c> for each trained token.
+/// The loss that keeps experts equally busy, of one pass: E · Σᵢ fᵢ·Pᵢ for each layer with experts, fᵢ being the
+/// share of tokens that go to expert i and Pᵢ its mean probability (Fedus et al., "Switch Transformers", arXiv
+/// 2101.03961, equations 4 to 6; with k experts a token f sums to k, as in transformers' Mixtral, so that k is what
+/// perfect balance gives). Its mean over the layers counts <c>router_aux_loss_coef</c> for each trained token.
 /// </summary>
 /// <remarks>
-/// Tokens are those of one pass, prompts included. The loss is not a sum over tokens: how a batch is cut into passes changes it, as with every implementation
-/// that takes the shares of what one device sees.
+/// Tokens are those of one pass, prompts included. The loss is not a sum over tokens: how a batch is cut
+/// into passes changes it, as with every implementation that takes the shares of what one device sees.
 /// </remarks>
 /// <param name="configuration">Has experts.</param>
 /// <param name="tokens">Trained tokens of the pass: the loss is added up as those of tokens are.</param>
 sealed class RouterBalance(ModelConfiguration configuration, int tokens)
 {
     readonly Dictionary<int, double> _losses = [];
-    readonly double _factor = configuration.Experts!.RouterLossWeight * tokens
+    readonly double _factor =
+        configuration.Experts!.RouterLossWeight
+        * tokens
         / Math.Max(1, Enumerable.Range(0, configuration.NumHiddenLayers).Count(configuration.HasExperts));
 
     /// <summary>The weighted loss of all layers, times the trained tokens.</summary>
@@ -38,7 +41,8 @@ sealed class RouterBalance(ModelConfiguration configuration, int tokens)
     /// <returns><paramref name="y"/>; with its gradient that of the loss flows.</returns>
     public Tensor Attach(int layer, Tensor y, Tensor probabilities, int[] counts)
     {
-        double rows = probabilities.shape[0], experts = counts.Length;
+        double rows = probabilities.shape[0],
+            experts = counts.Length;
         var shares = tensor(Array.ConvertAll(counts, count => experts * count / rows), device: y.device).to(probabilities.dtype);
         var loss = (probabilities.mean([0]) * shares).sum();
         _losses[layer] = loss.to(ScalarType.Float64).cpu().data<double>()[0];

@@ -6,8 +6,8 @@ using TraceDistill.Models.Weights;
 namespace TraceDistill.Models;
 
 /// <summary>
-/// Which weights a training changes, and where each one's gradient and moments lie in buffers that hold nothing of the frozen ones. Where all
-/// are trained, such a buffer is laid out like the weights.
+/// Which weights a training changes, and where each one's gradient and moments lie in buffers that
+/// hold nothing of the frozen ones. Where all are trained, such a buffer is laid out like the weights.
 /// </summary>
 public sealed class TrainedWeights
 {
@@ -43,7 +43,8 @@ public sealed class TrainedWeights
     public static TrainedWeights All(ModelParameters model) => new(model, model, _ => true);
 
     /// <summary>All weights of a model but the <paramref name="frozen"/> ones.</summary>
-    public static TrainedWeights AllBut(ModelParameters model, IReadOnlySet<string> frozen) => new(model, model, name => !frozen.Contains(name));
+    public static TrainedWeights AllBut(ModelParameters model, IReadOnlySet<string> frozen) =>
+        new(model, model, name => !frozen.Contains(name));
 
     /// <summary>Those of an adapter; the model's own stay as they are.</summary>
     public static TrainedWeights Of(LoraAdapter adapter) => new(adapter.Model, adapter, _ => true);

@@ -19,8 +19,8 @@ namespace TraceDistill.Serving;
 
 /// <summary>An OpenAI-compatible HTTP server over one model directory; disposing of it stops it.</summary>
 /// <remarks>
-/// <c>POST /v1/chat/completions</c>, <c>POST /v1/completions</c>, <c>GET /v1/models</c>, <c>POST /tokenize</c>, <c>POST /detokenize</c>, <c>GET /health</c>, <c>GET /metrics</c>. Log-probabilities
-/// are natural logs, before temperature, top-k and top-p.
+/// <c>POST /v1/chat/completions</c>, <c>POST /v1/completions</c>, <c>GET /v1/models</c>, <c>POST /tokenize</c>, <c>POST /detokenize</c>,
+/// <c>GET /health</c>, <c>GET /metrics</c>. Log-probabilities are natural logs, before temperature, top-k and top-p.
 /// </remarks>
 public sealed class ModelServer : IAsyncDisposable
 {
@@ -39,10 +39,16 @@ public sealed class ModelServer : IAsyncDisposable
     public EngineCounters Counters => _model.Engine.Counters;
 
     /// <summary>Loads the model and starts to listen.</summary>
-    /// <exception cref="InvalidInputException">A setting or a file of the model is wrong, or the server would be open to others without a key.</exception>
+    /// <exception cref="InvalidInputException">
+    /// A setting or a file of the model is wrong, or the server would be open to others without a key.
+    /// </exception>
     /// <exception cref="ExternalFailureException">The port is taken, or the address is not this machine's.</exception>
     public static async Task<ModelServer> StartAsync(
-        ServeOptions options, IRunObserver? observer = null, TimeProvider? time = null, CancellationToken cancellationToken = default)
+        ServeOptions options,
+        IRunObserver? observer = null,
+        TimeProvider? time = null,
+        CancellationToken cancellationToken = default
+    )
     {
         options.Validate();
         if (VectorSupport.Warning is { } warning)
@@ -67,7 +73,11 @@ public sealed class ModelServer : IAsyncDisposable
         catch (Exception error) when (error is IOException or SocketException)
         {
             await server.DisposeAsync();
-            throw new ExternalFailureException($"cannot listen on {options.Host} port {options.Port}: {error.Message.TrimEnd('.')}; choose another port, or 0 for a free one, and an address of this machine", error);
+            throw new ExternalFailureException(
+                $"cannot listen on {options.Host} port {options.Port}: {error.Message.TrimEnd('.')}; "
+                    + "choose another port, or 0 for a free one, and an address of this machine",
+                error
+            );
         }
         catch
         {
@@ -87,12 +97,15 @@ public sealed class ModelServer : IAsyncDisposable
     static WebApplication Build(ServeOptions options, ApiKeyGate? keys, ServedModel model, IRunObserver observer, TimeProvider time)
     {
         var builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions());
-        builder.WebHost.UseKestrelCore().ConfigureKestrel(kestrel =>
-        {
-            kestrel.AddServerHeader = false;
-            kestrel.Limits.MaxRequestBodySize = null; // Kestrel's own cuts the connection, often before the client has the answer: see BodyBudget.
-            kestrel.Listen(options.Address!, options.Port); // Validated.
-        });
+        builder
+            .WebHost.UseKestrelCore()
+            .ConfigureKestrel(kestrel =>
+            {
+                kestrel.AddServerHeader = false;
+                // Kestrel's own cuts the connection, often before the client has the answer: see BodyBudget.
+                kestrel.Limits.MaxRequestBodySize = null;
+                kestrel.Listen(options.Address!, options.Port); // Validated.
+            });
         builder.Services.AddRoutingCore();
         builder.Services.AddSingleton<IHostLifetime, NoHostLifetime>();
         builder.Services.Configure<HostOptions>(host => host.ShutdownTimeout = TimeSpan.FromSeconds(options.ShutdownSeconds));
@@ -113,14 +126,22 @@ public sealed class ModelServer : IAsyncDisposable
         var bodies = new BodyBudget((long)options.MaxBodiesMegabytes << 20, (long)options.MaxRequestMegabytes << 20);
         var tokens = new TokenizeEndpoint(model, bodies, gate);
         var models = new ModelsEndpoint(model);
-        host.MapPost("/v1/chat/completions", new ChatEndpoint(model, bodies, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
-        host.MapPost("/v1/completions", new CompletionEndpoint(model, bodies, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync);
+        host.MapPost(
+            "/v1/chat/completions",
+            new ChatEndpoint(model, bodies, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync
+        );
+        host.MapPost(
+            "/v1/completions",
+            new CompletionEndpoint(model, bodies, gate, options.MaxTopLogprobs, time, Random.Shared.NextInt64).HandleAsync
+        );
         host.MapGet("/v1/models", models.ListAsync);
         host.MapGet("/v1/models/{id}", models.GetAsync);
         host.MapPost("/tokenize", tokens.TokenizeAsync);
         host.MapPost("/detokenize", tokens.DetokenizeAsync);
         host.MapGet("/health", (HttpContext context) => WriteAsync(context, "application/json", """{"status":"ok"}"""));
-        host.MapGet("/metrics", (HttpContext context) => WriteAsync(context, "text/plain; version=0.0.4", metrics.Write(model.Engine.Counters)));
+        host.MapGet("/metrics", (HttpContext context) =>
+            WriteAsync(context, "text/plain; version=0.0.4", metrics.Write(model.Engine.Counters))
+        );
     }
 
     static Task WriteAsync(HttpContext context, string type, string text)

@@ -42,8 +42,13 @@ public static class CollectStage
     /// <exception cref="ExternalFailureException">The teacher cannot do it, or traces are missing in the end; what was finished is kept in
     /// the journal.</exception>
     public static async Task<CollectSummary> RunAsync(
-        GenerateOptions options, string directory, IVerifier verifier, IRunObserver observer, TimeProvider time,
-        CancellationToken cancellationToken = default)
+        GenerateOptions options,
+        string directory,
+        IVerifier verifier,
+        IRunObserver observer,
+        TimeProvider time,
+        CancellationToken cancellationToken = default
+    )
     {
         await using var store = await OpenAsync(options, directory, observer, cancellationToken);
         var folder = store.Folder;
@@ -75,20 +80,32 @@ public static class CollectStage
             var atATime = teacher.Capacity + Math.Clamp(teacher.Capacity, LeastInHand, MostInHand);
             var retryFor = TimeSpan.FromSeconds(options.RetryFor);
             var collector = new TraceCollector(
-                source, verifier, new TokenResolver(tokenizer), dataset, observer, time, atATime, budget, retryFor, asking);
+                source,
+                verifier,
+                new TokenResolver(tokenizer),
+                dataset,
+                observer,
+                time,
+                atATime,
+                budget,
+                retryFor,
+                asking
+            );
             tally = await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, cancellationToken);
             if (tally.Unfinished is { } unfinished)
             {
                 observer.Message(
                     $"new traces without an end of the model's own, by the server's word: {unfinished}; "
-                    + "train leaves them out, and reask: [length, refusal, unfinished] asks for them again");
+                        + "train leaves them out, and reask: [length, refusal, unfinished] asks for them again"
+                );
             }
 
             if (dataset.TopK > 0 && tally.WithoutLogprobs > 0)
             {
                 observer.Message(
                     $"{tally.WithoutLogprobs:N0} of {tally.Collected:N0} new traces have no soft targets and serve the hard loss alone: "
-                    + tally.DescribeLacks());
+                        + tally.DescribeLacks()
+                );
             }
 
             if (store.Inventory.Present == 0 && tally.LastFailure is { } failure)
@@ -100,7 +117,8 @@ public static class CollectStage
             {
                 throw new InvalidInputException(
                     $"{budget.SpentSetting}: is not enough for one trace, which may be {options.MaxTokens:N0} tokens long; "
-                    + "raise it, or lower max_tokens");
+                        + "raise it, or lower max_tokens"
+                );
             }
         }
 
@@ -115,7 +133,8 @@ public static class CollectStage
         {
             observer.Message(
                 $"the budget is spent ({budget.Describe()}): {summary.Count:N0} of {store.Plan.Keys.Length:N0} traces are published; "
-                + "raise it and run again for the others");
+                    + "raise it and run again for the others"
+            );
         }
 
         return summary;
@@ -127,7 +146,10 @@ public static class CollectStage
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>
     public static async Task<CollectionPreview> PreviewAsync(
-        GenerateOptions options, string directory, CancellationToken cancellationToken = default)
+        GenerateOptions options,
+        string directory,
+        CancellationToken cancellationToken = default
+    )
     {
         var plan = await PlanAsync(options, Journal.Partition.Whole, cancellationToken);
         return await CollectionPreview.OfAsync(plan, CollectionIdentity.Of(options), directory, cancellationToken);
@@ -145,12 +167,20 @@ public static class CollectStage
 
     /// <summary>Looks at what is wanted and what is there.</summary>
     internal static async Task<TraceStore> OpenAsync(
-        GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken)
+        GenerateOptions options,
+        string directory,
+        IRunObserver observer,
+        CancellationToken cancellationToken
+    )
     {
         var folder = new OutputFolder(directory, PartitionOf(options, observer));
         folder.Create();
         var store = await TraceStore.OpenAsync(
-            folder, partition => PlanAsync(options, partition, cancellationToken), StoreOptionsOf(options), cancellationToken);
+            folder,
+            partition => PlanAsync(options, partition, cancellationToken),
+            StoreOptionsOf(options),
+            cancellationToken
+        );
         if (store.Discarded is { } discarded)
         {
             observer.Message($"{directory}: {discarded}; they are discarded");
@@ -173,11 +203,13 @@ public static class CollectStage
             SamplingOf(options),
             options.SamplesPerProblem,
             options.Seed,
-            cancellationToken);
+            cancellationToken
+        );
         return options.OnlyCorrect && plan.Counts.Unanswered == plan.Counts.Problems
             ? throw new InvalidInputException(
                 $"only_correct: none of the problems in {options.Problems} has an answer, so no trace can be correct; "
-                + "name the field that holds it with answer_field")
+                    + "name the field that holds it with answer_field"
+            )
             : plan;
     }
 
@@ -197,7 +229,8 @@ public static class CollectStage
         return options.Partitions is null
             ? Journal.Partition.Whole
             : throw new InvalidInputException(
-                "partitions: says how many there are, and nothing says which one this is; say it with --partition i/N");
+                "partitions: says how many there are, and nothing says which one this is; say it with --partition i/N"
+            );
     }
 
     static StoreOptions StoreOptionsOf(GenerateOptions options)
@@ -205,26 +238,37 @@ public static class CollectStage
         var rows = options.ShardRows ?? StoreOptions.RowsFor(options.MaxTokens, options.TopLogprobs, options.Layout);
         return new StoreOptions(rows, options.Reask, options.Synchronous)
         {
-            Identity = CollectionIdentity.Of(options), Discard = options.Discard, Layout = options.Layout,
+            Identity = CollectionIdentity.Of(options),
+            Discard = options.Discard,
+            Layout = options.Layout,
         };
     }
 
-    static ResilienceOptions ResilienceOf(GenerateOptions options) => new()
-    {
-        Concurrency = options.Concurrency,
-        AttemptTimeout = options.AttemptTimeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
-        HedgeAfter = options.HedgeAfter is { } delay ? TimeSpan.FromSeconds(delay) : null,
-    };
+    static ResilienceOptions ResilienceOf(GenerateOptions options) =>
+        new()
+        {
+            Concurrency = options.Concurrency,
+            AttemptTimeout = options.AttemptTimeout is { } seconds ? TimeSpan.FromSeconds(seconds) : null,
+            HedgeAfter = options.HedgeAfter is { } delay ? TimeSpan.FromSeconds(delay) : null,
+        };
 
-    internal static SamplingSettings SamplingOf(GenerateOptions options) => new()
-    {
-        Temperature = options.Temperature, TopP = options.TopP, MaxTokens = options.MaxTokens, TopLogprobs = options.TopLogprobs,
-        ExtraBody = ExtraBody.Canonical(options.ExtraBody),
-    };
+    internal static SamplingSettings SamplingOf(GenerateOptions options) =>
+        new()
+        {
+            Temperature = options.Temperature,
+            TopP = options.TopP,
+            MaxTokens = options.MaxTokens,
+            TopLogprobs = options.TopLogprobs,
+            ExtraBody = ExtraBody.Canonical(options.ExtraBody),
+        };
 
     static async Task<TeacherCapabilities> ProbeAsync(
-        TeacherPool teacher, SamplingSettings sampling, TeacherCapabilities? known, IRunObserver observer,
-        CancellationToken cancellationToken)
+        TeacherPool teacher,
+        SamplingSettings sampling,
+        TeacherCapabilities? known,
+        IRunObserver observer,
+        CancellationToken cancellationToken
+    )
     {
         var capabilities = await teacher.ProbeAsync(sampling, known, cancellationToken);
         observer.Message($"{teacher}: {capabilities}");
@@ -238,9 +282,18 @@ public static class CollectStage
 
     /// <summary>Of partitions that know nothing of each other, each may take its own part of the budget.</summary>
     static CollectionBudget BudgetOf(
-        GenerateOptions options, Partition partition, IReadOnlyList<PooledEndpoint> endpoints, UsageLedger usage) => new(
-        options.MaxTokensTotal / partition.Count, options.MaxCost / partition.Count, DearestPrice(endpoints), () => usage.Spent,
-        usage.SaveNowAndThen);
+        GenerateOptions options,
+        Partition partition,
+        IReadOnlyList<PooledEndpoint> endpoints,
+        UsageLedger usage
+    ) =>
+        new(
+            options.MaxTokensTotal / partition.Count,
+            options.MaxCost / partition.Count,
+            DearestPrice(endpoints),
+            () => usage.Spent,
+            usage.SaveNowAndThen
+        );
 
     static TokenPrice? DearestPrice(IReadOnlyList<PooledEndpoint> endpoints)
     {
@@ -251,11 +304,17 @@ public static class CollectStage
     }
 
     internal static DatasetDescription Describe(
-        GenerateOptions options, string prompt, string teacher, TeacherCapabilities capabilities, Tokenizer? tokenizer) =>
+        GenerateOptions options,
+        string prompt,
+        string teacher,
+        TeacherCapabilities capabilities,
+        Tokenizer? tokenizer
+    ) =>
         capabilities.TokenIdentity == TokenIdentity.Bytes && tokenizer is null
             ? throw new InvalidInputException(
                 $"tokenizer: {teacher} names tokens by their bytes alone; name the folder with the teacher's tokenizer.json (--tokenizer), "
-                + "where their ids are found, or collect text with --top-logprobs 0")
+                    + "where their ids are found, or collect text with --top-logprobs 0"
+            )
             : new DatasetDescription
             {
                 Teacher = options.Model ?? "",
@@ -266,10 +325,10 @@ public static class CollectStage
                 ChatTemplateHash = tokenizer?.ChatTemplateSource is { } source ? ChatTemplate.Parse(source, "chat_template").Hash : null,
                 TopK = capabilities.SoftTargetProblem is null ? options.TopLogprobs : 0,
                 // Under neutral settings the two kinds are the same numbers.
-                Logprobs = options.Temperature == 1
-                    && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0
-                    ? LogprobKind.Raw
-                    : capabilities.Logprobs ?? LogprobKind.Raw,
+                Logprobs =
+                    options.Temperature == 1 && SamplingDistortions.Of(options.TopP, ExtraBody.Canonical(options.ExtraBody)).Count == 0
+                        ? LogprobKind.Raw
+                        : capabilities.Logprobs ?? LogprobKind.Raw,
                 Temperature = options.Temperature,
                 TopP = options.TopP,
                 ExtraBody = ExtraBody.Canonical(options.ExtraBody),
@@ -279,7 +338,12 @@ public static class CollectStage
     /// <param name="next">What to do about what is missing, as a sentence.</param>
     /// <exception cref="ExternalFailureException">It lacks more than that.</exception>
     internal static MissingTraces? MissingOf(
-        GenerateOptions options, TraceStore store, CollectionTally? tally, string next, IRunObserver observer)
+        GenerateOptions options,
+        TraceStore store,
+        CollectionTally? tally,
+        string next,
+        IRunObserver observer
+    )
     {
         var (missing, wanted) = (store.Inventory.Missing, store.Inventory.PlanCount);
         if (missing == 0)
@@ -293,8 +357,9 @@ public static class CollectStage
         {
             throw new ExternalFailureException(
                 $"{count}{reasons}; what was collected is kept, and {next} "
-                + $"(or take what is there with allow_missing: {Share(missing, wanted)})",
-                tally?.LastFailure);
+                    + $"(or take what is there with allow_missing: {Share(missing, wanted)})",
+                tally?.LastFailure
+            );
         }
 
         observer.Message($"{count}, as allow_missing permits{reasons}");
@@ -309,8 +374,18 @@ public static class CollectStage
         var manifest = published.Manifest!;
         var counts = published.Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts);
         return new CollectSummary(
-            manifest.Rows, counts.Correct, manifest.Tokens, manifest.Bytes, (double)manifest.Bytes / Math.Max(1, manifest.Tokens),
-            manifest.Dataset.TopK, collected, failed, counts.Length, counts.Refusal, counts.Empty)
+            manifest.Rows,
+            counts.Correct,
+            manifest.Tokens,
+            manifest.Bytes,
+            (double)manifest.Bytes / Math.Max(1, manifest.Tokens),
+            manifest.Dataset.TopK,
+            collected,
+            failed,
+            counts.Length,
+            counts.Refusal,
+            counts.Empty
+        )
         {
             Missing = manifest.Missing?.Count ?? 0,
             Unfinished = counts.Unfinished,

@@ -18,11 +18,22 @@ namespace TraceDistill.Teachers;
 /// <param name="Refusal">Traces that are refusals, prompts that are too long for the teacher's context included.</param>
 /// <param name="Empty">Traces that ended without an answer.</param>
 public sealed record CollectSummary(
-    long Count, long Correct, long Tokens, long Bytes, double BytesPerToken, int TopK, long Collected, long Failed, long Length, long Refusal, long Empty)
+    long Count,
+    long Correct,
+    long Tokens,
+    long Bytes,
+    double BytesPerToken,
+    int TopK,
+    long Collected,
+    long Failed,
+    long Length,
+    long Refusal,
+    long Empty
+)
 {
     /// <summary>
-    /// <c>budget</c> where the budget was spent before all traces were there; null where nothing is missing but what may be, and a recipe need not come
-    /// back to it.
+    /// <c>budget</c> where the budget was spent before all traces were there; null where
+    /// nothing is missing but what may be, and a recipe need not come back to it.
     /// </summary>
     public string? StoppedBy { get; init; }
 
@@ -32,13 +43,18 @@ public sealed record CollectSummary(
     /// <summary>Traces that were broken off for another reason than their length.</summary>
     public long Unfinished { get; init; }
 
-    /// <summary>Traces that are kept and not published, because their answer is not correct; see <see cref="GenerateOptions.OnlyCorrect"/>.</summary>
+    /// <summary>
+    /// Traces that are kept and not published, because their answer is not correct; see <see cref="GenerateOptions.OnlyCorrect"/>.
+    /// </summary>
     public long LeftOut { get; init; }
 
     /// <summary>Usage of the teacher; null where nothing is known about it.</summary>
     public CollectionUsage? Usage { get; init; }
 
-    /// <summary>One line for who waited for it: <c>400 traces (234 new), 91 % correct, 3 cut off; 29,480 tokens at 33.1 bytes; requests took 0.8 s (p50), 1.9 s (p95)</c>.</summary>
+    /// <summary>
+    /// One line for who waited for it:
+    /// <c>400 traces (234 new), 91 % correct, 3 cut off; 29,480 tokens at 33.1 bytes; requests took 0.8 s (p50), 1.9 s (p95)</c>.
+    /// </summary>
     public override string ToString()
     {
         var traces = string.Join(
@@ -53,8 +69,11 @@ public sealed record CollectSummary(
                 Refusal > 0 ? Invariant($"{Refusal:N0} refused") : null,
                 Missing > 0 ? Invariant($"{Missing:N0} missing") : null,
                 Empty > 0 ? Invariant($"{Empty:N0} without an answer") : null,
-            }.OfType<string>());
-        var latency = Usage?.Latency is { P50: { } half, P95: { } most } ? Invariant($"; requests took {half:0.0#} s (p50), {most:0.0#} s (p95)") : "";
+            }.OfType<string>()
+        );
+        var latency = Usage?.Latency is { P50: { } half, P95: { } most }
+            ? Invariant($"; requests took {half:0.0#} s (p50), {most:0.0#} s (p95)")
+            : "";
         var cost = Usage?.Cost is { } paid ? Invariant($"; cost {paid:0.####}") : "";
         return Invariant($"{traces}; {Tokens:N0} tokens at {BytesPerToken:0.0} bytes") + latency + cost;
     }

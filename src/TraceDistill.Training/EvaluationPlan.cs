@@ -11,7 +11,14 @@ namespace TraceDistill.Training;
 /// <param name="Patience">Evaluations without a better value after which it ends; 0 never.</param>
 /// <param name="Threshold">By how much a value has to be better.</param>
 public sealed record EvaluationPlan(
-    HeldOutTraces? Traces, IAnswerEvaluation? Answers, int Steps, HeldOutMetric Metric, bool LoadBest, int Patience, double Threshold)
+    HeldOutTraces? Traces,
+    IAnswerEvaluation? Answers,
+    int Steps,
+    HeldOutMetric Metric,
+    bool LoadBest,
+    int Patience,
+    double Threshold
+)
 {
     /// <summary>True where an evaluation follows a step.</summary>
     /// <param name="step">Updates made.</param>
@@ -25,14 +32,15 @@ public sealed record EvaluationPlan(
 public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScores? Answers)
 {
     /// <summary>The value of one metric; smaller is better, so that Top1 and Accuracy are negative.</summary>
-    public double Of(HeldOutMetric metric) => metric switch
-    {
-        HeldOutMetric.Kl => Traces!.Value.Kl,
-        HeldOutMetric.Ce => Traces!.Value.Ce,
-        HeldOutMetric.Top1 => -Traces!.Value.Top1,
-        HeldOutMetric.Accuracy => -Answers!.Value.Accuracy,
-        _ => Traces!.Value.Loss,
-    };
+    public double Of(HeldOutMetric metric) =>
+        metric switch
+        {
+            HeldOutMetric.Kl => Traces!.Value.Kl,
+            HeldOutMetric.Ce => Traces!.Value.Ce,
+            HeldOutMetric.Top1 => -Traces!.Value.Top1,
+            HeldOutMetric.Accuracy => -Answers!.Value.Accuracy,
+            _ => Traces!.Value.Loss,
+        };
 
     /// <summary>For metrics.jsonl.</summary>
     public Dictionary<string, double> ToValues()
@@ -52,13 +60,22 @@ public readonly record struct EvaluationScores(HeldOutScores? Traces, AnswerScor
         if (Traces is { } traces)
         {
             var kl = double.IsNaN(traces.Kl) ? "" : FormattableString.Invariant($"KL {traces.Kl:F4}, ");
-            parts.Add(FormattableString.Invariant($"held-out traces: loss {traces.Loss:F4}, {kl}CE {traces.Ce:F4}, top-1 agreement {traces.Top1:P1}"));
+            parts.Add(
+                FormattableString.Invariant(
+                    $"held-out traces: loss {traces.Loss:F4}, {kl}CE {traces.Ce:F4}, top-1 agreement {traces.Top1:P1}"
+                )
+            );
         }
 
         if (Answers is { } answers)
         {
-            parts.Add(string.Create(
-                CultureInfo.InvariantCulture, $"generated answers: {answers.Correct:N0} of {answers.Count:N0} correct ({answers.Accuracy:P1}), {answers.MeanTokens:F0} tokens each"));
+            parts.Add(
+                string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"generated answers: {answers.Correct:N0} of {answers.Count:N0} "
+                        + $"correct ({answers.Accuracy:P1}), {answers.MeanTokens:F0} tokens each"
+                )
+            );
         }
 
         return string.Join("; ", parts);

@@ -32,7 +32,11 @@ static class FrozenSelection
         }
         catch (RegexMatchTimeoutException slow)
         {
-            throw new InvalidInputException($"frozen_parameters: \"{pattern}\" takes more than {MatchLimit.TotalSeconds:0} s to look for in {name}; give a simpler pattern", slow);
+            throw new InvalidInputException(
+                $"frozen_parameters: \"{pattern}\" takes more than "
+                    + $"{MatchLimit.TotalSeconds:0} s to look for in {name}; give a simpler pattern",
+                slow
+            );
         }
     }
 
@@ -47,13 +51,17 @@ static class FrozenSelection
             if (found.Length == 0)
             {
                 var nearest = NearestName.Of(pattern, parameters.Names.SelectMany(name => name.Split('.').Append(name)).Distinct());
-                var hint = nearest is null ? $"names are like {string.Join(", ", parameters.Names.Take(3))}" : $"did you mean \"{nearest}\"?";
+                var hint = nearest is null
+                    ? $"names are like {string.Join(", ", parameters.Names.Take(3))}"
+                    : $"did you mean \"{nearest}\"?";
                 throw new InvalidInputException($"frozen_parameters: no weight's name has \"{pattern}\" in it; {hint}");
             }
 
             frozen.UnionWith(found);
         }
 
-        return frozen.Count < parameters.Names.Count() ? frozen : throw new InvalidInputException("frozen_parameters: every weight of the model is frozen, and nothing is left to train");
+        return frozen.Count < parameters.Names.Count()
+            ? frozen
+            : throw new InvalidInputException("frozen_parameters: every weight of the model is frozen, and nothing is left to train");
     }
 }

@@ -56,9 +56,17 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
                 sums[piece] = Add(decoder, head, pieces[piece]);
             }
         });
-        var total = sums.Aggregate((a, b) => new Sums(a.Hard + b.Hard, a.Soft + b.Soft, a.Agreed + b.Agreed, a.Tokens + b.Tokens, a.SoftTokens + b.SoftTokens));
+        var total = sums.Aggregate(
+            (a, b) => new Sums(a.Hard + b.Hard, a.Soft + b.Soft, a.Agreed + b.Agreed, a.Tokens + b.Tokens, a.SoftTokens + b.SoftTokens)
+        );
         var (ce, kl) = (total.Hard / total.Tokens, total.SoftTokens > 0 ? total.Soft / total.SoftTokens : double.NaN);
-        return new HeldOutScores(total.SoftTokens > 0 ? (alpha * kl) + ((1 - alpha) * ce) : ce, kl, ce, total.Agreed / total.Tokens, total.Tokens);
+        return new HeldOutScores(
+            total.SoftTokens > 0 ? (alpha * kl) + ((1 - alpha) * ce) : ce,
+            kl,
+            ce,
+            total.Agreed / total.Tokens,
+            total.Tokens
+        );
     }
 
     static Sums Add(Decoder decoder, ChunkedHead head, IReadOnlyList<TraceTokens> piece)
@@ -72,8 +80,12 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
             // Without soft targets the teacher's token is the drawn one, which then is the only one that is named.
             var teachers = student.Reported.gather(1, targets.Reported.argmax(1, keepdim: true)).squeeze(1);
             sums = new Sums(
-                sums.Hard - student.Drawn.sum().item<double>(), sums.Soft + Divergence.Loss(student, targets).dot(targets.HasSoft).item<double>(),
-                sums.Agreed + teachers.ge(student.Best).sum().item<long>(), sums.Tokens + targets.Rows, sums.SoftTokens + targets.SoftTokens);
+                sums.Hard - student.Drawn.sum().item<double>(),
+                sums.Soft + Divergence.Loss(student, targets).dot(targets.HasSoft).item<double>(),
+                sums.Agreed + teachers.ge(student.Best).sum().item<long>(),
+                sums.Tokens + targets.Rows,
+                sums.SoftTokens + targets.SoftTokens
+            );
         });
         return sums;
     }
@@ -92,7 +104,12 @@ public readonly record struct HeldOutScores(double Loss, double Kl, double Ce, d
     /// <summary>For metrics.jsonl.</summary>
     public Dictionary<string, double> ToValues()
     {
-        var values = new Dictionary<string, double> { ["eval_loss"] = Loss, ["eval_ce"] = Ce, ["eval_top1"] = Top1 };
+        var values = new Dictionary<string, double>
+        {
+            ["eval_loss"] = Loss,
+            ["eval_ce"] = Ce,
+            ["eval_top1"] = Top1,
+        };
         if (!double.IsNaN(Kl))
         {
             values["eval_kl"] = Kl;

@@ -11,7 +11,9 @@ public interface IAnswerEvaluation
 
     /// <summary>Has a model answer all problems greedily and verifies the answers.</summary>
     /// <param name="modelDirectory">The model, as it would be written at the end of the training.</param>
-    /// <param name="resultDirectory">Where answers and figures go; what an interrupted evaluation of the same weights left there is taken up.</param>
+    /// <param name="resultDirectory">
+    /// Where answers and figures go; what an interrupted evaluation of the same weights left there is taken up.
+    /// </param>
     /// <param name="cancellationToken">Stops the evaluation; answers that are known by then stay.</param>
     AnswerScores Score(string modelDirectory, string resultDirectory, CancellationToken cancellationToken);
 }

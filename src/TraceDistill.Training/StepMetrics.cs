@@ -12,7 +12,10 @@ public readonly record struct StepMetrics(LossTotals Totals, double GradientNorm
     /// <summary>The loss that is minimised, per trained token.</summary>
     public double Loss => Totals.Loss / Totals.Tokens;
 
-    /// <summary>For metrics.jsonl: the loss and each objective without its weight: <c>loss_ce</c>, <c>loss_kd</c>, <c>loss_uld</c>, <c>loss_z</c>, <c>loss_router</c> (with it).</summary>
+    /// <summary>
+    /// For metrics.jsonl: the loss and each objective without its weight: <c>loss_ce</c>,
+    /// <c>loss_kd</c>, <c>loss_uld</c>, <c>loss_z</c>, <c>loss_router</c> (with it).
+    /// </summary>
     public Dictionary<string, double> ToValues()
     {
         var values = new Dictionary<string, double>

@@ -12,7 +12,8 @@ public sealed record TraceSet : IParsable<TraceSet>
     public required string Path { get; init; }
 
     /// <summary>
-    /// At any time a set has had its share of the tokens, whatever its size: one that was gone through begins anew in another order, as often as it takes.
+    /// At any time a set has had its share of the tokens, whatever its size: one that was gone
+    /// through begins anew in another order, as often as it takes.
     /// </summary>
     /// <value>None: all sets are one, shuffled together.</value>
     [Range(1e-6, 1e6, ErrorMessage = "must be from 0.000001 to 1000000")]

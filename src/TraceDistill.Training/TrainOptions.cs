@@ -9,16 +9,21 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;
 
-/// <summary>Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised fine-tuning. Adapters' names are TRL's and axolotl's.</summary>
+/// <summary>
+/// Settings of <c>train</c>: a student from traces. With <c>kd_alpha: 0</c> it is supervised
+/// fine-tuning. Adapters' names are TRL's and axolotl's.
+/// </summary>
 public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 {
     /// <summary>
-    /// Sets without weights are one, shuffled together. With weights an epoch (<see cref="OptimizationOptions.NumTrainEpochs"/>) is as many tokens as all sets have
-    /// together, and worked solutions of <see cref="Problems"/> have the share that their own tokens are of these.
+    /// Sets without weights are one, shuffled together. With weights an epoch (<see cref="OptimizationOptions.NumTrainEpochs"/>) is as many
+    /// tokens as all sets have together, and worked solutions of <see cref="Problems"/> have the share that their own tokens are of these.
     /// </summary>
     /// <value>None.</value>
     [InputPath]
-    [Description("Folder of trace shards, or one Parquet file; or several, each a path or { path, weight }, where weights are shares of the tokens")]
+    [Description(
+        "Folder of trace shards, or one Parquet file; or several, each a path or { path, weight }, where weights are shares of the tokens"
+    )]
     public IReadOnlyList<TraceSet> Traces { get; init; } = [];
 
     [InputPath]
@@ -33,8 +38,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public ModelArchitecture? Architecture { get; init; }
 
     [InputPath]
-    [Description("Model directory out of which the first weights of architecture are cut: layers and heads at even distances, "
-        + "the first channels; its tokenizer is taken too")]
+    [Description(
+        "Model directory out of which the first weights of architecture are cut: layers and heads at even distances, "
+            + "the first channels; its tokenizer is taken too"
+    )]
     public string? InitFrom { get; init; }
 
     /// <value>The one that was stored with the traces.</value>
@@ -44,8 +51,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>The one that was stored with the traces.</value>
     [InputPath]
-    [Description("Model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A "
-        + "student with another vocabulary is aligned by bytes")]
+    [Description(
+        "Model directory whose tokenizer the traces' token ids are of; otherwise the one stored with the traces. A "
+            + "student with another vocabulary is aligned by bytes"
+    )]
     public string? TeacherTokenizer { get; init; }
 
     /// <value>0.7.</value>
@@ -65,17 +74,23 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     [Description("What stands for the probability outside the top k: tail_bucket or renormalize")]
     public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
 
-    /// <summary>Universal Logit Distillation (Boizard et al., arXiv 2402.12030) of what a student with another vocabulary has no tokens for.</summary>
+    /// <summary>
+    /// Universal Logit Distillation (Boizard et al., arXiv 2402.12030) of what a student with another vocabulary has no tokens for.
+    /// </summary>
     /// <value>0.</value>
     [Range(0.0, double.MaxValue, ErrorMessage = "must be at least 0")]
-    [Description("Another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of "
-        + "alternatives that are no tokens of the student")]
+    [Description(
+        "Another vocabulary: weight, within the soft loss, of the distance between sorted probabilities of "
+            + "alternatives that are no tokens of the student"
+    )]
     public double KdUldWeight { get; init; }
 
     /// <value>0: whatever is left is trained on.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
-    [Description("Another vocabulary: least fraction of tokens with soft targets, and of the probability in them, that has to "
-        + "be left; with less nothing is trained")]
+    [Description(
+        "Another vocabulary: least fraction of tokens with soft targets, and of the probability in them, that has to "
+            + "be left; with less nothing is trained"
+    )]
     public double KdMinAlignment { get; init; }
 
     /// <summary>Rejection sampling, as DeepSeek-R1's distilled models were made with.</summary>
@@ -89,8 +104,8 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public int? MaxTraces { get; init; }
 
     /// <summary>
-    /// Traces are as much in memory as they take in their shards. A set that fits is in memory and is shuffled as a whole; of a larger one as many row groups as fit
-    /// are mixed at a time, in a new order each epoch.
+    /// Traces are as much in memory as they take in their shards. A set that fits is in memory and is shuffled
+    /// as a whole; of a larger one as many row groups as fit are mixed at a time, in a new order each epoch.
     /// </summary>
     /// <value>256 MiB: about six million tokens of compact shards at k = 20.</value>
     [Range(1, 1 << 20, ErrorMessage = "must be from 1 to 1048576")]
@@ -124,8 +139,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public double LoraDropout { get; init; }
 
     /// <value>all-linear: the seven projections of every layer.</value>
-    [Description("Layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one "
-        + "(all-linear) unless given")]
+    [Description(
+        "Layers that have adapters, by the ends of their names such as q_proj or layers.0.mlp.up_proj; every one "
+            + "(all-linear) unless given"
+    )]
     public IReadOnlyList<string> LoraTargetModules { get; init; } = [LoraAdapter.AllLinear];
 
     /// <value>False.</value>
@@ -133,8 +150,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public bool UseDora { get; init; }
 
     /// <value>None.</value>
-    [Description("Regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them "
-        + "finds is not trained")]
+    [Description(
+        "Regular expressions over the names of weights, such as embed_tokens or layers\\.[0-3]\\.; what one of them "
+            + "finds is not trained"
+    )]
     public IReadOnlyList<string> FrozenParameters { get; init; } = [];
 
     /// <value>None.</value>
@@ -144,16 +163,20 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>0.</value>
     [Range(0.0, 0.9, ErrorMessage = "must be from 0 to 0.9")]
-    [Description("Fraction of the traces' problems that are held out of training and evaluated on while the student learns; or eval_traces")]
+    [Description(
+        "Fraction of the traces' problems that are held out of training and evaluated on while the student learns; or eval_traces"
+    )]
     public double EvalFraction { get; init; }
 
     /// <summary>
-    /// They are answered greedily, in the words of the traces, as <c>evaluate</c> has them answered by the finished model. Take other problems than those of
-    /// the traces, and than those that the finished model is reported on.
+    /// They are answered greedily, in the words of the traces, as <c>evaluate</c> has them answered by the finished
+    /// model. Take other problems than those of the traces, and than those that the finished model is reported on.
     /// </summary>
     /// <value>None.</value>
     [InputPath]
-    [Description("Problem file whose problems the student answers while it learns, for eval_accuracy; problem_field and the like hold for it too")]
+    [Description(
+        "Problem file whose problems the student answers while it learns, for eval_accuracy; problem_field and the like hold for it too"
+    )]
     public string? EvalProblems { get; init; }
 
     /// <value>All.</value>
@@ -172,7 +195,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public int EvalSteps { get; init; } = 200;
 
     /// <value>loss; accuracy where there are eval_problems and no held-out traces.</value>
-    [Description("What decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce), kl, ce or top1 on held-out traces, or accuracy on eval_problems")]
+    [Description(
+        "What decides which weights are the best: loss (kd_alpha · kl + (1 − kd_alpha) · ce), "
+            + "kl, ce or top1 on held-out traces, or accuracy on eval_problems"
+    )]
     public HeldOutMetric? MetricForBestModel { get; init; }
 
     /// <value>False: the last ones.</value>
@@ -197,24 +223,31 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <summary>What decides which weights are the best.</summary>
     internal HeldOutMetric ResolveMetric() =>
-        MetricForBestModel ?? (EvalProblems is not null && EvalTraces is null && EvalFraction == 0 ? HeldOutMetric.Accuracy : HeldOutMetric.Loss);
+        MetricForBestModel
+        ?? (EvalProblems is not null && EvalTraces is null && EvalFraction == 0 ? HeldOutMetric.Accuracy : HeldOutMetric.Loss);
 
     internal long ShuffleBufferBytes => (long)ShuffleBufferMb << 20;
 
     /// <summary>Threads that read and decode traces on this machine.</summary>
-    internal int ResolveDataWorkers() => DataloaderNumWorkers > 0 ? DataloaderNumWorkers : Math.Clamp(Environment.ProcessorCount / 4, 1, 16);
+    internal int ResolveDataWorkers() =>
+        DataloaderNumWorkers > 0 ? DataloaderNumWorkers : Math.Clamp(Environment.ProcessorCount / 4, 1, 16);
 
     public IEnumerable<ValidationResult> Validate(ValidationContext validationContext)
     {
         if (Traces.Count == 0 && Problems is null)
         {
-            yield return new ValidationResult("is required: the traces to learn from (or problems with worked solutions)", [nameof(Traces)]);
+            yield return new ValidationResult(
+                "is required: the traces to learn from (or problems with worked solutions)",
+                [nameof(Traces)]
+            );
         }
 
         if (Student is null == Architecture is null)
         {
             yield return new ValidationResult(
-                "is required: either student, a model directory, or architecture, the config of one from scratch", [nameof(Student)]);
+                "is required: either student, a model directory, or architecture, the config of one from scratch",
+                [nameof(Student)]
+            );
         }
 
         if (InitFrom is not null && (Architecture is null || Tokenizer is not null))
@@ -230,12 +263,17 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (KdUldWeight > 0 && KdMissingMass == MissingMass.Renormalize)
         {
             yield return new ValidationResult(
-                "compares what lies outside of the soft targets, which kd_missing_mass: renormalize leaves free; take tail_bucket", [nameof(KdUldWeight)]);
+                "compares what lies outside of the soft targets, which kd_missing_mass: renormalize leaves free; take tail_bucket",
+                [nameof(KdUldWeight)]
+            );
         }
 
         if (EvalTraces is not null && EvalFraction > 0)
         {
-            yield return new ValidationResult("held-out traces are given by eval_traces already; leave one of the two out", [nameof(EvalFraction)]);
+            yield return new ValidationResult(
+                "held-out traces are given by eval_traces already; leave one of the two out",
+                [nameof(EvalFraction)]
+            );
         }
 
         if (EvalFraction > 0 && Traces.Count == 0)
@@ -260,40 +298,59 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         if (!hasTraces && EvalProblems is null && (LoadBestModelAtEnd || EarlyStoppingPatience > 0))
         {
             yield return new ValidationResult(
-                "is required where the best weights or an early stop depend on it: traces to evaluate on (or eval_fraction, such as 0.02, or eval_problems)",
-                [nameof(EvalTraces)]);
+                "is required where the best weights or an early stop depend on it: "
+                    + "traces to evaluate on (or eval_fraction, such as 0.02, or eval_problems)",
+                [nameof(EvalTraces)]
+            );
         }
         else if (MetricForBestModel is { } metric)
         {
             var isOfAnswers = metric == HeldOutMetric.Accuracy;
             if (isOfAnswers && EvalProblems is null)
             {
-                yield return new ValidationResult("accuracy is of answers to eval_problems; name a file of problems there", [nameof(MetricForBestModel)]);
+                yield return new ValidationResult(
+                    "accuracy is of answers to eval_problems; name a file of problems there",
+                    [nameof(MetricForBestModel)]
+                );
             }
             else if (!isOfAnswers && !hasTraces && EvalProblems is not null)
             {
                 yield return new ValidationResult(
-                    $"{metric.ToString().ToLowerInvariant()} is of held-out traces; give eval_traces (or eval_fraction), or take accuracy", [nameof(MetricForBestModel)]);
+                    $"{metric.ToString().ToLowerInvariant()} is of held-out traces; give eval_traces (or eval_fraction), or take accuracy",
+                    [nameof(MetricForBestModel)]
+                );
             }
         }
 
         if (EvalProblems is null && (EvalLimit is not null || EvalMaxTokens is not null))
         {
-            yield return new ValidationResult("goes with eval_problems", [EvalLimit is not null ? nameof(EvalLimit) : nameof(EvalMaxTokens)]);
+            yield return new ValidationResult(
+                "goes with eval_problems",
+                [EvalLimit is not null ? nameof(EvalLimit) : nameof(EvalMaxTokens)]
+            );
         }
     }
 
     IEnumerable<ValidationResult> ValidateTraces()
     {
-        if (Traces.GroupBy(set => Path.TrimEndingDirectorySeparator(Path.GetFullPath(set.Path))).FirstOrDefault(same => same.Count() > 1) is { } twice)
+        if (
+            Traces.GroupBy(set => Path.TrimEndingDirectorySeparator(Path.GetFullPath(set.Path))).FirstOrDefault(same => same.Count() > 1) is
+            { } twice
+        )
         {
-            yield return new ValidationResult($"{twice.First().Path} stands there {twice.Count()} times; give it a larger weight instead", [nameof(Traces)]);
+            yield return new ValidationResult(
+                $"{twice.First().Path} stands there {twice.Count()} times; give it a larger weight instead",
+                [nameof(Traces)]
+            );
         }
 
         if (Traces.Any(set => set.Weight is null) && Traces.FirstOrDefault(set => set.Weight is not null) is { } weighted)
         {
             yield return new ValidationResult(
-                $"{weighted.Path} has a weight and {Traces.First(set => set.Weight is null).Path} has none; give every data set one, or none", [nameof(Traces)]);
+                $"{weighted.Path} has a weight and {Traces.First(set => set.Weight is null).Path} "
+                    + "has none; give every data set one, or none",
+                [nameof(Traces)]
+            );
         }
     }
 
@@ -301,27 +358,42 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     {
         if (LoraR is null && (UseDora || LoraAlpha is not null || LoraDropout > 0 || LoraTargetModules is not [LoraAdapter.AllLinear]))
         {
-            yield return new ValidationResult("is required where another setting of adapters is given: their rank, such as 16", [nameof(LoraR)]);
+            yield return new ValidationResult(
+                "is required where another setting of adapters is given: their rank, such as 16",
+                [nameof(LoraR)]
+            );
         }
 
         if (LoraR is not null && Architecture is not null && InitFrom is null)
         {
-            yield return new ValidationResult("adapters go beside weights that know something: give student, or init_from with architecture", [nameof(LoraR)]);
+            yield return new ValidationResult(
+                "adapters go beside weights that know something: give student, or init_from with architecture",
+                [nameof(LoraR)]
+            );
         }
 
         if (LoraR is not null && Optim == OptimizerKind.Muon)
         {
-            yield return new ValidationResult("muon is for whole matrices of a layer; adapters (lora_r) are trained by adamw", [nameof(Optim)]);
+            yield return new ValidationResult(
+                "muon is for whole matrices of a layer; adapters (lora_r) are trained by adamw",
+                [nameof(Optim)]
+            );
         }
 
         if (LoraR is not null && MasterDtype != MasterDtype.Float32)
         {
-            yield return new ValidationResult("is for weights that are trained whole; adapters (lora_r) are small and stay in float32", [nameof(MasterDtype)]);
+            yield return new ValidationResult(
+                "is for weights that are trained whole; adapters (lora_r) are small and stay in float32",
+                [nameof(MasterDtype)]
+            );
         }
 
         if (LoraR is not null && FrozenParameters.Count > 0)
         {
-            yield return new ValidationResult("with lora_r all of the model's own weights are frozen already; leave one of the two out", [nameof(FrozenParameters)]);
+            yield return new ValidationResult(
+                "with lora_r all of the model's own weights are frozen already; leave one of the two out",
+                [nameof(FrozenParameters)]
+            );
         }
 
         if (LoraR is not null && LoraTargetModules.Count == 0)
@@ -331,7 +403,10 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
         if (LoraTargetModules.Count > 1 && LoraTargetModules.Contains(LoraAdapter.AllLinear))
         {
-            yield return new ValidationResult($"{LoraAdapter.AllLinear} is all of them: leave out either it or the others", [nameof(LoraTargetModules)]);
+            yield return new ValidationResult(
+                $"{LoraAdapter.AllLinear} is all of them: leave out either it or the others",
+                [nameof(LoraTargetModules)]
+            );
         }
 
         foreach (var pattern in FrozenParameters.Where(pattern => !FrozenSelection.IsPattern(pattern)))

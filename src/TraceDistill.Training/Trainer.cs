@@ -19,13 +19,20 @@ namespace TraceDistill.Training;
 /// <param name="weights">The trained weights; at the end the last ones, their average or the best ones, as the options say.</param>
 /// <param name="observer">Takes progress and metrics.</param>
 /// <param name="evaluation">How the model is judged while it learns; null for not at all.</param>
-/// <param name="saveModel">Writes the model as it is now into a folder: for checkpoints that are kept, and for answers; null where there are neither.</param>
+/// <param name="saveModel">
+/// Writes the model as it is now into a folder: for checkpoints that are kept, and for answers; null where there are neither.
+/// </param>
 /// <remarks>
-/// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the batch, so a run that was killed and goes on
-/// from its last checkpoint ends with the bits of an uninterrupted one.
+/// Everything a step does, its noise included, is a function of the weights, the moments, the step's number and the
+/// batch, so a run that was killed and goes on from its last checkpoint ends with the bits of an uninterrupted one.
 /// </remarks>
 public sealed class Trainer(
-    OptimizationOptions options, TrainedWeights weights, IRunObserver observer, EvaluationPlan? evaluation = null, Action<string>? saveModel = null) : IDisposable
+    OptimizationOptions options,
+    TrainedWeights weights,
+    IRunObserver observer,
+    EvaluationPlan? evaluation = null,
+    Action<string>? saveModel = null
+) : IDisposable
 {
     /// <summary>Folder beside the result with a folder for each evaluation of generated answers.</summary>
     public const string EvaluationsDirectory = "evaluations";
@@ -41,13 +48,21 @@ public sealed class Trainer(
     const double LossDecay = 0.95;
 
     readonly LearningRateSchedule _rate = options.CreateSchedule();
-    readonly GradientWorkers _workers = new(weights, options.ResolveWorkers(), options.MicroBatchTokens, options.ComputeDtype.On(weights.Model.Device), options.GradientCheckpointing);
+    readonly GradientWorkers _workers = new(
+        weights,
+        options.ResolveWorkers(),
+        options.MicroBatchTokens,
+        options.ComputeDtype.On(weights.Model.Device),
+        options.GradientCheckpointing
+    );
     readonly WeightOptimizer _optimizer = new(options, weights);
     readonly WeightAverage? _average = options.EmaDecay > 0 ? new WeightAverage(weights, options.EmaDecay) : null;
     readonly DataWait _wait = new();
     TrainingProgress _progress;
 
-    /// <summary>Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.</summary>
+    /// <summary>
+    /// Trains to <see cref="OptimizationOptions.MaxSteps"/>, from the checkpoint in <paramref name="checkpoints"/> if there is one.
+    /// </summary>
     /// <param name="batches">Gives the batch of each update.</param>
     /// <param name="settings">Weight and temperature of the soft targets at an update.</param>
     /// <param name="checkpoints">Where this run keeps its state.</param>
@@ -55,7 +70,11 @@ public sealed class Trainer(
     /// <returns>The steps made and the last update's mean loss.</returns>
     /// <exception cref="InvalidInputException">The training diverged.</exception>
     public FinishedTraining Run(
-        IBatchSource batches, Func<long, DistillationSettings> settings, TrainingState checkpoints, CancellationToken cancellationToken)
+        IBatchSource batches,
+        Func<long, DistillationSettings> settings,
+        TrainingState checkpoints,
+        CancellationToken cancellationToken
+    )
     {
         if (VectorSupport.Warning is { } warning)
         {
@@ -165,7 +184,10 @@ public sealed class Trainer(
         catch (ExternalException error) when (error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase))
         {
             var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
-            throw new InvalidInputException($"the memory of {weights.Model.Device} is full: {advice}; what is saved goes on from its last checkpoint", error);
+            throw new InvalidInputException(
+                $"the memory of {weights.Model.Device} is full: {advice}; what is saved goes on from its last checkpoint",
+                error
+            );
         }
     }
 
@@ -179,7 +201,9 @@ public sealed class Trainer(
         }
 
         var isSpike = options.SpikeFactor > 0 && _progress.Losses >= SpikeWarmup && metrics.Loss > options.SpikeFactor * _progress.MeanLoss;
-        return isSpike ? string.Create(CultureInfo.InvariantCulture, $"{figures}, the mean of the last updates is {_progress.MeanLoss}") : null;
+        return isSpike
+            ? string.Create(CultureInfo.InvariantCulture, $"{figures}, the mean of the last updates is {_progress.MeanLoss}")
+            : null;
     }
 
     void Recover(string fault, long step, TrainingState checkpoints)
@@ -193,9 +217,13 @@ public sealed class Trainer(
         var now = _progress;
         var from = options.OnDivergence == DivergencePolicy.Rollback ? checkpoints.Restore(weights, VisitState).Step : 0;
         _progress = now;
-        observer.Message(from > 0
-            ? FormattableString.Invariant($"step {step:N0}: {fault}; the weights of step {from:N0} are back, and its batches are left behind")
-            : FormattableString.Invariant($"step {step:N0}: {fault}; its batch is left out"));
+        observer.Message(
+            from > 0
+                ? FormattableString.Invariant(
+                    $"step {step:N0}: {fault}; the weights of step {from:N0} are back, and its batches are left behind"
+                )
+                : FormattableString.Invariant($"step {step:N0}: {fault}; its batch is left out")
+        );
         if (from > 0)
         {
             // A run that goes on from here must not go through those batches again.
@@ -232,7 +260,9 @@ public sealed class Trainer(
         try
         {
             scores = new EvaluationScores(
-                plan.Traces?.Score(weights, alpha), plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null);
+                plan.Traces?.Score(weights, alpha),
+                plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
+            );
         }
         catch (OperationCanceledException)
         {
@@ -260,7 +290,11 @@ public sealed class Trainer(
         observer.Message(FormattableString.Invariant($"step {_progress.Step:N0}, {scores}; best at step {_progress.BestStep:N0}"));
         if (plan.Patience > 0 && _progress.Stale >= plan.Patience)
         {
-            observer.Message(FormattableString.Invariant($"stopped early: {_progress.Stale} evaluations without a better {plan.Metric.ToString().ToLowerInvariant()}"));
+            observer.Message(
+                FormattableString.Invariant(
+                    $"stopped early: {_progress.Stale} evaluations without a better {plan.Metric.ToString().ToLowerInvariant()}"
+                )
+            );
             return false;
         }
 
@@ -273,7 +307,10 @@ public sealed class Trainer(
         var model = Path.Combine(directory, EvaluatedModel);
         saveModel!(model);
         var scores = answers.Score(
-            model, Path.Combine(directory, EvaluationsDirectory, FormattableString.Invariant($"step-{_progress.Step:000000}")), cancellationToken);
+            model,
+            Path.Combine(directory, EvaluationsDirectory, FormattableString.Invariant($"step-{_progress.Step:000000}")),
+            cancellationToken
+        );
         Directory.Delete(model, recursive: true);
         return scores;
     }
@@ -289,7 +326,9 @@ public sealed class Trainer(
         _average?.Swap();
         saveModel(Path.Combine(directory, FormattableString.Invariant($"{Prefix}{_progress.Step:000000}")));
         _average?.Swap();
-        foreach (var old in Directory.GetDirectories(directory, Prefix + "*").Order(StringComparer.Ordinal).SkipLast(options.SaveTotalLimit))
+        foreach (
+            var old in Directory.GetDirectories(directory, Prefix + "*").Order(StringComparer.Ordinal).SkipLast(options.SaveTotalLimit)
+        )
         {
             Directory.Delete(old, recursive: true);
         }

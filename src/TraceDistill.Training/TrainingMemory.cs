@@ -14,7 +14,9 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training;
 
-/// <summary>An estimate of the memory that a training takes, made before its first step, when its data and weights are there already.</summary>
+/// <summary>
+/// An estimate of the memory that a training takes, made before its first step, when its data and weights are there already.
+/// </summary>
 public static class TrainingMemory
 {
     /// <summary>Tells what the training will take, in memory and time.</summary>
@@ -22,7 +24,14 @@ public static class TrainingMemory
     /// <param name="longest">Tokens of the longest sequence.</param>
     /// <param name="data">Bytes of sequences that are read while it goes on, and not there yet.</param>
     /// <exception cref="InvalidInputException">It takes more memory than this process may have.</exception>
-    public static void Ensure(OptimizationOptions options, TrainedWeights trained, Device device, int longest, IRunObserver observer, long data = 0)
+    public static void Ensure(
+        OptimizationOptions options,
+        TrainedWeights trained,
+        Device device,
+        int longest,
+        IRunObserver observer,
+        long data = 0
+    )
     {
         if (device.type != DeviceType.CPU)
         {
@@ -37,11 +46,15 @@ public static class TrainingMemory
         {
             var advice = Advice(options, longest);
             throw new InvalidInputException(
-                $"this training takes about {Gigabytes(needed)}, and there are {Gigabytes(limit)}{(advice.Length > 0 ? ": " + advice : "")}");
+                $"this training takes about {Gigabytes(needed)}, and there are {Gigabytes(limit)}{(advice.Length > 0 ? ": " + advice : "")}"
+            );
         }
 
         var time = TrainingTime.Estimate(options, trained.Model.Configuration);
-        observer.Message($"estimate: {Gigabytes(needed)} of memory, {TrainingTime.Words(time)} for {options.MaxSteps.ToString("N0", CultureInfo.InvariantCulture)} steps if nothing else runs here");
+        observer.Message(
+            $"estimate: {Gigabytes(needed)} of memory, {TrainingTime.Words(time)} for "
+                + $"{options.MaxSteps.ToString("N0", CultureInfo.InvariantCulture)} steps if nothing else runs here"
+        );
     }
 
     /// <summary>An estimate before anything is there: what a training of this shape takes at most beside its data, in bytes.</summary>
@@ -60,8 +73,9 @@ public static class TrainingMemory
 
     /// <summary>Bytes that come to what is there before the first step.</summary>
     /// <remarks>
-    /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16, and, for each lane at work, what its forward pass keeps: of each
-    /// layer the inputs of two norms and four products, the rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
+    /// A gradient for each lane, the moments, an average, matrices rounded to bfloat16, and, for each lane
+    /// at work, what its forward pass keeps: of each layer the inputs of two norms and four products, the
+    /// rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
     /// </remarks>
     internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest, Device? device = null) =>
         Estimate(options, trained.Model.Configuration, trained.Model.Count, trained.Count, longest, device ?? CPU);
@@ -71,7 +85,10 @@ public static class TrainingMemory
         long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
         long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, device.type == DeviceType.CPU);
         var atWork = Math.Min(options.ResolveWorkers(), lanes);
-        var inner = Math.Max(shape.IntermediateSize, shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0);
+        var inner = Math.Max(
+            shape.IntermediateSize,
+            shape.Experts is { } experts ? (long)experts.NumExpertsPerToken * experts.IntermediateSize : 0
+        );
         var width = shape.QuerySize + (2 * shape.KeyValueSize);
         var layer = sizeof(float) * tokens * ((4L * shape.HiddenSize) + width + shape.QuerySize + shape.NumAttentionHeads + (3 * inner));
         var kept = options.GradientCheckpointing
@@ -79,8 +96,11 @@ public static class TrainingMemory
             : layer * shape.NumHiddenLayers;
         var head = 3 * sizeof(float) * Math.Max(ChunkedHead.ChunkLogits, (long)ChunkedHead.LeastRows * shape.VocabSize);
         var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? 2 * total : 0;
-        return (lanes * sizeof(float) * trained) + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype) + rounded
-            + (options.EmaDecay > 0 ? sizeof(float) * trained : 0) + (atWork * (kept + layer + head));
+        return (lanes * sizeof(float) * trained)
+            + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype)
+            + rounded
+            + (options.EmaDecay > 0 ? sizeof(float) * trained : 0)
+            + (atWork * (kept + layer + head));
     }
 
     /// <summary>Advice on what to change for less memory.</summary>
@@ -88,11 +108,15 @@ public static class TrainingMemory
     {
         string?[] ways =
         [
-            Math.Min(options.MicroBatchTokens, options.UpdateTokens) > longest ? $"lower micro_batch_tokens (now {options.MicroBatchTokens})" : null,
+            Math.Min(options.MicroBatchTokens, options.UpdateTokens) > longest
+                ? $"lower micro_batch_tokens (now {options.MicroBatchTokens})"
+                : null,
             options.GradientCheckpointing ? null : "set gradient_checkpointing: true",
             options.ResolveWorkers() > 1 ? $"lower workers (now {options.ResolveWorkers()})" : null,
             options.Optim == OptimizerKind.Adamw ? "take optim: adamw8bit" : null,
-            options.MasterDtype == MasterDtype.Float32 && options is not TrainOptions { LoraR: not null } ? "take master_dtype: bfloat16" : null,
+            options.MasterDtype == MasterDtype.Float32 && options is not TrainOptions { LoraR: not null }
+                ? "take master_dtype: bfloat16"
+                : null,
             options is TrainOptions { LoraR: null, Student: not null } ? "train adapters (lora_r: 16)" : null,
             options is TrainOptions { MaxLength: null } ? $"set max_length (the longest sequence has {longest} tokens)" : null,
         ];

@@ -33,11 +33,20 @@ public record struct TrainingProgress
     /// <summary>Evaluations since then.</summary>
     public long Stale { get; set; }
 
-    internal static TrainingProgress Read(BinaryReader reader) => new()
-    {
-        Step = reader.ReadInt64(), Loss = reader.ReadDouble(), MeanLoss = reader.ReadDouble(), Losses = reader.ReadInt64(), LeftOut = reader.ReadInt64(), Evaluations = reader.ReadInt64(),
-        EvaluatedStep = reader.ReadInt64(), Best = reader.ReadDouble(), BestStep = reader.ReadInt64(), Stale = reader.ReadInt64(),
-    };
+    internal static TrainingProgress Read(BinaryReader reader) =>
+        new()
+        {
+            Step = reader.ReadInt64(),
+            Loss = reader.ReadDouble(),
+            MeanLoss = reader.ReadDouble(),
+            Losses = reader.ReadInt64(),
+            LeftOut = reader.ReadInt64(),
+            Evaluations = reader.ReadInt64(),
+            EvaluatedStep = reader.ReadInt64(),
+            Best = reader.ReadDouble(),
+            BestStep = reader.ReadInt64(),
+            Stale = reader.ReadInt64(),
+        };
 
     internal readonly void Write(BinaryWriter writer)
     {

@@ -14,8 +14,8 @@ namespace TraceDistill.Training;
 /// <summary>
 /// State from which a training run goes on to the same bits: step, trained weights and their moments in one file that is replaced
 /// atomically, with a
-/// checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint and final loss stay: the folder is
-/// known to hold this run's model, and no other run writes over it.
+/// checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint
+/// and final loss stay: the folder is known to hold this run's model, and no other run writes over it.
 /// </summary>
 /// <param name="directory">The model directory that the run makes.</param>
 /// <param name="fingerprint">Options and inputs of the run.</param>
@@ -27,7 +27,8 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>The model directory that the run makes.</summary>
     public string Directory => directory;
 
-    readonly string _path = Path.Combine(directory, FileName), _bestPath = Path.Combine(directory, ".training.best");
+    readonly string _path = Path.Combine(directory, FileName),
+        _bestPath = Path.Combine(directory, ".training.best");
 
     /// <summary>Of the engine whose gradients were written out by hand: its sums have other last bits.</summary>
     static ReadOnlySpan<byte> FormerMagic => "TDSTATE2"u8;
@@ -43,7 +44,9 @@ public sealed class TrainingState(string directory, string fingerprint)
         if (File.Exists(_path))
         {
             using var reader = new BinaryReader(File.OpenRead(_path));
-            return ReadHeader(reader) is { FinalLoss: { } loss } header && hasModel ? new FinishedTraining(header.Progress.Step, loss) : null;
+            return ReadHeader(reader) is { FinalLoss: { } loss } header && hasModel
+                ? new FinishedTraining(header.Progress.Step, loss)
+                : null;
         }
 
         if (hasModel)
@@ -80,10 +83,10 @@ public sealed class TrainingState(string directory, string fingerprint)
 
     /// <summary>Publishes the state after some updates.</summary>
     public void Save(TrainingProgress progress, TrainedWeights weights, Action<BytesVisitor> others) => AtomicFile.Write(_path, stream =>
-    {
-        WriteHeader(stream, new Header(progress, null));
-        WriteBody(stream, weights, others);
-    });
+        {
+            WriteHeader(stream, new Header(progress, null));
+            WriteBody(stream, weights, others);
+        });
 
     /// <summary>Keeps the trained weights as the best so far.</summary>
     public void SaveBest(TrainedWeights weights) => AtomicFile.Write(_bestPath, stream => WriteBody(stream, weights, _ => { }));
@@ -181,13 +184,20 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
     }
 
-    static InvalidInputException Damaged(string path) => new($"{path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
+    static InvalidInputException Damaged(string path) =>
+        new($"{path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
 
-    InvalidInputException OfFormerEngine() => new(
-        $"{directory}: holds a training of a former version's engine, which cannot be gone on with; name another folder with --out, or delete this one (a finished model in it loads with student:)");
+    InvalidInputException OfFormerEngine() =>
+        new(
+            $"{directory}: holds a training of a former version's engine, which cannot be gone on with; "
+                + "name another folder with --out, or delete this one (a finished model in it loads with student:)"
+        );
 
-    InvalidInputException OfAnotherRun() => new(
-        $"{directory}: holds a model, finished or not, that was not made by this training (other options, traces or weights to start from); name another folder with --out, or delete this one");
+    InvalidInputException OfAnotherRun() =>
+        new(
+            $"{directory}: holds a model, finished or not, that was not made by this training (other options, "
+                + "traces or weights to start from); name another folder with --out, or delete this one"
+        );
 
     /// <param name="Progress">Weights and moments follow where a step is made and the run is not finished.</param>
     /// <param name="FinalLoss">Of a finished run.</param>

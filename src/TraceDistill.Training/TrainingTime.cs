@@ -11,15 +11,18 @@ namespace TraceDistill.Training;
 
 /// <summary>An estimate of the time that a training in float32 takes on this machine, made before its first step.</summary>
 /// <remarks>
-/// A step takes six operations for each weight and token (Kaplan et al., arXiv 2001.08361, section 2.1), nearly all of them in products of a micro-batch
-/// with a matrix. How fast these are at the model's own sizes is measured, which takes a fraction of a second.
+/// A step takes six operations for each weight and token (Kaplan et al., arXiv 2001.08361, section 2.1), nearly all of them in products
+/// of a micro-batch with a matrix. How fast these are at the model's own sizes is measured, which takes a fraction of a second.
 /// </remarks>
 public static class TrainingTime
 {
     /// <summary>Time of a step beside the products, in theirs: attention, the loss and the optimizer.</summary>
     const double Overhead = 1.2;
 
-    /// <summary>Norms, rotations and gates go over each channel once: as long as a product takes with so many channels, as was seen from 0.4 to 124 million weights.</summary>
+    /// <summary>
+    /// Norms, rotations and gates go over each channel once: as long as a product takes with so
+    /// many channels, as was seen from 0.4 to 124 million weights.
+    /// </summary>
     const double OverheadChannels = 240;
 
     /// <summary>Operations of one product that is timed, at most: a tenth of a second on a slow core.</summary>
@@ -38,16 +41,22 @@ public static class TrainingTime
     /// <param name="options">Steps, tokens of a step and workers.</param>
     /// <param name="shape">Of the model.</param>
     public static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape) =>
-        Estimate(options, shape, Rates.GetOrAdd(
-            (options.ResolveWorkers(), options.MicroBatchTokens, shape.HiddenSize, shape.IntermediateSize),
-            key => MeasureRate(key.Workers, key.Tokens, shape)));
+        Estimate(
+            options,
+            shape,
+            Rates.GetOrAdd((options.ResolveWorkers(), options.MicroBatchTokens, shape.HiddenSize, shape.IntermediateSize), key =>
+                MeasureRate(key.Workers, key.Tokens, shape)
+            )
+        );
 
     /// <inheritdoc cref="Estimate(OptimizationOptions, ModelConfiguration)"/>
     /// <param name="rate">Operations a second of all workers together.</param>
     internal static TimeSpan Estimate(OptimizationOptions options, ModelConfiguration shape, double rate)
     {
-        // An embedding that is only looked up is in no product; one that is the output projection too is. Of the experts a token takes a few.
-        var weights = ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize) - IdleWeights(shape);
+        // An embedding that is only looked up is in no product; one that is the output
+        // projection too is. Of the experts a token takes a few.
+        var weights =
+            ModelParameters.CountOf(shape) - (shape.TieWordEmbeddings ? 0 : (long)shape.VocabSize * shape.HiddenSize) - IdleWeights(shape);
 
         // Forward, and back to inputs and weights: frozen weights have no gradient, and checkpointing goes forward twice.
         var products = (options is TrainOptions { LoraR: not null } ? 2 : 3) + (options.GradientCheckpointing ? 1 : 0);
@@ -56,25 +65,33 @@ public static class TrainingTime
         return TimeSpan.FromSeconds(Math.Min(seconds, TimeSpan.MaxValue.TotalSeconds / 2));
     }
 
-    static long IdleWeights(ModelConfiguration shape) => shape.Experts is not { } experts ? 0
-        : (experts.NumExperts - experts.NumExpertsPerToken) * 3L * experts.IntermediateSize * shape.HiddenSize * Enumerable.Range(0, shape.NumHiddenLayers).Count(shape.HasExperts);
+    static long IdleWeights(ModelConfiguration shape) =>
+        shape.Experts is not { } experts
+            ? 0
+            : (experts.NumExperts - experts.NumExpertsPerToken)
+                * 3L
+                * experts.IntermediateSize
+                * shape.HiddenSize
+                * Enumerable.Range(0, shape.NumHiddenLayers).Count(shape.HasExperts);
 
     /// <summary>A time that is known to half of it or so.</summary>
-    public static string Words(TimeSpan time) => time switch
-    {
-        { TotalMinutes: < 1.5 } => "about a minute",
-        { TotalMinutes: < 90 } => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalMinutes:0} minutes"),
-        { TotalHours: < 36 } => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalHours:0} hours"),
-        _ => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalDays:N0} days"),
-    };
+    public static string Words(TimeSpan time) =>
+        time switch
+        {
+            { TotalMinutes: < 1.5 } => "about a minute",
+            { TotalMinutes: < 90 } => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalMinutes:0} minutes"),
+            { TotalHours: < 36 } => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalHours:0} hours"),
+            _ => string.Create(CultureInfo.InvariantCulture, $"about {time.TotalDays:N0} days"),
+        };
 
     /// <summary>
-    /// Operations a second when every worker multiplies a micro-batch with the widest matrix of a layer, as all do in training. The best of some products
-    /// counts: what slows the others down are other programs.
+    /// Operations a second when every worker multiplies a micro-batch with the widest matrix of a layer, as
+    /// all do in training. The best of some products counts: what slows the others down are other programs.
     /// </summary>
     internal static double MeasureRate(int workers, int microBatchTokens, ModelConfiguration shape)
     {
-        long inner = shape.HiddenSize, columns = Math.Max(1, Math.Min(shape.IntermediateSize, MostWeights / inner));
+        long inner = shape.HiddenSize,
+            columns = Math.Max(1, Math.Min(shape.IntermediateSize, MostWeights / inner));
         var rows = (long)Math.Clamp(MostOperations / (2.0 * inner * columns), 1, microBatchTokens);
         var rates = new double[workers];
         Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>

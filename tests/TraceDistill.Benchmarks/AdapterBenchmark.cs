@@ -11,8 +11,9 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// What adapters and gradient checkpointing save: time of a training step and bytes of weights, of gradients and activations (a set for each worker)
-/// and of moments, beside those of full fine-tuning by AdamW. The ways take turns, so that what else the machine does falls on all of them.
+/// What adapters and gradient checkpointing save: time of a training step and bytes of weights, of
+/// gradients and activations (a set for each worker) and of moments, beside those of full fine-tuning
+/// by AdamW. The ways take turns, so that what else the machine does falls on all of them.
 /// </summary>
 static class AdapterBenchmark
 {
@@ -20,10 +21,16 @@ static class AdapterBenchmark
 
     public static int Run(Arguments arguments)
     {
-        int workers = arguments.Number("workers", Environment.ProcessorCount), rank = arguments.Number("lora-r", 16), hidden = arguments.Number("hidden-size", 512);
+        int workers = arguments.Number("workers", Environment.ProcessorCount),
+            rank = arguments.Number("lora-r", 16),
+            hidden = arguments.Number("hidden-size", 512);
         var shape = new ModelArchitecture
         {
-            HiddenSize = hidden, NumHiddenLayers = arguments.Number("layers", 4), NumAttentionHeads = 8, NumKeyValueHeads = 2, MaxPositionEmbeddings = 512,
+            HiddenSize = hidden,
+            NumHiddenLayers = arguments.Number("layers", 4),
+            NumAttentionHeads = 8,
+            NumKeyValueHeads = 2,
+            MaxPositionEmbeddings = 512,
         };
         using var parameters = new ModelParameters(shape.Configure(TrainingBenchmark.Vocabulary, [0]));
         parameters.Initialize(seed: 1);
@@ -52,15 +59,24 @@ static class AdapterBenchmark
         foreach (var way in ways)
         {
             Console.WriteLine(
-                $"{way.Name,-20} {way.Trained.Count,11:N0} of {way.Trained.Total,11:N0} weights, {way.WeightBytes / 1e6,6:N1} MB; gradients and moments {way.Bytes / 1e6,7:N1} MB, {(double)way.Bytes / ways[0].Bytes,6:P1}; "
-                + $"a step {way.Median * 1e3,6:N0} ms, {way.Median / ways[0].Median:F2} of full");
+                $"{way.Name, -20} {way.Trained.Count, 11:N0} of {way.Trained.Total, 11:N0} weights, {way.WeightBytes / 1e6, 6:N1} MB; "
+                    + $"gradients and moments {way.Bytes / 1e6, 7:N1} MB, {(double)way.Bytes / ways[0].Bytes, 6:P1}; "
+                    + $"a step {way.Median * 1e3, 6:N0} ms, {way.Median / ways[0].Median:F2} of full"
+            );
         }
 
         Array.ForEach(ways, way => way.Dispose());
         return 0;
 
-        Way Adapted(string name, IDecoderWeights model, double dropout = 0, bool useDora = false, bool gradientCheckpointing = false) => new(
-            name, TrainedWeights.Of(new LoraAdapter(model, new LoraSettings(rank, 2 * rank, dropout, [LoraAdapter.AllLinear], useDora), seed: 1)), workers, gradientCheckpointing);
+        Way Adapted(string name, IDecoderWeights model, double dropout = 0, bool useDora = false, bool gradientCheckpointing = false) =>
+            new(
+                name,
+                TrainedWeights.Of(
+                    new LoraAdapter(model, new LoraSettings(rank, 2 * rank, dropout, [LoraAdapter.AllLinear], useDora), seed: 1)
+                ),
+                workers,
+                gradientCheckpointing
+            );
     }
 
     static IDecoderWeights In16Bits(ModelParameters parameters)
@@ -78,7 +94,12 @@ static class AdapterBenchmark
     }
 
     static HashSet<string> LowerHalf(ModelParameters parameters) =>
-        [.. parameters.Names.Where(name => name.Contains("embed_tokens") || Enumerable.Range(0, parameters.Configuration.NumHiddenLayers / 2).Any(layer => name.Contains($"layers.{layer}.")))];
+        [
+            .. parameters.Names.Where(name =>
+                name.Contains("embed_tokens")
+                || Enumerable.Range(0, parameters.Configuration.NumHiddenLayers / 2).Any(layer => name.Contains($"layers.{layer}."))
+            ),
+        ];
 
     sealed class Way(string name, TrainedWeights trained, int workers, bool gradientCheckpointing = false) : IDisposable
     {
@@ -92,7 +113,9 @@ static class AdapterBenchmark
 
         public long WeightBytes => (trained.Model.Count * trained.Model.Dtype.Size()) + (trained.Adapter?.Count * sizeof(float) ?? 0);
 
-        public long Bytes => (sizeof(float) * workers * _gradients.Gradient.Count) + WeightOptimizer.MomentBytes(OptimizerKind.Adamw, _gradients.Gradient.Count, MasterDtype.Float32);
+        public long Bytes =>
+            (sizeof(float) * workers * _gradients.Gradient.Count)
+            + WeightOptimizer.MomentBytes(OptimizerKind.Adamw, _gradients.Gradient.Count, MasterDtype.Float32);
 
         public double Median => _seconds.Order().ElementAt(_seconds.Count / 2);
 

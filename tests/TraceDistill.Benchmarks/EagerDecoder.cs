@@ -8,7 +8,9 @@ namespace TraceDistill.Benchmarks;
 
 // B = sequences, T = tokens of each, M = trained tokens, K = soft targets, V = vocabulary
 
-/// <summary>The same model and loss as anyone would write them with TorchSharp: primitive operations, all logits at once, autograd.</summary>
+/// <summary>
+/// The same model and loss as anyone would write them with TorchSharp: primitive operations, all logits at once, autograd.
+/// </summary>
 sealed class EagerDecoder : IDisposable
 {
     readonly ModelConfiguration _shape;
@@ -18,21 +20,25 @@ sealed class EagerDecoder : IDisposable
     {
         _shape = parameters.Configuration;
         _weights = parameters.Names.ToDictionary(
-            name => name, name => tensor(parameters.Values(name).ToArray(), parameters.ShapeOf(name), requires_grad: true).DetachFromDisposeScope());
+            name => name,
+            name => tensor(parameters.Values(name).ToArray(), parameters.ShapeOf(name), requires_grad: true).DetachFromDisposeScope()
+        );
     }
 
-    /// <summary>Adds the gradient of a micro-batch of equally long sequences: 0.9 · KL over top-k and tail + 0.1 · CE, summed over tokens.</summary>
+    /// <summary>
+    /// Adds the gradient of a micro-batch of equally long sequences: 0.9 · KL over top-k and tail + 0.1 · CE, summed over tokens.
+    /// </summary>
     public void Accumulate(PackedBatch batch)
     {
         using var scope = NewDisposeScope();
         var hidden = Forward(tensor(batch.Ids, dtype: ScalarType.Int64).reshape(batch.Lengths.Length, batch.Lengths[0]));
         var states = hidden.reshape(-1, _shape.HiddenSize).index_select(0, tensor(batch.Rows, dtype: ScalarType.Int64));
-        var logits = nn.functional.linear(states, Of(_shape.TieWordEmbeddings ? "model.embed_tokens" : "lm_head"));    // [M, V]
+        var logits = nn.functional.linear(states, Of(_shape.TieWordEmbeddings ? "model.embed_tokens" : "lm_head")); // [M, V]
         var normalizer = logits.logsumexp(-1, keepdim: true);
         var hard = normalizer.squeeze(-1) - logits.gather(1, tensor(batch.Targets, dtype: ScalarType.Int64).unsqueeze(1)).squeeze(1);
         var k = batch.SoftIds.Length / batch.Targets.Length;
         var teacher = tensor(batch.SoftLogprobs).reshape(-1, k);
-        var student = logits.gather(1, tensor(batch.SoftIds, dtype: ScalarType.Int64).reshape(-1, k)) - normalizer;     // [M, K]
+        var student = logits.gather(1, tensor(batch.SoftIds, dtype: ScalarType.Int64).reshape(-1, k)) - normalizer; // [M, K]
         var rest = log1p(-student.exp().sum(-1).clamp(0, 1 - 1e-6));
         var tail = tensor(batch.Tails);
         var soft = (teacher.exp() * (teacher - student)).sum(-1) + (tail.exp() * (tail - rest));
@@ -51,8 +57,11 @@ sealed class EagerDecoder : IDisposable
 
     Tensor Forward(Tensor ids)
     {
-        long count = ids.shape[0], length = ids.shape[1];
-        int heads = _shape.NumAttentionHeads, keyHeads = _shape.NumKeyValueHeads, d = _shape.HeadDim;
+        long count = ids.shape[0],
+            length = ids.shape[1];
+        int heads = _shape.NumAttentionHeads,
+            keyHeads = _shape.NumKeyValueHeads,
+            d = _shape.HeadDim;
         var angles = outer(arange(length, dtype: ScalarType.Float32), pow(10_000.0, -arange(0, d, 2, dtype: ScalarType.Float32) / d));
         var (cosine, sine) = (cat([angles, angles], 1).cos(), cat([angles, angles], 1).sin());
         var x = Of("model.embed_tokens").index_select(0, ids.reshape(-1)).reshape(count, length, _shape.HiddenSize);
@@ -61,9 +70,13 @@ sealed class EagerDecoder : IDisposable
             var prefix = $"model.layers.{layer}.";
             var normed = Norm(x, prefix + "input_layernorm");
             var q = Rotate(Heads(nn.functional.linear(normed, Of(prefix + "self_attn.q_proj")), heads));
-            var k = Rotate(Heads(nn.functional.linear(normed, Of(prefix + "self_attn.k_proj")), keyHeads)).repeat_interleave(heads / keyHeads, 1);
+            var k = Rotate(Heads(nn.functional.linear(normed, Of(prefix + "self_attn.k_proj")), keyHeads))
+                .repeat_interleave(heads / keyHeads, 1);
             var v = Heads(nn.functional.linear(normed, Of(prefix + "self_attn.v_proj")), keyHeads).repeat_interleave(heads / keyHeads, 1);
-            var attended = nn.functional.scaled_dot_product_attention(q, k, v, is_casual: true).transpose(1, 2).reshape(count, length, heads * d);
+            var attended = nn
+                .functional.scaled_dot_product_attention(q, k, v, is_casual: true)
+                .transpose(1, 2)
+                .reshape(count, length, heads * d);
             x = x + nn.functional.linear(attended, Of(prefix + "self_attn.o_proj"));
             normed = Norm(x, prefix + "post_attention_layernorm");
             var gate = nn.functional.silu(nn.functional.linear(normed, Of(prefix + "mlp.gate_proj")));

@@ -8,22 +8,48 @@ namespace TraceDistill.Benchmarks;
 /// <param name="Tokens">Of a batch.</param>
 /// <param name="Rank">Of adapters; 0 trains all weights.</param>
 sealed record EngineSize(
-    string Name, int Hidden, int Layers, int Heads, int KeyHeads, int Inner, int Vocabulary, int Length, int Tokens, bool Tied, int Rank = 0)
+    string Name,
+    int Hidden,
+    int Layers,
+    int Heads,
+    int KeyHeads,
+    int Inner,
+    int Vocabulary,
+    int Length,
+    int Tokens,
+    bool Tied,
+    int Rank = 0
+)
 {
-    public ModelArchitecture Architecture() => new()
-    {
-        HiddenSize = Hidden, NumHiddenLayers = Layers, NumAttentionHeads = Heads, NumKeyValueHeads = KeyHeads, IntermediateSize = Inner,
-        MaxPositionEmbeddings = Math.Max(512, Length), TieWordEmbeddings = Tied,
-    };
+    public ModelArchitecture Architecture() =>
+        new()
+        {
+            HiddenSize = Hidden,
+            NumHiddenLayers = Layers,
+            NumAttentionHeads = Heads,
+            NumKeyValueHeads = KeyHeads,
+            IntermediateSize = Inner,
+            MaxPositionEmbeddings = Math.Max(512, Length),
+            TieWordEmbeddings = Tied,
+        };
 
     /// <summary>Random sequences of one length with encoded top-20 soft targets for all but the first token.</summary>
     public List<TraceTokens> Batch()
     {
         var random = new Random(1);
-        return [.. Enumerable.Range(0, Tokens / Length).Select(_ =>
-        {
-            var ids = Enumerable.Range(0, Length).Select(_ => random.Next(Vocabulary)).ToArray();
-            return new TraceTokens(ids, 1, EncodedSoftTargets.From(TrainingBenchmark.Logprobs(ids[1..], random, Vocabulary), new SoftTargetChanges()));
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, Tokens / Length)
+                .Select(_ =>
+                {
+                    var ids = Enumerable.Range(0, Length).Select(_ => random.Next(Vocabulary)).ToArray();
+                    return new TraceTokens(
+                        ids,
+                        1,
+                        EncodedSoftTargets.From(TrainingBenchmark.Logprobs(ids[1..], random, Vocabulary), new SoftTargetChanges())
+                    );
+                }),
+        ];
     }
 }

@@ -13,9 +13,9 @@ using static TorchSharp.torch;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// The gradient of a step at several sizes, beside a large product and eager autograd in the same rounds: GFLOP/s by 6·N·tokens (4·N for frozen weights), N being
-/// the weights that are in products. Processor time is counted, so that other programs do not; the best of the rounds is printed. Peak memory is the process's: of one
-/// engine where <c>--only</c> names it.
+/// The gradient of a step at several sizes, beside a large product and eager autograd in the same rounds: GFLOP/s by 6·N·tokens
+/// (4·N for frozen weights), N being the weights that are in products. Processor time is counted, so that other programs do
+/// not; the best of the rounds is printed. Peak memory is the process's: of one engine where <c>--only</c> names it.
 /// </summary>
 static class EngineTable
 {
@@ -35,7 +35,10 @@ static class EngineTable
         var wanted = arguments.Text("sizes")?.Split(',') ?? ["0.4M", "3.3M", "22M"];
         var (rounds, workers) = (arguments.Number("rounds", 5), arguments.Number("workers", Environment.ProcessorCount));
         var only = arguments.Text("only");
-        Console.WriteLine("size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | engine ÷ product | time with soft targets ÷ cross entropy alone | peak memory MB");
+        Console.WriteLine(
+            "size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | "
+                + "engine ÷ product | time with soft targets ÷ cross entropy alone | peak memory MB"
+        );
         foreach (var size in Sizes.Where(size => wanted.Contains(size.Name)))
         {
             Console.WriteLine(Measure(size, rounds, workers, only != "eager", only != "engine" && size.Rank == 0));
@@ -48,15 +51,34 @@ static class EngineTable
     {
         using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
         parameters.Initialize(seed: 1);
-        using var adapter = size.Rank > 0 ? new LoraAdapter(parameters, new LoraSettings(size.Rank, 2 * size.Rank, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 1) : null;
-        using var engine = isOurs ? new GradientWorkers(adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter), workers, microBatchTokens: 1_024) : null;
+        using var adapter =
+            size.Rank > 0
+                ? new LoraAdapter(
+                    parameters,
+                    new LoraSettings(size.Rank, 2 * size.Rank, 0, [LoraAdapter.AllLinear], UseDora: false),
+                    seed: 1
+                )
+                : null;
+        using var engine = isOurs
+            ? new GradientWorkers(
+                adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter),
+                workers,
+                microBatchTokens: 1_024
+            )
+            : null;
         var batch = size.Batch();
         var tokens = (double)batch.Sum(sequence => sequence.Ids.Length);
         var operations = (adapter is null ? 6.0 : 4.0) * parameters.Count * tokens;
         var micro = SequencePacker.Split(batch, sequence => sequence.Ids.Length, 1_024).Select(PackedBatch.Create).ToArray();
         EagerDecoder[] eager = isEager ? [.. Enumerable.Range(0, workers).Select(_ => new EagerDecoder(parameters))] : [];
-        var (terms, hardTerms) = (new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms(), new DistillationSettings(0, 1, MissingMass.TailBucket).Terms());
-        double ours = 0, hard = 0, theirs = 0, product = 0;
+        var (terms, hardTerms) = (
+            new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms(),
+            new DistillationSettings(0, 1, MissingMass.TailBucket).Terms()
+        );
+        double ours = 0,
+            hard = 0,
+            theirs = 0,
+            product = 0;
         for (var round = 0; round <= rounds; round++)
         {
             if (engine is not null)
@@ -66,29 +88,33 @@ static class EngineTable
             }
 
             theirs = isEager ? Math.Max(theirs, Rate(operations, workers, () => Each(workers, worker =>
-            {
-                for (var i = worker; i < micro.Length; i += workers)
-                {
-                    eager[worker].Accumulate(micro[i]);
-                }
-            }))) : 0;
+                        {
+                            for (var i = worker; i < micro.Length; i += workers)
+                            {
+                                eager[worker].Accumulate(micro[i]);
+                            }
+                        }))) : 0;
             product = Math.Max(product, Rate(2 * Math.Pow(2_048, 3) * workers, workers, () => Each(workers, _ => Multiply())));
         }
 
         Array.ForEach(eager, decoder => decoder.Dispose());
         using var process = System.Diagnostics.Process.GetCurrentProcess();
-        return string.Create(CultureInfo.InvariantCulture,
-            $"{size.Name} | {Figure(ours):F1} | {Figure(theirs):F1} | {product:F0} | {Figure(ours / theirs):F2} | {Figure(ours / product):P0} | {Figure(hard / ours):F2} | {process.PeakWorkingSet64 >> 20}");
+        return string.Create(
+            CultureInfo.InvariantCulture,
+            $"{size.Name} | {Figure(ours):F1} | {Figure(theirs):F1} | {product:F0} | {Figure(ours / theirs):F2} | "
+                + $"{Figure(ours / product):P0} | {Figure(hard / ours):F2} | {process.PeakWorkingSet64 >> 20}"
+        );
 
         // What was not measured has no figure.
         static double? Figure(double value) => value == 0 || !double.IsFinite(value) ? null : value;
     }
 
-    static void Each(int workers, Action<int> work) => Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
-    {
-        set_num_threads(1);
-        work(worker);
-    });
+    static void Each(int workers, Action<int> work) =>
+        Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
+        {
+            set_num_threads(1);
+            work(worker);
+        });
 
     static void Multiply()
     {

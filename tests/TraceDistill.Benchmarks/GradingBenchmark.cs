@@ -17,8 +17,17 @@ static class GradingBenchmark
 
     sealed record Pair(int Line, string Reference, string Output, bool IsEqual)
     {
-        public Verdict Verdict { get; } = MathVerifier.Instance.Verify(
-            Output, new Problem { Id = $"{Line}", Family = "pairs", Text = "?", Answer = Reference });
+        public Verdict Verdict { get; } =
+            MathVerifier.Instance.Verify(
+                Output,
+                new Problem
+                {
+                    Id = $"{Line}",
+                    Family = "pairs",
+                    Text = "?",
+                    Answer = Reference,
+                }
+            );
 
         /// <summary>Whether the verdict costs something: a wrong answer to train on, or a right one that is not used.</summary>
         public bool IsMiss => IsEqual != (Verdict == Verdict.Correct);
@@ -35,8 +44,13 @@ static class GradingBenchmark
         List<Pair> pairs;
         try
         {
-            pairs = [.. File.ReadLines(file).Select((line, index) => (Line: line, Number: index + 1)).Where(line => line.Line.Length > 0)
-                .Select(line => Read(line.Line, line.Number))];
+            pairs =
+            [
+                .. File.ReadLines(file)
+                    .Select((line, index) => (Line: line, Number: index + 1))
+                    .Where(line => line.Line.Length > 0)
+                    .Select(line => Read(line.Line, line.Number)),
+            ];
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException or FormatException)
         {
@@ -44,13 +58,15 @@ static class GradingBenchmark
             return 2;
         }
 
-        Console.WriteLine($"{"",-10}{"correct",10}{"incorrect",10}{"unverified",12}{"pairs",8}");
+        Console.WriteLine($"{"", -10}{"correct", 10}{"incorrect", 10}{"unverified", 12}{"pairs", 8}");
         Print("equal", [.. pairs.Where(pair => pair.IsEqual)]);
         Print("unequal", [.. pairs.Where(pair => !pair.IsEqual)]);
         foreach (var pair in pairs.Where(pair => pair.IsMiss).OrderBy(pair => pair.IsEqual))
         {
             var output = pair.Output.Length > MaxPrinted ? $"… {pair.Output[^MaxPrinted..]}" : pair.Output;
-            Console.WriteLine($"\nline {pair.Line}: {(pair.IsEqual ? "equal" : "unequal")}, {pair.Verdict.ToName()}; reference {pair.Reference}");
+            Console.WriteLine(
+                $"\nline {pair.Line}: {(pair.IsEqual ? "equal" : "unequal")}, {pair.Verdict.ToName()}; reference {pair.Reference}"
+            );
             Console.WriteLine(output);
         }
 
@@ -63,8 +79,12 @@ static class GradingBenchmark
         {
             using var json = JsonDocument.Parse(line);
             var row = json.RootElement;
-            return new Pair(number, row.GetProperty("reference").GetString()!, row.GetProperty("output").GetString()!,
-                row.GetProperty("equal").GetBoolean());
+            return new Pair(
+                number,
+                row.GetProperty("reference").GetString()!,
+                row.GetProperty("output").GetString()!,
+                row.GetProperty("equal").GetBoolean()
+            );
         }
         catch (Exception exception) when (exception is JsonException or KeyNotFoundException or InvalidOperationException)
         {
@@ -76,6 +96,7 @@ static class GradingBenchmark
     {
         int Count(Verdict verdict) => pairs.Count(pair => pair.Verdict == verdict);
         Console.WriteLine(
-            $"{name,-10}{Count(Verdict.Correct),10}{Count(Verdict.Incorrect),10}{Count(Verdict.Unverified),12}{pairs.Count,8}");
+            $"{name, -10}{Count(Verdict.Correct), 10}{Count(Verdict.Incorrect), 10}{Count(Verdict.Unverified), 12}{pairs.Count, 8}"
+        );
     }
 }

@@ -11,8 +11,17 @@ static class LargeModel
     /// <summary>Qwen2.5-0.5B's.</summary>
     static readonly ModelConfiguration Shape = new()
     {
-        Family = ModelFamily.Qwen2, VocabSize = 151_936, HiddenSize = 896, IntermediateSize = 4_864, NumHiddenLayers = 24, NumAttentionHeads = 14, NumKeyValueHeads = 2,
-        HeadDim = 64, MaxPositionEmbeddings = 32_768, RopeTheta = 1_000_000, TieWordEmbeddings = true,
+        Family = ModelFamily.Qwen2,
+        VocabSize = 151_936,
+        HiddenSize = 896,
+        IntermediateSize = 4_864,
+        NumHiddenLayers = 24,
+        NumAttentionHeads = 14,
+        NumKeyValueHeads = 2,
+        HeadDim = 64,
+        MaxPositionEmbeddings = 32_768,
+        RopeTheta = 1_000_000,
+        TieWordEmbeddings = true,
     };
 
     /// <summary>Writes the model with a tokenizer.</summary>

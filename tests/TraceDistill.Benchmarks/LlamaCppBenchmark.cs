@@ -29,22 +29,31 @@ static class LlamaCppBenchmark
                 LargeModel.Write(directory, TensorDtype.BFloat16);
             }
 
-            var quantization = Enum.Parse<GgufQuantization>(arguments.Text("quantization") ?? nameof(GgufQuantization.F16), ignoreCase: true);
+            var quantization = Enum.Parse<GgufQuantization>(
+                arguments.Text("quantization") ?? nameof(GgufQuantization.F16),
+                ignoreCase: true
+            );
             var file = Path.Combine(temporary.FullName, "model.gguf");
             GgufExport.Run(new ExportSource(directory), file, "benchmark", quantization);
             var (tokens, threads) = (arguments.Number("tokens", 32), arguments.Number("threads", Environment.ProcessorCount));
             foreach (var sequences in new[] { 1, arguments.Number("sequences", 8) })
             {
                 // The best of either, alternating: other work on the machine slows whatever it meets.
-                double ours = 0, theirs = 0;
+                double ours = 0,
+                    theirs = 0;
                 for (var round = 0; round < arguments.Number("rounds", 2); round++)
                 {
                     ours = Math.Max(ours, await OursAsync(directory, sequences, tokens, threads));
                     theirs = Math.Max(theirs, Theirs(file, sequences, tokens, threads));
                 }
 
-                Console.WriteLine(string.Create(CultureInfo.InvariantCulture,
-                    $"{sequences} sequences of {tokens} tokens after 40, {threads} threads: {ours:0.0} tokens/s, llama.cpp ({quantization}) {theirs:0.0}: {ours / theirs:0.00} times"));
+                Console.WriteLine(
+                    string.Create(
+                        CultureInfo.InvariantCulture,
+                        $"{sequences} sequences of {tokens} tokens after 40, {threads} threads: "
+                            + $"{ours:0.0} tokens/s, llama.cpp ({quantization}) {theirs:0.0}: {ours / theirs:0.00} times"
+                    )
+                );
             }
 
             return 0;
@@ -62,10 +71,21 @@ static class LlamaCppBenchmark
         for (var round = 0; round < 3; round++)
         {
             var start = Stopwatch.GetTimestamp();
-            await Task.WhenAll(Enumerable.Range(0, sequences).Select(i => engine.GenerateAsync(new SequenceRequest
-            {
-                Prompt = LlamaCppBenchmark.Prompt, MaxTokens = tokens, Temperature = 0, StopTokens = [],
-            })));
+            await Task.WhenAll(
+                Enumerable
+                    .Range(0, sequences)
+                    .Select(i =>
+                        engine.GenerateAsync(
+                            new SequenceRequest
+                            {
+                                Prompt = LlamaCppBenchmark.Prompt,
+                                MaxTokens = tokens,
+                                Temperature = 0,
+                                StopTokens = [],
+                            }
+                        )
+                    )
+            );
             best = Math.Max(best, sequences * tokens / Stopwatch.GetElapsedTime(start).TotalSeconds);
         }
 
@@ -75,29 +95,48 @@ static class LlamaCppBenchmark
     /// <summary>The best round of llama.cpp, in a process of its own: the engine's threads are not there.</summary>
     static double Theirs(string file, int sequences, int tokens, int threads)
     {
-        using var child = Process.Start(new ProcessStartInfo(
-            Environment.ProcessPath!, ["llamacpp-rounds", "--file", file, "--sequences", $"{sequences}", "--tokens", $"{tokens}", "--threads", $"{threads}"])
-        {
-            RedirectStandardOutput = true,
-        })!;
+        using var child = Process.Start(
+            new ProcessStartInfo(
+                Environment.ProcessPath!,
+                ["llamacpp-rounds", "--file", file, "--sequences", $"{sequences}", "--tokens", $"{tokens}", "--threads", $"{threads}"]
+            )
+            {
+                RedirectStandardOutput = true,
+            }
+        )!;
         var output = child.StandardOutput.ReadToEnd();
         child.WaitForExit();
-        return child.ExitCode == 0 ? double.Parse(output, CultureInfo.InvariantCulture) : throw new InvalidOperationException("llama.cpp failed");
+        return child.ExitCode == 0
+            ? double.Parse(output, CultureInfo.InvariantCulture)
+            : throw new InvalidOperationException("llama.cpp failed");
     }
 
-    /// <summary>Prints the tokens per second of the best of three rounds, the first of which also touches all memory for the first time.</summary>
+    /// <summary>
+    /// Prints the tokens per second of the best of three rounds, the first of which also touches all memory for the first time.
+    /// </summary>
     public static int RunRounds(Arguments arguments)
     {
-        var (sequences, tokens, threads) = (arguments.Number("sequences", 1), arguments.Number("tokens", 32), arguments.Number("threads", 1));
+        var (sequences, tokens, threads) = (
+            arguments.Number("sequences", 1),
+            arguments.Number("tokens", 32),
+            arguments.Number("threads", 1)
+        );
         NativeLibraryConfig.All.WithLogCallback((_, _) => { });
         var parameters = new ModelParams(arguments.Text("file")!)
         {
-            GpuLayerCount = 0, ContextSize = (uint)(512 * sequences), SeqMax = (uint)sequences, BatchSize = (uint)(Prompt.Length * sequences),
-            KVUnified = false, Threads = threads, BatchThreads = threads,
+            GpuLayerCount = 0,
+            ContextSize = (uint)(512 * sequences),
+            SeqMax = (uint)sequences,
+            BatchSize = (uint)(Prompt.Length * sequences),
+            KVUnified = false,
+            Threads = threads,
+            BatchThreads = threads,
         };
         using var weights = LLamaWeights.LoadFromFile(parameters);
         using var context = weights.CreateContext(parameters);
-        Console.WriteLine(Enumerable.Range(0, 3).Max(_ => Round(context.NativeHandle, sequences, tokens)).ToString(CultureInfo.InvariantCulture));
+        Console.WriteLine(
+            Enumerable.Range(0, 3).Max(_ => Round(context.NativeHandle, sequences, tokens)).ToString(CultureInfo.InvariantCulture)
+        );
         return 0;
     }
 

@@ -20,11 +20,15 @@ static class MicrosoftTokenizer
 
         var steps = json["pre_tokenizer"]!["pretokenizers"]?.AsArray() ?? [];
         var pattern = steps.Select(step => (string?)step!["pattern"]?["Regex"]).FirstOrDefault(regex => regex is not null) ?? Gpt2Pattern;
-        return BpeTokenizer.Create(new BpeOptions(json["model"]!["vocab"]!.AsObject().Select(token => KeyValuePair.Create(token.Key, (int)token.Value!)))
-        {
-            Merges = json["model"]!["merges"]!.AsArray().Select(merge => merge is JsonArray pair ? $"{pair[0]} {pair[1]}" : (string)merge!),
-            ByteLevel = true,
-            PreTokenizer = new RegexPreTokenizer(new Regex(pattern, RegexOptions.Compiled), specialTokens: null),
-        });
+        return BpeTokenizer.Create(
+            new BpeOptions(json["model"]!["vocab"]!.AsObject().Select(token => KeyValuePair.Create(token.Key, (int)token.Value!)))
+            {
+                Merges = json["model"]!["merges"]!
+                    .AsArray()
+                    .Select(merge => merge is JsonArray pair ? $"{pair[0]} {pair[1]}" : (string)merge!),
+                ByteLevel = true,
+                PreTokenizer = new RegexPreTokenizer(new Regex(pattern, RegexOptions.Compiled), specialTokens: null),
+            }
+        );
     }
 }

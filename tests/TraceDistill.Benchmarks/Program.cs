@@ -33,7 +33,8 @@ return args switch
 
 static int Usage()
 {
-    Console.Error.WriteLine("""
+    Console.Error.WriteLine(
+        """
         Whole-job benchmarks. dotnet run -c Release --project tests/TraceDistill.Benchmarks -- NAME [--option value ...]
 
           engine   tokens/s of the generation engine alone
@@ -69,6 +70,7 @@ static int Usage()
               [--traces 1000000] [--added 100]
           soak   collection from a faulty server by processes that are killed
               [--problems 20000] [--kills 50] [--fault-percent 20] [--seed 1] [--concurrency 64]
-        """);
+        """
+    );
     return 2;
 }

@@ -22,10 +22,16 @@ static class ServeBenchmark
             for (var round = 0; round < arguments.Number("rounds", 3); round++)
             {
                 var (processor, before) = (Environment.CpuUsage.TotalTime, server.Counters.GeneratedTokens);
-                using var clients = Process.Start(Environment.ProcessPath!, ["clients", "--endpoint", server.Endpoint.ToString(), .. arguments.All])!;
+                using var clients = Process.Start(
+                    Environment.ProcessPath!,
+                    ["clients", "--endpoint", server.Endpoint.ToString(), .. arguments.All]
+                )!;
                 await clients.WaitForExitAsync();
                 var tokens = server.Counters.GeneratedTokens - before;
-                Console.WriteLine($"  server: {(Environment.CpuUsage.TotalTime - processor).TotalMicroseconds / tokens:N0} µs of processor a token, {Environment.WorkingSet >> 20} MiB resident");
+                Console.WriteLine(
+                    $"  server: {(Environment.CpuUsage.TotalTime - processor).TotalMicroseconds / tokens:N0} "
+                        + $"µs of processor a token, {Environment.WorkingSet >> 20} MiB resident"
+                );
             }
 
             return 0;

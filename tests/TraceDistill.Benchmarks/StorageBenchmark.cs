@@ -21,7 +21,12 @@ static class StorageBenchmark
         var (traces, dataset) = arguments.Text("traces") is not null
             ? await LoadAsync(path)
             : await SampledTraces.CreateAsync(
-                path, arguments.Number("count", 300), arguments.Number("tokens", 300), arguments.Number("top", 20), arguments.Number("first-token", 1));
+                path,
+                arguments.Number("count", 300),
+                arguments.Number("tokens", 300),
+                arguments.Number("top", 20),
+                arguments.Number("first-token", 1)
+            );
         var tokens = traces.Sum(trace => (long)(trace.Logprobs?.Count ?? 0));
         Console.WriteLine($"{traces.Count:N0} traces, {tokens:N0} tokens, top {dataset.TopK}");
         var blobs = traces.Where(trace => trace.Logprobs is not null).Select(trace => SoftTargetCodec.Encode(trace.Logprobs!)).ToList();
@@ -29,7 +34,9 @@ static class StorageBenchmark
         foreach (var layout in new[] { SoftTargetLayout.Compact, SoftTargetLayout.Plain })
         {
             for (var round = 0; round < 2; round++)
+            {
                 await MeasureAsync(traces, dataset, layout, tokens, print: round == 1);
+            }
         }
 
         return 0;
@@ -45,7 +52,9 @@ static class StorageBenchmark
             {
                 await using var writer = await ShardWriter.CreateAsync(directory, dataset, new ShardWriterOptions { Layout = layout });
                 foreach (var trace in traces)
+                {
                     await writer.WriteAsync(trace);
+                }
                 manifest = await writer.CompleteAsync();
             });
             var reading = await BusyAsync(() => ReadAsync(directory, softTargets: true));
@@ -53,7 +62,9 @@ static class StorageBenchmark
             if (print)
             {
                 Console.WriteLine(
-                    $"{layout,-8} {manifest!.Bytes / (double)tokens,7:F2} bytes a token in all; tokens/s: {tokens / writing,11:N0} written, {tokens / reading,11:N0} read, {tokens / skimming,11:N0} read without soft targets");
+                    $"{layout, -8} {manifest!.Bytes / (double)tokens, 7:F2} bytes a token in all; tokens/s: {tokens / writing, 11:N0} "
+                        + $"written, {tokens / reading, 11:N0} read, {tokens / skimming, 11:N0} read without soft targets"
+                );
             }
         }
         finally
@@ -72,9 +83,7 @@ static class StorageBenchmark
     static async Task ReadAsync(string directory, bool softTargets)
     {
         var reader = await ShardReader.OpenAsync(directory, new ShardReaderOptions { SoftTargets = softTargets });
-        await foreach (var _ in reader.ReadAsync())
-        {
-        }
+        await foreach (var _ in reader.ReadAsync()) { }
     }
 
     static async Task<(List<Trace> Traces, DatasetDescription Dataset)> LoadAsync(string path)
@@ -82,7 +91,9 @@ static class StorageBenchmark
         var reader = await ShardReader.OpenAsync(path);
         var traces = new List<Trace>();
         await foreach (var trace in reader.ReadAsync())
+        {
             traces.Add(trace);
+        }
 
         return (traces, reader.Dataset);
     }

@@ -8,8 +8,8 @@ using TraceDistill.Training.Optimization;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// Tokens/s of the gradient of a step against the length of sequences, the vocabulary and the size of the model, one of them at a time. Processor time is counted,
-/// so that other programs do not; the best of the rounds is told.
+/// Tokens/s of the gradient of a step against the length of sequences, the vocabulary and the size of the model,
+/// one of them at a time. Processor time is counted, so that other programs do not; the best of the rounds is told.
 /// </summary>
 static class ThroughputBenchmark
 {
@@ -19,7 +19,8 @@ static class ThroughputBenchmark
     {
         var (rounds, workers) = (arguments.Number("rounds", 2), arguments.Number("workers", Environment.ProcessorCount));
         Console.WriteLine("model | vocabulary | tokens of a sequence | tokens/s | GFLOP/s of products");
-        int[] lengths = [256, 1_024, 4_096, 16_384, 32_768], vocabularies = [4_096, 32_768, 151_936];
+        int[] lengths = [256, 1_024, 4_096, 16_384, 32_768],
+            vocabularies = [4_096, 32_768, 151_936];
         EngineSize[] sizes =
         [
             .. lengths.Select(length => Base with { Length = length, Tokens = Math.Max(length, Base.Tokens) }),
@@ -48,6 +49,7 @@ static class ThroughputBenchmark
 
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{size.Name} | {size.Vocabulary:N0} | {size.Length:N0} | {best:N0} | {6.0 * parameters.Count * best / 1e9:F1}");
+            $"{size.Name} | {size.Vocabulary:N0} | {size.Length:N0} | {best:N0} | {6.0 * parameters.Count * best / 1e9:F1}"
+        );
     }
 }

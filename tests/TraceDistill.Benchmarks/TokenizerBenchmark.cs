@@ -5,8 +5,8 @@ using HuggingFace = Tokenizers.DotNet.Tokenizer;
 namespace TraceDistill.Benchmarks;
 
 /// <summary>
-/// Tokens per second of encoding and decoding the lines of a file, on one core, beside Microsoft.ML.Tokenizers and Hugging Face's own (Rust, called line by line) in the same run.
-/// Seconds are the processor's, not the clock's: what others do on the machine counts less.
+/// Tokens per second of encoding and decoding the lines of a file, on one core, beside Microsoft.ML.Tokenizers and Hugging Face's own
+/// (Rust, called line by line) in the same run. Seconds are the processor's, not the clock's: what others do on the machine counts less.
 /// </summary>
 static class TokenizerBenchmark
 {
@@ -33,7 +33,10 @@ static class TokenizerBenchmark
         if (MicrosoftTokenizer.Create(Path.Combine(model, Tokenizer.FileName)) is { } microsofts)
         {
             Console.WriteLine($"Microsoft.ML.Tokenizers loaded in {Stopwatch.GetElapsedTime(start).TotalMilliseconds:N0} ms");
-            Console.WriteLine($"{lines.Count(line => !microsofts.EncodeToIds(line).SequenceEqual(tokenizer.Encode(line))):N0} of {lines.Length:N0} lines have other ids in Microsoft.ML.Tokenizers");
+            Console.WriteLine(
+                $"{lines.Count(line => !microsofts.EncodeToIds(line).SequenceEqual(tokenizer.Encode(line))):N0} "
+                    + $"of {lines.Length:N0} lines have other ids in Microsoft.ML.Tokenizers"
+            );
             Measure("Microsoft.ML.Tokenizers encoded", () => lines.Sum(line => (long)microsofts.EncodeToIds(line).Count));
         }
 
@@ -63,7 +66,10 @@ static class TokenizerBenchmark
         }
 
         rates.Sort();
-        Console.WriteLine($"{name} {tokens:N0} tokens: {rates[Rounds / 2]:F2} million/s (from {rates[0]:F2} to {rates[^1]:F2}), {allocated / (double)tokens:F2} bytes allocated a token");
+        Console.WriteLine(
+            $"{name} {tokens:N0} tokens: {rates[Rounds / 2]:F2} million/s (from {rates[0]:F2} "
+                + $"to {rates[^1]:F2}), {allocated / (double)tokens:F2} bytes allocated a token"
+        );
         return rates[Rounds / 2];
     }
 }

@@ -10,27 +10,39 @@ using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Benchmarks;
 
-/// <summary>Tokens per second of training steps like the quickstart's: its student, its batches, encoded top-20 soft targets, Muon.</summary>
+/// <summary>
+/// Tokens per second of training steps like the quickstart's: its student, its batches, encoded top-20 soft targets, Muon.
+/// </summary>
 static class TrainingBenchmark
 {
     internal const int Vocabulary = 512;
-    const int Prompt = 60, K = 20;
+    const int Prompt = 60,
+        K = 20;
 
     static readonly DistillationSettings Settings = new(0.9, 1, MissingMass.TailBucket);
 
     public static int Run(Arguments arguments)
     {
-        int workers = arguments.Number("workers", Environment.ProcessorCount), tokens = arguments.Number("batch-tokens", 2_048), steps = arguments.Number("steps", 100);
+        int workers = arguments.Number("workers", Environment.ProcessorCount),
+            tokens = arguments.Number("batch-tokens", 2_048),
+            steps = arguments.Number("steps", 100);
         var dtype = arguments.Text("compute-dtype") == "bfloat16" ? ComputeDtype.BFloat16 : ComputeDtype.Float32;
         var architecture = new ModelArchitecture
         {
-            HiddenSize = arguments.Number("hidden-size", 128), NumHiddenLayers = arguments.Number("layers", 3), NumAttentionHeads = 8, NumKeyValueHeads = 2,
-            IntermediateSize = arguments.Number("intermediate-size", 192), MaxPositionEmbeddings = 512,
+            HiddenSize = arguments.Number("hidden-size", 128),
+            NumHiddenLayers = arguments.Number("layers", 3),
+            NumAttentionHeads = 8,
+            NumKeyValueHeads = 2,
+            IntermediateSize = arguments.Number("intermediate-size", 192),
+            MaxPositionEmbeddings = 512,
         };
         using var parameters = new ModelParameters(architecture.Configure(Vocabulary, [0]));
         parameters.Initialize(seed: 1);
         using var gradients = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024, dtype);
-        using var optimizer = new WeightOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
+        using var optimizer = new WeightOptimizer(
+            new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers },
+            TrainedWeights.All(parameters)
+        );
         var batch = Batch(tokens);
         var (count, soft) = (batch.Sum(sequence => sequence.Ids.Length), batch.Sum(sequence => sequence.Trained));
         for (var round = 0; round < 3; round++)
@@ -46,8 +58,10 @@ static class TrainingBenchmark
             var decoding = new Cost();
             decoding.Measure(() => batch.ForEach(sequence => sequence.Soft!.Read()));
             Console.WriteLine(
-                $"{count * steps / (gradient.Seconds + optimizing.Seconds):N0} tokens/s; a step of {count:N0} tokens: gradient {gradient.Text(steps)}, "
-                + $"optimizer {optimizing.Text(steps)}; decoding its {soft:N0} soft targets, part of the gradient: {decoding.Text(1)}");
+                $"{count * steps / (gradient.Seconds + optimizing.Seconds):N0} tokens/s; "
+                    + $"a step of {count:N0} tokens: gradient {gradient.Text(steps)}, optimizer {optimizing.Text(steps)}; "
+                    + $"decoding its {soft:N0} soft targets, part of the gradient: {decoding.Text(1)}"
+            );
         }
 
         return 0;

@@ -3,9 +3,9 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using TraceDistill.Data.Shards;
+using TraceDistill.Tests.Support;
 using TraceDistill.TestServer;
 using TraceDistill.TestServer.Forms;
-using TraceDistill.Tests.Support;
 using Xunit;
 
 namespace TraceDistill.Cli.Tests;
@@ -31,17 +31,21 @@ public sealed class GenerateProcessTests : IDisposable
         var problems = WriteProblems(40);
         var (teach, hold) = (Replies.Teach(WireForms.TraceDistill), new TaskCompletionSource());
         var answered = 0;
-        await using var server = await ProtocolServer.StartAsync(async (context, body) =>
-        {
-            if (IsTrace(body) && Interlocked.Increment(ref answered) > 8)
+        await using var server = await ProtocolServer.StartAsync(
+            async (context, body) =>
             {
-                await hold.Task;
+                if (IsTrace(body) && Interlocked.Increment(ref answered) > 8)
+                {
+                    await hold.Task;
+                }
+
+                await teach(context, body);
             }
+        );
 
-            await teach(context, body);
-        });
-
-        using var process = Process.Start(new ProcessStartInfo(Program, Arguments(problems, server, Out)) { RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(Program, Arguments(problems, server, Out)) { RedirectStandardError = true }
+        )!;
         var (told, stopping) = (new StringBuilder(), new TaskCompletionSource());
         process.ErrorDataReceived += (_, line) =>
         {
@@ -93,7 +97,23 @@ public sealed class GenerateProcessTests : IDisposable
             "$4" "${@:5}" --json; echo "second $?"
             cp -r "$2/traces" "$3"
             """;
-        var run = await RunAsync("unshare", ["-rm", "bash", "-c", Script, "bash", size, disk, kept, Program, .. Arguments(problems, server, Path.Combine(disk, "traces")), "--shard-rows", "32"]);
+        var run = await RunAsync(
+            "unshare",
+            [
+                "-rm",
+                "bash",
+                "-c",
+                Script,
+                "bash",
+                size,
+                disk,
+                kept,
+                Program,
+                .. Arguments(problems, server, Path.Combine(disk, "traces")),
+                "--shard-rows",
+                "32",
+            ]
+        );
 
         Assert.Contains($"first {OutsideFailure}", run.Output);
         Assert.Contains("the disk is full", run.Error);
@@ -108,12 +128,40 @@ public sealed class GenerateProcessTests : IDisposable
     }
 
     static string[] Arguments(string problems, ProtocolServer server, string directory) =>
-        ["generate", "--problems", problems, "--endpoint", server.Url, "--model", "teacher", "--out", directory, "--max-tokens", "200", "--concurrency", "4"];
+        [
+            "generate",
+            "--problems",
+            problems,
+            "--endpoint",
+            server.Url,
+            "--model",
+            "teacher",
+            "--out",
+            directory,
+            "--max-tokens",
+            "200",
+            "--concurrency",
+            "4",
+        ];
 
     string WriteProblems(int count)
     {
         var path = _folder.File("problems.jsonl");
-        File.WriteAllLines(path, Enumerable.Range(0, count).Select(i => JsonSerializer.Serialize(new { id = $"p{i}", problem = $"What is {i} + 2?", answer = $"{i + 2}" })));
+        File.WriteAllLines(
+            path,
+            Enumerable
+                .Range(0, count)
+                .Select(i =>
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            id = $"p{i}",
+                            problem = $"What is {i} + 2?",
+                            answer = $"{i + 2}",
+                        }
+                    )
+                )
+        );
         return path;
     }
 
@@ -127,7 +175,9 @@ public sealed class GenerateProcessTests : IDisposable
 
     static async Task<(int ExitCode, string Output, string Error)> RunAsync(string program, IEnumerable<string> arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true }
+        )!;
         var (output, error) = (process.StandardOutput.ReadToEndAsync(Token), process.StandardError.ReadToEndAsync(Token));
         await process.WaitForExitAsync(Token);
         return (process.ExitCode, await output, await error);

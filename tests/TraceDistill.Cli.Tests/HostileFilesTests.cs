@@ -5,7 +5,9 @@ using Xunit;
 
 namespace TraceDistill.Cli.Tests;
 
-/// <summary>Every file that a command reads, damaged or no file at all: it is read, or refused in a line; it is never a bug, a hang or gigabytes.</summary>
+/// <summary>
+/// Every file that a command reads, damaged or no file at all: it is read, or refused in a line; it is never a bug, a hang or gigabytes.
+/// </summary>
 public sealed class HostileFilesTests(FinishedRun run) : IClassFixture<FinishedRun>
 {
     const long MostBytes = 256 << 20;
@@ -21,7 +23,8 @@ public sealed class HostileFilesTests(FinishedRun run) : IClassFixture<FinishedR
 
     /// <summary>Collects into the folder of the traces, where all are.</summary>
     const string Collect =
-        "generate --problems problems/train.jsonl --serve teacher --prompt Reasoning/Solve --max-tokens 12 --top-logprobs 5 --seed 5 --concurrency 4 --out traces";
+        "generate --problems problems/train.jsonl --serve teacher --prompt Reasoning/Solve "
+        + "--max-tokens 12 --top-logprobs 5 --seed 5 --concurrency 4 --out traces";
 
     const string Plan = "run ../recipe.yaml --out . --plan";
 
@@ -35,7 +38,11 @@ public sealed class HostileFilesTests(FinishedRun run) : IClassFixture<FinishedR
     [InlineData("problems/held_out.jsonl", Evaluate, 80)]
     [InlineData("traces/manifest.json", "inspect traces", 150)]
     [InlineData("traces/train-00000-of-00001.parquet", "inspect traces", 80)]
-    [InlineData("traces/task.json", "evaluate --model teacher --traces traces --problems problems/held_out.jsonl --limit 1 --max-tokens 2", 30)]
+    [InlineData(
+        "traces/task.json",
+        "evaluate --model teacher --traces traces --problems problems/held_out.jsonl --limit 1 --max-tokens 2",
+        30
+    )]
     [InlineData("traces/manifest.json", Collect, 60)]
     [InlineData("traces/.options.json", Collect, 60)]
     [InlineData("traces/.usage.json", Collect, 60)]
@@ -54,7 +61,11 @@ public sealed class HostileFilesTests(FinishedRun run) : IClassFixture<FinishedR
             for (var input = 0; input < inputs; input++)
             {
                 TestContext.Current.CancellationToken.ThrowIfCancellationRequested();
-                await File.WriteAllBytesAsync(path, isJson && input % 2 == 0 ? DamagedJson.Of(good, input) : Mutation.Of(good, (ulong)input), TestContext.Current.CancellationToken);
+                await File.WriteAllBytesAsync(
+                    path,
+                    isJson && input % 2 == 0 ? DamagedJson.Of(good, input) : Mutation.Of(good, (ulong)input),
+                    TestContext.Current.CancellationToken
+                );
                 await CheckAsync(command, $"input {input} of {file}");
             }
         }
@@ -102,7 +113,8 @@ public sealed class HostileFilesTests(FinishedRun run) : IClassFixture<FinishedR
                 await mkfifo.WaitForExitAsync(TestContext.Current.CancellationToken);
             }
 
-            var code = await Task.Run(() => run.RunAsync(command), TestContext.Current.CancellationToken).WaitAsync(Limit, TestContext.Current.CancellationToken);
+            var code = await Task.Run(() => run.RunAsync(command), TestContext.Current.CancellationToken)
+                .WaitAsync(Limit, TestContext.Current.CancellationToken);
 
             Assert.True(code == 2, $"exit code {code}: {run.Error}");
             Assert.Contains("is a pipe", run.Error);
@@ -126,7 +138,12 @@ public sealed class HostileFilesTests(FinishedRun run) : IClassFixture<FinishedR
         var spent = GC.GetTotalAllocatedBytes() - allocated;
         Assert.True(code is 0 or 2 or 3, $"{input}: exit code {code}: {run.Error}");
         Assert.True(spent < MostBytes, $"{input}: {spent} bytes of memory: {run.Error}");
-        Assert.True(code == 0 || run.Error.Contains("error: ", StringComparison.Ordinal), $"{input}: exit code {code} without a word: {run.Error}");
-        Assert.DoesNotContain(run.Error.Split('\n'), line => line.Length > LongestLine || line.StartsWith("   at ", StringComparison.Ordinal));
+        Assert.True(
+            code == 0 || run.Error.Contains("error: ", StringComparison.Ordinal),
+            $"{input}: exit code {code} without a word: {run.Error}"
+        );
+        Assert.DoesNotContain(run.Error.Split('\n'), line =>
+            line.Length > LongestLine || line.StartsWith("   at ", StringComparison.Ordinal)
+        );
     }
 }

@@ -11,7 +11,10 @@ namespace TraceDistill.Cli.Tests;
 public sealed class KillTests : IDisposable
 {
     const int Killed = 137;
-    static readonly string Program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill");
+    static readonly string Program = Path.Combine(
+        AppContext.BaseDirectory,
+        OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill"
+    );
     readonly TemporaryDirectory _folder = new();
 
     public void Dispose() => _folder.Dispose();
@@ -32,8 +35,17 @@ public sealed class KillTests : IDisposable
 
         Assert.Equal(0, await RunAsync(recipe, killed, killIn: null));
 
-        string[] files = ["problems/train.jsonl", "teacher/model.safetensors", "student/model.safetensors", "baseline/model.safetensors", "scores/evaluation.json"];
-        Assert.All(files, name => Assert.Equal(File.ReadAllBytes(Path.Combine(whole, name)), File.ReadAllBytes(Path.Combine(killed, name))));
+        string[] files =
+        [
+            "problems/train.jsonl",
+            "teacher/model.safetensors",
+            "student/model.safetensors",
+            "baseline/model.safetensors",
+            "scores/evaluation.json",
+        ];
+        Assert.All(files, name =>
+            Assert.Equal(File.ReadAllBytes(Path.Combine(whole, name)), File.ReadAllBytes(Path.Combine(killed, name)))
+        );
         Assert.Equal(await TraceIds(whole), await TraceIds(killed));
         Assert.Equal(Steps(whole), Steps(killed));
         Assert.DoesNotContain(Directory.GetDirectories(killed), folder => Path.GetFileName(folder).StartsWith('.'));
@@ -59,8 +71,14 @@ public sealed class KillTests : IDisposable
 
     static async Task<List<string>> TraceIds(string runDirectory)
     {
-        var reader = await ShardReader.OpenAsync(Path.Combine(runDirectory, "traces"), cancellationToken: TestContext.Current.CancellationToken);
-        return await reader.ReadAsync(TestContext.Current.CancellationToken).Select(trace => trace.Id).ToListAsync(TestContext.Current.CancellationToken);
+        var reader = await ShardReader.OpenAsync(
+            Path.Combine(runDirectory, "traces"),
+            cancellationToken: TestContext.Current.CancellationToken
+        );
+        return await reader
+            .ReadAsync(TestContext.Current.CancellationToken)
+            .Select(trace => trace.Id)
+            .ToListAsync(TestContext.Current.CancellationToken);
     }
 
     static List<(string, long)> Steps(string runDirectory) =>

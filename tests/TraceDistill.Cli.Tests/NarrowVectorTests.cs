@@ -5,7 +5,9 @@ using Xunit;
 
 namespace TraceDistill.Cli.Tests;
 
-/// <summary>The real program on a processor without vectors of 256 bits, as the runtime's own switch makes one: it may be slow, but says so.</summary>
+/// <summary>
+/// The real program on a processor without vectors of 256 bits, as the runtime's own switch makes one: it may be slow, but says so.
+/// </summary>
 public sealed class NarrowVectorTests : IDisposable
 {
     static readonly string Teacher = Path.Combine(TestPaths.RepositoryRoot, "data", "teacher");
@@ -20,9 +22,16 @@ public sealed class NarrowVectorTests : IDisposable
     {
         Assert.SkipUnless(RuntimeInformation.ProcessArchitecture == Architecture.X64, "the switch is one of x64");
         var problems = _folder.File("problems.jsonl");
-        await File.WriteAllTextAsync(problems, """{"problem": "What is 12 + 30?", "answer": "42"}""", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            problems,
+            """{"problem": "What is 12 + 30?", "answer": "42"}""",
+            TestContext.Current.CancellationToken
+        );
         var arguments = command.Replace("OUT", _folder.File("out")).Split(' ').Concat([Teacher, "--problems", problems]);
-        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "tracedistill"), arguments) { RedirectStandardError = true };
+        var start = new ProcessStartInfo(Path.Combine(AppContext.BaseDirectory, "tracedistill"), arguments)
+        {
+            RedirectStandardError = true,
+        };
         start.Environment["DOTNET_EnableAVX2"] = "0";
 
         using var process = Process.Start(start)!;

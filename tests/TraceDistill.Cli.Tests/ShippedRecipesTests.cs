@@ -5,13 +5,26 @@ using Xunit;
 
 namespace TraceDistill.Cli.Tests;
 
-/// <summary>Every recipe in the repository runs to its report, from the repository's root as its first comment says, with less of everything.</summary>
+/// <summary>
+/// Every recipe in the repository runs to its report, from the repository's root as its first comment says, with less of everything.
+/// </summary>
 public sealed partial class ShippedRecipesTests : IDisposable
 {
-    static readonly string Program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill");
+    static readonly string Program = Path.Combine(
+        AppContext.BaseDirectory,
+        OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill"
+    );
     static readonly Dictionary<string, string[]> Smaller = new()
     {
-        ["quickstart"] = ["problems.count=24", "problems.held_out=12", "judge.limit=2", "student.max_steps=2", "scores.samples=2", "scores.max_tokens=40"],
+        ["quickstart"] =
+        [
+            "problems.count=24",
+            "problems.held_out=12",
+            "judge.limit=2",
+            "student.max_steps=2",
+            "scores.samples=2",
+            "scores.max_tokens=40",
+        ],
         ["ablation"] = ["problems.count=24", "problems.held_out=12", "student.max_steps=1", "scores.max_tokens=20"],
         ["teacher"] = ["teacher.max_steps=2", "problems.count=12", "scores.max_tokens=20"],
         ["gsm8k"] = ["traces.limit=2", "traces.max_tokens=40", "student.max_steps=1", "scores.limit=3", "scores.max_tokens=20"],
@@ -20,7 +33,11 @@ public sealed partial class ShippedRecipesTests : IDisposable
     readonly TemporaryDirectory _folder = new();
 
     public static TheoryData<string> Recipes =>
-        [.. Directory.GetFiles(Path.Combine(TestPaths.RepositoryRoot, "data", "recipes"), "*.yaml").Select(file => Path.GetFileNameWithoutExtension(file))];
+        [
+            .. Directory
+                .GetFiles(Path.Combine(TestPaths.RepositoryRoot, "data", "recipes"), "*.yaml")
+                .Select(file => Path.GetFileNameWithoutExtension(file)),
+        ];
 
     public void Dispose() => _folder.Dispose();
 
@@ -29,7 +46,16 @@ public sealed partial class ShippedRecipesTests : IDisposable
     {
         string[] path = name == "gsm8k" ? ["--set", $"path={TestPaths.SharedData("gsm8k")}"] : [];
         var (code, said) = await RunAsync(
-            TestPaths.RepositoryRoot, ["run", $"data/recipes/{name}.yaml", "--out", _folder.File("run"), .. path, .. Smaller[name].SelectMany(setting => new[] { "--set", setting })]);
+            TestPaths.RepositoryRoot,
+            [
+                "run",
+                $"data/recipes/{name}.yaml",
+                "--out",
+                _folder.File("run"),
+                .. path,
+                .. Smaller[name].SelectMany(setting => new[] { "--set", setting }),
+            ]
+        );
 
         Assert.True(code == 0, said);
         Assert.True(File.Exists(Path.Combine(_folder.File("run"), "report.html")));
@@ -52,9 +78,10 @@ public sealed partial class ShippedRecipesTests : IDisposable
     }
 
     [Fact]
-    public void Readme_Links_LeadSomewhere() => Assert.All(
-        Link().Matches(Readme).Select(match => match.Groups[1].Value),
-        path => Assert.True(Path.Exists(Path.Combine(TestPaths.RepositoryRoot, path)), path));
+    public void Readme_Links_LeadSomewhere() =>
+        Assert.All(Link().Matches(Readme).Select(match => match.Groups[1].Value), path =>
+            Assert.True(Path.Exists(Path.Combine(TestPaths.RepositoryRoot, path)), path)
+        );
 
     [Fact]
     public void Readme_Commands_AreThoseThatCiRuns()
@@ -68,7 +95,9 @@ public sealed partial class ShippedRecipesTests : IDisposable
 
     static async Task<(int Code, string Said)> RunAsync(string folder, IReadOnlyList<string> arguments)
     {
-        using var process = Process.Start(new ProcessStartInfo(Program, arguments) { WorkingDirectory = folder, RedirectStandardError = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(Program, arguments) { WorkingDirectory = folder, RedirectStandardError = true }
+        )!;
         var said = await process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);
         return (process.ExitCode, said);

@@ -61,9 +61,9 @@ public sealed class SideBySideTests : IDisposable
         Assert.True(code == 0, said);
         var outcomes = JsonNode.Parse(json)!["stages"]!.AsArray().Select(stage => (string)stage!["outcome"]!);
         Assert.Equal(["unchanged", "resumed", "resumed"], outcomes);
-        Assert.All(
-            ["first/model.safetensors", "second/model.safetensors", "first/tokenizer.json"],
-            name => Assert.Equal(File.ReadAllBytes(Path.Combine(apart, name)), File.ReadAllBytes(Path.Combine(beside, name))));
+        Assert.All(["first/model.safetensors", "second/model.safetensors", "first/tokenizer.json"], name =>
+            Assert.Equal(File.ReadAllBytes(Path.Combine(apart, name)), File.ReadAllBytes(Path.Combine(beside, name)))
+        );
         Assert.Equal(Metrics(apart), Metrics(beside));
         Assert.DoesNotContain(Directory.GetDirectories(beside), folder => Path.GetFileName(folder).StartsWith('.'));
         Assert.Contains("first: train: 250/250 steps", said);
@@ -98,10 +98,14 @@ public sealed class SideBySideTests : IDisposable
     }
 
     static List<int> ChildrenOf(int parent) =>
-    [
-        .. Directory.GetDirectories("/proc").Select(Path.GetFileName).Where(name => name!.All(char.IsAsciiDigit))
-            .Select(name => int.Parse(name!, CultureInfo.InvariantCulture)).Where(id => Stat(id) is [_, var of, ..] && of == $"{parent}"),
-    ];
+        [
+            .. Directory
+                .GetDirectories("/proc")
+                .Select(Path.GetFileName)
+                .Where(name => name!.All(char.IsAsciiDigit))
+                .Select(name => int.Parse(name!, CultureInfo.InvariantCulture))
+                .Where(id => Stat(id) is [_, var of, ..] && of == $"{parent}"),
+        ];
 
     /// <summary>A process that has ended and that nobody has asked about is none any more.</summary>
     static bool IsRunning(int id) => Stat(id) is [not "Z", ..];
@@ -130,9 +134,10 @@ public sealed class SideBySideTests : IDisposable
     }
 
     static List<string> Metrics(string runDirectory) =>
-    [
-        .. MetricsLog.Read(Path.Combine(runDirectory, "metrics.jsonl"))
-            .Select(line => FormattableString.Invariant($"{line.Stage} {line.Step} {line.Values["loss"]:R}"))
-            .Order(StringComparer.Ordinal),
-    ];
+        [
+            .. MetricsLog
+                .Read(Path.Combine(runDirectory, "metrics.jsonl"))
+                .Select(line => FormattableString.Invariant($"{line.Stage} {line.Step} {line.Values["loss"]:R}"))
+                .Order(StringComparer.Ordinal),
+        ];
 }

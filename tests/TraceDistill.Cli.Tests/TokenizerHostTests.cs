@@ -12,23 +12,33 @@ namespace TraceDistill.Cli.Tests;
 public sealed class TokenizerHostTests : IDisposable
 {
     const string Verb = "tokenizer-host";
-    static readonly string Program = Path.Combine(AppContext.BaseDirectory, OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill");
+    static readonly string Program = Path.Combine(
+        AppContext.BaseDirectory,
+        OperatingSystem.IsWindows() ? "tracedistill.exe" : "tracedistill"
+    );
 
     readonly TemporaryDirectory _folder = new();
 
     public TokenizerHostTests()
     {
         Assert.SkipUnless(OperatingSystem.IsLinux(), "the package of Hugging Face's tokenizers is for linux-x64 alone");
-        Write("""{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}""", """{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}""");
+        Write(
+            """{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}""",
+            """{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}"""
+        );
     }
 
     public void Dispose() => _folder.Dispose();
 
-    /// <summary>Ctrl-C and SIGTERM reach children too, and the parent has work to finish; its end, however it comes about, closes the pipe.</summary>
+    /// <summary>
+    /// Ctrl-C and SIGTERM reach children too, and the parent has work to finish; its end, however it comes about, closes the pipe.
+    /// </summary>
     [Fact]
     public async Task Host_Signals_AreLeftToTheParentAndTheEndOfRequestsEndsIt()
     {
-        using var host = Process.Start(new ProcessStartInfo(Program, [Verb]) { RedirectStandardInput = true, RedirectStandardOutput = true })!;
+        using var host = Process.Start(
+            new ProcessStartInfo(Program, [Verb]) { RedirectStandardInput = true, RedirectStandardOutput = true }
+        )!;
         var empty = new byte[4];
         await AskAsync(); // it has taken the signals over by the time it answers
 
@@ -66,7 +76,10 @@ public sealed class TokenizerHostTests : IDisposable
     [Fact]
     public void Decode_TextOverWhichTheLibraryPanics_IsInvalidInputAndNeverTriedAgain()
     {
-        Write("""{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}""", """{"type":"Strip","content":"s","start":1,"stop":1}""");
+        Write(
+            """{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}""",
+            """{"type":"Strip","content":"s","start":1,"stop":1}"""
+        );
         var tokenizer = Tokenizer.Load(_folder.Path);
         Assert.Equal([3, 5], tokenizer.Encode("thes"));
 
@@ -82,23 +95,47 @@ public sealed class TokenizerHostTests : IDisposable
     public async Task Train_TokenizerThatPanics_ExitsWithCode2NamingTheFile()
     {
         Write("""{"type":"FixedLength","length":0}""", """{"type":"Metaspace","replacement":"▁","prepend_scheme":"always","split":true}""");
-        await File.WriteAllTextAsync(_folder.File("p.jsonl"), """{"problem":"the cat","solution":"the","answer":"cat"}""" + "\n", TestContext.Current.CancellationToken);
-        using var train = Process.Start(new ProcessStartInfo(Program,
-        [
-            "train", "--problems", _folder.File("p.jsonl"), "--tokenizer", _folder.Path, "--max-steps", "1", "--out", _folder.File("student"),
-            "--architecture", "{hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1, intermediate_size: 8}",
-        ]) { RedirectStandardError = true })!;
+        await File.WriteAllTextAsync(
+            _folder.File("p.jsonl"),
+            """{"problem":"the cat","solution":"the","answer":"cat"}""" + "\n",
+            TestContext.Current.CancellationToken
+        );
+        using var train = Process.Start(
+            new ProcessStartInfo(
+                Program,
+                [
+                    "train",
+                    "--problems",
+                    _folder.File("p.jsonl"),
+                    "--tokenizer",
+                    _folder.Path,
+                    "--max-steps",
+                    "1",
+                    "--out",
+                    _folder.File("student"),
+                    "--architecture",
+                    "{hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1, intermediate_size: 8}",
+                ]
+            )
+            {
+                RedirectStandardError = true,
+            }
+        )!;
 
         var errors = await train.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         await train.WaitForExitAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal(2, train.ExitCode);
-        Assert.Contains($"error: {_folder.File("tokenizer.json")}: Hugging Face's tokenizers stopped in pre_tokenizers/fixed_length.rs:", errors);
+        Assert.Contains(
+            $"error: {_folder.File("tokenizer.json")}: Hugging Face's tokenizers stopped in pre_tokenizers/fixed_length.rs:",
+            errors
+        );
     }
 
     void Write(string preTokenizer, string decoder)
     {
-        var json = JsonNode.Parse("""
+        var json = JsonNode.Parse(
+            """
             {"version":"1.0","normalizer":null,
             "post_processor":{"type":"TemplateProcessing",
              "single":[{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"</s>","type_id":0}}],"pair":
@@ -106,10 +143,14 @@ public sealed class TokenizerHostTests : IDisposable
             "special_tokens":{"</s>":{"id":"</s>","ids":[2],"tokens":["</s>"]}}},
             "added_tokens":[{"id":2,"content":"</s>","single_word":false,"lstrip":false,"rstrip":false,"normalized":false,"special":true}],
             "model":{"type":"Unigram","unk_id":0,"vocab":[["<unk>",0],["▁",-9],["</s>",0],["▁the",-2],["▁cat",-4],["s",-5]]}}
-            """)!;
+            """
+        )!;
         json["pre_tokenizer"] = JsonNode.Parse(preTokenizer);
         json["decoder"] = JsonNode.Parse(decoder);
         File.WriteAllText(_folder.File("tokenizer.json"), json.ToJsonString());
-        File.WriteAllText(_folder.File("tokenizer_config.json"), """{"eos_token":"</s>","chat_template":"{% for m in messages %}{{ m.content }}</s>{% endfor %}"}""");
+        File.WriteAllText(
+            _folder.File("tokenizer_config.json"),
+            """{"eos_token":"</s>","chat_template":"{% for m in messages %}{{ m.content }}</s>{% endfor %}"}"""
+        );
     }
 }

@@ -13,10 +13,12 @@ public sealed class DistributionScoresTests
             new ScriptedScorer(
                 [new TokenScore(0.1, Math.Log(0.5), 0.5, true), new TokenScore(0.3, Math.Log(0.25), 0.5, false)],
                 [],
-                [new TokenScore(0.8, Math.Log(0.9), 1.0000001, true)]),
+                [new TokenScore(0.8, Math.Log(0.9), 1.0000001, true)]
+            ),
             [],
             seed: 1,
-            TestContext.Current.CancellationToken)!;
+            TestContext.Current.CancellationToken
+        )!;
 
         Assert.Equal(0.4, scores.Kl, 1e-12);
         Assert.Equal((2, 1), (scores.Traces, scores.Skipped));
@@ -29,7 +31,8 @@ public sealed class DistributionScoresTests
     }
 
     [Fact]
-    public void Measure_NoTokens_IsNull() => Assert.Null(DistributionScores.Measure(new ScriptedScorer(), [], seed: 1, TestContext.Current.CancellationToken));
+    public void Measure_NoTokens_IsNull() =>
+        Assert.Null(DistributionScores.Measure(new ScriptedScorer(), [], seed: 1, TestContext.Current.CancellationToken));
 
     sealed class ScriptedScorer(params TokenScore[][] scores) : ITraceScorer
     {

@@ -21,12 +21,25 @@ public sealed class EvaluatorTests : IDisposable
     public async Task Evaluate_GreedyAnswers_GiveAccuracyIntervalFamiliesAndLengths()
     {
         // Problems 0 … 9, odd ones of family b; the model knows 0 … 6 and runs out of tokens on 9.
-        var result = await EvaluateAsync(Options(), ("student", new ScriptedModel(request => Question(request) switch { < 7 and var n => $"{n}", 9 => "", _ => "?" })));
+        var result = await EvaluateAsync(
+            Options(),
+            (
+                "student",
+                new ScriptedModel(request =>
+                    Question(request) switch
+                    {
+                        < 7 and var n => $"{n}",
+                        9 => "",
+                        _ => "?",
+                    }
+                )
+            )
+        );
 
         var scores = result.Models["student"];
         Assert.Equal(10, result.N);
         Assert.Equal(0.7, scores.Accuracy, 1e-12);
-        Assert.Equal(0.3967781, scores.AccuracyCi.Low, 1e-6);   // statsmodels, proportion_confint(7, 10, method="wilson")
+        Assert.Equal(0.3967781, scores.AccuracyCi.Low, 1e-6); // statsmodels, proportion_confint(7, 10, method="wilson")
         Assert.Equal(0.8922087, scores.AccuracyCi.High, 1e-6);
         Assert.Equal(0.8, scores.Families["a"].Accuracy, 1e-12);
         Assert.Equal(0.6, scores.Families["b"].Accuracy, 1e-12);
@@ -41,7 +54,17 @@ public sealed class EvaluatorTests : IDisposable
     public async Task Evaluate_GreedyRequests_AreGreedyAndSamplesAreNot()
     {
         var model = new ScriptedModel(_ => "x");
-        await EvaluateAsync(Options() with { Samples = 2, SampledProblems = 5, Temperature = 0.7, TopP = 0.9, MaxTokens = 64 }, ("student", model));
+        await EvaluateAsync(
+            Options() with
+            {
+                Samples = 2,
+                SampledProblems = 5,
+                Temperature = 0.7,
+                TopP = 0.9,
+                MaxTokens = 64,
+            },
+            ("student", model)
+        );
 
         Assert.Equal(10, model.Asked.Count(request => request.Sampling is { Temperature: 0, TopP: 1, MaxTokens: 64 }));
         var samples = model.Asked.Where(request => request.Sampling is { Temperature: 0.7, TopP: 0.9, MaxTokens: 64 }).ToList();
@@ -54,7 +77,11 @@ public sealed class EvaluatorTests : IDisposable
     {
         // Of four samples a problem n < 5 gives n right answers and else one and the same wrong answer.
         var counts = new System.Collections.Concurrent.ConcurrentDictionary<int, int>();
-        var model = new ScriptedModel(request => request.Sampling.Temperature == 0 ? "greedy" : counts.AddOrUpdate(Question(request), 1, (_, old) => old + 1) <= Question(request) ? $"{Question(request)}" : "77");
+        var model = new ScriptedModel(request =>
+            request.Sampling.Temperature == 0 ? "greedy"
+            : counts.AddOrUpdate(Question(request), 1, (_, old) => old + 1) <= Question(request) ? $"{Question(request)}"
+            : "77"
+        );
         var result = await EvaluateAsync(Options() with { Samples = 4, Limit = 5 }, ("student", model));
 
         var sampled = result.Models["student"].Sampled!;
@@ -78,13 +105,14 @@ public sealed class EvaluatorTests : IDisposable
         var result = await EvaluateAsync(
             Options(),
             ("student", new ScriptedModel(request => Question(request) == 0 ? "?" : $"{Question(request)}")),
-            ("baseline", new ScriptedModel(request => Question(request) < 4 ? $"{Question(request)}" : "?")));
+            ("baseline", new ScriptedModel(request => Question(request) < 4 ? $"{Question(request)}" : "?"))
+        );
 
         var comparison = Assert.Single(result.Comparisons);
         Assert.Equal(("student", "baseline"), (comparison.First, comparison.Second));
         Assert.Equal(0.5, comparison.Difference, 1e-12);
         Assert.Equal((6, 1), (comparison.OnlyFirst, comparison.OnlySecond));
-        Assert.Equal(0.125, comparison.PValue, 1e-12);   // 2 · (C(7,0) + C(7,1)) / 2⁷
+        Assert.Equal(0.125, comparison.PValue, 1e-12); // 2 · (C(7,0) + C(7,1)) / 2⁷
         Assert.InRange(comparison.DifferenceCi.Low, -0.3, 0.49);
         Assert.InRange(comparison.DifferenceCi.High, 0.51, 1);
     }
@@ -126,7 +154,10 @@ public sealed class EvaluatorTests : IDisposable
         var (records, result) = (await ReadAsync("student.jsonl"), await ReadAsync(EvaluationResult.FileName));
         File.Delete(_folder.File("student.jsonl"));
 
-        var failing = new ScriptedModel(Answer) { Before = request => Question(request) == 6 ? throw new ExternalFailureException("gone") : Task.CompletedTask };
+        var failing = new ScriptedModel(Answer)
+        {
+            Before = request => Question(request) == 6 ? throw new ExternalFailureException("gone") : Task.CompletedTask,
+        };
         await Assert.ThrowsAsync<ExternalFailureException>(() => EvaluateAsync(options, ("student", failing)));
         await File.AppendAllTextAsync(_folder.File("student.jsonl"), "{\"id\":\"torn", TestContext.Current.CancellationToken);
         var resumed = new ScriptedModel(Answer);
@@ -147,8 +178,23 @@ public sealed class EvaluatorTests : IDisposable
         var records = await ReadAsync("student.jsonl");
 
         var other = new ScriptedModel(_ => "1");
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options() with { MaxTokens = 99 }, ("student", other)));
-        await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options(), [new EvaluatedModel { Name = "student", Identity = "other weights", Generator = other, Asked = Asked }]));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            EvaluateAsync(Options() with { MaxTokens = 99 }, ("student", other))
+        );
+        await Assert.ThrowsAsync<InvalidInputException>(() =>
+            EvaluateAsync(
+                Options(),
+                [
+                    new EvaluatedModel
+                    {
+                        Name = "student",
+                        Identity = "other weights",
+                        Generator = other,
+                        Asked = Asked,
+                    },
+                ]
+            )
+        );
 
         Assert.StartsWith($"{_folder.File("student.jsonl")}: holds answers of another evaluation", error.Message);
         Assert.Empty(other.Asked);
@@ -170,7 +216,9 @@ public sealed class EvaluatorTests : IDisposable
     public async Task Evaluate_DamagedRecord_NamesFileAndLine()
     {
         await File.WriteAllTextAsync(_folder.File("student.jsonl"), "{\"id\":\"a\"}\n", TestContext.Current.CancellationToken);
-        var exception = await Assert.ThrowsAsync<InvalidInputException>(() => EvaluateAsync(Options(), ("student", new ScriptedModel(_ => "1"))));
+        var exception = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            EvaluateAsync(Options(), ("student", new ScriptedModel(_ => "1")))
+        );
         Assert.Contains("student.jsonl, line 1", exception.Message);
         Assert.DoesNotContain('\n', exception.Message);
     }
@@ -178,7 +226,10 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public async Task Evaluate_Answers_AreKeptWithTheTextTheyWereReadFrom()
     {
-        await EvaluateAsync(Options(), ("student", new ScriptedModel(request => $"{new string('x', 70_000)} that makes ü\n{Question(request)} or so")));
+        await EvaluateAsync(
+            Options(),
+            ("student", new ScriptedModel(request => $"{new string('x', 70_000)} that makes ü\n{Question(request)} or so"))
+        );
 
         var lines = await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken);
         Assert.Equal(10, lines.Length);
@@ -198,16 +249,34 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public async Task Evaluate_ModelsTrainedOnDifferentTasks_EachIsAskedAsItWasTrained()
     {
-        ScriptedModel one = new(_ => "1"), other = new(_ => "1");
-        EvaluatedModel Model(string name, ScriptedModel generator, AskedAs asked) => new() { Name = name, Generator = generator, Asked = asked };
-        var boxed = new AskedAs("boxed", (problem, _) => [new ChatMessage("system", "box it"), new ChatMessage("user", problem.Text)], 8192) { ExtraBody = "{}", TrainedOn = "bare" };
+        ScriptedModel one = new(_ => "1"),
+            other = new(_ => "1");
+        EvaluatedModel Model(string name, ScriptedModel generator, AskedAs asked) =>
+            new()
+            {
+                Name = name,
+                Generator = generator,
+                Asked = asked,
+            };
+        var boxed = new AskedAs("boxed", (problem, _) => [new ChatMessage("system", "box it"), new ChatMessage("user", problem.Text)], 8192)
+        {
+            ExtraBody = "{}",
+            TrainedOn = "bare",
+        };
 
         var result = await EvaluateAsync(Options(), [Model("one", one, Asked), Model("other", other, boxed)]);
 
-        Assert.All(one.Asked, request => Assert.True(request is { Messages: [{ Role: "user" }], Sampling: { MaxTokens: 512, ExtraBody: null } }));
-        Assert.All(other.Asked, request => Assert.True(request is { Messages: [{ Content: "box it" }, _], Sampling: { MaxTokens: 8192, ExtraBody: "{}" } }));
+        Assert.All(one.Asked, request =>
+            Assert.True(request is { Messages: [{ Role: "user" }], Sampling: { MaxTokens: 512, ExtraBody: null } })
+        );
+        Assert.All(other.Asked, request =>
+            Assert.True(request is { Messages: [{ Content: "box it" }, _], Sampling: { MaxTokens: 8192, ExtraBody: "{}" } })
+        );
         Assert.Equal(("plain", null, 512), (result.Models["one"].Prompt, result.Models["one"].TrainedOn, result.Models["one"].MaxTokens));
-        Assert.Equal(("boxed", "bare", 8192), (result.Models["other"].Prompt, result.Models["other"].TrainedOn, result.Models["other"].MaxTokens));
+        Assert.Equal(
+            ("boxed", "bare", 8192),
+            (result.Models["other"].Prompt, result.Models["other"].TrainedOn, result.Models["other"].MaxTokens)
+        );
         Assert.Single(result.Comparisons);
     }
 
@@ -217,12 +286,20 @@ public sealed class EvaluatorTests : IDisposable
     [InlineData("stop")]
     public async Task Evaluate_ReasoningThatNeverEnded_IsNoAnswerAndCountsAsCutOff(string finishReason)
     {
-        var thinker = new Thinker(request => new GenerationResult { Reasoning = $"perhaps {Question(request)}", Answer = "", Text = $"perhaps {Question(request)}", FinishReason = finishReason });
+        var thinker = new Thinker(request => new GenerationResult
+        {
+            Reasoning = $"perhaps {Question(request)}",
+            Answer = "",
+            Text = $"perhaps {Question(request)}",
+            FinishReason = finishReason,
+        });
 
         var scores = (await EvaluateAsync(Options(), ("student", thinker))).Models["student"];
 
         Assert.Equal((0, 1), (scores.Accuracy, scores.TruncatedShare));
-        Assert.All(await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken), line => Assert.Null(JsonNode.Parse(line)!["answer"]));
+        Assert.All(await File.ReadAllLinesAsync(_folder.File("student.jsonl"), TestContext.Current.CancellationToken), line =>
+            Assert.Null(JsonNode.Parse(line)!["answer"])
+        );
     }
 
     [Theory]
@@ -230,13 +307,29 @@ public sealed class EvaluatorTests : IDisposable
     [InlineData("x + 1", "The answer is $x+1$.")]
     public async Task Evaluate_AnswerThatIsNoNumber_IsJudgedInItsOwnText(string expected, string text)
     {
-        var evaluator = new Evaluator(
-            Options(), MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
+        var evaluator = new Evaluator(Options(), MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
 
         var result = await evaluator.EvaluateAsync(
-            new[] { new EvaluatedModel { Name = "student", Generator = new ScriptedModel(_ => text), Asked = Asked } }.ToAsyncEnumerable(),
-            [new Problem { Id = "p", Text = "?", Answer = expected, Family = "f" }],
-            cancellationToken: TestContext.Current.CancellationToken);
+            new[]
+            {
+                new EvaluatedModel
+                {
+                    Name = "student",
+                    Generator = new ScriptedModel(_ => text),
+                    Asked = Asked,
+                },
+            }.ToAsyncEnumerable(),
+            [
+                new Problem
+                {
+                    Id = "p",
+                    Text = "?",
+                    Answer = expected,
+                    Family = "f",
+                },
+            ],
+            cancellationToken: TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(1, result.Models["student"].Accuracy);
     }
@@ -244,7 +337,14 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public async Task Evaluate_AnswersBeyondTheVerifier_AreCountedOnTheirOwnAndCountAsWrong()
     {
-        var model = new ScriptedModel(request => Question(request) switch { < 4 and var n => $"{n}", < 7 => "\\boxed{\\int_0^1 x\\,dx}", _ => "77" });
+        var model = new ScriptedModel(request =>
+            Question(request) switch
+            {
+                < 4 and var n => $"{n}",
+                < 7 => "\\boxed{\\int_0^1 x\\,dx}",
+                _ => "77",
+            }
+        );
 
         var scores = (await EvaluateAsync(Options(), ("student", model))).Models["student"];
 
@@ -255,7 +355,14 @@ public sealed class EvaluatorTests : IDisposable
     [Fact]
     public async Task Read_WhatWasWritten_IsTheSame()
     {
-        var result = await EvaluateAsync(Options() with { Samples = 2 }, ("b", new ScriptedModel(_ => "1")), ("a", new ScriptedModel(_ => "2")));
+        var result = await EvaluateAsync(
+            Options() with
+            {
+                Samples = 2,
+            },
+            ("b", new ScriptedModel(_ => "1")),
+            ("a", new ScriptedModel(_ => "2"))
+        );
         var read = EvaluationResult.Read(_folder.File(EvaluationResult.FileName));
         Assert.Equal(["b", "a"], read.Models.Keys);
         Assert.Equal(result.Comparisons, read.Comparisons);
@@ -267,28 +374,47 @@ public sealed class EvaluatorTests : IDisposable
 
     sealed class Thinker(Func<GenerationRequest, GenerationResult> think) : ITextGenerator
     {
-        public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => Task.FromResult(think(request));
+        public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
+            Task.FromResult(think(request));
     }
 
     static AskedAs Asked => new("plain", (problem, _) => [new ChatMessage("user", problem.Text)], 512);
 
-    static EvaluateOptions Options() => new() { Problems = "held_out.jsonl", Seed = 7, Concurrency = 16 };
+    static EvaluateOptions Options() =>
+        new()
+        {
+            Problems = "held_out.jsonl",
+            Seed = 7,
+            Concurrency = 16,
+        };
 
     Task<string> ReadAsync(string name) => File.ReadAllTextAsync(_folder.File(name), TestContext.Current.CancellationToken);
 
-    Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, params (string Name, ITextGenerator Generator)[] models) => EvaluateAsync(
-        options, models.Select(model => new EvaluatedModel { Name = model.Name, Generator = model.Generator, Asked = Asked with { MaxTokens = options.MaxTokens ?? 512 }, Parameters = 1234 }));
+    Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, params (string Name, ITextGenerator Generator)[] models) =>
+        EvaluateAsync(
+            options,
+            models.Select(model => new EvaluatedModel
+            {
+                Name = model.Name,
+                Generator = model.Generator,
+                Asked = Asked with { MaxTokens = options.MaxTokens ?? 512 },
+                Parameters = 1234,
+            })
+        );
 
     Task<EvaluationResult> EvaluateAsync(EvaluateOptions options, IEnumerable<EvaluatedModel> models)
     {
-        var problems = Enumerable.Range(0, 10)
-            .Select(n => new Problem { Id = $"p{n}", Text = $"{n}", Answer = $"{n}", Family = n % 2 == 0 ? "a" : "b" })
+        var problems = Enumerable
+            .Range(0, 10)
+            .Select(n => new Problem
+            {
+                Id = $"p{n}",
+                Text = $"{n}",
+                Answer = $"{n}",
+                Family = n % 2 == 0 ? "a" : "b",
+            })
             .ToList();
-        var evaluator = new Evaluator(
-            options, MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
-        return evaluator.EvaluateAsync(
-            models.ToAsyncEnumerable(),
-            problems,
-            cancellationToken: TestContext.Current.CancellationToken);
+        var evaluator = new Evaluator(options, MathVerifier.Instance, _folder.Path, SilentObserver.Instance, TimeProvider.System);
+        return evaluator.EvaluateAsync(models.ToAsyncEnumerable(), problems, cancellationToken: TestContext.Current.CancellationToken);
     }
 }

@@ -24,14 +24,17 @@ sealed class ScriptedModel(Func<GenerationRequest, string> answer) : ITextGenera
             Text = text,
             FinishReason = text.Length == 0 ? "length" : "stop",
             CompletionTokens = 2,
-            Logprobs = request.Sampling.TopLogprobs == 0 ? null : new TokenLogprobs
-            {
-                K = 1,
-                TokenIds = [5, 0],
-                Logprobs = [MathF.Log(0.5f), 0],
-                TopIds = [5, 0],
-                TopLogprobs = [MathF.Log(0.5f), 0],
-            },
+            Logprobs =
+                request.Sampling.TopLogprobs == 0
+                    ? null
+                    : new TokenLogprobs
+                    {
+                        K = 1,
+                        TokenIds = [5, 0],
+                        Logprobs = [MathF.Log(0.5f), 0],
+                        TopIds = [5, 0],
+                        TopLogprobs = [MathF.Log(0.5f), 0],
+                    },
         };
     }
 }

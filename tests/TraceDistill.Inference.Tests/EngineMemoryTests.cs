@@ -13,7 +13,15 @@ public class EngineMemoryTests
     public async Task GenerateAsync_ThousandsOfSteps_TakesNoMoreMemory()
     {
         using var parameters = TinyModel.Create();
-        using var engine = new GenerationEngine(parameters, new EngineOptions { Threads = 2, MaxRunning = 8, CacheBytes = 2 << 20 });
+        using var engine = new GenerationEngine(
+            parameters,
+            new EngineOptions
+            {
+                Threads = 2,
+                MaxRunning = 8,
+                CacheBytes = 2 << 20,
+            }
+        );
         for (var round = 0; round < 4; round++)
         {
             await RoundAsync(engine); // until what runs hot is compiled
@@ -28,6 +36,22 @@ public class EngineMemoryTests
         Assert.InRange(ProcessMemory.Resident() - before, long.MinValue, 8 << 20);
     }
 
-    static Task<SequenceResult[]> RoundAsync(GenerationEngine engine) => Task.WhenAll(Enumerable.Range(0, 24).Select(i => engine.GenerateAsync(
-        new SequenceRequest { Prompt = TinyModel.Prompt(30, i), MaxTokens = 120, Seed = i, TopLogprobs = 5, StopTokens = [] }, TestContext.Current.CancellationToken)));
+    static Task<SequenceResult[]> RoundAsync(GenerationEngine engine) =>
+        Task.WhenAll(
+            Enumerable
+                .Range(0, 24)
+                .Select(i =>
+                    engine.GenerateAsync(
+                        new SequenceRequest
+                        {
+                            Prompt = TinyModel.Prompt(30, i),
+                            MaxTokens = 120,
+                            Seed = i,
+                            TopLogprobs = 5,
+                            StopTokens = [],
+                        },
+                        TestContext.Current.CancellationToken
+                    )
+                )
+        );
 }

@@ -12,7 +12,14 @@ namespace TraceDistill.Inference.Tests;
 [Trait("Category", "Numeric")]
 public class GenerationEngineTests
 {
-    static readonly EngineOptions Small = new() { Threads = 2, MaxRunning = 16, CacheBytes = 4 << 20, PromptTokensPerStep = 8, Device = TestDevice.Choice };
+    static readonly EngineOptions Small = new()
+    {
+        Threads = 2,
+        MaxRunning = 16,
+        CacheBytes = 4 << 20,
+        PromptTokensPerStep = 8,
+        Device = TestDevice.Choice,
+    };
 
     /// <summary>What only the processor's own kernels promise: no bit depends on what runs beside a sequence.</summary>
     static readonly EngineOptions Kernels = Small with { UsesDecoder = false, Device = new DeviceChoice(DeviceChoice.CpuWord) };
@@ -25,7 +32,11 @@ public class GenerationEngineTests
     public async Task GenerateAsync_Greedy_EqualsTheUncachedForwardPass(ModelFamily family, bool attentionBias)
     {
         using var parameters = TinyModel.Create(TinyModel.Awkward with { Family = family, AttentionBias = attentionBias });
-        foreach (var name in parameters.Names.Where(name => name.EndsWith(".bias", StringComparison.Ordinal) || name.Contains("_norm.", StringComparison.Ordinal)))
+        foreach (
+            var name in parameters.Names.Where(name =>
+                name.EndsWith(".bias", StringComparison.Ordinal) || name.Contains("_norm.", StringComparison.Ordinal)
+            )
+        )
         {
             foreach (var (i, value) in parameters.Values(name).ToArray().Index())
             {
@@ -35,7 +46,17 @@ public class GenerationEngineTests
 
         using var engine = new GenerationEngine(parameters, Small);
         var prompt = TinyModel.Prompt(37, 1);
-        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] }, Cancel);
+        var result = await engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = prompt,
+                MaxTokens = 40,
+                Temperature = 0,
+                TopLogprobs = 5,
+                StopTokens = [],
+            },
+            Cancel
+        );
 
         var logits = new ReferenceDecoder(parameters).Logits([.. prompt, .. result.Tokens]);
         for (var t = 0; t < result.Tokens.Length; t++)
@@ -53,15 +74,26 @@ public class GenerationEngineTests
     /// <summary>What a GPU computes with.</summary>
     [Theory]
     [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
-    public Task GenerateAsync_EveryFamilyByTheDecoder_EqualsTheUncachedForwardPass(string shape) => CheckAsync(shape, Small with { UsesDecoder = true });
+    public Task GenerateAsync_EveryFamilyByTheDecoder_EqualsTheUncachedForwardPass(string shape) =>
+        CheckAsync(shape, Small with { UsesDecoder = true });
 
     static async Task CheckAsync(string shape, EngineOptions options)
     {
         using var parameters = DecoderShapes.Parameters(shape, seed: 3);
         using var engine = new GenerationEngine(parameters, options);
         int[] prompt = [.. TinyModel.Prompt(50, 1).Select(token => token % parameters.Configuration.VocabSize)];
-        var request = new SequenceRequest { Prompt = prompt, MaxTokens = 40, Temperature = 0, TopLogprobs = 5, StopTokens = [] };
-        var others = Enumerable.Range(1, 3).Select(i => engine.GenerateAsync(request with { Prompt = prompt.AsMemory(0, 10 * i) }, Cancel)).ToArray();
+        var request = new SequenceRequest
+        {
+            Prompt = prompt,
+            MaxTokens = 40,
+            Temperature = 0,
+            TopLogprobs = 5,
+            StopTokens = [],
+        };
+        var others = Enumerable
+            .Range(1, 3)
+            .Select(i => engine.GenerateAsync(request with { Prompt = prompt.AsMemory(0, 10 * i) }, Cancel))
+            .ToArray();
 
         var result = await engine.GenerateAsync(request, Cancel);
 
@@ -73,22 +105,43 @@ public class GenerationEngineTests
         }
     }
 
-    /// <summary>A sequence is rotated from its first token on as what it may become: the same prompt otherwise where it may become long.</summary>
+    /// <summary>
+    /// A sequence is rotated from its first token on as what it may become: the same prompt otherwise where it may become long.
+    /// </summary>
     [Theory]
     [InlineData(20, 1)]
     [InlineData(60, 4)]
     public async Task GenerateAsync_LongRope_TakesTheFactorsOfTheLengthThatIsAskedFor(int tokens, double factor)
     {
-        double[] shortFactor = [1, 1, 1, 1, 1, 1, 1, 1, 1], longFactor = [4, 4, 4, 4, 4, 4, 4, 4, 4];
-        using var parameters = TinyModel.Create(TinyModel.Awkward with
-        {
-            Family = ModelFamily.Phi3,
-            RopeScaling = new RopeScaling { Type = RopeType.LongRope, OriginalMaxPositionEmbeddings = 80, ShortFactor = shortFactor, LongFactor = longFactor },
-        });
+        double[] shortFactor = [1, 1, 1, 1, 1, 1, 1, 1, 1],
+            longFactor = [4, 4, 4, 4, 4, 4, 4, 4, 4];
+        using var parameters = TinyModel.Create(
+            TinyModel.Awkward with
+            {
+                Family = ModelFamily.Phi3,
+                RopeScaling = new RopeScaling
+                {
+                    Type = RopeType.LongRope,
+                    OriginalMaxPositionEmbeddings = 80,
+                    ShortFactor = shortFactor,
+                    LongFactor = longFactor,
+                },
+            }
+        );
         using var engine = new GenerationEngine(parameters, Small);
-        var request = new SequenceRequest { Prompt = TinyModel.Prompt(40, 1), MaxTokens = tokens, Temperature = 0, TopLogprobs = 5, StopTokens = [] };
+        var request = new SequenceRequest
+        {
+            Prompt = TinyModel.Prompt(40, 1),
+            MaxTokens = tokens,
+            Temperature = 0,
+            TopLogprobs = 5,
+            StopTokens = [],
+        };
 
-        var (other, result) = (engine.GenerateAsync(request with { MaxTokens = 80 - tokens }, Cancel), await engine.GenerateAsync(request, Cancel));
+        var (other, result) = (
+            engine.GenerateAsync(request with { MaxTokens = 80 - tokens }, Cancel),
+            await engine.GenerateAsync(request, Cancel)
+        );
 
         await other;
         using var scope = TorchSharp.torch.NewDisposeScope();
@@ -98,7 +151,12 @@ public class GenerationEngineTests
             Frequencies = TorchSharp.torch.tensor(Enumerable.Range(0, 9).Select(c => Math.Pow(10_000, -2.0 * c / 18) / factor).ToArray()),
             Magnitude = Math.Sqrt(1 + Math.Log(2) / Math.Log(80)), // 160 positions by the original 80
         };
-        var logits = reference.Logits([.. request.Prompt.Span, .. result.Tokens]).data<double>().ToArray().Chunk(parameters.Configuration.VocabSize).ToArray();
+        var logits = reference
+            .Logits([.. request.Prompt.Span, .. result.Tokens])
+            .data<double>()
+            .ToArray()
+            .Chunk(parameters.Configuration.VocabSize)
+            .ToArray();
         for (var t = 0; t < result.Tokens.Length; t++)
         {
             AssertRow(result.Logprobs!, t, ReferenceDecoder.LogSoftmax(logits[39 + t]));
@@ -118,8 +176,17 @@ public class GenerationEngineTests
         }
 
         using var parameters = ModelDirectory.Load(directory.Path);
-        using GenerationEngine wide = new(parameters, Small), narrow = GenerationEngine.Load(directory.Path, Small);
-        var request = new SequenceRequest { Prompt = TinyModel.Prompt(37, 1), MaxTokens = 40, Temperature = 1, Seed = 3, TopLogprobs = 5, StopTokens = [] };
+        using GenerationEngine wide = new(parameters, Small),
+            narrow = GenerationEngine.Load(directory.Path, Small);
+        var request = new SequenceRequest
+        {
+            Prompt = TinyModel.Prompt(37, 1),
+            MaxTokens = 40,
+            Temperature = 1,
+            Seed = 3,
+            TopLogprobs = 5,
+            StopTokens = [],
+        };
 
         var (expected, actual) = (await wide.GenerateAsync(request, Cancel), await narrow.GenerateAsync(request, Cancel));
         Assert.Equal(expected.Tokens, actual.Tokens);
@@ -132,7 +199,17 @@ public class GenerationEngineTests
         using var parameters = TinyModel.Create(TinyModel.Awkward with { TieWordEmbeddings = true });
         using var engine = new GenerationEngine(parameters, Small);
         var prompt = TinyModel.Prompt(50, 2);
-        var scores = (await engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 0, PromptTopLogprobs = 7 }, Cancel)).PromptLogprobs!;
+        var scores = (
+            await engine.GenerateAsync(
+                new SequenceRequest
+                {
+                    Prompt = prompt,
+                    MaxTokens = 0,
+                    PromptTopLogprobs = 7,
+                },
+                Cancel
+            )
+        ).PromptLogprobs!;
 
         Assert.Equal(prompt[1..], scores.TokenIds);
         var logits = new ReferenceDecoder(parameters).Logits(prompt);
@@ -147,10 +224,17 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Kernels);
-        SequenceRequest Request(int i) => new()
-        {
-            Prompt = TinyModel.Prompt(5 + i * 7 % 60, i), MaxTokens = 20 + i % 40, Temperature = i % 3 * 0.7, TopP = i % 2 == 0 ? 1 : 0.9, TopK = i % 5 == 4 ? 12 : 0, Seed = i, TopLogprobs = 4,
-        };
+        SequenceRequest Request(int i) =>
+            new()
+            {
+                Prompt = TinyModel.Prompt(5 + i * 7 % 60, i),
+                MaxTokens = 20 + i % 40,
+                Temperature = i % 3 * 0.7,
+                TopP = i % 2 == 0 ? 1 : 0.9,
+                TopK = i % 5 == 4 ? 12 : 0,
+                Seed = i,
+                TopLogprobs = 4,
+            };
 
         var together = await Task.WhenAll(Enumerable.Range(0, 48).Select(i => engine.GenerateAsync(Request(i), Cancel)));
         for (var i = 0; i < together.Length; i++)
@@ -168,7 +252,17 @@ public class GenerationEngineTests
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small);
         Task<SequenceResult> Draw(long seed, int sample) =>
-            engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 30, Seed = seed, SampleIndex = sample, StopTokens = [] }, Cancel);
+            engine.GenerateAsync(
+                new SequenceRequest
+                {
+                    Prompt = TinyModel.Prompt(9, 1),
+                    MaxTokens = 30,
+                    Seed = seed,
+                    SampleIndex = sample,
+                    StopTokens = [],
+                },
+                Cancel
+            );
 
         var first = (await Draw(1, 0)).Tokens;
         Assert.Equal(first, (await Draw(1, 0)).Tokens);
@@ -181,7 +275,13 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small);
-        var request = new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 30, Seed = 4, StopTokens = [] };
+        var request = new SequenceRequest
+        {
+            Prompt = TinyModel.Prompt(9, 1),
+            MaxTokens = 30,
+            Seed = 4,
+            StopTokens = [],
+        };
         var free = await engine.GenerateAsync(request, Cancel);
         var stopped = await engine.GenerateAsync(request with { StopTokens = [free.Tokens[11]] }, Cancel);
 
@@ -196,7 +296,17 @@ public class GenerationEngineTests
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small);
         var sink = new StopAfter(6);
-        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 30, StopTokens = [], TopLogprobs = 2, Sink = sink }, Cancel);
+        var result = await engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = TinyModel.Prompt(9, 1),
+                MaxTokens = 30,
+                StopTokens = [],
+                TopLogprobs = 2,
+                Sink = sink,
+            },
+            Cancel
+        );
 
         Assert.True(result.Stopped);
         Assert.Equal(result.Tokens, sink.Tokens);
@@ -208,7 +318,15 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small);
-        var result = await engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(150, 1), MaxTokens = 1000, StopTokens = [] }, Cancel);
+        var result = await engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = TinyModel.Prompt(150, 1),
+                MaxTokens = 1000,
+                StopTokens = [],
+            },
+            Cancel
+        );
 
         Assert.False(result.Stopped);
         Assert.Equal(10, result.Tokens.Length);
@@ -219,8 +337,21 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small with { CacheBytes = 10 * 2 * 2 * (18 + 32) * 16 * sizeof(float) });
-        var results = await Task.WhenAll(Enumerable.Range(0, 12).Select(i =>
-            engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(80, i), MaxTokens = 50, StopTokens = [] }, Cancel)));
+        var results = await Task.WhenAll(
+            Enumerable
+                .Range(0, 12)
+                .Select(i =>
+                    engine.GenerateAsync(
+                        new SequenceRequest
+                        {
+                            Prompt = TinyModel.Prompt(80, i),
+                            MaxTokens = 50,
+                            StopTokens = [],
+                        },
+                        Cancel
+                    )
+                )
+        );
 
         Assert.All(results, result => Assert.Equal(50, result.Tokens.Length));
         Assert.Equal(new EngineCounters(0, 0, 12 * 80, 12 * 50), await Idle(engine));
@@ -232,11 +363,24 @@ public class GenerationEngineTests
         using var parameters = TinyModel.Create();
         // Another worker may wake up, on a busy machine, when the first sequence and its pages are gone.
         using var engine = new GenerationEngine(parameters, Kernels with { Threads = 1 });
-        SequenceRequest Request(int sample) => new() { Prompt = TinyModel.Prompt(70, 1), MaxTokens = sample == 0 ? 80 : 30, SampleIndex = sample, TopLogprobs = 4, StopTokens = [] };
+        SequenceRequest Request(int sample) =>
+            new()
+            {
+                Prompt = TinyModel.Prompt(70, 1),
+                MaxTokens = sample == 0 ? 80 : 30,
+                SampleIndex = sample,
+                TopLogprobs = 4,
+                StopTokens = [],
+            };
 
         // The first is still at it when the last is asked for, however busy the machine is.
         using var asked = new ManualResetEventSlim();
-        Task<SequenceResult>[] requests = [.. Enumerable.Range(0, 8).Select(sample => engine.GenerateAsync(Request(sample) with { Sink = sample == 0 ? new WaitFor(asked) : null }, Cancel))];
+        Task<SequenceResult>[] requests =
+        [
+            .. Enumerable
+                .Range(0, 8)
+                .Select(sample => engine.GenerateAsync(Request(sample) with { Sink = sample == 0 ? new WaitFor(asked) : null }, Cancel)),
+        ];
         asked.Set();
         var together = await Task.WhenAll(requests);
 
@@ -255,7 +399,13 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small with { CacheBytes = 10 * 2 * 2 * (18 + 32) * 16 * sizeof(float) });
-        var request = new SequenceRequest { Prompt = TinyModel.Prompt(100, 1), MaxTokens = 10, Temperature = 0, StopTokens = [] };
+        var request = new SequenceRequest
+        {
+            Prompt = TinyModel.Prompt(100, 1),
+            MaxTokens = 10,
+            Temperature = 0,
+            StopTokens = [],
+        };
         for (var round = 0; round < 50; round++)
         {
             using var first = new CancellationTokenSource();
@@ -268,7 +418,10 @@ public class GenerationEngineTests
         }
 
         // All pages are back: the whole cache can be had.
-        Assert.Equal(59, (await engine.GenerateAsync(request with { Prompt = TinyModel.Prompt(101, 2), MaxTokens = 59 }, Cancel)).Tokens.Length);
+        Assert.Equal(
+            59,
+            (await engine.GenerateAsync(request with { Prompt = TinyModel.Prompt(101, 2), MaxTokens = 59 }, Cancel)).Tokens.Length
+        );
     }
 
     [Fact]
@@ -278,9 +431,34 @@ public class GenerationEngineTests
         using var engine = new GenerationEngine(parameters, Small with { CacheBytes = 10 * 2 * 2 * (18 + 32) * 16 * sizeof(float) });
         using var cancellation = new CancellationTokenSource();
         var sink = new CancelAfter(3, cancellation);
-        var running = engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 150, StopTokens = [], Sink = sink }, cancellation.Token);
-        var waiting = engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 150, StopTokens = [] }, cancellation.Token);
-        var other = engine.GenerateAsync(new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 150, StopTokens = [] }, Cancel);
+        var running = engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = TinyModel.Prompt(9, 1),
+                MaxTokens = 150,
+                StopTokens = [],
+                Sink = sink,
+            },
+            cancellation.Token
+        );
+        var waiting = engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = TinyModel.Prompt(9, 1),
+                MaxTokens = 150,
+                StopTokens = [],
+            },
+            cancellation.Token
+        );
+        var other = engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = TinyModel.Prompt(9, 1),
+                MaxTokens = 150,
+                StopTokens = [],
+            },
+            Cancel
+        );
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => running);
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => waiting);
@@ -292,7 +470,20 @@ public class GenerationEngineTests
     {
         using var parameters = TinyModel.Create(TinyModel.Awkward with { MaxPositionEmbeddings = 100_000 });
         var engine = new GenerationEngine(parameters, Small with { CacheBytes = 1L << 30 });
-        var sequences = Enumerable.Range(0, 20).Select(_ => engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 5 }, MaxTokens = 99_000, StopTokens = [] }, Cancel)).ToList();
+        var sequences = Enumerable
+            .Range(0, 20)
+            .Select(_ =>
+                engine.GenerateAsync(
+                    new SequenceRequest
+                    {
+                        Prompt = new[] { 5 },
+                        MaxTokens = 99_000,
+                        StopTokens = [],
+                    },
+                    Cancel
+                )
+            )
+            .ToList();
         engine.Dispose();
 
         foreach (var sequence in sequences)
@@ -300,7 +491,9 @@ public class GenerationEngineTests
             await Assert.ThrowsAnyAsync<OperationCanceledException>(() => sequence);
         }
 
-        await Assert.ThrowsAsync<ObjectDisposedException>(() => engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 5 }, MaxTokens = 1 }, Cancel));
+        await Assert.ThrowsAsync<ObjectDisposedException>(() =>
+            engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 5 }, MaxTokens = 1 }, Cancel)
+        );
     }
 
     [Theory]
@@ -312,7 +505,9 @@ public class GenerationEngineTests
         using var parameters = TinyModel.Create();
         using var engine = new GenerationEngine(parameters, Small);
         var prompt = ids.Split(' ', StringSplitOptions.RemoveEmptyEntries).Select(int.Parse).ToArray();
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 1 }, Cancel));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            engine.GenerateAsync(new SequenceRequest { Prompt = prompt, MaxTokens = 1 }, Cancel)
+        );
         Assert.Contains(reason, error.Message, StringComparison.Ordinal);
     }
 
@@ -323,7 +518,9 @@ public class GenerationEngineTests
         parameters.Values("model.embed_tokens.weight").Slice(50 * 40, 40).Fill(float.NaN);
         using var engine = new GenerationEngine(parameters, Small);
 
-        await Assert.ThrowsAsync<InvalidInputException>(() => engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 50 }, MaxTokens = 5 }, Cancel));
+        await Assert.ThrowsAsync<InvalidInputException>(() =>
+            engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 50 }, MaxTokens = 5 }, Cancel)
+        );
         Assert.NotEmpty((await engine.GenerateAsync(new SequenceRequest { Prompt = new[] { 51 }, MaxTokens = 5 }, Cancel)).Tokens);
     }
 

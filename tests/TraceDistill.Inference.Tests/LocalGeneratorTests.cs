@@ -16,7 +16,8 @@ public sealed class LocalGeneratorTests : IDisposable
         BpeTrainer.Train(["the cat sat"], 260, [new AddedToken("<|end|>"), new AddedToken("</think>")], _directory.Path);
         File.WriteAllText(
             _directory.File("tokenizer_config.json"),
-            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"}""");
+            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{% endfor %}"}"""
+        );
         using var parameters = TinyModel.Create(TinyModel.Awkward with { VocabSize = 260, EosTokenIds = [] });
         ModelDirectory.Save(_directory.Path, parameters);
     }
@@ -30,8 +31,16 @@ public sealed class LocalGeneratorTests : IDisposable
         var finishReasons = new HashSet<string>();
         for (var seed = 0; seed < 100 && finishReasons.Count < 2; seed++)
         {
-            var sampling = new SamplingSettings { MaxTokens = 100, Seed = seed, TopLogprobs = 3 };
-            var result = await generator.GenerateAsync(new GenerationRequest("one", [new ChatMessage("user", "the cat")], sampling), TestContext.Current.CancellationToken);
+            var sampling = new SamplingSettings
+            {
+                MaxTokens = 100,
+                Seed = seed,
+                TopLogprobs = 3,
+            };
+            var result = await generator.GenerateAsync(
+                new GenerationRequest("one", [new ChatMessage("user", "the cat")], sampling),
+                TestContext.Current.CancellationToken
+            );
 
             var ids = result.Logprobs!.TokenIds;
             Assert.Equal(tokenizer.Encode("<user>the cat"), result.PromptTokenIds);
@@ -44,13 +53,16 @@ public sealed class LocalGeneratorTests : IDisposable
         Assert.Equal(["length", "stop"], finishReasons.Order());
     }
 
-    /// <summary>The template begins the reasoning, which the answer's text does not show; a variable of the template keeps it from doing so.</summary>
+    /// <summary>
+    /// The template begins the reasoning, which the answer's text does not show; a variable of the template keeps it from doing so.
+    /// </summary>
     [Fact]
     public async Task GenerateAsync_TemplateThatOpensTheReasoning_HasNoAnswerUntilItIsClosed()
     {
         File.WriteAllText(
             _directory.File("tokenizer_config.json"),
-            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}{% if think is not defined or think %}<think>\n{% endif %}"}""");
+            """{"eos_token": "<|end|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}{% if think is not defined or think %}<think>\n{% endif %}"}"""
+        );
         using var generator = LocalGenerator.Load(_directory.Path, new EngineOptions { Threads = 1, CacheBytes = 4 << 20 });
 
         var opened = await AskAsync(extraBody: null);
@@ -61,8 +73,20 @@ public sealed class LocalGeneratorTests : IDisposable
         Assert.Equal(Tokenizer.Load(_directory.Path).Encode("the cat<think>\n"), opened.PromptTokenIds);
         Assert.Equal(Tokenizer.Load(_directory.Path).Encode("the cat"), plain.PromptTokenIds);
 
-        Task<GenerationResult> AskAsync(string? extraBody) => generator.GenerateAsync(
-            new GenerationRequest("one", [new ChatMessage("user", "the cat")], new SamplingSettings { MaxTokens = 3, Temperature = 0, ExtraBody = extraBody }), TestContext.Current.CancellationToken);
+        Task<GenerationResult> AskAsync(string? extraBody) =>
+            generator.GenerateAsync(
+                new GenerationRequest(
+                    "one",
+                    [new ChatMessage("user", "the cat")],
+                    new SamplingSettings
+                    {
+                        MaxTokens = 3,
+                        Temperature = 0,
+                        ExtraBody = extraBody,
+                    }
+                ),
+                TestContext.Current.CancellationToken
+            );
     }
 
     public void Dispose() => _directory.Dispose();

@@ -17,7 +17,15 @@ public class StoriesTests
         var greedy = Sequences(folder)[0];
 
         var result = await engine.GenerateAsync(
-            new SequenceRequest { Prompt = greedy.Ids.AsMemory(0, 1), MaxTokens = greedy.Ids.Length - 1, Temperature = 0, StopTokens = [] }, TestContext.Current.CancellationToken);
+            new SequenceRequest
+            {
+                Prompt = greedy.Ids.AsMemory(0, 1),
+                MaxTokens = greedy.Ids.Length - 1,
+                Temperature = 0,
+                StopTokens = [],
+            },
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(greedy.Ids[1..], result.Tokens);
     }
@@ -29,7 +37,12 @@ public class StoriesTests
         using var engine = GenerationEngine.Load(folder, new EngineOptions { Threads = 2, CacheBytes = 16 << 20 });
         foreach (var (ids, logits) in Sequences(folder))
         {
-            var request = new SequenceRequest { Prompt = ids, MaxTokens = 0, PromptTopLogprobs = 512 };
+            var request = new SequenceRequest
+            {
+                Prompt = ids,
+                MaxTokens = 0,
+                PromptTopLogprobs = 512,
+            };
             var scores = (await engine.GenerateAsync(request, TestContext.Current.CancellationToken)).PromptLogprobs!;
             for (var t = 0; t < ids.Length - 1; t++)
             {
@@ -45,8 +58,14 @@ public class StoriesTests
     static List<(int[] Ids, double[][] Logits)> Sequences(string folder)
     {
         using var json = JsonDocument.Parse(File.ReadAllBytes(Path.Combine(folder, "reference.json")));
-        return [.. json.RootElement.GetProperty("sequences").EnumerateArray().Select(sequence => (
-            sequence.GetProperty("input_ids").Deserialize<int[]>()!,
-            sequence.GetProperty("logits").Deserialize<double[][]>()!))];
+        return
+        [
+            .. json
+                .RootElement.GetProperty("sequences")
+                .EnumerateArray()
+                .Select(sequence =>
+                    (sequence.GetProperty("input_ids").Deserialize<int[]>()!, sequence.GetProperty("logits").Deserialize<double[][]>()!)
+                ),
+        ];
     }
 }

@@ -23,7 +23,14 @@ public class CapturedTests
         using var parameters = DecoderShapes.Parameters(shape, seed: 5);
         using var decoder = new Decoder(TrainedWeights.None(parameters));
         var (batch, layers) = (DecoderShapes.Batch(7, 30), Enumerable.Range(0, parameters.Configuration.NumHiddenLayers).ToHashSet());
-        using var captured = new Captured(new Capture { HiddenStates = layers, AttentionMaps = layers, Values = new HashSet<int> { 1 } });
+        using var captured = new Captured(
+            new Capture
+            {
+                HiddenStates = layers,
+                AttentionMaps = layers,
+                Values = new HashSet<int> { 1 },
+            }
+        );
 
         decoder.Forward(batch, captured: captured);
 
@@ -55,14 +62,25 @@ public class CapturedTests
         using var gradient = new FloatBuffer(parameters.Count);
         using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, gradientCheckpointing: gradientCheckpointing);
         var wanted = new HashSet<int> { 1, 4 };
-        using var captured = new Captured(new Capture { HiddenStates = wanted, AttentionMaps = wanted, Values = wanted });
+        using var captured = new Captured(
+            new Capture
+            {
+                HiddenStates = wanted,
+                AttentionMaps = wanted,
+                Values = wanted,
+            }
+        );
         var batch = DecoderShapes.Batch(40);
 
         var hidden = decoder.Forward(batch, captured: captured);
         var loss = hidden.square().sum();
         foreach (var layer in wanted)
         {
-            loss = loss + captured.HiddenStates[layer].square().sum() + captured.AttentionMaps[layer][0].square().sum() + captured.Values[layer].square().sum();
+            loss =
+                loss
+                + captured.HiddenStates[layer].square().sum()
+                + captured.AttentionMaps[layer][0].square().sum()
+                + captured.Values[layer].square().sum();
         }
 
         loss.backward();
@@ -72,14 +90,20 @@ public class CapturedTests
         var expected = reference.Forward(batch.Ids).square().sum();
         foreach (var layer in wanted)
         {
-            expected = expected + reference.Streams[layer + 1].square().sum() + reference.Maps[layer].square().sum() + reference.Values[layer].square().sum();
+            expected =
+                expected
+                + reference.Streams[layer + 1].square().sum()
+                + reference.Maps[layer].square().sum()
+                + reference.Values[layer].square().sum();
         }
 
         expected.backward();
         foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
         {
             var slope = reference.Gradient(name).reshape(-1);
-            var error = (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>() / slope.norm().item<double>();
+            var error =
+                (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>()
+                / slope.norm().item<double>();
             Assert.True(error < Rounding.OfBackward(parameters.Configuration, 40), $"{name}: relative error {error}");
         }
     }

@@ -20,7 +20,8 @@ public class DecoderMemoryTests
     {
         using var parameters = DecoderShapes.Parameters(shape, seed: 5);
         using var gradient = new FloatBuffer(parameters.Count);
-        using Decoder kernels = new(TrainedWeights.All(parameters), gradient), plain = new(TrainedWeights.All(parameters), gradient, activations: ScalarType.Float64);
+        using Decoder kernels = new(TrainedWeights.All(parameters), gradient),
+            plain = new(TrainedWeights.All(parameters), gradient, activations: ScalarType.Float64);
         Pass(kernels);
         Pass(plain);
         ProcessMemory.Collect(); // what other tests left to finalizers

@@ -25,7 +25,9 @@ public class DecoderTests
         var reference = new ReferenceLlama(parameters);
         var batch = DecoderShapes.Batch(7, 1, 40, 70);
 
-        var hidden = tensor(DecoderRun.Forward(TrainedWeights.All(parameters), batch)).reshape(-1, DecoderShapes.Grouped.HiddenSize).to(ScalarType.Float64);
+        var hidden = tensor(DecoderRun.Forward(TrainedWeights.All(parameters), batch))
+            .reshape(-1, DecoderShapes.Grouped.HiddenSize)
+            .to(ScalarType.Float64);
 
         var expected = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0);
         Rounding.Close(expected, hidden, Rounding.OfForward(parameters.Configuration, 70));
@@ -53,7 +55,9 @@ public class DecoderTests
         }
     }
 
-    /// <summary>What a GPU computes in 16 bits: norms, softmax, rotations and gradients of weights in float32, all else rounded to eight bits.</summary>
+    /// <summary>
+    /// What a GPU computes in 16 bits: norms, softmax, rotations and gradients of weights in float32, all else rounded to eight bits.
+    /// </summary>
     [Theory]
     [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
     public void ForwardBackward_InBFloat16_IsNearTheReference(string shape)
@@ -81,13 +85,18 @@ public class DecoderTests
         {
             var expected = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0);
             (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
-            var worst = parameters.Names.Where(name => name != "lm_head.weight").Max(name =>
-            {
-                var slopes = reference.Gradient(name).reshape(-1);
-                return ((parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slopes).norm() / slopes.norm()).item<double>();
-            });
+            var worst = parameters
+                .Names.Where(name => name != "lm_head.weight")
+                .Max(name =>
+                {
+                    var slopes = reference.Gradient(name).reshape(-1);
+                    return (
+                        (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - slopes).norm() / slopes.norm()
+                    ).item<double>();
+                });
             var error = ((actual - expected).norm() / expected.norm()).item<double>();
-            // Sixteen roundings of a layer, each by 2⁻⁹; the gradient has gone through as many again, and through the slopes of sharp softmaxes.
+            // Sixteen roundings of a layer, each by 2⁻⁹; the gradient has gone through as many
+            // again, and through the slopes of sharp softmaxes.
             var rounding = 16 * parameters.Configuration.NumHiddenLayers * Math.Pow(2, -9);
             Assert.InRange(error, 0, rounding);
             Assert.InRange(worst, 0, 4 * rounding);
@@ -105,7 +114,8 @@ public class DecoderTests
         using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, activations: ScalarType.Float64);
         var reference = new ReferenceLlama(parameters);
         var batch = DecoderShapes.Batch(33, 5, 64);
-        var outputGradient = randn([batch.Ids.Length, DecoderShapes.Grouped.HiddenSize], generator: new Generator(9)).to(ScalarType.Float64);
+        var outputGradient = randn([batch.Ids.Length, DecoderShapes.Grouped.HiddenSize], generator: new Generator(9))
+            .to(ScalarType.Float64);
 
         var hidden = decoder.Forward(batch);
         hidden.backward([outputGradient]);
@@ -116,8 +126,11 @@ public class DecoderTests
         (expected * outputGradient).sum().backward();
         foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
         {
-            var error = (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - reference.Gradient(name).reshape(-1)).norm().item<double>();
-            Assert.True(error < Rounding.Of(8) * reference.Gradient(name).norm().item<double>(), $"{name}: error {error}"); // stored in float32
+            var error = (parameters.Matrix(gradient, name).to(ScalarType.Float64).reshape(-1) - reference.Gradient(name).reshape(-1))
+                .norm()
+                .item<double>();
+            // stored in float32
+            Assert.True(error < Rounding.Of(8) * reference.Gradient(name).norm().item<double>(), $"{name}: " + $"error {error}");
         }
     }
 
@@ -126,10 +139,18 @@ public class DecoderTests
     public void ForwardBackward_ScaledRotations_EqualsLibtorchAutogradInFloat64()
     {
         using var scope = NewDisposeScope();
-        using var parameters = new ModelParameters(DecoderShapes.Grouped with
-        {
-            MaxPositionEmbeddings = 2_048, RopeScaling = new RopeScaling { Type = RopeType.Yarn, Factor = 16, OriginalMaxPositionEmbeddings = 64 },
-        });
+        using var parameters = new ModelParameters(
+            DecoderShapes.Grouped with
+            {
+                MaxPositionEmbeddings = 2_048,
+                RopeScaling = new RopeScaling
+                {
+                    Type = RopeType.Yarn,
+                    Factor = 16,
+                    OriginalMaxPositionEmbeddings = 64,
+                },
+            }
+        );
         parameters.Initialize(seed: 8);
         var frequencies = RotaryFrequencies.Of(parameters.Configuration);
         var reference = new ReferenceLlama(parameters) { Frequencies = tensor(frequencies.Angles), Magnitude = frequencies.Magnitude };
@@ -144,7 +165,11 @@ public class DecoderTests
         (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
         const string queries = "model.layers.0.self_attn.q_proj.weight";
         var error = parameters.Matrix(run.Gradient, queries).to(ScalarType.Float64) - reference.Gradient(queries);
-        Assert.InRange(error.norm().item<double>() / reference.Gradient(queries).norm().item<double>(), 0, Rounding.OfBackward(parameters.Configuration, 700));
+        Assert.InRange(
+            error.norm().item<double>() / reference.Gradient(queries).norm().item<double>(),
+            0,
+            Rounding.OfBackward(parameters.Configuration, 700)
+        );
     }
 
     [Theory]
@@ -159,10 +184,14 @@ public class DecoderTests
         var someSlopes = randn([outputs.Length, d], generator: new Generator(9));
         var allSlopes = zeros(batch.Ids.Length, d).index_copy(0, tensor(outputs, dtype: ScalarType.Int64), someSlopes);
 
-        using DecoderRun all = new(TrainedWeights.All(parameters), batch, allSlopes), some = new(TrainedWeights.All(parameters), batch with { Outputs = outputs }, someSlopes);
+        using DecoderRun all = new(TrainedWeights.All(parameters), batch, allSlopes),
+            some = new(TrainedWeights.All(parameters), batch with { Outputs = outputs }, someSlopes);
 
         Rounding.Close(
-            [.. outputs.SelectMany(row => all.Hidden.AsSpan(row * d, d).ToArray())], some.Hidden, 2 * Rounding.OfForward(parameters.Configuration, 64));
+            [.. outputs.SelectMany(row => all.Hidden.AsSpan(row * d, d).ToArray())],
+            some.Hidden,
+            2 * Rounding.OfForward(parameters.Configuration, 64)
+        );
         foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
         {
             var expected = parameters.Matrix(all.Gradient, name);
@@ -185,8 +214,16 @@ public class DecoderTests
             int[] ids = [.. sequence.GetProperty("input_ids").EnumerateArray().Select(id => id.GetInt32())];
             var hidden = tensor(DecoderRun.Forward(TrainedWeights.All(parameters), new TokenBatch(ids, [ids.Length])));
             var logits = hidden.reshape(ids.Length, -1).matmul(parameters.Matrix(parameters.Flat, output).t());
-            var expected = sequence.GetProperty("logits").EnumerateArray().SelectMany(row => row.EnumerateArray().Select(value => value.GetSingle())).ToArray();
-            Rounding.Close(tensor(expected).to(ScalarType.Float64), logits.reshape(-1), 2 * Rounding.OfForward(parameters.Configuration, ids.Length)); // either is float32
+            var expected = sequence
+                .GetProperty("logits")
+                .EnumerateArray()
+                .SelectMany(row => row.EnumerateArray().Select(value => value.GetSingle()))
+                .ToArray();
+            Rounding.Close(
+                tensor(expected).to(ScalarType.Float64),
+                logits.reshape(-1),
+                2 * Rounding.OfForward(parameters.Configuration, ids.Length)
+            ); // either is float32
             positions += ids.Length;
         }
 

@@ -34,7 +34,8 @@ public class RouterBalanceTests
         var reference = new ReferenceLlama(parameters);
         var hidden = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0);
         var loss = experts.RouterLossWeight * batch.Outputs.Length * reference.RouterLoss();
-        var tolerance = activations == ScalarType.Float64 ? Rounding.Of(8) : Rounding.OfBackward(parameters.Configuration, 64); // stored in float32
+        // stored in float32
+        var tolerance = activations == ScalarType.Float64 ? Rounding.Of(8) : Rounding.OfBackward(parameters.Configuration, 64);
         Assert.Equal(loss.item<double>(), balance.Loss, tolerance * loss.item<double>());
         ((hidden * slopes).sum() + loss).backward();
         foreach (var name in parameters.Names.Where(name => name != "lm_head.weight"))
@@ -52,7 +53,14 @@ public class RouterBalanceTests
         using var scope = NewDisposeScope();
         var configuration = DecoderShapes.Shape("mixtral") with
         {
-            Experts = new() { NumExperts = 2, NumExpertsPerToken = 1, IntermediateSize = 4, NormalizesTopK = true, RouterLossWeight = 0.01 },
+            Experts = new()
+            {
+                NumExperts = 2,
+                NumExpertsPerToken = 1,
+                IntermediateSize = 4,
+                NormalizesTopK = true,
+                RouterLossWeight = 0.01,
+            },
         };
         var balance = RouterBalance.Of(configuration, tokens: 10)!;
         var probabilities = tensor(new[] { 0.9, 0.1, 0.8, 0.2, 0.7, 0.3, 0.4, 0.6 }).reshape(4, 2).requires_grad_(true);

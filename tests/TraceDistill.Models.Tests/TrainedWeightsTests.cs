@@ -14,17 +14,18 @@ namespace TraceDistill.Models.Tests;
 public class TrainedWeightsTests
 {
     /// <summary>What is frozen, and of which shape.</summary>
-    public static TheoryData<string, string> Frozen => new()
-    {
-        { "grouped", "embed_tokens" },
-        { "grouped", "embed_tokens|layers.0." },
-        { "grouped", "embed_tokens|layers.0.self_attn|layers.0.mlp|layers.0.post" },
-        { "wide", "k_proj|up_proj|norm" },
-        { "wide", "embed_tokens|layers." },
-        { "qwen2", "q_proj.weight|k_proj.bias|v_proj.bias" },
-        { "biased", "o_proj.bias|q_proj.bias|down_proj" },
-        { "qwen3", "k_norm|input_layernorm" },
-    };
+    public static TheoryData<string, string> Frozen =>
+        new()
+        {
+            { "grouped", "embed_tokens" },
+            { "grouped", "embed_tokens|layers.0." },
+            { "grouped", "embed_tokens|layers.0.self_attn|layers.0.mlp|layers.0.post" },
+            { "wide", "k_proj|up_proj|norm" },
+            { "wide", "embed_tokens|layers." },
+            { "qwen2", "q_proj.weight|k_proj.bias|v_proj.bias" },
+            { "biased", "o_proj.bias|q_proj.bias|down_proj" },
+            { "qwen3", "k_norm|input_layernorm" },
+        };
 
     [Theory]
     [MemberData(nameof(Frozen))]
@@ -34,7 +35,8 @@ public class TrainedWeightsTests
         using var parameters = DecoderShapes.Parameters(shape, seed: 6);
         var names = parameters.Names.Where(name => frozen.Split('|').Any(name.Contains)).ToHashSet();
         var trained = TrainedWeights.AllBut(parameters, names);
-        using FloatBuffer all = Gradient(TrainedWeights.All(parameters)), some = Gradient(trained);
+        using FloatBuffer all = Gradient(TrainedWeights.All(parameters)),
+            some = Gradient(trained);
 
         Assert.Equal(parameters.Count - names.Sum(name => parameters.Values(name).Length), trained.Count);
         Assert.Equal(parameters.Names.Except(names), trained.Names);
@@ -42,7 +44,10 @@ public class TrainedWeightsTests
         {
             var expected = parameters.Matrix(all, name).reshape(-1);
             var actual = some.Matrix(expected.numel(), 1, trained.OffsetOf(name)!.Value).reshape(-1);
-            Assert.True(((actual - expected).norm() / expected.norm()).item<float>() < 2 * Rounding.OfBackward(parameters.Configuration, 64), name);
+            Assert.True(
+                ((actual - expected).norm() / expected.norm()).item<float>() < 2 * Rounding.OfBackward(parameters.Configuration, 64),
+                name
+            );
         }
     }
 
@@ -53,7 +58,11 @@ public class TrainedWeightsTests
         using var adapter = SampleAdapters.Create(parameters, useDora: false, 0, "q_proj", "v_proj");
         using var workers = new GradientWorkers(TrainedWeights.Of(adapter), 2, 100);
         using var optimizer = new WeightOptimizer(new OptimizationOptions(), TrainedWeights.Of(adapter));
-        const int Rank = 3, D = 32, Q = 32, KV = 16, Layers = 2;
+        const int Rank = 3,
+            D = 32,
+            Q = 32,
+            KV = 16,
+            Layers = 2;
 
         Assert.Equal(Layers * Rank * (D + Q + D + KV), workers.Gradient.Count);
         var moments = 0L;
@@ -79,13 +88,23 @@ public class TrainedWeightsTests
     {
         var error = Assert.Throws<Text.Errors.InvalidInputException>(() => new ModelParameters(Llama70B with { VocabSize = 262_144 }));
 
-        Assert.Equal("model.embed_tokens.weight: has 2,147,483,648 elements (262144 × 8192); one tensor may have 2,147,483,647 at most", error.Message);
+        Assert.Equal(
+            "model.embed_tokens.weight: has 2,147,483,648 elements (262144 × 8192); one tensor may have 2,147,483,647 at most",
+            error.Message
+        );
     }
 
-    static ModelConfiguration Llama70B { get; } = new()
-    {
-        VocabSize = 128_256, HiddenSize = 8_192, IntermediateSize = 28_672, NumHiddenLayers = 80, NumAttentionHeads = 64, NumKeyValueHeads = 8, HeadDim = 128,
-    };
+    static ModelConfiguration Llama70B { get; } =
+        new()
+        {
+            VocabSize = 128_256,
+            HiddenSize = 8_192,
+            IntermediateSize = 28_672,
+            NumHiddenLayers = 80,
+            NumAttentionHeads = 64,
+            NumKeyValueHeads = 8,
+            HeadDim = 128,
+        };
 
     static FloatBuffer Gradient(TrainedWeights weights)
     {

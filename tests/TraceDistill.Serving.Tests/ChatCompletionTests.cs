@@ -15,7 +15,12 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     [Fact]
     public async Task Logprobs_OfARealResponse_EqualADirectForwardPass()
     {
-        var response = await running.PostAsync(Path, Chat(60, body => (body["logprobs"], body["top_logprobs"], body["return_token_ids"], body["temperature"]) = (true, 20, true, 0.8)));
+        var response = await running.PostAsync(
+            Path,
+            Chat(60, body =>
+                (body["logprobs"], body["top_logprobs"], body["return_token_ids"], body["temperature"]) = (true, 20, true, 0.8)
+            )
+        );
 
         var prompt = Ids(response.GetProperty("prompt_token_ids"));
         var choice = response.GetProperty("choices")[0];
@@ -31,7 +36,9 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
             Assert.Equal(tokens[t], content[t].GetProperty("id").GetInt32());
             Assert.Equal(expected[tokens[t]], content[t].GetProperty("logprob").GetDouble(), 1e-4);
             Assert.Equal(20, top.Count);
-            Assert.All(top.Zip(expected.OrderDescending()), pair => Assert.Equal(pair.Second, pair.First.GetProperty("logprob").GetDouble(), 1e-4));
+            Assert.All(top.Zip(expected.OrderDescending()), pair =>
+                Assert.Equal(pair.Second, pair.First.GetProperty("logprob").GetDouble(), 1e-4)
+            );
             Assert.All(top, one => Assert.Equal(expected[one.GetProperty("id").GetInt32()], one.GetProperty("logprob").GetDouble(), 1e-4));
         }
     }
@@ -39,7 +46,10 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     [Fact]
     public async Task Bytes_OfEveryToken_AreTrueEvenWhereCharactersAreSplit()
     {
-        var response = await running.PostAsync(Path, Chat(120, body => (body["logprobs"], body["top_logprobs"], body["ignore_eos"]) = (true, 3, true)));
+        var response = await running.PostAsync(
+            Path,
+            Chat(120, body => (body["logprobs"], body["top_logprobs"], body["ignore_eos"]) = (true, 3, true))
+        );
 
         var choice = response.GetProperty("choices")[0];
         var text = new List<byte>();
@@ -78,7 +88,12 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     public async Task Choices_OfOneRequest_DifferAndAreRepeatable()
     {
         async Task<List<string>> TextsAsync(int n, int seed) =>
-            [.. (await running.PostAsync(Path, Chat(20, body => (body["n"], body["seed"]) = (n, seed)))).GetProperty("choices").EnumerateArray().Select(Content)];
+            [
+                .. (await running.PostAsync(Path, Chat(20, body => (body["n"], body["seed"]) = (n, seed))))
+                    .GetProperty("choices")
+                    .EnumerateArray()
+                    .Select(Content),
+            ];
 
         var three = await TextsAsync(3, 8);
         Assert.Equal(3, three.Distinct().Count());
@@ -92,7 +107,9 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     {
         var free = Content((await running.PostAsync(Path, Chat(60))).GetProperty("choices")[0]);
         var stop = RunningServer.WholePiece(free, from: 15, length: 2);
-        var choice = (await running.PostAsync(Path, Chat(60, body => body["stop"] = new JsonArray("never there", stop)))).GetProperty("choices")[0];
+        var choice = (await running.PostAsync(Path, Chat(60, body => body["stop"] = new JsonArray("never there", stop)))).GetProperty(
+            "choices"
+        )[0];
 
         Assert.Equal(free[..free.IndexOf(stop, StringComparison.Ordinal)], Content(choice));
         Assert.Equal("stop", choice.GetProperty("finish_reason").GetString());
@@ -101,7 +118,10 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     [Fact]
     public async Task TokensAsTokenIds_AskedFor_NamesTokensById()
     {
-        var response = await running.PostAsync(Path, Chat(5, body => (body["logprobs"], body["top_logprobs"], body["return_tokens_as_token_ids"]) = (true, 2, true)));
+        var response = await running.PostAsync(
+            Path,
+            Chat(5, body => (body["logprobs"], body["top_logprobs"], body["return_tokens_as_token_ids"]) = (true, 2, true))
+        );
 
         foreach (var entry in response.GetProperty("choices")[0].GetProperty("logprobs").GetProperty("content").EnumerateArray())
         {
@@ -122,8 +142,14 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     [Fact]
     public async Task Content_ListOfTextParts_IsJoined()
     {
-        var parts = new JsonArray(new JsonObject { ["type"] = "text", ["text"] = "ab" }, new JsonObject { ["type"] = "text", ["text"] = "cd" });
-        var response = await running.PostAsync(Path, Chat(1, body => (body["messages"]![0]!["content"], body["return_token_ids"]) = (parts, true)));
+        var parts = new JsonArray(
+            new JsonObject { ["type"] = "text", ["text"] = "ab" },
+            new JsonObject { ["type"] = "text", ["text"] = "cd" }
+        );
+        var response = await running.PostAsync(
+            Path,
+            Chat(1, body => (body["messages"]![0]!["content"], body["return_token_ids"]) = (parts, true))
+        );
 
         Assert.Equal("<|user|>abcd<think>", running.Model.Tokenizer.Decode(Ids(response.GetProperty("prompt_token_ids"))));
     }
@@ -131,15 +157,23 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     [Fact]
     public async Task Gzip_AskedFor_IsTheSameJson()
     {
-        using var request = new HttpRequestMessage(HttpMethod.Post, Path) { Content = new StringContent(Chat(30).ToJsonString(), Encoding.UTF8, "application/json") };
+        using var request = new HttpRequestMessage(HttpMethod.Post, Path)
+        {
+            Content = new StringContent(Chat(30).ToJsonString(), Encoding.UTF8, "application/json"),
+        };
         request.Headers.AcceptEncoding.ParseAdd("gzip");
         using var response = await running.Client.SendAsync(request, TestContext.Current.CancellationToken);
         Assert.Equal(["gzip"], response.Content.Headers.ContentEncoding);
         await using var stream = new System.IO.Compression.GZipStream(
-            await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken), System.IO.Compression.CompressionMode.Decompress);
+            await response.Content.ReadAsStreamAsync(TestContext.Current.CancellationToken),
+            System.IO.Compression.CompressionMode.Decompress
+        );
         using var document = await JsonDocument.ParseAsync(stream, cancellationToken: TestContext.Current.CancellationToken);
 
-        Assert.Equal(Content((await running.PostAsync(Path, Chat(30))).GetProperty("choices")[0]), Content(document.RootElement.GetProperty("choices")[0]));
+        Assert.Equal(
+            Content((await running.PostAsync(Path, Chat(30))).GetProperty("choices")[0]),
+            Content(document.RootElement.GetProperty("choices")[0])
+        );
     }
 
     static JsonObject Chat(int maxTokens, Action<JsonObject>? change = null) => RunningServer.Chat(maxTokens, change);
@@ -155,7 +189,10 @@ public sealed class ChatCompletionTests(RunningServer running) : IClassFixture<R
     {
         for (var seed = 0; seed < 100; seed++)
         {
-            var response = await running.PostAsync(Path, Chat(200, body => (body["seed"], body["logprobs"], body["top_logprobs"], body["return_token_ids"]) = (seed, true, 2, true)));
+            var response = await running.PostAsync(
+                Path,
+                Chat(200, body => (body["seed"], body["logprobs"], body["top_logprobs"], body["return_token_ids"]) = (seed, true, 2, true))
+            );
             if (isWanted(response))
             {
                 return response;

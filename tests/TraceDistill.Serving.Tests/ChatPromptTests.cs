@@ -9,7 +9,9 @@ public class ChatPromptTests
 {
     const string Plain = "{% for m in messages %}<{{ m.role }}>{{ m.content }}<end>{% endfor %}";
 
-    /// <summary>Where transformers' <c>continue_final_message</c> ends the text: behind the content, even if what ends the turn has it too.</summary>
+    /// <summary>
+    /// Where transformers' <c>continue_final_message</c> ends the text: behind the content, even if what ends the turn has it too.
+    /// </summary>
     [Theory]
     [InlineData(Plain, "Let me", "<user>a<end><assistant>Let me")]
     [InlineData(Plain, "e", "<user>a<end><assistant>e")]
@@ -30,6 +32,17 @@ public class ChatPromptTests
     static ChatPrompt Read(string content)
     {
         object[] messages = [new { role = "user", content = "a" }, new { role = "assistant", content }];
-        return ChatPrompt.Read(new RequestFields(JsonSerializer.SerializeToElement(new { messages, add_generation_prompt = false, continue_final_message = true })));
+        return ChatPrompt.Read(
+            new RequestFields(
+                JsonSerializer.SerializeToElement(
+                    new
+                    {
+                        messages,
+                        add_generation_prompt = false,
+                        continue_final_message = true,
+                    }
+                )
+            )
+        );
     }
 }

@@ -16,15 +16,25 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
     public async Task Echo_WithNothingToGenerate_ScoresThePromptAsADirectForwardPass()
     {
         var ids = running.Model.Tokenizer.Encode(Sentence);
-        var response = await running.PostAsync(Path, new JsonObject
-        {
-            ["prompt"] = Array(ids), ["echo"] = true, ["logprobs"] = 6, ["max_tokens"] = 0, ["return_tokens_as_token_ids"] = true,
-        });
+        var response = await running.PostAsync(
+            Path,
+            new JsonObject
+            {
+                ["prompt"] = Array(ids),
+                ["echo"] = true,
+                ["logprobs"] = 6,
+                ["max_tokens"] = 0,
+                ["return_tokens_as_token_ids"] = true,
+            }
+        );
 
         var choice = response.GetProperty("choices")[0];
         var logprobs = choice.GetProperty("logprobs");
         Assert.Equal(Sentence, choice.GetProperty("text").GetString());
-        Assert.Equal(ids.Select(id => $"token_id:{id}"), logprobs.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!));
+        Assert.Equal(
+            ids.Select(id => $"token_id:{id}"),
+            logprobs.GetProperty("tokens").EnumerateArray().Select(token => token.GetString()!)
+        );
         Assert.Equal(JsonValueKind.Null, logprobs.GetProperty("token_logprobs")[0].ValueKind);
         Assert.Equal(JsonValueKind.Null, logprobs.GetProperty("top_logprobs")[0].ValueKind);
         var logits = new ReferenceDecoder(running.Model.Parameters).Logits(ids);
@@ -46,10 +56,19 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
     [Fact]
     public async Task TopLogprobs_NoneAskedFor_HoldTheChosenTokenAlone()
     {
-        var response = await running.PostAsync(Path, new JsonObject
-        {
-            ["prompt"] = "the cat", ["logprobs"] = 0, ["max_tokens"] = 4, ["seed"] = 1, ["ignore_eos"] = true, ["return_token_ids"] = true, ["return_tokens_as_token_ids"] = true,
-        });
+        var response = await running.PostAsync(
+            Path,
+            new JsonObject
+            {
+                ["prompt"] = "the cat",
+                ["logprobs"] = 0,
+                ["max_tokens"] = 4,
+                ["seed"] = 1,
+                ["ignore_eos"] = true,
+                ["return_token_ids"] = true,
+                ["return_tokens_as_token_ids"] = true,
+            }
+        );
 
         var choice = response.GetProperty("choices")[0];
         foreach (var (t, id) in choice.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32()).Index())
@@ -63,8 +82,17 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
     [Fact]
     public async Task TopP_Zero_TakesTheLikeliestToken()
     {
-        async Task<string> TextAsync(string setting, int value) =>
-            (await running.PostAsync(Path, new JsonObject { ["prompt"] = "the cat", ["max_tokens"] = 30, [setting] = value })).GetProperty("choices")[0].GetProperty("text").GetString()!;
+        async Task<string> TextAsync(string setting, int value) => (
+                await running.PostAsync(
+                    Path,
+                    new JsonObject
+                    {
+                        ["prompt"] = "the cat",
+                        ["max_tokens"] = 30,
+                        [setting] = value,
+                    }
+                )
+            ).GetProperty("choices")[0].GetProperty("text").GetString()!;
 
         Assert.Equal(await TextAsync("temperature", 0), await TextAsync("top_p", 0));
     }
@@ -72,11 +100,22 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
     [Fact]
     public async Task TextOffset_OfWholeCharacters_CountsCharacters()
     {
-        var response = await running.PostAsync(Path, new JsonObject { ["prompt"] = Sentence, ["echo"] = true, ["logprobs"] = 0, ["max_tokens"] = 0 });
+        var response = await running.PostAsync(
+            Path,
+            new JsonObject
+            {
+                ["prompt"] = Sentence,
+                ["echo"] = true,
+                ["logprobs"] = 0,
+                ["max_tokens"] = 0,
+            }
+        );
 
         var logprobs = response.GetProperty("choices")[0].GetProperty("logprobs");
         var offset = 0;
-        foreach (var (token, actual) in logprobs.GetProperty("tokens").EnumerateArray().Zip(logprobs.GetProperty("text_offset").EnumerateArray()))
+        foreach (
+            var (token, actual) in logprobs.GetProperty("tokens").EnumerateArray().Zip(logprobs.GetProperty("text_offset").EnumerateArray())
+        )
         {
             if (!token.GetString()!.Contains('\uFFFD', StringComparison.Ordinal))
             {
@@ -91,9 +130,18 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
     public async Task Prompts_InAllForms_GiveChoicesPromptByPrompt()
     {
         var (one, two) = (running.Model.Tokenizer.Encode("the cat"), running.Model.Tokenizer.Encode("12 +"));
-        async Task<List<string>> TextsAsync(JsonNode prompt) =>
-            [.. (await running.PostAsync(Path, new JsonObject { ["prompt"] = prompt, ["max_tokens"] = 10, ["n"] = 2, ["seed"] = 3 }))
-                .GetProperty("choices").EnumerateArray().Select(choice => choice.GetProperty("text").GetString()!)];
+        async Task<List<string>> TextsAsync(JsonNode prompt) => [.. (
+                    await running.PostAsync(
+                        Path,
+                        new JsonObject
+                        {
+                            ["prompt"] = prompt,
+                            ["max_tokens"] = 10,
+                            ["n"] = 2,
+                            ["seed"] = 3,
+                        }
+                    )
+                ).GetProperty("choices").EnumerateArray().Select(choice => choice.GetProperty("text").GetString()!)];
 
         var both = await TextsAsync(new JsonArray("the cat", "12 +"));
         Assert.Equal(4, both.Count);
@@ -105,7 +153,14 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
     [Fact]
     public async Task Echo_WithGeneration_PutsPromptAndContinuationTogether()
     {
-        var body = new JsonObject { ["prompt"] = "the cat", ["max_tokens"] = 5, ["seed"] = 2, ["logprobs"] = 1, ["ignore_eos"] = true };
+        var body = new JsonObject
+        {
+            ["prompt"] = "the cat",
+            ["max_tokens"] = 5,
+            ["seed"] = 2,
+            ["logprobs"] = 1,
+            ["ignore_eos"] = true,
+        };
         var plain = (await running.PostAsync(Path, body)).GetProperty("choices")[0];
         body["echo"] = true;
         var echoed = (await running.PostAsync(Path, body)).GetProperty("choices")[0];
@@ -116,7 +171,13 @@ public sealed class CompletionTests(RunningServer running) : IClassFixture<Runni
         Assert.All(Values(plain).Zip(Values(echoed)[^5..]), pair => Assert.Equal(pair.First, pair.Second, 1e-5));
 
         static double[] Values(JsonElement choice) =>
-            [.. choice.GetProperty("logprobs").GetProperty("token_logprobs").EnumerateArray().Select(value => value.ValueKind == JsonValueKind.Null ? 0 : value.GetDouble())];
+            [
+                .. choice
+                    .GetProperty("logprobs")
+                    .GetProperty("token_logprobs")
+                    .EnumerateArray()
+                    .Select(value => value.ValueKind == JsonValueKind.Null ? 0 : value.GetDouble()),
+            ];
     }
 
     static JsonArray Array(int[] ids) => [.. ids.Select(id => JsonValue.Create(id))];

@@ -31,33 +31,62 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
         Assert.Equal((Ids(text).Length, 20_000), (text.GetProperty("count").GetInt32(), text.GetProperty("max_model_len").GetInt32()));
         var answer = await running.PostAsync("v1/chat/completions", RunningServer.Chat(4));
         Assert.Equal(answer.GetProperty("usage").GetProperty("prompt_tokens").GetInt32(), Ids(chat).Length);
-        Assert.Equal("größer <think>", (await running.PostAsync("detokenize", new JsonObject { ["tokens"] = new JsonArray([.. Ids(text).Select(id => JsonValue.Create(id))]) })).GetProperty("prompt").GetString());
+        Assert.Equal(
+            "größer <think>",
+            (
+                await running.PostAsync(
+                    "detokenize",
+                    new JsonObject { ["tokens"] = new JsonArray([.. Ids(text).Select(id => JsonValue.Create(id))]) }
+                )
+            )
+                .GetProperty("prompt")
+                .GetString()
+        );
 
         static int[] Ids(JsonElement response) => [.. response.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32())];
     }
 
-    /// <summary>As vLLM's: spellings are the vocabulary's, and a conversation may end inside its last message, white space at its end included.</summary>
+    /// <summary>
+    /// As vLLM's: spellings are the vocabulary's, and a conversation may end inside its last message, white space at its end included.
+    /// </summary>
     [Fact]
     public async Task Tokenize_FinalMessageToGoOnWith_EndsBehindItsContent()
     {
-        var request = JsonNode.Parse("""
-            {"messages":[{"role":"user","content":"für"},{"role":"assistant","content":"the cat "}],"add_generation_prompt":false,"continue_final_message":true,"return_token_strs":true}
-            """)!.AsObject();
+        var request = JsonNode
+            .Parse(
+                """
+                {"messages":[{"role":"user","content":"für"},{"role":"assistant","content":"the cat "}],"add_generation_prompt":false,"continue_final_message":true,"return_token_strs":true}
+                """
+            )!
+            .AsObject();
         var tokens = await running.PostAsync("tokenize", request);
 
         var ids = running.Model.Tokenizer.Encode("<|user|>für<|assistant|>the cat ");
         Assert.Equal(ids, tokens.GetProperty("tokens").EnumerateArray().Select(id => id.GetInt32()));
         var spellings = tokens.GetProperty("token_strs").EnumerateArray().Select(text => text.GetString()!).ToList();
         Assert.Equal("<|user|>fÃ¼r<|assistant|>theĠcatĠ", string.Concat(spellings));
-        Assert.All(ids.Zip(spellings), token => Assert.True(running.Model.Tokenizer.TryGetId(token.Second, out var id) && id == token.First));
+        Assert.All(ids.Zip(spellings), token =>
+            Assert.True(running.Model.Tokenizer.TryGetId(token.Second, out var id) && id == token.First)
+        );
         request["max_tokens"] = 3;
-        Assert.Equal(ids.Length, (await running.PostAsync("v1/chat/completions", request)).GetProperty("usage").GetProperty("prompt_tokens").GetInt32());
+        Assert.Equal(
+            ids.Length,
+            (await running.PostAsync("v1/chat/completions", request)).GetProperty("usage").GetProperty("prompt_tokens").GetInt32()
+        );
     }
 
     [Theory]
     [InlineData("tokenize", "{}", "prompt")]
-    [InlineData("tokenize", """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""", "continue_final_message")]
-    [InlineData("v1/chat/completions", """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""", "continue_final_message")]
+    [InlineData(
+        "tokenize",
+        """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""",
+        "continue_final_message"
+    )]
+    [InlineData(
+        "v1/chat/completions",
+        """{"messages":[{"role":"assistant","content":"a"}],"continue_final_message":true}""",
+        "continue_final_message"
+    )]
     [InlineData("tokenize", """{"prompt":"a","return_token_strs":"yes"}""", "return_token_strs")]
     [InlineData("tokenize", """{"messages":[{"role":"user","content":"a"}],"tools":[{}]}""", "tools")]
     [InlineData("detokenize", """{"tokens":"a"}""", "tokens")]
@@ -65,7 +94,11 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
     public async Task Tokenize_WhatCannotBe_IsRefusedByName(string path, string request, string named)
     {
         using var content = new StringContent(request, System.Text.Encoding.UTF8, "application/json");
-        using var response = await running.Client.PostAsync(new Uri(path, UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var response = await running.Client.PostAsync(
+            new Uri(path, UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(400, (int)response.StatusCode);
         using var body = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
@@ -80,8 +113,16 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
     {
         await using var server = await running.StartAsync();
         using var client = new HttpClient { BaseAddress = server.Endpoint };
-        using var content = new StringContent("""{"prompt":[5,6,7],"max_tokens":9,"ignore_eos":true}""", System.Text.Encoding.UTF8, "application/json");
-        using var response = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var content = new StringContent(
+            """{"prompt":[5,6,7],"max_tokens":9,"ignore_eos":true}""",
+            System.Text.Encoding.UTF8,
+            "application/json"
+        );
+        using var response = await client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
         await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         var metrics = await client.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken);
 
@@ -92,10 +133,20 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
     [Fact]
     public async Task OpenAIClient_Stock_UnderstandsResponsesAndStreams()
     {
-        var client = new ChatClient("tiny", new ApiKeyCredential("none"), new OpenAIClientOptions { Endpoint = new Uri(running.Server.Endpoint, "v1") });
+        var client = new ChatClient(
+            "tiny",
+            new ApiKeyCredential("none"),
+            new OpenAIClientOptions { Endpoint = new Uri(running.Server.Endpoint, "v1") }
+        );
         ChatMessage[] messages = [new UserChatMessage("2 + 2 für 日本?")];
 #pragma warning disable OPENAI001 // The seed is still marked as experimental.
-        var options = new ChatCompletionOptions { MaxOutputTokenCount = 40, IncludeLogProbabilities = true, TopLogProbabilityCount = 5, Seed = 5 };
+        var options = new ChatCompletionOptions
+        {
+            MaxOutputTokenCount = 40,
+            IncludeLogProbabilities = true,
+            TopLogProbabilityCount = 5,
+            Seed = 5,
+        };
 #pragma warning restore OPENAI001
         ChatCompletion whole = await client.CompleteChatAsync(messages, options, TestContext.Current.CancellationToken);
         var (text, tokens, usage) = ("", 0, 0);
@@ -115,5 +166,6 @@ public sealed class OtherEndpointTests(RunningServer running) : IClassFixture<Ru
         Assert.All(whole.ContentTokenLogProbabilities, token => Assert.Equal(5, token.TopLogProbabilities.Count));
     }
 
-    Task<string> GetAsync(string path) => running.Client.GetStringAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
+    Task<string> GetAsync(string path) =>
+        running.Client.GetStringAsync(new Uri(path, UriKind.Relative), TestContext.Current.CancellationToken);
 }

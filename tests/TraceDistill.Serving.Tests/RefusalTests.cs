@@ -36,7 +36,10 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":5}}""", "response_format")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":["text"]}}""", "response_format")]
     [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_object"}}""", "response_format")]
-    [InlineData("""{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{}}}""", "response_format")]
+    [InlineData(
+        """{"messages":[{"role":"user","content":"x"}],"response_format":{"type":"json_schema","json_schema":{}}}""",
+        "response_format"
+    )]
     public async Task ChatField_Wrong_IsNamed(string body, string field)
     {
         var error = await RefusedAsync("v1/chat/completions", body, HttpStatusCode.BadRequest);
@@ -64,7 +67,11 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [InlineData("""{"prompt":"x","\udc00":1}""", "not Unicode")]
     [InlineData("""{"prompt":"x","extra":{"deep":["\ud800x"]}}""", "not Unicode")]
     public async Task Request_ThatCannotBe_SaysWhy(string body, string reason) =>
-        Assert.Contains(reason, (await RefusedAsync("v1/completions", body, HttpStatusCode.BadRequest)).GetProperty("message").GetString(), StringComparison.Ordinal);
+        Assert.Contains(
+            reason,
+            (await RefusedAsync("v1/completions", body, HttpStatusCode.BadRequest)).GetProperty("message").GetString(),
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public async Task Model_NotServed_IsToldTheOneThatIs()
@@ -84,7 +91,11 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     {
         using var content = new ByteArrayContent([.. "{\"prompt\":\""u8, 0xFF, 0xFE, .. "\"}"u8]);
         content.Headers.ContentType = new("application/json");
-        using var response = await running.Client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var response = await running.Client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
     }
@@ -92,7 +103,10 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [Fact]
     public async Task Method_Wrong_Is405WithTheOneThatIsRight()
     {
-        using var response = await running.Client.GetAsync(new Uri("v1/completions", UriKind.Relative), TestContext.Current.CancellationToken);
+        using var response = await running.Client.GetAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            TestContext.Current.CancellationToken
+        );
         using var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
 
         Assert.Equal(HttpStatusCode.MethodNotAllowed, response.StatusCode);
@@ -106,7 +120,11 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         await using var server = await running.StartAsync(options => options with { MaxRequestMegabytes = 1 });
         using var client = new HttpClient { BaseAddress = server.Endpoint };
         using var content = new StringContent(new string(' ', 2 << 20), Encoding.UTF8, "application/json");
-        using var response = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var response = await client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
         using var error = JsonDocument.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));
@@ -117,7 +135,11 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     public async Task Body_Of5Mebibytes_IsTooLargeByDefault()
     {
         using var content = new StringContent(new string(' ', 5 << 20), Encoding.UTF8, "application/json");
-        using var response = await running.Client.PostAsync(new Uri("tokenize", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var response = await running.Client.PostAsync(
+            new Uri("tokenize", UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(HttpStatusCode.RequestEntityTooLarge, response.StatusCode);
     }
@@ -127,25 +149,43 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     {
         await using var server = await running.StartAsync(options => options with { MaxRequestMegabytes = 1, MaxBodiesMegabytes = 1 });
         using var client = new HttpClient { BaseAddress = server.Endpoint };
-        var large = new JsonObject { ["prompt"] = "x", ["padding"] = new string('x', 700 << 10), ["max_tokens"] = 19_000, ["ignore_eos"] = true, ["stream"] = true };
+        var large = new JsonObject
+        {
+            ["prompt"] = "x",
+            ["padding"] = new string('x', 700 << 10),
+            ["max_tokens"] = 19_000,
+            ["ignore_eos"] = true,
+            ["stream"] = true,
+        };
         using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Content = Json(large) };
         var first = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
         Assert.Equal(HttpStatusCode.OK, first.StatusCode);
 
         large["max_tokens"] = 1;
-        using var refused = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(large), TestContext.Current.CancellationToken);
+        using var refused = await client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            Json(large),
+            TestContext.Current.CancellationToken
+        );
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
-        using var small = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(new JsonObject { ["prompt"] = "x", ["max_tokens"] = 1 }), TestContext.Current.CancellationToken);
+        using var small = await client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            Json(new JsonObject { ["prompt"] = "x", ["max_tokens"] = 1 }),
+            TestContext.Current.CancellationToken
+        );
         Assert.Equal(HttpStatusCode.OK, small.StatusCode);
 
         first.Dispose();
         HttpResponseMessage accepted;
         do
         {
-            accepted = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(large), TestContext.Current.CancellationToken);
-        }
-        while (accepted.StatusCode == HttpStatusCode.TooManyRequests);
+            accepted = await client.PostAsync(
+                new Uri("v1/completions", UriKind.Relative),
+                Json(large),
+                TestContext.Current.CancellationToken
+            );
+        } while (accepted.StatusCode == HttpStatusCode.TooManyRequests);
         Assert.Equal(HttpStatusCode.OK, accepted.StatusCode);
     }
 
@@ -177,18 +217,35 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     {
         using var content = new StringContent("""{"prompt":"x","max_tokens":1}""");
         content.Headers.ContentType = type is null ? null : new(type);
-        using var response = await running.Client.PostAsync(new Uri("v1/completions", UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var response = await running.Client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(HttpStatusCode.UnsupportedMediaType, response.StatusCode);
-        Assert.Contains("application/json", await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken), StringComparison.Ordinal);
+        Assert.Contains(
+            "application/json",
+            await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
     public async Task ResponseFormat_TextOrNull_IsWhatThereIs()
     {
-        foreach (var format in new JsonNode?[] { null, new JsonObject { ["type"] = "text" } })
+        foreach (
+            var format in new JsonNode?[]
+            {
+                null,
+                new JsonObject { ["type"] = "text" },
+            }
+        )
         {
-            using var response = await running.SendAsync("v1/chat/completions", RunningServer.Chat(1, body => body["response_format"] = format?.DeepClone()));
+            using var response = await running.SendAsync(
+                "v1/chat/completions",
+                RunningServer.Chat(1, body => body["response_format"] = format?.DeepClone())
+            );
 
             Assert.Equal(HttpStatusCode.OK, response.StatusCode);
         }
@@ -199,11 +256,21 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     {
         await using var server = await running.StartAsync(options => options with { MaxConcurrent = 1, QueueLength = 0 });
         using var client = new HttpClient { BaseAddress = server.Endpoint };
-        var endless = new JsonObject { ["prompt"] = "x", ["max_tokens"] = 19_000, ["ignore_eos"] = true, ["stream"] = true };
+        var endless = new JsonObject
+        {
+            ["prompt"] = "x",
+            ["max_tokens"] = 19_000,
+            ["ignore_eos"] = true,
+            ["stream"] = true,
+        };
         using var request = new HttpRequestMessage(HttpMethod.Post, "v1/completions") { Content = Json(endless) };
         var first = await client.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, TestContext.Current.CancellationToken);
 
-        using var refused = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(new JsonObject { ["prompt"] = "x" }), TestContext.Current.CancellationToken);
+        using var refused = await client.PostAsync(
+            new Uri("v1/completions", UriKind.Relative),
+            Json(new JsonObject { ["prompt"] = "x" }),
+            TestContext.Current.CancellationToken
+        );
         Assert.Equal(HttpStatusCode.TooManyRequests, refused.StatusCode);
         Assert.Equal("1", refused.Headers.GetValues("Retry-After").Single());
 
@@ -211,13 +278,20 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         HttpResponseMessage accepted;
         do
         {
-            accepted = await client.PostAsync(new Uri("v1/completions", UriKind.Relative), Json(new JsonObject { ["prompt"] = "x" }), TestContext.Current.CancellationToken);
-        }
-        while (accepted.StatusCode == HttpStatusCode.TooManyRequests);
+            accepted = await client.PostAsync(
+                new Uri("v1/completions", UriKind.Relative),
+                Json(new JsonObject { ["prompt"] = "x" }),
+                TestContext.Current.CancellationToken
+            );
+        } while (accepted.StatusCode == HttpStatusCode.TooManyRequests);
         Assert.Equal(HttpStatusCode.OK, accepted.StatusCode);
         Assert.True(server.Counters.GeneratedTokens < 19_000);
-        while (!(await client.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken))
-            .Contains("tracedistill_requests_total{path=\"/v1/completions\",status=\"499\"} 1\n", StringComparison.Ordinal))
+        while (
+            !(await client.GetStringAsync(new Uri("metrics", UriKind.Relative), TestContext.Current.CancellationToken)).Contains(
+                "tracedistill_requests_total{path=\"/v1/completions\",status=\"499\"} 1\n",
+                StringComparison.Ordinal
+            )
+        )
         {
             // Counted a moment after its place is free.
         }
@@ -229,7 +303,10 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         await using var server = await running.StartAsync(options => options with { MaxConcurrent = 1, QueueLength = 1 });
         using var client = new HttpClient { BaseAddress = server.Endpoint };
         using var response = await client.PostAsync(
-            new Uri("v1/completions", UriKind.Relative), Json(new JsonObject { ["prompt"] = "x", ["n"] = 3 }), TestContext.Current.CancellationToken);
+            new Uri("v1/completions", UriKind.Relative),
+            Json(new JsonObject { ["prompt"] = "x", ["n"] = 3 }),
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(HttpStatusCode.BadRequest, response.StatusCode);
     }
@@ -258,7 +335,9 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [Fact]
     public async Task Start_SettingsThatCannotBe_AreAllTold()
     {
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => running.StartAsync(options => options with { Host = "0.0.0.0", MaxConcurrent = 0, Port = 70_000 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            running.StartAsync(options => options with { Host = "0.0.0.0", MaxConcurrent = 0, Port = 70_000 })
+        );
 
         Assert.All(["api_key_env", "max_concurrent", "port"], name => Assert.Contains(name, error.Message, StringComparison.Ordinal));
     }
@@ -266,20 +345,30 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
     [Fact]
     public async Task Start_HostThatIsNoAddress_IsToldWithTheRest()
     {
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => running.StartAsync(options => options with { Host = "my machine", QueueLength = -1 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            running.StartAsync(options => options with { Host = "my machine", QueueLength = -1 })
+        );
 
         Assert.All(["host", "queue_length"], name => Assert.Contains(name, error.Message, StringComparison.Ordinal));
     }
 
     [Fact]
     public async Task Start_KeyVariableNotSet_SaysSo() =>
-        await Assert.ThrowsAsync<InvalidInputException>(() => running.StartAsync(options => options with { ApiKeyEnv = "TRACEDISTILL_TEST_NO_SUCH_KEY" }));
+        await Assert.ThrowsAsync<InvalidInputException>(() =>
+            running.StartAsync(options => options with { ApiKeyEnv = "TRACEDISTILL_TEST_NO_SUCH_KEY" })
+        );
 
     [Fact]
     public async Task Start_PortTaken_IsAnOutsideFailure()
     {
-        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => running.StartAsync(options => options with { Port = running.Server.Endpoint.Port }));
-        Assert.EndsWith("address already in use; choose another port, or 0 for a free one, and an address of this machine", error.Message, StringComparison.Ordinal);
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() =>
+            running.StartAsync(options => options with { Port = running.Server.Endpoint.Port })
+        );
+        Assert.EndsWith(
+            "address already in use; choose another port, or 0 for a free one, and an address of this machine",
+            error.Message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -289,14 +378,20 @@ public sealed class RefusalTests(RunningServer running) : IClassFixture<RunningS
         Environment.SetEnvironmentVariable(Variable, "key");
 
         // A block reserved for documentation (RFC 5737): no machine has it.
-        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => running.StartAsync(options => options with { ApiKeyEnv = Variable, Host = "192.0.2.1" }));
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() =>
+            running.StartAsync(options => options with { ApiKeyEnv = Variable, Host = "192.0.2.1" })
+        );
         Assert.Contains("192.0.2.1", error.Message, StringComparison.Ordinal);
     }
 
     async Task<JsonElement> RefusedAsync(string path, string body, HttpStatusCode status)
     {
         using var content = new StringContent(body, Encoding.UTF8, "application/json");
-        using var response = await running.Client.PostAsync(new Uri(path, UriKind.Relative), content, TestContext.Current.CancellationToken);
+        using var response = await running.Client.PostAsync(
+            new Uri(path, UriKind.Relative),
+            content,
+            TestContext.Current.CancellationToken
+        );
         var text = await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken);
         Assert.True(response.StatusCode == status, $"{response.StatusCode}: {text}");
         return JsonDocument.Parse(text).RootElement.GetProperty("error");

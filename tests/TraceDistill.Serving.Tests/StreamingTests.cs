@@ -10,7 +10,10 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
     [Fact]
     public async Task ChatStream_PutTogether_EqualsTheWholeResponse()
     {
-        static JsonObject Body() => RunningServer.Chat(80, body => (body["n"], body["logprobs"], body["top_logprobs"], body["return_token_ids"]) = (2, true, 4, true));
+        static JsonObject Body() =>
+            RunningServer.Chat(80, body =>
+                (body["n"], body["logprobs"], body["top_logprobs"], body["return_token_ids"]) = (2, true, 4, true)
+            );
         var whole = await running.PostAsync("v1/chat/completions", Body());
         var body = Body();
         body["stream_options"] = new JsonObject { ["include_usage"] = true };
@@ -22,13 +25,22 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
             Assert.Equal("assistant", parts[0].GetProperty("delta").GetProperty("role").GetString());
             Assert.Equal(
                 choice.GetProperty("message").GetProperty("content").GetString(),
-                string.Concat(parts.Select(part => part.GetProperty("delta").GetProperty("content").GetString())));
+                string.Concat(parts.Select(part => part.GetProperty("delta").GetProperty("content").GetString()))
+            );
             Assert.Equal(
                 choice.GetProperty("logprobs").GetProperty("content").EnumerateArray().Select(entry => entry.GetRawText()),
-                parts.Where(part => part.GetProperty("logprobs").ValueKind == JsonValueKind.Object).SelectMany(part => part.GetProperty("logprobs").GetProperty("content").EnumerateArray()).Select(entry => entry.GetRawText()));
+                parts
+                    .Where(part => part.GetProperty("logprobs").ValueKind == JsonValueKind.Object)
+                    .SelectMany(part => part.GetProperty("logprobs").GetProperty("content").EnumerateArray())
+                    .Select(entry => entry.GetRawText())
+            );
             Assert.Equal(
                 choice.GetProperty("token_ids").EnumerateArray().Select(id => id.GetInt32()),
-                parts.Where(part => part.TryGetProperty("token_ids", out _)).SelectMany(part => part.GetProperty("token_ids").EnumerateArray()).Select(id => id.GetInt32()));
+                parts
+                    .Where(part => part.TryGetProperty("token_ids", out _))
+                    .SelectMany(part => part.GetProperty("token_ids").EnumerateArray())
+                    .Select(id => id.GetInt32())
+            );
             Assert.Equal(choice.GetProperty("finish_reason").GetString(), Assert.Single(FinishReasons(parts)));
         }
 
@@ -58,7 +70,16 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
     [InlineData(true, 0)]
     public async Task CompletionStream_PutTogether_EqualsTheWholeResponse(bool echo, int maxTokens)
     {
-        JsonObject Body() => new() { ["prompt"] = "the größer cat", ["max_tokens"] = maxTokens, ["logprobs"] = 3, ["seed"] = 1, ["ignore_eos"] = true, ["echo"] = echo };
+        JsonObject Body() =>
+            new()
+            {
+                ["prompt"] = "the größer cat",
+                ["max_tokens"] = maxTokens,
+                ["logprobs"] = 3,
+                ["seed"] = 1,
+                ["ignore_eos"] = true,
+                ["echo"] = echo,
+            };
         var choice = (await running.PostAsync("v1/completions", Body())).GetProperty("choices")[0];
         var parts = Parts(await running.StreamAsync("v1/completions", Body()), 0);
 
@@ -67,27 +88,46 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
         {
             Assert.Equal(
                 choice.GetProperty("logprobs").GetProperty(column).EnumerateArray().Select(entry => entry.GetRawText()),
-                parts.Where(part => part.GetProperty("logprobs").ValueKind == JsonValueKind.Object).SelectMany(part => part.GetProperty("logprobs").GetProperty(column).EnumerateArray()).Select(entry => entry.GetRawText()));
+                parts
+                    .Where(part => part.GetProperty("logprobs").ValueKind == JsonValueKind.Object)
+                    .SelectMany(part => part.GetProperty("logprobs").GetProperty(column).EnumerateArray())
+                    .Select(entry => entry.GetRawText())
+            );
         }
     }
 
     [Fact]
     public async Task CompletionStream_EchoWithoutLogprobs_BeginsWithThePrompt()
     {
-        static JsonObject Body() => new() { ["prompt"] = "the cat", ["max_tokens"] = 5, ["seed"] = 1, ["echo"] = true, ["stream_options"] = new JsonObject { ["include_usage"] = true } };
+        static JsonObject Body() =>
+            new()
+            {
+                ["prompt"] = "the cat",
+                ["max_tokens"] = 5,
+                ["seed"] = 1,
+                ["echo"] = true,
+                ["stream_options"] = new JsonObject { ["include_usage"] = true },
+            };
         var whole = await running.PostAsync("v1/completions", Body());
         var chunks = await running.StreamAsync("v1/completions", Body());
         var parts = Parts(chunks, 0);
 
         Assert.Equal("the cat", parts[0].GetProperty("text").GetString());
-        Assert.Equal(whole.GetProperty("choices")[0].GetProperty("text").GetString(), string.Concat(parts.Select(part => part.GetProperty("text").GetString())));
+        Assert.Equal(
+            whole.GetProperty("choices")[0].GetProperty("text").GetString(),
+            string.Concat(parts.Select(part => part.GetProperty("text").GetString()))
+        );
         Assert.Equal(whole.GetProperty("usage").GetRawText(), chunks[^1].GetProperty("usage").GetRawText());
     }
 
     [Fact]
     public async Task Stream_PromptThatIsTooLong_IsRefusedWithAStatus()
     {
-        var body = new JsonObject { ["prompt"] = new JsonArray([.. Enumerable.Repeat(5, 20_001).Select(id => JsonValue.Create(id))]), ["stream"] = true };
+        var body = new JsonObject
+        {
+            ["prompt"] = new JsonArray([.. Enumerable.Repeat(5, 20_001).Select(id => JsonValue.Create(id))]),
+            ["stream"] = true,
+        };
         using var response = await running.SendAsync("v1/completions", body);
 
         Assert.Equal(System.Net.HttpStatusCode.BadRequest, response.StatusCode);
@@ -96,7 +136,11 @@ public sealed class StreamingTests(RunningServer running) : IClassFixture<Runnin
     }
 
     static List<JsonElement> Parts(List<JsonElement> chunks, int index) =>
-        [.. chunks.SelectMany(chunk => chunk.GetProperty("choices").EnumerateArray()).Where(choice => choice.GetProperty("index").GetInt32() == index)];
+        [
+            .. chunks
+                .SelectMany(chunk => chunk.GetProperty("choices").EnumerateArray())
+                .Where(choice => choice.GetProperty("index").GetInt32() == index),
+        ];
 
     static List<string> FinishReasons(List<JsonElement> parts) =>
         [.. parts.Select(part => part.GetProperty("finish_reason").GetString()).OfType<string>()];

@@ -6,7 +6,18 @@ namespace TraceDistill.Teachers.Tests;
 public sealed class CollectSummaryTests
 {
     static readonly CollectSummary Summary = new(
-        Count: 1200, Correct: 1000, Tokens: 120_000, Bytes: 3_972_000, BytesPerToken: 33.1, TopK: 20, Collected: 200, Failed: 0, Length: 3, Refusal: 0, Empty: 0);
+        Count: 1200,
+        Correct: 1000,
+        Tokens: 120_000,
+        Bytes: 3_972_000,
+        BytesPerToken: 33.1,
+        TopK: 20,
+        Collected: 200,
+        Failed: 0,
+        Length: 3,
+        Refusal: 0,
+        Empty: 0
+    );
 
     [Fact]
     public void ToString_SomeNew_SaysWhatCame() =>
@@ -15,7 +26,14 @@ public sealed class CollectSummaryTests
     [Fact]
     public void ToString_WithUsage_TellsLatencyAndCost()
     {
-        var usage = new CollectionUsage { Tokens = 200_000, Cost = 1.25, Failures = 2, Latency = new LatencySummary(0.5, 2.25, 3), Endpoints = [] };
+        var usage = new CollectionUsage
+        {
+            Tokens = 200_000,
+            Cost = 1.25,
+            Failures = 2,
+            Latency = new LatencySummary(0.5, 2.25, 3),
+            Endpoints = [],
+        };
 
         Assert.EndsWith("; requests took 0.5 s (p50), 2.25 s (p95); cost 1.25", $"{Summary with { Usage = usage }}");
     }

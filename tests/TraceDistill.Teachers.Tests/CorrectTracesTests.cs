@@ -22,7 +22,10 @@ public sealed class CorrectTracesTests
         Assert.Equal(["p004", "p005"], (await run.TracesAsync()).Select(trace => trace.ProblemId));
         Assert.Equal(new TraceSelection(OnlyCorrect: true, Collected: 6, LeftOut: 4, "collected"), ShardManifest.Load(run.Out)!.Selection);
         Assert.Equal(6, ShardManifest.Load(Path.Combine(run.Out, "collected"))!.Rows);
-        Assert.Contains("those with a correct answer, 2 of 6 collected", await File.ReadAllTextAsync(Path.Combine(run.Out, "README.md"), TestTeacher.Token));
+        Assert.Contains(
+            "those with a correct answer, 2 of 6 collected",
+            await File.ReadAllTextAsync(Path.Combine(run.Out, "README.md"), TestTeacher.Token)
+        );
 
         var asked = server.Requests.Count;
         Assert.Equal((2L, 0L), (await RunAsync(run, server)) is var again ? (again.Count, again.Collected) : default);
@@ -39,7 +42,9 @@ public sealed class CorrectTracesTests
         using var run = new CollectionRun(problems: 2);
         await run.RunAsync(server);
 
-        var error = Assert.Throws<InvalidInputException>(() => CorrectTraces.CollectionFolder(run.Options(server.Url) with { OnlyCorrect = true }, run.Out));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            CorrectTraces.CollectionFolder(run.Options(server.Url) with { OnlyCorrect = true }, run.Out)
+        );
         Assert.Contains("holds traces that were collected without it", error.Message);
     }
 
@@ -63,7 +68,10 @@ public sealed class CorrectTracesTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 5);
         await run.RunAsync(server);
-        var (before, asked) = ((await run.TracesAsync()).ConvertAll(trace => (trace.Id, string.Join(',', trace.Logprobs!.TopIds))), server.Requests.Count);
+        var (before, asked) = (
+            (await run.TracesAsync()).ConvertAll(trace => (trace.Id, string.Join(',', trace.Logprobs!.TopIds))),
+            server.Requests.Count
+        );
 
         await run.RunAsync(server, options => options with { Layout = SoftTargetLayout.Plain });
 
@@ -72,14 +80,25 @@ public sealed class CorrectTracesTests
         Assert.Equal(asked, server.Requests.Count);
     }
 
-    static void WithWrongGold(CollectionRun run, int count) => File.WriteAllLines(
-        run.Problems, File.ReadAllLines(run.Problems).Select((line, i) => i < count ? line.Replace("\"answer\":\"", "\"answer\":\"9", StringComparison.Ordinal) : line));
+    static void WithWrongGold(CollectionRun run, int count) =>
+        File.WriteAllLines(
+            run.Problems,
+            File.ReadAllLines(run.Problems)
+                .Select((line, i) => i < count ? line.Replace("\"answer\":\"", "\"answer\":\"9", StringComparison.Ordinal) : line)
+        );
 
     static async Task<CollectSummary> RunAsync(CollectionRun run, ProtocolServer server)
     {
         var options = run.Options(server.Url) with { OnlyCorrect = true };
         var folder = CorrectTraces.CollectionFolder(options, run.Out);
-        var summary = await CollectStage.RunAsync(options, folder, MathVerifier.Instance, SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+        var summary = await CollectStage.RunAsync(
+            options,
+            folder,
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TestTeacher.Time(),
+            TestTeacher.Token
+        );
         return await CorrectTraces.PublishAsync(options, run.Out, summary, SilentObserver.Instance, TestTeacher.Token);
     }
 }

@@ -9,8 +9,8 @@ using TraceDistill.TestServer.Forms;
 namespace TraceDistill.TestServer;
 
 /// <summary>
-/// A real HTTP server on a free loopback port that plays a script: each completion takes the next reply, and when the script is over, the last
-/// one again. What was asked is kept for the test to look at.
+/// A real HTTP server on a free loopback port that plays a script: each completion takes the next reply,
+/// and when the script is over, the last one again. What was asked is kept for the test to look at.
 /// </summary>
 public sealed class ProtocolServer : IAsyncDisposable
 {
@@ -41,15 +41,17 @@ public sealed class ProtocolServer : IAsyncDisposable
     /// <summary>What <c>/models</c> lists; null answers 404.</summary>
     public string[]? Models { get; set; } = ["teacher"];
 
-    /// <summary>The kind of server that its list of models and its other addresses look like; what completions look like is the replies' own.</summary>
+    /// <summary>
+    /// The kind of server that its list of models and its other addresses look like; what completions look like is the replies' own.
+    /// </summary>
     public WireForm Form { get; set; } = WireForms.TraceDistill;
 
     /// <summary>What <c>/completions</c> answers; null answers 404.</summary>
     public Func<HttpContext, string, Task>? Completions { get; set; }
 
     /// <summary>
-    /// Whether the script is for all requests of a capability probe. Where it is not, it is for the probe's first question, and the others, which have
-    /// the seed 0 as no trace has, are answered with a plain completion and not kept.
+    /// Whether the script is for all requests of a capability probe. Where it is not, it is for the probe's first
+    /// question, and the others, which have the seed 0 as no trace has, are answered with a plain completion and not kept.
     /// </summary>
     public bool ScriptsProbe { get; set; }
 
@@ -74,13 +76,13 @@ public sealed class ProtocolServer : IAsyncDisposable
         _arrivals.Dispose();
     }
 
-    Task AnswerAsync(HttpContext context) => context.Request.Method == HttpMethods.Post
-        ? CompleteAsync(context)
+    Task AnswerAsync(HttpContext context) =>
+        context.Request.Method == HttpMethods.Post ? CompleteAsync(context)
         : context.Request.Path.Value is { } path && path.EndsWith("/models", StringComparison.Ordinal) && Models is { } models
             ? Replies.Bytes(context, Form.Models(models))
-            : Form.KnownBy.TryGetValue(context.Request.Path.Value!, out var body)
-                ? Replies.Bytes(context, Encoding.UTF8.GetBytes(body), body.StartsWith('{') ? "application/json" : "text/plain")
-                : Replies.Status(404)(context, "");
+        : Form.KnownBy.TryGetValue(context.Request.Path.Value!, out var body)
+            ? Replies.Bytes(context, Encoding.UTF8.GetBytes(body), body.StartsWith('{') ? "application/json" : "text/plain")
+        : Replies.Status(404)(context, "");
 
     async Task CompleteAsync(HttpContext context)
     {
@@ -113,7 +115,8 @@ public sealed class ProtocolServer : IAsyncDisposable
         await _last(context, body);
     }
 
-    static bool IsOfProbe(string body) => body.Contains("\"seed\":0,", StringComparison.Ordinal) || body.EndsWith("\"seed\":0}", StringComparison.Ordinal);
+    static bool IsOfProbe(string body) =>
+        body.Contains("\"seed\":0,", StringComparison.Ordinal) || body.EndsWith("\"seed\":0}", StringComparison.Ordinal);
 
     static bool IsFirstOfProbe(string body) =>
         body.Contains("12 + 34", StringComparison.Ordinal) && !body.Contains("\"max_tokens\":1,", StringComparison.Ordinal);

@@ -9,9 +9,11 @@ namespace TraceDistill.TestServer;
 /// <summary>Replies that a <see cref="ProtocolServer"/>'s script is made of.</summary>
 public static class Replies
 {
-    /// <summary>A completion whose tokens are the characters of <paramref name="text"/>, ended by token 0, each with three alternatives.</summary>
-    public static Func<HttpContext, string, Task> Completion(string text) => (context, request) =>
-        Json(WireJson.Completion(text, TopLogprobs(request)))(context, request);
+    /// <summary>
+    /// A completion whose tokens are the characters of <paramref name="text"/>, ended by token 0, each with three alternatives.
+    /// </summary>
+    public static Func<HttpContext, string, Task> Completion(string text) =>
+        (context, request) => Json(WireJson.Completion(text, TopLogprobs(request)))(context, request);
 
     /// <summary>Adds the numbers in the user's words; the seed decides the phrasing.</summary>
     public static Task Sum(HttpContext context, string request) =>
@@ -21,34 +23,56 @@ public static class Replies
     /// <param name="form">How it is written.</param>
     /// <param name="teacher">What is said; null adds numbers up.</param>
     /// <param name="faults">What goes wrong; null for nothing.</param>
-    public static Func<HttpContext, string, Task> Teach(WireForm form, Func<TeacherRequest, TeacherAnswer>? teacher = null, FaultPlan? faults = null) => (context, body) =>
-    {
-        var request = TeacherRequest.Parse(body);
-        var answer = (teacher ?? ScriptedTeachers.Sum)(request);
-        return (faults?.Next(request) ?? Fault.None) is var fault && fault == Fault.None
-            ? Bytes(context, form.Reply(request, answer))
-            : FaultyReply.SendAsync(context, fault, form, request, answer);
-    };
+    public static Func<HttpContext, string, Task> Teach(
+        WireForm form,
+        Func<TeacherRequest, TeacherAnswer>? teacher = null,
+        FaultPlan? faults = null
+    ) =>
+        (context, body) =>
+        {
+            var request = TeacherRequest.Parse(body);
+            var answer = (teacher ?? ScriptedTeachers.Sum)(request);
+            return (faults?.Next(request) ?? Fault.None) is var fault && fault == Fault.None
+                ? Bytes(context, form.Reply(request, answer))
+                : FaultyReply.SendAsync(context, fault, form, request, answer);
+        };
 
-    /// <summary>One of a few bodies that are there already, chosen by the request's content: for measurements, in which the server may not be what is measured.</summary>
-    public static Func<HttpContext, string, Task> Prepared(IReadOnlyList<ReadOnlyMemory<byte>> bodies) => (context, body) =>
-        Bytes(context, bodies[(int)(TeacherRequest.Parse(body).Key % (ulong)bodies.Count)]);
+    /// <summary>
+    /// One of a few bodies that are there already, chosen by the request's content: for
+    /// measurements, in which the server may not be what is measured.
+    /// </summary>
+    public static Func<HttpContext, string, Task> Prepared(IReadOnlyList<ReadOnlyMemory<byte>> bodies) =>
+        (context, body) => Bytes(context, bodies[(int)(TeacherRequest.Parse(body).Key % (ulong)bodies.Count)]);
 
     public static Func<HttpContext, string, Task> Json(string json) => (context, _) => Bytes(context, WireJson.Utf8(json));
 
-    public static Func<HttpContext, string, Task> Status(int status, string? retryAfter = null, string body = "") => (context, _) =>
-    {
-        context.Response.StatusCode = status;
-        if (retryAfter is not null)
+    public static Func<HttpContext, string, Task> Status(int status, string? retryAfter = null, string body = "") =>
+        (context, _) =>
         {
-            context.Response.Headers.RetryAfter = retryAfter;
-        }
+            context.Response.StatusCode = status;
+            if (retryAfter is not null)
+            {
+                context.Response.Headers.RetryAfter = retryAfter;
+            }
 
-        return context.Response.WriteAsync(body);
-    };
+            return context.Response.WriteAsync(body);
+        };
 
     public static Func<HttpContext, string, Task> Error(int status, string message, string code = "error") =>
-        Status(status, body: JsonSerializer.Serialize(new { error = new { message, type = code, code } }));
+        Status(
+            status,
+            body: JsonSerializer.Serialize(
+                new
+                {
+                    error = new
+                    {
+                        message,
+                        type = code,
+                        code,
+                    },
+                }
+            )
+        );
 
     /// <summary>The connection is cut before any answer.</summary>
     public static Task Reset(HttpContext context, string request)
@@ -75,7 +99,8 @@ public static class Replies
     }
 
     /// <inheritdoc cref="Bytes(HttpContext, ReadOnlyMemory{byte}, string)"/>
-    public static Task Bytes(HttpContext context, (ReadOnlyMemory<byte> Body, string ContentType) reply) => Bytes(context, reply.Body, reply.ContentType);
+    public static Task Bytes(HttpContext context, (ReadOnlyMemory<byte> Body, string ContentType) reply) =>
+        Bytes(context, reply.Body, reply.ContentType);
 
     /// <summary>A whole body at once.</summary>
     public static Task Bytes(HttpContext context, ReadOnlyMemory<byte> body, string contentType = "application/json")

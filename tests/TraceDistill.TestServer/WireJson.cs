@@ -12,24 +12,26 @@ public static class WireJson
     public static string Completion(string text, int topLogprobs)
     {
         var ids = text.Select(c => (int)c).Append(EndOfSequence).ToArray();
-        return JsonSerializer.Serialize(new
-        {
-            id = "chatcmpl-1",
-            @object = "chat.completion",
-            prompt_token_ids = new[] { 5, 6 },
-            choices = new[]
+        return JsonSerializer.Serialize(
+            new
             {
-                new
+                id = "chatcmpl-1",
+                @object = "chat.completion",
+                prompt_token_ids = new[] { 5, 6 },
+                choices = new[]
                 {
-                    index = 0,
-                    message = new { role = "assistant", content = text },
-                    finish_reason = "stop",
-                    token_ids = ids,
-                    logprobs = topLogprobs == 0 ? null : new { content = ids.Select(id => Token(id, topLogprobs)).ToArray() },
+                    new
+                    {
+                        index = 0,
+                        message = new { role = "assistant", content = text },
+                        finish_reason = "stop",
+                        token_ids = ids,
+                        logprobs = topLogprobs == 0 ? null : new { content = ids.Select(id => Token(id, topLogprobs)).ToArray() },
+                    },
                 },
-            },
-            usage = new { prompt_tokens = 2, completion_tokens = ids.Length },
-        });
+                usage = new { prompt_tokens = 2, completion_tokens = ids.Length },
+            }
+        );
     }
 
     /// <summary>One choice around the given <c>logprobs</c> value.</summary>
@@ -38,12 +40,22 @@ public static class WireJson
 
     public static byte[] Utf8(string json) => Encoding.UTF8.GetBytes(json);
 
-    static object Token(int id, int k) => new
-    {
-        token = ((char)id).ToString(),
-        logprob = Math.Log(0.7),
-        bytes = new[] { id },
-        id,
-        top_logprobs = Enumerable.Range(0, Math.Min(k, 3)).Select(i => new { token = "?", logprob = Math.Log(0.7 / Math.Pow(4, i)), bytes = new[] { id + i }, id = id + i }).ToArray(),
-    };
+    static object Token(int id, int k) =>
+        new
+        {
+            token = ((char)id).ToString(),
+            logprob = Math.Log(0.7),
+            bytes = new[] { id },
+            id,
+            top_logprobs = Enumerable
+                .Range(0, Math.Min(k, 3))
+                .Select(i => new
+                {
+                    token = "?",
+                    logprob = Math.Log(0.7 / Math.Pow(4, i)),
+                    bytes = new[] { id + i },
+                    id = id + i,
+                })
+                .ToArray(),
+        };
 }

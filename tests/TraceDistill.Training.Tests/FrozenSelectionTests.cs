@@ -15,12 +15,22 @@ public sealed class FrozenSelectionTests : TrainStageCase
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
         await RunAsync(Options, "base");
 
-        var summary = await RunAsync(Tuned with { Optim = OptimizerKind.Muon, FrozenParameters = ["embed_tokens", @"^model\.layers\.0\.", "[kv]_proj", "norm"] }, "tuned");
+        var summary = await RunAsync(
+            Tuned with
+            {
+                Optim = OptimizerKind.Muon,
+                FrozenParameters = ["embed_tokens", @"^model\.layers\.0\.", "[kv]_proj", "norm"],
+            },
+            "tuned"
+        );
 
         using var before = ModelDirectory.Load(Folder.Out("base"));
         using var after = ModelDirectory.Load(Folder.Out("tuned"));
         string[] trained = [.. before.Names.Where(name => !before.Values(name).SequenceEqual(after.Values(name)))];
-        Assert.Equal(new[] { "self_attn.q", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down" }.Select(part => $"model.layers.1.{part}_proj.weight"), trained);
+        Assert.Equal(
+            new[] { "self_attn.q", "self_attn.o", "mlp.gate", "mlp.up", "mlp.down" }.Select(part => $"model.layers.1.{part}_proj.weight"),
+            trained
+        );
         Assert.Equal(trained.Sum(name => before.Values(name).Length), summary.TrainedParameters);
     }
 

@@ -22,7 +22,14 @@ public class TrainerMemoryTests
     [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32, true)]
     public void Run_FiveHundredSteps_LeavesNoTensorBehindAndDoesNotGrow(OptimizerKind optim, ComputeDtype dtype, bool hasAdapters)
     {
-        var options = TrainerTests.Options with { MaxSteps = 700, BatchTokens = TokensPerStep, MicroBatchTokens = 400, Optim = optim, ComputeDtype = dtype };
+        var options = TrainerTests.Options with
+        {
+            MaxSteps = 700,
+            BatchTokens = TokensPerStep,
+            MicroBatchTokens = 400,
+            Optim = optim,
+            ComputeDtype = dtype,
+        };
         ProcessMemory.Collect(); // what other tests left to finalizers
         var tensors = torch.Tensor.TotalCount;
         var memory = new MemoryAt(200, 700);
@@ -50,12 +57,8 @@ public class TrainerMemoryTests
             }
         }
 
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) { }
     }
 }

@@ -21,11 +21,27 @@ public class TrainerTests
 {
     static readonly ModelConfiguration Shape = new()
     {
-        VocabSize = 30, HiddenSize = 32, IntermediateSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 2, HeadDim = 16,
-        MaxPositionEmbeddings = 64, TieWordEmbeddings = true,
+        VocabSize = 30,
+        HiddenSize = 32,
+        IntermediateSize = 32,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 2,
+        NumKeyValueHeads = 2,
+        HeadDim = 16,
+        MaxPositionEmbeddings = 64,
+        TieWordEmbeddings = true,
     };
 
-    internal static readonly OptimizationOptions Options = new() { MaxSteps = 30, BatchTokens = 120, MicroBatchTokens = 40, SaveSteps = 7, LoggingSteps = 5, Workers = 2, LearningRate = 1e-2 };
+    internal static readonly OptimizationOptions Options = new()
+    {
+        MaxSteps = 30,
+        BatchTokens = 120,
+        MicroBatchTokens = 40,
+        SaveSteps = 7,
+        LoggingSteps = 5,
+        Workers = 2,
+        LearningRate = 1e-2,
+    };
 
     [Theory]
     [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32)]
@@ -37,10 +53,42 @@ public class TrainerTests
         Assert.Equal(Train(options), Train(options));
     }
 
-    public static TheoryData<OptimizationOptions> Interrupted => new(
-        Options, Options with { Optim = OptimizerKind.Muon }, Options with { Optim = OptimizerKind.Muon, ComputeDtype = ComputeDtype.BFloat16 },
-        Options with { Optim = OptimizerKind.Lion, LearningRate = 1e-3 }, Options with { Optim = OptimizerKind.Adamw8bit }, Options with { EmaDecay = 0.9 },
-        Options with { MasterDtype = MasterDtype.BFloat16, EmaDecay = 0.9 }, Options with { MasterDtype = MasterDtype.BFloat16, Optim = OptimizerKind.Muon });
+    public static TheoryData<OptimizationOptions> Interrupted =>
+        new(
+            Options,
+            Options with
+            {
+                Optim = OptimizerKind.Muon,
+            },
+            Options with
+            {
+                Optim = OptimizerKind.Muon,
+                ComputeDtype = ComputeDtype.BFloat16,
+            },
+            Options with
+            {
+                Optim = OptimizerKind.Lion,
+                LearningRate = 1e-3,
+            },
+            Options with
+            {
+                Optim = OptimizerKind.Adamw8bit,
+            },
+            Options with
+            {
+                EmaDecay = 0.9,
+            },
+            Options with
+            {
+                MasterDtype = MasterDtype.BFloat16,
+                EmaDecay = 0.9,
+            },
+            Options with
+            {
+                MasterDtype = MasterDtype.BFloat16,
+                Optim = OptimizerKind.Muon,
+            }
+        );
 
     [Theory]
     [MemberData(nameof(Interrupted), DisableDiscoveryEnumeration = true)]
@@ -67,7 +115,10 @@ public class TrainerTests
         Assert.Equal(18, steps.Values[0]);
     }
 
-    /// <summary>The average of the weights after each update, by its formula; a run of t steps has the weights after t where nothing depends on the number of steps.</summary>
+    /// <summary>
+    /// The average of the weights after each update, by its formula; a run of t steps has the
+    /// weights after t where nothing depends on the number of steps.
+    /// </summary>
     [Fact]
     public void Run_WithAverage_EndsWithTheAverageOfAllWeights()
     {
@@ -105,7 +156,10 @@ public class TrainerTests
     public void Run_BatchWithoutALoss_StopsUnlessToldOtherwise()
     {
         var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, spoiled: 10));
-        Assert.Matches(@"^training diverged at step 10 \(loss Infinity, gradient norm \w+\): lower learning_rate or raise warmup_ratio$", error.Message);
+        Assert.Matches(
+            @"^training diverged at step 10 \(loss Infinity, gradient norm \w+\): lower learning_rate or raise warmup_ratio$",
+            error.Message
+        );
     }
 
     /// <summary>After 40 steps the sequences are known; a loss counted five hundredfold is no step of that course.</summary>
@@ -136,7 +190,14 @@ public class TrainerTests
     [InlineData(true)]
     public void Run_BestModelWanted_EndsWithTheWeightsOfTheBestEvaluation(bool isKilled)
     {
-        var options = Options with { MaxSteps = 40, LearningRate = 0.05, LrSchedulerType = LrSchedulerType.Constant, MaxGradNorm = 0, Optim = OptimizerKind.Lion };
+        var options = Options with
+        {
+            MaxSteps = 40,
+            LearningRate = 0.05,
+            LrSchedulerType = LrSchedulerType.Constant,
+            MaxGradNorm = 0,
+            Optim = OptimizerKind.Lion,
+        };
         var plan = new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Ce, LoadBest: true, Patience: 0, Threshold: 0);
         using var folder = new TemporaryDirectory();
         var scores = new Evaluations();
@@ -160,15 +221,28 @@ public class TrainerTests
     [Fact]
     public void Run_NoBetterForSomeEvaluations_StopsEarly()
     {
-        var options = Options with { MaxSteps = 400, LearningRate = 0.05, LrSchedulerType = LrSchedulerType.Constant, MaxGradNorm = 0, Optim = OptimizerKind.Lion };
+        var options = Options with
+        {
+            MaxSteps = 400,
+            LearningRate = 0.05,
+            LrSchedulerType = LrSchedulerType.Constant,
+            MaxGradNorm = 0,
+            Optim = OptimizerKind.Lion,
+        };
         var steps = new Steps();
-        Train(options, observer: steps, evaluation: new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Ce, LoadBest: false, Patience: 3, Threshold: 0));
+        Train(
+            options,
+            observer: steps,
+            evaluation: new EvaluationPlan(HeldOut(), null, Steps: 4, HeldOutMetric.Ce, LoadBest: false, Patience: 3, Threshold: 0)
+        );
 
         Assert.Equal("stopped early: 3 evaluations without a better ce", steps.Lines[^1]);
         Assert.InRange(steps.Values[^1], 16, 399);
     }
 
-    /// <summary>The model is written, asked and taken away again after every fourth step; the best answers decide which weights stay.</summary>
+    /// <summary>
+    /// The model is written, asked and taken away again after every fourth step; the best answers decide which weights stay.
+    /// </summary>
     [Fact]
     public void Run_AnswersWanted_EndsWithTheWeightsThatAnsweredBest()
     {
@@ -179,15 +253,29 @@ public class TrainerTests
 
         var weights = Train(Options with { MaxSteps = 22 }, folder.Path, metrics, evaluation: plan);
 
-        Assert.Equal([4, 8, 12, 16, 20, 22], metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Step));
-        Assert.Equal([0.1, 0.3, 0.9, 0.4, 0.9, 0.2], metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Values["eval_accuracy"]));
+        Assert.Equal(
+            [4, 8, 12, 16, 20, 22],
+            metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Step)
+        );
+        Assert.Equal(
+            [0.1, 0.3, 0.9, 0.4, 0.9, 0.2],
+            metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Values["eval_accuracy"])
+        );
         Assert.Equal(answers.Models[2], MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
-        Assert.Equal(Enumerable.Range(0, 6).Select(i => Path.Combine(folder.Path, "evaluations", $"step-{new[] { 4, 8, 12, 16, 20, 22 }[i]:000000}")), answers.Results);
+        Assert.Equal(
+            Enumerable
+                .Range(0, 6)
+                .Select(i => Path.Combine(folder.Path, "evaluations", $"step-{new[] { 4, 8, 12, 16, 20, 22 }[i]:000000}")),
+            answers.Results
+        );
         Assert.Empty(Directory.GetDirectories(folder.Path, ".*"));
         Assert.Contains("step 12, generated answers: 9 of 10 correct (90.0 %), 5 tokens each; best at step 12", metrics.Lines);
     }
 
-    /// <summary>Stopped while it answers, at a step with no checkpoint, and at the very end: nothing that was learned is lost, and the evaluation comes first when it goes on.</summary>
+    /// <summary>
+    /// Stopped while it answers, at a step with no checkpoint, and at the very end: nothing
+    /// that was learned is lost, and the evaluation comes first when it goes on.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(3)]
@@ -224,7 +312,9 @@ public class TrainerTests
     {
         using var folder = new TemporaryDirectory();
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(Options, folder.Path, new StopAt(17, stop), stop, fingerprint: "another run"));
+        Assert.Throws<OperationCanceledException>(() =>
+            Train(Options, folder.Path, new StopAt(17, stop), stop, fingerprint: "another run")
+        );
 
         var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, folder.Path));
         Assert.StartsWith($"{folder.Path}: holds a model, finished or not, that was not made by this training", error.Message);
@@ -277,7 +367,9 @@ public class TrainerTests
         var options = Options with { NeftuneNoiseAlpha = 5, ComputeDtype = dtype };
         using var folder = new TemporaryDirectory();
         using var stop = new CancellationTokenSource();
-        Assert.Throws<OperationCanceledException>(() => Train(options, folder.Path, new StopAt(17, stop), stop, trained: model => Adapters(model, useDora)));
+        Assert.Throws<OperationCanceledException>(() =>
+            Train(options, folder.Path, new StopAt(17, stop), stop, trained: model => Adapters(model, useDora))
+        );
 
         var whole = Train(options, trained: model => Adapters(model, useDora));
         Assert.Equal(whole, Train(options, folder.Path, trained: model => Adapters(model, useDora)));
@@ -307,8 +399,16 @@ public class TrainerTests
         TrainedWeights.Of(new LoraAdapter(model, new LoraSettings(4, 8, 0.1, [LoraAdapter.AllLinear], useDora), seed: 3));
 
     internal static float[] Train(
-        OptimizationOptions options, string? directory = null, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run",
-        Func<ModelParameters, TrainedWeights>? trained = null, EvaluationPlan? evaluation = null, int spoiled = -1, int spiked = -1)
+        OptimizationOptions options,
+        string? directory = null,
+        IRunObserver? observer = null,
+        CancellationTokenSource? stop = null,
+        string fingerprint = "this run",
+        Func<ModelParameters, TrainedWeights>? trained = null,
+        EvaluationPlan? evaluation = null,
+        int spoiled = -1,
+        int spiked = -1
+    )
     {
         using var folder = new TemporaryDirectory();
         using var parameters = new ModelParameters(Shape);
@@ -323,16 +423,36 @@ public class TrainerTests
     }
 
     static void Run(
-        TrainedWeights weights, OptimizationOptions options, string directory, IRunObserver? observer = null, CancellationTokenSource? stop = null, string fingerprint = "this run",
-        EvaluationPlan? evaluation = null, int spoiled = -1, int spiked = -1)
+        TrainedWeights weights,
+        OptimizationOptions options,
+        string directory,
+        IRunObserver? observer = null,
+        CancellationTokenSource? stop = null,
+        string fingerprint = "this run",
+        EvaluationPlan? evaluation = null,
+        int spoiled = -1,
+        int spiked = -1
+    )
     {
         var sequences = Enumerable.Range(0, 12).Select(Sequence).ToArray();
         TestDevice.With(weights, () =>
         {
-            using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation, model => Save(weights, model));
+            using var trainer = new Trainer(options, weights, observer ?? SilentObserver.Instance, evaluation, model =>
+                Save(weights, model)
+            );
             return trainer.Run(
-                new BatchStream(new BatchPlan([SequenceSet.Of(sequences)], options.BatchTokens, seed: 2)), step => new DistillationSettings(0.5 + 0.01 * (step % 10), 1.5, MissingMass.TailBucket, ZLossWeight: step == spoiled ? double.PositiveInfinity : step == spiked ? 500 : 0),
-                new TrainingState(directory, fingerprint), stop?.Token ?? TestContext.Current.CancellationToken);
+                new BatchStream(new BatchPlan([SequenceSet.Of(sequences)], options.BatchTokens, seed: 2)),
+                step => new DistillationSettings(
+                    0.5 + 0.01 * (step % 10),
+                    1.5,
+                    MissingMass.TailBucket,
+                    ZLossWeight: step == spoiled ? double.PositiveInfinity
+                        : step == spiked ? 500
+                        : 0
+                ),
+                new TrainingState(directory, fingerprint),
+                stop?.Token ?? TestContext.Current.CancellationToken
+            );
         });
     }
 
@@ -351,13 +471,17 @@ public class TrainerTests
     static TraceTokens Sequence(int i)
     {
         int[] ids = [.. Enumerable.Range(0, 20).Select(t => (i + t * (1 + i % 3)) % 30)];
-        return new TraceTokens(ids, 3, new SoftTargets
-        {
-            K = 2,
-            Ids = [.. ids[3..].SelectMany(id => new[] { id, (id + 1) % 30 })],
-            Logprobs = [.. ids[3..].SelectMany(_ => new[] { MathF.Log(0.9f), MathF.Log(0.05f) })],
-            Tail = [.. ids[3..].Select(_ => MathF.Log(0.05f))],
-        });
+        return new TraceTokens(
+            ids,
+            3,
+            new SoftTargets
+            {
+                K = 2,
+                Ids = [.. ids[3..].SelectMany(id => new[] { id, (id + 1) % 30 })],
+                Logprobs = [.. ids[3..].SelectMany(_ => new[] { MathF.Log(0.9f), MathF.Log(0.05f) })],
+                Tail = [.. ids[3..].Select(_ => MathF.Log(0.05f))],
+            }
+        );
     }
 
     /// <summary>Has so many of ten problems answered correctly by each model that it is given.</summary>
@@ -398,9 +522,7 @@ public class TrainerTests
 
         public List<string> Lines { get; } = [];
 
-        public void Progress(string activity, long done, long? total, string unit, string? note = null)
-        {
-        }
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) { }
 
         public void Metrics(long step, IReadOnlyDictionary<string, double> values) => Values.Add((step, values));
 
@@ -417,13 +539,9 @@ public class TrainerTests
             }
         }
 
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) { }
     }
 
     sealed class CrashAt(int step) : IRunObserver
@@ -436,22 +554,16 @@ public class TrainerTests
             }
         }
 
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) { }
     }
 
     sealed class Evaluations : IRunObserver
     {
         public List<(long Step, double Ce)> Values { get; } = [];
 
-        public void Progress(string activity, long done, long? total, string unit, string? note = null)
-        {
-        }
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) { }
 
         public void Metrics(long step, IReadOnlyDictionary<string, double> values)
         {
@@ -461,9 +573,7 @@ public class TrainerTests
             }
         }
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) { }
     }
 
     sealed class Steps : IRunObserver
@@ -474,9 +584,7 @@ public class TrainerTests
 
         public void Progress(string activity, long done, long? total, string unit, string? note = null) => Values.Add(done);
 
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
         public void Message(string text) => Lines.Add(text);
     }
@@ -485,13 +593,9 @@ public class TrainerTests
     {
         public List<string> Lines { get; } = [];
 
-        public void Progress(string activity, long done, long? total, string unit, string? note = null)
-        {
-        }
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) { }
 
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
         public void Message(string text) => Lines.Add(text);
     }
@@ -500,14 +604,10 @@ public class TrainerTests
     {
         public List<double> Values { get; } = [];
 
-        public void Progress(string activity, long done, long? total, string unit, string? note = null)
-        {
-        }
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) { }
 
         public void Metrics(long step, IReadOnlyDictionary<string, double> values) => Values.Add(values["loss"]);
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) { }
     }
 }

@@ -12,10 +12,20 @@ public class TrainingMemoryTests
     /// <summary>GPT-2's shape.</summary>
     static readonly ModelArchitecture Shape = new()
     {
-        HiddenSize = 768, NumHiddenLayers = 12, NumAttentionHeads = 12, IntermediateSize = 2_048, MaxPositionEmbeddings = 1_024,
+        HiddenSize = 768,
+        NumHiddenLayers = 12,
+        NumAttentionHeads = 12,
+        IntermediateSize = 2_048,
+        MaxPositionEmbeddings = 1_024,
     };
 
-    static readonly PretrainOptions Options = new() { Architecture = Shape, BatchTokens = 8_192, MicroBatchTokens = 1_024, Workers = 2 };
+    static readonly PretrainOptions Options = new()
+    {
+        Architecture = Shape,
+        BatchTokens = 8_192,
+        MicroBatchTokens = 1_024,
+        Workers = 2,
+    };
 
     [Fact]
     public void Estimate_AdamW_HoldsWeightsMomentsAndTwoGradientsAndNotMuchMore()
@@ -37,7 +47,12 @@ public class TrainingMemoryTests
         // A frozen base of 16 bits has no moments and no gradient.
         var adapter = new TrainOptions
         {
-            Student = "model", LoraR = 16, BatchTokens = 8_192, MicroBatchTokens = 1_024, Workers = 2, GradientCheckpointing = true,
+            Student = "model",
+            LoraR = 16,
+            BatchTokens = 8_192,
+            MicroBatchTokens = 1_024,
+            Workers = 2,
+            GradientCheckpointing = true,
         };
         Assert.True(2 * Of(adapter) < Of(Options with { GradientCheckpointing = true }));
     }

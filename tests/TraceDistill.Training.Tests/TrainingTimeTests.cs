@@ -6,11 +6,24 @@ namespace TraceDistill.Training.Tests;
 
 public sealed class TrainingTimeTests
 {
-    static readonly ModelArchitecture Small = new() { HiddenSize = 8, IntermediateSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2 };
+    static readonly ModelArchitecture Small = new()
+    {
+        HiddenSize = 8,
+        IntermediateSize = 16,
+        NumHiddenLayers = 1,
+        NumAttentionHeads = 2,
+    };
 
-    static readonly TrainOptions Options = new() { MaxSteps = 10, BatchTokens = 500, GradientAccumulationSteps = 2 };
+    static readonly TrainOptions Options = new()
+    {
+        MaxSteps = 10,
+        BatchTokens = 500,
+        GradientAccumulationSteps = 2,
+    };
 
-    /// <summary>Weights in products: 100 × 8 of the output, 4 × 8 × 8 of attention, 3 × 8 × 16 of the feed-forward part, and 24 of norms.</summary>
+    /// <summary>
+    /// Weights in products: 100 × 8 of the output, 4 × 8 × 8 of attention, 3 × 8 × 16 of the feed-forward part, and 24 of norms.
+    /// </summary>
     [Theory]
     [InlineData(true, null, false, 3)]
     [InlineData(false, null, false, 3)]
@@ -22,7 +35,10 @@ public sealed class TrainingTimeTests
 
         var time = TrainingTime.Estimate(Options with { LoraR = rank, GradientCheckpointing = isCheckpointed }, shape, rate: 1e6);
 
-        const double Weights = 800 + 256 + 384 + 24, Tokens = 1_000, Steps = 10, OtherWork = 1.2 + (240.0 / 8);
+        const double Weights = 800 + 256 + 384 + 24,
+            Tokens = 1_000,
+            Steps = 10,
+            OtherWork = 1.2 + (240.0 / 8);
         Assert.Equal(2 * products * Weights * Tokens * Steps / 1e6 * OtherWork, time.TotalSeconds, tolerance: 1e-6);
     }
 
@@ -31,7 +47,11 @@ public sealed class TrainingTimeTests
     {
         foreach (var shape in new[] { Small, Small with { HiddenSize = 1 << 14, IntermediateSize = 1 << 14, NumAttentionHeads = 256 } })
         {
-            Assert.InRange(TrainingTime.MeasureRate(workers: 2, microBatchTokens: 1_024, shape.Configure(vocabularySize: 100, [])), 1e6, 1e15);
+            Assert.InRange(
+                TrainingTime.MeasureRate(workers: 2, microBatchTokens: 1_024, shape.Configure(vocabularySize: 100, [])),
+                1e6,
+                1e15
+            );
         }
     }
 }

@@ -37,12 +37,13 @@ sealed record ConfigMap(SourceLocation Location, IReadOnlyList<ConfigEntry> Entr
     }
 
     /// <summary>This map with the entries of <paramref name="over"/> added or, where the key is the same, put in their place.</summary>
-    public ConfigMap MergedWith(ConfigMap over) => this with
-    {
-        Entries =
-        [
-            .. Entries.Select(entry => over.Entries.FirstOrDefault(other => other.Key == entry.Key) ?? entry),
-            .. over.Entries.Where(other => this[other.Key] is null),
-        ],
-    };
+    public ConfigMap MergedWith(ConfigMap over) =>
+        this with
+        {
+            Entries =
+            [
+                .. Entries.Select(entry => over.Entries.FirstOrDefault(other => other.Key == entry.Key) ?? entry),
+                .. over.Entries.Where(other => this[other.Key] is null),
+            ],
+        };
 }

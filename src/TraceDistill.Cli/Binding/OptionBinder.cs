@@ -16,7 +16,9 @@ namespace TraceDistill.Cli.Binding;
 /// </remarks>
 sealed class OptionBinder(ProblemList problems)
 {
-    /// <summary>Makes a <paramref name="type"/> from <paramref name="map"/>, whose keys are those of its <see cref="OptionSchema"/>.</summary>
+    /// <summary>
+    /// Makes a <paramref name="type"/> from <paramref name="map"/>, whose keys are those of its <see cref="OptionSchema"/>.
+    /// </summary>
     /// <param name="path">Prefix of keys in messages, such as a stage's name; may be empty.</param>
     /// <returns>Null where there was a problem.</returns>
     public object? BindRecord(Type type, ConfigMap map, string path)
@@ -70,16 +72,17 @@ sealed class OptionBinder(ProblemList problems)
         return value is not null;
     }
 
-    object? Bind(Type type, ConfigNode node, string path) => node switch
-    {
-        _ when type == typeof(JsonElement) => JsonValue.Of(node),
-        _ when OptionShape.ListItem(type) is { } item => BindList(type, item, node, path),
-        _ when OptionShape.DictionaryValue(type) is { } valueType => BindDictionary(valueType, type, node, path),
-        ConfigMap map when OptionShape.IsRecord(type) => BindRecord(type, map, path),
-        ConfigScalar { Text: { } text } when OptionShape.IsScalar(type) => BindScalar(type, text, node, path),
-        ConfigScalar { Text: { } file } when OptionShape.IsRecord(type) => BindRecordFile(type, file, node, path),
-        _ => Mismatch(type, node, path),
-    };
+    object? Bind(Type type, ConfigNode node, string path) =>
+        node switch
+        {
+            _ when type == typeof(JsonElement) => JsonValue.Of(node),
+            _ when OptionShape.ListItem(type) is { } item => BindList(type, item, node, path),
+            _ when OptionShape.DictionaryValue(type) is { } valueType => BindDictionary(valueType, type, node, path),
+            ConfigMap map when OptionShape.IsRecord(type) => BindRecord(type, map, path),
+            ConfigScalar { Text: { } text } when OptionShape.IsScalar(type) => BindScalar(type, text, node, path),
+            ConfigScalar { Text: { } file } when OptionShape.IsRecord(type) => BindRecordFile(type, file, node, path),
+            _ => Mismatch(type, node, path),
+        };
 
     object? BindScalar(Type type, string text, ConfigNode node, string path)
     {
@@ -112,8 +115,11 @@ sealed class OptionBinder(ProblemList problems)
         IReadOnlyList<ConfigNode> nodes = node switch
         {
             ConfigList list => list.Items,
-            ConfigScalar { Text: { } text } => [.. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-                .Select(part => new ConfigScalar(node.Origin, part))],
+            ConfigScalar { Text: { } text } =>
+            [
+                .. text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+                    .Select(part => new ConfigScalar(node.Origin, part)),
+            ],
             _ => [node],
         };
         var items = (IList)Activator.CreateInstance(typeof(List<>).MakeGenericType(itemType))!;
@@ -162,13 +168,15 @@ sealed class OptionBinder(ProblemList problems)
     bool IsAllowed(OptionProperty property, object? value, object record, SourceLocation location, string path)
     {
         var context = new ValidationContext(record) { MemberName = property.Property.Name, DisplayName = property.Key };
-        var failures = property.Property.GetCustomAttributes<ValidationAttribute>().Select(attribute => attribute.GetValidationResult(value, context));
+        var failures = property
+            .Property.GetCustomAttributes<ValidationAttribute>()
+            .Select(attribute => attribute.GetValidationResult(value, context));
         return Report(failures, _ => (location, path));
     }
 
     /// <param name="isComplete">
-    /// Whether all required settings are there. Where some are not, only what is said of further absent settings is told: the rest may come of a default
-    /// that stands for a required one.
+    /// Whether all required settings are there. Where some are not, only what is said of further
+    /// absent settings is told: the rest may come of a default that stands for a required one.
     /// </param>
     bool IsConsistent(object record, ConfigMap map, string path, bool isComplete)
     {
@@ -179,7 +187,8 @@ sealed class OptionBinder(ProblemList problems)
 
         var failures = validatable.Validate(new ValidationContext(record));
         return Report(failures.Where(failure => isComplete || (Subject(failure) is { } property && map[property.Key] is null)), failure =>
-            Subject(failure) is { } property ? (PlaceOf(property, map), Join(path, property.Key)) : (map.Location, path));
+            Subject(failure) is { } property ? (PlaceOf(property, map), Join(path, property.Key)) : (map.Location, path)
+        );
 
         OptionProperty? Subject(ValidationResult failure) =>
             OptionSchema.Of(record.GetType()).Properties.FirstOrDefault(known => failure.MemberNames.Contains(known.Property.Name));
@@ -198,13 +207,13 @@ sealed class OptionBinder(ProblemList problems)
     }
 
     /// <summary>Where the setting stands or, when it is absent, would stand.</summary>
-    static SourceLocation PlaceOf(OptionProperty property, ConfigMap map) => map[property.Key]?.Origin
+    static SourceLocation PlaceOf(OptionProperty property, ConfigMap map) =>
+        map[property.Key]?.Origin
         ?? (map.Location == SourceLocation.CommandLine ? new SourceLocation(property.CommandLineName) : map.Location);
 
     /// <summary>The help of a setting, as the second half of a sentence.</summary>
-    static string Sentence(OptionProperty property) => property.Description is { } help
-        ? char.ToLowerInvariant(help[0]) + help[1..]
-        : $"give {TypeWords.Expected(property.Type)}";
+    static string Sentence(OptionProperty property) =>
+        property.Description is { } help ? char.ToLowerInvariant(help[0]) + help[1..] : $"give {TypeWords.Expected(property.Type)}";
 
     static string Join(string path, string key) => path.Length == 0 ? key : $"{path}.{key}";
 }

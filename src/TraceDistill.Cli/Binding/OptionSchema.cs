@@ -31,7 +31,8 @@ sealed record OptionProperty(string Key, PropertyInfo Property, bool IsRequired,
 
     /// <summary>Returns whether its values are files or folders that are read.</summary>
     /// <param name="beside">The settings it stands among.</param>
-    public bool IsInputPath(ConfigMap beside) => Property.GetCustomAttribute<InputPathAttribute>() is { } attribute
+    public bool IsInputPath(ConfigMap beside) =>
+        Property.GetCustomAttribute<InputPathAttribute>() is { } attribute
         && (attribute.Unless is not { } other || beside[KeyOf(other)] is null);
 
     /// <summary>True where the option may stand on the command line without a value, which then means <c>true</c>.</summary>
@@ -67,7 +68,8 @@ sealed class OptionSchema
                     property,
                     property.CustomAttributes.Any(attribute => attribute.AttributeType.FullName == RequiredMember),
                     nullability.Create(property).WriteState == NullabilityState.Nullable,
-                    property.GetValue(defaults))),
+                    property.GetValue(defaults)
+                )),
         ];
     }
 

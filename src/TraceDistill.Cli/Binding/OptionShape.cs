@@ -7,16 +7,24 @@ namespace TraceDistill.Cli.Binding;
 /// </summary>
 static class OptionShape
 {
-    static readonly Type[] ListTypes = [typeof(IReadOnlyList<>), typeof(IReadOnlyCollection<>), typeof(IEnumerable<>), typeof(IList<>), typeof(List<>)];
+    static readonly Type[] ListTypes =
+    [
+        typeof(IReadOnlyList<>),
+        typeof(IReadOnlyCollection<>),
+        typeof(IEnumerable<>),
+        typeof(IList<>),
+        typeof(List<>),
+    ];
     static readonly Type[] DictionaryTypes = [typeof(IReadOnlyDictionary<,>), typeof(IDictionary<,>)];
 
     /// <summary>The item type of a list or array, or null.</summary>
-    public static Type? ListItem(Type type) => type switch
-    {
-        { IsArray: true } => type.GetElementType(),
-        { IsGenericType: true } when ListTypes.Contains(type.GetGenericTypeDefinition()) => type.GetGenericArguments()[0],
-        _ => null,
-    };
+    public static Type? ListItem(Type type) =>
+        type switch
+        {
+            { IsArray: true } => type.GetElementType(),
+            { IsGenericType: true } when ListTypes.Contains(type.GetGenericTypeDefinition()) => type.GetGenericArguments()[0],
+            _ => null,
+        };
 
     /// <summary>The value type of a dictionary with text keys, or null.</summary>
     public static Type? DictionaryValue(Type type) =>
@@ -25,12 +33,15 @@ static class OptionShape
             : null;
 
     /// <summary>Returns whether one plain value makes an instance: text, a flag, an enum, or anything that parses itself.</summary>
-    public static bool IsScalar(Type type) => type == typeof(string) || type.IsEnum || type == typeof(bool) || ParseMethod(type) is not null;
+    public static bool IsScalar(Type type) =>
+        type == typeof(string) || type.IsEnum || type == typeof(bool) || ParseMethod(type) is not null;
 
     /// <summary>Returns whether a map of properties makes an instance.</summary>
     public static bool IsRecord(Type type) =>
-        !type.IsEnum && type.Namespace?.StartsWith(nameof(System), StringComparison.Ordinal) == false
-        && !type.IsAbstract && (type.IsValueType || type.GetConstructor(Type.EmptyTypes) is not null)
+        !type.IsEnum
+        && type.Namespace?.StartsWith(nameof(System), StringComparison.Ordinal) == false
+        && !type.IsAbstract
+        && (type.IsValueType || type.GetConstructor(Type.EmptyTypes) is not null)
         && type.GetProperties().Any(property => property.SetMethod is { IsPublic: true });
 
     /// <summary>
@@ -38,7 +49,8 @@ static class OptionShape
     /// can be written as one value. A <see cref="FormatException"/> says what is wrong with it.
     /// </summary>
     public static MethodInfo? ParseMethod(Type type) =>
-        type.GetInterfaces().Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IParsable<>) && i.GetGenericArguments()[0] == type)
+        type.GetInterfaces()
+            .Any(i => i.IsGenericType && i.GetGenericTypeDefinition() == typeof(IParsable<>) && i.GetGenericArguments()[0] == type)
             ? type.GetMethod("Parse", BindingFlags.Public | BindingFlags.Static, [typeof(string), typeof(IFormatProvider)])
             : null;
 }

@@ -10,7 +10,9 @@ static class ScalarBinder
     const NumberStyles Real = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
 
     /// <returns>The value, or null with what is wrong in <paramref name="problem"/>.</returns>
-    /// <remarks>Underscores may group digits (<c>1_000_000</c>), and whole numbers may be written <c>1e6</c>, as in YAML and Python.</remarks>
+    /// <remarks>
+    /// Underscores may group digits (<c>1_000_000</c>), and whole numbers may be written <c>1e6</c>, as in YAML and Python.
+    /// </remarks>
     public static object? Parse(Type type, string text, out string? problem)
     {
         problem = null;
@@ -18,7 +20,12 @@ static class ScalarBinder
         object? value = type switch
         {
             _ when type == typeof(string) => text,
-            _ when type == typeof(bool) => text.ToLowerInvariant() switch { "true" or "yes" or "on" => true, "false" or "no" or "off" => false, _ => null },
+            _ when type == typeof(bool) => text.ToLowerInvariant() switch
+            {
+                "true" or "yes" or "on" => true,
+                "false" or "no" or "off" => false,
+                _ => null,
+            },
             _ when type == typeof(int) => WholeNumber(digits) is >= int.MinValue and <= int.MaxValue and var number ? (int)number : null,
             _ when type == typeof(long) => WholeNumber(digits),
             _ when type == typeof(double) => double.TryParse(digits, Real, CultureInfo.InvariantCulture, out var number) ? number : null,
@@ -41,7 +48,10 @@ static class ScalarBinder
             return number;
         }
 
-        return decimal.TryParse(text, Real, CultureInfo.InvariantCulture, out var real) && real == decimal.Truncate(real) && real is >= long.MinValue and <= long.MaxValue
+        return
+            decimal.TryParse(text, Real, CultureInfo.InvariantCulture, out var real)
+            && real == decimal.Truncate(real)
+            && real is >= long.MinValue and <= long.MaxValue
             ? (long)real
             : null;
     }
@@ -53,7 +63,8 @@ static class ScalarBinder
         {
             return OptionShape.ParseMethod(type)!.Invoke(null, [text, CultureInfo.InvariantCulture]);
         }
-        catch (TargetInvocationException exception) when (exception.InnerException is FormatException or OverflowException or ArgumentException)
+        catch (TargetInvocationException exception)
+            when (exception.InnerException is FormatException or OverflowException or ArgumentException)
         {
             problem = exception.InnerException.Message;
             return null;

@@ -11,13 +11,25 @@ static partial class SettingName
     /// <param name="optionsType">The type of the options record.</param>
     /// <param name="settings">The settings as the user wrote them.</param>
     /// <returns>
-    /// The message with <c>--max-steps: …</c> in place of <c>max_steps: …</c>, or <c>options.yaml:3:12: max_steps: …</c> where the setting stands in a file.
+    /// The message with <c>--max-steps: …</c> in place of <c>max_steps: …</c>, or
+    /// <c>options.yaml:3:12: max_steps: …</c> where the setting stands in a file.
     /// </returns>
     public static string InMessage(string message, Type optionsType, ConfigMap settings)
     {
         var schema = OptionSchema.Of(optionsType);
-        return string.Join('\n', message.Split('\n').Select(line => Subject().Replace(line, match =>
-            schema[match.Groups["key"].Value] is { } property ? Place(property, settings) + match.Groups["rest"].Value : match.Value)));
+        return string.Join(
+            '\n',
+            message
+                .Split('\n')
+                .Select(line =>
+                    Subject()
+                        .Replace(line, match =>
+                            schema[match.Groups["key"].Value] is { } property
+                                ? Place(property, settings) + match.Groups["rest"].Value
+                                : match.Value
+                        )
+                )
+        );
     }
 
     static string Place(OptionProperty property, ConfigMap settings) =>

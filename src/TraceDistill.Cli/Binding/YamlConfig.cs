@@ -21,24 +21,28 @@ static class YamlConfig
         InputFile.EnsureReadable(path);
         var root = new YamlReader(Utf8Text.ReadFile(path, MostBytes), path).Read()
             ?? throw new InvalidInputException($"{path}: the file is empty; expected keys with values");
-        return root as ConfigMap ?? throw new InvalidInputException($"{root.Location}: expected keys with values, found {TypeWords.Of(root)}");
+        return root as ConfigMap
+            ?? throw new InvalidInputException($"{root.Location}: expected keys with values, found {TypeWords.Of(root)}");
     }
 
-    /// <summary>Reads the value of a command-line option: YAML's flow form (<c>{ a: 1 }</c> or <c>[1, 2]</c>), or plain text as it is.</summary>
+    /// <summary>
+    /// Reads the value of a command-line option: YAML's flow form (<c>{ a: 1 }</c> or <c>[1, 2]</c>), or plain text as it is.
+    /// </summary>
     /// <param name="option">The option's name, to be named in messages.</param>
     public static ConfigNode ParseValue(string text, string option) =>
         text.TrimStart() is ['{' or '[', ..]
             ? AtOption(new YamlReader(text, option).Read()!, new SourceLocation(option))
             : new ConfigScalar(new SourceLocation(option), text);
 
-    static ConfigNode AtOption(ConfigNode node, SourceLocation option) => node switch
-    {
-        ConfigMap map => map with
+    static ConfigNode AtOption(ConfigNode node, SourceLocation option) =>
+        node switch
         {
-            Location = option,
-            Entries = [.. map.Entries.Select(entry => entry with { Location = option, Value = AtOption(entry.Value, option) })],
-        },
-        ConfigList list => list with { Location = option, Items = [.. list.Items.Select(item => AtOption(item, option))] },
-        _ => node with { Location = option },
-    };
+            ConfigMap map => map with
+            {
+                Location = option,
+                Entries = [.. map.Entries.Select(entry => entry with { Location = option, Value = AtOption(entry.Value, option) })],
+            },
+            ConfigList list => list with { Location = option, Items = [.. list.Items.Select(item => AtOption(item, option))] },
+            _ => node with { Location = option },
+        };
 }

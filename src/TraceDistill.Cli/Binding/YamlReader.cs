@@ -5,7 +5,10 @@ using YamlDotNet.Core.Events;
 
 namespace TraceDistill.Cli.Binding;
 
-/// <summary>Makes <see cref="ConfigNode"/>s from the events of a YAML text, within bounds: a few bytes of a stranger's can stand for any amount of nesting or repetition.</summary>
+/// <summary>
+/// Makes <see cref="ConfigNode"/>s from the events of a YAML text, within bounds: a few bytes
+/// of a stranger's can stand for any amount of nesting or repetition.
+/// </summary>
 /// <param name="text">One YAML document.</param>
 /// <param name="source">What messages call it.</param>
 sealed partial class YamlReader(string text, string source)
@@ -42,16 +45,30 @@ sealed partial class YamlReader(string text, string source)
         {
             if (TabbedLine() is { } line)
             {
-                throw new InvalidInputException($"{new SourceLocation(source, line, 1)}: not valid YAML: a tab in the indentation; indent with spaces", exception);
+                throw new InvalidInputException(
+                    $"{new SourceLocation(source, line, 1)}: not valid YAML: a tab in the indentation; indent with spaces",
+                    exception
+                );
             }
 
             var message = MarkPrefix().Replace(exception.Message, "").ReplaceLineEndings(" ").TrimEnd('.');
             throw new InvalidInputException($"{Place(exception.Start)}: not valid YAML: {message}", exception);
         }
-        catch (Exception exception) when (exception is ArgumentException or InvalidOperationException or FormatException or IndexOutOfRangeException or OverflowException)
+        catch (Exception exception)
+            when (exception
+                    is ArgumentException
+                        or InvalidOperationException
+                        or FormatException
+                        or IndexOutOfRangeException
+                        or OverflowException
+            )
         {
             // The library's own slips over malformed text.
-            throw new InvalidInputException($"{(_parser.Current is { } current ? Place(current.Start) : source)}: not valid YAML: {exception.Message.ReplaceLineEndings(" ")}", exception);
+            throw new InvalidInputException(
+                $"{(_parser.Current is { } current ? Place(current.Start) : source)}: "
+                    + $"not valid YAML: {exception.Message.ReplaceLineEndings(" ")}",
+                exception
+            );
         }
     }
 
@@ -174,9 +191,12 @@ sealed partial class YamlReader(string text, string source)
     }
 
     /// <summary>The first line that a tab indents: what the library says of it is about something else.</summary>
-    int? TabbedLine() => text.Split('\n').Index()
-        .Where(line => line.Item.TrimStart(' ').StartsWith('\t') && !string.IsNullOrWhiteSpace(line.Item))
-        .Select(line => (int?)line.Index + 1).FirstOrDefault();
+    int? TabbedLine() =>
+        text.Split('\n')
+            .Index()
+            .Where(line => line.Item.TrimStart(' ').StartsWith('\t') && !string.IsNullOrWhiteSpace(line.Item))
+            .Select(line => (int?)line.Index + 1)
+            .FirstOrDefault();
 
     InvalidInputException Wrong(ParsingEvent here, string problem) => new($"{Place(here.Start)}: {problem}");
 

@@ -11,7 +11,13 @@ namespace TraceDistill.Cli.CommandLine;
 /// <param name="Output">For results: one JSON object with <c>--json</c>.</param>
 /// <param name="Error">For people.</param>
 /// <param name="IsInteractive">Whether <paramref name="Error"/> is a terminal that can redraw lines.</param>
-sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractive, TimeProvider TimeProvider, CancellationToken Interruption)
+sealed record CommandHost(
+    TextWriter Output,
+    TextWriter Error,
+    bool IsInteractive,
+    TimeProvider TimeProvider,
+    CancellationToken Interruption
+)
 {
     /// <summary>True if <see cref="Output"/> is a terminal, which may have colours.</summary>
     public bool IsOutputTerminal { get; init; }
@@ -23,17 +29,19 @@ sealed record CommandHost(TextWriter Output, TextWriter Error, bool IsInteractiv
     public StageChannel? Run { get; init; }
 
     /// <summary>Standard output and standard error of this process, or the run that started it.</summary>
-    public static CommandHost Process(CancellationToken interruption) => new(
-        Console.Out,
-        Console.Error,
-        !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
-        TimeProvider.System,
-        interruption)
-    {
-        IsOutputTerminal = !Console.IsOutputRedirected,
-        AllowedKeysFile = KeyPermissions.UserFile,
-        Run = StageChannel.OfThisProcess(TimeProvider.System),
-    };
+    public static CommandHost Process(CancellationToken interruption) =>
+        new(
+            Console.Out,
+            Console.Error,
+            !Console.IsErrorRedirected && Environment.GetEnvironmentVariable("TERM") != "dumb",
+            TimeProvider.System,
+            interruption
+        )
+        {
+            IsOutputTerminal = !Console.IsOutputRedirected,
+            AllowedKeysFile = KeyPermissions.UserFile,
+            Run = StageChannel.OfThisProcess(TimeProvider.System),
+        };
 
     /// <summary>Runs <paramref name="action"/> with an observer that shows its progress.</summary>
     public async Task<T> ObserveAsync<T>(Func<IRunObserver, Task<T>> action)

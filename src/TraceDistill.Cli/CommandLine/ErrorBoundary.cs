@@ -39,40 +39,46 @@ static class ErrorBoundary
     public static string Line(int code, string message) =>
         code is ExitCode.InvalidInput or ExitCode.ExternalFailure ? $"error: {message}" : message;
 
-    static (int Code, string Message) Judge(Exception exception, CancellationToken interruption) => exception switch
-    {
-        OperationCanceledException when interruption.IsCancellationRequested =>
-            (ExitCode.Interrupted, Interrupted),
-        StageFailure stage => Judge(stage.Cause, interruption) is var (code, message) && code == ExitCode.Interrupted
-            ? (code, message)
-            : (code, stage.Describe(message)),
-        ProcessFailure { Code: ExitCode.Interrupted } => (ExitCode.Interrupted, Interrupted),
-        ProcessFailure process => (process.Code, process.Message),
-        _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, DiskFull(OneLine(exception.Message))),
-        InvalidInputException => (ExitCode.InvalidInput, exception.Message),
-        ExternalFailureException => (ExitCode.ExternalFailure, exception.Message),
-        RegexMatchTimeoutException slow => (
-            ExitCode.InvalidInput,
-            $"the regular expression {slow.Pattern} takes more than {slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"),
-        OutOfMemoryException => (
-            ExitCode.ExternalFailure, "the memory of this machine is not enough; end other programs, or take a smaller model or batch"),
-        UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, OneLine(exception.Message)),
-        _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
-    };
+    static (int Code, string Message) Judge(Exception exception, CancellationToken interruption) =>
+        exception switch
+        {
+            OperationCanceledException when interruption.IsCancellationRequested => (ExitCode.Interrupted, Interrupted),
+            StageFailure stage => Judge(stage.Cause, interruption) is var (code, message) && code == ExitCode.Interrupted
+                ? (code, message)
+                : (code, stage.Describe(message)),
+            ProcessFailure { Code: ExitCode.Interrupted } => (ExitCode.Interrupted, Interrupted),
+            ProcessFailure process => (process.Code, process.Message),
+            _ when StorageFailure.IsDiskFull(exception) => (ExitCode.ExternalFailure, DiskFull(OneLine(exception.Message))),
+            InvalidInputException => (ExitCode.InvalidInput, exception.Message),
+            ExternalFailureException => (ExitCode.ExternalFailure, exception.Message),
+            RegexMatchTimeoutException slow => (
+                ExitCode.InvalidInput,
+                $"the regular expression {slow.Pattern} takes more than "
+                    + $"{slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"
+            ),
+            OutOfMemoryException => (
+                ExitCode.ExternalFailure,
+                "the memory of this machine is not enough; end other programs, or take a smaller model or batch"
+            ),
+            UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, OneLine(exception.Message)),
+            _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),
+        };
 
     /// <summary>The failures in their order: stages side by side may fail each for a reason of its own.</summary>
-    static IEnumerable<Exception> Failures(Exception exception) => exception switch
-    {
-        StageFailure stage => Failures(stage.Cause).Select(stage.By),
-        AggregateException { InnerExceptions.Count: > 0 } several => several.InnerExceptions.SelectMany(Failures),
-        System.Reflection.TargetInvocationException { InnerException: { } inner } => Failures(inner),
-        _ => [exception],
-    };
+    static IEnumerable<Exception> Failures(Exception exception) =>
+        exception switch
+        {
+            StageFailure stage => Failures(stage.Cause).Select(stage.By),
+            AggregateException { InnerExceptions.Count: > 0 } several => several.InnerExceptions.SelectMany(Failures),
+            System.Reflection.TargetInvocationException { InnerException: { } inner } => Failures(inner),
+            _ => [exception],
+        };
 
     /// <summary>A full disk is one kind of failure, whatever was being written and however that is reported.</summary>
-    static string DiskFull(string message) => message.Contains("the disk is full", StringComparison.Ordinal)
-        ? message
-        : $"{message} (the disk is full: free some space, and the same command goes on from here)";
+    static string DiskFull(string message) =>
+        message.Contains("the disk is full", StringComparison.Ordinal)
+            ? message
+            : $"{message} (the disk is full: free some space, and the same command goes on from here)";
 
     static string OneLine(string message) => message.ReplaceLineEndings(" ");
 

@@ -80,9 +80,17 @@ static class InputPaths
         }
     }
 
-    /// <summary>On the command line a stage of a run is known by its folder; the run that was written to last is most likely meant.</summary>
-    static string Hint(string text) => Directory.Exists(RunVerb.DefaultRoot)
-        && Directory.EnumerateDirectories(RunVerb.DefaultRoot).OrderByDescending(Directory.GetLastWriteTimeUtc).Select(run => Path.Combine(run, text)).FirstOrDefault(Path.Exists) is { } found
+    /// <summary>
+    /// On the command line a stage of a run is known by its folder; the run that was written to last is most likely meant.
+    /// </summary>
+    static string Hint(string text) =>
+        Directory.Exists(RunVerb.DefaultRoot)
+        && Directory
+            .EnumerateDirectories(RunVerb.DefaultRoot)
+            .OrderByDescending(Directory.GetLastWriteTimeUtc)
+            .Select(run => Path.Combine(run, text))
+            .FirstOrDefault(Path.Exists)
+            is { } found
             ? $"; did you mean \"{found}\"?"
             : "";
 }

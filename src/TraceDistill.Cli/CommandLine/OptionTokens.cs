@@ -14,7 +14,11 @@ sealed class OptionTokens
         {
             if (property.IsPositional)
             {
-                var argument = new Argument<string>(property.CommandLineName) { Description = property.Description, Arity = ArgumentArity.ZeroOrOne };
+                var argument = new Argument<string>(property.CommandLineName)
+                {
+                    Description = property.Description,
+                    Arity = ArgumentArity.ZeroOrOne,
+                };
                 command.Add(argument);
                 _symbols.Add((property, argument));
             }
@@ -38,7 +42,13 @@ sealed class OptionTokens
             if (symbol is Argument ? tokens is { Count: > 0 } : tokens is not null)
             {
                 var name = property.CommandLineName;
-                entries.Add(new ConfigEntry(property.Key, new SourceLocation(name), Value(property, name, [.. tokens!.Select(token => token.Value)])));
+                entries.Add(
+                    new ConfigEntry(
+                        property.Key,
+                        new SourceLocation(name),
+                        Value(property, name, [.. tokens!.Select(token => token.Value)])
+                    )
+                );
             }
         }
 
@@ -82,22 +92,31 @@ sealed class OptionTokens
             _ when OptionShape.DictionaryValue(property.Type) is { } value => Dictionary(location, tokens, value),
             _ when OptionShape.ListItem(property.Type) is { } item && OptionShape.IsScalar(item) && !OptionShape.IsRecord(item) =>
                 new ConfigScalar(location, string.Join(',', tokens)),
-            _ when OptionShape.ListItem(property.Type) is { } item => new ConfigList(location, [.. tokens.SelectMany(token => Items(token, item)).Select(text => YamlConfig.ParseValue(text, name))]),
+            _ when OptionShape.ListItem(property.Type) is { } item => new ConfigList(
+                location,
+                [.. tokens.SelectMany(token => Items(token, item)).Select(text => YamlConfig.ParseValue(text, name))]
+            ),
             _ => Single(property.Type, tokens[0], name),
         };
     }
 
     /// <summary>Items that can be written as one value may stand in one text with commas; a map has commas of its own.</summary>
-    static string[] Items(string token, Type item) => OptionShape.IsScalar(item) && token.TrimStart() is not ['{' or '[', ..]
-        ? token.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
-        : [token];
+    static string[] Items(string token, Type item) =>
+        OptionShape.IsScalar(item) && token.TrimStart() is not ['{' or '[', ..]
+            ? token.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries)
+            : [token];
 
-    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) => tokens is [var map] && map.TrimStart().StartsWith('{')
-        ? YamlConfig.ParseValue(map, location.Source)
-        : tokens.Any(token => !token.Contains('='))
-        ? new ConfigScalar(location, string.Join(' ', tokens))
-        : new ConfigMap(location, [.. tokens.Select(token => token.Split('=', 2)).Select(pair =>
-            new ConfigEntry(pair[0], location, Single(valueType, pair[1], location.Source)))]);
+    static ConfigNode Dictionary(SourceLocation location, string[] tokens, Type valueType) =>
+        tokens is [var map] && map.TrimStart().StartsWith('{') ? YamlConfig.ParseValue(map, location.Source)
+        : tokens.Any(token => !token.Contains('=')) ? new ConfigScalar(location, string.Join(' ', tokens))
+        : new ConfigMap(
+            location,
+            [
+                .. tokens
+                    .Select(token => token.Split('=', 2))
+                    .Select(pair => new ConfigEntry(pair[0], location, Single(valueType, pair[1], location.Source))),
+            ]
+        );
 
     static ConfigNode Single(Type type, string text, string name) =>
         type == typeof(string) ? new ConfigScalar(new SourceLocation(name), text) : YamlConfig.ParseValue(text, name);

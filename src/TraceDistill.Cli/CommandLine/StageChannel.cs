@@ -41,23 +41,27 @@ sealed class StageChannel(StageOrder order, TextWriter output, TimeProvider time
         var thread = new Thread(() =>
         {
             Span<byte> nothing = stackalloc byte[64];
-            while (input.Read(nothing) > 0)
-            {
-            }
+            while (input.Read(nothing) > 0) { }
 
             end();
         })
         {
-            IsBackground = true, Name = "run",
+            IsBackground = true,
+            Name = "run",
         };
         thread.Start();
     }
 
     /// <param name="folder">Where the stage writes.</param>
-    public StageContext ContextOf(string folder) => new()
-    {
-        Output = folder, Published = order.Published, RunDirectory = order.RunDirectory, Observer = this, TimeProvider = timeProvider,
-    };
+    public StageContext ContextOf(string folder) =>
+        new()
+        {
+            Output = folder,
+            Published = order.Published,
+            RunDirectory = order.RunDirectory,
+            Observer = this,
+            TimeProvider = timeProvider,
+        };
 
     public void Progress(string activity, long done, long? total, string unit, string? note = null)
     {
@@ -94,9 +98,7 @@ sealed class StageChannel(StageOrder order, TextWriter output, TimeProvider time
                 output.WriteLine(told.ToLine());
                 output.Flush();
             }
-            catch (IOException)
-            {
-            }
+            catch (IOException) { }
         }
     }
 }

@@ -15,7 +15,10 @@ static class TraceDistillCommand
         ErrorBoundary.RunAsync(
             async () =>
             {
-                var root = new RootCommand("Collects reasoning traces with token logprobs from a large language model, distills them into a small one, and measures what it learned.");
+                var root = new RootCommand(
+                    "Collects reasoning traces with token logprobs from a large language model, "
+                        + "distills them into a small one, and measures what it learned."
+                );
                 foreach (var verb in verbs)
                 {
                     ParentOf(verb, root).Add(VerbCommand.Create(verb, host));
@@ -34,11 +37,19 @@ static class TraceDistillCommand
                 }
 
                 return await result.InvokeAsync(
-                    new InvocationConfiguration { Output = host.Output, Error = host.Error, EnableDefaultExceptionHandler = false, ProcessTerminationTimeout = null },
-                    host.Interruption);
+                    new InvocationConfiguration
+                    {
+                        Output = host.Output,
+                        Error = host.Error,
+                        EnableDefaultExceptionHandler = false,
+                        ProcessTerminationTimeout = null,
+                    },
+                    host.Interruption
+                );
             },
             host.TellFailure,
-            host.Interruption);
+            host.Interruption
+        );
 
     /// <summary><c>tokenizer train</c> is a command of the command <c>tokenizer</c>.</summary>
     static Command ParentOf(IVerb verb, RootCommand root)
@@ -65,7 +76,8 @@ static class TraceDistillCommand
         {
             [var token, ..] when token.StartsWith("--", StringComparison.Ordinal) =>
                 $"unknown option {token}; {NearestName.Suggestion(token, [.. command.Options.Select(option => option.Name)])}",
-            [var token, ..] when command.Subcommands.Count > 0 => $"unknown verb \"{token}\"; {NearestName.Suggestion(token, [.. command.Subcommands.Select(verb => verb.Name)])}",
+            [var token, ..] when command.Subcommands.Count > 0 =>
+                $"unknown verb \"{token}\"; {NearestName.Suggestion(token, [.. command.Subcommands.Select(verb => verb.Name)])}",
             [var token, ..] => $"\"{token}\" is more than {command.Name} takes",
             _ => string.Join("; ", result.Errors.Select(error => error.Message.TrimEnd('.'))),
         };

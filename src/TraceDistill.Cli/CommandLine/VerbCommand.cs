@@ -19,11 +19,13 @@ static class VerbCommand
         var options = new OptionTokens(verb.OptionsType, command);
         var outOption = new Option<string?>("--out")
         {
-            HelpName = "PATH", Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write",
+            HelpName = "PATH",
+            Description = verb.Output == VerbOutput.Required ? "Where to write (required)" : "Where to write",
         };
         var configOption = new Option<string?>("--config")
         {
-            HelpName = "FILE.yaml", Description = "Read options from a YAML file; those given here take precedence",
+            HelpName = "FILE.yaml",
+            Description = "Read options from a YAML file; those given here take precedence",
         };
         var planOption = new Option<bool>("--plan") { Description = "Tell what there is already and what this would run into, and stop" };
         var jsonOption = new Option<bool>("--json") { Description = "Print the result as one JSON object on standard output" };
@@ -50,47 +52,50 @@ static class VerbCommand
 
         command.Add(configOption);
         command.Add(jsonOption);
-        command.SetAction(async (result, _) =>
-        {
-            var settings = options.Read(result);
-            if (result.GetValue(configOption) is { } config)
+        command.SetAction(
+            async (result, _) =>
             {
-                settings = YamlConfig.ReadFile(config).MergedWith(settings) with { Location = settings.Location };
-            }
+                var settings = options.Read(result);
+                if (result.GetValue(configOption) is { } config)
+                {
+                    settings = YamlConfig.ReadFile(config).MergedWith(settings) with { Location = settings.Location };
+                }
 
-            var problems = new ProblemList();
-            var output = verb.Output == VerbOutput.None ? null : result.GetValue(outOption);
-            if (output is "" || verb.Output == VerbOutput.Required && output is null)
-            {
-                problems.Add(new SourceLocation("--out"), "", "is required: say where to write");
-            }
+                var problems = new ProblemList();
+                var output = verb.Output == VerbOutput.None ? null : result.GetValue(outOption);
+                if (output is "" || verb.Output == VerbOutput.Required && output is null)
+                {
+                    problems.Add(new SourceLocation("--out"), "", "is required: say where to write");
+                }
 
-            InputPaths.Check(verb.OptionsType, settings, problems);
-            var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
-            if (bound is not null && output is { Length: > 0 } && FileInTheWay(output, verb.WritesFile(bound, output)) is { } file)
-            {
-                problems.Add(new SourceLocation("--out"), "", $"{file} is a file; name a folder");
-            }
+                InputPaths.Check(verb.OptionsType, settings, problems);
+                var bound = new OptionBinder(problems).BindRecord(verb.OptionsType, settings, "");
+                if (bound is not null && output is { Length: > 0 } && FileInTheWay(output, verb.WritesFile(bound, output)) is { } file)
+                {
+                    problems.Add(new SourceLocation("--out"), "", $"{file} is a file; name a folder");
+                }
 
-            problems.ThrowIfAny(verb.Name);
-            var keys = verb.SendsKeys ? KeyPermissions.Read(result.GetValue(keyOption) ?? [], host.AllowedKeysFile) : null;
-            if (!KeyUse.IsOwn(settings))
-            {
-                keys?.Require(verb.KeyUses(bound!));
-            }
+                problems.ThrowIfAny(verb.Name);
+                var keys = verb.SendsKeys ? KeyPermissions.Read(result.GetValue(keyOption) ?? [], host.AllowedKeysFile) : null;
+                if (!KeyUse.IsOwn(settings))
+                {
+                    keys?.Require(verb.KeyUses(bound!));
+                }
 
-            var printsResult = verb.PrintsResult && !result.GetValue(jsonOption);
-            var summary = verb.IsResumable && result.GetValue(planOption)
-                ? await NamingSettingsAsync(() => PlanAsync(verb, bound!, output, host), verb, settings)
-                : host.Run is { } run ? await RunStageAsync(verb, bound!, output!, run, host)
-                : await NamingSettingsAsync(() => RunAsync(verb, bound!, output, host, keys, printsResult), verb, settings);
-            if (result.GetValue(jsonOption))
-            {
-                host.WriteJson(summary);
-            }
+                var printsResult = verb.PrintsResult && !result.GetValue(jsonOption);
+                var summary =
+                    verb.IsResumable && result.GetValue(planOption)
+                        ? await NamingSettingsAsync(() => PlanAsync(verb, bound!, output, host), verb, settings)
+                    : host.Run is { } run ? await RunStageAsync(verb, bound!, output!, run, host)
+                    : await NamingSettingsAsync(() => RunAsync(verb, bound!, output, host, keys, printsResult), verb, settings);
+                if (result.GetValue(jsonOption))
+                {
+                    host.WriteJson(summary);
+                }
 
-            return (summary as IVerdict)?.ExitCode ?? ExitCode.Done;
-        });
+                return (summary as IVerdict)?.ExitCode ?? ExitCode.Done;
+            }
+        );
         return command;
     }
 
@@ -101,7 +106,8 @@ static class VerbCommand
         {
             return await work();
         }
-        catch (InvalidInputException exception) when (SettingName.InMessage(exception.Message, verb.OptionsType, settings) is var named && named != exception.Message)
+        catch (InvalidInputException exception)
+            when (SettingName.InMessage(exception.Message, verb.OptionsType, settings) is var named && named != exception.Message)
         {
             throw new InvalidInputException(named, exception);
         }
@@ -116,18 +122,20 @@ static class VerbCommand
         return summary;
     }
 
-    static Task<object> PlanAsync(IVerb verb, object options, string? output, CommandHost host) => host.ObserveAsync(async progress =>
-    {
-        var remark = output is not null && Directory.Exists(output)
-            ? await verb.PreviewAsync(options, output, isDiscarded: false, host.Interruption)
-            : null;
-        if (remark is not null)
+    static Task<object> PlanAsync(IVerb verb, object options, string? output, CommandHost host) =>
+        host.ObserveAsync(async progress =>
         {
-            progress.Message($"{output}: {remark}");
-        }
+            var remark =
+                output is not null && Directory.Exists(output)
+                    ? await verb.PreviewAsync(options, output, isDiscarded: false, host.Interruption)
+                    : null;
+            if (remark is not null)
+            {
+                progress.Message($"{output}: {remark}");
+            }
 
-        return (object)new { Remark = remark, Foreseen = await ForeseeAsync(verb, options, progress, host.Interruption) };
-    });
+            return (object)new { Remark = remark, Foreseen = await ForeseeAsync(verb, options, progress, host.Interruption) };
+        });
 
     /// <summary>The file that stands where a folder has to be; null for none.</summary>
     static string? FileInTheWay(string output, bool mayBeFile)
@@ -147,7 +155,11 @@ static class VerbCommand
     /// <summary>Tells what a verb will run into, as the run of a recipe does for its stages.</summary>
     /// <exception cref="InvalidInputException">It is sure to fail.</exception>
     static async Task<IReadOnlyList<string>> ForeseeAsync(
-        IVerb verb, object options, IRunObserver observer, CancellationToken cancellationToken)
+        IVerb verb,
+        object options,
+        IRunObserver observer,
+        CancellationToken cancellationToken
+    )
     {
         var foreseen = await verb.ForeseeAsync(options, new Foresight([]), cancellationToken).Distinct().ToListAsync(cancellationToken);
         foreach (var told in foreseen.Where(told => !told.IsCertain))
@@ -160,24 +172,30 @@ static class VerbCommand
             : [.. foreseen.Select(told => told.Text)];
     }
 
-    static Task<object> RunAsync(
-        IVerb verb, object options, string? output, CommandHost host, KeyPermissions? keys, bool printsResult) => host.ObserveAsync(async progress =>
-    {
-        IRunObserver console = printsResult ? new ResultPrinter(host.Output, host.IsOutputTerminal, progress) : progress;
-        // Only a folder can take the metrics beside the results.
-        var folder = output is null || verb.WritesFile(options, output) ? null : Path.GetFullPath(output);
-        using var @lock = verb.LocksOutput ? null : OutputLock.Take(folder);
-        using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
-        var tensorBoard = folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder);
-        using var observer = new StageObserver(null, console, metrics, tensorBoard, host.TimeProvider);
-        var context = new StageContext { Output = output, Observer = observer, Keys = keys, TimeProvider = host.TimeProvider };
-        await ForeseeAsync(verb, options, observer, host.Interruption);
-        var summary = await verb.RunAsync(options, context, host.Interruption);
-        if (verb.Output == VerbOutput.Required)
+    static Task<object> RunAsync(IVerb verb, object options, string? output, CommandHost host, KeyPermissions? keys, bool printsResult) =>
+        host.ObserveAsync(async progress =>
         {
-            observer.Message($"written: {output}");
-        }
+            IRunObserver console = printsResult ? new ResultPrinter(host.Output, host.IsOutputTerminal, progress) : progress;
+            // Only a folder can take the metrics beside the results.
+            var folder = output is null || verb.WritesFile(options, output) ? null : Path.GetFullPath(output);
+            using var @lock = verb.LocksOutput ? null : OutputLock.Take(folder);
+            using var metrics = folder is null ? null : new MetricsLog(Path.Combine(folder, MetricsLog.FileName), host.TimeProvider);
+            var tensorBoard = folder is null ? null : Path.Combine(folder, RunDirectory.TensorBoardFolder);
+            using var observer = new StageObserver(null, console, metrics, tensorBoard, host.TimeProvider);
+            var context = new StageContext
+            {
+                Output = output,
+                Observer = observer,
+                Keys = keys,
+                TimeProvider = host.TimeProvider,
+            };
+            await ForeseeAsync(verb, options, observer, host.Interruption);
+            var summary = await verb.RunAsync(options, context, host.Interruption);
+            if (verb.Output == VerbOutput.Required)
+            {
+                observer.Message($"written: {output}");
+            }
 
-        return summary;
-    });
+            return summary;
+        });
 }

@@ -49,5 +49,6 @@ sealed record DoctorOptions : IValidatableObject
     [Description("More fields of each request, such as chat_template_kwargs: { enable_thinking: false }")]
     public IReadOnlyDictionary<string, JsonElement>? ExtraBody { get; init; }
 
-    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) => Teachers.Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody));
+    public IEnumerable<ValidationResult> Validate(ValidationContext validationContext) =>
+        Teachers.Dialects.ExtraBody.Validate(ExtraBody, nameof(ExtraBody));
 }

@@ -21,40 +21,58 @@ sealed class DoctorVerb : Verb<DoctorOptions>
 
     public override bool SendsKeys => true;
 
-    public override IEnumerable<KeyUse> KeyUses(DoctorOptions options) => KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile);
+    public override IEnumerable<KeyUse> KeyUses(DoctorOptions options) =>
+        KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile);
 
     public override async Task<object> RunAsync(DoctorOptions options, StageContext context, CancellationToken cancellationToken)
     {
         var endpoint = options.Endpoint is null ? null : TeacherEndpoint.Create(EndpointOf(options));
-        List<Check> checks = [Check.Ok("program", $"TraceDistill {Recipes.Fingerprint.ProgramVersion}"), .. MachineChecks.All(), .. LibraryChecks.All()];
+        List<Check> checks =
+        [
+            Check.Ok("program", $"TraceDistill {Recipes.Fingerprint.ProgramVersion}"),
+            .. MachineChecks.All(),
+            .. LibraryChecks.All(),
+        ];
         TeacherCapabilities? capabilities = null;
         if (endpoint is not null)
         {
-            (var check, capabilities) = await EndpointCheck.RunAsync(endpoint, SamplingOf(options), context.TimeProvider, cancellationToken);
+            (var check, capabilities) = await EndpointCheck.RunAsync(
+                endpoint,
+                SamplingOf(options),
+                context.TimeProvider,
+                cancellationToken
+            );
             checks.Add(check);
         }
 
         var width = checks.Max(check => check.Name.Length);
         foreach (var check in checks)
         {
-            context.Observer.Message($"{check.State.ToString().ToLowerInvariant(),-4}  {check.Name.PadRight(width)}  {check.Detail}");
+            context.Observer.Message($"{check.State.ToString().ToLowerInvariant(), -4}  {check.Name.PadRight(width)}  {check.Detail}");
         }
 
         return new DoctorReport(Recipes.Fingerprint.ProgramVersion, checks, capabilities);
     }
 
     static SamplingSettings SamplingOf(DoctorOptions options) =>
-        new() { TopLogprobs = options.TopLogprobs, Temperature = options.Temperature, TopP = options.TopP, ExtraBody = ExtraBody.Canonical(options.ExtraBody) };
+        new()
+        {
+            TopLogprobs = options.TopLogprobs,
+            Temperature = options.Temperature,
+            TopP = options.TopP,
+            ExtraBody = ExtraBody.Canonical(options.ExtraBody),
+        };
 
-    static EndpointSettings EndpointOf(DoctorOptions options) => new()
-    {
-        Url = options.Endpoint!,
-        Model = options.Model ?? "",
-        ApiKeyEnv = options.ApiKeyEnv,
-        ApiKeyFile = options.ApiKeyFile,
-        Dialect = options.Dialect,
-        Tokenizer = options.Tokenizer,
-    };
+    static EndpointSettings EndpointOf(DoctorOptions options) =>
+        new()
+        {
+            Url = options.Endpoint!,
+            Model = options.Model ?? "",
+            ApiKeyEnv = options.ApiKeyEnv,
+            ApiKeyFile = options.ApiKeyFile,
+            Dialect = options.Dialect,
+            Tokenizer = options.Tokenizer,
+        };
 }
 
 /// <summary>Findings of <c>doctor</c>.</summary>

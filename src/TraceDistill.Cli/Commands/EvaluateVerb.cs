@@ -34,68 +34,100 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     public override bool RunsBesideOthers(EvaluateOptions options) =>
         EvaluatedModels.Sources(options).All(source => source.Value.Directory is not null);
 
-    /// <summary>One model at a time: as it generates, with keys and values of all answers, and again as it is compared with traces.</summary>
+    /// <summary>
+    /// One model at a time: as it generates, with keys and values of all answers, and again as it is compared with traces.
+    /// </summary>
     public override long EstimateMemory(EvaluateOptions options)
     {
-        var weights = EvaluatedModels.Sources(options).Select(source => source.Value.Directory).OfType<string>()
-            .Select(directory => Directory.GetFiles(directory, "*.safetensors").Sum(FileBytes)).DefaultIfEmpty(0).Max();
+        var weights = EvaluatedModels
+            .Sources(options)
+            .Select(source => source.Value.Directory)
+            .OfType<string>()
+            .Select(directory => Directory.GetFiles(directory, "*.safetensors").Sum(FileBytes))
+            .DefaultIfEmpty(0)
+            .Max();
         var copies = options.Traces is null ? 2 : 3;
         return ProcessMemory + EngineOptions.DefaultCacheBytes + FileBytes(options.Problems) + (copies * weights);
     }
 
     public override IEnumerable<KeyUse> KeyUses(EvaluateOptions options) =>
-    [
-        .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
-        .. options.Models.Values.SelectMany(model => KeyUse.Of(model.Endpoint, model.ApiKeyEnv, model.ApiKeyFile)),
-    ];
+        [
+            .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
+            .. options.Models.Values.SelectMany(model => KeyUse.Of(model.Endpoint, model.ApiKeyEnv, model.ApiKeyFile)),
+        ];
 
-    public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) => [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
+    public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) =>
+        [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
-        EvaluateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+        EvaluateOptions options,
+        Foresight ahead,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         const string Names = "{models}";
         var found = new List<(string Model, Foreseen Told)>();
         foreach (var (name, source) in EvaluatedModels.Sources(options).Where(pair => pair.Value.Directory is not null))
         {
-            found.AddRange(await ForeseeAsync(source.Directory!, Names, options, ahead, cancellationToken).Select(told => (name, told)).ToListAsync(cancellationToken));
+            found.AddRange(
+                await ForeseeAsync(source.Directory!, Names, options, ahead, cancellationToken)
+                    .Select(told => (name, told))
+                    .ToListAsync(cancellationToken)
+            );
         }
 
         // What is true of many models, such as copies of a matrix, is told once with their names.
         foreach (var same in found.GroupBy(one => one.Told, one => one.Model))
         {
-            yield return same.Key with { Text = same.Key.Text.Replace(Names, ShortList.Of(same), StringComparison.Ordinal) };
+            yield return same.Key with
+            {
+                Text = same.Key.Text.Replace(Names, ShortList.Of(same), StringComparison.Ordinal),
+            };
         }
     }
 
     static async IAsyncEnumerable<Foreseen> ForeseeAsync(
-        string directory, string names, EvaluateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string directory,
+        string names,
+        EvaluateOptions options,
+        Foresight ahead,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         var model = await StudentAhead.FindAsync(directory, ahead, cancellationToken);
         if (options.Prompt is { } prompt && model.Task is { } task && !task.IsOf(TaskPrompt.Load(prompt)))
         {
             yield return new Foreseen(
                 IsCertain: false,
-                $"trained on prompt {task.Describe()}, and to be evaluated with {prompt}: {names}; leave prompt out to ask each model as it was trained");
+                $"trained on prompt {task.Describe()}, and to be evaluated with {prompt}: "
+                    + $"{names}; leave prompt out to ask each model as it was trained"
+            );
         }
 
         if (options.MaxTokens < model.Task?.MaxTokens)
         {
             yield return new Foreseen(
                 IsCertain: false,
-                $"answers end at max_tokens {options.MaxTokens:N0}, and the traces trained on may be {model.Task.MaxTokens:N0} tokens long: {names}; "
-                + "leave max_tokens out");
+                $"answers end at max_tokens {options.MaxTokens:N0}, and the traces trained on "
+                    + $"may be {model.Task.MaxTokens:N0} tokens long: {names}; leave max_tokens out"
+            );
         }
 
         if (options.MaxTokens >= model.Positions)
         {
             yield return new Foreseen(
                 IsCertain: false,
-                $"answers end at the {model.Positions:N0} positions of the model, before max_tokens {options.MaxTokens:N0}: {names}; give more (max_position_embeddings)");
+                $"answers end at the {model.Positions:N0} positions of the model, "
+                    + $"before max_tokens {options.MaxTokens:N0}: {names}; give more (max_position_embeddings)"
+            );
         }
 
-        if (model is not { Tokenizer: { } tokenizer } || !ahead.IsThere(options.Problems) || !ahead.IsThere(tokenizer)
-            || await FactsAsync(options, names, model.Task, tokenizer, cancellationToken) is not { } facts)
+        if (
+            model is not { Tokenizer: { } tokenizer }
+            || !ahead.IsThere(options.Problems)
+            || !ahead.IsThere(tokenizer)
+            || await FactsAsync(options, names, model.Task, tokenizer, cancellationToken) is not { } facts
+        )
         {
             yield break;
         }
@@ -110,15 +142,24 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
             var advised = facts.Longest[0] + (options.MaxTokens ?? model.Task?.MaxTokens ?? ModelTasks.DefaultMaxTokens);
             yield return new Foreseen(
                 IsCertain: true,
-                $"{facts.CountOf(tooLong)} do not fit the {positions:N0} positions of {names} (the longest has {facts.Longest[0]:N0} tokens): "
-                + $"max_position_embeddings: {advised}, or shorter problems");
+                $"{facts.CountOf(tooLong)} do not fit the {positions:N0} positions of {names} (the longest "
+                    + $"has {facts.Longest[0]:N0} tokens): max_position_embeddings: {advised}, or shorter problems"
+            );
         }
     }
 
     static async Task<PromptFacts?> FactsAsync(
-        EvaluateOptions options, string model, TaskDescription? task, string tokenizer, CancellationToken cancellationToken)
+        EvaluateOptions options,
+        string model,
+        TaskDescription? task,
+        string tokenizer,
+        CancellationToken cancellationToken
+    )
     {
-        var asked = options.Prompt is null && task is not null ? task : new TaskDescription { Prompts = [TaskPrompt.Load(options.Prompt ?? ModelTasks.DefaultPrompt)] };
+        var asked =
+            options.Prompt is null && task is not null
+                ? task
+                : new TaskDescription { Prompts = [TaskPrompt.Load(options.Prompt ?? ModelTasks.DefaultPrompt)] };
         var prompts = await PromptSet.CreateAsync(asked, tokenizer, options.Seed, cancellationToken);
         return await PromptFacts.FindAsync(options.Problems, options, options.Limit, prompts, tokenizer, model, cancellationToken);
     }
@@ -131,7 +172,9 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
         if (traces is { Dataset.TopK: 0 })
         {
-            context.Observer.Message($"traces: {traces.Path} holds no soft targets, so no distributions are compared; top_logprobs: 20 collects some");
+            context.Observer.Message(
+                $"traces: {traces.Path} holds no soft targets, so no distributions are compared; top_logprobs: 20 collects some"
+            );
         }
 
         var models = new EvaluatedModels(options, traces?.Dataset, context);
@@ -148,13 +191,19 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         {
             var kl = scores.Distribution is { } distribution ? $", KL to the teacher {distribution.Kl:0.000}" : "";
             var unverified = scores.Unverified > 0 ? $", {scores.Unverified} unverified" : "";
-            observer.Message($"{name}: {Show.Percent(scores.Accuracy)} of {scores.N} problems (95% interval {Show.Percent(scores.AccuracyCi)}){unverified}, {scores.MeanTokens:0} tokens an answer{kl}");
+            observer.Message(
+                $"{name}: {Show.Percent(scores.Accuracy)} of {scores.N} problems (95% interval "
+                    + $"{Show.Percent(scores.AccuracyCi)}){unverified}, {scores.MeanTokens:0} tokens an answer{kl}"
+            );
         }
 
         // An ablation compares hundreds of pairs: its report has them all.
         foreach (var pair in result.Comparisons.Count <= PrintedComparisons ? result.Comparisons : [])
         {
-            observer.Message($"{pair.First} − {pair.Second}: {Show.Points(pair.Difference)} points ({Show.Points(pair.DifferenceCi)}), {Show.PEquals(pair.PValue)} for these weights");
+            observer.Message(
+                $"{pair.First} − {pair.Second}: {Show.Points(pair.Difference)} points "
+                    + $"({Show.Points(pair.DifferenceCi)}), {Show.PEquals(pair.PValue)} for these weights"
+            );
         }
     }
 }

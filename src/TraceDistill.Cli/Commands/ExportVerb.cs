@@ -25,31 +25,45 @@ sealed class ExportVerb : Verb<ExportOptions>
     public override IReadOnlyCollection<string> OutputNames(ExportOptions options) =>
         options.Format == ExportFormat.Gguf ? [FileName(options)] : [ModelCard.FileName, .. ModelDirectory.Files];
 
-    public override bool WritesFile(ExportOptions options, string output) => options.Format == ExportFormat.Gguf && ExportTarget.IsFile(output);
+    public override bool WritesFile(ExportOptions options, string output) =>
+        options.Format == ExportFormat.Gguf && ExportTarget.IsFile(output);
 
-    public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken) => options.Format == ExportFormat.Gguf
-        ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)
-        : await ExportHuggingFaceAsync(options, context, cancellationToken);
+    public override async Task<object> RunAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken) =>
+        options.Format == ExportFormat.Gguf
+            ? await Task.Run(() => ExportGguf(options, context, cancellationToken), cancellationToken)
+            : await ExportHuggingFaceAsync(options, context, cancellationToken);
 
     GgufSummary ExportGguf(ExportOptions options, StageContext context, CancellationToken cancellationToken)
     {
         var path = WritesFile(options, context.Output!) ? context.Output! : Path.Combine(context.Output!, FileName(options));
         ExportTarget.CheckFile(path);
         Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(path))!);
-        var summary = GgufExport.Run(new ExportSource(options.Model, options.Adapter), path, NameOf(options), options.Quantization ?? UsualQuantization, cancellationToken);
+        var summary = GgufExport.Run(
+            new ExportSource(options.Model, options.Adapter),
+            path,
+            NameOf(options),
+            options.Quantization ?? UsualQuantization,
+            cancellationToken
+        );
         foreach (var note in summary.Differences.Prepend(summary.Remark).Where(note => note is not null))
         {
             context.Observer.Message($"note: {note}");
         }
 
-        context.Observer.Message($"{context.NameOf(path)}: {summary.Quantization}, {ProgressText.Bytes(summary.Bytes)}, {summary.BitsPerWeight:0.0#} bits a weight ({string.Join(", ", summary.Tensors.Select(type => $"{type.Value} tensors {type.Key}"))})");
+        context.Observer.Message(
+            $"{context.NameOf(path)}: {summary.Quantization}, {ProgressText.Bytes(summary.Bytes)}, {summary.BitsPerWeight:0.0#} "
+                + $"bits a weight ({string.Join(", ", summary.Tensors.Select(type => $"{type.Value} tensors {type.Key}"))})"
+        );
         return summary with { Path = context.NameOf(path) };
     }
 
     static async Task<object> ExportHuggingFaceAsync(ExportOptions options, StageContext context, CancellationToken cancellationToken)
     {
         using var target = new ExportTarget(context.Output!, options.Model, isStage: context.RunDirectory is not null);
-        var summary = await Task.Run(() => HuggingFaceExport.Run(new ExportSource(options.Model, options.Adapter), target.Folder, options.Dtype, cancellationToken), cancellationToken);
+        var summary = await Task.Run(
+            () => HuggingFaceExport.Run(new ExportSource(options.Model, options.Adapter), target.Folder, options.Dtype, cancellationToken),
+            cancellationToken
+        );
         var facts = await CardFacts.ReadAsync(options.Model, options.Adapter, context.RunDirectory, cancellationToken);
         ModelCard.Write(target.Folder, NameOf(options), summary, facts);
         target.Publish();
@@ -60,10 +74,15 @@ sealed class ExportVerb : Verb<ExportOptions>
 
         if (summary.AdapterRounding is { } rounding)
         {
-            context.Observer.Message(FormattableString.Invariant($"note: rounding to {summary.Dtype.TorchName()} changes the merged weights by {rounding:P0} of what the adapter does; dtype float32 keeps it as it is"));
+            context.Observer.Message(
+                FormattableString.Invariant($"note: rounding to {summary.Dtype.TorchName()} changes the merged weights ")
+                    + FormattableString.Invariant($"by {rounding:P0} of what the adapter does; dtype float32 keeps it as it is")
+            );
         }
 
-        context.Observer.Message($"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} describes {facts.Told}");
+        context.Observer.Message(
+            $"{summary.Parameters:#,0} parameters, {ProgressText.Bytes(summary.Bytes)}; {ModelCard.FileName} describes {facts.Told}"
+        );
         return summary with { Path = context.NameOf(context.Output!) };
     }
 

@@ -43,17 +43,31 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
-        GenerateOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+        GenerateOptions options,
+        Foresight ahead,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
-        if ((options.Serve ?? options.Tokenizer) is not { } teacher || !ahead.IsThere(teacher) || !ahead.IsThere(options.Problems)
-            || (options.FewShot is { } examples && !ahead.IsThere(examples)))
+        if (
+            (options.Serve ?? options.Tokenizer) is not { } teacher
+            || !ahead.IsThere(teacher)
+            || !ahead.IsThere(options.Problems)
+            || (options.FewShot is { } examples && !ahead.IsThere(examples))
+        )
         {
             yield break;
         }
 
         var prompts = await PromptSet.CreateAsync(options, cancellationToken);
         var facts = await PromptFacts.FindAsync(
-            options.Problems, options, options.Limit, prompts, teacher, "the teacher", cancellationToken);
+            options.Problems,
+            options,
+            options.Limit,
+            prompts,
+            teacher,
+            "the teacher",
+            cancellationToken
+        );
         if (facts is not { Problems: > 0 })
         {
             yield break;
@@ -77,25 +91,29 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             yield return new Foreseen(
                 IsCertain: tooLong == facts.Problems,
                 $"{facts.CountOf(tooLong)} do not fit the teacher's context of {context:N0} tokens (the longest has {facts.Longest[0]:N0}) "
-                + "and will have no trace: shorten them, or take a teacher with a longer context");
+                    + "and will have no trace: shorten them, or take a teacher with a longer context"
+            );
         }
         else if (facts.Longest[0] + (long)options.MaxTokens > context)
         {
             yield return new Foreseen(
                 IsCertain: false,
                 $"the longest prompt has {facts.Longest[0]:N0} tokens, which leaves {context - facts.Longest[0]:N0} of max_tokens "
-                + $"{options.MaxTokens:N0} in the teacher's context of {context:N0}: max_tokens: {context - facts.Longest[0]}");
+                    + $"{options.MaxTokens:N0} in the teacher's context of {context:N0}: max_tokens: {context - facts.Longest[0]}"
+            );
         }
     }
 
     /// <summary>An endpoint without a key of its own takes the one that holds for all.</summary>
     public override IEnumerable<KeyUse> KeyUses(GenerateOptions options) =>
-    [
-        .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
-        .. options.Endpoints.SelectMany(one => one.ApiKeyEnv is null && one.ApiKeyFile is null
-            ? KeyUse.Of(one.Endpoint, options.ApiKeyEnv, options.ApiKeyFile)
-            : KeyUse.Of(one.Endpoint, one.ApiKeyEnv, one.ApiKeyFile)),
-    ];
+        [
+            .. KeyUse.Of(options.Endpoint, options.ApiKeyEnv, options.ApiKeyFile),
+            .. options.Endpoints.SelectMany(one =>
+                one.ApiKeyEnv is null && one.ApiKeyFile is null
+                    ? KeyUse.Of(one.Endpoint, options.ApiKeyEnv, options.ApiKeyFile)
+                    : KeyUse.Of(one.Endpoint, one.ApiKeyEnv, one.ApiKeyFile)
+            ),
+        ];
 
     public override async Task<object> RunAsync(GenerateOptions options, StageContext context, CancellationToken cancellationToken)
     {
@@ -110,7 +128,11 @@ sealed class GenerateVerb : Verb<GenerateOptions>
         await using var server = options.Serve is { } model ? await ServeAsync(model, options, context, cancellationToken) : null;
         var endpoint = server is null
             ? options
-            : options with { Endpoint = new Uri(server.Endpoint, "v1").ToString(), Model = options.Model ?? server.ModelName };
+            : options with
+            {
+                Endpoint = new Uri(server.Endpoint, "v1").ToString(),
+                Model = options.Model ?? server.ModelName,
+            };
         var folder = CorrectTraces.CollectionFolder(options, context.Output!);
         await TakeOverAsync(endpoint, folder, context, cancellationToken);
         if (options.BatchOut is not null)
@@ -125,9 +147,24 @@ sealed class GenerateVerb : Verb<GenerateOptions>
             StoreTokenizer(options, tokenizer);
         }
 
-        var summary = options.BatchIn.Count > 0
-            ? await BatchStage.ImportAsync(options, folder, MathVerifier.Instance, context.Observer, context.TimeProvider, cancellationToken)
-            : await CollectStage.RunAsync(endpoint, folder, MathVerifier.Instance, context.Observer, context.TimeProvider, cancellationToken);
+        var summary =
+            options.BatchIn.Count > 0
+                ? await BatchStage.ImportAsync(
+                    options,
+                    folder,
+                    MathVerifier.Instance,
+                    context.Observer,
+                    context.TimeProvider,
+                    cancellationToken
+                )
+                : await CollectStage.RunAsync(
+                    endpoint,
+                    folder,
+                    MathVerifier.Instance,
+                    context.Observer,
+                    context.TimeProvider,
+                    cancellationToken
+                );
         if (options.OnlyCorrect)
         {
             summary = await CorrectTraces.PublishAsync(options, context.Output!, summary, context.Observer, cancellationToken);
@@ -152,7 +189,11 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     }
 
     public override async Task<string?> PreviewAsync(
-        GenerateOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken)
+        GenerateOptions options,
+        string folder,
+        bool isDiscarded,
+        CancellationToken cancellationToken
+    )
     {
         folder = CorrectTraces.CollectionFolderIn(folder);
 
@@ -171,8 +212,12 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     /// <exception cref="InvalidInputException">Some are not asked for any more.</exception>
     static async Task TakeOverAsync(GenerateOptions options, string folder, StageContext context, CancellationToken cancellationToken)
     {
-        if (context.Earlier is not { } earlier || CollectStage.HasBegunIn(folder)
-            || CorrectTraces.CollectionFolderIn(earlier.Folder) is not { } collected || ShardManifest.Load(collected) is not { } manifest)
+        if (
+            context.Earlier is not { } earlier
+            || CollectStage.HasBegunIn(folder)
+            || CorrectTraces.CollectionFolderIn(earlier.Folder) is not { } collected
+            || ShardManifest.Load(collected) is not { } manifest
+        )
         {
             return;
         }
@@ -222,14 +267,19 @@ sealed class GenerateVerb : Verb<GenerateOptions>
 
     static string ServedModelName(string model) => Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)));
 
-    static Task<ModelServer> ServeAsync(
-        string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) => ModelServer.StartAsync(
-        new ServeOptions
-        {
-            Model = model, Name = options.Model, Device = options.Device, Port = 0, MaxConcurrent = options.Concurrency,
-            MaxTopLogprobs = Math.Max(64, options.TopLogprobs),
-        },
-        context.Observer,
-        context.TimeProvider,
-        cancellationToken);
+    static Task<ModelServer> ServeAsync(string model, GenerateOptions options, StageContext context, CancellationToken cancellationToken) =>
+        ModelServer.StartAsync(
+            new ServeOptions
+            {
+                Model = model,
+                Name = options.Model,
+                Device = options.Device,
+                Port = 0,
+                MaxConcurrent = options.Concurrency,
+                MaxTopLogprobs = Math.Max(64, options.TopLogprobs),
+            },
+            context.Observer,
+            context.TimeProvider,
+            cancellationToken
+        );
 }

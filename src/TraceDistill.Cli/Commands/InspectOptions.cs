@@ -16,9 +16,15 @@ sealed record InspectOptions
     public string? Trace { get; init; }
 
     [InputPath]
-    [Description("A folder with the tokenizer.json that gives token ids their text, and with --rendered the student's chat template; otherwise the one stored with the traces")]
+    [Description(
+        "A folder with the tokenizer.json that gives token ids their text, "
+            + "and with --rendered the student's chat template; otherwise the one stored with the traces"
+    )]
     public string? Tokenizer { get; init; }
 
-    [Description("Show a trace, the first unless --trace names one, as a student is trained on it: the exact text, what it learns to write in colour or between ⟦ and ⟧")]
+    [Description(
+        "Show a trace, the first unless --trace names one, as a student is trained on it: "
+            + "the exact text, what it learns to write in colour or between ⟦ and ⟧"
+    )]
     public bool Rendered { get; init; }
 }

@@ -18,12 +18,16 @@ sealed class PretrainVerb : Verb<PretrainOptions>
 
     public override bool RunsBesideOthers(PretrainOptions options) => true;
 
-    public override long EstimateMemory(PretrainOptions options) => ProcessMemory
+    public override long EstimateMemory(PretrainOptions options) =>
+        ProcessMemory
         + TrainingMemory.Estimate(options, options.Architecture.Configure(options.VocabSize, []))
         + (options.Problems is { } problems ? FileBytes(problems) : 0);
 
-    public override IAsyncEnumerable<Foreseen> ForeseeAsync(PretrainOptions options, Foresight ahead, CancellationToken cancellationToken) =>
-        TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, [])).ToAsyncEnumerable();
+    public override IAsyncEnumerable<Foreseen> ForeseeAsync(
+        PretrainOptions options,
+        Foresight ahead,
+        CancellationToken cancellationToken
+    ) => TrainVerb.ForeseePrecision(options, () => options.Architecture.Configure(options.VocabSize, [])).ToAsyncEnumerable();
 
     public override IReadOnlyCollection<string> OutputNames(PretrainOptions options) => ModelDirectory.Files;
 

@@ -11,8 +11,10 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
 {
     /// <value>All families.</value>
     [KnownFamilies]
-    [Description("Families to generate, or all of addition, subtraction, multiplication, division, comparison, sorting, modular, clock, "
-        + "equation, sequence, story2, story4")]
+    [Description(
+        "Families to generate, or all of addition, subtraction, multiplication, division, comparison, sorting, modular, clock, "
+            + "equation, sequence, story2, story4"
+    )]
     public IReadOnlyList<string> Family { get; init; } = [];
 
     [Range(1, int.MaxValue, ErrorMessage = "must be at least 1")]
@@ -36,19 +38,22 @@ sealed record ProblemsOptions : ProblemReaderOptions, IValidatableObject
         if (From.Count == 0 && Count is null)
         {
             yield return new ValidationResult(
-                "is required: say how many problems to generate, or name the files to convert (from)", [nameof(Count)]);
+                "is required: say how many problems to generate, or name the files to convert (from)",
+                [nameof(Count)]
+            );
         }
 
         if (From.Count > 0 && Family.Count > 0)
         {
-            yield return new ValidationResult(
-                "is for generated problems; files that are converted keep what they hold", [nameof(Family)]);
+            yield return new ValidationResult("is for generated problems; files that are converted keep what they hold", [nameof(Family)]);
         }
 
         if (From.Count > 0 && HeldOut != HeldOutShare.None)
         {
             yield return new ValidationResult(
-                "is for generated problems; files that are converted keep their own split", [nameof(HeldOut)]);
+                "is for generated problems; files that are converted keep their own split",
+                [nameof(HeldOut)]
+            );
         }
     }
 }

@@ -40,9 +40,10 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
     public override async Task<object> RunAsync(ProblemsOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var sets = options.From.Count > 0
-            ? await ConvertAsync(options, context.Observer, cancellationToken)
-            : await GenerateAsync(options, cancellationToken);
+        var sets =
+            options.From.Count > 0
+                ? await ConvertAsync(options, context.Observer, cancellationToken)
+                : await GenerateAsync(options, cancellationToken);
         var summary = new List<ProblemSet>();
         foreach (var (name, problems) in sets)
         {
@@ -54,7 +55,9 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
             summary.Add(new ProblemSet(name, problems.Count, problems.CountBy(problem => problem.Family).ToDictionary()));
             var families = summary[^1].Families.Count;
-            context.Observer.Message($"{name}: {Counted.Of(problems.Count, "problem")} of {families} {(families == 1 ? "family" : "families")}");
+            context.Observer.Message(
+                $"{name}: {Counted.Of(problems.Count, "problem")} of {families} {(families == 1 ? "family" : "families")}"
+            );
         }
 
         return new { Sets = summary };
@@ -62,8 +65,9 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
 
     /// <summary>Generation is one uninterruptible computation: an interrupted process leaves it behind.</summary>
     static Task<List<(string Name, IReadOnlyList<Problem> Problems)>> GenerateAsync(
-        ProblemsOptions options, CancellationToken cancellationToken) =>
-        Task.Run(() => Generate(options), cancellationToken).WaitAsync(cancellationToken);
+        ProblemsOptions options,
+        CancellationToken cancellationToken
+    ) => Task.Run(() => Generate(options), cancellationToken).WaitAsync(cancellationToken);
 
     static List<(string Name, IReadOnlyList<Problem> Problems)> Generate(ProblemsOptions options)
     {
@@ -84,7 +88,10 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
     }
 
     static async Task<List<(string Name, IReadOnlyList<Problem> Problems)>> ConvertAsync(
-        ProblemsOptions options, IRunObserver observer, CancellationToken cancellationToken)
+        ProblemsOptions options,
+        IRunObserver observer,
+        CancellationToken cancellationToken
+    )
     {
         var sets = new List<(string Name, IReadOnlyList<Problem>)>();
         foreach (var (file, name) in options.From.Zip(NamesOf(options.From)))
@@ -110,9 +117,12 @@ sealed class ProblemsVerb : Verb<ProblemsOptions>
             var again = names.CountBy(name => name).Where(count => count.Value > 1).Select(count => count.Key).ToHashSet();
             names =
             [
-                .. files.Select((file, i) => !again.Contains(names[i]) ? names[i]
-                    : FolderAbove(file, depth) is { } folder ? $"{folder}-{names[i]}"
-                    : throw new InvalidInputException($"from: {file} is named twice")),
+                .. files.Select(
+                    (file, i) =>
+                        !again.Contains(names[i]) ? names[i]
+                        : FolderAbove(file, depth) is { } folder ? $"{folder}-{names[i]}"
+                        : throw new InvalidInputException($"from: {file} is named twice")
+                ),
             ];
         }
 

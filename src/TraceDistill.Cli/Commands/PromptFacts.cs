@@ -29,25 +29,37 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
     /// <returns>Null where the model's folder has no tokenizer with a chat template.</returns>
     /// <exception cref="InvalidInputException">A file is wrong.</exception>
     public static async Task<PromptFacts?> FindAsync(
-        string path, ProblemReaderOptions fields, int? limit, PromptSet prompts, string modelDirectory, string model,
-        CancellationToken cancellationToken)
+        string path,
+        ProblemReaderOptions fields,
+        int? limit,
+        PromptSet prompts,
+        string modelDirectory,
+        string model,
+        CancellationToken cancellationToken
+    )
     {
-        if (!File.Exists(Path.Combine(modelDirectory, Tokenizer.FileName))
-            || Tokenizer.Load(modelDirectory) is not { ChatTemplateSource: not null } tokenizer)
+        if (
+            !File.Exists(Path.Combine(modelDirectory, Tokenizer.FileName))
+            || Tokenizer.Load(modelDirectory) is not { ChatTemplateSource: not null } tokenizer
+        )
         {
             return null;
         }
 
         var template = ChatTemplate.Load(modelDirectory);
-        var problems = await ProblemReader.ReadAsync(path, fields, cancellationToken: cancellationToken)
-            .Take(Math.Min(limit ?? MostProblems, MostProblems)).ToListAsync(cancellationToken);
+        var problems = await ProblemReader
+            .ReadAsync(path, fields, cancellationToken: cancellationToken)
+            .Take(Math.Min(limit ?? MostProblems, MostProblems))
+            .ToListAsync(cancellationToken);
         var specials = new SpecialTokensInText(tokenizer);
         foreach (var problem in problems)
         {
             specials.Look(problem.Conversation(), problem.Id);
         }
 
-        var lengths = problems.OrderByDescending(problem => problem.Text.Length).Take(Measured)
+        var lengths = problems
+            .OrderByDescending(problem => problem.Text.Length)
+            .Take(Measured)
             .Select(problem => tokenizer.Encode(template.Render(prompts.For(problem).Messages(0), addGenerationPrompt: true)).Length);
         return new PromptFacts(problems.Count, [.. lengths.OrderDescending()], specials.Describe(model));
     }

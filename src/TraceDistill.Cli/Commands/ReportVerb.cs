@@ -19,7 +19,9 @@ sealed class ReportVerb : Verb<ReportOptions>
 
     public override async Task<object> RunAsync(ReportOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var run = options.Run ?? context.RunDirectory ?? throw new InvalidInputException("RUN: is required: name the run directory to report on, such as runs/quickstart");
+        var run = options.Run
+            ?? context.RunDirectory
+            ?? throw new InvalidInputException("RUN: is required: name the run directory to report on, such as runs/quickstart");
         var output = Directory.CreateDirectory(context.Output ?? run).FullName;
         var summary = await ReportWriter.WriteAsync(run, output, cancellationToken);
         if (context.RunDirectory is null)

@@ -21,8 +21,10 @@ sealed record RunOptions
     public IReadOnlyList<string> Only { get; init; } = [];
 
     /// <value>None: what the recipe says, as far as there are cores; else auto.</value>
-    [Description("Stages such as trainings that run at the same time, each in a process with its share of the cores: a number, 1 for one "
-        + "after another, or auto for as many as cores and memory allow; what the recipe says unless given, else auto")]
+    [Description(
+        "Stages such as trainings that run at the same time, each in a process with its share of the cores: a number, 1 for one "
+            + "after another, or auto for as many as cores and memory allow; what the recipe says unless given, else auto"
+    )]
     public JobLimit? Jobs { get; init; }
 
     [Description("Change the recipe: STAGE.KEY=VALUE for an option, NAME=VALUE for a parameter; can be repeated")]

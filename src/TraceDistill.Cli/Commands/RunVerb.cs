@@ -50,8 +50,10 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
             context.Observer.Message($"  {NamesOf(one.Stages, plan)}: {one.Told.Text}");
         }
 
-        var failures = foreseen.Where(one => one.Told.IsCertain)
-            .Select(one => $"{plan.Path}: {NamesOf(one.Stages, plan)}: {one.Told.Text}").ToList();
+        var failures = foreseen
+            .Where(one => one.Told.IsCertain)
+            .Select(one => $"{plan.Path}: {NamesOf(one.Stages, plan)}: {one.Told.Text}")
+            .ToList();
         if (failures.Count > 0)
         {
             throw new InvalidInputException(string.Join("\n", failures));
@@ -82,9 +84,15 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
         using var directory = RunDirectory.Open(runDirectory);
         directory.Write(RunDirectory.RecipeFile, ResolvedRecipe.ToYaml(plan));
         var start = context.TimeProvider.GetTimestamp();
-        var results = await new RecipeRunner(directory, plan.Path, host, context.Observer, context.TimeProvider, options.Discard)
-            .RunAsync(selected, jobs, stage => states[stage.Name] == StageState.Finished, cancellationToken);
-        var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName)) ? Path.Combine(runDirectory, ReportPage.FileName) : runDirectory;
+        var results = await new RecipeRunner(directory, plan.Path, host, context.Observer, context.TimeProvider, options.Discard).RunAsync(
+            selected,
+            jobs,
+            stage => states[stage.Name] == StageState.Finished,
+            cancellationToken
+        );
+        var result = selected.Any(stage => stage.Verb.RunDirectoryFiles.Contains(ReportPage.FileName))
+            ? Path.Combine(runDirectory, ReportPage.FileName)
+            : runDirectory;
         context.Observer.Message($"finished: {Shown(result)}");
         return new
         {
@@ -105,7 +113,9 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
     {
         foreach (var unknown in only.Where(name => plan.Stages.All(stage => stage.Name != name && stage.Family != name)))
         {
-            throw new InvalidInputException($"--only: no stage \"{unknown}\"; {NearestName.Suggestion(unknown, [.. plan.Stages.Select(stage => stage.Name)])}");
+            throw new InvalidInputException(
+                $"--only: no stage \"{unknown}\"; {NearestName.Suggestion(unknown, [.. plan.Stages.Select(stage => stage.Name)])}"
+            );
         }
 
         return only.Count == 0 ? plan.Stages : [.. plan.Stages.Where(stage => only.Contains(stage.Name) || only.Contains(stage.Family))];
@@ -113,7 +123,12 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
 
     /// <summary>Remarks on what stages with work from before would do with it.</summary>
     static async Task<IReadOnlyDictionary<string, string>> RemarksAsync(
-        IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, bool isDiscarded, CancellationToken cancellationToken)
+        IReadOnlyList<PlannedStage> selected,
+        IReadOnlyDictionary<string, StageState> states,
+        string runDirectory,
+        bool isDiscarded,
+        CancellationToken cancellationToken
+    )
     {
         var remarks = new Dictionary<string, string>();
         foreach (var stage in selected.Where(stage => states[stage.Name] is StageState.Begun or StageState.Changed))
@@ -131,14 +146,30 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
 
     /// <summary>Problems ahead of stages that are to run, each with all the stages that have it.</summary>
     static async Task<IReadOnlyList<(List<PlannedStage> Stages, Foreseen Told)>> ForeseeAsync(
-        RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, string runDirectory, CancellationToken cancellationToken)
+        RunPlan plan,
+        IReadOnlyList<PlannedStage> selected,
+        IReadOnlyDictionary<string, StageState> states,
+        string runDirectory,
+        CancellationToken cancellationToken
+    )
     {
-        var ahead = new Foresight([.. plan.Stages.Select(stage =>
-            new StageAhead(NamesOf(CopiesOf(stage, plan), plan), stage.Options, Path.Combine(runDirectory, stage.Name), states[stage.Name] == StageState.Finished))]);
+        var ahead = new Foresight([
+            .. plan.Stages.Select(stage => new StageAhead(
+                NamesOf(CopiesOf(stage, plan), plan),
+                stage.Options,
+                Path.Combine(runDirectory, stage.Name),
+                states[stage.Name] == StageState.Finished
+            )),
+        ]);
         var found = new List<(PlannedStage Stage, Foreseen Told)>();
         foreach (var stage in selected.Where(stage => states[stage.Name] != StageState.Finished))
         {
-            found.AddRange(await stage.Verb.ForeseeAsync(stage.Options, ahead, cancellationToken).Select(told => (stage, told)).ToListAsync(cancellationToken));
+            found.AddRange(
+                await stage
+                    .Verb.ForeseeAsync(stage.Options, ahead, cancellationToken)
+                    .Select(told => (stage, told))
+                    .ToListAsync(cancellationToken)
+            );
         }
 
         return [.. found.GroupBy(one => one.Told, one => one.Stage).Select(same => (same.ToList(), same.Key))];
@@ -147,9 +178,16 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
     static List<PlannedStage> CopiesOf(PlannedStage stage, RunPlan plan) => [.. plan.Stages.Where(other => other.Family == stage.Family)];
 
     /// <summary>Stages by name; all copies of a matrix by the name they share.</summary>
-    static string NamesOf(List<PlannedStage> stages, RunPlan plan) => ShortList.Of(stages
-        .GroupBy(stage => stage.Family)
-        .SelectMany(copies => copies.Count() == CopiesOf(copies.First(), plan).Count && copies.Count() > 1 ? [copies.Key] : copies.Select(copy => copy.Name)));
+    static string NamesOf(List<PlannedStage> stages, RunPlan plan) =>
+        ShortList.Of(
+            stages
+                .GroupBy(stage => stage.Family)
+                .SelectMany(copies =>
+                    copies.Count() == CopiesOf(copies.First(), plan).Count && copies.Count() > 1
+                        ? [copies.Key]
+                        : copies.Select(copy => copy.Name)
+                )
+        );
 
     static IEnumerable<KeyUse> KeysOf(PlannedStage stage) => stage.Verb.KeyUses(stage.Options);
 
@@ -157,8 +195,13 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
     static IEnumerable<KeyUse> StrangersKeysOf(PlannedStage stage) => KeyUse.IsOwn(stage.Settings) ? [] : KeysOf(stage);
 
     static void Print(
-        RunPlan plan, IReadOnlyList<PlannedStage> selected, IReadOnlyDictionary<string, StageState> states, IReadOnlyDictionary<string, string> remarks, string runDirectory,
-        StageContext context)
+        RunPlan plan,
+        IReadOnlyList<PlannedStage> selected,
+        IReadOnlyDictionary<string, StageState> states,
+        IReadOnlyDictionary<string, string> remarks,
+        string runDirectory,
+        StageContext context
+    )
     {
         var observer = context.Observer;
         observer.Message($"{plan.Name}: {plan.Stages.Count} {(plan.Stages.Count == 1 ? "stage" : "stages")} in {Shown(runDirectory)}");
@@ -166,24 +209,35 @@ sealed class RunVerb(IReadOnlyList<IVerb> stageVerbs, IStageHost host) : Verb<Ru
         var verbWidth = plan.Stages.Max(stage => stage.Verb.Name.Length);
         foreach (var stage in plan.Stages)
         {
-            var reads = stage.DependsOn.Count == 0 ? "" : $"  reads {(stage.Verb.ReadsWholeRun ? "all before it" : Families(stage.DependsOn, plan))}";
+            var reads =
+                stage.DependsOn.Count == 0
+                    ? ""
+                    : $"  reads {(stage.Verb.ReadsWholeRun ? "all before it" : Families(stage.DependsOn, plan))}";
             var state = selected.Contains(stage) ? EnumNames.Of(states[stage.Name]).Replace('_', ' ') : "left out";
             var remark = remarks.TryGetValue(stage.Name, out var told) ? $"  ({told})" : "";
             observer.Message($"  {stage.Name.PadRight(nameWidth)}  {stage.Verb.Name.PadRight(verbWidth)}  {state}{reads}{remark}");
             foreach (var use in KeysOf(stage))
             {
                 var isRefused = StrangersKeysOf(stage).Contains(use) && !context.Keys!.Allows(use);
-                observer.Message($"  {"".PadRight(nameWidth)}  {use}{(isRefused ? $" (not allowed yet: add {KeyPermissions.OptionFor(use)})" : "")}");
+                observer.Message(
+                    $"  {"".PadRight(nameWidth)}  {use}{(isRefused ? $" (not allowed yet: add {KeyPermissions.OptionFor(use)})" : "")}"
+                );
             }
         }
     }
 
     /// <summary>A path as it is shortest to read: from the current directory where it lies in it.</summary>
-    static string Shown(string path) => Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.StartsWith("..", StringComparison.Ordinal) ? path : relative;
+    static string Shown(string path) =>
+        Path.GetRelativePath(Environment.CurrentDirectory, path) is var relative && relative.StartsWith("..", StringComparison.Ordinal)
+            ? path
+            : relative;
 
     /// <summary>Copies of a matrix by the name they share, where there are several.</summary>
-    static string Families(IReadOnlyList<string> names, RunPlan plan) => string.Join(", ", plan.Stages
-        .Where(stage => names.Contains(stage.Name))
-        .GroupBy(stage => stage.Family)
-        .Select(copies => copies.Count() == 1 ? copies.First().Name : $"{copies.Key} ({copies.Count()})"));
+    static string Families(IReadOnlyList<string> names, RunPlan plan) =>
+        string.Join(
+            ", ",
+            plan.Stages.Where(stage => names.Contains(stage.Name))
+                .GroupBy(stage => stage.Family)
+                .Select(copies => copies.Count() == 1 ? copies.First().Name : $"{copies.Key} ({copies.Count()})")
+        );
 }

@@ -5,7 +5,8 @@ static class ShortList
 {
     const int Most = 5;
 
-    public static string Of(IEnumerable<string> names) => names.ToList() is var all && all.Count > Most
-        ? $"{string.Join(", ", all.Take(Most - 1))} and {all.Count - Most + 1} more"
-        : string.Join(", ", all);
+    public static string Of(IEnumerable<string> names) =>
+        names.ToList() is var all && all.Count > Most
+            ? $"{string.Join(", ", all.Take(Most - 1))} and {all.Count - Most + 1} more"
+            : string.Join(", ", all);
 }

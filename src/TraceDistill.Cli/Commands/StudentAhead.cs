@@ -36,7 +36,8 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
         return new StudentAhead(
             isReady ? await PromptSet.TaskOfAsync(collection!, cancellationToken) : null,
             TrainVerb.PositionsOf(training, ahead),
-            TokenizerOf(training, ahead));
+            TokenizerOf(training, ahead)
+        );
     }
 
     /// <summary>The data set whose tokenizer and task a student takes over: the first one; null where there is none.</summary>
@@ -44,7 +45,12 @@ sealed record StudentAhead(TaskDescription? Task, int? Positions, string? Tokeni
 
     /// <summary>The folder whose tokenizer a student is going to have; null where that is not known.</summary>
     public static string? TokenizerOf(TrainOptions training, Foresight ahead) =>
-        training.Student ?? training.InitFrom ?? training.Tokenizer
-            ?? (ahead.MakerOf(TracesOf(training))?.Options is GenerateOptions collection ? collection.Tokenizer ?? collection.Serve
-                : TracesOf(training) is { } traces && ahead.IsThere(traces) ? TeacherTokenizer.StoredWith(traces) : null);
+        training.Student
+        ?? training.InitFrom
+        ?? training.Tokenizer
+        ?? (
+            ahead.MakerOf(TracesOf(training))?.Options is GenerateOptions collection ? collection.Tokenizer ?? collection.Serve
+            : TracesOf(training) is { } traces && ahead.IsThere(traces) ? TeacherTokenizer.StoredWith(traces)
+            : null
+        );
 }

@@ -72,7 +72,10 @@ sealed class TokenizerTrainVerb : Verb<TokenizerTrainOptions>
         try
         {
             using var record = JsonDocument.Parse(line);
-            return record.RootElement.ValueKind == JsonValueKind.Object && record.RootElement.TryGetProperty(field, out var value) && value.ValueKind == JsonValueKind.String
+            return
+                record.RootElement.ValueKind == JsonValueKind.Object
+                && record.RootElement.TryGetProperty(field, out var value)
+                && value.ValueKind == JsonValueKind.String
                 ? value.GetString()!
                 : throw new InvalidInputException($"{where}: has no field '{field}' with text; say which field holds it (--field)");
         }

@@ -37,17 +37,34 @@ sealed class TrainVerb : Verb<TrainOptions>
         return ProcessMemory + training + DataOf(options) + AnsweringOf(options);
     }
 
-    /// <summary>Beside the training a copy of the model answers, with keys and values; the copy is taken for as large as the file that the student is read from.</summary>
-    static long AnsweringOf(TrainOptions options) => options.EvalProblems is not { } problems ? 0
-        : EngineOptions.DefaultCacheBytes + FileBytes(problems)
-            + (options.Student is { } student && Directory.Exists(student) ? Directory.GetFiles(student, "*.safetensors").Sum(FileBytes) : 0);
+    /// <summary>
+    /// Beside the training a copy of the model answers, with keys and values; the copy is taken
+    /// for as large as the file that the student is read from.
+    /// </summary>
+    static long AnsweringOf(TrainOptions options) =>
+        options.EvalProblems is not { } problems
+            ? 0
+            : EngineOptions.DefaultCacheBytes
+                + FileBytes(problems)
+                + (
+                    options.Student is { } student && Directory.Exists(student)
+                        ? Directory.GetFiles(student, "*.safetensors").Sum(FileBytes)
+                        : 0
+                );
 
-    /// <summary>Traces are held as they are stored and problems as tokens, as many as the buffer takes; half as much again is on its way.</summary>
+    /// <summary>
+    /// Traces are held as they are stored and problems as tokens, as many as the buffer takes; half as much again is on its way.
+    /// </summary>
     static long DataOf(TrainOptions options)
     {
         var data = options.Problems is { } problems ? FileBytes(problems) : 0;
         var most = (long)options.ShuffleBufferMb << 20;
-        foreach (var manifest in options.Traces.Select(set => ShardManifest.Load(set.Path)).OfType<ShardManifest>().Where(manifest => manifest.Rows > 0))
+        foreach (
+            var manifest in options
+                .Traces.Select(set => ShardManifest.Load(set.Path))
+                .OfType<ShardManifest>()
+                .Where(manifest => manifest.Rows > 0)
+        )
         {
             var share = Math.Min(1, (double)(options.MaxTraces ?? manifest.Rows) / manifest.Rows);
             var bytes = manifest.Layout == SoftTargetLayout.Compact ? 2 : 8;
@@ -63,21 +80,35 @@ sealed class TrainVerb : Verb<TrainOptions>
     /// <summary>Traces are looked through for their lengths up to here.</summary>
     const int MostTraces = 50_000;
 
-    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(TrainOptions options, Foresight ahead, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
+        TrainOptions options,
+        Foresight ahead,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         var first = StudentAhead.TracesOf(options);
         var maker = ahead.MakerOf(first);
-        if (options is { Architecture: not null, InitFrom: null, Tokenizer: null } && !HasTokenizer(first, maker, maker?.Options as GenerateOptions))
+        if (
+            options is { Architecture: not null, InitFrom: null, Tokenizer: null }
+            && !HasTokenizer(first, maker, maker?.Options as GenerateOptions)
+        )
         {
-            yield return new Foreseen(IsCertain: true, first is null
-                ? "a student from scratch needs a vocabulary: add tokenizer: path/to/model"
-                : $"a student from scratch takes the tokenizer that is stored with its traces, and {maker?.Name ?? first} has none: add tokenizer: path/to/teacher{(maker is null ? "" : $" to {maker.Name}")}");
+            yield return new Foreseen(
+                IsCertain: true,
+                first is null
+                    ? "a student from scratch needs a vocabulary: add tokenizer: path/to/model"
+                    : $"a student from scratch takes the tokenizer that is stored with its traces, and {maker?.Name ?? first} has none: "
+                        + $"add tokenizer: path/to/teacher{(maker is null ? "" : $" to {maker.Name}")}"
+            );
         }
 
         if (PositionsOf(options, ahead) is { } positions)
         {
             var limit = Math.Min(positions, options.MaxLength ?? int.MaxValue);
-            var advice = options.MaxLength < positions ? "max_length" : options.Student is null ? "max_position_embeddings" : null;
+            var advice =
+                options.MaxLength < positions ? "max_length"
+                : options.Student is null ? "max_position_embeddings"
+                : null;
             var bound = advice == "max_length" ? $"max_length {limit}" : $"the student's {limit} positions";
             foreach (var path in options.Traces.Select(set => set.Path))
             {
@@ -85,15 +116,23 @@ sealed class TrainVerb : Verb<TrainOptions>
                 {
                     if (await LongOnesAsync(path, limit, options.MaxTraces ?? MostTraces, cancellationToken) is { TooLong: > 0 } found)
                     {
-                        yield return new Foreseen(IsCertain: found.TooLong == found.Count, FormattableString.Invariant(
-                            $"{found.TooLong} of {found.Count} traces ({(double)found.TooLong / found.Count:P1}) are longer than {bound} and will be left out: ")
-                            + Raise(advice, found.Longest));
+                        yield return new Foreseen(
+                            IsCertain: found.TooLong == found.Count,
+                            FormattableString.Invariant($"{found.TooLong} of {found.Count} traces ")
+                                + FormattableString.Invariant($"({(double)found.TooLong / found.Count:P1}) ")
+                                + FormattableString.Invariant($"are longer than {bound} and will be left out: ")
+                                + Raise(advice, found.Longest)
+                        );
                     }
                 }
                 else if (ahead.MakerOf(path) is { Options: GenerateOptions collection } collecting && collection.MaxTokens >= limit)
                 {
-                    yield return new Foreseen(IsCertain: false,
-                        $"traces may be {collection.MaxTokens} tokens long behind their prompts ({collecting.Name}.max_tokens), and the student has {limit} positions; longer ones will be left out: {Raise(advice, collection.MaxTokens + PromptRoom)}");
+                    yield return new Foreseen(
+                        IsCertain: false,
+                        $"traces may be {collection.MaxTokens} tokens long behind their prompts "
+                            + $"({collecting.Name}.max_tokens), and the student has {limit} positions; "
+                            + $"longer ones will be left out: {Raise(advice, collection.MaxTokens + PromptRoom)}"
+                    );
                 }
             }
         }
@@ -118,11 +157,15 @@ sealed class TrainVerb : Verb<TrainOptions>
         }
 
         var steps = options.NumTrainEpochs is null ? $"{options.MaxSteps:N0} steps compute" : "training computes";
-        var time = options.NumTrainEpochs is null && shapeOf() is { } shape ? $"{TrainingTime.Words(TrainingTime.Estimate(options, shape))} if nothing else runs here, " : "";
+        var time =
+            options.NumTrainEpochs is null && shapeOf() is { } shape
+                ? $"{TrainingTime.Words(TrainingTime.Estimate(options, shape))} if nothing else runs here, "
+                : "";
         yield return new Foreseen(
             IsCertain: false,
-            $"this processor does not multiply bfloat16: the {steps} in float32 and {(options.NumTrainEpochs is null ? "take" : "takes")} {time}"
-            + "about twice as long as on one that does (compute_dtype: float32 does the same everywhere)");
+            $"this processor does not multiply bfloat16: the {steps} in float32 and {(options.NumTrainEpochs is null ? "take" : "takes")} "
+                + $"{time}about twice as long as on one that does (compute_dtype: float32 does the same everywhere)"
+        );
     }
 
     /// <summary>The shape of the model that is trained; null where that follows from what is not there yet.</summary>
@@ -131,7 +174,8 @@ sealed class TrainVerb : Verb<TrainOptions>
         if (options.Student is { } student)
         {
             return ahead.IsThere(student) ? ModelConfiguration.Load(student)
-                : ahead.MakerOf(student)?.Options is TrainOptions earlier ? ShapeOf(earlier, ahead) : null;
+                : ahead.MakerOf(student)?.Options is TrainOptions earlier ? ShapeOf(earlier, ahead)
+                : null;
         }
 
         return StudentAhead.TokenizerOf(options, ahead) is { } tokenizer && ahead.IsThere(tokenizer)
@@ -139,46 +183,72 @@ sealed class TrainVerb : Verb<TrainOptions>
             : null;
     }
 
-    static bool HasTokenizer(string? traces, StageAhead? maker, GenerateOptions? collection) => (traces, maker, collection) switch
-    {
-        (null, _, _) => false,
-        (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null,
-        (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
-        (_, _, { Tokenizer: null, Serve: null }) => false,
-        _ => true,
-    };
+    static bool HasTokenizer(string? traces, StageAhead? maker, GenerateOptions? collection) =>
+        (traces, maker, collection) switch
+        {
+            (null, _, _) => false,
+            (_, null, _) => TeacherTokenizer.StoredWith(traces) is not null,
+            (_, { IsFinished: true }, _) => TeacherTokenizer.StoredWith(maker.Folder) is not null,
+            (_, _, { Tokenizer: null, Serve: null }) => false,
+            _ => true,
+        };
 
     /// <summary>Longest length of a student's sequences; null where that follows from the traces, or is not known yet.</summary>
-    internal static int? PositionsOf(TrainOptions options, Foresight ahead) => options.Student is not { } student
-        ? options.Architecture!.MaxPositionEmbeddings
+    internal static int? PositionsOf(TrainOptions options, Foresight ahead) =>
+        options.Student is not { } student ? options.Architecture!.MaxPositionEmbeddings
         : ahead.IsThere(student) ? ModelConfiguration.Load(student).MaxPositionEmbeddings
         : ahead.MakerOf(student)?.Options is TrainOptions earlier ? PositionsOf(earlier, ahead)
         : null;
 
-    static string Raise(string? setting, int length) => setting switch
-    {
-        null => "take a student with more positions",
-        "max_length" => $"max_length: {length}",
-        _ => $"architecture: {{ {setting}: {length} }}, or leave it out to have as many as it takes",
-    };
+    static string Raise(string? setting, int length) =>
+        setting switch
+        {
+            null => "take a student with more positions",
+            "max_length" => $"max_length: {length}",
+            _ => $"architecture: {{ {setting}: {length} }}, or leave it out to have as many as it takes",
+        };
 
-    static async Task<(int TooLong, int Count, int Longest)> LongOnesAsync(string traces, int limit, int most, CancellationToken cancellationToken)
+    static async Task<(int TooLong, int Count, int Longest)> LongOnesAsync(
+        string traces,
+        int limit,
+        int most,
+        CancellationToken cancellationToken
+    )
     {
-        var reader = await ShardReader.OpenAsync(traces, new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false }, cancellationToken);
-        var lengths = await reader.ReadAsync(cancellationToken).Take(Math.Min(most, MostTraces))
-            .Where(trace => FinishReasons.IsNatural(trace.FinishReason)).Select(trace => trace.PromptTokens + trace.CompletionTokens).ToListAsync(cancellationToken);
+        var reader = await ShardReader.OpenAsync(
+            traces,
+            new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false },
+            cancellationToken
+        );
+        var lengths = await reader
+            .ReadAsync(cancellationToken)
+            .Take(Math.Min(most, MostTraces))
+            .Where(trace => FinishReasons.IsNatural(trace.FinishReason))
+            .Select(trace => trace.PromptTokens + trace.CompletionTokens)
+            .ToListAsync(cancellationToken);
         return (lengths.Count(length => length > limit), lengths.Count, lengths.DefaultIfEmpty().Max());
     }
 
     public override IReadOnlyCollection<string> OutputNames(TrainOptions options) =>
-        [TrainStage.InitialDirectory, .. options.EvalProblems is null ? Array.Empty<string>() : [Trainer.EvaluationsDirectory], .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder], .. ModelDirectory.Files];
+        [
+            TrainStage.InitialDirectory,
+            .. options.EvalProblems is null ? Array.Empty<string>() : [Trainer.EvaluationsDirectory],
+            .. options.LoraR is null ? Array.Empty<string>() : [AdapterFiles.Folder],
+            .. ModelDirectory.Files,
+        ];
 
     public override async Task<object> RunAsync(TrainOptions options, StageContext context, CancellationToken cancellationToken) =>
         await TrainStage.RunAsync(
-            options, context.Output!, context.Observer, await AnswerEvaluation.ReadAsync(options, context, cancellationToken), cancellationToken);
+            options,
+            context.Output!,
+            context.Observer,
+            await AnswerEvaluation.ReadAsync(options, context, cancellationToken),
+            cancellationToken
+        );
 
     /// <summary>Where traces say nothing of it, problems are put to the student by the usual prompt.</summary>
-    public override IEnumerable<string> ImplicitInputs(TrainOptions options) => options is { EvalProblems: not null, Traces.Count: 0 }
-        ? [Path.GetDirectoryName(PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).TemplatePath)!]
-        : [];
+    public override IEnumerable<string> ImplicitInputs(TrainOptions options) =>
+        options is { EvalProblems: not null, Traces.Count: 0 }
+            ? [Path.GetDirectoryName(PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).TemplatePath)!]
+            : [];
 }

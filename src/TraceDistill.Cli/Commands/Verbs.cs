@@ -7,8 +7,18 @@ namespace TraceDistill.Cli.Commands;
 static class Verbs
 {
     /// <summary>Those that can be stages.</summary>
-    static readonly IVerb[] Stages = [new ProblemsVerb(), new GenerateVerb(), new TrainVerb(), new PretrainVerb(), new TokenizerTrainVerb(), new EvaluateVerb(), new ExportVerb(), new ReportVerb()];
+    static readonly IVerb[] Stages =
+    [
+        new ProblemsVerb(),
+        new GenerateVerb(),
+        new TrainVerb(),
+        new PretrainVerb(),
+        new TokenizerTrainVerb(),
+        new EvaluateVerb(),
+        new ExportVerb(),
+        new ReportVerb(),
+    ];
 
     public static IReadOnlyList<IVerb> All { get; } =
-        [new RunVerb(Stages, new StageProcesses()), .. Stages, new InspectVerb(), new ServeVerb(), new DoctorVerb()];
+    [new RunVerb(Stages, new StageProcesses()), .. Stages, new InspectVerb(), new ServeVerb(), new DoctorVerb()];
 }

@@ -16,7 +16,11 @@ static class EndpointCheck
     const string Name = "endpoint";
 
     public static async Task<(Check Check, TeacherCapabilities? Capabilities)> RunAsync(
-        TeacherEndpoint endpoint, SamplingSettings sampling, TimeProvider timeProvider, CancellationToken cancellationToken)
+        TeacherEndpoint endpoint,
+        SamplingSettings sampling,
+        TimeProvider timeProvider,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -30,9 +34,11 @@ static class EndpointCheck
         }
     }
 
-    static Check Judge(TeacherEndpoint endpoint, TeacherCapabilities found, int wanted) => Check.WarnUnless(
-        found.SoftTargetProblem is null && found.TopLogprobs >= wanted,
-        Name,
-        $"{endpoint}: {found}",
-        found.SoftTargetProblem ?? $"{wanted} alternatives were asked for, so that soft targets are poorer");
+    static Check Judge(TeacherEndpoint endpoint, TeacherCapabilities found, int wanted) =>
+        Check.WarnUnless(
+            found.SoftTargetProblem is null && found.TopLogprobs >= wanted,
+            Name,
+            $"{endpoint}: {found}",
+            found.SoftTargetProblem ?? $"{wanted} alternatives were asked for, so that soft targets are poorer"
+        );
 }

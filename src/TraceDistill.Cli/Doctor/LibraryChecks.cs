@@ -1,23 +1,25 @@
 using System.Runtime.CompilerServices;
+using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
-using TorchSharp;
 
 namespace TraceDistill.Cli.Doctor;
 
-/// <summary>The native libraries: libtorch computes, charts are drawn, and the cache in which a patched library may lie can be written.</summary>
+/// <summary>
+/// The native libraries: libtorch computes, charts are drawn, and the cache in which a patched library may lie can be written.
+/// </summary>
 static class LibraryChecks
 {
     const string LoadedFiles = "/proc/self/maps";
 
     public static IEnumerable<Check> All() =>
-    [
-        Check.Try("libtorch", Torch),
-        Check.Try("products", Products),
-        Check.Try("libstdc++", StandardLibrary),
-        Check.Try("charts", Charts),
-        Check.Try("cache", Cache),
-    ];
+        [
+            Check.Try("libtorch", Torch),
+            Check.Try("products", Products),
+            Check.Try("libstdc++", StandardLibrary),
+            Check.Try("charts", Charts),
+            Check.Try("cache", Cache),
+        ];
 
     // Not inlined: the first use of the training library loads libtorch, and its failure belongs to this check alone.
     [MethodImpl(MethodImplOptions.NoInlining)]
@@ -28,7 +30,9 @@ static class LibraryChecks
         var sum = torch.ones(8, 8).matmul(torch.ones(8, 8)).sum().item<float>();
         var cuda = Devices.CudaDevices > 0 ? $"{Devices.CudaDevices} CUDA devices (device: cuda)" : "no CUDA device";
         var about = $"{torch.__version__}, built with TorchBackend={Devices.Backend}, {torch.get_num_threads()} threads, {cuda}; {status}";
-        return sum == 512 ? Check.Ok("libtorch", about) : new Check("libtorch", CheckState.Fail, $"8 × 8 ones times 8 × 8 ones sum to {sum}, not 512; {about}");
+        return sum == 512
+            ? Check.Ok("libtorch", about)
+            : new Check("libtorch", CheckState.Fail, $"8 × 8 ones times 8 × 8 ones sum to {sum}, not 512; {about}");
     }
 
     /// <summary>Which code makes the matrix products, and in which precisions.</summary>
@@ -41,11 +45,14 @@ static class LibraryChecks
     }
 
     /// <summary>The one that libtorch was loaded with: where it is too old, the line above tells of the patched copy.</summary>
-    static Check StandardLibrary() => !File.Exists(LoadedFiles)
-        ? Check.Ok("libstdc++", "of no concern on this system")
-        : File.ReadLines(LoadedFiles).Select(line => line.Split(' ')[^1]).FirstOrDefault(path => Path.GetFileName(path).StartsWith("libstdc++.so", StringComparison.Ordinal)) is { } file
+    static Check StandardLibrary() =>
+        !File.Exists(LoadedFiles) ? Check.Ok("libstdc++", "of no concern on this system")
+        : File.ReadLines(LoadedFiles)
+            .Select(line => line.Split(' ')[^1])
+            .FirstOrDefault(path => Path.GetFileName(path).StartsWith("libstdc++.so", StringComparison.Ordinal))
+            is { } file
             ? Check.Ok("libstdc++", file)
-            : new Check("libstdc++", CheckState.Fail, "not loaded; install the system's package (libstdc++6)");
+        : new Check("libstdc++", CheckState.Fail, "not loaded; install the system's package (libstdc++6)");
 
     static Check Charts()
     {

@@ -11,9 +11,11 @@ static class ProcessorInfo
     public static string Name => Line("model name") ?? RuntimeInformation.ProcessArchitecture.ToString();
 
     /// <summary>One line of Linux's <c>/proc/cpuinfo</c>, of the first core; null elsewhere.</summary>
-    public static string? Line(string key) => !File.Exists(InfoFile)
-        ? null
-        : File.ReadLines(InfoFile)
-            .Select(line => line.Split(':', 2, StringSplitOptions.TrimEntries))
-            .FirstOrDefault(pair => pair.Length == 2 && pair[0] == key)?[1];
+    public static string? Line(string key) =>
+        !File.Exists(InfoFile)
+            ? null
+            : File.ReadLines(InfoFile)
+                .Select(line => line.Split(':', 2, StringSplitOptions.TrimEntries))
+                .FirstOrDefault(pair => pair.Length == 2 && pair[0] == key)
+                ?[1];
 }

@@ -9,7 +9,14 @@ static class WritableFolder
     {
         Directory.CreateDirectory(folder);
         var file = Path.Combine(folder, $".tracedistill-{Environment.ProcessId}.tmp");
-        using var stream = new FileStream(file, FileMode.Create, FileAccess.Write, FileShare.None, bufferSize: 1, FileOptions.DeleteOnClose);
+        using var stream = new FileStream(
+            file,
+            FileMode.Create,
+            FileAccess.Write,
+            FileShare.None,
+            bufferSize: 1,
+            FileOptions.DeleteOnClose
+        );
         stream.WriteByte(0);
     }
 }

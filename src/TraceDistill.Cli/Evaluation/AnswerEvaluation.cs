@@ -26,8 +26,17 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         (_options, _problems, _context) = (options, problems, context with { Observer = new ProgressAlone(context.Observer) });
 
     /// <inheritdoc/>
-    public byte[] Digest => SHA256.HashData(Encoding.UTF8.GetBytes(string.Concat(
-        _problems.Select(problem => $"{problem.Id}\0{string.Join('\0', problem.Conversation().Select(turn => $"{turn.Role}\0{turn.Content}"))}\0{problem.Answer}\n"))));
+    public byte[] Digest =>
+        SHA256.HashData(
+            Encoding.UTF8.GetBytes(
+                string.Concat(
+                    _problems.Select(problem =>
+                        $"{problem.Id}\0{string.Join('\0', problem.Conversation().Select(turn => $"{turn.Role}\0{turn.Content}"))}"
+                        + $"\0{problem.Answer}\n"
+                    )
+                )
+            )
+        );
 
     /// <inheritdoc/>
     public int Count => _problems.Count;
@@ -42,7 +51,12 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         }
 
         var problems = await EvaluatedProblems.ReadAsync(path, options, context.Observer, cancellationToken);
-        var evaluate = new EvaluateOptions { Problems = path, MaxTokens = options.EvalMaxTokens, Device = options.Device };
+        var evaluate = new EvaluateOptions
+        {
+            Problems = path,
+            MaxTokens = options.EvalMaxTokens,
+            Device = options.Device,
+        };
         return new AnswerEvaluation(evaluate, [.. problems.Take(options.EvalLimit ?? int.MaxValue)], context);
     }
 
@@ -50,11 +64,17 @@ sealed class AnswerEvaluation : IAnswerEvaluation
     public AnswerScores Score(string modelDirectory, string resultDirectory, CancellationToken cancellationToken)
     {
         Prepare(modelDirectory, resultDirectory);
-        var options = _options with { Models = new Dictionary<string, ModelSource> { [Student] = ModelSource.Parse(modelDirectory, null) } };
+        var options = _options with
+        {
+            Models = new Dictionary<string, ModelSource> { [Student] = ModelSource.Parse(modelDirectory, null) },
+        };
         var evaluator = new Evaluator(options, MathVerifier.Instance, resultDirectory, _context.Observer, _context.TimeProvider);
         var models = new EvaluatedModels(options, traces: null, _context);
-        var scores = evaluator.EvaluateAsync(models.LoadAsync(cancellationToken), _problems, traces: null, cancellationToken)
-            .GetAwaiter().GetResult().Models[Student];
+        var scores = evaluator
+            .EvaluateAsync(models.LoadAsync(cancellationToken), _problems, traces: null, cancellationToken)
+            .GetAwaiter()
+            .GetResult()
+            .Models[Student];
         // What is left is the same whenever and wherever it was made.
         File.Delete(Path.Combine(resultDirectory, GenerationSpeed.FileName));
         return new AnswerScores((int)Math.Round(scores.Accuracy * scores.N), scores.N, scores.MeanTokens);
@@ -76,14 +96,11 @@ sealed class AnswerEvaluation : IAnswerEvaluation
     /// <summary>Passes on how far an evaluation is; what it says about the model was said when the training began.</summary>
     sealed class ProgressAlone(IRunObserver observer) : IRunObserver
     {
-        public void Progress(string activity, long done, long? total, string unit, string? note = null) => observer.Progress(activity, done, total, unit, note);
+        public void Progress(string activity, long done, long? total, string unit, string? note = null) =>
+            observer.Progress(activity, done, total, unit, note);
 
-        public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-        {
-        }
+        public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
-        public void Message(string text)
-        {
-        }
+        public void Message(string text) { }
     }
 }

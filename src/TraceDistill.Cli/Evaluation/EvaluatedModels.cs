@@ -70,32 +70,58 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
                 using var teacher = Connect(source);
                 yield return new EvaluatedModel
                 {
-                    Name = name, Generator = new ProbedTeacher(teacher, asked.MaxTokens), Asked = asked, Identity = source.ToString(), Source = source.ToString(),
+                    Name = name,
+                    Generator = new ProbedTeacher(teacher, asked.MaxTokens),
+                    Asked = asked,
+                    Identity = source.ToString(),
+                    Source = source.ToString(),
                 };
             }
         }
     }
 
     /// <summary>The models by name; the one of the command line is called <c>model</c>.</summary>
-    public static IEnumerable<KeyValuePair<string, ModelSource>> Sources(EvaluateOptions options) => (options.Models.Count, options.Endpoint) switch
-    {
-        ( > 0, _) => options.Models,
-        (_, null) => [KeyValuePair.Create(SingleModel, ModelSource.Parse(options.Model!, null))],
-        _ => [KeyValuePair.Create(SingleModel, new ModelSource { Endpoint = options.Endpoint, Model = options.Model, ApiKeyEnv = options.ApiKeyEnv, ApiKeyFile = options.ApiKeyFile })],
-    };
-
-    TeacherPool Connect(ModelSource source) => new(
-        TeacherEndpoint.Create(new EndpointSettings
+    public static IEnumerable<KeyValuePair<string, ModelSource>> Sources(EvaluateOptions options) =>
+        (options.Models.Count, options.Endpoint) switch
         {
-            Url = source.Endpoint!, Model = source.Model ?? "", ApiKeyEnv = source.ApiKeyEnv, ApiKeyFile = source.ApiKeyFile, Dialect = source.Dialect, Stream = source.Stream,
-        }),
-        new ResilienceOptions { Concurrency = options.Concurrency },
-        context.TimeProvider,
-        context.Observer);
+            (> 0, _) => options.Models,
+            (_, null) => [KeyValuePair.Create(SingleModel, ModelSource.Parse(options.Model!, null))],
+            _ =>
+            [
+                KeyValuePair.Create(
+                    SingleModel,
+                    new ModelSource
+                    {
+                        Endpoint = options.Endpoint,
+                        Model = options.Model,
+                        ApiKeyEnv = options.ApiKeyEnv,
+                        ApiKeyFile = options.ApiKeyFile,
+                    }
+                ),
+            ],
+        };
+
+    TeacherPool Connect(ModelSource source) =>
+        new(
+            TeacherEndpoint.Create(
+                new EndpointSettings
+                {
+                    Url = source.Endpoint!,
+                    Model = source.Model ?? "",
+                    ApiKeyEnv = source.ApiKeyEnv,
+                    ApiKeyFile = source.ApiKeyFile,
+                    Dialect = source.Dialect,
+                    Stream = source.Stream,
+                }
+            ),
+            new ResilienceOptions { Concurrency = options.Concurrency },
+            context.TimeProvider,
+            context.Observer
+        );
 
     /// <summary>
-    /// Turns the traces into the model's sequences, behind its own prompts as it is served. Distributions can be compared where the traces are in the
-    /// model's own token ids; else null.
+    /// Turns the traces into the model's sequences, behind its own prompts as it is served.
+    /// Distributions can be compared where the traces are in the model's own token ids; else null.
     /// </summary>
     TokenAligner? AlignerFor(string directory, LocalGenerator generator)
     {
@@ -106,13 +132,24 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
 
         var stored = TeacherTokenizer.StoredWith(options.Traces!) is { } folder ? Tokenizer.Load(folder) : null;
         var teacher = stored?.Hash == traces.TokenizerHash ? stored : null;
-        if (traces.TokenizerHash is { } hash && generator.Tokenizer.Hash != hash && (teacher is null || !generator.Tokenizer.Extends(teacher)))
+        if (
+            traces.TokenizerHash is { } hash
+            && generator.Tokenizer.Hash != hash
+            && (teacher is null || !generator.Tokenizer.Extends(teacher))
+        )
         {
             context.Observer.Message($"{directory}: has another tokenizer than the traces, so its distributions are not compared");
             return null;
         }
 
-        var aligner = new TokenAligner(generator.Tokenizer, new ChatSequence(generator.Tokenizer, generator.Template), traces, options.Traces!, topK: null, teacher);
+        var aligner = new TokenAligner(
+            generator.Tokenizer,
+            new ChatSequence(generator.Tokenizer, generator.Template),
+            traces,
+            options.Traces!,
+            topK: null,
+            teacher
+        );
         foreach (var remark in aligner.DescribeLogprobs())
         {
             context.Observer.Message(remark);

@@ -13,7 +13,12 @@ static class EvaluatedProblems
     /// <param name="observer">Takes what is to be said about the file.</param>
     /// <param name="cancellationToken">Stops reading.</param>
     /// <exception cref="InvalidInputException">The file is wrong, or none of its problems has an answer.</exception>
-    public static async Task<List<Problem>> ReadAsync(string path, ProblemReaderOptions fields, IRunObserver observer, CancellationToken cancellationToken)
+    public static async Task<List<Problem>> ReadAsync(
+        string path,
+        ProblemReaderOptions fields,
+        IRunObserver observer,
+        CancellationToken cancellationToken
+    )
     {
         var counts = new ProblemCounts();
         var problems = await ProblemReader.ReadAsync(path, fields, counts, cancellationToken).ToListAsync(cancellationToken);
@@ -25,6 +30,8 @@ static class EvaluatedProblems
         return counts.Unanswered < counts.Problems
             ? problems
             : throw new InvalidInputException(
-                $"{path}: none of the {counts.Problems:N0} problems has an answer to measure by; name the field that holds it with answer_field");
+                $"{path}: none of the {counts.Problems:N0} problems has an answer "
+                    + "to measure by; name the field that holds it with answer_field"
+            );
     }
 }

@@ -45,7 +45,8 @@ sealed class ModelTasks
         var task = await ApplyOptionsAsync(own ?? _shared, cancellationToken);
         var prompts = await PromptSet.CreateAsync(task, source.Directory ?? "", _options.Seed, cancellationToken);
         var maxTokens = _options.MaxTokens ?? task.MaxTokens ?? DefaultMaxTokens;
-        var trainedOn = own is null || own.IsPutAs(task) ? null
+        var trainedOn =
+            own is null || own.IsPutAs(task) ? null
             : own.Describe() == task.Describe() ? $"{own.Describe()} in other words"
             : own.Describe();
         if (trainedOn is not null)
@@ -61,7 +62,8 @@ sealed class ModelTasks
         {
             _observer.Message(
                 $"{name}: its answers may have {maxTokens:N0} tokens here (max_tokens), and the traces that it was trained on "
-                + $"{own.MaxTokens:N0}");
+                    + $"{own.MaxTokens:N0}"
+            );
         }
 
         return new AskedAs(task.Describe(), (problem, sample) => prompts.For(problem).Messages(sample), maxTokens)

@@ -6,8 +6,8 @@ using TraceDistill.Teachers.Routing;
 namespace TraceDistill.Cli.Evaluation;
 
 /// <summary>
-/// Looks at an endpoint before the first question: where its prompts open the reasoning, an answer that is cut off within it has no mark of that, and would be judged
-/// by the numbers in it.
+/// Looks at an endpoint before the first question: where its prompts open the reasoning, an answer
+/// that is cut off within it has no mark of that, and would be judged by the numbers in it.
 /// </summary>
 /// <param name="teacher">Owned by the caller.</param>
 /// <param name="maxTokens">Longest answer in tokens.</param>
@@ -22,7 +22,10 @@ sealed class ProbedTeacher(TeacherPool teacher, int maxTokens) : ITextGenerator
         Task probe;
         lock (_lock)
         {
-            probe = _probe ??= teacher.ProbeAsync(new SamplingSettings { MaxTokens = maxTokens, ExtraBody = request.Sampling.ExtraBody }, cancellationToken);
+            probe = _probe ??= teacher.ProbeAsync(
+                new SamplingSettings { MaxTokens = maxTokens, ExtraBody = request.Sampling.ExtraBody },
+                cancellationToken
+            );
         }
 
         await probe;

@@ -34,7 +34,8 @@ sealed partial record CardFacts
     public string? Description { get; init; }
 
     /// <summary>Topics that a card of these covers.</summary>
-    public string Told => Training is null ? "what the model is; for data, recipe and metrics, export it from where run made it" : "data, recipe and metrics";
+    public string Told =>
+        Training is null ? "what the model is; for data, recipe and metrics, export it from where run made it" : "data, recipe and metrics";
 
     /// <summary>
     /// Name of a model or adapter: by its folder, and by the one above that where a training left the adapter beside its model.
@@ -43,12 +44,18 @@ sealed partial record CardFacts
 
     /// <param name="model">The model directory.</param>
     /// <param name="adapter">Folder of what is merged into it; null for nothing.</param>
-    /// <param name="runDirectory">That of the run at hand; null: the folder above the model, or the one that the adapter belongs to, where it is one.</param>
+    /// <param name="runDirectory">
+    /// That of the run at hand; null: the folder above the model, or the one that the adapter belongs to, where it is one.
+    /// </param>
     public static async Task<CardFacts> ReadAsync(string model, string? adapter, string? runDirectory, CancellationToken cancellationToken)
     {
         var modelFolder = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model));
         var folder = adapter is null ? modelFolder : OwnFolder(adapter);
-        var facts = OfCard(Path.Combine(modelFolder, ModelCard.FileName)) with { BaseModel = HubName(modelFolder), Adapter = adapter is null ? null : NameOf(adapter) };
+        var facts = OfCard(Path.Combine(modelFolder, ModelCard.FileName)) with
+        {
+            BaseModel = HubName(modelFolder),
+            Adapter = adapter is null ? null : NameOf(adapter),
+        };
         if (StageManifest.Read(folder) is null)
         {
             return facts;
@@ -65,7 +72,12 @@ sealed partial record CardFacts
             Training = training,
             Recipe = run.Recipe is { } recipe ? FolderAbove().Replace(recipe, "") : null,
             Traces = [.. run.Traces.Where(traces => training.Settings.Values.Any(value => value.Split('/')[0] == traces.Stage.Name))],
-            Evaluations = [.. run.Evaluations.SelectMany(evaluation => evaluation.Models.Where(model => model.IsResult && model.Stage == training).Select(model => (evaluation, model.Name)))],
+            Evaluations =
+            [
+                .. run.Evaluations.SelectMany(evaluation =>
+                    evaluation.Models.Where(model => model.IsResult && model.Stage == training).Select(model => (evaluation, model.Name))
+                ),
+            ],
             BaseModel = training.Settings.Values.Select(HubName).FirstOrDefault(name => name is not null) ?? facts.BaseModel,
         };
     }
@@ -95,7 +107,8 @@ sealed partial record CardFacts
     }
 
     /// <summary>Hugging Face's cache keeps <c>owner/name</c> under <c>models--owner--name</c>.</summary>
-    static string? HubName(string path) => CacheFolder().Match(path) is { Success: true } match ? $"{match.Groups[1]}/{match.Groups[2]}" : null;
+    static string? HubName(string path) =>
+        CacheFolder().Match(path) is { Success: true } match ? $"{match.Groups[1]}/{match.Groups[2]}" : null;
 
     [GeneratedRegex(@"\A(---\r?\n(?<front>.*?\n)---\r?\n)?(?<body>.*)\z", RegexOptions.Singleline, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex FrontMatter();

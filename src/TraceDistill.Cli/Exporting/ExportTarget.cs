@@ -22,7 +22,10 @@ sealed class ExportTarget : IDisposable
         (_folder, _isStage) = (Path.TrimEndingDirectorySeparator(Path.GetFullPath(folder)), isStage);
         if (!isStage && Directory.Exists(_folder) && Stranger() is { } stranger)
         {
-            var reason = Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) == _folder ? "is the model itself" : $"holds {stranger}, which no export wrote";
+            var reason =
+                Path.TrimEndingDirectorySeparator(Path.GetFullPath(model)) == _folder
+                    ? "is the model itself"
+                    : $"holds {stranger}, which no export wrote";
             throw new InvalidInputException($"--out: {folder} {reason}; name a new folder, or one that an earlier export wrote");
         }
 
@@ -35,7 +38,8 @@ sealed class ExportTarget : IDisposable
     public string Folder { get; }
 
     /// <summary>Returns whether a path means a GGUF file, not a folder for one.</summary>
-    public static bool IsFile(string path) => File.Exists(path) || Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase);
+    public static bool IsFile(string path) =>
+        File.Exists(path) || Path.GetExtension(path).Equals(GgufExtension, StringComparison.OrdinalIgnoreCase);
 
     /// <exception cref="InvalidInputException">Something is there that is no GGUF file.</exception>
     public static void CheckFile(string path)
@@ -83,9 +87,15 @@ sealed class ExportTarget : IDisposable
     public void Dispose() => Discard();
 
     /// <summary>A file that would be lost though no export wrote it; null where there is none.</summary>
-    string? Stranger() => Directory.EnumerateFileSystemEntries(_folder).Select(path => Path.GetFileName(path)).Order(StringComparer.Ordinal)
-        .Where(name => name != FolderLock.FileName)
-        .FirstOrDefault(name => !ModelCard.IsIn(_folder) || !(name == ModelCard.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name)));
+    string? Stranger() =>
+        Directory
+            .EnumerateFileSystemEntries(_folder)
+            .Select(path => Path.GetFileName(path))
+            .Order(StringComparer.Ordinal)
+            .Where(name => name != FolderLock.FileName)
+            .FirstOrDefault(name =>
+                !ModelCard.IsIn(_folder) || !(name == ModelCard.FileName || ModelDirectory.Files.Contains(name) || WeightFiles.IsOne(name))
+            );
 
     void Discard()
     {

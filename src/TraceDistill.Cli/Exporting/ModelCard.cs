@@ -57,8 +57,12 @@ static class ModelCard
         foreach (var (evaluation, model) in facts.Evaluations)
         {
             var problems = Quoted(NameOf(evaluation));
-            text.Append("  - task:\n      type: text-generation\n").Append($"    dataset:\n      name: {problems}\n      type: {problems}\n");
-            text.Append(CultureInfo.InvariantCulture, $"    metrics:\n    - type: accuracy\n      name: greedy pass@1\n      value: {evaluation.Result.Models[model].Accuracy}\n");
+            text.Append("  - task:\n      type: text-generation\n")
+                .Append($"    dataset:\n      name: {problems}\n      type: {problems}\n");
+            text.Append(
+                CultureInfo.InvariantCulture,
+                $"    metrics:\n    - type: accuracy\n      name: greedy pass@1\n      value: {evaluation.Result.Models[model].Accuracy}\n"
+            );
         }
 
         text.Append("---\n\n");
@@ -70,15 +74,19 @@ static class ModelCard
     {
         var shape = ModelConfiguration.Load(folder);
         var layers = $"{shape.NumHiddenLayers} layers of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim}";
-        text.Append($"""
+        text.Append(
+            $"""
             # {OneLine(name)}
 
             A {shape.Family} decoder of {Show.Count(model.Parameters)} parameters ({layers},
             {shape.NumKeyValueHeads} for keys and values, feed-forward {shape.IntermediateSize}, vocabulary {shape.VocabSize},
-            at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in")}.
+            at most {shape.MaxPositionEmbeddings} positions), stored in {model.Dtype.TorchName()}{(
+                adapter is null ? "" : $", with the adapter `{OneLine(adapter)}` merged in"
+            )}.
             Exported with TraceDistill.
 
-            """);
+            """
+        );
     }
 
     static void WriteData(StringBuilder text, CardFacts facts)
@@ -88,11 +96,15 @@ static class ModelCard
             return;
         }
 
-        text.Append("\n## Data\n\nTrained on reasoning traces:\n\n| data set | traces | tokens | teacher | soft targets | correct | incorrect |\n| --- | --- | --- | --- | --- | --- | --- |\n");
+        text.Append(
+            "\n## Data\n\nTrained on reasoning traces:\n\n| data set | traces | tokens | teacher | soft targets | correct | incorrect |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+        );
         foreach (var traces in facts.Traces)
         {
             var targets = traces.TopK > 0 ? $"top {traces.TopK} log-probabilities" : "none";
-            text.Append($"| {OneLine(traces.Stage.Name)} | {Show.Count(traces.Count)} | {Show.Count(traces.Tokens)} | {OneLine(traces.Teacher)} | {targets} | {Verdicts("correct")} | {Verdicts("incorrect")} |\n");
+            text.Append(
+                $"| {OneLine(traces.Stage.Name)} | {Show.Count(traces.Count)} | {Show.Count(traces.Tokens)} | {OneLine(traces.Teacher)} | {targets} | {Verdicts("correct")} | {Verdicts("incorrect")} |\n"
+            );
 
             string Verdicts(string verdict) => Show.Count(traces.Lengths.Count(trace => trace.Verdict == verdict));
         }
@@ -102,12 +114,16 @@ static class ModelCard
     {
         foreach (var (evaluation, name) in facts.Evaluations)
         {
-            text.Append($"\n## Metrics: {OneLine(evaluation.Stage.Name)}\n\nGreedy pass@1 on `{OneLine(NameOf(evaluation))}`, with 95 % Wilson intervals:\n\n");
+            text.Append(
+                $"\n## Metrics: {OneLine(evaluation.Stage.Name)}\n\nGreedy pass@1 on `{OneLine(NameOf(evaluation))}`, with 95 % Wilson intervals:\n\n"
+            );
             text.Append("| model | accuracy | 95 % interval | problems | tokens an answer |\n| --- | --- | --- | --- | --- |\n");
             foreach (var (model, scores) in evaluation.Result.Models)
             {
                 var shown = model == name ? $"**{OneLine(model)}** (this model)" : OneLine(model);
-                text.Append($"| {shown} | {Show.Percent(scores.Accuracy)} | {Show.Percent(scores.AccuracyCi)} | {scores.N} | {scores.MeanTokens:0} |\n");
+                text.Append(
+                    $"| {shown} | {Show.Percent(scores.Accuracy)} | {Show.Percent(scores.AccuracyCi)} | {scores.N} | {scores.MeanTokens:0} |\n"
+                );
             }
 
             var families = evaluation.Result.Models[name].Families;
@@ -127,7 +143,9 @@ static class ModelCard
     {
         if (facts.Training is { } training)
         {
-            text.Append($"\n## Recipe\n\nTrained by the stage `{training.Name}` ({training.Verb}) in {Show.Duration(training.Seconds)}, TraceDistill {training.ProgramVersion}.");
+            text.Append(
+                $"\n## Recipe\n\nTrained by the stage `{training.Name}` ({training.Verb}) in {Show.Duration(training.Seconds)}, TraceDistill {training.ProgramVersion}."
+            );
         }
 
         if (facts.Recipe is { } recipe)
@@ -137,7 +155,8 @@ static class ModelCard
         }
     }
 
-    static string NameOf(EvaluationFacts evaluation) => Path.IsPathRooted(evaluation.Result.Problems) ? Path.GetFileName(evaluation.Result.Problems) : evaluation.Result.Problems;
+    static string NameOf(EvaluationFacts evaluation) =>
+        Path.IsPathRooted(evaluation.Result.Problems) ? Path.GetFileName(evaluation.Result.Problems) : evaluation.Result.Problems;
 
     // Names are someone else's text: keep them from ending a table's cell or a field.
     static string OneLine(string text) => text.ReplaceLineEndings(" ").Replace("|", "\\|", StringComparison.Ordinal);

@@ -13,7 +13,9 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     /// <summary>Returns whether a folder is one.</summary>
     public static bool IsModel(string folder) => File.Exists(System.IO.Path.Combine(folder, ModelConfiguration.FileName));
 
-    /// <exception cref="InvalidInputException">A file is missing or damaged, or a tensor has another shape than the configuration says.</exception>
+    /// <exception cref="InvalidInputException">
+    /// A file is missing or damaged, or a tensor has another shape than the configuration says.
+    /// </exception>
     public static ModelView Of(string folder)
     {
         var (configuration, weights) = ModelDirectory.Open(folder);
@@ -25,10 +27,14 @@ sealed record ModelView(string Path, long Parameters, ModelConfiguration Configu
     public void Print(IRunObserver observer)
     {
         var shape = Configuration;
-        observer.Message(string.Create(CultureInfo.InvariantCulture, $"{Path}: a {Configuration.Traits.ModelType} model of {Parameters:#,0} parameters"));
         observer.Message(
-            $"{shape.NumHiddenLayers} {(shape.NumHiddenLayers == 1 ? "layer" : "layers")} of {shape.HiddenSize}, {shape.NumAttentionHeads} heads of {shape.HeadDim} ({shape.NumKeyValueHeads} for keys and values), "
-            + $"feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions");
+            string.Create(CultureInfo.InvariantCulture, $"{Path}: a {Configuration.Traits.ModelType} model of {Parameters:#,0} parameters")
+        );
+        observer.Message(
+            $"{shape.NumHiddenLayers} {(shape.NumHiddenLayers == 1 ? "layer" : "layers")} of {shape.HiddenSize}, "
+                + $"{shape.NumAttentionHeads} heads of {shape.HeadDim} ({shape.NumKeyValueHeads} for keys and values), "
+                + $"feed-forward {shape.IntermediateSize}, at most {shape.MaxPositionEmbeddings} positions"
+        );
         if (shape.Remark is { } remark)
         {
             observer.Message(remark);

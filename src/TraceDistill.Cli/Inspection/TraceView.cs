@@ -38,18 +38,21 @@ sealed record TraceView
 
     public required IReadOnlyList<TokenView> Tokens { get; init; }
 
-    public static TraceView Of(Trace trace, Tokenizer? tokenizer) => new()
-    {
-        Id = trace.Id,
-        ProblemId = trace.ProblemId,
-        Source = trace.Source,
-        Verdict = trace.Verdict,
-        FinishReason = trace.FinishReason,
-        ExpectedAnswer = trace.ExpectedAnswer,
-        Messages = trace.Messages,
-        Generation = trace.Generation,
-        Tokens = trace.Logprobs is { } logprobs ? [.. Enumerable.Range(0, logprobs.Count).Select(index => Token(logprobs, index, tokenizer))] : [],
-    };
+    public static TraceView Of(Trace trace, Tokenizer? tokenizer) =>
+        new()
+        {
+            Id = trace.Id,
+            ProblemId = trace.ProblemId,
+            Source = trace.Source,
+            Verdict = trace.Verdict,
+            FinishReason = trace.FinishReason,
+            ExpectedAnswer = trace.ExpectedAnswer,
+            Messages = trace.Messages,
+            Generation = trace.Generation,
+            Tokens = trace.Logprobs is { } logprobs
+                ? [.. Enumerable.Range(0, logprobs.Count).Select(index => Token(logprobs, index, tokenizer))]
+                : [],
+        };
 
     public void Print(IRunObserver observer)
     {
@@ -63,18 +66,22 @@ sealed record TraceView
         foreach (var token in Tokens)
         {
             var others = token.Top.Take(Printed).Select(other => $"{Name(other.Id, other.Text)} {Math.Exp(other.Logprob):0.000}");
-            observer.Message($"{token.Index,5}  {Name(token.Id, token.Text),-16} {Math.Exp(token.Logprob):0.000}  {string.Join("  ", others)}");
+            observer.Message(
+                $"{token.Index, 5}  {Name(token.Id, token.Text), -16} {Math.Exp(token.Logprob):0.000}  {string.Join("  ", others)}"
+            );
         }
     }
 
     static TokenView Token(TokenLogprobs logprobs, int index, Tokenizer? tokenizer)
     {
-        var top = Enumerable.Range(index * logprobs.K, logprobs.K)
+        var top = Enumerable
+            .Range(index * logprobs.K, logprobs.K)
             .Where(at => logprobs.TopIds[at] >= 0)
             .Select(at => new AlternativeView(logprobs.TopIds[at], Text(logprobs.TopIds[at]), logprobs.TopLogprobs[at]));
         return new TokenView(index, logprobs.TokenIds[index], Text(logprobs.TokenIds[index]), logprobs.Logprobs[index], [.. top]);
 
-        string? Text(int id) => logprobs.TokenBytes is { } table ? Encoding.UTF8.GetString(table[id])
+        string? Text(int id) =>
+            logprobs.TokenBytes is { } table ? Encoding.UTF8.GetString(table[id])
             : tokenizer is not null && id < tokenizer.VocabularySize ? Encoding.UTF8.GetString(tokenizer.GetBytes(id))
             : null;
     }

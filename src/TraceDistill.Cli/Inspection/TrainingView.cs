@@ -43,18 +43,32 @@ sealed record TrainingView
     /// <summary>Remarks on the teacher's prompt, end and logprobs: a line each.</summary>
     public required IReadOnlyList<string> Remarks { get; init; }
 
-    public static TrainingView Of(Trace trace, TraceTokens sequence, Tokenizer tokenizer, ChatTemplate template, IReadOnlyList<string> remarks) => new(
-        [new(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false), new(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true)])
-    {
-        Id = trace.Id,
-        FinishReason = trace.FinishReason,
-        SoftTargets = sequence.Soft is not null,
-        Remarks = remarks,
-        StripsThinking = template.ProbeReasoning(asField: false) is { InHistory: false },
-        FirstTrained = sequence.FirstTrained,
-        Text = tokenizer.Decode(sequence.Ids),
-        Tokens = [.. sequence.Ids.Select((id, index) => new TrainingTokenView(id, VisibleText.Of(tokenizer.GetBytes(id)), index >= sequence.FirstTrained))],
-    };
+    public static TrainingView Of(
+        Trace trace,
+        TraceTokens sequence,
+        Tokenizer tokenizer,
+        ChatTemplate template,
+        IReadOnlyList<string> remarks
+    ) =>
+        new([
+            new(Visible(sequence.Ids.AsSpan(0, sequence.FirstTrained), tokenizer), IsEmphasised: false),
+            new(Visible(sequence.Ids.AsSpan(sequence.FirstTrained), tokenizer), IsEmphasised: true),
+        ])
+        {
+            Id = trace.Id,
+            FinishReason = trace.FinishReason,
+            SoftTargets = sequence.Soft is not null,
+            Remarks = remarks,
+            StripsThinking = template.ProbeReasoning(asField: false) is { InHistory: false },
+            FirstTrained = sequence.FirstTrained,
+            Text = tokenizer.Decode(sequence.Ids),
+            Tokens =
+            [
+                .. sequence.Ids.Select(
+                    (id, index) => new TrainingTokenView(id, VisibleText.Of(tokenizer.GetBytes(id)), index >= sequence.FirstTrained)
+                ),
+            ],
+        };
 
     public void Print(IRunObserver observer)
     {
@@ -68,10 +82,16 @@ sealed record TrainingView
 
         if (StripsThinking)
         {
-            observer.Message("the chat template strips thinking from history, as the student will be prompted; what it is trained on keeps its own");
+            observer.Message(
+                "the chat template strips thinking from history, as the student will be prompted; what it is trained on keeps its own"
+            );
         }
 
-        observer.Message([new($"{FirstTrained} tokens of context, then ", IsEmphasised: false), new($"{Tokens.Count - FirstTrained} tokens that are trained on", IsEmphasised: true), new(":", IsEmphasised: false)]);
+        observer.Message([
+            new($"{FirstTrained} tokens of context, then ", IsEmphasised: false),
+            new($"{Tokens.Count - FirstTrained} tokens that are trained on", IsEmphasised: true),
+            new(":", IsEmphasised: false),
+        ]);
         observer.Message(_stretches);
     }
 

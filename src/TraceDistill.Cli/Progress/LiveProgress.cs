@@ -23,14 +23,20 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         _console = console;
         _timeProvider = timeProvider;
         _isNarrow = console.Profile.Width < WidthForAll;
-        ProgressColumn[] columns = console.Profile.Width >= WidthForBar
-            ? [new SpinnerColumn(), new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new TextColumn()]
-            : [new PercentageColumn(), new TextColumn()];
-        _drawing = console.Progress().AutoClear(true).ExcludeVerticalPadding().Columns(columns).StartAsync(context =>
-        {
-            _context = context;
-            return _finished.Task;
-        });
+        ProgressColumn[] columns =
+            console.Profile.Width >= WidthForBar
+                ? [new SpinnerColumn(), new ProgressBarColumn { Width = 24 }, new PercentageColumn(), new TextColumn()]
+                : [new PercentageColumn(), new TextColumn()];
+        _drawing = console
+            .Progress()
+            .AutoClear(true)
+            .ExcludeVerticalPadding()
+            .Columns(columns)
+            .StartAsync(context =>
+            {
+                _context = context;
+                return _finished.Task;
+            });
     }
 
     public void Progress(string activity, long done, long? total, string unit, string? note = null)
@@ -55,9 +61,7 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         }
     }
 
-    public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-    {
-    }
+    public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
     public void Message(string text)
     {
@@ -128,7 +132,9 @@ sealed class LiveProgress : IRunObserver, IAsyncDisposable
         public override IRenderable Render(RenderOptions options, ProgressTask task, TimeSpan deltaTime) => new OneLine(task.Description);
     }
 
-    /// <summary>A text that never takes more than the width it is given: Spectre's own <see cref="Text"/> takes that of its neighbours, or wraps.</summary>
+    /// <summary>
+    /// A text that never takes more than the width it is given: Spectre's own <see cref="Text"/> takes that of its neighbours, or wraps.
+    /// </summary>
     sealed class OneLine(string text) : IRenderable
     {
         const string Cut = "…";

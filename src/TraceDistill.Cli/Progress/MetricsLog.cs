@@ -21,9 +21,8 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
     FileStream? _stream;
 
     /// <summary>Reads all whole lines; a last line that a killed process left unfinished is passed over.</summary>
-    public static IEnumerable<MetricsLine> Read(string path) => !File.Exists(path)
-        ? []
-        : WholeLines(File.ReadAllText(path)).Select((line, index) => Parse(path, index, line));
+    public static IEnumerable<MetricsLine> Read(string path) =>
+        !File.Exists(path) ? [] : WholeLines(File.ReadAllText(path)).Select((line, index) => Parse(path, index, line));
 
     /// <exception cref="InvalidInputException">The line is none of this log.</exception>
     static MetricsLine Parse(string path, int index, string line)
@@ -49,9 +48,11 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
             }
 
             var text = File.ReadAllText(path);
-            var kept = string.Concat(WholeLines(text)
-                .Where((line, index) => Parse(path, index, line) is var metrics && (metrics.Stage != stage || metrics.Step < fromStep))
-                .Select(line => line + "\n"));
+            var kept = string.Concat(
+                WholeLines(text)
+                    .Where((line, index) => Parse(path, index, line) is var metrics && (metrics.Stage != stage || metrics.Step < fromStep))
+                    .Select(line => line + "\n")
+            );
             if (kept.Length < text.Length)
             {
                 Close();
@@ -91,6 +92,5 @@ sealed class MetricsLog(string path, TimeProvider timeProvider) : IDisposable
         _stream = null;
     }
 
-    static string[] WholeLines(string text) =>
-        text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
+    static string[] WholeLines(string text) => text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.RemoveEmptyEntries);
 }

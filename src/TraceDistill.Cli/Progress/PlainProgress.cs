@@ -3,8 +3,8 @@ using TraceDistill.Data.Contracts;
 namespace TraceDistill.Cli.Progress;
 
 /// <summary>
-/// Progress as plain lines, for output that goes to a file or a log: a line when an activity ends, and on the way one at most every five seconds
-/// and at least every thirty.
+/// Progress as plain lines, for output that goes to a file or a log: a line when an activity
+/// ends, and on the way one at most every five seconds and at least every thirty.
 /// </summary>
 sealed class PlainProgress(TextWriter output, TimeProvider timeProvider) : IRunObserver
 {
@@ -32,9 +32,7 @@ sealed class PlainProgress(TextWriter output, TimeProvider timeProvider) : IRunO
         }
     }
 
-    public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-    {
-    }
+    public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
     public void Message(string text)
     {

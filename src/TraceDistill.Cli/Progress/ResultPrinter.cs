@@ -3,13 +3,16 @@ using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Progress;
 
-/// <summary>Puts the messages of a verb whose messages are its result on standard output, so that they can be piped; progress stays where it is.</summary>
+/// <summary>
+/// Puts the messages of a verb whose messages are its result on standard output, so that they can be piped; progress stays where it is.
+/// </summary>
 /// <param name="output">Standard output.</param>
 /// <param name="isTerminal">Whether it may have colours.</param>
 /// <param name="progress">Shows progress.</param>
 sealed class ResultPrinter(TextWriter output, bool isTerminal, IRunObserver progress) : IRunObserver
 {
-    public void Progress(string activity, long done, long? total, string unit, string? note = null) => progress.Progress(activity, done, total, unit, note);
+    public void Progress(string activity, long done, long? total, string unit, string? note = null) =>
+        progress.Progress(activity, done, total, unit, note);
 
     public void Metrics(long step, IReadOnlyDictionary<string, double> values) => progress.Metrics(step, values);
 

@@ -2,17 +2,25 @@ using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Progress;
 
-/// <summary>Passes on what one stage tells: progress and messages to the console under its name, metrics to <c>metrics.jsonl</c> and TensorBoard.</summary>
+/// <summary>
+/// Passes on what one stage tells: progress and messages to the console under its name, metrics to <c>metrics.jsonl</c> and TensorBoard.
+/// </summary>
 /// <param name="stage">The stage's name, or null for a verb that runs by itself.</param>
 /// <param name="metrics">Null where there is no folder to write to.</param>
 /// <param name="tensorBoardFolder">Where the stage's event files go; made with the first metrics.</param>
-sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metrics, string? tensorBoardFolder, TimeProvider timeProvider) : IRunObserver, IDisposable
+sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metrics, string? tensorBoardFolder, TimeProvider timeProvider)
+    : IRunObserver,
+        IDisposable
 {
     /// <summary>Stands between a stage's name and what it does.</summary>
     const string Separator = ": ";
 
-    /// <summary>The stage whose activity this is, as the console is told of it; empty for a verb that runs by itself. Each stage does one thing at a time.</summary>
-    public static string StageOf(string activity) => activity.IndexOf(Separator, StringComparison.Ordinal) is >= 0 and var end ? activity[..end] : "";
+    /// <summary>
+    /// The stage whose activity this is, as the console is told of it; empty for a verb that
+    /// runs by itself. Each stage does one thing at a time.
+    /// </summary>
+    public static string StageOf(string activity) =>
+        activity.IndexOf(Separator, StringComparison.Ordinal) is >= 0 and var end ? activity[..end] : "";
 
     readonly Lock _lock = new();
     TensorBoardWriter? _tensorBoard;
@@ -40,7 +48,8 @@ sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metr
 
     public void Message(string text) => console.Message(stage is null ? text : $"{stage}: {text}");
 
-    public void Message(IReadOnlyList<TextStretch> text) => console.Message(stage is null ? text : [new TextStretch($"{stage}: ", IsEmphasised: false), .. text]);
+    public void Message(IReadOnlyList<TextStretch> text) =>
+        console.Message(stage is null ? text : [new TextStretch($"{stage}: ", IsEmphasised: false), .. text]);
 
     public void Dispose() => _tensorBoard?.Dispose();
 }

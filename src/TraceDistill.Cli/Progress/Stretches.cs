@@ -4,7 +4,9 @@ using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Cli.Progress;
 
-/// <summary>Emphasised stretches in green and the rest dim, or without colours between marks; never wrapped, so that it can be copied as it is.</summary>
+/// <summary>
+/// Emphasised stretches in green and the rest dim, or without colours between marks; never wrapped, so that it can be copied as it is.
+/// </summary>
 sealed class Stretches(IReadOnlyList<TextStretch> text, bool hasColours) : IRenderable
 {
     static readonly Style Emphasised = new(Color.Green);
@@ -12,7 +14,8 @@ sealed class Stretches(IReadOnlyList<TextStretch> text, bool hasColours) : IRend
 
     public Measurement Measure(RenderOptions options, int maxWidth) => new(1, maxWidth);
 
-    public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) => hasColours
-        ? [.. text.Select(stretch => new Segment(stretch.Text, stretch.IsEmphasised ? Emphasised : Rest)), Segment.LineBreak]
-        : [new Segment(TextStretch.Marked(text)), Segment.LineBreak];
+    public IEnumerable<Segment> Render(RenderOptions options, int maxWidth) =>
+        hasColours
+            ? [.. text.Select(stretch => new Segment(stretch.Text, stretch.IsEmphasised ? Emphasised : Rest)), Segment.LineBreak]
+            : [new Segment(TextStretch.Marked(text)), Segment.LineBreak];
 }

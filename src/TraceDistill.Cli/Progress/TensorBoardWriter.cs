@@ -6,23 +6,29 @@ namespace TraceDistill.Cli.Progress;
 
 /// <summary>Writes scalars to a TensorBoard event file, to be looked at with <c>tensorboard --logdir</c>.</summary>
 /// <remarks>
-/// The file is a sequence of TFRecords: length (u64), masked CRC-32C of the length, data, masked CRC-32C of the data, all little-endian. Data is an
-/// <c>Event</c> protocol buffer: wall_time = 1 (double), step = 2 (varint), file_version = 3 (string), summary = 5 with value = 1 of
-/// tag = 1 (string) and simple_value = 2 (float). Sources: tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto.
+/// The file is a sequence of TFRecords: length (u64), masked CRC-32C of the length, data, masked CRC-32C of the data, all little-endian.
+/// Data is an <c>Event</c> protocol buffer: wall_time = 1 (double), step = 2 (varint), file_version = 3 (string), summary = 5 with value =
+/// 1 of tag = 1 (string) and simple_value = 2 (float). Sources: tensorflow/core/lib/io/record_writer.h, tensorflow/core/util/event.proto.
 /// </remarks>
 sealed class TensorBoardWriter : IDisposable
 {
     readonly FileStream _stream;
     readonly TimeProvider _timeProvider;
 
-    /// <param name="folder">Made where it is absent. Each writer adds a file of its own, as TensorBoard expects of a job that goes on.</param>
+    /// <param name="folder">
+    /// Made where it is absent. Each writer adds a file of its own, as TensorBoard expects of a job that goes on.
+    /// </param>
     public TensorBoardWriter(string folder, TimeProvider timeProvider)
     {
         _timeProvider = timeProvider;
         Directory.CreateDirectory(folder);
         var now = timeProvider.GetUtcNow();
         _stream = new FileStream(
-            Path.Combine(folder, $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.ProcessId}.v2"), FileMode.CreateNew, FileAccess.Write, FileShare.Read);
+            Path.Combine(folder, $"events.out.tfevents.{now.ToUnixTimeMilliseconds()}.{Environment.ProcessId}.v2"),
+            FileMode.CreateNew,
+            FileAccess.Write,
+            FileShare.Read
+        );
         WriteRecord([.. WallTime(), .. Field(3, "brain.Event:2"u8)]);
     }
 

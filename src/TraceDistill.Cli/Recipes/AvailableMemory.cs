@@ -32,8 +32,10 @@ sealed class AvailableMemory(string root = "/")
     IEnumerable<long> OfSystem()
     {
         const string Key = "MemAvailable:";
-        if (Lines("proc/meminfo").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal)) is { } line
-            && Number(line[Key.Length..].Trim().Split(' ')[0]) is { } kilobytes)
+        if (
+            Lines("proc/meminfo").FirstOrDefault(line => line.StartsWith(Key, StringComparison.Ordinal)) is { } line
+            && Number(line[Key.Length..].Trim().Split(' ')[0]) is { } kilobytes
+        )
         {
             yield return kilobytes * 1024;
         }
@@ -67,7 +69,8 @@ sealed class AvailableMemory(string root = "/")
                         Path.Combine("sys/fs/cgroup/memory", group),
                         "memory.limit_in_bytes",
                         "memory.usage_in_bytes",
-                        "total_inactive_file ");
+                        "total_inactive_file "
+                    );
                 if (left is not null)
                 {
                     yield return left.Value;

@@ -11,11 +11,13 @@ sealed record FileDigest(string Name, long Bytes, DateTime Modified, string Sha2
 /// <summary>Tells whether files are the same as before by what is in them.</summary>
 static class ContentDigest
 {
-    /// <summary>Digests a file, or all files below a folder in the order of their names; hidden and temporary files and stage manifests do not count.</summary>
+    /// <summary>
+    /// Digests a file, or all files below a folder in the order of their names; hidden and
+    /// temporary files and stage manifests do not count.
+    /// </summary>
     /// <param name="known">An earlier result: a file with the same name, size and time of change is not read again.</param>
-    public static IReadOnlyList<FileDigest> Of(string path, IReadOnlyList<FileDigest>? known = null) => File.Exists(path)
-        ? [Of(path, "", known)]
-        : [.. Files(path).Select(name => Of(Path.Combine(path, name), name, known))];
+    public static IReadOnlyList<FileDigest> Of(string path, IReadOnlyList<FileDigest>? known = null) =>
+        File.Exists(path) ? [Of(path, "", known)] : [.. Files(path).Select(name => Of(Path.Combine(path, name), name, known))];
 
     /// <summary>One digest over names and contents.</summary>
     public static string Combine(IEnumerable<FileDigest> files)
@@ -43,11 +45,14 @@ static class ContentDigest
         return new FileDigest(name, bytes, modified, Convert.ToHexStringLower(SHA256.HashData(stream)));
     }
 
-    static IEnumerable<string> Files(string folder) => Directory
-        .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
-        .Select(file => Path.GetRelativePath(folder, file).Replace(Path.DirectorySeparatorChar, '/'))
-        .Where(name => name != StageManifest.FileName
-            && !name.EndsWith(AtomicFile.TemporarySuffix, StringComparison.Ordinal)
-            && !name.Split('/').Any(part => part.StartsWith('.')))
-        .Order(StringComparer.Ordinal);
+    static IEnumerable<string> Files(string folder) =>
+        Directory
+            .EnumerateFiles(folder, "*", SearchOption.AllDirectories)
+            .Select(file => Path.GetRelativePath(folder, file).Replace(Path.DirectorySeparatorChar, '/'))
+            .Where(name =>
+                name != StageManifest.FileName
+                && !name.EndsWith(AtomicFile.TemporarySuffix, StringComparison.Ordinal)
+                && !name.Split('/').Any(part => part.StartsWith('.'))
+            )
+            .Order(StringComparer.Ordinal);
 }

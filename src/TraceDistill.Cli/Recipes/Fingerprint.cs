@@ -14,12 +14,18 @@ static class Fingerprint
     public static string ProgramVersion { get; } =
         typeof(Fingerprint).Assembly.GetCustomAttribute<AssemblyInformationalVersionAttribute>()!.InformationalVersion.Split('+')[0];
 
-    /// <remarks>Options that are <see cref="OperationalAttribute"/> do not count. Where an input from outside lies does not count, only what is in it; nor does the order of the options.</remarks>
+    /// <remarks>
+    /// Options that are <see cref="OperationalAttribute"/> do not count. Where an input from
+    /// outside lies does not count, only what is in it; nor does the order of the options.
+    /// </remarks>
     public static string Of(PlannedStage stage, IReadOnlyList<InputRecord> inputs)
     {
         var outside = stage.Inputs.Where(input => input.Stage is null).Select(input => input.Reference).ToHashSet();
         var schema = OptionSchema.Of(stage.Verb.OptionsType);
-        var settings = stage.Settings with { Entries = [.. stage.Settings.Entries.Where(entry => schema[entry.Key] is not { IsOperational: true })] };
+        var settings = stage.Settings with
+        {
+            Entries = [.. stage.Settings.Entries.Where(entry => schema[entry.Key] is not { IsOperational: true })],
+        };
         var text = new JsonObject
         {
             ["version"] = ProgramVersion,
@@ -30,13 +36,15 @@ static class Fingerprint
         return Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(text)));
     }
 
-    static JsonNode? Canonical(ConfigNode node, HashSet<string> outside) => node switch
-    {
-        ConfigScalar { Text: { } text } => outside.Contains(text) ? "(file)" : text,
-        ConfigList list => new JsonArray([.. list.Items.Select(item => Canonical(item, outside))]),
-        ConfigMap map => new JsonObject(map.Entries
-            .OrderBy(entry => entry.Key, StringComparer.Ordinal)
-            .Select(entry => KeyValuePair.Create(entry.Key, Canonical(entry.Value, outside)))),
-        _ => null,
-    };
+    static JsonNode? Canonical(ConfigNode node, HashSet<string> outside) =>
+        node switch
+        {
+            ConfigScalar { Text: { } text } => outside.Contains(text) ? "(file)" : text,
+            ConfigList list => new JsonArray([.. list.Items.Select(item => Canonical(item, outside))]),
+            ConfigMap map => new JsonObject(
+                map.Entries.OrderBy(entry => entry.Key, StringComparer.Ordinal)
+                    .Select(entry => KeyValuePair.Create(entry.Key, Canonical(entry.Value, outside)))
+            ),
+            _ => null,
+        };
 }

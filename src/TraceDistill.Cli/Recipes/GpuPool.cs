@@ -19,17 +19,28 @@ sealed class GpuPool(IReadOnlyList<string> names)
     public static GpuPool OfThisMachine()
     {
         var count = Devices.CudaDevices;
-        string[] told = Environment.GetEnvironmentVariable(Variable)?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries) ?? [];
-        return new GpuPool(told.Length > 0
-            ? [.. told.Take(count)]
-            : [.. Enumerable.Range(0, count).Select(index => index.ToString(CultureInfo.InvariantCulture))]);
+        string[] told = Environment
+            .GetEnvironmentVariable(Variable)
+            ?.Split(',', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            ?? [];
+        return new GpuPool(
+            told.Length > 0
+                ? [.. told.Take(count)]
+                : [.. Enumerable.Range(0, count).Select(index => index.ToString(CultureInfo.InvariantCulture))]
+        );
     }
 
-    /// <summary>The missing GPU of a stage that is to start beside others, as the end of "waits for …"; null where one is free, or it needs none.</summary>
+    /// <summary>
+    /// The missing GPU of a stage that is to start beside others, as the end of "waits for …"; null where one is free, or it needs none.
+    /// </summary>
     public string? Shortage(PlannedStage stage, IEnumerable<PlannedStage> running) =>
-        IsPlaced(stage) && running.Count(IsPlaced) >= names.Count ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use" : null;
+        IsPlaced(stage) && running.Count(IsPlaced) >= names.Count
+            ? $"a GPU: {(names.Count == 1 ? "the one here is" : $"all {names.Count} are")} in use"
+            : null;
 
-    /// <summary>Takes a GPU for a stage, to be given back when it has ended; null for one that needs none, or where all are taken.</summary>
+    /// <summary>
+    /// Takes a GPU for a stage, to be given back when it has ended; null for one that needs none, or where all are taken.
+    /// </summary>
     public string? Take(PlannedStage stage)
     {
         lock (_free)
@@ -57,11 +68,15 @@ sealed class GpuPool(IReadOnlyList<string> names)
         }
     }
 
-    /// <summary>True for a stage whose GPU this pool chooses: there are GPUs, and its <c>device</c> names neither one of them nor the CPU.</summary>
-    bool IsPlaced(PlannedStage stage) => names.Count > 0 && stage.Options switch
-    {
-        OptimizationOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
-        EvaluateOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
-        _ => false,
-    };
+    /// <summary>
+    /// True for a stage whose GPU this pool chooses: there are GPUs, and its <c>device</c> names neither one of them nor the CPU.
+    /// </summary>
+    bool IsPlaced(PlannedStage stage) =>
+        names.Count > 0
+        && stage.Options switch
+        {
+            OptimizationOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
+            EvaluateOptions { Device: { Kind: not DeviceChoice.CpuWord, Index: null } } => true,
+            _ => false,
+        };
 }

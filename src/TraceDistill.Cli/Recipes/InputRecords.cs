@@ -10,10 +10,16 @@ static class InputRecords
     public static IReadOnlyList<InputRecord> Of(PlannedStage stage, string runDirectory, IReadOnlyList<InputRecord>? earlier)
     {
         var named = stage.Inputs.Select(input => Of(input, runDirectory, earlier));
-        var others = stage.DependsOn
-            .Where(name => stage.Inputs.All(input => input.Stage != name))
+        var others = stage
+            .DependsOn.Where(name => stage.Inputs.All(input => input.Stage != name))
             .Select(name => Of(new StageInput("", name, "", default), runDirectory, earlier));
-        return [.. named.Concat(others).OrderBy(record => record.Key, StringComparer.Ordinal).ThenBy(record => record.Reference, StringComparer.Ordinal)];
+        return
+        [
+            .. named
+                .Concat(others)
+                .OrderBy(record => record.Key, StringComparer.Ordinal)
+                .ThenBy(record => record.Reference, StringComparer.Ordinal),
+        ];
     }
 
     static InputRecord Of(StageInput input, string runDirectory, IReadOnlyList<InputRecord>? earlier)
@@ -27,12 +33,17 @@ static class InputRecords
 
         var maker = StageManifest.Read(Path.Combine(runDirectory, input.Stage))
             ?? throw new InvalidInputException($"the stage \"{input.Stage}\" that it reads is not finished; run it first");
-        var outputs = maker.Outputs.Where(file => input.Path.Length == 0 || file.Name == input.Path || file.Name.StartsWith(input.Path + "/", StringComparison.Ordinal)).ToList();
+        var outputs = maker
+            .Outputs.Where(file =>
+                input.Path.Length == 0 || file.Name == input.Path || file.Name.StartsWith(input.Path + "/", StringComparison.Ordinal)
+            )
+            .ToList();
         if (outputs.Count == 0 && input.Path.Length > 0)
         {
             throw new InvalidInputException(
                 $"{input.Key}: the stage \"{input.Stage}\" made no \"{input.Path}\"; "
-                + $"it made {string.Join(", ", maker.Outputs.Select(file => file.Name).Take(20))}");
+                    + $"it made {string.Join(", ", maker.Outputs.Select(file => file.Name).Take(20))}"
+            );
         }
 
         return new InputRecord(input.Key, input.Reference, ContentDigest.Combine(outputs), []);

@@ -5,9 +5,9 @@ namespace TraceDistill.Cli.Recipes;
 
 /// <summary>Finds out what the path-valued options of a stage mean: other stages (with all their copies), or files from outside.</summary>
 /// <remarks>
-/// A value that begins with a stage's name means that stage. Where a matrix repeats that stage, it means the copies whose matrix values equal
-/// this stage's own in the keys that both matrices share: all copies for a stage without a matrix, the one beside it for a twin. Any other
-/// path is looked for from the current directory, then from the recipe's folder and the folders above it.
+/// A value that begins with a stage's name means that stage. Where a matrix repeats that stage, it means the copies whose matrix
+/// values equal this stage's own in the keys that both matrices share: all copies for a stage without a matrix, the one beside it
+/// for a twin. Any other path is looked for from the current directory, then from the recipe's folder and the folders above it.
 /// </remarks>
 sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, ProblemList problems)
 {
@@ -15,12 +15,21 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
     /// <param name="reader">The stage whose settings they are.</param>
     /// <param name="inputs">Gets what was found.</param>
     /// <param name="within">What stands before the keys of a map within the settings, such as <c>traces[0].</c></param>
-    public ConfigMap Resolve(StageCopy reader, OptionSchema schema, ConfigMap settings, List<StageInput> inputs, string within = "") => settings with
-    {
-        Entries = [.. settings.Entries.Select(entry => schema[entry.Key] is { } property && property.IsInputPath(settings)
-            ? entry with { Value = Value(reader, property, entry, within + entry.Key, inputs) }
-            : entry)],
-    };
+    public ConfigMap Resolve(StageCopy reader, OptionSchema schema, ConfigMap settings, List<StageInput> inputs, string within = "") =>
+        settings with
+        {
+            Entries =
+            [
+                .. settings.Entries.Select(entry =>
+                    schema[entry.Key] is { } property && property.IsInputPath(settings)
+                        ? entry with
+                        {
+                            Value = Value(reader, property, entry, within + entry.Key, inputs),
+                        }
+                        : entry
+                ),
+            ],
+        };
 
     ConfigNode Value(StageCopy reader, OptionProperty property, ConfigEntry entry, string key, List<StageInput> inputs)
     {
@@ -29,12 +38,25 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
             case ConfigMap map when OptionShape.DictionaryValue(property.Type) is not null:
                 return map with { Entries = [.. map.Entries.SelectMany(item => Entries(reader, item, $"{key}.{item.Key}", inputs))] };
             case ConfigList list:
-                return list with { Items = [.. list.Items.Index().SelectMany(item => item.Item is ConfigMap map && OptionShape.ListItem(property.Type) is { } type
-                    ? [Resolve(reader, OptionSchema.Of(type), map, inputs, $"{key}[{item.Index}].")]
-                    : Items(reader, item.Item, key, inputs))] };
+                return list with
+                {
+                    Items =
+                    [
+                        .. list
+                            .Items.Index()
+                            .SelectMany(item =>
+                                item.Item is ConfigMap map && OptionShape.ListItem(property.Type) is { } type
+                                    ? [Resolve(reader, OptionSchema.Of(type), map, inputs, $"{key}[{item.Index}].")]
+                                    : Items(reader, item.Item, key, inputs)
+                            ),
+                    ],
+                };
             case ConfigScalar { Text: { } text } scalar when OptionShape.ListItem(property.Type) is not null:
                 var parts = text.Split(',', StringSplitOptions.TrimEntries | StringSplitOptions.RemoveEmptyEntries);
-                return new ConfigList(scalar.Location, [.. parts.SelectMany(part => Items(reader, scalar with { Text = part }, key, inputs))]);
+                return new ConfigList(
+                    scalar.Location,
+                    [.. parts.SelectMany(part => Items(reader, scalar with { Text = part }, key, inputs))]
+                );
             case ConfigScalar { Text: { } text } scalar:
                 return Single(reader, scalar, text, key, inputs);
             default:
@@ -50,16 +72,19 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
         }
 
         var found = Find(reader, scalar, text, key, inputs);
-        return found.Select(input => item with
-        {
-            Key = found.Count == 1 ? item.Key : item.Key + CopySuffix(input.Stage!),
-            Value = scalar with { Text = input.Reference },
-        });
+        return found.Select(input =>
+            item with
+            {
+                Key = found.Count == 1 ? item.Key : item.Key + CopySuffix(input.Stage!),
+                Value = scalar with { Text = input.Reference },
+            }
+        );
     }
 
-    IEnumerable<ConfigNode> Items(StageCopy reader, ConfigNode item, string key, List<StageInput> inputs) => item is ConfigScalar { Text: { } text } scalar
-        ? Find(reader, scalar, text, key, inputs).Select(input => scalar with { Text = input.Reference })
-        : [item];
+    IEnumerable<ConfigNode> Items(StageCopy reader, ConfigNode item, string key, List<StageInput> inputs) =>
+        item is ConfigScalar { Text: { } text } scalar
+            ? Find(reader, scalar, text, key, inputs).Select(input => scalar with { Text = input.Reference })
+            : [item];
 
     ConfigScalar Single(StageCopy reader, ConfigScalar scalar, string text, string key, List<StageInput> inputs)
     {
@@ -69,7 +94,9 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
             problems.Add(
                 scalar.Origin,
                 $"{reader.Family}.{key}",
-                $"\"{text}\" is {found.Count} stages and one is expected: name one ({found[0].Reference}) or give this stage the same matrix");
+                $"\"{text}\" is {found.Count} stages and one is expected: "
+                    + $"name one ({found[0].Reference}) or give this stage the same matrix"
+            );
         }
 
         return found.Count == 0 ? scalar : scalar with { Text = found[0].Reference };
@@ -94,9 +121,14 @@ sealed class InputResolver(IReadOnlyList<StageCopy> stages, string recipePath, P
         return found;
     }
 
-    IEnumerable<StageCopy> Makers(StageCopy reader, string name) => stages.Where(stage =>
-        stage.Name == name
-        || (stage.Family == name && stage.Coordinates.All(axis => !reader.Coordinates.TryGetValue(axis.Key, out var own) || own == axis.Value)));
+    IEnumerable<StageCopy> Makers(StageCopy reader, string name) =>
+        stages.Where(stage =>
+            stage.Name == name
+            || (
+                stage.Family == name
+                && stage.Coordinates.All(axis => !reader.Coordinates.TryGetValue(axis.Key, out var own) || own == axis.Value)
+            )
+        );
 
     string CopySuffix(string stage) => stage[stages.First(copy => copy.Name == stage).Family.Length..];
 

@@ -18,9 +18,8 @@ sealed record JobLimit(int? Number) : IParsable<JobLimit>
     public int On(int cores) => Number ?? Math.Min(cores, Most);
 
     /// <exception cref="FormatException">Neither a number in range nor <c>auto</c>.</exception>
-    public static JobLimit Parse(string s, IFormatProvider? provider) => TryParse(s, provider, out var limit)
-        ? limit
-        : throw new FormatException($"must be from 1 to {Most}, or {AutoWord}; found \"{s}\"");
+    public static JobLimit Parse(string s, IFormatProvider? provider) =>
+        TryParse(s, provider, out var limit) ? limit : throw new FormatException($"must be from 1 to {Most}, or {AutoWord}; found \"{s}\"");
 
     public static bool TryParse(string? s, IFormatProvider? provider, out JobLimit result)
     {

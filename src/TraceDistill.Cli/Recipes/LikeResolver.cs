@@ -6,8 +6,7 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>Replaces <c>like: OTHER</c> by everything that stage <c>OTHER</c> says and this one does not say itself.</summary>
 sealed class LikeResolver(IReadOnlyList<StageDefinition> stages, ProblemList problems)
 {
-    public IReadOnlyList<StageDefinition> Resolve() =>
-        [.. stages.Select(stage => stage with { Settings = Complete(stage, []) })];
+    public IReadOnlyList<StageDefinition> Resolve() => [.. stages.Select(stage => stage with { Settings = Complete(stage, []) })];
 
     ConfigMap Complete(StageDefinition stage, HashSet<string> following)
     {
@@ -20,7 +19,11 @@ sealed class LikeResolver(IReadOnlyList<StageDefinition> stages, ProblemList pro
         var name = (like as ConfigScalar)?.Text;
         if (stages.FirstOrDefault(other => other.Name == name) is not { } model)
         {
-            problems.Add(like.Origin, $"{stage.Name}.like", $"no stage {TypeWords.Of(like)}; {NearestName.Suggestion(name ?? "", [.. stages.Select(other => other.Name)])}");
+            problems.Add(
+                like.Origin,
+                $"{stage.Name}.like",
+                $"no stage {TypeWords.Of(like)}; {NearestName.Suggestion(name ?? "", [.. stages.Select(other => other.Name)])}"
+            );
             return own;
         }
 

@@ -9,7 +9,13 @@ namespace TraceDistill.Cli.Recipes;
 /// <param name="Coordinates">The matrix keys of this copy with the values as text; empty without a matrix.</param>
 /// <param name="Location">Where the stage stands.</param>
 /// <param name="Settings"><c>do</c> and the verb's options, the matrix values among them.</param>
-sealed record StageCopy(string Name, string Family, IReadOnlyDictionary<string, string> Coordinates, SourceLocation Location, ConfigMap Settings);
+sealed record StageCopy(
+    string Name,
+    string Family,
+    IReadOnlyDictionary<string, string> Coordinates,
+    SourceLocation Location,
+    ConfigMap Settings
+);
 
 /// <summary>Repeats a stage for every combination of the values that its <c>matrix</c> gives for some of its keys.</summary>
 static partial class MatrixExpander
@@ -29,7 +35,8 @@ static partial class MatrixExpander
                 problems.Add(
                     matrix.Location,
                     $"{stage.Name}.matrix",
-                    $"comes to {CopiesOf(matrix):N0} copies, and {MostCopies:N0} is the most; give shorter lists, or several recipes");
+                    $"comes to {CopiesOf(matrix):N0} copies, and {MostCopies:N0} is the most; give shorter lists, or several recipes"
+                );
                 return copies;
             case ConfigMap matrix:
                 foreach (var axis in matrix.Entries)
@@ -40,14 +47,20 @@ static partial class MatrixExpander
 
                 return copies;
             case var other:
-                problems.Add(other.Origin, $"{stage.Name}.matrix", $"expected keys with lists of values such as {{ seed: [1, 2, 3] }}, found {TypeWords.Of(other)}");
+                problems.Add(
+                    other.Origin,
+                    $"{stage.Name}.matrix",
+                    $"expected keys with lists of values such as {{ seed: [1, 2, 3] }}, found {TypeWords.Of(other)}"
+                );
                 return copies;
         }
     }
 
     /// <summary>As a number that a few hundred lists cannot overflow.</summary>
     static double CopiesOf(ConfigMap matrix) =>
-        matrix.Entries.Select(axis => axis.Value is ConfigList list ? list.Items.Count : 1).Aggregate(1.0, (product, count) => product * count);
+        matrix
+            .Entries.Select(axis => axis.Value is ConfigList list ? list.Items.Count : 1)
+            .Aggregate(1.0, (product, count) => product * count);
 
     static IReadOnlyList<ConfigNode> Values(ConfigEntry axis, string stage, ProblemList problems)
     {

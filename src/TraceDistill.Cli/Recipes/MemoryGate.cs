@@ -8,7 +8,10 @@ namespace TraceDistill.Cli.Recipes;
 /// <param name="held">What a running stage holds by now, in bytes.</param>
 sealed class MemoryGate(Func<long?> available, Func<PlannedStage, long> estimate, Func<string, long> held)
 {
-    /// <summary>The memory that is missing for a stage, in words that go on "waits for"; null where there is enough, or it is not known how much there is.</summary>
+    /// <summary>
+    /// The memory that is missing for a stage, in words that go on "waits for"; null where
+    /// there is enough, or it is not known how much there is.
+    /// </summary>
     /// <param name="running">Each is left what it may still take.</param>
     public string? Shortage(PlannedStage stage, IEnumerable<PlannedStage> running)
     {

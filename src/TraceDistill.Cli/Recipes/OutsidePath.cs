@@ -3,7 +3,10 @@ namespace TraceDistill.Cli.Recipes;
 /// <summary>Finds files that a recipe names and no stage makes.</summary>
 static class OutsidePath
 {
-    /// <summary>Looks from the current directory, then from the recipe's folder and the folders above it, so that a recipe of a checkout works from anywhere.</summary>
+    /// <summary>
+    /// Looks from the current directory, then from the recipe's folder and the folders above
+    /// it, so that a recipe of a checkout works from anywhere.
+    /// </summary>
     /// <returns>The full path, or null.</returns>
     public static string? Find(string path, string recipePath) =>
         Folders(recipePath).Select(folder => Path.GetFullPath(path, folder)).FirstOrDefault(Path.Exists);

@@ -8,7 +8,10 @@ static class PeakMemory
 {
     const string ResetPeak = "5";
 
-    /// <summary>Starts a new measurement where the system can (Linux, <c>/proc/self/clear_refs</c>); elsewhere the peak is that of the whole process.</summary>
+    /// <summary>
+    /// Starts a new measurement where the system can (Linux, <c>/proc/self/clear_refs</c>);
+    /// elsewhere the peak is that of the whole process.
+    /// </summary>
     public static void Reset()
     {
         try

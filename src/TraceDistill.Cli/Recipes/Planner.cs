@@ -5,7 +5,9 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>Works out what a recipe comes to. Everything that can be wrong before the first stage starts is found here, all of it at once.</summary>
+/// <summary>
+/// Works out what a recipe comes to. Everything that can be wrong before the first stage starts is found here, all of it at once.
+/// </summary>
 sealed class Planner(IReadOnlyList<IVerb> verbs)
 {
     const string SeedKey = "seed";
@@ -17,20 +19,32 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     {
         var problems = new ProblemList();
         var recipe = RecipeReader.Read(recipePath, overrides, problems);
-        var copies = new LikeResolver(recipe.Stages, problems).Resolve().SelectMany(stage => MatrixExpander.Expand(stage, problems))
-            .Take(MatrixExpander.MostCopies + 1).ToList();
+        var copies = new LikeResolver(recipe.Stages, problems)
+            .Resolve()
+            .SelectMany(stage => MatrixExpander.Expand(stage, problems))
+            .Take(MatrixExpander.MostCopies + 1)
+            .ToList();
         if (copies.Count > MatrixExpander.MostCopies)
         {
-            throw new InvalidInputException($"{recipePath}: comes to more than {MatrixExpander.MostCopies:N0} stages; give shorter matrices, or several recipes");
+            throw new InvalidInputException(
+                $"{recipePath}: comes to more than {MatrixExpander.MostCopies:N0} stages; give shorter matrices, or several recipes"
+            );
         }
 
         var resolver = new InputResolver(copies, recipePath, problems);
         foreach (var twice in copies.GroupBy(copy => copy.Name).Where(same => same.Count() > 1))
         {
-            problems.Add(twice.First().Location, twice.First().Family, $"two copies of the matrix would share the folder {twice.Key}; give values that differ in letters, digits, . - or _");
+            problems.Add(
+                twice.First().Location,
+                twice.First().Family,
+                $"two copies of the matrix would share the folder {twice.Key}; give values that differ in letters, digits, . - or _"
+            );
         }
 
-        var stages = copies.Select((copy, index) => Plan(copy, copies.Take(index), recipe, resolver, problems, runDirectory(recipe))).OfType<PlannedStage>().ToList();
+        var stages = copies
+            .Select((copy, index) => Plan(copy, copies.Take(index), recipe, resolver, problems, runDirectory(recipe)))
+            .OfType<PlannedStage>()
+            .ToList();
         foreach (var stage in stages)
         {
             CheckOutputs(stage, stages, problems);
@@ -40,7 +54,14 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         return new RunPlan(recipe.Name, recipe.Path, recipe.Jobs, InOrder(stages, recipePath));
     }
 
-    PlannedStage? Plan(StageCopy copy, IEnumerable<StageCopy> before, Recipe recipe, InputResolver resolver, ProblemList problems, string runDirectory)
+    PlannedStage? Plan(
+        StageCopy copy,
+        IEnumerable<StageCopy> before,
+        Recipe recipe,
+        InputResolver resolver,
+        ProblemList problems,
+        string runDirectory
+    )
     {
         if (FindVerb(copy, problems) is not { } verb)
         {
@@ -56,24 +77,41 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
 
         foreach (var entry in settings.Entries.Where(entry => verb.CommandLineOnly.Contains(entry.Key)))
         {
-            problems.Add(entry.Location, $"{copy.Family}.{entry.Key}", $"belongs to the command line, where it ends before everything is there; use it in {verb.Name}, outside of a recipe");
+            problems.Add(
+                entry.Location,
+                $"{copy.Family}.{entry.Key}",
+                $"belongs to the command line, where it ends before everything is there; use it in {verb.Name}, outside of a recipe"
+            );
         }
 
         var inputs = new List<StageInput>();
         settings = resolver.Resolve(copy, schema, settings, inputs);
         var arguments = Located(settings, schema, inputs, runDirectory);
         var options = new OptionBinder(problems).BindRecord(verb.OptionsType, arguments, copy.Family);
-        return options is null ? null : new PlannedStage
-        {
-            Name = copy.Name,
-            Family = copy.Family,
-            Verb = verb,
-            Settings = settings,
-            Arguments = arguments,
-            Options = options,
-            Inputs = [.. inputs, .. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path), copy.Location))],
-            DependsOn = [.. inputs.Select(input => input.Stage).OfType<string>().Concat(verb.ReadsWholeRun ? before.Select(stage => stage.Name) : []).Distinct()],
-        };
+        return options is null
+            ? null
+            : new PlannedStage
+            {
+                Name = copy.Name,
+                Family = copy.Family,
+                Verb = verb,
+                Settings = settings,
+                Arguments = arguments,
+                Options = options,
+                Inputs =
+                [
+                    .. inputs,
+                    .. verb.ImplicitInputs(options).Select(path => new StageInput("", null, Path.GetFullPath(path), copy.Location)),
+                ],
+                DependsOn =
+                [
+                    .. inputs
+                        .Select(input => input.Stage)
+                        .OfType<string>()
+                        .Concat(verb.ReadsWholeRun ? before.Select(stage => stage.Name) : [])
+                        .Distinct(),
+                ],
+            };
     }
 
     /// <summary>A misspelt file of another stage is told at once, not when that stage has run for an hour.</summary>
@@ -82,9 +120,17 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         foreach (var input in reader.Inputs.Where(input => input.Stage is not null && input.Path.Length > 0))
         {
             var name = input.Path.Split('/')[0];
-            if (stages.FirstOrDefault(stage => stage.Name == input.Stage) is { } maker && maker.Verb.OutputNames(maker.Options) is { } names && !names.Contains(name))
+            if (
+                stages.FirstOrDefault(stage => stage.Name == input.Stage) is { } maker
+                && maker.Verb.OutputNames(maker.Options) is { } names
+                && !names.Contains(name)
+            )
             {
-                problems.Add(input.Location, $"{reader.Family}.{input.Key}", $"the stage \"{maker.Family}\" makes no \"{name}\"; {NearestName.Suggestion(name, names)}");
+                problems.Add(
+                    input.Location,
+                    $"{reader.Family}.{input.Key}",
+                    $"the stage \"{maker.Family}\" makes no \"{name}\"; {NearestName.Suggestion(name, names)}"
+                );
             }
         }
     }
@@ -100,7 +146,10 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             problems.Add(
                 node?.Origin ?? copy.Location,
                 $"{copy.Family}.do",
-                node is null ? $"is required: one of {string.Join(", ", names)}" : $"unknown verb {TypeWords.Of(node)}; {NearestName.Suggestion((node as ConfigScalar)?.Text ?? "", names)}");
+                node is null
+                    ? $"is required: one of {string.Join(", ", names)}"
+                    : $"unknown verb {TypeWords.Of(node)}; {NearestName.Suggestion((node as ConfigScalar)?.Text ?? "", names)}"
+            );
         }
 
         return verb;
@@ -111,21 +160,34 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
     {
         return LocateAll(settings, schema);
 
-        ConfigMap LocateAll(ConfigMap map, OptionSchema schema) => map with
-        {
-            Entries = [.. map.Entries.Select(entry => schema[entry.Key] is { } property && property.IsInputPath(map)
-                ? entry with { Value = Locate(entry.Value, OptionShape.ListItem(property.Type)) }
-                : entry)],
-        };
+        ConfigMap LocateAll(ConfigMap map, OptionSchema schema) =>
+            map with
+            {
+                Entries =
+                [
+                    .. map.Entries.Select(entry =>
+                        schema[entry.Key] is { } property && property.IsInputPath(map)
+                            ? entry with
+                            {
+                                Value = Locate(entry.Value, OptionShape.ListItem(property.Type)),
+                            }
+                            : entry
+                    ),
+                ],
+            };
 
-        ConfigNode Locate(ConfigNode node, Type? item) => node switch
-        {
-            ConfigScalar scalar when inputs.FirstOrDefault(input => input.Reference == scalar.Text) is { } input => scalar with { Text = input.Locate(runDirectory) },
-            ConfigList list => list with { Items = [.. list.Items.Select(node => Locate(node, item))] },
-            ConfigMap map when item is not null => LocateAll(map, OptionSchema.Of(item)),
-            ConfigMap map => map with { Entries = [.. map.Entries.Select(entry => entry with { Value = Locate(entry.Value, item) })] },
-            _ => node,
-        };
+        ConfigNode Locate(ConfigNode node, Type? item) =>
+            node switch
+            {
+                ConfigScalar scalar when inputs.FirstOrDefault(input => input.Reference == scalar.Text) is { } input => scalar with
+                {
+                    Text = input.Locate(runDirectory),
+                },
+                ConfigList list => list with { Items = [.. list.Items.Select(node => Locate(node, item))] },
+                ConfigMap map when item is not null => LocateAll(map, OptionSchema.Of(item)),
+                ConfigMap map => map with { Entries = [.. map.Entries.Select(entry => entry with { Value = Locate(entry.Value, item) })] },
+                _ => node,
+            };
     }
 
     /// <summary>Dependencies first; stages that do not depend on each other in the order written.</summary>
@@ -136,7 +198,9 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
         while (ordered.Count < stages.Count)
         {
             var next = stages.FirstOrDefault(stage => !done.Contains(stage.Name) && stage.DependsOn.All(done.Contains))
-                ?? throw new InvalidInputException($"{recipePath}: stages wait for each other: {string.Join(", ", Circle([.. stages.Except(ordered)]))}");
+                ?? throw new InvalidInputException(
+                    $"{recipePath}: stages wait for each other: {string.Join(", ", Circle([.. stages.Except(ordered)]))}"
+                );
             ordered.Add(next);
             done.Add(next.Name);
         }

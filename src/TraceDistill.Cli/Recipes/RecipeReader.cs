@@ -17,9 +17,18 @@ static partial class RecipeReader
     static readonly string[] Keys = ["name", "description", "seed", "jobs", "parameters", "stages"];
 
     /// <summary>Names that the run directory needs for itself.</summary>
-    static readonly string[] Reserved = [RunDirectory.RecipeFile, MetricsLog.FileName, ReportPage.FileName, RunSummary.FileName, RunDirectory.TensorBoardFolder];
+    static readonly string[] Reserved =
+    [
+        RunDirectory.RecipeFile,
+        MetricsLog.FileName,
+        ReportPage.FileName,
+        RunSummary.FileName,
+        RunDirectory.TensorBoardFolder,
+    ];
 
-    /// <param name="overrides"><c>NAME=VALUE</c> for a parameter, <c>seed</c> or <c>name</c>, and <c>STAGE.KEY=VALUE</c> for an option.</param>
+    /// <param name="overrides">
+    /// <c>NAME=VALUE</c> for a parameter, <c>seed</c> or <c>name</c>, and <c>STAGE.KEY=VALUE</c> for an option.
+    /// </param>
     /// <exception cref="InvalidInputException">The file or an override is not understood.</exception>
     public static Recipe Read(string path, IReadOnlyList<string> overrides, ProblemList problems)
     {
@@ -36,7 +45,8 @@ static partial class RecipeReader
             path,
             Seed(root, problems),
             Jobs(root, problems),
-            Stages(root, new RecipeParameters(parameters, problems), problems));
+            Stages(root, new RecipeParameters(parameters, problems), problems)
+        );
     }
 
     static List<StageDefinition> Stages(ConfigMap root, RecipeParameters parameters, ProblemList problems)
@@ -49,7 +59,11 @@ static partial class RecipeReader
         }
         else if (entries.Count > MatrixExpander.MostCopies)
         {
-            problems.Add(root["stages"]!.Location, "stages", $"holds {entries.Count:N0} stages, and {MatrixExpander.MostCopies:N0} is the most; give several recipes");
+            problems.Add(
+                root["stages"]!.Location,
+                "stages",
+                $"holds {entries.Count:N0} stages, and {MatrixExpander.MostCopies:N0} is the most; give several recipes"
+            );
             return stages;
         }
 
@@ -57,7 +71,11 @@ static partial class RecipeReader
         {
             if (!StageName().IsMatch(entry.Key) || Reserved.Contains(entry.Key))
             {
-                problems.Add(entry.Location, entry.Key, "not a stage name: use letters, digits, - and _, and not a name that the run directory itself uses");
+                problems.Add(
+                    entry.Location,
+                    entry.Key,
+                    "not a stage name: use letters, digits, - and _, and not a name that the run directory itself uses"
+                );
             }
             else if (entry.Value is ConfigMap settings)
             {

@@ -30,7 +30,13 @@ sealed record StageResult(string Stage, string Verb, StageOutcome Outcome, doubl
 /// <param name="host">Where stages run that may run beside others.</param>
 /// <param name="isDiscarded">Whether the user lets what stages made under other options be given up.</param>
 sealed class RecipeRunner(
-    RunDirectory directory, string recipe, IStageHost host, IRunObserver console, TimeProvider timeProvider, bool isDiscarded = false)
+    RunDirectory directory,
+    string recipe,
+    IStageHost host,
+    IRunObserver console,
+    TimeProvider timeProvider,
+    bool isDiscarded = false
+)
 {
     static readonly TimeSpan WorkNoteInterval = TimeSpan.FromSeconds(2);
     static readonly TimeSpan LeftoverInterval = TimeSpan.FromMilliseconds(100);
@@ -44,7 +50,11 @@ sealed class RecipeRunner(
     /// <param name="cancellationToken">Stops the stages that are running.</param>
     /// <exception cref="StageFailure">A stage failed; of several an <see cref="AggregateException"/> of these.</exception>
     public async Task<IReadOnlyList<StageResult>> RunAsync(
-        IReadOnlyList<PlannedStage> stages, int jobs, Func<PlannedStage, bool> isFinished, CancellationToken cancellationToken)
+        IReadOnlyList<PlannedStage> stages,
+        int jobs,
+        Func<PlannedStage, bool> isFinished,
+        CancellationToken cancellationToken
+    )
     {
         using var metrics = new MetricsLog(directory.Metrics, timeProvider);
         var results = new List<StageResult>();
@@ -55,19 +65,28 @@ sealed class RecipeRunner(
 
         var estimates = new ConcurrentDictionary<string, long>();
         var gate = new MemoryGate(
-            new AvailableMemory().Read, stage => estimates.GetOrAdd(stage.Name, _ => EstimateMemory(stage)), host.MemoryOf);
+            new AvailableMemory().Read,
+            stage => estimates.GetOrAdd(stage.Name, _ => EstimateMemory(stage)),
+            host.MemoryOf
+        );
         var scheduler = new StageScheduler(
             jobs,
             Environment.ProcessorCount,
             (stage, share, token) => RunAsync(stage, share.IsAlone ? OwnProcess.Instance : host, share.Cores, metrics, token),
             (stage, running) => host.Shortage(stage, running) ?? gate.Shortage(stage, running),
-            console);
+            console
+        );
         results.AddRange(await scheduler.RunAsync([.. stages.Where(stage => !isFinished(stage))], cancellationToken));
         return [.. stages.Select(stage => results.First(result => result.Stage == stage.Name))];
     }
 
     async Task<StageResult> RunAsync(
-        PlannedStage stage, IStageHost host, int cores, MetricsLog metrics, CancellationToken cancellationToken)
+        PlannedStage stage,
+        IStageHost host,
+        int cores,
+        MetricsLog metrics,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -80,7 +99,12 @@ sealed class RecipeRunner(
     }
 
     async Task<StageResult> RunWhereChangedAsync(
-        PlannedStage stage, IStageHost host, int cores, MetricsLog metrics, CancellationToken cancellationToken)
+        PlannedStage stage,
+        IStageHost host,
+        int cores,
+        MetricsLog metrics,
+        CancellationToken cancellationToken
+    )
     {
         var folder = new StageFolder(directory.Path, stage.Name);
         await WaitForLeftoverAsync(stage, folder, cancellationToken);
@@ -106,9 +130,12 @@ sealed class RecipeRunner(
         }
 
         directory.Take(folder.Published, stage.Verb.RunDirectoryFiles);
-        console.Message(outcome == StageOutcome.Unchanged
-            ? $"{stage.Name}: unchanged"
-            : $"{stage.Name}: done in {ProgressText.Duration(TimeSpan.FromSeconds(last.Seconds))}, {ProgressText.Bytes(last.PeakMemoryBytes)} of memory");
+        console.Message(
+            outcome == StageOutcome.Unchanged
+                ? $"{stage.Name}: unchanged"
+                : $"{stage.Name}: done in {ProgressText.Duration(TimeSpan.FromSeconds(last.Seconds))}, "
+                    + $"{ProgressText.Bytes(last.PeakMemoryBytes)} of memory"
+        );
         return new StageResult(stage.Name, stage.Verb.Name, outcome, last.Seconds, last.PeakMemoryBytes, last.Summary);
     }
 
@@ -158,12 +185,19 @@ sealed class RecipeRunner(
         IReadOnlyList<InputRecord> Inputs,
         string Fingerprint,
         double SecondsBefore,
-        EarlierOutput? Earlier);
+        EarlierOutput? Earlier
+    );
 
     static EarlierOutput? Earlier(PlannedStage stage, StageFolder folder, StageManifest? last, IReadOnlyList<InputRecord> inputs) =>
-        last is null || !(stage.Verb.KeepsEarlierWork || last.IsWhole(folder.Published)) ? null : new EarlierOutput(
-            folder.Published,
-            inputs.Where(input => last.Inputs.All(then => then.Key != input.Key || then.Digest != input.Digest)).Select(input => input.Key).ToHashSet());
+        last is null || !(stage.Verb.KeepsEarlierWork || last.IsWhole(folder.Published))
+            ? null
+            : new EarlierOutput(
+                folder.Published,
+                inputs
+                    .Where(input => last.Inputs.All(then => then.Key != input.Key || then.Digest != input.Digest))
+                    .Select(input => input.Key)
+                    .ToHashSet()
+            );
 
     async Task<StageManifest> WorkAsync(Attempt attempt, MetricsLog metrics, CancellationToken cancellationToken)
     {
@@ -232,8 +266,6 @@ sealed class RecipeRunner(
         {
             note();
         }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException) { }
     }
 }

@@ -4,7 +4,9 @@ using YamlDotNet.RepresentationModel;
 
 namespace TraceDistill.Cli.Recipes;
 
-/// <summary>Writes a plan as a recipe again, with nothing left to work out: no parameters, <c>like</c> or <c>matrix</c>, full paths, every seed.</summary>
+/// <summary>
+/// Writes a plan as a recipe again, with nothing left to work out: no parameters, <c>like</c> or <c>matrix</c>, full paths, every seed.
+/// </summary>
 static class ResolvedRecipe
 {
     public static string ToYaml(RunPlan plan)
@@ -15,7 +17,10 @@ static class ResolvedRecipe
             root.Add("jobs", jobs.ToString());
         }
 
-        root.Add("stages", new YamlMappingNode(plan.Stages.Select(stage => KeyValuePair.Create<YamlNode, YamlNode>(stage.Name, Stage(stage)))));
+        root.Add(
+            "stages",
+            new YamlMappingNode(plan.Stages.Select(stage => KeyValuePair.Create<YamlNode, YamlNode>(stage.Name, Stage(stage))))
+        );
         return Text(root);
     }
 
@@ -40,11 +45,17 @@ static class ResolvedRecipe
         return map;
     }
 
-    static YamlNode Node(ConfigNode node) => node switch
-    {
-        ConfigMap map => new YamlMappingNode(map.Entries.Select(entry => KeyValuePair.Create<YamlNode, YamlNode>(entry.Key, Node(entry.Value)))),
-        ConfigList list => new YamlSequenceNode(list.Items.Select(Node)),
-        ConfigScalar { Text: { } text } scalar => new YamlScalarNode(text) { Style = scalar.IsQuoted || text is "" or "~" or "null" ? ScalarStyle.DoubleQuoted : ScalarStyle.Any },
-        _ => new YamlScalarNode("null") { Style = ScalarStyle.Plain },
-    };
+    static YamlNode Node(ConfigNode node) =>
+        node switch
+        {
+            ConfigMap map => new YamlMappingNode(
+                map.Entries.Select(entry => KeyValuePair.Create<YamlNode, YamlNode>(entry.Key, Node(entry.Value)))
+            ),
+            ConfigList list => new YamlSequenceNode(list.Items.Select(Node)),
+            ConfigScalar { Text: { } text } scalar => new YamlScalarNode(text)
+            {
+                Style = scalar.IsQuoted || text is "" or "~" or "null" ? ScalarStyle.DoubleQuoted : ScalarStyle.Any,
+            },
+            _ => new YamlScalarNode("null") { Style = ScalarStyle.Plain },
+        };
 }

@@ -22,7 +22,9 @@ sealed record PlannedStage
 
     public required IVerb Verb { get; init; }
 
-    /// <summary>The options with stage references as they stand in a recipe: what the fingerprint and the resolved recipe are made from.</summary>
+    /// <summary>
+    /// The options with stage references as they stand in a recipe: what the fingerprint and the resolved recipe are made from.
+    /// </summary>
     public required ConfigMap Settings { get; init; }
 
     /// <summary>The options with full paths in place of those references: what the command of the verb takes.</summary>

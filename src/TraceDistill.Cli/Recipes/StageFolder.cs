@@ -7,9 +7,9 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Cli.Recipes;
 
 /// <summary>
-/// A stage's folder in the run directory. Work goes on in <c>.NAME.partial</c>, under a stable name so that an interrupted stage finds what it
-/// has; when it is done, the manifest is written into it last and one rename makes it <c>NAME</c>. Whenever the process is killed, the
-/// folder with the plain name is complete or absent.
+/// A stage's folder in the run directory. Work goes on in <c>.NAME.partial</c>, under a stable name so that an
+/// interrupted stage finds what it has; when it is done, the manifest is written into it last and one rename
+/// makes it <c>NAME</c>. Whenever the process is killed, the folder with the plain name is complete or absent.
 /// </summary>
 sealed class StageFolder(string runDirectory, string name)
 {
@@ -73,8 +73,7 @@ sealed class StageFolder(string runDirectory, string name)
     }
 
     /// <summary>Notes the time spent so far, for the attempt that goes on from here.</summary>
-    public void RecordWork(string fingerprint, double seconds) =>
-        JsonFile.Write(WorkPath, new Work(fingerprint, seconds));
+    public void RecordWork(string fingerprint, double seconds) => JsonFile.Write(WorkPath, new Work(fingerprint, seconds));
 
     /// <summary>Removes a working folder in which nothing was begun.</summary>
     public void DeleteIfUntouched()

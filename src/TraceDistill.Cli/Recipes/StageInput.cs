@@ -14,5 +14,8 @@ sealed record StageInput(string Key, string? Stage, string Path, SourceLocation 
         Stage is null ? Path : System.IO.Path.GetFullPath(System.IO.Path.Combine(runDirectory, Stage, Path));
 
     /// <summary>Its form in a recipe.</summary>
-    public string Reference => Stage is null ? Path : Path.Length == 0 ? Stage : $"{Stage}/{Path}";
+    public string Reference =>
+        Stage is null ? Path
+        : Path.Length == 0 ? Stage
+        : $"{Stage}/{Path}";
 }

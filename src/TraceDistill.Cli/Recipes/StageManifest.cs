@@ -62,12 +62,15 @@ sealed record StageManifest
         }
         catch (JsonException exception)
         {
-            throw new InvalidInputException($"{path}: not a stage manifest ({exception.Message.ReplaceLineEndings(" ")}); restore the file, or delete its folder to make the stage again", exception);
+            throw new InvalidInputException(
+                $"{path}: not a stage manifest ({exception.Message.ReplaceLineEndings(" ")}); "
+                    + "restore the file, or delete its folder to make the stage again",
+                exception
+            );
         }
     }
 
-    public void Write(string folder) =>
-        JsonFile.Write(Path.Combine(folder, FileName), this);
+    public void Write(string folder) => JsonFile.Write(Path.Combine(folder, FileName), this);
 
     /// <summary>
     /// True where the stage stopped before it had all it wants, such as when its budget was spent: each run goes on with it as far as it
@@ -79,7 +82,8 @@ sealed record StageManifest
     public bool IsCurrent(string fingerprint, string folder) => Fingerprint == fingerprint && !IsUnfinished && IsWhole(folder);
 
     /// <summary>Returns whether a name is that of a file below a folder, and not of one elsewhere.</summary>
-    static bool IsBelow(string name) => name.Length > 0 && !name.Contains('\0', StringComparison.Ordinal) && !Path.IsPathRooted(name) && !name.Split('/').Contains("..");
+    static bool IsBelow(string name) =>
+        name.Length > 0 && !name.Contains('\0', StringComparison.Ordinal) && !Path.IsPathRooted(name) && !name.Split('/').Contains("..");
 
     /// <summary>Returns whether all files are still there with the sizes they had.</summary>
     public bool IsWhole(string folder) =>

@@ -35,9 +35,7 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
 
     /// <summary>Processes of the program that this one is.</summary>
     public StageProcesses()
-        : this(ThisProgram())
-    {
-    }
+        : this(ThisProgram()) { }
 
     public async Task<StageWork> RunAsync(PlannedStage stage, StageContext context, int cores, CancellationToken cancellationToken)
     {
@@ -108,7 +106,9 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
         catch (Win32Exception exception)
         {
             throw new ProcessFailure(
-                ExitCode.ExternalFailure, $"its process could not be started ({exception.Message}); --jobs 1 needs none");
+                ExitCode.ExternalFailure,
+                $"its process could not be started ({exception.Message}); --jobs 1 needs none"
+            );
         }
     }
 
@@ -147,10 +147,12 @@ sealed class StageProcesses(IReadOnlyList<string> program, GpuPool? gpus = null)
             (_, Signalled + KillSignal) => throw new ProcessFailure(
                 ExitCode.ExternalFailure,
                 "its process was killed by signal 9, as the system does when memory runs out; the same command goes on from here, "
-                + "with --jobs 1 one stage at a time"),
+                    + "with --jobs 1 one stage at a time"
+            ),
             (_, > Signalled and var code) => throw new ProcessFailure(
                 ExitCode.ExternalFailure,
-                $"its process was ended by signal {code - Signalled}; the same command goes on from here"),
+                $"its process was ended by signal {code - Signalled}; the same command goes on from here"
+            ),
             (_, var code) => throw new ProcessFailure(ExitCode.Bug, $"its process ended with exit code {code} and no result"),
         };
     }

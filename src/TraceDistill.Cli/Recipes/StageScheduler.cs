@@ -22,7 +22,8 @@ sealed class StageScheduler(
     int cores,
     Func<PlannedStage, StageShare, CancellationToken, Task<StageResult>> run,
     Func<PlannedStage, IReadOnlyList<PlannedStage>, string?> shortage,
-    IRunObserver console)
+    IRunObserver console
+)
 {
     readonly Dictionary<Task<StageResult>, (PlannedStage Stage, int Cores)> _running = [];
     readonly HashSet<string> _toldToWait = [];

@@ -49,7 +49,9 @@ static class StageStates
             null => StageState.ToDo,
             _ when !isReady => StageState.Waiting,
             { IsUnfinished: true } => StageState.Begun,
-            var last => last.IsCurrent(Fingerprint.Of(stage, InputRecords.Of(stage, runDirectory, last.Inputs)), folder.Published) ? StageState.Finished : StageState.Changed,
+            var last => last.IsCurrent(Fingerprint.Of(stage, InputRecords.Of(stage, runDirectory, last.Inputs)), folder.Published)
+                ? StageState.Finished
+                : StageState.Changed,
         };
     }
 }

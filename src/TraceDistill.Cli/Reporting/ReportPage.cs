@@ -33,33 +33,40 @@ static class ReportPage
             EnvironmentSection.Of(run),
         ];
         var shown = sections.OfType<Section>().ToList();
-        return Html.Of($"""
-            <!DOCTYPE html>
-            <html lang="en">
-            <head>
-            <meta charset="utf-8" />
-            <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{scriptHash}'" />
-            <meta name="viewport" content="width=device-width, initial-scale=1" />
-            <meta name="color-scheme" content="light dark" />
-            <title>{run.Name} – TraceDistill</title>
-            <style>{Html.Trusted(Asset("report.css"))}</style>
-            </head>
-            <body>
-            <main>
-            <header><p class="kicker">TraceDistill run</p><h1>{run.Name}</h1>{Headline.Of(run)}
-            <nav aria-label="Contents">{shown.Select(section => Html.Of($"""<a href="#{section.Id}">{section.Title}</a> """))}</nav></header>
-            {shown.Select(section => Html.Of($"""<section id="{section.Id}"><h2>{section.Title}</h2>{section.Body}</section>"""))}
-            </main>
-            <script>{Html.Trusted(script)}</script>
-            </body>
-            </html>
+        return Html.Of(
+                $"""
+                <!DOCTYPE html>
+                <html lang="en">
+                <head>
+                <meta charset="utf-8" />
+                <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{scriptHash}'" />
+                <meta name="viewport" content="width=device-width, initial-scale=1" />
+                <meta name="color-scheme" content="light dark" />
+                <title>{run.Name} – TraceDistill</title>
+                <style>{Html.Trusted(Asset("report.css"))}</style>
+                </head>
+                <body>
+                <main>
+                <header><p class="kicker">TraceDistill run</p><h1>{run.Name}</h1>{Headline.Of(run)}
+                <nav aria-label="Contents">{shown.Select(section =>
+                    Html.Of($"""<a href="#{section.Id}">{section.Title}</a> """)
+                )}</nav></header>
+                {shown.Select(section => Html.Of($"""<section id="{section.Id}"><h2>{section.Title}</h2>{section.Body}</section>"""))}
+                </main>
+                <script>{Html.Trusted(script)}</script>
+                </body>
+                </html>
 
-            """).ToString();
+                """
+            )
+            .ToString();
     }
 
     static string Asset(string name)
     {
-        using var reader = new StreamReader(typeof(ReportPage).Assembly.GetManifestResourceStream($"TraceDistill.Cli.Reporting.Assets.{name}")!);
+        using var reader = new StreamReader(
+            typeof(ReportPage).Assembly.GetManifestResourceStream($"TraceDistill.Cli.Reporting.Assets.{name}")!
+        );
         return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
 }

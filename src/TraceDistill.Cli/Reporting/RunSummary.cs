@@ -56,8 +56,7 @@ sealed record RunSummary
         };
     }
 
-    public void Write(string folder) =>
-        JsonFile.Write(Path.Combine(folder, FileName), this);
+    public void Write(string folder) => JsonFile.Write(Path.Combine(folder, FileName), this);
 }
 
 /// <summary>One model's result.</summary>
@@ -70,30 +69,60 @@ sealed record TraceSummary(long Count, long Tokens, long Bytes, double BytesPerT
     /// <summary>Of the data sets that a training names; of all, where none does.</summary>
     public static TraceSummary? Of(RunFacts run)
     {
-        var read = run.Traces.Where(traces => run.Stages.Any(stage =>
-            stage.Verb == "train" && stage.Settings.Values.Any(value => value.Split('/')[0] == traces.Stage.Name))).ToList();
+        var read = run
+            .Traces.Where(traces =>
+                run.Stages.Any(stage =>
+                    stage.Verb == "train" && stage.Settings.Values.Any(value => value.Split('/')[0] == traces.Stage.Name)
+                )
+            )
+            .ToList();
         var counted = read.Count > 0 ? read : run.Traces;
         var tokens = counted.Sum(traces => traces.Tokens);
         var bytes = counted.Sum(traces => traces.Bytes);
-        return counted.Count == 0 ? null : new TraceSummary(
-            counted.Sum(traces => traces.Count), tokens, bytes, tokens == 0 ? 0 : (double)bytes / tokens, counted.Max(traces => traces.TopK));
+        return counted.Count == 0
+            ? null
+            : new TraceSummary(
+                counted.Sum(traces => traces.Count),
+                tokens,
+                bytes,
+                tokens == 0 ? 0 : (double)bytes / tokens,
+                counted.Max(traces => traces.TopK)
+            );
     }
 }
 
 /// <summary>One comparison over a matrix.</summary>
 sealed record AblationSummary(
-    string First, string Second, double Difference, Interval? DifferenceCi, double? SignFlipP, int Pairs, int Seeds, IReadOnlyList<AblationConditionSummary> Conditions)
+    string First,
+    string Second,
+    double Difference,
+    Interval? DifferenceCi,
+    double? SignFlipP,
+    int Pairs,
+    int Seeds,
+    IReadOnlyList<AblationConditionSummary> Conditions
+)
 {
-    public static AblationSummary Of(Ablation ablation) => new(
-        ablation.First,
-        ablation.Second,
-        ablation.Overall.Mean,
-        ablation.Overall.Interval,
-        ablation.SignFlip,
-        ablation.Pairs.Count,
-        ablation.Seeds,
-        [.. ablation.Conditions.Select(condition => new AblationConditionSummary(
-            condition.Name, condition.First, condition.Second, condition.Difference.Mean, condition.Difference.Interval, condition.Pairs.Count))]);
+    public static AblationSummary Of(Ablation ablation) =>
+        new(
+            ablation.First,
+            ablation.Second,
+            ablation.Overall.Mean,
+            ablation.Overall.Interval,
+            ablation.SignFlip,
+            ablation.Pairs.Count,
+            ablation.Seeds,
+            [
+                .. ablation.Conditions.Select(condition => new AblationConditionSummary(
+                    condition.Name,
+                    condition.First,
+                    condition.Second,
+                    condition.Difference.Mean,
+                    condition.Difference.Interval,
+                    condition.Pairs.Count
+                )),
+            ]
+        );
 }
 
 /// <summary>One condition of such a comparison.</summary>

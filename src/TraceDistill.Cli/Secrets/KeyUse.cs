@@ -11,7 +11,9 @@ sealed record KeyUse(string Name, bool IsFile, Uri Url)
 {
     static readonly string[] Settings = ["endpoint", "endpoints", "models", "api_key_env", "api_key_file"];
 
-    /// <summary>The use that an endpoint makes of a key; none where it has none, or where its address is none and is refused as such.</summary>
+    /// <summary>
+    /// The use that an endpoint makes of a key; none where it has none, or where its address is none and is refused as such.
+    /// </summary>
     public static IEnumerable<KeyUse> Of(string? url, string? variable, string? file)
     {
         if (!Uri.TryCreate(url, UriKind.Absolute, out var address) || address.Scheme is not ("http" or "https"))
@@ -31,7 +33,8 @@ sealed record KeyUse(string Name, bool IsFile, Uri Url)
     }
 
     /// <summary>Returns whether address and key are both the user's own words on the command line, and none of them a file's.</summary>
-    public static bool IsOwn(ConfigMap settings) => settings.Entries.Where(entry => Settings.Contains(entry.Key)).All(entry => IsOwn(entry.Value));
+    public static bool IsOwn(ConfigMap settings) =>
+        settings.Entries.Where(entry => Settings.Contains(entry.Key)).All(entry => IsOwn(entry.Value));
 
     /// <summary>The host as the network sees it: no user name, international names in their ASCII form.</summary>
     public string Host => Url.IdnHost.ToLowerInvariant();
@@ -51,10 +54,12 @@ sealed record KeyUse(string Name, bool IsFile, Uri Url)
         return isHttps && port == 443 ? name : $"{name}:{port}";
     }
 
-    static bool IsOwn(ConfigNode node) => node.Location.Line == 0 && node switch
-    {
-        ConfigMap map => map.Entries.All(entry => IsOwn(entry.Value)),
-        ConfigList list => list.Items.All(IsOwn),
-        _ => true,
-    };
+    static bool IsOwn(ConfigNode node) =>
+        node.Location.Line == 0
+        && node switch
+        {
+            ConfigMap map => map.Entries.All(entry => IsOwn(entry.Value)),
+            ConfigList list => list.Items.All(IsOwn),
+            _ => true,
+        };
 }

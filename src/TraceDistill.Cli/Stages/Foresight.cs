@@ -5,8 +5,13 @@ namespace TraceDistill.Cli.Stages;
 sealed class Foresight(IReadOnlyList<StageAhead> stages)
 {
     /// <summary>The stage that makes a file or folder; null where it comes from outside.</summary>
-    public StageAhead? MakerOf(string? path) => path is null ? null : stages.FirstOrDefault(stage =>
-        Path.TrimEndingDirectorySeparator(path) == stage.Folder || path.StartsWith(stage.Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+    public StageAhead? MakerOf(string? path) =>
+        path is null
+            ? null
+            : stages.FirstOrDefault(stage =>
+                Path.TrimEndingDirectorySeparator(path) == stage.Folder
+                || path.StartsWith(stage.Folder + Path.DirectorySeparatorChar, StringComparison.Ordinal)
+            );
 
     /// <summary>Returns whether a file or folder is there already and will be read as it is.</summary>
     public bool IsThere(string? path) => path is not null && Path.Exists(path) && MakerOf(path) is not { IsFinished: false };

@@ -155,15 +155,18 @@ abstract class Verb<TOptions> : IVerb
     public virtual IEnumerable<string> ImplicitInputs(TOptions options) => [];
 
     /// <inheritdoc cref="IVerb.PreviewAsync"/>
-    public virtual Task<string?> PreviewAsync(TOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken) => Task.FromResult<string?>(null);
+    public virtual Task<string?> PreviewAsync(TOptions options, string folder, bool isDiscarded, CancellationToken cancellationToken) =>
+        Task.FromResult<string?>(null);
 
     Task<string?> IVerb.PreviewAsync(object options, string folder, bool isDiscarded, CancellationToken cancellationToken) =>
         PreviewAsync((TOptions)options, folder, isDiscarded, cancellationToken);
 
     /// <inheritdoc cref="IVerb.ForeseeAsync"/>
-    public virtual IAsyncEnumerable<Foreseen> ForeseeAsync(TOptions options, Foresight ahead, CancellationToken cancellationToken) => AsyncEnumerable.Empty<Foreseen>();
+    public virtual IAsyncEnumerable<Foreseen> ForeseeAsync(TOptions options, Foresight ahead, CancellationToken cancellationToken) =>
+        AsyncEnumerable.Empty<Foreseen>();
 
-    IAsyncEnumerable<Foreseen> IVerb.ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken) => ForeseeAsync((TOptions)options, ahead, cancellationToken);
+    IAsyncEnumerable<Foreseen> IVerb.ForeseeAsync(object options, Foresight ahead, CancellationToken cancellationToken) =>
+        ForeseeAsync((TOptions)options, ahead, cancellationToken);
 
     /// <inheritdoc cref="IVerb.KeyUses"/>
     public virtual IEnumerable<KeyUse> KeyUses(TOptions options) => [];

@@ -35,7 +35,9 @@ sealed record StageContext
         return RunDirectory is { } run && IsIn(run, path) ? Path.GetRelativePath(run, Path.TrimEndingDirectorySeparator(path)) : path;
     }
 
-    static bool IsIn(string folder, string path) => Path.GetFullPath(path) is var full && (full == folder || full.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
+    static bool IsIn(string folder, string path) =>
+        Path.GetFullPath(path) is var full
+        && (full == folder || full.StartsWith(folder + Path.DirectorySeparatorChar, StringComparison.Ordinal));
 
     /// <summary>Where keys may go; null inside a run, which has looked at all its stages before.</summary>
     public KeyPermissions? Keys { get; init; }

@@ -10,7 +10,8 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Cli.Telemetry;
 
 /// <summary>
-/// Sends what <see cref="TeacherInstruments"/> tells to where OpenTelemetry's own environment variables say, and shows its metrics to Prometheus.
+/// Sends what <see cref="TeacherInstruments"/> tells to where OpenTelemetry's own environment
+/// variables say, and shows its metrics to Prometheus.
 /// </summary>
 sealed class TelemetryExport : IDisposable
 {
@@ -29,7 +30,11 @@ sealed class TelemetryExport : IDisposable
         var isSent = !string.IsNullOrEmpty(environment(OtlpVariable));
         if (isSent)
         {
-            _traces = Sdk.CreateTracerProviderBuilder().ConfigureResource(Describe).AddSource(TeacherInstruments.Name).AddOtlpExporter().Build();
+            _traces = Sdk.CreateTracerProviderBuilder()
+                .ConfigureResource(Describe)
+                .AddSource(TeacherInstruments.Name)
+                .AddOtlpExporter()
+                .Build();
         }
 
         if (isSent || prometheusPort is not null)
@@ -77,10 +82,14 @@ sealed class TelemetryExport : IDisposable
         }
         catch (Exception e) when (e.GetBaseException() is HttpListenerException)
         {
-            throw new InvalidInputException($"prometheus_port: {prometheusPort} cannot be listened on ({e.GetBaseException().Message.TrimEnd('.')}); name another port", e);
+            throw new InvalidInputException(
+                $"prometheus_port: {prometheusPort} cannot be listened on ({e.GetBaseException().Message.TrimEnd('.')}); name another port",
+                e
+            );
         }
     }
 
     /// <summary>OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES have the last word.</summary>
-    static void Describe(ResourceBuilder resource) => resource.AddService(ServiceName, serviceVersion: Fingerprint.ProgramVersion).AddEnvironmentVariableDetector();
+    static void Describe(ResourceBuilder resource) =>
+        resource.AddService(ServiceName, serviceVersion: Fingerprint.ProgramVersion).AddEnvironmentVariableDetector();
 }

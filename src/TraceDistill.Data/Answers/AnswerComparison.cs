@@ -9,9 +9,11 @@ namespace TraceDistill.Data.Answers;
 /// <item><b>Percent</b>: 50 % equals 50 and 0.5, for questions that ask for a percentage have answers with and without the sign. Two
 /// percentages compare as numbers.</item>
 /// <item><b>Degrees</b>: 60° equals 60 and π/3.</item>
-/// <item><b>Units</b>: an answer with a unit equals the number without. Two known units are converted and must have the same dimensions.
-/// Words for what is counted are passed over (2 dogs, 2 cats). A bare letter behind a number is a unit only where the expected answer has no
-/// letters: for <c>3m</c>, <c>3</c> is unverified.</item>
+/// <item>
+/// <b>Units</b>: an answer with a unit equals the number without. Two known units are converted and must have
+/// the same dimensions. Words for what is counted are passed over (2 dogs, 2 cats). A bare letter behind a
+/// number is a unit only where the expected answer has no letters: for <c>3m</c>, <c>3</c> is unverified.
+/// </item>
 /// <item><b>Order</b>: lists and sets have none; tuples, vectors, matrices and numbers with only spaces between have one.</item>
 /// <item><b>Names</b>: <c>x = 2</c> equals 2 and <c>y = 2x + 1</c> equals 2x + 1. Other equations keep both sides and are equal up to a
 /// factor.</item>
@@ -49,55 +51,72 @@ static class AnswerComparison
         return best;
     }
 
-    static bool? AreEqual(Answer expected, Answer given) => (expected, given) switch
-    {
-        (Approximation a, _) => Any(a.Values.Select(value => AreEqual(value, given))),
-        (_, Approximation b) => Any(b.Values.Select(value => AreEqual(expected, value))),
-        (Assignment a, Assignment b) => Assignments(a, b),
-        (Assignment { Left: { } left } a, Relation b) when a.Value is Quantity value => Relations(new Relation(left, "=", value.Value), b),
-        (Relation a, Assignment { Left: { } left } b) when b.Value is Quantity value => Relations(a, new Relation(left, "=", value.Value)),
-        (Assignment a, AnswerList or Relation) when a.Value is Quantity => false,
-        (Assignment a, _) => AreEqual(a.Value, given),
-        (AnswerList, Assignment b) when b.Value is Quantity => false,
-        (_, Assignment b) => AreEqual(expected, b.Value),
-        (Relation a, Relation b) => Relations(a, b),
-        (Quantity a, Relation { Operator: "=" } b) => SideOf(b, a),
-        (Relation { Operator: "=" } a, Quantity b) => SideOf(a, b),
-        (Clock a, Clock b) => Clocks(a, b),
-        (Matrix a, Matrix b) => a.Rows.Count == b.Rows.Count && a.Rows[0].Count == b.Rows[0].Count
-            ? All(a.Rows.Zip(b.Rows).SelectMany(rows => rows.First.Zip(rows.Second)).Select(Pair)) : false,
-        (Matrix a, Tuple b) => IsVector(a) ? InOrder([.. a.Rows.SelectMany(row => row)], b.Items) : false,
-        (Tuple a, Matrix b) => IsVector(b) ? InOrder(a.Items, [.. b.Rows.SelectMany(row => row)]) : false,
-        (Wording a, Wording b) => Wordings(a.Text, b.Text),
-        (RealSet, _) or (_, RealSet) when Answers.RealSets.AsRealSet(expected) is { } a
-            && Answers.RealSets.AsRealSet(given) is { } b => RealSets(a, b),
-        (Residue a, Residue b) => ExpressionEquality.AreEqual(a.Modulus, b.Modulus) is not true ? false
-            : Residues(a.Value, b.Value, a.Modulus),
-        (Residue a, Quantity b) => ExpressionEquality.AreEqual(a.Value, b.Value) is true ? true
-            : Residues(a.Value, b.Value, a.Modulus) is false ? false : null,
-        (Quantity, Residue) => AreEqual(given, expected),
-        (Tuple a, Tuple b) => Tuples(a, b),
-        (AnswerList a, AnswerList b) => Lists(a, b),
-        (AnswerList a, Tuple b) => ListAndTuple(a, b, isListExpected: true),
-        (Tuple a, AnswerList b) => ListAndTuple(b, a, isListExpected: false),
-        (AnswerList { Items: [var one] }, _) => AreEqual(one, given),
-        (_, AnswerList { Items: [var one] }) => AreEqual(expected, one),
-        (Quantity a, Quantity b) => Quantities(a, b),
-        (Quantity a, Wording b) => NumberWords.TryRead(b.Text, out var number) ? Quantities(a, new Quantity(number))
-            : IsOneSymbol(a) || HasNumber(b.Text) && !b.Text.AsSpan().ContainsAny('+', '*') ? null : false,
-        (Wording, Quantity) => NumberWords.TryRead(((Wording)expected).Text, out _) || IsOneSymbol((Quantity)given)
-            ? AreEqual(given, expected) : HasNumber(((Wording)expected).Text) ? Partly(((Wording)expected).Text) : null,
-        (Wording, _) or (_, Wording) => null,
-        (Tuple, Quantity b) when IsOfUnitVectors(b) => null,
-        (Quantity a, Tuple) when IsOfUnitVectors(a) => null,
-        (AnswerList or Tuple or Clock or Matrix, Quantity) or (Quantity, AnswerList or Tuple or Clock or Matrix) => Shapes(expected, given),
-        (RealSet, Quantity) or (Quantity, RealSet) => false,
-        (RealSet, Relation { Operator: "=" }) or (Relation { Operator: "=" }, RealSet) => false,
-        _ => null,
-    };
+    static bool? AreEqual(Answer expected, Answer given) =>
+        (expected, given) switch
+        {
+            (Approximation a, _) => Any(a.Values.Select(value => AreEqual(value, given))),
+            (_, Approximation b) => Any(b.Values.Select(value => AreEqual(expected, value))),
+            (Assignment a, Assignment b) => Assignments(a, b),
+            (Assignment { Left: { } left } a, Relation b) when a.Value is Quantity value => Relations(
+                new Relation(left, "=", value.Value),
+                b
+            ),
+            (Relation a, Assignment { Left: { } left } b) when b.Value is Quantity value => Relations(
+                a,
+                new Relation(left, "=", value.Value)
+            ),
+            (Assignment a, AnswerList or Relation) when a.Value is Quantity => false,
+            (Assignment a, _) => AreEqual(a.Value, given),
+            (AnswerList, Assignment b) when b.Value is Quantity => false,
+            (_, Assignment b) => AreEqual(expected, b.Value),
+            (Relation a, Relation b) => Relations(a, b),
+            (Quantity a, Relation { Operator: "=" } b) => SideOf(b, a),
+            (Relation { Operator: "=" } a, Quantity b) => SideOf(a, b),
+            (Clock a, Clock b) => Clocks(a, b),
+            (Matrix a, Matrix b) => a.Rows.Count == b.Rows.Count && a.Rows[0].Count == b.Rows[0].Count
+                ? All(a.Rows.Zip(b.Rows).SelectMany(rows => rows.First.Zip(rows.Second)).Select(Pair))
+                : false,
+            (Matrix a, Tuple b) => IsVector(a) ? InOrder([.. a.Rows.SelectMany(row => row)], b.Items) : false,
+            (Tuple a, Matrix b) => IsVector(b) ? InOrder(a.Items, [.. b.Rows.SelectMany(row => row)]) : false,
+            (Wording a, Wording b) => Wordings(a.Text, b.Text),
+            (RealSet, _) or (_, RealSet) when Answers.RealSets.AsRealSet(expected) is { } a && Answers.RealSets.AsRealSet(given) is { } b =>
+                RealSets(a, b),
+            (Residue a, Residue b) => ExpressionEquality.AreEqual(a.Modulus, b.Modulus) is not true
+                ? false
+                : Residues(a.Value, b.Value, a.Modulus),
+            (Residue a, Quantity b) => ExpressionEquality.AreEqual(a.Value, b.Value) is true ? true
+            : Residues(a.Value, b.Value, a.Modulus) is false ? false
+            : null,
+            (Quantity, Residue) => AreEqual(given, expected),
+            (Tuple a, Tuple b) => Tuples(a, b),
+            (AnswerList a, AnswerList b) => Lists(a, b),
+            (AnswerList a, Tuple b) => ListAndTuple(a, b, isListExpected: true),
+            (Tuple a, AnswerList b) => ListAndTuple(b, a, isListExpected: false),
+            (AnswerList { Items: [var one] }, _) => AreEqual(one, given),
+            (_, AnswerList { Items: [var one] }) => AreEqual(expected, one),
+            (Quantity a, Quantity b) => Quantities(a, b),
+            (Quantity a, Wording b) => NumberWords.TryRead(b.Text, out var number) ? Quantities(a, new Quantity(number))
+            : IsOneSymbol(a) || HasNumber(b.Text) && !b.Text.AsSpan().ContainsAny('+', '*') ? null
+            : false,
+            (Wording, Quantity) => NumberWords.TryRead(((Wording)expected).Text, out _) || IsOneSymbol((Quantity)given)
+                ? AreEqual(given, expected)
+            : HasNumber(((Wording)expected).Text) ? Partly(((Wording)expected).Text)
+            : null,
+            (Wording, _) or (_, Wording) => null,
+            (Tuple, Quantity b) when IsOfUnitVectors(b) => null,
+            (Quantity a, Tuple) when IsOfUnitVectors(a) => null,
+            (AnswerList or Tuple or Clock or Matrix, Quantity) or (Quantity, AnswerList or Tuple or Clock or Matrix) => Shapes(
+                expected,
+                given
+            ),
+            (RealSet, Quantity) or (Quantity, RealSet) => false,
+            (RealSet, Relation { Operator: "=" }) or (Relation { Operator: "=" }, RealSet) => false,
+            _ => null,
+        };
 
-    static bool? Any(IEnumerable<bool?> verdicts) =>
-        verdicts.Aggregate((bool?)false, (any, verdict) => any == true || verdict == true ? true : any is null || verdict is null ? null
+    static bool? Any(IEnumerable<bool?> verdicts) => verdicts.Aggregate((bool?)false, (any, verdict) => any == true || verdict == true
+                ? true
+            : any is null || verdict is null ? null
             : false);
 
     static bool? All(IEnumerable<bool?> verdicts)
@@ -123,13 +142,16 @@ static class AnswerComparison
     static bool IsVector(Matrix matrix) => matrix.Rows.Count == 1 || matrix.Rows[0].Count == 1;
 
     /// <summary>A number against something of another shape: a ratio may be a fraction, the rest is another answer.</summary>
-    static bool? Shapes(Answer expected, Answer given) => (expected, given) switch
-    {
-        (Clock { IsTime: false } or Clock { Half: "" }, Quantity b) =>
-            RatioOf((Clock)expected) is { } ratio && ExpressionEquality.AreEqual(ratio, b.Value) is not false ? null : false,
-        (Quantity, Clock) => Shapes(given, expected),
-        _ => false,
-    };
+    static bool? Shapes(Answer expected, Answer given) =>
+        (expected, given) switch
+        {
+            (Clock { IsTime: false } or Clock { Half: "" }, Quantity b) => RatioOf((Clock)expected) is { } ratio
+            && ExpressionEquality.AreEqual(ratio, b.Value) is not false
+                ? null
+                : false,
+            (Quantity, Clock) => Shapes(given, expected),
+            _ => false,
+        };
 
     static Rational? RatioOf(Clock clock) => clock.Parts is [var a, var b] && b != 0 ? new Rational(a, b) : null;
 
@@ -141,8 +163,11 @@ static class AnswerComparison
             return values;
         }
 
-        if (a is { Left: { } left, Value: Quantity x } && b is { Left: { } right, Value: Quantity y }
-            && (HasVariables(x) || HasVariables(y)))
+        if (
+            a is { Left: { } left, Value: Quantity x }
+            && b is { Left: { } right, Value: Quantity y }
+            && (HasVariables(x) || HasVariables(y))
+        )
         {
             return Relations(new Relation(left, "=", x.Value), new Relation(right, "=", y.Value));
         }
@@ -168,7 +193,8 @@ static class AnswerComparison
     /// <remarks>In an identity, such as (x + 1)(x − 1) = x² − 1, any side is the value.</remarks>
     static bool? SideOf(Relation relation, Quantity quantity) =>
         ExpressionEquality.AreEqual(relation.Left, relation.Right) is true ? AreEqual(new Quantity(relation.Right), quantity)
-            : ExpressionEquality.AreEqual(relation.Right, quantity.Value) is false ? false : null;
+        : ExpressionEquality.AreEqual(relation.Right, quantity.Value) is false ? false
+        : null;
 
     static bool? Clocks(Clock a, Clock b)
     {
@@ -180,12 +206,15 @@ static class AnswerComparison
         var same = a.Parts.SequenceEqual(b.Parts);
         if (a.Half != "" || b.Half != "")
         {
-            return a.Half == b.Half || a.Half == "" && !HasTwentyFour(a) || b.Half == "" && !HasTwentyFour(b) ? same
+            return a.Half == b.Half || a.Half == "" && !HasTwentyFour(a) || b.Half == "" && !HasTwentyFour(b)
+                ? same
                 : Hour(a) == Hour(b) && a.Parts.Skip(1).SequenceEqual(b.Parts.Skip(1));
         }
 
         // 6:4 is the ratio 3:2, and half past six no ratio.
-        return same || !a.IsTime && !b.IsTime ? same || AreScaled(a, b) : AreScaled(a, b) && !(a.IsTime && b.IsTime) ? null : false;
+        return same || !a.IsTime && !b.IsTime ? same || AreScaled(a, b)
+            : AreScaled(a, b) && !(a.IsTime && b.IsTime) ? null
+            : false;
     }
 
     static bool AreScaled(Clock a, Clock b) =>
@@ -193,12 +222,13 @@ static class AnswerComparison
 
     static bool HasTwentyFour(Clock clock) => clock.Parts[0] > 12;
 
-    static int Hour(Clock clock) => clock.Half switch
-    {
-        "pm" => clock.Parts[0] % 12 + 12,
-        "am" => clock.Parts[0] % 12,
-        _ => clock.Parts[0],
-    };
+    static int Hour(Clock clock) =>
+        clock.Half switch
+        {
+            "pm" => clock.Parts[0] % 12 + 12,
+            "am" => clock.Parts[0] % 12,
+            _ => clock.Parts[0],
+        };
 
     /// <summary>Short different wordings are different answers; of longer ones that share words nobody knows.</summary>
     static bool? Wordings(string a, string b)
@@ -209,8 +239,10 @@ static class AnswerComparison
         }
 
         var (first, second) = (a.Split(' '), b.Split(' '));
-        if (first.Length == second.Length && first.Zip(second)
-            .All(pair => pair.First == pair.Second || AreSameNumber(pair.First, pair.Second)))
+        if (
+            first.Length == second.Length
+            && first.Zip(second).All(pair => pair.First == pair.Second || AreSameNumber(pair.First, pair.Second))
+        )
         {
             return true;
         }
@@ -231,8 +263,10 @@ static class AnswerComparison
     static bool AreSameNumber(string a, string b) => IsNumber(a) && IsNumber(b) && Rational.Decimal(a) == Rational.Decimal(b);
 
     static bool IsNumber(string word) =>
-        word.Length is > 0 and < 30 && char.IsAsciiDigit(word[0]) && word
-            .All(character => char.IsAsciiDigit(character) || character == '.') && word.Count(character => character == '.') < 2;
+        word.Length is > 0 and < 30
+        && char.IsAsciiDigit(word[0])
+        && word.All(character => char.IsAsciiDigit(character) || character == '.')
+        && word.Count(character => character == '.') < 2;
 
     static IEnumerable<Rational> NumbersOf(string text) => text.Split(' ').Where(IsNumber).Select(Rational.Decimal);
 
@@ -260,21 +294,26 @@ static class AnswerComparison
 
         if (Ordered(a) is not { } first || Ordered(b) is not { } second)
         {
-            return a.Parts.Count == b.Parts.Count ? All(a.Parts.Zip(b.Parts).Select(pair => Intervals(pair.First, pair.Second))) is true
-                ? true : null : null;
+            return a.Parts.Count == b.Parts.Count
+                ? All(a.Parts.Zip(b.Parts).Select(pair => Intervals(pair.First, pair.Second))) is true
+                    ? true
+                    : null
+                : null;
         }
 
         return first.Count == second.Count ? All(first.Zip(second).Select(pair => Intervals(pair.First, pair.Second))) : false;
     }
 
-    static bool? Intervals(Interval a, Interval b) => a.IsLowClosed != b.IsLowClosed || a.IsHighClosed != b.IsHighClosed
-        ? false
-        : All([ExpressionEquality.AreEqual(a.Low, b.Low), ExpressionEquality.AreEqual(a.High, b.High)]);
+    static bool? Intervals(Interval a, Interval b) =>
+        a.IsLowClosed != b.IsLowClosed || a.IsHighClosed != b.IsHighClosed
+            ? false
+            : All([ExpressionEquality.AreEqual(a.Low, b.Low), ExpressionEquality.AreEqual(a.High, b.High)]);
 
     /// <summary>The intervals from left to right, those that touch made one; null where a bound is no number.</summary>
     static List<Interval>? Ordered(RealSet set)
     {
-        var parts = set.Parts.Select(part => (Part: part, Low: NumericEvaluation.Real(part.Low), High: NumericEvaluation.Real(part.High)))
+        var parts = set
+            .Parts.Select(part => (Part: part, Low: NumericEvaluation.Real(part.Low), High: NumericEvaluation.Real(part.High)))
             .ToList();
         if (parts.Any(part => part.Low is null || part.High is null))
         {
@@ -316,7 +355,9 @@ static class AnswerComparison
         var isSame = a.Open == b.Open && a.Close == b.Close;
 
         // Two numbers in brackets may be an interval; vectors are written in any.
-        return isSame || a.Items.Count != 2 || items == false ? items : a.Open == "⟨" || b.Open == "⟨" ? items : false;
+        return isSame || a.Items.Count != 2 || items == false ? items
+            : a.Open == "⟨" || b.Open == "⟨" ? items
+            : false;
     }
 
     static bool? Lists(AnswerList a, AnswerList b)
@@ -356,7 +397,11 @@ static class AnswerComparison
 
         // A tuple with the items of an expected list in another order is no other answer, but the reverse may be.
         var anyOrder = isListExpected ? Unordered(list.Items, tuple.Items) : Unordered(tuple.Items, list.Items);
-        return anyOrder == false || list.IsOrdered || !isListExpected && inOrder == false ? inOrder == null ? null : false : null;
+        return anyOrder == false || list.IsOrdered || !isListExpected && inOrder == false
+            ? inOrder == null
+                ? null
+                : false
+            : null;
     }
 
     static bool? Quantities(Quantity a, Quantity b)
@@ -376,8 +421,10 @@ static class AnswerComparison
 
             scale = b.Unit.Factor / a.Unit.Factor;
         }
-        else if (a.Unit is { } needed
-            && (b.Unit is null ? a.IsUnitDoubtful || HasVariables(b) : (needed.Dimensions is null) != (b.Unit.Dimensions is null)))
+        else if (
+            a.Unit is { } needed
+            && (b.Unit is null ? a.IsUnitDoubtful || HasVariables(b) : (needed.Dimensions is null) != (b.Unit.Dimensions is null))
+        )
         {
             // 3m may be a product, and 5 kilometres are not 5 runners.
             isDoubtful = true;
@@ -387,10 +434,17 @@ static class AnswerComparison
             return false;
         }
 
-        var equal = scale == 1
-            ? Any(from x in Meanings(a, b) from y in Meanings(b, a) select ExpressionEquality.AreEqual(x, y))
-            : ExpressionEquality.AreEqual(a.Value, b.Value * scale);
-        return equal == true ? isDoubtful ? null : true : equal == false && (a.IsAmbiguous || b.IsAmbiguous) ? null : equal;
+        var equal =
+            scale == 1
+                ? Any(from x in Meanings(a, b) from y in Meanings(b, a) select ExpressionEquality.AreEqual(x, y))
+                : ExpressionEquality.AreEqual(a.Value, b.Value * scale);
+        return equal == true
+            ? isDoubtful
+                ? null
+                : true
+            : equal == false && (a.IsAmbiguous || b.IsAmbiguous)
+                ? null
+                : equal;
     }
 
     /// <summary>The values that a quantity can have beside another one: a percentage and an angle have two beside plain numbers.</summary>

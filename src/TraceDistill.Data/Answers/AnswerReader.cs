@@ -63,8 +63,11 @@ static class AnswerReader
             return [spaced];
         }
 
-        var items = TokenSpans.Split(tokens, token => token.Is(",") || token.Is(";") || token.Is("and") || token.Is("or"), out var separators)
-            .Select(TokenSpans.Trim).Where(item => item.Count > 0).ToList();
+        var items = TokenSpans
+            .Split(tokens, token => token.Is(",") || token.Is(";") || token.Is("and") || token.Is("or"), out var separators)
+            .Select(TokenSpans.Trim)
+            .Where(item => item.Count > 0)
+            .ToList();
         return items.Count == 1 ? Item(items[0]) : [List(items, separators)];
     }
 
@@ -81,7 +84,9 @@ static class AnswerReader
             var sets = answers.Cast<RealSet>().ToList();
             if (sets.All(set => set.Variable is not null && set.Variable == sets[0].Variable))
             {
-                return separators.Contains("or") ? new RealSet([.. sets.SelectMany(set => set.Parts)], sets[0].Variable) : RealSets.Intersect(sets);
+                return separators.Contains("or")
+                    ? new RealSet([.. sets.SelectMany(set => set.Parts)], sets[0].Variable)
+                    : RealSets.Intersect(sets);
             }
         }
 
@@ -110,7 +115,11 @@ static class AnswerReader
         {
             var isNegative = tokens[i].Is("-") && (i == 0 || tokens[i].IsSpaced) && i + 1 < tokens.Count && !tokens[i + 1].IsSpaced;
             i += isNegative ? 1 : 0;
-            if (tokens[i].Kind != TokenKind.Number || !isNegative && i > 0 && !tokens[i].IsSpaced || i + 1 < tokens.Count && tokens[i + 1].Is("/"))
+            if (
+                tokens[i].Kind != TokenKind.Number
+                || !isNegative && i > 0 && !tokens[i].IsSpaced
+                || i + 1 < tokens.Count && tokens[i + 1].Is("/")
+            )
             {
                 return null;
             }
@@ -226,24 +235,59 @@ static class AnswerReader
             }
 
             var isOneSymbol = head.Kind == TokenKind.Name || head.Text.Length == 1 || head.Text.All(char.IsUpper);
-            if (isOneSymbol && (IsInverse(tokens) || tokens[1].Is("_") || tokens[1].Is("'") || tokens[1].Is("(") && (head.Text.Any(char.IsUpper) || "fghpqruvy".Contains(head.Text[0], StringComparison.Ordinal))))
+            if (
+                isOneSymbol
+                && (
+                    IsInverse(tokens)
+                    || tokens[1].Is("_")
+                    || tokens[1].Is("'")
+                    || tokens[1].Is("(") && (head.Text.Any(char.IsUpper) || "fghpqruvy".Contains(head.Text[0], StringComparison.Ordinal))
+                )
+            )
             {
                 var rest = tokens.Skip(IsInverse(tokens) ? 6 : 1).SkipWhile(token => token.Is("'")).ToList();
-                return rest.Count == 0 || rest[0].Is("_") && rest.Count > 1 && (rest.Count == 2 || rest[1].Is("{") && TokenSpans.Closes(rest, 1)) || rest[0].Is("(") && TokenSpans.Closes(rest, 0) ? spelling : null;
+                return
+                    rest.Count == 0
+                    || rest[0].Is("_") && rest.Count > 1 && (rest.Count == 2 || rest[1].Is("{") && TokenSpans.Closes(rest, 1))
+                    || rest[0].Is("(") && TokenSpans.Closes(rest, 0)
+                    ? spelling
+                    : null;
             }
         }
 
-        if (head.Is("(") && TokenSpans.Closes(tokens, 0) && tokens.Skip(1).SkipLast(1).All(token => token.Is(",") || token.Kind is TokenKind.Word or TokenKind.Name && token.Text.Length == 1 || token.Is("_") || token.Kind == TokenKind.Number))
+        if (
+            head.Is("(")
+            && TokenSpans.Closes(tokens, 0)
+            && tokens
+                .Skip(1)
+                .SkipLast(1)
+                .All(token =>
+                    token.Is(",")
+                    || token.Kind is TokenKind.Word or TokenKind.Name && token.Text.Length == 1
+                    || token.Is("_")
+                    || token.Kind == TokenKind.Number
+                )
+        )
         {
             return tokens.Any(token => token.Is(",")) ? spelling : null;
         }
 
-        return head.IsCommand("overline") || head.Is("|") && tokens.All(token => token.Is("|") || token.Kind == TokenKind.Word && token.Text.All(char.IsUpper)) ? spelling : null;
+        return
+            head.IsCommand("overline")
+            || head.Is("|") && tokens.All(token => token.Is("|") || token.Kind == TokenKind.Word && token.Text.All(char.IsUpper))
+            ? spelling
+            : null;
     }
 
     /// <summary>Returns whether it begins as an inverse function, f^{-1}.</summary>
     static bool IsInverse(List<Token> tokens) =>
-        tokens.Count > 6 && tokens[0].Text.Length == 1 && tokens[1].Is("^") && tokens[2].Is("{") && tokens[3].Is("-") && tokens[4].Text == "1" && tokens[5].Is("}")
+        tokens.Count > 6
+        && tokens[0].Text.Length == 1
+        && tokens[1].Is("^")
+        && tokens[2].Is("{")
+        && tokens[3].Is("-")
+        && tokens[4].Text == "1"
+        && tokens[5].Is("}")
         && tokens[6].Is("(");
 
     static Answer Inequality(List<List<Token>> parts, List<string> operators)
@@ -265,7 +309,9 @@ static class AnswerReader
         var others = sides.Where((_, index) => index != middle);
         if (middle < 0 || others.Any(side => side.Variables().Any()))
         {
-            return sides.Count == 2 ? new Relation(sides[0], operators[0], sides[1]) : throw new BeyondEngineException("a chain of inequalities");
+            return sides.Count == 2
+                ? new Relation(sides[0], operators[0], sides[1])
+                : throw new BeyondEngineException("a chain of inequalities");
         }
 
         var (low, high) = (-(Expression)RealSets.Infinity, (Expression)RealSets.Infinity);
@@ -282,7 +328,16 @@ static class AnswerReader
 
         var (below, above) = (middle > 0 ? sides[middle - 1] : null, middle + 1 < sides.Count ? sides[middle + 1] : null);
         return new RealSet(
-            [new(below ?? low, above ?? high, below is not null && operators[middle - 1] == "<=", above is not null && operators[middle] == "<=")], names[0]);
+            [
+                new(
+                    below ?? low,
+                    above ?? high,
+                    below is not null && operators[middle - 1] == "<=",
+                    above is not null && operators[middle] == "<="
+                ),
+            ],
+            names[0]
+        );
     }
 
     static Answer Value(List<Token> tokens) => Values(tokens).Last();
@@ -327,13 +382,21 @@ static class AnswerReader
     /// <summary>A matrix, a tuple, a set; null where the brackets are those of an expression.</summary>
     static Answer? Bracketed(List<Token> tokens)
     {
-        if (tokens[0].Kind == TokenKind.Command && tokens[0].Text.StartsWith("begin ", StringComparison.Ordinal) && TokenSpans.Closes(tokens, 0))
+        if (
+            tokens[0].Kind == TokenKind.Command
+            && tokens[0].Text.StartsWith("begin ", StringComparison.Ordinal)
+            && TokenSpans.Closes(tokens, 0)
+        )
         {
             return MatrixOf(tokens);
         }
 
         // ]0, 1[ is no bracket that closes.
-        if (tokens.Count < 2 || !(tokens[0].Is("(") || tokens[0].Is("[") || tokens[0].Is("\\{") || tokens[0].Is("⟨") || tokens[0].Is("{")) || !TokenSpans.Closes(tokens, 0))
+        if (
+            tokens.Count < 2
+            || !(tokens[0].Is("(") || tokens[0].Is("[") || tokens[0].Is("\\{") || tokens[0].Is("⟨") || tokens[0].Is("{"))
+            || !TokenSpans.Closes(tokens, 0)
+        )
         {
             return null;
         }
@@ -341,7 +404,8 @@ static class AnswerReader
         var inner = tokens[1..^1];
         if (tokens[0].Is("(") && tokens[^1].Is(")") && inner.Count > 0 && !inner.Any(token => token.Is(",") || token.Is(";")))
         {
-            return Bracketed(inner) ?? (inner.Any(token => token.Kind == TokenKind.Symbol && Relations.Contains(token.Text)) ? Item(inner).Last() : null);
+            return Bracketed(inner)
+                ?? (inner.Any(token => token.Kind == TokenKind.Symbol && Relations.Contains(token.Text)) ? Item(inner).Last() : null);
         }
 
         if (tokens[0].Is("{"))
@@ -351,7 +415,10 @@ static class AnswerReader
 
         if (tokens[0].Is("\\{"))
         {
-            if (TokenSpans.Split(inner, token => token.Is(":") || token.Is("mid") || token.Is("|"), out _) is { Count: 2 } builder && builder.All(part => part.Count > 0))
+            if (
+                TokenSpans.Split(inner, token => token.Is(":") || token.Is("mid") || token.Is("|"), out _) is { Count: 2 } builder
+                && builder.All(part => part.Count > 0)
+            )
             {
                 return Whole(builder[1]).Last();
             }
@@ -368,29 +435,46 @@ static class AnswerReader
         return items.Count == 1 && !tokens[0].Is("⟨") ? items[0] : new Tuple(tokens[0].Text, tokens[^1].Text, items);
     }
 
-    static List<Answer> Items(List<Token> tokens) => [.. TokenSpans.Split(tokens, token => token.Is(",") || token.Is(";"), out _).Select(Value)];
+    static List<Answer> Items(List<Token> tokens) =>
+        [.. TokenSpans.Split(tokens, token => token.Is(",") || token.Is(";"), out _).Select(Value)];
 
     static Answer MatrixOf(List<Token> tokens)
     {
         var lines = TokenSpans.Split(tokens[1..^1], token => token.Is("\\\\"), out _).Where(row => row.Count > 0).ToList();
-        if (tokens[0].Text is "begin aligned" or "begin align" or "begin align*" or "begin gathered" or "begin split" or "begin equation" or "begin equation*"
-            && lines.Count == 1)
+        if (
+            tokens[0].Text
+                is "begin aligned"
+                    or "begin align"
+                    or "begin align*"
+                    or "begin gathered"
+                    or "begin split"
+                    or "begin equation"
+                    or "begin equation*"
+            && lines.Count == 1
+        )
         {
-            return Item([.. lines[0].Where(token => !token.Is("&"))]).Last();    // set as a display and no matrix
+            return Item([.. lines[0].Where(token => !token.Is("&"))]).Last(); // set as a display and no matrix
         }
 
-        if (tokens[0].Text is not ("begin pmatrix" or "begin bmatrix" or "begin matrix" or "begin Bmatrix" or "begin array" or "begin smallmatrix"))
+        if (
+            tokens[0].Text
+            is not ("begin pmatrix" or "begin bmatrix" or "begin matrix" or "begin Bmatrix" or "begin array" or "begin smallmatrix")
+        )
         {
             throw new BeyondEngineException($"the environment {tokens[0].Text}");
         }
 
-        var rows = lines.Select(row => (IReadOnlyList<Answer>)[.. TokenSpans.Split(row, token => token.Is("&"), out _).Select(Value)]).ToList();
+        var rows = lines
+            .Select(row => (IReadOnlyList<Answer>)[.. TokenSpans.Split(row, token => token.Is("&"), out _).Select(Value)])
+            .ToList();
         if (rows is [[var only]] && tokens[0].Text is "begin array" or "begin matrix")
         {
             return only;
         }
 
-        return rows.Count == 0 || rows.Any(row => row.Count != rows[0].Count) ? throw new BeyondEngineException("a matrix of uneven rows") : new Matrix(rows);
+        return rows.Count == 0 || rows.Any(row => row.Count != rows[0].Count)
+            ? throw new BeyondEngineException("a matrix of uneven rows")
+            : new Matrix(rows);
     }
 
     /// <summary>Both values of an expression with ±, those with ∓ the other way round.</summary>
@@ -398,6 +482,15 @@ static class AnswerReader
     {
         return new AnswerList([Signed("+", "-"), Signed("-", "+")], IsBraced: false, IsOrdered: false);
 
-        Answer Signed(string upper, string lower) => QuantityReader.Read([.. tokens.Select(token => token.Is("±") ? token with { Text = upper } : token.Is("∓") ? token with { Text = lower } : token)]).Last();
+        Answer Signed(string upper, string lower) =>
+            QuantityReader
+                .Read([
+                    .. tokens.Select(token =>
+                        token.Is("±") ? token with { Text = upper }
+                        : token.Is("∓") ? token with { Text = lower }
+                        : token
+                    ),
+                ])
+                .Last();
     }
 }

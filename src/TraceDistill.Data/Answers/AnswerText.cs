@@ -13,7 +13,9 @@ public static class AnswerText
     public static bool IsNumber(string text)
     {
         using var work = WorkLimit.Begin();
-        return AnswerReader.Read(text).Any(reading => !reading.IsWeak && reading.Answer is Quantity { Value: var value } && IsNumber(value));
+        return AnswerReader
+            .Read(text)
+            .Any(reading => !reading.IsWeak && reading.Answer is Quantity { Value: var value } && IsNumber(value));
     }
 
     /// <summary>Returns whether two answers are the same; null where that is beyond the engine.</summary>
@@ -38,7 +40,7 @@ public static class AnswerText
         }
         catch (BeyondEngineException)
         {
-            return null;    // it had its work
+            return null; // it had its work
         }
     }
 
@@ -80,10 +82,17 @@ static class Choice
 {
     /// <summary>Returns whether a given answer names the expected choice; null where no choice is expected, or none is given.</summary>
     public static bool? Compare(string expected, string given) =>
-        Letter(expected, isAlone: true) is { } right && Letter(given, isAlone: false) is { } chosen ? char.ToUpperInvariant(right) == char.ToUpperInvariant(chosen) ? true
-            : char.IsAsciiLetterLower(right) || char.IsAsciiLetterLower(chosen) ? null : false : null;
+        Letter(expected, isAlone: true) is { } right && Letter(given, isAlone: false) is { } chosen
+            ? char.ToUpperInvariant(right) == char.ToUpperInvariant(chosen)
+                ? true
+                : char.IsAsciiLetterLower(right) || char.IsAsciiLetterLower(chosen)
+                    ? null
+                    : false
+            : null;
 
-    /// <summary>The letter of <c>C</c>, <c>(C)</c>, <c>\textbf{(C)}</c>, <c>C.</c>, and of a given <c>(C) 42</c>, <c>C: four</c>, <c>option C</c>.</summary>
+    /// <summary>
+    /// The letter of <c>C</c>, <c>(C)</c>, <c>\textbf{(C)}</c>, <c>C.</c>, and of a given <c>(C) 42</c>, <c>C: four</c>, <c>option C</c>.
+    /// </summary>
     static char? Letter(string text, bool isAlone)
     {
         if (text.Length > 400)
@@ -92,7 +101,24 @@ static class Choice
         }
 
         var plain = text;
-        foreach (var command in (ReadOnlySpan<string>)["\\textbf", "\\textit", "\\textrm", "\\text", "\\mathrm", "\\mathbf", "\\bf", "\\rm", "\\left", "\\right", "\\ ", "\\,", "**"])
+        foreach (
+            var command in (ReadOnlySpan<string>)
+                [
+                    "\\textbf",
+                    "\\textit",
+                    "\\textrm",
+                    "\\text",
+                    "\\mathrm",
+                    "\\mathbf",
+                    "\\bf",
+                    "\\rm",
+                    "\\left",
+                    "\\right",
+                    "\\ ",
+                    "\\,",
+                    "**",
+                ]
+        )
         {
             plain = plain.Replace(command, " ", StringComparison.Ordinal);
         }
@@ -119,6 +145,9 @@ static class Choice
             return plain[1];
         }
 
-        return !isAlone && char.IsAsciiLetterUpper(plain[0]) && plain[1] is ')' or ':' or '.' && (plain.Length == 2 || plain[2] is ' ' or '}') ? plain[0] : null;
+        return
+            !isAlone && char.IsAsciiLetterUpper(plain[0]) && plain[1] is ')' or ':' or '.' && (plain.Length == 2 || plain[2] is ' ' or '}')
+            ? plain[0]
+            : null;
     }
 }

@@ -14,16 +14,20 @@ static class QuantityReader
     {
         tokens = WithUnitsInLine(tokens);
         var found = new List<Answer>();
-        if (tokens.All(token => token.Kind is TokenKind.Word or TokenKind.Text || token.Is("-"))
-            && NumberWords.TryRead(string.Join(' ', tokens.Select(token => token.Text)), out var number))
+        if (
+            tokens.All(token => token.Kind is TokenKind.Word or TokenKind.Text || token.Is("-"))
+            && NumberWords.TryRead(string.Join(' ', tokens.Select(token => token.Text)), out var number)
+        )
         {
             return [new Quantity(number)];
         }
 
-        if (tokens is [{ Kind: TokenKind.Word } word]
-            && (word.Text.Length > 2 || word.Text.Equals("no", StringComparison.OrdinalIgnoreCase)))
+        if (
+            tokens is [{ Kind: TokenKind.Word } word]
+            && (word.Text.Length > 2 || word.Text.Equals("no", StringComparison.OrdinalIgnoreCase))
+        )
         {
-            found.Add(Words(tokens));    // a product of variables, or a word
+            found.Add(Words(tokens)); // a product of variables, or a word
         }
 
         if (Compound(tokens) is { } compound)
@@ -61,11 +65,22 @@ static class QuantityReader
     {
         for (var i = 1; i + 6 < tokens.Count; i++)
         {
-            if (tokens[i].IsCommand("frac") && tokens[i + 1].Is("{") && tokens[i + 2].Kind == TokenKind.Text && tokens[i + 3].Is("}")
-                && tokens[i + 4].Is("{") && tokens[i + 5].Kind == TokenKind.Text && tokens[i + 6].Is("}"))
+            if (
+                tokens[i].IsCommand("frac")
+                && tokens[i + 1].Is("{")
+                && tokens[i + 2].Kind == TokenKind.Text
+                && tokens[i + 3].Is("}")
+                && tokens[i + 4].Is("{")
+                && tokens[i + 5].Kind == TokenKind.Text
+                && tokens[i + 6].Is("}")
+            )
             {
-                return [.. tokens[..i], new Token(TokenKind.Text, $"{tokens[i + 2].Text}/{tokens[i + 5].Text}", IsSpaced: true),
-                    .. tokens[(i + 7)..]];
+                return
+                [
+                    .. tokens[..i],
+                    new Token(TokenKind.Text, $"{tokens[i + 2].Text}/{tokens[i + 5].Text}", IsSpaced: true),
+                    .. tokens[(i + 7)..],
+                ];
             }
         }
 
@@ -85,9 +100,12 @@ static class QuantityReader
         var (first, smallest) = ((Unit?)null, (Unit?)null);
         for (var i = 0; i < parts.Count; i += 2)
         {
-            if (parts[i].Kind != TokenKind.Number || parts[i + 1].Kind is not (TokenKind.Text or TokenKind.Word)
+            if (
+                parts[i].Kind != TokenKind.Number
+                || parts[i + 1].Kind is not (TokenKind.Text or TokenKind.Word)
                 || Unit.Read(parts[i + 1].Text) is not { Dimensions: not null } unit
-                || smallest is not null && (unit.Dimensions != smallest.Dimensions || unit.Factor.CompareTo(smallest.Factor) >= 0))
+                || smallest is not null && (unit.Dimensions != smallest.Dimensions || unit.Factor.CompareTo(smallest.Factor) >= 0)
+            )
             {
                 return null;
             }
@@ -108,8 +126,8 @@ static class QuantityReader
         }
 
         var modulus = tokens.FindIndex(token =>
-            token.Kind == TokenKind.Command && token.Text is "pmod" or "mod" or "pod"
-                || token.Kind == TokenKind.Word && token.Text == "mod");
+            token.Kind == TokenKind.Command && token.Text is "pmod" or "mod" or "pod" || token.Kind == TokenKind.Word && token.Text == "mod"
+        );
         if (modulus > 0)
         {
             var behind = tokens[(modulus + 1)..];
@@ -130,8 +148,12 @@ static class QuantityReader
         var at = tokens.FindIndex(token => token.Is("_"));
         if (at == 1 && tokens[0].Kind == TokenKind.Number)
         {
-            var index = tokens.Count == 3 ? tokens[2..] : tokens.Count == 5 && tokens[2].Is("{") && tokens[4].Is("}") ? tokens[3..4] : [];
-            var text = index is [{ Kind: TokenKind.Number or TokenKind.Text or TokenKind.Word } only] ? only.Text
+            var index =
+                tokens.Count == 3 ? tokens[2..]
+                : tokens.Count == 5 && tokens[2].Is("{") && tokens[4].Is("}") ? tokens[3..4]
+                : [];
+            var text = index is [{ Kind: TokenKind.Number or TokenKind.Text or TokenKind.Word } only]
+                ? only.Text
                 : throw new BeyondEngineException("a number with an index");
             var name = NumberWords.TryRead(text, out var spelled) ? spelled.ToString() : text;
             return new Quantity(ExpressionParser.Read([tokens[0]], out _)) { Base = name };
@@ -159,8 +181,12 @@ static class QuantityReader
             (isDegrees, end) = (false, tokens.Count);
         }
 
-        return new Quantity(ExpressionParser.Read(tokens[..end], out var isAmbiguous)) { IsPercent = isPercent, IsDegrees = isDegrees,
-            IsAmbiguous = isAmbiguous };
+        return new Quantity(ExpressionParser.Read(tokens[..end], out var isAmbiguous))
+        {
+            IsPercent = isPercent,
+            IsDegrees = isDegrees,
+            IsAmbiguous = isAmbiguous,
+        };
     }
 
     /// <summary>
@@ -187,7 +213,9 @@ static class QuantityReader
             {
                 var value = tokens[..at];
                 var isDegrees = unit.Dimensions == "angle^1";
-                var isDoubtful = tokens[at].Kind == TokenKind.Word && tokens[at..].All(token => token.Kind != TokenKind.Text)
+                var isDoubtful =
+                    tokens[at].Kind == TokenKind.Word
+                    && tokens[at..].All(token => token.Kind != TokenKind.Text)
                     && Unit.IsDoubtful(tokens[at].Text, tokens[at].IsSpaced);
                 if (value is [.., _, { Text: "°" }] && tokens[at].Text is "C" or "F" or "K" or "c" or "f")
                 {
@@ -198,13 +226,22 @@ static class QuantityReader
 
                 if (value is [.., var last] && (last.Is("-") && value.Count > 1 || last.Is("*")))
                 {
-                    value = value[..^1];    // 12-inch
+                    value = value[..^1]; // 12-inch
                 }
 
                 try
                 {
                     return Plain(value) is Quantity quantity
-                        ? isDegrees ? quantity with { IsDegrees = true } : quantity with { Unit = unit, IsUnitDoubtful = isDoubtful }
+                        ? isDegrees
+                            ? quantity with
+                            {
+                                IsDegrees = true,
+                            }
+                            : quantity with
+                            {
+                                Unit = unit,
+                                IsUnitDoubtful = isDoubtful,
+                            }
                         : null;
                 }
                 catch (BeyondEngineException exception) when (!exception.IsUndefined)
@@ -264,8 +301,7 @@ static class QuantityReader
 
         for (var i = 0; i < rest.Count; i++)
         {
-            var isNumber = rest[i].Kind == TokenKind.Number && rest[i].Text.Length <= 8 && rest[i].Text.TrimEnd('.')
-                .All(char.IsAsciiDigit);
+            var isNumber = rest[i].Kind == TokenKind.Number && rest[i].Text.Length <= 8 && rest[i].Text.TrimEnd('.').All(char.IsAsciiDigit);
             if (i % 2 == 1 ? !rest[i].Is(":") : !isNumber)
             {
                 return null;
@@ -273,8 +309,8 @@ static class QuantityReader
         }
 
         var numbers = rest.Where((_, i) => i % 2 == 0).Select(token => token.Text.TrimEnd('.')).ToList();
-        var isTime = half != "" || numbers.Skip(1).All(number => number.Length == 2)
-            && int.Parse(numbers[1], CultureInfo.InvariantCulture) < 60;
+        var isTime =
+            half != "" || numbers.Skip(1).All(number => number.Length == 2) && int.Parse(numbers[1], CultureInfo.InvariantCulture) < 60;
         var parts = numbers.Select(number => int.Parse(number, CultureInfo.InvariantCulture));
         return new Clock([.. parts, .. numbers.Count == 1 ? [0] : Array.Empty<int>()], isTime, half);
     }
@@ -282,17 +318,21 @@ static class QuantityReader
     /// <summary>An answer in words. Formulas are none: what the parser does not understand in LaTeX is beyond it.</summary>
     public static Answer Words(List<Token> tokens)
     {
-        if (!tokens.Any(token => token.Kind is TokenKind.Word or TokenKind.Text or TokenKind.Name)
-            || tokens.Any(token => token.Kind == TokenKind.Command || token.Is("^") || token.Is("_") || token.Is("{")
-            || token.Kind == TokenKind.Function))
+        if (
+            !tokens.Any(token => token.Kind is TokenKind.Word or TokenKind.Text or TokenKind.Name)
+            || tokens.Any(token =>
+                token.Kind == TokenKind.Command || token.Is("^") || token.Is("_") || token.Is("{") || token.Kind == TokenKind.Function
+            )
+        )
         {
             throw new BeyondEngineException("neither a formula nor words");
         }
 
-        var words = tokens.Where(token => token.Kind != TokenKind.Symbol
-            || token.Text is "=" or "<" or ">" or "-" or "+" or "/" or "*" or ":")
+        var words = tokens
+            .Where(token => token.Kind != TokenKind.Symbol || token.Text is "=" or "<" or ">" or "-" or "+" or "/" or "*" or ":")
             .SelectMany(token => token.Text.ToLowerInvariant().Split([' ', '.', '\''], StringSplitOptions.RemoveEmptyEntries))
-            .Where(word => word is not ("the" or "a" or "an")).ToList();
+            .Where(word => word is not ("the" or "a" or "an"))
+            .ToList();
         return string.Join(' ', words.Where((word, place) => !IsOrdinalEnding(words, place))) switch
         {
             "all real numbers" or "all reals" or "all real x" or "real numbers" => RealSets.All,

@@ -17,42 +17,58 @@ static class RealSets
             return new AnswerList([.. parts.SelectMany(part => ((AnswerList)part).Items)], IsBraced: true, IsOrdered: false);
         }
 
-        return new RealSet([.. parts.SelectMany(part => (AsRealSet(part) ?? throw new BeyondEngineException("a union of other things")).Parts)], null);
+        return new RealSet(
+            [.. parts.SelectMany(part => (AsRealSet(part) ?? throw new BeyondEngineException("a union of other things")).Parts)],
+            null
+        );
     }
 
     /// <summary>The reals without some points.</summary>
     public static RealSet Without(List<List<Token>> parts, Func<List<Token>, Answer> read)
     {
-        if (parts.Count != 2 || parts.Any(part => part.Count == 0) || AsRealSet(read(parts[0])) is not { Parts: [var all] }
-            || read(parts[1]) is not AnswerList { IsBraced: true } points)
+        if (
+            parts.Count != 2
+            || parts.Any(part => part.Count == 0)
+            || AsRealSet(read(parts[0])) is not { Parts: [var all] }
+            || read(parts[1]) is not AnswerList { IsBraced: true } points
+        )
         {
             throw new BeyondEngineException("a difference of sets");
         }
 
-        var holes = points.Items
-            .Select(item => item is Quantity { Unit: null } quantity ? quantity.Value : throw new BeyondEngineException("a difference of sets"))
-            .OrderBy(Value).ToList();
+        var holes = points
+            .Items.Select(item =>
+                item is Quantity { Unit: null } quantity ? quantity.Value : throw new BeyondEngineException("a difference of sets")
+            )
+            .OrderBy(Value)
+            .ToList();
         if (holes.Any(hole => !(Value(hole) > Value(all.Low) && Value(hole) < Value(all.High))))
         {
             throw new BeyondEngineException("a difference of sets");
         }
 
         List<Expression> bounds = [all.Low, .. holes, all.High];
-        var intervals = Enumerable.Range(0, bounds.Count - 1)
+        var intervals = Enumerable
+            .Range(0, bounds.Count - 1)
             .Select(i => new Interval(bounds[i], bounds[i + 1], i == 0 && all.IsLowClosed, i == bounds.Count - 2 && all.IsHighClosed));
         return new RealSet([.. intervals], null);
     }
 
     /// <summary>A tuple of two in round or square brackets is an interval to those who compare it with one.</summary>
-    public static RealSet? AsRealSet(Answer answer) => answer switch
-    {
-        RealSet set => set,
-        Tuple { Items: [Quantity { Unit: null } low, Quantity { Unit: null } high], Open: "(" or "[" } pair =>
-            new RealSet([new(low.Value, high.Value, pair.Open == "[", pair.Close == "]")], null),
-        AnswerList { IsBraced: true } points when points.Items.All(item => item is Quantity { Unit: null }) =>
-            new RealSet([.. points.Items.Cast<Quantity>().Select(point => new Interval(point.Value, point.Value, true, true))], null),
-        _ => null,
-    };
+    public static RealSet? AsRealSet(Answer answer) =>
+        answer switch
+        {
+            RealSet set => set,
+            Tuple { Items: [Quantity { Unit: null } low, Quantity { Unit: null } high], Open: "(" or "[" } pair => new RealSet(
+                [new(low.Value, high.Value, pair.Open == "[", pair.Close == "]")],
+                null
+            ),
+            AnswerList { IsBraced: true } points when points.Items.All(item => item is Quantity { Unit: null }) => new RealSet(
+                [.. points.Items.Cast<Quantity>().Select(point => new Interval(point.Value, point.Value, true, true))],
+                null
+            ),
+            _ => null,
+        };
 
     public static RealSet Intersect(List<RealSet> sets)
     {
@@ -74,5 +90,6 @@ static class RealSets
         return isEmpty ? null : new Interval(low.Low, high.High, low.IsLowClosed, high.IsHighClosed);
     }
 
-    static double Value(Expression expression) => NumericEvaluation.Real(expression) ?? throw new BeyondEngineException("a bound that is no number");
+    static double Value(Expression expression) =>
+        NumericEvaluation.Real(expression) ?? throw new BeyondEngineException("a bound that is no number");
 }

@@ -21,21 +21,40 @@ static class TokenSpans
 
     public static List<Token> Trim(List<Token> tokens)
     {
-        while (tokens.Count > 0 && (tokens[^1].Is(".") || tokens[^1].Is(",") || tokens[^1].Is(";") || tokens[^1].Is("and") || tokens[^1].Is("\\\\")))
+        while (
+            tokens.Count > 0
+            && (tokens[^1].Is(".") || tokens[^1].Is(",") || tokens[^1].Is(";") || tokens[^1].Is("and") || tokens[^1].Is("\\\\"))
+        )
         {
             tokens.RemoveAt(tokens.Count - 1);
         }
 
         // "The answer is" within the answer.
-        var verb = tokens.FindIndex(token => token.Kind is TokenKind.Text or TokenKind.Word && (token.Text is "is" or "are" || token.Text.EndsWith(" is", StringComparison.Ordinal)));
-        if (verb >= 0 && verb < tokens.Count - 1 && tokens.Take(verb + 1).All(token => token.Kind is TokenKind.Text or TokenKind.Word)
-            && tokens.Take(verb + 1).Any(token => token.Text.Contains("answer", StringComparison.OrdinalIgnoreCase)))
+        var verb = tokens.FindIndex(token =>
+            token.Kind is TokenKind.Text or TokenKind.Word
+            && (token.Text is "is" or "are" || token.Text.EndsWith(" is", StringComparison.Ordinal))
+        );
+        if (
+            verb >= 0
+            && verb < tokens.Count - 1
+            && tokens.Take(verb + 1).All(token => token.Kind is TokenKind.Text or TokenKind.Word)
+            && tokens.Take(verb + 1).Any(token => token.Text.Contains("answer", StringComparison.OrdinalIgnoreCase))
+        )
         {
             tokens.RemoveRange(0, verb + 1);
         }
 
-        while (tokens.Count > 1 && (tokens[0].Is(",") || tokens[0].Is("and") || tokens[0].Is(":") || tokens[0].Is("≈")
-            || tokens[0].Kind is TokenKind.Word or TokenKind.Text && tokens[0].Text.ToLowerInvariant() is "about" or "approximately" or "exactly" or "roughly"))
+        while (
+            tokens.Count > 1
+            && (
+                tokens[0].Is(",")
+                || tokens[0].Is("and")
+                || tokens[0].Is(":")
+                || tokens[0].Is("≈")
+                || tokens[0].Kind is TokenKind.Word or TokenKind.Text
+                    && tokens[0].Text.ToLowerInvariant() is "about" or "approximately" or "exactly" or "roughly"
+            )
+        )
         {
             tokens.RemoveAt(0);
         }
@@ -66,14 +85,15 @@ static class TokenSpans
         return parts;
     }
 
-    public static int Depth(Token token) => token.Kind switch
-    {
-        TokenKind.Command when token.Text.StartsWith("begin ", StringComparison.Ordinal) => 1,
-        TokenKind.Command when token.Text.StartsWith("end ", StringComparison.Ordinal) => -1,
-        TokenKind.Symbol when token.Text is "(" or "[" or "{" or "\\{" or "⟨" => 1,
-        TokenKind.Symbol when token.Text is ")" or "]" or "}" or "\\}" or "⟩" => -1,
-        _ => 0,
-    };
+    public static int Depth(Token token) =>
+        token.Kind switch
+        {
+            TokenKind.Command when token.Text.StartsWith("begin ", StringComparison.Ordinal) => 1,
+            TokenKind.Command when token.Text.StartsWith("end ", StringComparison.Ordinal) => -1,
+            TokenKind.Symbol when token.Text is "(" or "[" or "{" or "\\{" or "⟨" => 1,
+            TokenKind.Symbol when token.Text is ")" or "]" or "}" or "\\}" or "⟩" => -1,
+            _ => 0,
+        };
 
     /// <summary>Returns whether the bracket at an index is closed by the last token.</summary>
     public static bool Closes(List<Token> tokens, int at)
@@ -122,7 +142,9 @@ static class TokenSpans
 
         var text = tokens[at].Text.ToLowerInvariant();
         text = text == "for" && at + 1 < tokens.Count ? $"for {tokens[at + 1].Text.ToLowerInvariant()}" : text;
-        return text.StartsWith("for all", StringComparison.Ordinal) || text.StartsWith("for any", StringComparison.Ordinal)
-            || text.StartsWith("for every", StringComparison.Ordinal) || text.Split(' ')[0] is "since" or "because";
+        return text.StartsWith("for all", StringComparison.Ordinal)
+            || text.StartsWith("for any", StringComparison.Ordinal)
+            || text.StartsWith("for every", StringComparison.Ordinal)
+            || text.Split(' ')[0] is "since" or "because";
     }
 }

@@ -5,5 +5,6 @@ namespace TraceDistill.Data.Contracts;
 public readonly record struct TextStretch(string Text, bool IsEmphasised)
 {
     /// <summary>The text with what is emphasised between ⟦ and ⟧, for where there are no colours.</summary>
-    public static string Marked(IEnumerable<TextStretch> text) => string.Concat(text.Select(stretch => stretch.IsEmphasised ? $"⟦{stretch.Text}⟧" : stretch.Text));
+    public static string Marked(IEnumerable<TextStretch> text) =>
+        string.Concat(text.Select(stretch => stretch.IsEmphasised ? $"⟦{stretch.Text}⟧" : stretch.Text));
 }

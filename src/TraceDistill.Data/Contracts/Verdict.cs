@@ -14,10 +14,11 @@ public enum Verdict
 public static class Verdicts
 {
     /// <returns><c>correct</c>, <c>incorrect</c> or <c>unverified</c>.</returns>
-    public static string ToName(this Verdict verdict) => verdict switch
-    {
-        Verdict.Correct => "correct",
-        Verdict.Incorrect => "incorrect",
-        _ => "unverified",
-    };
+    public static string ToName(this Verdict verdict) =>
+        verdict switch
+        {
+            Verdict.Correct => "correct",
+            Verdict.Incorrect => "incorrect",
+            _ => "unverified",
+        };
 }

@@ -10,10 +10,15 @@ public static class OrderedParallel
 
     /// <summary>Maps each item, a few hundred ahead of what is read of the result.</summary>
     /// <param name="source">The items.</param>
-    /// <param name="map">Called by several threads at once. What it throws is thrown in the item's place, after the results before it.</param>
+    /// <param name="map">
+    /// Called by several threads at once. What it throws is thrown in the item's place, after the results before it.
+    /// </param>
     /// <param name="cancellationToken">Ends reading.</param>
     public static async IAsyncEnumerable<TResult> MapInOrderAsync<TSource, TResult>(
-        this IAsyncEnumerable<TSource> source, Func<TSource, TResult> map, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        this IAsyncEnumerable<TSource> source,
+        Func<TSource, TResult> map,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
         var pending = new Queue<Task<Mapped<TResult>>>();
         await foreach (var chunk in source.Chunk(AtATime).WithCancellation(cancellationToken))
@@ -22,14 +27,18 @@ public static class OrderedParallel
             if (pending.Count > Environment.ProcessorCount)
             {
                 foreach (var result in (await pending.Dequeue()).ThrowAtEnd())
+                {
                     yield return result;
+                }
             }
         }
 
         while (pending.TryDequeue(out var rest))
         {
             foreach (var result in (await rest).ThrowAtEnd())
+            {
                 yield return result;
+            }
         }
     }
 
@@ -39,7 +48,9 @@ public static class OrderedParallel
         try
         {
             foreach (var item in chunk)
+            {
                 results.Add(map(item));
+            }
             return new Mapped<TResult>(results, Failure: null);
         }
         catch (Exception failure)
@@ -53,7 +64,9 @@ public static class OrderedParallel
         public IEnumerable<TResult> ThrowAtEnd()
         {
             foreach (var result in Results)
+            {
                 yield return result;
+            }
             Failure?.Throw();
         }
     }

@@ -28,7 +28,9 @@ public sealed class FolderLock : IDisposable
         return new FolderLock(Open(folder, FileName, FileShare.None) ?? throw InUse(folder, HolderOf(folder)), whole: null);
     }
 
-    /// <summary>Takes a part of a folder: processes that have other parts may work at the same time, one that takes the whole may not.</summary>
+    /// <summary>
+    /// Takes a part of a folder: processes that have other parts may work at the same time, one that takes the whole may not.
+    /// </summary>
     /// <param name="folder">An existing folder.</param>
     /// <param name="name">The file that stands for the part; begins with <see cref="FileName"/>.</param>
     /// <exception cref="ExternalFailureException">Another process has the part, or the whole.</exception>
@@ -74,7 +76,12 @@ public sealed class FolderLock : IDisposable
     {
         try
         {
-            var file = new FileStream(Path.Combine(folder, name), FileMode.OpenOrCreate, share == FileShare.None ? FileAccess.ReadWrite : FileAccess.Read, share);
+            var file = new FileStream(
+                Path.Combine(folder, name),
+                FileMode.OpenOrCreate,
+                share == FileShare.None ? FileAccess.ReadWrite : FileAccess.Read,
+                share
+            );
             if (share == FileShare.None)
             {
                 NameOwner(file);
@@ -98,21 +105,32 @@ public sealed class FolderLock : IDisposable
         try
         {
             file.SetLength(0);
-            file.Write(Encoding.UTF8.GetBytes(string.Create(CultureInfo.InvariantCulture, $"process {Environment.ProcessId} on {Dns.GetHostName()}\n")));
+            file.Write(
+                Encoding.UTF8.GetBytes(
+                    string.Create(CultureInfo.InvariantCulture, $"process {Environment.ProcessId} on {Dns.GetHostName()}\n")
+                )
+            );
             file.Flush();
         }
-        catch (IOException)
-        {
-        }
+        catch (IOException) { }
     }
 
     static ExternalFailureException InUse(string folder, string? owner) =>
-        new($"{folder}: another run is using this folder{(owner is null ? "" : $" ({owner})")}; wait for it, or name another folder with --out");
+        new(
+            $"{folder}: another run is using this folder{(owner is null ? "" : $" ({owner})")}; "
+                + "wait for it, or name another folder with --out"
+        );
 
     /// <summary>Who has a folder: the whole of it, or else one of its parts.</summary>
-    static string? HolderOf(string folder) => IsHeld(folder, FileName)
-        ? OwnerIn(folder, FileName)
-        : Directory.EnumerateFiles(folder, FileName + "-*").Select(file => Path.GetFileName(file)).Where(name => IsHeld(folder, name)).Select(name => OwnerIn(folder, name)).FirstOrDefault();
+    static string? HolderOf(string folder) =>
+        IsHeld(folder, FileName)
+            ? OwnerIn(folder, FileName)
+            : Directory
+                .EnumerateFiles(folder, FileName + "-*")
+                .Select(file => Path.GetFileName(file))
+                .Where(name => IsHeld(folder, name))
+                .Select(name => OwnerIn(folder, name))
+                .FirstOrDefault();
 
     /// <summary>The owner that a lock's file names. Read past the runtime, whose way to open a file respects the lock.</summary>
     /// <returns>Null where that cannot be read.</returns>
@@ -129,5 +147,6 @@ public sealed class FolderLock : IDisposable
         return count > 0 && Encoding.UTF8.GetString(bytes, 0, (int)count).Trim() is { Length: > 0 } owner ? owner : null;
     }
 
-    static bool IsSharingViolation(IOException error) => error.GetType() == typeof(IOException) && (error.HResult & 0xFFFF) is 32 or 33 or 11;
+    static bool IsSharingViolation(IOException error) =>
+        error.GetType() == typeof(IOException) && (error.HResult & 0xFFFF) is 32 or 33 or 11;
 }

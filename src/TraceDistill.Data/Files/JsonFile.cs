@@ -8,8 +8,8 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Files;
 
 /// <summary>
-/// The JSON that this program keeps beside its data: how it is spelled and written, and how it is read back, which damage or another hand may have
-/// changed.
+/// The JSON that this program keeps beside its data: how it is spelled and written, and how
+/// it is read back, which damage or another hand may have changed.
 /// </summary>
 public static class JsonFile
 {
@@ -19,14 +19,17 @@ public static class JsonFile
     /// <summary>Nothing escaped that JSON does not ask for.</summary>
     public static JsonWriterOptions Plain { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    /// <summary>One line an object: names in snake case, choices as words, NaN and infinities as text, nothing escaped without need.</summary>
-    public static JsonSerializerOptions Line { get; } = new()
-    {
-        PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
-        NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
-    };
+    /// <summary>
+    /// One line an object: names in snake case, choices as words, NaN and infinities as text, nothing escaped without need.
+    /// </summary>
+    public static JsonSerializerOptions Line { get; } =
+        new()
+        {
+            PropertyNamingPolicy = JsonNamingPolicy.SnakeCaseLower,
+            NumberHandling = JsonNumberHandling.AllowNamedFloatingPointLiterals,
+            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+            Converters = { new JsonStringEnumConverter(JsonNamingPolicy.SnakeCaseLower) },
+        };
 
     /// <summary>The same indented, for whole files that people open and for standard output.</summary>
     public static JsonSerializerOptions Document { get; } = new(Line) { WriteIndented = true };
@@ -44,13 +47,15 @@ public static class JsonFile
     public static T Read<T>(string path) => Parse<T>(InputFile.ReadAllBytes(path, MostBytes));
 
     /// <inheritdoc cref="Read{T}(string)"/>
-    public static T Read<T>(string path, JsonTypeInfo<T> type) => Checked(JsonSerializer.Deserialize(InputFile.ReadAllBytes(path, MostBytes), type));
+    public static T Read<T>(string path, JsonTypeInfo<T> type) =>
+        Checked(JsonSerializer.Deserialize(InputFile.ReadAllBytes(path, MostBytes), type));
 
     /// <summary>Reads an object, such as a line of a file.</summary>
     /// <exception cref="JsonException">The text is not such an object, or holds null where the type says that there is none.</exception>
     public static T Parse<T>(ReadOnlySpan<byte> json) => Checked(JsonSerializer.Deserialize<T>(json, Line));
 
-    static T Checked<T>(T? value) => value is null ? throw new JsonException("it is null")
+    static T Checked<T>(T? value) =>
+        value is null ? throw new JsonException("it is null")
         : UnexpectedNull.Find(value) is { } place ? throw new JsonException($"{place} is null")
         : value;
 }

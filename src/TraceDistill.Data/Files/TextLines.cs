@@ -18,7 +18,7 @@ public static class TextLines
         var (line, buffer, number, isReturn) = (new StringBuilder(), new char[1 << 16], 1, false);
         while (Next(path, reader, buffer) is > 0 and var read)
         {
-            for (var start = 0; start < read;)
+            for (var start = 0; start < read; )
             {
                 if (isReturn && buffer[start] == '\n')
                 {
@@ -31,7 +31,9 @@ public static class TextLines
                 var length = end < 0 ? read - start : end;
                 if (line.Length + length > MostCharacters)
                 {
-                    throw new InvalidInputException($"{path}, line {number}: is longer than {MostCharacters >> 20} Mi characters; break it into lines");
+                    throw new InvalidInputException(
+                        $"{path}, line {number}: is longer than {MostCharacters >> 20} Mi characters; break it into lines"
+                    );
                 }
 
                 line.Append(buffer, start, length);

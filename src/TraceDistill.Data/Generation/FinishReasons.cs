@@ -25,18 +25,28 @@ public static class FinishReasons
 
     /// <summary>The words for an answer that is whole, neither a refusal nor a call of tools.</summary>
     public static IReadOnlyList<string> Answered { get; } =
-        [Stop, "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "human"];
+    [Stop, "eos", "eos_token", "end_turn", "stop_sequence", "complete", "completed", "human"];
 
-    static readonly HashSet<string> Natural =
-        new([.. Answered, Refusal, "tool_calls", "tool_call", "tool_use", "function_call"], StringComparer.OrdinalIgnoreCase);
+    static readonly HashSet<string> Natural = new(
+        [.. Answered, Refusal, "tool_calls", "tool_call", "tool_use", "function_call"],
+        StringComparer.OrdinalIgnoreCase
+    );
 
     static readonly HashSet<string> TooLong = new(StringComparer.OrdinalIgnoreCase)
     {
-        Length, "max_tokens", "max_output_tokens", "model_length", "max_length", "model_context_window_exceeded", "context_length_exceeded",
+        Length,
+        "max_tokens",
+        "max_output_tokens",
+        "model_length",
+        "max_length",
+        "model_context_window_exceeded",
+        "context_length_exceeded",
     };
 
-    static readonly HashSet<string> Filters =
-        new([ContentFilter, "sensitive", "safety", "prohibited_content", "recitation", "blocklist"], StringComparer.OrdinalIgnoreCase);
+    static readonly HashSet<string> Filters = new(
+        [ContentFilter, "sensitive", "safety", "prohibited_content", "recitation", "blocklist"],
+        StringComparer.OrdinalIgnoreCase
+    );
 
     /// <summary>
     /// Returns whether the model ended the generation itself, with its end token. Any other is a part of a trace: whatever is not known to

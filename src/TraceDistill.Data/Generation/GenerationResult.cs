@@ -12,7 +12,9 @@ public sealed record GenerationResult
     /// <summary>The raw text as generated, think tags included, end-of-sequence excluded.</summary>
     public required string Text { get; init; }
 
-    /// <summary>The tools that the model calls in place of an answer or beside it: a JSON list in the form of chat completions; null for none.</summary>
+    /// <summary>
+    /// The tools that the model calls in place of an answer or beside it: a JSON list in the form of chat completions; null for none.
+    /// </summary>
     public string? ToolCalls { get; init; }
 
     /// <summary><c>stop</c>, <c>length</c> or whatever else the server said; see <see cref="FinishReasons"/>.</summary>

@@ -18,7 +18,9 @@ public sealed record SamplingSettings
     /// <summary>Alternatives to report for each token; 0 asks for no logprobs.</summary>
     public int TopLogprobs { get; init; }
 
-    /// <summary>More fields of the request, which only the server understands: the text of a JSON object, its members in ordinal order.</summary>
+    /// <summary>
+    /// More fields of the request, which only the server understands: the text of a JSON object, its members in ordinal order.
+    /// </summary>
     /// <value>Null: none. A model in this process knows <c>chat_template_kwargs</c> alone.</value>
     public string? ExtraBody { get; init; }
 }

@@ -33,8 +33,9 @@ public sealed record TokenLogprobs
     public byte[][]? TokenBytes { get; init; }
 
     /// <summary>
-    /// The compact shard's <c>soft_targets</c> value that the alternatives were decoded from; null where they come from elsewhere. It takes a
-    /// fifth of their memory, so whoever keeps many traces keeps it instead, and the alternatives empty. Who changes the alternatives sets it to null.
+    /// The compact shard's <c>soft_targets</c> value that the alternatives were decoded from; null
+    /// where they come from elsewhere. It takes a fifth of their memory, so whoever keeps many traces
+    /// keeps it instead, and the alternatives empty. Who changes the alternatives sets it to null.
     /// </summary>
     [JsonIgnore]
     public byte[]? Encoded { get; init; }

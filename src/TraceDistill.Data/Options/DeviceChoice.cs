@@ -7,15 +7,18 @@ namespace TraceDistill.Data.Options;
 /// <param name="Index">N, from 0; null where none is given.</param>
 public sealed record DeviceChoice(string Kind, int? Index = null) : IParsable<DeviceChoice>
 {
-    public const string AutoWord = "auto", CpuWord = "cpu", CudaWord = "cuda";
+    public const string AutoWord = "auto",
+        CpuWord = "cpu",
+        CudaWord = "cuda";
 
     /// <summary>A GPU where there is one, else the CPU.</summary>
     public static DeviceChoice Auto { get; } = new(AutoWord);
 
     /// <exception cref="FormatException">None of the devices that there are names for.</exception>
-    public static DeviceChoice Parse(string s, IFormatProvider? provider) => TryParse(s, provider, out var choice)
-        ? choice
-        : throw new FormatException($"must be {AutoWord}, {CpuWord}, {CudaWord} or {CudaWord}:N with N from 0; found \"{s}\"");
+    public static DeviceChoice Parse(string s, IFormatProvider? provider) =>
+        TryParse(s, provider, out var choice)
+            ? choice
+            : throw new FormatException($"must be {AutoWord}, {CpuWord}, {CudaWord} or {CudaWord}:N with N from 0; found \"{s}\"");
 
     public static bool TryParse(string? s, IFormatProvider? provider, out DeviceChoice result)
     {

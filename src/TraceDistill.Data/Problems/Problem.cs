@@ -8,7 +8,9 @@ public sealed record Problem
     /// <summary>Unique within a problem set. Content hash where the source has no id.</summary>
     public required string Id { get; init; }
 
-    /// <summary>The question as the model is to see it: of a conversation, the last turn of the user. Column and JSON name: <c>problem</c>.</summary>
+    /// <summary>
+    /// The question as the model is to see it: of a conversation, the last turn of the user. Column and JSON name: <c>problem</c>.
+    /// </summary>
     public required string Text { get; init; }
 
     /// <summary>The turns of a conversation before <see cref="Text"/>, a system message first where there is one.</summary>

@@ -24,8 +24,18 @@ public static class ProblemGenerator
     /// <summary>All families, in the order in which they take turns.</summary>
     public static IReadOnlyList<IProblemFamily> Families { get; } =
     [
-        new Addition(), new Subtraction(), new Multiplication(), new Division(), new Comparison(), new Sorting(),
-        new Modular(), new Clock(), new Equation(), new Sequence(), new TwoStepStory(), new LongStory(),
+        new Addition(),
+        new Subtraction(),
+        new Multiplication(),
+        new Division(),
+        new Comparison(),
+        new Sorting(),
+        new Modular(),
+        new Clock(),
+        new Equation(),
+        new Sequence(),
+        new TwoStepStory(),
+        new LongStory(),
     ];
 
     /// <summary>The names of all families.</summary>
@@ -38,7 +48,9 @@ public static class ProblemGenerator
     public static IReadOnlyList<Problem> Generate(IReadOnlyList<string> families, int count, int seed, ProblemSplit split)
     {
         if (count < 1)
+        {
             throw new InvalidInputException($"count: {count} problems cannot be generated; ask for at least 1");
+        }
         var sources = Resolve(families).Select(family => new Source(family, seed, split)).ToArray();
         return [.. Enumerable.Range(0, count).Select(i => sources[i % sources.Length].NextNew())];
     }
@@ -55,14 +67,18 @@ public static class ProblemGenerator
         {
             var sources = resolved.Select(family => new Source(family, seed, split)).ToArray();
             for (var i = 0; ; i = (i + 1) % sources.Length)
+            {
                 yield return sources[i].Next();
+            }
         }
     }
 
     static IProblemFamily[] Resolve(IReadOnlyList<string> names)
     {
         if (names.Count == 0)
+        {
             throw new InvalidInputException($"family: none given; use all or some of {string.Join(", ", FamilyNames)}");
+        }
         return [.. names.SelectMany(name => name == AllFamilies ? Families : [Find(name)]).Distinct()];
     }
 
@@ -73,7 +89,9 @@ public static class ProblemGenerator
     /// <summary>One family's random stream on one side of the split.</summary>
     sealed class Source(IProblemFamily family, int seed, ProblemSplit split)
     {
-        readonly Random _random = new(BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed} {family.Name}"))));
+        readonly Random _random = new(
+            BinaryPrimitives.ReadInt32LittleEndian(SHA256.HashData(Encoding.UTF8.GetBytes($"{seed} {family.Name}")))
+        );
         readonly HashSet<string> _seen = [];
 
         public Problem Next() => ToProblem(Draw());
@@ -84,11 +102,15 @@ public static class ProblemGenerator
             {
                 var draft = Draw();
                 if (_seen.Add(draft.Key))
+                {
                     return ToProblem(draft);
+                }
             }
 
             throw new InvalidInputException(
-                $"count: family {family.Name} has no more than about {_seen.Count} distinct problems on this side of the split; ask for fewer or add families");
+                $"count: family {family.Name} has no more than about {_seen.Count} "
+                    + "distinct problems on this side of the split; ask for fewer or add families"
+            );
         }
 
         ProblemDraft Draw()
@@ -97,17 +119,20 @@ public static class ProblemGenerator
             {
                 var draft = family.Draw(_random);
                 if (ProblemSplits.Of(family.Name, draft.Key) == split)
+                {
                     return draft;
+                }
             }
         }
 
-        Problem ToProblem(ProblemDraft draft) => new()
-        {
-            Id = ProblemId.Of(draft.Text),
-            Text = draft.Text,
-            Answer = draft.Answer,
-            Solution = draft.Solution,
-            Family = family.Name,
-        };
+        Problem ToProblem(ProblemDraft draft) =>
+            new()
+            {
+                Id = ProblemId.Of(draft.Text),
+                Text = draft.Text,
+                Answer = draft.Answer,
+                Solution = draft.Solution,
+                Family = family.Name,
+            };
     }
 }

@@ -10,13 +10,17 @@ public record ProblemReaderOptions
 {
     /// <summary>Names of fields, or paths such as <c>extra.question</c>.</summary>
     /// <value>None: found by the usual names.</value>
-    [Description("Field of the problem file that holds the problem; of several, such as Body, Question, "
-        + "the texts are joined by line breaks. Otherwise found by its usual names")]
+    [Description(
+        "Field of the problem file that holds the problem; of several, such as Body, Question, "
+            + "the texts are joined by line breaks. Otherwise found by its usual names"
+    )]
     public IReadOnlyList<string> ProblemField { get; init; } = [];
 
     /// <value>None: found by the usual names.</value>
-    [Description("Field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, "
-        + "or in the solution's last \\boxed{}")]
+    [Description(
+        "Field that holds the final answer, such as final or reward_model.ground_truth. Otherwise found by its usual names, "
+            + "or in the solution's last \\boxed{}"
+    )]
     public string? AnswerField { get; init; }
 
     /// <value>None: found by the usual names.</value>

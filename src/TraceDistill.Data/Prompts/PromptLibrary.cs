@@ -4,7 +4,8 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Prompts;
 
 /// <summary>
-/// Prompts by name. They lie in Semantic Kernel's prompt directories: <c>Plugin/Function/skprompt.txt</c> with <c>config.json</c> beside it.
+/// Prompts by name. They lie in Semantic Kernel's prompt directories:
+/// <c>Plugin/Function/skprompt.txt</c> with <c>config.json</c> beside it.
 /// </summary>
 public sealed class PromptLibrary
 {
@@ -22,28 +23,38 @@ public sealed class PromptLibrary
 
     /// <summary>All names, in order.</summary>
     public IReadOnlyList<string> Names =>
-    [
-        .. _folders.Where(Directory.Exists)
-            .SelectMany(folder => Directory.EnumerateFiles(folder, TemplateFile, SearchOption.AllDirectories).Select(file => NameOf(folder, file)))
-            .Where(name => name.Count(c => c == '/') == 1)
-            .Distinct(StringComparer.Ordinal)
-            .Order(StringComparer.Ordinal),
-    ];
+        [
+            .. _folders
+                .Where(Directory.Exists)
+                .SelectMany(folder =>
+                    Directory.EnumerateFiles(folder, TemplateFile, SearchOption.AllDirectories).Select(file => NameOf(folder, file))
+                )
+                .Where(name => name.Count(c => c == '/') == 1)
+                .Distinct(StringComparer.Ordinal)
+                .Order(StringComparer.Ordinal),
+        ];
 
     /// <param name="name"><c>Plugin/Function</c>, or the path of any other prompt directory.</param>
-    /// <exception cref="InvalidInputException">There is no such prompt (the message lists those there are), or one of its files cannot be read.</exception>
+    /// <exception cref="InvalidInputException">
+    /// There is no such prompt (the message lists those there are), or one of its files cannot be read.
+    /// </exception>
     public PromptSource Load(string name)
     {
         var names = Names;
         if (names.Contains(name))
         {
-            return LoadFolder(name, _folders.Select(folder => Path.Combine(folder, name)).First(folder => File.Exists(Path.Combine(folder, TemplateFile))));
+            return LoadFolder(
+                name,
+                _folders.Select(folder => Path.Combine(folder, name)).First(folder => File.Exists(Path.Combine(folder, TemplateFile)))
+            );
         }
 
         if (!File.Exists(Path.Combine(name, TemplateFile)))
         {
             throw new InvalidInputException(
-                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}, nor a folder of that name with a {TemplateFile}; {(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}");
+                $"there is no prompt \"{name}\" in {string.Join(" or ", _folders)}, nor a folder of that name with a {TemplateFile}; "
+                    + $"{(names.Count == 0 ? "there is none" : NearestName.Suggestion(name, names))}"
+            );
         }
 
         var full = Path.GetFullPath(name).TrimEnd(Path.DirectorySeparatorChar);

@@ -13,8 +13,8 @@ namespace TraceDistill.Data.Prompts;
 /// the same way.
 /// </summary>
 /// <remarks>
-/// Stands as <see cref="FileName"/> beside the shards of a collection and in the directory of each model that was trained on them. Prompts and examples are in it
-/// as text, since the files that they came from may change or be elsewhere.
+/// Stands as <see cref="FileName"/> beside the shards of a collection and in the directory of each model that was trained
+/// on them. Prompts and examples are in it as text, since the files that they came from may change or be elsewhere.
 /// </remarks>
 public sealed record TaskDescription
 {
@@ -29,7 +29,9 @@ public sealed record TaskDescription
     /// <summary>The solved problems that were shown before each; null where there were none.</summary>
     public TaskExamples? FewShot { get; init; }
 
-    /// <summary>More fields that each request had, settings of the chat template among them: the text of a JSON object; null for none.</summary>
+    /// <summary>
+    /// More fields that each request had, settings of the chat template among them: the text of a JSON object; null for none.
+    /// </summary>
     public string? ExtraBody { get; init; }
 
     /// <summary>Longest answer in tokens; null where it is not known.</summary>
@@ -37,7 +39,11 @@ public sealed record TaskDescription
 
     /// <summary>The prompts in a few words: of a single one its name.</summary>
     public string Describe() =>
-        (Prompts.Count == 1 ? Prompts[0].Name : string.Join(", ", Prompts.Select(prompt => FormattableString.Invariant($"{prompt.Name}: {prompt.Weight}"))))
+        (
+            Prompts.Count == 1
+                ? Prompts[0].Name
+                : string.Join(", ", Prompts.Select(prompt => FormattableString.Invariant($"{prompt.Name}: {prompt.Weight}")))
+        )
         + (System is null ? "" : ", with a system message")
         + (FewShot is { } examples ? $", with {examples.Count} examples" : "")
         + (ChatTemplateSettings() is { } settings ? $", with {settings[1..^1]}" : "");
@@ -53,9 +59,10 @@ public sealed record TaskDescription
         }
 
         using var fields = JsonDocument.Parse(ExtraBody);
-        return fields.RootElement.ValueKind != JsonValueKind.Object
-            ? throw new JsonException("the fields of a request are no object")
-            : fields.RootElement.TryGetProperty(ChatTemplateField, out var settings) ? $$"""{"{{ChatTemplateField}}":{{settings.GetRawText()}}}""" : null;
+        return fields.RootElement.ValueKind != JsonValueKind.Object ? throw new JsonException("the fields of a request are no object")
+            : fields.RootElement.TryGetProperty(ChatTemplateField, out var settings)
+                ? $$"""{"{{ChatTemplateField}}":{{settings.GetRawText()}}}"""
+            : null;
     }
 
     /// <summary>The field of a request that holds variables of the chat template, as vLLM and SGLang name it.</summary>
@@ -69,14 +76,21 @@ public sealed record TaskDescription
     /// <summary>Returns whether this prompt, whatever it is called, is the only one.</summary>
     public bool IsOf(TaskPrompt prompt) => Prompts is [var only] && only.Template == prompt.Template && only.Config == prompt.Config;
 
-    /// <summary>The task of traces: what collection left beside them, else what their manifest names, where that prompt is known here.</summary>
+    /// <summary>
+    /// The task of traces: what collection left beside them, else what their manifest names, where that prompt is known here.
+    /// </summary>
     /// <param name="path">A folder of shards, or one Parquet file.</param>
     /// <param name="dataset">What the shards say of themselves.</param>
     /// <returns>Null where it is not known.</returns>
     public static TaskDescription? OfTraces(string path, DatasetDescription dataset)
     {
         var folder = Directory.Exists(path) ? path : Path.GetDirectoryName(Path.GetFullPath(path))!;
-        return Load(folder) ?? (TaskPrompt.Find(dataset.PromptFunction) is { } prompt ? new TaskDescription { Prompts = [prompt], ExtraBody = dataset.ExtraBody } : null);
+        return Load(folder)
+            ?? (
+                TaskPrompt.Find(dataset.PromptFunction) is { } prompt
+                    ? new TaskDescription { Prompts = [prompt], ExtraBody = dataset.ExtraBody }
+                    : null
+            );
     }
 
     /// <summary>Reads the description in a folder of traces or of a model.</summary>
@@ -98,20 +112,28 @@ public sealed record TaskDescription
         }
         catch (JsonException exception)
         {
-            throw new InvalidInputException($"{path}: not the description of a task ({exception.Path ?? exception.Message}); restore the file, or delete it and name prompt and max_tokens yourself", exception);
+            throw new InvalidInputException(
+                $"{path}: not the description of a task ({exception.Path ?? exception.Message}); "
+                    + "restore the file, or delete it and name prompt and max_tokens yourself",
+                exception
+            );
         }
     }
 
     /// <summary>Writes the description into a folder, whole or not at all.</summary>
     /// <param name="writer">Tells processes that write the same at once apart, as in file names.</param>
-    public void Save(string folder, string writer = "") =>
-        JsonFile.Write(Path.Combine(folder, FileName), this, writer);
+    public void Save(string folder, string writer = "") => JsonFile.Write(Path.Combine(folder, FileName), this, writer);
 
     string Hash()
     {
         var words = new
         {
-            Prompts = Prompts.Select(prompt => new { prompt.Template, prompt.Config, Weight = Prompts.Count == 1 ? 1 : prompt.Weight }),
+            Prompts = Prompts.Select(prompt => new
+            {
+                prompt.Template,
+                prompt.Config,
+                Weight = Prompts.Count == 1 ? 1 : prompt.Weight,
+            }),
             System,
             FewShot,
             Settings = ChatTemplateSettings(),

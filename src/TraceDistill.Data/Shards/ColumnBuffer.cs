@@ -40,7 +40,7 @@ sealed class ScalarBuffer<T>(DataField column, Func<Trace, T> select) : ColumnBu
     public override async Task FlushAsync(ParquetRowGroupWriter rowGroup, CancellationToken cancellationToken)
     {
         await rowGroup.WriteAsync(column, _values.WrittenMemory, cancellationToken: cancellationToken);
-        _values.Clear();    // clears the references too, so that written text can be collected
+        _values.Clear(); // clears the references too, so that written text can be collected
     }
 }
 
@@ -109,7 +109,12 @@ sealed class ListBuffer<T>(string name, Func<Trace, T[]?> select) : ColumnBuffer
     public override async Task FlushAsync(ParquetRowGroupWriter rowGroup, CancellationToken cancellationToken)
     {
         await rowGroup.WriteAllPartsAsync(
-            (DataField)_list.Item, _values.WrittenMemory, _levels.Definition, _levels.Repetition, cancellationToken);
+            (DataField)_list.Item,
+            _values.WrittenMemory,
+            _levels.Definition,
+            _levels.Repetition,
+            cancellationToken
+        );
         _values.ResetWrittenCount();
         _levels.Clear();
     }
@@ -123,7 +128,7 @@ sealed class MessagesBuffer : ColumnBuffer
     readonly DataField _content = new(ShardColumns.Content, typeof(string), isNullable: false);
     readonly ArrayBufferWriter<ReadOnlyMemory<char>> _roles = new();
     readonly ArrayBufferWriter<ReadOnlyMemory<char>> _contents = new();
-    readonly LevelBuffer _levels = new(maxDefinition: 3);   // the list, its repeated group and the struct are each one level
+    readonly LevelBuffer _levels = new(maxDefinition: 3); // the list, its repeated group and the struct are each one level
 
     public MessagesBuffer(string name) => _list = new ListField(name, new StructField(ListField.ElementName, _role, _content));
 

@@ -10,13 +10,19 @@ static class DatasetFiles
     public static IReadOnlyList<string> Find(string path, ShardManifest? manifest)
     {
         if (InputFile.Fault(path) is { } fault)
+        {
             throw new InvalidInputException($"{path}: {fault}");
+        }
 
         if (File.Exists(path))
+        {
             return [path];
+        }
 
         if (!Directory.Exists(path))
+        {
             throw new InvalidInputException($"{path}: no such file or directory; name a directory of trace shards or a .parquet file");
+        }
 
         return manifest is null ? FromNames(path) : [.. manifest.Shards.Select(shard => Checked(path, shard))];
     }
@@ -24,40 +30,69 @@ static class DatasetFiles
     static string Checked(string directory, ShardEntry shard)
     {
         if (shard.File != Path.GetFileName(shard.File) || shard.File.Length == 0 || shard.File.Contains('\0', StringComparison.Ordinal))
-            throw new InvalidInputException($"{Path.Combine(directory, ShardManifest.FileName)}: names a shard that is not a file beside it; restore the file");
+        {
+            throw new InvalidInputException(
+                $"{Path.Combine(directory, ShardManifest.FileName)}: names a shard that is not a file beside it; restore the file"
+            );
+        }
 
         InputFile.RefuseSpecial(Path.Combine(directory, shard.File));
         var file = new FileInfo(Path.Combine(directory, shard.File));
         if (!file.Exists)
+        {
             throw new InvalidInputException($"{file}: is in the manifest but not in the directory; restore it or collect again");
+        }
 
         return file.Length == shard.Bytes
             ? file.ToString()
-            : throw new InvalidInputException($"{file}: has {file.Length} bytes, and the manifest says {shard.Bytes}; restore it or collect again");
+            : throw new InvalidInputException(
+                $"{file}: has {file.Length} bytes, and the manifest says {shard.Bytes}; restore it or collect again"
+            );
     }
 
     static string[] FromNames(string directory)
     {
         string[] files = [.. Directory.EnumerateFiles(directory, "*.parquet").Order(StringComparer.Ordinal)];
         if (files.Length == 0)
-            throw new InvalidInputException($"{directory}: holds no trace shards (train-*.parquet); name the directory that generate wrote");
+        {
+            throw new InvalidInputException(
+                $"{directory}: holds no trace shards (train-*.parquet); name the directory that generate wrote"
+            );
+        }
 
         // The names say how many there ought to be.
         foreach (var file in files)
         {
-            if (ShardName.ParsePart(Path.GetFileName(file)) is { Parts: var parts }
-                && Enumerable.Range(0, parts).Select(part => ShardName.PartManifest(part, parts)).FirstOrDefault(name => !File.Exists(Path.Combine(directory, name))) is { } missingPart)
+            if (
+                ShardName.ParsePart(Path.GetFileName(file)) is { Parts: var parts }
+                && Enumerable
+                    .Range(0, parts)
+                    .Select(part => ShardName.PartManifest(part, parts))
+                    .FirstOrDefault(name => !File.Exists(Path.Combine(directory, name)))
+                    is { } missingPart
+            )
             {
-                throw new InvalidInputException($"{Path.Combine(directory, missingPart)}: is missing beside {Path.GetFileName(file)}; collect this part as well (--partition)");
+                throw new InvalidInputException(
+                    $"{Path.Combine(directory, missingPart)}: is missing beside "
+                        + $"{Path.GetFileName(file)}; collect this part as well (--partition)"
+                );
             }
 
             if (ShardName.Parse(Path.GetFileName(file)) is not { Count: var count })
+            {
                 continue;
+            }
 
-            var missing = Enumerable.Range(0, count).Select(index => ShardName.Published(index, count))
+            var missing = Enumerable
+                .Range(0, count)
+                .Select(index => ShardName.Published(index, count))
                 .FirstOrDefault(name => !File.Exists(Path.Combine(directory, name)));
             if (missing is not null)
-                throw new InvalidInputException($"{Path.Combine(directory, missing)}: is missing beside {Path.GetFileName(file)}; restore it or collect again");
+            {
+                throw new InvalidInputException(
+                    $"{Path.Combine(directory, missing)}: is missing beside {Path.GetFileName(file)}; restore it or collect again"
+                );
+            }
         }
 
         return files;

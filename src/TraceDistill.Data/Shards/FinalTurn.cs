@@ -18,10 +18,14 @@ static class FinalTurn
     /// <c>&lt;/think&gt;</c> on lines of their own, a blank line, the answer.
     /// </summary>
     /// <remarks>A text that ends within its reasoning has no closing tag: it would teach a student to think and say nothing.</remarks>
-    public static ChatMessage Of(Trace trace) => new(Role, (trace.Reasoning, trace.Answer) switch
-    {
-        ("", var answer) => answer,
-        (var reasoning, "") when !FinishReasons.IsNatural(trace.FinishReason) => $"{ReasoningSplitter.Open}\n{reasoning}",
-        var (reasoning, answer) => $"{ReasoningSplitter.Open}\n{reasoning}\n{ReasoningSplitter.Close}\n\n{answer}",
-    });
+    public static ChatMessage Of(Trace trace) =>
+        new(
+            Role,
+            (trace.Reasoning, trace.Answer) switch
+            {
+                ("", var answer) => answer,
+                (var reasoning, "") when !FinishReasons.IsNatural(trace.FinishReason) => $"{ReasoningSplitter.Open}\n{reasoning}",
+                var (reasoning, answer) => $"{ReasoningSplitter.Open}\n{reasoning}\n{ReasoningSplitter.Close}\n\n{answer}",
+            }
+        );
 }

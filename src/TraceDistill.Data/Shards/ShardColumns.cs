@@ -39,44 +39,57 @@ static class ShardColumns
 
     /// <summary>Fresh, empty buffers for one shard; their fields make up its schema.</summary>
     public static IReadOnlyList<ColumnBuffer> Create(SoftTargetLayout layout) =>
-    [
-        Text(Id, trace => trace.Id),
-        Text(ProblemId, trace => trace.ProblemId),
-        Text(Source, trace => trace.Source),
-        new MessagesBuffer(Messages),
-        Text(Reasoning, trace => trace.Reasoning),
-        Text(Answer, trace => trace.Answer),
-        Text(Generation, trace => trace.Generation),
-        Text(ExpectedAnswer, trace => trace.ExpectedAnswer),
-        Text(FinishReason, trace => trace.FinishReason),
-        Text(Verdict, trace => trace.Verdict),
-        Scalar(SampleIndex, trace => trace.SampleIndex),
-        Scalar(Seed, trace => trace.Seed),
-        Scalar(Temperature, trace => trace.Temperature),
-        Scalar(TopP, trace => trace.TopP),
-        Text(Teacher, trace => trace.Teacher),
-        Scalar(PromptTokens, trace => trace.PromptTokens),
-        Scalar(CompletionTokens, trace => trace.CompletionTokens),
-        Scalar(LatencyMs, trace => trace.LatencyMs),
-        new ScalarBuffer<DateTime>(
-            new DateTimeDataField(CreatedAt, DateTimeFormat.Timestamp, isAdjustedToUTC: true, DateTimeTimeUnit.Micros, isNullable: false),
-            trace => trace.CreatedAt.UtcDateTime),
-        new ListBuffer<int>(TokenIds, trace => trace.Logprobs?.TokenIds),
-        new ListBuffer<float>(TokenLogprobs, trace => trace.Logprobs?.Logprobs),
-        .. SoftTargetColumns(layout),
-        new ListBuffer<int>(PromptTokenIds, trace => trace.PromptTokenIds),
-        new OptionalTextBuffer(ToolCalls, trace => trace.ToolCalls),
-    ];
-
-    static ColumnBuffer[] SoftTargetColumns(SoftTargetLayout layout) => layout switch
-    {
-        SoftTargetLayout.Plain =>
         [
-            new ListBuffer<int>(TopIds, trace => Decoded(trace.Logprobs)?.TopIds),
-            new ListBuffer<float>(TopLogprobs, trace => Decoded(trace.Logprobs)?.TopLogprobs),
-        ],
-        _ => [new BinaryBuffer(SoftTargets, trace => trace.Logprobs is { } logprobs ? logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs) : null)],
-    };
+            Text(Id, trace => trace.Id),
+            Text(ProblemId, trace => trace.ProblemId),
+            Text(Source, trace => trace.Source),
+            new MessagesBuffer(Messages),
+            Text(Reasoning, trace => trace.Reasoning),
+            Text(Answer, trace => trace.Answer),
+            Text(Generation, trace => trace.Generation),
+            Text(ExpectedAnswer, trace => trace.ExpectedAnswer),
+            Text(FinishReason, trace => trace.FinishReason),
+            Text(Verdict, trace => trace.Verdict),
+            Scalar(SampleIndex, trace => trace.SampleIndex),
+            Scalar(Seed, trace => trace.Seed),
+            Scalar(Temperature, trace => trace.Temperature),
+            Scalar(TopP, trace => trace.TopP),
+            Text(Teacher, trace => trace.Teacher),
+            Scalar(PromptTokens, trace => trace.PromptTokens),
+            Scalar(CompletionTokens, trace => trace.CompletionTokens),
+            Scalar(LatencyMs, trace => trace.LatencyMs),
+            new ScalarBuffer<DateTime>(
+                new DateTimeDataField(
+                    CreatedAt,
+                    DateTimeFormat.Timestamp,
+                    isAdjustedToUTC: true,
+                    DateTimeTimeUnit.Micros,
+                    isNullable: false
+                ),
+                trace => trace.CreatedAt.UtcDateTime
+            ),
+            new ListBuffer<int>(TokenIds, trace => trace.Logprobs?.TokenIds),
+            new ListBuffer<float>(TokenLogprobs, trace => trace.Logprobs?.Logprobs),
+            .. SoftTargetColumns(layout),
+            new ListBuffer<int>(PromptTokenIds, trace => trace.PromptTokenIds),
+            new OptionalTextBuffer(ToolCalls, trace => trace.ToolCalls),
+        ];
+
+    static ColumnBuffer[] SoftTargetColumns(SoftTargetLayout layout) =>
+        layout switch
+        {
+            SoftTargetLayout.Plain =>
+            [
+                new ListBuffer<int>(TopIds, trace => Decoded(trace.Logprobs)?.TopIds),
+                new ListBuffer<float>(TopLogprobs, trace => Decoded(trace.Logprobs)?.TopLogprobs),
+            ],
+            _ =>
+            [
+                new BinaryBuffer(SoftTargets, trace =>
+                    trace.Logprobs is { } logprobs ? logprobs.Encoded ?? SoftTargetCodec.Encode(logprobs) : null
+                ),
+            ],
+        };
 
     /// <summary>Traces out of a journal have their alternatives in the compact code alone.</summary>
     static TokenLogprobs? Decoded(TokenLogprobs? logprobs) =>

@@ -60,7 +60,8 @@ sealed class ShardFileReader : IAsyncDisposable
         if (Convert.ToHexStringLower(await SHA256.HashDataAsync(stream, cancellationToken)) != entry.Sha256)
         {
             throw new InvalidInputException(
-                $"{file}: its SHA-256 is not the manifest's; the shard is damaged, restore it or collect again");
+                $"{file}: its SHA-256 is not the manifest's; the shard is damaged, restore it or collect again"
+            );
         }
     }
 
@@ -86,13 +87,27 @@ sealed class ShardFileReader : IAsyncDisposable
         var answers = await columns.ScalarsAsync<ReadOnlyMemory<char>>(ShardColumns.Answer, cancellationToken);
         var seeds = await columns.ScalarsAsync<long>(ShardColumns.Seed, cancellationToken);
         var toolCalls = await columns.OptionalTextsAsync(ShardColumns.ToolCalls, cancellationToken);
-        return ids.Select((id, row) => new TraceHead(
-            TraceKey.Of(id.Span), string.Intern(verdicts[row].ToString()), string.Intern(reasons[row].ToString()), !answers[row].Span.IsWhiteSpace() || toolCalls?[row] is not null, seeds[row]));
+        return ids.Select(
+            (id, row) =>
+                new TraceHead(
+                    TraceKey.Of(id.Span),
+                    string.Intern(verdicts[row].ToString()),
+                    string.Intern(reasons[row].ToString()),
+                    !answers[row].Span.IsWhiteSpace() || toolCalls?[row] is not null,
+                    seeds[row]
+                )
+        );
     }
 
     // Asks for every column that reading will ask for, so that a foreign file is refused before the first row.
     async Task CheckColumnsAsync(CancellationToken cancellationToken) =>
-        await TraceRowGroup.ReadAsync(new ColumnReader(_file, _schema, rowGroup: null), Metadata, _softTargets, decodes: true, cancellationToken);
+        await TraceRowGroup.ReadAsync(
+            new ColumnReader(_file, _schema, rowGroup: null),
+            Metadata,
+            _softTargets,
+            decodes: true,
+            cancellationToken
+        );
 
     static FileStream OpenStream(string file)
     {
@@ -107,7 +122,11 @@ sealed class ShardFileReader : IAsyncDisposable
         }
     }
 
-    static async Task<(ParquetReader Parquet, ParquetSchema Schema)> OpenParquetAsync(string file, FileStream stream, CancellationToken cancellationToken)
+    static async Task<(ParquetReader Parquet, ParquetSchema Schema)> OpenParquetAsync(
+        string file,
+        FileStream stream,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -116,16 +135,23 @@ sealed class ShardFileReader : IAsyncDisposable
         }
         catch (Exception error) when (error is not OperationCanceledException)
         {
-            throw new InvalidInputException(file.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase)
-                ? $"{file}: not a whole Parquet file; it is truncated or damaged, restore it or collect again"
-                : $"{file}: not a trace shard; name the folder that generate wrote, or a .parquet file in it", error);
+            throw new InvalidInputException(
+                file.EndsWith(".parquet", StringComparison.OrdinalIgnoreCase)
+                    ? $"{file}: not a whole Parquet file; it is truncated or damaged, restore it or collect again"
+                    : $"{file}: not a trace shard; name the folder that generate wrote, or a .parquet file in it",
+                error
+            );
         }
     }
 
     static ShardMetadata Describe(string file, ParquetReader parquet)
     {
         if (parquet.CustomMetadata.GetValueOrDefault(ShardMetadata.Key) is not { } json)
-            throw new InvalidInputException($"{file}: a Parquet file, but not a trace shard (its metadata has no key {ShardMetadata.Key})");
+        {
+            throw new InvalidInputException(
+                $"{file}: a Parquet file, but not a trace shard " + $"(its metadata has no key {ShardMetadata.Key})"
+            );
+        }
 
         ShardMetadata? metadata;
         try
@@ -140,6 +166,8 @@ sealed class ShardFileReader : IAsyncDisposable
         return metadata is not null && ShardManifest.IsReadable(metadata.FormatVersion)
             ? metadata
             : throw new InvalidInputException(
-                $"{file}: format_version is {metadata?.FormatVersion}, and this program reads up to {ShardManifest.CurrentFormatVersion}; use the version that wrote it");
+                $"{file}: format_version is {metadata?.FormatVersion}, and this program reads "
+                    + $"up to {ShardManifest.CurrentFormatVersion}; use the version that wrote it"
+            );
     }
 }

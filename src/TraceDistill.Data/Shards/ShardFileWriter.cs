@@ -37,7 +37,9 @@ sealed class ShardFileWriter
         var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = CompressionLevel.Optimal };
         // Sign and exponent of logprobs repeat, the rest is noise: kept apart by byte, they compress by a tenth more.
         foreach (var column in columns.OfType<ListBuffer<float>>())
+        {
             options.ColumnEncodingHints[((ListField)column.Field).Item.Path.ToString()] = EncodingHint.ByteSplitStream;
+        }
         var stream = new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read);
         try
         {
@@ -57,13 +59,17 @@ sealed class ShardFileWriter
     public async Task AppendAsync(Trace trace, long rowGroupBytes, CancellationToken cancellationToken)
     {
         foreach (var column in _columns)
+        {
             _bufferedBytes += column.Append(trace);
+        }
 
         _bufferedRows++;
         Rows++;
         Tokens += trace.Logprobs?.Count ?? trace.CompletionTokens;
         if (_bufferedBytes >= rowGroupBytes)
+        {
             await FlushRowGroupAsync(cancellationToken);
+        }
     }
 
     /// <summary>Writes what is left and the footer, and makes sure that it is on the disk.</summary>
@@ -71,7 +77,9 @@ sealed class ShardFileWriter
     public async Task<ShardEntry> CloseAsync(CancellationToken cancellationToken)
     {
         if (_bufferedRows > 0)
+        {
             await FlushRowGroupAsync(cancellationToken);
+        }
 
         await _parquet.DisposeAsync();
         _stream.Flush(flushToDisk: true);
@@ -99,7 +107,9 @@ sealed class ShardFileWriter
     {
         using var rowGroup = _parquet.CreateRowGroup();
         foreach (var column in _columns)
+        {
             await column.FlushAsync(rowGroup, cancellationToken);
+        }
 
         rowGroup.CompleteValidate();
         _bufferedBytes = 0;

@@ -53,20 +53,31 @@ public sealed record ShardManifest
     /// <summary>Makes one manifest of those of the parts of a data set, in their order.</summary>
     /// <param name="parts">At least one, all of the same data set.</param>
     public static ShardManifest Join(IReadOnlyList<ShardManifest> parts) =>
-        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)], parts[0].Layout) with { Capabilities = parts[0].Capabilities, Missing = MissingTraces.Sum(parts.Select(part => part.Missing)) };
+        Of(parts[0].Dataset, [.. parts.SelectMany(part => part.Shards)], parts[0].Layout) with
+        {
+            Capabilities = parts[0].Capabilities,
+            Missing = MissingTraces.Sum(parts.Select(part => part.Missing)),
+        };
 
     /// <summary>The manifest of shards.</summary>
-    public static ShardManifest Of(DatasetDescription dataset, IReadOnlyList<ShardEntry> shards, SoftTargetLayout layout = SoftTargetLayout.Compact) => new()
-    {
-        Dataset = dataset,
-        Layout = layout,
-        Rows = shards.Sum(shard => shard.Rows),
-        Tokens = shards.Sum(shard => shard.Tokens),
-        Bytes = shards.Sum(shard => shard.Bytes),
-        Shards = shards,
-    };
+    public static ShardManifest Of(
+        DatasetDescription dataset,
+        IReadOnlyList<ShardEntry> shards,
+        SoftTargetLayout layout = SoftTargetLayout.Compact
+    ) =>
+        new()
+        {
+            Dataset = dataset,
+            Layout = layout,
+            Rows = shards.Sum(shard => shard.Rows),
+            Tokens = shards.Sum(shard => shard.Tokens),
+            Bytes = shards.Sum(shard => shard.Bytes),
+            Shards = shards,
+        };
 
-    /// <summary>Makes a data set of shards that lie in <paramref name="directory"/>: writes the dataset card, and the manifest last.</summary>
+    /// <summary>
+    /// Makes a data set of shards that lie in <paramref name="directory"/>: writes the dataset card, and the manifest last.
+    /// </summary>
     /// <param name="writer">Tells processes that publish the same at once apart, as in file names.</param>
     public void Publish(string directory, string writer = "")
     {
@@ -79,7 +90,11 @@ public sealed record ShardManifest
 
     /// <summary>Writes the manifest of a part of a data set under a name of its own.</summary>
     public void Save(string directory, string fileName, string writer = "") =>
-        AtomicFile.WriteAllText(Path.Combine(directory, fileName), JsonSerializer.Serialize(this, StorageJson.Default.ShardManifest) + "\n", writer);
+        AtomicFile.WriteAllText(
+            Path.Combine(directory, fileName),
+            JsonSerializer.Serialize(this, StorageJson.Default.ShardManifest) + "\n",
+            writer
+        );
 
     /// <summary>Returns whether this program reads shards of a format version.</summary>
     internal static bool IsReadable(int formatVersion) => formatVersion is >= 1 and <= CurrentFormatVersion;
@@ -90,7 +105,9 @@ public sealed record ShardManifest
     {
         var path = Path.Combine(directory, fileName);
         if (!File.Exists(path))
+        {
             return null;
+        }
 
         ShardManifest manifest;
         try
@@ -105,13 +122,18 @@ public sealed record ShardManifest
         catch (JsonException error)
         {
             throw new InvalidInputException(
-                $"{path}, line {error.LineNumber + 1 ?? 1}, {error.Path ?? "$"}: not a manifest; restore the file, or delete it to read the shards as they are", error);
+                $"{path}, line {error.LineNumber + 1 ?? 1}, {error.Path ?? "$"}: "
+                    + "not a manifest; restore the file, or delete it to read the shards as they are",
+                error
+            );
         }
 
         return IsReadable(manifest.FormatVersion)
             ? manifest
             : throw new InvalidInputException(
-                $"{path}: format_version is {manifest.FormatVersion}, and this program reads up to {CurrentFormatVersion}; use the version that wrote it");
+                $"{path}: format_version is {manifest.FormatVersion}, and this program "
+                    + $"reads up to {CurrentFormatVersion}; use the version that wrote it"
+            );
     }
 }
 
@@ -121,12 +143,16 @@ public sealed record ShardManifest
 public sealed record MissingTraces(long Count, double Allowed)
 {
     /// <summary>Traces missing from several parts together; null where nothing is.</summary>
-    public static MissingTraces? Sum(IEnumerable<MissingTraces?> parts) => parts.Aggregate((sum, part) => (sum, part) switch
-    {
-        (null, _) => part,
-        (_, null) => sum,
-        _ => new MissingTraces(sum.Count + part.Count, Math.Max(sum.Allowed, part.Allowed)),
-    });
+    public static MissingTraces? Sum(IEnumerable<MissingTraces?> parts) =>
+        parts.Aggregate(
+            (sum, part) =>
+                (sum, part) switch
+                {
+                    (null, _) => part,
+                    (_, null) => sum,
+                    _ => new MissingTraces(sum.Count + part.Count, Math.Max(sum.Allowed, part.Allowed)),
+                }
+        );
 }
 
 /// <summary>One shard of a data set.</summary>

@@ -5,8 +5,8 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Shards;
 
 /// <summary>
-/// File names of shards: <c>train-00000-of-00004.parquet</c>, as Hugging Face data sets have them, and <c>train-00000-of-00004-00002.parquet</c>
-/// for the third shard of the first of four parts.
+/// File names of shards: <c>train-00000-of-00004.parquet</c>, as Hugging Face data sets have them,
+/// and <c>train-00000-of-00004-00002.parquet</c> for the third shard of the first of four parts.
 /// </summary>
 public static partial class ShardName
 {
@@ -25,14 +25,12 @@ public static partial class ShardName
     internal static string Temporary(int index) => $"train-{index:D5}.parquet{AtomicFile.TemporarySuffix}";
 
     /// <summary>Index and count of a published shard; null for any other file.</summary>
-    public static (int Index, int Count)? Parse(string fileName) => PublishedPattern().Match(fileName) is { Success: true } match
-        ? (Number(match, 1), Number(match, 2))
-        : null;
+    public static (int Index, int Count)? Parse(string fileName) =>
+        PublishedPattern().Match(fileName) is { Success: true } match ? (Number(match, 1), Number(match, 2)) : null;
 
     /// <summary>Part, number of parts and index of a published shard of a part; null for any other file.</summary>
-    public static (int Part, int Parts, int Index)? ParsePart(string fileName) => PartPattern().Match(fileName) is { Success: true } match
-        ? (Number(match, 1), Number(match, 2), Number(match, 3))
-        : null;
+    public static (int Part, int Parts, int Index)? ParsePart(string fileName) =>
+        PartPattern().Match(fileName) is { Success: true } match ? (Number(match, 1), Number(match, 2), Number(match, 3)) : null;
 
     internal static bool IsTemporary(string fileName) => TemporaryPattern().IsMatch(fileName);
 

@@ -20,7 +20,13 @@ public sealed class ShardReader
     readonly bool[] _verified;
 
     ShardReader(
-        string path, IReadOnlyList<string> files, ShardMetadata metadata, ShardManifest? manifest, IReadOnlyList<(int File, int Group, int Rows)> groups, ShardReaderOptions options)
+        string path,
+        IReadOnlyList<string> files,
+        ShardMetadata metadata,
+        ShardManifest? manifest,
+        IReadOnlyList<(int File, int Group, int Rows)> groups,
+        ShardReaderOptions options
+    )
     {
         Path = path;
         _files = files;
@@ -57,10 +63,14 @@ public sealed class ShardReader
     /// that all of it is there and of one kind. Rows are not read yet.
     /// </summary>
     /// <exception cref="InvalidInputException">
-    /// A shard is missing, truncated, of another data set or no trace shard at all, or a column is missing or of the wrong type; the message
-    /// names the file and the column.
+    /// A shard is missing, truncated, of another data set or no trace shard at all, or a column
+    /// is missing or of the wrong type; the message names the file and the column.
     /// </exception>
-    public static async Task<ShardReader> OpenAsync(string path, ShardReaderOptions? options = null, CancellationToken cancellationToken = default)
+    public static async Task<ShardReader> OpenAsync(
+        string path,
+        ShardReaderOptions? options = null,
+        CancellationToken cancellationToken = default
+    )
     {
         options ??= new ShardReaderOptions();
         var manifest = Directory.Exists(path) ? ShardManifest.Load(path) : null;
@@ -70,11 +80,14 @@ public sealed class ShardReader
         foreach (var (index, file) in files.Index())
         {
             await using var shard = await ShardFileReader.OpenAsync(file, options.SoftTargets, cancellationToken);
-            // A collection that was begun by an earlier version of this program may have shards of two format versions; each is read by its own.
+            // A collection that was begun by an earlier version of this program may have shards
+            // of two format versions; each is read by its own.
             if (common is not null && shard.Metadata with { FormatVersion = common.FormatVersion } != common)
             {
                 throw new InvalidInputException(
-                    $"{file}: belongs to another data set than {(manifest is null ? files[0] : ShardManifest.FileName)} (teacher, tokenizer, k or layout differ); keep each data set in its own directory");
+                    $"{file}: belongs to another data set than {(manifest is null ? files[0] : ShardManifest.FileName)} (teacher, "
+                        + "tokenizer, k or layout differ); keep each data set in its own directory"
+                );
             }
 
             common = shard.Metadata;
@@ -100,7 +113,8 @@ public sealed class ShardReader
     /// <summary>The traces of one row group, each put together when it is asked for. Safe to call from several threads.</summary>
     /// <param name="group">Counted from 0 over all shards, in the order they were written.</param>
     /// <param name="decodes">
-    /// Whether the soft targets of a compact shard are decoded, which finds damage; else they are in <see cref="Generation.TokenLogprobs.Encoded"/> alone, as they are stored.
+    /// Whether the soft targets of a compact shard are decoded, which finds damage; else they
+    /// are in <see cref="Generation.TokenLogprobs.Encoded"/> alone, as they are stored.
     /// </param>
     /// <param name="cancellationToken">Stops between columns.</param>
     /// <exception cref="InvalidInputException">The shard is damaged; the message names the file and the column.</exception>
@@ -120,7 +134,10 @@ public sealed class ShardReader
     /// <summary>The traces of a single shard, in order, once its bytes have turned out to be those of its entry.</summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>
     public static async IAsyncEnumerable<Trace> ReadShardAsync(
-        string path, ShardEntry entry, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        string path,
+        ShardEntry entry,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
         await ShardFileReader.VerifyAsync(path, entry, cancellationToken);
         await using var shard = await ShardFileReader.OpenAsync(path, softTargets: true, cancellationToken);
@@ -136,7 +153,9 @@ public sealed class ShardReader
     /// <summary>The outcome of each trace of a single shard, in order; only a few small columns are read.</summary>
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>
     public static async IAsyncEnumerable<TraceHead> ReadHeadsAsync(
-        string path, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        string path,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
         await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
         for (var group = 0; group < shard.RowGroups.Count; group++)
@@ -175,12 +194,16 @@ public sealed class ShardReader
 
         Compare("chat template", Dataset.ChatTemplateHash, chatTemplateHash);
         if (differences.Count > 0)
+        {
             throw new InvalidInputException($"{Path}: was collected for another student: {string.Join("; ", differences)}");
+        }
 
         void Compare(string what, string? ofTraces, string? ofStudent)
         {
             if (ofTraces is not null && ofStudent is not null && ofTraces != ofStudent)
+            {
                 differences.Add($"{what} is {ofTraces} in the traces and {ofStudent} in the student");
+            }
         }
     }
 }

@@ -5,9 +5,10 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Shards;
 
 /// <summary>
-/// Writes traces to a directory of Parquet shards with manifest and dataset card. Nothing is visible before <see cref="CompleteAsync(CancellationToken)"/>:
-/// a writer that is disposed without it, or killed, leaves a data set that stood there untouched, and its leftovers go with the next writer.
-/// Only while a data set is being replaced, a few renames long, is there none: a reader then names what is missing.
+/// Writes traces to a directory of Parquet shards with manifest and dataset card. Nothing is visible
+/// before <see cref="CompleteAsync(CancellationToken)"/>: a writer that is disposed without it, or killed,
+/// leaves a data set that stood there untouched, and its leftovers go with the next writer. Only while a
+/// data set is being replaced, a few renames long, is there none: a reader then names what is missing.
 /// </summary>
 /// <remarks>
 /// Memory is bounded by <see cref="ShardWriterOptions.RowGroupBytes"/>, whatever the number of traces. Equal traces in equal order with
@@ -36,7 +37,11 @@ public sealed class ShardWriter : IAsyncDisposable
     /// <exception cref="InvalidInputException">The directory cannot be written to.</exception>
     /// <exception cref="ExternalFailureException">The disk is full.</exception>
     public static async Task<ShardWriter> CreateAsync(
-        string directory, DatasetDescription dataset, ShardWriterOptions? options = null, CancellationToken cancellationToken = default)
+        string directory,
+        DatasetDescription dataset,
+        ShardWriterOptions? options = null,
+        CancellationToken cancellationToken = default
+    )
     {
         var writer = new ShardWriter(directory, dataset, options ?? new ShardWriterOptions());
         try
@@ -54,7 +59,9 @@ public sealed class ShardWriter : IAsyncDisposable
     }
 
     /// <summary>Adds a trace.</summary>
-    /// <exception cref="InvalidInputException">The trace contradicts the description of the data set, or its soft targets are none.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The trace contradicts the description of the data set, or its soft targets are none.
+    /// </exception>
     /// <exception cref="ExternalFailureException">The disk is full.</exception>
     public async Task WriteAsync(Trace trace, CancellationToken cancellationToken = default)
     {
@@ -65,7 +72,9 @@ public sealed class ShardWriter : IAsyncDisposable
             _open ??= await OpenShardAsync(cancellationToken);
             await _open.AppendAsync(trace, _options.RowGroupBytes, cancellationToken);
             if (_open.BytesWritten >= _options.ShardBytes)
+            {
                 await CloseShardAsync(cancellationToken);
+            }
         }
         catch (Exception error) when (StorageFailure.Covers(error))
         {
@@ -75,19 +84,26 @@ public sealed class ShardWriter : IAsyncDisposable
 
     /// <summary>Finishes the shards and publishes them, the manifest last. A data set that stood in the directory is replaced.</summary>
     /// <exception cref="ExternalFailureException">The disk is full.</exception>
-    public Task<ShardManifest> CompleteAsync(CancellationToken cancellationToken = default) => CompleteAsync(selection: null, capabilities: null, cancellationToken);
+    public Task<ShardManifest> CompleteAsync(CancellationToken cancellationToken = default) =>
+        CompleteAsync(selection: null, capabilities: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(CancellationToken)"/>
     /// <param name="selection">What of a collection the data set holds; null for all.</param>
     /// <param name="capabilities">What the teacher's endpoint was seen to do; null where none was asked.</param>
     /// <param name="cancellationToken">Stops and leaves a data set that stood there.</param>
-    public async Task<ShardManifest> CompleteAsync(TraceSelection? selection, TeacherCapabilities? capabilities, CancellationToken cancellationToken = default)
+    public async Task<ShardManifest> CompleteAsync(
+        TraceSelection? selection,
+        TeacherCapabilities? capabilities,
+        CancellationToken cancellationToken = default
+    )
     {
         ObjectDisposedException.ThrowIf(_completed, this);
         try
         {
             if (_open is not null)
+            {
                 await CloseShardAsync(cancellationToken);
+            }
 
             var manifest = Describe() with { Selection = selection, Capabilities = capabilities };
             Publish(manifest);
@@ -104,11 +120,15 @@ public sealed class ShardWriter : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         if (_completed)
+        {
             return;
+        }
 
         _completed = true;
         if (_open is not null)
+        {
             await _open.AbandonAsync();
+        }
 
         DeleteTemporaries(_directory);
     }
@@ -125,8 +145,12 @@ public sealed class ShardWriter : IAsyncDisposable
     /// <exception cref="InvalidInputException">A trace contradicts the description; or the directory cannot be written to.</exception>
     /// <exception cref="ExternalFailureException">The disk is full, or fails.</exception>
     public static async Task<ShardEntry> WriteShardAsync(
-        string path, DatasetDescription dataset, IAsyncEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact,
-        CancellationToken cancellationToken = default)
+        string path,
+        DatasetDescription dataset,
+        IAsyncEnumerable<Trace> traces,
+        SoftTargetLayout layout = SoftTargetLayout.Compact,
+        CancellationToken cancellationToken = default
+    )
     {
         var options = new ShardWriterOptions { Layout = layout };
         var temporary = path + AtomicFile.TemporarySuffix;
@@ -159,9 +183,16 @@ public sealed class ShardWriter : IAsyncDisposable
     }
 
     static Task<ShardFileWriter> OpenFileAsync(
-        string path, DatasetDescription dataset, ShardWriterOptions options, CancellationToken cancellationToken) =>
+        string path,
+        DatasetDescription dataset,
+        ShardWriterOptions options,
+        CancellationToken cancellationToken
+    ) =>
         ShardFileWriter.CreateAsync(
-            path, new ShardMetadata(ShardManifest.CurrentFormatVersion, dataset, options.Layout), cancellationToken);
+            path,
+            new ShardMetadata(ShardManifest.CurrentFormatVersion, dataset, options.Layout),
+            cancellationToken
+        );
 
     async Task<ShardFileWriter> OpenShardAsync(CancellationToken cancellationToken)
     {
@@ -175,25 +206,30 @@ public sealed class ShardWriter : IAsyncDisposable
         _open = null;
     }
 
-    ShardManifest Describe() => new()
-    {
-        Dataset = _dataset,
-        Layout = _options.Layout,
-        Rows = _closed.Sum(shard => shard.Rows),
-        Tokens = _closed.Sum(shard => shard.Tokens),
-        Bytes = _closed.Sum(shard => shard.Bytes),
-        Shards = [.. _closed.Select((shard, index) => shard with { File = ShardName.Published(index, _closed.Count) })],
-    };
+    ShardManifest Describe() =>
+        new()
+        {
+            Dataset = _dataset,
+            Layout = _options.Layout,
+            Rows = _closed.Sum(shard => shard.Rows),
+            Tokens = _closed.Sum(shard => shard.Tokens),
+            Bytes = _closed.Sum(shard => shard.Bytes),
+            Shards = [.. _closed.Select((shard, index) => shard with { File = ShardName.Published(index, _closed.Count) })],
+        };
 
     // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole.
     void Publish(ShardManifest manifest)
     {
         File.Delete(Path.Combine(_directory, ShardManifest.FileName));
         foreach (var stale in Directory.EnumerateFiles(_directory).Where(file => ShardName.Parse(Path.GetFileName(file)) is not null))
+        {
             File.Delete(stale);
+        }
 
         foreach (var (closed, shard) in _closed.Zip(manifest.Shards))
+        {
             File.Move(Path.Combine(_directory, closed.File), Path.Combine(_directory, shard.File));
+        }
 
         DatasetCard.Save(_directory, manifest);
         manifest.Save(_directory);
@@ -202,6 +238,8 @@ public sealed class ShardWriter : IAsyncDisposable
     static void DeleteTemporaries(string directory)
     {
         foreach (var leftover in Directory.EnumerateFiles(directory).Where(file => ShardName.IsTemporary(Path.GetFileName(file))))
+        {
             File.Delete(leftover);
+        }
     }
 }

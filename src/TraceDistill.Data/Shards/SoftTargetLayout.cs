@@ -8,6 +8,9 @@ public enum SoftTargetLayout
     /// <summary>One column <c>soft_targets</c>, written by <see cref="SoftTargetCodec"/>: small, with a bounded error.</summary>
     Compact,
 
-    /// <summary>Two columns of flat lists, <c>topk_ids</c> and <c>topk_logprobs</c> (tokens × k): readable without a decoder, and as exact as what is written (a collection's journal holds the compact code).</summary>
+    /// <summary>
+    /// Two columns of flat lists, <c>topk_ids</c> and <c>topk_logprobs</c> (tokens × k): readable without
+    /// a decoder, and as exact as what is written (a collection's journal holds the compact code).
+    /// </summary>
     Plain,
 }

@@ -10,7 +10,8 @@ namespace TraceDistill.Data.Shards;
     NewLine = "\n",
     RespectNullableAnnotations = true,
     RespectRequiredConstructorParameters = true,
-    Converters = [typeof(LowerCase<TokenIdentity>), typeof(LowerCase<LogprobKind>), typeof(LowerCase<SoftTargetLayout>)])]
+    Converters = [typeof(LowerCase<TokenIdentity>), typeof(LowerCase<LogprobKind>), typeof(LowerCase<SoftTargetLayout>)]
+)]
 [JsonSerializable(typeof(ShardManifest))]
 [JsonSerializable(typeof(ShardMetadata))]
 partial class StorageJson : JsonSerializerContext;

@@ -48,20 +48,38 @@ public sealed record TeacherCapabilities
     public string? SoftTargetProblem { get; init; }
 
     /// <summary>All of it in one line for people.</summary>
-    public override string ToString() => string.Join(", ", new[]
-    {
-        $"dialect {Dialect}",
-        SoftTargetProblem is null && TopLogprobs > 0
-            ? $"top {TopLogprobs} logprobs with token {TokenIdentity.ToString().ToLowerInvariant()}{(TopLogprobsLimit is { } limit ? $" (at most {limit.ToString(CultureInfo.InvariantCulture)})" : "")}"
-            : "text alone",
-        Logprobs switch { LogprobKind.Raw => "raw (before temperature)", LogprobKind.Processed => "processed (after temperature)", _ => null },
-        Tell(ReasoningLogprobs, "reasoning tokens have logprobs", "reasoning tokens have none"),
-        Tell(EndOfSequenceLogprobs, "end of sequence has logprobs", "end of sequence has none"),
-        OpensThinking ? "prompts open the thinking" : null,
-        PromptTokenIds ? "prompt ids returned" : "no prompt ids",
-        PromptScoring switch { null => null, "none" => "no prompt scoring", var way => $"prompt scoring by {way}" },
-        Tell(SeveralChoices, "n > 1 allowed", "n = 1 alone"),
-    }.OfType<string>());
+    public override string ToString() =>
+        string.Join(
+            ", ",
+            new[]
+            {
+                $"dialect {Dialect}",
+                SoftTargetProblem is null && TopLogprobs > 0
+                    ? $"top {TopLogprobs} logprobs with token {TokenIdentity.ToString().ToLowerInvariant()}"
+                        + $"{(TopLogprobsLimit is { } limit ? $" (at most {limit.ToString(CultureInfo.InvariantCulture)})" : "")}"
+                    : "text alone",
+                Logprobs switch
+                {
+                    LogprobKind.Raw => "raw (before temperature)",
+                    LogprobKind.Processed => "processed (after temperature)",
+                    _ => null,
+                },
+                Tell(ReasoningLogprobs, "reasoning tokens have logprobs", "reasoning tokens have none"),
+                Tell(EndOfSequenceLogprobs, "end of sequence has logprobs", "end of sequence has none"),
+                OpensThinking ? "prompts open the thinking" : null,
+                PromptTokenIds ? "prompt ids returned" : "no prompt ids",
+                PromptScoring switch
+                {
+                    null => null,
+                    "none" => "no prompt scoring",
+                    var way => $"prompt scoring by {way}",
+                },
+                Tell(SeveralChoices, "n > 1 allowed", "n = 1 alone"),
+            }.OfType<string>()
+        );
 
-    static string? Tell(bool? fact, string yes, string no) => fact is null ? null : fact.Value ? yes : no;
+    static string? Tell(bool? fact, string yes, string no) =>
+        fact is null ? null
+        : fact.Value ? yes
+        : no;
 }

@@ -13,16 +13,33 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
 {
     string _file = "";
     int _k;
-    bool _endsWithAnswer, _decodes;
-    string[] _id = [], _problemId = [], _source = [], _reasoning = [], _answer = [], _generation = [], _expectedAnswer = [];
-    string[] _finishReason = [], _verdict = [], _teacher = [];
-    int[] _sampleIndex = [], _promptTokens = [], _completionTokens = [], _latencyMs = [];
+    bool _endsWithAnswer,
+        _decodes;
+    string[] _id = [],
+        _problemId = [],
+        _source = [],
+        _reasoning = [],
+        _answer = [],
+        _generation = [],
+        _expectedAnswer = [];
+    string[] _finishReason = [],
+        _verdict = [],
+        _teacher = [];
+    int[] _sampleIndex = [],
+        _promptTokens = [],
+        _completionTokens = [],
+        _latencyMs = [];
     long[] _seed = [];
-    double[] _temperature = [], _topP = [];
+    double[] _temperature = [],
+        _topP = [];
     DateTime[] _createdAt = [];
-    ListColumn<ReadOnlyMemory<char>>? _roles, _contents;
-    ListColumn<int>? _tokenIds, _promptTokenIds, _topIds;
-    ListColumn<float>? _tokenLogprobs, _topLogprobs;
+    ListColumn<ReadOnlyMemory<char>>? _roles,
+        _contents;
+    ListColumn<int>? _tokenIds,
+        _promptTokenIds,
+        _topIds;
+    ListColumn<float>? _tokenLogprobs,
+        _topLogprobs;
     byte[]?[]? _softTargets;
     string?[]? _toolCalls;
 
@@ -32,10 +49,17 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
     /// <param name="columns">Where from; one without a row group only has its columns checked.</param>
     /// <param name="metadata">Layout and k of the shard.</param>
     /// <param name="softTargets">Whether alternatives are read.</param>
-    /// <param name="decodes">Whether those of a compact shard are decoded, which finds damage; else they are in <see cref="TokenLogprobs.Encoded"/> alone.</param>
+    /// <param name="decodes">
+    /// Whether those of a compact shard are decoded, which finds damage; else they are in <see cref="TokenLogprobs.Encoded"/> alone.
+    /// </param>
     /// <param name="cancellationToken">Stops between columns.</param>
     public static async Task<TraceRowGroup> ReadAsync(
-        ColumnReader columns, ShardMetadata metadata, bool softTargets, bool decodes, CancellationToken cancellationToken)
+        ColumnReader columns,
+        ShardMetadata metadata,
+        bool softTargets,
+        bool decodes,
+        CancellationToken cancellationToken
+    )
     {
         var compact = metadata.Layout == SoftTargetLayout.Compact;
         return new TraceRowGroup
@@ -75,31 +99,32 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
     }
 
     /// <summary>The trace of a row.</summary>
-    public Trace this[int row] => new()
-    {
-        Id = _id[row],
-        ProblemId = _problemId[row],
-        Source = _source[row],
-        Messages = Conversation(row),
-        Reasoning = _reasoning[row],
-        Answer = _answer[row],
-        Generation = _generation[row],
-        ExpectedAnswer = _expectedAnswer[row],
-        FinishReason = _finishReason[row],
-        Verdict = _verdict[row],
-        SampleIndex = _sampleIndex[row],
-        Seed = _seed[row],
-        Temperature = _temperature[row],
-        TopP = _topP[row],
-        Teacher = _teacher[row],
-        PromptTokens = _promptTokens[row],
-        CompletionTokens = _completionTokens[row],
-        LatencyMs = _latencyMs[row],
-        CreatedAt = new DateTimeOffset(DateTime.SpecifyKind(_createdAt[row], DateTimeKind.Utc)),
-        PromptTokenIds = _promptTokenIds![row]?.ToArray() ?? [],
-        Logprobs = Logprobs(row),
-        ToolCalls = _toolCalls?[row],
-    };
+    public Trace this[int row] =>
+        new()
+        {
+            Id = _id[row],
+            ProblemId = _problemId[row],
+            Source = _source[row],
+            Messages = Conversation(row),
+            Reasoning = _reasoning[row],
+            Answer = _answer[row],
+            Generation = _generation[row],
+            ExpectedAnswer = _expectedAnswer[row],
+            FinishReason = _finishReason[row],
+            Verdict = _verdict[row],
+            SampleIndex = _sampleIndex[row],
+            Seed = _seed[row],
+            Temperature = _temperature[row],
+            TopP = _topP[row],
+            Teacher = _teacher[row],
+            PromptTokens = _promptTokens[row],
+            CompletionTokens = _completionTokens[row],
+            LatencyMs = _latencyMs[row],
+            CreatedAt = new DateTimeOffset(DateTime.SpecifyKind(_createdAt[row], DateTimeKind.Utc)),
+            PromptTokenIds = _promptTokenIds![row]?.ToArray() ?? [],
+            Logprobs = Logprobs(row),
+            ToolCalls = _toolCalls?[row],
+        };
 
     public IEnumerator<Trace> GetEnumerator() => Enumerable.Range(0, Count).Select(row => this[row]).GetEnumerator();
 
@@ -110,10 +135,14 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
         var roles = _roles![row] ?? default;
         var contents = _contents![row] ?? default;
         if (roles.Length != contents.Length)
+        {
             throw Damaged(row, ShardColumns.Messages, $"{roles.Length} roles and {contents.Length} contents");
+        }
 
         if (_endsWithAnswer && (roles.IsEmpty || !roles.Span[^1].Span.SequenceEqual(FinalTurn.Role)))
+        {
             throw Damaged(row, ShardColumns.Messages, $"the last turn is not the {FinalTurn.Role}'s");
+        }
 
         var asked = roles.Length - (_endsWithAnswer ? 1 : 0);
         return [.. Enumerable.Range(0, asked).Select(i => new ChatMessage(roles.Span[i].ToString(), contents.Span[i].ToString()))];
@@ -122,20 +151,34 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
     TokenLogprobs? Logprobs(int row)
     {
         if (_tokenIds![row]?.ToArray() is not { } ids)
+        {
             return null;
+        }
 
         var logprobs = _tokenLogprobs![row]?.ToArray();
         if (logprobs?.Length != ids.Length)
+        {
             throw Damaged(row, ShardColumns.TokenLogprobs, $"{logprobs?.Length ?? 0} logprobs for {ids.Length} tokens");
+        }
 
         var (topIds, topLogprobs) = _softTargets is not null ? Compact(row, ids) : Plain(row, ids.Length);
-        return new TokenLogprobs { K = _k, TokenIds = ids, Logprobs = logprobs, TopIds = topIds, TopLogprobs = topLogprobs, Encoded = _softTargets?[row] };
+        return new TokenLogprobs
+        {
+            K = _k,
+            TokenIds = ids,
+            Logprobs = logprobs,
+            TopIds = topIds,
+            TopLogprobs = topLogprobs,
+            Encoded = _softTargets?[row],
+        };
     }
 
     (int[] Ids, float[] Logprobs) Plain(int row, int tokens)
     {
         if (_topIds is null || _topLogprobs is null)
+        {
             return ([], []);
+        }
 
         var ids = _topIds[row] ?? default;
         var logprobs = _topLogprobs[row] ?? default;
@@ -147,10 +190,14 @@ sealed class TraceRowGroup : IReadOnlyList<Trace>
     (int[] Ids, float[] Logprobs) Compact(int row, int[] tokenIds)
     {
         if (_softTargets![row] is not { } blob)
+        {
             throw Damaged(row, ShardColumns.SoftTargets, "no value");
+        }
 
         if (!_decodes)
+        {
             return ([], []);
+        }
 
         try
         {

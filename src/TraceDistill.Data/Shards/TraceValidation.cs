@@ -13,10 +13,14 @@ public static class TraceValidation
     public static void Check(Trace trace, DatasetDescription dataset)
     {
         if (trace.Logprobs is not { } logprobs)
+        {
             return;
+        }
 
         if (Problem(logprobs, dataset) is { } problem)
+        {
             throw new InvalidInputException($"trace {trace.Id}: {problem}");
+        }
     }
 
     static string? Problem(TokenLogprobs logprobs, DatasetDescription dataset)
@@ -24,23 +28,38 @@ public static class TraceValidation
         var tokens = logprobs.Count;
         var vocabulary = dataset.VocabularySize ?? NumberCoding.Limit;
         if (dataset.TokenIdentity == TokenIdentity.Text)
+        {
             return "it has token ids, and the data set is described as text only";
+        }
         if (logprobs.K != dataset.TopK)
+        {
             return $"it has {logprobs.K} alternatives a token, and the data set is described as having {dataset.TopK}";
+        }
         if (logprobs.Logprobs.Length != tokens)
+        {
             return $"it has {tokens} token ids but {logprobs.Logprobs.Length} logprobs";
+        }
         var isEncoded = logprobs is { Encoded: not null, TopIds.Length: 0, TopLogprobs.Length: 0 };
         if (!isEncoded && (logprobs.TopIds.Length != (long)tokens * logprobs.K || logprobs.TopLogprobs.Length != logprobs.TopIds.Length))
-            return $"its alternatives ({logprobs.TopIds.Length} ids, {logprobs.TopLogprobs.Length} logprobs) are not {tokens} tokens × {logprobs.K}";
+        {
+            return $"its alternatives ({logprobs.TopIds.Length} ids, "
+                + $"{logprobs.TopLogprobs.Length} logprobs) are not {tokens} tokens × {logprobs.K}";
+        }
 
         for (var t = 0; t < tokens; t++)
         {
             if (logprobs.TokenIds[t] < 0 || logprobs.TokenIds[t] >= vocabulary)
+            {
                 return $"token {t} has id {logprobs.TokenIds[t]}, outside the vocabulary of {vocabulary}";
+            }
             if (!(logprobs.Logprobs[t] <= SoftTargetRow.LargestLogprob))
+            {
                 return $"token {t} has logprob {logprobs.Logprobs[t]}";
+            }
             if (!isEncoded && SoftTargetRow.Problem(logprobs, t, vocabulary) is { } problem)
+            {
                 return $"token {t} {problem}";
+            }
         }
 
         return null;

@@ -41,7 +41,9 @@ public sealed record LengthDistribution
             {
                 rank -= count;
                 if (rank <= 0)
+                {
                     return length;
+                }
             }
 
             return 0;

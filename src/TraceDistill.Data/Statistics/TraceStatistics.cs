@@ -39,7 +39,9 @@ public sealed record TraceStatistics
     /// <summary>Mean probability that the alternatives of a token hold together; null where there are no soft targets.</summary>
     public required double? CapturedMass { get; init; }
 
-    /// <summary>Mean entropy of a token's soft targets in nats, the tail counted as one more outcome; null where there are no soft targets.</summary>
+    /// <summary>
+    /// Mean entropy of a token's soft targets in nats, the tail counted as one more outcome; null where there are no soft targets.
+    /// </summary>
     public required double? Entropy { get; init; }
 
     /// <summary>Reads a data set once, in bounded memory.</summary>
@@ -48,7 +50,9 @@ public sealed record TraceStatistics
     {
         var totals = new TraceTotals();
         await foreach (var trace in reader.ReadAsync(cancellationToken))
+        {
             totals.Add(trace);
+        }
 
         return totals.Summarize(reader.Bytes, reader.Dataset.TopK);
     }

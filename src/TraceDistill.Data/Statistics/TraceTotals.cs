@@ -27,25 +27,32 @@ sealed class TraceTotals
         _verdicts[trace.Verdict] = _verdicts.GetValueOrDefault(trace.Verdict) + 1;
         _finishReasons[trace.FinishReason] = _finishReasons.GetValueOrDefault(trace.FinishReason) + 1;
         var source = _sources.GetValueOrDefault(trace.Source) ?? new SourceStatistics(0, 0, 0);
-        _sources[trace.Source] = new SourceStatistics(source.Count + 1, source.Tokens + tokens, source.Correct + (trace.Verdict == "correct" ? 1 : 0));
+        _sources[trace.Source] = new SourceStatistics(
+            source.Count + 1,
+            source.Tokens + tokens,
+            source.Correct + (trace.Verdict == "correct" ? 1 : 0)
+        );
         if (trace.Logprobs is { K: > 0 } logprobs)
+        {
             AddSoftTargets(logprobs.TopLogprobs, logprobs.K);
+        }
     }
 
-    public TraceStatistics Summarize(long bytes, int topK) => new()
-    {
-        Count = _count,
-        Tokens = _tokens,
-        Bytes = bytes,
-        TopK = topK,
-        CompletionLengths = LengthDistribution.Create(_completionLengths),
-        PromptLengths = LengthDistribution.Create(_promptLengths),
-        Verdicts = _verdicts,
-        FinishReasons = _finishReasons,
-        Sources = _sources,
-        CapturedMass = _rows == 0 ? null : _mass / _rows,
-        Entropy = _rows == 0 ? null : _entropy / _rows,
-    };
+    public TraceStatistics Summarize(long bytes, int topK) =>
+        new()
+        {
+            Count = _count,
+            Tokens = _tokens,
+            Bytes = bytes,
+            TopK = topK,
+            CompletionLengths = LengthDistribution.Create(_completionLengths),
+            PromptLengths = LengthDistribution.Create(_promptLengths),
+            Verdicts = _verdicts,
+            FinishReasons = _finishReasons,
+            Sources = _sources,
+            CapturedMass = _rows == 0 ? null : _mass / _rows,
+            Entropy = _rows == 0 ? null : _entropy / _rows,
+        };
 
     void AddSoftTargets(ReadOnlySpan<float> logprobs, int k)
     {

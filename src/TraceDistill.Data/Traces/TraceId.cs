@@ -16,11 +16,22 @@ public static class TraceId
     static ArrayBufferWriter<byte>? Buffer;
 
     /// <returns>32 lower-case hexadecimal digits (the first 128 bits of SHA-256 over the length-prefixed fields).</returns>
-    public static string Create(string problemId, IReadOnlyList<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex) =>
-        KeyOf(problemId, messages, teacher, sampling, sampleIndex).ToString();
+    public static string Create(
+        string problemId,
+        IReadOnlyList<ChatMessage> messages,
+        string teacher,
+        SamplingSettings sampling,
+        int sampleIndex
+    ) => KeyOf(problemId, messages, teacher, sampling, sampleIndex).ToString();
 
     /// <summary>The same id in 16 bytes.</summary>
-    public static TraceKey KeyOf(string problemId, IReadOnlyList<ChatMessage> messages, string teacher, SamplingSettings sampling, int sampleIndex)
+    public static TraceKey KeyOf(
+        string problemId,
+        IReadOnlyList<ChatMessage> messages,
+        string teacher,
+        SamplingSettings sampling,
+        int sampleIndex
+    )
     {
         var fields = Buffer ??= new ArrayBufferWriter<byte>(1024);
         fields.ResetWrittenCount();

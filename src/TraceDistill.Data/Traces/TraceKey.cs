@@ -16,9 +16,11 @@ public readonly record struct TraceKey(ulong High, ulong Low) : IComparable<Trac
     /// <summary>The key of an id as <see cref="TraceId"/> makes them; any other id is hashed.</summary>
     public static TraceKey Of(ReadOnlySpan<char> id)
     {
-        if (id.Length == 2 * Size
+        if (
+            id.Length == 2 * Size
             && ulong.TryParse(id[..Size], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var high)
-            && ulong.TryParse(id[Size..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low))
+            && ulong.TryParse(id[Size..], NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var low)
+        )
         {
             return new TraceKey(high, low);
         }
@@ -29,7 +31,8 @@ public readonly record struct TraceKey(ulong High, ulong Low) : IComparable<Trac
     }
 
     /// <summary>The key in the first <see cref="Size"/> bytes.</summary>
-    public static TraceKey Read(ReadOnlySpan<byte> bytes) => new(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
+    public static TraceKey Read(ReadOnlySpan<byte> bytes) =>
+        new(BinaryPrimitives.ReadUInt64BigEndian(bytes), BinaryPrimitives.ReadUInt64BigEndian(bytes[8..]));
 
     /// <summary>The keys that <see cref="Pack"/> made one byte string of.</summary>
     public static TraceKey[] Unpack(ReadOnlySpan<byte> bytes)

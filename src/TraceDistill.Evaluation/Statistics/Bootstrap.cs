@@ -9,7 +9,9 @@ namespace TraceDistill.Evaluation.Statistics;
 /// </remarks>
 public static class Bootstrap
 {
-    /// <summary>Resamples drawn unless the caller says otherwise; end points then move by about a hundredth of the width between seeds.</summary>
+    /// <summary>
+    /// Resamples drawn unless the caller says otherwise; end points then move by about a hundredth of the width between seeds.
+    /// </summary>
     public const int DefaultResamples = 10_000;
 
     /// <summary>An interval for the mean of independent <paramref name="values"/>, such as paired differences.</summary>
@@ -26,11 +28,18 @@ public static class Bootstrap
     /// </summary>
     /// <exception cref="ArgumentException">No units, or lengths that differ.</exception>
     public static Interval OfRatio(
-        ReadOnlySpan<double> numerators, ReadOnlySpan<double> denominators, long seed, int resamples = DefaultResamples, double confidence = 0.95)
+        ReadOnlySpan<double> numerators,
+        ReadOnlySpan<double> denominators,
+        long seed,
+        int resamples = DefaultResamples,
+        double confidence = 0.95
+    )
     {
         if (numerators.IsEmpty || numerators.Length != denominators.Length)
         {
-            throw new ArgumentException($"a bootstrap needs one numerator for each denominator and at least one; got {numerators.Length} and {denominators.Length}");
+            throw new ArgumentException(
+                $"a bootstrap needs one numerator for each denominator and at least one; got {numerators.Length} and {denominators.Length}"
+            );
         }
 
         var (numerator, denominator) = (Sum(numerators), Sum(denominators));

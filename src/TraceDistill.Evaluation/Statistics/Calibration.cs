@@ -42,8 +42,16 @@ public sealed class Calibration(int bins = 15)
         }
 
         var curve = _bins
-            .Select((bin, index) => new ReliabilityBin(
-                (double)index / bins, (double)(index + 1) / bins, bin.Confidence / bin.Count, (double)bin.Correct / bin.Count, bin.Count))
+            .Select(
+                (bin, index) =>
+                    new ReliabilityBin(
+                        (double)index / bins,
+                        (double)(index + 1) / bins,
+                        bin.Confidence / bin.Count,
+                        (double)bin.Correct / bin.Count,
+                        bin.Count
+                    )
+            )
             .Where(bin => bin.Count > 0)
             .ToArray();
         var error = curve.Sum(bin => (double)bin.Count / total * Math.Abs(bin.Accuracy - bin.Confidence));

@@ -6,8 +6,8 @@ static class IncompleteBeta
     const double Tiny = 1e-300;
 
     /// <remarks>
-    /// Continued fraction of NIST's Digital Library of Mathematical Functions, 8.17.22, evaluated by Lentz's method; symmetry 8.17.4 keeps x
-    /// on the side where it converges quickly.
+    /// Continued fraction of NIST's Digital Library of Mathematical Functions, 8.17.22, evaluated
+    /// by Lentz's method; symmetry 8.17.4 keeps x on the side where it converges quickly.
     /// </remarks>
     public static double Regularized(double x, double a, double b)
     {

@@ -1,12 +1,14 @@
 namespace TraceDistill.Evaluation.Statistics;
 
 /// <summary>The chance that the most frequent of k sampled answers is right (maj@k, “self-consistency”).</summary>
-/// <remarks>X. Wang et al., “Self-Consistency Improves Chain of Thought Reasoning in Language Models”, ICLR 2023 (arXiv 2203.11171).</remarks>
+/// <remarks>
+/// X. Wang et al., “Self-Consistency Improves Chain of Thought Reasoning in Language Models”, ICLR 2023 (arXiv 2203.11171).
+/// </remarks>
 public static class MajorityVote
 {
     /// <summary>
-    /// The exact expectation over all k-subsets of the samples at hand; where several answers share the most votes each is chosen with equal
-    /// chance. Samples without an answer are drawn but do not vote.
+    /// The exact expectation over all k-subsets of the samples at hand; where several answers share the
+    /// most votes each is chosen with equal chance. Samples without an answer are drawn but do not vote.
     /// </summary>
     /// <param name="correct">Samples with the right answer.</param>
     /// <param name="wrong">Votes of each distinct wrong answer.</param>
@@ -29,7 +31,10 @@ public static class MajorityVote
         return wins / Binomials(samples, k)[k];
     }
 
-    /// <returns>At index t: the ways to draw <paramref name="rest"/> samples so that t wrong answers have exactly <paramref name="votes"/> votes and none has more.</returns>
+    /// <returns>
+    /// At index t: the ways to draw <paramref name="rest"/> samples so that t wrong answers
+    /// have exactly <paramref name="votes"/> votes and none has more.
+    /// </returns>
     static double[] WaysByTies(IReadOnlyCollection<int> wrong, int unanswered, int votes, int rest)
     {
         // Answers too rare to draw level may be drawn in any way, and so make one heap with the samples that do not vote.

@@ -3,7 +3,9 @@ namespace TraceDistill.Evaluation.Statistics;
 /// <summary>A mean over a few repetitions, with the interval that so few allow.</summary>
 /// <param name="Mean">The arithmetic mean.</param>
 /// <param name="Interval">95 % interval from Student's t; null for a single value, which says nothing about spread.</param>
-/// <param name="PValue">Two-sided p value of the t test against zero: a paired t test where the values are differences. Null for a single value.</param>
+/// <param name="PValue">
+/// Two-sided p value of the t test against zero: a paired t test where the values are differences. Null for a single value.
+/// </param>
 /// <param name="Count">Number of repetitions.</param>
 public sealed record MeanOverSeeds(double Mean, Interval? Interval, double? PValue, int Count)
 {

@@ -3,8 +3,12 @@ namespace TraceDistill.Evaluation.Statistics;
 /// <summary>The chance that at least one of k samples is right.</summary>
 public static class PassAtK
 {
-    /// <summary>The unbiased estimate 1 − C(n−c, k)/C(n, k) from n samples, c of them right, as the product 1 − Π (1 − k/i) over i = n−c+1 … n.</summary>
-    /// <remarks>M. Chen et al., “Evaluating Large Language Models Trained on Code”, 2021 (arXiv 2107.03374), equation 1 and figure 3.</remarks>
+    /// <summary>
+    /// The unbiased estimate 1 − C(n−c, k)/C(n, k) from n samples, c of them right, as the product 1 − Π (1 − k/i) over i = n−c+1 … n.
+    /// </summary>
+    /// <remarks>
+    /// M. Chen et al., “Evaluating Large Language Models Trained on Code”, 2021 (arXiv 2107.03374), equation 1 and figure 3.
+    /// </remarks>
     public static double Estimate(int samples, int correct, int k)
     {
         ArgumentOutOfRangeException.ThrowIfNegative(correct);

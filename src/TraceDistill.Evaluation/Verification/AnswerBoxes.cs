@@ -12,7 +12,8 @@ static class AnswerBoxes
     const int MaxUnbraced = 80;
 
     // The mark of a family of models, whose tokens are left in the text by some servers.
-    const string Open = "<|begin_of_box|>", Shut = "<|end_of_box|>";
+    const string Open = "<|begin_of_box|>",
+        Shut = "<|end_of_box|>";
 
     static readonly string[] BoxCommands = [@"\boxed", @"\fbox", @"\framebox"];
 
@@ -24,8 +25,10 @@ static class AnswerBoxes
     public static string? Last(string text, out int end, out bool isVoid)
     {
         (end, isVoid) = (0, false);
-        if (text.LastIndexOf(Open, StringComparison.Ordinal) is >= 0 and var open
-            && text.IndexOf(Shut, open, StringComparison.Ordinal) is > 0 and var shut)
+        if (
+            text.LastIndexOf(Open, StringComparison.Ordinal) is >= 0 and var open
+            && text.IndexOf(Shut, open, StringComparison.Ordinal) is > 0 and var shut
+        )
         {
             end = shut + Shut.Length;
             return text[(open + Open.Length)..shut].Trim() is { Length: > 0 } marked ? marked : null;
@@ -101,8 +104,10 @@ static class AnswerBoxes
             }
 
             var content = text[at..stop].TrimEnd('.', ',');
-            if (content.Length == 1 && char.IsLetterOrDigit(content[0])
-                || content.Length > 1 && !char.IsLetter(content[0]) && content.Any(char.IsAsciiDigit))
+            if (
+                content.Length == 1 && char.IsLetterOrDigit(content[0])
+                || content.Length > 1 && !char.IsLetter(content[0]) && content.Any(char.IsAsciiDigit)
+            )
             {
                 return (content, start, stop);
             }
@@ -125,7 +130,7 @@ static class AnswerBoxes
         {
             if (text[i] == '\\')
             {
-                i++;    // \{ and \} are text
+                i++; // \{ and \} are text
             }
             else if (text[i] == '{')
             {
@@ -152,8 +157,9 @@ static class AnswerBoxes
 
         var words = between.Replace("\\text{", " ").Replace("\\quad", " ").Split(Separators, StringSplitOptions.RemoveEmptyEntries);
         return (between.AsSpan().ContainsAny(",;&、，") || words.Any(IsAnd))
-            && words.All(word => IsAnd(word) || word == "=" || word.Length == 1 && char.IsLetter(word[0])
-            || word.Length == 2 && word[1] == '=');
+            && words.All(word =>
+                IsAnd(word) || word == "=" || word.Length == 1 && char.IsLetter(word[0]) || word.Length == 2 && word[1] == '='
+            );
 
         static bool IsAnd(string word) => word is "and" or "or" or "und" or "et" or "y";
     }

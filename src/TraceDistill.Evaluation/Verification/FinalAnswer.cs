@@ -41,11 +41,11 @@ public static class FinalAnswer
     static readonly Regex NumberedHeadline = new(@"^\d+\.\s+\p{L}", Linear);
 
     /// <summary>
-    /// The answer by the first of these that the text has: a last line that is labelled as the answer, the last box (or the last boxes,
-    /// where only commas stand between them), the last <c>#### …</c> that is no headline, the last statement such as
-    /// <c>the answer is …</c> or <c>A: …</c>, what the last sentence with a value concludes (<c>therefore, x = 17.</c>), the whole text where it is short
-    /// and supposes nothing. Reasoning up to <c>&lt;/think&gt;</c> is passed over. Where the last box is empty or not closed, only a
-    /// statement counts.
+    /// The answer by the first of these that the text has: a last line that is labelled as the answer, the last box
+    /// (or the last boxes, where only commas stand between them), the last <c>#### …</c> that is no headline, the
+    /// last statement such as <c>the answer is …</c> or <c>A: …</c>, what the last sentence with a value concludes
+    /// (<c>therefore, x = 17.</c>), the whole text where it is short and supposes nothing. Reasoning up to
+    /// <c>&lt;/think&gt;</c> is passed over. Where the last box is empty or not closed, only a statement counts.
     /// </summary>
     /// <returns>The answer as written, or null where there is none or where the text ends within the reasoning.</returns>
     public static string? Find(string text) => AfterReasoning(text) is { } answer ? Locate(answer)?.Answer : null;
@@ -63,7 +63,8 @@ public static class FinalAnswer
                 return (labelled, AnswerPlace.Asserted);
             }
 
-            return boxes is null ? Place(Statements.Last(tail, out _))
+            return boxes is null
+                ? Place(Statements.Last(tail, out _))
                 : (boxes, IsContradicted(boxes, answer[end..]) ? AnswerPlace.Mentioned : AnswerPlace.Marked);
         }
 
@@ -85,8 +86,10 @@ public static class FinalAnswer
     static bool IsContradicted(string boxes, string behind)
     {
         const int Close = 300;
-        return Statements.Last(behind.Length > Close ? behind[..Close] : behind, out _) is { } later && later.Value.Any(char.IsAsciiDigit)
-            && (later.IsCertain || Doubt.IsRetraction(behind)) && AnswerText.Compare(boxes, later.Value) == false;
+        return Statements.Last(behind.Length > Close ? behind[..Close] : behind, out _) is { } later
+            && later.Value.Any(char.IsAsciiDigit)
+            && (later.IsCertain || Doubt.IsRetraction(behind))
+            && AnswerText.Compare(boxes, later.Value) == false;
     }
 
     /// <summary>The end of a text that decides where there is no box.</summary>
@@ -107,8 +110,9 @@ public static class FinalAnswer
         }
 
         return Conclusions.Last(text, end) is not { IsCertain: true } later || AnswerText.Compare(stated.Value, later.Value) != false
-            ? stated
-            : stated.IsCertain && stated.Value.Any(char.IsAsciiDigit) ? stated with { IsCertain = false } : later;
+                ? stated
+            : stated.IsCertain && stated.Value.Any(char.IsAsciiDigit) ? stated with { IsCertain = false }
+            : later;
     }
 
     static (string, AnswerPlace)? Whole(string text)
@@ -118,15 +122,20 @@ public static class FinalAnswer
             return (choice, AnswerPlace.Marked);
         }
 
-        if (!Statements.IsAnswer(text) || Clauses.HasLead(text)
-            || text.Any(char.IsAsciiDigit) && Word.IsMatch(text) && !Statements.StartsWithNumber(text) || Denial.IsIn(text)
-            || Doubt.IsGuess(text) || Doubt.IsConditional(text))
+        if (
+            !Statements.IsAnswer(text)
+            || Clauses.HasLead(text)
+            || text.Any(char.IsAsciiDigit) && Word.IsMatch(text) && !Statements.StartsWithNumber(text)
+            || Denial.IsIn(text)
+            || Doubt.IsGuess(text)
+            || Doubt.IsConditional(text)
+        )
         {
             return null;
         }
 
-        var isEmphasized = text.Length > 4 && text.StartsWith("**", StringComparison.Ordinal)
-            && text.EndsWith("**", StringComparison.Ordinal);
+        var isEmphasized =
+            text.Length > 4 && text.StartsWith("**", StringComparison.Ordinal) && text.EndsWith("**", StringComparison.Ordinal);
         return (isEmphasized ? text[2..^2] : text, text.EndsWith('!') ? AnswerPlace.Asserted : AnswerPlace.Marked);
     }
 
@@ -145,8 +154,11 @@ public static class FinalAnswer
     /// <remarks>The mark of GSM8K is also Markdown's of a headline: those have text below them and do not begin with the answer.</remarks>
     static string? LastMarked(string text)
     {
-        var last = Marks.Matches(text).LastOrDefault(
-            mark => text.AsSpan(mark.Index + mark.Length).IsWhiteSpace() || IsNumericAnswer(mark.Groups["answer"].Value.Trim()));
+        var last = Marks
+            .Matches(text)
+            .LastOrDefault(mark =>
+                text.AsSpan(mark.Index + mark.Length).IsWhiteSpace() || IsNumericAnswer(mark.Groups["answer"].Value.Trim())
+            );
         return last is null || string.IsNullOrWhiteSpace(last.Groups["answer"].Value) ? null : last.Groups["answer"].Value.Trim();
     }
 

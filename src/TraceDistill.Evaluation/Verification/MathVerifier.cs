@@ -27,7 +27,8 @@ public sealed class MathVerifier : IVerifier
     // 5 in 9, which may be meant by 5/9.
     static readonly Regex Fraction = new(
         @"^\s*(?:\\[dt]?frac\{?(?<above>\d+)\}?\{?(?<below>\d+)\}?|(?<above>\d+)\s*/\s*(?<below>\d+))\s*$",
-        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant);
+        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant
+    );
 
     /// <summary>It has no state.</summary>
     public static MathVerifier Instance { get; } = new();
@@ -68,8 +69,13 @@ public sealed class MathVerifier : IVerifier
             return isEqual == true || IsMentioned(end, expected) ? Verdict.Unverified : Verdict.Incorrect;
         }
 
-        if (place == AnswerPlace.Asserted && (isEqual != false && NumberWords.TryRead(answer, out _)
-            || isEqual == false && answer.EndsWith('!') && AnswerText.AreEqual(expected, answer.TrimEnd('!'))))
+        if (
+            place == AnswerPlace.Asserted
+            && (
+                isEqual != false && NumberWords.TryRead(answer, out _)
+                || isEqual == false && answer.EndsWith('!') && AnswerText.AreEqual(expected, answer.TrimEnd('!'))
+            )
+        )
         {
             return Verdict.Unverified;
         }
@@ -97,14 +103,19 @@ public sealed class MathVerifier : IVerifier
         }
 
         var numbers = NumbersInText.Find(end).Reverse().DistinctBy(number => number.Digits).ToList();
-        if (Fraction.Match(expected) is { Success: true } fraction
+        if (
+            Fraction.Match(expected) is { Success: true } fraction
             && numbers.Any(number => number.Digits == fraction.Groups["above"].Value)
-            && numbers.Any(number => number.Digits == fraction.Groups["below"].Value))
+            && numbers.Any(number => number.Digits == fraction.Groups["below"].Value)
+        )
         {
             return true;
         }
 
-        return numbers.Select(number => number.Text).Concat(Doubt.NumberWordsIn(end)).Take(MaxNumbers)
+        return numbers
+            .Select(number => number.Text)
+            .Concat(Doubt.NumberWordsIn(end))
+            .Take(MaxNumbers)
             .Any(number => AnswerText.Compare(expected, number) != false);
     }
 }

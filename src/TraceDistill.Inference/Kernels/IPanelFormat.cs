@@ -5,8 +5,8 @@ namespace TraceDistill.Inference.Kernels;
 
 /// <summary>Storage format of a panel's weights, with its exact conversion to float32 in registers.</summary>
 /// <remarks>
-/// 16-bit weights are stored in pairs, half a load apart: one load and a shift or a mask give two registers in order. A pair is of columns c and c + 8
-/// where vectors are 256 bits wide, and of c and c + 16 where they are 512.
+/// 16-bit weights are stored in pairs, half a load apart: one load and a shift or a mask give two registers in
+/// order. A pair is of columns c and c + 8 where vectors are 256 bits wide, and of c and c + 16 where they are 512.
 /// </remarks>
 unsafe interface IPanelFormat
 {
@@ -52,12 +52,13 @@ readonly unsafe struct BFloat16Panel : IPanelFormat
 }
 
 /// <summary>
-/// IEEE half precision: its exponent and fraction moved to where float32 has them are 2¹¹² times too small, subnormal numbers included. Infinities and NaN,
-/// which are no weights, come out as large numbers.
+/// IEEE half precision: its exponent and fraction moved to where float32 has them are 2¹¹² times too
+/// small, subnormal numbers included. Infinities and NaN, which are no weights, come out as large numbers.
 /// </summary>
 readonly unsafe struct Float16Panel : IPanelFormat
 {
-    const uint Sign = 0x80000000, Magnitude = 0x0fffe000;
+    const uint Sign = 0x80000000,
+        Magnitude = 0x0fffe000;
     const float Scale = 5.192296858534828e33f; // 2¹¹²
 
     public static int Bytes => 2;

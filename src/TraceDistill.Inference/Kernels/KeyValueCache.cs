@@ -3,7 +3,10 @@ using TraceDistill.Models.Cpu;
 
 namespace TraceDistill.Inference.Kernels;
 
-/// <summary>Keys and values of all running sequences in the processor's memory, in the pages of <see cref="PagePool"/>. Different pages may be written at once.</summary>
+/// <summary>
+/// Keys and values of all running sequences in the processor's memory, in the pages of
+/// <see cref="PagePool"/>. Different pages may be written at once.
+/// </summary>
 /// <remarks>
 /// For each layer, page and key/value head: keys as [channel][16 positions], so that one vector holds the same channel of 16 positions and
 /// scores need no horizontal sums; then values as [16 positions][channels, padded to whole vectors]. A layer's pages lie together, because
@@ -14,7 +17,9 @@ sealed unsafe class KeyValueCache : IDisposable
     const int PageTokens = PagePool.PageTokens;
 
     readonly NativeBuffer _pages;
-    readonly int _heads, _headSize, _headFloats;
+    readonly int _heads,
+        _headSize,
+        _headFloats;
 
     /// <param name="bytes">Memory to hold pages in; the operating system commits it as pages are first used.</param>
     public KeyValueCache(ModelConfiguration configuration, long bytes)
@@ -42,7 +47,8 @@ sealed unsafe class KeyValueCache : IDisposable
     /// <summary>Stores one position's key and value of one layer and head.</summary>
     public void Write(ReadOnlySpan<int> pages, int position, int layer, int head, float* key, float* value)
     {
-        int page = pages[position / PageTokens], lane = position % PageTokens;
+        int page = pages[position / PageTokens],
+            lane = position % PageTokens;
         var keys = Keys(page, layer, head) + lane;
         for (var i = 0; i < _headSize; i++)
         {

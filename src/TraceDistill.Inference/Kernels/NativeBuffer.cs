@@ -4,8 +4,8 @@ namespace TraceDistill.Inference.Kernels;
 
 /// <summary>A block of float32 outside the managed heap, aligned to a cache line so that vector loads never straddle one.</summary>
 /// <remarks>
-/// The content is undefined until written: the operating system commits a page of it only when it is first touched. Large blocks ask Linux for
-/// pages of 2 MiB: streaming weights and caches through pages of 4 KiB spends up to a third of the time in address translation.
+/// The content is undefined until written: the operating system commits a page of it only when it is first touched. Large blocks ask
+/// Linux for pages of 2 MiB: streaming weights and caches through pages of 4 KiB spends up to a third of the time in address translation.
 /// </remarks>
 sealed unsafe partial class NativeBuffer : IDisposable
 {

@@ -1,17 +1,18 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference.Kernels;
 
 /// <summary>
-/// The weights of a linear layer, in the precision they come in, laid out once so that <see cref="Multiply"/> streams through them: y = x · Wᵀ in float32.
+/// The weights of a linear layer, in the precision they come in, laid out once so that
+/// <see cref="Multiply"/> streams through them: y = x · Wᵀ in float32.
 /// </summary>
 /// <remarks>
-/// Columns of the result are handled 32 at a time. A panel holds, for each input, its 32 weights side by side, so the inner loop reads one
-/// contiguous run of memory. Each result is one chain of fused multiply-adds over the inputs in order, whatever the number of rows: a row's
-/// result is the same to the bit in any batch, which keeps a generation independent of what else is being served.
-/// Measured on two 2.6 GHz Zen 4 cores in float32: 110 GFLOP/s a thread from 8 rows on, 220 on both, against 110–130 for libtorch's product on both.
+/// Columns of the result are handled 32 at a time. A panel holds, for each input, its 32 weights side by side, so the inner loop reads
+/// one contiguous run of memory. Each result is one chain of fused multiply-adds over the inputs in order, whatever the number of rows:
+/// a row's result is the same to the bit in any batch, which keeps a generation independent of what else is being served. Measured on
+/// two 2.6 GHz Zen 4 cores in float32: 110 GFLOP/s a thread from 8 rows on, 220 on both, against 110–130 for libtorch's product on both.
 /// </remarks>
 sealed unsafe class PackedMatrix : IDisposable
 {
@@ -30,9 +31,7 @@ sealed unsafe class PackedMatrix : IDisposable
     /// <param name="outputs">Rows of W.</param>
     /// <param name="inputs">Columns of W.</param>
     public PackedMatrix(TensorDtype dtype, int outputs, int inputs)
-        : this(dtype, outputs, inputs, Vector512.IsHardwareAccelerated)
-    {
-    }
+        : this(dtype, outputs, inputs, Vector512.IsHardwareAccelerated) { }
 
     internal PackedMatrix(TensorDtype dtype, int outputs, int inputs, bool wide)
     {
@@ -44,7 +43,9 @@ sealed unsafe class PackedMatrix : IDisposable
         new Span<byte>(Panel(OutputStride - PanelWidth), PanelWidth * inputs * dtype.Size()).Clear();
     }
 
-    /// <summary>Floats from one row of the result to the next: the outputs, padded to whole panels. The padding is written with zeros.</summary>
+    /// <summary>
+    /// Floats from one row of the result to the next: the outputs, padded to whole panels. The padding is written with zeros.
+    /// </summary>
     public int OutputStride { get; }
 
     public static int PadToPanel(int columns) => (columns + PanelWidth - 1) / PanelWidth * PanelWidth;
@@ -106,9 +107,16 @@ sealed unsafe class PackedMatrix : IDisposable
         for (var column = first * PanelWidth; column < end * PanelWidth; column += PanelWidth)
         {
             var panel = Panel(column);
-            for (var row = 0; row < rows;)
+            for (var row = 0; row < rows; )
             {
-                var block = new PanelBlock(input + (long)row * inputStride, inputStride, _inputs, output + (long)row * OutputStride + column, OutputStride, add);
+                var block = new PanelBlock(
+                    input + (long)row * inputStride,
+                    inputStride,
+                    _inputs,
+                    output + (long)row * OutputStride + column,
+                    OutputStride,
+                    add
+                );
                 row += _dtype switch
                 {
                     TensorDtype.BFloat16 => Multiply<BFloat16Panel>(block, panel, rows - row),

@@ -3,8 +3,8 @@ using System.Diagnostics.CodeAnalysis;
 namespace TraceDistill.Inference.Kernels;
 
 /// <summary>
-/// The pages of a key/value cache that sequences rent and return, so that memory is bounded and never fragments. For one thread at a time, which
-/// <see cref="SequenceQueue"/> sees to.
+/// The pages of a key/value cache that sequences rent and return, so that memory is bounded
+/// and never fragments. For one thread at a time, which <see cref="SequenceQueue"/> sees to.
 /// </summary>
 /// <param name="count">Pages.</param>
 sealed class PagePool(int count)

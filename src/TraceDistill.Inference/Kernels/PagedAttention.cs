@@ -7,11 +7,12 @@ using TraceDistill.Models.Cpu;
 namespace TraceDistill.Inference.Kernels;
 
 /// <summary>
-/// Attention of one position over the pages of its sequence's cache: softmax(q · Kᵀ / √channels) · V for the query heads that share a key/value head.
+/// Attention of one position over the pages of its sequence's cache: softmax(q · Kᵀ /
+/// √channels) · V for the query heads that share a key/value head.
 /// </summary>
 /// <remarks>
-/// What it costs is the cache's way through memory, so two query heads are worked on at a time and read each page once. Positions are taken in
-/// order and one row at a time: the result does not depend on what else is in the batch.
+/// What it costs is the cache's way through memory, so two query heads are worked on at a time and read each page
+/// once. Positions are taken in order and one row at a time: the result does not depend on what else is in the batch.
 /// </remarks>
 sealed unsafe class PagedAttention : IDisposable
 {
@@ -20,10 +21,14 @@ sealed unsafe class PagedAttention : IDisposable
     readonly KeyValueCache _cache;
     readonly int _headSize;
     readonly long _longest;
-    readonly float _scale, _cap;
-    readonly NativeBuffer _weights, _sums;
+    readonly float _scale,
+        _cap;
+    readonly NativeBuffer _weights,
+        _sums;
 
-    /// <param name="configuration">Has the heads, the scale of scores and their cap; of the positions that it claims a sequence never has more than the cache holds.</param>
+    /// <param name="configuration">
+    /// Has the heads, the scale of scores and their cap; of the positions that it claims a sequence never has more than the cache holds.
+    /// </param>
     public PagedAttention(KeyValueCache cache, ModelConfiguration configuration)
     {
         (_cache, _headSize) = (cache, configuration.HeadDim);
@@ -44,9 +49,25 @@ sealed unsafe class PagedAttention : IDisposable
         for (var head = 0; head < heads; head += 2)
         {
             var second = int.Min(head + 1, heads - 1); // An odd last head goes with itself.
-            var (total1, total2) = AttendPair(queries + head * _headSize, queries + second * _headSize, pages, first, count, layer, keyValueHead);
-            TensorPrimitives.Multiply(new ReadOnlySpan<float>(_sums.Pointer, _headSize), 1 / total1, new Span<float>(output + head * _headSize, _headSize));
-            TensorPrimitives.Multiply(new ReadOnlySpan<float>(_sums.Pointer + _cache.ValueStride, _headSize), 1 / total2, new Span<float>(output + second * _headSize, _headSize));
+            var (total1, total2) = AttendPair(
+                queries + head * _headSize,
+                queries + second * _headSize,
+                pages,
+                first,
+                count,
+                layer,
+                keyValueHead
+            );
+            TensorPrimitives.Multiply(
+                new ReadOnlySpan<float>(_sums.Pointer, _headSize),
+                1 / total1,
+                new Span<float>(output + head * _headSize, _headSize)
+            );
+            TensorPrimitives.Multiply(
+                new ReadOnlySpan<float>(_sums.Pointer + _cache.ValueStride, _headSize),
+                1 / total2,
+                new Span<float>(output + second * _headSize, _headSize)
+            );
         }
     }
 
@@ -58,9 +79,18 @@ sealed unsafe class PagedAttention : IDisposable
 
     /// <summary>Leaves Σ exp(score) · value of both heads in <see cref="_sums"/>.</summary>
     /// <returns>Σ exp(score) of both, to divide by.</returns>
-    (float First, float Second) AttendPair(float* first, float* second, ReadOnlySpan<int> pages, int from, int count, int layer, int keyValueHead)
+    (float First, float Second) AttendPair(
+        float* first,
+        float* second,
+        ReadOnlySpan<int> pages,
+        int from,
+        int count,
+        int layer,
+        int keyValueHead
+    )
     {
-        float* weights1 = _weights.Pointer, weights2 = weights1 + _longest;
+        float* weights1 = _weights.Pointer,
+            weights2 = weights1 + _longest;
         var begin = from / PagePool.PageTokens * PagePool.PageTokens;
         for (var start = begin; start < count; start += PagePool.PageTokens)
         {
@@ -85,7 +115,10 @@ sealed unsafe class PagedAttention : IDisposable
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     void Score(float* first, float* second, float* keys, float* scores1, float* scores2)
     {
-        Vector512<float> even1 = default, odd1 = default, even2 = default, odd2 = default;
+        Vector512<float> even1 = default,
+            odd1 = default,
+            even2 = default,
+            odd2 = default;
         nint channels = _headSize;
         for (nint i = 0; i < channels; i += 2, keys += 2 * Lanes)
         {
@@ -116,9 +149,12 @@ sealed unsafe class PagedAttention : IDisposable
         {
             // Two vectors of channels for two heads: four independent chains. An odd last vector goes with itself.
             var next = channel + Lanes < stride ? channel + Lanes : channel;
-            float* sum1 = _sums.Pointer, sum2 = sum1 + stride;
-            Vector512<float> a1 = Vector512.LoadAligned(sum1 + channel), b1 = Vector512.LoadAligned(sum1 + next);
-            Vector512<float> a2 = Vector512.LoadAligned(sum2 + channel), b2 = Vector512.LoadAligned(sum2 + next);
+            float* sum1 = _sums.Pointer,
+                sum2 = sum1 + stride;
+            Vector512<float> a1 = Vector512.LoadAligned(sum1 + channel),
+                b1 = Vector512.LoadAligned(sum1 + next);
+            Vector512<float> a2 = Vector512.LoadAligned(sum2 + channel),
+                b2 = Vector512.LoadAligned(sum2 + next);
             var row = values;
             for (nint i = 0; i < count; i++, row += stride)
             {

@@ -7,8 +7,9 @@ namespace TraceDistill.Inference.Kernels;
 /// <summary>Inner loops of <see cref="PackedMatrix"/>: a few rows of the input against one panel of 32 columns.</summary>
 /// <typeparam name="T">How the panel's weights are stored.</typeparam>
 /// <remarks>
-/// Every accumulator is a local, so that all of them stay in registers: 16 of the 32 that AVX-512 has for eight rows, 8 of the 16 of AVX2.
-/// With fewer rows than a kernel has, the last row is worked on several times and stored once, which costs less than a kernel for each count.
+/// Every accumulator is a local, so that all of them stay in registers: 16 of the 32 that AVX-512
+/// has for eight rows, 8 of the 16 of AVX2. With fewer rows than a kernel has, the last row is
+/// worked on several times and stored once, which costs less than a kernel for each count.
 /// </remarks>
 static unsafe class PanelKernels<T>
     where T : struct, IPanelFormat
@@ -17,10 +18,30 @@ static unsafe class PanelKernels<T>
     public static void EightRows512(in PanelBlock block, byte* panel, int rows)
     {
         var last = block.Input + (long)(rows - 1) * block.InputStride;
-        float* a0 = block.Input, a1 = a0 + block.InputStride, a2 = a1 + block.InputStride, a3 = a2 + block.InputStride, a4 = a3 + block.InputStride;
-        float* a5 = rows > 5 ? a4 + block.InputStride : last, a6 = rows > 6 ? a5 + block.InputStride : last, a7 = rows > 7 ? a6 + block.InputStride : last;
-        Vector512<float> l0 = default, l1 = default, l2 = default, l3 = default, l4 = default, l5 = default, l6 = default, l7 = default;
-        Vector512<float> h0 = default, h1 = default, h2 = default, h3 = default, h4 = default, h5 = default, h6 = default, h7 = default;
+        float* a0 = block.Input,
+            a1 = a0 + block.InputStride,
+            a2 = a1 + block.InputStride,
+            a3 = a2 + block.InputStride,
+            a4 = a3 + block.InputStride;
+        float* a5 = rows > 5 ? a4 + block.InputStride : last,
+            a6 = rows > 6 ? a5 + block.InputStride : last,
+            a7 = rows > 7 ? a6 + block.InputStride : last;
+        Vector512<float> l0 = default,
+            l1 = default,
+            l2 = default,
+            l3 = default,
+            l4 = default,
+            l5 = default,
+            l6 = default,
+            l7 = default;
+        Vector512<float> h0 = default,
+            h1 = default,
+            h2 = default,
+            h3 = default,
+            h4 = default,
+            h5 = default,
+            h6 = default,
+            h7 = default;
         nint inputs = block.Inputs;
         for (nint i = 0; i < inputs; i++)
         {
@@ -66,7 +87,14 @@ static unsafe class PanelKernels<T>
     public static void FourRows512(in PanelBlock block, byte* panel, int rows)
     {
         Rows(block, rows, out var a0, out var a1, out var a2, out var a3);
-        Vector512<float> l0 = default, l1 = default, l2 = default, l3 = default, h0 = default, h1 = default, h2 = default, h3 = default;
+        Vector512<float> l0 = default,
+            l1 = default,
+            l2 = default,
+            l3 = default,
+            h0 = default,
+            h1 = default,
+            h2 = default,
+            h3 = default;
         nint inputs = block.Inputs;
         for (nint i = 0; i < inputs; i++)
         {
@@ -96,7 +124,8 @@ static unsafe class PanelKernels<T>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void OneRow512(in PanelBlock block, byte* panel)
     {
-        Vector512<float> l = default, h = default;
+        Vector512<float> l = default,
+            h = default;
         nint inputs = block.Inputs;
         for (nint i = 0; i < inputs; i++)
         {
@@ -114,7 +143,10 @@ static unsafe class PanelKernels<T>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static void OneRow256(in PanelBlock block, byte* panel)
     {
-        Vector256<float> l0 = default, h0 = default, l1 = default, h1 = default;
+        Vector256<float> l0 = default,
+            h0 = default,
+            l1 = default,
+            h1 = default;
         nint inputs = block.Inputs;
         for (nint i = 0; i < inputs; i++)
         {
@@ -140,7 +172,14 @@ static unsafe class PanelKernels<T>
         nint inputs = block.Inputs;
         for (var half = 0; half < PackedMatrix.PanelWidth; half += 16)
         {
-            Vector256<float> l0 = default, l1 = default, l2 = default, l3 = default, h0 = default, h1 = default, h2 = default, h3 = default;
+            Vector256<float> l0 = default,
+                l1 = default,
+                l2 = default,
+                l3 = default,
+                h0 = default,
+                h1 = default,
+                h2 = default,
+                h3 = default;
             var weights = panel + (T.Bytes * half);
             for (nint i = 0; i < inputs; i++)
             {

@@ -1,14 +1,23 @@
 namespace TraceDistill.Inference.Kernels;
 
-/// <summary>One product of <see cref="PackedMatrix"/> divided among threads that have nothing else to do. Panels are taken as threads come to them: one that comes late, or never, is not waited for.</summary>
+/// <summary>
+/// One product of <see cref="PackedMatrix"/> divided among threads that have nothing else to do.
+/// Panels are taken as threads come to them: one that comes late, or never, is not waited for.
+/// </summary>
 /// <remarks>Each result is made by one thread in the order it is always made in, so that it is the same to the bit.</remarks>
 sealed unsafe class SharedProduct : IThreadPoolWorkItem
 {
     readonly PackedMatrix _matrix;
-    readonly float* _input, _output;
-    readonly int _inputStride, _rows, _panels, _chunk, _chunks;
+    readonly float* _input,
+        _output;
+    readonly int _inputStride,
+        _rows,
+        _panels,
+        _chunk,
+        _chunks;
     readonly bool _add;
-    int _taken, _done;
+    int _taken,
+        _done;
 
     public SharedProduct(PackedMatrix matrix, float* input, int inputStride, int rows, float* output, bool add, int threads)
     {

@@ -1,7 +1,8 @@
 namespace TraceDistill.Inference.Sampling;
 
 /// <summary>
-/// Uniform numbers that depend on nothing but seed, sample and position, so that a sequence draws the same tokens whatever is generated beside it.
+/// Uniform numbers that depend on nothing but seed, sample and position, so that a sequence
+/// draws the same tokens whatever is generated beside it.
 /// </summary>
 /// <remarks>The finaliser of SplitMix64 (Steele, Lea and Flood 2014) over a counter.</remarks>
 readonly struct SampleStream(long seed, int sampleIndex)

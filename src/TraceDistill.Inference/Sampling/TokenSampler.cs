@@ -98,8 +98,9 @@ sealed class TokenSampler(int vocabulary)
         DrawCandidate(Nucleus(SortCandidates(float.Min((float)((1 - topP) / vocabulary * total), 1)), topP * total), uniform);
 
     /// <summary>
-    /// Tokens at least as heavy as <paramref name="least"/>, by descending weight. All tokens of less than (1 − p) / V together hold less than
-    /// 1 − p, so the others hold the nucleus, and the long tail need not be sorted. The heaviest token, of weight 1, is always among them.
+    /// Tokens at least as heavy as <paramref name="least"/>, by descending weight. All tokens of
+    /// less than (1 − p) / V together hold less than 1 − p, so the others hold the nucleus, and
+    /// the long tail need not be sorted. The heaviest token, of weight 1, is always among them.
     /// </summary>
     int SortCandidates(float least)
     {

@@ -7,9 +7,7 @@ public interface ITokenSink
 {
     /// <summary>Called before the first token, where the prompt is scored; by default nothing is done with it.</summary>
     /// <param name="logprobs">Of the prompt from its second token on.</param>
-    void AppendPrompt(TokenLogprobs logprobs)
-    {
-    }
+    void AppendPrompt(TokenLogprobs logprobs) { }
 
     /// <summary>Called on the engine's thread, in order, so it must be quick. The spans are valid during the call only.</summary>
     /// <param name="token">The token drawn; an end-of-sequence token comes here too.</param>

@@ -3,10 +3,14 @@ namespace TraceDistill.Inference.Sequences;
 /// <summary>One sequence to be continued, in tokens.</summary>
 public sealed record SequenceRequest
 {
-    /// <summary>At least one token; not to be changed until the sequence is over. Sequences that run at once with the same prompt work it out once.</summary>
+    /// <summary>
+    /// At least one token; not to be changed until the sequence is over. Sequences that run at once with the same prompt work it out once.
+    /// </summary>
     public required ReadOnlyMemory<int> Prompt { get; init; }
 
-    /// <summary>The most tokens to generate, end-of-sequence included; 0 only scores the prompt. The model's context bounds it further.</summary>
+    /// <summary>
+    /// The most tokens to generate, end-of-sequence included; 0 only scores the prompt. The model's context bounds it further.
+    /// </summary>
     public required int MaxTokens { get; init; }
 
     /// <value>1.0. Zero is greedy decoding.</value>

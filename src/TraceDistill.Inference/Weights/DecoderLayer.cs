@@ -15,12 +15,16 @@ sealed class DecoderLayer : IDisposable
         Attention = c.AttentionOf(index);
         AttentionNorm = isAfter ? null : source.ReadNorm(prefix + "input_layernorm.weight");
         AfterAttention = isBefore ? null : source.ReadNorm(prefix + "post_attention_layernorm.weight");
-        FeedForwardNorm = isAfter ? null : source.ReadNorm(prefix + (isBefore ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"));
+        FeedForwardNorm = isAfter
+            ? null
+            : source.ReadNorm(prefix + (isBefore ? "post_attention_layernorm.weight" : "pre_feedforward_layernorm.weight"));
         AfterFeedForward = isBefore ? null : source.ReadNorm(prefix + "post_feedforward_layernorm.weight");
         string[] projections = c.Traits.FusesProjections ? ["qkv_proj"] : ["q_proj", "k_proj", "v_proj"];
         QueryKeyValue = source.ReadMatrix([.. projections.Select(name => $"{prefix}self_attn.{name}.weight")]);
         AttentionOutput = source.ReadMatrix(prefix + "self_attn.o_proj.weight");
-        QueryKeyValueBias = c.HasQueryKeyValueBias ? source.ReadVector([.. projections.Select(name => $"{prefix}self_attn.{name}.bias")]) : null;
+        QueryKeyValueBias = c.HasQueryKeyValueBias
+            ? source.ReadVector([.. projections.Select(name => $"{prefix}self_attn.{name}.bias")])
+            : null;
         AttentionOutputBias = c.AttentionBias ? source.ReadVector(prefix + "self_attn.o_proj.bias") : null;
         QueryNorm = c.HasQueryKeyNorm ? source.ReadNorm(prefix + "self_attn.q_norm.weight") : null;
         KeyNorm = c.HasQueryKeyNorm ? source.ReadNorm(prefix + "self_attn.k_norm.weight") : null;
@@ -80,8 +84,19 @@ sealed class DecoderLayer : IDisposable
     {
         IDisposable?[] all =
         [
-            AttentionNorm, AfterAttention, FeedForwardNorm, AfterFeedForward, QueryKeyValue, QueryKeyValueBias, QueryNorm, KeyNorm, AttentionOutputBias,
-            AttentionOutput, GateUp, Down, Experts,
+            AttentionNorm,
+            AfterAttention,
+            FeedForwardNorm,
+            AfterFeedForward,
+            QueryKeyValue,
+            QueryKeyValueBias,
+            QueryNorm,
+            KeyNorm,
+            AttentionOutputBias,
+            AttentionOutput,
+            GateUp,
+            Down,
+            Experts,
         ];
         foreach (var part in all)
         {

@@ -4,7 +4,9 @@ using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference.Weights;
 
-/// <summary>Reads weights into the layouts that generation wants, a few rows at a time: beside the result there is never more than a buffer of them.</summary>
+/// <summary>
+/// Reads weights into the layouts that generation wants, a few rows at a time: beside the result there is never more than a buffer of them.
+/// </summary>
 static class DecoderTensors
 {
     const int BufferBytes = 1 << 20;
@@ -48,7 +50,7 @@ static class DecoderTensors
         {
             var rows = (int)source.ShapeOf(name)[0];
             var buffer = new byte[(long)Math.Clamp(BufferBytes / (inputs * dtype.Size()), 1, rows) * inputs * dtype.Size()];
-            for (var first = 0; first < rows;)
+            for (var first = 0; first < rows; )
             {
                 var count = Math.Min(rows - first, buffer.Length / (inputs * dtype.Size()));
                 var values = buffer.AsSpan(0, count * inputs * dtype.Size());

@@ -6,7 +6,10 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Inference.Weights;
 
-/// <summary>A model's weights in the layout that generation wants, matrices in the precision of their checkpoint. Read-only once made, and shared by all threads.</summary>
+/// <summary>
+/// A model's weights in the layout that generation wants, matrices in the precision of their
+/// checkpoint. Read-only once made, and shared by all threads.
+/// </summary>
 sealed class DecoderWeights : IDisposable
 {
     const string EmbeddingName = "model.embed_tokens.weight";
@@ -24,7 +27,8 @@ sealed class DecoderWeights : IDisposable
         Head = source.ReadMatrix(c.TieWordEmbeddings ? EmbeddingName : "lm_head.weight");
         _embedding = c.TieWordEmbeddings ? null : source.ReadMatrix(EmbeddingName);
         var kinds = Layers.Select(layer => (layer.Attention.IsLocal, IsLong: false)).Distinct().ToList();
-        _rotary = kinds.Concat(c.RopeScaling.Type == RopeType.LongRope ? kinds.Select(kind => (kind.IsLocal, IsLong: true)) : [])
+        _rotary = kinds
+            .Concat(c.RopeScaling.Type == RopeType.LongRope ? kinds.Select(kind => (kind.IsLocal, IsLong: true)) : [])
             .ToDictionary(kind => kind, kind => new RotaryKernel(c, kind.IsLocal, kind.IsLong));
     }
 

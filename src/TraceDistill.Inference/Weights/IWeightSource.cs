@@ -1,5 +1,5 @@
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference.Weights;
 

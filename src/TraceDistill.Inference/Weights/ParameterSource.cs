@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Inference.Weights;
@@ -14,6 +14,5 @@ sealed class ParameterSource(ModelParameters parameters) : IWeightSource
 
     public long[] ShapeOf(string name) => parameters.ShapeOf(name);
 
-    public void Read(string name, long first, Span<byte> values) =>
-        parameters.Read(name, first, MemoryMarshal.Cast<byte, float>(values));
+    public void Read(string name, long first, Span<byte> values) => parameters.Read(name, first, MemoryMarshal.Cast<byte, float>(values));
 }

@@ -8,7 +8,9 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Adapters;
 
-/// <summary>An adapter as PEFT's <c>save_pretrained</c> lays it out, so that PEFT, vLLM and llama.cpp's converter load it beside its base model.</summary>
+/// <summary>
+/// An adapter as PEFT's <c>save_pretrained</c> lays it out, so that PEFT, vLLM and llama.cpp's converter load it beside its base model.
+/// </summary>
 public static class AdapterFiles
 {
     /// <summary>Where a training keeps its adapter, beside the model that it has been merged into.</summary>
@@ -29,8 +31,11 @@ public static class AdapterFiles
         Directory.CreateDirectory(directory);
         JsonFile.Write(Path.Combine(directory, Configuration), Describe(adapter, baseModel));
         SafetensorsWriter.Write(
-            Path.Combine(directory, Weights), _ => TensorDtype.Float32, [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
-            name => Values(name[Prefix.Length..]));
+            Path.Combine(directory, Weights),
+            _ => TensorDtype.Float32,
+            [.. adapter.Names.Select(name => (Prefix + name, adapter.ShapeOf(name)))],
+            name => Values(name[Prefix.Length..])
+        );
 
         ReadOnlySpan<float> Values(string name)
         {
@@ -42,23 +47,24 @@ public static class AdapterFiles
 
     static JsonObject Describe(LoraAdapter adapter, string baseModel) => Describe(adapter.Settings, Targets(adapter), baseModel);
 
-    static JsonObject Describe(LoraSettings settings, IEnumerable<string> targets, string baseModel) => new()
-    {
-        ["peft_type"] = "LORA",
-        ["task_type"] = "CAUSAL_LM",
-        ["base_model_name_or_path"] = baseModel,
-        ["r"] = settings.Rank,
-        ["lora_alpha"] = settings.Alpha,
-        ["lora_dropout"] = settings.Dropout,
-        ["target_modules"] = new JsonArray([.. targets.Select(target => JsonValue.Create(target))]),
-        ["use_dora"] = settings.UseDora,
-        ["use_rslora"] = false,
-        ["bias"] = "none",
-        ["fan_in_fan_out"] = false,
-        ["init_lora_weights"] = true,
-        ["inference_mode"] = true,
-        ["modules_to_save"] = null,
-    };
+    static JsonObject Describe(LoraSettings settings, IEnumerable<string> targets, string baseModel) =>
+        new()
+        {
+            ["peft_type"] = "LORA",
+            ["task_type"] = "CAUSAL_LM",
+            ["base_model_name_or_path"] = baseModel,
+            ["r"] = settings.Rank,
+            ["lora_alpha"] = settings.Alpha,
+            ["lora_dropout"] = settings.Dropout,
+            ["target_modules"] = new JsonArray([.. targets.Select(target => JsonValue.Create(target))]),
+            ["use_dora"] = settings.UseDora,
+            ["use_rslora"] = false,
+            ["bias"] = "none",
+            ["fan_in_fan_out"] = false,
+            ["init_lora_weights"] = true,
+            ["inference_mode"] = true,
+            ["modules_to_save"] = null,
+        };
 
     /// <summary>vLLM does not know the word for all of them.</summary>
     static IEnumerable<string> Targets(LoraAdapter adapter) =>

@@ -10,9 +10,9 @@ namespace TraceDistill.Models.Adapters;
 // r = rank, C = outputs, K = inputs of a linear layer, s = alpha / r
 
 /// <summary>
-/// Low-rank branches beside linear layers of a model whose own weights stay as they are: y = x·W₀ᵀ + s·(x·Aᵀ)·Bᵀ (Hu et al., "LoRA",
-/// arXiv 2106.09685). With DoRA each row of the sum is brought to a length m of its own: y = m/‖W₀ + s·B·A‖ ∘ (…), the norm taken as a constant
-/// in the gradient (Liu et al., arXiv 2402.09353, equation 5 and section 4.3).
+/// Low-rank branches beside linear layers of a model whose own weights stay as they are: y = x·W₀ᵀ + s·(x·Aᵀ)·Bᵀ (Hu et
+/// al., "LoRA", arXiv 2106.09685). With DoRA each row of the sum is brought to a length m of its own: y = m/‖W₀ +
+/// s·B·A‖ ∘ (…), the norm taken as a constant in the gradient (Liu et al., arXiv 2402.09353, equation 5 and section 4.3).
 /// </summary>
 /// <remarks>Formulas, first values and names are PEFT's. <see cref="Refresh"/> must follow every change of the weights.</remarks>
 public sealed class LoraAdapter : NamedWeights
@@ -20,9 +20,24 @@ public sealed class LoraAdapter : NamedWeights
     /// <summary>PEFT's word for every linear layer but the output projection.</summary>
     public const string AllLinear = "all-linear";
 
-    /// <summary>Last parts of the names of all linear layers of a decoder layer, whatever its family; routers of experts are none.</summary>
+    /// <summary>
+    /// Last parts of the names of all linear layers of a decoder layer, whatever its family; routers of experts are none.
+    /// </summary>
     static readonly IReadOnlyList<string> LinearLayers =
-        ["q_proj", "k_proj", "v_proj", "qkv_proj", "o_proj", "gate_proj", "up_proj", "gate_up_proj", "down_proj", "w1", "w3", "w2"];
+    [
+        "q_proj",
+        "k_proj",
+        "v_proj",
+        "qkv_proj",
+        "o_proj",
+        "gate_proj",
+        "up_proj",
+        "gate_up_proj",
+        "down_proj",
+        "w1",
+        "w3",
+        "w2",
+    ];
 
     /// <summary>Weights that are widened at once.</summary>
     const int StretchElements = 1 << 24;
@@ -52,7 +67,8 @@ public sealed class LoraAdapter : NamedWeights
     internal IReadOnlyCollection<LoraModule> Modules => _modules.Values;
 
     /// <summary>Last parts of the names of the layers that have an adapter.</summary>
-    internal IEnumerable<string> LayerNames => LinearLayers.Where(last => Modules.Any(module => module.Name.EndsWith("." + last, StringComparison.Ordinal)));
+    internal IEnumerable<string> LayerNames =>
+        LinearLayers.Where(last => Modules.Any(module => module.Name.EndsWith("." + last, StringComparison.Ordinal)));
 
     /// <returns>The adapter of the named layer, or null where it has none.</returns>
     internal LoraModule? Find(string layer) => _modules.GetValueOrDefault(layer);
@@ -87,7 +103,11 @@ public sealed class LoraAdapter : NamedWeights
         {
             using var stretch = NewDisposeScope();
             var rows = Math.Min(most, module.Columns - row);
-            var stored = Model.Matrices.as_strided([rows, module.Inner], [module.Inner, 1], Model.OffsetOf(module.Weight) + ((long)row * module.Inner));
+            var stored = Model.Matrices.as_strided(
+                [rows, module.Inner],
+                [module.Inner, 1],
+                Model.OffsetOf(module.Weight) + ((long)row * module.Inner)
+            );
             var norms = addmm(stored.to(ScalarType.Float32), b.narrow(0, row, rows), a, 1, Scale).norm(1, keepdim: false, p: 2).cpu();
             MemoryMarshal.Cast<byte, float>(norms.bytes).CopyTo(module.Norms.AsSpan(row));
         }
@@ -98,7 +118,9 @@ public sealed class LoraAdapter : NamedWeights
         }
     }
 
-    /// <summary>A as by Kaiming's rule with a = √5, uniform in ±1/√K; B zero; m the lengths of the rows of W₀: at first the adapter changes nothing.</summary>
+    /// <summary>
+    /// A as by Kaiming's rule with a = √5, uniform in ±1/√K; B zero; m the lengths of the rows of W₀: at first the adapter changes nothing.
+    /// </summary>
     void Initialize(long seed)
     {
         using var scope = NewDisposeScope();
@@ -118,8 +140,17 @@ public sealed class LoraAdapter : NamedWeights
     }
 
     /// <summary>Calls <paramref name="visit"/> with each row of W₀ + s·B·A.</summary>
-    void VisitRows(LoraModule module, LoraRows.Visitor visit) => LoraRows.Visit(
-        Values(module.A), Values(module.B), Settings.Rank, Scale, 0, module.Columns, (row, stored) => Model.Read(module.Weight, (long)row * module.Inner, stored), visit);
+    void VisitRows(LoraModule module, LoraRows.Visitor visit) =>
+        LoraRows.Visit(
+            Values(module.A),
+            Values(module.B),
+            Settings.Rank,
+            Scale,
+            0,
+            module.Columns,
+            (row, stored) => Model.Read(module.Weight, (long)row * module.Inner, stored),
+            visit
+        );
 
     static IEnumerable<(string Name, long[] Shape)> Shapes(LoraModule module, LoraSettings settings)
     {
@@ -135,25 +166,39 @@ public sealed class LoraAdapter : NamedWeights
     static LoraModule[] Select(IDecoderWeights model, IReadOnlyList<string> targets)
     {
         const string Ending = ".weight";
-        string[] layers = [.. model.Names
-            .Where(name => LinearLayers.Any(last => name.EndsWith($".{last}{Ending}", StringComparison.Ordinal)))
-            .Select(name => name[..^Ending.Length])];
+        string[] layers =
+        [
+            .. model
+                .Names.Where(name => LinearLayers.Any(last => name.EndsWith($".{last}{Ending}", StringComparison.Ordinal)))
+                .Select(name => name[..^Ending.Length]),
+        ];
         foreach (var target in targets)
         {
             if (!layers.Any(layer => IsTarget(layer, target)))
             {
-                throw new InvalidInputException($"lora_target_modules: no layer's name ends in \"{target}\"; {NearestName.Suggestion(target, [.. LastNames(layers), AllLinear])}");
+                throw new InvalidInputException(
+                    $"lora_target_modules: no layer's name ends in \"{target}\"; "
+                        + $"{NearestName.Suggestion(target, [.. LastNames(layers), AllLinear])}"
+                );
             }
         }
 
-        return [.. layers.Where(layer => targets.Any(target => IsTarget(layer, target))).Select((layer, index) =>
-        {
-            var shape = model.ShapeOf(layer + Ending);
-            return new LoraModule(index, layer, (int)shape[0], (int)shape[1]);
-        })];
+        return
+        [
+            .. layers
+                .Where(layer => targets.Any(target => IsTarget(layer, target)))
+                .Select(
+                    (layer, index) =>
+                    {
+                        var shape = model.ShapeOf(layer + Ending);
+                        return new LoraModule(index, layer, (int)shape[0], (int)shape[1]);
+                    }
+                ),
+        ];
     }
 
-    static IEnumerable<string> LastNames(IEnumerable<string> layers) => layers.Select(layer => layer[(layer.LastIndexOf('.') + 1)..]).Distinct();
+    static IEnumerable<string> LastNames(IEnumerable<string> layers) =>
+        layers.Select(layer => layer[(layer.LastIndexOf('.') + 1)..]).Distinct();
 
     static bool IsTarget(string layer, string target) =>
         target == AllLinear || layer == target || layer.EndsWith("." + target, StringComparison.Ordinal);

@@ -20,12 +20,22 @@ static class LoraRows
     /// <param name="scale">s.</param>
     /// <param name="first">The first row to visit.</param>
     /// <param name="count">How many.</param>
-    public static void Visit(ReadOnlySpan<float> a, ReadOnlySpan<float> b, int rank, double scale, int first, int count, Reader read, Visitor visit)
+    public static void Visit(
+        ReadOnlySpan<float> a,
+        ReadOnlySpan<float> b,
+        int rank,
+        double scale,
+        int first,
+        int count,
+        Reader read,
+        Visitor visit
+    )
     {
         var inner = a.Length / rank;
         var wide = ArrayPool<double>.Shared.Rent(a.Length + inner);
         var narrow = ArrayPool<float>.Shared.Rent(inner);
-        Span<double> factors = wide.AsSpan(0, a.Length), sum = wide.AsSpan(a.Length, inner);
+        Span<double> factors = wide.AsSpan(0, a.Length),
+            sum = wide.AsSpan(a.Length, inner);
         var stored = narrow.AsSpan(0, inner);
         TensorPrimitives.ConvertTruncating(a, factors);
         for (var row = first; row < first + count; row++)

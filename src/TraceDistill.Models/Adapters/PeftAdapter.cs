@@ -15,9 +15,14 @@ namespace TraceDistill.Models.Adapters;
 /// </summary>
 public sealed class PeftAdapter : IDisposable
 {
-    const string A = ".lora_A.weight", B = ".lora_B.weight", Magnitude = ".lora_magnitude_vector", Weight = ".weight";
+    const string A = ".lora_A.weight",
+        B = ".lora_B.weight",
+        Magnitude = ".lora_magnitude_vector",
+        Weight = ".weight";
 
-    /// <summary>Ways to begin that change the base model too, so that the adapter says what to add to another than the one on disk.</summary>
+    /// <summary>
+    /// Ways to begin that change the base model too, so that the adapter says what to add to another than the one on disk.
+    /// </summary>
     static readonly string[] BaseChanging = ["pissa", "olora", "corda", "loftq"];
 
     /// <summary>Settings under which merging, as it is done here, would give another model.</summary>
@@ -43,9 +48,11 @@ public sealed class PeftAdapter : IDisposable
         var (settings, weights) = (IoPath.Combine(directory, AdapterFiles.Configuration), IoPath.Combine(directory, AdapterFiles.Weights));
         if (!File.Exists(settings) || !File.Exists(weights))
         {
-            var hint = IoPath.Combine(directory, AdapterFiles.Folder) is var inside && Directory.Exists(inside)
-                ? $"did you mean {inside}?"
-                : $"{AdapterFiles.Configuration} and {AdapterFiles.Weights} are needed (one in adapter_model.bin must be saved as safetensors first)";
+            var hint =
+                IoPath.Combine(directory, AdapterFiles.Folder) is var inside && Directory.Exists(inside)
+                    ? $"did you mean {inside}?"
+                    : $"{AdapterFiles.Configuration} and {AdapterFiles.Weights} are needed "
+                        + "(one in adapter_model.bin must be saved as safetensors first)";
             throw new InvalidInputException($"{directory}: holds no adapter: {hint}");
         }
 
@@ -84,19 +91,31 @@ public sealed class PeftAdapter : IDisposable
             return;
         }
 
-        float[] a = Read(change.A!), b = Read(change.B!), magnitude = change.Magnitude is { } entry ? Read(entry) : [];
-        int rank = (int)change.A!.Shape[0], rows = (int)change.B!.Shape[0], inner = (int)change.A.Shape[1];
+        float[] a = Read(change.A!),
+            b = Read(change.B!),
+            magnitude = change.Magnitude is { } entry ? Read(entry) : [];
+        int rank = (int)change.A!.Shape[0],
+            rows = (int)change.B!.Shape[0],
+            inner = (int)change.A.Shape[1];
         const int Stretch = 256;
-        Parallel.For(0, (rows + Stretch - 1) / Stretch, part =>
-            LoraRows.Visit(a, b, rank, change.Scale, part * Stretch, Math.Min(Stretch, rows - (part * Stretch)), (row, stored) => Row(row).CopyTo(stored), (row, sum) =>
-            {
-                if (_useDora)
+        Parallel.For(0, (rows + Stretch - 1) / Stretch, part => LoraRows.Visit(
+                a,
+                b,
+                rank,
+                change.Scale,
+                part * Stretch,
+                Math.Min(Stretch, rows - (part * Stretch)),
+                (row, stored) => Row(row).CopyTo(stored),
+                (row, sum) =>
                 {
-                    TensorPrimitives.Multiply(sum, magnitude[row] / LoraRows.Norm(sum), sum);
-                }
+                    if (_useDora)
+                    {
+                        TensorPrimitives.Multiply(sum, magnitude[row] / LoraRows.Norm(sum), sum);
+                    }
 
-                TensorPrimitives.ConvertTruncating<double, float>(sum, Row(row));
-            }));
+                    TensorPrimitives.ConvertTruncating<double, float>(sum, Row(row));
+                }
+            ));
 
         Span<float> Row(int row) => values.Span.Slice(row * inner, inner);
     }
@@ -111,12 +130,15 @@ public sealed class PeftAdapter : IDisposable
             throw settings.Fail($"peft_type \"{kind}\" is not supported; supported: LORA, with use_dora or without");
         }
 
-        if (settings.Find("init_lora_weights")?.Word() is { } start
-            && BaseChanging.Any(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase)))
+        if (
+            settings.Find("init_lora_weights")?.Word() is { } start
+            && BaseChanging.Any(way => start.StartsWith(way, StringComparison.OrdinalIgnoreCase))
+        )
         {
             throw settings.Fail(
                 $"init_lora_weights \"{start}\" began by changing the base model, which this adapter therefore does not fit; "
-                + "convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)");
+                    + "convert it to plain LoRA with PEFT (path_initial_model_for_weight_conversion)"
+            );
         }
 
         if (Refused.FirstOrDefault(name => settings.Find(name)?.Shown is not (null or "false" or "[]")) is { } refused)
@@ -136,7 +158,14 @@ public sealed class PeftAdapter : IDisposable
             {
                 MatchPair(name[..^A.Length], key[..^A.Length], model, problems);
             }
-            else if ((name.EndsWith(B, StringComparison.Ordinal) ? B : name.EndsWith(Magnitude, StringComparison.Ordinal) ? Magnitude : null) is not { } companion)
+            else if (
+                (
+                    name.EndsWith(B, StringComparison.Ordinal) ? B
+                    : name.EndsWith(Magnitude, StringComparison.Ordinal) ? Magnitude
+                    : null
+                )
+                is not { } companion
+            )
             {
                 MatchWhole(name, entry, model, problems);
             }
@@ -153,7 +182,9 @@ public sealed class PeftAdapter : IDisposable
 
         if (problems.Count > 0)
         {
-            throw new InvalidInputException($"{_file.Path}: {string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more" : "")}");
+            throw new InvalidInputException(
+                $"{_file.Path}: {string.Join("; ", problems.Take(3))}{(problems.Count > 3 ? $"; and {problems.Count - 3} more" : "")}"
+            );
         }
     }
 
@@ -180,31 +211,66 @@ public sealed class PeftAdapter : IDisposable
         {
             problems.Add(Missing(key + A, layer + Weight));
         }
-        else if (b is null || shape.Length != 2 || a.Shape is not [> 0, var inner] || !b.Shape.SequenceEqual([shape[0], a.Shape[0]]) || inner != shape[1])
+        else if (
+            b is null
+            || shape.Length != 2
+            || a.Shape is not [> 0, var inner]
+            || !b.Shape.SequenceEqual([shape[0], a.Shape[0]])
+            || inner != shape[1]
+        )
         {
-            problems.Add($"{key}: lora_A of shape {Show(a.Shape)} and lora_B of {(b is null ? "none" : Show(b.Shape))} do not make the model's {Show(shape)}");
+            problems.Add(
+                $"{key}: lora_A of shape {Show(a.Shape)} and lora_B of "
+                    + $"{(b is null ? "none" : Show(b.Shape))} do not make the model's {Show(shape)}"
+            );
         }
         else if (Setting("r", "rank_pattern", layer) is { } rank && rank != a.Shape[0])
         {
-            problems.Add($"{key}: lora_A has rank {a.Shape[0]}, and {AdapterFiles.Configuration} says {rank}: they are of different adapters");
+            problems.Add(
+                $"{key}: lora_A has rank {a.Shape[0]}, and {AdapterFiles.Configuration} says {rank}: they are of different adapters"
+            );
         }
-        else if (MagnitudeOf(key) is var magnitude && (_useDora ? magnitude?.Shape.SequenceEqual([shape[0]]) != true : magnitude is not null))
+        else if (
+            MagnitudeOf(key) is var magnitude
+            && (_useDora ? magnitude?.Shape.SequenceEqual([shape[0]]) != true : magnitude is not null)
+        )
         {
-            problems.Add($"{key}: lora_magnitude_vector is {(magnitude is null ? "missing" : Show(magnitude.Shape))}, and use_dora is {_useDora}".ToLowerInvariant());
+            problems.Add(
+                (
+                    $"{key}: lora_magnitude_vector is "
+                    + $"{(magnitude is null ? "missing" : Show(magnitude.Shape))}, and use_dora is {_useDora}"
+                ).ToLowerInvariant()
+            );
         }
-        else if (!_changes.TryAdd(layer + Weight, new Change { A = a, B = b, Magnitude = magnitude, Scale = ScaleOf(layer, a.Shape[0]) }))
+        else if (
+            !_changes.TryAdd(
+                layer + Weight,
+                new Change
+                {
+                    A = a,
+                    B = b,
+                    Magnitude = magnitude,
+                    Scale = ScaleOf(layer, a.Shape[0]),
+                }
+            )
+        )
         {
             problems.Add($"{layer}{Weight} is changed twice");
         }
     }
 
-    static string Missing(string key, string weight) => weight == "lm_head.weight"
-        ? $"{key} changes the output projection, which this model shares with its embedding"
-        : $"{key} fits no weight of the model, or not in a way that is supported: linear layers may have lora_A, lora_B and lora_magnitude_vector, and any weight one of its shape in its place";
+    static string Missing(string key, string weight) =>
+        weight == "lm_head.weight"
+            ? $"{key} changes the output projection, which this model shares with its embedding"
+            : $"{key} fits no weight of the model, or not in a way that is supported: linear layers may have lora_A, "
+                + "lora_B and lora_magnitude_vector, and any weight one of its shape in its place";
 
-    SafetensorsEntry? MagnitudeOf(string key) => _file.Entries.GetValueOrDefault(key + Magnitude) ?? _file.Entries.GetValueOrDefault(key + Magnitude + Weight);
+    SafetensorsEntry? MagnitudeOf(string key) =>
+        _file.Entries.GetValueOrDefault(key + Magnitude) ?? _file.Entries.GetValueOrDefault(key + Magnitude + Weight);
 
-    /// <summary>alpha / r, or alpha / √r where it is rank-stabilised (Kalajdzievski, arXiv 2312.03732), with the layer's own alpha and rank.</summary>
+    /// <summary>
+    /// alpha / r, or alpha / √r where it is rank-stabilised (Kalajdzievski, arXiv 2312.03732), with the layer's own alpha and rank.
+    /// </summary>
     double ScaleOf(string layer, long rank)
     {
         var alpha = Setting("lora_alpha", "alpha_pattern", layer) ?? 8;
@@ -249,9 +315,11 @@ public sealed class PeftAdapter : IDisposable
     }
 
     /// <summary>The name of a model's weight without what PEFT's wrappers put around it.</summary>
-    static string PlainName(string key) => (key.StartsWith(AdapterFiles.Prefix, StringComparison.Ordinal) ? key[AdapterFiles.Prefix.Length..] : key)
-        .Replace(".base_layer.", ".").Replace(".modules_to_save.", ".")
-        .Replace(Magnitude + Weight, Magnitude);
+    static string PlainName(string key) =>
+        (key.StartsWith(AdapterFiles.Prefix, StringComparison.Ordinal) ? key[AdapterFiles.Prefix.Length..] : key)
+            .Replace(".base_layer.", ".")
+            .Replace(".modules_to_save.", ".")
+            .Replace(Magnitude + Weight, Magnitude);
 
     static string Show(long[] shape) => $"[{string.Join(", ", shape)}]";
 

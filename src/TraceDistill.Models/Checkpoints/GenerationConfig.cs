@@ -19,7 +19,10 @@ static class GenerationConfig
         Write(directory, json);
     }
 
-    /// <summary>Writes the settings of a model for another tokenizer, or for one that came without any: what they are, and every token that ends a generation.</summary>
+    /// <summary>
+    /// Writes the settings of a model for another tokenizer, or for one that came without any:
+    /// what they are, and every token that ends a generation.
+    /// </summary>
     /// <param name="directory">Where to.</param>
     /// <param name="modelDirectory">Has settings, or none.</param>
     /// <param name="begin">The token at the beginning; null where there is none.</param>

@@ -11,7 +11,9 @@ using TraceDistill.Text.Tokenizers.Pieces;
 
 namespace TraceDistill.Models.Checkpoints;
 
-/// <summary>A model directory in Hugging Face layout: config.json and <see cref="WeightFiles"/> (the tokenizer's files are Core's).</summary>
+/// <summary>
+/// A model directory in Hugging Face layout: config.json and <see cref="WeightFiles"/> (the tokenizer's files are Core's).
+/// </summary>
 public static class ModelDirectory
 {
     /// <summary>As transformers has it.</summary>
@@ -21,10 +23,17 @@ public static class ModelDirectory
 
     /// <summary>Files of the tokenizer, copied along when a student keeps its teacher's vocabulary.</summary>
     public static readonly IReadOnlyList<string> TokenizerFiles =
-        [Tokenizer.FileName, Tokenizer.SettingsFileName, "special_tokens_map.json", "chat_template.jinja", GenerationConfig.FileName];
+    [
+        Tokenizer.FileName,
+        Tokenizer.SettingsFileName,
+        "special_tokens_map.json",
+        "chat_template.jinja",
+        GenerationConfig.FileName,
+    ];
 
     /// <summary>Everything a model directory with one file of weights may hold.</summary>
-    public static IReadOnlyList<string> Files { get; } = [ModelConfiguration.FileName, WeightFiles.Single, TaskDescription.FileName, .. TokenizerFiles];
+    public static IReadOnlyList<string> Files { get; } =
+    [ModelConfiguration.FileName, WeightFiles.Single, TaskDescription.FileName, .. TokenizerFiles];
 
     /// <summary>Returns whether a folder has the weights of a model.</summary>
     public static bool Exists(string directory) => WeightFiles.Exist(directory);
@@ -52,7 +61,9 @@ public static class ModelDirectory
         }
     }
 
-    /// <summary>Opens the weights of a model directory, all that its configuration wants in the right shapes, without reading them.</summary>
+    /// <summary>
+    /// Opens the weights of a model directory, all that its configuration wants in the right shapes, without reading them.
+    /// </summary>
     /// <exception cref="InvalidInputException">A file, tensor or shape is missing or wrong; all wrong tensors are named.</exception>
     public static (ModelConfiguration Configuration, WeightFiles Weights) Open(string directory)
     {
@@ -72,8 +83,8 @@ public static class ModelDirectory
     }
 
     /// <summary>
-    /// A checkpoint whose configuration ties the output projection to the embedding and which has one of its own all the same, as older merges
-    /// of PEFT left them, means the one that it has.
+    /// A checkpoint whose configuration ties the output projection to the embedding and which has
+    /// one of its own all the same, as older merges of PEFT left them, means the one that it has.
     /// </summary>
     static ModelConfiguration Untie(ModelConfiguration configuration, WeightFiles weights)
     {
@@ -84,7 +95,9 @@ public static class ModelDirectory
             : configuration with
             {
                 TieWordEmbeddings = false,
-                Remark = $"{weights.Path}: {OutputProjection} is not the embedding, though tie_word_embeddings is true; taken as a matrix of its own",
+                Remark =
+                    $"{weights.Path}: {OutputProjection} is not the embedding, "
+                    + "though tie_word_embeddings is true; taken as a matrix of its own",
             };
     }
 
@@ -95,8 +108,17 @@ public static class ModelDirectory
         var (configuration, weights) = Open(directory);
         using (weights)
         {
-            TensorDtype[] dtypes = [.. ModelParameters.Shapes(configuration).Where(weight => weight.Shape.Length > 1).Select(weight => weights.Find(weight.Name)!.Dtype).Distinct()];
-            return dtypes is [not TensorDtype.Float32 and var dtype] ? new FrozenParameters(configuration, weights, dtype) : Load(directory);
+            TensorDtype[] dtypes =
+            [
+                .. ModelParameters
+                    .Shapes(configuration)
+                    .Where(weight => weight.Shape.Length > 1)
+                    .Select(weight => weights.Find(weight.Name)!.Dtype)
+                    .Distinct(),
+            ];
+            return dtypes is [not TensorDtype.Float32 and var dtype]
+                ? new FrozenParameters(configuration, weights, dtype)
+                : Load(directory);
         }
     }
 
@@ -106,7 +128,13 @@ public static class ModelDirectory
     /// <param name="dtype">How weights are stored; null: as they came.</param>
     /// <param name="shardBytes">Weights that take more are written as several files with an index.</param>
     /// <param name="adapter">Merged into what is written; <paramref name="parameters"/> stay as they are.</param>
-    public static void Save(string directory, IDecoderWeights parameters, TensorDtype? dtype = null, long shardBytes = ShardBytes, PeftAdapter? adapter = null)
+    public static void Save(
+        string directory,
+        IDecoderWeights parameters,
+        TensorDtype? dtype = null,
+        long shardBytes = ShardBytes,
+        PeftAdapter? adapter = null
+    )
     {
         Directory.CreateDirectory(directory);
         parameters.Configuration.Save(directory, dtype ?? parameters.Dtype);
@@ -148,7 +176,9 @@ public static class ModelDirectory
         if (tokens > configuration.VocabSize)
         {
             throw new InvalidInputException(
-                $"{Path.Combine(directory, Tokenizer.FileName)}: has {tokens} tokens, and config.json a vocab_size of {configuration.VocabSize}: they are not of one model; take both from the same checkpoint");
+                $"{Path.Combine(directory, Tokenizer.FileName)}: has {tokens} tokens, and config.json a vocab_size "
+                    + $"of {configuration.VocabSize}: they are not of one model; take both from the same checkpoint"
+            );
         }
 
         if (hasTemplate)
@@ -165,17 +195,32 @@ public static class ModelDirectory
         {
             // Processes that collect shares of one data set come here at the same time, perhaps from several machines.
             var writer = $".{Environment.MachineName}-{Environment.ProcessId}";
-            AtomicFile.Write(Path.Combine(destination, name), stream => stream.Write(File.ReadAllBytes(Path.Combine(source, name))), writer);
+            AtomicFile.Write(
+                Path.Combine(destination, name),
+                stream => stream.Write(File.ReadAllBytes(Path.Combine(source, name))),
+                writer
+            );
         }
     }
 
     static void CheckNames(WeightFiles weights, Dictionary<string, long[]> wanted)
     {
-        var problems = wanted.Keys.Where(name => weights.Find(name) is null).Select(name => $"{name} is missing")
-            .Concat(wanted
-                .Where(tensor => weights.Find(tensor.Key) is { } entry && !entry.Shape.SequenceEqual(tensor.Value))
-                .Select(tensor => $"{tensor.Key} has shape [{string.Join(", ", weights.Find(tensor.Key)!.Shape)}], config.json wants [{string.Join(", ", tensor.Value)}]"))
-            .Concat(weights.Names.Where(name => !wanted.ContainsKey(name) && !IsHarmless(name)).Select(name => $"{name} is not part of the model"))
+        var problems = wanted
+            .Keys.Where(name => weights.Find(name) is null)
+            .Select(name => $"{name} is missing")
+            .Concat(
+                wanted
+                    .Where(tensor => weights.Find(tensor.Key) is { } entry && !entry.Shape.SequenceEqual(tensor.Value))
+                    .Select(tensor =>
+                        $"{tensor.Key} has shape [{string.Join(", ", weights.Find(tensor.Key)!.Shape)}], "
+                        + $"config.json wants [{string.Join(", ", tensor.Value)}]"
+                    )
+            )
+            .Concat(
+                weights
+                    .Names.Where(name => !wanted.ContainsKey(name) && !IsHarmless(name))
+                    .Select(name => $"{name} is not part of the model")
+            )
             .ToList();
         if (problems.Count > 0)
         {

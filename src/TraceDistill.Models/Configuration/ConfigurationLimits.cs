@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>Bounds of what a configuration may say: far above every published model, and low enough that no product of sizes overflows.</summary>
+/// <summary>
+/// Bounds of what a configuration may say: far above every published model, and low enough that no product of sizes overflows.
+/// </summary>
 static class ConfigurationLimits
 {
     const int MostTokens = 1 << 24;
@@ -26,24 +28,37 @@ static class ConfigurationLimits
     {
         (string Name, int Value, int Most)[] sizes =
         [
-            ("vocab_size", c.VocabSize, MostTokens), ("hidden_size", c.HiddenSize, MostChannels), ("intermediate_size", c.IntermediateSize, MostChannels),
-            ("num_hidden_layers", c.NumHiddenLayers, MostLayers), ("num_attention_heads", c.NumAttentionHeads, MostHeads),
-            ("num_key_value_heads", c.NumKeyValueHeads, MostHeads), ("head_dim", c.HeadDim, MostHeadChannels),
+            ("vocab_size", c.VocabSize, MostTokens),
+            ("hidden_size", c.HiddenSize, MostChannels),
+            ("intermediate_size", c.IntermediateSize, MostChannels),
+            ("num_hidden_layers", c.NumHiddenLayers, MostLayers),
+            ("num_attention_heads", c.NumAttentionHeads, MostHeads),
+            ("num_key_value_heads", c.NumKeyValueHeads, MostHeads),
+            ("head_dim", c.HeadDim, MostHeadChannels),
             ("max_position_embeddings", c.MaxPositionEmbeddings, MostPositions),
             ("rope_scaling.original_max_position_embeddings", c.RopeScaling.OriginalMaxPositionEmbeddings ?? 1, MostPositions),
             ("sliding_window", c.SlidingWindow ?? 1, MostPositions),
         ];
         sizes = [.. sizes, .. ExpertSizes(c)];
-        return sizes.Where(size => size.Value <= 0 || size.Value > size.Most).Select(size => size.Value <= 0
-            ? $"{size.Name} is {size.Value} but must be positive"
-            : $"{size.Name} is {size.Value} but must be at most {size.Most}");
+        return sizes
+            .Where(size => size.Value <= 0 || size.Value > size.Most)
+            .Select(size =>
+                size.Value <= 0
+                    ? $"{size.Name} is {size.Value} but must be positive"
+                    : $"{size.Name} is {size.Value} but must be at most {size.Most}"
+            );
     }
 
-    static IEnumerable<(string Name, int Value, int Most)> ExpertSizes(ModelConfiguration c) => c.Experts is not { } experts ? [] :
-    [
-        (c.Traits.Experts!.CountField, experts.NumExperts, MostExperts), ("num_experts_per_tok", experts.NumExpertsPerToken, MostExperts),
-        ("moe_intermediate_size", experts.IntermediateSize, MostChannels), ("decoder_sparse_step", experts.SparseStep, MostLayers),
-    ];
+    static IEnumerable<(string Name, int Value, int Most)> ExpertSizes(ModelConfiguration c) =>
+        c.Experts is not { } experts
+            ? []
+            :
+            [
+                (c.Traits.Experts!.CountField, experts.NumExperts, MostExperts),
+                ("num_experts_per_tok", experts.NumExpertsPerToken, MostExperts),
+                ("moe_intermediate_size", experts.IntermediateSize, MostChannels),
+                ("decoder_sparse_step", experts.SparseStep, MostLayers),
+            ];
 
     static IEnumerable<string> Numbers(ModelConfiguration c)
     {
@@ -69,10 +84,14 @@ static class ConfigurationLimits
             yield return Number("partial_rotary_factor", c.PartialRotaryFactor, "above 0 and at most 1");
         }
 
-        foreach (var (name, value) in new[]
-        {
-            ("query_pre_attn_scalar", c.QueryPreAttnScalar), ("attn_logit_softcapping", c.AttentionSoftCap), ("final_logit_softcapping", c.LogitSoftCap),
-        })
+        foreach (
+            var (name, value) in new[]
+            {
+                ("query_pre_attn_scalar", c.QueryPreAttnScalar),
+                ("attn_logit_softcapping", c.AttentionSoftCap),
+                ("final_logit_softcapping", c.LogitSoftCap),
+            }
+        )
         {
             if (value is { } number && (!(number > 0) || !float.IsFinite((float)number)))
             {
@@ -95,10 +114,16 @@ static class ConfigurationLimits
     {
         (string Name, double? Value)[] positive =
         [
-            ("factor", scaling.Factor), ("low_freq_factor", scaling.LowFreqFactor), ("high_freq_factor", scaling.HighFreqFactor),
-            ("beta_fast", scaling.BetaFast), ("beta_slow", scaling.BetaSlow), ("attention_factor", scaling.AttentionFactor),
+            ("factor", scaling.Factor),
+            ("low_freq_factor", scaling.LowFreqFactor),
+            ("high_freq_factor", scaling.HighFreqFactor),
+            ("beta_fast", scaling.BetaFast),
+            ("beta_slow", scaling.BetaSlow),
+            ("attention_factor", scaling.AttentionFactor),
         ];
-        foreach (var (name, value) in positive.Where(number => number.Value is { } value && (!(value > 0) || !float.IsFinite((float)value))))
+        foreach (
+            var (name, value) in positive.Where(number => number.Value is { } value && (!(value > 0) || !float.IsFinite((float)value)))
+        )
         {
             yield return Number($"rope_scaling.{name}", value!.Value, "positive and finite");
         }
@@ -129,12 +154,16 @@ static class ConfigurationLimits
 
         if (c.Experts is { } experts && experts.NumExpertsPerToken > experts.NumExperts)
         {
-            yield return $"num_experts_per_tok {experts.NumExpertsPerToken} is more than {c.Traits.Experts!.CountField} {experts.NumExperts}";
+            yield return $"num_experts_per_tok {experts.NumExpertsPerToken} is more "
+                + $"than {c.Traits.Experts!.CountField} {experts.NumExperts}";
         }
 
         foreach (var (name, factors) in new[] { ("short_factor", c.RopeScaling.ShortFactor), ("long_factor", c.RopeScaling.LongFactor) })
         {
-            if (factors is not null && (factors.Count != c.RotaryDim / 2 || factors.Any(factor => !(factor > 0) || !double.IsFinite(factor))))
+            if (
+                factors is not null
+                && (factors.Count != c.RotaryDim / 2 || factors.Any(factor => !(factor > 0) || !double.IsFinite(factor)))
+            )
             {
                 yield return $"rope_scaling.{name} must be {c.RotaryDim / 2} positive numbers, one for two rotated channels of a head";
             }
@@ -169,14 +198,17 @@ static class ConfigurationLimits
         var attention = (c.NumAttentionHeads + (2L * c.NumKeyValueHeads)) * c.HeadDim;
         (string Name, long Rows)[] matrices =
         [
-            ($"vocab_size {c.VocabSize}", c.VocabSize), ($"num_attention_heads {c.NumAttentionHeads} of head_dim {c.HeadDim}", attention),
+            ($"vocab_size {c.VocabSize}", c.VocabSize),
+            ($"num_attention_heads {c.NumAttentionHeads} of head_dim {c.HeadDim}", attention),
             ($"intermediate_size {c.IntermediateSize}", 2L * c.IntermediateSize),
         ];
         foreach (var (name, rows) in matrices.Where(matrix => matrix.Rows * c.HiddenSize > int.MaxValue))
         {
-            yield return $"{name} and hidden_size {c.HiddenSize} make a matrix of {rows * c.HiddenSize} weights, and at most {int.MaxValue} can be computed with";
+            yield return $"{name} and hidden_size {c.HiddenSize} make a matrix of {rows * c.HiddenSize} "
+                + $"weights, and at most {int.MaxValue} can be computed with";
         }
     }
 
-    static string Number(string name, double value, string wanted) => string.Create(CultureInfo.InvariantCulture, $"{name} is {value} but must be {wanted}");
+    static string Number(string name, double value, string wanted) =>
+        string.Create(CultureInfo.InvariantCulture, $"{name} is {value} but must be {wanted}");
 }

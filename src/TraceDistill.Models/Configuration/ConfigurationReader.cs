@@ -7,7 +7,8 @@ namespace TraceDistill.Models.Configuration;
 /// <exception cref="InvalidInputException">A field is absent, ill-typed or not supported.</exception>
 sealed class ConfigurationReader(JsonField json)
 {
-    const string Full = "full_attention", Sliding = "sliding_attention";
+    const string Full = "full_attention",
+        Sliding = "sliding_attention";
 
     public ModelConfiguration Read()
     {
@@ -15,7 +16,8 @@ sealed class ConfigurationReader(JsonField json)
         var family = ModelFamilies.Parse(type)
             ?? throw json.Fail(
                 $"model_type {(type is null ? "is missing" : $"\"{type}\" is not supported")}; "
-                + $"supported: {string.Join(", ", ModelFamilies.Names)}");
+                    + $"supported: {string.Join(", ", ModelFamilies.Names)}"
+            );
         var (traits, defaults) = (family.Traits(), family.Traits().Defaults);
         UnsupportedFields.Refuse(json, traits);
         var hidden = json["hidden_size"].Integer();
@@ -54,33 +56,45 @@ sealed class ConfigurationReader(JsonField json)
         };
     }
 
-    /// <summary>Older files have <c>rope_scaling</c>, which may be null, newer ones <c>rope_parameters</c> with the base in it, for each kind of layers where there are two.</summary>
+    /// <summary>
+    /// Older files have <c>rope_scaling</c>, which may be null, newer ones
+    /// <c>rope_parameters</c> with the base in it, for each kind of layers where there are two.
+    /// </summary>
     JsonField? Rope => json.Find("rope_parameters") is { } parameters ? parameters.Find(Full) ?? parameters : json.Find("rope_scaling");
 
-    double? LocalTheta =>
-        (json.Find("rope_parameters")?.Find(Sliding)?.Find("rope_theta") ?? json.Find("rope_local_base_freq"))?.Number();
+    double? LocalTheta => (json.Find("rope_parameters")?.Find(Sliding)?.Find("rope_theta") ?? json.Find("rope_local_base_freq"))?.Number();
 
     /// <returns>A number that may be null in the file, which is another thing than its absence.</returns>
     double? Known(FamilyTraits traits, string field, double? silent) =>
-        !traits.Fields.Contains(field) ? null : json.Has(field) ? json.Find(field)?.Number() : silent;
+        !traits.Fields.Contains(field) ? null
+        : json.Has(field) ? json.Find(field)?.Number()
+        : silent;
 
-    int? Window(FamilyTraits traits) => traits.Windows switch
-    {
-        SlidingWindows.None => null,
-        SlidingWindows.WhereSwitchedOn when !json.Boolean("use_sliding_window", absent: false) => null,
-        _ => json.Has("sliding_window") ? json.Find("sliding_window")?.Integer() : traits.Defaults.SlidingWindow,
-    };
+    int? Window(FamilyTraits traits) =>
+        traits.Windows switch
+        {
+            SlidingWindows.None => null,
+            SlidingWindows.WhereSwitchedOn when !json.Boolean("use_sliding_window", absent: false) => null,
+            _ => json.Has("sliding_window") ? json.Find("sliding_window")?.Integer() : traits.Defaults.SlidingWindow,
+        };
 
     List<bool>? SlidingLayers(FamilyTraits traits, int layers, IReadOnlyList<int> noRope)
     {
         if (json.Find("layer_types") is { } types)
         {
-            return [.. types.Items().Select(type => type.Word() switch
-            {
-                Sliding => true,
-                Full => false,
-                var other => throw json.Fail($"layer_types: \"{other}\" is not supported; supported: {Full}, {Sliding}"),
-            })];
+            return
+            [
+                .. types
+                    .Items()
+                    .Select(type =>
+                        type.Word() switch
+                        {
+                            Sliding => true,
+                            Full => false,
+                            var other => throw json.Fail($"layer_types: \"{other}\" is not supported; supported: {Full}, {Sliding}"),
+                        }
+                    ),
+            ];
         }
 
         var pattern = traits.WindowPattern > 0 ? json.Find("sliding_window_pattern")?.Integer() ?? traits.WindowPattern : 0;
@@ -89,7 +103,9 @@ sealed class ConfigurationReader(JsonField json)
             { Windows: SlidingWindows.WhereGiven } => ModelConfiguration.WindowPattern(layers, pattern),
             { NoRopeInterval: > 0 } => [.. Enumerable.Range(0, layers).Select(noRope.Contains)],
             _ when json.Find("max_window_layers")?.Integer() is { } first =>
-                [.. Enumerable.Range(0, layers).Select(layer => layer >= first)],
+            [
+                .. Enumerable.Range(0, layers).Select(layer => layer >= first),
+            ],
             _ => null,
         };
     }
@@ -112,18 +128,19 @@ sealed class ConfigurationReader(JsonField json)
             : throw given.Wrong($"an array with a number for each of {layers} layers");
     }
 
-    ExpertSettings ReadExperts(ExpertNames names, FamilyDefaults defaults) => new()
-    {
-        NumExperts = json.Find(names.CountField)?.Integer() ?? defaults.NumExperts,
-        NumExpertsPerToken = json.Find("num_experts_per_tok")?.Integer() ?? defaults.NumExpertsPerToken,
-        IntermediateSize = defaults.ExpertIntermediateSize is { } usual
-            ? json.Find("moe_intermediate_size")?.Integer() ?? usual
-            : json["intermediate_size"].Integer(),
-        NormalizesTopK = defaults.NormalizesTopK || json.Boolean("norm_topk_prob", absent: false),
-        RouterLossWeight = json.Find("router_aux_loss_coef")?.Number() ?? 0.001,
-        SparseStep = json.Find("decoder_sparse_step")?.Integer() ?? 1,
-        DenseLayers = json.Find("mlp_only_layers") is { } dense ? [.. dense.Items().Select(layer => layer.Integer())] : [],
-    };
+    ExpertSettings ReadExperts(ExpertNames names, FamilyDefaults defaults) =>
+        new()
+        {
+            NumExperts = json.Find(names.CountField)?.Integer() ?? defaults.NumExperts,
+            NumExpertsPerToken = json.Find("num_experts_per_tok")?.Integer() ?? defaults.NumExpertsPerToken,
+            IntermediateSize = defaults.ExpertIntermediateSize is { } usual
+                ? json.Find("moe_intermediate_size")?.Integer() ?? usual
+                : json["intermediate_size"].Integer(),
+            NormalizesTopK = defaults.NormalizesTopK || json.Boolean("norm_topk_prob", absent: false),
+            RouterLossWeight = json.Find("router_aux_loss_coef")?.Number() ?? 0.001,
+            SparseStep = json.Find("decoder_sparse_step")?.Integer() ?? 1,
+            DenseLayers = json.Find("mlp_only_layers") is { } dense ? [.. dense.Items().Select(layer => layer.Integer())] : [],
+        };
 
     RopeScaling ReadScaling()
     {
@@ -155,8 +172,8 @@ sealed class ConfigurationReader(JsonField json)
         return usual with
         {
             Factor = type == RopeType.LongRope ? Number("factor") ?? 1 : rope["factor"].Number(),
-            OriginalMaxPositionEmbeddings =
-                (int?)Number("original_max_position_embeddings") ?? json.Find("original_max_position_embeddings")?.Integer(),
+            OriginalMaxPositionEmbeddings = (int?)Number("original_max_position_embeddings")
+                ?? json.Find("original_max_position_embeddings")?.Integer(),
             LowFreqFactor = Number("low_freq_factor") ?? usual.LowFreqFactor,
             HighFreqFactor = Number("high_freq_factor") ?? usual.HighFreqFactor,
             BetaFast = Number("beta_fast") ?? usual.BetaFast,

@@ -28,7 +28,8 @@ static class ConfigurationWriter
             ["tie_word_embeddings"] = c.TieWordEmbeddings,
             ["initializer_range"] = c.InitializerRange,
             ["bos_token_id"] = c.BosTokenId,
-            ["eos_token_id"] = c.EosTokenIds.Count == 1 ? c.EosTokenIds[0] : new JsonArray([.. c.EosTokenIds.Select(id => JsonValue.Create(id))]),
+            ["eos_token_id"] =
+                c.EosTokenIds.Count == 1 ? c.EosTokenIds[0] : new JsonArray([.. c.EosTokenIds.Select(id => JsonValue.Create(id))]),
             ["torch_dtype"] = dtype.TorchName(),
         };
         if (traits.ReadsAttentionBias)
@@ -64,18 +65,24 @@ static class ConfigurationWriter
 
         if ((c.SlidingWindow is not null || traits.WindowPattern > 0) && traits.Fields.Contains("layer_types"))
         {
-            json["layer_types"] = new JsonArray([.. Enumerable.Range(0, c.NumHiddenLayers).Select(layer =>
-                JsonValue.Create(c.AttentionOf(layer).Window is null ? "full_attention" : "sliding_attention"))]);
+            json["layer_types"] = new JsonArray([
+                .. Enumerable
+                    .Range(0, c.NumHiddenLayers)
+                    .Select(layer => JsonValue.Create(c.AttentionOf(layer).Window is null ? "full_attention" : "sliding_attention")),
+            ]);
         }
 
         if (traits.WindowPattern > 0 && c.SlidingLayers is { } sliding)
         {
-            json["sliding_window_pattern"] = sliding.TakeWhile(slides => slides).Count() + 1; // older versions of transformers know no layer_types
+            // older versions of transformers know no layer_types
+            json["sliding_window_pattern"] = sliding.TakeWhile(slides => slides).Count() + 1;
         }
 
         if (traits.NoRopeInterval > 0)
         {
-            json["no_rope_layers"] = new JsonArray([.. Enumerable.Range(0, c.NumHiddenLayers).Select(layer => JsonValue.Create(c.NoRopeLayers.Contains(layer) ? 0 : 1))]);
+            json["no_rope_layers"] = new JsonArray([
+                .. Enumerable.Range(0, c.NumHiddenLayers).Select(layer => JsonValue.Create(c.NoRopeLayers.Contains(layer) ? 0 : 1)),
+            ]);
         }
 
         if (traits.Fields.Contains("partial_rotary_factor"))
@@ -89,10 +96,14 @@ static class ConfigurationWriter
             json["rope_local_base_freq"] = theta;
         }
 
-        foreach (var (field, value) in new[]
-        {
-            ("query_pre_attn_scalar", c.QueryPreAttnScalar), ("attn_logit_softcapping", c.AttentionSoftCap), ("final_logit_softcapping", c.LogitSoftCap),
-        })
+        foreach (
+            var (field, value) in new[]
+            {
+                ("query_pre_attn_scalar", c.QueryPreAttnScalar),
+                ("attn_logit_softcapping", c.AttentionSoftCap),
+                ("final_logit_softcapping", c.LogitSoftCap),
+            }
+        )
         {
             if (traits.Fields.Contains(field))
             {

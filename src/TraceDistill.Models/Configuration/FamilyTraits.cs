@@ -1,6 +1,8 @@
 namespace TraceDistill.Models.Configuration;
 
-/// <summary>In what a family differs from Llama: its names, its equations, and what transformers assumes where config.json is silent.</summary>
+/// <summary>
+/// In what a family differs from Llama: its names, its equations, and what transformers assumes where config.json is silent.
+/// </summary>
 /// <remarks>Every property has Llama's value unless it is set: a family is a few lines in <see cref="ModelFamilies"/>.</remarks>
 public sealed record FamilyTraits
 {
@@ -51,7 +53,9 @@ public sealed record FamilyTraits
     /// <summary>The names of routed experts in a checkpoint; null where every token takes the one MLP.</summary>
     public ExpertNames? Experts { get; init; }
 
-    /// <summary>Fields of <c>config.json</c> that are read for this family, and for others change the arithmetic in a way that is not built.</summary>
+    /// <summary>
+    /// Fields of <c>config.json</c> that are read for this family, and for others change the arithmetic in a way that is not built.
+    /// </summary>
     public IReadOnlyList<string> Fields { get; init; } = [];
 
     /// <summary>Defaults of transformers where <c>config.json</c> is silent.</summary>

@@ -49,7 +49,10 @@ public sealed record ModelArchitecture
     public bool TieWordEmbeddings { get; init; } = true;
 
     /// <value>Null: every token sees all before it. Mistral, Phi 3, Gemma and Mixtral can have a window.</value>
-    [Description("Tokens that layers with a sliding window see; all layers of mistral, phi3 and mixtral, most of gemma2 and gemma3_text; none unless given")]
+    [Description(
+        "Tokens that layers with a sliding window see; all layers of mistral, "
+            + "phi3 and mixtral, most of gemma2 and gemma3_text; none unless given"
+    )]
     [JsonIgnore(Condition = JsonIgnoreCondition.WhenWritingNull)]
     public int? SlidingWindow { get; init; }
 
@@ -80,8 +83,10 @@ public sealed record ModelArchitecture
     /// <exception cref="InvalidInputException">Sizes do not fit together, or the family is not known.</exception>
     public ModelConfiguration Configure(int vocabularySize, IEnumerable<int> endOfSequenceIds, int positions = LeastPositions)
     {
-        var family = ModelFamilies.Parse(ModelType ?? "llama") ?? throw new InvalidInputException(
-            $"architecture: model_type \"{ModelType}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}");
+        var family = ModelFamilies.Parse(ModelType ?? "llama")
+            ?? throw new InvalidInputException(
+                $"architecture: model_type \"{ModelType}\" is not supported; supported: {string.Join(", ", ModelFamilies.Names)}"
+            );
         var (traits, headDim) = (family.Traits(), HeadDim ?? HiddenSize / Math.Max(1, NumAttentionHeads));
         RefuseWhatTheFamilyLacks(traits);
         var configuration = new ModelConfiguration
@@ -114,31 +119,40 @@ public sealed record ModelArchitecture
     /// <value>8/3 of hidden_size, rounded up to a multiple of 16.</value>
     int Width => IntermediateSize ?? (int)Math.Min(int.MaxValue, ((HiddenSize * 8L / 3) + 15) / 16 * 16);
 
-    ExpertSettings Experts() => new()
-    {
-        NumExperts = NumExperts ?? 8,
-        NumExpertsPerToken = NumExpertsPerTok ?? 2,
-        IntermediateSize = MoeIntermediateSize ?? Width,
-        NormalizesTopK = true,
-        RouterLossWeight = RouterAuxLossCoef ?? 0.001,
-    };
+    ExpertSettings Experts() =>
+        new()
+        {
+            NumExperts = NumExperts ?? 8,
+            NumExpertsPerToken = NumExpertsPerTok ?? 2,
+            IntermediateSize = MoeIntermediateSize ?? Width,
+            NormalizesTopK = true,
+            RouterLossWeight = RouterAuxLossCoef ?? 0.001,
+        };
 
     void RefuseWhatTheFamilyLacks(FamilyTraits traits)
     {
-        var experts = NumExperts is not null || NumExpertsPerTok is not null || MoeIntermediateSize is not null || RouterAuxLossCoef is not null;
+        var experts =
+            NumExperts is not null || NumExpertsPerTok is not null || MoeIntermediateSize is not null || RouterAuxLossCoef is not null;
         if (experts && traits.Experts is null)
         {
-            throw new InvalidInputException($"architecture: {traits.ModelType} has no experts: leave out num_experts and the settings of experts, or use model_type qwen3_moe or mixtral");
+            throw new InvalidInputException(
+                $"architecture: {traits.ModelType} has no experts: leave out num_experts "
+                    + "and the settings of experts, or use model_type qwen3_moe or mixtral"
+            );
         }
 
         if (MoeIntermediateSize is not null && traits.Defaults.ExpertIntermediateSize is null)
         {
-            throw new InvalidInputException($"architecture: moe_intermediate_size: intermediate_size is the width of the experts of {traits.ModelType}");
+            throw new InvalidInputException(
+                $"architecture: moe_intermediate_size: intermediate_size is the width of the experts of {traits.ModelType}"
+            );
         }
 
         if (SlidingWindow is not null && traits.Windows != SlidingWindows.WhereGiven)
         {
-            throw new InvalidInputException($"architecture: sliding_window: layers of {traits.ModelType} see every token; leave it out, or take model_type mistral");
+            throw new InvalidInputException(
+                $"architecture: sliding_window: layers of {traits.ModelType} see every token; leave it out, or take model_type mistral"
+            );
         }
     }
 }

@@ -21,7 +21,9 @@ public sealed record ModelConfiguration
 
     public required int NumAttentionHeads { get; init; }
 
-    /// <summary>Heads of keys and values; each serves <c>NumAttentionHeads / NumKeyValueHeads</c> query heads (grouped-query attention).</summary>
+    /// <summary>
+    /// Heads of keys and values; each serves <c>NumAttentionHeads / NumKeyValueHeads</c> query heads (grouped-query attention).
+    /// </summary>
     public required int NumKeyValueHeads { get; init; }
 
     /// <summary>Channels of one head.</summary>
@@ -85,7 +87,9 @@ public sealed record ModelConfiguration
 
     public IReadOnlyList<int> EosTokenIds { get; init; } = [];
 
-    /// <summary>One line on what a checkpoint's tensors say otherwise than <c>config.json</c>, which then does not count; null where they agree.</summary>
+    /// <summary>
+    /// One line on what a checkpoint's tensors say otherwise than <c>config.json</c>, which then does not count; null where they agree.
+    /// </summary>
     [JsonIgnore]
     public string? Remark { get; init; }
 
@@ -119,12 +123,16 @@ public sealed record ModelConfiguration
     }
 
     /// <summary>Returns whether a layer has experts and no MLP.</summary>
-    public bool HasExperts(int layer) => Experts is { } experts && !experts.DenseLayers.Contains(layer) && (layer + 1) % experts.SparseStep == 0;
+    public bool HasExperts(int layer) =>
+        Experts is { } experts && !experts.DenseLayers.Contains(layer) && (layer + 1) % experts.SparseStep == 0;
 
     /// <summary>Returns whether a sequence of so many tokens is rotated by the long factors of LongRoPE.</summary>
-    public bool IsLong(int tokens) => RopeScaling.Type == RopeType.LongRope && tokens > (RopeScaling.OriginalMaxPositionEmbeddings ?? MaxPositionEmbeddings);
+    public bool IsLong(int tokens) =>
+        RopeScaling.Type == RopeType.LongRope && tokens > (RopeScaling.OriginalMaxPositionEmbeddings ?? MaxPositionEmbeddings);
 
-    /// <returns>For each layer whether it has the window, where the last of every <paramref name="pattern"/> has none; null where all have it.</returns>
+    /// <returns>
+    /// For each layer whether it has the window, where the last of every <paramref name="pattern"/> has none; null where all have it.
+    /// </returns>
     internal static List<bool>? WindowPattern(int layers, int pattern) =>
         pattern > 0 ? [.. Enumerable.Range(1, Math.Max(0, layers)).Select(layer => layer % pattern != 0)] : null;
 
@@ -141,7 +149,9 @@ public sealed record ModelConfiguration
         var path = Path.Combine(modelDirectory, FileName);
         if (!File.Exists(path))
         {
-            throw new InvalidInputException($"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json");
+            throw new InvalidInputException(
+                $"{path}: no such file; a model directory holds config.json, model.safetensors and tokenizer.json"
+            );
         }
 
         var configuration = new ConfigurationReader(JsonField.Read(path)).Read();
@@ -154,8 +164,9 @@ public sealed record ModelConfiguration
         JsonFile.Write(Path.Combine(modelDirectory, FileName), ConfigurationWriter.Write(this, dtype));
 
     /// <summary>
-    /// Checks that sizes are positive, divide as they must and stay within what can be computed with, and that numbers are finite;
-    /// <paramref name="origin"/> names the file or setting. Every configuration from outside passes here before anything is allocated by it.
+    /// Checks that sizes are positive, divide as they must and stay within what can be computed
+    /// with, and that numbers are finite; <paramref name="origin"/> names the file or setting.
+    /// Every configuration from outside passes here before anything is allocated by it.
     /// </summary>
     /// <exception cref="InvalidInputException">They do not; all problems are listed.</exception>
     public void Validate(string origin)

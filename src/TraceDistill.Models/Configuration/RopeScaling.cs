@@ -9,7 +9,9 @@ public enum RopeType
     /// <summary>Every frequency is divided by the factor.</summary>
     Linear,
 
-    /// <summary>The base grows with the sequence, once it is longer than <c>max_position_embeddings</c>: within them, nothing changes.</summary>
+    /// <summary>
+    /// The base grows with the sequence, once it is longer than <c>max_position_embeddings</c>: within them, nothing changes.
+    /// </summary>
     Dynamic,
 
     /// <summary>Low frequencies are divided by the factor, high ones kept, those between blended.</summary>
@@ -18,7 +20,10 @@ public enum RopeType
     /// <summary>As Llama 3's by count of rotations, and scores are sharpened (Peng et al., arXiv 2309.00071).</summary>
     Yarn,
 
-    /// <summary>Every frequency is divided by a factor of its own, in sequences longer than the original length by another (Ding et al., arXiv 2402.13753).</summary>
+    /// <summary>
+    /// Every frequency is divided by a factor of its own, in sequences longer than the original
+    /// length by another (Ding et al., arXiv 2402.13753).
+    /// </summary>
     LongRope,
 }
 
@@ -48,8 +53,8 @@ public sealed record RopeScaling
 
     /// <summary>YaRN and LongRoPE: queries and keys are multiplied by it.</summary>
     /// <value>
-    /// Null: with YaRN from <see cref="Mscale"/> and <see cref="MscaleAllDim"/>, else 0.1 · ln(factor) + 1; with LongRoPE √(1 + ln(s) / ln(original length)),
-    /// s being the longest length by the original one.
+    /// Null: with YaRN from <see cref="Mscale"/> and <see cref="MscaleAllDim"/>, else 0.1 · ln(factor) + 1;
+    /// with LongRoPE √(1 + ln(s) / ln(original length)), s being the longest length by the original one.
     /// </value>
     public double? AttentionFactor { get; init; }
 

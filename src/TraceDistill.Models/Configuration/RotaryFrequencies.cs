@@ -1,10 +1,10 @@
-
 namespace TraceDistill.Models.Configuration;
 
 /// <summary>The angle by which each pair of channels turns from one position to the next.</summary>
 /// <remarks>
-/// θ^(−2c/d) (Su et al., arXiv 2104.09864), stretched as transformers does (<c>modeling_rope_utils.py</c>): linear (kaiokendev's position
-/// interpolation, arXiv 2306.15595), Llama 3 (Meta's <c>apply_scaling</c>), YaRN (arXiv 2309.00071, section 3.4), LongRoPE (arXiv 2402.13753, section 3).
+/// θ^(−2c/d) (Su et al., arXiv 2104.09864), stretched as transformers does (<c>modeling_rope_utils.py</c>):
+/// linear (kaiokendev's position interpolation, arXiv 2306.15595), Llama 3 (Meta's <c>apply_scaling</c>),
+/// YaRN (arXiv 2309.00071, section 3.4), LongRoPE (arXiv 2402.13753, section 3).
 /// </remarks>
 sealed class RotaryFrequencies
 {
@@ -29,7 +29,13 @@ sealed class RotaryFrequencies
             RopeType.Linear => new RotaryFrequencies([.. plain.Select(angle => angle / scaling.Factor)], 1),
             RopeType.Llama3 => new RotaryFrequencies([.. plain.Select(angle => Llama3(angle, scaling, original))], 1),
             RopeType.Yarn => Yarn(plain, theta, scaling, original),
-            RopeType.LongRope => LongRope(plain, (isLong ? scaling.LongFactor : scaling.ShortFactor)!, scaling, configuration.MaxPositionEmbeddings, original),
+            RopeType.LongRope => LongRope(
+                plain,
+                (isLong ? scaling.LongFactor : scaling.ShortFactor)!,
+                scaling,
+                configuration.MaxPositionEmbeddings,
+                original
+            ),
             _ => new RotaryFrequencies(plain, 1),
         };
     }
@@ -53,7 +59,8 @@ sealed class RotaryFrequencies
         var width = low == high ? 0.001 : high - low; // as transformers has it, against division by zero
         return new RotaryFrequencies(
             [.. plain.Select((angle, c) => Stretch(angle, Math.Clamp((c - low) / width, 0, 1)))],
-            scaling.AttentionFactor ?? Sharpening(scaling));
+            scaling.AttentionFactor ?? Sharpening(scaling)
+        );
 
         double Stretch(double angle, double share) => angle * (share / scaling.Factor + 1 - share);
 
@@ -66,12 +73,15 @@ sealed class RotaryFrequencies
         var stretch = scaling.OriginalMaxPositionEmbeddings is null ? scaling.Factor : longest / original;
         return new RotaryFrequencies(
             [.. plain.Zip(factors, (angle, factor) => angle / factor)],
-            scaling.AttentionFactor ?? (stretch <= 1 ? 1 : Math.Sqrt(1 + Math.Log(stretch) / Math.Log(original))));
+            scaling.AttentionFactor ?? (stretch <= 1 ? 1 : Math.Sqrt(1 + Math.Log(stretch) / Math.Log(original)))
+        );
     }
 
     static double Sharpening(RopeScaling scaling)
     {
-        return scaling is { Mscale: { } numerator and not 0, MscaleAllDim: { } denominator and not 0 } ? Of(numerator) / Of(denominator) : Of(1);
+        return scaling is { Mscale: { } numerator and not 0, MscaleAllDim: { } denominator and not 0 }
+            ? Of(numerator) / Of(denominator)
+            : Of(1);
 
         double Of(double scale) => scaling.Factor <= 1 ? 1 : 0.1 * scale * Math.Log(scaling.Factor) + 1;
     }

@@ -16,29 +16,32 @@ public enum TensorDtype
 public static class TensorDtypes
 {
     /// <returns>The type that safetensors spells <paramref name="name"/>, or null.</returns>
-    public static TensorDtype? Parse(string? name) => name switch
-    {
-        "F32" => TensorDtype.Float32,
-        "F16" => TensorDtype.Float16,
-        "BF16" => TensorDtype.BFloat16,
-        _ => null,
-    };
+    public static TensorDtype? Parse(string? name) =>
+        name switch
+        {
+            "F32" => TensorDtype.Float32,
+            "F16" => TensorDtype.Float16,
+            "BF16" => TensorDtype.BFloat16,
+            _ => null,
+        };
 
     /// <returns>The name in a safetensors header.</returns>
-    public static string SafetensorsName(this TensorDtype dtype) => dtype switch
-    {
-        TensorDtype.Float16 => "F16",
-        TensorDtype.BFloat16 => "BF16",
-        _ => "F32",
-    };
+    public static string SafetensorsName(this TensorDtype dtype) =>
+        dtype switch
+        {
+            TensorDtype.Float16 => "F16",
+            TensorDtype.BFloat16 => "BF16",
+            _ => "F32",
+        };
 
     /// <returns>The name in config.json's <c>torch_dtype</c>.</returns>
-    public static string TorchName(this TensorDtype dtype) => dtype switch
-    {
-        TensorDtype.Float16 => "float16",
-        TensorDtype.BFloat16 => "bfloat16",
-        _ => "float32",
-    };
+    public static string TorchName(this TensorDtype dtype) =>
+        dtype switch
+        {
+            TensorDtype.Float16 => "float16",
+            TensorDtype.BFloat16 => "bfloat16",
+            _ => "float32",
+        };
 
     /// <returns>Bytes of one value.</returns>
     public static int Size(this TensorDtype dtype) => dtype == TensorDtype.Float32 ? 4 : 2;
@@ -76,9 +79,7 @@ public static class TensorDtypes
                 for (var i = 0; i < source.Length; i++)
                 {
                     var value = BitConverter.SingleToUInt32Bits(source[i]);
-                    bits[i] = float.IsNaN(source[i])
-                        ? (ushort)0x7fc0
-                        : (ushort)((value + 0x7fff + ((value >> 16) & 1)) >> 16);
+                    bits[i] = float.IsNaN(source[i]) ? (ushort)0x7fc0 : (ushort)((value + 0x7fff + ((value >> 16) & 1)) >> 16);
                 }
 
                 break;

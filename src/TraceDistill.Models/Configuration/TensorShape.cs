@@ -10,7 +10,11 @@ static class TensorShape
 
     /// <summary>As above, of a tensor whose values are to be one span.</summary>
     /// <exception cref="InvalidInputException">There are more than a span can count.</exception>
-    public static int SpanCount(this long[] shape, string name) => shape.ElementCount() is <= int.MaxValue and var count
-        ? (int)count
-        : throw new InvalidInputException($"{name}: has {shape.ElementCount():N0} elements ({string.Join(" × ", shape)}); one tensor may have {int.MaxValue:N0} at most");
+    public static int SpanCount(this long[] shape, string name) =>
+        shape.ElementCount() is <= int.MaxValue and var count
+            ? (int)count
+            : throw new InvalidInputException(
+                $"{name}: has {shape.ElementCount():N0} elements ({string.Join(" × ", shape)}); "
+                    + $"one tensor may have {int.MaxValue:N0} at most"
+            );
 }

@@ -8,9 +8,10 @@ namespace TraceDistill.Models.Cpu;
 // T = tokens of one sequence, d = channels of a head (padded to P), B = rows of one query block, W = width of a row of q, k and v together
 
 /// <summary>
-/// Causal grouped-query attention over sequences that lie one after another in a flat batch, without padding and without a T × T matrix:
-/// query blocks of B rows against all earlier keys, scores recomputed in the backward pass from the saved log-sum-exp (Dao et al.,
-/// FlashAttention, arXiv 2205.14135, equations of section 3 and appendix B). With a window, blocks begin at the first key that one of their queries sees.
+/// Causal grouped-query attention over sequences that lie one after another in a flat batch, without padding
+/// and without a T × T matrix: query blocks of B rows against all earlier keys, scores recomputed in the
+/// backward pass from the saved log-sum-exp (Dao et al., FlashAttention, arXiv 2205.14135, equations of
+/// section 3 and appendix B). With a window, blocks begin at the first key that one of their queries sees.
 /// </summary>
 /// <remarks>Holds scratch memory that grows with the longest sequence; one object serves one thread.</remarks>
 /// <param name="configuration">Has the heads, the scale of scores and their cap.</param>
@@ -40,7 +41,8 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
     {
         Reserve(tokens);
         var area = new Areas(_scratch, _capacity, _padded);
-        int stride = SimdMath.Pad(_capacity), outWidth = _heads * _d;
+        int stride = SimdMath.Pad(_capacity),
+            outWidth = _heads * _d;
         for (var head = 0; head < _heads; head++)
         {
             if (head % (_heads / _keyHeads) == 0)
@@ -54,12 +56,27 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
             var results = _isWhole ? new Operand(output + head * _d, outWidth) : new Operand(area.Output, _padded);
             for (var first = firstQuery; first < tokens; first += BlockRows)
             {
-                int rows = Math.Min(BlockRows, tokens - first), start = BlockStart(first), keys = first + rows - start, keysPadded = SimdMath.Pad(keys);
+                int rows = Math.Min(BlockRows, tokens - first),
+                    start = BlockStart(first),
+                    keys = first + rows - start,
+                    keysPadded = SimdMath.Pad(keys);
                 MatrixKernel.Multiply(
-                    queries.At(first), queries.Row, 1, area.KeysTransposed + start, stride, area.Scores, stride, rows, keysPadded, _padded, false);
+                    queries.At(first),
+                    queries.Row,
+                    1,
+                    area.KeysTransposed + start,
+                    stride,
+                    area.Scores,
+                    stride,
+                    rows,
+                    keysPadded,
+                    _padded,
+                    false
+                );
                 for (var row = 0; row < rows; row++)
                 {
-                    int from = FirstKey(first + row) - start, seen = first + row + 1 - start;
+                    int from = FirstKey(first + row) - start,
+                        seen = first + row + 1 - start;
                     var scores = area.Scores + row * stride;
                     if (_cap > 0)
                     {
@@ -75,10 +92,27 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
                 }
 
                 var block = _isWhole ? results.At(first) : results.Pointer;
-                MatrixKernel.Multiply(area.Scores, stride, 1, area.Values + (long)start * _padded, _padded, block, results.Row, rows, _padded, keys, false);
+                MatrixKernel.Multiply(
+                    area.Scores,
+                    stride,
+                    1,
+                    area.Values + (long)start * _padded,
+                    _padded,
+                    block,
+                    results.Row,
+                    rows,
+                    _padded,
+                    keys,
+                    false
+                );
                 for (var row = 0; row < rows; row++)
                 {
-                    SimdMath.Scale(block + (long)row * results.Row, area.RowFactors[row], output + (long)(first + row) * outWidth + head * _d, _d);
+                    SimdMath.Scale(
+                        block + (long)row * results.Row,
+                        area.RowFactors[row],
+                        output + (long)(first + row) * outWidth + head * _d,
+                        _d
+                    );
                 }
             }
         }
@@ -96,7 +130,9 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
     {
         Reserve(tokens);
         var area = new Areas(_scratch, _capacity, _padded);
-        int stride = SimdMath.Pad(_capacity), outWidth = _heads * _d, group = _heads / _keyHeads;
+        int stride = SimdMath.Pad(_capacity),
+            outWidth = _heads * _d,
+            group = _heads / _keyHeads;
         for (var head = 0; head < _heads; head++)
         {
             var keyHead = head / group;
@@ -119,23 +155,92 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
 
             for (var first = firstQuery; first < tokens; first += BlockRows)
             {
-                int rows = Math.Min(BlockRows, tokens - first), start = BlockStart(first), keys = first + rows - start, keysPadded = SimdMath.Pad(keys);
+                int rows = Math.Min(BlockRows, tokens - first),
+                    start = BlockStart(first),
+                    keys = first + rows - start,
+                    keysPadded = SimdMath.Pad(keys);
                 var before = (long)start * _padded;
-                MatrixKernel.Multiply(queries.At(first), queries.Row, 1, area.KeysTransposed + start, stride, area.Scores, stride, rows, keysPadded, _padded, false);
-                MatrixKernel.Multiply(gradients.At(first), gradients.Row, 1, area.ValuesTransposed + start, stride, area.ScoreGradients, stride, rows, keysPadded, _padded, false);
+                MatrixKernel.Multiply(
+                    queries.At(first),
+                    queries.Row,
+                    1,
+                    area.KeysTransposed + start,
+                    stride,
+                    area.Scores,
+                    stride,
+                    rows,
+                    keysPadded,
+                    _padded,
+                    false
+                );
+                MatrixKernel.Multiply(
+                    gradients.At(first),
+                    gradients.Row,
+                    1,
+                    area.ValuesTransposed + start,
+                    stride,
+                    area.ScoreGradients,
+                    stride,
+                    rows,
+                    keysPadded,
+                    _padded,
+                    false
+                );
                 for (var row = 0; row < rows; row++)
                 {
                     var at = (long)(first + row) * outWidth + head * _d;
                     var dot = SimdMath.Dot(outputGradient + at, output + at, _d);
                     SoftmaxGradient(
-                        area.Scores + row * stride, area.ScoreGradients + row * stride, logSumExp[(first + row) * _heads + head], dot,
-                        FirstKey(first + row) - start, first + row + 1 - start, keysPadded);
+                        area.Scores + row * stride,
+                        area.ScoreGradients + row * stride,
+                        logSumExp[(first + row) * _heads + head],
+                        dot,
+                        FirstKey(first + row) - start,
+                        first + row + 1 - start,
+                        keysPadded
+                    );
                 }
 
-                MatrixKernel.Multiply(area.Scores, 1, stride, gradients.At(first), gradients.Row, area.ValueGradients + before, _padded, keys, _padded, rows, true);
-                MatrixKernel.Multiply(area.ScoreGradients, 1, stride, queries.At(first), queries.Row, area.KeyGradients + before, _padded, keys, _padded, rows, true);
+                MatrixKernel.Multiply(
+                    area.Scores,
+                    1,
+                    stride,
+                    gradients.At(first),
+                    gradients.Row,
+                    area.ValueGradients + before,
+                    _padded,
+                    keys,
+                    _padded,
+                    rows,
+                    true
+                );
+                MatrixKernel.Multiply(
+                    area.ScoreGradients,
+                    1,
+                    stride,
+                    queries.At(first),
+                    queries.Row,
+                    area.KeyGradients + before,
+                    _padded,
+                    keys,
+                    _padded,
+                    rows,
+                    true
+                );
                 var block = _isWhole ? results.At(first) : results.Pointer;
-                MatrixKernel.Multiply(area.ScoreGradients, stride, 1, area.Keys + before, _padded, block, results.Row, rows, _padded, keys, false);
+                MatrixKernel.Multiply(
+                    area.ScoreGradients,
+                    stride,
+                    1,
+                    area.Keys + before,
+                    _padded,
+                    block,
+                    results.Row,
+                    rows,
+                    _padded,
+                    keys,
+                    false
+                );
                 if (!_isWhole)
                 {
                     Unpack(block, qkvGradient + (long)first * _width + head * _d, rows, 1);
@@ -164,8 +269,8 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
     int BlockStart(int first) => FirstKey(first) / SimdMath.Lanes * SimdMath.Lanes;
 
     /// <summary>
-    /// scores ← p = exp(score − lse); gradients ← p · (gradient − dot), by the scores before their cap; both zero before <paramref name="from"/> and past
-    /// <paramref name="seen"/>.
+    /// scores ← p = exp(score − lse); gradients ← p · (gradient − dot), by the scores before
+    /// their cap; both zero before <paramref name="from"/> and past <paramref name="seen"/>.
     /// </summary>
     void SoftmaxGradient(float* scores, float* gradients, float logSumExp, float dot, int from, int seen, int padded)
     {

@@ -1,6 +1,8 @@
 namespace TraceDistill.Models.Cpu;
 
-/// <summary>The switch between the kernels of this folder and libtorch's own operations, which are what every other device computes with.</summary>
+/// <summary>
+/// The switch between the kernels of this folder and libtorch's own operations, which are what every other device computes with.
+/// </summary>
 static class CpuKernels
 {
     /// <summary>Set to 0, makes the CPU compute as any other device does: to find out which of the two a difference comes from.</summary>

@@ -3,8 +3,8 @@ using System.Numerics;
 namespace TraceDistill.Models.Cpu;
 
 /// <summary>
-/// The gated activation gelu(gate) ∘ up with GELU's approximation by tanh, ½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks and Gimpel, arXiv 1606.08415,
-/// section 2).
+/// The gated activation gelu(gate) ∘ up with GELU's approximation by tanh, ½·x·(1 +
+/// tanh(√(2/π)·(x + 0.044715·x³))) (Hendrycks and Gimpel, arXiv 1606.08415, section 2).
 /// </summary>
 static unsafe class GeGluKernel
 {
@@ -29,6 +29,5 @@ static unsafe class GeGluKernel
         }
     }
 
-    static Vector<float> Gelu(Vector<float> x) =>
-        x * 0.5f * (Vector<float>.One + SimdMath.Tanh((x + x * x * x * 0.044715f) * Root));
+    static Vector<float> Gelu(Vector<float> x) => x * 0.5f * (Vector<float>.One + SimdMath.Tanh((x + x * x * x * 0.044715f) * Root));
 }

@@ -4,10 +4,14 @@ namespace TraceDistill.Models.Cpu;
 
 // H = heads of queries and keys, C = channels of a head, W = width of queries, keys and values, R = H · C
 
-/// <summary>Qwen 3's norms: <see cref="RmsNormKernel"/> over each head of the queries and of the keys, all heads of a kind by one weight.</summary>
+/// <summary>
+/// Qwen 3's norms: <see cref="RmsNormKernel"/> over each head of the queries and of the keys, all heads of a kind by one weight.
+/// </summary>
 sealed unsafe class HeadNormKernel(ModelConfiguration configuration)
 {
-    readonly int _channels = configuration.HeadDim, _queryHeads = configuration.NumAttentionHeads, _keyHeads = configuration.NumKeyValueHeads;
+    readonly int _channels = configuration.HeadDim,
+        _queryHeads = configuration.NumAttentionHeads,
+        _keyHeads = configuration.NumKeyValueHeads;
     readonly int _width = configuration.QuerySize + 2 * configuration.KeyValueSize;
     readonly float _epsilon = (float)configuration.RmsNormEps;
 
@@ -34,7 +38,9 @@ sealed unsafe class HeadNormKernel(ModelConfiguration configuration)
         }
     }
 
-    /// <summary>Turns the gradient of the normalised queries and keys into that of the raw ones, in place, and adds those of the weights.</summary>
+    /// <summary>
+    /// Turns the gradient of the normalised queries and keys into that of the raw ones, in place, and adds those of the weights.
+    /// </summary>
     /// <param name="qkvGradient">[rows, W].</param>
     /// <param name="queryWeight">[C].</param>
     /// <param name="keyWeight">[C].</param>
@@ -42,13 +48,32 @@ sealed unsafe class HeadNormKernel(ModelConfiguration configuration)
     /// <param name="inverse">As the forward pass wrote it.</param>
     /// <param name="queryGradient">[C], added to. Null where the weight is frozen.</param>
     /// <param name="keyGradient">[C], likewise.</param>
-    public void Backward(float* qkvGradient, float* queryWeight, float* keyWeight, float* raw, float* inverse, float* queryGradient, float* keyGradient, int rows)
+    public void Backward(
+        float* qkvGradient,
+        float* queryWeight,
+        float* keyWeight,
+        float* raw,
+        float* inverse,
+        float* queryGradient,
+        float* keyGradient,
+        int rows
+    )
     {
-        int rotated = (_queryHeads + _keyHeads) * _channels, keys = _queryHeads * _channels;
+        int rotated = (_queryHeads + _keyHeads) * _channels,
+            keys = _queryHeads * _channels;
         for (var row = 0; row < rows; row++, qkvGradient += _width, raw += rotated, inverse += _queryHeads + _keyHeads)
         {
             RmsNormKernel.Backward(raw, queryWeight, inverse, qkvGradient, qkvGradient, queryGradient, _queryHeads, _channels);
-            RmsNormKernel.Backward(raw + keys, keyWeight, inverse + _queryHeads, qkvGradient + keys, qkvGradient + keys, keyGradient, _keyHeads, _channels);
+            RmsNormKernel.Backward(
+                raw + keys,
+                keyWeight,
+                inverse + _queryHeads,
+                qkvGradient + keys,
+                qkvGradient + keys,
+                keyGradient,
+                _keyHeads,
+                _channels
+            );
         }
     }
 }

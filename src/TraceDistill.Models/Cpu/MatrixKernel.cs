@@ -13,12 +13,25 @@ static unsafe class MatrixKernel
     public const int Rows = 6;
 
     /// <summary>C ← A·B, or C ← C + A·B.</summary>
-    /// <param name="a">[m, k] with strides <paramref name="aRow"/> and <paramref name="aColumn"/>: either order, so also a transpose.</param>
+    /// <param name="a">
+    /// [m, k] with strides <paramref name="aRow"/> and <paramref name="aColumn"/>: either order, so also a transpose.
+    /// </param>
     /// <param name="b">[k, n], rows <paramref name="bRow"/> apart.</param>
     /// <param name="c">[m, n], rows <paramref name="cRow"/> apart.</param>
     /// <param name="n">A multiple of <see cref="SimdMath.Lanes"/>.</param>
     public static void Multiply(
-        float* a, int aRow, int aColumn, float* b, int bRow, float* c, int cRow, int m, int n, int k, bool accumulate)
+        float* a,
+        int aRow,
+        int aColumn,
+        float* b,
+        int bRow,
+        float* c,
+        int cRow,
+        int m,
+        int n,
+        int k,
+        bool accumulate
+    )
     {
         for (var j = 0; j < n; j += 2 * Vector<float>.Count)
         {
@@ -39,7 +52,8 @@ static unsafe class MatrixKernel
     static void SixRows(float* a, nint aRow, nint aColumn, float* b, nint bRow, float* c, nint cRow, int k, bool accumulate)
     {
         // Strides as wide as pointers, and rows by their distance from two of them: the loop is products and loads alone.
-        float* a3 = a + 3 * aRow, c3 = c + 3 * cRow;
+        float* a3 = a + 3 * aRow,
+            c3 = c + 3 * cRow;
         Load(c, accumulate, out var l0, out var h0);
         Load(c + cRow, accumulate, out var l1, out var h1);
         Load(c + 2 * cRow, accumulate, out var l2, out var h2);

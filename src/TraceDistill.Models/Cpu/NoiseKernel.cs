@@ -13,7 +13,8 @@ static unsafe class NoiseKernel
     static readonly Vector512<ulong> FirstStates = Vector512<ulong>.Indices * Golden + Vector512.Create(Golden);
 
     /// <summary>
-    /// x ← x + ε with ε uniform in ±alpha/√(L·d), L being the length of the row's sequence (Jain et al., "NEFTune", arXiv 2310.05914, algorithm 1).
+    /// x ← x + ε with ε uniform in ±alpha/√(L·d), L being the length of the row's sequence
+    /// (Jain et al., "NEFTune", arXiv 2310.05914, algorithm 1).
     /// </summary>
     /// <param name="x">[sum of <paramref name="lengths"/>, d].</param>
     /// <param name="noise">A row for each of x.</param>
@@ -34,7 +35,9 @@ static unsafe class NoiseKernel
         }
     }
 
-    /// <summary>Dropout in place: each element becomes zero with probability <paramref name="rate"/>, else it is divided by 1 − rate.</summary>
+    /// <summary>
+    /// Dropout in place: each element becomes zero with probability <paramref name="rate"/>, else it is divided by 1 − rate.
+    /// </summary>
     /// <param name="x">[rows, columns].</param>
     /// <param name="noise">A row for each of x; the same noise and purpose drop the same elements.</param>
     public static void Drop(float* x, int rows, int columns, double rate, PassNoise noise, int purpose)
@@ -45,7 +48,11 @@ static unsafe class NoiseKernel
         {
             var state = Vector512.Create(noise.Key(row, purpose)) + FirstStates;
             var c = 0;
-            for (; c <= columns - Vector512<float>.Count; c += Vector512<float>.Count, state += Vector512.Create(unchecked((ulong)Vector512<ulong>.Count * Golden)))
+            for (
+                ;
+                c <= columns - Vector512<float>.Count;
+                c += Vector512<float>.Count, state += Vector512.Create(unchecked((ulong)Vector512<ulong>.Count * Golden))
+            )
             {
                 Kept(Vector512.Load(x + c)).Store(x + c);
             }
@@ -56,7 +63,11 @@ static unsafe class NoiseKernel
             last[..rest.Length].CopyTo(rest);
 
             Vector512<float> Kept(Vector512<float> values) =>
-                Vector512.ConditionalSelect(Vector512.GreaterThanOrEqual(Mix(state).AsUInt32(), limit).AsSingle(), values * scale, Vector512<float>.Zero);
+                Vector512.ConditionalSelect(
+                    Vector512.GreaterThanOrEqual(Mix(state).AsUInt32(), limit).AsSingle(),
+                    values * scale,
+                    Vector512<float>.Zero
+                );
         }
     }
 

@@ -30,11 +30,20 @@ static unsafe class RmsNormKernel
     /// <param name="xGradient">[rows, d], written; may be <paramref name="yGradient"/>.</param>
     /// <param name="weightGradient">[d]; added to. Null where the weight is frozen.</param>
     public static void Backward(
-        float* x, float* weight, float* inverse, float* yGradient, float* xGradient, float* weightGradient, int rows, int d)
+        float* x,
+        float* weight,
+        float* inverse,
+        float* yGradient,
+        float* xGradient,
+        float* weightGradient,
+        int rows,
+        int d
+    )
     {
         var w = new ReadOnlySpan<float>(weight, d);
         var dw = new Span<float>(weightGradient, weightGradient is null ? 0 : d);
-        Span<float> normalised = stackalloc float[d], slopes = stackalloc float[d];
+        Span<float> normalised = stackalloc float[d],
+            slopes = stackalloc float[d];
         for (var row = 0; row < rows; row++)
         {
             var dy = new ReadOnlySpan<float>(yGradient + (long)row * d, d);

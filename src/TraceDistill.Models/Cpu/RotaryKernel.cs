@@ -5,15 +5,18 @@ using TraceDistill.Models.Configuration;
 namespace TraceDistill.Models.Cpu;
 
 /// <summary>
-/// Rotary position embedding in the half-split order of transformers: of the r channels of a head that are rotated, channel c is paired with c + r/2 and
-/// rotated by position · angle.
+/// Rotary position embedding in the half-split order of transformers: of the r channels of a
+/// head that are rotated, channel c is paired with c + r/2 and rotated by position · angle.
 /// </summary>
-/// <remarks>Thread-safe. Sines are worked out as far as positions come: a table of all that long contexts allow would take seconds and gigabytes.</remarks>
+/// <remarks>
+/// Thread-safe. Sines are worked out as far as positions come: a table of all that long contexts allow would take seconds and gigabytes.
+/// </remarks>
 sealed unsafe class RotaryKernel
 {
     const int LeastPositions = 512;
 
-    readonly int _half, _headSize;
+    readonly int _half,
+        _headSize;
     readonly int _rotatedHeads;
     readonly int _width;
     readonly RotaryFrequencies _frequencies;
@@ -37,11 +40,15 @@ sealed unsafe class RotaryKernel
     {
         var sign = inverse ? -1f : 1f;
         var table = TableFor(positions.IsEmpty ? 0 : TensorPrimitives.Max(positions));
-        fixed (float* cosines = table.Cosine, sines = table.Sine)
+        fixed (
+            float* cosines = table.Cosine,
+                sines = table.Sine
+        )
         {
             for (var row = 0; row < positions.Length; row++)
             {
-                float* cosine = cosines + ((long)positions[row] * _half), sine = sines + ((long)positions[row] * _half);
+                float* cosine = cosines + ((long)positions[row] * _half),
+                    sine = sines + ((long)positions[row] * _half);
                 var head = qkv + (long)row * _width;
                 for (var h = 0; h < _rotatedHeads; h++, head += _headSize)
                 {

@@ -17,8 +17,8 @@ static unsafe class SimdMath
     public static int Pad(int count) => (count + Lanes - 1) / Lanes * Lanes;
 
     /// <summary>
-    /// a·b + c, rounded once where the processor can. Where it cannot, .NET calls the C library for each lane, six hundred times slower than the
-    /// product and the sum that are taken here instead.
+    /// a·b + c, rounded once where the processor can. Where it cannot, .NET calls the C library for
+    /// each lane, six hundred times slower than the product and the sum that are taken here instead.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> MultiplyAdd(Vector<float> a, Vector<float> b, Vector<float> c) =>
@@ -58,7 +58,8 @@ static unsafe class SimdMath
     }
 
     /// <summary>
-    /// tanh x with a relative error below 4e-7: 1 − 2 / (e²ˣ + 1) for |x| > 0.625, and below that the polynomial of Cephes' tanhf, for the former cancels there.
+    /// tanh x with a relative error below 4e-7: 1 − 2 / (e²ˣ + 1) for |x| > 0.625, and below
+    /// that the polynomial of Cephes' tanhf, for the former cancels there.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Vector<float> Tanh(Vector<float> x)
@@ -156,7 +157,16 @@ static unsafe class SimdMath
         Transpose(source + (long)done * sourceRow, sourceRow, destination + done, destinationRow, rows - done, 0, columns, factor);
     }
 
-    static void Transpose(float* source, int sourceRow, float* destination, int destinationRow, int rows, int first, int columns, float factor)
+    static void Transpose(
+        float* source,
+        int sourceRow,
+        float* destination,
+        int destinationRow,
+        int rows,
+        int first,
+        int columns,
+        float factor
+    )
     {
         for (var row = 0; row < rows; row++)
         {

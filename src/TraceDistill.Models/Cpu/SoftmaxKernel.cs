@@ -7,7 +7,9 @@ namespace TraceDistill.Models.Cpu;
 /// <summary>A softmax over a vocabulary of which only some tokens matter by name: each row in one pass, while it is in the cache.</summary>
 static unsafe class SoftmaxKernel
 {
-    /// <summary>Takes the named tokens out of each row and replaces the others by E = e^(z − m), m being the largest of them; named ones become 0.</summary>
+    /// <summary>
+    /// Takes the named tokens out of each row and replaces the others by E = e^(z − m), m being the largest of them; named ones become 0.
+    /// </summary>
     /// <param name="logits">[R, V], replaced by E.</param>
     /// <param name="ids">[R, K].</param>
     /// <param name="isPresent">[R, K] false for filling, whose id is another one's too.</param>
@@ -15,7 +17,17 @@ static unsafe class SoftmaxKernel
     /// <param name="maxima">[R], written: m; 0 where nothing is left.</param>
     /// <param name="sums">[R], written: Σ E, at least <paramref name="least"/>.</param>
     public static void Split(
-        float* logits, long* ids, bool* isPresent, double* outcomes, float* maxima, float* sums, int rows, int named, int columns, float least)
+        float* logits,
+        long* ids,
+        bool* isPresent,
+        double* outcomes,
+        float* maxima,
+        float* sums,
+        int rows,
+        int named,
+        int columns,
+        float least
+    )
     {
         for (var row = 0; row < rows; row++, logits += columns, ids += named, isPresent += named, outcomes += named + 1)
         {

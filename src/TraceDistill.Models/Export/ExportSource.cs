@@ -6,7 +6,10 @@ namespace TraceDistill.Models.Export;
 public sealed record ExportSource(string Model, string? Adapter = null)
 {
     /// <summary>Where the tokenizer lies: an adapter may bring the one that it was trained with, chat template included.</summary>
-    internal string Tokenizer => Adapter is not null && HasFile(Text.Tokenizers.Tokenizer.FileName) && HasFile(Text.Tokenizers.Tokenizer.SettingsFileName) ? Adapter : Model;
+    internal string Tokenizer =>
+        Adapter is not null && HasFile(Text.Tokenizers.Tokenizer.FileName) && HasFile(Text.Tokenizers.Tokenizer.SettingsFileName)
+            ? Adapter
+            : Model;
 
     bool HasFile(string name) => File.Exists(Path.Combine(Adapter!, name));
 }

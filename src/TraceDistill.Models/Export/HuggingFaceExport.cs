@@ -8,14 +8,21 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Models.Export;
 
-/// <summary>A model directory as transformers, vLLM and the Hub expect it: configuration, weights in shards, tokenizer, generation settings.</summary>
+/// <summary>
+/// A model directory as transformers, vLLM and the Hub expect it: configuration, weights in shards, tokenizer, generation settings.
+/// </summary>
 public static class HuggingFaceExport
 {
     /// <param name="source">What to export.</param>
     /// <param name="folder">An existing one.</param>
     /// <param name="dtype">How weights are stored; null: as they are.</param>
     /// <exception cref="InvalidInputException">The model is none.</exception>
-    public static HuggingFaceSummary Run(ExportSource source, string folder, TensorDtype? dtype, CancellationToken cancellationToken = default)
+    public static HuggingFaceSummary Run(
+        ExportSource source,
+        string folder,
+        TensorDtype? dtype,
+        CancellationToken cancellationToken = default
+    )
     {
         using var weights = new WeightReader(source);
         var configuration = weights.Configuration;
@@ -26,7 +33,12 @@ public static class HuggingFaceExport
         TaskDescription.Load(source.Model)?.Save(folder);
         if (!File.Exists(Path.Combine(folder, GenerationConfig.FileName)))
         {
-            GenerationConfig.Write(folder, source.Model, configuration.BosTokenId, configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds));
+            GenerationConfig.Write(
+                folder,
+                source.Model,
+                configuration.BosTokenId,
+                configuration.EosTokenIds.Union(tokenizer.EndOfSequenceIds)
+            );
         }
 
         var rounding = source.Adapter is null || stored == TensorDtype.Float32 ? null : new MergeRounding(DtypeOf);
@@ -67,6 +79,8 @@ public sealed record HuggingFaceSummary
 
     public required long Bytes { get; init; }
 
-    /// <summary>Size of what rounding merged weights to 16 bits does to them, by that of what the adapter does; null without either.</summary>
+    /// <summary>
+    /// Size of what rounding merged weights to 16 bits does to them, by that of what the adapter does; null without either.
+    /// </summary>
     public double? AdapterRounding { get; init; }
 }

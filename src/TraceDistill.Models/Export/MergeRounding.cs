@@ -1,11 +1,11 @@
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Models.Export;
 
 /// <summary>
-/// Adds up what rounding takes from an adapter: weights that came in 16 bits lie on their grid, and what an adapter adds may be less than the
-/// distance to the next point.
+/// Adds up what rounding takes from an adapter: weights that came in 16 bits lie on their
+/// grid, and what an adapter adds may be less than the distance to the next point.
 /// </summary>
 /// <param name="dtypeOf">How a merged weight is stored, by name.</param>
 sealed class MergeRounding(Func<string, TensorDtype> dtypeOf)
@@ -15,7 +15,8 @@ sealed class MergeRounding(Func<string, TensorDtype> dtypeOf)
     readonly byte[] _bytes = new byte[Piece * sizeof(float)];
     readonly float[] _rounded = new float[Piece];
     float[] _before = [];
-    double _added, _lost;
+    double _added,
+        _lost;
 
     /// <summary>‖rounded − merged‖ / ‖merged − base‖ over all merged weights; 0 where nothing was added.</summary>
     public double Share => _added > 0 ? Math.Sqrt(_lost / _added) : 0;
@@ -44,7 +45,8 @@ sealed class MergeRounding(Func<string, TensorDtype> dtypeOf)
             dtype.Decode(bytes, _rounded);
             for (var i = 0; i < merged.Length; i++)
             {
-                double added = merged[i] - _before[first + i], lost = _rounded[i] - merged[i];
+                double added = merged[i] - _before[first + i],
+                    lost = _rounded[i] - merged[i];
                 _added += added * added;
                 _lost += lost * lost;
             }

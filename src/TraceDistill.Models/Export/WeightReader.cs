@@ -8,7 +8,10 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Models.Export;
 
-/// <summary>Reads the weights of a model, its adapter merged into them, one at a time into the same memory: that of the largest of them, not of the model.</summary>
+/// <summary>
+/// Reads the weights of a model, its adapter merged into them, one at a time into the same
+/// memory: that of the largest of them, not of the model.
+/// </summary>
 sealed class WeightReader : IDisposable
 {
     const float LargestHalf = 65_504;
@@ -17,7 +20,9 @@ sealed class WeightReader : IDisposable
     readonly PeftAdapter? _adapter;
     float[] _values = [];
 
-    /// <exception cref="InvalidInputException">The weights are not those of their configuration, or the adapter is of another model.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The weights are not those of their configuration, or the adapter is of another model.
+    /// </exception>
     public WeightReader(ExportSource source)
     {
         (Configuration, _weights) = ModelDirectory.Open(source.Model);
@@ -46,7 +51,12 @@ sealed class WeightReader : IDisposable
     public Memory<float> Read(string name, string type, bool isBoundedByHalf, MergeRounding? rounding = null)
     {
         var count = _weights.Find(name)!.Shape.ElementCount();
-        var elements = count <= Array.MaxLength ? (int)count : throw new InvalidInputException($"{_weights.Path}: tensor {name} has {count:#,0} values; at most {Array.MaxLength:#,0} can be exported");
+        var elements =
+            count <= Array.MaxLength
+                ? (int)count
+                : throw new InvalidInputException(
+                    $"{_weights.Path}: tensor {name} has {count:#,0} values; at most {Array.MaxLength:#,0} can be exported"
+                );
         if (_values.Length < elements)
         {
             _values = new float[elements];
@@ -66,12 +76,16 @@ sealed class WeightReader : IDisposable
         var origin = isMerged ? _adapter!.Path : _weights.Path;
         if (!float.IsFinite(peak))
         {
-            throw new InvalidInputException($"{origin}: tensor {name} holds a value that is not a finite number; the training that made it diverged");
+            throw new InvalidInputException(
+                $"{origin}: tensor {name} holds a value that is not a finite number; the training that made it diverged"
+            );
         }
 
         if (peak > LargestHalf && isBoundedByHalf)
         {
-            throw new InvalidInputException($"{origin}: tensor {name} holds {peak}, and {type} ends at {LargestHalf:#,0}; take bfloat16 or float32");
+            throw new InvalidInputException(
+                $"{origin}: tensor {name} holds {peak}, and {type} ends at {LargestHalf:#,0}; take bfloat16 or float32"
+            );
         }
 
         return values;

@@ -22,18 +22,23 @@ public static class Devices
     /// <param name="choice">What is asked for.</param>
     /// <param name="backend">What the program was built for.</param>
     /// <param name="devices">CUDA devices.</param>
-    internal static Device Resolve(DeviceChoice choice, string backend, int devices) => choice.Kind switch
-    {
-        DeviceChoice.AutoWord => devices > 0 ? Cuda(0) : CPU,
-        DeviceChoice.CpuWord => CPU,
-        _ when backend != "cuda" => throw new InvalidInputException(
-            $"device {choice}: this program was built for the CPU; build it with -p:TorchBackend=cuda, or take device: auto or cpu"),
-        _ when devices == 0 => throw new InvalidInputException(
-            $"device {choice}: no CUDA device is found; look whether nvidia-smi lists one and the driver is new enough, or take device: auto or cpu"),
-        _ when choice.Index >= devices => throw new InvalidInputException(
-            $"device {choice}: there are {devices} CUDA devices here, cuda:0 to cuda:{devices - 1}"),
-        _ => Cuda(choice.Index ?? 0),
-    };
+    internal static Device Resolve(DeviceChoice choice, string backend, int devices) =>
+        choice.Kind switch
+        {
+            DeviceChoice.AutoWord => devices > 0 ? Cuda(0) : CPU,
+            DeviceChoice.CpuWord => CPU,
+            _ when backend != "cuda" => throw new InvalidInputException(
+                $"device {choice}: this program was built for the CPU; build it with -p:TorchBackend=cuda, or take device: auto or cpu"
+            ),
+            _ when devices == 0 => throw new InvalidInputException(
+                $"device {choice}: no CUDA device is found; look whether nvidia-smi "
+                    + "lists one and the driver is new enough, or take device: auto or cpu"
+            ),
+            _ when choice.Index >= devices => throw new InvalidInputException(
+                $"device {choice}: there are {devices} CUDA devices here, cuda:0 to cuda:{devices - 1}"
+            ),
+            _ => Cuda(choice.Index ?? 0),
+        };
 
     /// <summary>Returns whether a device multiplies bfloat16 clearly faster than float32; measured, once for each device.</summary>
     internal static bool MultipliesBFloat16(Device device) => Measured.GetOrAdd(device.index, _ => MeasureBFloat16(device));
@@ -49,7 +54,8 @@ public static class Devices
 
     static bool MeasureBFloat16(Device device)
     {
-        const int Size = 2_048, Products = 5;
+        const int Size = 2_048,
+            Products = 5;
         try
         {
             return Seconds(ScalarType.BFloat16) < 0.7 * Seconds(ScalarType.Float32);

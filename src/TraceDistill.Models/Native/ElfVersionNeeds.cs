@@ -17,7 +17,9 @@ static class ElfVersionNeeds
     const uint SectionTypeVerneed = 0x6ffffffe;
     const ushort WeakFlag = 2;
 
-    /// <summary>Sets VER_FLG_WEAK on every need of <paramref name="version"/> (such as <c>GLIBCXX_3.4.32</c>) in <paramref name="image"/>.</summary>
+    /// <summary>
+    /// Sets VER_FLG_WEAK on every need of <paramref name="version"/> (such as <c>GLIBCXX_3.4.32</c>) in <paramref name="image"/>.
+    /// </summary>
     /// <returns>How many records were changed.</returns>
     /// <exception cref="BadImageFormatException">The image is not a 64-bit little-endian ELF file.</exception>
     public static int MarkWeak(Span<byte> image, string version)
@@ -29,7 +31,9 @@ static class ElfVersionNeeds
 
         var wanted = Encoding.ASCII.GetBytes(version);
         var sections = (int)U64(image, 0x28);
-        int entrySize = U16(image, 0x3a), count = U16(image, 0x3c), changed = 0;
+        int entrySize = U16(image, 0x3a),
+            count = U16(image, 0x3c),
+            changed = 0;
         for (var i = 0; i < count; i++)
         {
             var header = sections + i * entrySize;

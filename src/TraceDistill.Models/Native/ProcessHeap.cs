@@ -6,15 +6,18 @@ namespace TraceDistill.Models.Native;
 public static partial class ProcessHeap
 {
     // malloc.h of glibc.
-    const int TrimThreshold = -1, TopPad = -2, MapThreshold = -3;
+    const int TrimThreshold = -1,
+        TopPad = -2,
+        MapThreshold = -3;
 
     const int Kept = 64 << 20;
 
     static int _isSet;
 
     /// <summary>
-    /// Has freed memory of tensors up to 64 MiB kept for the next ones. By default glibc gives most of it back to the system at once, and a training that makes and
-    /// frees the same tensors in each step then spends up to a tenth of its time on zeroed pages. Once a process; other C libraries stay as they are.
+    /// Has freed memory of tensors up to 64 MiB kept for the next ones. By default glibc gives most of it
+    /// back to the system at once, and a training that makes and frees the same tensors in each step then
+    /// spends up to a tenth of its time on zeroed pages. Once a process; other C libraries stay as they are.
     /// </summary>
     public static void KeepFreed()
     {

@@ -22,11 +22,13 @@ public static class TorchLibrary
     public static string Status => Loaded.Value;
 
     /// <summary>The program's folder in the user's cache, where a patched copy is kept.</summary>
-    public static string CacheFolder { get; } = Path.Combine(
-        Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
-            ? cache
-            : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
-        "tracedistill");
+    public static string CacheFolder { get; } =
+        Path.Combine(
+            Environment.GetEnvironmentVariable("XDG_CACHE_HOME") is { Length: > 0 } cache
+                ? cache
+                : Path.Combine(Environment.GetFolderPath(Environment.SpecialFolder.UserProfile), ".cache"),
+            "tracedistill"
+        );
 
 #pragma warning disable CA2255 // Any first use of this assembly may be a first use of torch; no caller could be relied on to remember.
     [ModuleInitializer]
@@ -59,8 +61,8 @@ public static class TorchLibrary
         return $"{copy}: a copy that does not insist on {NewestNeed}, because this system's libstdc++ is older than GCC 13's";
     }
 
-    static void Resolve(nint handle) => NativeLibrary.SetDllImportResolver(
-        typeof(TorchSharp.torch).Assembly, (name, _, _) => name == "LibTorchSharp" ? handle : 0);
+    static void Resolve(nint handle) =>
+        NativeLibrary.SetDllImportResolver(typeof(TorchSharp.torch).Assembly, (name, _, _) => name == "LibTorchSharp" ? handle : 0);
 
     static string PatchedCopy(string folder, string shim)
     {
@@ -86,7 +88,9 @@ public static class TorchLibrary
         return copy;
     }
 
-    /// <summary>Several processes may start at once: each writes its own temporary name, and the last rename wins with equal content.</summary>
+    /// <summary>
+    /// Several processes may start at once: each writes its own temporary name, and the last rename wins with equal content.
+    /// </summary>
     static void Publish(string path, Action<string> write)
     {
         var temporary = $"{path}.{Environment.ProcessId}.tmp";

@@ -4,8 +4,8 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Operations;
 
-// R = rows (tokens) of a pass, B = sequences of a group, T = rows of each, L = positions that are read of each, H = query heads, G = key heads, g = H / G,
-// d = channels of a head, r = rotated channels
+// R = rows (tokens) of a pass, B = sequences of a group, T = rows of each, L = positions that are read
+// of each, H = query heads, G = key heads, g = H / G, d = channels of a head, r = rotated channels
 
 /// <summary>A token of a pass and where it stands in its sequence.</summary>
 /// <param name="Sequence">Rows of one sequence have one number, and come in order of their positions.</param>
@@ -15,8 +15,8 @@ namespace TraceDistill.Models.Operations;
 public readonly record struct CachedRow(int Sequence, int Position, int[] Pages, bool IsLong = false);
 
 /// <summary>
-/// The rows of one pass over sequences whose former keys and values are in <see cref="KeyValuePages"/>. Those that are the only one of their sequence attend
-/// together, those of a prompt by themselves, so that no row waits for the longest prompt.
+/// The rows of one pass over sequences whose former keys and values are in <see cref="KeyValuePages"/>. Those that are the
+/// only one of their sequence attend together, those of a prompt by themselves, so that no row waits for the longest prompt.
 /// </summary>
 public sealed class CachedRows : IDisposable
 {
@@ -41,8 +41,14 @@ public sealed class CachedRows : IDisposable
 
         _slots = Keep(rows.Select(row => ((long)row.Pages[row.Position / size] * size) + (row.Position % size)));
         var sequences = rows.Select((row, index) => (row, index)).GroupBy(row => row.row.Sequence).ToList();
-        int[][] single = [.. sequences.Where(sequence => sequence.Count() == 1).Select(sequence => sequence.Select(row => row.index).ToArray())];
-        int[][][] grouped = [.. sequences.Where(sequence => sequence.Count() > 1).Select(sequence => new[] { sequence.Select(row => row.index).ToArray() })];
+        int[][] single =
+        [
+            .. sequences.Where(sequence => sequence.Count() == 1).Select(sequence => sequence.Select(row => row.index).ToArray()),
+        ];
+        int[][][] grouped =
+        [
+            .. sequences.Where(sequence => sequence.Count() > 1).Select(sequence => new[] { sequence.Select(row => row.index).ToArray() }),
+        ];
         grouped = single.Length > 0 ? [single, .. grouped] : grouped;
         _groups.AddRange(grouped.Select(group => new Group(rows, group, size, device)));
         int[] order = [.. grouped.SelectMany(group => group).SelectMany(sequence => sequence)];
@@ -100,9 +106,13 @@ public sealed class CachedRows : IDisposable
     /// <summary>Sequences that have as many rows each.</summary>
     sealed class Group : IDisposable
     {
-        readonly Tensor _rows, _pages, _positions, _keyPositions;
+        readonly Tensor _rows,
+            _pages,
+            _positions,
+            _keyPositions;
         readonly Dictionary<int, Tensor> _masks = [];
-        readonly int _sequences, _each;
+        readonly int _sequences,
+            _each;
 
         /// <param name="all">[R].</param>
         /// <param name="sequences">[B][T] indices of rows.</param>
@@ -125,22 +135,36 @@ public sealed class CachedRows : IDisposable
             long[] rows = [.. sequences.SelectMany(sequence => sequence).Select(row => (long)row)];
             _rows = tensor(rows, device: device).DetachFromDisposeScope();
             _pages = tensor(read, device: device).DetachFromDisposeScope();
-            _positions = tensor(rows.Select(row => (long)all[(int)row].Position).ToArray(), device: device).reshape(_sequences, 1, _each, 1).DetachFromDisposeScope();
-            _keyPositions = tensor(Enumerable.Range(0, pages * pageTokens).Select(position => (long)position).ToArray(), device: device).DetachFromDisposeScope();
+            _positions = tensor(rows.Select(row => (long)all[(int)row].Position).ToArray(), device: device)
+                .reshape(_sequences, 1, _each, 1)
+                .DetachFromDisposeScope();
+            _keyPositions = tensor(Enumerable.Range(0, pages * pageTokens).Select(position => (long)position).ToArray(), device: device)
+                .DetachFromDisposeScope();
         }
 
         /// <returns>[B·T, H·d].</returns>
         public Tensor Attend(Tensor queries, Tensor keyMemory, Tensor valueMemory, int? window, double? cap)
         {
-            long heads = queries.shape[1], d = queries.shape[2], keyHeads = keyMemory.shape[2], group = heads / keyHeads;
-            var (keys, values) = (Read(keyMemory), Read(valueMemory));                             // [B, G, L, d]
+            long heads = queries.shape[1],
+                d = queries.shape[2],
+                keyHeads = keyMemory.shape[2],
+                group = heads / keyHeads;
+            var (keys, values) = (Read(keyMemory), Read(valueMemory)); // [B, G, L, d]
             // The heads of a group look at the same keys: they are further rows of queries, which spares a copy of keys for each.
-            var q = queries.index_select(0, _rows).view(_sequences, _each, keyHeads, group, d).permute(0, 2, 3, 1, 4)
+            var q = queries
+                .index_select(0, _rows)
+                .view(_sequences, _each, keyHeads, group, d)
+                .permute(0, 2, 3, 1, 4)
                 .reshape(_sequences, keyHeads, group * _each, d);
-            var mask = Mask(window, group);                                                        // [B, 1, g·T, L]
+            var mask = Mask(window, group); // [B, 1, g·T, L]
             var y = cap is null
                 ? nn.functional.scaled_dot_product_attention(q, keys, values, mask)
-                : SoftCap.Apply(q.matmul(keys.transpose(-1, -2)).Wide().Scale(1 / Math.Sqrt(d)), cap.Value).NegativeInfinityWhere(mask.logical_not()).softmax(-1).to(values.dtype).matmul(values);
+                : SoftCap
+                    .Apply(q.matmul(keys.transpose(-1, -2)).Wide().Scale(1 / Math.Sqrt(d)), cap.Value)
+                    .NegativeInfinityWhere(mask.logical_not())
+                    .softmax(-1)
+                    .to(values.dtype)
+                    .matmul(values);
             return y.reshape(_sequences, keyHeads, group, _each, d).permute(0, 3, 1, 2, 4).reshape(_sequences * _each, heads * d);
         }
 
@@ -152,8 +176,7 @@ public sealed class CachedRows : IDisposable
             }
         }
 
-        Tensor Read(Tensor memory) =>
-            memory.index_select(0, _pages).view(_sequences, -1, memory.shape[2], memory.shape[3]).transpose(1, 2);
+        Tensor Read(Tensor memory) => memory.index_select(0, _pages).view(_sequences, -1, memory.shape[2], memory.shape[3]).transpose(1, 2);
 
         /// <summary>The layers with one window share a mask.</summary>
         Tensor Mask(int? window, long group)
@@ -161,8 +184,10 @@ public sealed class CachedRows : IDisposable
             if (!_masks.TryGetValue(window ?? 0, out var mask))
             {
                 using var scope = NewDisposeScope();
-                mask = _keyPositions.le(_positions);                                               // [B, 1, T, L]
-                mask = window is null ? mask : mask.logical_and(_keyPositions.gt(_positions - tensor((long)window, device: _positions.device)));
+                mask = _keyPositions.le(_positions); // [B, 1, T, L]
+                mask = window is null
+                    ? mask
+                    : mask.logical_and(_keyPositions.gt(_positions - tensor((long)window, device: _positions.device)));
                 mask = (_each == 1 ? mask : mask.repeat(1, 1, group, 1)).DetachFromDisposeScope();
                 _masks.Add(window ?? 0, mask);
             }

@@ -4,7 +4,9 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-/// <summary>Gradient checkpointing: only a block's input is kept, and the backward pass computes the block again (Chen et al., arXiv 1604.06174).</summary>
+/// <summary>
+/// Gradient checkpointing: only a block's input is kept, and the backward pass computes the block again (Chen et al., arXiv 1604.06174).
+/// </summary>
 static class Checkpoint
 {
     /// <param name="block">From its input to its output; the same at every call.</param>

@@ -5,11 +5,13 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-// B = sequences, T = tokens, H = query heads, G = key heads, g = H / G, d = channels of a head, b = queries of a chunk, n = keys that they see
+// B = sequences, T = tokens, H = query heads, G = key heads, g = H / G, d = channels of a
+// head, b = queries of a chunk, n = keys that they see
 
 /// <summary>
-/// Causal attention by chunks of queries, for what libtorch's scaled_dot_product_attention lacks without a T × T matrix: a sliding window, whose chunks read
-/// the keys of their window alone, and a soft cap of scores, c · tanh(s / c) (Gemma 2, arXiv 2408.00118, section 2). Scores are made again in the backward pass.
+/// Causal attention by chunks of queries, for what libtorch's scaled_dot_product_attention lacks without a T ×
+/// T matrix: a sliding window, whose chunks read the keys of their window alone, and a soft cap of scores, c ·
+/// tanh(s / c) (Gemma 2, arXiv 2408.00118, section 2). Scores are made again in the backward pass.
 /// </summary>
 static class ChunkedAttention
 {
@@ -61,7 +63,10 @@ static class ChunkedAttention
         {
             var (q, k, v, settings) = ((Tensor)vars[0], (Tensor)vars[1], (Tensor)vars[2], (Settings)vars[3]);
             using var scope = NewDisposeScope();
-            var (output, sums) = (empty_like(q).contiguous(), empty(q.shape[..3], dtype: q.dtype == ScalarType.Float64 ? q.dtype : ScalarType.Float32, device: q.device).unsqueeze(-1));
+            var (output, sums) = (
+                empty_like(q).contiguous(),
+                empty(q.shape[..3], dtype: q.dtype == ScalarType.Float64 ? q.dtype : ScalarType.Float32, device: q.device).unsqueeze(-1)
+            );
             var (queries, results, logs) = (Grouped(q, k), Grouped(output, k), Grouped(sums, k));
             foreach (var (first, end, firstKey) in settings.Chunks(q))
             {
@@ -85,13 +90,16 @@ static class ChunkedAttention
             {
                 var (q, k, v, output, sums) = (saved[0], saved[1], saved[2], saved[3], saved[4]);
                 var (dq, dk, dv) = (empty_like(q).contiguous(), zeros_like(k).contiguous(), zeros_like(v).contiguous());
-                Tensor queries = Grouped(q, k), slopes = Grouped(dy, k), queryGradients = Grouped(dq, k), logs = Grouped(sums, k);
-                var dots = (slopes.Wide() * Grouped(output, k).Wide()).sum(-1, keepdim: true);      // [B, G, g, T, 1]
+                Tensor queries = Grouped(q, k),
+                    slopes = Grouped(dy, k),
+                    queryGradients = Grouped(dq, k),
+                    logs = Grouped(sums, k);
+                var dots = (slopes.Wide() * Grouped(output, k).Wide()).sum(-1, keepdim: true); // [B, G, g, T, 1]
                 foreach (var (first, end, firstKey) in settings.Chunks(q))
                 {
                     using var chunk = NewDisposeScope();
                     var (scores, share) = settings.Scores(Part(queries, first, end), Keys(k, firstKey, end), first, firstKey);
-                    var p = scores.sub_(Part(logs, first, end)).exp_();                           // [B, G, g, b, n]
+                    var p = scores.sub_(Part(logs, first, end)).exp_(); // [B, G, g, b, n]
                     var dp = Part(slopes, first, end).matmul(Keys(v, firstKey, end).transpose(-1, -2)).Wide();
                     Keys(dv, firstKey, end).squeeze(2).Add(p.to(v.dtype).transpose(-1, -2).matmul(Part(slopes, first, end)).sum(dim: 2));
                     var ds = dp.sub_(Part(dots, first, end)).mul_(p);

@@ -22,14 +22,19 @@ static class CustomGradient
     /// <param name="outputGradient">The gradient of its output; released unless it is one of the results.</param>
     /// <param name="inputs">How many arguments the function had.</param>
     /// <param name="gradients">
-    /// From the saved tensors and a contiguous output gradient to the gradients of the arguments, null for those that have none. Gradients are
-    /// not recorded in it.
+    /// From the saved tensors and a contiguous output gradient to the gradients of the
+    /// arguments, null for those that have none. Gradients are not recorded in it.
     /// </param>
     /// <remarks>
-    /// libtorch takes a reference of its own to what is returned, but only after the return: this thread's next function frees them. An exception
-    /// must not pass through libtorch's frames: it is kept for <see cref="Finish"/>, and the pass ends without gradients.
+    /// libtorch takes a reference of its own to what is returned, but only after the return: this thread's next function frees them.
+    /// An exception must not pass through libtorch's frames: it is kept for <see cref="Finish"/>, and the pass ends without gradients.
     /// </remarks>
-    public static List<Tensor> Of(AutogradContext context, Tensor outputGradient, int inputs, Func<List<Tensor>, Tensor, Tensor?[]> gradients)
+    public static List<Tensor> Of(
+        AutogradContext context,
+        Tensor outputGradient,
+        int inputs,
+        Func<List<Tensor>, Tensor, Tensor?[]> gradients
+    )
     {
         Tensor?[] results;
         try
@@ -76,7 +81,8 @@ static class CustomGradient
     }
 
     /// <summary>Returns whether the kernels of the CPU take a tensor.</summary>
-    public static bool TakesKernels(Tensor tensor) => CpuKernels.AreUsed && tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
+    public static bool TakesKernels(Tensor tensor) =>
+        CpuKernels.AreUsed && tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
 
     /// <summary>Where a contiguous float32 tensor's values begin; valid while the tensor lives.</summary>
     public static unsafe float* Pointer(Tensor tensor) => (float*)Address(tensor);

@@ -31,11 +31,12 @@ static class Embedding
             return weight.index_select(0, ids);
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 3, (saved, dy) =>
-        {
-            var gradient = ((Weight)ctx.get_data("weight")).Gradient!;
-            gradient.AddRows(saved[0], dy.to(gradient.dtype));
-            return [null, null, null];
-        });
+        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) =>
+            CustomGradient.Of(ctx, gradOutput, 3, (saved, dy) =>
+            {
+                var gradient = ((Weight)ctx.get_data("weight")).Gradient!;
+                gradient.AddRows(saved[0], dy.to(gradient.dtype));
+                return [null, null, null];
+            });
     }
 }

@@ -25,7 +25,9 @@ static class GatedActivation
 
         var f = gateUp.shape[1] / 2;
         var gate = gateUp.narrow(1, 0, f);
-        return ((activation == GateActivation.Silu ? nn.functional.silu(gate) : Gelu(gate)) * gateUp.narrow(1, f, f)).MoveToOuterDisposeScope();
+        return (
+            (activation == GateActivation.Silu ? nn.functional.silu(gate) : Gelu(gate)) * gateUp.narrow(1, f, f)
+        ).MoveToOuterDisposeScope();
     }
 
     /// <summary>½·x·(1 + tanh(√(2/π)·(x + 0.044715·x³))).</summary>
@@ -42,19 +44,26 @@ static class GatedActivation
         public override Tensor forward(AutogradContext ctx, params object[] vars)
         {
             var gateUp = (Tensor)vars[0];
-            int rows = (int)gateUp.shape[0], f = (int)gateUp.shape[1] / 2;
+            int rows = (int)gateUp.shape[0],
+                f = (int)gateUp.shape[1] / 2;
             var y = empty(rows, f);
             SwiGluKernel.Forward(CustomGradient.Pointer(gateUp), CustomGradient.Pointer(y), rows, f);
             ctx.save_for_backward([gateUp]);
             return y;
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 1, (saved, dy) =>
-        {
-            // Nothing else reads what the product wrote: its memory takes the gradient.
-            var gateUp = saved[0].detach();
-            SwiGluKernel.Backward(CustomGradient.Pointer(gateUp), CustomGradient.Pointer(dy), (int)gateUp.shape[0], (int)gateUp.shape[1] / 2);
-            return [gateUp];
-        });
+        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) =>
+            CustomGradient.Of(ctx, gradOutput, 1, (saved, dy) =>
+            {
+                // Nothing else reads what the product wrote: its memory takes the gradient.
+                var gateUp = saved[0].detach();
+                SwiGluKernel.Backward(
+                    CustomGradient.Pointer(gateUp),
+                    CustomGradient.Pointer(dy),
+                    (int)gateUp.shape[0],
+                    (int)gateUp.shape[1] / 2
+                );
+                return [gateUp];
+            });
     }
 }

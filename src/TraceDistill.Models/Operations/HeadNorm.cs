@@ -9,7 +9,8 @@ namespace TraceDistill.Models.Operations;
 // H = query heads, G = key heads, d = channels of a head, W = (H + 2·G)·d
 
 /// <summary>
-/// Norms of queries and keys: <see cref="RmsNorm"/> over each head, all heads of a kind by one weight (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
+/// Norms of queries and keys: <see cref="RmsNorm"/> over each head, all heads of a kind by
+/// one weight (Qwen 3, Gemma 3), or over all heads together (OLMo 2).
 /// </summary>
 static class HeadNorm
 {
@@ -19,15 +20,28 @@ static class HeadNorm
     public static Tensor Apply(Tensor qkv, Tensor query, Tensor key, ModelConfiguration configuration)
     {
         using var scope = NewDisposeScope();
-        return (CustomGradient.TakesKernels(qkv) && query.shape[0] == configuration.HeadDim ? Kernel.apply(qkv, query, key, configuration) : Plain(qkv, query, key, configuration)).MoveToOuterDisposeScope();
+        return (
+            CustomGradient.TakesKernels(qkv) && query.shape[0] == configuration.HeadDim
+                ? Kernel.apply(qkv, query, key, configuration)
+                : Plain(qkv, query, key, configuration)
+        ).MoveToOuterDisposeScope();
     }
 
     static Tensor Plain(Tensor qkv, Tensor query, Tensor key, ModelConfiguration c)
     {
-        return cat([Normalised(0, c.QuerySize, query), Normalised(c.QuerySize, c.KeyValueSize, key), qkv.narrow(1, c.QuerySize + c.KeyValueSize, c.KeyValueSize)], 1);
+        return cat(
+            [
+                Normalised(0, c.QuerySize, query),
+                Normalised(c.QuerySize, c.KeyValueSize, key),
+                qkv.narrow(1, c.QuerySize + c.KeyValueSize, c.KeyValueSize),
+            ],
+            1
+        );
 
         Tensor Normalised(int first, int width, Tensor weight) =>
-            RmsNorm.Apply(qkv.narrow(1, first, width).reshape(qkv.shape[0], width / weight.shape[0], weight.shape[0]), weight, c.RmsNormEps).reshape(qkv.shape[0], width);
+            RmsNorm
+                .Apply(qkv.narrow(1, first, width).reshape(qkv.shape[0], width / weight.shape[0], weight.shape[0]), weight, c.RmsNormEps)
+                .reshape(qkv.shape[0], width);
     }
 
     sealed unsafe class Kernel : SingleTensorFunction<Kernel>
@@ -55,7 +69,15 @@ static class HeadNorm
                 var gradient = dy.clone();
                 var (queryGradient, keyGradient) = (zeros_like(query), zeros_like(key));
                 new HeadNormKernel(c).Backward(
-                    Pointer(gradient), Pointer(query), Pointer(key), Pointer(raw), Pointer(inverse), Pointer(queryGradient), Pointer(keyGradient), (int)raw.shape[0]);
+                    Pointer(gradient),
+                    Pointer(query),
+                    Pointer(key),
+                    Pointer(raw),
+                    Pointer(inverse),
+                    Pointer(queryGradient),
+                    Pointer(keyGradient),
+                    (int)raw.shape[0]
+                );
                 return [gradient, query.requires_grad ? queryGradient : null, key.requires_grad ? keyGradient : null, null];
             });
         }

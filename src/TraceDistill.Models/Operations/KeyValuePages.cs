@@ -6,10 +6,13 @@ namespace TraceDistill.Models.Operations;
 
 // P = pages, S = positions of a page, G = key heads, d = channels of a head
 
-/// <summary>Keys and values of running sequences on a device, in pages that sequences rent: memory is bounded, and any page may follow any other.</summary>
+/// <summary>
+/// Keys and values of running sequences on a device, in pages that sequences rent: memory is bounded, and any page may follow any other.
+/// </summary>
 public sealed class KeyValuePages : IDisposable
 {
-    readonly Tensor[] _keys, _values;
+    readonly Tensor[] _keys,
+        _values;
 
     /// <param name="configuration">The model's.</param>
     /// <param name="pages">P.</param>
@@ -22,7 +25,8 @@ public sealed class KeyValuePages : IDisposable
         _values = [.. Enumerable.Range(0, configuration.NumHiddenLayers).Select(_ => Memory())];
 
         Tensor Memory() =>
-            zeros([pages, pageTokens, configuration.NumKeyValueHeads, configuration.HeadDim], dtype: dtype, device: device).DetachFromDisposeScope();
+            zeros([pages, pageTokens, configuration.NumKeyValueHeads, configuration.HeadDim], dtype: dtype, device: device)
+                .DetachFromDisposeScope();
     }
 
     /// <summary>S.</summary>
@@ -36,7 +40,11 @@ public sealed class KeyValuePages : IDisposable
 
     /// <summary>Bytes of one page of a model.</summary>
     public static long PageBytes(ModelConfiguration configuration, int pageTokens, ScalarType dtype) =>
-        2L * configuration.NumHiddenLayers * configuration.KeyValueSize * pageTokens * (dtype == ScalarType.Float32 ? sizeof(float) : sizeof(ushort));
+        2L
+        * configuration.NumHiddenLayers
+        * configuration.KeyValueSize
+        * pageTokens
+        * (dtype == ScalarType.Float32 ? sizeof(float) : sizeof(ushort));
 
     public void Dispose()
     {

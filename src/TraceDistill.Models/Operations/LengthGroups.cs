@@ -8,15 +8,16 @@ namespace TraceDistill.Models.Operations;
 // N = tokens of all sequences, B = sequences of a group, T = tokens of its longest, P = sum of B·T over the groups
 
 /// <summary>
-/// The sequences of a batch in groups of like length, for attention that takes rows of one length: a group's shorter sequences are filled up at their end. Made
-/// once a pass, because every layer needs it.
+/// The sequences of a batch in groups of like length, for attention that takes rows of one length: a
+/// group's shorter sequences are filled up at their end. Made once a pass, because every layer needs it.
 /// </summary>
 sealed class LengthGroups
 {
     /// <summary>Of the slots of every group at least this part holds a token.</summary>
     public const double LeastFilled = 0.97;
 
-    readonly Tensor? _rows, _places;
+    readonly Tensor? _rows,
+        _places;
     readonly RotaryPositions _positions;
 
     /// <param name="batch">The sequences, one after another.</param>

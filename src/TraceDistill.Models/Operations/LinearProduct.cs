@@ -50,7 +50,8 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
         }
 
         // Other devices have no such cache, and take long to be called.
-        long rows = matrix.shape[0], most = Math.Max(1, (matrix.device_type == DeviceType.CPU ? StretchElements : 64 * StretchElements) / matrix.shape[1]);
+        long rows = matrix.shape[0],
+            most = Math.Max(1, (matrix.device_type == DeviceType.CPU ? StretchElements : 64 * StretchElements) / matrix.shape[1]);
         for (long first = 0; first < rows; first += most)
         {
             using var stretch = matrix.narrow(0, first, Math.Min(most, rows - first));
@@ -60,8 +61,8 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
     }
 
     /// <summary>
-    /// Rows in the dtype of a product. oneDNN compiles a kernel for every shape it meets in bfloat16, and micro-batches differ in length: rows are
-    /// filled up with zeros so that few shapes come again and again.
+    /// Rows in the dtype of a product. oneDNN compiles a kernel for every shape it meets in bfloat16, and
+    /// micro-batches differ in length: rows are filled up with zeros so that few shapes come again and again.
     /// </summary>
     static Tensor Round(Tensor x, ScalarType dtype)
     {
@@ -77,7 +78,9 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
         return padded;
     }
 
-    /// <summary>Products in bfloat16 round x; all others are made in the dtype of x, to which a frozen matrix of 16 bits is widened.</summary>
+    /// <summary>
+    /// Products in bfloat16 round x; all others are made in the dtype of x, to which a frozen matrix of 16 bits is widened.
+    /// </summary>
     ScalarType ProductDtype(Tensor x) => Rounded?.dtype ?? x.dtype;
 
     sealed class Product : SingleTensorFunction<Product>

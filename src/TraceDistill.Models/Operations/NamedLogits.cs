@@ -31,8 +31,17 @@ sealed record NamedLogits(Tensor Ids, Tensor Outcomes, Tensor Exponentials, Tens
         var (rows, named) = ((int)ids.shape[0], (int)ids.shape[1]);
         var (outcomes, maxima, sums) = (empty(rows, named + 1, dtype: ScalarType.Float64), empty(rows), empty(rows));
         SoftmaxKernel.Split(
-            Pointer<float>(logits), Pointer<long>(ids), Pointer<bool>(isPresent), Pointer<double>(outcomes), Pointer<float>(maxima), Pointer<float>(sums),
-            rows, named, (int)logits.shape[1], Least);
+            Pointer<float>(logits),
+            Pointer<long>(ids),
+            Pointer<bool>(isPresent),
+            Pointer<double>(outcomes),
+            Pointer<float>(maxima),
+            Pointer<float>(sums),
+            rows,
+            named,
+            (int)logits.shape[1],
+            Least
+        );
         return new NamedLogits(ids, outcomes, logits, maxima, sums);
     }
 
@@ -41,12 +50,20 @@ sealed record NamedLogits(Tensor Ids, Tensor Outcomes, Tensor Exponentials, Tens
     /// <returns>[R, V] of float32, in the memory of <see cref="Exponentials"/>.</returns>
     public unsafe Tensor Gradient(Tensor slopes)
     {
-        int rows = (int)Ids.shape[0], named = (int)Ids.shape[1];
+        int rows = (int)Ids.shape[0],
+            named = (int)Ids.shape[1];
         if (CustomGradient.TakesKernels(Exponentials))
         {
             using var contiguous = slopes.contiguous();
             SoftmaxKernel.Gradient(
-                Pointer<float>(Exponentials), Pointer<long>(Ids), Pointer<float>(Sums), Pointer<double>(contiguous), rows, named, (int)Exponentials.shape[1]);
+                Pointer<float>(Exponentials),
+                Pointer<long>(Ids),
+                Pointer<float>(Sums),
+                Pointer<double>(contiguous),
+                rows,
+                named,
+                (int)Exponentials.shape[1]
+            );
             return Exponentials;
         }
 
@@ -56,10 +73,10 @@ sealed record NamedLogits(Tensor Ids, Tensor Outcomes, Tensor Exponentials, Tens
 
     static NamedLogits SplitPlain(Tensor logits, Tensor ids, Tensor isPresent)
     {
-        var values = logits.gather(1, ids);                                                        // [R, K]
+        var values = logits.gather(1, ids); // [R, K]
         logits.scatter_(1, ids, values.NegativeInfinityWhere(ones_like(values, dtype: ScalarType.Bool)));
         var maxima = logits.amax([1]);
-        maxima = maxima.ZeroWhere(maxima.isneginf());                                              // [R]
+        maxima = maxima.ZeroWhere(maxima.isneginf()); // [R]
         var sums = logits.sub_(maxima.unsqueeze(1)).exp_().sum(1).AtLeast(Least);
         var rest = sums.to(ScalarType.Float64).log_().Add(maxima);
         var named = values.NegativeInfinityWhere(~isPresent).to(ScalarType.Float64);

@@ -14,7 +14,8 @@ static class Noise
     const int NeftunePurpose = 0;
 
     /// <summary>
-    /// x + ε with ε uniform in ±alpha/√(L·D), L being the length of the row's sequence (Jain et al., "NEFTune", arXiv 2310.05914, algorithm 1).
+    /// x + ε with ε uniform in ±alpha/√(L·D), L being the length of the row's sequence (Jain et
+    /// al., "NEFTune", arXiv 2310.05914, algorithm 1).
     /// </summary>
     /// <param name="x">[N, D].</param>
     /// <param name="lengths">Tokens of each sequence.</param>

@@ -6,7 +6,9 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-/// <summary>Root-mean-square normalisation over the last dimension, y = w ∘ x / √(mean(x²) + ε) (Zhang and Sennrich, arXiv 1910.07467, equation 4).</summary>
+/// <summary>
+/// Root-mean-square normalisation over the last dimension, y = w ∘ x / √(mean(x²) + ε) (Zhang and Sennrich, arXiv 1910.07467, equation 4).
+/// </summary>
 static class RmsNorm
 {
     /// <param name="x">[…, d]; of 16 bits, it is normalised in float32 and rounded afterwards.</param>
@@ -14,7 +16,9 @@ static class RmsNorm
     public static Tensor Apply(Tensor x, Tensor weight, double epsilon)
     {
         using var scope = NewDisposeScope();
-        return (CustomGradient.TakesKernels(x) ? Kernel.apply(x.contiguous(), weight, (float)epsilon) : Plain(x, weight, epsilon)).MoveToOuterDisposeScope();
+        return (
+            CustomGradient.TakesKernels(x) ? Kernel.apply(x.contiguous(), weight, (float)epsilon) : Plain(x, weight, epsilon)
+        ).MoveToOuterDisposeScope();
     }
 
     static Tensor Plain(Tensor x, Tensor weight, double epsilon)
@@ -38,15 +42,25 @@ static class RmsNorm
             return y;
         }
 
-        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 3, (saved, dy) =>
-        {
-            var (x, weight, inverse) = (saved[0], saved[1], saved[2]);
-            var (rows, d) = Size(x);
-            var dx = empty_like(x);
-            var dw = weight.requires_grad ? zeros_like(weight) : null;
-            RmsNormKernel.Backward(Pointer(x), Pointer(weight), Pointer(inverse), Pointer(dy), Pointer(dx), dw is null ? null : Pointer(dw), rows, d);
-            return [dx, dw, null];
-        });
+        public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) =>
+            CustomGradient.Of(ctx, gradOutput, 3, (saved, dy) =>
+            {
+                var (x, weight, inverse) = (saved[0], saved[1], saved[2]);
+                var (rows, d) = Size(x);
+                var dx = empty_like(x);
+                var dw = weight.requires_grad ? zeros_like(weight) : null;
+                RmsNormKernel.Backward(
+                    Pointer(x),
+                    Pointer(weight),
+                    Pointer(inverse),
+                    Pointer(dy),
+                    Pointer(dx),
+                    dw is null ? null : Pointer(dw),
+                    rows,
+                    d
+                );
+                return [dx, dw, null];
+            });
 
         static (int Rows, int D) Size(Tensor x) => ((int)(x.numel() / x.shape[^1]), (int)x.shape[^1]);
 

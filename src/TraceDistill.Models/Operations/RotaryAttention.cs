@@ -9,15 +9,16 @@ using static TorchSharp.torch.autograd;
 
 namespace TraceDistill.Models.Operations;
 
-// N = tokens of all sequences, B = sequences of a group, T = tokens of its longest, H = query heads, G = key heads, d = channels of a head, W = (H + 2·G)·d
+// N = tokens of all sequences, B = sequences of a group, T = tokens of its longest, H = query
+// heads, G = key heads, d = channels of a head, W = (H + 2·G)·d
 
 /// <summary>
-/// Rotary positions (Su et al., arXiv 2104.09864) and causal attention of queries to the keys of their own sequence; G may be smaller than H
-/// (grouped-query attention, Ainslie et al., arXiv 2305.13245).
+/// Rotary positions (Su et al., arXiv 2104.09864) and causal attention of queries to the keys of their
+/// own sequence; G may be smaller than H (grouped-query attention, Ainslie et al., arXiv 2305.13245).
 /// </summary>
 /// <remarks>
-/// No T × T matrix exists: neither in the CPU's kernels nor in libtorch's scaled_dot_product_attention nor in <see cref="ChunkedAttention"/>. One object serves
-/// one thread.
+/// No T × T matrix exists: neither in the CPU's kernels nor in libtorch's
+/// scaled_dot_product_attention nor in <see cref="ChunkedAttention"/>. One object serves one thread.
 /// </remarks>
 /// <param name="configuration">The model's.</param>
 /// <param name="kind">What the layers that it serves have of their own.</param>
@@ -30,7 +31,8 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     readonly RotaryTables _tables = new(configuration, kind.IsLocal);
 
     /// <summary>Of sequences that are long, where these have frequencies of their own.</summary>
-    readonly RotaryKernel? _longRotary = configuration.RopeScaling.Type == RopeType.LongRope ? new(configuration, kind.IsLocal, isLong: true) : null;
+    readonly RotaryKernel? _longRotary =
+        configuration.RopeScaling.Type == RopeType.LongRope ? new(configuration, kind.IsLocal, isLong: true) : null;
 
     /// <param name="qkv">[N, W] query heads, key heads, value heads; used up.</param>
     /// <param name="batch">Where sequences begin and end.</param>
@@ -40,12 +42,16 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     public Tensor Apply(Tensor qkv, TokenBatch batch, int[] firstQueries, LengthGroups? groups = null)
     {
         using var scope = NewDisposeScope();
-        return (CustomGradient.TakesKernels(qkv)
-            ? Kernel.apply(qkv, this, batch, firstQueries)
-            : Plain(qkv, groups ?? new LengthGroups(batch, _configuration, qkv.device))).MoveToOuterDisposeScope();
+        return (
+            CustomGradient.TakesKernels(qkv)
+                ? Kernel.apply(qkv, this, batch, firstQueries)
+                : Plain(qkv, groups ?? new LengthGroups(batch, _configuration, qkv.device))
+        ).MoveToOuterDisposeScope();
     }
 
-    /// <summary>The same in generation: a row's queries look at the keys of its own sequence that the memory holds, its own among them.</summary>
+    /// <summary>
+    /// The same in generation: a row's queries look at the keys of its own sequence that the memory holds, its own among them.
+    /// </summary>
     /// <param name="qkv">[N, W].</param>
     /// <param name="layer">Whose keys and values these are.</param>
     /// <param name="rows">Where each row's keys and values go, and which it sees.</param>
@@ -53,17 +59,20 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     public Tensor Apply(Tensor qkv, int layer, CachedRows rows)
     {
         using var scope = NewDisposeScope();
-        int heads = _configuration.NumAttentionHeads, keyHeads = _configuration.NumKeyValueHeads, d = _configuration.HeadDim;
+        int heads = _configuration.NumAttentionHeads,
+            keyHeads = _configuration.NumKeyValueHeads,
+            d = _configuration.HeadDim;
         var all = qkv.reshape(qkv.shape[0], heads + 2 * keyHeads, d);
         var rotated = all.narrow(1, 0, heads + keyHeads);
         if (_kind.IsRotated)
         {
-            var (cosine, sine) = rows.Angles(_tables, qkv.dtype);                                // [N, 1, r/2]
+            var (cosine, sine) = rows.Angles(_tables, qkv.dtype); // [N, 1, r/2]
             rotated = Rotate(rotated, cosine, sine);
         }
 
         rows.Store(layer, rotated.narrow(1, heads, keyHeads), all.narrow(1, heads + keyHeads, keyHeads));
-        return rows.Attend(layer, Scaled(rotated.narrow(1, 0, heads)), _kind.Window, _configuration.AttentionSoftCap).MoveToOuterDisposeScope();
+        return rows.Attend(layer, Scaled(rotated.narrow(1, 0, heads)), _kind.Window, _configuration.AttentionSoftCap)
+            .MoveToOuterDisposeScope();
     }
 
     /// <summary>The weights of attention, in plain operations.</summary>
@@ -72,12 +81,13 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
     public IEnumerable<Tensor> Maps(Tensor qkv, TokenBatch batch)
     {
         using var scope = NewDisposeScope();
-        int heads = _configuration.NumAttentionHeads, keyHeads = _configuration.NumKeyValueHeads;
+        int heads = _configuration.NumAttentionHeads,
+            keyHeads = _configuration.NumKeyValueHeads;
         var (maps, first) = (new List<Tensor>(), 0L);
         foreach (var length in batch.Lengths)
         {
             var all = qkv.narrow(0, first, length).reshape(1, length, -1, _configuration.HeadDim).transpose(1, 2);
-            var rotated = all.narrow(1, 0, heads + keyHeads).squeeze(0);                          // [H + G, T, d]
+            var rotated = all.narrow(1, 0, heads + keyHeads).squeeze(0); // [H + G, T, d]
             if (_kind.IsRotated)
             {
                 var (cosine, sine) = _tables.Of(length, _configuration.IsLong(length), qkv.dtype, qkv.device);
@@ -120,33 +130,46 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
         foreach (var length in batch.Lengths)
         {
             var rotary = _configuration.IsLong(length) ? _longRotary : _rotary;
-            rotary.Rotate(qkv + (long)first * (_configuration.QuerySize + 2 * _configuration.KeyValueSize), batch.Positions.AsSpan(first, length), inverse);
+            rotary.Rotate(
+                qkv + (long)first * (_configuration.QuerySize + 2 * _configuration.KeyValueSize),
+                batch.Positions.AsSpan(first, length),
+                inverse
+            );
             first += length;
         }
     }
 
     Tensor Plain(Tensor qkv, LengthGroups groups)
     {
-        int heads = _configuration.NumAttentionHeads, keyHeads = _configuration.NumKeyValueHeads, d = _configuration.HeadDim;
-        var all = qkv.reshape(qkv.shape[0], heads + 2 * keyHeads, d);                             // [N, H + 2·G, d]
+        int heads = _configuration.NumAttentionHeads,
+            keyHeads = _configuration.NumKeyValueHeads,
+            d = _configuration.HeadDim;
+        var all = qkv.reshape(qkv.shape[0], heads + 2 * keyHeads, d); // [N, H + 2·G, d]
         var rotated = all.narrow(1, 0, heads + keyHeads);
         if (_kind.IsRotated)
         {
-            var (cosine, sine) = groups.Angles(_tables, qkv.dtype);                              // [N, 1, r/2]
+            var (cosine, sine) = groups.Angles(_tables, qkv.dtype); // [N, 1, r/2]
             rotated = Rotate(rotated, cosine, sine);
         }
 
         var (queriesAndKeys, values) = (groups.Pad(rotated), groups.Pad(all.narrow(1, heads + keyHeads, keyHeads)));
-        Tensor[] attended = [.. groups.Groups.Select(group =>
-        {
-            var (qk, v) = (Of(group, queriesAndKeys), Of(group, values));
-            return Attend(qk.narrow(1, 0, heads), qk.narrow(1, heads, keyHeads), v).transpose(1, 2).reshape(group.Count * group.Longest, heads * d);
-        })];
+        Tensor[] attended =
+        [
+            .. groups.Groups.Select(group =>
+            {
+                var (qk, v) = (Of(group, queriesAndKeys), Of(group, values));
+                return Attend(qk.narrow(1, 0, heads), qk.narrow(1, heads, keyHeads), v)
+                    .transpose(1, 2)
+                    .reshape(group.Count * group.Longest, heads * d);
+            }),
+        ];
         return groups.Strip(attended.Length == 1 ? attended[0] : cat(attended, 0));
 
         // [B, heads, T, d]
         static Tensor Of(LengthGroups.Group group, Tensor rows) =>
-            rows.narrow(0, group.First, group.Count * group.Longest).reshape(group.Count, group.Longest, rows.shape[1], rows.shape[2]).transpose(1, 2);
+            rows.narrow(0, group.First, group.Count * group.Longest)
+                .reshape(group.Count, group.Longest, rows.shape[1], rows.shape[2])
+                .transpose(1, 2);
     }
 
     /// <param name="q">[B, H, T, d].</param>
@@ -159,7 +182,13 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
         if (window is not null || _configuration.AttentionSoftCap is not null)
         {
             return ChunkedAttention.Apply(
-                q.contiguous(), k.contiguous(), v.contiguous(), _configuration.AttentionScale, _configuration.AttentionSoftCap, window);
+                q.contiguous(),
+                k.contiguous(),
+                v.contiguous(),
+                _configuration.AttentionScale,
+                _configuration.AttentionSoftCap,
+                window
+            );
         }
 
         (k, v) = group == 1 ? (k, v) : (k.repeat_interleave(group, 1), v.repeat_interleave(group, 1));
@@ -192,10 +221,18 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
             var qkv = (Tensor)vars[0];
             pass.Operation.Rotate(CustomGradient.Pointer(qkv), pass.Batch, inverse: false);
             var (output, logSumExp) = (empty(qkv.shape[0], pass.QuerySize), empty(qkv.shape[0], pass.Heads));
-            float* x = CustomGradient.Pointer(qkv), y = CustomGradient.Pointer(output), sums = CustomGradient.Pointer(logSumExp);
+            float* x = CustomGradient.Pointer(qkv),
+                y = CustomGradient.Pointer(output),
+                sums = CustomGradient.Pointer(logSumExp);
             foreach (var (first, length, firstQuery) in pass.Sequences())
             {
-                pass.Operation._attention.Forward(x + first * pass.Width, y + first * pass.QuerySize, sums + first * pass.Heads, length, firstQuery);
+                pass.Operation._attention.Forward(
+                    x + first * pass.Width,
+                    y + first * pass.QuerySize,
+                    sums + first * pass.Heads,
+                    length,
+                    firstQuery
+                );
             }
 
             ctx.save_for_backward([qkv, output, logSumExp]);
@@ -210,13 +247,22 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
             {
                 var (qkv, output, logSumExp) = (saved[0], saved[1], saved[2]);
                 var gradient = empty_like(qkv);
-                float* x = CustomGradient.Pointer(qkv), y = CustomGradient.Pointer(output), sums = CustomGradient.Pointer(logSumExp);
-                float* slopes = CustomGradient.Pointer(dy), dx = CustomGradient.Pointer(gradient);
+                float* x = CustomGradient.Pointer(qkv),
+                    y = CustomGradient.Pointer(output),
+                    sums = CustomGradient.Pointer(logSumExp);
+                float* slopes = CustomGradient.Pointer(dy),
+                    dx = CustomGradient.Pointer(gradient);
                 foreach (var (first, length, firstQuery) in pass.Sequences())
                 {
                     pass.Operation._attention.Backward(
-                        x + first * pass.Width, y + first * pass.QuerySize, sums + first * pass.Heads, slopes + first * pass.QuerySize, dx + first * pass.Width,
-                        length, firstQuery);
+                        x + first * pass.Width,
+                        y + first * pass.QuerySize,
+                        sums + first * pass.Heads,
+                        slopes + first * pass.QuerySize,
+                        dx + first * pass.Width,
+                        length,
+                        firstQuery
+                    );
                 }
 
                 pass.Operation.Rotate(dx, pass.Batch, inverse: true);

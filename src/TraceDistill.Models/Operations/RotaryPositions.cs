@@ -13,7 +13,9 @@ sealed class RotaryPositions
     readonly int _last;
 
     /// <param name="positions">[R].</param>
-    /// <param name="isLong">[R] whether the row's sequence is long in the sense of <see cref="Configuration.ModelConfiguration.IsLong"/>.</param>
+    /// <param name="isLong">
+    /// [R] whether the row's sequence is long in the sense of <see cref="Configuration.ModelConfiguration.IsLong"/>.
+    /// </param>
     /// <param name="device">Where the tensors lie, which belong to the current scope.</param>
     public RotaryPositions(IReadOnlyCollection<int> positions, bool[] isLong, Device device)
     {

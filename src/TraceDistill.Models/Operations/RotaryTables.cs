@@ -21,7 +21,11 @@ sealed class RotaryTables(ModelConfiguration configuration, bool isLocal) : IDis
     public (Tensor Cosine, Tensor Sine) Of(long count, bool isLong, ScalarType dtype, Device device)
     {
         dtype = dtype == ScalarType.Float64 ? dtype : ScalarType.Float32;
-        if (!_tables.TryGetValue((isLong, dtype), out var tables) || tables.Cosine.shape[0] < count || tables.Cosine.device_type != device.type)
+        if (
+            !_tables.TryGetValue((isLong, dtype), out var tables)
+            || tables.Cosine.shape[0] < count
+            || tables.Cosine.device_type != device.type
+        )
         {
             Release(tables);
             tables = Make((long)System.Numerics.BitOperations.RoundUpToPowerOf2((ulong)Math.Max(256, count)), isLong, dtype, device);

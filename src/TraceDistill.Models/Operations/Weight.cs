@@ -8,12 +8,16 @@ namespace TraceDistill.Models.Operations;
 /// <summary>A weight and where its gradient is added up.</summary>
 /// <param name="Stored">As it is held: float32, float64 or 16 bits. Where it is trained it is a leaf of autograd.</param>
 /// <param name="Gradient">
-/// Of the same shape, in float32; null where it is not trained. It is the leaf's <c>grad</c> where both are of one dtype, which libtorch asks of a <c>grad</c>.
+/// Of the same shape, in float32; null where it is not trained. It is the leaf's <c>grad</c>
+/// where both are of one dtype, which libtorch asks of a <c>grad</c>.
 /// </param>
 sealed record Weight(Tensor Stored, Tensor? Gradient)
 {
-    /// <summary>The weight in float32 (or float64), for operations of libtorch; their gradient is added to <see cref="Gradient"/>.</summary>
-    public Tensor Read() => Stored.dtype is ScalarType.Float32 or ScalarType.Float64 ? Stored
+    /// <summary>
+    /// The weight in float32 (or float64), for operations of libtorch; their gradient is added to <see cref="Gradient"/>.
+    /// </summary>
+    public Tensor Read() =>
+        Stored.dtype is ScalarType.Float32 or ScalarType.Float64 ? Stored
         : Gradient is null ? Stored.to(ScalarType.Float32)
         : Widened.apply(Stored, this);
 
@@ -28,9 +32,9 @@ sealed record Weight(Tensor Stored, Tensor? Gradient)
         }
 
         public override List<Tensor> backward(AutogradContext ctx, Tensor gradOutput) => CustomGradient.Of(ctx, gradOutput, 2, (_, dy) =>
-        {
-            ((Weight)ctx.get_data("weight")).Gradient!.Add(dy);
-            return [null, null];
-        });
+            {
+                ((Weight)ctx.get_data("weight")).Gradient!.Add(dy);
+                return [null, null];
+            });
     }
 }

@@ -3,8 +3,9 @@ using TraceDistill.Data.Determinism;
 namespace TraceDistill.Models.Passes;
 
 /// <summary>
-/// The random numbers of one pass, a stream for each row and purpose: a pure function of seed, update, sequence and position, whatever thread
-/// and micro-batch a token falls to, so that the backward pass draws what the forward pass drew and a resumed run what it would have drawn.
+/// The random numbers of one pass, a stream for each row and purpose: a pure function of seed,
+/// update, sequence and position, whatever thread and micro-batch a token falls to, so that the
+/// backward pass draws what the forward pass drew and a resumed run what it would have drawn.
 /// </summary>
 sealed class PassNoise
 {
@@ -23,9 +24,13 @@ sealed class PassNoise
     {
         var key = Mix(Mix((ulong)update.Seed) ^ (ulong)update.Step);
         return new PassNoise(
-            [.. sequences.Zip(lengths, (sequence, length) => (Key: Mix(key ^ (ulong)sequence), length))
-                .SelectMany(sequence => Enumerable.Range(0, sequence.length).Select(position => Mix(sequence.Key ^ (ulong)position)))],
-            update.NeftuneAlpha);
+            [
+                .. sequences
+                    .Zip(lengths, (sequence, length) => (Key: Mix(key ^ (ulong)sequence), length))
+                    .SelectMany(sequence => Enumerable.Range(0, sequence.length).Select(position => Mix(sequence.Key ^ (ulong)position))),
+            ],
+            update.NeftuneAlpha
+        );
     }
 
     /// <summary>The noise of some rows alone.</summary>

@@ -8,9 +8,7 @@ public sealed record TokenBatch(int[] Ids, int[] Lengths, int[] Outputs)
 {
     /// <summary>A batch whose hidden states are all wanted.</summary>
     public TokenBatch(int[] ids, int[] lengths)
-        : this(ids, lengths, [.. Enumerable.Range(0, ids.Length)])
-    {
-    }
+        : this(ids, lengths, [.. Enumerable.Range(0, ids.Length)]) { }
 
     /// <summary>[N] position of each token in its sequence.</summary>
     public int[] Positions { get; } = [.. Lengths.SelectMany(length => Enumerable.Range(0, length))];
@@ -24,7 +22,8 @@ public sealed record TokenBatch(int[] Ids, int[] Lengths, int[] Outputs)
     static int[] FindFirst(int[] lengths, int[] outputs)
     {
         var first = new int[lengths.Length];
-        int start = 0, next = 0;
+        int start = 0,
+            next = 0;
         for (var i = 0; i < lengths.Length; start += lengths[i++])
         {
             first[i] = next < outputs.Length ? Math.Min(outputs[next] - start, lengths[i]) : lengths[i];

@@ -7,7 +7,9 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Safetensors;
 
-/// <summary>One tensor in a safetensors file: <paramref name="Start"/> and <paramref name="End"/> are bytes from the file's beginning.</summary>
+/// <summary>
+/// One tensor in a safetensors file: <paramref name="Start"/> and <paramref name="End"/> are bytes from the file's beginning.
+/// </summary>
 public sealed record SafetensorsEntry(string Name, TensorDtype Dtype, long[] Shape, long Start, long End);
 
 /// <summary>
@@ -40,7 +42,11 @@ public sealed class SafetensorsFile : IDisposable
         InputFile.EnsureReadable(path);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
         var entries = ReadHeader(path, stream);
-        return new SafetensorsFile(path, MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read), entries);
+        return new SafetensorsFile(
+            path,
+            MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read),
+            entries
+        );
     }
 
     /// <summary>Reads a tensor into <paramref name="destination"/>, converting float16 and bfloat16 (exactly) to float32.</summary>
@@ -48,7 +54,7 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="destination">As many elements as the tensor has.</param>
     public void Read(SafetensorsEntry entry, Span<float> destination)
     {
-        for (var start = entry.Start; !destination.IsEmpty;)
+        for (var start = entry.Start; !destination.IsEmpty; )
         {
             var values = destination[..Math.Min(destination.Length, WindowBytes / sizeof(float))];
             using var window = new FileWindow(_mapping, start, values.Length * entry.Dtype.Size());
@@ -82,7 +88,9 @@ public sealed class SafetensorsFile : IDisposable
         var length = BinaryPrimitives.ReadUInt64LittleEndian(prefix);
         if (length > MaximumHeader || (long)length > stream.Length - 8)
         {
-            throw new InvalidInputException($"{path}: the header claims {length} bytes in a file of {stream.Length}; the file is truncated or not safetensors");
+            throw new InvalidInputException(
+                $"{path}: the header claims {length} bytes in a file of {stream.Length}; the file is truncated or not safetensors"
+            );
         }
 
         var header = new byte[length];
@@ -96,7 +104,9 @@ public sealed class SafetensorsFile : IDisposable
             {
                 if (property.Value.ValueKind != JsonValueKind.Object)
                 {
-                    throw new InvalidInputException($"{path}: malformed safetensors header: tensor {property.Name} is not described by an object");
+                    throw new InvalidInputException(
+                        $"{path}: malformed safetensors header: tensor {property.Name} is not described by an object"
+                    );
                 }
 
                 if (!entries.TryAdd(property.Name, Entry(path, property, 8 + (long)length, stream.Length)))
@@ -118,7 +128,9 @@ public sealed class SafetensorsFile : IDisposable
     {
         var name = property.Name;
         var dtype = TensorDtypes.Parse(property.Value.GetProperty("dtype").GetString())
-            ?? throw new InvalidInputException($"{path}: tensor {name} has dtype {property.Value.GetProperty("dtype")}; supported: F32, F16, BF16");
+            ?? throw new InvalidInputException(
+                $"{path}: tensor {name} has dtype {property.Value.GetProperty("dtype")}; supported: F32, F16, BF16"
+            );
         long[] shape = [.. property.Value.GetProperty("shape").EnumerateArray().Select(size => size.GetInt64())];
         long[] offsets = [.. property.Value.GetProperty("data_offsets").EnumerateArray().Select(offset => offset.GetInt64())];
         Int128 bytes = dtype.Size();
@@ -127,10 +139,18 @@ public sealed class SafetensorsFile : IDisposable
             bytes = size < 0 || bytes < 0 || bytes > long.MaxValue ? -1 : bytes * size;
         }
 
-        if (offsets.Length != 2 || offsets[0] < 0 || offsets[1] < offsets[0] || offsets[1] > fileLength - dataStart || bytes != offsets[1] - offsets[0])
+        if (
+            offsets.Length != 2
+            || offsets[0] < 0
+            || offsets[1] < offsets[0]
+            || offsets[1] > fileLength - dataStart
+            || bytes != offsets[1] - offsets[0]
+        )
         {
             throw new InvalidInputException(
-                $"{path}: tensor {name} of shape [{string.Join(", ", shape)}] claims bytes {string.Join("–", offsets)} of {fileLength - dataStart}; the file is truncated or damaged");
+                $"{path}: tensor {name} of shape [{string.Join(", ", shape)}] claims bytes "
+                    + $"{string.Join("–", offsets)} of {fileLength - dataStart}; the file is truncated or damaged"
+            );
         }
 
         return new SafetensorsEntry(name, dtype, shape, dataStart + offsets[0], dataStart + offsets[1]);

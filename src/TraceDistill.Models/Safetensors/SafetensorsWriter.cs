@@ -7,7 +7,9 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Safetensors;
 
-/// <summary>Writes safetensors files: whole or not at all, header padded so that the data is aligned to 8 bytes, <c>format: pt</c> metadata.</summary>
+/// <summary>
+/// Writes safetensors files: whole or not at all, header padded so that the data is aligned to 8 bytes, <c>format: pt</c> metadata.
+/// </summary>
 public static class SafetensorsWriter
 {
     /// <summary>The float32 values of a tensor by name.</summary>
@@ -19,7 +21,12 @@ public static class SafetensorsWriter
     /// <param name="dtypeOf">How a tensor is stored, by name.</param>
     /// <param name="tensors">Names, shapes and where the values are, in the order they are stored.</param>
     /// <param name="values">Gives the float32 values of a tensor by name.</param>
-    public static void Write(string path, Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, ValuesOf values)
+    public static void Write(
+        string path,
+        Func<string, TensorDtype> dtypeOf,
+        IReadOnlyList<(string Name, long[] Shape)> tensors,
+        ValuesOf values
+    )
     {
         var header = new JsonObject { ["__metadata__"] = new JsonObject { ["format"] = "pt" } };
         var offset = 0L;

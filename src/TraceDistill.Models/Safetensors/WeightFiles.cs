@@ -6,7 +6,10 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Safetensors;
 
-/// <summary>The weights of a model directory: <c>model.safetensors</c>, or several files and <c>model.safetensors.index.json</c>, which says what is where.</summary>
+/// <summary>
+/// The weights of a model directory: <c>model.safetensors</c>, or several files and
+/// <c>model.safetensors.index.json</c>, which says what is where.
+/// </summary>
 /// <remarks>Files may be symbolic links, as in the snapshots of Hugging Face's cache.</remarks>
 public sealed class WeightFiles : IDisposable
 {
@@ -24,7 +27,8 @@ public sealed class WeightFiles : IDisposable
     /// <summary>Names of all tensors.</summary>
     public IReadOnlyCollection<string> Names => _fileOf.Keys;
 
-    public static bool Exist(string directory) => File.Exists(System.IO.Path.Combine(directory, Single)) || File.Exists(System.IO.Path.Combine(directory, Index));
+    public static bool Exist(string directory) =>
+        File.Exists(System.IO.Path.Combine(directory, Single)) || File.Exists(System.IO.Path.Combine(directory, Index));
 
     /// <summary>Returns whether a file of this name is the index or one of several that <see cref="Write"/> makes.</summary>
     public static bool IsOne(string name) =>
@@ -38,7 +42,9 @@ public sealed class WeightFiles : IDisposable
         var weights = new WeightFiles(isSharded ? index : single);
         try
         {
-            foreach (var shard in isSharded ? ReadIndex(index).GroupBy(entry => entry.File, entry => entry.Tensor, StringComparer.Ordinal) : [])
+            foreach (
+                var shard in isSharded ? ReadIndex(index).GroupBy(entry => entry.File, entry => entry.Tensor, StringComparer.Ordinal) : []
+            )
             {
                 weights.Add(System.IO.Path.Combine(directory, shard.Key), shard.ToHashSet());
             }
@@ -113,7 +119,9 @@ public sealed class WeightFiles : IDisposable
         _files.Add(file);
         if (expected?.FirstOrDefault(name => !file.Entries.ContainsKey(name)) is { } missing)
         {
-            throw new InvalidInputException($"{path}: has no tensor {missing}, which {Index} puts there; the files are of different checkpoints, or one is damaged");
+            throw new InvalidInputException(
+                $"{path}: has no tensor {missing}, which {Index} puts there; the files are of different checkpoints, or one is damaged"
+            );
         }
 
         foreach (var name in file.Entries.Keys)
@@ -129,18 +137,27 @@ public sealed class WeightFiles : IDisposable
         [.. JsonField.Read(path)["weight_map"].Entries().Select(entry => (entry.Name, Plain(path, entry.Value.Text())))];
 
     /// <summary>An index names files beside it, and no others.</summary>
-    static string Plain(string path, string file) => file.Length > 0 && file == System.IO.Path.GetFileName(file) && file is not ("." or "..")
-        ? file
-        : throw new InvalidInputException($"{path}: \"{file}\" is not the name of a file beside it");
+    static string Plain(string path, string file) =>
+        file.Length > 0 && file == System.IO.Path.GetFileName(file) && file is not ("." or "..")
+            ? file
+            : throw new InvalidInputException($"{path}: \"{file}\" is not the name of a file beside it");
 
-    /// <summary>Writes one file, or several with an index where one would be larger than <paramref name="shardBytes"/>; what was there before under the other form goes.</summary>
+    /// <summary>
+    /// Writes one file, or several with an index where one would be larger than
+    /// <paramref name="shardBytes"/>; what was there before under the other form goes.
+    /// </summary>
     /// <param name="directory">An existing folder.</param>
     /// <param name="dtypeOf">How a tensor is stored, by name.</param>
     /// <param name="tensors">Names and shapes in the order they are stored, those of fewer bytes a value last.</param>
     /// <param name="values">Gives the float32 values of a tensor by name.</param>
     /// <param name="shardBytes">Most bytes of one file; a larger tensor has one to itself.</param>
     public static void Write(
-        string directory, Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, SafetensorsWriter.ValuesOf values, long shardBytes)
+        string directory,
+        Func<string, TensorDtype> dtypeOf,
+        IReadOnlyList<(string Name, long[] Shape)> tensors,
+        SafetensorsWriter.ValuesOf values,
+        long shardBytes
+    )
     {
         var (single, index) = (System.IO.Path.Combine(directory, Single), System.IO.Path.Combine(directory, Index));
         // The wider ones first, so that every value lies at a multiple of its size.
@@ -168,7 +185,11 @@ public sealed class WeightFiles : IDisposable
         File.Delete(single);
     }
 
-    static List<List<(string Name, long[] Shape)>> Divide(Func<string, TensorDtype> dtypeOf, IReadOnlyList<(string Name, long[] Shape)> tensors, long shardBytes)
+    static List<List<(string Name, long[] Shape)>> Divide(
+        Func<string, TensorDtype> dtypeOf,
+        IReadOnlyList<(string Name, long[] Shape)> tensors,
+        long shardBytes
+    )
     {
         var shards = new List<List<(string, long[])>> { new() };
         var bytes = 0L;

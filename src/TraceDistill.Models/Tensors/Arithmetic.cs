@@ -4,12 +4,15 @@ using static TorchSharp.torch;
 namespace TraceDistill.Models.Tensors;
 
 /// <summary>
-/// Operations of tensors with numbers, and their sums. TorchSharp's own (operators, <c>add</c>, <c>mul</c>, <c>masked_fill</c>, …) make a native scalar, for the factor of
-/// an addition too, and do not keep it alive during the call: the collector may free it there. Code that runs often takes these instead.
+/// Operations of tensors with numbers, and their sums. TorchSharp's own (operators, <c>add</c>, <c>mul</c>,
+/// <c>masked_fill</c>, …) make a native scalar, for the factor of an addition too, and do not keep it alive
+/// during the call: the collector may free it there. Code that runs often takes these instead.
 /// </summary>
 static class Arithmetic
 {
-    static readonly Scalar One = 1.0, Zero = 0.0, NegativeInfinity = double.NegativeInfinity;
+    static readonly Scalar One = 1.0,
+        Zero = 0.0,
+        NegativeInfinity = double.NegativeInfinity;
 
     /// <returns>Numbers of 16 bits in float32; others as they are.</returns>
     public static Tensor Wide(this Tensor a) => a.dtype is ScalarType.BFloat16 or ScalarType.Float16 ? a.to(ScalarType.Float32) : a;

@@ -10,7 +10,10 @@ namespace TraceDistill.Models.Tensors;
 /// <summary>Takes a stretch of memory, to read or to fill it.</summary>
 public delegate void BytesVisitor(Span<byte> bytes);
 
-/// <summary>Memory of one device as a flat tensor, of float32 or by choice of bfloat16; float32 on the CPU is a pointer as well, for our own kernels.</summary>
+/// <summary>
+/// Memory of one device as a flat tensor, of float32 or by choice of bfloat16; float32 on the
+/// CPU is a pointer as well, for our own kernels.
+/// </summary>
 public sealed unsafe class FloatBuffer : IDisposable
 {
     /// <summary>Floats that are shown or copied at once: a span counts bytes in int.</summary>
@@ -24,9 +27,7 @@ public sealed unsafe class FloatBuffer : IDisposable
     /// <param name="dtype">Float32 or bfloat16.</param>
     /// <exception cref="InsufficientMemoryException">The machine has less.</exception>
     public FloatBuffer(long count, Device? device = null, ScalarType dtype = ScalarType.Float32)
-        : this(Allocate(count, device ?? CPU, dtype))
-    {
-    }
+        : this(Allocate(count, device ?? CPU, dtype)) { }
 
     FloatBuffer(Tensor all)
     {
@@ -51,7 +52,8 @@ public sealed unsafe class FloatBuffer : IDisposable
     public bool TakesKernels => CpuKernels.AreUsed && IsAddressed;
 
     /// <exception cref="InvalidOperationException">The elements are not float32 on the CPU.</exception>
-    public float* Pointer => IsAddressed ? _pointer : throw new InvalidOperationException($"{Dtype} on {Device} cannot be read as float32 on the CPU");
+    public float* Pointer =>
+        IsAddressed ? _pointer : throw new InvalidOperationException($"{Dtype} on {Device} cannot be read as float32 on the CPU");
 
     /// <summary>The memory as a span, where one span can count it; valid while this object lives.</summary>
     public Span<float> Span => new(Pointer, checked((int)Count));
@@ -127,7 +129,9 @@ public sealed unsafe class FloatBuffer : IDisposable
     /// <summary>Shows all memory in order; what the visitor writes there stays.</summary>
     public void Visit(BytesVisitor visit) => Visit(0, Count, visit);
 
-    /// <summary>Shows the memory of <paramref name="elements"/> elements from <paramref name="first"/> on; what the visitor writes there stays.</summary>
+    /// <summary>
+    /// Shows the memory of <paramref name="elements"/> elements from <paramref name="first"/> on; what the visitor writes there stays.
+    /// </summary>
     public void Visit(long first, long elements, BytesVisitor visit)
     {
         for (long start = first, end = first + elements; start < end; start += Piece)
@@ -194,7 +198,10 @@ public sealed unsafe class FloatBuffer : IDisposable
         {
             return zeros(count, dtype: dtype, device: device);
         }
-        catch (ExternalException error) when (error.Message.Contains("allocate", StringComparison.OrdinalIgnoreCase) || error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase))
+        catch (ExternalException error)
+            when (error.Message.Contains("allocate", StringComparison.OrdinalIgnoreCase)
+                || error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
+            )
         {
             throw new InsufficientMemoryException($"{count:N0} values of {dtype} cannot be allocated on {device}", error);
         }

@@ -42,7 +42,8 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
 
         Vectors = new NamedWeights(shapes.Where(weight => weight.Shape.Length == 1));
         Count = matrices + Vectors.Count;
-        Matrices = empty(matrices, dtype: dtype == TensorDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float16).DetachFromDisposeScope();
+        Matrices = empty(matrices, dtype: dtype == TensorDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float16)
+            .DetachFromDisposeScope();
         _pointer = Address();
         try
         {

@@ -1,6 +1,6 @@
 using TorchSharp;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;

@@ -1,6 +1,6 @@
 using TorchSharp;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -30,8 +30,8 @@ public sealed class ModelParameters(ModelConfiguration configuration) : NamedWei
     }
 
     /// <summary>
-    /// Fills the weights as transformers does: normal with standard deviation <c>initializer_range</c>, norms one (zero where they add one), biases zero;
-    /// the two projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
+    /// Fills the weights as transformers does: normal with standard deviation <c>initializer_range</c>, norms one (zero where
+    /// they add one), biases zero; the two projections into the residual stream are scaled by 1/√(2·layers), as in GPT-2.
     /// </summary>
     public void Initialize(long seed)
     {

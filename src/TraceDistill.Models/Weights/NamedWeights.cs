@@ -70,7 +70,9 @@ public class NamedWeights : IDisposable
         }
     }
 
-    /// <summary>Holds the weights as numbers of another kind from now on, rounded to the nearest; views of them made before are of no use then.</summary>
+    /// <summary>
+    /// Holds the weights as numbers of another kind from now on, rounded to the nearest; views of them made before are of no use then.
+    /// </summary>
     /// <param name="dtype">Float32 or bfloat16.</param>
     public void HoldAs(ScalarType dtype)
     {

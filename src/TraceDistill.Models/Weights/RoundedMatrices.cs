@@ -1,12 +1,12 @@
-using TraceDistill.Models.Configuration;
 using TorchSharp;
+using TraceDistill.Models.Configuration;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Weights;
 
 /// <summary>
-/// The matrices of a model in bfloat16, as products read them: copies of float32 weights, made once an update and not once a product, or the very weights of
-/// a model that is stored so. May be shared by several threads.
+/// The matrices of a model in bfloat16, as products read them: copies of float32 weights, made once an update
+/// and not once a product, or the very weights of a model that is stored so. May be shared by several threads.
 /// </summary>
 public sealed class RoundedMatrices : IDisposable
 {
@@ -16,7 +16,10 @@ public sealed class RoundedMatrices : IDisposable
     public RoundedMatrices(IDecoderWeights weights)
     {
         _weights = weights;
-        _copy = weights.Dtype == TensorDtype.BFloat16 ? null : empty_like(weights.Matrices, dtype: ScalarType.BFloat16).DetachFromDisposeScope();
+        _copy =
+            weights.Dtype == TensorDtype.BFloat16
+                ? null
+                : empty_like(weights.Matrices, dtype: ScalarType.BFloat16).DetachFromDisposeScope();
         Refresh();
     }
 

@@ -7,7 +7,14 @@ using TraceDistill.Serving.Responses;
 namespace TraceDistill.Serving.Endpoints;
 
 /// <summary><c>POST /v1/chat/completions</c></summary>
-sealed class ChatEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
+sealed class ChatEndpoint(
+    ServedModel model,
+    BodyBudget bodies,
+    AdmissionGate gate,
+    int mostLogprobs,
+    TimeProvider time,
+    Func<long> nextSeed
+)
 {
     public async Task HandleAsync(HttpContext context)
     {
@@ -18,7 +25,11 @@ sealed class ChatEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate ga
         // Before the prompt is made into tokens: that is work, too.
         using var ticket = gate.Enter(request.Generation.Choices);
         var prompt = model.Tokenizer.Encode(request.Prompt.Render(model.Template));
-        var job = new GenerationJob(model, [prompt], request.Generation, nextSeed) { MaxTokens = request.MaxTokens, TopLogprobs = request.TopLogprobs };
+        var job = new GenerationJob(model, [prompt], request.Generation, nextSeed)
+        {
+            MaxTokens = request.MaxTokens,
+            TopLogprobs = request.TopLogprobs,
+        };
         var fragments = model.Fragments(request.Generation.TokensAsTokenIds);
         var now = time.GetUtcNow();
         var id = $"chatcmpl-{Guid.CreateVersion7(now):N}";
@@ -32,6 +43,12 @@ sealed class ChatEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate ga
         }
 
         var choices = await job.RunAsync(context.RequestAborted);
-        await ChatResponse.WriteAsync(context, new ResponseHeader(id, "chat.completion", now.ToUnixTimeSeconds(), model.Name), job, choices, fragments);
+        await ChatResponse.WriteAsync(
+            context,
+            new ResponseHeader(id, "chat.completion", now.ToUnixTimeSeconds(), model.Name),
+            job,
+            choices,
+            fragments
+        );
     }
 }

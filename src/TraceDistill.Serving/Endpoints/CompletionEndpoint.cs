@@ -6,8 +6,17 @@ using TraceDistill.Serving.Responses;
 
 namespace TraceDistill.Serving.Endpoints;
 
-/// <summary><c>POST /v1/completions</c>: plain continuation, and the scoring of texts (<c>echo</c>, <c>logprobs</c>, <c>max_tokens: 0</c>).</summary>
-sealed class CompletionEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate gate, int mostLogprobs, TimeProvider time, Func<long> nextSeed)
+/// <summary>
+/// <c>POST /v1/completions</c>: plain continuation, and the scoring of texts (<c>echo</c>, <c>logprobs</c>, <c>max_tokens: 0</c>).
+/// </summary>
+sealed class CompletionEndpoint(
+    ServedModel model,
+    BodyBudget bodies,
+    AdmissionGate gate,
+    int mostLogprobs,
+    TimeProvider time,
+    Func<long> nextSeed
+)
 {
     public async Task HandleAsync(HttpContext context)
     {

@@ -10,7 +10,10 @@ namespace TraceDistill.Serving.Endpoints;
 /// <summary><c>POST /tokenize</c> and <c>POST /detokenize</c>, as vLLM has them.</summary>
 sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGate gate)
 {
-    /// <summary>The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template writes them, by default with the generation prompt; with <c>return_token_strs</c> also how the vocabulary writes them.</summary>
+    /// <summary>
+    /// The ids of <c>prompt</c>, by default with the special tokens around it, or of <c>messages</c> as the chat template
+    /// writes them, by default with the generation prompt; with <c>return_token_strs</c> also how the vocabulary writes them.
+    /// </summary>
     public async Task TokenizeAsync(HttpContext context)
     {
         using var request = await RequestBody.ReadAsync(context, bodies);
@@ -55,7 +58,8 @@ sealed class TokenizeEndpoint(ServedModel model, BodyBudget bodies, AdmissionGat
         body.Json.WriteEndObject();
     }
 
-    string Render(RequestFields fields) => fields.Find("messages") is null
-        ? throw fields.Bad("prompt", "is missing: give prompt, a text, or messages")
-        : ChatPrompt.Read(fields).Render(model.Template);
+    string Render(RequestFields fields) =>
+        fields.Find("messages") is null
+            ? throw fields.Bad("prompt", "is missing: give prompt, a text, or messages")
+            : ChatPrompt.Read(fields).Render(model.Template);
 }

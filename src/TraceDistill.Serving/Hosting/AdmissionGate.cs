@@ -21,7 +21,10 @@ sealed class AdmissionGate(int capacity)
         if (Interlocked.Add(ref _inside, count) > capacity)
         {
             Interlocked.Add(ref _inside, -count);
-            throw new ApiException(429, $"the queue is full ({capacity} sequences): try again later", "queue_full") { RetryAfter = RetryAfterSeconds };
+            throw new ApiException(429, $"the queue is full ({capacity} sequences): try again later", "queue_full")
+            {
+                RetryAfter = RetryAfterSeconds,
+            };
         }
 
         return new Ticket(this, count);

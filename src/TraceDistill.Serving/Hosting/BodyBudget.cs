@@ -2,7 +2,10 @@ using TraceDistill.Serving.Protocol;
 
 namespace TraceDistill.Serving.Hosting;
 
-/// <summary>Bounds the memory of all request bodies in flight together; each takes of it as it arrives, and gives it back when its request is answered.</summary>
+/// <summary>
+/// Bounds the memory of all request bodies in flight together; each takes of it as it
+/// arrives, and gives it back when its request is answered.
+/// </summary>
 /// <param name="most">Bytes of all bodies together.</param>
 /// <param name="mostOfOne">Bytes of a single one.</param>
 sealed class BodyBudget(long most, long mostOfOne)
@@ -23,7 +26,11 @@ sealed class BodyBudget(long most, long mostOfOne)
         {
             if (bytes > budget.MostOfOne)
             {
-                throw new ApiException(413, $"the request is larger than {budget.MostOfOne >> 20} MiB, the most that this server takes", "request_too_large");
+                throw new ApiException(
+                    413,
+                    $"the request is larger than {budget.MostOfOne >> 20} MiB, the most that this server takes",
+                    "request_too_large"
+                );
             }
         }
 
@@ -34,7 +41,11 @@ sealed class BodyBudget(long most, long mostOfOne)
             _bytes += bytes;
             if (Interlocked.Add(ref budget._taken, bytes) > budget.Most)
             {
-                throw new ApiException(429, $"the requests in flight hold {budget.Most >> 20} MiB, the most that this server takes: try again later", "bodies_full")
+                throw new ApiException(
+                    429,
+                    $"the requests in flight hold {budget.Most >> 20} MiB, the most that this server takes: try again later",
+                    "bodies_full"
+                )
                 {
                     RetryAfter = RetryAfterSeconds,
                 };

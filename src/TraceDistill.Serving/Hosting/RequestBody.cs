@@ -15,7 +15,9 @@ sealed class RequestBody : IDisposable
     public JsonElement Root => _document.RootElement;
 
     /// <exception cref="JsonException">It is none.</exception>
-    /// <exception cref="ApiException">400: a string in it is not Unicode; 413: it is too large; 429: there is no room for it now.</exception>
+    /// <exception cref="ApiException">
+    /// 400: a string in it is not Unicode; 413: it is too large; 429: there is no room for it now.
+    /// </exception>
     public static async Task<RequestBody> ReadAsync(HttpContext context, BodyBudget budget)
     {
         var share = budget.Open();
@@ -41,7 +43,7 @@ sealed class RequestBody : IDisposable
         share.Announce(context.Request.ContentLength);
         using var bytes = new MemoryStream();
         var chunk = new byte[1 << 14];
-        for (int read; (read = await context.Request.Body.ReadAsync(chunk, context.RequestAborted)) > 0;)
+        for (int read; (read = await context.Request.Body.ReadAsync(chunk, context.RequestAborted)) > 0; )
         {
             share.Take(read);
             bytes.Write(chunk, 0, read);
@@ -56,7 +58,11 @@ sealed class RequestBody : IDisposable
         catch (InvalidOperationException)
         {
             document.Dispose();
-            throw new ApiException(400, "the request holds text that is not Unicode: half a surrogate pair, or bytes that are not UTF-8", "invalid_json");
+            throw new ApiException(
+                400,
+                "the request holds text that is not Unicode: half a surrogate pair, or bytes that are not UTF-8",
+                "invalid_json"
+            );
         }
     }
 

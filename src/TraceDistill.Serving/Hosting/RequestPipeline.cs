@@ -28,10 +28,17 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
             }
 
             await next(context);
-            if (context.Response is { HasStarted: false, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed })
+            if (
+                context.Response is
+                { HasStarted: false, StatusCode: StatusCodes.Status404NotFound or StatusCodes.Status405MethodNotAllowed }
+            )
             {
                 // Routing's own answer has no body.
-                throw new ApiException(context.Response.StatusCode, $"{context.Request.Method} {context.Request.Path} is not served here", "not_found");
+                throw new ApiException(
+                    context.Response.StatusCode,
+                    $"{context.Request.Method} {context.Request.Path} is not served here",
+                    "not_found"
+                );
             }
         }
 #pragma warning disable CA1031 // The outermost frame of a request: a client gets an answer, the others are served on.
@@ -47,16 +54,22 @@ sealed class RequestPipeline(ApiKeyGate? keys, ServerMetrics metrics, TimeProvid
     }
 
     /// <summary>The error as the client is to see it.</summary>
-    public static ApiException Translate(Exception error) => error switch
-    {
-        ApiException known => known,
-        ContextLengthException tooLong => new ApiException(400, tooLong.Message, "context_length_exceeded"), // OpenAI's word, by which clients know to shorten.
-        InvalidInputException invalid => new ApiException(400, invalid.Message, "invalid_request"),
-        JsonException json => new ApiException(400, $"the request is not JSON: {json.Message}", "invalid_json"),
-        BadHttpRequestException bad => new ApiException(bad.StatusCode, bad.Message, bad.StatusCode == 413 ? "request_too_large" : "bad_request"),
-        OperationCanceledException or ObjectDisposedException => new ApiException(503, "the server is shutting down", "shutting_down"),
-        _ => new ApiException(500, "the server failed; its own output says more", "internal_error"),
-    };
+    public static ApiException Translate(Exception error) =>
+        error switch
+        {
+            ApiException known => known,
+            // OpenAI's word, by which clients know to shorten.
+            ContextLengthException tooLong => new ApiException(400, tooLong.Message, "context_length_exceeded"),
+            InvalidInputException invalid => new ApiException(400, invalid.Message, "invalid_request"),
+            JsonException json => new ApiException(400, $"the request is not JSON: {json.Message}", "invalid_json"),
+            BadHttpRequestException bad => new ApiException(
+                bad.StatusCode,
+                bad.Message,
+                bad.StatusCode == 413 ? "request_too_large" : "bad_request"
+            ),
+            OperationCanceledException or ObjectDisposedException => new ApiException(503, "the server is shutting down", "shutting_down"),
+            _ => new ApiException(500, "the server failed; its own output says more", "internal_error"),
+        };
 
     async Task AnswerAsync(HttpContext context, Exception error)
     {

@@ -34,7 +34,12 @@ sealed class ServerMetrics
             Line($"tracedistill_request_seconds_total{{path=\"{path}\",status=\"{status}\"}} {seconds}");
         }
 
-        One("tracedistill_prompt_tokens_total", "counter", "Prompt tokens worked out; choices of one request share them.", engine.PromptTokens);
+        One(
+            "tracedistill_prompt_tokens_total",
+            "counter",
+            "Prompt tokens worked out; choices of one request share them.",
+            engine.PromptTokens
+        );
         One("tracedistill_generated_tokens_total", "counter", "Tokens generated.", engine.GeneratedTokens);
         One("tracedistill_sequences_running", "gauge", "Sequences being generated.", engine.Running);
         One("tracedistill_sequences_waiting", "gauge", "Sequences waiting for room.", engine.Waiting);
@@ -46,7 +51,8 @@ sealed class ServerMetrics
             Line($"{name} {value}");
         }
 
-        void Header(string name, string type, string help) => text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
+        void Header(string name, string type, string help) =>
+            text.Append(CultureInfo.InvariantCulture, $"# HELP {name} {help}\n# TYPE {name} {type}\n");
 
         void Line(FormattableString line) => text.Append(line.ToString(CultureInfo.InvariantCulture)).Append('\n');
     }

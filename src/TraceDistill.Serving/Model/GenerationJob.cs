@@ -29,11 +29,14 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
         using var together = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         try
         {
-            var started = Enumerable.Range(0, ChoiceCount).Select(index =>
-            {
-                var text = new GeneratedText(model, fields.Stops);
-                return (Prompt: PromptOf(index), Text: text, Result: Start(index, text, together.Token));
-            }).ToList();
+            var started = Enumerable
+                .Range(0, ChoiceCount)
+                .Select(index =>
+                {
+                    var text = new GeneratedText(model, fields.Stops);
+                    return (Prompt: PromptOf(index), Text: text, Result: Start(index, text, together.Token));
+                })
+                .ToList();
             var choices = new List<Choice>();
             foreach (var (prompt, text, result) in started)
             {
@@ -52,22 +55,24 @@ sealed class GenerationJob(ServedModel model, IReadOnlyList<int[]> prompts, Gene
 
     /// <summary>Generates one choice.</summary>
     /// <exception cref="InvalidInputException">The engine refuses the prompt; thrown before anything is started.</exception>
-    public Task<SequenceResult> Start(int index, ITokenSink sink, CancellationToken cancellationToken) => model.Engine.GenerateAsync(
-        new SequenceRequest
-        {
-            Prompt = PromptOf(index),
-            MaxTokens = MaxTokens ?? int.MaxValue,
-            Temperature = fields.Temperature,
-            TopP = fields.TopP,
-            TopK = fields.TopK,
-            Seed = _seed,
-            SampleIndex = index % fields.Choices,
-            StopTokens = fields.IgnoreEndOfSequence ? [] : model.EndTokens,
-            TopLogprobs = TopLogprobs,
-            PromptTopLogprobs = Echo ? TopLogprobs : null,
-            Sink = sink,
-        },
-        cancellationToken);
+    public Task<SequenceResult> Start(int index, ITokenSink sink, CancellationToken cancellationToken) =>
+        model.Engine.GenerateAsync(
+            new SequenceRequest
+            {
+                Prompt = PromptOf(index),
+                MaxTokens = MaxTokens ?? int.MaxValue,
+                Temperature = fields.Temperature,
+                TopP = fields.TopP,
+                TopK = fields.TopK,
+                Seed = _seed,
+                SampleIndex = index % fields.Choices,
+                StopTokens = fields.IgnoreEndOfSequence ? [] : model.EndTokens,
+                TopLogprobs = TopLogprobs,
+                PromptTopLogprobs = Echo ? TopLogprobs : null,
+                Sink = sink,
+            },
+            cancellationToken
+        );
 
     /// <summary>The prompt of a choice.</summary>
     public int[] PromptOf(int index) => prompts[index / fields.Choices];

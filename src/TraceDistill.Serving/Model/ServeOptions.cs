@@ -56,7 +56,10 @@ public sealed record ServeOptions
     public int ShutdownSeconds { get; init; } = 10;
 
     /// <summary>Address that <see cref="Host"/> names; null where it is no address.</summary>
-    internal IPAddress? Address => Host == "localhost" ? IPAddress.Loopback : IPAddress.TryParse(Host, out var address) ? address : null;
+    internal IPAddress? Address =>
+        Host == "localhost" ? IPAddress.Loopback
+        : IPAddress.TryParse(Host, out var address) ? address
+        : null;
 
     /// <summary>Checks all settings and reports every problem at once.</summary>
     /// <exception cref="InvalidInputException">Some are wrong.</exception>
@@ -78,7 +81,10 @@ public sealed record ServeOptions
         }
         else if (!IPAddress.IsLoopback(address) && ApiKeyEnv is null)
         {
-            problems.Add($"host {Host} is reachable from other machines: set api_key_env to an environment variable that holds a key, or use 127.0.0.1");
+            problems.Add(
+                $"host {Host} is reachable from other machines: set api_key_env "
+                    + "to an environment variable that holds a key, or use 127.0.0.1"
+            );
         }
 
         if (problems.Count > 0)

@@ -13,7 +13,8 @@ sealed class ServedModel : IDisposable
     readonly ChatTemplate? _template;
     readonly string _directory;
     readonly HashSet<int> _ends;
-    readonly Lazy<TokenFragments> _texts, _ids;
+    readonly Lazy<TokenFragments> _texts,
+        _ids;
 
     ServedModel(string directory, string name, Tokenizer tokenizer, GenerationEngine engine, TimeProvider time)
     {
@@ -43,13 +44,16 @@ sealed class ServedModel : IDisposable
     public static ServedModel Load(ServeOptions options, TimeProvider time)
     {
         var tokenizer = ModelDirectory.LoadTokenizer(options.Model);
-        var engine = GenerationEngine.Load(options.Model, new EngineOptions
-        {
-            Device = options.Device,
-            Threads = options.Threads ?? Environment.ProcessorCount,
-            MaxRunning = options.MaxConcurrent,
-            CacheBytes = (long)options.CacheMegabytes << 20,
-        });
+        var engine = GenerationEngine.Load(
+            options.Model,
+            new EngineOptions
+            {
+                Device = options.Device,
+                Threads = options.Threads ?? Environment.ProcessorCount,
+                MaxRunning = options.MaxConcurrent,
+                CacheBytes = (long)options.CacheMegabytes << 20,
+            }
+        );
         try
         {
             var name = options.Name ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(options.Model)));
@@ -63,8 +67,11 @@ sealed class ServedModel : IDisposable
     }
 
     /// <exception cref="InvalidInputException">The model has no chat template.</exception>
-    public ChatTemplate Template => _template
-        ?? throw new InvalidInputException($"{_directory} has no chat template: use /v1/completions, or add chat_template to tokenizer_config.json");
+    public ChatTemplate Template =>
+        _template
+        ?? throw new InvalidInputException(
+            $"{_directory} has no chat template: use /v1/completions, or add chat_template to tokenizer_config.json"
+        );
 
     public bool IsEnd(int token) => _ends.Contains(token);
 

@@ -5,8 +5,8 @@ using System.Text.Json;
 namespace TraceDistill.Serving.Model;
 
 /// <summary>
-/// The start of every token's logprob entry, <c>{"id":5,"token":" a","bytes":[32,97],"logprob":</c>, written once: at twenty alternatives a token,
-/// escaping strings would be most of the server's work.
+/// The start of every token's logprob entry, <c>{"id":5,"token":" a","bytes":[32,97],"logprob":</c>,
+/// written once: at twenty alternatives a token, escaping strings would be most of the server's work.
 /// </summary>
 sealed class TokenFragments
 {
@@ -17,7 +17,10 @@ sealed class TokenFragments
     {
         var buffer = new ArrayBufferWriter<byte>(vocabulary * 64);
         _starts = new int[vocabulary + 1];
-        using var json = new Utf8JsonWriter(buffer, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true });
+        using var json = new Utf8JsonWriter(
+            buffer,
+            new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true }
+        );
         for (var id = 0; id < vocabulary; id++)
         {
             json.WriteStartObject();

@@ -34,7 +34,9 @@ sealed record ChatPrompt
             ContinueFinalMessage = fields.Flag("continue_final_message"),
             TemplateVariables = ReadTemplateVariables(fields),
         };
-        return !(prompt.AddGenerationPrompt && prompt.ContinueFinalMessage) ? prompt : throw fields.Bad("continue_final_message", "cannot be true together with add_generation_prompt, which is true unless given");
+        return !(prompt.AddGenerationPrompt && prompt.ContinueFinalMessage)
+            ? prompt
+            : throw fields.Bad("continue_final_message", "cannot be true together with add_generation_prompt, which is true unless given");
     }
 
     /// <summary>The text of the prompt.</summary>
@@ -42,18 +44,25 @@ sealed record ChatPrompt
         ContinueFinalMessage ? RenderFinalMessage(template) : template.Render(Messages, AddGenerationPrompt, TemplateVariables);
 
     /// <summary>
-    /// As transformers finds the end of the final message: by a mark behind it, which a template that trims its content takes the space from; then
-    /// white space before the mark does not count either.
+    /// As transformers finds the end of the final message: by a mark behind it, which a template that
+    /// trims its content takes the space from; then white space before the mark does not count either.
     /// </summary>
     string RenderFinalMessage(ChatTemplate template)
     {
         const string Mark = "CONTINUE_FINAL_MESSAGE_TAG";
         var final = Messages[^1];
-        var text = template.Render([.. Messages.SkipLast(1), final with { Content = final.Content + Mark + " " }], AddGenerationPrompt, TemplateVariables);
+        var text = template.Render(
+            [.. Messages.SkipLast(1), final with { Content = final.Content + Mark + " " }],
+            AddGenerationPrompt,
+            TemplateVariables
+        );
         var end = text.LastIndexOf(Mark, StringComparison.Ordinal);
         if (end < 0)
         {
-            throw ApiException.BadField("continue_final_message", "cannot be: the chat template leaves the end of the last message out, so there is nothing to go on with");
+            throw ApiException.BadField(
+                "continue_final_message",
+                "cannot be: the chat template leaves the end of the last message out, so there is nothing to go on with"
+            );
         }
 
         return text.AsSpan(end + Mark.Length).StartsWith(" ") ? text[..end] : text[..end].TrimEnd();
@@ -96,16 +105,21 @@ sealed record ChatPrompt
     }
 
     /// <summary>A string, or a list of parts, of which a text model takes those of text.</summary>
-    static string ReadContent(RequestFields message) => message.Find("content") switch
-    {
-        { ValueKind: JsonValueKind.String } text => text.GetString()!,
-        { ValueKind: JsonValueKind.Array } parts => string.Concat(parts.EnumerateArray().Select(part => ReadPart(message, part))),
-        _ => throw message.Bad("content", "must be a string or a list of text parts"),
-    };
+    static string ReadContent(RequestFields message) =>
+        message.Find("content") switch
+        {
+            { ValueKind: JsonValueKind.String } text => text.GetString()!,
+            { ValueKind: JsonValueKind.Array } parts => string.Concat(parts.EnumerateArray().Select(part => ReadPart(message, part))),
+            _ => throw message.Bad("content", "must be a string or a list of text parts"),
+        };
 
     static string ReadPart(RequestFields message, JsonElement part) =>
-        part.ValueKind == JsonValueKind.Object && part.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text")
-        && part.TryGetProperty("text", out var text) && text.ValueKind == JsonValueKind.String
+        part.ValueKind == JsonValueKind.Object
+        && part.TryGetProperty("type", out var type)
+        && type.ValueKind == JsonValueKind.String
+        && type.ValueEquals("text")
+        && part.TryGetProperty("text", out var text)
+        && text.ValueKind == JsonValueKind.String
             ? text.GetString()!
             : throw message.Bad("content", "holds a part that is not text");
 }

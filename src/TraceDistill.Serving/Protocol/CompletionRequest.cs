@@ -30,7 +30,9 @@ sealed record CompletionRequest
         var fields = new RequestFields(root);
         fields.Refuse("suffix", value => value.ValueKind == JsonValueKind.String && value.ValueEquals(""));
         var generation = GenerationFields.Read(fields);
-        fields.Refuse("best_of", value => value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var best) && best == generation.Choices);
+        fields.Refuse("best_of", value =>
+            value.ValueKind == JsonValueKind.Number && value.TryGetInt32(out var best) && best == generation.Choices
+        );
         return new CompletionRequest
         {
             Model = fields.Text("model"),
@@ -43,21 +45,23 @@ sealed record CompletionRequest
     }
 
     /// <summary>Each prompt as token ids.</summary>
-    public int[][] Encode(Tokenizer tokenizer) => [.. Prompts.Select(prompt => prompt.Ids ?? tokenizer.Encode(prompt.Text!, addSpecialTokens: true))];
+    public int[][] Encode(Tokenizer tokenizer) =>
+        [.. Prompts.Select(prompt => prompt.Ids ?? tokenizer.Encode(prompt.Text!, addSpecialTokens: true))];
 
     /// <summary>A text, a list of texts, a list of ids, or a list of lists of ids.</summary>
-    static List<CompletionPrompt> ReadPrompts(RequestFields fields) => fields.Find("prompt") switch
-    {
-        { ValueKind: JsonValueKind.String } text => [ReadText(text)],
-        { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() > 0 => list[0].ValueKind switch
+    static List<CompletionPrompt> ReadPrompts(RequestFields fields) =>
+        fields.Find("prompt") switch
         {
-            JsonValueKind.String when All(list, JsonValueKind.String) => [.. list.EnumerateArray().Select(ReadText)],
-            JsonValueKind.Number => [ReadIds(fields, list)],
-            JsonValueKind.Array when All(list, JsonValueKind.Array) => [.. list.EnumerateArray().Select(ids => ReadIds(fields, ids))],
+            { ValueKind: JsonValueKind.String } text => [ReadText(text)],
+            { ValueKind: JsonValueKind.Array } list when list.GetArrayLength() > 0 => list[0].ValueKind switch
+            {
+                JsonValueKind.String when All(list, JsonValueKind.String) => [.. list.EnumerateArray().Select(ReadText)],
+                JsonValueKind.Number => [ReadIds(fields, list)],
+                JsonValueKind.Array when All(list, JsonValueKind.Array) => [.. list.EnumerateArray().Select(ids => ReadIds(fields, ids))],
+                _ => throw Bad(fields),
+            },
             _ => throw Bad(fields),
-        },
-        _ => throw Bad(fields),
-    };
+        };
 
     static CompletionPrompt ReadText(JsonElement text) => new(text.GetString(), null);
 
@@ -65,7 +69,8 @@ sealed record CompletionRequest
 
     static bool All(JsonElement list, JsonValueKind kind) => list.EnumerateArray().All(item => item.ValueKind == kind);
 
-    static ApiException Bad(RequestFields fields) => fields.Bad("prompt", "must be a string, a list of strings, a list of token ids, or a list of such lists");
+    static ApiException Bad(RequestFields fields) =>
+        fields.Bad("prompt", "must be a string, a list of strings, a list of token ids, or a list of such lists");
 
     /// <summary>One prompt: either of the two.</summary>
     readonly record struct CompletionPrompt(string? Text, int[]? Ids);

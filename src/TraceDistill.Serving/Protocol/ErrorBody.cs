@@ -33,11 +33,12 @@ static class ErrorBody
         json.WriteEndObject();
     }
 
-    static string TypeOf(int status) => status switch
-    {
-        401 => "authentication_error",
-        429 => "rate_limit_error",
-        >= 500 => "server_error",
-        _ => "invalid_request_error",
-    };
+    static string TypeOf(int status) =>
+        status switch
+        {
+            401 => "authentication_error",
+            429 => "rate_limit_error",
+            >= 500 => "server_error",
+            _ => "invalid_request_error",
+        };
 }

@@ -42,7 +42,16 @@ sealed record GenerationFields
 
     public static GenerationFields Read(RequestFields fields)
     {
-        foreach (var (name, neutral) in new[] { ("presence_penalty", 0), ("frequency_penalty", 0), ("repetition_penalty", 1), ("min_p", 0), ("min_tokens", 0) })
+        foreach (
+            var (name, neutral) in new[]
+            {
+                ("presence_penalty", 0),
+                ("frequency_penalty", 0),
+                ("repetition_penalty", 1),
+                ("min_p", 0),
+                ("min_tokens", 0),
+            }
+        )
         {
             fields.Refuse(name, value => value.ValueKind == JsonValueKind.Number && value.GetDouble() == neutral);
         }
@@ -66,8 +75,11 @@ sealed record GenerationFields
     }
 
     /// <summary>Returns whether a response format is the one that there is: text, whatever it says.</summary>
-    static bool IsPlainText(JsonElement format) => format.ValueKind == JsonValueKind.Object
-        && format.TryGetProperty("type", out var type) && type.ValueKind == JsonValueKind.String && type.ValueEquals("text");
+    static bool IsPlainText(JsonElement format) =>
+        format.ValueKind == JsonValueKind.Object
+        && format.TryGetProperty("type", out var type)
+        && type.ValueKind == JsonValueKind.String
+        && type.ValueEquals("text");
 
     static byte[][] ReadStops(RequestFields fields)
     {

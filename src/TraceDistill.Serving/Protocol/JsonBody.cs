@@ -20,7 +20,8 @@ sealed class JsonBody : IAsyncDisposable
     }
 
     /// <summary>Our own structure is right by construction, and &lt;think&gt; is to stay readable.</summary>
-    public static JsonWriterOptions Options { get; } = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
+    public static JsonWriterOptions Options { get; } =
+        new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping, SkipValidation = true };
 
     public Utf8JsonWriter Json { get; }
 

@@ -6,12 +6,18 @@ namespace TraceDistill.Serving.Responses;
 
 /// <summary>Writes a whole <c>chat.completion</c>.</summary>
 /// <remarks>
-/// The end-of-sequence token is part of <c>token_ids</c>, of the logprobs and of usage, not of the text: it was drawn from a distribution like
-/// any other, and a student is to learn it. <c>message.content</c> is the raw text, think tags included.
+/// The end-of-sequence token is part of <c>token_ids</c>, of the logprobs and of usage, not of the text: it was drawn from a
+/// distribution like any other, and a student is to learn it. <c>message.content</c> is the raw text, think tags included.
 /// </remarks>
 static class ChatResponse
 {
-    public static async Task WriteAsync(HttpContext context, ResponseHeader header, GenerationJob job, Choice[] choices, TokenFragments fragments)
+    public static async Task WriteAsync(
+        HttpContext context,
+        ResponseHeader header,
+        GenerationJob job,
+        Choice[] choices,
+        TokenFragments fragments
+    )
     {
         await using var body = new JsonBody(context);
         var json = body.Json;

@@ -5,9 +5,9 @@ using TraceDistill.Serving.Model;
 namespace TraceDistill.Serving.Responses;
 
 /// <summary>
-/// The logprobs of <c>/v1/completions</c>, in columns: <c>tokens</c>, <c>token_logprobs</c>, <c>top_logprobs</c> (an object from token to logprob
-/// that always holds the chosen one, as OpenAI has it: at most k + 1 entries) and <c>text_offset</c> (in characters). The very first token of an
-/// echoed prompt has no logprob, and null in its place.
+/// The logprobs of <c>/v1/completions</c>, in columns: <c>tokens</c>, <c>token_logprobs</c>, <c>top_logprobs</c> (an
+/// object from token to logprob that always holds the chosen one, as OpenAI has it: at most k + 1 entries) and
+/// <c>text_offset</c> (in characters). The very first token of an echoed prompt has no logprob, and null in its place.
 /// </summary>
 sealed class CompletionLogprobs(ServedModel model, bool tokensAsTokenIds)
 {

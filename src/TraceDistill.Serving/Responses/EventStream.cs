@@ -11,7 +11,13 @@ namespace TraceDistill.Serving.Responses;
 /// <summary>Streams a job as server-sent events, one a token, and <c>[DONE]</c> at the end.</summary>
 /// <param name="chunk">Writes what one event says about its choice.</param>
 /// <param name="promptIds">The prompt's tokens, which the first event tells, as vLLM's does; null where they were not asked for.</param>
-sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJob job, Action<Utf8JsonWriter, StreamedToken> chunk, int[]? promptIds = null) : IDisposable
+sealed class EventStream(
+    HttpContext context,
+    ResponseHeader header,
+    GenerationJob job,
+    Action<Utf8JsonWriter, StreamedToken> chunk,
+    int[]? promptIds = null
+) : IDisposable
 {
     int[]? _promptIds = promptIds;
 
@@ -122,15 +128,16 @@ sealed class EventStream(HttpContext context, ResponseHeader header, GenerationJ
         _json.WriteEndObject();
     }
 
-    void WriteUsage(int completionTokens) => WriteEvent(() =>
-    {
-        _json.WriteStartObject();
-        header.Write(_json);
-        _json.WriteStartArray("choices");
-        _json.WriteEndArray();
-        ResponseHeader.WriteUsage(_json, job.PromptTokens, completionTokens);
-        _json.WriteEndObject();
-    });
+    void WriteUsage(int completionTokens) =>
+        WriteEvent(() =>
+        {
+            _json.WriteStartObject();
+            header.Write(_json);
+            _json.WriteStartArray("choices");
+            _json.WriteEndArray();
+            ResponseHeader.WriteUsage(_json, job.PromptTokens, completionTokens);
+            _json.WriteEndObject();
+        });
 
     void WriteEvent(Action write)
     {

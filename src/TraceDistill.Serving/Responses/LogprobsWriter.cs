@@ -41,12 +41,14 @@ sealed class LogprobsWriter(TokenFragments fragments)
     }
 
     /// <summary>Writes row <paramref name="index"/> of <paramref name="logprobs"/>.</summary>
-    public void Write(Utf8JsonWriter json, TokenLogprobs logprobs, int index) => Write(
-        json,
-        logprobs.TokenIds[index],
-        logprobs.Logprobs[index],
-        logprobs.TopIds.AsSpan(index * logprobs.K, logprobs.K),
-        logprobs.TopLogprobs.AsSpan(index * logprobs.K, logprobs.K));
+    public void Write(Utf8JsonWriter json, TokenLogprobs logprobs, int index) =>
+        Write(
+            json,
+            logprobs.TokenIds[index],
+            logprobs.Logprobs[index],
+            logprobs.TopIds.AsSpan(index * logprobs.K, logprobs.K),
+            logprobs.TopLogprobs.AsSpan(index * logprobs.K, logprobs.K)
+        );
 
     /// <summary>A log-probability that JSON can hold.</summary>
     public static float Finite(float logprob) => float.Max(logprob, Floor);

@@ -6,7 +6,9 @@ using TraceDistill.Serving.Model;
 
 namespace TraceDistill.Serving.Responses;
 
-/// <summary>Turns a choice's tokens into events as they are drawn, holding back what may become a stop string or is half a character.</summary>
+/// <summary>
+/// Turns a choice's tokens into events as they are drawn, holding back what may become a stop string or is half a character.
+/// </summary>
 /// <param name="prompt">The prompt's text, to be sent where the engine scores it.</param>
 sealed class StreamedChoice(int index, string prompt, GeneratedText text, ChannelWriter<StreamedToken> events) : ITokenSink
 {
@@ -18,7 +20,14 @@ sealed class StreamedChoice(int index, string prompt, GeneratedText text, Channe
     public bool Append(int token, float logprob, ReadOnlySpan<int> topIds, ReadOnlySpan<float> topLogprobs)
     {
         var goesOn = text.Append(token, logprob, topIds, topLogprobs);
-        var row = new TokenLogprobs { K = topIds.Length, TokenIds = [token], Logprobs = [logprob], TopIds = [.. topIds], TopLogprobs = [.. topLogprobs] };
+        var row = new TokenLogprobs
+        {
+            K = topIds.Length,
+            TokenIds = [token],
+            Logprobs = [logprob],
+            TopIds = [.. topIds],
+            TopLogprobs = [.. topLogprobs],
+        };
         events.TryWrite(new StreamedToken(index, Decode(text.CertainLength, flush: false), row, null));
         return goesOn;
     }

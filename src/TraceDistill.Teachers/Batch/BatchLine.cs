@@ -40,8 +40,17 @@ readonly record struct BatchLine(string? CustomId, Range Body, string? Failure, 
         }
 
         var refused = error is null && body is { } range && status is not (null or 200) ? ErrorBody.Parse(line[range]) : null;
-        var failure = error is not null ? Message(error) : body is null ? "has no answer" : refused is not null ? $"status {status}: {Message(refused)}" : null;
-        var refusal = (error ?? refused) switch { { IsTooLong: true } => FinishReasons.ContextLength, { IsFiltered: true } => FinishReasons.ContentFilter, _ => null };
+        var failure =
+            error is not null ? Message(error)
+            : body is null ? "has no answer"
+            : refused is not null ? $"status {status}: {Message(refused)}"
+            : null;
+        var refusal = (error ?? refused) switch
+        {
+            { IsTooLong: true } => FinishReasons.ContextLength,
+            { IsFiltered: true } => FinishReasons.ContentFilter,
+            _ => null,
+        };
         return new BatchLine(customId, body ?? default, failure, refusal);
     }
 

@@ -9,12 +9,17 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Batch;
 
-/// <summary>Requests in a file, one JSON object a line, as OpenAI's batch API and <c>vllm run-batch</c> read them; each is called by the id of its trace.</summary>
+/// <summary>
+/// Requests in a file, one JSON object a line, as OpenAI's batch API and
+/// <c>vllm run-batch</c> read them; each is called by the id of its trace.
+/// </summary>
 static class BatchRequestFile
 {
     const string Route = "/v1/chat/completions";
 
-    /// <param name="path">The file; what does not fit into it goes into others with <c>-2</c>, <c>-3</c> and so on behind their names.</param>
+    /// <param name="path">
+    /// The file; what does not fit into it goes into others with <c>-2</c>, <c>-3</c> and so on behind their names.
+    /// </param>
     /// <param name="dialect">What the server's fields are called.</param>
     /// <param name="model">The model's name as the endpoint knows it.</param>
     /// <param name="requests">What is asked for, each with its name.</param>
@@ -23,21 +28,39 @@ static class BatchRequestFile
     /// <returns>The files written, and the requests in them.</returns>
     /// <exception cref="InvalidInputException">A file cannot be written, or the disk is full.</exception>
     public static async Task<BatchSummary> WriteAsync(
-        string path, Dialect dialect, string model, IAsyncEnumerable<(string CustomId, GenerationRequest Request)> requests, BatchBounds bounds, CancellationToken cancellationToken)
+        string path,
+        Dialect dialect,
+        string model,
+        IAsyncEnumerable<(string CustomId, GenerationRequest Request)> requests,
+        BatchBounds bounds,
+        CancellationToken cancellationToken
+    )
     {
         var (files, total) = (new List<string>(), 0L);
-        await using var next = requests.Select(request => Line(dialect, model, request.CustomId, request.Request)).GetAsyncEnumerator(cancellationToken);
+        await using var next = requests
+            .Select(request => Line(dialect, model, request.CustomId, request.Request))
+            .GetAsyncEnumerator(cancellationToken);
         var hasNext = await next.MoveNextAsync();
         do
         {
-            var file = files.Count == 0 ? path : Path.Combine(Path.GetDirectoryName(path)!, $"{Path.GetFileNameWithoutExtension(path)}-{files.Count + 1}{Path.GetExtension(path)}");
+            var file =
+                files.Count == 0
+                    ? path
+                    : Path.Combine(
+                        Path.GetDirectoryName(path)!,
+                        $"{Path.GetFileNameWithoutExtension(path)}-{files.Count + 1}{Path.GetExtension(path)}"
+                    );
             files.Add(file);
             try
             {
                 await AtomicFile.WriteAsync(file, async stream =>
                 {
                     var bytes = 0L;
-                    for (var count = 0; hasNext && count < bounds.Requests && (count == 0 || bytes + next.Current.Length <= bounds.Bytes); count++)
+                    for (
+                        var count = 0;
+                        hasNext && count < bounds.Requests && (count == 0 || bytes + next.Current.Length <= bounds.Bytes);
+                        count++
+                    )
                     {
                         await stream.WriteAsync(next.Current, cancellationToken);
                         bytes += next.Current.Length;
@@ -50,8 +73,7 @@ static class BatchRequestFile
             {
                 throw StorageFailure.Describe(file, error);
             }
-        }
-        while (hasNext);
+        } while (hasNext);
 
         return new BatchSummary(files, total);
     }

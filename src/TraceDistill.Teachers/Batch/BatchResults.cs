@@ -12,7 +12,8 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Batch;
 
 /// <summary>
-/// The results of batches, in whatever order they came: a teacher that has answered already. Held is where in the files each answer stands, 32 bytes each.
+/// The results of batches, in whatever order they came: a teacher that has answered already.
+/// Held is where in the files each answer stands, 32 bytes each.
 /// </summary>
 sealed class BatchResults : ITextGenerator, IDisposable
 {
@@ -40,7 +41,12 @@ sealed class BatchResults : ITextGenerator, IDisposable
     /// <param name="isKnown">Whether a request of that name may have been sent.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">A file cannot be read, or is none of a batch's results; names the line.</exception>
-    public static async Task<BatchResults> OpenAsync(IEnumerable<string> paths, ReplyForm form, Predicate<string> isKnown, CancellationToken cancellationToken)
+    public static async Task<BatchResults> OpenAsync(
+        IEnumerable<string> paths,
+        ReplyForm form,
+        Predicate<string> isKnown,
+        CancellationToken cancellationToken
+    )
     {
         var results = new BatchResults(form, isKnown);
         try
@@ -67,7 +73,12 @@ sealed class BatchResults : ITextGenerator, IDisposable
     /// <exception cref="InvalidInputException">The answer cannot be read.</exception>
     /// <exception cref="PromptTooLongException">The request was refused as too long for the model's context.</exception>
     public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
-        Task.FromResult(Read(BatchRequestId.Of(TraceKey.Of(request.Id), request.Sampling.Seed) is var again && Has(again) ? again : request.Id, request.Sampling));
+        Task.FromResult(
+            Read(
+                BatchRequestId.Of(TraceKey.Of(request.Id), request.Sampling.Seed) is var again && Has(again) ? again : request.Id,
+                request.Sampling
+            )
+        );
 
     /// <inheritdoc cref="GenerateAsync"/>
     public GenerationResult Read(string customId, SamplingSettings sampling)
@@ -77,24 +88,38 @@ sealed class BatchResults : ITextGenerator, IDisposable
             var (finishReason, reason) = _refused[TraceKey.Of(customId)];
             return finishReason == FinishReasons.ContextLength
                 ? throw new PromptTooLongException($"the request {customId} was refused ({reason})")
-                : new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = finishReason };
+                : new GenerationResult
+                {
+                    Reasoning = "",
+                    Answer = "",
+                    Text = "",
+                    FinishReason = finishReason,
+                };
         }
 
         var (file, offset, length) = place;
         var body = ArrayPool<byte>.Shared.Rent(length);
         try
         {
-            for (var read = 0; read < length;)
+            for (var read = 0; read < length; )
             {
                 var bytes = RandomAccess.Read(_files[file].Handle, body.AsSpan(read, length - read), offset + read);
-                read += bytes > 0 ? bytes : throw new InvalidInputException($"{_files[file].Path}: became shorter while it was read; run the same command again");
+                read +=
+                    bytes > 0
+                        ? bytes
+                        : throw new InvalidInputException(
+                            $"{_files[file].Path}: became shorter while it was read; run the same command again"
+                        );
             }
 
             return CompletionReader.Read(body.AsSpan(0, length), sampling.TopLogprobs, _form);
         }
         catch (ReportedErrorException e)
         {
-            throw new InvalidInputException($"{_files[file].Path}: the answer to {customId} is an error ({e.Error.Shown(text => text)})", e);
+            throw new InvalidInputException(
+                $"{_files[file].Path}: the answer to {customId} is an error ({e.Error.Shown(text => text)})",
+                e
+            );
         }
         catch (WireFormatException e)
         {
@@ -119,9 +144,16 @@ sealed class BatchResults : ITextGenerator, IDisposable
         try
         {
             _files.Add((path, File.OpenHandle(path, options: FileOptions.Asynchronous)));
-            await using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1, FileOptions.Asynchronous | FileOptions.SequentialScan);
+            await using var stream = new FileStream(
+                path,
+                FileMode.Open,
+                FileAccess.Read,
+                FileShare.Read,
+                bufferSize: 1,
+                FileOptions.Asynchronous | FileOptions.SequentialScan
+            );
             var pipe = PipeReader.Create(stream, new StreamPipeReaderOptions(bufferSize: 1 << 20));
-            for (var (offset, number) = (0L, 1); ;)
+            for (var (offset, number) = (0L, 1); ; )
             {
                 var read = await pipe.ReadAsync(cancellationToken);
                 var rest = read.Buffer;
@@ -140,7 +172,9 @@ sealed class BatchResults : ITextGenerator, IDisposable
 
                 if (rest.Length > MostLineBytes)
                 {
-                    throw new InvalidInputException($"{path}, line {number}: is longer than {MostLineBytes >> 20} MiB; each line holds one result");
+                    throw new InvalidInputException(
+                        $"{path}, line {number}: is longer than {MostLineBytes >> 20} MiB; each line holds one result"
+                    );
                 }
 
                 pipe.AdvanceTo(rest.Start, rest.End);

@@ -15,11 +15,13 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Teachers.Batch;
 
-/// <summary>Collection without a connection: requests leave in a file, and results come back in files. The endpoint is never called.</summary>
+/// <summary>
+/// Collection without a connection: requests leave in a file, and results come back in files. The endpoint is never called.
+/// </summary>
 public static class BatchStage
 {
     const int IdsNamed = 5;
-    const int ImportedAtATime = 4;      // more than the cores that decode them
+    const int ImportedAtATime = 4; // more than the cores that decode them
     const int MostLookedAt = 100;
 
     /// <summary>Writes a request for each trace that is wanted and not there yet.</summary>
@@ -28,13 +30,30 @@ public static class BatchStage
     /// <param name="observer">Told how many there are.</param>
     /// <param name="cancellationToken">Ends writing; no file is left.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems, the folder or the file are wrong.</exception>
-    public static async Task<BatchSummary> WriteAsync(GenerateOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+    public static async Task<BatchSummary> WriteAsync(
+        GenerateOptions options,
+        string directory,
+        IRunObserver observer,
+        CancellationToken cancellationToken = default
+    )
     {
         await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
-        var wanted = store.Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken)
-            .Select(planned => (BatchRequestId.Of(store.Plan, store.Inventory, planned.Position), store.Inventory.AsAskedFor(planned).Request));
-        var summary = await BatchRequestFile.WriteAsync(options.BatchOut!, DialectOf(options), options.Model!, wanted, BatchBounds.OpenAI, cancellationToken);
-        observer.Message($"{summary.Requests:N0} requests are in {string.Join(", ", summary.Files)}; import what comes back with --batch-in");
+        var wanted = store
+            .Plan.ReadAsync(store.Inventory.IsWanted, cancellationToken)
+            .Select(planned =>
+                (BatchRequestId.Of(store.Plan, store.Inventory, planned.Position), store.Inventory.AsAskedFor(planned).Request)
+            );
+        var summary = await BatchRequestFile.WriteAsync(
+            options.BatchOut!,
+            DialectOf(options),
+            options.Model!,
+            wanted,
+            BatchBounds.OpenAI,
+            cancellationToken
+        );
+        observer.Message(
+            $"{summary.Requests:N0} requests are in {string.Join(", ", summary.Files)}; import what comes back with --batch-in"
+        );
         return summary;
     }
 
@@ -45,29 +64,52 @@ public static class BatchStage
     /// <param name="observer">Told of progress, and of results that are none or not wanted.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops; what was taken in is kept.</param>
-    /// <exception cref="InvalidInputException">The options, the problems, the folder or a file are wrong, or not one result is wanted.</exception>
-    /// <exception cref="ExternalFailureException">Traces are missing in the end, or all requests failed; what was taken in is kept in the journal.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The options, the problems, the folder or a file are wrong, or not one result is wanted.
+    /// </exception>
+    /// <exception cref="ExternalFailureException">
+    /// Traces are missing in the end, or all requests failed; what was taken in is kept in the journal.
+    /// </exception>
     public static async Task<CollectSummary> ImportAsync(
-        GenerateOptions options, string directory, IVerifier verifier, IRunObserver observer, TimeProvider time,
-        CancellationToken cancellationToken = default)
+        GenerateOptions options,
+        string directory,
+        IVerifier verifier,
+        IRunObserver observer,
+        TimeProvider time,
+        CancellationToken cancellationToken = default
+    )
     {
         await using var store = await CollectStage.OpenAsync(options, directory, observer, cancellationToken);
         var dialect = DialectOf(options);
         var (markers, isOpened) = TeacherEndpoint.ReasoningOf(options.Tokenizer, options.ReasoningMarkers);
         var form = new ReplyForm(dialect.ListsEndOfSequence, isOpened, markers);
         string IdOf(int position) => BatchRequestId.Of(store.Plan, store.Inventory, position);
-        var askedAgain = Enumerable.Range(0, store.Inventory.PlanCount).Where(position => store.Inventory.NewSeed(position) is not null).Select(IdOf).ToHashSet();
-        using var results = await BatchResults.OpenAsync(options.BatchIn, form, id => store.Inventory.Find(TraceKey.Of(id)) is not null || askedAgain.Contains(id), cancellationToken);
+        var askedAgain = Enumerable
+            .Range(0, store.Inventory.PlanCount)
+            .Where(position => store.Inventory.NewSeed(position) is not null)
+            .Select(IdOf)
+            .ToHashSet();
+        using var results = await BatchResults.OpenAsync(
+            options.BatchIn,
+            form,
+            id => store.Inventory.Find(TraceKey.Of(id)) is not null || askedAgain.Contains(id),
+            cancellationToken
+        );
         Tell(results, observer);
         bool IsAnswered(int position) => store.Inventory.IsWanted(position) && results.Has(IdOf(position));
         var answered = Enumerable.Range(0, store.Inventory.PlanCount).Where(IsAnswered).Take(MostLookedAt).Select(IdOf).ToList();
         if (answered.Count == 0)
         {
             return store.IsFinished ? CollectStage.Summarize(store.Published, collected: 0, failed: 0)
-                : results.Failures.Count > 0 && results.Unknown.Count == 0 ? throw new ExternalFailureException(
-                    $"batch_in: all {results.Failures.Count:N0} requests of the batch failed, the first for this reason: {results.Failures[0].Reason}; --batch-out writes them again")
+                : results.Failures.Count > 0 && results.Unknown.Count == 0
+                    ? throw new ExternalFailureException(
+                        $"batch_in: all {results.Failures.Count:N0} requests of the batch failed, "
+                            + $"the first for this reason: {results.Failures[0].Reason}; --batch-out writes them again"
+                    )
                 : throw new InvalidInputException(
-                    $"batch_in: {string.Join(", ", options.BatchIn)} answers none of the {store.Inventory.Wanted:N0} requests that are wanted; give the options that the batch was written with");
+                    $"batch_in: {string.Join(", ", options.BatchIn)} answers none of the {store.Inventory.Wanted:N0} "
+                        + "requests that are wanted; give the options that the batch was written with"
+                );
         }
 
         var tokenizer = options.Tokenizer is { } path ? Tokenizer.Load(path) : null;
@@ -82,21 +124,41 @@ public static class BatchStage
         }
         else if (dataset.TopK > 0 && options is not { Temperature: 1, TopP: 1 })
         {
-            observer.Message("a batch does not show whether logprobs follow the temperature; taken for the model's own, as OpenAI and vLLM give them by default");
+            observer.Message(
+                "a batch does not show whether logprobs follow the temperature; "
+                    + "taken for the model's own, as OpenAI and vLLM give them by default"
+            );
         }
 
         var journal = store.Describe(dataset, there is null ? capabilities : null);
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
-            source, verifier, new TokenResolver(tokenizer), dataset, observer, time, ImportedAtATime, CollectionBudget.Unlimited);
+            source,
+            verifier,
+            new TokenResolver(tokenizer),
+            dataset,
+            observer,
+            time,
+            ImportedAtATime,
+            CollectionBudget.Unlimited
+        );
         var tally = await collector.CollectAsync(store.Plan, IsAnswered, store.Inventory, journal, compactor, cancellationToken);
         if (store.Inventory.Present == 0)
         {
-            throw new InvalidInputException($"batch_in: no result could be imported; the last failure: {tally.LastFailure?.Message}", tally.LastFailure);
+            throw new InvalidInputException(
+                $"batch_in: no result could be imported; the last failure: {tally.LastFailure?.Message}",
+                tally.LastFailure
+            );
         }
 
         observer.Message($"{tally.Collected:N0} results imported");
-        var missing = CollectStage.MissingOf(options, store, tally, "--batch-out writes a batch of what is missing alone, and an endpoint is asked for that alone", observer);
+        var missing = CollectStage.MissingOf(
+            options,
+            store,
+            tally,
+            "--batch-out writes a batch of what is missing alone, and an endpoint is asked for that alone",
+            observer
+        );
         return CollectStage.Summarize(await store.PublishAsync(missing, cancellationToken), tally.Collected, tally.Failed);
     }
 
@@ -105,7 +167,9 @@ public static class BatchStage
     {
         if (results.Unknown.Count > 0)
         {
-            observer.Message($"{results.Unknown.Count:N0} results match no request of this collection and are skipped: {Some(results.Unknown)}");
+            observer.Message(
+                $"{results.Unknown.Count:N0} results match no request of this collection and are skipped: {Some(results.Unknown)}"
+            );
         }
 
         if (results.Failures.Count > 0)
@@ -115,7 +179,8 @@ public static class BatchStage
         }
     }
 
-    static string Some(IReadOnlyList<string> ids) => string.Join(", ", ids.Take(IdsNamed)) + (ids.Count > IdsNamed ? $" and {ids.Count - IdsNamed:N0} more" : "");
+    static string Some(IReadOnlyList<string> ids) =>
+        string.Join(", ", ids.Take(IdsNamed)) + (ids.Count > IdsNamed ? $" and {ids.Count - IdsNamed:N0} more" : "");
 
     /// <summary>
     /// The dialect that is named, else the one that the endpoint's host is known for, else OpenAI's, whose format it is.
@@ -134,7 +199,12 @@ public static class BatchStage
     /// Capabilities that the first answer with soft targets shows; where none of those looked at has any, those that the first one shows.
     /// </summary>
     /// <exception cref="InvalidInputException">None of them can be read.</exception>
-    static TeacherCapabilities CapabilitiesIn(BatchResults results, IReadOnlyList<string> answered, GenerateOptions options, Dialect dialect)
+    static TeacherCapabilities CapabilitiesIn(
+        BatchResults results,
+        IReadOnlyList<string> answered,
+        GenerateOptions options,
+        Dialect dialect
+    )
     {
         var (first, failure) = (default(TeacherCapabilities), default(InvalidInputException));
         foreach (var id in answered)
@@ -161,9 +231,12 @@ public static class BatchStage
     /// <summary>Capabilities that one answer shows.</summary>
     static TeacherCapabilities CapabilitiesIn(GenerationResult answer, GenerateOptions options, Dialect dialect)
     {
-        var problem = options.TopLogprobs == 0 ? null
-            : answer.Logprobs is not { } logprobs ? "the batch's answers have no logprobs by token ids or bytes; import text with require_soft_targets: false"
-            : LogprobCheck.Problem(logprobs, CollectStage.SamplingOf(options)) is { } fault ? $"the batch {fault}; import text with require_soft_targets: false"
+        var problem =
+            options.TopLogprobs == 0 ? null
+            : answer.Logprobs is not { } logprobs
+                ? "the batch's answers have no logprobs by token ids or bytes; import text with require_soft_targets: false"
+            : LogprobCheck.Problem(logprobs, CollectStage.SamplingOf(options)) is { } fault
+                ? $"the batch {fault}; import text with require_soft_targets: false"
             : null;
         return new TeacherCapabilities
         {

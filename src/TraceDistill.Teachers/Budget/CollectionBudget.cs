@@ -7,15 +7,22 @@ namespace TraceDistill.Teachers.Budget;
 
 /// <summary>Budget of a collection at its teacher, over all its runs.</summary>
 /// <remarks>
-/// A request is sent where its prompt and the longest answer allowed fit into what is left beside those in flight, so that the budget is kept whatever the
-/// answers turn out to be. Where they do not, it waits for those in flight, which mostly take less; with none in flight, the budget is spent.
+/// A request is sent where its prompt and the longest answer allowed fit into what is left beside
+/// those in flight, so that the budget is kept whatever the answers turn out to be. Where they do not,
+/// it waits for those in flight, which mostly take less; with none in flight, the budget is spent.
 /// </remarks>
 /// <param name="maxTokens">Most tokens, of prompts and answers; null without a limit.</param>
 /// <param name="maxCost">Most cost, in the currency of the price; null without a limit.</param>
 /// <param name="price">The dearest price of the endpoints.</param>
 /// <param name="spent">What was taken so far.</param>
 /// <param name="settled">Told after each request that is over.</param>
-sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? price, Func<(long Tokens, double Cost)> spent, Action? settled = null)
+sealed class CollectionBudget(
+    long? maxTokens,
+    double? maxCost,
+    TokenPrice? price,
+    Func<(long Tokens, double Cost)> spent,
+    Action? settled = null
+)
 {
     readonly Lock _lock = new();
     readonly LinkedList<Waiter> _waiting = new();
@@ -37,12 +44,21 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
     /// <summary>Takes out of the budget what a request may cost at most.</summary>
     /// <param name="promptTokens">Tokens of its prompt.</param>
     /// <param name="mostCompletionTokens">Most tokens of its answer.</param>
-    /// <param name="isCopy">Whether it is a copy of one that is on its way, which need not be sent: it waits for nothing, and that it does not fit says nothing.</param>
+    /// <param name="isCopy">
+    /// Whether it is a copy of one that is on its way, which need not be sent: it waits for nothing, and that it does not fit says nothing.
+    /// </param>
     /// <param name="cancellationToken">Ends the waiting; nothing is taken then.</param>
     /// <exception cref="NotSentException">It is not enough.</exception>
-    public async ValueTask<Reservation> ReserveAsync(int promptTokens, int mostCompletionTokens, bool isCopy, CancellationToken cancellationToken)
+    public async ValueTask<Reservation> ReserveAsync(
+        int promptTokens,
+        int mostCompletionTokens,
+        bool isCopy,
+        CancellationToken cancellationToken
+    )
     {
-        var waiter = new Waiter(new Reservation((long)promptTokens + mostCompletionTokens, price?.Of(promptTokens, mostCompletionTokens) ?? 0));
+        var waiter = new Waiter(
+            new Reservation((long)promptTokens + mostCompletionTokens, price?.Of(promptTokens, mostCompletionTokens) ?? 0)
+        );
         if (IsUnlimited)
         {
             return waiter.Wanted;
@@ -99,7 +115,13 @@ sealed class CollectionBudget(long? maxTokens, double? maxCost, TokenPrice? pric
         return parts.Count == 0 ? null : string.Join(", ", parts);
     }
 
-    static string Amount(double cost) => cost.ToString(cost >= 100 ? "#,0" : cost >= 1 ? "0.00" : "0.####", CultureInfo.InvariantCulture);
+    static string Amount(double cost) =>
+        cost.ToString(
+            cost >= 100 ? "#,0"
+                : cost >= 1 ? "0.00"
+                : "0.####",
+            CultureInfo.InvariantCulture
+        );
 
     void Settle()
     {

@@ -11,8 +11,8 @@ using TraceDistill.Text.Tokenizers;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// The options that make a collection's traces what they are, each with its value in words; files by what is in them. Kept in a hidden file beside the
-/// traces, so that whoever comes with other options is told which.
+/// The options that make a collection's traces what they are, each with its value in words; files by what is
+/// in them. Kept in a hidden file beside the traces, so that whoever comes with other options is told which.
 /// </summary>
 sealed class CollectionIdentity
 {
@@ -51,7 +51,10 @@ sealed class CollectionIdentity
         }
         catch (JsonException e)
         {
-            throw new InvalidInputException($"{path}: does not hold the options of a collection; restore it, or delete it if you know that they are the same as now", e);
+            throw new InvalidInputException(
+                $"{path}: does not hold the options of a collection; restore it, or delete it if you know that they are the same as now",
+                e
+            );
         }
     }
 
@@ -70,24 +73,35 @@ sealed class CollectionIdentity
     /// </summary>
     /// <param name="now">The options of now.</param>
     public IReadOnlyList<string> DifferencesTo(CollectionIdentity now) =>
-    [
-        .. _values.Where(then => now._values.GetValueOrDefault(then.Key, then.Value) != then.Value)
-            .Select(then => $"{then.Key} was {then.Value}, is {now._values[then.Key]}"),
-    ];
+        [
+            .. _values
+                .Where(then => now._values.GetValueOrDefault(then.Key, then.Value) != then.Value)
+                .Select(then => $"{then.Key} was {then.Value}, is {now._values[then.Key]}"),
+        ];
 
-    static string? ValueOf(GenerateOptions options, string name) => name switch
-    {
-        nameof(GenerateOptions.Prompt) => options.Prompts.Count > 0 ? "none" : Prompt(options.Prompt),
-        nameof(GenerateOptions.Prompts) => options.Prompts.Count == 0
-            ? "none"
-            : string.Join(", ", options.Prompts.OrderBy(prompt => prompt.Key, StringComparer.Ordinal).Select(prompt => FormattableString.Invariant($"{Prompt(prompt.Key)}: {prompt.Value}"))),
-        nameof(GenerateOptions.FewShot) => options.FewShot is { } file ? Files(file, [file]) : "none",
-        nameof(GenerateOptions.FewShotCount) => options.FewShot is null ? null : $"{options.FewShotCount}",
-        nameof(GenerateOptions.Serve) => options.Serve is { } model ? Files(model, ServedFiles.SelectMany(pattern => Directory.GetFiles(model, pattern).Order(StringComparer.Ordinal))) : null,
-        nameof(GenerateOptions.Tokenizer) => (options.Tokenizer ?? options.Serve) is { } tokenizer ? Short(Tokenizer.Load(tokenizer).Hash) : null,
-        nameof(GenerateOptions.ExtraBody) => Dialects.ExtraBody.Canonical(options.ExtraBody) ?? "none",
-        _ => JsonSerializer.Serialize(typeof(GenerateOptions).GetProperty(name)!.GetValue(options)),
-    };
+    static string? ValueOf(GenerateOptions options, string name) =>
+        name switch
+        {
+            nameof(GenerateOptions.Prompt) => options.Prompts.Count > 0 ? "none" : Prompt(options.Prompt),
+            nameof(GenerateOptions.Prompts) => options.Prompts.Count == 0
+                ? "none"
+                : string.Join(
+                    ", ",
+                    options
+                        .Prompts.OrderBy(prompt => prompt.Key, StringComparer.Ordinal)
+                        .Select(prompt => FormattableString.Invariant($"{Prompt(prompt.Key)}: {prompt.Value}"))
+                ),
+            nameof(GenerateOptions.FewShot) => options.FewShot is { } file ? Files(file, [file]) : "none",
+            nameof(GenerateOptions.FewShotCount) => options.FewShot is null ? null : $"{options.FewShotCount}",
+            nameof(GenerateOptions.Serve) => options.Serve is { } model
+                ? Files(model, ServedFiles.SelectMany(pattern => Directory.GetFiles(model, pattern).Order(StringComparer.Ordinal)))
+                : null,
+            nameof(GenerateOptions.Tokenizer) => (options.Tokenizer ?? options.Serve) is { } tokenizer
+                ? Short(Tokenizer.Load(tokenizer).Hash)
+                : null,
+            nameof(GenerateOptions.ExtraBody) => Dialects.ExtraBody.Canonical(options.ExtraBody) ?? "none",
+            _ => JsonSerializer.Serialize(typeof(GenerateOptions).GetProperty(name)!.GetValue(options)),
+        };
 
     static string Prompt(string name)
     {
@@ -95,7 +109,9 @@ sealed class CollectionIdentity
         return Files(name, Directory.GetFiles(folder).Order(StringComparer.Ordinal));
     }
 
-    /// <summary>A name with the beginning of a digest of what is in its files: the same file may lie elsewhere, or hold something else by now.</summary>
+    /// <summary>
+    /// A name with the beginning of a digest of what is in its files: the same file may lie elsewhere, or hold something else by now.
+    /// </summary>
     static string Files(string name, IEnumerable<string> files)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);

@@ -19,7 +19,8 @@ sealed record PlannedTrace(int Position, Problem Problem, int SampleIndex, Gener
 
 /// <summary>All traces of a run, in the order in which they will stand in the shards: by problem, then by sample.</summary>
 /// <remarks>
-/// Problems are streamed: held are 16 bytes of each trace, found in a first pass over the problems; whoever wants requests reads their problems again.
+/// Problems are streamed: held are 16 bytes of each trace, found in a first pass over the
+/// problems; whoever wants requests reads their problems again.
 /// </remarks>
 sealed class CollectionPlan
 {
@@ -31,7 +32,14 @@ sealed class CollectionPlan
 
     CollectionPlan(ProblemSource problems, PromptSet prompts, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed)
     {
-        (_problems, _prompts, Teacher, _sampling, _samplesPerProblem, _seed) = (problems, prompts, teacher, sampling, samplesPerProblem, seed);
+        (_problems, _prompts, Teacher, _sampling, _samplesPerProblem, _seed) = (
+            problems,
+            prompts,
+            teacher,
+            sampling,
+            samplesPerProblem,
+            seed
+        );
     }
 
     public string Teacher { get; }
@@ -55,11 +63,22 @@ sealed class CollectionPlan
 
     /// <exception cref="InvalidInputException">The problems cannot be read.</exception>
     public static async Task<CollectionPlan> CreateAsync(
-        ProblemSource problems, PromptSet prompts, string teacher, SamplingSettings sampling, int samplesPerProblem, long seed, CancellationToken cancellationToken)
+        ProblemSource problems,
+        PromptSet prompts,
+        string teacher,
+        SamplingSettings sampling,
+        int samplesPerProblem,
+        long seed,
+        CancellationToken cancellationToken
+    )
     {
         var plan = new CollectionPlan(problems, prompts, teacher, sampling, samplesPerProblem, seed);
         var (keys, records) = (new List<TraceKey>(), new List<int>());
-        await foreach (var (record, found) in problems.ReadAsync(plan.Counts, cancellationToken).MapInOrderAsync(read => (read.Record, plan.KeysOf(read.Problem)), cancellationToken))
+        await foreach (
+            var (record, found) in problems
+                .ReadAsync(plan.Counts, cancellationToken)
+                .MapInOrderAsync(read => (read.Record, plan.KeysOf(read.Problem)), cancellationToken)
+        )
         {
             records.Add(record);
             keys.AddRange(found);
@@ -71,9 +90,12 @@ sealed class CollectionPlan
 
     /// <summary>The requests at the positions that are wanted, in order.</summary>
     /// <exception cref="InvalidInputException">The problems are no longer those that the plan was made of.</exception>
-    public async IAsyncEnumerable<PlannedTrace> ReadAsync(Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<PlannedTrace> ReadAsync(
+        Predicate<int> isWanted,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
-        var next = 0;               // the problem of the plan that is looked for
+        var next = 0; // the problem of the plan that is looked for
         var found = new Queue<int>();
         await foreach (var problem in _problems.ReadSomeAsync(IsWantedRecord, cancellationToken))
         {
@@ -99,7 +121,8 @@ sealed class CollectionPlan
             throw Changed();
         }
 
-        InvalidInputException Changed() => new($"{_problems.Path}: was changed while its traces were collected; run the same command again");
+        InvalidInputException Changed() =>
+            new($"{_problems.Path}: was changed while its traces were collected; run the same command again");
 
         bool IsWantedRecord(int record)
         {

@@ -17,11 +17,21 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
     /// <param name="directory">The folder.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
-    internal static async Task<CollectionPreview> OfAsync(CollectionPlan plan, CollectionIdentity identity, string directory, CancellationToken cancellationToken)
+    internal static async Task<CollectionPreview> OfAsync(
+        CollectionPlan plan,
+        CollectionIdentity identity,
+        string directory,
+        CancellationToken cancellationToken
+    )
     {
         var folder = new OutputFolder(directory, Partition.Whole);
         var copy = Directory.CreateTempSubdirectory("tracedistill-").FullName;
-        await using var earlier = await EarlierDivision.OpenAsync(folder, ShardManifest.Load(directory), Path.Combine(copy, "journal"), cancellationToken);
+        await using var earlier = await EarlierDivision.OpenAsync(
+            folder,
+            ShardManifest.Load(directory),
+            Path.Combine(copy, "journal"),
+            cancellationToken
+        );
         try
         {
             var (wanted, there) = (plan.Keys.ToHashSet(), earlier.Keys.ToHashSet());
@@ -32,9 +42,19 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
             }
 
             var leftOver = there.Where(key => !wanted.Contains(key)).ToHashSet();
-            var traces = earlier.ReadAsync(leftOver.Contains, cancellationToken).Where(trace => leftOver.Contains(Data.Traces.TraceKey.Of(trace.Id)));
-            var difference = leftOver.Count == 0 ? null : await LeftOver.OfPlanAsync(plan.Problems, plan.SamplesPerProblem, traces, then is not null, cancellationToken);
-            return new CollectionPreview(wanted.Count, there.Count - leftOver.Count, difference, leftOver.Count == there.Count && leftOver.Count > 0);
+            var traces = earlier
+                .ReadAsync(leftOver.Contains, cancellationToken)
+                .Where(trace => leftOver.Contains(Data.Traces.TraceKey.Of(trace.Id)));
+            var difference =
+                leftOver.Count == 0
+                    ? null
+                    : await LeftOver.OfPlanAsync(plan.Problems, plan.SamplesPerProblem, traces, then is not null, cancellationToken);
+            return new CollectionPreview(
+                wanted.Count,
+                there.Count - leftOver.Count,
+                difference,
+                leftOver.Count == there.Count && leftOver.Count > 0
+            );
         }
         finally
         {
@@ -51,10 +71,10 @@ public sealed record CollectionPreview(long Wanted, long Present, string? Differ
     public string Describe(bool isDiscarded)
     {
         var missing = Wanted - Present;
-        return Difference is null
-            ? $"{Present:N0} of {Wanted:N0} traces are there"
+        return Difference is null ? $"{Present:N0} of {Wanted:N0} traces are there"
             : isDiscarded
                 ? $"{Difference}, which are discarded; {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}"
-                : $"{Difference}; --discard discards them, and {Counted.Of(missing, "trace")} will be asked for{(IsOfAll ? " again" : "")}; without it the run ends here";
+            : $"{Difference}; --discard discards them, and {Counted.Of(missing, "trace")} "
+                + $"will be asked for{(IsOfAll ? " again" : "")}; without it the run ends here";
     }
 }

@@ -14,7 +14,14 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="mostFailuresInARow">With so many samples failed and none succeeded in between, the rest is not tried.</param>
 /// <param name="retryFor">How long failures that may pass are put up with while no trace arrives.</param>
 sealed class CollectionTally(
-    IRunObserver observer, TimeProvider time, long before, long total, Func<string?> spending, int mostFailuresInARow, TimeSpan retryFor)
+    IRunObserver observer,
+    TimeProvider time,
+    long before,
+    long total,
+    Func<string?> spending,
+    int mostFailuresInARow,
+    TimeSpan retryFor
+)
 {
     const int FailuresTold = 5;
     const int ReasonsTold = 3;
@@ -63,7 +70,8 @@ sealed class CollectionTally(
         {
             var kinds = _lacks.Values.OrderByDescending(kind => kind.Count).ToList();
             var rest = kinds.Skip(ReasonsTold).Sum(kind => kind.Count);
-            return string.Join("; ", kinds.Take(ReasonsTold).Select(kind => $"{kind.Count:N0} × {kind.First}")) + (rest > 0 ? $"; {rest:N0} for other reasons" : "");
+            return string.Join("; ", kinds.Take(ReasonsTold).Select(kind => $"{kind.Count:N0} × {kind.First}"))
+                + (rest > 0 ? $"; {rest:N0} for other reasons" : "");
         }
     }
 
@@ -105,9 +113,15 @@ sealed class CollectionTally(
             lock (_lock)
             {
                 const int Most = 8;
-                var told = _unfinished.OrderByDescending(reason => reason.Value).ThenBy(reason => reason.Key, StringComparer.Ordinal).Take(Most)
-                    .Select(reason => $"{reason.Value:N0} {reason.Key}").ToList();
-                return told.Count == 0 ? null : string.Join(", ", told) + (_unfinished.Count > Most ? $", and {_unfinished.Count - Most:N0} other words" : "");
+                var told = _unfinished
+                    .OrderByDescending(reason => reason.Value)
+                    .ThenBy(reason => reason.Key, StringComparer.Ordinal)
+                    .Take(Most)
+                    .Select(reason => $"{reason.Value:N0} {reason.Key}")
+                    .ToList();
+                return told.Count == 0
+                    ? null
+                    : string.Join(", ", told) + (_unfinished.Count > Most ? $", and {_unfinished.Count - Most:N0} other words" : "");
             }
         }
     }
@@ -136,7 +150,13 @@ sealed class CollectionTally(
 
             _correct += trace.IsCorrect ? 1 : 0;
             var spent = spending() is { } told ? $", {told}" : "";
-            observer.Progress("collect", before + _collected, total, "traces", $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}");
+            observer.Progress(
+                "collect",
+                before + _collected,
+                total,
+                "traces",
+                $"{TokensPerSecond():#,0} tokens/s, {(double)_correct / _collected:P0} correct{spent}"
+            );
         }
     }
 
@@ -188,7 +208,10 @@ sealed class CollectionTally(
 
     /// <summary>Not one prompt fits: the fault is a setting's.</summary>
     public static InvalidInputException NothingFits(Exception refusal) =>
-        new($"not one prompt fits into the teacher's context: {refusal.Message}; lower max_tokens, or have the server use a longer context", refusal);
+        new(
+            $"not one prompt fits into the teacher's context: {refusal.Message}; lower max_tokens, or have the server use a longer context",
+            refusal
+        );
 
     double TokensPerSecond() => _tokens / Math.Max(time.GetElapsedTime(_start).TotalSeconds, 1e-3);
 }
@@ -207,8 +230,11 @@ readonly record struct CountedTrace(int Tokens, string? Lack, bool IsCorrect, st
         var hasTargets = trace.Logprobs is not null || trace.ToolCalls is not null || FinishReasons.IsRefusal(trace.FinishReason);
         return new(
             trace.CompletionTokens,
-            hasTargets ? null : lack is null ? "named tokens that the tokenizer does not know" : $"the teacher {lack.Reason}",
+            hasTargets ? null
+                : lack is null ? "named tokens that the tokenizer does not know"
+                : $"the teacher {lack.Reason}",
             trace.Verdict == Verdict.Correct.ToName(),
-            trace.FinishReason);
+            trace.FinishReason
+        );
     }
 }

@@ -11,15 +11,19 @@ namespace TraceDistill.Teachers.Collection;
 /// <summary>
 /// Traces that one share of an earlier division left in a folder, published or not; only read, by several processes at once perhaps.
 /// </summary>
-/// <remarks>A journal is read from a copy: it knows one user only, and where there may be several the log needs shared memory, which a network's disk has not.</remarks>
+/// <remarks>
+/// A journal is read from a copy: it knows one user only, and where there may be several the
+/// log needs shared memory, which a network's disk has not.
+/// </remarks>
 sealed class EarlierDivision : IAsyncDisposable
 {
     readonly OutputFolder _folder;
     readonly string _copyFolder;
     readonly TraceJournal? _journal;
-    readonly List<StoredShard> _shards = [];    // a later one's traces take the place of an earlier one's
+    readonly List<StoredShard> _shards = []; // a later one's traces take the place of an earlier one's
 
-    EarlierDivision(OutputFolder folder, string copyFolder, TraceJournal? journal) => (_folder, _copyFolder, _journal) = (folder, copyFolder, journal);
+    EarlierDivision(OutputFolder folder, string copyFolder, TraceJournal? journal) =>
+        (_folder, _copyFolder, _journal) = (folder, copyFolder, journal);
 
     /// <summary>Facts that its traces have in common; null where it has none.</summary>
     public DatasetDescription? Dataset { get; private set; }
@@ -31,20 +35,39 @@ sealed class EarlierDivision : IAsyncDisposable
     /// <param name="copyFolder">Where the journal is copied to; made, and removed in the end.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
-    public static async Task<EarlierDivision> OpenAsync(OutputFolder folder, ShardManifest? manifest, string copyFolder, CancellationToken cancellationToken)
+    public static async Task<EarlierDivision> OpenAsync(
+        OutputFolder folder,
+        ShardManifest? manifest,
+        string copyFolder,
+        CancellationToken cancellationToken
+    )
     {
         var journal = folder.HasJournal ? OpenCopy(folder, copyFolder) : null;
-        var earlier = new EarlierDivision(folder, copyFolder, journal) { Dataset = journal?.Dataset ?? manifest?.Dataset, Capabilities = journal?.Capabilities ?? manifest?.Capabilities };
+        var earlier = new EarlierDivision(folder, copyFolder, journal)
+        {
+            Dataset = journal?.Dataset ?? manifest?.Dataset,
+            Capabilities = journal?.Capabilities ?? manifest?.Capabilities,
+        };
         try
         {
-            // While a publication is cut short, the manifest is gone and the journal knows all shards; before, the journal knows those made since.
+            // While a publication is cut short, the manifest is gone and the journal knows all
+            // shards; before, the journal knows those made since.
             if (manifest is not null)
             {
-                earlier._shards.AddRange((await PublishedTraces.ReadAsync(folder, manifest, folder.ManifestName, cancellationToken)).Shards);
+                earlier._shards.AddRange(
+                    (await PublishedTraces.ReadAsync(folder, manifest, folder.ManifestName, cancellationToken)).Shards
+                );
             }
 
-            earlier._shards.AddRange((journal?.Shards() ?? []).Select(shard => StoredShard.Find(folder, shard)
-                ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {folder.JournalName} and collect its traces again")));
+            earlier._shards.AddRange(
+                (journal?.Shards() ?? []).Select(shard =>
+                    StoredShard.Find(folder, shard)
+                    ?? throw new InvalidInputException(
+                        $"{folder.File(shard.Entry.File)}: is missing or damaged; "
+                            + $"restore it, or delete {folder.JournalName} and collect its traces again"
+                    )
+                )
+            );
             return earlier;
         }
         catch
@@ -58,7 +81,10 @@ sealed class EarlierDivision : IAsyncDisposable
     public IEnumerable<TraceKey> Keys => (_journal?.Rows() ?? []).Concat(_shards.SelectMany(shard => shard.Keys));
 
     /// <summary>Its traces, the newest of each id first; shards none of whose traces is wanted are passed over.</summary>
-    public async IAsyncEnumerable<Trace> ReadAsync(Predicate<TraceKey> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
+    public async IAsyncEnumerable<Trace> ReadAsync(
+        Predicate<TraceKey> isWanted,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         foreach (var trace in _journal?.Read(_journal.Rows().Where(key => isWanted(key))) ?? [])
         {

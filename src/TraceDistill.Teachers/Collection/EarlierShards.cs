@@ -6,12 +6,12 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Takes traces out of shards that no longer fit the plan, in the order in which they are asked for. Where that is the order of the shard, it is read
-/// once from end to end; what is passed over and still needed is put aside into the journal.
+/// Takes traces out of shards that no longer fit the plan, in the order in which they are asked for. Where that is the
+/// order of the shard, it is read once from end to end; what is passed over and still needed is put aside into the journal.
 /// </summary>
 sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAsyncDisposable
 {
-    const int MostUnsettled = 256;      // as many as the journal commits at once
+    const int MostUnsettled = 256; // as many as the journal commits at once
 
     readonly Dictionary<int, IAsyncEnumerator<Trace>> _readers = [];
     readonly List<Task> _unsettled = [];
@@ -31,7 +31,9 @@ sealed class EarlierShards(TraceInventory inventory, TraceJournal journal) : IAs
         var stored = inventory.Shards[shard];
         if (!_readers.TryGetValue(shard, out var reader))
         {
-            _readers[shard] = reader = ShardReader.ReadShardAsync(stored.Path, stored.Entry, cancellationToken).GetAsyncEnumerator(cancellationToken);
+            _readers[shard] = reader = ShardReader
+                .ReadShardAsync(stored.Path, stored.Entry, cancellationToken)
+                .GetAsyncEnumerator(cancellationToken);
         }
 
         while (await reader.MoveNextAsync())

@@ -12,11 +12,13 @@ sealed record FailedSample(int Position, string ProblemId, string Reason, bool M
     const int ProblemsNamed = 5;
     const int ReasonsNamed = 3;
 
-    public static FailedSample Of(PlannedTrace planned, Exception failure) => new(
-        planned.Position,
-        planned.Problem.Id,
-        failure.Message.Replace($"sample {planned.Request.Id}: ", "", StringComparison.Ordinal),
-        failure is ExternalFailureException);
+    public static FailedSample Of(PlannedTrace planned, Exception failure) =>
+        new(
+            planned.Position,
+            planned.Problem.Id,
+            failure.Message.Replace($"sample {planned.Request.Id}: ", "", StringComparison.Ordinal),
+            failure is ExternalFailureException
+        );
 
     /// <summary>The most frequent reasons, each with the problems it is the reason for.</summary>
     public static string Describe(IEnumerable<FailedSample> failures)

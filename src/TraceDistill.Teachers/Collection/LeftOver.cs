@@ -12,15 +12,20 @@ static class LeftOver
     const int ProblemsNamed = 5;
 
     /// <summary>Error that says what to do about it, in one line.</summary>
-    public static InvalidInputException Refusal(string path, string difference) => new(
-        $"{path}: {difference}; put that back, collect into another folder (--out, or a stage of another name), or give these traces up with --discard");
+    public static InvalidInputException Refusal(string path, string difference) =>
+        new(
+            $"{path}: {difference}; put that back, collect into another folder (--out, "
+                + "or a stage of another name), or give these traces up with --discard"
+        );
 
     /// <summary>Options that make the traces that are there other traces; null where none does.</summary>
     /// <param name="then">The options that they were asked for with; null where that was not kept.</param>
     /// <param name="now">Those of now.</param>
     /// <param name="present">How many are there.</param>
     public static string? OfOptions(CollectionIdentity? then, CollectionIdentity now, long present) =>
-        then?.DifferencesTo(now) is { Count: > 0 } differences ? $"holds {Counted.Of(present, "trace")} of other options: {string.Join("; ", differences)}" : null;
+        then?.DifferencesTo(now) is { Count: > 0 } differences
+            ? $"holds {Counted.Of(present, "trace")} of other options: {string.Join("; ", differences)}"
+            : null;
 
     /// <summary>Traces of problems or samples that are not wanted; null where there are none.</summary>
     /// <param name="problems">The problems of now.</param>
@@ -29,13 +34,24 @@ static class LeftOver
     /// <param name="isKnown">Whether the options are known to be the same.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     public static async Task<string?> OfPlanAsync(
-        ProblemSource problems, int samples, IAsyncEnumerable<Trace> leftOver, bool isKnown, CancellationToken cancellationToken)
+        ProblemSource problems,
+        int samples,
+        IAsyncEnumerable<Trace> leftOver,
+        bool isKnown,
+        CancellationToken cancellationToken
+    )
     {
         var (gone, more, other) = (new List<string>(), 0L, new List<string>());
         HashSet<string>? ids = null;
         await foreach (var trace in leftOver.WithCancellation(cancellationToken))
         {
-            ids ??= [.. await problems.ReadAsync(new ProblemCounts(), cancellationToken).Select(read => read.Problem.Id).ToListAsync(cancellationToken)];
+            ids ??=
+            [
+                .. await problems
+                    .ReadAsync(new ProblemCounts(), cancellationToken)
+                    .Select(read => read.Problem.Id)
+                    .ToListAsync(cancellationToken),
+            ];
             if (!ids.Contains(trace.ProblemId))
             {
                 gone.Add(trace.ProblemId);
@@ -66,6 +82,7 @@ static class LeftOver
     static string Some(List<string> problems)
     {
         var distinct = problems.Distinct().ToList();
-        return string.Join(", ", distinct.Take(ProblemsNamed)) + (distinct.Count > ProblemsNamed ? $" and {distinct.Count - ProblemsNamed:N0} more" : "");
+        return string.Join(", ", distinct.Take(ProblemsNamed))
+            + (distinct.Count > ProblemsNamed ? $" and {distinct.Count - ProblemsNamed:N0} more" : "");
     }
 }

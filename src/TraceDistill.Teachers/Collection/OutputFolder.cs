@@ -45,7 +45,10 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InvalidInputException($"{Path}: cannot be made ({e.Message.TrimEnd('.')}); name a folder that you may write to with --out", e);
+            throw new InvalidInputException(
+                $"{Path}: cannot be made ({e.Message.TrimEnd('.')}); name a folder that you may write to with --out",
+                e
+            );
         }
     }
 
@@ -56,7 +59,8 @@ sealed partial record OutputFolder(string Path, Partition Partition)
 
     public bool HasJournal => TraceJournal.ExistsIn(Path, Partition);
 
-    public TraceJournal OpenJournal(DatasetDescription? dataset, JournalSync synchronous = JournalSync.Full) => TraceJournal.Open(Path, dataset, Partition, synchronous);
+    public TraceJournal OpenJournal(DatasetDescription? dataset, JournalSync synchronous = JournalSync.Full) =>
+        TraceJournal.Open(Path, dataset, Partition, synchronous);
 
     public void DeleteJournal() => TraceJournal.Delete(Path, Partition);
 
@@ -68,9 +72,10 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         IsWhole ? ShardName.Published(index, count) : ShardName.Published(Partition.Index, Partition.Count, index);
 
     /// <summary>Returns whether a file of this name is a published shard of this share.</summary>
-    public bool IsPublished(string name) => IsWhole
-        ? ShardName.Parse(name) is not null
-        : ShardName.ParsePart(name) is { } part && (part.Part, part.Parts) == (Partition.Index, Partition.Count);
+    public bool IsPublished(string name) =>
+        IsWhole
+            ? ShardName.Parse(name) is not null
+            : ShardName.ParsePart(name) is { } part && (part.Part, part.Parts) == (Partition.Index, Partition.Count);
 
     /// <summary>Returns whether a file of this name is a shard of this share that is not published yet.</summary>
     public bool IsWorking(string name) => name.StartsWith(WorkingPrefix, StringComparison.Ordinal);
@@ -96,11 +101,13 @@ sealed partial record OutputFolder(string Path, Partition Partition)
             return true;
         }
 
-        // With a journal, its publication was cut short after its manifest was deleted, and another share has written the whole anew in between.
+        // With a journal, its publication was cut short after its manifest was deleted, and
+        // another share has written the whole anew in between.
         return IsOfThisDivision(manifest) && !HasJournal
             ? throw new InvalidInputException(
                 $"{File(ManifestName)}: is missing, though {ShardManifest.FileName} lists {Partition.Count} partitions; "
-                + "restore it, or go on without --partition")
+                    + "restore it, or go on without --partition"
+            )
             : false;
     }
 
@@ -108,13 +115,17 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     /// Traces that other divisions of the collection have published or journalled here, each share as a folder of its own.
     /// </summary>
     public IReadOnlyList<OutputFolder> OtherDivisions() =>
-    [
-        .. Directory.EnumerateFiles(Path).Select(file => DivisionPattern().Match(System.IO.Path.GetFileName(file)))
-            .Where(match => match.Success && PartitionOf(match).Count != Partition.Count && !(match.Value == ShardManifest.FileName && IsJoined()))
-            .Select(match => this with { Partition = PartitionOf(match) })
-            .Distinct()
-            .OrderBy(other => (other.Partition.Count, other.Partition.Index)),
-    ];
+        [
+            .. Directory
+                .EnumerateFiles(Path)
+                .Select(file => DivisionPattern().Match(System.IO.Path.GetFileName(file)))
+                .Where(match =>
+                    match.Success && PartitionOf(match).Count != Partition.Count && !(match.Value == ShardManifest.FileName && IsJoined())
+                )
+                .Select(match => this with { Partition = PartitionOf(match) })
+                .Distinct()
+                .OrderBy(other => (other.Partition.Count, other.Partition.Index)),
+        ];
 
     /// <summary>Locks held by other processes, those of other shares among them.</summary>
     public IEnumerable<(string Name, bool IsOfThisDivision)> OtherLocks() =>
@@ -131,21 +142,33 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    /// <summary>Deletes all traces that are here, in whatever division, and what was said of them. What they took of their teacher stays counted.</summary>
+    /// <summary>
+    /// Deletes all traces that are here, in whatever division, and what was said of them. What they took of their teacher stays counted.
+    /// </summary>
     /// <exception cref="ExternalFailureException">Other processes are at work here.</exception>
     public void DeleteAll()
     {
         if (OtherLocks().FirstOrDefault().Name is { } name)
         {
-            throw new ExternalFailureException($"{Path}: another run is using this folder ({name}), so nothing here is discarded; wait for it, or name another folder with --out");
+            throw new ExternalFailureException(
+                $"{Path}: another run is using this folder ({name}), "
+                    + "so nothing here is discarded; wait for it, or name another folder with --out"
+            );
         }
 
         // What vouches for the others goes first.
-        foreach (var file in Directory.EnumerateFiles(Path).OrderBy(file => DivisionPattern().IsMatch(System.IO.Path.GetFileName(file)) ? 0 : 1).ToList())
+        foreach (
+            var file in Directory
+                .EnumerateFiles(Path)
+                .OrderBy(file => DivisionPattern().IsMatch(System.IO.Path.GetFileName(file)) ? 0 : 1)
+                .ToList()
+        )
         {
             var found = System.IO.Path.GetFileName(file);
             var isShard = ShardName.Parse(found) is not null || ShardName.ParsePart(found) is not null || WorkPattern().IsMatch(found);
-            var isJournal = TraceJournal.FileSuffixes.Any(suffix => found.EndsWith(suffix, StringComparison.Ordinal) && DivisionPattern().IsMatch(found[..^suffix.Length]));
+            var isJournal = TraceJournal.FileSuffixes.Any(suffix =>
+                found.EndsWith(suffix, StringComparison.Ordinal) && DivisionPattern().IsMatch(found[..^suffix.Length])
+            );
             if (isShard || isJournal || found == CollectionIdentity.FileName)
             {
                 System.IO.File.Delete(file);
@@ -168,7 +191,10 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         {
             var name = System.IO.Path.GetFileName(file);
             var isShard = ShardName.Parse(name) is not null || ShardName.ParsePart(name) is not null;
-            if ((isShard && !IsOfThisDivision(name)) || (WorkPattern().Match(name) is { Success: true } match && PartitionOf(match).Count != Partition.Count))
+            if (
+                (isShard && !IsOfThisDivision(name))
+                || (WorkPattern().Match(name) is { Success: true } match && PartitionOf(match).Count != Partition.Count)
+            )
             {
                 System.IO.File.Delete(file);
             }
@@ -189,18 +215,29 @@ sealed partial record OutputFolder(string Path, Partition Partition)
     }
 
     /// <summary>
-    /// Publishes the whole where all shares are complete, and hold all of a data set that an earlier division published. Whoever finds that does it;
-    /// that several do it at once is harmless.
+    /// Publishes the whole where all shares are complete, and hold all of a data set that an earlier
+    /// division published. Whoever finds that does it; that several do it at once is harmless.
     /// </summary>
     /// <exception cref="InvalidInputException">The shares were collected in different ways.</exception>
     public async Task JoinPartsAsync(CancellationToken cancellationToken)
     {
-        // Another process may replace its part meanwhile and, having written the whole before this one, be overwritten with the old: so look again.
+        // Another process may replace its part meanwhile and, having written the whole before
+        // this one, be overwritten with the old: so look again.
         IReadOnlyList<ShardEntry>? written = null;
-        while (!IsWhole && ReadParts() is { } parts && ShardManifest.Join(parts) is var whole && !(written?.SequenceEqual(whole.Shards) ?? false))
+        while (
+            !IsWhole
+            && ReadParts() is { } parts
+            && ShardManifest.Join(parts) is var whole
+            && !(written?.SequenceEqual(whole.Shards) ?? false)
+        )
         {
-            if (ShardManifest.Load(Path) is { } earlier && !IsOfThisDivision(earlier)
-                && !(await Repartitioning.KeysAsync(this, whole, cancellationToken)).IsSupersetOf(await Repartitioning.KeysAsync(this, earlier, cancellationToken)))
+            if (
+                ShardManifest.Load(Path) is { } earlier
+                && !IsOfThisDivision(earlier)
+                && !(await Repartitioning.KeysAsync(this, whole, cancellationToken)).IsSupersetOf(
+                    await Repartitioning.KeysAsync(this, earlier, cancellationToken)
+                )
+            )
             {
                 return;
             }
@@ -247,16 +284,19 @@ sealed partial record OutputFolder(string Path, Partition Partition)
         }
     }
 
-    bool IsOfThisDivision(string shard) => IsWhole ? ShardName.Parse(shard) is not null : ShardName.ParsePart(shard)?.Parts == Partition.Count;
+    bool IsOfThisDivision(string shard) =>
+        IsWhole ? ShardName.Parse(shard) is not null : ShardName.ParsePart(shard)?.Parts == Partition.Count;
 
-    static Partition PartitionOf(Match match) => match.Groups[1].Success ? new Partition(Number(match, 1), Number(match, 2)) : Partition.Whole;
+    static Partition PartitionOf(Match match) =>
+        match.Groups[1].Success ? new Partition(Number(match, 1), Number(match, 2)) : Partition.Whole;
 
     static int Number(Match match, int group) => int.Parse(match.Groups[group].ValueSpan, CultureInfo.InvariantCulture);
 
     [GeneratedRegex(
         @"^(?:manifest\.json|journal\.db|part-(\d{1,5})-of-(\d{1,5})\.manifest\.json|journal-(?<1>\d{1,5})-of-(?<2>\d{1,5})\.db)$",
         RegexOptions.None,
-        matchTimeoutMilliseconds: 10_000)]
+        matchTimeoutMilliseconds: 10_000
+    )]
     private static partial Regex DivisionPattern();
 
     [GeneratedRegex(@"^journal(?:-(\d{1,5})-of-(\d{1,5}))?\.\d+\.shard(?:\.tmp)?$", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]

@@ -16,10 +16,11 @@ sealed record ProblemSource(string Path, int? Limit, Partition Partition)
     /// <summary>The problems, each with its place in the file.</summary>
     /// <param name="counts">Counts those of the whole file, whatever the share.</param>
     /// <param name="cancellationToken">Ends reading.</param>
-    public IAsyncEnumerable<(int Record, Problem Problem)> ReadAsync(ProblemCounts counts, CancellationToken cancellationToken) => ProblemReader
-        .ReadWithPlacesAsync(Path, Options, counts, cancellationToken)
-        .Take(Limit ?? int.MaxValue)
-        .Where(read => Partition.Contains(read.Problem.Id));
+    public IAsyncEnumerable<(int Record, Problem Problem)> ReadAsync(ProblemCounts counts, CancellationToken cancellationToken) =>
+        ProblemReader
+            .ReadWithPlacesAsync(Path, Options, counts, cancellationToken)
+            .Take(Limit ?? int.MaxValue)
+            .Where(read => Partition.Contains(read.Problem.Id));
 
     /// <summary>The problems at some places, which take no time to get to.</summary>
     /// <param name="isWanted">Asked of each place in order.</param>

@@ -24,20 +24,31 @@ sealed record PublishedTraces(ShardManifest? Manifest, IReadOnlyList<StoredShard
         var isExplained = folder.HasJournal || folder.OtherDivisions().Count > 0;
         return isExplained || !Directory.EnumerateFiles(folder.Path).Any(file => folder.IsPublished(Path.GetFileName(file)))
             ? new PublishedTraces(null, [])
-            : throw new InvalidInputException($"{folder.Path}: holds shards but no {manifestName}; restore it, or name another folder with --out");
+            : throw new InvalidInputException(
+                $"{folder.Path}: holds shards but no {manifestName}; restore it, or name another folder with --out"
+            );
     }
 
     /// <summary>Reads the shards that a manifest names.</summary>
     /// <exception cref="InvalidInputException">A shard is missing or damaged.</exception>
-    public static async Task<PublishedTraces> ReadAsync(OutputFolder folder, ShardManifest manifest, string manifestName, CancellationToken cancellationToken)
+    public static async Task<PublishedTraces> ReadAsync(
+        OutputFolder folder,
+        ShardManifest manifest,
+        string manifestName,
+        CancellationToken cancellationToken
+    )
     {
         var shards = new List<StoredShard>();
         foreach (var entry in manifest.Shards)
         {
             var file = new FileInfo(folder.File(entry.File));
-            shards.Add(file.Exists && file.Length == entry.Bytes
-                ? await StoredShard.ReadAsync(folder.Path, entry, cancellationToken)
-                : throw new InvalidInputException($"{file}: is missing, or not as long as {manifestName} says; restore it or collect again"));
+            shards.Add(
+                file.Exists && file.Length == entry.Bytes
+                    ? await StoredShard.ReadAsync(folder.Path, entry, cancellationToken)
+                    : throw new InvalidInputException(
+                        $"{file}: is missing, or not as long as {manifestName} says; restore it or collect again"
+                    )
+            );
         }
 
         return new PublishedTraces(manifest, shards);

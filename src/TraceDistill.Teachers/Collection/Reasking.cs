@@ -42,7 +42,6 @@ sealed class Reasking(IReadOnlyList<TraceFlaw> flaws, TraceInventory inventory, 
         (counts.Length > 0 && flaws.Contains(TraceFlaw.Length))
         || (counts.Refusal > 0 && flaws.Contains(TraceFlaw.Refusal))
         || (counts.Empty > 0 && flaws.Contains(TraceFlaw.Empty))
-
         // Shards of an earlier version of this program are not counted for it.
         || flaws.Contains(TraceFlaw.Unfinished);
 

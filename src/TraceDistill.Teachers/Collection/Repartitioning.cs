@@ -6,13 +6,13 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Goes on in a folder whose collection was divided in another way before: into another number of shares, or not at all. Each process copies what
-/// belongs to its share now into its journal, so nothing is asked for twice. What the earlier division left stays as it is until all of it stands in
-/// the data set of the new one.
+/// Goes on in a folder whose collection was divided in another way before: into another number of shares, or
+/// not at all. Each process copies what belongs to its share now into its journal, so nothing is asked for
+/// twice. What the earlier division left stays as it is until all of it stands in the data set of the new one.
 /// </summary>
 static class Repartitioning
 {
-    const int MostUnsettled = 256;      // as many as the journal commits at once
+    const int MostUnsettled = 256; // as many as the journal commits at once
 
     /// <summary>Copies those traces of this share that it does not have yet.</summary>
     /// <param name="folder">The folder as it is divided now.</param>
@@ -22,12 +22,19 @@ static class Repartitioning
     /// <returns>How many.</returns>
     /// <exception cref="InvalidInputException">What is there is damaged, or was collected in another way.</exception>
     /// <exception cref="ExternalFailureException">A process of another division is at work in the folder.</exception>
-    public static async Task<long> AdoptAsync(OutputFolder folder, TraceJournal journal, IEnumerable<TraceKey> present, CancellationToken cancellationToken)
+    public static async Task<long> AdoptAsync(
+        OutputFolder folder,
+        TraceJournal journal,
+        IEnumerable<TraceKey> present,
+        CancellationToken cancellationToken
+    )
     {
         if (folder.OtherLocks().FirstOrDefault(other => !other.IsOfThisDivision).Name is { } name)
         {
             throw new ExternalFailureException(
-                $"{folder.Path}: another run is using this folder ({name}) and divides it in another way; wait for it, or name another folder with --out");
+                $"{folder.Path}: another run is using this folder ({name}) and divides "
+                    + "it in another way; wait for it, or name another folder with --out"
+            );
         }
 
         var (keys, adopted, unsettled) = (present.ToHashSet(), 0L, new List<Task>());
@@ -61,8 +68,8 @@ static class Repartitioning
     }
 
     /// <summary>
-    /// Deletes what earlier divisions left and the data set that stands now holds. Does nothing while other processes are at work in the folder, which
-    /// may still be reading it: the next one that finds its share complete does it.
+    /// Deletes what earlier divisions left and the data set that stands now holds. Does nothing while other processes
+    /// are at work in the folder, which may still be reading it: the next one that finds its share complete does it.
     /// </summary>
     /// <exception cref="InvalidInputException">What is there is damaged.</exception>
     public static async Task DeleteLeftoversAsync(OutputFolder folder, CancellationToken cancellationToken)
@@ -96,12 +103,25 @@ static class Repartitioning
     }
 
     /// <summary>Ids of all traces in a data set of this folder.</summary>
-    public static async Task<HashSet<TraceKey>> KeysAsync(OutputFolder folder, ShardManifest manifest, CancellationToken cancellationToken) =>
-        [.. (await PublishedTraces.ReadAsync(folder, manifest, ShardManifest.FileName, cancellationToken)).Shards.SelectMany(shard => shard.Keys)];
+    public static async Task<HashSet<TraceKey>> KeysAsync(
+        OutputFolder folder,
+        ShardManifest manifest,
+        CancellationToken cancellationToken
+    ) =>
+        [
+            .. (await PublishedTraces.ReadAsync(folder, manifest, ShardManifest.FileName, cancellationToken)).Shards.SelectMany(shard =>
+                shard.Keys
+            ),
+        ];
 
     static Task<EarlierDivision> OpenAsync(OutputFolder folder, OutputFolder other, CancellationToken cancellationToken)
     {
         var manifest = ShardManifest.Load(other.Path, other.ManifestName);
-        return EarlierDivision.OpenAsync(other, manifest is not null && folder.IsOfThisDivision(manifest) ? null : manifest, folder.CopyFolder, cancellationToken);
+        return EarlierDivision.OpenAsync(
+            other,
+            manifest is not null && folder.IsOfThisDivision(manifest) ? null : manifest,
+            folder.CopyFolder,
+            cancellationToken
+        );
     }
 }

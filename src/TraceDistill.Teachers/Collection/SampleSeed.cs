@@ -5,7 +5,9 @@ using TraceDistill.Data.Traces;
 
 namespace TraceDistill.Teachers.Collection;
 
-/// <summary>A seed for each sample that depends on nothing but the run's seed, the problem and the sample's index: never on scheduling.</summary>
+/// <summary>
+/// A seed for each sample that depends on nothing but the run's seed, the problem and the sample's index: never on scheduling.
+/// </summary>
 static class SampleSeed
 {
     /// <returns>31 bits: every server takes them.</returns>

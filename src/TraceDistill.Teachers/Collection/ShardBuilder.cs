@@ -8,8 +8,8 @@ namespace TraceDistill.Teachers.Collection;
 
 /// <summary>Moves a block's traces out of the journal's rows, and out of earlier shards where need be, into a shard of their own.</summary>
 /// <remarks>
-/// The shard stands whole under its name before the journal knows it, and the journal drops the rows with the same transaction in which it takes
-/// note of the shard. Killed in between, the shard is unknown and is written again.
+/// The shard stands whole under its name before the journal knows it, and the journal drops the rows with the same
+/// transaction in which it takes note of the shard. Killed in between, the shard is unknown and is written again.
 /// </remarks>
 /// <param name="folder">Where shards go.</param>
 /// <param name="inventory">What there is.</param>
@@ -47,9 +47,12 @@ sealed class ShardBuilder(OutputFolder folder, TraceInventory inventory, TraceJo
     }
 
     async IAsyncEnumerable<Trace> TracesAsync(
-        IReadOnlyList<(TraceKey Key, int? Shard)> content, EarlierShards? earlier, [EnumeratorCancellation] CancellationToken cancellationToken)
+        IReadOnlyList<(TraceKey Key, int? Shard)> content,
+        EarlierShards? earlier,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
-        for (var next = 0; next < content.Count;)
+        for (var next = 0; next < content.Count; )
         {
             if (content[next].Shard is { } shard)
             {

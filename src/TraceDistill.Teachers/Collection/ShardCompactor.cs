@@ -12,7 +12,9 @@ sealed class ShardCompactor : IAsyncDisposable
 
     public ShardCompactor(ShardBuilder builder) => _work = Task.Run(() => BuildAsync(builder));
 
-    /// <summary>Cancelled when a shard could not be built: there is no point in collecting more. <see cref="CompleteAsync"/> says why.</summary>
+    /// <summary>
+    /// Cancelled when a shard could not be built: there is no point in collecting more. <see cref="CompleteAsync"/> says why.
+    /// </summary>
     public CancellationToken Failed => _failed.Token;
 
     /// <summary>A block of which all traces are rows of the journal.</summary>

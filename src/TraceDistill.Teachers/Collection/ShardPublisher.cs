@@ -12,18 +12,29 @@ namespace TraceDistill.Teachers.Collection;
 /// <param name="missing">What the manifest says is missing; null for nothing.</param>
 /// <param name="layout">As for <see cref="ShardBuilder"/>.</param>
 /// <param name="step">As for <see cref="ShardBuilder"/>.</param>
-sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, TraceJournal journal, TeacherCapabilities? capabilities, MissingTraces? missing, SoftTargetLayout layout, Action<string> step)
+sealed class ShardPublisher(
+    OutputFolder folder,
+    TraceInventory inventory,
+    TraceJournal journal,
+    TeacherCapabilities? capabilities,
+    MissingTraces? missing,
+    SoftTargetLayout layout,
+    Action<string> step
+)
 {
     /// <summary>
-    /// Builds the shards that are missing, gives all of them their names, writes the manifest last, and removes the journal. Cut short anywhere, it can
-    /// be repeated: until the manifest stands, the journal knows where everything is.
+    /// Builds the shards that are missing, gives all of them their names, writes the manifest last, and removes the
+    /// journal. Cut short anywhere, it can be repeated: until the manifest stands, the journal knows where everything is.
     /// </summary>
     public async Task<PublishedTraces> PublishAsync(CancellationToken cancellationToken)
     {
         var blocks = await BuildAsync(cancellationToken);
         var number = journal.NextShardNumber();
         var shards = blocks
-            .Select((shard, index) => new JournalShard(number + index, shard.Entry, folder.PublishedName(index, blocks.Count), shard.Counts, shard.Keys))
+            .Select(
+                (shard, index) =>
+                    new JournalShard(number + index, shard.Entry, folder.PublishedName(index, blocks.Count), shard.Counts, shard.Keys)
+            )
             .ToList();
         step("take note of the data set");
         journal.NoteDataSet(shards);
@@ -48,7 +59,10 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         foreach (var (index, block) in filled.Index())
         {
             // What an earlier version of this program wrote, or in the other layout, is written anew, so that the data set is of one kind.
-            if (ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard || !await ShardReader.IsCurrentAsync(shard.Path, layout, cancellationToken))
+            if (
+                ShardOf(block, folder.PublishedName(index, filled.Count)) is not { } shard
+                || !await ShardReader.IsCurrentAsync(shard.Path, layout, cancellationToken)
+            )
             {
                 await builder.BuildAsync(block, earlier, cancellationToken);
                 shard = inventory.Shards[^1];
@@ -65,22 +79,29 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
     StoredShard? ShardOf(int block, string name)
     {
         var content = inventory.Content(block);
-        if (content[0].Shard is not { } index || content.Any(trace => trace.Shard != index) || inventory.Shards[index] is var shard && shard.Keys.Length != content.Count)
+        if (
+            content[0].Shard is not { } index
+            || content.Any(trace => trace.Shard != index)
+            || inventory.Shards[index] is var shard && shard.Keys.Length != content.Count
+        )
         {
             return null;
         }
 
-        // Another shard's name may only be given away once that one has been moved; and what another division published is not this one's to move.
+        // Another shard's name may only be given away once that one has been moved; and what
+        // another division published is not this one's to move.
         shard = inventory.Shards[index];
-        var isFree = folder.IsWorking(shard.Name) || shard.Name == name
+        var isFree =
+            folder.IsWorking(shard.Name)
+            || shard.Name == name
             || (ShardName.Parse(shard.Name) is { Count: var before } && ShardName.Parse(name) is { Count: var now } && before != now);
         return isFree ? shard : null;
     }
 
     async Task<PublishedTraces> PublishAsync(IReadOnlyList<JournalShard> shards, CancellationToken cancellationToken)
     {
-        // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole.
-        // That of the whole goes first, lest it be taken for this share's own, and again, because another share may have written it anew in between.
+        // While a data set is being replaced it has no manifest, so a reader never takes a mixture of old and new for whole. That of the
+        // whole goes first, lest it be taken for this share's own, and again, because another share may have written it anew in between.
         step("delete the manifest");
         // One of another division stays in force until the new whole takes its place.
         folder.DeleteManifestOfThisDivision();
@@ -94,7 +115,12 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         }
 
         var names = shards.Select(shard => shard.Published!).ToHashSet();
-        var stale = Directory.EnumerateFiles(folder.Path).Select(file => Path.GetFileName(file)).Where(folder.IsPublished).Except(names).ToList();
+        var stale = Directory
+            .EnumerateFiles(folder.Path)
+            .Select(file => Path.GetFileName(file))
+            .Where(folder.IsPublished)
+            .Except(names)
+            .ToList();
         foreach (var name in stale)
         {
             step("delete an old shard");
@@ -102,7 +128,15 @@ sealed class ShardPublisher(OutputFolder folder, TraceInventory inventory, Trace
         }
 
         folder.DeleteUnknownWork(new HashSet<string>());
-        var manifest = ShardManifest.Of(journal.Dataset!, [.. shards.Select(shard => shard.Entry with { File = shard.Published! })], layout) with { Capabilities = capabilities, Missing = missing };
+        var manifest = ShardManifest.Of(
+            journal.Dataset!,
+            [.. shards.Select(shard => shard.Entry with { File = shard.Published! })],
+            layout
+        ) with
+        {
+            Capabilities = capabilities,
+            Missing = missing,
+        };
         DirectorySync.Flush(folder.Path);
         step("write the manifest");
         await folder.SaveManifestAsync(manifest, cancellationToken);

@@ -22,12 +22,13 @@ sealed record StoreOptions(int BlockRows, IReadOnlyList<TraceFlaw> Reask, Journa
     public SoftTargetLayout Layout { get; init; } = SoftTargetLayout.Compact;
 
     const int MostRows = 1 << 16;
-    const long ShardBytes = 512L << 20;     // what Hugging Face's own tools cut at
+    const long ShardBytes = 512L << 20; // what Hugging Face's own tools cut at
 
     /// <summary>A power of two of traces that make no more than half a gigabyte even if all are as long as allowed.</summary>
     public static int RowsFor(int maxTokens, int topLogprobs, SoftTargetLayout layout = SoftTargetLayout.Compact)
     {
-        // Measured on compact top-20 shards: 33 bytes a token, 8 of them for the token drawn and its logprob. Plain, an alternative is an int and a float.
+        // Measured on compact top-20 shards: 33 bytes a token, 8 of them for the token drawn and
+        // its logprob. Plain, an alternative is an int and a float.
         var bytesPerTrace = maxTokens * (8 + ((layout == SoftTargetLayout.Compact ? 1.3 : 8) * topLogprobs));
         return (int)Math.Clamp(BitOperations.RoundUpToPowerOf2((ulong)(ShardBytes / bytesPerTrace) + 1) / 2, 1, MostRows);
     }

@@ -13,13 +13,17 @@ sealed record StoredShard(string Path, ShardEntry Entry, TraceCounts Counts, Tra
 {
     public string Name => Entry.File;
 
-    /// <summary>Finds a shard of the journal: under the name that it was written with, or under the one that it was published with.</summary>
+    /// <summary>
+    /// Finds a shard of the journal: under the name that it was written with, or under the one that it was published with.
+    /// </summary>
     /// <returns>Null where it is not there whole.</returns>
     public static StoredShard? Find(OutputFolder folder, JournalShard shard)
     {
         var name = shard.Published is not null && !File.Exists(folder.File(shard.Entry.File)) ? shard.Published : shard.Entry.File;
         var file = new FileInfo(folder.File(name));
-        return file.Exists && file.Length == shard.Entry.Bytes ? new StoredShard(file.FullName, shard.Entry with { File = name }, shard.Counts, shard.Keys) : null;
+        return file.Exists && file.Length == shard.Entry.Bytes
+            ? new StoredShard(file.FullName, shard.Entry with { File = name }, shard.Counts, shard.Keys)
+            : null;
     }
 
     /// <summary>Reads from a published shard what its manifest does not say.</summary>

@@ -5,8 +5,9 @@ using TraceDistill.Text.Tokenizers;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Brings a teacher's tokens into its tokenizer's vocabulary. Tokens named by their bytes alone get the id of the one token with these bytes,
-/// never an encoding of their text (a byte that stands in for a character without a token, <c>&lt;0x38&gt;</c>, only where no other token has it); ids beyond the vocabulary, the padding of an embedding, are nobody's.
+/// Brings a teacher's tokens into its tokenizer's vocabulary. Tokens named by their bytes alone get the id of the one token with
+/// these bytes, never an encoding of their text (a byte that stands in for a character without a token, <c>&lt;0x38&gt;</c>,
+/// only where no other token has it); ids beyond the vocabulary, the padding of an embedding, are nobody's.
 /// </summary>
 sealed class TokenResolver
 {
@@ -41,12 +42,15 @@ sealed class TokenResolver
     }
 
     /// <returns>
-    /// The same logprobs under ids of the vocabulary. Alternatives that are not in it join the tail mass; where a token that was drawn is not, the
-    /// result is null and the trace serves the hard loss alone.
+    /// The same logprobs under ids of the vocabulary. Alternatives that are not in it join the tail mass;
+    /// where a token that was drawn is not, the result is null and the trace serves the hard loss alone.
     /// </returns>
     public TokenLogprobs? Resolve(TokenLogprobs? logprobs)
     {
-        if (logprobs is null || (logprobs.TokenBytes is null && !logprobs.TokenIds.Concat(logprobs.TopIds).Any(id => id >= _vocabularySize)))
+        if (
+            logprobs is null
+            || (logprobs.TokenBytes is null && !logprobs.TokenIds.Concat(logprobs.TopIds).Any(id => id >= _vocabularySize))
+        )
         {
             return logprobs;
         }
@@ -55,10 +59,13 @@ sealed class TokenResolver
         {
             throw new InvalidInputException(
                 $"{_tokenizer.File}: the endpoint names tokens by their bytes, and this decoder makes text of several tokens together; "
-                + "collect from a server that gives token ids, or without logprobs");
+                    + "collect from a server that gives token ids, or without logprobs"
+            );
         }
 
-        var byBytes = logprobs.TokenBytes is null ? null : Array.ConvertAll(logprobs.TokenBytes, bytes => _ids.GetValueOrDefault(Key(bytes), Nobody));
+        var byBytes = logprobs.TokenBytes is null
+            ? null
+            : Array.ConvertAll(logprobs.TokenBytes, bytes => _ids.GetValueOrDefault(Key(bytes), Nobody));
         var tokenIds = Array.ConvertAll(logprobs.TokenIds, Find);
         if (tokenIds.Contains(Nobody))
         {
@@ -80,16 +87,26 @@ sealed class TokenResolver
             }
         }
 
-        return logprobs with { TokenIds = tokenIds, TopIds = topIds, TopLogprobs = topLogprobs, TokenBytes = null };
+        return logprobs with
+        {
+            TokenIds = tokenIds,
+            TopIds = topIds,
+            TopLogprobs = topLogprobs,
+            TokenBytes = null,
+        };
 
-        int Find(int id) => id < 0 ? Nobody : byBytes is not null ? byBytes[id] : id < _vocabularySize ? id : Nobody;
+        int Find(int id) =>
+            id < 0 ? Nobody
+            : byBytes is not null ? byBytes[id]
+            : id < _vocabularySize ? id
+            : Nobody;
     }
 
     static string Key(ReadOnlySpan<byte> bytes) => string.Create(bytes.Length, bytes, (chars, source) =>
-    {
-        for (var i = 0; i < chars.Length; i++)
         {
-            chars[i] = (char)source[i];
-        }
-    });
+            for (var i = 0; i < chars.Length; i++)
+            {
+                chars[i] = (char)source[i];
+            }
+        });
 }

@@ -13,13 +13,25 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Asks a teacher for the traces of a plan that are not there yet, a bounded number at a time, and puts each into the journal before it counts.
+/// Asks a teacher for the traces of a plan that are not there yet, a bounded number at a
+/// time, and puts each into the journal before it counts.
 /// </summary>
 /// <param name="retryFor">How long samples that failed are asked for again while none of them succeeds.</param>
-/// <param name="asking">Cancelled as soon as nothing more is to be asked for, for whatever reason: the teacher then sends nothing that waits its turn.</param>
+/// <param name="asking">
+/// Cancelled as soon as nothing more is to be asked for, for whatever reason: the teacher then sends nothing that waits its turn.
+/// </param>
 sealed class TraceCollector(
-    ITextGenerator teacher, IVerifier verifier, TokenResolver tokens, DatasetDescription dataset, IRunObserver observer, TimeProvider time, int concurrency, CollectionBudget budget,
-    TimeSpan retryFor = default, CancellationTokenSource? asking = null)
+    ITextGenerator teacher,
+    IVerifier verifier,
+    TokenResolver tokens,
+    DatasetDescription dataset,
+    IRunObserver observer,
+    TimeProvider time,
+    int concurrency,
+    CollectionBudget budget,
+    TimeSpan retryFor = default,
+    CancellationTokenSource? asking = null
+)
 {
     /// <summary>
     /// Time that a run that is stopped or cannot go on waits for what is in flight: half of the ten seconds after which its end may be
@@ -39,18 +51,41 @@ sealed class TraceCollector(
     /// <param name="journal">Where the others go.</param>
     /// <param name="compactor">Makes shards of them as they become complete. When it fails, nothing new is asked for.</param>
     /// <param name="stop">Ends the run: nothing new is asked for, and what is in flight has <see cref="Grace"/> to finish.</param>
-    /// <exception cref="TeacherUnavailableException">The teacher is gone or refuses everything. What was finished is in the journal.</exception>
-    /// <exception cref="InvalidInputException">The journal or a shard cannot be written any more, or not one prompt fits into the teacher's context.</exception>
+    /// <exception cref="TeacherUnavailableException">
+    /// The teacher is gone or refuses everything. What was finished is in the journal.
+    /// </exception>
+    /// <exception cref="InvalidInputException">
+    /// The journal or a shard cannot be written any more, or not one prompt fits into the teacher's context.
+    /// </exception>
     /// <exception cref="ExternalFailureException">The folder is gone, or the disk is full.</exception>
-    public Task<CollectionTally> CollectAsync(CollectionPlan plan, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop) =>
-        CollectAsync(plan, inventory.IsWanted, inventory, journal, compactor, stop);
+    public Task<CollectionTally> CollectAsync(
+        CollectionPlan plan,
+        TraceInventory inventory,
+        TraceJournal journal,
+        ShardCompactor compactor,
+        CancellationToken stop
+    ) => CollectAsync(plan, inventory.IsWanted, inventory, journal, compactor, stop);
 
     /// <inheritdoc cref="CollectAsync(CollectionPlan, TraceInventory, TraceJournal, ShardCompactor, CancellationToken)"/>
     /// <param name="isAsked">Positions of those wanted that are asked for.</param>
     public async Task<CollectionTally> CollectAsync(
-        CollectionPlan plan, Predicate<int> isAsked, TraceInventory inventory, TraceJournal journal, ShardCompactor compactor, CancellationToken stop)
+        CollectionPlan plan,
+        Predicate<int> isAsked,
+        TraceInventory inventory,
+        TraceJournal journal,
+        ShardCompactor compactor,
+        CancellationToken stop
+    )
     {
-        var tally = new CollectionTally(observer, time, inventory.PlanCount - inventory.Wanted, inventory.PlanCount, budget.Describe, Math.Max(20, 2 * concurrency), retryFor);
+        var tally = new CollectionTally(
+            observer,
+            time,
+            inventory.PlanCount - inventory.Wanted,
+            inventory.PlanCount,
+            budget.Describe,
+            Math.Max(20, 2 * concurrency),
+            retryFor
+        );
         Exception? fatal = null;
         using var end = CancellationTokenSource.CreateLinkedTokenSource(stop, compactor.Failed);
         using var abort = new CancellationTokenSource();
@@ -106,7 +141,8 @@ sealed class TraceCollector(
                             Interlocked.CompareExchange(ref fatal, e, null);
                             await end.CancelAsync();
                         }
-                    });
+                    }
+                );
             }
             catch (OperationCanceledException) when (abort.IsCancellationRequested)
             {
@@ -118,11 +154,18 @@ sealed class TraceCollector(
         async Task AskAgainAsync()
         {
             var pause = FirstPause;
-            for (var isFirst = true; tally.Passing() is { Count: > 0 } failed && tally.Quiet is var quiet && quiet < retryFor && !budget.IsSpent; isFirst = false)
+            for (
+                var isFirst = true;
+                tally.Passing() is { Count: > 0 } failed && tally.Quiet is var quiet && quiet < retryFor && !budget.IsSpent;
+                isFirst = false
+            )
             {
                 if (isFirst)
                 {
-                    observer.Message($"{Count(failed.Count, "sample")} failed, to be asked for again while that may help, for {Words(retryFor)} without a trace at most (retry_for): {FailedSample.Describe(failed)}");
+                    observer.Message(
+                        $"{Count(failed.Count, "sample")} failed, to be asked for again while that may help, "
+                            + $"for {Words(retryFor)} without a trace at most (retry_for): {FailedSample.Describe(failed)}"
+                    );
                 }
 
                 try
@@ -136,7 +179,10 @@ sealed class TraceCollector(
 
                 var before = tally.Collected;
                 await AskAsync(failed.Select(failure => failure.Position).ToHashSet().Contains);
-                pause = tally.Collected > before ? FirstPause : pause * 2 < LongestPause ? pause * 2 : LongestPause;
+                pause =
+                    tally.Collected > before ? FirstPause
+                    : pause * 2 < LongestPause ? pause * 2
+                    : LongestPause;
             }
         }
 
@@ -145,7 +191,8 @@ sealed class TraceCollector(
             var planned = inventory.AsAskedFor(wanted);
             if (await GenerateAsync(plan.Teacher, planned, tally, token) is var (trace, lack))
             {
-                // Not to be cancelled: what was generated is kept. Its columns are not, while the disk is waited for: what is counted is taken before.
+                // Not to be cancelled: what was generated is kept. Its columns are not, while the
+                // disk is waited for: what is counted is taken before.
                 var counted = CountedTrace.Of(trace, lack);
                 await KeepAsync(planned, trace, replace: planned != wanted);
                 tally.Add(planned, counted);
@@ -169,7 +216,13 @@ sealed class TraceCollector(
 
             foreach (var planned in tooLong)
             {
-                var nothing = new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContextLength };
+                var nothing = new GenerationResult
+                {
+                    Reasoning = "",
+                    Answer = "",
+                    Text = "",
+                    FinishReason = FinishReasons.ContextLength,
+                };
                 var row = Describe(plan.Teacher, planned, nothing, TimeSpan.Zero);
                 await KeepAsync(planned, row, replace: true);
                 tally.Add(planned, CountedTrace.Of(row, lack: null));
@@ -177,7 +230,10 @@ sealed class TraceCollector(
 
             if (tooLong.Count > 0)
             {
-                observer.Message($"too long for the teacher's context: {Count(tooLong.Count, "prompt")}, kept as rows without a trace (finish_reason {FinishReasons.ContextLength}); reask: refusal asks for them again");
+                observer.Message(
+                    $"too long for the teacher's context: {Count(tooLong.Count, "prompt")}, kept as rows without "
+                        + $"a trace (finish_reason {FinishReasons.ContextLength}); reask: refusal asks for them again"
+                );
             }
         }
 
@@ -195,8 +251,15 @@ sealed class TraceCollector(
 
     static string Words(TimeSpan time) => time < TimeSpan.FromMinutes(2) ? $"{time.TotalSeconds:0} s" : $"{time.TotalMinutes:0} min";
 
-    /// <returns>The trace, with why it has no logprobs where the teacher is why; null where this sample failed and is counted as such.</returns>
-    async Task<(Trace Trace, LogprobLack? Lack)?> GenerateAsync(string teacherName, PlannedTrace planned, CollectionTally tally, CancellationToken cancellationToken)
+    /// <returns>
+    /// The trace, with why it has no logprobs where the teacher is why; null where this sample failed and is counted as such.
+    /// </returns>
+    async Task<(Trace Trace, LogprobLack? Lack)?> GenerateAsync(
+        string teacherName,
+        PlannedTrace planned,
+        CollectionTally tally,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -206,14 +269,20 @@ sealed class TraceCollector(
 
             // Here it costs one sample; found out on publishing, it would cost the run.
             TraceValidation.Check(trace, dataset);
-            return (trace, result.Logprobs is null ? result.LogprobLack ?? new LogprobLack("returned no logprobs", IsPartial: false) : null);
+            return (
+                trace,
+                result.Logprobs is null ? result.LogprobLack ?? new LogprobLack("returned no logprobs", IsPartial: false) : null
+            );
         }
         catch (PromptTooLongException e)
         {
             tally.AddTooLong(planned, e);
             return null;
         }
-        catch (Exception e) when (e is InvalidInputException or ExternalFailureException && !(e is TeacherUnavailableException gone && !RetryStrategies.IsPassing(gone)))
+        catch (Exception e)
+            when (e is InvalidInputException or ExternalFailureException
+                && !(e is TeacherUnavailableException gone && !RetryStrategies.IsPassing(gone))
+            )
         {
             tally.AddFailure(planned, e);
             return null;
@@ -224,32 +293,35 @@ sealed class TraceCollector(
         }
     }
 
-    Trace Describe(string teacherName, PlannedTrace planned, GenerationResult result, TimeSpan latency) => new()
-    {
-        Id = planned.Request.Id,
-        ProblemId = planned.Problem.Id,
-        Source = planned.Problem.Family,
-        Messages = planned.Request.Messages,
-        Reasoning = result.Reasoning,
-        Answer = result.Answer,
-        Generation = result.Text,
-        ExpectedAnswer = planned.Problem.Answer,
-        FinishReason = result.FinishReason,
-        // A call of a tool is no answer yet, right or wrong; nor is what was refused, or could not be asked.
-        Verdict = (result.ToolCalls is null && !FinishReasons.IsRefusal(result.FinishReason)
-            ? verifier.Verify(result.Answer, planned.Problem)
-            : Verdict.Unverified).ToName(),
-        SampleIndex = planned.SampleIndex,
-        Seed = planned.Request.Sampling.Seed ?? 0,
-        Temperature = planned.Request.Sampling.Temperature,
-        TopP = planned.Request.Sampling.TopP,
-        Teacher = teacherName,
-        PromptTokens = result.PromptTokens,
-        CompletionTokens = result.CompletionTokens,
-        LatencyMs = (int)Math.Min(latency.TotalMilliseconds, int.MaxValue),
-        CreatedAt = time.GetUtcNow(),
-        PromptTokenIds = result.PromptTokenIds ?? [],
-        Logprobs = tokens.Resolve(result.Logprobs),
-        ToolCalls = result.ToolCalls,
-    };
+    Trace Describe(string teacherName, PlannedTrace planned, GenerationResult result, TimeSpan latency) =>
+        new()
+        {
+            Id = planned.Request.Id,
+            ProblemId = planned.Problem.Id,
+            Source = planned.Problem.Family,
+            Messages = planned.Request.Messages,
+            Reasoning = result.Reasoning,
+            Answer = result.Answer,
+            Generation = result.Text,
+            ExpectedAnswer = planned.Problem.Answer,
+            FinishReason = result.FinishReason,
+            // A call of a tool is no answer yet, right or wrong; nor is what was refused, or could not be asked.
+            Verdict = (
+                result.ToolCalls is null && !FinishReasons.IsRefusal(result.FinishReason)
+                    ? verifier.Verify(result.Answer, planned.Problem)
+                    : Verdict.Unverified
+            ).ToName(),
+            SampleIndex = planned.SampleIndex,
+            Seed = planned.Request.Sampling.Seed ?? 0,
+            Temperature = planned.Request.Sampling.Temperature,
+            TopP = planned.Request.Sampling.TopP,
+            Teacher = teacherName,
+            PromptTokens = result.PromptTokens,
+            CompletionTokens = result.CompletionTokens,
+            LatencyMs = (int)Math.Min(latency.TotalMilliseconds, int.MaxValue),
+            CreatedAt = time.GetUtcNow(),
+            PromptTokenIds = result.PromptTokenIds ?? [],
+            Logprobs = tokens.Resolve(result.Logprobs),
+            ToolCalls = result.ToolCalls,
+        };
 }

@@ -4,8 +4,9 @@ using TraceDistill.Data.Traces;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
-/// Where each trace of a plan is by now: nowhere, a row of the journal, or in a shard. Traces that are there although the plan does not know them
-/// (it had more samples before, say) stand after the plan's. The whole is cut into blocks of equally many traces: one block makes one shard.
+/// Where each trace of a plan is by now: nowhere, a row of the journal, or in a shard. Traces that
+/// are there although the plan does not know them (it had more samples before, say) stand after
+/// the plan's. The whole is cut into blocks of equally many traces: one block makes one shard.
 /// </summary>
 /// <remarks>Thread-safe. A million traces take some 60 MB.</remarks>
 sealed class TraceInventory
@@ -16,11 +17,11 @@ sealed class TraceInventory
     readonly Lock _lock = new();
     readonly List<TraceKey> _keys;
     readonly Dictionary<TraceKey, int> _positions;
-    readonly List<int> _homes;                  // [position] a shard's index, or one of the above
+    readonly List<int> _homes; // [position] a shard's index, or one of the above
     readonly List<StoredShard> _shards;
-    readonly BitArray _wanted;                  // [position in the plan] to be asked for, again or for the first time
+    readonly BitArray _wanted; // [position in the plan] to be asked for, again or for the first time
     readonly Dictionary<int, long> _seeds = []; // of those to be asked for again: the seed they had
-    readonly int[] _waiting;                    // [block] wanted traces in it
+    readonly int[] _waiting; // [block] wanted traces in it
     readonly int _blockRows;
 
     /// <param name="plan">Ids of the traces wanted, in order.</param>
@@ -28,7 +29,13 @@ sealed class TraceInventory
     /// <param name="rows">Traces in the journal, which take the place of those in shards.</param>
     /// <param name="blockRows">Traces in a block.</param>
     /// <param name="plannedOnly">Whether traces that the plan does not know are taken not to be there.</param>
-    public TraceInventory(TraceKey[] plan, IReadOnlyList<StoredShard> shards, IReadOnlyList<TraceKey> rows, int blockRows, bool plannedOnly = false)
+    public TraceInventory(
+        TraceKey[] plan,
+        IReadOnlyList<StoredShard> shards,
+        IReadOnlyList<TraceKey> rows,
+        int blockRows,
+        bool plannedOnly = false
+    )
     {
         _blockRows = blockRows;
         _keys = [.. plan];
@@ -93,9 +100,13 @@ sealed class TraceInventory
     public bool IsWanted(int position) => _wanted[position];
 
     /// <summary>The trace by another seed than before, if it is to be asked for again; else as it is.</summary>
-    public PlannedTrace AsAskedFor(PlannedTrace planned) => NewSeed(planned.Position) is { } seed
-        ? planned with { Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } } }
-        : planned;
+    public PlannedTrace AsAskedFor(PlannedTrace planned) =>
+        NewSeed(planned.Position) is { } seed
+            ? planned with
+            {
+                Request = planned.Request with { Sampling = planned.Request.Sampling with { Seed = seed } },
+            }
+            : planned;
 
     /// <summary>The seed with which a trace is asked for again; null where it is asked for the first time.</summary>
     public long? NewSeed(int position) => _seeds.TryGetValue(position, out var earlier) ? SampleSeed.After(_keys[position], earlier) : null;
@@ -157,7 +168,8 @@ sealed class TraceInventory
     }
 
     /// <summary>The index of the shard in which a trace is; null where it is a row.</summary>
-    public int? ShardOf(TraceKey key) => _positions.TryGetValue(key, out var position) && _homes[position] is >= 0 and var shard ? shard : null;
+    public int? ShardOf(TraceKey key) =>
+        _positions.TryGetValue(key, out var position) && _homes[position] is >= 0 and var shard ? shard : null;
 
     /// <summary>Traces that are there although the plan does not know them.</summary>
     public IReadOnlyList<TraceKey> LeftOver() => _keys.GetRange(PlanCount, _keys.Count - PlanCount);
@@ -195,5 +207,6 @@ sealed class TraceInventory
         return position;
     }
 
-    IEnumerable<int> PositionsOf(int block) => Enumerable.Range(block * _blockRows, Math.Min(_blockRows, _keys.Count - (block * _blockRows)));
+    IEnumerable<int> PositionsOf(int block) =>
+        Enumerable.Range(block * _blockRows, Math.Min(_blockRows, _keys.Count - (block * _blockRows)));
 }

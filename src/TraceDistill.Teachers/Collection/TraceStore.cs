@@ -15,7 +15,15 @@ sealed class TraceStore : IAsyncDisposable
     readonly StoreOptions _options;
     TraceJournal? _journal;
 
-    TraceStore(OutputFolder folder, FolderLock @lock, StoreOptions options, CollectionPlan plan, TraceInventory inventory, PublishedTraces published, TraceJournal? journal)
+    TraceStore(
+        OutputFolder folder,
+        FolderLock @lock,
+        StoreOptions options,
+        CollectionPlan plan,
+        TraceInventory inventory,
+        PublishedTraces published,
+        TraceJournal? journal
+    )
     {
         (_folder, _lock, _options, Plan, Inventory, Published, _journal) = (folder, @lock, options, plan, inventory, published, journal);
     }
@@ -42,7 +50,8 @@ sealed class TraceStore : IAsyncDisposable
     public string? Discarded { get; private init; }
 
     /// <summary>True where all that is wanted is published, and in the layout that is wanted.</summary>
-    public bool IsFinished => Published.Manifest is { } manifest && manifest.Layout == _options.Layout && Inventory.Wanted == 0 && _journal is null;
+    public bool IsFinished =>
+        Published.Manifest is { } manifest && manifest.Layout == _options.Layout && Inventory.Wanted == 0 && _journal is null;
 
     /// <summary>True where something is wanted, or nothing tells yet what traces there would be.</summary>
     public bool NeedsTeacher => Inventory.Wanted > 0 || Dataset is null;
@@ -57,7 +66,11 @@ sealed class TraceStore : IAsyncDisposable
     /// <exception cref="InvalidInputException">What the folder holds is damaged or does not go with this collection.</exception>
     /// <exception cref="ExternalFailureException">Another process collects the same into the folder.</exception>
     public static async Task<TraceStore> OpenAsync(
-        OutputFolder folder, Func<Partition, Task<CollectionPlan>> planning, StoreOptions options, CancellationToken cancellationToken)
+        OutputFolder folder,
+        Func<Partition, Task<CollectionPlan>> planning,
+        StoreOptions options,
+        CancellationToken cancellationToken
+    )
     {
         // Before anything is looked at, and until all is published: a process that publishes meanwhile would make what was seen untrue.
         var @lock = folder.TakeLock();
@@ -87,8 +100,12 @@ sealed class TraceStore : IAsyncDisposable
             var isComplete = published.Manifest is not null && inventory.Wanted == 0 && journal is null;
             if (isComplete && !folder.HasManifest)
             {
-                // Another division's data set serves as it is only where no share wants anything of it; else each has to take its part over.
-                isComplete = (await TakeInventoryAsync(folder, options, await planning(Partition.Whole), published, journal, cancellationToken)).Wanted == 0;
+                // Another division's data set serves as it is only where no share wants anything
+                // of it; else each has to take its part over.
+                isComplete =
+                    (
+                        await TakeInventoryAsync(folder, options, await planning(Partition.Whole), published, journal, cancellationToken)
+                    ).Wanted == 0;
             }
 
             if (isComplete)
@@ -99,7 +116,10 @@ sealed class TraceStore : IAsyncDisposable
             {
                 published = folder.IsOwn(published) ? published : new PublishedTraces(null, []);
                 journal ??= folder.OpenJournal(dataset: null, options.Synchronous);
-                var present = published.Shards.SelectMany(shard => shard.Keys).Concat(journal.Shards().SelectMany(shard => shard.Keys)).Concat(journal.Rows());
+                var present = published
+                    .Shards.SelectMany(shard => shard.Keys)
+                    .Concat(journal.Shards().SelectMany(shard => shard.Keys))
+                    .Concat(journal.Rows());
                 adopted = await Repartitioning.AdoptAsync(folder, journal, present, cancellationToken);
                 inventory = await TakeInventoryAsync(folder, options, plan, published, journal, cancellationToken);
             }
@@ -108,7 +128,12 @@ sealed class TraceStore : IAsyncDisposable
             if (options.Identity is not null && (folder.HasManifest || !isComplete) && inventory.LeftOver() is { Count: > 0 } leftOver)
             {
                 discarded = await LeftOver.OfPlanAsync(
-                    plan.Problems, plan.SamplesPerProblem, ReadAsync(inventory, journal, leftOver, cancellationToken), CollectionIdentity.Load(folder.Path) is not null, cancellationToken);
+                    plan.Problems,
+                    plan.SamplesPerProblem,
+                    ReadAsync(inventory, journal, leftOver, cancellationToken),
+                    CollectionIdentity.Load(folder.Path) is not null,
+                    cancellationToken
+                );
                 RefuseUnlessDiscarded(discarded!);
                 if (inventory.Present == leftOver.Count)
                 {
@@ -170,11 +195,19 @@ sealed class TraceStore : IAsyncDisposable
         }
 
         var shards = published.Shards.Select(shard => shard.Keys).Concat(journal?.Shards().Select(shard => shard.Keys) ?? []);
-        return LeftOver.OfOptions(CollectionIdentity.Load(folder.Path), now, shards.SelectMany(keys => keys).Concat(journal?.Rows() ?? []).Distinct().Count());
+        return LeftOver.OfOptions(
+            CollectionIdentity.Load(folder.Path),
+            now,
+            shards.SelectMany(keys => keys).Concat(journal?.Rows() ?? []).Distinct().Count()
+        );
     }
 
     static async IAsyncEnumerable<Trace> ReadAsync(
-        TraceInventory inventory, TraceJournal? journal, IReadOnlyList<TraceKey> keys, [EnumeratorCancellation] CancellationToken cancellationToken)
+        TraceInventory inventory,
+        TraceJournal? journal,
+        IReadOnlyList<TraceKey> keys,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         foreach (var trace in journal?.Read(keys.Where(key => inventory.ShardOf(key) is null)) ?? [])
         {
@@ -195,16 +228,38 @@ sealed class TraceStore : IAsyncDisposable
     }
 
     static async Task<TraceInventory> TakeInventoryAsync(
-        OutputFolder folder, StoreOptions options, CollectionPlan plan, PublishedTraces published, TraceJournal? journal, CancellationToken cancellationToken,
-        bool plannedOnly = false)
+        OutputFolder folder,
+        StoreOptions options,
+        CollectionPlan plan,
+        PublishedTraces published,
+        TraceJournal? journal,
+        CancellationToken cancellationToken,
+        bool plannedOnly = false
+    )
     {
-        var journalled = (journal?.Shards() ?? []).Select(shard => StoredShard.Find(folder, shard)
-            ?? throw new InvalidInputException($"{folder.File(shard.Entry.File)}: is missing or damaged; restore it, or delete {journal!.Path} and collect its traces again")).ToList();
+        var journalled = (journal?.Shards() ?? [])
+            .Select(shard =>
+                StoredShard.Find(folder, shard)
+                ?? throw new InvalidInputException(
+                    $"{folder.File(shard.Entry.File)}: is missing or damaged; "
+                        + $"restore it, or delete {journal!.Path} and collect its traces again"
+                )
+            )
+            .ToList();
         folder.DeleteUnknownWork(journalled.Select(shard => shard.Name).ToHashSet());
-        var inventory = new TraceInventory(plan.Keys, [.. published.Shards, .. journalled], journal?.Rows() ?? [], options.BlockRows, plannedOnly);
+        var inventory = new TraceInventory(
+            plan.Keys,
+            [.. published.Shards, .. journalled],
+            journal?.Rows() ?? [],
+            options.BlockRows,
+            plannedOnly
+        );
         if (inventory.Blocks > ShardName.MostShards)
         {
-            throw new InvalidInputException($"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} shards, and {ShardName.MostShards:N0} is the most; raise it");
+            throw new InvalidInputException(
+                $"shard_rows: {options.BlockRows:N0} traces in a shard make {inventory.Blocks:N0} "
+                    + $"shards, and {ShardName.MostShards:N0} is the most; raise it"
+            );
         }
 
         await new Reasking(options.Reask, inventory, journal).RunAsync(cancellationToken);
@@ -214,7 +269,9 @@ sealed class TraceStore : IAsyncDisposable
     /// <summary>Says what the traces to be added have in common; from here on they can be.</summary>
     /// <param name="dataset">What they have in common.</param>
     /// <param name="capabilities">What the teacher's endpoint was seen to do; null where none was asked.</param>
-    /// <exception cref="InvalidInputException">Those that are there were collected in another way; names every setting that differs.</exception>
+    /// <exception cref="InvalidInputException">
+    /// Those that are there were collected in another way; names every setting that differs.
+    /// </exception>
     public TraceJournal Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null)
     {
         if (Published.Manifest is { } manifest)
@@ -247,7 +304,9 @@ sealed class TraceStore : IAsyncDisposable
     {
         // Nothing was added where only the layout changes: the journal then takes down what stands published.
         var journal = _journal?.Dataset is null ? Describe(Dataset!, Capabilities) : _journal;
-        var published = await new ShardPublisher(_folder, Inventory, journal, Capabilities, missing, _options.Layout, Step).PublishAsync(cancellationToken);
+        var published = await new ShardPublisher(_folder, Inventory, journal, Capabilities, missing, _options.Layout, Step).PublishAsync(
+            cancellationToken
+        );
         Step("delete what earlier divisions left");
         await Repartitioning.DeleteLeftoversAsync(_folder, cancellationToken);
         return published;

@@ -3,8 +3,8 @@ using System.Collections.Concurrent;
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>
-/// Threads on which answers are made sense of, as many as there are processors. On the thread pool's own, a burst of answers would keep what sends the next
-/// requests waiting, and the teacher with it.
+/// Threads on which answers are made sense of, as many as there are processors. On the thread pool's
+/// own, a burst of answers would keep what sends the next requests waiting, and the teacher with it.
 /// </summary>
 static class AnswerThreads
 {

@@ -22,13 +22,16 @@ sealed class ApiKey
 
     /// <returns>Null where the settings name no key.</returns>
     /// <exception cref="InvalidInputException">The variable is empty, the file cannot be read, or what they hold is no key.</exception>
-    public static ApiKey? Read(EndpointSettings settings, string host, Func<string, string?> environment) => settings switch
-    {
-        { ApiKeyEnv: not null, ApiKeyFile: not null } => throw new InvalidInputException("api_key_env: name either the variable or the file that holds the key, not both"),
-        { ApiKeyEnv: { } variable } => Create("api_key_env", $"the environment variable {variable}", environment(variable), host),
-        { ApiKeyFile: { } file } => Create("api_key_file", $"the file {file}", ReadFile(file), host),
-        _ => null,
-    };
+    public static ApiKey? Read(EndpointSettings settings, string host, Func<string, string?> environment) =>
+        settings switch
+        {
+            { ApiKeyEnv: not null, ApiKeyFile: not null } => throw new InvalidInputException(
+                "api_key_env: name either the variable or the file that holds the key, not both"
+            ),
+            { ApiKeyEnv: { } variable } => Create("api_key_env", $"the environment variable {variable}", environment(variable), host),
+            { ApiKeyFile: { } file } => Create("api_key_file", $"the file {file}", ReadFile(file), host),
+            _ => null,
+        };
 
     /// <summary>Puts the key into the header that the dialect has it in.</summary>
     public void Authorize(HttpRequestMessage request, string header)
@@ -48,8 +51,11 @@ sealed class ApiKey
     public string Redact(string text)
     {
         const string Blot = "[key]";
-        var told = text.Replace(_value, Blot, StringComparison.Ordinal).Replace(Uri.EscapeDataString(_value), Blot, StringComparison.OrdinalIgnoreCase);
-        return Uri.UnescapeDataString(told.Replace(Blot, "", StringComparison.Ordinal)).Contains(_value, StringComparison.Ordinal) ? Blot : told;
+        var told = text.Replace(_value, Blot, StringComparison.Ordinal)
+            .Replace(Uri.EscapeDataString(_value), Blot, StringComparison.OrdinalIgnoreCase);
+        return Uri.UnescapeDataString(told.Replace(Blot, "", StringComparison.Ordinal)).Contains(_value, StringComparison.Ordinal)
+            ? Blot
+            : told;
     }
 
     public override string ToString() => "[key]";
@@ -57,7 +63,8 @@ sealed class ApiKey
     static ApiKey Create(string setting, string origin, string? text, string host)
     {
         var value = text?.Trim();
-        return string.IsNullOrEmpty(value) ? throw new InvalidInputException($"{setting}: {origin} is empty; put the key for {host} into it")
+        return string.IsNullOrEmpty(value)
+                ? throw new InvalidInputException($"{setting}: {origin} is empty; put the key for {host} into it")
             : value.All(c => c is > ' ' and <= '~') ? new ApiKey(value, origin)
             : throw new InvalidInputException($"{setting}: {origin} holds more than a key (a key is one line of ASCII without spaces)");
     }
@@ -70,7 +77,10 @@ sealed class ApiKey
         }
         catch (Exception e) when (e is IOException or UnauthorizedAccessException)
         {
-            throw new InvalidInputException($"api_key_file: {path} cannot be read ({e.GetType().Name}); name a file that holds the key and nothing else", e);
+            throw new InvalidInputException(
+                $"api_key_file: {path} cannot be read ({e.GetType().Name}); name a file that holds the key and nothing else",
+                e
+            );
         }
     }
 }

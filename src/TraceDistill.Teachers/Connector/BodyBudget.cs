@@ -2,8 +2,8 @@ namespace TraceDistill.Teachers.Connector;
 
 /// <summary>The memory that large response bodies have between them. Who finds too little left waits, in the order of asking.</summary>
 /// <remarks>
-/// A body grows in steps and holds what it has while it waits. Where all that hold some wait for more, none would ever end: then one of them gets what it
-/// asks for beyond the budget, that time and every time until its end, and no other does.
+/// A body grows in steps and holds what it has while it waits. Where all that hold some wait for more, none would ever end:
+/// then one of them gets what it asks for beyond the budget, that time and every time until its end, and no other does.
 /// </remarks>
 /// <param name="most">Bytes.</param>
 sealed class BodyBudget(long most)

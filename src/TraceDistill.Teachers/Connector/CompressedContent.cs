@@ -8,7 +8,9 @@ static class CompressedContent
 {
     static readonly StringWithQualityHeaderValue[] Known = [new("gzip"), new("br")];
 
-    /// <summary>Says that a compressed response is welcome; not to a server on this machine, where it would only cost both sides time.</summary>
+    /// <summary>
+    /// Says that a compressed response is welcome; not to a server on this machine, where it would only cost both sides time.
+    /// </summary>
     public static void Offer(HttpRequestMessage request)
     {
         foreach (var encoding in request.RequestUri!.IsLoopback ? [] : Known)
@@ -32,5 +34,6 @@ static class CompressedContent
     /// <summary>Returns whether reading failed because the compression is broken.</summary>
     /// <remarks>BrotliStream says so with an exception that stands for mistakes of a program elsewhere.</remarks>
     public static bool IsFault(Exception failure) =>
-        failure is InvalidDataException || (failure is InvalidOperationException && failure.Source == typeof(BrotliStream).Assembly.GetName().Name);
+        failure is InvalidDataException
+        || (failure is InvalidOperationException && failure.Source == typeof(BrotliStream).Assembly.GetName().Name);
 }

@@ -20,12 +20,15 @@ public sealed record EndpointSettings
     public string Dialect { get; init; } = Dialects.KnownDialects.Auto;
 
     /// <summary>
-    /// The folder with the teacher's tokenizer.json. The dialect <c>sglang-generate</c> renders prompts with it; for any, it tells whether prompts end
-    /// inside the reasoning and which marks the reasoning has.
+    /// The folder with the teacher's tokenizer.json. The dialect <c>sglang-generate</c> renders prompts with
+    /// it; for any, it tells whether prompts end inside the reasoning and which marks the reasoning has.
     /// </summary>
     public string? Tokenizer { get; init; }
 
-    /// <summary>The two marks around the reasoning, or <c>harmony</c>; none where they are to be found in the tokenizer's chat template or the answers.</summary>
+    /// <summary>
+    /// The two marks around the reasoning, or <c>harmony</c>; none where they are to be found
+    /// in the tokenizer's chat template or the answers.
+    /// </summary>
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
     /// <summary>

@@ -4,8 +4,9 @@ namespace TraceDistill.Teachers.Connector;
 
 /// <summary>A response body in a pooled buffer: tens of megabytes for a long trace, so not a new array for each.</summary>
 /// <remarks>
-/// Bodies of more than 64 KiB take their memory from a <see cref="BodyBudget"/> until the end of their use: thousands of requests may be answered at
-/// once. Who finds none left waits in its connection, which holds the server back. A body that stalls holds no more than it has received.
+/// Bodies of more than 64 KiB take their memory from a <see cref="BodyBudget"/> until the end of
+/// their use: thousands of requests may be answered at once. Who finds none left waits in its
+/// connection, which holds the server back. A body that stalls holds no more than it has received.
 /// </remarks>
 sealed class ResponseBody : IDisposable
 {
@@ -21,12 +22,11 @@ sealed class ResponseBody : IDisposable
     int _length;
     int _counted;
 
-    ResponseBody()
-    {
-    }
+    ResponseBody() { }
 
     /// <summary>All of it but a byte order mark, which JSON does not know.</summary>
-    public ReadOnlySpan<byte> Bytes => _buffer.AsSpan(0, _length) is var all && all.StartsWith(ByteOrderMark) ? all[ByteOrderMark.Length..] : all;
+    public ReadOnlySpan<byte> Bytes =>
+        _buffer.AsSpan(0, _length) is var all && all.StartsWith(ByteOrderMark) ? all[ByteOrderMark.Length..] : all;
 
     static ReadOnlySpan<byte> ByteOrderMark => [0xEF, 0xBB, 0xBF];
 

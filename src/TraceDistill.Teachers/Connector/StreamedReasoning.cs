@@ -7,8 +7,9 @@ namespace TraceDistill.Teachers.Connector;
 
 /// <summary>Parts text into reasoning and answer while it comes, as <see cref="ReasoningSplitter"/> parts a whole generation.</summary>
 /// <remarks>
-/// Text that may be the beginning of a mark is held back until the next piece decides. The channels of harmony are told apart only at the end. What the
-/// whole generation alone shows (a closing mark without an opening one, in a prompt that was not known to end within the reasoning) comes as answer.
+/// Text that may be the beginning of a mark is held back until the next piece decides. The channels of
+/// harmony are told apart only at the end. What the whole generation alone shows (a closing mark
+/// without an opening one, in a prompt that was not known to end within the reasoning) comes as answer.
 /// </remarks>
 /// <param name="markers">The model's marks around its reasoning; null where they are not known.</param>
 /// <param name="isOpened">Whether prompts end within the reasoning.</param>
@@ -55,9 +56,7 @@ sealed class StreamedReasoning(ReasoningMarkers? markers, bool isOpened, Action<
         }
 
         _held += piece.Content;
-        while (TryAdvance())
-        {
-        }
+        while (TryAdvance()) { }
     }
 
     /// <summary>Tells what is left, and of an answer that came as a whole, all of it.</summary>
@@ -97,7 +96,10 @@ sealed class StreamedReasoning(ReasoningMarkers? markers, bool isOpened, Action<
                 var certain = end >= 0 ? end : _held.Length - Beginning(_held, mark);
                 (state == State.Reasoning ? TellReasoning : (Action<string>)TellAnswer)(_held[..certain]);
                 _held = _held[(end >= 0 ? end + mark.Length : certain)..];
-                _state = end < 0 ? state : state == State.Reasoning ? State.Answer : State.Reasoning;
+                _state =
+                    end < 0 ? state
+                    : state == State.Reasoning ? State.Answer
+                    : State.Reasoning;
                 return end >= 0;
         }
     }

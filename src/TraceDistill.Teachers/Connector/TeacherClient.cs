@@ -9,7 +9,9 @@ using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Connector;
 
-/// <summary>One teacher over HTTP: sends a request once and says, as a <see cref="TeacherRequestException"/>, what a failure means.</summary>
+/// <summary>
+/// One teacher over HTTP: sends a request once and says, as a <see cref="TeacherRequestException"/>, what a failure means.
+/// </summary>
 /// <param name="observer">Told, once each, of what makes its answers others than those asked for; null for nobody.</param>
 sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvider time, IRunObserver? observer = null)
 {
@@ -59,13 +61,20 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <summary>Asks for one choice. A prompt that a filter refuses has an empty answer, labelled as such.</summary>
     /// <exception cref="TeacherRequestException">The attempt failed.</exception>
-    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) =>
-        CompleteAsync(messages, sampling, progress: null, cancellationToken);
+    public Task<GenerationResult> CompleteAsync(
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        CancellationToken cancellationToken
+    ) => CompleteAsync(messages, sampling, progress: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
     /// <param name="progress">Told of what comes; null for nobody.</param>
     public async Task<GenerationResult> CompleteAsync(
-        IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, AnswerProgress? progress, CancellationToken cancellationToken)
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        AnswerProgress? progress,
+        CancellationToken cancellationToken
+    )
     {
         for (var dialect = await DialectAsync(cancellationToken); ; dialect = _dialect!)
         {
@@ -75,9 +84,17 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             }
             catch (TeacherRequestException e) when (e.IsFiltered)
             {
-                return new GenerationResult { Reasoning = "", Answer = "", Text = "", FinishReason = FinishReasons.ContentFilter };
+                return new GenerationResult
+                {
+                    Reasoning = "",
+                    Answer = "",
+                    Text = "",
+                    FinishReason = FinishReasons.ContentFilter,
+                };
             }
-            catch (TeacherRequestException e) when (e.Status is 400 or 422 && !e.IsTooLong && DialectAdaptation.Without(dialect, e.ServerMessage, sampling) is { } simpler)
+            catch (TeacherRequestException e)
+                when (e.Status is 400 or 422 && !e.IsTooLong && DialectAdaptation.Without(dialect, e.ServerMessage, sampling) is { } simpler
+                )
             {
                 // Where another request has found out more meanwhile, that stands.
                 if (Interlocked.CompareExchange(ref _dialect, simpler, dialect) == dialect)
@@ -95,14 +112,20 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             : null;
 
     /// <summary>
-    /// The JSON at an address below the endpoint's; null where the endpoint has nothing of the kind there, or not for this key: it may be one for completions alone.
+    /// The JSON at an address below the endpoint's; null where the endpoint has nothing of the
+    /// kind there, or not for this key: it may be one for completions alone.
     /// </summary>
     public async Task<JsonElement?> GetAsync(string route, CancellationToken cancellationToken)
     {
         using var request = new HttpRequestMessage(HttpMethod.Get, endpoint.Address(route));
         try
         {
-            return await SendAsync(request, _dialect ?? KnownDialects.Compatible, response => ReadJsonAsync(response, cancellationToken), cancellationToken);
+            return await SendAsync(
+                request,
+                _dialect ?? KnownDialects.Compatible,
+                response => ReadJsonAsync(response, cancellationToken),
+                cancellationToken
+            );
         }
         catch (TeacherRequestException e) when (e.Status is not null and not (429 or >= 500) || e.IsFormat)
         {
@@ -112,11 +135,21 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <summary>The JSON that is answered to one small request.</summary>
     public async Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, CancellationToken cancellationToken) =>
-        await PostAsync(await DialectAsync(cancellationToken), route, content, response => ReadJsonAsync(response, cancellationToken), cancellationToken)
-            ?? throw TeacherFailures.FromFormat(endpoint, new WireFormatException("the response is not JSON"));
+        await PostAsync(
+            await DialectAsync(cancellationToken),
+            route,
+            content,
+            response => ReadJsonAsync(response, cancellationToken),
+            cancellationToken
+        ) ?? throw TeacherFailures.FromFormat(endpoint, new WireFormatException("the response is not JSON"));
 
     async Task<GenerationResult> SendOnceAsync(
-        Dialect dialect, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, AnswerProgress? progress, CancellationToken cancellationToken)
+        Dialect dialect,
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        AnswerProgress? progress,
+        CancellationToken cancellationToken
+    )
     {
         var form = new ReplyForm(dialect.ListsEndOfSequence, _opensThinking, endpoint.Markers);
         var reader = progress?.Told is { } told ? new StreamedReasoning(form.Markers, form.OpensThinking, told) : null;
@@ -126,11 +159,13 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
             dialect,
             dialect.ChatRoute,
             request,
-            response => isStreamed && IsStream(response)
-                ? ReadStreamAsync(response, sampling, form, piece => Tell(piece, progress, reader), cancellationToken)
-                : ReadAsync(response, sampling, form, progress, cancellationToken),
+            response =>
+                isStreamed && IsStream(response)
+                    ? ReadStreamAsync(response, sampling, form, piece => Tell(piece, progress, reader), cancellationToken)
+                    : ReadAsync(response, sampling, form, progress, cancellationToken),
             cancellationToken,
-            messages);
+            messages
+        );
         Compare(result.Model);
         reader?.End(result);
         return result;
@@ -148,7 +183,8 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         {
             observer?.Message(
                 $"{endpoint} streams no logprobs for tokens without text, such as the end of the reasoning: "
-                + "its answers are asked for as a whole, for all stream: true");
+                    + "its answers are asked for as a whole, for all stream: true"
+            );
         }
 
         return false;
@@ -156,7 +192,12 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <summary>Reads an answer that comes as a whole.</summary>
     async Task<GenerationResult> ReadAsync(
-        HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, AnswerProgress? progress, CancellationToken cancellationToken)
+        HttpResponseMessage response,
+        SamplingSettings sampling,
+        ReplyForm form,
+        AnswerProgress? progress,
+        CancellationToken cancellationToken
+    )
     {
         using var body = await ReadWholeAsync(response, ResponseBound.Of(sampling), cancellationToken);
         progress?.Received();
@@ -164,9 +205,17 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     }
 
     static async Task<GenerationResult> ReadStreamAsync(
-        HttpResponseMessage response, SamplingSettings sampling, ReplyForm form, Action<StreamedText> told, CancellationToken cancellationToken)
+        HttpResponseMessage response,
+        SamplingSettings sampling,
+        ReplyForm form,
+        Action<StreamedText> told,
+        CancellationToken cancellationToken
+    )
     {
-        await using var pieces = new BoundedStream(await CompressedContent.ReadAsync(response.Content, cancellationToken), ResponseBound.Of(sampling));
+        await using var pieces = new BoundedStream(
+            await CompressedContent.ReadAsync(response.Content, cancellationToken),
+            ResponseBound.Of(sampling)
+        );
         return await CompletionStream.ReadAsync(pieces, sampling.TopLogprobs, form, told, cancellationToken);
     }
 
@@ -181,7 +230,10 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     {
         if (before.Fields.Keys.Except(after.Fields.Keys).FirstOrDefault() is { } field)
         {
-            observer?.Message($"{endpoint} refuses {field}: it is left out from now on, and the server's own default may change what its tokens are drawn from");
+            observer?.Message(
+                $"{endpoint} refuses {field}: it is left out from now on, "
+                    + "and the server's own default may change what its tokens are drawn from"
+            );
         }
         else if (after.LeftOut.Contains("seed") && !before.LeftOut.Contains("seed"))
         {
@@ -192,9 +244,17 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     /// <summary>Tells of a reply that names another model than the first one, a probe's, did.</summary>
     void Compare(string? model)
     {
-        if (model is not null && Interlocked.CompareExchange(ref _model, model, null) is { } first && first != model && Interlocked.Exchange(ref _isSwapped, 1) == 0)
+        if (
+            model is not null
+            && Interlocked.CompareExchange(ref _model, model, null) is { } first
+            && first != model
+            && Interlocked.Exchange(ref _isSwapped, 1) == 0
+        )
         {
-            observer?.Message($"{endpoint} answers as {Named(model)}, and did as {Named(first)} before: the traces are of both, unless these are two names of one model");
+            observer?.Message(
+                $"{endpoint} answers as {Named(model)}, and did as {Named(first)} before: "
+                    + "the traces are of both, unless these are two names of one model"
+            );
         }
 
         string Named(string name) => new ErrorBody(PlainLine.Of(name), Code: null).Shown(endpoint.Redact);
@@ -202,7 +262,13 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
 
     /// <param name="prompt">What an error's message may not repeat.</param>
     async Task<T> PostAsync<T>(
-        Dialect dialect, string route, ReadOnlyMemory<byte> bytes, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken, IReadOnlyList<ChatMessage>? prompt = null)
+        Dialect dialect,
+        string route,
+        ReadOnlyMemory<byte> bytes,
+        Func<HttpResponseMessage, Task<T>> read,
+        CancellationToken cancellationToken,
+        IReadOnlyList<ChatMessage>? prompt = null
+    )
     {
         using var content = new ReadOnlyMemoryContent(bytes);
         content.Headers.ContentType = Json;
@@ -213,7 +279,12 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     /// <summary>Sends, and reads the response.</summary>
     /// <exception cref="TeacherRequestException">It is no success, or cannot be read.</exception>
     async Task<T> SendAsync<T>(
-        HttpRequestMessage request, Dialect dialect, Func<HttpResponseMessage, Task<T>> read, CancellationToken cancellationToken, IReadOnlyList<ChatMessage>? prompt = null)
+        HttpRequestMessage request,
+        Dialect dialect,
+        Func<HttpResponseMessage, Task<T>> read,
+        CancellationToken cancellationToken,
+        IReadOnlyList<ChatMessage>? prompt = null
+    )
     {
         endpoint.Authorize(request, dialect);
         CompressedContent.Offer(request);
@@ -254,7 +325,10 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         {
             throw TeacherFailures.FromFormat(endpoint, e);
         }
-        catch (Exception e) when (e is HttpRequestException or IOException || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        catch (Exception e)
+            when (e is HttpRequestException or IOException
+                || (e is OperationCanceledException && !cancellationToken.IsCancellationRequested)
+            )
         {
             throw TeacherFailures.FromTransport(endpoint, e);
         }
@@ -273,8 +347,14 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
         return body;
     }
 
-    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error, IReadOnlyList<ChatMessage>? prompt) => TeacherFailures.FromStatus(
-        endpoint, status, error.Without((prompt ?? []).Select(message => message.Content)), TeacherFailures.RetryAfter(response.Headers, time), isOfStream: IsStream(response));
+    TeacherRequestException FailureOf(HttpResponseMessage response, int status, ErrorBody error, IReadOnlyList<ChatMessage>? prompt) =>
+        TeacherFailures.FromStatus(
+            endpoint,
+            status,
+            error.Without((prompt ?? []).Select(message => message.Content)),
+            TeacherFailures.RetryAfter(response.Headers, time),
+            isOfStream: IsStream(response)
+        );
 
     static bool IsStream(HttpResponseMessage response) => response.Content.Headers.ContentType?.MediaType == "text/event-stream";
 

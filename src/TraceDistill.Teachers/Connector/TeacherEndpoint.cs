@@ -54,7 +54,9 @@ public sealed class TeacherEndpoint
 
     /// <param name="settings">What the user said.</param>
     /// <param name="environment">Looks up an environment variable; null is this process's own.</param>
-    /// <exception cref="InvalidInputException">The URL is no HTTP address, the model has no name, or there is no key where one is named.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The URL is no HTTP address, the model has no name, or there is no key where one is named.
+    /// </exception>
     public static TeacherEndpoint Create(EndpointSettings settings, Func<string, string?>? environment = null)
     {
         var url = settings.Url;
@@ -66,17 +68,26 @@ public sealed class TeacherEndpoint
 
         if (uri.UserInfo.Length > 0)
         {
-            throw new InvalidInputException("endpoint: keep credentials out of the address; put the key into an environment variable and name it with --api-key-env");
+            throw new InvalidInputException(
+                "endpoint: keep credentials out of the address; put the key into an environment variable and name it with --api-key-env"
+            );
         }
 
         if (uri.Query.TrimStart('?').Split('&', StringSplitOptions.RemoveEmptyEntries).Any(pair => pair.Split('=')[0] != VersionParameter))
         {
-            throw new InvalidInputException($"endpoint: the address has a parameter that is not {VersionParameter}, the only one allowed there; a key belongs in an environment variable that --api-key-env names");
+            throw new InvalidInputException(
+                $"endpoint: the address has a parameter that is not {VersionParameter}, "
+                    + "the only one allowed there; a key belongs in an environment variable that --api-key-env names"
+            );
         }
 
         return string.IsNullOrWhiteSpace(settings.Model)
             ? throw new InvalidInputException("model: name the model as the endpoint knows it (its /models lists them)")
-            : new TeacherEndpoint(BaseOf(uri), settings, ApiKey.Read(settings, uri.Host, environment ?? Environment.GetEnvironmentVariable));
+            : new TeacherEndpoint(
+                BaseOf(uri),
+                settings,
+                ApiKey.Read(settings, uri.Host, environment ?? Environment.GetEnvironmentVariable)
+            );
     }
 
     /// <summary>An address relative to <see cref="BaseAddress"/>, with what the user's address had behind it.</summary>
@@ -94,21 +105,27 @@ public sealed class TeacherEndpoint
     {
         const string Route = "/chat/completions";
         var path = uri.AbsolutePath.TrimEnd('/');
-        path = path.EndsWith(Route, StringComparison.Ordinal) ? path[..^Route.Length]
+        path =
+            path.EndsWith(Route, StringComparison.Ordinal) ? path[..^Route.Length]
             : path.Length > 0 ? path
             : DialectDetector.OfHost(uri.Host) == KnownDialects.Azure ? "/openai/v1"
             : "/v1";
         return new UriBuilder(uri) { Path = path + "/", Fragment = "" }.Uri;
     }
 
-    static IRequestForm FormOf(Dialect? dialect, EndpointSettings settings) => (dialect, settings.Tokenizer) switch
-    {
-        (not { IsSglangGenerate: true }, _) => new ChatForm(),
-        _ when settings.Stream => throw new InvalidInputException($"stream: the dialect {dialect.Name} answers as a whole; leave stream out, or take another dialect"),
-        (_, null) => throw new InvalidInputException(
-            $"tokenizer: the dialect {dialect.Name} renders prompts here; name the folder with the teacher's tokenizer.json and chat template (--tokenizer)"),
-        (_, var tokenizer) => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
-    };
+    static IRequestForm FormOf(Dialect? dialect, EndpointSettings settings) =>
+        (dialect, settings.Tokenizer) switch
+        {
+            (not { IsSglangGenerate: true }, _) => new ChatForm(),
+            _ when settings.Stream => throw new InvalidInputException(
+                $"stream: the dialect {dialect.Name} answers as a whole; leave stream out, or take another dialect"
+            ),
+            (_, null) => throw new InvalidInputException(
+                $"tokenizer: the dialect {dialect.Name} renders prompts here; "
+                    + "name the folder with the teacher's tokenizer.json and chat template (--tokenizer)"
+            ),
+            (_, var tokenizer) => new SglangGenerateForm(Tokenizer.Load(tokenizer), ChatTemplate.Load(tokenizer)),
+        };
 
     /// <summary>The marks of a teacher's reasoning, and whether its chat template leaves prompts within it.</summary>
     /// <param name="tokenizer">The folder with its tokenizer and chat template; null where that is not known.</param>

@@ -7,20 +7,24 @@ namespace TraceDistill.Teachers.Connector;
 static class TeacherHttpHandler
 {
     /// <param name="concurrency">Requests in flight at once.</param>
-    public static SocketsHttpHandler Create(int concurrency) => new()
-    {
-        MaxConnectionsPerServer = concurrency,
-        ConnectTimeout = TimeSpan.FromSeconds(15),
-        PooledConnectionLifetime = TimeSpan.FromMinutes(15),
-        UseCookies = false,
+    public static SocketsHttpHandler Create(int concurrency) =>
+        new()
+        {
+            MaxConnectionsPerServer = concurrency,
+            ConnectTimeout = TimeSpan.FromSeconds(15),
+            PooledConnectionLifetime = TimeSpan.FromMinutes(15),
+            UseCookies = false,
 
-        // Followed redirects would carry the prompt, and headers of a dialect's own the key, to wherever a response says.
-        AllowAutoRedirect = false,
-        EnableMultipleHttp2Connections = true,
-        ConnectCallback = ConnectAsync,
-    };
+            // Followed redirects would carry the prompt, and headers of a dialect's own the key, to wherever a response says.
+            AllowAutoRedirect = false,
+            EnableMultipleHttp2Connections = true,
+            ConnectCallback = ConnectAsync,
+        };
 
-    /// <summary>A client over <paramref name="handler"/> that speaks HTTP/2 where https offers it and sets no time limit: attempts have one of their own.</summary>
+    /// <summary>
+    /// A client over <paramref name="handler"/> that speaks HTTP/2 where https offers it and
+    /// sets no time limit: attempts have one of their own.
+    /// </summary>
     public static HttpClient CreateClient(HttpMessageHandler handler) => Configure(new HttpClient(handler));
 
     /// <inheritdoc cref="CreateClient"/>
@@ -32,7 +36,9 @@ static class TeacherHttpHandler
         return client;
     }
 
-    /// <summary>With TCP keep-alive: a long trace leaves its connection silent for minutes, and middleboxes drop silent connections.</summary>
+    /// <summary>
+    /// With TCP keep-alive: a long trace leaves its connection silent for minutes, and middleboxes drop silent connections.
+    /// </summary>
     static async ValueTask<Stream> ConnectAsync(SocketsHttpConnectionContext context, CancellationToken cancellationToken)
     {
         var socket = new Socket(SocketType.Stream, ProtocolType.Tcp) { NoDelay = true };

@@ -28,8 +28,8 @@ public sealed record Dialect
     public bool AsksForTokenIds { get; init; }
 
     /// <summary>
-    /// Fields that requests do without, of those that have a meaning where they are not there: <c>seed</c>, <c>stream_options</c>, and where they are 1,
-    /// <c>temperature</c> and <c>top_p</c>.
+    /// Fields that requests do without, of those that have a meaning where they are not there:
+    /// <c>seed</c>, <c>stream_options</c>, and where they are 1, <c>temperature</c> and <c>top_p</c>.
     /// </summary>
     /// <value>None.</value>
     public IReadOnlySet<string> LeftOut { get; init; } = new HashSet<string>();
@@ -46,8 +46,8 @@ public sealed record Dialect
     public int? MostLogprobs { get; init; }
 
     /// <summary>
-    /// Fields that every request has, each with its JSON text. They undo defaults with which some servers sample from less than the distribution that
-    /// temperature and top-p describe; <c>extra_body</c> may set them otherwise.
+    /// Fields that every request has, each with its JSON text. They undo defaults with which some servers sample from
+    /// less than the distribution that temperature and top-p describe; <c>extra_body</c> may set them otherwise.
     /// </summary>
     public IReadOnlyDictionary<string, string> Fields { get; init; } = NoFields;
 

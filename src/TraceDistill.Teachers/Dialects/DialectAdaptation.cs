@@ -24,26 +24,39 @@ static partial class DialectAdaptation
             return dialect with { MaxTokensField = NewMaxTokensField };
         }
 
-        if (Optional(sampling).FirstOrDefault(field => !dialect.LeftOut.Contains(field) && Names(field)) is { } optional && SaysUnknown().IsMatch(refusal))
+        if (
+            Optional(sampling).FirstOrDefault(field => !dialect.LeftOut.Contains(field) && Names(field)) is { } optional
+            && SaysUnknown().IsMatch(refusal)
+        )
         {
             return dialect with { LeftOut = new HashSet<string>(dialect.LeftOut) { optional } };
         }
 
         return dialect.Fields.Keys.FirstOrDefault(Names) is { } field
-            ? dialect with { Fields = dialect.Fields.Where(other => other.Key != field).ToDictionary() }
+            ? dialect with
+            {
+                Fields = dialect.Fields.Where(other => other.Key != field).ToDictionary(),
+            }
             : null;
 
-        bool Names(string field) => Regex.IsMatch(refusal, $@"(?<!\w){field}(?!\w)", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(10));
+        bool Names(string field) =>
+            Regex.IsMatch(refusal, $@"(?<!\w){field}(?!\w)", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(10));
     }
 
     /// <summary>Fields whose absence asks for the same, or for what is nearest to it.</summary>
     static IEnumerable<string> Optional(SamplingSettings sampling) =>
-        [.. sampling.Temperature == 1 ? ["temperature"] : Array.Empty<string>(), .. sampling.TopP == 1 ? ["top_p"] : Array.Empty<string>(), "seed", "stream_options"];
+        [
+            .. sampling.Temperature == 1 ? ["temperature"] : Array.Empty<string>(),
+            .. sampling.TopP == 1 ? ["top_p"] : Array.Empty<string>(),
+            "seed",
+            "stream_options",
+        ];
 
     /// <summary>As opposed to a value that is out of range.</summary>
     [GeneratedRegex(
         "unsupported|not support|unknown|unrecogni|unexpected|not permitted|not allowed|extra",
         RegexOptions.IgnoreCase | RegexOptions.CultureInvariant,
-        matchTimeoutMilliseconds: 10_000)]
+        matchTimeoutMilliseconds: 10_000
+    )]
     private static partial Regex SaysUnknown();
 }

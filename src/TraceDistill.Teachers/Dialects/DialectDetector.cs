@@ -24,7 +24,10 @@ static class DialectDetector
         ["tracedistill"] = KnownDialects.TraceDistill,
     };
 
-    /// <summary>Servers whose list of models does not tell: a route that only they have, relative to the endpoint's address, and a member of its answer.</summary>
+    /// <summary>
+    /// Servers whose list of models does not tell: a route that only they have, relative to the
+    /// endpoint's address, and a member of its answer.
+    /// </summary>
     static readonly (string Route, string Member, Dialect Dialect)[] Routes =
     [
         ("../info", "max_concurrent_requests", KnownDialects.Tgi),
@@ -36,7 +39,9 @@ static class DialectDetector
         Hosts.FirstOrDefault(known => host == known.Host || host.EndsWith("." + known.Host, StringComparison.Ordinal)).Dialect;
 
     /// <param name="host">The endpoint's host.</param>
-    /// <param name="getAsync">The body at an address relative to the endpoint's, or null where there is none; throws where nobody answers at all.</param>
+    /// <param name="getAsync">
+    /// The body at an address relative to the endpoint's, or null where there is none; throws where nobody answers at all.
+    /// </param>
     public static async Task<Dialect> FindAsync(string host, Func<string, Task<JsonElement?>> getAsync)
     {
         if (OfHost(host) is { } known)

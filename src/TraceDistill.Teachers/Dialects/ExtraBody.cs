@@ -30,7 +30,8 @@ public static class ExtraBody
     };
 
     /// <summary>Why a field cannot pass through, or null where it can.</summary>
-    internal static string? Refusal(string field) => Own.TryGetValue(field, out var advice) ? $"'{field}' is a field of this program's own: {advice}" : null;
+    internal static string? Refusal(string field) =>
+        Own.TryGetValue(field, out var advice) ? $"'{field}' is a field of this program's own: {advice}" : null;
 
     /// <summary>Finds what is wrong with fields that are to pass through.</summary>
     /// <param name="fields">The fields.</param>
@@ -72,7 +73,13 @@ public static class ExtraBody
         switch (value.ValueKind)
         {
             case JsonValueKind.Object:
-                Write(json, value.EnumerateObject().OrderBy(member => member.Name, StringComparer.Ordinal).Select(member => KeyValuePair.Create(member.Name, member.Value)));
+                Write(
+                    json,
+                    value
+                        .EnumerateObject()
+                        .OrderBy(member => member.Name, StringComparer.Ordinal)
+                        .Select(member => KeyValuePair.Create(member.Name, member.Value))
+                );
                 break;
             case JsonValueKind.Array:
                 json.WriteStartArray();

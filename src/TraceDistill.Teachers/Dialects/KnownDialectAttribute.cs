@@ -7,7 +7,11 @@ namespace TraceDistill.Teachers.Dialects;
 [AttributeUsage(AttributeTargets.Property)]
 public sealed class KnownDialectAttribute : ValidationAttribute
 {
-    protected override ValidationResult? IsValid(object? value, ValidationContext validationContext) => value is string name && !KnownDialects.Names.Contains(name)
-        ? new ValidationResult($"unknown dialect '{name}'; {NearestName.Suggestion(name, KnownDialects.Names)}", [validationContext.MemberName!])
-        : ValidationResult.Success;
+    protected override ValidationResult? IsValid(object? value, ValidationContext validationContext) =>
+        value is string name && !KnownDialects.Names.Contains(name)
+            ? new ValidationResult(
+                $"unknown dialect '{name}'; {NearestName.Suggestion(name, KnownDialects.Names)}",
+                [validationContext.MemberName!]
+            )
+            : ValidationResult.Success;
 }

@@ -15,13 +15,17 @@ public static class ReplyMetadata
     /// <summary>The server's own word for the end, as <see cref="GenerationResult.FinishReason"/>.</summary>
     public const string FinishReason = "FinishReason";
 
-    /// <summary>The reasoning as text; absent where there is none. Semantic Kernel only: a <see cref="ChatResponse"/> has content for it.</summary>
+    /// <summary>
+    /// The reasoning as text; absent where there is none. Semantic Kernel only: a <see cref="ChatResponse"/> has content for it.
+    /// </summary>
     public const string Reasoning = "Reasoning";
 
     /// <summary>A <see cref="TokenLogprobs"/>; absent where none were asked for or given.</summary>
     public const string Logprobs = "Logprobs";
 
-    /// <summary>The tools that the model calls, as the text of a JSON list in the form of chat completions; absent where it calls none.</summary>
+    /// <summary>
+    /// The tools that the model calls, as the text of a JSON list in the form of chat completions; absent where it calls none.
+    /// </summary>
     public const string ToolCalls = "ToolCalls";
 
     /// <summary>Metadata that both frameworks carry in the same way.</summary>
@@ -41,10 +45,11 @@ public static class ReplyMetadata
         return metadata;
     }
 
-    internal static UsageDetails UsageOf(GenerationResult result) => new()
-    {
-        InputTokenCount = result.PromptTokens,
-        OutputTokenCount = result.CompletionTokens,
-        TotalTokenCount = result.PromptTokens + result.CompletionTokens,
-    };
+    internal static UsageDetails UsageOf(GenerationResult result) =>
+        new()
+        {
+            InputTokenCount = result.PromptTokens,
+            OutputTokenCount = result.CompletionTokens,
+            TotalTokenCount = result.PromptTokens + result.CompletionTokens,
+        };
 }

@@ -5,7 +5,9 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Integrations;
 
-/// <summary>Turns a failed request into the exception that a framework's users catch; this program's own stays its inner exception.</summary>
+/// <summary>
+/// Turns a failed request into the exception that a framework's users catch; this program's own stays its inner exception.
+/// </summary>
 static class RequestFailure
 {
     /// <summary>Returns whether an exception is about the request, and neither a cancellation nor a fault of this program.</summary>
@@ -16,7 +18,12 @@ static class RequestFailure
 
     /// <summary>The exception of clients that speak HTTP.</summary>
     public static HttpRequestException ForChatClient(Exception e) =>
-        new(CauseOf(e) is { NoConnection: true } ? HttpRequestError.ConnectionError : HttpRequestError.Unknown, MessageOf(e), e, StatusOf(e));
+        new(
+            CauseOf(e) is { NoConnection: true } ? HttpRequestError.ConnectionError : HttpRequestError.Unknown,
+            MessageOf(e),
+            e,
+            StatusOf(e)
+        );
 
     static TeacherRequestException? CauseOf(Exception e) => e.InnerException as TeacherRequestException;
 

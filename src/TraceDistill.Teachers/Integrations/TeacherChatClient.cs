@@ -16,10 +16,15 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
     readonly ChatClientMetadata _metadata = new(nameof(TraceDistill), teacher.First.BaseAddress, teacher.First.Model);
 
     /// <inheritdoc/>
-    /// <exception cref="HttpRequestException">The request failed, whatever was tried; its inner exception says whether others can succeed.</exception>
+    /// <exception cref="HttpRequestException">
+    /// The request failed, whatever was tried; its inner exception says whether others can succeed.
+    /// </exception>
     /// <exception cref="NotSupportedException">The messages hold more than text, or the options tools or another model.</exception>
     public async Task<ChatResponse> GetResponseAsync(
-        IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
+        IEnumerable<ChatMessage> messages,
+        ChatOptions? options = null,
+        CancellationToken cancellationToken = default
+    )
     {
         var request = RequestOf(messages, options);
         try
@@ -37,7 +42,10 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
     /// <inheritdoc/>
     /// <inheritdoc cref="GetResponseAsync" path="/exception"/>
     public async IAsyncEnumerable<ChatResponseUpdate> GetStreamingResponseAsync(
-        IEnumerable<ChatMessage> messages, ChatOptions? options = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        IEnumerable<ChatMessage> messages,
+        ChatOptions? options = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
         var request = RequestOf(messages, options);
         await using var pieces = teacher.StreamAsync(request, cancellationToken).GetAsyncEnumerator(cancellationToken);
@@ -59,9 +67,7 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
     }
 
     /// <summary>Does nothing: who made the teacher disposes of it.</summary>
-    public void Dispose()
-    {
-    }
+    public void Dispose() { }
 
     static async ValueTask<bool> NextAsync(IAsyncEnumerator<GenerationPiece> pieces)
     {
@@ -92,7 +98,8 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
         return new GenerationRequest(
             $"chatcmpl-{Guid.NewGuid():N}",
             options?.Instructions is { } instructions ? [new ChatTurn("system", instructions), .. turns] : [.. turns],
-            RequestSettings.Of(options, this));
+            RequestSettings.Of(options, this)
+        );
     }
 
     /// <remarks>Reasoning of earlier turns is left out, as chat templates leave it out.</remarks>
@@ -122,7 +129,13 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
 
     ChatResponseUpdate UpdateOf(GenerationPiece piece, string id)
     {
-        var update = new ChatResponseUpdate { Role = ChatRole.Assistant, ResponseId = id, MessageId = id, ModelId = teacher.First.Model };
+        var update = new ChatResponseUpdate
+        {
+            Role = ChatRole.Assistant,
+            ResponseId = id,
+            MessageId = id,
+            ModelId = teacher.First.Model,
+        };
         if (piece.Reasoning is not null)
         {
             update.Contents.Add(new TextReasoningContent(piece.Reasoning));
@@ -146,13 +159,14 @@ sealed class TeacherChatClient(TeacherPool teacher) : IChatClient
     }
 
     /// <summary>The framework's word where it has one for what the server said.</summary>
-    static ChatFinishReason? FinishReasonOf(GenerationResult result) => result.FinishReason switch
-    {
-        FinishReasons.Unknown => null,
-        _ when result.ToolCalls is not null => ChatFinishReason.ToolCalls,
-        var reason when FinishReasons.IsTooLong(reason) => ChatFinishReason.Length,
-        var reason when FinishReasons.IsRefusal(reason) => ChatFinishReason.ContentFilter,
-        var reason when FinishReasons.Answered.Contains(reason, StringComparer.OrdinalIgnoreCase) => ChatFinishReason.Stop,
-        var reason => new ChatFinishReason(reason),
-    };
+    static ChatFinishReason? FinishReasonOf(GenerationResult result) =>
+        result.FinishReason switch
+        {
+            FinishReasons.Unknown => null,
+            _ when result.ToolCalls is not null => ChatFinishReason.ToolCalls,
+            var reason when FinishReasons.IsTooLong(reason) => ChatFinishReason.Length,
+            var reason when FinishReasons.IsRefusal(reason) => ChatFinishReason.ContentFilter,
+            var reason when FinishReasons.Answered.Contains(reason, StringComparer.OrdinalIgnoreCase) => ChatFinishReason.Stop,
+            var reason => new ChatFinishReason(reason),
+        };
 }

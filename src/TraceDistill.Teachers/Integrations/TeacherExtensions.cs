@@ -18,9 +18,10 @@ public static class TeacherExtensions
 {
     /// <summary>A teacher as a chat client of Microsoft.Extensions.AI.</summary>
     /// <remarks>
-    /// A response has the reasoning as <see cref="TextReasoningContent"/>, logprobs (asked for with the additional properties <c>logprobs</c> and
-    /// <c>top_logprobs</c>) under <see cref="ReplyMetadata.Logprobs"/>, and the <see cref="GenerationResult"/> as raw representation. Additional
-    /// properties of the options pass through to the server. A failed request is an <see cref="HttpRequestException"/>.
+    /// A response has the reasoning as <see cref="TextReasoningContent"/>, logprobs (asked for with the
+    /// additional properties <c>logprobs</c> and <c>top_logprobs</c>) under <see cref="ReplyMetadata.Logprobs"/>,
+    /// and the <see cref="GenerationResult"/> as raw representation. Additional properties of the options pass
+    /// through to the server. A failed request is an <see cref="HttpRequestException"/>.
     /// </remarks>
     /// <param name="teacher">The teacher. It outlives the client, whose disposal does nothing.</param>
     public static IChatClient AsChatClient(this TeacherPool teacher) => new TeacherChatClient(teacher);
@@ -42,15 +43,16 @@ public static class TeacherExtensions
         EndpointSettings endpoint,
         string? serviceId = null,
         ResilienceOptions? resilience = null,
-        Action<IHttpClientBuilder>? configureHttp = null)
+        Action<IHttpClientBuilder>? configureHttp = null
+    )
     {
         builder.Services.AddTraceDistillTeacher(endpoint, serviceId, resilience, configureHttp);
         return builder;
     }
 
     /// <summary>
-    /// Adds a teacher as <see cref="IChatCompletionService"/> and <see cref="IChatClient"/>, and as the <see cref="TeacherPool"/> behind both, with
-    /// retries, limits and a circuit breaker. It logs through the services' logging and takes their <see cref="TimeProvider"/>.
+    /// Adds a teacher as <see cref="IChatCompletionService"/> and <see cref="IChatClient"/>, and as the <see cref="TeacherPool"/> behind
+    /// both, with retries, limits and a circuit breaker. It logs through the services' logging and takes their <see cref="TimeProvider"/>.
     /// </summary>
     /// <param name="services">The services that it joins.</param>
     /// <param name="endpoint">Address, model, key and dialect.</param>
@@ -66,20 +68,33 @@ public static class TeacherExtensions
         EndpointSettings endpoint,
         string? serviceId = null,
         ResilienceOptions? resilience = null,
-        Action<IHttpClientBuilder>? configureHttp = null)
+        Action<IHttpClientBuilder>? configureHttp = null
+    )
     {
         var (checkedEndpoint, options) = (TeacherEndpoint.Create(endpoint), resilience ?? new ResilienceOptions());
 
         // A name of its own: two registrations may lead to one address.
-        var http = services.AddHttpClient($"{nameof(TraceDistill)}.{serviceId ?? checkedEndpoint.ToString()}.{services.Count}")
+        var http = services
+            .AddHttpClient($"{nameof(TraceDistill)}.{serviceId ?? checkedEndpoint.ToString()}.{services.Count}")
             .ConfigurePrimaryHttpMessageHandler(() => TeacherHttpHandler.Create(options.Concurrency))
-            .SetHandlerLifetime(Timeout.InfiniteTimeSpan); // Connections are renewed by the handler itself, and the teacher keeps its client.
+            // Connections are renewed by the handler itself, and the teacher keeps its client.
+            .SetHandlerLifetime(Timeout.InfiniteTimeSpan);
         configureHttp?.Invoke(http);
-        services.AddKeyedSingleton(serviceId, (provider, _) => new TeacherPool(
-            [new PooledEndpoint(checkedEndpoint) { Handler = provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler(http.Name) }],
-            options,
-            provider.GetService<TimeProvider>() ?? TimeProvider.System,
-            provider.GetService<ILoggerFactory>() is { } logging ? new LoggingObserver(logging.CreateLogger<TeacherPool>()) : SilentObserver.Instance));
+        services.AddKeyedSingleton(serviceId, (provider, _) =>
+            new TeacherPool(
+                [
+                    new PooledEndpoint(checkedEndpoint)
+                    {
+                        Handler = provider.GetRequiredService<IHttpMessageHandlerFactory>().CreateHandler(http.Name),
+                    },
+                ],
+                options,
+                provider.GetService<TimeProvider>() ?? TimeProvider.System,
+                provider.GetService<ILoggerFactory>() is { } logging
+                    ? new LoggingObserver(logging.CreateLogger<TeacherPool>())
+                    : SilentObserver.Instance
+            )
+        );
         services.AddKeyedSingleton(serviceId, (provider, _) => TeacherOf(provider).AsChatCompletionService());
         return services.AddKeyedSingleton(serviceId, (provider, _) => TeacherOf(provider).AsChatClient());
 

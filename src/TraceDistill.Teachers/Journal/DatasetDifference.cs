@@ -20,10 +20,15 @@ static class DatasetDifference
 
         using var there = JsonSerializer.SerializeToDocument(present);
         using var now = JsonSerializer.SerializeToDocument(wanted);
-        var differences = there.RootElement.EnumerateObject()
-            .Select(setting => (setting.Name, There: setting.Value.GetRawText(), Now: now.RootElement.GetProperty(setting.Name).GetRawText()))
+        var differences = there
+            .RootElement.EnumerateObject()
+            .Select(setting =>
+                (setting.Name, There: setting.Value.GetRawText(), Now: now.RootElement.GetProperty(setting.Name).GetRawText())
+            )
             .Where(setting => setting.There != setting.Now)
             .Select(setting => $"{JsonNamingPolicy.SnakeCaseLower.ConvertName(setting.Name)} {setting.There} there, {setting.Now} now");
-        throw new InvalidInputException($"{path}: holds traces collected in another way ({string.Join("; ", differences)}); name another folder with --out");
+        throw new InvalidInputException(
+            $"{path}: holds traces collected in another way ({string.Join("; ", differences)}); name another folder with --out"
+        );
     }
 }

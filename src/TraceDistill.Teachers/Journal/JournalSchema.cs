@@ -39,13 +39,15 @@ static class JournalSchema
                 bytes INTEGER NOT NULL, sha256 TEXT NOT NULL, correct INTEGER NOT NULL, length INTEGER NOT NULL, refusal INTEGER NOT NULL,
                 empty INTEGER NOT NULL, keys BLOB NOT NULL, unfinished INTEGER NOT NULL DEFAULT 0);
             PRAGMA user_version = {CurrentVersion};
-            """);
+            """
+        );
         transaction.Commit();
     }
 
     /// <summary>Content of a table of one row at most; null where it has none.</summary>
     /// <param name="table">Such as <c>dataset</c>: what the journal's traces have in common.</param>
-    public static T? Load<T>(SqliteConnection connection, string table) => Scalar(connection, $"SELECT json FROM {table}") is string json ? JsonSerializer.Deserialize<T>(json) : default;
+    public static T? Load<T>(SqliteConnection connection, string table) =>
+        Scalar(connection, $"SELECT json FROM {table}") is string json ? JsonSerializer.Deserialize<T>(json) : default;
 
     /// <summary>Has a table say this and nothing else.</summary>
     public static void Save<T>(SqliteConnection connection, string table, T value)

@@ -12,33 +12,38 @@ sealed class JournalShards(SqliteConnection connection)
     public IReadOnlyList<JournalShard> Read()
     {
         using var command = connection.CreateCommand();
-        command.CommandText = "SELECT number, file, rows, tokens, bytes, sha256, published, correct, length, refusal, empty, keys, unfinished FROM shards ORDER BY number";
+        command.CommandText =
+            "SELECT number, file, rows, tokens, bytes, sha256, published, correct, "
+            + "length, refusal, empty, keys, unfinished FROM shards ORDER BY number";
         using var rows = command.ExecuteReader();
         var shards = new List<JournalShard>();
         while (rows.Read())
         {
             var entry = new ShardEntry(rows.GetString(1), rows.GetInt64(2), rows.GetInt64(3), rows.GetInt64(4), rows.GetString(5));
             var keys = (byte[])rows.GetValue(11);
-            shards.Add(keys.Length == entry.Rows * TraceKey.Size
-                ? new JournalShard(
-                    rows.GetInt64(0),
-                    entry,
-                    rows.IsDBNull(6) ? null : rows.GetString(6),
-                    new TraceCounts(rows.GetInt64(7), rows.GetInt64(8), rows.GetInt64(9), rows.GetInt64(10), rows.GetInt64(12)),
-                    TraceKey.Unpack(keys))
-                : throw new InvalidDataException($"the keys of {entry.File} in the journal are damaged"));
+            shards.Add(
+                keys.Length == entry.Rows * TraceKey.Size
+                    ? new JournalShard(
+                        rows.GetInt64(0),
+                        entry,
+                        rows.IsDBNull(6) ? null : rows.GetString(6),
+                        new TraceCounts(rows.GetInt64(7), rows.GetInt64(8), rows.GetInt64(9), rows.GetInt64(10), rows.GetInt64(12)),
+                        TraceKey.Unpack(keys)
+                    )
+                    : throw new InvalidDataException($"the keys of {entry.File} in the journal are damaged")
+            );
         }
 
         return shards;
     }
 
-    public long NextNumber() => 1 + (JournalSchema.Scalar(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'shards'") as long? ?? 0);
+    public long NextNumber() =>
+        1 + (JournalSchema.Scalar(connection, "SELECT seq FROM sqlite_sequence WHERE name = 'shards'") as long? ?? 0);
 
     public void Add(JournalShard shard)
     {
         using var command = connection.CreateCommand();
-        command.CommandText =
-            """
+        command.CommandText = """
             INSERT INTO shards (number, file, rows, tokens, bytes, sha256, published, correct, length, refusal, empty, keys, unfinished)
             VALUES ($number, $file, $rows, $tokens, $bytes, $sha256, $published, $correct, $length, $refusal, $empty, $keys, $unfinished)
             """;

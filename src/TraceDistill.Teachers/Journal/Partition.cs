@@ -28,13 +28,16 @@ public readonly record struct Partition(int Index, int Count)
         }
 
         var parts = text.Split('/');
-        return parts.Length == 2
+        return
+            parts.Length == 2
             && int.TryParse(parts[0], NumberStyles.None, CultureInfo.InvariantCulture, out var index)
             && int.TryParse(parts[1], NumberStyles.None, CultureInfo.InvariantCulture, out var count)
             && index < count
             && count <= ShardName.MostShards
-                ? new Partition(index, count)
-                : throw new InvalidInputException($"partition: '{text}' is not a partition; write i/N with i from 0 to N-1, such as 0/8, and N up to {ShardName.MostShards}");
+            ? new Partition(index, count)
+            : throw new InvalidInputException(
+                $"partition: '{text}' is not a partition; write i/N with i from 0 to N-1, such as 0/8, and N up to {ShardName.MostShards}"
+            );
     }
 
     public bool Contains(string problemId)

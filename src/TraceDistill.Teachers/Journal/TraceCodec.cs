@@ -9,8 +9,8 @@ using TraceDistill.Text.Chat;
 namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
-/// One trace as a blob: a version byte, then little-endian fields in the order of <see cref="Write"/>, its alternatives encoded as shards have
-/// them. It lives from the request to the shards, on one machine.
+/// One trace as a blob: a version byte, then little-endian fields in the order of <see cref="Write"/>,
+/// its alternatives encoded as shards have them. It lives from the request to the shards, on one machine.
 /// </summary>
 /// <remarks>So soft targets are encoded once, and little goes through the database.</remarks>
 static class TraceCodec
@@ -45,7 +45,8 @@ static class TraceCodec
             var trace = Read(reader);
             return version == Version && reader.ReadBoolean() ? trace with { ToolCalls = reader.ReadString() } : trace;
         }
-        catch (Exception e) when (e is EndOfStreamException or InvalidOperationException or IOException or FormatException or ArgumentException)
+        catch (Exception e)
+            when (e is EndOfStreamException or InvalidOperationException or IOException or FormatException or ArgumentException)
         {
             throw new InvalidDataException("a trace in the journal is damaged", e);
         }
@@ -94,30 +95,31 @@ static class TraceCodec
         }
     }
 
-    static Trace Read(BinaryReader reader) => new()
-    {
-        Id = reader.ReadString(),
-        ProblemId = reader.ReadString(),
-        Source = reader.ReadString(),
-        Messages = ReadMessages(reader),
-        Reasoning = reader.ReadString(),
-        Answer = reader.ReadString(),
-        Generation = reader.ReadString(),
-        ExpectedAnswer = reader.ReadString(),
-        FinishReason = reader.ReadString(),
-        Verdict = reader.ReadString(),
-        SampleIndex = reader.ReadInt32(),
-        Seed = reader.ReadInt64(),
-        Temperature = reader.ReadDouble(),
-        TopP = reader.ReadDouble(),
-        Teacher = reader.ReadString(),
-        PromptTokens = reader.ReadInt32(),
-        CompletionTokens = reader.ReadInt32(),
-        LatencyMs = reader.ReadInt32(),
-        CreatedAt = new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero),
-        PromptTokenIds = ReadArray<int>(reader),
-        Logprobs = ReadLogprobs(reader),
-    };
+    static Trace Read(BinaryReader reader) =>
+        new()
+        {
+            Id = reader.ReadString(),
+            ProblemId = reader.ReadString(),
+            Source = reader.ReadString(),
+            Messages = ReadMessages(reader),
+            Reasoning = reader.ReadString(),
+            Answer = reader.ReadString(),
+            Generation = reader.ReadString(),
+            ExpectedAnswer = reader.ReadString(),
+            FinishReason = reader.ReadString(),
+            Verdict = reader.ReadString(),
+            SampleIndex = reader.ReadInt32(),
+            Seed = reader.ReadInt64(),
+            Temperature = reader.ReadDouble(),
+            TopP = reader.ReadDouble(),
+            Teacher = reader.ReadString(),
+            PromptTokens = reader.ReadInt32(),
+            CompletionTokens = reader.ReadInt32(),
+            LatencyMs = reader.ReadInt32(),
+            CreatedAt = new DateTimeOffset(reader.ReadInt64(), TimeSpan.Zero),
+            PromptTokenIds = ReadArray<int>(reader),
+            Logprobs = ReadLogprobs(reader),
+        };
 
     static ChatMessage[] ReadMessages(BinaryReader reader)
     {
@@ -133,15 +135,17 @@ static class TraceCodec
     static TokenLogprobs? ReadLogprobs(BinaryReader reader)
     {
         var k = reader.ReadInt32();
-        return k < 0 ? null : new TokenLogprobs
-        {
-            K = k,
-            TokenIds = ReadArray<int>(reader),
-            Logprobs = ReadArray<float>(reader),
-            TopIds = [],
-            TopLogprobs = [],
-            Encoded = ReadArray<byte>(reader),
-        };
+        return k < 0
+            ? null
+            : new TokenLogprobs
+            {
+                K = k,
+                TokenIds = ReadArray<int>(reader),
+                Logprobs = ReadArray<float>(reader),
+                TopIds = [],
+                TopLogprobs = [],
+                Encoded = ReadArray<byte>(reader),
+            };
     }
 
     static void WriteArray<T>(BinaryWriter writer, T[] values)

@@ -13,16 +13,24 @@ namespace TraceDistill.Teachers.Journal;
 readonly record struct TraceCounts(long Correct, long Length, long Refusal, long Empty, long Unfinished = 0)
 {
     public static TraceCounts operator +(TraceCounts left, TraceCounts right) =>
-        new(left.Correct + right.Correct, left.Length + right.Length, left.Refusal + right.Refusal, left.Empty + right.Empty, left.Unfinished + right.Unfinished);
+        new(
+            left.Correct + right.Correct,
+            left.Length + right.Length,
+            left.Refusal + right.Refusal,
+            left.Empty + right.Empty,
+            left.Unfinished + right.Unfinished
+        );
 
     public TraceCounts With(TraceHead head)
     {
         var flaw = TraceFlaws.Of(head);
-        return this + new TraceCounts(
-            head.Verdict == Verdict.Correct.ToName() ? 1 : 0,
-            flaw == TraceFlaw.Length ? 1 : 0,
-            flaw == TraceFlaw.Refusal ? 1 : 0,
-            flaw == TraceFlaw.Empty ? 1 : 0,
-            flaw == TraceFlaw.Unfinished ? 1 : 0);
+        return this
+            + new TraceCounts(
+                head.Verdict == Verdict.Correct.ToName() ? 1 : 0,
+                flaw == TraceFlaw.Length ? 1 : 0,
+                flaw == TraceFlaw.Refusal ? 1 : 0,
+                flaw == TraceFlaw.Empty ? 1 : 0,
+                flaw == TraceFlaw.Unfinished ? 1 : 0
+            );
     }
 }

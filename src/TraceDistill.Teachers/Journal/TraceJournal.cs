@@ -10,12 +10,13 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Journal;
 
 /// <summary>
-/// The traces collected so far and not yet published, in a SQLite database beside the shards-to-be: each as a row of its own until it is moved
-/// into a shard that the journal knows. A trace that <see cref="AddAsync"/> has acknowledged survives the loss of the process and of power.
+/// The traces collected so far and not yet published, in a SQLite database beside the shards-to-be:
+/// each as a row of its own until it is moved into a shard that the journal knows. A trace that
+/// <see cref="AddAsync"/> has acknowledged survives the loss of the process and of power.
 /// </summary>
 /// <remarks>
-/// One writer gathers what has come up while it was busy into one transaction, so that the disk's latency is paid once for many; who adds faster
-/// than the disk writes waits. The connection is used by one thread at a time.
+/// One writer gathers what has come up while it was busy into one transaction, so that the disk's latency is paid
+/// once for many; who adds faster than the disk writes waits. The connection is used by one thread at a time.
 /// </remarks>
 sealed class TraceJournal : IAsyncDisposable
 {
@@ -64,13 +65,17 @@ sealed class TraceJournal : IAsyncDisposable
 
     /// <summary>Error for when it is not.</summary>
     public ExternalFailureException Gone() =>
-        new($"{_path}: is gone, and its folder perhaps with it; bring it back and run the same command again, or start anew with another --out");
+        new(
+            $"{_path}: is gone, and its folder perhaps with it; "
+                + "bring it back and run the same command again, or start anew with another --out"
+        );
 
     /// <summary>Suffixes that the names of a journal's files add to its own.</summary>
     public static IReadOnlyList<string> FileSuffixes { get; } = ["-wal", "-shm", ""];
 
     /// <summary><c>journal.db</c>, or <c>journal-i-of-N.db</c> for a share of a collection.</summary>
-    public static string FileNameOf(Partition partition) => partition.Count == 1 ? "journal.db" : $"journal-{partition.Index}-of-{partition.Count}.db";
+    public static string FileNameOf(Partition partition) =>
+        partition.Count == 1 ? "journal.db" : $"journal-{partition.Index}-of-{partition.Count}.db";
 
     public static bool ExistsIn(string directory, Partition? partition = null) => File.Exists(PathIn(directory, partition));
 
@@ -80,17 +85,32 @@ sealed class TraceJournal : IAsyncDisposable
     /// <param name="partition">The share that is collected; null is the whole.</param>
     /// <param name="synchronous">When to wait for the disk.</param>
     /// <exception cref="InvalidInputException">The folder cannot be written, is in use, or holds a journal of other traces.</exception>
-    public static TraceJournal Open(string directory, DatasetDescription? dataset, Partition? partition = null, JournalSync synchronous = JournalSync.Full)
+    public static TraceJournal Open(
+        string directory,
+        DatasetDescription? dataset,
+        Partition? partition = null,
+        JournalSync synchronous = JournalSync.Full
+    )
     {
         var path = PathIn(directory, partition);
-        var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = path, Pooling = false, DefaultTimeout = 1 }.ToString());
+        var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder
+            {
+                DataSource = path,
+                Pooling = false,
+                DefaultTimeout = 1,
+            }.ToString()
+        );
         TraceJournal? journal = null;
         try
         {
             connection.Open();
 
             // The lock is taken by the first write and held to the end; so the log needs no shared memory, which a network's disk has not.
-            JournalSchema.Execute(connection, $"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};");
+            JournalSchema.Execute(
+                connection,
+                $"PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = {synchronous};"
+            );
             JournalSchema.Prepare(connection);
             journal = new TraceJournal(path, connection);
             if (dataset is not null)
@@ -107,8 +127,14 @@ sealed class TraceJournal : IAsyncDisposable
             throw e switch
             {
                 SqliteException sqlite => JournalFailure.Describe(path, sqlite),
-                JsonException or InvalidCastException => new InvalidInputException($"{path}: is not a journal of this program, or damaged; restore it, or delete it and collect its traces again", e),
-                InvalidDataException => new InvalidInputException($"{path}: {e.Message}; go on with that one, or delete it and collect its traces again", e),
+                JsonException or InvalidCastException => new InvalidInputException(
+                    $"{path}: is not a journal of this program, or damaged; restore it, or delete it and collect its traces again",
+                    e
+                ),
+                InvalidDataException => new InvalidInputException(
+                    $"{path}: {e.Message}; go on with that one, or delete it and collect its traces again",
+                    e
+                ),
                 _ => e,
             };
         }
@@ -118,24 +144,25 @@ sealed class TraceJournal : IAsyncDisposable
     /// <param name="dataset">What they have in common.</param>
     /// <param name="capabilities">What the endpoint does; null leaves what is known.</param>
     /// <exception cref="InvalidInputException">The journal has other traces.</exception>
-    public void Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null) => Locked(() =>
-    {
-        if (Dataset is not null)
+    public void Describe(DatasetDescription dataset, TeacherCapabilities? capabilities = null) =>
+        Locked(() =>
         {
-            DatasetDifference.Ensure(_path, Dataset, dataset);
-        }
+            if (Dataset is not null)
+            {
+                DatasetDifference.Ensure(_path, Dataset, dataset);
+            }
 
-        using var transaction = _connection.BeginTransaction();
-        JournalSchema.Save(_connection, DatasetTable, dataset);
-        if (capabilities is not null)
-        {
-            JournalSchema.Save(_connection, CapabilitiesTable, capabilities);
-        }
+            using var transaction = _connection.BeginTransaction();
+            JournalSchema.Save(_connection, DatasetTable, dataset);
+            if (capabilities is not null)
+            {
+                JournalSchema.Save(_connection, CapabilitiesTable, capabilities);
+            }
 
-        transaction.Commit();
-        (Dataset, Capabilities) = (dataset, capabilities ?? Capabilities);
-        return true;
-    });
+            transaction.Commit();
+            (Dataset, Capabilities) = (dataset, capabilities ?? Capabilities);
+            return true;
+        });
 
     /// <summary>Completes once the trace is on disk.</summary>
     /// <param name="trace">The trace.</param>
@@ -155,62 +182,72 @@ sealed class TraceJournal : IAsyncDisposable
     }
 
     /// <summary>The traces that are rows.</summary>
-    public IReadOnlyList<TraceKey> Rows() => Locked(() =>
-    {
-        using var command = _connection.CreateCommand();
-        command.CommandText = "SELECT id FROM traces";
-        using var rows = command.ExecuteReader();
-        var keys = new List<TraceKey>();
-        var key = new byte[TraceKey.Size];
-        while (rows.Read())
+    public IReadOnlyList<TraceKey> Rows() =>
+        Locked(() =>
         {
-            keys.Add(rows.GetBytes(0, 0, key, 0, key.Length) == key.Length ? TraceKey.Read(key) : throw new InvalidDataException("an id in the journal is damaged"));
-        }
+            using var command = _connection.CreateCommand();
+            command.CommandText = "SELECT id FROM traces";
+            using var rows = command.ExecuteReader();
+            var keys = new List<TraceKey>();
+            var key = new byte[TraceKey.Size];
+            while (rows.Read())
+            {
+                keys.Add(
+                    rows.GetBytes(0, 0, key, 0, key.Length) == key.Length
+                        ? TraceKey.Read(key)
+                        : throw new InvalidDataException("an id in the journal is damaged")
+                );
+            }
 
-        return keys;
-    });
+            return keys;
+        });
 
     /// <summary>The shards that traces have been moved into, in the order in which that happened.</summary>
     public IReadOnlyList<JournalShard> Shards() => Locked(_shards.Read);
 
     /// <summary>The rows with these keys, in the order given.</summary>
     /// <exception cref="InvalidInputException">The journal is damaged.</exception>
-    public IEnumerable<Trace> Read(IEnumerable<TraceKey> keys) => keys.Chunk(ReadAtATime).SelectMany(chunk => Locked(() => ReadBlobs(chunk))).Select(Decode);
+    public IEnumerable<Trace> Read(IEnumerable<TraceKey> keys) =>
+        keys.Chunk(ReadAtATime).SelectMany(chunk => Locked(() => ReadBlobs(chunk))).Select(Decode);
 
     /// <summary>The number of the next shard.</summary>
     public long NextShardNumber() => Locked(_shards.NextNumber);
 
     /// <summary>Takes note of a shard that stands under its name, and drops the rows of its traces, in one transaction.</summary>
-    public void NoteShard(JournalShard shard) => Locked(() =>
-    {
-        using var transaction = _connection.BeginTransaction();
-        _shards.Add(shard);
-        using var command = _connection.CreateCommand();
-        command.CommandText = "DELETE FROM traces WHERE id = $id";
-        var id = command.Parameters.Add("$id", SqliteType.Blob);
-        foreach (var key in shard.Keys)
+    public void NoteShard(JournalShard shard) =>
+        Locked(() =>
         {
-            id.Value = key.ToBytes();
-            command.ExecuteNonQuery();
-        }
-
-        transaction.Commit();
-        return true;
-    });
-
-    /// <summary>Takes note of all shards of the data set that is about to be published, in the place of those known so far, in one transaction.</summary>
-    public void NoteDataSet(IReadOnlyList<JournalShard> shards) => Locked(() =>
-    {
-        using var transaction = _connection.BeginTransaction();
-        _shards.Clear();
-        foreach (var shard in shards)
-        {
+            using var transaction = _connection.BeginTransaction();
             _shards.Add(shard);
-        }
+            using var command = _connection.CreateCommand();
+            command.CommandText = "DELETE FROM traces WHERE id = $id";
+            var id = command.Parameters.Add("$id", SqliteType.Blob);
+            foreach (var key in shard.Keys)
+            {
+                id.Value = key.ToBytes();
+                command.ExecuteNonQuery();
+            }
 
-        transaction.Commit();
-        return true;
-    });
+            transaction.Commit();
+            return true;
+        });
+
+    /// <summary>
+    /// Takes note of all shards of the data set that is about to be published, in the place of those known so far, in one transaction.
+    /// </summary>
+    public void NoteDataSet(IReadOnlyList<JournalShard> shards) =>
+        Locked(() =>
+        {
+            using var transaction = _connection.BeginTransaction();
+            _shards.Clear();
+            foreach (var shard in shards)
+            {
+                _shards.Add(shard);
+            }
+
+            transaction.Commit();
+            return true;
+        });
 
     /// <summary>Ends writing: from here on the journal is read.</summary>
     public async Task CompleteAsync()
@@ -236,7 +273,8 @@ sealed class TraceJournal : IAsyncDisposable
         }
     }
 
-    static string PathIn(string directory, Partition? partition) => System.IO.Path.Combine(directory, FileNameOf(partition ?? Partition.Whole));
+    static string PathIn(string directory, Partition? partition) =>
+        System.IO.Path.Combine(directory, FileNameOf(partition ?? Partition.Whole));
 
     /// <summary>Waits for room, one caller after the other: long traces are few at a time.</summary>
     async Task EnterAsync(Pending pending)
@@ -361,7 +399,10 @@ sealed class TraceJournal : IAsyncDisposable
             {
                 throw Damaged(e);
             }
-            catch (Exception e) when (e is InvalidCastException or FormatException or ArgumentException or OverflowException || e.GetType() == typeof(InvalidOperationException))
+            catch (Exception e)
+                when (e is InvalidCastException or FormatException or ArgumentException or OverflowException
+                    || e.GetType() == typeof(InvalidOperationException)
+                )
             {
                 // A value of another type than the column's, or none where there must be one.
                 throw Damaged(new InvalidDataException("a value in the journal is damaged", e));
@@ -369,7 +410,8 @@ sealed class TraceJournal : IAsyncDisposable
         }
     }
 
-    InvalidInputException Damaged(InvalidDataException e) => new($"{_path}: {e.Message}; restore it, or delete it and collect its traces again", e);
+    InvalidInputException Damaged(InvalidDataException e) =>
+        new($"{_path}: {e.Message}; restore it, or delete it and collect its traces again", e);
 
     sealed record Pending(TraceKey Key, byte[] Blob, bool Replace)
     {

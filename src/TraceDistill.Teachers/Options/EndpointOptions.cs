@@ -5,8 +5,8 @@ using TraceDistill.Teachers.Dialects;
 namespace TraceDistill.Teachers.Options;
 
 /// <summary>
-/// One of several endpoints that serve the same model, written as its address alone or as a map. What is not said is as for all: the key, the concurrency,
-/// the limits and the price that <see cref="GenerateOptions"/> gives.
+/// One of several endpoints that serve the same model, written as its address alone or as a map. What is not said
+/// is as for all: the key, the concurrency, the limits and the price that <see cref="GenerateOptions"/> gives.
 /// </summary>
 public sealed record EndpointOptions : IParsable<EndpointOptions>
 {

@@ -27,8 +27,9 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>None: the one endpoint.</value>
     [Operational]
-    [Description("Several endpoints in place of one, each an address or "
-        + "{ endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }")]
+    [Description(
+        "Several endpoints in place of one, each an address or " + "{ endpoint, model, weight, api_key_env, concurrency, rpm, tpm, price }"
+    )]
     public IReadOnlyList<EndpointOptions> Endpoints { get; init; } = [];
 
     [InputPath]
@@ -53,8 +54,10 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value><c>auto</c>: found out from the address, the endpoint's list of models and the like.</value>
     [KnownDialect]
-    [Description("What kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
-        + "ollama, tgi, tracedistill or compatible")]
+    [Description(
+        "What kind of server the endpoint is: auto, openai, azure, vllm, sglang, sglang-generate, llamacpp, deepseek, openrouter, "
+            + "ollama, tgi, tracedistill or compatible"
+    )]
     public string Dialect { get; init; } = KnownDialects.Auto;
 
     /// <value>None.</value>
@@ -67,8 +70,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// with 20 alternatives.
     /// </value>
     [Operational]
-    [Description("Stream answers while they are generated, for gateways that end connections in which nothing is sent "
-        + "for a while")]
+    [Description("Stream answers while they are generated, for gateways that end connections in which nothing is sent " + "for a while")]
     public bool Stream { get; init; }
 
     /// <summary>
@@ -76,8 +78,10 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// named.
     /// </summary>
     /// <value>None: found in the chat template or in the answers themselves.</value>
-    [Description("What the teacher puts around its reasoning, where that is found out wrong: "
-        + "two marks, such as [\"<think>\", \"</think>\"], or harmony")]
+    [Description(
+        "What the teacher puts around its reasoning, where that is found out wrong: "
+            + "two marks, such as [\"<think>\", \"</think>\"], or harmony"
+    )]
     public IReadOnlyList<string> ReasoningMarkers { get; init; } = [];
 
     /// <value>True: a run that asks for soft targets stops before its first trace where the endpoint has none to give. False collects text
@@ -102,8 +106,10 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// <summary>Each becomes a turn of the prompt's and an answer: the solution, where there is one, and the boxed final answer.</summary>
     /// <value>None.</value>
     [InputPath]
-    [Description("File of solved problems, of which some are shown as examples before the problem itself; "
-        + "problem_field and the like hold for it too")]
+    [Description(
+        "File of solved problems, of which some are shown as examples before the problem itself; "
+            + "problem_field and the like hold for it too"
+    )]
     public string? FewShot { get; init; }
 
     /// <value>4.</value>
@@ -204,8 +210,10 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// process,
     /// else the whole.
     /// </value>
-    [Description("Partition i of N of the problems, as i/N with i from 0 to N-1, so that N machines need no coordination; "
-        + "array jobs of Slurm and Kubernetes are noticed")]
+    [Description(
+        "Partition i of N of the problems, as i/N with i from 0 to N-1, so that N machines need no coordination; "
+            + "array jobs of Slurm and Kubernetes are noticed"
+    )]
     public string? Partition { get; init; }
 
     /// <value>None: what Slurm says, or JOB_COMPLETIONS.</value>
@@ -227,8 +235,9 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// </summary>
     /// <value>False.</value>
     [Operational]
-    [Description("Give up traces that are there and that these options or problems do not ask for; "
-        + "without it they are named and the run ends")]
+    [Description(
+        "Give up traces that are there and that these options or problems do not ask for; " + "without it they are named and the run ends"
+    )]
     public bool Discard { get; init; }
 
     /// <value>As many as make half a gigabyte if all are as long as max_tokens, and at most 65,536.</value>
@@ -248,8 +257,10 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     /// the correct ones.
     /// </summary>
     /// <value>False: all traces are published.</value>
-    [Description("Publish only traces with a correct answer; the others are kept in the folder collected of the output folder "
-        + "and counted in the manifest")]
+    [Description(
+        "Publish only traces with a correct answer; the others are kept in the folder collected of the output folder "
+            + "and counted in the manifest"
+    )]
     public bool OnlyCorrect { get; init; }
 
     /// <value>full: a trace that was acknowledged survives the loss of power.</value>
@@ -274,15 +285,17 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
     public double? AttemptTimeout { get; init; }
 
     /// <summary>
-    /// A request that fails for a passing reason is tried nine times, with pauses that grow to a minute, before its sample counts as failed.
-    /// A sample that failed is asked for again once all others were, nine times again; when after such a round no trace has arrived for so
-    /// long, the run ends unfinished (exit code 3), with what was collected in the journal.
+    /// A request that fails for a passing reason is tried nine times, with pauses that grow to a minute, before its sample
+    /// counts as failed. A sample that failed is asked for again once all others were, nine times again; when after such a
+    /// round no trace has arrived for so long, the run ends unfinished (exit code 3), with what was collected in the journal.
     /// </summary>
     /// <value>1800: half an hour.</value>
     [Operational]
     [Range(0.0, 1e7, ErrorMessage = "must be from 0 to 10000000")]
-    [Description("Seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, "
-        + "and the next one asks for these alone")]
+    [Description(
+        "Seconds without a trace for which samples that failed, each after nine tries, are asked for again; then the run ends, "
+            + "and the next one asks for these alone"
+    )]
     public double RetryFor { get; init; } = 1800;
 
     /// <summary>
@@ -301,8 +314,10 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
     /// <value>None.</value>
     [Operational]
-    [Description("Write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; "
-        + "the endpoint is not called")]
+    [Description(
+        "Write the requests of what is missing to this file, for OpenAI's batch API or vllm run-batch, and stop; "
+            + "the endpoint is not called"
+    )]
     public string? BatchOut { get; init; }
 
     /// <value>None.</value>
@@ -321,18 +336,23 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
         {
             yield return new ValidationResult(
                 "a batch calls no teacher; name the model alone, and the endpoint or dialect it is for",
-                [BatchOut is null ? nameof(BatchIn) : nameof(BatchOut)]);
+                [BatchOut is null ? nameof(BatchIn) : nameof(BatchOut)]
+            );
         }
         else if (!IsBatch && (Endpoint is null ? 0 : 1) + (Serve is null ? 0 : 1) + (Endpoints.Count == 0 ? 0 : 1) != 1)
         {
             yield return new ValidationResult(
-                "give either an endpoint, or several as endpoints, or a model directory to serve", [nameof(Endpoint)]);
+                "give either an endpoint, or several as endpoints, or a model directory to serve",
+                [nameof(Endpoint)]
+            );
         }
 
         if (MaxCost is not null && PricePerMillion is null && (Endpoints.Count == 0 || Endpoints.Any(endpoint => endpoint.Price is null)))
         {
             yield return new ValidationResult(
-                "needs to know what tokens cost: give price_per_million: { input, output }", [nameof(MaxCost)]);
+                "needs to know what tokens cost: give price_per_million: { input, output }",
+                [nameof(MaxCost)]
+            );
         }
 
         if (BatchOut is not null && BatchIn.Count > 0)
@@ -359,8 +379,7 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
 
         if (Partition is not null && Partitions is not null)
         {
-            yield return new ValidationResult(
-                "partition says the number of them already; leave one of the two out", [nameof(Partitions)]);
+            yield return new ValidationResult("partition says the number of them already; leave one of the two out", [nameof(Partitions)]);
         }
 
         if (ApiKeyEnv is not null && ApiKeyFile is not null)
@@ -381,7 +400,9 @@ public sealed record GenerateOptions : ProblemReaderOptions, IValidatableObject
         if (Temperature == 0 && SamplesPerProblem > 1)
         {
             yield return new ValidationResult(
-                "several greedy traces of a problem are all the same; raise temperature", [nameof(SamplesPerProblem)]);
+                "several greedy traces of a problem are all the same; raise temperature",
+                [nameof(SamplesPerProblem)]
+            );
         }
     }
 }

@@ -4,7 +4,9 @@ using TraceDistill.Data.Traces;
 
 namespace TraceDistill.Teachers.Options;
 
-/// <summary>Why a trace is of little use although the teacher answered. It is kept all the same; see <see cref="GenerateOptions.Reask"/>.</summary>
+/// <summary>
+/// Why a trace is of little use although the teacher answered. It is kept all the same; see <see cref="GenerateOptions.Reask"/>.
+/// </summary>
 public enum TraceFlaw
 {
     /// <summary>Cut off at the longest length allowed.</summary>
@@ -23,15 +25,22 @@ public enum TraceFlaw
 static class TraceFlaws
 {
     /// <returns>Null for a trace without flaw.</returns>
-    public static TraceFlaw? Of(TraceHead head) => head switch
-    {
-        _ when FinishReasons.IsTooLong(head.FinishReason) => TraceFlaw.Length,
-        _ when FinishReasons.IsRefusal(head.FinishReason) => TraceFlaw.Refusal,
-        _ when !FinishReasons.IsNatural(head.FinishReason) => TraceFlaw.Unfinished,
-        { HasAnswer: false } => TraceFlaw.Empty,
-        _ => null,
-    };
+    public static TraceFlaw? Of(TraceHead head) =>
+        head switch
+        {
+            _ when FinishReasons.IsTooLong(head.FinishReason) => TraceFlaw.Length,
+            _ when FinishReasons.IsRefusal(head.FinishReason) => TraceFlaw.Refusal,
+            _ when !FinishReasons.IsNatural(head.FinishReason) => TraceFlaw.Unfinished,
+            { HasAnswer: false } => TraceFlaw.Empty,
+            _ => null,
+        };
 
     public static TraceHead HeadOf(Trace trace) =>
-        new(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, !string.IsNullOrWhiteSpace(trace.Answer) || trace.ToolCalls is not null, trace.Seed);
+        new(
+            TraceKey.Of(trace.Id),
+            trace.Verdict,
+            trace.FinishReason,
+            !string.IsNullOrWhiteSpace(trace.Answer) || trace.ToolCalls is not null,
+            trace.Seed
+        );
 }

@@ -19,6 +19,8 @@ static class CapabilityDifference
             return $"grants {second.TopLogprobs} alternatives a token";
         }
 
-        return second.Logprobs != first.Logprobs ? $"reports {second.Logprobs?.ToString().ToLowerInvariant() ?? "no kind of"} logprobs" : null;
+        return second.Logprobs != first.Logprobs
+            ? $"reports {second.Logprobs?.ToString().ToLowerInvariant() ?? "no kind of"} logprobs"
+            : null;
     }
 }

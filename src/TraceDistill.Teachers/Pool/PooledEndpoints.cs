@@ -10,10 +10,13 @@ static class PooledEndpoints
     /// <exception cref="InvalidInputException">An address, a name or a key is missing or wrong, or an endpoint stands twice.</exception>
     public static IReadOnlyList<PooledEndpoint> Of(GenerateOptions options)
     {
-        IReadOnlyList<EndpointOptions> all = options.Endpoints.Count > 0 ? options.Endpoints : [new EndpointOptions { Endpoint = options.Endpoint ?? "" }];
+        IReadOnlyList<EndpointOptions> all =
+            options.Endpoints.Count > 0 ? options.Endpoints : [new EndpointOptions { Endpoint = options.Endpoint ?? "" }];
         var endpoints = all.Select(one => Of(one, options)).ToList();
         var twice = endpoints.GroupBy(one => one.Endpoint.ToString()).FirstOrDefault(same => same.Count() > 1);
-        return twice is null ? endpoints : throw new InvalidInputException($"endpoints: {twice.Key} is listed {twice.Count()} times; give it a larger weight instead");
+        return twice is null
+            ? endpoints
+            : throw new InvalidInputException($"endpoints: {twice.Key} is listed {twice.Count()} times; give it a larger weight instead");
     }
 
     static PooledEndpoint Of(EndpointOptions one, GenerateOptions options)

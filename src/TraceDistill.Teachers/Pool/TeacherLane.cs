@@ -39,10 +39,26 @@ sealed class TeacherLane : IDisposable
     /// <param name="index">Its number at the router.</param>
     /// <param name="isOneOfMany">Whether there are other lanes.</param>
     public TeacherLane(
-        PooledEndpoint pooled, int index, bool isOneOfMany, EndpointRouter router, ResilienceOptions options, TimeProvider time, IRunObserver observer,
-        Func<double> random, TeacherInstruments instruments)
+        PooledEndpoint pooled,
+        int index,
+        bool isOneOfMany,
+        EndpointRouter router,
+        ResilienceOptions options,
+        TimeProvider time,
+        IRunObserver observer,
+        Func<double> random,
+        TeacherInstruments instruments
+    )
     {
-        (_index, _router, _options, _time, _observer, _random, _instruments) = (index, router, options, time, observer, random, instruments);
+        (_index, _router, _options, _time, _observer, _random, _instruments) = (
+            index,
+            router,
+            options,
+            time,
+            observer,
+            random,
+            instruments
+        );
         Endpoint = pooled.Endpoint;
         Meter = new EndpointMeter(pooled.Name, pooled.Price);
 
@@ -87,14 +103,24 @@ sealed class TeacherLane : IDisposable
     }
 
     /// <inheritdoc cref="CapabilityProbe.RunAsync"/>
-    public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken)
+    public async Task<TeacherCapabilities> ProbeAsync(
+        SamplingSettings sampling,
+        TeacherCapabilities? known,
+        CancellationToken cancellationToken
+    )
     {
-        var found = await new CapabilityProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(sampling, known, cancellationToken);
+        var found = await new CapabilityProbe(_client, new ProbeTraffic(_client, _router, _index, Meter), _time, _random).RunAsync(
+            sampling,
+            known,
+            cancellationToken
+        );
         _hasAnswered = true;
         return found;
     }
 
-    /// <summary>Says what the endpoint has to be able to do when it comes back, however it came to be away: it may be another server by then.</summary>
+    /// <summary>
+    /// Says what the endpoint has to be able to do when it comes back, however it came to be away: it may be another server by then.
+    /// </summary>
     /// <param name="sampling">The run's settings.</param>
     /// <param name="expected">What the others can do.</param>
     public void Expect(SamplingSettings sampling, TeacherCapabilities expected) => (_sampling, _expected) = (sampling, expected);
@@ -176,7 +202,9 @@ sealed class TeacherLane : IDisposable
         }
     }
 
-    /// <summary>Looks in growing intervals whether the endpoint is there again. Where all are out, a request may find that out before.</summary>
+    /// <summary>
+    /// Looks in growing intervals whether the endpoint is there again. Where all are out, a request may find that out before.
+    /// </summary>
     async Task WatchAsync()
     {
         try
@@ -214,7 +242,9 @@ sealed class TeacherLane : IDisposable
         try
         {
             var found = await ProbeAsync(_sampling!, _expected, _disposed.Token);
-            _unlike = CapabilityDifference.Between(_expected, found) is { } difference ? $"{Endpoint} {difference} now, unlike the others" : null;
+            _unlike = CapabilityDifference.Between(_expected, found) is { } difference
+                ? $"{Endpoint} {difference} now, unlike the others"
+                : null;
         }
         catch (TeacherUnavailableException e) when (RetryStrategies.IsPassing(e))
         {

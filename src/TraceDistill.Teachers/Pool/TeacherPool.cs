@@ -20,7 +20,8 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Pool;
 
 /// <summary>
-/// One teacher behind one or several endpoints: retry → hedge → an endpoint with room, by least outstanding → its breaker and timeout → HTTP.
+/// One teacher behind one or several endpoints: retry → hedge → an endpoint with room, by
+/// least outstanding → its breaker and timeout → HTTP.
 /// </summary>
 public sealed class TeacherPool : ITextGenerator, IDisposable
 {
@@ -39,18 +40,35 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     /// <param name="random">Uniform numbers in [0, 1) for the jitter of delays; null takes the process's own.</param>
     /// <param name="stop">From then on nothing more is sent; what is in flight goes on.</param>
     public TeacherPool(
-        IReadOnlyList<PooledEndpoint> endpoints, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null, CancellationToken stop = default)
+        IReadOnlyList<PooledEndpoint> endpoints,
+        ResilienceOptions options,
+        TimeProvider time,
+        IRunObserver observer,
+        Func<double>? random = null,
+        CancellationToken stop = default
+    )
     {
         _options = options;
         var jitter = random ?? Random.Shared.NextDouble;
         Capacity = endpoints.Sum(endpoint => endpoint.Concurrency ?? options.Concurrency);
         _router = new EndpointRouter(
             endpoints.Select(endpoint => new EndpointTraffic(
-                endpoint.Weight, new AdaptiveLimit(endpoint.Concurrency ?? options.Concurrency), new RateLimits(endpoint.RequestsPerMinute, endpoint.TokensPerMinute))),
+                endpoint.Weight,
+                new AdaptiveLimit(endpoint.Concurrency ?? options.Concurrency),
+                new RateLimits(endpoint.RequestsPerMinute, endpoint.TokensPerMinute)
+            )),
             time,
-            stop);
-        _lanes = [.. endpoints.Select((endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments))];
-        _instruments.Observe(() => _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit)));
+            stop
+        );
+        _lanes =
+        [
+            .. endpoints.Select(
+                (endpoint, i) => new TeacherLane(endpoint, i, endpoints.Count > 1, _router, options, time, observer, jitter, _instruments)
+            ),
+        ];
+        _instruments.Observe(() =>
+            _lanes.Select((lane, i) => (lane.Endpoint.BaseAddress.Authority, _router.Load(i).InFlight, _router.Load(i).Limit))
+        );
 
         _retries = new ResiliencePipelineBuilder { TimeProvider = time }
             .AddRetries(
@@ -59,21 +77,28 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
                 new WaitNotice(time, observer),
                 elsewhere: context => CallOf(context).GoesElsewhere,
                 isFinal: context => CallOf(context).HasTold,
-                stop)
+                stop
+            )
             .Build();
         if (options.HedgeAfter is { } delay)
         {
-            _hedging = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }.AddHedging(Hedging(delay)).Build();
+            _hedging = new ResiliencePipelineBuilder<GenerationResult> { TimeProvider = time }
+                .AddHedging(Hedging(delay))
+                .Build();
         }
     }
 
     /// <summary>A teacher behind a single endpoint.</summary>
     /// <inheritdoc
     /// cref="TeacherPool(IReadOnlyList{PooledEndpoint}, ResilienceOptions, TimeProvider, IRunObserver, Func{double}?, CancellationToken)"/>
-    public TeacherPool(TeacherEndpoint endpoint, ResilienceOptions options, TimeProvider time, IRunObserver observer, Func<double>? random = null)
-        : this([new PooledEndpoint(endpoint)], options, time, observer, random)
-    {
-    }
+    public TeacherPool(
+        TeacherEndpoint endpoint,
+        ResilienceOptions options,
+        TimeProvider time,
+        IRunObserver observer,
+        Func<double>? random = null
+    )
+        : this([new PooledEndpoint(endpoint)], options, time, observer, random) { }
 
     /// <summary>Most requests in flight at all endpoints together.</summary>
     public int Capacity { get; }
@@ -85,7 +110,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     internal IReadOnlyList<EndpointMeter> Meters => [.. _lanes.Select(lane => lane.Meter)];
 
     /// <summary>Names model and address, of several endpoints the first's.</summary>
-    public override string ToString() => _lanes.Length == 1 ? $"{_lanes[0].Endpoint}" : $"{_lanes[0].Endpoint} and {_lanes.Length - 1} more";
+    public override string ToString() =>
+        _lanes.Length == 1 ? $"{_lanes[0].Endpoint}" : $"{_lanes[0].Endpoint} and {_lanes.Length - 1} more";
 
     /// <summary>The first endpoint, whose model all of them serve.</summary>
     internal TeacherEndpoint First => _lanes[0].Endpoint;
@@ -95,11 +121,17 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
         GenerateAsync(new PoolCall(request, _options.TimeoutFor(request.Sampling.MaxTokens)), cancellationToken);
 
-    /// <summary>Generates one assistant turn and returns its text as it comes, then the whole. Who stops reading ends the request.</summary>
-    /// <remarks>An attempt that fails is followed by others only while it has brought no text. No second copy is sent of what takes long.</remarks>
+    /// <summary>
+    /// Generates one assistant turn and returns its text as it comes, then the whole. Who stops reading ends the request.
+    /// </summary>
+    /// <remarks>
+    /// An attempt that fails is followed by others only while it has brought no text. No second copy is sent of what takes long.
+    /// </remarks>
     /// <inheritdoc cref="GenerateAsync(GenerationRequest, CancellationToken)" path="/exception"/>
     public async IAsyncEnumerable<GenerationPiece> StreamAsync(
-        GenerationRequest request, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        GenerationRequest request,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
         var pieces = Channel.CreateUnbounded<StreamedText>(new UnboundedChannelOptions { SingleReader = true, SingleWriter = true });
         using var left = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
@@ -169,21 +201,30 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <summary>
-    /// Finds out with small requests what the endpoints can do, before anything long or costly is asked of them. One of several that refuses is left out of
-    /// this run, one that does not answer until it does and shows the same as the others; the observer is told.
+    /// Finds out with small requests what the endpoints can do, before anything long or costly is asked of them. One of several that
+    /// refuses is left out of this run, one that does not answer until it does and shows the same as the others; the observer is told.
     /// </summary>
     /// <param name="sampling">The settings that the run is going to use.</param>
-    /// <param name="known">What an earlier run with these settings found out, which is confirmed with a request or two; null where nothing is known.</param>
+    /// <param name="known">
+    /// What an earlier run with these settings found out, which is confirmed with a request or two; null where nothing is known.
+    /// </param>
     /// <param name="cancellationToken">Ends the probe.</param>
     /// <returns>What all of them can do.</returns>
     /// <exception cref="TeacherUnavailableException">None can serve such a run; the message says why and what to do.</exception>
-    /// <exception cref="InvalidInputException">Two of them differ in what they tell about tokens, and would make two kinds of traces.</exception>
-    public async Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken = default)
+    /// <exception cref="InvalidInputException">
+    /// Two of them differ in what they tell about tokens, and would make two kinds of traces.
+    /// </exception>
+    public async Task<TeacherCapabilities> ProbeAsync(
+        SamplingSettings sampling,
+        TeacherCapabilities? known,
+        CancellationToken cancellationToken = default
+    )
     {
         (TeacherEndpoint Endpoint, TeacherCapabilities Capabilities)? first = null;
         var failures = new List<(TeacherLane Lane, TeacherUnavailableException Failure)>();
         var probes = _lanes.Select(lane => lane.ProbeAsync(sampling, known, cancellationToken)).ToArray();
-        await Task.WhenAll(probes).ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
+        await Task.WhenAll(probes)
+            .ContinueWith(_ => { }, CancellationToken.None, TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
         foreach (var (lane, probe) in _lanes.Zip(probes))
         {
             try
@@ -192,7 +233,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
                 if (first is { } other && CapabilityDifference.Between(other.Capabilities, found) is { } difference)
                 {
                     throw new InvalidInputException(
-                        $"endpoints: {lane.Endpoint} {difference}, unlike {other.Endpoint}; one data set wants one kind of traces, so leave one of them out");
+                        $"endpoints: {lane.Endpoint} {difference}, unlike {other.Endpoint}; "
+                            + "one data set wants one kind of traces, so leave one of them out"
+                    );
                 }
 
                 first ??= (lane.Endpoint, found);
@@ -222,7 +265,8 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <inheritdoc cref="ProbeAsync(SamplingSettings, TeacherCapabilities?, CancellationToken)"/>
-    public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken = default) => ProbeAsync(sampling, known: null, cancellationToken);
+    public Task<TeacherCapabilities> ProbeAsync(SamplingSettings sampling, CancellationToken cancellationToken = default) =>
+        ProbeAsync(sampling, known: null, cancellationToken);
 
     public void Dispose()
     {
@@ -249,7 +293,10 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         call.IsHedged = false;
         var seat = await EnterAsync(call, isCopy: false, context.CancellationToken);
         return await (call.Told is null ? _hedging : ResiliencePipeline<GenerationResult>.Empty).ExecuteAsync(
-            static async (context, state) => await state.Pool.SendAsync(CallOf(context), state.Seat, context.CancellationToken), context, (Pool: this, Seat: seat));
+            static async (context, state) => await state.Pool.SendAsync(CallOf(context), state.Seat, context.CancellationToken),
+            context,
+            (Pool: this, Seat: seat)
+        );
     }
 
     /// <summary>Waits until the budget and an endpoint have room.</summary>
@@ -258,7 +305,10 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         var reservation = await Budget.ReserveAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, isCopy, cancellationToken);
         try
         {
-            return new Seat(reservation, await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken));
+            return new Seat(
+                reservation,
+                await _router.EnterAsync(call.PromptTokens, call.Request.Sampling.MaxTokens, call.LastEndpoint, cancellationToken)
+            );
         }
         catch
         {
@@ -303,7 +353,9 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
         try
         {
             var call = CallOf(context);
-            return Outcome.FromResult(await SendAsync(call, await EnterAsync(call, isCopy: true, context.CancellationToken), context.CancellationToken));
+            return Outcome.FromResult(
+                await SendAsync(call, await EnterAsync(call, isCopy: true, context.CancellationToken), context.CancellationToken)
+            );
         }
         catch (Exception e)
         {
@@ -341,18 +393,27 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
     }
 
     /// <summary>A second copy goes out where the first takes long. A copy that fails then does not end the other.</summary>
-    HedgingStrategyOptions<GenerationResult> Hedging(TimeSpan delay) => new()
-    {
-        MaxHedgedAttempts = 1,
-        Delay = delay,
-        ActionGenerator = args => () => SendCopyAsync(args.ActionContext),
-        ShouldHandle = args => ValueTask.FromResult(CallOf(args.Context).IsHedged && args.Outcome.Exception is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException or NotSentException),
-        OnHedging = args =>
+    HedgingStrategyOptions<GenerationResult> Hedging(TimeSpan delay) =>
+        new()
         {
-            CallOf(args.PrimaryContext).IsHedged = true;
-            return ValueTask.CompletedTask;
-        },
-    };
+            MaxHedgedAttempts = 1,
+            Delay = delay,
+            ActionGenerator = args => () => SendCopyAsync(args.ActionContext),
+            ShouldHandle = args =>
+                ValueTask.FromResult(
+                    CallOf(args.Context).IsHedged
+                        && args.Outcome.Exception
+                            is TeacherRequestException
+                                or TimeoutRejectedException
+                                or BrokenCircuitException
+                                or NotSentException
+                ),
+            OnHedging = args =>
+            {
+                CallOf(args.PrimaryContext).IsHedged = true;
+                return ValueTask.CompletedTask;
+            },
+        };
 
     /// <summary>Reservation and place that a request needs to be sent.</summary>
     readonly record struct Seat(Reservation Reservation, Place Place);
@@ -374,12 +435,20 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
                 var told = call.HasTold
                     ? $"{e.Message} (part of the answer had come, so it was not asked for again)"
                     : $"{e.Message} (tried {(e.Overloaded ? _options.MaxOverloadRetries : _options.MaxRetries) + 1} times)";
-                return e.NoConnection ? new TeacherUnavailableException(told, e) : new ExternalFailureException($"sample {sample}: {told}", e);
+                return e.NoConnection
+                    ? new TeacherUnavailableException(told, e)
+                    : new ExternalFailureException($"sample {sample}: {told}", e);
             case TimeoutRejectedException e:
                 return new ExternalFailureException(
-                    $"sample {sample}: no whole answer from {endpoint} within {call.Timeout.TotalSeconds:0} s; lower --max-tokens or --concurrency, or raise --attempt-timeout", e);
+                    $"sample {sample}: no whole answer from {endpoint} within {call.Timeout.TotalSeconds:0} s; "
+                        + "lower --max-tokens or --concurrency, or raise --attempt-timeout",
+                    e
+                );
             case BrokenCircuitException e:
-                return new TeacherUnavailableException($"{e.InnerException?.Message ?? $"{endpoint} keeps failing"}; gave up after {_options.MaxRetries + 1} attempts", e);
+                return new TeacherUnavailableException(
+                    $"{e.InnerException?.Message ?? $"{endpoint} keeps failing"}; gave up after {_options.MaxRetries + 1} attempts",
+                    e
+                );
             default:
                 return null;
         }

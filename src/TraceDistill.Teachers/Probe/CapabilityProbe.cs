@@ -28,7 +28,13 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
     static readonly ChatMessage[] ShortAnswer = [new("user", "Reply with the word OK and nothing else.")];
 
     // Someone waits for the answer: a few seconds of patience, not minutes.
-    static readonly ResilienceOptions Patience = new() { Concurrency = 1, MaxRetries = 2, MaxOverloadRetries = 5, AttemptTimeout = TimeSpan.FromMinutes(2) };
+    static readonly ResilienceOptions Patience = new()
+    {
+        Concurrency = 1,
+        MaxRetries = 2,
+        MaxOverloadRetries = 5,
+        AttemptTimeout = TimeSpan.FromMinutes(2),
+    };
 
     readonly TeacherPipeline _pipeline = new(Patience, time, random, SilentObserver.Instance);
 
@@ -36,37 +42,59 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="known">
-    /// What an earlier run with these settings found out; where the endpoint names tokens and grants alternatives as it did then, the rest is believed.
+    /// What an earlier run with these settings found out; where the endpoint names tokens and
+    /// grants alternatives as it did then, the rest is believed.
     /// </param>
     /// <param name="cancellationToken">Ends the probe.</param>
-    /// <returns>What the endpoint can do; where it has no soft targets to give, the reason stands in <see cref="TeacherCapabilities.SoftTargetProblem"/>.</returns>
-    /// <exception cref="TeacherUnavailableException">The endpoint cannot serve a run with these settings, not even for text alone.</exception>
+    /// <returns>
+    /// What the endpoint can do; where it has no soft targets to give, the reason stands in
+    /// <see cref="TeacherCapabilities.SoftTargetProblem"/>.
+    /// </returns>
+    /// <exception cref="TeacherUnavailableException">
+    /// The endpoint cannot serve a run with these settings, not even for text alone.
+    /// </exception>
     /// <exception cref="InvalidInputException">The endpoint calls the request wrong: a setting of the run is.</exception>
-    public async Task<TeacherCapabilities> RunAsync(SamplingSettings sampling, TeacherCapabilities? known, CancellationToken cancellationToken)
+    public async Task<TeacherCapabilities> RunAsync(
+        SamplingSettings sampling,
+        TeacherCapabilities? known,
+        CancellationToken cancellationToken
+    )
     {
         var dialect = await NeedAsync(token => client.DialectAsync(token).AsTask(), models: null, cancellationToken);
         var models = await NeedAsync(client.ListModelsAsync, models: null, cancellationToken);
         var brief = sampling with { MaxTokens = Math.Min(sampling.MaxTokens, ProbeTokens), Seed = Seed };
         var (first, problem) = sampling.TopLogprobs == 0 ? (null, null) : await AskForLogprobsAsync(brief, models, cancellationToken);
-        first ??= await NeedAsync(token => traffic.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token), models, cancellationToken);
+        first ??= await NeedAsync(
+            token => traffic.CompleteAsync(Question, brief with { TopLogprobs = 0 }, token),
+            models,
+            cancellationToken
+        );
         var logprobs = problem is null ? first.Logprobs : null;
         var found = new TeacherCapabilities
         {
             Dialect = dialect.Name,
-            TokenIdentity = logprobs switch { null => TokenIdentity.Text, { TokenBytes: not null } => TokenIdentity.Bytes, _ => TokenIdentity.Ids },
+            TokenIdentity = logprobs switch
+            {
+                null => TokenIdentity.Text,
+                { TokenBytes: not null } => TokenIdentity.Bytes,
+                _ => TokenIdentity.Ids,
+            },
             TopLogprobs = logprobs is null ? 0 : LogprobCheck.MostAlternatives(logprobs),
             PromptTokenIds = first.PromptTokenIds is not null,
             SoftTargetProblem = problem,
         };
         await ChooseStreamAsync(found, dialect, sampling, cancellationToken);
-        found = known is not null && found == Shown(known) ? known : await LookCloserAsync(found, dialect, sampling, brief with { MaxTokens = 1 }, cancellationToken);
+        found =
+            known is not null && found == Shown(known)
+                ? known
+                : await LookCloserAsync(found, dialect, sampling, brief with { MaxTokens = 1 }, cancellationToken);
         client.OpensThinking |= found.OpensThinking;
         return found with { OpensThinking = client.OpensThinking };
     }
 
     /// <summary>
-    /// Finds out whether a streamed answer tells the logprobs of all its tokens, to the end. What looks like another server may have llama.cpp behind it,
-    /// whose streams lack some; a whole answer is asked for then, unless that lacks them too.
+    /// Finds out whether a streamed answer tells the logprobs of all its tokens, to the end. What looks like another server
+    /// may have llama.cpp behind it, whose streams lack some; a whole answer is asked for then, unless that lacks them too.
     /// </summary>
     async Task ChooseStreamAsync(TeacherCapabilities found, Dialect dialect, SamplingSettings sampling, CancellationToken cancellationToken)
     {
@@ -79,21 +107,29 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         if (await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is { LogprobLack: not null })
         {
             client.StreamsLogprobs = false;
-            client.StreamsLogprobs = await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is not { Logprobs: not null };
+            client.StreamsLogprobs =
+                await TryAsync(token => traffic.CompleteAsync(ShortAnswer, whole, token), cancellationToken) is not { Logprobs: not null };
         }
     }
 
     /// <summary>Capabilities that one answer shows.</summary>
-    static TeacherCapabilities Shown(TeacherCapabilities all) => new()
-    {
-        Dialect = all.Dialect,
-        TokenIdentity = all.TokenIdentity,
-        TopLogprobs = all.TopLogprobs,
-        PromptTokenIds = all.PromptTokenIds,
-        SoftTargetProblem = all.SoftTargetProblem,
-    };
+    static TeacherCapabilities Shown(TeacherCapabilities all) =>
+        new()
+        {
+            Dialect = all.Dialect,
+            TokenIdentity = all.TokenIdentity,
+            TopLogprobs = all.TopLogprobs,
+            PromptTokenIds = all.PromptTokenIds,
+            SoftTargetProblem = all.SoftTargetProblem,
+        };
 
-    async Task<TeacherCapabilities> LookCloserAsync(TeacherCapabilities found, Dialect dialect, SamplingSettings sampling, SamplingSettings shortest, CancellationToken cancellationToken)
+    async Task<TeacherCapabilities> LookCloserAsync(
+        TeacherCapabilities found,
+        Dialect dialect,
+        SamplingSettings sampling,
+        SamplingSettings shortest,
+        CancellationToken cancellationToken
+    )
     {
         var answer = await AnswerAsync(dialect, sampling, cancellationToken);
         found = found with
@@ -104,18 +140,28 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
             EndOfSequenceLogprobs = answer?.EndOfSequenceLogprobs,
             OpensThinking = answer?.OpensThinking ?? false,
             PromptScoring = await TryAsync(token => PromptScoring.FindAsync(Endpoint.Model, traffic, token), cancellationToken),
-            SeveralChoices = dialect.IsSglangGenerate ? null : await SeveralChoicesAsync(dialect, shortest with { TopLogprobs = 0 }, cancellationToken),
+            SeveralChoices = dialect.IsSglangGenerate
+                ? null
+                : await SeveralChoicesAsync(dialect, shortest with { TopLogprobs = 0 }, cancellationToken),
         };
-        return sampling.TopLogprobs == 0 || found.ReasoningLogprobs != false ? found : found with
-        {
-            TokenIdentity = TokenIdentity.Text,
-            TopLogprobs = 0,
-            SoftTargetProblem = $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0",
-        };
+        return sampling.TopLogprobs == 0 || found.ReasoningLogprobs != false
+            ? found
+            : found with
+            {
+                TokenIdentity = TokenIdentity.Text,
+                TopLogprobs = 0,
+                SoftTargetProblem =
+                    $"{Endpoint} gives no logprobs for the tokens of the reasoning; take a server that does (vLLM, "
+                    + "SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0",
+            };
     }
 
     /// <summary>The answer with logprobs, or why there can be none; both where the logprobs are no good.</summary>
-    async Task<(GenerationResult? Result, string? Problem)> AskForLogprobsAsync(SamplingSettings sampling, IReadOnlyList<string>? models, CancellationToken cancellationToken)
+    async Task<(GenerationResult? Result, string? Problem)> AskForLogprobsAsync(
+        SamplingSettings sampling,
+        IReadOnlyList<string>? models,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -125,40 +171,73 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
                 // Of one answer, some tokens may have been parts of characters, or it was a call of a tool; not of the next.
                 if (result.LogprobLack is { IsPartial: true } || (result.Logprobs is null && result.ToolCalls is not null))
                 {
-                    result = await NeedAsync(token => traffic.CompleteAsync(question, sampling with { MaxTokens = tokens }, token), models, cancellationToken);
+                    result = await NeedAsync(
+                        token => traffic.CompleteAsync(question, sampling with { MaxTokens = tokens }, token),
+                        models,
+                        cancellationToken
+                    );
                 }
             }
 
-            return (result, result.Logprobs is { } logprobs
-                ? LogprobCheck.Problem(logprobs, sampling) is { } problem
-                    ? $"{Endpoint} {problem}; use a server that returns real logprobs (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
-                    : null
-                : result.ToolCalls is not null ? $"{Endpoint} answers small requests with calls of tools alone, which have no soft targets; collect text and calls with --top-logprobs 0"
-                : $"{Endpoint} {result.LogprobLack?.Reason ?? "returned no logprobs"}, which is no basis for soft targets; use a server that returns token ids or bytes (vLLM, SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0");
+            return (
+                result,
+                result.Logprobs is { } logprobs
+                    ? LogprobCheck.Problem(logprobs, sampling) is { } problem
+                        ? $"{Endpoint} {problem}; use a server that returns real logprobs (vLLM, "
+                            + "SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
+                        : null
+                    : result.ToolCalls is not null
+                        ? $"{Endpoint} answers small requests with calls of tools alone, "
+                            + "which have no soft targets; collect text and calls with --top-logprobs 0"
+                        : $"{Endpoint} {result.LogprobLack?.Reason ?? "returned no logprobs"}, "
+                            + "which is no basis for soft targets; use a server that returns token ids or bytes (vLLM, "
+                            + "SGLang, llama.cpp, tracedistill serve), or collect text with --top-logprobs 0"
+            );
         }
-        catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 404 } refusal && refusal.ServerMessage.Contains("requested parameters", StringComparison.OrdinalIgnoreCase))
+        catch (TeacherUnavailableException e)
+            when (e.InnerException is TeacherRequestException { Status: 404 } refusal
+                && refusal.ServerMessage.Contains("requested parameters", StringComparison.OrdinalIgnoreCase)
+            )
         {
             // OpenRouter, which is told to leave nothing out that was asked for.
-            return (null, $"{Endpoint} has no provider that returns logprobs; use another model or server, or collect text with --top-logprobs 0");
+            return (
+                null,
+                $"{Endpoint} has no provider that returns logprobs; use another model or server, or collect text with --top-logprobs 0"
+            );
         }
-        catch (TeacherUnavailableException e) when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
+        catch (TeacherUnavailableException e)
+            when (e.InnerException is TeacherRequestException { Status: 400 or 422, IsAboutLogprobs: true } refusal)
         {
-            var limit = await LogprobLimit.BelowAsync(sampling.TopLogprobs, refusal.ServerMessage, k => GrantsAsync(sampling with { TopLogprobs = k, MaxTokens = 1 }, cancellationToken));
-            return (null, limit > 0 ? $"{Endpoint} returns at most {limit} alternatives per token, not {sampling.TopLogprobs}; ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)" : e.Message);
+            var limit = await LogprobLimit.BelowAsync(sampling.TopLogprobs, refusal.ServerMessage, k =>
+                GrantsAsync(sampling with { TopLogprobs = k, MaxTokens = 1 }, cancellationToken)
+            );
+            return (
+                null,
+                limit > 0
+                    ? $"{Endpoint} returns at most {limit} alternatives per token, not {sampling.TopLogprobs}; "
+                        + $"ask for them with --top-logprobs {limit}, or raise the server's limit (vLLM: --max-logprobs)"
+                    : e.Message
+            );
         }
     }
 
     /// <summary>Most alternatives granted, at least <paramref name="granted"/>; null where no limit was met.</summary>
     async Task<int?> LimitAsync(Dialect dialect, SamplingSettings sampling, int granted, CancellationToken cancellationToken) =>
-        granted < sampling.TopLogprobs ? granted
-        : dialect.MostLogprobs ?? await LogprobLimit.AboveAsync(granted, k => GrantsAsync(sampling with { TopLogprobs = k }, cancellationToken));
+        granted < sampling.TopLogprobs
+            ? granted
+            : dialect.MostLogprobs
+                ?? await LogprobLimit.AboveAsync(granted, k => GrantsAsync(sampling with { TopLogprobs = k }, cancellationToken));
 
     /// <summary>Number of alternatives given where so many are asked for, or the words of the refusal.</summary>
     async Task<(int Granted, string Refusal)> GrantsAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
         try
         {
-            var result = await _pipeline.ExecuteAsync(token => traffic.CompleteAsync(Question, sampling, token), Patience.TimeoutFor(1), cancellationToken);
+            var result = await _pipeline.ExecuteAsync(
+                token => traffic.CompleteAsync(Question, sampling, token),
+                Patience.TimeoutFor(1),
+                cancellationToken
+            );
             return (result.Logprobs is { Count: > 0 } logprobs ? LogprobCheck.MostAlternatives(logprobs) : 0, "");
         }
         catch (Exception e) when (IsOutcome(e))
@@ -168,8 +247,12 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
     }
 
     /// <summary>Compares the first token's distribution at two temperatures.</summary>
-    /// <returns>Null where that cannot be told and makes no difference: under neutral settings the two kinds are the same numbers.</returns>
-    /// <exception cref="TeacherUnavailableException">It cannot be told: a guess would have a student learn from the wrong distribution.</exception>
+    /// <returns>
+    /// Null where that cannot be told and makes no difference: under neutral settings the two kinds are the same numbers.
+    /// </returns>
+    /// <exception cref="TeacherUnavailableException">
+    /// It cannot be told: a guess would have a student learn from the wrong distribution.
+    /// </exception>
     async Task<LogprobKind?> KindAsync(SamplingSettings sampling, CancellationToken cancellationToken)
     {
         var plain = sampling with { MaxTokens = 1, Seed = Seed, Temperature = 1, TopP = 1 };
@@ -180,14 +263,18 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
         return await NeedAsync(token => CompareAsync(plain, token), models: null, cancellationToken)
             ?? throw new TeacherUnavailableException(
-                $"{Endpoint} does not show whether its logprobs follow the temperature (it gave too few for small requests, or too much alike); raise --top-logprobs, or collect with temperature 1 and top_p 1, where it makes no difference");
+                $"{Endpoint} does not show whether its logprobs follow the temperature (it gave too few for small requests, "
+                    + "or too much alike); raise --top-logprobs, or collect with temperature 1 and top_p 1, where it makes no difference"
+            );
     }
 
     async Task<LogprobKind?> CompareAsync(SamplingSettings plain, CancellationToken cancellationToken)
     {
         var first = await traffic.CompleteAsync(OpenQuestion, plain, cancellationToken);
         var second = await traffic.CompleteAsync(OpenQuestion, plain with { Temperature = OtherTemperature }, cancellationToken);
-        return first.Logprobs is { Count: > 0 } one && second.Logprobs is { Count: > 0 } other ? LogprobCheck.KindOf(one, other, OtherTemperature) : null;
+        return first.Logprobs is { Count: > 0 } one && second.Logprobs is { Count: > 0 } other
+            ? LogprobCheck.KindOf(one, other, OtherTemperature)
+            : null;
     }
 
     /// <summary>Looks at a whole answer, with tokens as text; null where the response is of another form or there is none.</summary>
@@ -199,24 +286,46 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
 
         var whole = sampling with { MaxTokens = AnswerTokens, Seed = Seed, TopLogprobs = Math.Min(sampling.TopLogprobs, 1) };
-        var request = ChatRequestWriter.Write((await client.DialectAsync(cancellationToken)) with { AsksForTokenIds = false }, Endpoint.Model, ShortAnswer, whole);
-        return await TryAsync(async token => AnswerFacts.Of(await traffic.PostAsync(dialect.ChatRoute, request, AnswerTokens, token)), cancellationToken);
+        var request = ChatRequestWriter.Write(
+            (await client.DialectAsync(cancellationToken)) with
+            {
+                AsksForTokenIds = false,
+            },
+            Endpoint.Model,
+            ShortAnswer,
+            whole
+        );
+        return await TryAsync(
+            async token => AnswerFacts.Of(await traffic.PostAsync(dialect.ChatRoute, request, AnswerTokens, token)),
+            cancellationToken
+        );
     }
 
     async Task<bool?> SeveralChoicesAsync(Dialect dialect, SamplingSettings sampling, CancellationToken cancellationToken)
     {
-        var request = ChatRequestWriter.Write(await client.DialectAsync(cancellationToken), Endpoint.Model, Question, sampling with { ExtraBody = """{"n":2}""" });
-        return await TryAsync<bool?>(async token =>
-        {
-            try
+        var request = ChatRequestWriter.Write(
+            await client.DialectAsync(cancellationToken),
+            Endpoint.Model,
+            Question,
+            sampling with
             {
-                return AnswerFacts.Choices(await traffic.PostAsync(dialect.ChatRoute, request, 2, token)) == 2;
+                ExtraBody = """{"n":2}""",
             }
-            catch (TeacherRequestException e) when (e.Status is 400 or 422)
+        );
+        return await TryAsync<bool?>(
+            async token =>
             {
-                return false;
-            }
-        }, cancellationToken);
+                try
+                {
+                    return AnswerFacts.Choices(await traffic.PostAsync(dialect.ChatRoute, request, 2, token)) == 2;
+                }
+                catch (TeacherRequestException e) when (e.Status is 400 or 422)
+                {
+                    return false;
+                }
+            },
+            cancellationToken
+        );
     }
 
     /// <summary>Makes an attempt that the run cannot go without.</summary>
@@ -240,7 +349,11 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
         }
         catch (TimeoutRejectedException e)
         {
-            throw new TeacherUnavailableException($"{Endpoint} did not answer a small request within {Patience.TimeoutFor(ProbeTokens).TotalSeconds:0} s; check what the server is doing", e);
+            throw new TeacherUnavailableException(
+                $"{Endpoint} did not answer a small request within "
+                    + $"{Patience.TimeoutFor(ProbeTokens).TotalSeconds:0} s; check what the server is doing",
+                e
+            );
         }
         catch (BrokenCircuitException e)
         {
@@ -264,9 +377,13 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
     static bool IsOutcome(Exception e) => e is TeacherRequestException or TimeoutRejectedException or BrokenCircuitException;
 
     /// <summary>
-    /// Says that the model is not among those listed, where that is so. Not an error by itself: some servers list one name and answer to any.
+    /// Says that the model is not among those listed, where that is so. Not an error by itself:
+    /// some servers list one name and answer to any.
     /// </summary>
-    string? Missing(IReadOnlyList<string>? models) => models is null || models.Contains(Endpoint.Model)
-        ? null
-        : $"{Endpoint} does not exist; this endpoint offers {(models.Count == 0 ? "no model" : string.Join(", ", models.Take(ModelsNamed)))}{(models.Count > ModelsNamed ? $" and {models.Count - ModelsNamed} more" : "")}: name one with --model";
+    string? Missing(IReadOnlyList<string>? models) =>
+        models is null || models.Contains(Endpoint.Model)
+            ? null
+            : $"{Endpoint} does not exist; this endpoint offers "
+                + $"{(models.Count == 0 ? "no model" : string.Join(", ", models.Take(ModelsNamed)))}"
+                + $"{(models.Count > ModelsNamed ? $" and {models.Count - ModelsNamed} more" : "")}: name one with --model";
 }

@@ -10,7 +10,9 @@ static class LogprobCheck
     // Room for rounding in half precision, summed over some twenty alternatives.
     const double Tolerance = 0.01;
 
-    /// <summary>Rows in which the numbers deny each other, of all: none of a server that computes them, but for a slip of arithmetic.</summary>
+    /// <summary>
+    /// Rows in which the numbers deny each other, of all: none of a server that computes them, but for a slip of arithmetic.
+    /// </summary>
     const double MostContradictory = 0.02;
 
     /// <summary>Rows with one token of probability 1 and nothing else, of all, where every token has a probability.</summary>
@@ -88,8 +90,11 @@ static class LogprobCheck
             if (logprobs.TokenIds[t] != logprobs.TokenIds[t - 1] && logprobs.K > 1 && logprobs.TopIds[now + 1] >= 0)
             {
                 compared++;
-                same += logprobs.TopIds.AsSpan(now, logprobs.K).SequenceEqual(logprobs.TopIds.AsSpan(before, logprobs.K))
-                    && logprobs.TopLogprobs.AsSpan(now, logprobs.K).SequenceEqual(logprobs.TopLogprobs.AsSpan(before, logprobs.K)) ? 1 : 0;
+                same +=
+                    logprobs.TopIds.AsSpan(now, logprobs.K).SequenceEqual(logprobs.TopIds.AsSpan(before, logprobs.K))
+                    && logprobs.TopLogprobs.AsSpan(now, logprobs.K).SequenceEqual(logprobs.TopLogprobs.AsSpan(before, logprobs.K))
+                        ? 1
+                        : 0;
             }
         }
 
@@ -106,13 +111,16 @@ static class LogprobCheck
         const double Least = 8;
         var expected = rows.Sum(row => row.Best);
         var hits = rows.Count(row => row.DrewBest);
-        return expected >= Least && hits < expected / 2 && hits < expected - (MostDeviation * Math.Sqrt(1 + rows.Sum(row => row.Best * (1 - row.Best))));
+        return expected >= Least
+            && hits < expected / 2
+            && hits < expected - (MostDeviation * Math.Sqrt(1 + rows.Sum(row => row.Best * (1 - row.Best))));
     }
 
     /// <summary>
     /// Finds out whether logprobs follow the temperature: the first token's at temperature 1 beside those at another. How much less likely
     /// than the best an
-    /// alternative is, as a logarithm, stays as it is in raw logprobs and is divided by the temperature in processed ones, however sure the model is.
+    /// alternative is, as a logarithm, stays as it is in raw logprobs and is divided by the
+    /// temperature in processed ones, however sure the model is.
     /// </summary>
     /// <param name="plain">At temperature 1.</param>
     /// <param name="other">At <paramref name="temperature"/>.</param>
@@ -143,10 +151,16 @@ static class LogprobCheck
 
         return KindOf();
 
-        LogprobKind? KindOf() => before == 0 ? null : after / before < Math.Sqrt(1 / temperature) ? LogprobKind.Raw : LogprobKind.Processed;
+        LogprobKind? KindOf() =>
+            before == 0 ? null
+            : after / before < Math.Sqrt(1 / temperature) ? LogprobKind.Raw
+            : LogprobKind.Processed;
 
         // Ids that stand for bytes are numbered anew in each response: there, ranks are compared.
-        int At(int rank) => plain.TokenBytes is null ? other.TopIds.AsSpan(0, other.K).IndexOf(plain.TopIds[rank]) : rank < other.K && other.TopIds[rank] >= 0 ? rank : -1;
+        int At(int rank) =>
+            plain.TokenBytes is null ? other.TopIds.AsSpan(0, other.K).IndexOf(plain.TopIds[rank])
+            : rank < other.K && other.TopIds[rank] >= 0 ? rank
+            : -1;
     }
 
     /// <summary>Most alternatives that any token has.</summary>
@@ -172,7 +186,8 @@ static class LogprobCheck
             IsCertain = logprobs.Logprobs[t] == 0 && (listed == 0 || (listed == 1 && values[0] == 0));
 
             // A row of fewer than k may lack any token but the likeliest.
-            IsContradictory = at >= 0 ? Math.Abs(Math.Exp(values[at]) - Drawn) > Tolerance
+            IsContradictory =
+                at >= 0 ? Math.Abs(Math.Exp(values[at]) - Drawn) > Tolerance
                 : listed == ids.Length ? Drawn > Math.Exp(values[^1]) + Tolerance
                 : listed > 0 && (Drawn > Best + Tolerance || Mass + Drawn > 1 + Tolerance);
         }

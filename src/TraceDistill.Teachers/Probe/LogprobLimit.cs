@@ -3,7 +3,9 @@ using System.Text.RegularExpressions;
 
 namespace TraceDistill.Teachers.Probe;
 
-/// <summary>Finds the most alternatives that a server grants. Refusals mostly name the limit; where they do not, it is searched for by halves.</summary>
+/// <summary>
+/// Finds the most alternatives that a server grants. Refusals mostly name the limit; where they do not, it is searched for by halves.
+/// </summary>
 static partial class LogprobLimit
 {
     /// <summary>More than anybody needs; a server that grants so many counts as one without a limit.</summary>
@@ -20,14 +22,17 @@ static partial class LogprobLimit
         }
 
         var (most, refusal) = await grantsAsync(Most);
-        return most >= Most ? null : most > granted ? most : await SearchAsync(granted, Most, refusal, grantsAsync);
+        return most >= Most ? null
+            : most > granted ? most
+            : await SearchAsync(granted, Most, refusal, grantsAsync);
     }
 
     /// <param name="refused">Alternatives that the server refused to give.</param>
     /// <param name="refusal">What it said.</param>
     /// <param name="grantsAsync">As above.</param>
     /// <returns>0 where it grants none.</returns>
-    public static Task<int> BelowAsync(int refused, string refusal, Func<int, Task<(int Granted, string Refusal)>> grantsAsync) => SearchAsync(0, refused, refusal, grantsAsync);
+    public static Task<int> BelowAsync(int refused, string refusal, Func<int, Task<(int Granted, string Refusal)>> grantsAsync) =>
+        SearchAsync(0, refused, refusal, grantsAsync);
 
     static async Task<int> SearchAsync(int granted, int refused, string refusal, Func<int, Task<(int Granted, string Refusal)>> grantsAsync)
     {
@@ -59,11 +64,13 @@ static partial class LogprobLimit
     }
 
     /// <summary>The largest number in the server's words that can be the limit.</summary>
-    static int? Named(string refusal, int least, int below) => Numbers().Matches(refusal)
-        .Select(match => int.Parse(match.Value, CultureInfo.InvariantCulture))
-        .Where(number => number >= Math.Max(1, least) && number < below)
-        .Select(number => (int?)number)
-        .Max();
+    static int? Named(string refusal, int least, int below) =>
+        Numbers()
+            .Matches(refusal)
+            .Select(match => int.Parse(match.Value, CultureInfo.InvariantCulture))
+            .Where(number => number >= Math.Max(1, least) && number < below)
+            .Select(number => (int?)number)
+            .Max();
 
     [GeneratedRegex(@"\b[0-9]{1,4}\b", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Numbers();

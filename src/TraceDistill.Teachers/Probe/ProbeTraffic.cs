@@ -13,15 +13,37 @@ namespace TraceDistill.Teachers.Probe;
 sealed class ProbeTraffic(TeacherClient client, EndpointRouter router, int endpoint, EndpointMeter meter)
 {
     /// <inheritdoc cref="TeacherClient.CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
-    public Task<GenerationResult> CompleteAsync(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, CancellationToken cancellationToken) => SendAsync(
-        PromptSize.Tokens(messages), sampling.MaxTokens, () => client.CompleteAsync(messages, sampling, cancellationToken), reply => (reply.PromptTokens, reply.CompletionTokens), cancellationToken);
+    public Task<GenerationResult> CompleteAsync(
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        CancellationToken cancellationToken
+    ) =>
+        SendAsync(
+            PromptSize.Tokens(messages),
+            sampling.MaxTokens,
+            () => client.CompleteAsync(messages, sampling, cancellationToken),
+            reply => (reply.PromptTokens, reply.CompletionTokens),
+            cancellationToken
+        );
 
     /// <inheritdoc cref="TeacherClient.PostAsync(string, ReadOnlyMemory{byte}, CancellationToken)"/>
     /// <param name="maxTokens">Most tokens of the answer.</param>
-    public Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, int maxTokens, CancellationToken cancellationToken) => SendAsync(
-        content.Length / PromptSize.BytesPerToken, maxTokens, () => client.PostAsync(route, content, cancellationToken), UsageOf, cancellationToken);
+    public Task<JsonElement> PostAsync(string route, ReadOnlyMemory<byte> content, int maxTokens, CancellationToken cancellationToken) =>
+        SendAsync(
+            content.Length / PromptSize.BytesPerToken,
+            maxTokens,
+            () => client.PostAsync(route, content, cancellationToken),
+            UsageOf,
+            cancellationToken
+        );
 
-    async Task<T> SendAsync<T>(int promptTokens, int maxTokens, Func<Task<T>> send, Func<T, (int Prompt, int Completion)> usageOf, CancellationToken cancellationToken)
+    async Task<T> SendAsync<T>(
+        int promptTokens,
+        int maxTokens,
+        Func<Task<T>> send,
+        Func<T, (int Prompt, int Completion)> usageOf,
+        CancellationToken cancellationToken
+    )
     {
         var place = await EnterAsync(promptTokens, maxTokens, cancellationToken);
         try

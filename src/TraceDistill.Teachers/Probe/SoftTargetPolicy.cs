@@ -11,7 +11,9 @@ static class SoftTargetPolicy
     /// <param name="capabilities">What was found out about it.</param>
     /// <param name="isRequired">Whether a run without soft targets is none.</param>
     /// <param name="observer">Told that text alone is collected.</param>
-    /// <returns>The teacher; asked for text alone where it has no more, and given up where most answers come without soft targets that are required.</returns>
+    /// <returns>
+    /// The teacher; asked for text alone where it has no more, and given up where most answers come without soft targets that are required.
+    /// </returns>
     /// <exception cref="TeacherUnavailableException">They are required and not to be had.</exception>
     public static ITextGenerator Apply(ITextGenerator teacher, TeacherCapabilities capabilities, bool isRequired, IRunObserver observer)
     {
@@ -30,8 +32,9 @@ static class SoftTargetPolicy
     }
 
     /// <summary>
-    /// Keeps answers whose logprobs are no good as text. A few of them serve the hard loss; where they are most, it is not what was asked for. That is
-    /// decided by shares: a teacher whose answers often have characters of several tokens gives many in a row without logprobs, and is no other for it.
+    /// Keeps answers whose logprobs are no good as text. A few of them serve the hard loss; where they
+    /// are most, it is not what was asked for. That is decided by shares: a teacher whose answers often
+    /// have characters of several tokens gives many in a row without logprobs, and is no other for it.
     /// </summary>
     sealed class SoftTargetGuard(ITextGenerator inner, bool isRequired, IRunObserver observer) : ITextGenerator
     {
@@ -82,7 +85,9 @@ static class SoftTargetPolicy
                 if (!lack.IsPartial && !_isTold)
                 {
                     _isTold = true;
-                    observer.Message($"the teacher {lack.Reason} with an answer, which is kept as text alone; further ones are counted at the end");
+                    observer.Message(
+                        $"the teacher {lack.Reason} with an answer, which is kept as text alone; further ones are counted at the end"
+                    );
                 }
 
                 var recent = _answers.TakeLast(Recent).Count(answer => answer is { IsPartial: false });
@@ -99,8 +104,11 @@ static class SoftTargetPolicy
             }
         }
 
-        static TeacherUnavailableException Stop(string share, LogprobLack lack) => new(
-            $"{share} came without soft targets, though the teacher gave some at first (the last time it {lack.Reason}); check what the server is doing, or take them as text with require_soft_targets: false");
+        static TeacherUnavailableException Stop(string share, LogprobLack lack) =>
+            new(
+                $"{share} came without soft targets, though the teacher gave some at first (the last time it {lack.Reason}); "
+                    + "check what the server is doing, or take them as text with require_soft_targets: false"
+            );
     }
 
     /// <summary>Asks for no logprobs, whatever a request says: its id is still that of the settings.</summary>

@@ -26,17 +26,25 @@ sealed class FewShotExamples
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
     public static async Task<FewShotExamples> ReadAsync(
-        string path, int count, ProblemReaderOptions fields, CancellationToken cancellationToken)
+        string path,
+        int count,
+        ProblemReaderOptions fields,
+        CancellationToken cancellationToken
+    )
     {
-        var solved = await ProblemReader.ReadAsync(path, fields, cancellationToken: cancellationToken)
-            .Where(problem => problem.Answer.Length > 0).DistinctBy(problem => problem.Text).ToListAsync(cancellationToken);
+        var solved = await ProblemReader
+            .ReadAsync(path, fields, cancellationToken: cancellationToken)
+            .Where(problem => problem.Answer.Length > 0)
+            .DistinctBy(problem => problem.Text)
+            .ToListAsync(cancellationToken);
 
         // Two more, since a problem is never shown with its own solution: neither the one of its id nor the one of its text.
         return solved.Count >= count + 2
             ? new FewShotExamples(solved, count)
             : throw new InvalidInputException(
                 $"few_shot: {path} holds {solved.Count} different problems with answers, and {count} examples need {count + 2} "
-                + "to choose from; lower few_shot_count or add some");
+                    + "to choose from; lower few_shot_count or add some"
+            );
     }
 
     /// <summary>

@@ -26,12 +26,17 @@ public sealed class PromptSet
     /// <param name="examples">Shown before the problem; null for none.</param>
     /// <param name="seed">Of the run.</param>
     internal PromptSet(
-        IReadOnlyList<(PromptTemplate Template, double Weight)> prompts, string? system, FewShotExamples? examples, long seed)
+        IReadOnlyList<(PromptTemplate Template, double Weight)> prompts,
+        string? system,
+        FewShotExamples? examples,
+        long seed
+    )
     {
         (_prompts, _system, _examples, _seed) = (prompts, system, examples, seed);
-        var names = prompts.Count == 1
-            ? prompts[0].Template.Name
-            : string.Join(", ", prompts.Select(prompt => FormattableString.Invariant($"{prompt.Template.Name}: {prompt.Weight}")));
+        var names =
+            prompts.Count == 1
+                ? prompts[0].Template.Name
+                : string.Join(", ", prompts.Select(prompt => FormattableString.Invariant($"{prompt.Template.Name}: {prompt.Weight}")));
         Name = names + (system is null ? "" : ", with a system message") + (examples is null ? "" : $", with {examples.Count} examples");
     }
 
@@ -55,23 +60,30 @@ public sealed class PromptSet
     /// <param name="cancellationToken">Ends the parsing.</param>
     /// <exception cref="InvalidInputException">A prompt cannot be used.</exception>
     public static Task<PromptSet> CreateAsync(
-        TaskDescription task, string origin, long seed, CancellationToken cancellationToken = default) => CreateAsync(
-        task.Prompts.Select(prompt => (prompt.ToSource(origin), prompt.Weight)),
-        task.System,
-        task.FewShot is { } examples ? new FewShotExamples(examples.Solved, examples.Count) : null,
-        seed,
-        cancellationToken);
+        TaskDescription task,
+        string origin,
+        long seed,
+        CancellationToken cancellationToken = default
+    ) =>
+        CreateAsync(
+            task.Prompts.Select(prompt => (prompt.ToSource(origin), prompt.Weight)),
+            task.System,
+            task.FewShot is { } examples ? new FewShotExamples(examples.Solved, examples.Count) : null,
+            seed,
+            cancellationToken
+        );
 
     /// <summary>The task that a collection with these options sets.</summary>
     /// <exception cref="InvalidInputException">A prompt or the examples cannot be used.</exception>
-    public static async Task<TaskDescription> TaskOfAsync(GenerateOptions options, CancellationToken cancellationToken = default) => new()
-    {
-        Prompts = [.. options.PromptNames().Select(name => TaskPrompt.Load(name, options.Prompts.GetValueOrDefault(name, 1)))],
-        System = options.System,
-        FewShot = options.FewShot is { } file ? await ExamplesAsync(file, options.FewShotCount, options, cancellationToken) : null,
-        ExtraBody = ExtraBody.Canonical(options.ExtraBody),
-        MaxTokens = options.MaxTokens,
-    };
+    public static async Task<TaskDescription> TaskOfAsync(GenerateOptions options, CancellationToken cancellationToken = default) =>
+        new()
+        {
+            Prompts = [.. options.PromptNames().Select(name => TaskPrompt.Load(name, options.Prompts.GetValueOrDefault(name, 1)))],
+            System = options.System,
+            FewShot = options.FewShot is { } file ? await ExamplesAsync(file, options.FewShotCount, options, cancellationToken) : null,
+            ExtraBody = ExtraBody.Canonical(options.ExtraBody),
+            MaxTokens = options.MaxTokens,
+        };
 
     /// <summary>Solved problems of a file, to be shown before each problem.</summary>
     /// <param name="path">The file.</param>
@@ -80,12 +92,19 @@ public sealed class PromptSet
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file cannot be read, or holds too few.</exception>
     public static async Task<TaskExamples> ExamplesAsync(
-        string path, int count, ProblemReaderOptions fields, CancellationToken cancellationToken = default) =>
-        new(count, (await FewShotExamples.ReadAsync(path, count, fields, cancellationToken)).Solved);
+        string path,
+        int count,
+        ProblemReaderOptions fields,
+        CancellationToken cancellationToken = default
+    ) => new(count, (await FewShotExamples.ReadAsync(path, count, fields, cancellationToken)).Solved);
 
     static async Task<PromptSet> CreateAsync(
-        IEnumerable<(PromptSource Source, double Weight)> sources, string? system, FewShotExamples? examples, long seed,
-        CancellationToken cancellationToken)
+        IEnumerable<(PromptSource Source, double Weight)> sources,
+        string? system,
+        FewShotExamples? examples,
+        long seed,
+        CancellationToken cancellationToken
+    )
     {
         var prompts = new List<(PromptTemplate, double)>();
         foreach (var (source, weight) in sources)
@@ -94,7 +113,8 @@ public sealed class PromptSet
             if (system is not null && template.HasSystemMessage)
             {
                 throw new InvalidInputException(
-                    $"system: prompt {template.Name} has a system message of its own; leave out one of the two");
+                    $"system: prompt {template.Name} has a system message of its own; leave out one of the two"
+                );
             }
 
             prompts.Add((template, weight));
@@ -125,9 +145,10 @@ public sealed class PromptSet
         return chosen;
     }
 
-    IReadOnlyList<ChatMessage> Render(int prompt, Problem problem) => _system is null && _examples is null
-        ? _prompts[prompt].Template.Render(problem)
-        : _prompts[prompt].Template.Render(problem, _system, _examples?.For(problem) ?? []);
+    IReadOnlyList<ChatMessage> Render(int prompt, Problem problem) =>
+        _system is null && _examples is null
+            ? _prompts[prompt].Template.Render(problem)
+            : _prompts[prompt].Template.Render(problem, _system, _examples?.For(problem) ?? []);
 
     /// <summary>The conversations about one problem; each prompt is rendered once.</summary>
     public readonly struct ProblemPrompts(PromptSet prompts, Problem problem)

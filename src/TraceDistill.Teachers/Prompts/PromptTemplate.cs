@@ -12,8 +12,8 @@ namespace TraceDistill.Teachers.Prompts;
 /// <summary>A prompt that turns a problem into the turns of a conversation.</summary>
 /// <remarks>
 /// Semantic Kernel's template engine renders the template once, with a marker as its argument <c>problem</c>, and Semantic Kernel's chat
-/// syntax (<c>&lt;message role="user"&gt;</c>) parts the result into turns. A problem then takes the marker's place in the finished turns. So a
-/// problem stays text to the letter: nothing in it is read as a turn, a template or an entity, and no character is lost to XML.
+/// syntax (<c>&lt;message role="user"&gt;</c>) parts the result into turns. A problem then takes the marker's place in the finished turns.
+/// So a problem stays text to the letter: nothing in it is read as a turn, a template or an entity, and no character is lost to XML.
 /// </remarks>
 public sealed partial class PromptTemplate
 {
@@ -35,7 +35,9 @@ public sealed partial class PromptTemplate
     /// <summary><c>Plugin/Function</c>.</summary>
     public string Name { get; }
 
-    /// <exception cref="InvalidInputException">The prompt's files do not make a conversation with the problem in it; names the prompt and the file.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The prompt's files do not make a conversation with the problem in it; names the prompt and the file.
+    /// </exception>
     public static async Task<PromptTemplate> CreateAsync(PromptSource source, CancellationToken cancellationToken = default)
     {
         var config = ReadConfig(source);
@@ -44,19 +46,38 @@ public sealed partial class PromptTemplate
         {
             if (name != Argument && declared.GetValueOrDefault(name) is null)
             {
-                throw Wrong(source.TemplatePath, source, $"uses ${name}; the only argument is ${Argument}, and other variables need a default under input_variables in {source.ConfigPath}");
+                throw Wrong(
+                    source.TemplatePath,
+                    source,
+                    $"uses ${name}; the only argument is ${Argument}, and other variables "
+                        + $"need a default under input_variables in {source.ConfigPath}"
+                );
             }
         }
 
         var turns = await PartAsync(await RenderAsync(source, config, cancellationToken), cancellationToken);
         return turns switch
         {
-            null => throw Wrong(source.TemplatePath, source, "has no <message role=\"user\">…</message>, or is not well-formed XML around it"),
-            _ when turns.FirstOrDefault(turn => !Roles.Contains(turn.Role)) is { } odd =>
-                throw Wrong(source.TemplatePath, source, $"has a message with the role '{odd.Role}'; the roles are {string.Join(", ", Roles)}"),
-            _ when turns[^1].Role == "assistant" => throw Wrong(source.TemplatePath, source, "ends with the assistant's turn, which is the one to be generated"),
-            _ when !turns.Any(turn => turn.Content.Contains(Marker, StringComparison.Ordinal)) =>
-                throw Wrong(source.TemplatePath, source, $"does not show the problem in any message; write {{{{${Argument}}}}} where it belongs"),
+            null => throw Wrong(
+                source.TemplatePath,
+                source,
+                "has no <message role=\"user\">…</message>, or is not well-formed XML around it"
+            ),
+            _ when turns.FirstOrDefault(turn => !Roles.Contains(turn.Role)) is { } odd => throw Wrong(
+                source.TemplatePath,
+                source,
+                $"has a message with the role '{odd.Role}'; the roles are {string.Join(", ", Roles)}"
+            ),
+            _ when turns[^1].Role == "assistant" => throw Wrong(
+                source.TemplatePath,
+                source,
+                "ends with the assistant's turn, which is the one to be generated"
+            ),
+            _ when !turns.Any(turn => turn.Content.Contains(Marker, StringComparison.Ordinal)) => throw Wrong(
+                source.TemplatePath,
+                source,
+                $"does not show the problem in any message; write {{{{${Argument}}}}} where it belongs"
+            ),
             _ => new PromptTemplate(source.Name, turns),
         };
     }
@@ -64,8 +85,11 @@ public sealed partial class PromptTemplate
     /// <summary>True where the prompt begins with words to the model itself.</summary>
     public bool HasSystemMessage => _turns.Any(turn => turn.Role == "system");
 
-    /// <summary>The conversation that asks for a solution of the problem. Turns before the problem's question stand before the prompt's own.</summary>
-    public IReadOnlyList<ChatMessage> Render(Problem problem) => problem.Earlier.Count == 0 ? [.. _turns.Select(turn => Render(turn, problem))] : Render(problem, system: null, []);
+    /// <summary>
+    /// The conversation that asks for a solution of the problem. Turns before the problem's question stand before the prompt's own.
+    /// </summary>
+    public IReadOnlyList<ChatMessage> Render(Problem problem) =>
+        problem.Earlier.Count == 0 ? [.. _turns.Select(turn => Render(turn, problem))] : Render(problem, system: null, []);
 
     /// <summary>The same conversation after others of its form that were answered.</summary>
     /// <param name="problem">The problem.</param>
@@ -77,17 +101,26 @@ public sealed partial class PromptTemplate
         var before = problem.Earlier.Where(turn => turn.Role == "system").ToList();
 
         // Many chat templates allow one system message, and both the prompt's and the problem's are to be heard.
-        var words = (system is null ? own.Select(turn => Render(turn, problem)) : [new ChatMessage("system", system)]).Concat(before).Select(turn => turn.Content).ToList();
+        var words = (system is null ? own.Select(turn => Render(turn, problem)) : [new ChatMessage("system", system)])
+            .Concat(before)
+            .Select(turn => turn.Content)
+            .ToList();
         return
         [
             .. words.Count == 0 ? Array.Empty<ChatMessage>() : [new ChatMessage("system", string.Join("\n\n", words))],
-            .. examples.SelectMany(example => rest.Select(turn => Render(turn, example.Problem)).Append(new ChatMessage("assistant", example.Answer))),
+            .. examples.SelectMany(example =>
+                rest.Select(turn => Render(turn, example.Problem)).Append(new ChatMessage("assistant", example.Answer))
+            ),
             .. problem.Earlier.Where(turn => turn.Role != "system"),
             .. rest.Select(turn => Render(turn, problem)),
         ];
     }
 
-    static ChatMessage Render(ChatMessage turn, Problem problem) => turn with { Content = turn.Content.Replace(Marker, problem.Text, StringComparison.Ordinal) };
+    static ChatMessage Render(ChatMessage turn, Problem problem) =>
+        turn with
+        {
+            Content = turn.Content.Replace(Marker, problem.Text, StringComparison.Ordinal),
+        };
 
     static PromptTemplateConfig ReadConfig(PromptSource source)
     {
@@ -108,7 +141,10 @@ public sealed partial class PromptTemplate
         try
         {
             var template = new KernelPromptTemplateFactory().Create(config);
-            var arguments = new KernelArguments(config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default)) { [Argument] = Marker };
+            var arguments = new KernelArguments(config.InputVariables.ToDictionary(variable => variable.Name, variable => variable.Default))
+            {
+                [Argument] = Marker,
+            };
             return await template.RenderAsync(new Kernel(), arguments, cancellationToken);
         }
         catch (Exception e) when (e is KernelException or KeyNotFoundException or ArgumentException)
@@ -127,7 +163,8 @@ public sealed partial class PromptTemplate
         return parser.Turns is [{ Content: var only }] && only == prompt ? null : parser.Turns;
     }
 
-    static InvalidInputException Wrong(string path, PromptSource source, string problem, Exception? inner = null) => new($"{path}: prompt {source.Name} {problem}", inner);
+    static InvalidInputException Wrong(string path, PromptSource source, string problem, Exception? inner = null) =>
+        new($"{path}: prompt {source.Name} {problem}", inner);
 
     [GeneratedRegex(@"\{\{-?\s*\$(\w+)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex VariablePattern();

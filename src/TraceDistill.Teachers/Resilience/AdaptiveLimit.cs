@@ -5,12 +5,12 @@ namespace TraceDistill.Teachers.Resilience;
 /// ceiling.
 /// </summary>
 /// <remarks>
-/// Works in rounds: as many requests as the limit allows, all sent since it was last changed. At first each good round doubles the limit, as TCP's slow
-/// start does; after the first setback a good round adds a twentieth. A round is good where the server made more of
-/// it: with a limit raised by a half or more, throughput has to have risen by three tenths of that at least, or the requests only waited in the server's
-/// own queue, which shows as time per token. Such a raise is taken back, and the next one is tried after some rounds of rest. Refusals for overload cut
-/// the limit at once, and so do attempts that took too long where a twentieth of a round did, two at least; several requests that were sent before the cut
-/// count as the one event they are. Not thread-safe.
+/// Works in rounds: as many requests as the limit allows, all sent since it was last changed. At first each good round doubles the
+/// limit, as TCP's slow start does; after the first setback a good round adds a twentieth. A round is good where the server made
+/// more of it: with a limit raised by a half or more, throughput has to have risen by three tenths of that at least, or the requests
+/// only waited in the server's own queue, which shows as time per token. Such a raise is taken back, and the next one is tried after
+/// some rounds of rest. Refusals for overload cut the limit at once, and so do attempts that took too long where a twentieth of a
+/// round did, two at least; several requests that were sent before the cut count as the one event they are. Not thread-safe.
 /// </remarks>
 sealed class AdaptiveLimit
 {
@@ -85,7 +85,11 @@ sealed class AdaptiveLimit
 
     void EndRound(TimeSpan now)
     {
-        var measured = (Limit: Current, TokensPerSecond: _round.Tokens / (now - _round.Start).TotalSeconds, SecondsPerToken: _round.Busy.TotalSeconds / Math.Max(1, _round.OwnTokens));
+        var measured = (
+            Limit: Current,
+            TokensPerSecond: _round.Tokens / (now - _round.Start).TotalSeconds,
+            SecondsPerToken: _round.Busy.TotalSeconds / Math.Max(1, _round.OwnTokens)
+        );
         if (!_round.IsFull)
         {
             // Nothing was held back by the limit, so there is nothing to learn about it.
@@ -114,10 +118,14 @@ sealed class AdaptiveLimit
         Change(limit, now);
     }
 
-    static bool IsWasted((int Limit, double TokensPerSecond, double SecondsPerToken) before, (int Limit, double TokensPerSecond, double SecondsPerToken) after)
+    static bool IsWasted(
+        (int Limit, double TokensPerSecond, double SecondsPerToken) before,
+        (int Limit, double TokensPerSecond, double SecondsPerToken) after
+    )
     {
         var growth = ((double)after.Limit / before.Limit) - 1;
-        return after.TokensPerSecond < before.TokensPerSecond * (1 + (LeastGain * growth)) && after.SecondsPerToken > before.SecondsPerToken * (1 + (MostSlowdown * growth));
+        return after.TokensPerSecond < before.TokensPerSecond * (1 + (LeastGain * growth))
+            && after.SecondsPerToken > before.SecondsPerToken * (1 + (MostSlowdown * growth));
     }
 
     void Change(int limit, TimeSpan now)

@@ -15,46 +15,51 @@ sealed class AttemptPipeline
     /// <param name="options">How long the breaker stays open.</param>
     /// <param name="time">The clock of timeouts and the breaker.</param>
     /// <param name="isOneOfMany">
-    /// Whether there are other endpoints: then five failures in a row within ten seconds open it too. An endpoint that fails at once has always room
-    /// for more, and would draw all requests to it.
+    /// Whether there are other endpoints: then five failures in a row within ten seconds open it too.
+    /// An endpoint that fails at once has always room for more, and would draw all requests to it.
     /// </param>
     /// <param name="opened">Told why the breaker opened.</param>
     /// <param name="closed">Told when it is closed again.</param>
     public AttemptPipeline(ResilienceOptions options, TimeProvider time, bool isOneOfMany, Action<Exception?> opened, Action closed)
     {
-        var builder = new ResiliencePipelineBuilder { TimeProvider = time }
-            .AddCircuitBreaker(Breaker(failureRatio: 0.5, minimumThroughput: 10, TimeSpan.FromMinutes(1)));
+        var builder = new ResiliencePipelineBuilder { TimeProvider = time }.AddCircuitBreaker(
+            Breaker(failureRatio: 0.5, minimumThroughput: 10, TimeSpan.FromMinutes(1))
+        );
         if (isOneOfMany)
         {
             builder.AddCircuitBreaker(Breaker(failureRatio: 1, minimumThroughput: 5, TimeSpan.FromSeconds(10)));
         }
 
         _pipeline = builder
-            .AddTimeout(new TimeoutStrategyOptions
-            {
-                TimeoutGenerator = args => ValueTask.FromResult(args.Context.Properties.GetValue(AttemptTimeout, TimeSpan.FromMinutes(1))),
-            })
+            .AddTimeout(
+                new TimeoutStrategyOptions
+                {
+                    TimeoutGenerator = args =>
+                        ValueTask.FromResult(args.Context.Properties.GetValue(AttemptTimeout, TimeSpan.FromMinutes(1))),
+                }
+            )
             .Build();
 
-        CircuitBreakerStrategyOptions Breaker(double failureRatio, int minimumThroughput, TimeSpan within) => new()
-        {
-            FailureRatio = failureRatio,
-            MinimumThroughput = minimumThroughput,
-            SamplingDuration = within,
-            BreakDuration = options.Pause,
-            ManualControl = _control,
-            ShouldHandle = args => ValueTask.FromResult(RetryStrategies.IsOutage(args.Outcome.Exception)),
-            OnOpened = args =>
+        CircuitBreakerStrategyOptions Breaker(double failureRatio, int minimumThroughput, TimeSpan within) =>
+            new()
             {
-                opened(args.Outcome.Exception);
-                return ValueTask.CompletedTask;
-            },
-            OnClosed = _ =>
-            {
-                closed();
-                return ValueTask.CompletedTask;
-            },
-        };
+                FailureRatio = failureRatio,
+                MinimumThroughput = minimumThroughput,
+                SamplingDuration = within,
+                BreakDuration = options.Pause,
+                ManualControl = _control,
+                ShouldHandle = args => ValueTask.FromResult(RetryStrategies.IsOutage(args.Outcome.Exception)),
+                OnOpened = args =>
+                {
+                    opened(args.Outcome.Exception);
+                    return ValueTask.CompletedTask;
+                },
+                OnClosed = _ =>
+                {
+                    closed();
+                    return ValueTask.CompletedTask;
+                },
+            };
     }
 
     /// <summary>Makes one attempt.</summary>
@@ -66,7 +71,11 @@ sealed class AttemptPipeline
         try
         {
             context.Properties.Set(AttemptTimeout, timeout);
-            return await _pipeline.ExecuteAsync(static async (context, attempt) => await attempt(context.CancellationToken), context, attempt);
+            return await _pipeline.ExecuteAsync(
+                static async (context, attempt) => await attempt(context.CancellationToken),
+                context,
+                attempt
+            );
         }
         finally
         {

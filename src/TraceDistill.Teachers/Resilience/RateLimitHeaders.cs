@@ -28,8 +28,15 @@ static partial class RateLimitHeaders
         var longest = TimeSpan.Zero;
         foreach (var (remaining, reset) in Names)
         {
-            if (Value(headers, remaining) is { } left && double.TryParse(left, NumberStyles.Float, CultureInfo.InvariantCulture, out var amount) && amount <= 0
-                && Value(headers, reset) is { } text && Duration(text, now) is { } wait && wait > longest && wait <= Longest)
+            if (
+                Value(headers, remaining) is { } left
+                && double.TryParse(left, NumberStyles.Float, CultureInfo.InvariantCulture, out var amount)
+                && amount <= 0
+                && Value(headers, reset) is { } text
+                && Duration(text, now) is { } wait
+                && wait > longest
+                && wait <= Longest
+            )
             {
                 longest = wait;
             }
@@ -38,7 +45,9 @@ static partial class RateLimitHeaders
         return longest;
     }
 
-    /// <summary>Such as <c>6m0s</c>, <c>120ms</c>, <c>1.5</c> seconds, or a moment in Unix seconds or milliseconds; null where it is none of these.</summary>
+    /// <summary>
+    /// Such as <c>6m0s</c>, <c>120ms</c>, <c>1.5</c> seconds, or a moment in Unix seconds or milliseconds; null where it is none of these.
+    /// </summary>
     public static TimeSpan? Duration(string text, DateTimeOffset now)
     {
         const double FirstUnixSeconds = 1e9;
@@ -65,14 +74,23 @@ static partial class RateLimitHeaders
         var seconds = 0.0;
         for (var i = 0; i < parts.Groups[1].Captures.Count; i++)
         {
-            seconds += double.Parse(parts.Groups[1].Captures[i].Value, CultureInfo.InvariantCulture)
-                * parts.Groups[2].Captures[i].Value switch { "ms" => 0.001, "s" => 1, "m" => 60, "h" => 3600, _ => 86_400 };
+            seconds +=
+                double.Parse(parts.Groups[1].Captures[i].Value, CultureInfo.InvariantCulture)
+                * parts.Groups[2].Captures[i].Value switch
+                {
+                    "ms" => 0.001,
+                    "s" => 1,
+                    "m" => 60,
+                    "h" => 3600,
+                    _ => 86_400,
+                };
         }
 
         return seconds < TimeSpan.MaxValue.TotalSeconds ? TimeSpan.FromSeconds(seconds) : null;
     }
 
-    static string? Value(HttpResponseHeaders headers, string name) => headers.NonValidated.TryGetValues(name, out var values) ? values.ToString().Trim() : null;
+    static string? Value(HttpResponseHeaders headers, string name) =>
+        headers.NonValidated.TryGetValues(name, out var values) ? values.ToString().Trim() : null;
 
     [GeneratedRegex(@"^(?:([0-9]{1,15}(?:\.[0-9]{1,9})?)(ms|s|m|h|d))+$", RegexOptions.CultureInvariant, matchTimeoutMilliseconds: 10_000)]
     private static partial Regex Parts();

@@ -1,6 +1,8 @@
 namespace TraceDistill.Teachers.Resilience;
 
-/// <summary>When one endpoint may be sent the next request: its requests and tokens a minute, and what the server itself asked for.</summary>
+/// <summary>
+/// When one endpoint may be sent the next request: its requests and tokens a minute, and what the server itself asked for.
+/// </summary>
 /// <remarks>Not thread-safe.</remarks>
 sealed class RateLimits(int? requestsPerMinute, int? tokensPerMinute)
 {
@@ -10,12 +12,17 @@ sealed class RateLimits(int? requestsPerMinute, int? tokensPerMinute)
     double _meanCompletion = -1;
 
     /// <summary>Tokens that a request is taken to cost until its answer tells: its prompt, and the mean of the answers so far.</summary>
-    public double Estimate(int promptTokens, int maxTokens) => promptTokens + (_meanCompletion < 0 ? maxTokens : Math.Min(_meanCompletion, maxTokens));
+    public double Estimate(int promptTokens, int maxTokens) =>
+        promptTokens + (_meanCompletion < 0 ? maxTokens : Math.Min(_meanCompletion, maxTokens));
 
     /// <summary>Time for which nothing of that size may be sent.</summary>
-    public TimeSpan WaitFor(double tokens, TimeSpan now) => new(Math.Max(
-        Math.Max((_pausedUntil - now).Ticks, 0),
-        Math.Max(_requests?.WaitFor(1, now).Ticks ?? 0, _tokens?.WaitFor(tokens, now).Ticks ?? 0)));
+    public TimeSpan WaitFor(double tokens, TimeSpan now) =>
+        new(
+            Math.Max(
+                Math.Max((_pausedUntil - now).Ticks, 0),
+                Math.Max(_requests?.WaitFor(1, now).Ticks ?? 0, _tokens?.WaitFor(tokens, now).Ticks ?? 0)
+            )
+        );
 
     /// <summary>A request goes out.</summary>
     public void Send(double tokens, TimeSpan now)

@@ -17,14 +17,17 @@ static class RetryStrategies
 
     /// <summary>Returns whether the teacher may be there again in a while.</summary>
     public static bool IsPassing(TeacherUnavailableException failure) =>
-        failure.InnerException is TimeoutRejectedException or BrokenCircuitException or TeacherRequestException { Scope: FailureScope.Passing };
+        failure.InnerException
+            is TimeoutRejectedException
+                or BrokenCircuitException
+                or TeacherRequestException { Scope: FailureScope.Passing };
 
     /// <summary>Returns whether it says that the endpoint was given more than it can do.</summary>
     public static bool IsOverload(Exception? failure) => failure is TeacherRequestException { Status: 429 or 503 or 529 };
 
     /// <summary>
-    /// Adds a retry while the teacher is busy around a retry of what fails. Two, because each counts for itself: having waited for a busy teacher takes
-    /// nothing from the patience with a failing one.
+    /// Adds a retry while the teacher is busy around a retry of what fails. Two, because each counts
+    /// for itself: having waited for a busy teacher takes nothing from the patience with a failing one.
     /// </summary>
     /// <param name="builder">Gets the strategies.</param>
     /// <param name="options">Counts and delays.</param>
@@ -40,26 +43,37 @@ static class RetryStrategies
         WaitNotice notice,
         Func<ResilienceContext, bool> elsewhere,
         Func<ResilienceContext, bool> isFinal,
-        CancellationToken stop = default)
+        CancellationToken stop = default
+    )
     {
         return builder
             .AddRetry(Retry(options.MaxOverloadRetries, (failure, _) => failure is TeacherRequestException { Overloaded: true }))
-            .AddRetry(Retry(options.MaxRetries, (failure, context) => IsOutage(failure) || failure is BrokenCircuitException || (IsCondemnation(failure) && elsewhere(context))));
+            .AddRetry(
+                Retry(options.MaxRetries, (failure, context) =>
+                    IsOutage(failure) || failure is BrokenCircuitException || (IsCondemnation(failure) && elsewhere(context))
+                )
+            );
 
-        RetryStrategyOptions Retry(int most, Func<Exception?, ResilienceContext, bool> isHandled) => new()
-        {
-            MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
-            ShouldHandle = args => ValueTask.FromResult(args.AttemptNumber < most && !isFinal(args.Context) && isHandled(args.Outcome.Exception, args.Context)),
-
-            // Waited for below: Polly's own delay ends with the request's token alone, which would end an attempt too.
-            DelayGenerator = _ => ValueTask.FromResult<TimeSpan?>(TimeSpan.Zero),
-            OnRetry = async args =>
+        RetryStrategyOptions Retry(int most, Func<Exception?, ResilienceContext, bool> isHandled) =>
+            new()
             {
-                var delay = elsewhere(args.Context) ? TimeSpan.Zero : DelayAfter(args.Outcome.Exception, args.AttemptNumber, options, random);
-                notice.Tell(args.Outcome.Exception, delay);
-                await WaitAsync(delay, builder.TimeProvider ?? TimeProvider.System, stop, args.Context.CancellationToken);
-            },
-        };
+                MaxRetryAttempts = int.MaxValue, // Polly takes no 0.
+                ShouldHandle = args =>
+                    ValueTask.FromResult(
+                        args.AttemptNumber < most && !isFinal(args.Context) && isHandled(args.Outcome.Exception, args.Context)
+                    ),
+
+                // Waited for below: Polly's own delay ends with the request's token alone, which would end an attempt too.
+                DelayGenerator = _ => ValueTask.FromResult<TimeSpan?>(TimeSpan.Zero),
+                OnRetry = async args =>
+                {
+                    var delay = elsewhere(args.Context)
+                        ? TimeSpan.Zero
+                        : DelayAfter(args.Outcome.Exception, args.AttemptNumber, options, random);
+                    notice.Tell(args.Outcome.Exception, delay);
+                    await WaitAsync(delay, builder.TimeProvider ?? TimeProvider.System, stop, args.Context.CancellationToken);
+                },
+            };
     }
 
     static async Task WaitAsync(TimeSpan delay, TimeProvider time, CancellationToken stop, CancellationToken cancellationToken)
@@ -77,7 +91,9 @@ static class RetryStrategies
 
     static bool IsCondemnation(Exception? failure) => failure is TeacherRequestException { Scope: FailureScope.Teacher };
 
-    /// <summary>Doubles from the first delay up to the longest, half of it random, and is never shorter than what the server asked for.</summary>
+    /// <summary>
+    /// Doubles from the first delay up to the longest, half of it random, and is never shorter than what the server asked for.
+    /// </summary>
     static TimeSpan DelayAfter(Exception? failure, int attempt, ResilienceOptions options, Func<double> random)
     {
         var ceiling = Math.Min(options.FirstDelay.TotalSeconds * Math.Pow(2, Math.Min(attempt, 30)), options.LongestDelay.TotalSeconds);

@@ -3,7 +3,10 @@ using TraceDistill.Data.Contracts;
 
 namespace TraceDistill.Teachers.Resilience;
 
-/// <summary>Patience with a single endpoint, outermost first: retry while the teacher is busy, retry of what fails, circuit breaker, timeout of an attempt.</summary>
+/// <summary>
+/// Patience with a single endpoint, outermost first: retry while the teacher is busy, retry
+/// of what fails, circuit breaker, timeout of an attempt.
+/// </summary>
 sealed class TeacherPipeline
 {
     readonly ResiliencePipeline _retries;
@@ -22,6 +25,9 @@ sealed class TeacherPipeline
     }
 
     /// <summary>Runs <paramref name="attempt"/> until it succeeds or patience ends; then its last failure is thrown.</summary>
-    public async Task<T> ExecuteAsync<T>(Func<CancellationToken, Task<T>> attempt, TimeSpan attemptTimeout, CancellationToken cancellationToken) =>
-        await _retries.ExecuteAsync(async token => await _attempt.ExecuteAsync(attempt, attemptTimeout, token), cancellationToken);
+    public async Task<T> ExecuteAsync<T>(
+        Func<CancellationToken, Task<T>> attempt,
+        TimeSpan attemptTimeout,
+        CancellationToken cancellationToken
+    ) => await _retries.ExecuteAsync(async token => await _attempt.ExecuteAsync(attempt, attemptTimeout, token), cancellationToken);
 }

@@ -2,8 +2,8 @@ namespace TraceDistill.Teachers.Resilience;
 
 /// <summary>Spends so much a minute, evenly: a bucket that is filled at that rate and holds what a second brings.</summary>
 /// <remarks>
-/// The limiters of System.Threading.RateLimiting read the machine's clock and know a cost only before the work; here the clock is the caller's and
-/// what an answer took is settled afterwards. Not thread-safe.
+/// The limiters of System.Threading.RateLimiting read the machine's clock and know a cost only before the
+/// work; here the clock is the caller's and what an answer took is settled afterwards. Not thread-safe.
 /// </remarks>
 sealed class TokenBucket
 {
@@ -12,7 +12,9 @@ sealed class TokenBucket
     double _level;
     TimeSpan _filled;
 
-    /// <param name="perMinute">What may be spent in a minute; in any minute at most a second's worth (one, if that is less) more than this is.</param>
+    /// <param name="perMinute">
+    /// What may be spent in a minute; in any minute at most a second's worth (one, if that is less) more than this is.
+    /// </param>
     public TokenBucket(double perMinute)
     {
         _perSecond = perMinute / 60;
@@ -27,7 +29,9 @@ sealed class TokenBucket
         return missing <= 1e-9 ? TimeSpan.Zero : TimeSpan.FromSeconds(missing / _perSecond);
     }
 
-    /// <summary>Takes an amount, or with a negative one gives it back; beyond what there is, it is owed and the next wait is longer.</summary>
+    /// <summary>
+    /// Takes an amount, or with a negative one gives it back; beyond what there is, it is owed and the next wait is longer.
+    /// </summary>
     public void Take(double amount, TimeSpan now)
     {
         Fill(now);

@@ -22,8 +22,8 @@ sealed class Place(int endpoint, TimeSpan sent, double tokens)
 }
 
 /// <summary>
-/// Gives each request the endpoint with the least outstanding for its weight, among those in service whose limits leave room; where none does, requests
-/// wait in the order in which they came.
+/// Gives each request the endpoint with the least outstanding for its weight, among those in
+/// service whose limits leave room; where none does, requests wait in the order in which they came.
 /// </summary>
 /// <remarks>An endpoint that keeps failing is given requests only where all do: then its breaker says how long to wait.</remarks>
 sealed class EndpointRouter : IDisposable
@@ -81,8 +81,14 @@ sealed class EndpointRouter : IDisposable
         }
 
         Dispatch();
-        await using var registration = cancellationToken.UnsafeRegister(static (state, token) => ((Waiter)state!).Given.TrySetCanceled(token), waiter);
-        await using var stopping = _stop.UnsafeRegister(static state => ((Waiter)state!).Given.TrySetException(new NotSentException()), waiter);
+        await using var registration = cancellationToken.UnsafeRegister(
+            static (state, token) => ((Waiter)state!).Given.TrySetCanceled(token),
+            waiter
+        );
+        await using var stopping = _stop.UnsafeRegister(
+            static state => ((Waiter)state!).Given.TrySetException(new NotSentException()),
+            waiter
+        );
         return await waiter.Given.Task;
     }
 
@@ -91,34 +97,34 @@ sealed class EndpointRouter : IDisposable
 
     /// <summary>The request was answered.</summary>
     public void Answered(Place place, int promptTokens, int completionTokens) => Leave(place, (endpoint, now) =>
-    {
-        endpoint.Limit.Answered(place.Sent, place.Left ?? now, completionTokens, place.InFlight);
-        endpoint.Rates.Settle(place.Tokens, promptTokens, completionTokens, now);
-    });
+        {
+            endpoint.Limit.Answered(place.Sent, place.Left ?? now, completionTokens, place.InFlight);
+            endpoint.Rates.Settle(place.Tokens, promptTokens, completionTokens, now);
+        });
 
     /// <summary>The request was refused or failed.</summary>
     /// <param name="isOverload">Whether the endpoint has too much to do.</param>
     /// <param name="retryAfter">How long it wants to be left alone.</param>
     public void Failed(Place place, bool isOverload, TimeSpan? retryAfter) => Leave(place, (endpoint, now) =>
-    {
-        endpoint.Rates.Refund(place.Tokens, now);
-        if (isOverload)
         {
-            endpoint.Limit.Overloaded(place.Sent, now);
-        }
+            endpoint.Rates.Refund(place.Tokens, now);
+            if (isOverload)
+            {
+                endpoint.Limit.Overloaded(place.Sent, now);
+            }
 
-        if (retryAfter is { } wait)
-        {
-            endpoint.Rates.PauseUntil(now + wait);
-        }
-    });
+            if (retryAfter is { } wait)
+            {
+                endpoint.Rates.PauseUntil(now + wait);
+            }
+        });
 
     /// <summary>The request was not answered in time.</summary>
     public void TimedOut(Place place) => Leave(place, (endpoint, now) =>
-    {
-        endpoint.Rates.Refund(place.Tokens, now);
-        endpoint.Limit.TimedOut(place.Sent, now);
-    });
+        {
+            endpoint.Rates.Refund(place.Tokens, now);
+            endpoint.Limit.TimedOut(place.Sent, now);
+        });
 
     /// <summary>The endpoint's breaker let nothing through. It still counts as given, or the next would be given the same place.</summary>
     public void NotSent(Place place) => Leave(place, (endpoint, now) => endpoint.Rates.TakeBack(place.Tokens, now));
@@ -212,7 +218,7 @@ sealed class EndpointRouter : IDisposable
         {
             var now = Now;
             var soonest = TimeSpan.MaxValue;
-            for (var node = _waiting.First; node is not null;)
+            for (var node = _waiting.First; node is not null; )
             {
                 var (next, waiter) = (node.Next, node.Value);
                 if (waiter.Given.Task.IsCompleted)
@@ -242,8 +248,12 @@ sealed class EndpointRouter : IDisposable
 
             if (soonest < TimeSpan.MaxValue)
             {
-                // Rounded up to what a timer can tell apart, or the wait would end a moment too early; one that is longer than a timer bears is looked at again.
-                _wake.Change(TimeSpan.FromMilliseconds(Math.Ceiling(Math.Min(soonest.TotalMilliseconds, LongestTimer.TotalMilliseconds))), Timeout.InfiniteTimeSpan);
+                // Rounded up to what a timer can tell apart, or the wait would end a moment too
+                // early; one that is longer than a timer bears is looked at again.
+                _wake.Change(
+                    TimeSpan.FromMilliseconds(Math.Ceiling(Math.Min(soonest.TotalMilliseconds, LongestTimer.TotalMilliseconds))),
+                    Timeout.InfiniteTimeSpan
+                );
             }
         }
     }
@@ -295,7 +305,8 @@ sealed class EndpointRouter : IDisposable
         return new Place(best, now, tokens);
     }
 
-    static bool IsGiven(EndpointTraffic endpoint, bool isAnyIn) => endpoint.Service == EndpointService.In || (endpoint.Service == EndpointService.Out && !isAnyIn);
+    static bool IsGiven(EndpointTraffic endpoint, bool isAnyIn) =>
+        endpoint.Service == EndpointService.In || (endpoint.Service == EndpointService.Out && !isAnyIn);
 
     bool IsOtherIn(int endpoint)
     {

@@ -9,7 +9,9 @@ static class PromptSize
     public const int BytesPerToken = 3;
     const int TokensPerTurn = 8;
 
-    /// <summary>Rather too many: English has four to five bytes a token, other scripts about three, and a template adds a few to each turn.</summary>
+    /// <summary>
+    /// Rather too many: English has four to five bytes a token, other scripts about three, and a template adds a few to each turn.
+    /// </summary>
     public static int Tokens(IReadOnlyList<ChatMessage> messages) =>
         messages.Sum(message => TokensPerTurn + ((Encoding.UTF8.GetByteCount(message.Content) + BytesPerToken - 1) / BytesPerToken));
 }

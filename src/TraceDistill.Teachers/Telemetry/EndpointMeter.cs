@@ -47,7 +47,9 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     /// <summary>An attempt failed.</summary>
     /// <param name="failure">Why.</param>
     /// <param name="promptTokens">Tokens of its prompt.</param>
-    /// <param name="mostCompletionTokens">Most tokens that it may have generated; where its answer was lost, see <see cref="AnswerLengths.Lost"/>.</param>
+    /// <param name="mostCompletionTokens">
+    /// Most tokens that it may have generated; where its answer was lost, see <see cref="AnswerLengths.Lost"/>.
+    /// </param>
     /// <param name="pieces">Pieces of a streamed answer that came before it broke off: where there are any, they count as they are.</param>
     public void Failed(Exception failure, int promptTokens, int mostCompletionTokens, int pieces = 0)
     {
@@ -77,7 +79,9 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         }
     }
 
-    /// <summary>A hedged request lost against its other copy: what it took until it was cancelled is not known, and at most what the other took.</summary>
+    /// <summary>
+    /// A hedged request lost against its other copy: what it took until it was cancelled is not known, and at most what the other took.
+    /// </summary>
     public void Hedged(int promptTokens, int completionTokens)
     {
         lock (_lock)
@@ -87,7 +91,10 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
         }
     }
 
-    /// <summary>A request was given up because the run ends: what it took is not known, and taken to be as much as those that were answered took on average.</summary>
+    /// <summary>
+    /// A request was given up because the run ends: what it took is not known, and taken to be
+    /// as much as those that were answered took on average.
+    /// </summary>
     public void Abandoned(int promptTokens, int mostCompletionTokens)
     {
         lock (_lock)
@@ -118,8 +125,12 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
 
     /// <summary>Returns whether the server may have generated an answer, and charge for it, that did not get here.</summary>
     /// <remarks>Gateways answer 502, 504 or 524 where they gave up on one.</remarks>
-    static bool MayHaveBeenGenerated(Exception failure) => failure is TimeoutRejectedException
-        or TeacherRequestException { Status: null, NoConnection: false } or TeacherRequestException { Status: 502 or 504 or 524 } or TeacherRequestException { IsOfStream: true };
+    static bool MayHaveBeenGenerated(Exception failure) =>
+        failure
+            is TimeoutRejectedException
+                or TeacherRequestException { Status: null, NoConnection: false }
+                or TeacherRequestException { Status: 502 or 504 or 524 }
+                or TeacherRequestException { IsOfStream: true };
 
     void AddUnread(int promptTokens, int completionTokens)
     {
@@ -129,13 +140,14 @@ sealed class EndpointMeter(string endpoint, TokenPrice? price)
     }
 
     /// <summary>The kind of failure in a word, as in <see cref="EndpointUsage.Failures"/> and OpenTelemetry's <c>error.type</c>.</summary>
-    public static string KindOf(Exception failure) => failure switch
-    {
-        TimeoutRejectedException => "timeout",
-        TeacherRequestException { Status: { } status } => $"http_{status}",
-        TeacherRequestException { NoConnection: true } => "no_connection",
-        TeacherRequestException { InnerException: Wire.WireFormatException } => "unusable_response",
-        TeacherRequestException => "broken_connection",
-        _ => failure.GetType().Name,
-    };
+    public static string KindOf(Exception failure) =>
+        failure switch
+        {
+            TimeoutRejectedException => "timeout",
+            TeacherRequestException { Status: { } status } => $"http_{status}",
+            TeacherRequestException { NoConnection: true } => "no_connection",
+            TeacherRequestException { InnerException: Wire.WireFormatException } => "unusable_response",
+            TeacherRequestException => "broken_connection",
+            _ => failure.GetType().Name,
+        };
 }

@@ -32,7 +32,10 @@ sealed record EndpointRecord
         return this with
         {
             Answered = Answered + other.Answered,
-            Failures = Failures.Concat(other.Failures).GroupBy(failure => failure.Key, failure => failure.Value).ToDictionary(kind => kind.Key, kind => kind.Sum()),
+            Failures = Failures
+                .Concat(other.Failures)
+                .GroupBy(failure => failure.Key, failure => failure.Value)
+                .ToDictionary(kind => kind.Key, kind => kind.Sum()),
             Hedged = Hedged + other.Hedged,
             PromptTokens = PromptTokens + other.PromptTokens,
             CompletionTokens = CompletionTokens + other.CompletionTokens,

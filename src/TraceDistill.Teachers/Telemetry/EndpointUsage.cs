@@ -9,7 +9,10 @@ public sealed record EndpointUsage
     /// <summary>Requests answered.</summary>
     public long Answered { get; init; }
 
-    /// <summary>Attempts that failed, by kind: <c>http_429</c>, <c>timeout</c>, <c>no_connection</c>, <c>broken_connection</c>, <c>unusable_response</c>.</summary>
+    /// <summary>
+    /// Attempts that failed, by kind: <c>http_429</c>, <c>timeout</c>, <c>no_connection</c>,
+    /// <c>broken_connection</c>, <c>unusable_response</c>.
+    /// </summary>
     public IReadOnlyDictionary<string, long> Failures { get; init; } = new Dictionary<string, long>();
 
     /// <summary>Requests sent as a hedge whose other copy was quicker.</summary>
@@ -21,12 +24,14 @@ public sealed record EndpointUsage
     public long CompletionTokens { get; init; }
 
     /// <summary>
-    /// Tokens of answers that never arrived whole, an estimate by the lengths of the others: those of attempts that timed out or broke off, and of hedged requests whose
-    /// other copy was quicker. They are in the two counts above as well.
+    /// Tokens of answers that never arrived whole, an estimate by the lengths of the others: those of attempts that timed
+    /// out or broke off, and of hedged requests whose other copy was quicker. They are in the two counts above as well.
     /// </summary>
     public long UnreadTokens { get; init; }
 
-    /// <summary>Tokens of the small requests by which it was found out what the endpoint can do; they are in the two counts above as well.</summary>
+    /// <summary>
+    /// Tokens of the small requests by which it was found out what the endpoint can do; they are in the two counts above as well.
+    /// </summary>
     public long ProbeTokens { get; init; }
 
     /// <summary>Cost of the tokens, in the currency of the price; null without one.</summary>
@@ -39,5 +44,6 @@ public sealed record EndpointUsage
 /// <summary>Seconds that half, 95 % and 99 % of the requests stayed within; null where there was none.</summary>
 public sealed record LatencySummary(double? P50, double? P95, double? P99)
 {
-    public static LatencySummary Of(LatencyHistogram latencies) => new(latencies.Quantile(0.5), latencies.Quantile(0.95), latencies.Quantile(0.99));
+    public static LatencySummary Of(LatencyHistogram latencies) =>
+        new(latencies.Quantile(0.5), latencies.Quantile(0.95), latencies.Quantile(0.99));
 }

@@ -11,7 +11,9 @@ public sealed class LatencyHistogram
     /// <summary>Latencies counted.</summary>
     public long Count { get; private set; }
 
-    /// <summary>Counts by bucket number: bucket b holds what lies between 1.04^b and 1.04^(b+1) milliseconds, the first also what is less.</summary>
+    /// <summary>
+    /// Counts by bucket number: bucket b holds what lies between 1.04^b and 1.04^(b+1) milliseconds, the first also what is less.
+    /// </summary>
     public IReadOnlyDictionary<int, long> Buckets => _buckets;
 
     public void Add(TimeSpan latency) => Add(Math.Max(0, (int)Math.Floor(Math.Log(Math.Max(1, latency.TotalMilliseconds)) / LogWidth)), 1);

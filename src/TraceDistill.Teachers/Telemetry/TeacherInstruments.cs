@@ -6,8 +6,8 @@ using TraceDistill.Teachers.Connector;
 namespace TraceDistill.Teachers.Telemetry;
 
 /// <summary>
-/// Spans and metrics of requests to teachers, named as OpenTelemetry's semantic conventions for generative AI have it (gen_ai.*, version 1.37). They cost
-/// next to nothing while nobody listens. Prompts and answers are in none of them.
+/// Spans and metrics of requests to teachers, named as OpenTelemetry's semantic conventions for generative AI have it
+/// (gen_ai.*, version 1.37). They cost next to nothing while nobody listens. Prompts and answers are in none of them.
 /// </summary>
 public sealed class TeacherInstruments : IDisposable
 {
@@ -17,9 +17,15 @@ public sealed class TeacherInstruments : IDisposable
     static readonly ActivitySource Source = new(Name);
 
     // The conventions' own boundaries.
-    static readonly InstrumentAdvice<double> Seconds = new() { HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92] };
+    static readonly InstrumentAdvice<double> Seconds = new()
+    {
+        HistogramBucketBoundaries = [0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92],
+    };
 
-    static readonly InstrumentAdvice<int> Tokens = new() { HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864] };
+    static readonly InstrumentAdvice<int> Tokens = new()
+    {
+        HistogramBucketBoundaries = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576, 4194304, 16777216, 67108864],
+    };
 
     readonly Meter _meter = new(Name);
     readonly Histogram<double> _duration;
@@ -28,17 +34,34 @@ public sealed class TeacherInstruments : IDisposable
     internal TeacherInstruments()
     {
         _duration = _meter.CreateHistogram("gen_ai.client.operation.duration", "s", "GenAI operation duration.", tags: null, Seconds);
-        _usage = _meter.CreateHistogram("gen_ai.client.token.usage", "{token}", "Number of input and output tokens used.", tags: null, Tokens);
+        _usage = _meter.CreateHistogram(
+            "gen_ai.client.token.usage",
+            "{token}",
+            "Number of input and output tokens used.",
+            tags: null,
+            Tokens
+        );
     }
 
     /// <summary>Shows how much every endpoint has to do.</summary>
     /// <param name="load">Of each endpoint: its address, what is in flight, and the limit found so far.</param>
     internal void Observe(Func<IEnumerable<(string Endpoint, int InFlight, int Limit)>> load)
     {
-        _meter.CreateObservableUpDownCounter("tracedistill.teacher.in_flight", () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.InFlight)), "{request}", "Requests in flight.");
-        _meter.CreateObservableUpDownCounter("tracedistill.teacher.limit", () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.Limit)), "{request}", "Requests that may be in flight.");
+        _meter.CreateObservableUpDownCounter(
+            "tracedistill.teacher.in_flight",
+            () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.InFlight)),
+            "{request}",
+            "Requests in flight."
+        );
+        _meter.CreateObservableUpDownCounter(
+            "tracedistill.teacher.limit",
+            () => load().Select(endpoint => Of(endpoint.Endpoint, endpoint.Limit)),
+            "{request}",
+            "Requests that may be in flight."
+        );
 
-        static Measurement<int> Of(string endpoint, int value) => new(value, KeyValuePair.Create<string, object?>("server.address", endpoint));
+        static Measurement<int> Of(string endpoint, int value) =>
+            new(value, KeyValuePair.Create<string, object?>("server.address", endpoint));
     }
 
     /// <summary>A request goes out. What is returned is to be disposed when it is over; null where nobody listens.</summary>
@@ -77,7 +100,10 @@ public sealed class TeacherInstruments : IDisposable
         if (_usage.Enabled)
         {
             _usage.Record(result.PromptTokens, [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "input")]);
-            _usage.Record(result.CompletionTokens, [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]);
+            _usage.Record(
+                result.CompletionTokens,
+                [.. Common(endpoint), KeyValuePair.Create<string, object?>("gen_ai.token.type", "output")]
+            );
         }
     }
 
@@ -95,19 +121,20 @@ public sealed class TeacherInstruments : IDisposable
     public void Dispose() => _meter.Dispose();
 
     static KeyValuePair<string, object?>[] Common(TeacherEndpoint endpoint) =>
-    [
-        KeyValuePair.Create<string, object?>("gen_ai.operation.name", "chat"),
-        KeyValuePair.Create<string, object?>("gen_ai.provider.name", ProviderOf(endpoint.BaseAddress.Host)),
-        KeyValuePair.Create<string, object?>("gen_ai.request.model", endpoint.Model),
-        KeyValuePair.Create<string, object?>("server.address", endpoint.BaseAddress.Host),
-        KeyValuePair.Create<string, object?>("server.port", endpoint.BaseAddress.Port),
-    ];
+        [
+            KeyValuePair.Create<string, object?>("gen_ai.operation.name", "chat"),
+            KeyValuePair.Create<string, object?>("gen_ai.provider.name", ProviderOf(endpoint.BaseAddress.Host)),
+            KeyValuePair.Create<string, object?>("gen_ai.request.model", endpoint.Model),
+            KeyValuePair.Create<string, object?>("server.address", endpoint.BaseAddress.Host),
+            KeyValuePair.Create<string, object?>("server.port", endpoint.BaseAddress.Port),
+        ];
 
     /// <summary>The conventions' word where they have one; else the API that is spoken.</summary>
-    static string ProviderOf(string host) => host switch
-    {
-        _ when host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) => "azure.ai.openai",
-        _ when host.EndsWith("deepseek.com", StringComparison.OrdinalIgnoreCase) => "deepseek",
-        _ => "openai",
-    };
+    static string ProviderOf(string host) =>
+        host switch
+        {
+            _ when host.EndsWith(".openai.azure.com", StringComparison.OrdinalIgnoreCase) => "azure.ai.openai",
+            _ when host.EndsWith("deepseek.com", StringComparison.OrdinalIgnoreCase) => "deepseek",
+            _ => "openai",
+        };
 }

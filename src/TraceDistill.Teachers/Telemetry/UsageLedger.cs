@@ -91,15 +91,16 @@ sealed class UsageLedger : IDisposable
         {
             JsonFile.Write(_path, Records());
         }
-        catch (Exception e) when (e is IOException or UnauthorizedAccessException)
-        {
-        }
+        catch (Exception e) when (e is IOException or UnauthorizedAccessException) { }
     }
 
     List<EndpointRecord> Records() =>
-    [
-        .. _before.Concat(_meters.Select(meter => meter.ToRecord())).GroupBy(record => record.Endpoint).Select(same => same.Aggregate((sum, record) => sum.Plus(record))),
-    ];
+        [
+            .. _before
+                .Concat(_meters.Select(meter => meter.ToRecord()))
+                .GroupBy(record => record.Endpoint)
+                .Select(same => same.Aggregate((sum, record) => sum.Plus(record))),
+        ];
 
     static List<EndpointRecord> Read(string path)
     {
@@ -114,7 +115,10 @@ sealed class UsageLedger : IDisposable
         }
         catch (JsonException e)
         {
-            throw new InvalidInputException($"{path}: is not the record of what the collection has used so far; restore it, or delete it and count from zero", e);
+            throw new InvalidInputException(
+                $"{path}: is not the record of what the collection has used so far; restore it, or delete it and count from zero",
+                e
+            );
         }
     }
 }

@@ -15,7 +15,13 @@ static class ChatRequestWriter
     /// <param name="messages">The conversation so far.</param>
     /// <param name="sampling">How tokens are drawn, and which fields pass through.</param>
     /// <param name="isStreamed">Whether the answer is to come in pieces.</param>
-    public static ReadOnlyMemory<byte> Write(Dialect dialect, string model, IEnumerable<ChatMessage> messages, SamplingSettings sampling, bool isStreamed = false)
+    public static ReadOnlyMemory<byte> Write(
+        Dialect dialect,
+        string model,
+        IEnumerable<ChatMessage> messages,
+        SamplingSettings sampling,
+        bool isStreamed = false
+    )
     {
         var buffer = new ArrayBufferWriter<byte>(1024);
         using var json = new Utf8JsonWriter(buffer, JsonFile.Plain);

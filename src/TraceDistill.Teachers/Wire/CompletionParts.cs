@@ -39,7 +39,8 @@ sealed class CompletionParts(int topLogprobs)
     public ToolCallParts ToolCalls { get; } = new();
 
     /// <summary>Characters and tokens read: grows with all that a model generated.</summary>
-    public long Extent => _content.Length + _reasoning.Length + _reasoningDetails.Length + _refusal.Length + (Logprobs?.Listed ?? 0) + ToolCalls.Extent;
+    public long Extent =>
+        _content.Length + _reasoning.Length + _reasoningDetails.Length + _refusal.Length + (Logprobs?.Listed ?? 0) + ToolCalls.Extent;
 
     /// <summary>More of the generation.</summary>
     /// <param name="content">Of the answer, or of all the text.</param>
@@ -65,10 +66,19 @@ sealed class CompletionParts(int topLogprobs)
             throw new WireFormatException("the response has no choices");
         }
 
-        var ownReasoning = _reasoning.Length > 0 ? LenientText.Whole(_reasoning) : _reasoningDetails.Length > 0 ? LenientText.Whole(_reasoningDetails) : null;
+        var ownReasoning =
+            _reasoning.Length > 0 ? LenientText.Whole(_reasoning)
+            : _reasoningDetails.Length > 0 ? LenientText.Whole(_reasoningDetails)
+            : null;
         var isRefused = _refusal.Length > 0;
         var toolCalls = ToolCalls.ToJson();
-        if (!HasContent && ownReasoning is null && toolCalls is null && !isRefused && !(FinishReason is not null && FinishReasons.IsRefusal(FinishReason)))
+        if (
+            !HasContent
+            && ownReasoning is null
+            && toolCalls is null
+            && !isRefused
+            && !(FinishReason is not null && FinishReasons.IsRefusal(FinishReason))
+        )
         {
             throw new WireFormatException("choices[0].message has neither content nor reasoning");
         }
@@ -101,9 +111,9 @@ sealed class CompletionParts(int topLogprobs)
     }
 
     /// <summary>
-    /// Logprobs of a part are none: a student would learn a sequence with holes. Parts are missing where a server keeps its reasoning to itself, and
-    /// where tokens end within a character (llama.cpp lists only whole ones). The count of tokens tells, and where tokens are named by their bytes,
-    /// these do as well.
+    /// Logprobs of a part are none: a student would learn a sequence with holes. Parts are missing where a
+    /// server keeps its reasoning to itself, and where tokens end within a character (llama.cpp lists only
+    /// whole ones). The count of tokens tells, and where tokens are named by their bytes, these do as well.
     /// </summary>
     (TokenLogprobs? Logprobs, LogprobLack? Lack) ReadLogprobs(ReplyForm form, string reasoning, string answer)
     {
@@ -122,7 +132,10 @@ sealed class CompletionParts(int topLogprobs)
         {
             Logprobs.Spoil($"returned logprobs for {logprobs.Count} of {CompletionTokens} tokens", isPartial: true);
         }
-        else if (logprobs?.TokenBytes is { } names && !(Spells(names, logprobs.TokenIds, reasoning) && Spells(names, logprobs.TokenIds, answer)))
+        else if (
+            logprobs?.TokenBytes is { } names
+            && !(Spells(names, logprobs.TokenIds, reasoning) && Spells(names, logprobs.TokenIds, answer))
+        )
         {
             Logprobs.Spoil("returned logprobs for tokens that do not spell its text", isPartial: true);
         }

@@ -36,7 +36,9 @@ ref struct CompletionReader
     {
         var parts = new CompletionParts(topLogprobs);
         ResponseJson.Read(json, whole => Read(whole, parts, isPiece: false));
-        return !parts.HasChoice && ErrorBody.InPlaceOfChoices(json) is { } error ? throw new ReportedErrorException(error) : parts.ToResult(form);
+        return !parts.HasChoice && ErrorBody.InPlaceOfChoices(json) is { } error
+            ? throw new ReportedErrorException(error)
+            : parts.ToResult(form);
     }
 
     /// <param name="json">What one event of a stream says, UTF-8.</param>
@@ -44,7 +46,8 @@ ref struct CompletionReader
     /// <returns>The text in it.</returns>
     /// <exception cref="ReportedErrorException">The server says that it failed.</exception>
     /// <exception cref="WireFormatException">The piece is not JSON, or of another shape.</exception>
-    public static StreamedText ReadPiece(ReadOnlySpan<byte> json, CompletionParts parts) => ResponseJson.Read(json, piece => Read(piece, parts, isPiece: true));
+    public static StreamedText ReadPiece(ReadOnlySpan<byte> json, CompletionParts parts) =>
+        ResponseJson.Read(json, piece => Read(piece, parts, isPiece: true));
 
     static StreamedText Read(ReadOnlySpan<byte> json, CompletionParts parts, bool isPiece)
     {
@@ -130,7 +133,8 @@ ref struct CompletionReader
             {
                 // Some servers write an empty one into each piece of a stream.
                 _parts.FinishReason = reader.StringValue("choices[0].finish_reason") is { Length: > 0 } reason
-                    ? PlainLine.Cut(reason, CompletionParts.LongestFinishReason) : _parts.FinishReason;
+                    ? PlainLine.Cut(reason, CompletionParts.LongestFinishReason)
+                    : _parts.FinishReason;
             }
             else if (reader.ValueTextEquals("token_ids"u8))
             {

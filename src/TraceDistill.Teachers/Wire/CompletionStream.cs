@@ -13,10 +13,18 @@ static class CompletionStream
     /// <param name="cancellationToken">Ends the reading.</param>
     /// <exception cref="ReportedErrorException">The server says that it failed.</exception>
     /// <exception cref="WireFormatException">The stream ends too early, or its pieces do not make a generation.</exception>
-    public static async Task<GenerationResult> ReadAsync(Stream stream, int topLogprobs, ReplyForm form, Action<StreamedText>? told, CancellationToken cancellationToken)
+    public static async Task<GenerationResult> ReadAsync(
+        Stream stream,
+        int topLogprobs,
+        ReplyForm form,
+        Action<StreamedText>? told,
+        CancellationToken cancellationToken
+    )
     {
         var (parts, end) = (new CompletionParts(topLogprobs), new StreamEnd());
-        var events = SseParser.Create(stream, (_, data) => data.SequenceEqual("[DONE]"u8) ? (StreamedText?)null : ReadPiece(data, parts, end));
+        var events = SseParser.Create(stream, (_, data) =>
+            data.SequenceEqual("[DONE]"u8) ? (StreamedText?)null : ReadPiece(data, parts, end)
+        );
         await foreach (var one in events.EnumerateAsync(cancellationToken))
         {
             if (one.Data is not { } text)
@@ -62,7 +70,9 @@ static class CompletionStream
             // Where each piece so far came with a finish reason, it is no sign of the end: [DONE] is.
             end.IsInEveryPiece = isEnd && (end.Pieces == 0 || end.IsInEveryPiece);
             end.Pieces++;
-            return before is not null && !end.IsInEveryPiece ? throw new WireFormatException("a piece of the answer came after its end") : text;
+            return before is not null && !end.IsInEveryPiece
+                ? throw new WireFormatException("a piece of the answer came after its end")
+                : text;
         }
 
         return text;

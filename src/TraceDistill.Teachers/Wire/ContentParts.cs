@@ -37,7 +37,9 @@ static class ContentParts
         }
     }
 
-    /// <summary>A part tells by its member what it is: <c>text</c>, or <c>thinking</c>, which is a text or again a list of parts of text.</summary>
+    /// <summary>
+    /// A part tells by its member what it is: <c>text</c>, or <c>thinking</c>, which is a text or again a list of parts of text.
+    /// </summary>
     static void ReadPart(ref Utf8JsonReader reader, StringBuilder content, StringBuilder reasoning)
     {
         while (reader.NextMember())

@@ -8,13 +8,13 @@ static class ContextLength
     /// <summary>Where a server has no code for it, its sentence is what there is to go by.</summary>
     static readonly string[] Sentences =
     [
-        "maximum context length",                       // OpenAI, vLLM, DeepSeek, Mistral, OpenRouter
-        "longer than the model's context length",       // SGLang
-        "longer than the maximum model length",         // vLLM's newer engine
-        "exceeds the available context size",           // llama.cpp
-        "`inputs` must have less than",                 // TGI
-        "`inputs` tokens + `max_new_tokens` must be",   // TGI
-        "prompt is too long",                           // Anthropic, Fireworks
+        "maximum context length", // OpenAI, vLLM, DeepSeek, Mistral, OpenRouter
+        "longer than the model's context length", // SGLang
+        "longer than the maximum model length", // vLLM's newer engine
+        "exceeds the available context size", // llama.cpp
+        "`inputs` must have less than", // TGI
+        "`inputs` tokens + `max_new_tokens` must be", // TGI
+        "prompt is too long", // Anthropic, Fireworks
         "exceeds the maximum number of tokens allowed", // Gemini
         "exceeds the context window",
     ];
@@ -22,5 +22,6 @@ static class ContextLength
     /// <param name="message">The server's own words.</param>
     /// <param name="codes">What it gives as code and type.</param>
     public static bool IsExceeded(string message, params IEnumerable<string?> codes) =>
-        codes.Any(code => Codes.Contains(code)) || Sentences.Any(sentence => message.Contains(sentence, StringComparison.OrdinalIgnoreCase));
+        codes.Any(code => Codes.Contains(code))
+        || Sentences.Any(sentence => message.Contains(sentence, StringComparison.OrdinalIgnoreCase));
 }

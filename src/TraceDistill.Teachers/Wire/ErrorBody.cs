@@ -40,11 +40,16 @@ sealed record ErrorBody(string Message, string? Code)
             var text = Encoding.UTF8.GetString(body);
 
             // A proxy's error page helps nobody.
-            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : PlainLine.Of(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text) };
+            return new ErrorBody(text.TrimStart().StartsWith('<') ? "" : PlainLine.Of(text), Code: null)
+            {
+                IsTooLong = ContextLength.IsExceeded(text),
+            };
         }
     }
 
-    /// <summary>The error that a server reports in place of an answer under status 200, as OpenRouter does; null where the body holds none.</summary>
+    /// <summary>
+    /// The error that a server reports in place of an answer under status 200, as OpenRouter does; null where the body holds none.
+    /// </summary>
     public static ErrorBody? InSuccess(ReadOnlySpan<byte> body)
     {
         // Only short bodies: a completion with thousands of tokens is not parsed twice.
@@ -75,23 +80,35 @@ sealed record ErrorBody(string Message, string? Code)
     /// <summary>Error that the value of a member <c>error</c> tells; null where it says that there is none.</summary>
     /// <param name="error">The value.</param>
     /// <param name="type">What stands beside it of its kind, where it is a text; null for nothing.</param>
-    public static ErrorBody? Of(JsonElement error, string? type = null) => error.ValueKind switch
-    {
-        JsonValueKind.String when error.GetString() is { Length: > 0 } text => new ErrorBody(PlainLine.Of(text), Code: null) { IsTooLong = ContextLength.IsExceeded(text, type) },
-        JsonValueKind.Object when error.EnumerateObject().Any() => new ErrorBody(PlainLine.Of(MessageOf(error)), Text(error, "code") ?? Text(error, "type"))
+    public static ErrorBody? Of(JsonElement error, string? type = null) =>
+        error.ValueKind switch
         {
-            IsFiltered = IsOfAFilter(error), IsTooLong = ContextLength.IsExceeded(MessageOf(error), Text(error, "code"), Text(error, "type")),
-        },
-        JsonValueKind.Number or JsonValueKind.True or JsonValueKind.Array => new ErrorBody("", Code: null),
-        _ => null,
-    };
+            JsonValueKind.String when error.GetString() is { Length: > 0 } text => new ErrorBody(PlainLine.Of(text), Code: null)
+            {
+                IsTooLong = ContextLength.IsExceeded(text, type),
+            },
+            JsonValueKind.Object when error.EnumerateObject().Any() => new ErrorBody(
+                PlainLine.Of(MessageOf(error)),
+                Text(error, "code") ?? Text(error, "type")
+            )
+            {
+                IsFiltered = IsOfAFilter(error),
+                IsTooLong = ContextLength.IsExceeded(MessageOf(error), Text(error, "code"), Text(error, "type")),
+            },
+            JsonValueKind.Number or JsonValueKind.True or JsonValueKind.Array => new ErrorBody("", Code: null),
+            _ => null,
+        };
 
     /// <summary>The same error without what it repeats of the prompt: lines of it, and short prompts as a whole.</summary>
     /// <param name="prompt">Texts that went with the request.</param>
     public ErrorBody Without(IEnumerable<string> prompt)
     {
         const int Telling = 8;
-        var hidden = prompt.SelectMany(text => text.Split('\n').Append(text)).Select(PlainLine.Of).Where(line => line.Length >= Telling).OrderByDescending(line => line.Length);
+        var hidden = prompt
+            .SelectMany(text => text.Split('\n').Append(text))
+            .Select(PlainLine.Of)
+            .Where(line => line.Length >= Telling)
+            .OrderByDescending(line => line.Length);
         return this with { Message = hidden.Aggregate(Message, (message, line) => message.Replace(line, "…", StringComparison.Ordinal)) };
     }
 
@@ -106,9 +123,11 @@ sealed record ErrorBody(string Message, string? Code)
     }
 
     /// <summary>Azure and OpenAI have codes for it, DeepSeek a sentence, OpenRouter says what its moderation flagged.</summary>
-    static bool IsOfAFilter(JsonElement error) => Text(error, "code") is "content_filter" or "content_policy_violation" or "invalid_prompt"
+    static bool IsOfAFilter(JsonElement error) =>
+        Text(error, "code") is "content_filter" or "content_policy_violation" or "invalid_prompt"
         || Text(error, "message") == "Content Exists Risk"
-        || error.Find("metadata", "flagged_input") is not null || error.Find("metadata", "reasons") is not null;
+        || error.Find("metadata", "flagged_input") is not null
+        || error.Find("metadata", "reasons") is not null;
 
     static string MessageOf(JsonElement error)
     {

@@ -8,7 +8,13 @@ namespace TraceDistill.Teachers.Wire;
 interface IRequestForm
 {
     /// <summary>The body of the request.</summary>
-    ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, bool isStreamed);
+    ReadOnlyMemory<byte> Write(
+        Dialect dialect,
+        string model,
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        bool isStreamed
+    );
 
     /// <summary>Reads the response to it.</summary>
     /// <exception cref="WireFormatException">The response is not what the protocol promises.</exception>
@@ -18,8 +24,14 @@ interface IRequestForm
 /// <summary>Chat completions, which all servers but SGLang's own route speak.</summary>
 sealed class ChatForm : IRequestForm
 {
-    public ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, bool isStreamed) =>
-        ChatRequestWriter.Write(dialect, model, messages, sampling, isStreamed);
+    public ReadOnlyMemory<byte> Write(
+        Dialect dialect,
+        string model,
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        bool isStreamed
+    ) => ChatRequestWriter.Write(dialect, model, messages, sampling, isStreamed);
 
-    public GenerationResult Read(ReadOnlySpan<byte> json, SamplingSettings sampling, ReplyForm form) => CompletionReader.Read(json, sampling.TopLogprobs, form);
+    public GenerationResult Read(ReadOnlySpan<byte> json, SamplingSettings sampling, ReplyForm form) =>
+        CompletionReader.Read(json, sampling.TopLogprobs, form);
 }

@@ -98,14 +98,15 @@ static class JsonCursor
     static int Integer(ref this Utf8JsonReader reader, string member) =>
         reader.TryGetInt32(out var value) ? value : throw new WireFormatException($"{member} holds a number that is not a 32-bit integer");
 
-    static string Describe(JsonTokenType type) => type switch
-    {
-        JsonTokenType.StartObject => "an object",
-        JsonTokenType.StartArray => "an array",
-        JsonTokenType.String => "a string",
-        JsonTokenType.Number => "a number",
-        JsonTokenType.Null => "null",
-        JsonTokenType.True or JsonTokenType.False => "a boolean",
-        _ => type.ToString(),
-    };
+    static string Describe(JsonTokenType type) =>
+        type switch
+        {
+            JsonTokenType.StartObject => "an object",
+            JsonTokenType.StartArray => "an array",
+            JsonTokenType.String => "a string",
+            JsonTokenType.Number => "a number",
+            JsonTokenType.Null => "null",
+            JsonTokenType.True or JsonTokenType.False => "a boolean",
+            _ => type.ToString(),
+        };
 }

@@ -5,7 +5,10 @@ using System.Text.Unicode;
 
 namespace TraceDistill.Teachers.Wire;
 
-/// <summary>Reads JSON strings with half a surrogate pair in them, as servers write that cut text between the two: the other half may come in the next piece.</summary>
+/// <summary>
+/// Reads JSON strings with half a surrogate pair in them, as servers write that cut text
+/// between the two: the other half may come in the next piece.
+/// </summary>
 static class LenientText
 {
     const char Replacement = '\uFFFD';
@@ -50,16 +53,18 @@ static class LenientText
         {
             text.Append(Encoding.UTF8.GetString(escaped[..at]));
             var isUnit = escaped[at + 1] == 'u';
-            text.Append((char)escaped[at + 1] switch
-            {
-                'u' when Utf8Parser.TryParse(escaped.Slice(at + 2, 4), out ushort unit, out _, 'X') => (char)unit,
-                'n' => '\n',
-                'r' => '\r',
-                't' => '\t',
-                'b' => '\b',
-                'f' => '\f',
-                var itself => itself,
-            });
+            text.Append(
+                (char)escaped[at + 1] switch
+                {
+                    'u' when Utf8Parser.TryParse(escaped.Slice(at + 2, 4), out ushort unit, out _, 'X') => (char)unit,
+                    'n' => '\n',
+                    'r' => '\r',
+                    't' => '\t',
+                    'b' => '\b',
+                    'f' => '\f',
+                    var itself => itself,
+                }
+            );
             escaped = escaped[(at + (isUnit ? 6 : 2))..];
         }
 

@@ -92,7 +92,8 @@ sealed class LogprobColumns(int k)
     }
 
     /// <summary>
-    /// Makes room for about so many tokens, so that the columns of a long generation are not copied as they grow. A guess gets a few megabytes and no more.
+    /// Makes room for about so many tokens, so that the columns of a long generation are not
+    /// copied as they grow. A guess gets a few megabytes and no more.
     /// </summary>
     public void Expect(int tokens)
     {
@@ -113,15 +114,16 @@ sealed class LogprobColumns(int k)
         CollectionsMarshal.SetCount(_topLogprobs, tokens * k);
     }
 
-    public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) => new()
-    {
-        K = k,
-        TokenIds = [.. _ids],
-        Logprobs = [.. _logprobs],
-        TopIds = [.. _topIds],
-        TopLogprobs = [.. _topLogprobs],
-        TokenBytes = tokenBytes,
-    };
+    public TokenLogprobs ToTokenLogprobs(byte[][]? tokenBytes) =>
+        new()
+        {
+            K = k,
+            TokenIds = [.. _ids],
+            Logprobs = [.. _logprobs],
+            TopIds = [.. _topIds],
+            TopLogprobs = [.. _topLogprobs],
+            TokenBytes = tokenBytes,
+        };
 
     void RemoveAt(int index)
     {

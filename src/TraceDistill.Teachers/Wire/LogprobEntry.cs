@@ -3,7 +3,9 @@ using System.Text.Json;
 
 namespace TraceDistill.Teachers.Wire;
 
-/// <summary>One token with its logprob as the wire has it: an entry of <c>logprobs.content</c> or of an entry's <c>top_logprobs</c>.</summary>
+/// <summary>
+/// One token with its logprob as the wire has it: an entry of <c>logprobs.content</c> or of an entry's <c>top_logprobs</c>.
+/// </summary>
 /// <remarks>
 /// Ids come as a number in <c>id</c> (this project's server, llama.cpp) or within the spelling <c>token_id:N</c> (vLLM). Bytes are only
 /// located here and read later, for an id makes them superfluous and, in vLLM's spelling, meaningless.
@@ -35,8 +37,12 @@ struct LogprobEntry
         else if (reader.ValueTextEquals("token"u8))
         {
             reader.Read();
-            if (reader.TokenType == JsonTokenType.String && reader.ValueSpan.StartsWith(IdSpelling)
-                && Utf8Parser.TryParse(reader.ValueSpan[IdSpelling.Length..], out int id, out var used) && used == reader.ValueSpan.Length - IdSpelling.Length)
+            if (
+                reader.TokenType == JsonTokenType.String
+                && reader.ValueSpan.StartsWith(IdSpelling)
+                && Utf8Parser.TryParse(reader.ValueSpan[IdSpelling.Length..], out int id, out var used)
+                && used == reader.ValueSpan.Length - IdSpelling.Length
+            )
             {
                 Id ??= id;
             }
@@ -69,11 +75,22 @@ struct LogprobEntry
         {
             // Softmax in low precision may end a hair above zero; anything more is no logprob.
             var value = reader.GetSingle();
-            return (true, Math.Min(value, 0f), value <= 1e-3f ? null : $"returned a logprob of {value}, and a log-probability is never above 0");
+            return (
+                true,
+                Math.Min(value, 0f),
+                value <= 1e-3f ? null : $"returned a logprob of {value}, and a log-probability is never above 0"
+            );
         }
 
         const int LongestShown = 20;
-        var found = reader.TokenType == JsonTokenType.String ? reader.GetString() is { Length: <= LongestShown } text && text.All(c => c is >= ' ' and <= '~') ? $"\"{text}\"" : "a string" : reader.TokenType == JsonTokenType.Null ? "null" : "not a number";
+        var found =
+            reader.TokenType == JsonTokenType.String
+                ? reader.GetString() is { Length: <= LongestShown } text && text.All(c => c is >= ' ' and <= '~')
+                    ? $"\"{text}\""
+                    : "a string"
+                : reader.TokenType == JsonTokenType.Null
+                    ? "null"
+                    : "not a number";
         reader.Skip();
         return (false, 0, $"returned {found} for the logprob of a token: the server computed no valid probability");
     }

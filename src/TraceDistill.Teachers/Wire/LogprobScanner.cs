@@ -13,9 +13,16 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
 {
     // As many digits as 64 bits hold for certain, and the powers of ten that a float64 holds exactly.
     const int MostDigits = 19;
-    static readonly double[] PowersOfTen = [.. Enumerable.Range(0, 23).Select(power => double.Parse($"1e{power}", CultureInfo.InvariantCulture))];
+    static readonly double[] PowersOfTen =
+    [
+        .. Enumerable.Range(0, 23).Select(power => double.Parse($"1e{power}", CultureInfo.InvariantCulture)),
+    ];
 
-    static readonly SearchValues<byte> EndsOfText = SearchValues.Create([(byte)'"', (byte)'\\', .. Enumerable.Range(0, ' ').Select(control => (byte)control)]);
+    static readonly SearchValues<byte> EndsOfText = SearchValues.Create([
+        (byte)'"',
+        (byte)'\\',
+        .. Enumerable.Range(0, ' ').Select(control => (byte)control),
+    ]);
 
     readonly ReadOnlySpan<byte> _json = json;
     int _position = position;
@@ -25,7 +32,9 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
 
     static ReadOnlySpan<byte> IdSpelling => "token_id:"u8;
 
-    /// <summary>Steps over <paramref name="expected"/> and white space before it; false, with only the white space consumed, if it is not there.</summary>
+    /// <summary>
+    /// Steps over <paramref name="expected"/> and white space before it; false, with only the white space consumed, if it is not there.
+    /// </summary>
     public bool Take(byte expected)
     {
         if ((_position < _json.Length && _json[_position] == expected) || StandsBefore(expected))
@@ -44,7 +53,9 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
         return _position < _json.Length && _json[_position] == expected;
     }
 
-    /// <summary>Reads the members of an entry, up to its end or to <c>top_logprobs</c>; the brace before the first one is consumed.</summary>
+    /// <summary>
+    /// Reads the members of an entry, up to its end or to <c>top_logprobs</c>; the brace before the first one is consumed.
+    /// </summary>
     /// <param name="entry">Takes what is read.</param>
     /// <param name="next">What stands at the reader now.</param>
     /// <returns>False where something else stands there.</returns>
@@ -68,8 +79,7 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
             {
                 return false;
             }
-        }
-        while (Take((byte)','));
+        } while (Take((byte)','));
 
         return Take((byte)'}');
     }
@@ -109,7 +119,9 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
         }
     }
 
-    /// <summary>Up to the closing quote; an escape stays as it stands. A control character is no JSON, and for the reader to refuse.</summary>
+    /// <summary>
+    /// Up to the closing quote; an escape stays as it stands. A control character is no JSON, and for the reader to refuse.
+    /// </summary>
     bool TryReadString(out ReadOnlySpan<byte> text)
     {
         var start = _position;
@@ -245,7 +257,12 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
             return false;
         }
 
-        if (hasExponent || digits > MostDigits || decimals >= PowersOfTen.Length || !IsRoundedAlike(mantissa / PowersOfTen[decimals], out logprob))
+        if (
+            hasExponent
+            || digits > MostDigits
+            || decimals >= PowersOfTen.Length
+            || !IsRoundedAlike(mantissa / PowersOfTen[decimals], out logprob)
+        )
         {
             return TryParse(start, out logprob) && logprob <= 0;
         }
@@ -269,7 +286,10 @@ ref struct LogprobScanner(ReadOnlySpan<byte> json, int position)
     bool TryParse(int start, out float value)
     {
         const NumberStyles JsonNumber = NumberStyles.AllowLeadingSign | NumberStyles.AllowDecimalPoint | NumberStyles.AllowExponent;
-        while (_position < _json.Length && _json[_position] is (>= (byte)'0' and <= (byte)'9') or (byte)'e' or (byte)'E' or (byte)'+' or (byte)'-')
+        while (
+            _position < _json.Length
+            && _json[_position] is (>= (byte)'0' and <= (byte)'9') or (byte)'e' or (byte)'E' or (byte)'+' or (byte)'-'
+        )
         {
             _position++;
         }

@@ -83,8 +83,7 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
             {
                 _columns.Expect((_json.Length - start) / (scanner.Position - start));
             }
-        }
-        while (scanner.Take((byte)','));
+        } while (scanner.Take((byte)','));
 
         return scanner.StandsBefore((byte)']');
     }
@@ -132,14 +131,18 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
         do
         {
             var alternative = new LogprobEntry();
-            if (!scanner.Take((byte)'{') || !scanner.TryReadMembers(ref alternative, out var next) || next != LogprobScanner.AfterMembers.End || !alternative.HasLogprob)
+            if (
+                !scanner.Take((byte)'{')
+                || !scanner.TryReadMembers(ref alternative, out var next)
+                || next != LogprobScanner.AfterMembers.End
+                || !alternative.HasLogprob
+            )
             {
                 return false;
             }
 
             AddAlternative(alternative);
-        }
-        while (scanner.Take((byte)','));
+        } while (scanner.Take((byte)','));
 
         return scanner.Take((byte)']');
     }
@@ -199,13 +202,18 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
 
         // One token without a name leaves a gap that no later step could close.
         var isPartial = _tokens.Naming == TokenNaming.Bytes || _columns.Count > 0;
-        _tokens.Spoil(_tokens.Naming == TokenNaming.Ids ? "returned a token without an id, though others have one"
-            : isPartial ? "names tokens that are parts of characters by their text alone"
-            : "names tokens by their text alone", isPartial: isPartial && _tokens.Naming != TokenNaming.Ids);
+        _tokens.Spoil(
+            _tokens.Naming == TokenNaming.Ids ? "returned a token without an id, though others have one"
+                : isPartial ? "names tokens that are parts of characters by their text alone"
+                : "names tokens by their text alone",
+            isPartial: isPartial && _tokens.Naming != TokenNaming.Ids
+        );
     }
 
     /// <summary>Returns whether an entry has neither a name nor a probability nor alternatives.</summary>
-    readonly bool IsNothing(in LogprobEntry token) => token is { Id: null, HasLogprob: true, Problem: null, Logprob: <= LogprobColumns.Floor } && !_columns.HasAlternatives
+    readonly bool IsNothing(in LogprobEntry token) =>
+        token is { Id: null, HasLogprob: true, Problem: null, Logprob: <= LogprobColumns.Floor }
+        && !_columns.HasAlternatives
         && (!token.HasBytes || _json[(token.BytesStart + 1)..].TrimStart(" \t\r\n"u8).StartsWith("]"u8));
 
     void ReadAlternative(ref Utf8JsonReader reader)
@@ -247,7 +255,10 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
     /// <summary>The number that stands for a token: its id, or its place in the table of bytes; null where it has neither.</summary>
     int? Identify(in LogprobEntry entry)
     {
-        _tokens.Naming ??= entry.Id is not null ? TokenNaming.Ids : entry.HasBytes ? TokenNaming.Bytes : TokenNaming.Text;
+        _tokens.Naming ??=
+            entry.Id is not null ? TokenNaming.Ids
+            : entry.HasBytes ? TokenNaming.Bytes
+            : TokenNaming.Text;
         return _tokens.Naming switch
         {
             TokenNaming.Ids => entry.Id,
@@ -288,5 +299,6 @@ ref struct LogprobsReader(ReadOnlySpan<byte> json, LogprobTokens tokens)
         throw NoBytes(bytes.Length);
     }
 
-    readonly WireFormatException NoBytes(int most) => new($"bytes of logprobs.content[{_columns.Count}] are not up to {most} numbers from 0 to 255");
+    readonly WireFormatException NoBytes(int most) =>
+        new($"bytes of logprobs.content[{_columns.Count}] are not up to {most} numbers from 0 to 255");
 }

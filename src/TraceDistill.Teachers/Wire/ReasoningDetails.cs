@@ -6,7 +6,9 @@ namespace TraceDistill.Teachers.Wire;
 /// <summary>Reads OpenRouter's <c>reasoning_details</c>: pieces of reasoning, each as text, as a summary or encrypted.</summary>
 static class ReasoningDetails
 {
-    /// <summary>The reasoning of the member at the reader: the texts, or the summaries where there is no text; null where there is neither.</summary>
+    /// <summary>
+    /// The reasoning of the member at the reader: the texts, or the summaries where there is no text; null where there is neither.
+    /// </summary>
     public static string? Read(ref Utf8JsonReader reader)
     {
         const string Member = "choices[0].message.reasoning_details";

@@ -33,7 +33,9 @@ static class ResponseJson
         }
     }
 
-    /// <summary>Gives the same JSON with every number that is none as a text, so that it costs what it stands for and not the response.</summary>
+    /// <summary>
+    /// Gives the same JSON with every number that is none as a text, so that it costs what it stands for and not the response.
+    /// </summary>
     /// <returns>False where there is none outside of texts.</returns>
     static bool TryQuoteNotFinite(ReadOnlySpan<byte> json, out byte[] quoted)
     {

@@ -9,8 +9,8 @@ using TraceDistill.Text.Tokenizers;
 namespace TraceDistill.Teachers.Wire;
 
 /// <summary>
-/// SGLang's own <c>/generate</c>: unlike its chat it tells token ids, and it takes them. The prompt is rendered here, in the teacher's own template
-/// and tokens.
+/// SGLang's own <c>/generate</c>: unlike its chat it tells token ids, and it takes them. The
+/// prompt is rendered here, in the teacher's own template and tokens.
 /// </summary>
 /// <param name="tokenizer">The teacher's.</param>
 /// <param name="template">The teacher's.</param>
@@ -19,7 +19,13 @@ sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IR
     /// <summary>Of the fields that pass through, the one that is the chat template's, which is rendered here.</summary>
     const string TemplateVariables = "chat_template_kwargs";
 
-    public ReadOnlyMemory<byte> Write(Dialect dialect, string model, IReadOnlyList<ChatMessage> messages, SamplingSettings sampling, bool isStreamed)
+    public ReadOnlyMemory<byte> Write(
+        Dialect dialect,
+        string model,
+        IReadOnlyList<ChatMessage> messages,
+        SamplingSettings sampling,
+        bool isStreamed
+    )
     {
         var buffer = new ArrayBufferWriter<byte>(4096);
         using var json = new Utf8JsonWriter(buffer);
@@ -60,9 +66,10 @@ sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IR
     int[] Prompt(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling)
     {
         using var extra = sampling.ExtraBody is { } text ? JsonDocument.Parse(text) : null;
-        var variables = extra?.RootElement.TryGetProperty(TemplateVariables, out var given) == true && given.ValueKind == JsonValueKind.Object
-            ? given.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value)
-            : null;
+        var variables =
+            extra?.RootElement.TryGetProperty(TemplateVariables, out var given) == true && given.ValueKind == JsonValueKind.Object
+                ? given.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value)
+                : null;
         return tokenizer.Encode(template.Render(messages, addGenerationPrompt: true, variables));
     }
 }

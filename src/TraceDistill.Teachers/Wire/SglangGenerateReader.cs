@@ -139,8 +139,14 @@ ref struct SglangGenerateReader
             throw new WireFormatException("the response has no text");
         }
 
-        var finishReason = string.IsNullOrEmpty(_finishReason) ? FinishReasons.Unknown : PlainLine.Cut(_finishReason, CompletionParts.LongestFinishReason);
-        var (reasoning, answer) = ReasoningSplitter.Split(_text, form.OpensThinking && !FinishReasons.IsNatural(finishReason), form.Markers);
+        var finishReason = string.IsNullOrEmpty(_finishReason)
+            ? FinishReasons.Unknown
+            : PlainLine.Cut(_finishReason, CompletionParts.LongestFinishReason);
+        var (reasoning, answer) = ReasoningSplitter.Split(
+            _text,
+            form.OpensThinking && !FinishReasons.IsNatural(finishReason),
+            form.Markers
+        );
         var (logprobs, lack) = _topLogprobs > 0 ? ReadLogprobs() : (null, null);
         return new GenerationResult
         {
@@ -191,7 +197,8 @@ ref struct SglangGenerateReader
         }
 
         return problem is not null ? (null, new LogprobLack(problem, IsPartial: false))
-            : _completionTokens > columns.Count ? (null, new LogprobLack($"returned logprobs for {columns.Count} of {_completionTokens} tokens", IsPartial: true))
+            : _completionTokens > columns.Count
+                ? (null, new LogprobLack($"returned logprobs for {columns.Count} of {_completionTokens} tokens", IsPartial: true))
             : (columns.ToTokenLogprobs(tokenBytes: null), null);
     }
 

@@ -25,7 +25,10 @@ sealed class ToolCallParts
         {
             reader.Expect(JsonTokenType.StartObject, "choices[0].message.tool_calls[]");
             var call = JsonElement.ParseValue(ref reader);
-            var index = call.TryGetProperty("index", out var told) && told.ValueKind == JsonValueKind.Number && told.TryGetInt32(out var number) ? number : position;
+            var index =
+                call.TryGetProperty("index", out var told) && told.ValueKind == JsonValueKind.Number && told.TryGetInt32(out var number)
+                    ? number
+                    : position;
             Add(index, call.Text("id"), call.TryGetProperty("function", out var function) ? function : default);
         }
     }
@@ -86,7 +89,11 @@ sealed class ToolCallParts
             call.Name.Append(function.Text("name"));
 
             // Some servers give the arguments as the object that they are.
-            call.Arguments.Append(function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object ? arguments.GetRawText() : function.Text("arguments"));
+            call.Arguments.Append(
+                function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object
+                    ? arguments.GetRawText()
+                    : function.Text("arguments")
+            );
         }
     }
 

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace TraceDistill.Text.Chat;
 
-/// <summary>Parts a generation in OpenAI's harmony format: messages, each <c>&lt;|channel|&gt;name&lt;|message|&gt;text</c> up to its end.</summary>
+/// <summary>
+/// Parts a generation in OpenAI's harmony format: messages, each <c>&lt;|channel|&gt;name&lt;|message|&gt;text</c> up to its end.
+/// </summary>
 static class HarmonyChannels
 {
     const string Channel = "<|channel|>";
@@ -10,7 +12,8 @@ static class HarmonyChannels
     const string Final = "final";
 
     /// <summary>Names of the channels, all that is left of them in the text of a model that is asked for no special tokens.</summary>
-    const string PlainAnalysis = "analysis", PlainFinal = "assistantfinal";
+    const string PlainAnalysis = "analysis",
+        PlainFinal = "assistantfinal";
 
     static readonly string[] Ends = ["<|end|>", "<|return|>", "<|call|>", "<|start|>", Channel];
 

@@ -27,9 +27,12 @@ public sealed record ReasoningMarkers(string Open, string Close)
 
     /// <summary>The marks that a chat template speaks of; null where it speaks of none that are known.</summary>
     /// <param name="template">The template's source.</param>
-    public static ReasoningMarkers? Of(string template) => template.Contains("<|channel|>", StringComparison.Ordinal)
-        ? Harmony
-        : Known.FirstOrDefault(markers => template.Contains(markers.Open, StringComparison.Ordinal) || template.Contains(markers.Close, StringComparison.Ordinal));
+    public static ReasoningMarkers? Of(string template) =>
+        template.Contains("<|channel|>", StringComparison.Ordinal)
+            ? Harmony
+            : Known.FirstOrDefault(markers =>
+                template.Contains(markers.Open, StringComparison.Ordinal) || template.Contains(markers.Close, StringComparison.Ordinal)
+            );
 
     /// <summary>Advice on what a setting with marks is to hold.</summary>
     public const string NamesWanted = "give the two marks around the reasoning, such as [\"<think>\", \"</think>\"], or harmony";
@@ -67,7 +70,9 @@ public sealed record ReasoningMarkers(string Open, string Close)
     }
 
     /// <summary>The marks of a generation: those of the model, unless others stand where they cannot be anything else.</summary>
-    /// <remarks>That is at the beginning, or where a closing mark comes without an opening one before it, which was then the prompt's.</remarks>
+    /// <remarks>
+    /// That is at the beginning, or where a closing mark comes without an opening one before it, which was then the prompt's.
+    /// </remarks>
     internal static ReasoningMarkers In(string text, ReasoningMarkers? expected)
     {
         var start = text.AsSpan().TrimStart();

@@ -14,12 +14,14 @@ public static class ReasoningSplitter
     /// <param name="text">The raw text as generated.</param>
     /// <param name="isOpened">Whether the prompt ended within the reasoning, so that the text begins there.</param>
     /// <param name="markers">
-    /// The marks of the model; null where they are not known. A text that begins with others that are known, or only closes them, is parted at those.
+    /// The marks of the model; null where they are not known. A text that begins with others
+    /// that are known, or only closes them, is parted at those.
     /// </param>
     /// <remarks>
-    /// Templates that end in the opening mark leave only the closing one in the output, which tells as much even where it is not known. A
-    /// generation cut off inside the reasoning has no closing mark: what stands behind the opening one is reasoning, and the answer is empty. Of several
-    /// blocks, all that is within them is reasoning, with blank lines between, and all that is outside is answer. Text without marks is all answer.
+    /// Templates that end in the opening mark leave only the closing one in the output, which tells as much even
+    /// where it is not known. A generation cut off inside the reasoning has no closing mark: what stands behind
+    /// the opening one is reasoning, and the answer is empty. Of several blocks, all that is within them is
+    /// reasoning, with blank lines between, and all that is outside is answer. Text without marks is all answer.
     /// </remarks>
     public static (string Reasoning, string Answer) Split(string text, bool isOpened = false, ReasoningMarkers? markers = null)
     {
@@ -43,7 +45,9 @@ public static class ReasoningSplitter
         return SplitBlocks(rest, markers, isInside: true);
     }
 
-    /// <summary>Reasoning and answer as one assistant turn; of a generation that a server took apart, the raw text as near as it can be known.</summary>
+    /// <summary>
+    /// Reasoning and answer as one assistant turn; of a generation that a server took apart, the raw text as near as it can be known.
+    /// </summary>
     public static string Join(string reasoning, string answer) => $"{Open}{reasoning}{Close}{answer}";
 
     /// <summary>Adds a piece to the reasoning or to the answer, with a blank line between it and what is there.</summary>
@@ -75,5 +79,6 @@ public static class ReasoningSplitter
     }
 
     static bool ClosesLater(ReadOnlySpan<char> text, ReasoningMarkers markers) =>
-        text.IndexOf(markers.Open, StringComparison.Ordinal) is >= 0 and var open && text[open..].IndexOf(markers.Close, StringComparison.Ordinal) >= 0;
+        text.IndexOf(markers.Open, StringComparison.Ordinal) is >= 0 and var open
+        && text[open..].IndexOf(markers.Close, StringComparison.Ordinal) >= 0;
 }

@@ -14,9 +14,10 @@ public static class NearestName
     }
 
     /// <summary>A question that names the nearest known name or, with nothing near, the list of what is known.</summary>
-    public static string Suggestion(string name, IReadOnlyCollection<string> known) => Of(name, known) is { } nearest
-        ? $"did you mean \"{nearest}\"?"
-        : $"known: {string.Join(", ", known.Order(StringComparer.Ordinal))}";
+    public static string Suggestion(string name, IReadOnlyCollection<string> known) =>
+        Of(name, known) is { } nearest
+            ? $"did you mean \"{nearest}\"?"
+            : $"known: {string.Join(", ", known.Order(StringComparer.Ordinal))}";
 
     /// <summary>Damerau-Levenshtein distance with adjacent transpositions (optimal string alignment).</summary>
     internal static int Distance(string a, string b)
@@ -30,9 +31,7 @@ public static class NearestName
                 {
                     (0, _) => j,
                     (_, 0) => i,
-                    _ => Math.Min(
-                        Math.Min(d[i - 1, j] + 1, d[i, j - 1] + 1),
-                        d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)),
+                    _ => Math.Min(Math.Min(d[i - 1, j] + 1, d[i, j - 1] + 1), d[i - 1, j - 1] + (a[i - 1] == b[j - 1] ? 0 : 1)),
                 };
                 if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
                 {

@@ -7,8 +7,8 @@ public static class AtomicFile
     public const string TemporarySuffix = ".tmp";
 
     /// <summary>
-    /// Writes <paramref name="path"/> through <paramref name="write"/>; after a failure the old file, if any, is untouched, and nothing of the
-    /// new one is left to take up a full disk.
+    /// Writes <paramref name="path"/> through <paramref name="write"/>; after a failure the old
+    /// file, if any, is untouched, and nothing of the new one is left to take up a full disk.
     /// </summary>
     /// <param name="path">The file.</param>
     /// <param name="write">Writes its content.</param>

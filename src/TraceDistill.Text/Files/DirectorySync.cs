@@ -2,17 +2,21 @@ using System.Runtime.InteropServices;
 
 namespace TraceDistill.Text.Files;
 
-/// <summary>Makes sure that the names in a directory are on the disk: a file that is flushed can still lose its new name with the power.</summary>
+/// <summary>
+/// Makes sure that the names in a directory are on the disk: a file that is flushed can still lose its new name with the power.
+/// </summary>
 public static class DirectorySync
 {
-    const int AccessDenied = 13;        // EACCES: a directory that may be written but not read
-    const int NotSupported = 22;        // EINVAL: a file system that keeps directories in its own way
+    const int AccessDenied = 13; // EACCES: a directory that may be written but not read
+    const int NotSupported = 22; // EINVAL: a file system that keeps directories in its own way
 
     /// <remarks>Windows keeps names in its file system's log and has no such call.</remarks>
     /// <exception cref="IOException">The disk fails.</exception>
     public static void Flush(string directory) => Synchronize(directory);
 
-    /// <summary>Gives a file its name, over a file that has it already. Once it returns, the loss of power does not take the name back.</summary>
+    /// <summary>
+    /// Gives a file its name, over a file that has it already. Once it returns, the loss of power does not take the name back.
+    /// </summary>
     /// <param name="from">The file, whose content is on the disk.</param>
     /// <param name="to">Its new name.</param>
     /// <exception cref="IOException">The disk fails.</exception>

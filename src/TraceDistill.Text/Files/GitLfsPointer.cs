@@ -30,7 +30,8 @@ public static class GitLfsPointer
         if (content.StartsWith(FirstLine))
         {
             throw new InvalidInputException(
-                $"{file}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file");
+                $"{file}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file"
+            );
         }
     }
 }

@@ -4,26 +4,29 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Text.Files;
 
-/// <summary>Tells files with content from pipes, sockets and devices, which cannot be read twice, or never end, or block whoever opens them.</summary>
+/// <summary>
+/// Tells files with content from pipes, sockets and devices, which cannot be read twice, or never end, or block whoever opens them.
+/// </summary>
 public static class InputFile
 {
     const int BytesOfStatx = 256;
     const int ModeAt = 28;
-    const int WantedMode = 1;           // STATX_TYPE
-    const int CurrentDirectory = -100;  // AT_FDCWD
+    const int WantedMode = 1; // STATX_TYPE
+    const int CurrentDirectory = -100; // AT_FDCWD
     const int TypeMask = 0xF000;
     const int RegularFile = 0x8000;
 
     /// <summary>Says what is wrong with a path as an input: it names a pipe, a socket or a device.</summary>
     /// <returns>Null for a file, a folder, and what does not exist.</returns>
     /// <remarks>Found out without opening it. Systems other than Linux are not asked: there such a path fails where it is read.</remarks>
-    public static string? Fault(string path) => TypeOf(path) switch
-    {
-        0x1000 => "is a pipe; write its content to a file and name that",
-        0xC000 => "is a socket; name a file",
-        0x2000 or 0x6000 => "is a device; name a file",
-        _ => null,
-    };
+    public static string? Fault(string path) =>
+        TypeOf(path) switch
+        {
+            0x1000 => "is a pipe; write its content to a file and name that",
+            0xC000 => "is a socket; name a file",
+            0x2000 or 0x6000 => "is a device; name a file",
+            _ => null,
+        };
 
     /// <exception cref="InvalidInputException">It is a pipe, a socket or a device.</exception>
     public static void RefuseSpecial(string path)
@@ -34,7 +37,9 @@ public static class InputFile
         }
     }
 
-    /// <exception cref="InvalidInputException">There is no such file, it is no file or a Git LFS pointer, or it may not be read.</exception>
+    /// <exception cref="InvalidInputException">
+    /// There is no such file, it is no file or a Git LFS pointer, or it may not be read.
+    /// </exception>
     public static void EnsureReadable(string path)
     {
         RefuseSpecial(path);
@@ -63,12 +68,14 @@ public static class InputFile
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete, bufferSize: 0);
         using var bytes = new MemoryStream((int)Math.Min(stream.Length, mostBytes));
         var chunk = new byte[1 << 16];
-        for (int read; (read = stream.Read(chunk)) > 0;)
+        for (int read; (read = stream.Read(chunk)) > 0; )
         {
             bytes.Write(chunk, 0, read);
             if (bytes.Length > mostBytes)
             {
-                throw new InvalidInputException($"{path}: is larger than {mostBytes >> 10:N0} KiB, which no such file needs; name another one");
+                throw new InvalidInputException(
+                    $"{path}: is larger than {mostBytes >> 10:N0} KiB, which no such file needs; name another one"
+                );
             }
         }
 

@@ -53,15 +53,17 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
         }
         catch (JsonException malformed)
         {
-            throw new InvalidInputException(malformed.LineNumber is { } line
-                ? $"{file}, line {line + 1}, byte {malformed.BytePositionInLine + 1}: not valid JSON; fetch or export the file again"
-                : $"{file}: not valid JSON: {malformed.Message.ReplaceLineEndings(" ")}", malformed);
+            throw new InvalidInputException(
+                malformed.LineNumber is { } line
+                    ? $"{file}, line {line + 1}, byte {malformed.BytePositionInLine + 1}: not valid JSON; fetch or export the file again"
+                    : $"{file}: not valid JSON: {malformed.Message.ReplaceLineEndings(" ")}",
+                malformed
+            );
         }
     }
 
     /// <summary>A field that must be there.</summary>
-    public JsonField this[string name] =>
-        Find(name) ?? throw Fail($"the field {(Path.Length == 0 ? name : $"{Path}.{name}")} is missing");
+    public JsonField this[string name] => Find(name) ?? throw Fail($"the field {(Path.Length == 0 ? name : $"{Path}.{name}")} is missing");
 
     /// <summary>A field that may be absent or null; both give null.</summary>
     public JsonField? Find(string name)
@@ -122,8 +124,7 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
         element.ValueKind == JsonValueKind.Number && element.TryGetInt32(out var value) ? value : throw Wrong("a 32-bit integer");
 
     /// <summary>An integer, or each of a list of them.</summary>
-    public int[] Integers() =>
-        element.ValueKind == JsonValueKind.Array ? [.. Items().Select(item => item.Integer())] : [Integer()];
+    public int[] Integers() => element.ValueKind == JsonValueKind.Array ? [.. Items().Select(item => item.Integer())] : [Integer()];
 
     public double Number() => element.ValueKind == JsonValueKind.Number ? element.GetDouble() : throw Wrong("a number");
 
@@ -136,7 +137,10 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
 
     /// <summary>Error about what is well-formed and done by others, but not by the tokenizer here.</summary>
     public UnsupportedTokenizerException Unsupported(string what) =>
-        new($"{Place}: {what} is not supported; use a model with a byte-level BPE tokenizer, or one of SentencePiece's kind with byte fallback");
+        new(
+            $"{Place}: {what} is not supported; use a model with a byte-level "
+                + "BPE tokenizer, or one of SentencePiece's kind with byte fallback"
+        );
 
     public InvalidInputException Fail(string message, Exception? inner = null) => new($"{file}: {message}", inner);
 
@@ -157,5 +161,8 @@ readonly struct JsonField(string file, string parent, JsonElement element, strin
     }
 
     /// <summary>Put together only when it is needed: lists have hundreds of thousands of items.</summary>
-    string Path => index is { } item ? $"{parent}[{item}]" : member is null || parent.Length == 0 ? member ?? "" : $"{parent}.{member}";
+    string Path =>
+        index is { } item ? $"{parent}[{item}]"
+        : member is null || parent.Length == 0 ? member ?? ""
+        : $"{parent}.{member}";
 }

@@ -82,7 +82,10 @@ public static class Utf8Text
         }
     }
 
-    /// <summary>Looks for text in JSON that a parser would find only when asked for it: bytes that are not UTF-8, and escaped halves of surrogate pairs.</summary>
+    /// <summary>
+    /// Looks for text in JSON that a parser would find only when asked for it: bytes that are
+    /// not UTF-8, and escaped halves of surrogate pairs.
+    /// </summary>
     /// <param name="path">The file that it comes from.</param>
     /// <exception cref="InvalidInputException">There is some.</exception>
     /// <exception cref="JsonException">It is not JSON.</exception>
@@ -101,7 +104,10 @@ public static class Utf8Text
                 catch (InvalidOperationException malformed)
                 {
                     var line = json[..(int)reader.TokenStartIndex].Count((byte)'\n') + 1;
-                    throw new InvalidInputException($"{path}:{line}: a string holds half of a surrogate pair, which is no character; fetch or export the file again", malformed);
+                    throw new InvalidInputException(
+                        $"{path}:{line}: a string holds half of a surrogate pair, which is no character; fetch or export the file again",
+                        malformed
+                    );
                 }
             }
         }

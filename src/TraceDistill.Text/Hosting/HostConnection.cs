@@ -3,8 +3,8 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Text.Hosting;
 
 /// <summary>
-/// The program's end of the pipes to a tokenizer host. Safe to use from any thread: what is asked while another batch is under way goes together in the
-/// next one.
+/// The program's end of the pipes to a tokenizer host. Safe to use from any thread: what is
+/// asked while another batch is under way goes together in the next one.
 /// </summary>
 /// <param name="requests">To the host.</param>
 /// <param name="replies">From it.</param>
@@ -68,7 +68,10 @@ sealed class HostConnection(Stream requests, Stream replies, Func<HostEndedExcep
         }
         catch (HostEndedException ended) when (ended.IsPanic)
         {
-            throw new InvalidInputException($"{file}: {ended.Message}; take another tokenizer, or an export of it by a newer version", ended);
+            throw new InvalidInputException(
+                $"{file}: {ended.Message}; take another tokenizer, or an export of it by a newer version",
+                ended
+            );
         }
         catch (HostEndedException ended)
         {

@@ -3,8 +3,8 @@ using System.Buffers.Binary;
 namespace TraceDistill.Text.Hosting;
 
 /// <summary>
-/// Batches on the pipes between the program and its tokenizer host: a number of items, then each item as two bytes (what it is), its length and its
-/// content. Numbers are 32 bits, little-endian.
+/// Batches on the pipes between the program and its tokenizer host: a number of items, then each
+/// item as two bytes (what it is), its length and its content. Numbers are 32 bits, little-endian.
 /// </summary>
 static class HostFrame
 {
@@ -19,7 +19,8 @@ static class HostFrame
         Read(stream)?.Select(item => new HostRequest((HostOperation)item.First, (TokenizerForm)item.Second, item.Content)).ToArray();
 
     /// <returns>Null at the end of the stream.</returns>
-    public static HostReply[]? ReadReplies(Stream stream) => Read(stream)?.Select(item => new HostReply(item.First != 0, item.Content)).ToArray();
+    public static HostReply[]? ReadReplies(Stream stream) =>
+        Read(stream)?.Select(item => new HostReply(item.First != 0, item.Content)).ToArray();
 
     public static byte[] OfIds(ReadOnlySpan<int> ids)
     {

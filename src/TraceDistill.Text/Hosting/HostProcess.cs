@@ -14,7 +14,9 @@ static partial class HostProcess
     static readonly TimeSpan Ending = TimeSpan.FromSeconds(10);
 
     /// <exception cref="ExternalFailureException">No process could be started.</exception>
-    /// <exception cref="InvalidInputException">This process is another program, and <c>tracedistill</c> does not stand beside it.</exception>
+    /// <exception cref="InvalidInputException">
+    /// This process is another program, and <c>tracedistill</c> does not stand beside it.
+    /// </exception>
     public static HostConnection Start()
     {
         var start = Command();
@@ -36,7 +38,9 @@ static partial class HostProcess
         return new HostConnection(process.StandardInput.BaseStream, process.StandardOutput.BaseStream, () => ReasonOfEnd(process, panic));
     }
 
-    /// <summary>Shipped as a tool, the program is a library that a file elsewhere starts; tests and other programs have it beside them.</summary>
+    /// <summary>
+    /// Shipped as a tool, the program is a library that a file elsewhere starts; tests and other programs have it beside them.
+    /// </summary>
     static ProcessStartInfo Command()
     {
         var beside = Path.Combine(AppContext.BaseDirectory, Program);
@@ -54,8 +58,13 @@ static partial class HostProcess
         }
 
         return File.Exists(beside + ".dll")
-            ? new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet", [beside + ".dll", TokenizerHost.Verb])
-            : throw new InvalidInputException($"Hugging Face's tokenizers run in a process of {Program}, which is not in {AppContext.BaseDirectory}");
+            ? new ProcessStartInfo(
+                Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet",
+                [beside + ".dll", TokenizerHost.Verb]
+            )
+            : throw new InvalidInputException(
+                $"Hugging Face's tokenizers run in a process of {Program}, which is not in {AppContext.BaseDirectory}"
+            );
     }
 
     static HostEndedException ReasonOfEnd(Process process, PanicPlace panic)
@@ -69,7 +78,10 @@ static partial class HostProcess
         process.WaitForExit();
         return panic.Place is { } place
             ? new HostEndedException(true, $"Hugging Face's tokenizers stopped in {place} while they worked with it")
-            : new HostEndedException(false, $"the process that ran Hugging Face's tokenizers ended with code {process.ExitCode}; run the command again");
+            : new HostEndedException(
+                false,
+                $"the process that ran Hugging Face's tokenizers ended with code {process.ExitCode}; run the command again"
+            );
     }
 
     /// <summary>Where in its source the library panicked. The rest of what it says may hold pieces of the text.</summary>

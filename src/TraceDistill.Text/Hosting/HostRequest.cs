@@ -2,7 +2,9 @@ namespace TraceDistill.Text.Hosting;
 
 enum HostOperation : byte
 {
-    /// <summary>The content is a tokenizer.json; the reply is one byte: whether anything is put before texts. Comes first, and once.</summary>
+    /// <summary>
+    /// The content is a tokenizer.json; the reply is one byte: whether anything is put before texts. Comes first, and once.
+    /// </summary>
     Load,
 
     /// <summary>The content is a text in UTF-8; the reply its ids.</summary>

@@ -25,10 +25,14 @@ static class TokenizerForms
         }
 
         // Taken from a copy where it is not wanted: whether there is anything is to be told all the same.
-        var edited = form == TokenizerForm.Within ? root : new JsonObject
-        {
-            ["normalizer"] = root["normalizer"]?.DeepClone(), ["pre_tokenizer"] = root["pre_tokenizer"]?.DeepClone(),
-        };
+        var edited =
+            form == TokenizerForm.Within
+                ? root
+                : new JsonObject
+                {
+                    ["normalizer"] = root["normalizer"]?.DeepClone(),
+                    ["pre_tokenizer"] = root["pre_tokenizer"]?.DeepClone(),
+                };
         prepends = false;
         edited["normalizer"] = WithoutPrepending(edited["normalizer"], ref prepends);
         edited["pre_tokenizer"] = WithoutPrepending(edited["pre_tokenizer"], ref prepends);

@@ -6,8 +6,8 @@ using Tokenizers.DotNet;
 namespace TraceDistill.Text.Hosting;
 
 /// <summary>
-/// The child process that holds Hugging Face's tokenizers: a panic of that library ends the process it runs in, so that is never the one with the
-/// user's work. Answers batches on its standard input until that ends, which it does with the parent, however the parent ended.
+/// The child process that holds Hugging Face's tokenizers: a panic of that library ends the process it runs in, so that is never the one
+/// with the user's work. Answers batches on its standard input until that ends, which it does with the parent, however the parent ended.
 /// </summary>
 public sealed class TokenizerHost
 {
@@ -22,9 +22,7 @@ public sealed class TokenizerHost
     readonly Tokenizer?[] _tokenizers = new Tokenizer?[Enum.GetValues<TokenizerForm>().Length];
     byte[] _file = [];
 
-    TokenizerHost()
-    {
-    }
+    TokenizerHost() { }
 
     /// <summary>Answers until the requests end.</summary>
     /// <returns>The exit code of the process.</returns>
@@ -47,12 +45,15 @@ public sealed class TokenizerHost
     internal static void Serve(Stream requests, Stream replies) => new TokenizerHost().Answer(requests, replies);
 
     /// <summary>
-    /// Ctrl-C goes to the parent and its children alike; when to end is the parent's business. The registrations are never given back: the runtime
-    /// calls them a while after the signal, and one that came just before the end would then find nobody and end the process with its own exit code.
+    /// Ctrl-C goes to the parent and its children alike; when to end is the parent's business. The
+    /// registrations are never given back: the runtime calls them a while after the signal, and one
+    /// that came just before the end would then find nobody and end the process with its own exit code.
     /// </summary>
     static void TakeSignals()
     {
-        foreach (var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGQUIT, PosixSignal.SIGHUP, PosixSignal.SIGTERM])
+        foreach (
+            var signal in (ReadOnlySpan<PosixSignal>)[PosixSignal.SIGINT, PosixSignal.SIGQUIT, PosixSignal.SIGHUP, PosixSignal.SIGTERM]
+        )
         {
             SignalsTaken.Add(PosixSignalRegistration.Create(signal, context => context.Cancel = true));
         }
@@ -81,12 +82,19 @@ public sealed class TokenizerHost
     {
         try
         {
-            return new HostReply(false, request.Operation switch
-            {
-                HostOperation.Load => Load(request.Content),
-                HostOperation.Encode => HostFrame.OfIds(MemoryMarshal.Cast<uint, int>(For(request.Form).Encode(Encoding.UTF8.GetString(request.Content)))),
-                _ => Encoding.UTF8.GetBytes(For(request.Form).Decode(Array.ConvertAll(HostFrame.ToIds(request.Content), id => (uint)id))),
-            });
+            return new HostReply(
+                false,
+                request.Operation switch
+                {
+                    HostOperation.Load => Load(request.Content),
+                    HostOperation.Encode => HostFrame.OfIds(
+                        MemoryMarshal.Cast<uint, int>(For(request.Form).Encode(Encoding.UTF8.GetString(request.Content)))
+                    ),
+                    _ => Encoding.UTF8.GetBytes(
+                        For(request.Form).Decode(Array.ConvertAll(HostFrame.ToIds(request.Content), id => (uint)id))
+                    ),
+                }
+            );
         }
         catch (TokenizerException refused)
         {
@@ -102,7 +110,9 @@ public sealed class TokenizerHost
         }
         catch (Exception absent) when (absent is DllNotFoundException or BadImageFormatException)
         {
-            return Refuse($"the package Tokenizers.DotNet has a library for linux-x64, and none for {RuntimeInformation.RuntimeIdentifier}");
+            return Refuse(
+                $"the package Tokenizers.DotNet has a library for linux-x64, and none for {RuntimeInformation.RuntimeIdentifier}"
+            );
         }
     }
 

@@ -7,9 +7,9 @@ using TraceDistill.Text.Tokenizers.Spans;
 namespace TraceDistill.Text.Tokenizers;
 
 /// <summary>
-/// Learns a byte-level BPE vocabulary: the 256 bytes, then the most frequent pair again and again (ties go to the pair with the smaller ids).
-/// The same corpus gives the same file, byte for byte. Text is cut as SmolLM's is (every digit alone, then GPT-2's pattern), which
-/// Hugging Face's tokenizers and llama.cpp (pre-tokenizer <c>smollm</c>) both know.
+/// Learns a byte-level BPE vocabulary: the 256 bytes, then the most frequent pair again and again (ties go to the pair
+/// with the smaller ids). The same corpus gives the same file, byte for byte. Text is cut as SmolLM's is (every digit
+/// alone, then GPT-2's pattern), which Hugging Face's tokenizers and llama.cpp (pre-tokenizer <c>smollm</c>) both know.
 /// </summary>
 public static class BpeTrainer
 {
@@ -32,7 +32,9 @@ public static class BpeTrainer
             // Two pairs can spell the same token: a + aa and aa + a.
             var spelling = spellings[pair.Left] + spellings[pair.Right];
             if (ids.TryAdd(spelling, spellings.Count))
+            {
                 spellings.Add(spelling);
+            }
             merges.Add(pair);
             pairs.Merge(pair, ids[spelling]);
         }
@@ -43,7 +45,10 @@ public static class BpeTrainer
     /// <summary>Distinct pieces as bytes with their counts, in an order that depends on the corpus alone.</summary>
     static List<(int[] Symbols, long Count)> CountPieces(IEnumerable<string> corpus, IReadOnlyList<AddedToken> added)
     {
-        var splitter = new PreTokenizer([new RegexSplitter(PreTokenizerParser.DigitPattern), WordSplitter.For(WordSplitter.Gpt2Pattern)!], false);
+        var splitter = new PreTokenizer(
+            [new RegexSplitter(PreTokenizerParser.DigitPattern), WordSplitter.For(WordSplitter.Gpt2Pattern)!],
+            false
+        );
         var matcher = new AddedTokenMatcher(added.Select((token, index) => (token.Content, index, token)));
         var counts = new Dictionary<string, long>(StringComparer.Ordinal);
         var lookup = counts.GetAlternateLookup<ReadOnlySpan<char>>();
@@ -60,16 +65,24 @@ public static class BpeTrainer
             Count(text.AsSpan(start));
         }
 
-        return [.. counts.OrderBy(piece => piece.Key, StringComparer.Ordinal)
-            .Select(piece => (Encoding.UTF8.GetBytes(piece.Key).Select(value => (int)value).ToArray(), piece.Value))];
+        return
+        [
+            .. counts
+                .OrderBy(piece => piece.Key, StringComparer.Ordinal)
+                .Select(piece => (Encoding.UTF8.GetBytes(piece.Key).Select(value => (int)value).ToArray(), piece.Value)),
+        ];
 
         void Count(ReadOnlySpan<char> text)
         {
             if (text.IsEmpty)
+            {
                 return;
+            }
             splitter.Split(text, pieces);
             foreach (var piece in pieces)
+            {
                 CollectionsMarshal.GetValueRefOrAddDefault(lookup, text.Slice(piece.Start, piece.Length), out _)++;
+            }
         }
     }
 }

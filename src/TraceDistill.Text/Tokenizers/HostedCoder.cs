@@ -30,8 +30,18 @@ sealed class HostedCoder(HostedTokenizer tokenizer, string file) : ITextCoder
         }
 
         var length = Encoding.UTF8.GetByteCount(text);
-        spans = [.. Enumerable.Repeat(default(TextSpan), first), .. spans, .. Enumerable.Repeat(new TextSpan(length, length), ids.Length - plain.Length - first)];
-        return new TokenizedText { Ids = ids, ByteSpans = spans, Offsets = CharactersOf(text, spans) };
+        spans =
+        [
+            .. Enumerable.Repeat(default(TextSpan), first),
+            .. spans,
+            .. Enumerable.Repeat(new TextSpan(length, length), ids.Length - plain.Length - first),
+        ];
+        return new TokenizedText
+        {
+            Ids = ids,
+            ByteSpans = spans,
+            Offsets = CharactersOf(text, spans),
+        };
     }
 
     public int[][] EncodeWithin(IReadOnlyList<string> texts) =>
@@ -40,7 +50,8 @@ sealed class HostedCoder(HostedTokenizer tokenizer, string file) : ITextCoder
     public string Decode(ReadOnlySpan<int> ids, bool skipSpecialTokens) =>
         tokenizer.Decode(file, skipSpecialTokens ? TokenizerForm.Published : TokenizerForm.Plain, [ids.ToArray()])[0];
 
-    int[] Encode(string text, bool addSpecialTokens) => tokenizer.Encode(file, addSpecialTokens ? TokenizerForm.Published : TokenizerForm.Plain, [text])[0];
+    int[] Encode(string text, bool addSpecialTokens) =>
+        tokenizer.Encode(file, addSpecialTokens ? TokenizerForm.Published : TokenizerForm.Plain, [text])[0];
 
     /// <summary>The whole characters that spans of bytes touch.</summary>
     static TextSpan[] CharactersOf(string text, IReadOnlyList<TextSpan> spans)
@@ -52,6 +63,9 @@ sealed class HostedCoder(HostedTokenizer tokenizer, string file) : ITextCoder
             characters.AddRange(Enumerable.Repeat(index, rune.Utf8SequenceLength));
         }
 
-        return [.. spans.Select(span => span.End > span.Start ? new TextSpan(characters[span.Start], characters[span.End - 1] + 1) : default)];
+        return
+        [
+            .. spans.Select(span => span.End > span.Start ? new TextSpan(characters[span.Start], characters[span.End - 1] + 1) : default),
+        ];
     }
 }

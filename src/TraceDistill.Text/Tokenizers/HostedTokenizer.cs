@@ -8,7 +8,9 @@ using TraceDistill.Text.Tokenizers.Pieces;
 
 namespace TraceDistill.Text.Tokenizers;
 
-/// <summary>A tokenizer.json whose rules Hugging Face's tokenizers apply, in a process of their own. Ids, names and bytes of tokens are read here.</summary>
+/// <summary>
+/// A tokenizer.json whose rules Hugging Face's tokenizers apply, in a process of their own. Ids, names and bytes of tokens are read here.
+/// </summary>
 sealed class HostedTokenizer
 {
     /// <summary>By SHA-256 of the file: the same one is loaded by many, and once is enough.</summary>
@@ -22,15 +24,20 @@ sealed class HostedTokenizer
         var root = JsonField.Read(file);
         var model = root["model"];
         var vocabulary = ReadVocabulary(model["vocab"]);
-        AddedTokens = root.Find("added_tokens") is { } added ? TokenizerFile.ReadAddedTokens(added, vocabulary) : new Dictionary<int, AddedToken>();
+        AddedTokens = root.Find("added_tokens") is { } added
+            ? TokenizerFile.ReadAddedTokens(added, vocabulary)
+            : new Dictionary<int, AddedToken>();
         var loaded = _host.AskOrExplain(file, new HostRequest(HostOperation.Load, TokenizerForm.Plain, content))[0];
         if (loaded.IsRefused)
         {
-            throw new InvalidInputException($"{unsupported.Message} (Hugging Face's tokenizers do not load it: {Encoding.UTF8.GetString(loaded.Content)})");
+            throw new InvalidInputException(
+                $"{unsupported.Message} (Hugging Face's tokenizers do not load it: {Encoding.UTF8.GetString(loaded.Content)})"
+            );
         }
 
         Prepends = loaded.Content[0] != 0;
-        UnknownId = model.Find("unk_id")?.Integer() ?? (model.Find("unk_token") is { } unknown && vocabulary.TryGetValue(unknown.Text(), out var id) ? id : null);
+        UnknownId = model.Find("unk_id")?.Integer()
+            ?? (model.Find("unk_token") is { } unknown && vocabulary.TryGetValue(unknown.Text(), out var id) ? id : null);
         var decoder = ReadDecoder(root.Find("decoder"));
         HasExactBytes = decoder is not null;
         Func<int, string, byte[]> bytesOf = decoder is not null ? (_, spelling) => decoder.BytesOf(spelling) : Decoded(file, vocabulary);
@@ -89,9 +96,15 @@ sealed class HostedTokenizer
         [.. Ask(file, HostOperation.Decode, form, lists.Select(ids => HostFrame.OfIds(ids))).Select(Encoding.UTF8.GetString)];
 
     IEnumerable<byte[]> Ask(string file, HostOperation operation, TokenizerForm form, IEnumerable<byte[]> contents) =>
-        _host.AskOrExplain(file, [.. contents.Select(content => new HostRequest(operation, form, content))]).Select(reply => !reply.IsRefused
-            ? reply.Content
-            : throw new InvalidInputException($"{file}: Hugging Face's tokenizers refuse a text or its ids: {Encoding.UTF8.GetString(reply.Content)}"));
+        _host
+            .AskOrExplain(file, [.. contents.Select(content => new HostRequest(operation, form, content))])
+            .Select(reply =>
+                !reply.IsRefused
+                    ? reply.Content
+                    : throw new InvalidInputException(
+                        $"{file}: Hugging Face's tokenizers refuse a text or its ids: {Encoding.UTF8.GetString(reply.Content)}"
+                    )
+            );
 
     /// <summary>An object of ids, or Unigram's list of tokens with their scores, in order of id.</summary>
     static Dictionary<string, int> ReadVocabulary(JsonField field)
@@ -104,7 +117,12 @@ sealed class HostedTokenizer
         var vocabulary = new Dictionary<string, int>(field.Element.GetArrayLength(), StringComparer.Ordinal);
         foreach (var (id, token) in field.Items().Index())
         {
-            vocabulary.TryAdd(token.Items().FirstOrDefault() is { Kind: JsonValueKind.String } spelling ? spelling.Text() : throw token.Wrong("a token and its score"), id);
+            vocabulary.TryAdd(
+                token.Items().FirstOrDefault() is { Kind: JsonValueKind.String } spelling
+                    ? spelling.Text()
+                    : throw token.Wrong("a token and its score"),
+                id
+            );
         }
 
         return vocabulary.Count > 0 ? vocabulary : throw field.Wrong("an array with at least one token");
@@ -133,13 +151,20 @@ sealed class HostedTokenizer
         int[] before = [.. ids.Zip(alone).Where(token => token.Second.Trim().Length > 0).Select(token => token.First).Take(2)];
         var prefixes = Decode(file, TokenizerForm.Plain, [.. before.Select(id => new[] { id })]);
         int Before(int id) => before.Length > 1 && before[0] == id ? 1 : 0;
-        var behind = before.Length == 0 ? alone : Decode(file, TokenizerForm.Plain, [.. ids.Select(id => new[] { before[Before(id)], id })]);
-        var bytes = ids.Index().ToDictionary(entry => entry.Item, entry =>
-        {
-            var prefix = prefixes.Length == 0 ? "" : prefixes[Before(entry.Item)];
-            var text = behind[entry.Index];
-            return Encoding.UTF8.GetBytes(text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : alone[entry.Index]);
-        });
+        var behind =
+            before.Length == 0 ? alone : Decode(file, TokenizerForm.Plain, [.. ids.Select(id => new[] { before[Before(id)], id })]);
+        var bytes = ids.Index()
+            .ToDictionary(
+                entry => entry.Item,
+                entry =>
+                {
+                    var prefix = prefixes.Length == 0 ? "" : prefixes[Before(entry.Item)];
+                    var text = behind[entry.Index];
+                    return Encoding.UTF8.GetBytes(
+                        text.StartsWith(prefix, StringComparison.Ordinal) ? text[prefix.Length..] : alone[entry.Index]
+                    );
+                }
+            );
         return (id, _) => bytes[id];
     }
 
@@ -165,7 +190,9 @@ sealed class HostedTokenizer
             if (!ids.Contains(id))
             {
                 throw new InvalidInputException(
-                    $"{file}: added_tokens: \"{token.Content}\" has another id than {id} in Hugging Face's tokenizers; fetch or export the file again");
+                    $"{file}: added_tokens: \"{token.Content}\" has another id than "
+                        + $"{id} in Hugging Face's tokenizers; fetch or export the file again"
+                );
             }
         }
     }

@@ -3,7 +3,9 @@ using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Text.Tokenizers;
 
-/// <summary>Leaves the white space around words out of their offsets, as the post-processors of byte-level tokenizers do if told so.</summary>
+/// <summary>
+/// Leaves the white space around words out of their offsets, as the post-processors of byte-level tokenizers do if told so.
+/// </summary>
 /// <param name="KeepsFirstSpace">Whether a single space at the very start stays, because the pre-tokenizer may have put it there.</param>
 sealed record OffsetTrimming(bool KeepsFirstSpace)
 {
@@ -17,7 +19,9 @@ sealed record OffsetTrimming(bool KeepsFirstSpace)
         var leading = text.TakeWhile(IsSpace).Count();
         var trailing = text.Reverse().TakeWhile(IsSpace).Count();
         if (leading == 1 && KeepsFirstSpace && (isFirst || offset.Start == 0))
+        {
             leading = 0;
+        }
         var start = Math.Min(offset.Start + leading, offset.End);
         return new TextSpan(start, trailing > 0 && offset.End >= trailing ? Math.Max(offset.End - trailing, start) : offset.End);
 

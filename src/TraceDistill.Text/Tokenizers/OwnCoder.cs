@@ -40,10 +40,16 @@ sealed class OwnCoder : ITextCoder
         var (offsets, first) = (recorder.Offsets, addSpecialTokens ? _postProcessor.Prefix.Count : 0);
         for (var i = 0; i < ids.Count; i++)
         {
-            offsets[i] = _postProcessor.Trimming?.Trim(offsets[i], _vocabulary.GetBytes(ids[i]), _vocabulary.IsAdded(ids[i]), i == first) ?? offsets[i];
+            offsets[i] = _postProcessor.Trimming?.Trim(offsets[i], _vocabulary.GetBytes(ids[i]), _vocabulary.IsAdded(ids[i]), i == first)
+                ?? offsets[i];
         }
 
-        return new TokenizedText { Ids = ids, ByteSpans = recorder.ByteSpans, Offsets = offsets };
+        return new TokenizedText
+        {
+            Ids = ids,
+            ByteSpans = recorder.ByteSpans,
+            Offsets = offsets,
+        };
     }
 
     public int[][] EncodeWithin(IReadOnlyList<string> texts)

@@ -13,7 +13,9 @@ sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix
     public static PostProcessor Read(JsonField? field)
     {
         if (field is not { } processor)
+        {
             return None;
+        }
         var type = processor["type"];
         switch (type.Text())
         {
@@ -30,7 +32,8 @@ sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix
                 return new PostProcessor(
                     [.. Enumerable.Reverse(parts).SelectMany(part => part.Prefix)],
                     [.. parts.SelectMany(part => part.Suffix)],
-                    parts.Select(part => part.Trimming).FirstOrDefault(trimming => trimming is not null));
+                    parts.Select(part => part.Trimming).FirstOrDefault(trimming => trimming is not null)
+                );
             default:
                 throw type.Unsupported($"a {type.Text()} post-processor");
         }
@@ -40,20 +43,28 @@ sealed record PostProcessor(IReadOnlyList<int> Prefix, IReadOnlyList<int> Suffix
         field.Boolean("trim_offsets", absent: true) ? new OffsetTrimming(field.Boolean("add_prefix_space", absent: true)) : null;
 
     /// <summary>A token as <c>["content", id]</c>.</summary>
-    static int ReadToken(JsonField field) => field.Items().ToArray() is [_, var id] ? id.Integer() : throw field.Wrong("a token and its id");
+    static int ReadToken(JsonField field) =>
+        field.Items().ToArray() is [_, var id] ? id.Integer() : throw field.Wrong("a token and its id");
 
     static PostProcessor ReadTemplate(JsonField field)
     {
-        List<int> prefix = [], suffix = [];
+        List<int> prefix = [],
+            suffix = [];
         var current = prefix;
         foreach (var item in field["single"].Items())
         {
             if (item.Find("SpecialToken") is { } special)
+            {
                 current.AddRange(field["special_tokens"][special["id"].Text()]["ids"].Items().Select(id => id.Integer()));
+            }
             else if (item.Find("Sequence") is not null && current == prefix)
+            {
                 current = suffix;
+            }
             else
+            {
                 throw item.Wrong("a SpecialToken or the only Sequence");
+            }
         }
 
         return new PostProcessor(prefix, suffix, null);

@@ -56,13 +56,15 @@ sealed class SpanRecorder
         {
             var (first, last) = (position, position);
             var begin = inside > 0 ? end : _bytes[alignment[position].Share.Start];
-            for (var left = token.Length; left > 0;)
+            for (var left = token.Length; left > 0; )
             {
                 Rune.DecodeFromUtf16(text[position..], out var rune, out var length);
                 var taken = Math.Min(left, rune.Utf8SequenceLength - inside);
                 (left, inside, last) = (left - taken, inside + taken, position);
                 if (inside == rune.Utf8SequenceLength)
+                {
                     (position, inside) = (position + length, 0);
+                }
             }
 
             end = inside > 0 ? Cut(text, alignment[position], position, inside) : _bytes[alignment[last].Share.End];
@@ -71,7 +73,9 @@ sealed class SpanRecorder
         }
     }
 
-    /// <summary>A place inside a character: in the original, that many bytes into the same character or, if there is another, before it.</summary>
+    /// <summary>
+    /// A place inside a character: in the original, that many bytes into the same character or, if there is another, before it.
+    /// </summary>
     int Cut(ReadOnlySpan<char> text, Origin origin, int position, int inside)
     {
         Rune.DecodeFromUtf16(text[position..], out var rune, out var length);
@@ -79,5 +83,6 @@ sealed class SpanRecorder
         return _bytes[origin.Share.Start] + (share.SequenceEqual(text.Slice(position, length)) ? inside : 0);
     }
 
-    void AddReported(Origin first, Origin last) => Offsets.Add(new TextSpan(_codePoints[first.Reported.Start], _codePoints[last.Reported.End]));
+    void AddReported(Origin first, Origin last) =>
+        Offsets.Add(new TextSpan(_codePoints[first.Reported.Start], _codePoints[last.Reported.End]));
 }

@@ -31,7 +31,10 @@ public sealed class SpecialTokensInText(Tokenizer tokenizer)
 
     /// <summary>The count and the first case, as a sentence; null where there is none.</summary>
     /// <param name="model">Whose tokens they are, such as <c>the student</c>.</param>
-    public string? Describe(string model) => _found == 0 ? null : FormattableString.Invariant(
-        $"{_found:N0} of {_conversations:N0} prompts have special tokens of {model} in their text ({_first}): they are read as tokens, ")
-        + "as transformers and vLLM read them, and may end a turn; take them out of the problems unless they are meant";
+    public string? Describe(string model) =>
+        _found == 0
+            ? null
+            : FormattableString.Invariant($"{_found:N0} of {_conversations:N0} prompts have special tokens ")
+                + FormattableString.Invariant($"of {model} in their text ({_first}): they are read as tokens, ")
+                + "as transformers and vLLM read them, and may end a turn; take them out of the problems unless they are meant";
 }

@@ -6,7 +6,9 @@ using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Text.Tokenizers;
 
-/// <summary>Turns text into ids: added tokens are cut out, the rest is normalised, cut into pieces and merged. For one thread at a time.</summary>
+/// <summary>
+/// Turns text into ids: added tokens are cut out, the rest is normalised, cut into pieces and merged. For one thread at a time.
+/// </summary>
 /// <param name="rawTokens">Added tokens that are looked for in the text as it is.</param>
 /// <param name="normalizer">What happens to what lies between them.</param>
 /// <param name="normalizedTokens">Added tokens that are looked for in that.</param>
@@ -14,7 +16,13 @@ namespace TraceDistill.Text.Tokenizers;
 /// <param name="divider">Divides pieces where that changes nothing; null where it might.</param>
 /// <param name="pieceEncoder">Encodes what is cut.</param>
 sealed class TextEncoder(
-    AddedTokenMatcher rawTokens, TextNormalizer normalizer, AddedTokenMatcher normalizedTokens, PreTokenizer preTokenizer, PieceDivider? divider, PieceEncoder pieceEncoder)
+    AddedTokenMatcher rawTokens,
+    TextNormalizer normalizer,
+    AddedTokenMatcher normalizedTokens,
+    PreTokenizer preTokenizer,
+    PieceDivider? divider,
+    PieceEncoder pieceEncoder
+)
 {
     // Of the text at hand, kept between calls to save the allocation.
     readonly List<char> _normalized = [];
@@ -30,15 +38,31 @@ sealed class TextEncoder(
     public static Func<bool, TextEncoder> FactoryFor(TokenizerDefinition definition)
     {
         var (rawTokens, normalizedTokens) = (Matcher(isNormalized: false), Matcher(isNormalized: true));
-        var (normalizer, preTokenizer, merges, symbols) = (definition.Normalizer, definition.PreTokenizer, new MergeTable(definition.Merges), definition.Symbols);
+        var (normalizer, preTokenizer, merges, symbols) = (
+            definition.Normalizer,
+            definition.PreTokenizer,
+            new MergeTable(definition.Merges),
+            definition.Symbols
+        );
         var wholePieces = definition.IgnoreMerges ? definition.Vocabulary : null;
         var divider = PieceDivider.For(definition);
         return isWithin => new TextEncoder(
-            rawTokens, isWithin ? normalizer.WithoutPrepending() : normalizer, normalizedTokens, isWithin ? preTokenizer.WithoutPrepending() : preTokenizer, divider,
-            new PieceEncoder(merges, symbols, wholePieces));
+            rawTokens,
+            isWithin ? normalizer.WithoutPrepending() : normalizer,
+            normalizedTokens,
+            isWithin ? preTokenizer.WithoutPrepending() : preTokenizer,
+            divider,
+            new PieceEncoder(merges, symbols, wholePieces)
+        );
 
-        AddedTokenMatcher Matcher(bool isNormalized) => new(definition.AddedTokens.Where(token => token.Value.Normalized == isNormalized)
-            .Select(token => (isNormalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)));
+        AddedTokenMatcher Matcher(bool isNormalized) =>
+            new(
+                definition
+                    .AddedTokens.Where(token => token.Value.Normalized == isNormalized)
+                    .Select(token =>
+                        (isNormalized ? definition.Normalizer.Normalize(token.Value.Content) : token.Value.Content, token.Key, token.Value)
+                    )
+            );
     }
 
     /// <summary>Appends the ids of a text.</summary>
@@ -59,7 +83,9 @@ sealed class TextEncoder(
         void EncodeSection(int start, int end)
         {
             if (start == end)
+            {
                 return;
+            }
             var alignment = recorder?.Align(start, end);
             EncodeNormalized(normalizer.Normalize(text, start, end, alignment, _normalized), alignment, ids, recorder, isStart: start == 0);
         }
@@ -82,7 +108,9 @@ sealed class TextEncoder(
     void EncodePlain(ReadOnlySpan<char> text, TextAlignment? alignment, List<int> ids, SpanRecorder? recorder, bool isStart)
     {
         if (text.IsEmpty)
+        {
             return;
+        }
         text = preTokenizer.Prepare(text, isStart, alignment, _prepared);
         preTokenizer.Split(text, _pieces);
         foreach (var piece in _pieces)
@@ -99,7 +127,9 @@ sealed class TextEncoder(
                 length = divider?.LengthOfFirst(rest) ?? rest.Length;
                 var tokens = pieceEncoder.Encode(rest[..length]);
                 foreach (var token in tokens)
+                {
                     ids.Add(token.Id);
+                }
                 recorder?.AddPiece(text, alignment!, start, tokens);
             }
         }
@@ -114,15 +144,21 @@ sealed class TextEncoder(
         foreach (var rune in text.Slice(piece.Start, piece.Length).EnumerateRunes())
         {
             foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
+            {
                 _spelled.Add(ByteLevelAlphabet.ToChar(value));
+            }
         }
 
         var spelled = CollectionsMarshal.AsSpan(_spelled);
         preTokenizer.SplitSpelled(spelled, _spelledPieces);
         foreach (var part in _spelledPieces)
+        {
             _spelledTokens.AddRange(pieceEncoder.Encode(spelled.Slice(part.Start, part.Length)));
+        }
         foreach (var token in _spelledTokens)
+        {
             ids.Add(token.Id);
+        }
         recorder?.AddPiece(text, alignment!, piece.Start, CollectionsMarshal.AsSpan(_spelledTokens));
     }
 }

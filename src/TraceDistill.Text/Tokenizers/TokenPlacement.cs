@@ -8,8 +8,8 @@ using TraceDistill.Text.Tokenizers.Unicode;
 namespace TraceDistill.Text.Tokenizers;
 
 /// <summary>
-/// Finds where in a text its tokens stand by what the tokens spell: their bytes where the text has them, else their letters without case, accents and
-/// white space, which normalizers change.
+/// Finds where in a text its tokens stand by what the tokens spell: their bytes where the text
+/// has them, else their letters without case, accents and white space, which normalizers change.
 /// </summary>
 sealed class TokenPlacement
 {
@@ -31,7 +31,8 @@ sealed class TokenPlacement
     readonly List<TextSpan> _spans = [];
 
     /// <summary>The first character that is not spelled yet, and the first letter, which may be one behind the character's first.</summary>
-    int _character, _letter;
+    int _character,
+        _letter;
 
     TokenPlacement(string text, TokenVocabulary vocabulary, int? unknownId)
     {
@@ -51,7 +52,9 @@ sealed class TokenPlacement
         _folded = folded.ToString();
     }
 
-    /// <summary>The bytes of the text, as UTF-8, that each token stands for: side by side, but for white space that the tokenizer drops.</summary>
+    /// <summary>
+    /// The bytes of the text, as UTF-8, that each token stands for: side by side, but for white space that the tokenizer drops.
+    /// </summary>
     /// <param name="text">The text.</param>
     /// <param name="ids">Its tokens.</param>
     /// <param name="vocabulary">Gives their bytes.</param>
@@ -63,9 +66,10 @@ sealed class TokenPlacement
         for (int next = 0, count; next < ids.Count; next += count)
         {
             (count, var bytes) = placement.CharactersFrom(ids, next);
-            var isPlaced = ids[next] == unknownId
-                ? placement.PlaceUnknown(ids, next + 1)
-                : placement.PlaceBytes(ids, next, count, bytes) || placement.PlaceLetters(count, bytes);
+            var isPlaced =
+                ids[next] == unknownId
+                    ? placement.PlaceUnknown(ids, next + 1)
+                    : placement.PlaceBytes(ids, next, count, bytes) || placement.PlaceLetters(count, bytes);
             if (!isPlaced)
             {
                 return null;
@@ -152,7 +156,10 @@ sealed class TokenPlacement
         var following = "";
         for (; next < ids.Count && following.Length == 0; next++)
         {
-            following = ids[next] == _unknownId ? "" : string.Concat(Encoding.UTF8.GetString(_vocabulary.GetBytes(ids[next])).EnumerateRunes().Select(Fold));
+            following =
+                ids[next] == _unknownId
+                    ? ""
+                    : string.Concat(Encoding.UTF8.GetString(_vocabulary.GetBytes(ids[next])).EnumerateRunes().Select(Fold));
         }
 
         var from = Math.Min(_letter + 1, _folded.Length);
@@ -191,8 +198,14 @@ sealed class TokenPlacement
         }
 
         var parts = CharacterChanges.Lowercase(UnicodeNormalization.ToFormKD(rune.ToString()), null).EnumerateRunes();
-        return string.Concat(parts.Where(part =>
-            !UnicodeTables.IsMark(part) && !Rune.IsWhiteSpace(part) && !UnicodeTables.IsBertControl(part) && part.Value != Mark
-            && Rune.GetUnicodeCategory(part) != UnicodeCategory.Format));
+        return string.Concat(
+            parts.Where(part =>
+                !UnicodeTables.IsMark(part)
+                && !Rune.IsWhiteSpace(part)
+                && !UnicodeTables.IsBertControl(part)
+                && part.Value != Mark
+                && Rune.GetUnicodeCategory(part) != UnicodeCategory.Format
+            )
+        );
     }
 }

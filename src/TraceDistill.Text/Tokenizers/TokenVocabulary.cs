@@ -15,17 +15,23 @@ sealed class TokenVocabulary
     readonly Dictionary<int, string> _added;
     readonly string?[]? _spellings;
 
-    /// <summary>Added tokens that a byte-level decoder reads in its alphabet, so that their text is another than what they stand for: <c>õ</c> is the byte F5.</summary>
+    /// <summary>
+    /// Added tokens that a byte-level decoder reads in its alphabet, so that their text is
+    /// another than what they stand for: <c>õ</c> is the byte F5.
+    /// </summary>
     readonly Dictionary<int, byte[]> _decoded = [];
 
     readonly Dictionary<string, int> _ids;
 
     public TokenVocabulary(TokenizerDefinition definition)
         : this(
-            definition.Vocabulary, definition.AddedTokens, (_, spelling) => definition.Decoder.BytesOf(spelling), !definition.Decoder.IsByteLevel,
-            definition.Normalizer, BytesOf(definition.Merges))
-    {
-    }
+            definition.Vocabulary,
+            definition.AddedTokens,
+            (_, spelling) => definition.Decoder.BytesOf(spelling),
+            !definition.Decoder.IsByteLevel,
+            definition.Normalizer,
+            BytesOf(definition.Merges)
+        ) { }
 
     /// <summary>A vocabulary whose rules others apply.</summary>
     /// <param name="vocabulary">Ids by spelling.</param>
@@ -33,22 +39,33 @@ sealed class TokenVocabulary
     /// <param name="bytesOf">The bytes that a token stands for, by id and spelling.</param>
     /// <param name="rules">Whatever says how text becomes tokens.</param>
     public TokenVocabulary(
-        Dictionary<string, int> vocabulary, IReadOnlyDictionary<int, AddedToken> addedTokens, Func<int, string, byte[]> bytesOf, byte[] rules)
-        : this(vocabulary, addedTokens, bytesOf, hasSpellings: true, TextNormalizer.Read(null), rules)
-    {
-    }
+        Dictionary<string, int> vocabulary,
+        IReadOnlyDictionary<int, AddedToken> addedTokens,
+        Func<int, string, byte[]> bytesOf,
+        byte[] rules
+    )
+        : this(vocabulary, addedTokens, bytesOf, hasSpellings: true, TextNormalizer.Read(null), rules) { }
 
     TokenVocabulary(
-        Dictionary<string, int> vocabulary, IReadOnlyDictionary<int, AddedToken> addedTokens, Func<int, string, byte[]> bytesOf, bool hasSpellings,
-        TextNormalizer normalizer, byte[] rules)
+        Dictionary<string, int> vocabulary,
+        IReadOnlyDictionary<int, AddedToken> addedTokens,
+        Func<int, string, byte[]> bytesOf,
+        bool hasSpellings,
+        TextNormalizer normalizer,
+        byte[] rules
+    )
     {
         _ids = new Dictionary<string, int>(vocabulary, StringComparer.Ordinal);
         var tokens = new byte[]?[Math.Max(vocabulary.Values.Max(), addedTokens.Keys.DefaultIfEmpty(-1).Max()) + 1];
         foreach (var (spelling, id) in vocabulary)
+        {
             tokens[id] = bytesOf(id, spelling);
+        }
         var spellings = hasSpellings ? new string?[tokens.Length] : null;
         foreach (var (spelling, id) in vocabulary)
+        {
             spellings?[id] = spelling;
+        }
         _spellings = spellings;
         _special = new bool[tokens.Length];
         _added = addedTokens.ToDictionary(token => token.Key, token => token.Value.Content);
@@ -59,18 +76,29 @@ sealed class TokenVocabulary
             tokens[id] = Encoding.UTF8.GetBytes(content);
             spellings?[id] = content;
             var isSpelled = token.Normalized && normalizer.SpellsBytes;
-            if (spellings is null && !isSpelled && ByteLevelAlphabet.ToBytes(content) is var decoded && !decoded.AsSpan().SequenceEqual(tokens[id]))
+            if (
+                spellings is null
+                && !isSpelled
+                && ByteLevelAlphabet.ToBytes(content) is var decoded
+                && !decoded.AsSpan().SequenceEqual(tokens[id])
+            )
+            {
                 _decoded[id] = decoded;
+            }
             _special[id] = token.Special;
             _ids[token.Content] = id;
         }
 
         _offsets = new int[tokens.Length + 1];
         for (var id = 0; id < tokens.Length; id++)
+        {
             _offsets[id + 1] = _offsets[id] + (tokens[id]?.Length ?? 0);
+        }
         _bytes = new byte[_offsets[^1]];
         for (var id = 0; id < tokens.Length; id++)
+        {
             tokens[id]?.CopyTo(_bytes, _offsets[id]);
+        }
         (Hash, MergesHash) = (ComputeHash(tokens, rules), ComputeHash([], rules));
     }
 
@@ -84,18 +112,26 @@ sealed class TokenVocabulary
     public ReadOnlySpan<byte> GetBytes(int id) => (uint)id < (uint)Size ? _bytes.AsSpan(_offsets[id].._offsets[id + 1]) : [];
 
     /// <summary>The bytes that decoding gives for a token of a byte-level vocabulary.</summary>
-    public ReadOnlySpan<byte> GetDecodedBytes(int id) => _decoded.Count > 0 && _decoded.TryGetValue(id, out var bytes) ? bytes : GetBytes(id);
+    public ReadOnlySpan<byte> GetDecodedBytes(int id) =>
+        _decoded.Count > 0 && _decoded.TryGetValue(id, out var bytes) ? bytes : GetBytes(id);
 
-    /// <summary>A token as the decoder takes it, an added one normalised; null for an id without one. Not kept of byte-level vocabularies, whose tokens are their bytes.</summary>
+    /// <summary>
+    /// A token as the decoder takes it, an added one normalised; null for an id without one.
+    /// Not kept of byte-level vocabularies, whose tokens are their bytes.
+    /// </summary>
     public string? SpellingOf(int id) => (uint)id < (uint)Size ? _spellings![id] : null;
 
     /// <summary>A token as tokenizer.json has it; null for an id without one.</summary>
     public string? NameOf(int id)
     {
         if (_added.TryGetValue(id, out var content))
+        {
             return content;
+        }
         if (_spellings is not null)
+        {
             return SpellingOf(id);
+        }
         var bytes = GetBytes(id);
         return bytes.IsEmpty ? null : ByteLevelAlphabet.Spell(bytes);
     }
@@ -106,7 +142,8 @@ sealed class TokenVocabulary
     public bool IsAdded(int id) => _added.ContainsKey(id);
 
     /// <summary>Returns whether it is spelled as a byte, <c>&lt;0x0A&gt;</c>, of which characters without a token are made.</summary>
-    public bool IsByteFallback(int id) => _spellings is not null && !IsAdded(id) && SpellingOf(id) is { } spelling && TokenDecoder.IsByte(spelling);
+    public bool IsByteFallback(int id) =>
+        _spellings is not null && !IsAdded(id) && SpellingOf(id) is { } spelling && TokenDecoder.IsByte(spelling);
 
     public bool IsSpecial(int id) => (uint)id < (uint)Size && _special[id];
 

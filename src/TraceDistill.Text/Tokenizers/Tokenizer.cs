@@ -4,8 +4,8 @@ using TraceDistill.Text.Templates;
 namespace TraceDistill.Text.Tokenizers;
 
 /// <summary>
-/// Text to token ids and back, equal to Hugging Face's tokenizers: by rules applied here for BPE vocabularies, byte-level ones and SentencePiece's with
-/// byte fallback, and by that library itself for all others.
+/// Text to token ids and back, equal to Hugging Face's tokenizers: by rules applied here for BPE vocabularies,
+/// byte-level ones and SentencePiece's with byte fallback, and by that library itself for all others.
 /// Immutable and safe to use from any thread.
 /// </summary>
 public sealed class Tokenizer
@@ -31,10 +31,12 @@ public sealed class Tokenizer
         EndOfSequenceIds = ends.ToHashSet();
         ChatTemplateSource = settings.ChatTemplate;
 
-        int[] EndOfTurn() => settings.EndOfSequence is not { } token ? []
+        int[] EndOfTurn() =>
+            settings.EndOfSequence is not { } token ? []
             : TryGetId(token, out var id) ? [id]
             : throw new InvalidInputException(
-                $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json");
+                $"{Path.Combine(directory, SettingsFileName)}: eos_token \"{token}\" is not a token of tokenizer.json"
+            );
     }
 
     /// <summary>The path of tokenizer.json, for messages.</summary>
@@ -68,8 +70,8 @@ public sealed class Tokenizer
     public bool HasExactBytes => _coder.HasExactBytes;
 
     /// <summary>
-    /// Reads tokenizer.json and the settings beside it from a model directory. What this library does not do itself (Unigram, WordPiece, rarer steps) is
-    /// done by Hugging Face's tokenizers, in a process of their own that lasts as long as this one.
+    /// Reads tokenizer.json and the settings beside it from a model directory. What this library does not do itself (Unigram,
+    /// WordPiece, rarer steps) is done by Hugging Face's tokenizers, in a process of their own that lasts as long as this one.
     /// </summary>
     /// <exception cref="InvalidInputException">A file is missing or malformed, or of a kind that none of the two read.</exception>
     public static Tokenizer Load(string directory) => Load(directory, HostedTokenizer.Of);
@@ -112,9 +114,15 @@ public sealed class Tokenizer
     public void Encode(string text, List<int> ids, bool addSpecialTokens = false) => _coder.Encode(text, ids, addSpecialTokens);
 
     /// <summary>The ids of a text, as <see cref="Encode(string, bool)"/> gives them, and where in the text each of them stands.</summary>
-    /// <exception cref="InvalidInputException">That cannot be told: the tokenizer writes the text as another, and gives no offsets.</exception>
-    public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false) => FindSpans(text, addSpecialTokens) ?? throw new InvalidInputException(
-        $"{File}: it changes texts before they are split, so that the positions of their tokens are not known; use a tokenizer that keeps texts unchanged");
+    /// <exception cref="InvalidInputException">
+    /// That cannot be told: the tokenizer writes the text as another, and gives no offsets.
+    /// </exception>
+    public TokenizedText EncodeWithSpans(string text, bool addSpecialTokens = false) =>
+        FindSpans(text, addSpecialTokens)
+        ?? throw new InvalidInputException(
+            $"{File}: it changes texts before they are split, so that the positions "
+                + "of their tokens are not known; use a tokenizer that keeps texts unchanged"
+        );
 
     /// <summary>As <see cref="EncodeWithSpans"/>; null where the places cannot be told.</summary>
     public TokenizedText? FindSpans(string text, bool addSpecialTokens = false) => _coder.EncodeWithSpans(text, addSpecialTokens);
@@ -136,13 +144,19 @@ public sealed class Tokenizer
     public bool Extends(Tokenizer other)
     {
         if (Hash == other.Hash)
+        {
             return true;
+        }
         if (VocabularySize < other.VocabularySize || _vocabulary.MergesHash != other._vocabulary.MergesHash)
+        {
             return false;
+        }
         for (var id = 0; id < other.VocabularySize; id++)
         {
             if (!GetBytes(id).SequenceEqual(other.GetBytes(id)))
+            {
                 return false;
+            }
         }
 
         return true;

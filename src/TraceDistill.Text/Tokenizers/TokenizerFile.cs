@@ -8,8 +8,9 @@ using TraceDistill.Text.Tokenizers.PreTokenizers;
 namespace TraceDistill.Text.Tokenizers;
 
 /// <summary>
-/// Reads Hugging Face's <c>tokenizer.json</c> where it describes a byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and most others) or SentencePiece's BPE
-/// with byte fallback (Llama 2, Mistral). Anything whose ids would differ from Hugging Face's is an <see cref="UnsupportedTokenizerException"/>; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
+/// Reads Hugging Face's <c>tokenizer.json</c> where it describes a byte-level BPE (GPT-2, Llama 3, Qwen, DeepSeek and most
+/// others) or SentencePiece's BPE with byte fallback (Llama 2, Mistral). Anything whose ids would differ from Hugging Face's is
+/// an <see cref="UnsupportedTokenizerException"/>; <c>truncation</c> and <c>padding</c> are settings of a batch and not read.
 /// </summary>
 static class TokenizerFile
 {
@@ -32,8 +33,15 @@ static class TokenizerFile
         }
 
         var preTokenizer = PreTokenizerParser.Read(
-            root.Find("pre_tokenizer") ?? (decoder.IsByteLevel && !normalizer.SpellsBytes ? throw root.Unsupported("a byte-level vocabulary without a pre_tokenizer") : null),
-            decoder.IsByteLevel, normalizer.SpellsBytes);
+            root.Find("pre_tokenizer")
+                ?? (
+                    decoder.IsByteLevel && !normalizer.SpellsBytes
+                        ? throw root.Unsupported("a byte-level vocabulary without a pre_tokenizer")
+                        : null
+                ),
+            decoder.IsByteLevel,
+            normalizer.SpellsBytes
+        );
         var symbols = ReadSymbols(model, vocabulary, decoder.IsByteLevel, out var unknown);
         return new TokenizerDefinition
         {
@@ -53,15 +61,26 @@ static class TokenizerFile
     static void RequireBpe(JsonField model)
     {
         if (model.Find("type") is { } type && type.Text() != "BPE")
+        {
             throw type.Unsupported($"a {type.Text()} model");
+        }
         if (model["vocab"].Kind == JsonValueKind.Array)
+        {
             throw model["vocab"].Unsupported("a Unigram vocabulary");
+        }
         if (model.Find("dropout") is { } dropout && dropout.Element.ToString() is not ("0" or "0.0"))
-            throw dropout.Fail($"{dropout.Name}: the value {dropout.Element} is not supported: the same text would have other ids each time; set it to null");
+        {
+            throw dropout.Fail(
+                $"{dropout.Name}: the value {dropout.Element} is not supported: "
+                    + "the same text would have other ids each time; set it to null"
+            );
+        }
         foreach (var name in new[] { "continuing_subword_prefix", "end_of_word_suffix" })
         {
             if (model.Find(name) is { } field && field.Element.ToString().Length > 0)
+            {
                 throw field.Unsupported($"the value {field.Element}");
+            }
         }
     }
 
@@ -71,17 +90,23 @@ static class TokenizerFile
         var hasFallback = model.Boolean("byte_fallback", absent: false);
         if (!isByteLevel)
         {
-            unknown = model.Find("unk_token") is not { } token ? null
-                : vocabulary.TryGetValue(token.Text(), out var id) ? id : throw token.Wrong("a token of the vocabulary");
+            unknown =
+                model.Find("unk_token") is not { } token ? null
+                : vocabulary.TryGetValue(token.Text(), out var id) ? id
+                : throw token.Wrong("a token of the vocabulary");
             return hasFallback
                 ? new CharacterSymbols(vocabulary, unknown, model.Boolean("fuse_unk", absent: false))
                 : throw model.Unsupported("a vocabulary that is neither byte-level nor has byte fallback");
         }
 
         if (hasFallback)
+        {
             throw model["byte_fallback"].Unsupported("byte fallback beside a byte-level decoder");
+        }
         var symbols = new ByteSymbols(vocabulary);
-        return model.Find("unk_token") is not { } unused || symbols.HasAll ? symbols : throw unused.Unsupported("an unknown token beside a vocabulary without some bytes");
+        return model.Find("unk_token") is not { } unused || symbols.HasAll
+            ? symbols
+            : throw unused.Unsupported("an unknown token beside a vocabulary without some bytes");
     }
 
     /// <summary>The ids of tokens by their spelling.</summary>
@@ -93,10 +118,14 @@ static class TokenizerFile
         foreach (var (token, value) in field.Entries())
         {
             if (value.Kind != JsonValueKind.Number || !value.Element.TryGetInt32(out var id) || id is < 0 or > MaxId)
+            {
                 throw field.Fail($"model.vocab: the id of \"{token}\" must be a whole number from 0 to {MaxId}");
+            }
             vocabulary[token] = id;
             if (!tokens.TryAdd(id, token) && tokens[id] != token)
+            {
                 throw field.Fail($"model.vocab: \"{tokens[id]}\" and \"{token}\" share the id {id}");
+            }
         }
 
         return vocabulary.Count > 0 ? vocabulary : throw field.Wrong("an object with at least one token");
@@ -153,9 +182,13 @@ static class TokenizerFile
                 Normalized = item.Boolean("normalized", absent: false),
             };
             if (vocabulary.TryGetValue(token.Content, out var known) ? known != id : id is < 0 or > MaxId || ids.Contains(id))
+            {
                 throw item.Fail($"added_tokens: the id {id} of \"{token.Content}\" contradicts model.vocab");
+            }
             if (!tokens.TryAdd(id, token))
+            {
                 throw item.Fail($"added_tokens: the id {id} is given twice");
+            }
         }
 
         return tokens;

@@ -10,12 +10,21 @@ static class TokenizerFileWriter
 {
     static readonly JsonWriterOptions Options = new()
     {
-        Indented = true, IndentSize = 2, NewLine = "\n", Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
+        Indented = true,
+        IndentSize = 2,
+        NewLine = "\n",
+        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
     };
 
     static readonly JsonSerializerOptions RelaxedOptions = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    static readonly object ByteLevel = new { type = "ByteLevel", add_prefix_space = false, trim_offsets = true, use_regex = true };
+    static readonly object ByteLevel = new
+    {
+        type = "ByteLevel",
+        add_prefix_space = false,
+        trim_offsets = true,
+        use_regex = true,
+    };
 
     static readonly object PreTokenizer = new
     {
@@ -27,7 +36,12 @@ static class TokenizerFileWriter
     /// <param name="spellings">The tokens in order of id.</param>
     /// <param name="merges">Pairs of ids in order of rank.</param>
     /// <param name="added">Tokens that take the ids after those.</param>
-    public static void Write(string path, IReadOnlyList<string> spellings, IReadOnlyList<(int Left, int Right)> merges, IReadOnlyList<AddedToken> added)
+    public static void Write(
+        string path,
+        IReadOnlyList<string> spellings,
+        IReadOnlyList<(int Left, int Right)> merges,
+        IReadOnlyList<AddedToken> added
+    )
     {
         AtomicFile.Write(path, stream =>
         {
@@ -72,16 +86,24 @@ static class TokenizerFileWriter
         json.WriteStartObject("model");
         json.WriteString("type", "BPE");
         foreach (var name in new[] { "dropout", "unk_token", "continuing_subword_prefix", "end_of_word_suffix" })
+        {
             json.WriteNull(name);
+        }
         foreach (var name in new[] { "fuse_unk", "byte_fallback", "ignore_merges" })
+        {
             json.WriteBoolean(name, false);
+        }
         json.WriteStartObject("vocab");
         foreach (var (id, spelling) in spellings.Index())
+        {
             json.WriteNumber(spelling, id);
+        }
         json.WriteEndObject();
         json.WriteStartArray("merges");
         foreach (var (left, right) in merges)
+        {
             json.WriteStringValue($"{spellings[left]} {spellings[right]}");
+        }
         json.WriteEndArray();
         json.WriteEndObject();
     }

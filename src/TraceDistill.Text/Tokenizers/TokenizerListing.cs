@@ -64,9 +64,13 @@ public sealed record TokenizerListing
         var tokenizer = Tokenizer.Of(directory, definition);
         var tokens = new string?[tokenizer.VocabularySize];
         foreach (var (spelling, id) in definition.Vocabulary)
+        {
             tokens[id] = spelling;
+        }
         foreach (var (id, token) in definition.AddedTokens)
+        {
             tokens[id] = token.Content;
+        }
         return new TokenizerListing
         {
             IsByteLevel = definition.Decoder.IsByteLevel,

@@ -4,13 +4,18 @@ namespace TraceDistill.Training.Alignment;
 public static class ByteAlignment
 {
     /// <summary>The teacher's row that tells of each of the student's tokens.</summary>
-    /// <param name="teacher">[teacher tokens + 1] byte at which each token starts, ascending, and the end of the last; a token without bytes starts where the next does.</param>
-    /// <param name="student">[student tokens + 1] the same of the student; tokens that are not of the text start at −1 and come first.</param>
+    /// <param name="teacher">
+    /// [teacher tokens + 1] byte at which each token starts, ascending, and the end of the
+    /// last; a token without bytes starts where the next does.
+    /// </param>
+    /// <param name="student">
+    /// [student tokens + 1] the same of the student; tokens that are not of the text start at −1 and come first.
+    /// </param>
     public static TeacherRow[] Align(ReadOnlySpan<int> teacher, ReadOnlySpan<int> student)
     {
         var rows = new TeacherRow[student.Length - 1];
         Array.Fill(rows, TeacherRow.None);
-        for (int i = 0, j = 0; j < rows.Length;)
+        for (int i = 0, j = 0; j < rows.Length; )
         {
             while (i < teacher.Length - 1 && teacher[i] < student[j])
             {

@@ -24,7 +24,9 @@ public sealed class ChatSequence
         _tokenizer = tokenizer;
         _template = template;
         var named = tokenizer.EndOfSequenceId
-            ?? throw new InvalidInputException("the student's tokenizer names no end-of-sequence token: set eos_token in its tokenizer_config.json");
+            ?? throw new InvalidInputException(
+                "the student's tokenizer names no end-of-sequence token: set eos_token in its tokenizer_config.json"
+            );
         EndOfSequence = EndOfTurn() ?? named;
         Ends = tokenizer.EndOfSequenceIds.Append(EndOfSequence).ToHashSet();
     }
@@ -39,10 +41,13 @@ public sealed class ChatSequence
     public IReadOnlySet<int> Ends { get; }
 
     /// <summary>
-    /// The token that ends each of the student's answers: the one that its template writes behind an assistant's turn, so that the student ends its
-    /// answers as they stand in its prompts; the tokenizer's own where the template writes none.
+    /// The token that ends each of the student's answers: the one that its template writes behind an assistant's turn, so
+    /// that the student ends its answers as they stand in its prompts; the tokenizer's own where the template writes none.
     /// </summary>
-    /// <remarks>They differ in Phi 3.5: <c>&lt;|end|&gt;</c> in the template, <c>&lt;|endoftext|&gt;</c> as <c>eos_token</c>, both in generation_config.json.</remarks>
+    /// <remarks>
+    /// They differ in Phi 3.5: <c>&lt;|end|&gt;</c> in the template, <c>&lt;|endoftext|&gt;</c>
+    /// as <c>eos_token</c>, both in generation_config.json.
+    /// </remarks>
     public int EndOfSequence { get; }
 
     /// <summary>
@@ -64,12 +69,17 @@ public sealed class ChatSequence
     }
 
     /// <summary>A prompt and a completion given as text: hard loss only.</summary>
-    /// <param name="messages">The conversation before the answer, as the template writes it. Earlier turns of the assistant are context only.</param>
-    /// <param name="completion">The answer as a model wrote it, without end-of-sequence; its think tags are made to suit the student's template.</param>
+    /// <param name="messages">
+    /// The conversation before the answer, as the template writes it. Earlier turns of the assistant are context only.
+    /// </param>
+    /// <param name="completion">
+    /// The answer as a model wrote it, without end-of-sequence; its think tags are made to suit the student's template.
+    /// </param>
     /// <remarks>
-    /// The answer is not rendered: templates strip its thinking or lay it out anew. So the sequence is, token for token, what a server sends the student
-    /// and the student sends back, whatever the template makes of an answer once the conversation goes on. To learn from every turn of a
-    /// conversation, make a sequence of each with the turns before it: one text of it all would show the student histories that it never meets.
+    /// The answer is not rendered: templates strip its thinking or lay it out anew. So the sequence is, token
+    /// for token, what a server sends the student and the student sends back, whatever the template makes of
+    /// an answer once the conversation goes on. To learn from every turn of a conversation, make a sequence of
+    /// each with the turns before it: one text of it all would show the student histories that it never meets.
     /// </remarks>
     public TraceTokens FromText(IReadOnlyList<ChatMessage> messages, string completion)
     {
@@ -80,8 +90,8 @@ public sealed class ChatSequence
 
     /// <summary>As <see cref="FromText"/>, and where in the completion each trained token starts.</summary>
     /// <returns>
-    /// Starts: [trained + 1] bytes of UTF-8 from the completion's beginning, the last one of them its length; −1 for a token that begins in a tag put before it.
-    /// Null where the tokenizer writes the completion as another text, so that they cannot be told.
+    /// Starts: [trained + 1] bytes of UTF-8 from the completion's beginning, the last one of them its length; −1 for a token that
+    /// begins in a tag put before it. Null where the tokenizer writes the completion as another text, so that they cannot be told.
     /// </returns>
     public (TraceTokens Tokens, int[]? Starts) FromTextWithStarts(IReadOnlyList<ChatMessage> messages, string completion)
     {
@@ -110,7 +120,9 @@ public sealed class ChatSequence
     /// then only
     /// where its own template does not, whatever the template of the model that wrote the completion did.
     /// </summary>
-    /// <remarks>An answer without reasoning, behind a prompt that opens it, closes it first: whoever serves the student finds no answer otherwise.</remarks>
+    /// <remarks>
+    /// An answer without reasoning, behind a prompt that opens it, closes it first: whoever serves the student finds no answer otherwise.
+    /// </remarks>
     /// <returns>What is put before the completion, and how many of its characters are left out.</returns>
     static (string Added, int Skipped) Continuation(string prompt, string completion)
     {
@@ -126,8 +138,8 @@ public sealed class ChatSequence
     }
 
     /// <summary>
-    /// The first special token that the template writes behind an answer; null where it writes none or refuses the question. Where a template ends in
-    /// a generation prompt unasked, the token may be of that, so only one that the tokenizer knows for an end counts.
+    /// The first special token that the template writes behind an answer; null where it writes none or refuses the question. Where a
+    /// template ends in a generation prompt unasked, the token may be of that, so only one that the tokenizer knows for an end counts.
     /// </summary>
     int? EndOfTurn()
     {
@@ -139,7 +151,11 @@ public sealed class ChatSequence
             var answer = text.LastIndexOf(Answer, StringComparison.Ordinal);
             var behind = answer < 0 ? [] : _tokenizer.Encode(text[(answer + Answer.Length)..]);
             var first = Array.FindIndex(behind, _tokenizer.IsSpecial);
-            return first >= 0 && (_tokenizer.EndOfSequenceIds.Contains(behind[first]) || _template.Render(turns, addGenerationPrompt: true) != text) ? behind[first] : null;
+            return
+                first >= 0
+                && (_tokenizer.EndOfSequenceIds.Contains(behind[first]) || _template.Render(turns, addGenerationPrompt: true) != text)
+                ? behind[first]
+                : null;
         }
         catch (InvalidInputException)
         {

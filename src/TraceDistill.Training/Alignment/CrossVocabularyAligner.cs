@@ -8,7 +8,10 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Alignment;
 
-/// <summary>Turns traces of a teacher with another vocabulary into the student's tokens: the same text, written again, with the soft targets that both can say.</summary>
+/// <summary>
+/// Turns traces of a teacher with another vocabulary into the student's tokens: the same
+/// text, written again, with the soft targets that both can say.
+/// </summary>
 sealed class CrossVocabularyAligner
 {
     readonly Tokenizer _teacher;
@@ -24,15 +27,22 @@ sealed class CrossVocabularyAligner
     /// <param name="topK">Alternatives to use of each of the teacher's tokens; null uses all.</param>
     /// <param name="correction">Undoes the temperature that logprobs are of.</param>
     /// <exception cref="InvalidInputException">The tokens of one of them have no bytes of their own.</exception>
-    public CrossVocabularyAligner(Tokenizer teacher, Tokenizer student, ChatSequence chat, int? topK, TemperatureCorrection? correction = null)
+    public CrossVocabularyAligner(
+        Tokenizer teacher,
+        Tokenizer student,
+        ChatSequence chat,
+        int? topK,
+        TemperatureCorrection? correction = null
+    )
     {
         foreach (var tokenizer in new[] { teacher, student })
         {
             if (!tokenizer.HasExactBytes)
             {
                 throw new InvalidInputException(
-                    $"{tokenizer.File}: its decoder makes text of several tokens together, so soft targets cannot be carried between it and another vocabulary; "
-                    + "train with kd_alpha: 0, or take teacher and student of one vocabulary");
+                    $"{tokenizer.File}: its decoder makes text of several tokens together, so soft targets cannot be carried "
+                        + "between it and another vocabulary; train with kd_alpha: 0, or take teacher and student of one vocabulary"
+                );
             }
         }
 
@@ -75,14 +85,27 @@ sealed class CrossVocabularyAligner
         var rows = ByteAlignment.Align(endsItself ? starts : [.. starts, bytes.Count], studentStarts);
         var trained = tokens.Ids[tokens.FirstTrained..];
         var targets = new CrossVocabularyTargets(
-            _map, logprobs, trained, rows, Prefixed(trained, studentStarts, [.. bytes]), _topK, _correction) { Unmarked = marked };
+            _map,
+            logprobs,
+            trained,
+            rows,
+            Prefixed(trained, studentStarts, [.. bytes]),
+            _topK,
+            _correction
+        )
+        {
+            Unmarked = marked,
+        };
         if (counts)
         {
             targets.Read(out var survival);
             Survival += survival;
         }
 
-        return tokens with { Soft = targets };
+        return tokens with
+        {
+            Soft = targets,
+        };
     }
 
     /// <summary>A sequence that serves the hard loss alone.</summary>
@@ -97,8 +120,8 @@ sealed class CrossVocabularyAligner
     }
 
     /// <summary>
-    /// Takes the space away that the teacher's tokenizer puts before a text: the student's puts one of its own there, or none, and would learn
-    /// to begin its answers with a space.
+    /// Takes the space away that the teacher's tokenizer puts before a text: the student's puts
+    /// one of its own there, or none, and would learn to begin its answers with a space.
     /// </summary>
     /// <returns>The token that it was taken from; −1 for none.</returns>
     int Unmark(List<byte> text, int[] starts)
@@ -125,8 +148,12 @@ sealed class CrossVocabularyAligner
         for (var j = 0; j < tokens.Length && _student.Prepends; j++)
         {
             var bytes = _student.GetBytes(tokens[j]);
-            prefixed[j] = starts[j] >= 0 && !_student.IsSpecial(tokens[j]) && bytes.Length == starts[j + 1] - starts[j] + 1
-                && bytes[0] == ' ' && bytes[1..].SequenceEqual(text[starts[j]..starts[j + 1]]);
+            prefixed[j] =
+                starts[j] >= 0
+                && !_student.IsSpecial(tokens[j])
+                && bytes.Length == starts[j + 1] - starts[j] + 1
+                && bytes[0] == ' '
+                && bytes[1..].SequenceEqual(text[starts[j]..starts[j + 1]]);
         }
 
         return prefixed;

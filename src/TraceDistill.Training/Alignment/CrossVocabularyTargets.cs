@@ -8,17 +8,22 @@ namespace TraceDistill.Training.Alignment;
 
 // i = a token of the teacher, j = one of the student; both tokenize the same bytes
 
-/// <summary>Soft targets of a teacher with another vocabulary, in the student's tokens; made anew for each batch, as compact as they are stored.</summary>
+/// <summary>
+/// Soft targets of a teacher with another vocabulary, in the student's tokens; made anew for each batch, as compact as they are stored.
+/// </summary>
 /// <remarks>
-/// <para>Where i and j begin at the same byte, each alternative of i gives its probability to the first token of its spelling (<see cref="VocabularyMap"/>).</para>
 /// <para>
-/// Where the student writes one token of the teacher in several, the chain rule over the alternatives gives those after the first:
-/// P(v | v₁…v_d) = Σ p(u : spelled v₁…v_d v …) / Σ p(u : spelled v₁…v_d …). The token that was drawn counts there with the probability that it
-/// was reported with, among the alternatives or not.
+/// Where i and j begin at the same byte, each alternative of i gives its probability to the
+/// first token of its spelling (<see cref="VocabularyMap"/>).
 /// </para>
 /// <para>
-/// Where one token of the student, or the first of several, covers several of the teacher, the alternative that was drawn gives the product of all their probabilities
-/// to the token the student writes; what else may follow it joins the tail.
+/// Where the student writes one token of the teacher in several, the chain rule over the alternatives gives
+/// those after the first: P(v | v₁…v_d) = Σ p(u : spelled v₁…v_d v …) / Σ p(u : spelled v₁…v_d …). The token
+/// that was drawn counts there with the probability that it was reported with, among the alternatives or not.
+/// </para>
+/// <para>
+/// Where one token of the student, or the first of several, covers several of the teacher, the alternative that was drawn
+/// gives the product of all their probabilities to the token the student writes; what else may follow it joins the tail.
 /// </para>
 /// Alternatives without a spelling join the tail, and are kept as <see cref="SoftTargets.Unmatched"/>.
 /// </remarks>
@@ -39,7 +44,15 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     /// <param name="prefixed">[trained] whether the student put a space before the text that begins with the token.</param>
     /// <param name="k">Alternatives to use of each of the teacher's tokens; null uses all.</param>
     /// <param name="correction">Undoes the temperature that the logprobs are of; null where they are the model's own.</param>
-    public CrossVocabularyTargets(VocabularyMap map, TokenLogprobs logprobs, int[] tokens, TeacherRow[] rows, bool[] prefixed, int? k, TemperatureCorrection? correction)
+    public CrossVocabularyTargets(
+        VocabularyMap map,
+        TokenLogprobs logprobs,
+        int[] tokens,
+        TeacherRow[] rows,
+        bool[] prefixed,
+        int? k,
+        TemperatureCorrection? correction
+    )
     {
         (_map, _tokens, _rows, _prefixed, _correction) = (map, tokens, rows, prefixed, correction);
         _logprobs = logprobs.Encoded is null ? logprobs : logprobs with { TopIds = [], TopLogprobs = [] };
@@ -49,7 +62,10 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     /// <summary>The teacher's token whose space at its beginning is no part of the text; −1 for none.</summary>
     public int Unmarked { get; init; } = -1;
 
-    public long Bytes => (_logprobs.Encoded?.Length ?? 0) + (2L * sizeof(int) * (_logprobs.Count + _logprobs.TopIds.Length)) + (5L * sizeof(int) * _rows.Length);
+    public long Bytes =>
+        (_logprobs.Encoded?.Length ?? 0)
+        + (2L * sizeof(int) * (_logprobs.Count + _logprobs.TopIds.Length))
+        + (5L * sizeof(int) * _rows.Length);
 
     public SoftTargets Read() => Read(out _);
 
@@ -57,11 +73,22 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
     public SoftTargets Read(out AlignmentSurvival survival)
     {
         var top = _logprobs.Encoded is { } encoded
-            ? SoftTargetCodec.Decode(encoded, _logprobs.Count, _logprobs.K) with { TokenIds = _logprobs.TokenIds, Logprobs = _logprobs.Logprobs }
+            ? SoftTargetCodec.Decode(encoded, _logprobs.Count, _logprobs.K) with
+            {
+                TokenIds = _logprobs.TokenIds,
+                Logprobs = _logprobs.Logprobs,
+            }
             : _logprobs;
         top = _correction?.Apply(top) ?? top;
         var size = _rows.Length * _kept;
-        var targets = new SoftTargets { K = _kept, Ids = new int[size], Logprobs = new float[size], Tail = new float[_rows.Length], Unmatched = new float[size] };
+        var targets = new SoftTargets
+        {
+            K = _kept,
+            Ids = new int[size],
+            Logprobs = new float[size],
+            Tail = new float[_rows.Length],
+            Unmatched = new float[size],
+        };
         Array.Fill(targets.Ids, -1);
         Array.Fill(targets.Logprobs, float.NegativeInfinity);
         survival = new AlignmentSurvival(_rows.Length, 0, 0, 0);
@@ -116,7 +143,8 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
                 continue;
             }
 
-            var spelling = isDrawn ? Drawn(j)
+            var spelling =
+                isDrawn ? Drawn(j)
                 : i == Unmarked ? _map.OfUnmarked(top.TopIds[at], isPrefixed)
                 : isPrefixed ? _map.OfPrefixed(top.TopIds[at])
                 : _map.Of(top.TopIds[at]);
@@ -161,7 +189,9 @@ sealed class CrossVocabularyTargets : ISoftTargetSource
         return sum;
     }
 
-    /// <summary>The student's tokens of the teacher's token that tells of j: as the text has them, which may be otherwise than when it stands alone.</summary>
+    /// <summary>
+    /// The student's tokens of the teacher's token that tells of j: as the text has them, which may be otherwise than when it stands alone.
+    /// </summary>
     ReadOnlySpan<int> Drawn(int j)
     {
         var (first, end) = (j - _rows[j].Depth, j + 1);

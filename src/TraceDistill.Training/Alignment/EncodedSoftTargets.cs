@@ -6,8 +6,8 @@ using TraceDistill.Data.Shards.Codec;
 namespace TraceDistill.Training.Alignment;
 
 /// <summary>
-/// Soft targets as a compact shard holds them, decoded anew for each batch: at k = 20 about a fifth of what they take in arrays, so that the
-/// memory of a training set is that of its shards.
+/// Soft targets as a compact shard holds them, decoded anew for each batch: at k = 20 about a
+/// fifth of what they take in arrays, so that the memory of a training set is that of its shards.
 /// </summary>
 public sealed class EncodedSoftTargets : ISoftTargetSource
 {
@@ -16,16 +16,27 @@ public sealed class EncodedSoftTargets : ISoftTargetSource
 
     EncodedSoftTargets(TokenLogprobs logprobs, SoftTargetChanges changes) => (_logprobs, _changes) = (logprobs, changes);
 
-    /// <summary>Soft targets of a generation whose ids are the student's own; encoded where <paramref name="logprobs"/> came encoded, else as arrays.</summary>
+    /// <summary>
+    /// Soft targets of a generation whose ids are the student's own; encoded where
+    /// <paramref name="logprobs"/> came encoded, else as arrays.
+    /// </summary>
     /// <param name="logprobs">What the teacher reported.</param>
     /// <param name="changes">What becomes of it on its way to the student.</param>
     public static ISoftTargetSource From(TokenLogprobs logprobs, SoftTargetChanges changes) =>
-        logprobs.Encoded is null ? changes.Apply(logprobs) : new EncodedSoftTargets(logprobs with { TopIds = [], TopLogprobs = [] }, changes);
+        logprobs.Encoded is null
+            ? changes.Apply(logprobs)
+            : new EncodedSoftTargets(logprobs with { TopIds = [], TopLogprobs = [] }, changes);
 
     public long Bytes => _logprobs.Encoded!.Length + (2L * sizeof(int) * _logprobs.Count);
 
     public SoftTargets Read() =>
-        _changes.Apply(SoftTargetCodec.Decode(_logprobs.Encoded!, _logprobs.Count, _logprobs.K) with { TokenIds = _logprobs.TokenIds, Logprobs = _logprobs.Logprobs });
+        _changes.Apply(
+            SoftTargetCodec.Decode(_logprobs.Encoded!, _logprobs.Count, _logprobs.K) with
+            {
+                TokenIds = _logprobs.TokenIds,
+                Logprobs = _logprobs.Logprobs,
+            }
+        );
 
     public void AppendTo(IncrementalHash hash)
     {

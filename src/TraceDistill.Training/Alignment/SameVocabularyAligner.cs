@@ -7,12 +7,15 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Alignment;
 
-/// <summary>Turns traces whose ids are the student's own into its sequences: ids and soft targets stay on the completion; prompt, think tags and end are the student's.</summary>
+/// <summary>
+/// Turns traces whose ids are the student's own into its sequences: ids and soft targets stay
+/// on the completion; prompt, think tags and end are the student's.
+/// </summary>
 /// <remarks>
-/// Behind the teacher's very template the prompt stays as the teacher had it. Behind another one the student is prompted as it will be served, and of
-/// the completion only what the two templates divide otherwise between prompt and answer changes: an opening think tag that the student's prompt
-/// writes goes, one that the teacher's prompt wrote is the student's to write (by the hard loss, for the teacher never drew it), and so is the closing
-/// one where the student's prompt opens reasoning and the teacher wrote none.
+/// Behind the teacher's very template the prompt stays as the teacher had it. Behind another one the student is prompted as it will
+/// be served, and of the completion only what the two templates divide otherwise between prompt and answer changes: an opening think
+/// tag that the student's prompt writes goes, one that the teacher's prompt wrote is the student's to write (by the hard loss, for
+/// the teacher never drew it), and so is the closing one where the student's prompt opens reasoning and the teacher wrote none.
 /// </remarks>
 sealed class SameVocabularyAligner
 {
@@ -31,12 +34,24 @@ sealed class SameVocabularyAligner
     /// <param name="topK">Soft targets to keep of each token; null keeps all.</param>
     /// <param name="correction">Undoes the temperature that logprobs are of.</param>
     public SameVocabularyAligner(
-        Tokenizer tokenizer, ChatSequence chat, DatasetDescription dataset, IReadOnlySet<int> teacherEnds, int? topK, TemperatureCorrection? correction)
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        DatasetDescription dataset,
+        IReadOnlySet<int> teacherEnds,
+        int? topK,
+        TemperatureCorrection? correction
+    )
     {
         (_tokenizer, _chat, _teacherEnds) = (tokenizer, chat, teacherEnds);
         _sameTemplate = dataset.ChatTemplateHash == chat.TemplateHash;
         _replacedEnds = [.. teacherEnds.Except(chat.Ends)];
-        _changes = new SoftTargetChanges { K = topK, VocabularySize = tokenizer.VocabularySize, End = chat.EndOfSequence, Correction = correction };
+        _changes = new SoftTargetChanges
+        {
+            K = topK,
+            VocabularySize = tokenizer.VocabularySize,
+            End = chat.EndOfSequence,
+            Correction = correction,
+        };
         _byBytes = new Lazy<CrossVocabularyAligner>(() => new CrossVocabularyAligner(tokenizer, tokenizer, chat, topK, correction));
     }
 
@@ -50,7 +65,8 @@ sealed class SameVocabularyAligner
     /// <param name="counts">Whether it counts in <see cref="Changes"/>.</param>
     public TraceTokens Align(Trace trace, TokenLogprobs logprobs, bool addsEnd, bool counts)
     {
-        int[] prompt = trace.PromptTokenIds, added = [];
+        int[] prompt = trace.PromptTokenIds,
+            added = [];
         var skipped = 0;
         if (prompt.Length == 0 || !_sameTemplate)
         {
@@ -64,24 +80,43 @@ sealed class SameVocabularyAligner
                 }
 
                 (added, skipped) = (begin, left);
-                Count(counts, new TemplateChanges { Rendered = 1, TagsLeftOut = left > 0 ? 1 : 0, TagsAdded = begin.Length > 0 ? 1 : 0 });
+                Count(
+                    counts,
+                    new TemplateChanges
+                    {
+                        Rendered = 1,
+                        TagsLeftOut = left > 0 ? 1 : 0,
+                        TagsAdded = begin.Length > 0 ? 1 : 0,
+                    }
+                );
             }
         }
 
         var (completion, changes) = End(logprobs, addsEnd, counts);
         int[] written = [.. added, .. completion.AsSpan(skipped)];
         return new TraceTokens(
-            [.. prompt, .. written], prompt.Length, EncodedSoftTargets.From(logprobs, changes with { Skipped = skipped, Untold = added.Length }));
+            [.. prompt, .. written],
+            prompt.Length,
+            EncodedSoftTargets.From(logprobs, changes with { Skipped = skipped, Untold = added.Length })
+        );
     }
 
     /// <summary>The completion with the student's end, and what that does to the soft targets.</summary>
     (int[] Completion, SoftTargetChanges Changes) End(TokenLogprobs logprobs, bool addsEnd, bool counts)
     {
         var changes = _changes with { ReplacedEnds = _replacedEnds };
-        if (logprobs.Count == 0 || logprobs.TokenIds[^1] is var last && !_chat.Ends.Contains(last) && !_teacherEnds.Contains(last) && !_tokenizer.IsSpecial(last))
+        if (
+            logprobs.Count == 0
+            || logprobs.TokenIds[^1] is var last
+                && !_chat.Ends.Contains(last)
+                && !_teacherEnds.Contains(last)
+                && !_tokenizer.IsSpecial(last)
+        )
         {
             // Some servers keep the end-of-sequence token to themselves.
-            return !addsEnd ? (logprobs.TokenIds, changes) : ([.. logprobs.TokenIds, _chat.EndOfSequence], changes with { EndFollows = true });
+            return !addsEnd
+                ? (logprobs.TokenIds, changes)
+                : ([.. logprobs.TokenIds, _chat.EndOfSequence], changes with { EndFollows = true });
         }
 
         last = logprobs.TokenIds[^1];
@@ -91,7 +126,13 @@ sealed class SameVocabularyAligner
         }
 
         Count(counts, new TemplateChanges { EndsReplaced = 1, ReplacedEnd = last });
-        return ([.. logprobs.TokenIds.AsSpan(0, logprobs.Count - 1), _chat.EndOfSequence], changes with { ReplacedEnds = _replacedEnds.Append(last).ToHashSet() });
+        return (
+            [.. logprobs.TokenIds.AsSpan(0, logprobs.Count - 1), _chat.EndOfSequence],
+            changes with
+            {
+                ReplacedEnds = _replacedEnds.Append(last).ToHashSet(),
+            }
+        );
     }
 
     void Count(bool counts, TemplateChanges changes)
@@ -118,7 +159,10 @@ sealed class SameVocabularyAligner
         };
     }
 
-    /// <summary>The first token behind the opening tag and the line breaks after it, which are the template's too; null where the tag ends within a token.</summary>
+    /// <summary>
+    /// The first token behind the opening tag and the line breaks after it, which are the
+    /// template's too; null where the tag ends within a token.
+    /// </summary>
     int? BehindTag(int[] ids)
     {
         var (bytes, tag) = (new List<byte>(), Encoding.UTF8.GetBytes(ReasoningSplitter.Open));
@@ -136,9 +180,7 @@ sealed class SameVocabularyAligner
                 return null;
             }
 
-            for (i++; i < ids.Length && IsLineBreaks(_tokenizer.GetBytes(ids[i])); i++)
-            {
-            }
+            for (i++; i < ids.Length && IsLineBreaks(_tokenizer.GetBytes(ids[i])); i++) { }
 
             return i;
         }
@@ -148,7 +190,9 @@ sealed class SameVocabularyAligner
 
     static bool IsLineBreaks(ReadOnlySpan<byte> bytes) => bytes.Length > 0 && bytes.IndexOfAnyExcept((byte)'\n', (byte)'\r') < 0;
 
-    /// <summary>The opening tag and the space behind it as the teacher's prompt has them, token for token; of an unknown prompt the tag alone.</summary>
+    /// <summary>
+    /// The opening tag and the space behind it as the teacher's prompt has them, token for token; of an unknown prompt the tag alone.
+    /// </summary>
     int[] OpenedBy(int[] prompt)
     {
         for (var start = prompt.Length - 1; start >= 0 && start >= prompt.Length - 16; start--)

@@ -47,7 +47,9 @@ public sealed record SoftTargetChanges
 
     public void AppendTo(IncrementalHash hash)
     {
-        hash.AppendData(MemoryMarshal.AsBytes<int>([K ?? -1, VocabularySize, End, Skipped, Untold, EndFollows ? 1 : 0, .. ReplacedEnds.Order()]));
+        hash.AppendData(
+            MemoryMarshal.AsBytes<int>([K ?? -1, VocabularySize, End, Skipped, Untold, EndFollows ? 1 : 0, .. ReplacedEnds.Order()])
+        );
         Correction?.AppendTo(hash);
     }
 
@@ -90,6 +92,11 @@ public sealed record SoftTargetChanges
             }
         }
 
-        return logprobs with { TopIds = ids, TopLogprobs = values, Encoded = null };
+        return logprobs with
+        {
+            TopIds = ids,
+            TopLogprobs = values,
+            Encoded = null,
+        };
     }
 }

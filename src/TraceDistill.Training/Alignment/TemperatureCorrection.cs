@@ -6,19 +6,20 @@ using TraceDistill.Data.Shards.Codec;
 
 namespace TraceDistill.Training.Alignment;
 
-// T = sampling temperature, V = vocabulary, n = alternatives of a row, q = reported probabilities, p = the model's own, m = 1 − Σ q, the tail
+// T = sampling temperature, V = vocabulary, n = alternatives of a row, q = reported
+// probabilities, p = the model's own, m = 1 − Σ q, the tail
 
 /// <summary>The way back from logprobs that a server reports after its sampling temperature to the model's own distribution.</summary>
 /// <remarks>
 /// <para>
-/// q ∝ p^(1/T), so p ∝ q^T. Exact: how much likelier one alternative is than another, whatever was left out, and all of it where the alternatives are
-/// the whole vocabulary. An estimate: how much probability is outside them, since Σ q^T over the tail depends on how the mass m is spread there, from
-/// m·q_n^(T−1) (as few tokens as can be) to (V−n)^(1−T)·m^T (all alike).
+/// q ∝ p^(1/T), so p ∝ q^T. Exact: how much likelier one alternative is than another, whatever was left out, and all of it
+/// where the alternatives are the whole vocabulary. An estimate: how much probability is outside them, since Σ q^T over the
+/// tail depends on how the mass m is spread there, from m·q_n^(T−1) (as few tokens as can be) to (V−n)^(1−T)·m^T (all alike).
 /// </para>
 /// <para>
-/// The estimate takes the tail for a power law that goes on where the alternatives end, q_r = q_n (r/n)^(−s) for the ranks r = n+1 … V, with s such that
-/// the tail sums to m; so it lies between the bounds, and is exact for a teacher whose ranks follow Zipf's law. A drawn token outside the
-/// alternatives, whose probability is known, is taken out of the tail first.
+/// The estimate takes the tail for a power law that goes on where the alternatives end, q_r = q_n (r/n)^(−s) for the ranks
+/// r = n+1 … V, with s such that the tail sums to m; so it lies between the bounds, and is exact for a teacher whose ranks
+/// follow Zipf's law. A drawn token outside the alternatives, whose probability is known, is taken out of the tail first.
 /// </para>
 /// </remarks>
 public sealed class TemperatureCorrection
@@ -43,9 +44,14 @@ public sealed class TemperatureCorrection
         (_temperature, _vocabularySize) = (temperature, vocabularySize);
     }
 
-    /// <summary>The correction that a data set needs; null for the model's own logprobs, and at temperature 0, at which servers take the best token and scale nothing.</summary>
+    /// <summary>
+    /// The correction that a data set needs; null for the model's own logprobs, and at
+    /// temperature 0, at which servers take the best token and scale nothing.
+    /// </summary>
     public static TemperatureCorrection? For(DatasetDescription dataset, int vocabularySize) =>
-        dataset is { Logprobs: LogprobKind.Processed, Temperature: > 0 and not 1 } ? new TemperatureCorrection(dataset.Temperature, dataset.VocabularySize ?? vocabularySize) : null;
+        dataset is { Logprobs: LogprobKind.Processed, Temperature: > 0 and not 1 }
+            ? new TemperatureCorrection(dataset.Temperature, dataset.VocabularySize ?? vocabularySize)
+            : null;
 
     /// <summary>The same alternatives and drawn tokens with the model's own logprobs.</summary>
     /// <param name="logprobs">With its alternatives as arrays; unchanged.</param>
@@ -66,7 +72,12 @@ public sealed class TemperatureCorrection
             drawn[t] = (float)((_temperature * drawn[t]) - partition);
         }
 
-        return logprobs with { Logprobs = drawn, TopLogprobs = top, Encoded = null };
+        return logprobs with
+        {
+            Logprobs = drawn,
+            TopLogprobs = top,
+            Encoded = null,
+        };
     }
 
     public void AppendTo(IncrementalHash hash)
@@ -86,7 +97,8 @@ public sealed class TemperatureCorrection
         }
 
         // All but the largest is at most e⁰: nothing overflows.
-        double largest = row[0], sum = 0;
+        double largest = row[0],
+            sum = 0;
         foreach (var logprob in row)
         {
             sum += Math.Exp(_temperature * (logprob - largest));
@@ -119,7 +131,8 @@ public sealed class TemperatureCorrection
             return ranks * Math.Pow(mass / ranks, _temperature);
         }
 
-        double low = 0, high = Steepest / Math.Log((n + 1.0) / n);
+        double low = 0,
+            high = Steepest / Math.Log((n + 1.0) / n);
         for (var i = 0; i < Halvings; i++)
         {
             var middle = (low + high) / 2;
@@ -129,7 +142,9 @@ public sealed class TemperatureCorrection
         return PowerSum((low + high) / 2 * _temperature, n, ranks);
     }
 
-    /// <summary>Σ (r/n)^(−s) for r = n+1 … n+ranks: the first few terms, and the integral of the others (the midpoint rule read backwards).</summary>
+    /// <summary>
+    /// Σ (r/n)^(−s) for r = n+1 … n+ranks: the first few terms, and the integral of the others (the midpoint rule read backwards).
+    /// </summary>
     static double PowerSum(double s, int n, int ranks)
     {
         var (sum, terms) = (0.0, Math.Min(Summed, ranks));
@@ -143,7 +158,8 @@ public sealed class TemperatureCorrection
             return sum;
         }
 
-        double first = Math.Log((n + terms + 0.5) / n), last = Math.Log((n + ranks + 0.5) / n);
+        double first = Math.Log((n + terms + 0.5) / n),
+            last = Math.Log((n + ranks + 0.5) / n);
         var exponent = 1 - s;
         return sum + (n * (Math.Abs(exponent) < 1e-9 ? last - first : (Math.Exp(exponent * last) - Math.Exp(exponent * first)) / exponent));
     }

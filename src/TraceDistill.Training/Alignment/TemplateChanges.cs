@@ -21,13 +21,14 @@ public readonly record struct TemplateChanges()
     /// <summary>The last such token.</summary>
     public int? ReplacedEnd { get; init; }
 
-    public static TemplateChanges operator +(TemplateChanges a, TemplateChanges b) => new()
-    {
-        Rendered = a.Rendered + b.Rendered,
-        TagsLeftOut = a.TagsLeftOut + b.TagsLeftOut,
-        TagsAdded = a.TagsAdded + b.TagsAdded,
-        ByBytes = a.ByBytes + b.ByBytes,
-        EndsReplaced = a.EndsReplaced + b.EndsReplaced,
-        ReplacedEnd = b.ReplacedEnd ?? a.ReplacedEnd,
-    };
+    public static TemplateChanges operator +(TemplateChanges a, TemplateChanges b) =>
+        new()
+        {
+            Rendered = a.Rendered + b.Rendered,
+            TagsLeftOut = a.TagsLeftOut + b.TagsLeftOut,
+            TagsAdded = a.TagsAdded + b.TagsAdded,
+            ByBytes = a.ByBytes + b.ByBytes,
+            EndsReplaced = a.EndsReplaced + b.EndsReplaced,
+            ReplacedEnd = b.ReplacedEnd ?? a.ReplacedEnd,
+        };
 }

@@ -10,9 +10,9 @@ using TraceDistill.Text.Tokenizers;
 namespace TraceDistill.Training.Alignment;
 
 /// <summary>
-/// Turns traces into the student's tokens. Ids of the student's own vocabulary, reported by the teacher or found through its tokens' bytes, and
-/// their soft targets are taken as they are; a teacher with another vocabulary is aligned by the bytes of its tokens; text gives tokens of the student's
-/// making and the hard loss alone. Token strings are never encoded again to get ids.
+/// Turns traces into the student's tokens. Ids of the student's own vocabulary, reported by the teacher or found through its
+/// tokens' bytes, and their soft targets are taken as they are; a teacher with another vocabulary is aligned by the bytes of its
+/// tokens; text gives tokens of the student's making and the hard loss alone. Token strings are never encoded again to get ids.
 /// </summary>
 public sealed class TokenAligner
 {
@@ -30,7 +30,14 @@ public sealed class TokenAligner
     /// <param name="origin">Names the traces in errors.</param>
     /// <param name="topK">Soft targets to keep of each token; null keeps all.</param>
     /// <param name="teacher">The tokenizer that the traces' ids are of; the student's where it is not known.</param>
-    public TokenAligner(Tokenizer tokenizer, ChatSequence chat, DatasetDescription dataset, string origin, int? topK, Tokenizer? teacher = null)
+    public TokenAligner(
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        DatasetDescription dataset,
+        string origin,
+        int? topK,
+        Tokenizer? teacher = null
+    )
     {
         _tokenizer = tokenizer;
         _teacher = teacher ?? tokenizer;
@@ -56,10 +63,12 @@ public sealed class TokenAligner
 
     /// <summary>The training sequence of a trace that came to its end: prompt, completion, end-of-sequence.</summary>
     /// <param name="trace">One of the data set's.</param>
-    /// <param name="addsEnd">Whether an end that the server kept to itself is added; of a trace cut off by a limit there is none to add.</param>
+    /// <param name="addsEnd">
+    /// Whether an end that the server kept to itself is added; of a trace cut off by a limit there is none to add.
+    /// </param>
     /// <param name="counts">
-    /// Whether what <see cref="Survival"/> and <see cref="DescribeTemplates"/> tell is counted, which takes time and one thread; without it several threads
-    /// may call at once.
+    /// Whether what <see cref="Survival"/> and <see cref="DescribeTemplates"/> tell is counted,
+    /// which takes time and one thread; without it several threads may call at once.
     /// </param>
     /// <exception cref="InvalidInputException">The ids are not the student's.</exception>
     public TraceTokens Align(Trace trace, bool addsEnd = true, bool counts = true)
@@ -92,23 +101,39 @@ public sealed class TokenAligner
         string?[] parts =
         [
             same ? "chat template: the student's is the teacher's, prompts stay as they were"
-                : changes.Rendered == 0 ? "chat template: the student's writes the prompts as the teacher's did"
-                : $"chat template: the student's is {(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, {Counted.Of(changes.Rendered, "prompt")} rendered with it",
-            changes.TagsLeftOut > 0 ? $"{ReasoningSplitter.Open} is left out of {Counted.Of(changes.TagsLeftOut, "completion")}, since the prompt writes it now" : null,
-            changes.TagsAdded > 0 ? $"a think tag is put before {Counted.Of(changes.TagsAdded, "completion")}, for the student to write itself" : null,
+            : changes.Rendered == 0 ? "chat template: the student's writes the prompts as the teacher's did"
+            : "chat template: the student's is "
+                + $"{(_dataset.ChatTemplateHash is null ? "used, for the teacher's is not known" : "another than the teacher's")}, "
+                + $"{Counted.Of(changes.Rendered, "prompt")} rendered with it",
+            changes.TagsLeftOut > 0
+                ? $"{ReasoningSplitter.Open} is left out of {Counted.Of(changes.TagsLeftOut, "completion")}, since the prompt writes it now"
+                : null,
+            changes.TagsAdded > 0
+                ? $"a think tag is put before {Counted.Of(changes.TagsAdded, "completion")}, for the student to write itself"
+                : null,
             changes.ByBytes > 0 ? $"{Counted.Of(changes.ByBytes, "completion")} tokenized anew, since the tag ends within a token" : null,
-            changes.EndsReplaced > 0 ? $"{Name(_chat.EndOfSequence)} ends {Counted.Of(changes.EndsReplaced, "completion")} in place of {Name(changes.ReplacedEnd!.Value)}" : $"completions end with {Name(_chat.EndOfSequence)}",
+            changes.EndsReplaced > 0
+                ? $"{Name(_chat.EndOfSequence)} ends {Counted.Of(changes.EndsReplaced, "completion")} "
+                    + $"in place of {Name(changes.ReplacedEnd!.Value)}"
+                : $"completions end with {Name(_chat.EndOfSequence)}",
         ];
         return string.Join("; ", parts.OfType<string>());
     }
 
-    /// <summary>A line for each way in which the soft targets are not what the teacher's server reported, or not the teacher's own; none where they are both.</summary>
+    /// <summary>
+    /// A line for each way in which the soft targets are not what the teacher's server
+    /// reported, or not the teacher's own; none where they are both.
+    /// </summary>
     public IEnumerable<string> DescribeLogprobs()
     {
         if (_dataset is { TopK: > 0, Logprobs: LogprobKind.Processed, Temperature: not 1 and var temperature })
         {
             yield return temperature > 0
-                ? string.Create(CultureInfo.InvariantCulture, $"soft targets: reported after temperature {temperature}, which is undone; exact among the alternatives, estimated for the probability outside them")
+                ? string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"soft targets: reported after temperature {temperature}, which is undone; "
+                        + $"exact among the alternatives, estimated for the probability outside them"
+                )
                 : "soft targets: collected at temperature 0, at which servers scale nothing; taken as they were reported";
         }
 
@@ -126,18 +151,30 @@ public sealed class TokenAligner
         if (unknown >= 0)
         {
             throw new InvalidInputException(
-                $"{_origin}: trace {trace.Id} has token id {ids[unknown]}, and the vocabulary ends at {_teacher.VocabularySize - 1}; name the teacher's own with teacher_tokenizer");
+                $"{_origin}: trace {trace.Id} has token id {ids[unknown]}, and the vocabulary ends "
+                    + $"at {_teacher.VocabularySize - 1}; name the teacher's own with teacher_tokenizer"
+            );
         }
     }
 
     /// <summary>A teacher that does not tell its tokenizer is believed where its ids spell its text.</summary>
     void EnsureSameText(Trace trace, TokenLogprobs logprobs)
     {
-        var ends = logprobs.Count > 0 && (_teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1]) || (_sameVocabulary is not null && _chat.Ends.Contains(logprobs.TokenIds[^1])));
-        if (Letters(_teacher.Decode(logprobs.TokenIds.AsSpan(0, logprobs.Count - (ends ? 1 : 0)), skipSpecialTokens: true)) != Letters(trace.Generation))
+        var ends =
+            logprobs.Count > 0
+            && (
+                _teacher.EndOfSequenceIds.Contains(logprobs.TokenIds[^1])
+                || (_sameVocabulary is not null && _chat.Ends.Contains(logprobs.TokenIds[^1]))
+            );
+        if (
+            Letters(_teacher.Decode(logprobs.TokenIds.AsSpan(0, logprobs.Count - (ends ? 1 : 0)), skipSpecialTokens: true))
+            != Letters(trace.Generation)
+        )
         {
             throw new InvalidInputException(
-                $"{_origin}: the token ids of trace {trace.Id} do not spell its text in this vocabulary; name the tokenizer that the teacher has with teacher_tokenizer");
+                $"{_origin}: the token ids of trace {trace.Id} do not spell its text in this vocabulary; "
+                    + "name the tokenizer that the teacher has with teacher_tokenizer"
+            );
         }
     }
 
@@ -145,6 +182,8 @@ public sealed class TokenAligner
     /// The letters of a text, which are left when a server has taken reasoning and answer apart: tags and the space around them are not to
     /// be had back.
     /// </summary>
-    static string Letters(string text) => string.Concat(
-        text.Replace(ReasoningSplitter.Open, "").Replace(ReasoningSplitter.Close, "").Where(letter => !char.IsWhiteSpace(letter)));
+    static string Letters(string text) =>
+        string.Concat(
+            text.Replace(ReasoningSplitter.Open, "").Replace(ReasoningSplitter.Close, "").Where(letter => !char.IsWhiteSpace(letter))
+        );
 }

@@ -11,13 +11,14 @@ namespace TraceDistill.Training.Alignment;
 /// </summary>
 /// <remarks>
 /// <para>
-/// A token of the same bytes is taken where the student has one (of the same id, where several have them), else the student's own encoding of the
-/// token's text as it stands within a text. A byte that stands in for a character without a token (<c>&lt;0x38&gt;</c>) is no match for the
-/// character itself where the student has a token for it.
+/// A token of the same bytes is taken where the student has one (of the same id, where several have them), else the
+/// student's own encoding of the token's text as it stands within a text. A byte that stands in for a character
+/// without a token (<c>&lt;0x38&gt;</c>) is no match for the character itself where the student has a token for it.
 /// </para>
 /// <para>
-/// Bytes that are no text and no token of the student's have no spelling; nor has a special token, unless the student has one of the same
-/// name: control tokens are no text. Whatever ends a teacher's generation is spelled by what ends the student's. Safe to use from any thread.
+/// Bytes that are no text and no token of the student's have no spelling; nor has a special
+/// token, unless the student has one of the same name: control tokens are no text. Whatever ends
+/// a teacher's generation is spelled by what ends the student's. Safe to use from any thread.
 /// </para>
 /// </remarks>
 public sealed class VocabularyMap
@@ -29,7 +30,9 @@ public sealed class VocabularyMap
     /// <summary>Spellings at a place where the student puts a space before a text; few rows of a trace ask.</summary>
     readonly ConcurrentDictionary<int, int[]> _prefixed = [];
 
-    /// <summary>Spellings without the space that a teacher puts before a text, at a place where the student puts one (true) or none.</summary>
+    /// <summary>
+    /// Spellings without the space that a teacher puts before a text, at a place where the student puts one (true) or none.
+    /// </summary>
     readonly ConcurrentDictionary<(int Id, bool IsPrefixed), int[]> _unmarked = [];
 
     /// <param name="teacher">Gives the tokens.</param>
@@ -41,7 +44,10 @@ public sealed class VocabularyMap
         _starts = new int[teacher.VocabularySize + 1];
         var ids = new List<int>(teacher.VocabularySize * 2);
         var (tokens, fallbacks) = (TokensByBytes(student, areFallbacks: false), TokensByBytes(student, areFallbacks: true));
-        int[]?[] spellings = [.. Enumerable.Range(0, teacher.VocabularySize).Select(id => teacher.EndOfSequenceIds.Contains(id) ? [end] : Match(id, tokens))];
+        int[]?[] spellings =
+        [
+            .. Enumerable.Range(0, teacher.VocabularySize).Select(id => teacher.EndOfSequenceIds.Contains(id) ? [end] : Match(id, tokens)),
+        ];
         Encode(spellings, fallbacks);
         foreach (var (id, spelling) in spellings.Index())
         {
@@ -55,8 +61,11 @@ public sealed class VocabularyMap
     /// <summary>The teacher's tokenizer.</summary>
     public Tokenizer Teacher { get; }
 
-    /// <summary>The student's tokens that spell the teacher's token; empty where it has no spelling, or where the id names no token (a padded row).</summary>
-    public ReadOnlySpan<int> Of(int teacherId) => (uint)teacherId < (uint)Teacher.VocabularySize ? _ids.AsSpan(_starts[teacherId].._starts[teacherId + 1]) : [];
+    /// <summary>
+    /// The student's tokens that spell the teacher's token; empty where it has no spelling, or where the id names no token (a padded row).
+    /// </summary>
+    public ReadOnlySpan<int> Of(int teacherId) =>
+        (uint)teacherId < (uint)Teacher.VocabularySize ? _ids.AsSpan(_starts[teacherId].._starts[teacherId + 1]) : [];
 
     /// <summary>As <see cref="Of"/> where the student's text begins, and it puts a space before it: SentencePiece's <c>▁</c>.</summary>
     public ReadOnlySpan<int> OfPrefixed(int teacherId)
@@ -69,7 +78,9 @@ public sealed class VocabularyMap
         return _prefixed.GetOrAdd(teacherId, id =>
         {
             var bytes = Teacher.GetBytes(id);
-            return bytes.IsEmpty || !Utf8.IsValid(bytes) ? [] : Verified(_student.Encode(Encoding.UTF8.GetString(bytes)), [(byte)' ', .. bytes]);
+            return bytes.IsEmpty || !Utf8.IsValid(bytes)
+                ? []
+                : Verified(_student.Encode(Encoding.UTF8.GetString(bytes)), [(byte)' ', .. bytes]);
         });
     }
 
@@ -98,7 +109,9 @@ public sealed class VocabularyMap
         });
     }
 
-    /// <summary>The one token of the same bytes, or nothing where there can be none; null where the student may spell it with several.</summary>
+    /// <summary>
+    /// The one token of the same bytes, or nothing where there can be none; null where the student may spell it with several.
+    /// </summary>
     int[]? Match(int id, Dictionary<string, int> tokens)
     {
         var bytes = Teacher.GetBytes(id);
@@ -112,7 +125,11 @@ public sealed class VocabularyMap
             return _student.TryGetId(Encoding.UTF8.GetString(bytes), out var same) && _student.IsSpecial(same) ? [same] : [];
         }
 
-        if (!_student.IsSpecial(id) && _student.GetBytes(id).SequenceEqual(bytes) && (Teacher.IsByteFallback(id) || !_student.IsByteFallback(id)))
+        if (
+            !_student.IsSpecial(id)
+            && _student.GetBytes(id).SequenceEqual(bytes)
+            && (Teacher.IsByteFallback(id) || !_student.IsByteFallback(id))
+        )
         {
             return [id];
         }
@@ -133,11 +150,16 @@ public sealed class VocabularyMap
 
         foreach (var id in missing)
         {
-            spellings[id] = spellings[id] is { Length: > 0 } spelling ? spelling : fallbacks.TryGetValue(Key(Teacher.GetBytes(id)), out var fallback) ? [fallback] : [];
+            spellings[id] =
+                spellings[id] is { Length: > 0 } spelling ? spelling
+                : fallbacks.TryGetValue(Key(Teacher.GetBytes(id)), out var fallback) ? [fallback]
+                : [];
         }
     }
 
-    /// <summary>The ids where their bytes are those that were to be spelled: a tokenizer that changes a text spells something else.</summary>
+    /// <summary>
+    /// The ids where their bytes are those that were to be spelled: a tokenizer that changes a text spells something else.
+    /// </summary>
     int[] Verified(int[] ids, ReadOnlySpan<byte> bytes)
     {
         foreach (var id in ids)

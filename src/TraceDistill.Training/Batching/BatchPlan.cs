@@ -1,17 +1,20 @@
 namespace TraceDistill.Training.Batching;
 
 /// <summary>
-/// The order in which a training goes through its data: which groups are read and when, and which sequences make each batch. A pure function of the sequences'
-/// lengths and the seed: no data is read to know it, and neither threads nor interruptions change it.
+/// The order in which a training goes through its data: which groups are read and when, and which sequences make each batch. A pure
+/// function of the sequences' lengths and the seed: no data is read to know it, and neither threads nor interruptions change it.
 /// </summary>
 /// <remarks>
-/// Of several sets the one that is farthest behind its share of the tokens gives the next sequence, so that at any time each has its share but for a
-/// sequence (as Megatron-LM blends data sets). A set that was gone through begins anew, in another order, whatever the others do.
+/// Of several sets the one that is farthest behind its share of the tokens gives the next sequence, so that at any time each has its share
+/// but for a sequence (as Megatron-LM blends data sets). A set that was gone through begins anew, in another order, whatever the others do.
 /// </remarks>
 /// <param name="sets">Sequences that are shuffled together, and their shares; none without a sequence.</param>
 /// <param name="batchTokens">A batch is closed before it would exceed this; a longer sequence makes a batch of its own.</param>
 /// <param name="seed">Equal seeds give equal batches.</param>
-/// <param name="bufferBytes">Memory for sequences that are mixed with each other. All sets have a part of it by their shares; where all data fits it is mixed as a whole.</param>
+/// <param name="bufferBytes">
+/// Memory for sequences that are mixed with each other. All sets have a part of it by their
+/// shares; where all data fits it is mixed as a whole.
+/// </param>
 sealed class BatchPlan(IReadOnlyList<SequenceSet> sets, int batchTokens, long seed, long bufferBytes = long.MaxValue)
 {
     public IReadOnlyList<SequenceSet> Sets => sets;
@@ -21,8 +24,18 @@ sealed class BatchPlan(IReadOnlyList<SequenceSet> sets, int batchTokens, long se
     {
         var fits = sets.Sum(set => set.Bytes) <= bufferBytes;
         var weight = sets.Sum(set => set.Weight);
-        SetOrder[] orders = [.. sets.Select((set, index) =>
-            new SetOrder(set, index, index == 0 ? $"{seed}" : $"{seed} set {index}", fits ? Math.Max(1, set.Bytes) : (long)Math.Max(1, bufferBytes * (set.Weight / weight))))];
+        SetOrder[] orders =
+        [
+            .. sets.Select(
+                (set, index) =>
+                    new SetOrder(
+                        set,
+                        index,
+                        index == 0 ? $"{seed}" : $"{seed} set {index}",
+                        fits ? Math.Max(1, set.Bytes) : (long)Math.Max(1, bufferBytes * (set.Weight / weight))
+                    )
+            ),
+        ];
         var (steps, tokens) = (new List<BatchStep>(), 0L);
         while (true)
         {
@@ -38,7 +51,9 @@ sealed class BatchPlan(IReadOnlyList<SequenceSet> sets, int batchTokens, long se
     }
 
     /// <summary>The number of batches that together have so many times the tokens of all sets.</summary>
-    /// <param name="epochs">May be a fraction. Of one set it is how often each sequence comes; of several with other shares than their sizes, on the average.</param>
+    /// <param name="epochs">
+    /// May be a fraction. Of one set it is how often each sequence comes; of several with other shares than their sizes, on the average.
+    /// </param>
     public int UpdatesOf(double epochs)
     {
         var (wanted, batches, seen) = (epochs * sets.Sum(set => set.Tokens), 0, 0L);

@@ -5,8 +5,9 @@ using TraceDistill.Training.Alignment;
 namespace TraceDistill.Training.Batching;
 
 /// <summary>
-/// Threads that make batches ahead of who takes them. What there is to do stands in one line: the reading of a group before the first batch that has a sequence of
-/// it, batches in their order. Each thread takes what comes next, and whatever waits, waits for something before it, so that one thread is enough.
+/// Threads that make batches ahead of who takes them. What there is to do stands in one line: the reading
+/// of a group before the first batch that has a sequence of it, batches in their order. Each thread takes
+/// what comes next, and whatever waits, waits for something before it, so that one thread is enough.
 /// </summary>
 /// <remarks>The threads are not of the pool, which the training itself keeps busy.</remarks>
 sealed class BatchReading : IDisposable
@@ -27,11 +28,14 @@ sealed class BatchReading : IDisposable
     {
         _plan = plan;
         _batches = plan.Batches().GetEnumerator();
-        _made = Channel.CreateBounded<Task<IReadOnlyList<TraceTokens>>>(new BoundedChannelOptions(threads + 1)
-        {
-            // Whoever makes room wakes whoever waits for it, without a thread of the pool between them.
-            SingleReader = true, AllowSynchronousContinuations = true,
-        });
+        _made = Channel.CreateBounded<Task<IReadOnlyList<TraceTokens>>>(
+            new BoundedChannelOptions(threads + 1)
+            {
+                // Whoever makes room wakes whoever waits for it, without a thread of the pool between them.
+                SingleReader = true,
+                AllowSynchronousContinuations = true,
+            }
+        );
         foreach (var group in GroupsAt(update))
         {
             Load(group);
@@ -43,7 +47,8 @@ sealed class BatchReading : IDisposable
 
     /// <summary>Waits for the next batch.</summary>
     /// <exception cref="InvalidInputException">What it needs cannot be read.</exception>
-    public IReadOnlyList<TraceTokens> Next() => _made.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult().GetAwaiter().GetResult();
+    public IReadOnlyList<TraceTokens> Next() =>
+        _made.Reader.ReadAsync(_stop.Token).AsTask().GetAwaiter().GetResult().GetAwaiter().GetResult();
 
     /// <summary>Stops the threads and waits for their end.</summary>
     public void Dispose()
@@ -160,7 +165,11 @@ sealed class BatchReading : IDisposable
         }
         catch (InvalidDataException error)
         {
-            throw new InvalidInputException($"{group.Source.Name}: soft targets of a trace cannot be decoded ({error.Message}); the shard is damaged, restore it or collect again", error);
+            throw new InvalidInputException(
+                $"{group.Source.Name}: soft targets of a trace cannot be decoded "
+                    + $"({error.Message}); the shard is damaged, restore it or collect again",
+                error
+            );
         }
     }
 

@@ -5,7 +5,10 @@ namespace TraceDistill.Training.Batching;
 /// <summary>Measures how much of its time a training waits for its batches.</summary>
 sealed class DataWait
 {
-    long _start, _last, _waited, _waitedBefore;
+    long _start,
+        _last,
+        _waited,
+        _waitedBefore;
 
     /// <summary>The share of the time since the beginning, 0 to 1.</summary>
     public double Share => _start == 0 ? 0 : Of(_waited, _start);

@@ -42,7 +42,8 @@ public sealed record PackedBatch
     public static PackedBatch Create(IReadOnlyList<TraceTokens> sequences)
     {
         var targetsOf = sequences.Select(sequence => sequence.Soft?.Read()).ToArray();
-        int tokens = sequences.Sum(sequence => sequence.Ids.Length), trained = sequences.Sum(sequence => sequence.Trained);
+        int tokens = sequences.Sum(sequence => sequence.Ids.Length),
+            trained = sequences.Sum(sequence => sequence.Trained);
         var softCount = targetsOf.Sum(soft => soft is null ? 0 : Enumerable.Range(0, soft.Tail.Length).Sum(row => Present(soft, row)));
         var unmatchedCount = targetsOf.Sum(soft => soft?.Unmatched.Count(probability => probability > 0) ?? 0);
         var batch = new PackedBatch
@@ -58,7 +59,8 @@ public sealed record PackedBatch
             UnmatchedStarts = new int[trained + 1],
             Unmatched = new float[unmatchedCount],
         };
-        int start = 0, m = 0;
+        int start = 0,
+            m = 0;
         foreach (var (sequence, soft) in sequences.Zip(targetsOf))
         {
             if (sequence.FirstTrained < 1)

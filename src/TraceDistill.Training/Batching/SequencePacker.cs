@@ -3,7 +3,9 @@ namespace TraceDistill.Training.Batching;
 /// <summary>Cuts sequences into forward passes.</summary>
 public static class SequencePacker
 {
-    /// <summary>Cuts a batch, in order, into pieces of at most <paramref name="microBatchTokens"/> tokens (a longer sequence stands alone).</summary>
+    /// <summary>
+    /// Cuts a batch, in order, into pieces of at most <paramref name="microBatchTokens"/> tokens (a longer sequence stands alone).
+    /// </summary>
     public static IReadOnlyList<IReadOnlyList<T>> Split<T>(IReadOnlyList<T> batch, Func<T, int> length, int microBatchTokens)
     {
         var pieces = new List<IReadOnlyList<T>>();

@@ -35,8 +35,15 @@ sealed record SequenceSet(IReadOnlyList<SequenceGroup> Groups, double Weight = 1
     public long Bytes { get; } = Groups.Sum(group => group.Bytes);
 
     /// <summary>A set of sequences that are in memory already.</summary>
-    public static SequenceSet Of(IReadOnlyList<TraceTokens> sequences) => new(
-        [new SequenceGroup(new SequencesInMemory(sequences), 0, [.. sequences.Select(sequence => sequence.Ids.Length)], sequences.Sum(sequence => sequence.Bytes))]);
+    public static SequenceSet Of(IReadOnlyList<TraceTokens> sequences) =>
+        new([
+            new SequenceGroup(
+                new SequencesInMemory(sequences),
+                0,
+                [.. sequences.Select(sequence => sequence.Ids.Length)],
+                sequences.Sum(sequence => sequence.Bytes)
+            ),
+        ]);
 
     sealed class SequencesInMemory(IReadOnlyList<TraceTokens> sequences) : ISequenceSource
     {

@@ -1,6 +1,9 @@
 namespace TraceDistill.Training.Batching;
 
-/// <summary>Goes through one set, window after window, and says when its groups have to be read: those of the next window little by little, while this one is gone through.</summary>
+/// <summary>
+/// Goes through one set, window after window, and says when its groups have to be read: those
+/// of the next window little by little, while this one is gone through.
+/// </summary>
 sealed class SetOrder
 {
     /// <summary>The part of a window after which the next one is there as a whole.</summary>
@@ -9,8 +12,10 @@ sealed class SetOrder
     readonly SequenceSet _set;
     readonly int _index;
     readonly IEnumerator<ShuffleWindow> _windows;
-    ShuffleWindow _window, _next;
-    int _position, _read;
+    ShuffleWindow _window,
+        _next;
+    int _position,
+        _read;
 
     /// <summary>Groups of the next window that this one has not.</summary>
     int[] _coming = [];
@@ -57,7 +62,9 @@ sealed class SetOrder
         steps.Add(new BatchStep(_staying.Contains(row.Group) ? BatchStepKind.Use : BatchStepKind.Take, _index, row.Group, row.Row));
         if (_position == _window.Rows.Length)
         {
-            steps.AddRange(_window.Groups.Where(group => !_staying.Contains(group)).Select(group => new BatchStep(BatchStepKind.Unload, _index, group)));
+            steps.AddRange(
+                _window.Groups.Where(group => !_staying.Contains(group)).Select(group => new BatchStep(BatchStepKind.Unload, _index, group))
+            );
             Advance();
         }
 

@@ -10,8 +10,8 @@ namespace TraceDistill.Training.Batching;
 sealed record ShuffleWindow(int[] Groups, (int Group, int Row)[] Rows)
 {
     /// <summary>
-    /// The order of a set's sequences, epoch after epoch without end: groups in an order of their own, cut into windows of about one size, and the sequences of
-    /// a window in random order. A set that fits into one window is shuffled as a whole.
+    /// The order of a set's sequences, epoch after epoch without end: groups in an order of their own, cut into windows of
+    /// about one size, and the sequences of a window in random order. A set that fits into one window is shuffled as a whole.
     /// </summary>
     /// <param name="groups">The set's.</param>
     /// <param name="seed">Equal seeds give equal orders.</param>
@@ -30,7 +30,9 @@ sealed record ShuffleWindow(int[] Groups, (int Group, int Row)[] Rows)
             foreach (var (index, members) in Cut(order, groups, bytes, windowBytes).Index())
             {
                 Array.Sort(members);
-                var rows = members.SelectMany(group => groups[group].Lengths.Index().Where(row => row.Item > 0).Select(row => (group, row.Index))).ToArray();
+                var rows = members
+                    .SelectMany(group => groups[group].Lengths.Index().Where(row => row.Item > 0).Select(row => (group, row.Index)))
+                    .ToArray();
                 Random(index == 0 ? $"{seed} epoch {epoch}" : $"{seed} epoch {epoch} window {index}").Shuffle(rows);
                 yield return new ShuffleWindow(members, rows);
             }

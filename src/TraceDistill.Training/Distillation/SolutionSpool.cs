@@ -4,7 +4,10 @@ using TraceDistill.Training.Batching;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>Worked solutions as training sequences, in a temporary file: a file of problems can be read from its beginning alone, and training begins anywhere.</summary>
+/// <summary>
+/// Worked solutions as training sequences, in a temporary file: a file of problems can be
+/// read from its beginning alone, and training begins anywhere.
+/// </summary>
 sealed class SolutionSpool : ISequenceSource, IDisposable
 {
     /// <summary>Tokens of a group, but for a longer sequence.</summary>
@@ -15,14 +18,22 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
     /// <summary>First byte and tokens of the sequences of each group.</summary>
     readonly List<(long Start, List<int> Lengths)> _groups = [];
     readonly List<SequenceGroup> _complete = [];
-    long _tokens, _bytes;
+    long _tokens,
+        _bytes;
 
     /// <param name="name">Names the problems in errors.</param>
     public SolutionSpool(string name)
     {
         Name = name;
         var path = Path.Combine(Path.GetTempPath(), $"tracedistill-{Guid.NewGuid():N}");
-        _file = new FileStream(path, FileMode.CreateNew, FileAccess.ReadWrite, FileShare.Read | FileShare.Delete, 1 << 16, FileOptions.DeleteOnClose);
+        _file = new FileStream(
+            path,
+            FileMode.CreateNew,
+            FileAccess.ReadWrite,
+            FileShare.Read | FileShare.Delete,
+            1 << 16,
+            FileOptions.DeleteOnClose
+        );
         if (!OperatingSystem.IsWindows())
         {
             File.Delete(path); // An open file stays until the process ends, however it ends.
@@ -58,7 +69,7 @@ sealed class SolutionSpool : ISequenceSource, IDisposable
     {
         var values = new int[lengths.Length + _groups[group].Lengths.Sum()];
         var bytes = MemoryMarshal.AsBytes(values.AsSpan());
-        for (var read = 0; read < bytes.Length;)
+        for (var read = 0; read < bytes.Length; )
         {
             var count = RandomAccess.Read(_file.SafeFileHandle, bytes[read..], _groups[group].Start + read);
             read += count > 0 ? count : throw new EndOfStreamException();

@@ -6,23 +6,42 @@ namespace TraceDistill.Training.Distillation;
 
 /// <summary>A student's first weights from those of a larger model.</summary>
 /// <remarks>
-/// Layers are taken at even distances, as DistilBERT took every second one of BERT's (Sanh et al., arXiv 1910.01108, section 3); so are heads, a group of
-/// queries with its key and value. Of the residual stream and of the MLP the first channels are kept.
+/// Layers are taken at even distances, as DistilBERT took every second one of BERT's (Sanh et al., arXiv 1910.01108, section 3);
+/// so are heads, a group of queries with its key and value. Of the residual stream and of the MLP the first channels are kept.
 /// </remarks>
 static class StudentInitialization
 {
-    /// <summary>The student's shape with what it has to share with its source: family, biases, rotations, norms, and of each layer that it takes the kind.</summary>
-    public static ModelConfiguration Adopt(ModelConfiguration shape, ModelConfiguration source) => shape with
-    {
-        Family = source.Family, AttentionBias = source.AttentionBias, VocabSize = source.VocabSize, RopeTheta = source.RopeTheta, RopeScaling = AdoptScaling(source), RmsNormEps = source.RmsNormEps,
-        SlidingWindow = source.SlidingWindow, SlidingLayers = source.SlidingLayers is { } sliding ? [.. Taken(shape, source).Select(layer => sliding[layer])] : null,
-        NoRopeLayers = [.. Taken(shape, source).Index().Where(layer => source.NoRopeLayers.Contains(layer.Item)).Select(layer => layer.Index)],
-        PartialRotaryFactor = source.PartialRotaryFactor, LocalRopeTheta = source.LocalRopeTheta, QueryPreAttnScalar = source.QueryPreAttnScalar,
-        AttentionSoftCap = source.AttentionSoftCap, LogitSoftCap = source.LogitSoftCap, Experts = null,
-        Remark = shape.TieWordEmbeddings && !source.TieWordEmbeddings
-            ? "init_from: its output projection (lm_head) is left out, for the student's is the embedding; architecture: { tie_word_embeddings: false } takes it"
-            : source.Remark,
-    };
+    /// <summary>
+    /// The student's shape with what it has to share with its source: family, biases,
+    /// rotations, norms, and of each layer that it takes the kind.
+    /// </summary>
+    public static ModelConfiguration Adopt(ModelConfiguration shape, ModelConfiguration source) =>
+        shape with
+        {
+            Family = source.Family,
+            AttentionBias = source.AttentionBias,
+            VocabSize = source.VocabSize,
+            RopeTheta = source.RopeTheta,
+            RopeScaling = AdoptScaling(source),
+            RmsNormEps = source.RmsNormEps,
+            SlidingWindow = source.SlidingWindow,
+            SlidingLayers = source.SlidingLayers is { } sliding ? [.. Taken(shape, source).Select(layer => sliding[layer])] : null,
+            NoRopeLayers =
+            [
+                .. Taken(shape, source).Index().Where(layer => source.NoRopeLayers.Contains(layer.Item)).Select(layer => layer.Index),
+            ],
+            PartialRotaryFactor = source.PartialRotaryFactor,
+            LocalRopeTheta = source.LocalRopeTheta,
+            QueryPreAttnScalar = source.QueryPreAttnScalar,
+            AttentionSoftCap = source.AttentionSoftCap,
+            LogitSoftCap = source.LogitSoftCap,
+            Experts = null,
+            Remark =
+                shape.TieWordEmbeddings && !source.TieWordEmbeddings
+                    ? "init_from: its output projection (lm_head) is left out, for the student's "
+                        + "is the embedding; architecture: { tie_word_embeddings: false } takes it"
+                    : source.Remark,
+        };
 
     /// <param name="student">Written.</param>
     /// <param name="source">The larger model.</param>
@@ -35,8 +54,19 @@ static class StudentInitialization
         int[] heads = [.. Enumerable.Range(0, s.NumKeyValueHeads).Select(head => Spread(head, s.NumKeyValueHeads, t.NumKeyValueHeads))];
         var (queriesPerHead, sourceQueries) = (s.NumAttentionHeads / s.NumKeyValueHeads, t.NumAttentionHeads / t.NumKeyValueHeads);
         int[] keys = Channels(heads, s.HeadDim);
-        int[] queries = Channels([.. heads.SelectMany(head => Enumerable.Range(0, queriesPerHead).Select(query => (head * sourceQueries) + Spread(query, queriesPerHead, sourceQueries)))], s.HeadDim);
-        int[] hidden = First(s.HiddenSize), gated = First(s.IntermediateSize), within = First(s.HeadDim);
+        int[] queries = Channels(
+            [
+                .. heads.SelectMany(head =>
+                    Enumerable
+                        .Range(0, queriesPerHead)
+                        .Select(query => (head * sourceQueries) + Spread(query, queriesPerHead, sourceQueries))
+                ),
+            ],
+            s.HeadDim
+        );
+        int[] hidden = First(s.HiddenSize),
+            gated = First(s.IntermediateSize),
+            within = First(s.HeadDim);
         var isWhole = s.Traits.QueryKeyNorms == QueryKeyNorms.OfWidth;
         foreach (var name in student.Names)
         {
@@ -93,7 +123,9 @@ static class StudentInitialization
         return string.Join('.', parts);
     }
 
-    /// <summary>Of <paramref name="all"/> things at even distances, which the <paramref name="i"/>-th of <paramref name="count"/> is.</summary>
+    /// <summary>
+    /// Of <paramref name="all"/> things at even distances, which the <paramref name="i"/>-th of <paramref name="count"/> is.
+    /// </summary>
     static int Spread(int i, int count, int all) => (int)((long)i * all / count);
 
     static int[] Channels(int[] heads, int headDim) => [.. heads.SelectMany(head => Enumerable.Range(head * headDim, headDim))];
@@ -103,11 +135,14 @@ static class StudentInitialization
         Enumerable.Range(0, shape.NumHiddenLayers).Select(layer => Spread(layer, shape.NumHiddenLayers, source.NumHiddenLayers));
 
     /// <summary>The source's rotations, whatever the student's longest sequence is.</summary>
-    static RopeScaling AdoptScaling(ModelConfiguration source) => source.RopeScaling.Type != RopeType.LongRope ? source.RopeScaling : source.RopeScaling with
-    {
-        OriginalMaxPositionEmbeddings = source.RopeScaling.OriginalMaxPositionEmbeddings ?? source.MaxPositionEmbeddings,
-        AttentionFactor = RotaryFrequencies.Of(source).Magnitude,
-    };
+    static RopeScaling AdoptScaling(ModelConfiguration source) =>
+        source.RopeScaling.Type != RopeType.LongRope
+            ? source.RopeScaling
+            : source.RopeScaling with
+            {
+                OriginalMaxPositionEmbeddings = source.RopeScaling.OriginalMaxPositionEmbeddings ?? source.MaxPositionEmbeddings,
+                AttentionFactor = RotaryFrequencies.Of(source).Magnitude,
+            };
 
     static int[] From(int start, int[] channels) => [.. channels.Select(channel => start + channel)];
 

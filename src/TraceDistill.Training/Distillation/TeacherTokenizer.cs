@@ -11,16 +11,25 @@ public static class TeacherTokenizer
     /// <param name="traces">A folder of shards, or one Parquet file.</param>
     public static string? StoredWith(string traces)
     {
-        var folder = Path.Combine(Directory.Exists(traces) ? traces : Path.GetDirectoryName(Path.GetFullPath(traces))!, TrainStage.StoredTokenizer);
+        var folder = Path.Combine(
+            Directory.Exists(traces) ? traces : Path.GetDirectoryName(Path.GetFullPath(traces))!,
+            TrainStage.StoredTokenizer
+        );
         return Directory.Exists(folder) ? folder : null;
     }
 
     /// <param name="traces">A folder of shards, or one Parquet file.</param>
-    /// <param name="named">The teacher's model directory, where the user names one; otherwise what is stored with the traces counts.</param>
+    /// <param name="named">
+    /// The teacher's model directory, where the user names one; otherwise what is stored with the traces counts.
+    /// </param>
     /// <param name="dataset">What the shards say of their tokens.</param>
     /// <param name="student">The student's tokenizer.</param>
-    /// <returns>The teacher's tokenizer, or null where nothing is known of it but that it is the student's own, or the traces are text alone.</returns>
-    /// <exception cref="InvalidInputException">It is another one than the student's and not there, or the one that is there is not that of the traces.</exception>
+    /// <returns>
+    /// The teacher's tokenizer, or null where nothing is known of it but that it is the student's own, or the traces are text alone.
+    /// </returns>
+    /// <exception cref="InvalidInputException">
+    /// It is another one than the student's and not there, or the one that is there is not that of the traces.
+    /// </exception>
     public static Tokenizer? Of(string traces, string? named, DatasetDescription dataset, Tokenizer student)
     {
         if (dataset.TokenIdentity == TokenIdentity.Text)
@@ -31,8 +40,12 @@ public static class TeacherTokenizer
         if ((named ?? StoredWith(traces)) is not { } directory)
         {
             // A teacher that does not tell its tokenizer may have the student's.
-            return dataset.TokenizerHash is null || dataset.TokenizerHash == student.Hash ? null : throw new InvalidInputException(
-                $"{traces}: the token ids are of another vocabulary than the student's, and the teacher's tokenizer is not stored with them; name its model directory with teacher_tokenizer");
+            return dataset.TokenizerHash is null || dataset.TokenizerHash == student.Hash
+                ? null
+                : throw new InvalidInputException(
+                    $"{traces}: the token ids are of another vocabulary than the student's, "
+                        + "and the teacher's tokenizer is not stored with them; name its model directory with teacher_tokenizer"
+                );
         }
 
         var teacher = Tokenizer.Load(directory);
@@ -44,7 +57,10 @@ public static class TeacherTokenizer
         return teacher;
     }
 
-    /// <summary>The folder whose chat template a student without one takes: the teacher's, where both have the same vocabulary and so the tokens that it is written in; else null.</summary>
+    /// <summary>
+    /// The folder whose chat template a student without one takes: the teacher's, where both
+    /// have the same vocabulary and so the tokens that it is written in; else null.
+    /// </summary>
     /// <param name="traces">A folder of shards, or one Parquet file; null for none.</param>
     /// <param name="named">The teacher's model directory, where the user names one.</param>
     /// <param name="student">The student's tokenizer.</param>

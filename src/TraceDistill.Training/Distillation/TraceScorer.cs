@@ -11,7 +11,10 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Distillation;
 
-/// <summary>Runs a model over traces in its own token ids and compares its distributions with the soft targets, behind the prompts that the model is served with.</summary>
+/// <summary>
+/// Runs a model over traces in its own token ids and compares its distributions with the soft
+/// targets, behind the prompts that the model is served with.
+/// </summary>
 public sealed class TraceScorer : ITraceScorer, IDisposable
 {
     static readonly ForwardDivergence Divergence = new(temperature: 1, MissingMass.TailBucket);
@@ -21,7 +24,9 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
     readonly Func<Trace, TraceTokens> _align;
 
     /// <param name="parameters">The model; owned by the caller.</param>
-    /// <param name="align">Turns a trace into the model's sequence, as training does; null takes prompt and tokens as they were reported.</param>
+    /// <param name="align">
+    /// Turns a trace into the model's sequence, as training does; null takes prompt and tokens as they were reported.
+    /// </param>
     public TraceScorer(IDecoderWeights parameters, Func<Trace, TraceTokens>? align = null)
     {
         (_parameters, _align) = (parameters, align ?? AsReported);
@@ -44,7 +49,12 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
     TokenScore[] Score(Trace trace)
     {
         var sequence = _align(WithoutCode(trace));
-        if (sequence.FirstTrained == 0 || sequence.Soft is null || sequence.Ids.Max() >= _parameters.Configuration.VocabSize || sequence.Ids.Length > _parameters.Configuration.MaxPositionEmbeddings)
+        if (
+            sequence.FirstTrained == 0
+            || sequence.Soft is null
+            || sequence.Ids.Max() >= _parameters.Configuration.VocabSize
+            || sequence.Ids.Length > _parameters.Configuration.MaxPositionEmbeddings
+        )
         {
             return [];
         }
@@ -75,14 +85,21 @@ public sealed class TraceScorer : ITraceScorer, IDisposable
         return [.. scores];
     }
 
-    /// <summary>A trace whose soft targets were decoded as it was read: kept encoded as well, they would be decoded again for the batch.</summary>
-    static Trace WithoutCode(Trace trace) => trace.Logprobs is { Encoded: not null, TopIds.Length: > 0 } logprobs
-        ? trace with { Logprobs = logprobs with { Encoded = null } }
-        : trace;
+    /// <summary>
+    /// A trace whose soft targets were decoded as it was read: kept encoded as well, they would be decoded again for the batch.
+    /// </summary>
+    static Trace WithoutCode(Trace trace) =>
+        trace.Logprobs is { Encoded: not null, TopIds.Length: > 0 } logprobs
+            ? trace with
+            {
+                Logprobs = logprobs with { Encoded = null },
+            }
+            : trace;
 
     static double[] Values(Tensor values) => values.cpu().data<double>().ToArray();
 
-    static TraceTokens AsReported(Trace trace) => trace.Logprobs is { Count: > 0 } logprobs
-        ? new TraceTokens([.. trace.PromptTokenIds, .. logprobs.TokenIds], trace.PromptTokenIds.Length, SoftTargets.From(logprobs))
-        : new TraceTokens(trace.PromptTokenIds, trace.PromptTokenIds.Length, Soft: null);
+    static TraceTokens AsReported(Trace trace) =>
+        trace.Logprobs is { Count: > 0 } logprobs
+            ? new TraceTokens([.. trace.PromptTokenIds, .. logprobs.TokenIds], trace.PromptTokenIds.Length, SoftTargets.From(logprobs))
+            : new TraceTokens(trace.PromptTokenIds, trace.PromptTokenIds.Length, Soft: null);
 }

@@ -25,7 +25,13 @@ sealed class TraceShards : ISequenceSource
     /// <param name="cancellationToken">Stops between shards.</param>
     /// <exception cref="InvalidInputException">There are none, or they are of another tokenizer.</exception>
     public static async Task<TraceShards> OpenAsync(
-        string path, string? teacherTokenizer, int? topK, Tokenizer tokenizer, ChatSequence chat, CancellationToken cancellationToken)
+        string path,
+        string? teacherTokenizer,
+        int? topK,
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        CancellationToken cancellationToken
+    )
     {
         var reader = await ShardReader.OpenAsync(path, cancellationToken: cancellationToken);
         var teacher = TeacherTokenizer.Of(path, teacherTokenizer, reader.Dataset, tokenizer);
@@ -42,7 +48,8 @@ sealed class TraceShards : ISequenceSource
 
     /// <summary>All row groups in the order they were written; the next one is read while this one is looked at.</summary>
     /// <remarks>
-    /// Where the shards' checksums are in a manifest, and so hold or do not, soft targets are decoded by the training alone, which takes most of the time.
+    /// Where the shards' checksums are in a manifest, and so hold or do not, soft targets are
+    /// decoded by the training alone, which takes most of the time.
     /// </remarks>
     public async IAsyncEnumerable<IReadOnlyList<Trace>> GroupsAsync()
     {
@@ -54,7 +61,8 @@ sealed class TraceShards : ISequenceSource
             yield return traces;
         }
 
-        Task<IReadOnlyList<Trace>> ReadAsync(int group) => Task.Run(() => _reader.ReadRowGroupAsync(group, decodes: _reader.Manifest is null));
+        Task<IReadOnlyList<Trace>> ReadAsync(int group) =>
+            Task.Run(() => _reader.ReadRowGroupAsync(group, decodes: _reader.Manifest is null));
     }
 
     /// <summary>Keeps a group, so that it need not be read again when the training begins.</summary>
@@ -82,7 +90,9 @@ sealed class TraceShards : ISequenceSource
                 sequences[row] = row < traces.Count ? Aligner.Align(traces[row], counts: false) : null;
                 if (sequences[row]?.Ids.Length != lengths[row])
                 {
-                    throw new InvalidInputException($"{Name}: is not what it was when the training began; leave traces alone while a student learns from them");
+                    throw new InvalidInputException(
+                        $"{Name}: is not what it was when the training began; leave traces alone while a student learns from them"
+                    );
                 }
             }
         }

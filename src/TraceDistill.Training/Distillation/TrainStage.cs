@@ -33,8 +33,11 @@ public static class TrainStage
     /// <summary>Trains without an evaluation of generated answers.</summary>
     /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, CancellationToken)"/>
     public static Task<TrainSummary> RunAsync(
-        TrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default) =>
-        RunAsync(options, directory, observer, null, cancellationToken);
+        TrainOptions options,
+        string directory,
+        IRunObserver observer,
+        CancellationToken cancellationToken = default
+    ) => RunAsync(options, directory, observer, null, cancellationToken);
 
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
@@ -47,7 +50,12 @@ public static class TrainStage
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
     /// model.</exception>
     public static async Task<TrainSummary> RunAsync(
-        TrainOptions options, string directory, IRunObserver observer, IAnswerEvaluation? answers, CancellationToken cancellationToken = default)
+        TrainOptions options,
+        string directory,
+        IRunObserver observer,
+        IAnswerEvaluation? answers,
+        CancellationToken cancellationToken = default
+    )
     {
         if (options.EvalProblems is null != answers is null)
         {
@@ -80,20 +88,26 @@ public static class TrainStage
             throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out no trace; raise it");
         }
 
-        var state = new TrainingState(directory, Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest, answers?.Digest ?? []]));
+        var state = new TrainingState(
+            directory,
+            Fingerprint(options, tokenizer, parameters, [data.Digest, heldOutDigest, answers?.Digest ?? []])
+        );
         if (state.Claim() is not { } end)
         {
             var part = trained.Count == trained.Total ? "" : $"{trained.Count:N0} of ";
             observer.Message(
                 $"training {part}{trained.Total:N0} parameters on {Counted.Of(data.Count, "sequence")}"
-                + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)"
-                + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : "")
-                + (answers is not null ? $", answering {Counted.Of(answers.Count, "problem")} every {options.EvalSteps:N0} steps" : ""));
+                    + $" (left out: {data.Unfinished} unfinished, {data.NotCorrect} not correct, {data.TooLong} too long)"
+                    + (heldOut.Count > 0 ? $", evaluating on {Counted.Of(heldOut.Count, "held-out sequence")}" : "")
+                    + (answers is not null ? $", answering {Counted.Of(answers.Count, "problem")} every {options.EvalSteps:N0} steps" : "")
+            );
             if (data.Survival is { } left)
             {
-                observer.Message(FormattableString.Invariant(
-                    $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, ")
-                    + FormattableString.Invariant($"with {left.Mass:P1} of the probability that it reported for them"));
+                observer.Message(
+                    FormattableString.Invariant(
+                        $"the teacher has another vocabulary: {left.Positions:P1} of {left.Tokens:N0} trained tokens have soft targets, "
+                    ) + FormattableString.Invariant($"with {left.Mass:P1} of the probability that it reported for them")
+                );
             }
 
             foreach (var line in data.Remarks)
@@ -110,7 +124,8 @@ public static class TrainStage
             {
                 observer.Message(
                     $"the chat template ends an answer with {tokenizer.Decode([chat.EndOfSequence])}, which the tokenizer's files do not "
-                    + $"name as an end: the student learns it, and its {GenerationConfig.FileName} names it");
+                        + $"name as an end: the student learns it, and its {GenerationConfig.FileName} names it"
+                );
             }
 
             TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead);
@@ -124,7 +139,8 @@ public static class TrainStage
                     using var trainer = new Trainer(options, trained, observer, PlanOf(options, heldOut, answers), WriteModel);
                     return trainer.Run(batches, step => Settings(options, step), state, cancellationToken);
                 },
-                CancellationToken.None);
+                CancellationToken.None
+            );
             observer.Message(FormattableString.Invariant($"waited for data for {end.DataWait:P2} of the time"));
             WriteModel(directory);
             state.Finish(end);
@@ -181,13 +197,26 @@ public static class TrainStage
     }
 
     static EvaluationPlan? PlanOf(TrainOptions options, IReadOnlyList<TraceTokens> heldOut, IAnswerEvaluation? answers) =>
-        heldOut.Count == 0 && answers is null ? null : new EvaluationPlan(
-            heldOut.Count == 0 ? null : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers()), answers, options.EvalSteps,
-            options.ResolveMetric(), options.LoadBestModelAtEnd, options.EarlyStoppingPatience, options.EarlyStoppingThreshold);
+        heldOut.Count == 0 && answers is null
+            ? null
+            : new EvaluationPlan(
+                heldOut.Count == 0 ? null : new HeldOutTraces(heldOut, options.MicroBatchTokens, options.ResolveWorkers()),
+                answers,
+                options.EvalSteps,
+                options.ResolveMetric(),
+                options.LoadBestModelAtEnd,
+                options.EarlyStoppingPatience,
+                options.EarlyStoppingThreshold
+            );
 
-    static DistillationSettings Settings(TrainOptions options, long step) => new(
-        options.KdAlpha.ValueAt(step, options.MaxSteps), options.KdTemperature.ValueAt(step, options.MaxSteps), options.KdMissingMass,
-        options.KdUldWeight, options.ZLossWeight);
+    static DistillationSettings Settings(TrainOptions options, long step) =>
+        new(
+            options.KdAlpha.ValueAt(step, options.MaxSteps),
+            options.KdTemperature.ValueAt(step, options.MaxSteps),
+            options.KdMissingMass,
+            options.KdUldWeight,
+            options.ZLossWeight
+        );
 
     static string TokenizerDirectory(TrainOptions options)
     {
@@ -200,7 +229,8 @@ public static class TrainStage
             ? stored
             : throw new InvalidInputException(
                 "tokenizer: a student from scratch needs a vocabulary, and none is stored with the traces; "
-                + "name the teacher's model directory");
+                    + "name the teacher's model directory"
+            );
     }
 
     /// <summary>Longest length of sequences; null for a student from scratch that is to have as many positions as it takes.</summary>
@@ -231,7 +261,12 @@ public static class TrainStage
         if (options.LoraR is { } rank)
         {
             var settings = new LoraSettings(
-                rank, options.LoraAlpha ?? 2 * rank, options.LoraDropout, options.LoraTargetModules, options.UseDora);
+                rank,
+                options.LoraAlpha ?? 2 * rank,
+                options.LoraDropout,
+                options.LoraTargetModules,
+                options.UseDora
+            );
             var frozen = options.Student is { } student
                 ? ModelDirectory.LoadFrozen(student)
                 : InitialParameters(options, tokenizer, positions);
@@ -257,7 +292,10 @@ public static class TrainStage
             using var taken = ModelDirectory.Load(larger);
             if (options.Architecture.ModelType is { } type && type != taken.Configuration.Family.ModelType())
             {
-                throw new InvalidInputException($"architecture: model_type is {type}, and the student takes its weights from {larger}, a {taken.Configuration.Family.ModelType()} model: leave it out");
+                throw new InvalidInputException(
+                    $"architecture: model_type is {type}, and the student takes its weights from {larger}, "
+                        + $"a {taken.Configuration.Family.ModelType()} model: leave it out"
+                );
             }
 
             var cut = new ModelParameters(StudentInitialization.Adopt(shape, taken.Configuration));
@@ -277,12 +315,30 @@ public static class TrainStage
     static string Fingerprint(TrainOptions options, Tokenizer tokenizer, IDecoderWeights parameters, IReadOnlyList<byte[]> digests)
     {
         using var hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
-        hash.AppendData(JsonSerializer.SerializeToUtf8Bytes(options with
-        {
-            Traces = [.. options.Traces.Select(set => set with { Path = "" })], Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            Student = null, InitFrom = null, Tokenizer = null, TeacherTokenizer = null, GradientCheckpointing = false, Workers = 0, DataloaderNumWorkers = 0,
-            EvalTraces = null, EvalProblems = null, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
-        }));
+        hash.AppendData(
+            JsonSerializer.SerializeToUtf8Bytes(
+                options with
+                {
+                    Traces = [.. options.Traces.Select(set => set with { Path = "" })],
+                    Problems = null,
+                    ProblemField = [],
+                    AnswerField = null,
+                    SolutionField = null,
+                    Duplicates = default,
+                    Student = null,
+                    InitFrom = null,
+                    Tokenizer = null,
+                    TeacherTokenizer = null,
+                    GradientCheckpointing = false,
+                    Workers = 0,
+                    DataloaderNumWorkers = 0,
+                    EvalTraces = null,
+                    EvalProblems = null,
+                    SaveTotalLimit = 0,
+                    Device = DeviceChoice.Auto,
+                }
+            )
+        );
         hash.AppendData(Encoding.UTF8.GetBytes(tokenizer.Hash));
         var piece = new float[1 << 16];
         foreach (var name in parameters.Names)

@@ -8,8 +8,9 @@ namespace TraceDistill.Training.Distillation;
 
 /// <summary>The sequences a student learns from, read while it learns, and what was left out of them and why.</summary>
 /// <remarks>
-/// In memory are four bytes for each sequence, its length, and <see cref="TrainOptions.ShuffleBufferMb"/> of sequences as their shards hold them: about 40 bytes a token at
-/// k = 20 from compact shards, 8·k + 4 more from those of the plain layout, which is for exchange with other programs. They are decoded when a batch needs them.
+/// In memory are four bytes for each sequence, its length, and <see cref="TrainOptions.ShuffleBufferMb"/> of
+/// sequences as their shards hold them: about 40 bytes a token at k = 20 from compact shards, 8·k + 4 more from
+/// those of the plain layout, which is for exchange with other programs. They are decoded when a batch needs them.
 /// </remarks>
 sealed class TrainingSet : IDisposable
 {
@@ -69,7 +70,12 @@ sealed class TrainingSet : IDisposable
     /// <summary>Looks through everything that <paramref name="options"/> names.</summary>
     /// <exception cref="InvalidInputException">Nothing is left to learn from, or the traces are of another tokenizer.</exception>
     public static async Task<TrainingSet> ReadAsync(
-        TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
+        TrainOptions options,
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        int maxLength,
+        CancellationToken cancellationToken
+    )
     {
         AlignmentSurvival? survival = null;
         TaskDescription? task = null;
@@ -102,17 +108,32 @@ sealed class TrainingSet : IDisposable
 
         return new TrainingSet(sets, solutions)
         {
-            Count = survey.Fitting, HeldOut = survey.HeldOut, Unfinished = survey.Unfinished, NotCorrect = survey.NotCorrect, TooLong = survey.TooLong,
-            Survival = survival, Remarks = remarks, Longest = survey.Longest, LongestFitting = survey.LongestFitting, LongestPrompt = survey.LongestPrompt,
+            Count = survey.Fitting,
+            HeldOut = survey.HeldOut,
+            Unfinished = survey.Unfinished,
+            NotCorrect = survey.NotCorrect,
+            TooLong = survey.TooLong,
+            Survival = survival,
+            Remarks = remarks,
+            Longest = survey.Longest,
+            LongestFitting = survey.LongestFitting,
+            LongestPrompt = survey.LongestPrompt,
             Task = task is { MaxTokens: null } ? task with { MaxTokens = survey.LongestTrained } : task,
-            Digest = survey.Digest(), BytesAhead = survey.BytesAhead,
+            Digest = survey.Digest(),
+            BytesAhead = survey.BytesAhead,
         };
     }
 
     /// <summary>Takes the traces of <see cref="TrainOptions.EvalTraces"/>, which are evaluated on and not learned from.</summary>
     /// <exception cref="InvalidInputException">There are none that serve.</exception>
     public static async Task<(IReadOnlyList<TraceTokens> Sequences, byte[] Digest)> ReadHeldOutAsync(
-        TrainOptions options, string path, Tokenizer tokenizer, ChatSequence chat, int maxLength, CancellationToken cancellationToken)
+        TrainOptions options,
+        string path,
+        Tokenizer tokenizer,
+        ChatSequence chat,
+        int maxLength,
+        CancellationToken cancellationToken
+    )
     {
         using var survey = new TrainingSurvey(options, tokenizer, chat, maxLength);
         var shards = await TraceShards.OpenAsync(path, options.TeacherTokenizer, options.KdTopK, tokenizer, chat, cancellationToken);
@@ -121,7 +142,9 @@ sealed class TrainingSet : IDisposable
         return survey.HeldOut.Count > 0
             ? (survey.HeldOut, survey.Digest())
             : throw new InvalidInputException(
-                $"{path}: no trace to evaluate on: {survey.Unfinished} unfinished, {survey.NotCorrect} not correct, the others longer than {maxLength} tokens");
+                $"{path}: no trace to evaluate on: {survey.Unfinished} unfinished, "
+                    + $"{survey.NotCorrect} not correct, the others longer than {maxLength} tokens"
+            );
     }
 
     public void Dispose() => _solutions?.Dispose();
@@ -140,19 +163,27 @@ sealed class TrainingSet : IDisposable
 
         if (survey.EndedInText > 0)
         {
-            remarks.Add($"answers with an end token of the student written in their text: {survey.EndedInText:N0}; it learns to stop there");
+            remarks.Add(
+                $"answers with an end token of the student written in their text: {survey.EndedInText:N0}; it learns to stop there"
+            );
         }
 
         if (survey.HeldOutFound > survey.HeldOut.Count)
         {
-            remarks.Add(FormattableString.Invariant(
-                $"of {survey.HeldOutFound:N0} held-out sequences the first {survey.HeldOut.Count:N0} are evaluated on, which is {TrainingSurvey.HeldOutTokens:N0} tokens"));
+            remarks.Add(
+                FormattableString.Invariant($"of {survey.HeldOutFound:N0} held-out sequences the first {survey.HeldOut.Count:N0} ")
+                    + FormattableString.Invariant($"are evaluated on, which is {TrainingSurvey.HeldOutTokens:N0} tokens")
+            );
         }
     }
 
     /// <summary>Sets without weights are one; worked solutions come as often as all else does on the average.</summary>
     static SequenceSet[] Blend(
-        IReadOnlyList<TraceSet> sets, List<IReadOnlyList<SequenceGroup>> traces, IReadOnlyList<SequenceGroup> solutions, List<string> remarks)
+        IReadOnlyList<TraceSet> sets,
+        List<IReadOnlyList<SequenceGroup>> traces,
+        IReadOnlyList<SequenceGroup> solutions,
+        List<string> remarks
+    )
     {
         if (sets.All(set => set.Weight is null))
         {
@@ -185,7 +216,9 @@ sealed class TrainingSet : IDisposable
             if (traces.Count > 1 && traces.FindIndex(groups => groups.Count == 0) is >= 0 and var empty)
             {
                 throw new InvalidInputException(
-                    $"{options.Traces[empty].Path}: nothing to train on: its traces are unfinished, not correct, too long or held out; leave it out of traces");
+                    $"{options.Traces[empty].Path}: nothing to train on: its traces are unfinished, "
+                        + "not correct, too long or held out; leave it out of traces"
+                );
             }
 
             return;
@@ -193,7 +226,9 @@ sealed class TrainingSet : IDisposable
 
         if (survey.HeldOutFound > 0)
         {
-            throw new InvalidInputException($"{options.DataName}: eval_fraction {options.EvalFraction} holds out all traces that there are; lower it");
+            throw new InvalidInputException(
+                $"{options.DataName}: eval_fraction {options.EvalFraction} holds out all traces that there are; lower it"
+            );
         }
 
         string?[] reasons =
@@ -204,19 +239,20 @@ sealed class TrainingSet : IDisposable
         ];
         var reason = string.Join("; ", reasons.OfType<string>());
         throw new InvalidInputException(
-            $"{options.DataName}: nothing to train on: "
-            + (reason.Length > 0 ? reason : "no trace, and no problem with a worked solution"));
+            $"{options.DataName}: nothing to train on: " + (reason.Length > 0 ? reason : "no trace, and no problem with a worked solution")
+        );
     }
 
     static string DescribeTooLong(TrainingSurvey survey, TrainOptions options, int maxLength)
     {
         var isSet = options.MaxLength == maxLength;
         var limit = isSet ? $"max_length {maxLength}" : $"the student's {maxLength} positions";
-        var advice = isSet ? $"raise max_length to {survey.Longest}"
+        var advice =
+            isSet ? $"raise max_length to {survey.Longest}"
             : options.Student is null ? $"add max_position_embeddings: {survey.Longest} to architecture"
             : "take a student with more positions";
-        return FormattableString.Invariant(
-            $"{survey.TooLong} of {survey.Sequences} sequences ({(double)survey.TooLong / survey.Sequences:P1}) are longer than {limit} and left out; ")
+        return FormattableString.Invariant($"{survey.TooLong} of {survey.Sequences} sequences ")
+            + FormattableString.Invariant($"({(double)survey.TooLong / survey.Sequences:P1}) are longer than {limit} and left out; ")
             + $"the longest has {survey.Longest} tokens: {advice}";
     }
 
@@ -225,10 +261,11 @@ sealed class TrainingSet : IDisposable
         if (survival is { } left && Math.Min(left.Positions, left.Mass) < options.KdMinAlignment)
         {
             var share = FormattableString.Invariant($"{left.Positions:P1} of the tokens and {left.Mass:P1} of the probability");
-            throw new InvalidInputException(FormattableString.Invariant(
-                $"{path}: of the teacher's soft targets {share} are left in the student's vocabulary, ")
-                + FormattableString.Invariant($"less than kd_min_alignment {options.KdMinAlignment}: ")
-                + "take a student with a closer tokenizer, or lower it");
+            throw new InvalidInputException(
+                FormattableString.Invariant($"{path}: of the teacher's soft targets {share} are left in the student's vocabulary, ")
+                    + FormattableString.Invariant($"less than kd_min_alignment {options.KdMinAlignment}: ")
+                    + "take a student with a closer tokenizer, or lower it"
+            );
         }
     }
 }

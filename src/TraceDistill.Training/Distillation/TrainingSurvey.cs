@@ -14,8 +14,9 @@ using TraceDistill.Training.Batching;
 namespace TraceDistill.Training.Distillation;
 
 /// <summary>
-/// A first pass over all data: what is left out and why, how long sequences are, which are held out, and a digest of all of it. Of a sequence that is trained on
-/// its length is kept, four bytes; the sequences themselves only while all of them fit into the buffer for shuffling.
+/// A first pass over all data: what is left out and why, how long sequences are, which are held
+/// out, and a digest of all of it. Of a sequence that is trained on its length is kept, four
+/// bytes; the sequences themselves only while all of them fit into the buffer for shuffling.
 /// </summary>
 /// <param name="options">What is left out.</param>
 /// <param name="tokenizer">The student's.</param>
@@ -23,7 +24,12 @@ namespace TraceDistill.Training.Distillation;
 /// <param name="maxLength">Most tokens of a sequence.</param>
 /// <param name="heldOutTokens">Tokens of held-out traces that are kept, and so evaluated on.</param>
 sealed class TrainingSurvey(
-    TrainOptions options, Tokenizer tokenizer, ChatSequence chat, int maxLength, long heldOutTokens = TrainingSurvey.HeldOutTokens) : IDisposable
+    TrainOptions options,
+    Tokenizer tokenizer,
+    ChatSequence chat,
+    int maxLength,
+    long heldOutTokens = TrainingSurvey.HeldOutTokens
+) : IDisposable
 {
     /// <summary>About 80 MB from compact shards at k = 20.</summary>
     public const long HeldOutTokens = 1 << 21;
@@ -32,7 +38,8 @@ sealed class TrainingSurvey(
     readonly IncrementalHash _hash = IncrementalHash.CreateHash(HashAlgorithmName.SHA256);
     readonly List<TraceShards> _keeping = [];
     readonly List<TraceTokens> _heldOut = [];
-    long _keptBytes, _heldOutTokens;
+    long _keptBytes,
+        _heldOutTokens;
 
     /// <summary>Sequences to train on, those that are too long among them.</summary>
     public int Sequences { get; private set; }
@@ -94,7 +101,12 @@ sealed class TrainingSurvey(
                 }
             }
 
-            var group = new SequenceGroup(shards, index, [.. sequences.Select(sequence => sequence?.Ids.Length ?? 0)], sequences.Sum(sequence => sequence?.Bytes ?? 0));
+            var group = new SequenceGroup(
+                shards,
+                index,
+                [.. sequences.Select(sequence => sequence?.Ids.Length ?? 0)],
+                sequences.Sum(sequence => sequence?.Bytes ?? 0)
+            );
             if (group.Bytes > 0)
             {
                 groups.Add(group);
@@ -134,7 +146,11 @@ sealed class TrainingSurvey(
         var spool = new SolutionSpool(path);
         try
         {
-            await foreach (var problem in ProblemReader.ReadAsync(path, options, cancellationToken: cancellationToken).Where(problem => problem.Solution is not null))
+            await foreach (
+                var problem in ProblemReader
+                    .ReadAsync(path, options, cancellationToken: cancellationToken)
+                    .Where(problem => problem.Solution is not null)
+            )
             {
                 _specials.Look(problem.Conversation(), problem.Id);
                 var sequence = chat.FromSolution(problem);
@@ -157,7 +173,9 @@ sealed class TrainingSurvey(
 
     public void Dispose() => _hash.Dispose();
 
-    /// <summary>The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop there.</summary>
+    /// <summary>
+    /// The end token behind a part of an answer, or behind a call whose result is still to come, would teach the student to stop there.
+    /// </summary>
     bool IsWanted(Trace trace)
     {
         if (!FinishReasons.IsNatural(trace.FinishReason) || trace.ToolCalls is not null)

@@ -9,21 +9,25 @@ namespace TraceDistill.Training.Objectives;
 // M = trained tokens, C = tokens of a chunk, D = hidden, V = vocabulary
 
 /// <summary>
-/// Output projection and objectives together, a chunk of trained tokens at a time: the gradient of a chunk's hidden states and of the output matrix is made
-/// before the next chunk's logits, so that no [M, V] matrix exists, whatever the objectives are.
+/// Output projection and objectives together, a chunk of trained tokens at a time: the gradient of a chunk's hidden states and
+/// of the output matrix is made before the next chunk's logits, so that no [M, V] matrix exists, whatever the objectives are.
 /// </summary>
 public sealed class ChunkedHead(Decoder decoder)
 {
     /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
     internal const int ChunkLogits = 1 << 19;
 
-    /// <summary>The same on other devices, where a chunk's many small operations cost more than its memory: a quarter of a gigabyte.</summary>
+    /// <summary>
+    /// The same on other devices, where a chunk's many small operations cost more than its memory: a quarter of a gigabyte.
+    /// </summary>
     const int DeviceChunkLogits = 1 << 26;
 
     /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
     internal const int LeastRows = 128;
 
-    /// <summary>Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.</summary>
+    /// <summary>
+    /// Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.
+    /// </summary>
     /// <param name="hidden">[M, D]; its graph is not walked.</param>
     /// <param name="batch">What each token is to be.</param>
     /// <param name="terms">The objectives.</param>
@@ -36,13 +40,13 @@ public sealed class ChunkedHead(Decoder decoder)
         foreach (var (first, rows) in Chunks(batch.Rows.Length))
         {
             using var chunk = NewDisposeScope();
-            var x = states.narrow(0, first, rows).to(ScalarType.Float32);                          // [C, D]
+            var x = states.narrow(0, first, rows).to(ScalarType.Float32); // [C, D]
             var targets = TargetRows.Of(batch, first, rows, hidden.device);
             var logits = decoder.Logits(x);
             var capped = decoder.LogitSoftCap is null ? null : logits.clone(); // the rows use theirs up
             var student = new StudentRows(logits, targets);
             objectives.Evaluate(student, targets).backward();
-            var slopes = student.LogitGradient();                                                  // [C, V]
+            var slopes = student.LogitGradient(); // [C, V]
             using var noGrad = no_grad();
             if (capped is not null)
             {

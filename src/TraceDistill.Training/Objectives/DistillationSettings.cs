@@ -4,13 +4,23 @@ namespace TraceDistill.Training.Objectives;
 /// <param name="KdAlpha">Weight of the soft targets, 0 to 1; a token without soft targets takes the whole hard loss.</param>
 /// <param name="KdTemperature">T: teacher and student are both tempered by it.</param>
 /// <param name="MissingMass">What stands for the tokens outside the top k.</param>
-/// <param name="UldWeight">Weight of the distance L₁ between sorted probabilities of what the student has no tokens for; see <see cref="UniversalLogit"/>.</param>
+/// <param name="UldWeight">
+/// Weight of the distance L₁ between sorted probabilities of what the student has no tokens for; see <see cref="UniversalLogit"/>.
+/// </param>
 /// <param name="ZLossWeight">z: weight of <see cref="ZLoss"/>, for all tokens.</param>
-public readonly record struct DistillationSettings(double KdAlpha, double KdTemperature, MissingMass MissingMass, double UldWeight = 0,
-    double ZLossWeight = 0)
+public readonly record struct DistillationSettings(
+    double KdAlpha,
+    double KdTemperature,
+    MissingMass MissingMass,
+    double UldWeight = 0,
+    double ZLossWeight = 0
+)
 {
     /// <summary>Names of the objectives in reports.</summary>
-    public const string CrossEntropyName = "ce", DivergenceName = "kd", UniversalLogitName = "uld", ZLossName = "z";
+    public const string CrossEntropyName = "ce",
+        DivergenceName = "kd",
+        UniversalLogitName = "uld",
+        ZLossName = "z";
 
     /// <summary>The objectives of these settings; those without a weight are left out.</summary>
     public IReadOnlyList<ObjectiveTerm> Terms()

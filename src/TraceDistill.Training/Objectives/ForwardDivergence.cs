@@ -11,8 +11,9 @@ namespace TraceDistill.Training.Objectives;
 /// <see cref="MissingMass.TailBucket"/>, one outcome more for all others.
 /// </summary>
 /// <remarks>
-/// Outcomes are u = (log q₁ … log q_K, log Σ_rest q) and v likewise for the teacher, both at T = 1. Then t = softmax(v/T), s = softmax(u/T) and
-/// KL = Σ t (log t − log s); the temperature's factor T² is the caller's. Where K is the whole vocabulary the two policies are equal to dense distillation.
+/// Outcomes are u = (log q₁ … log q_K, log Σ_rest q) and v likewise for the teacher, both at T = 1.
+/// Then t = softmax(v/T), s = softmax(u/T) and KL = Σ t (log t − log s); the temperature's factor T²
+/// is the caller's. Where K is the whole vocabulary the two policies are equal to dense distillation.
 /// </remarks>
 public sealed class ForwardDivergence(double temperature, MissingMass missingMass) : IObjective
 {
@@ -26,7 +27,7 @@ public sealed class ForwardDivergence(double temperature, MissingMass missingMas
         var logStudent = hasTail && temperature == 1 ? u : Tempered(u).log_softmax(1);
         var logTeacher = Tempered(v).log_softmax(1);
         var probability = logTeacher.exp();
-        return (probability * (logTeacher - logStudent).ZeroWhere(probability.IsZero())).sum(1);   // 0·∞ is 0
+        return (probability * (logTeacher - logStudent).ZeroWhere(probability.IsZero())).sum(1); // 0·∞ is 0
     }
 
     Tensor Tempered(Tensor logits) => temperature == 1 ? logits : logits.Times(1 / temperature);

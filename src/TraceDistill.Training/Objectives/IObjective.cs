@@ -9,8 +9,8 @@ namespace TraceDistill.Training.Objectives;
 /// differentiated by autograd.
 /// </summary>
 /// <remarks>
-/// An objective sees a chunk of tokens at a time (<see cref="ChunkedHead"/>), in float64, and what it takes from <see cref="StudentRows"/> decides how much is
-/// computed. A new one is a file with a class, and a test beside those of the others.
+/// An objective sees a chunk of tokens at a time (<see cref="ChunkedHead"/>), in float64, and what it takes from
+/// <see cref="StudentRows"/> decides how much is computed. A new one is a file with a class, and a test beside those of the others.
 /// </remarks>
 public interface IObjective
 {

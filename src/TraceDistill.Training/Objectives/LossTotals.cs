@@ -9,9 +9,13 @@ public sealed record LossTotals(double Loss, IReadOnlyList<TermTotal> Terms, lon
 {
     /// <summary>Both together.</summary>
     /// <param name="other">Of the same objectives.</param>
-    public LossTotals Plus(LossTotals other) => new(
-        Loss + other.Loss, [.. Terms.Zip(other.Terms, (a, b) => a with { Sum = a.Sum + b.Sum, Tokens = a.Tokens + b.Tokens })],
-        Tokens + other.Tokens, SoftTokens + other.SoftTokens);
+    public LossTotals Plus(LossTotals other) =>
+        new(
+            Loss + other.Loss,
+            [.. Terms.Zip(other.Terms, (a, b) => a with { Sum = a.Sum + b.Sum, Tokens = a.Tokens + b.Tokens })],
+            Tokens + other.Tokens,
+            SoftTokens + other.SoftTokens
+        );
 
     /// <summary>With a further term that is a part of the loss as it is, such as the balance of experts.</summary>
     public LossTotals With(TermTotal term) => this with { Loss = Loss + term.Sum, Terms = [.. Terms, term] };

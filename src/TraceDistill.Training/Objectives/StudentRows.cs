@@ -8,8 +8,8 @@ namespace TraceDistill.Training.Objectives;
 // R = tokens of a chunk, K = soft targets, V = vocabulary, z = logits
 
 /// <summary>
-/// The student's distributions at a chunk of tokens: the logits of the tokens that targets name, and one number for all others. What an objective takes from
-/// here is differentiable; the gradient of all V logits follows from that of these few.
+/// The student's distributions at a chunk of tokens: the logits of the tokens that targets name, and one number for all
+/// others. What an objective takes from here is differentiable; the gradient of all V logits follows from that of these few.
 /// </summary>
 /// <remarks>
 /// The others' mass is a sum over those tokens themselves, never 1 − Σq, so that it keeps its precision when it is tiny.
@@ -27,9 +27,9 @@ public sealed class StudentRows
         Tensor drawn;
         using (no_grad())
         {
-            drawn = Name(targets.Drawn, logits.gather(1, targets.Drawn));                          // [R, 1]
+            drawn = Name(targets.Drawn, logits.gather(1, targets.Drawn)); // [R, 1]
             _logits = NamedLogits.Split(logits, targets.Ids, targets.IsPresent);
-            _outcomes = _logits.Outcomes.requires_grad_(true);                                     // [R, K + 1]
+            _outcomes = _logits.Outcomes.requires_grad_(true); // [R, K + 1]
         }
 
         LogProbabilities = _outcomes.log_softmax(1);
@@ -37,7 +37,9 @@ public sealed class StudentRows
         Drawn = drawn.squeeze(1) - LogPartition;
     }
 
-    /// <summary>[R, K + 1] of float64: log-probabilities of the tokens that the teacher reported, −∞ for filling, and last of all others together.</summary>
+    /// <summary>
+    /// [R, K + 1] of float64: log-probabilities of the tokens that the teacher reported, −∞ for filling, and last of all others together.
+    /// </summary>
     public Tensor LogProbabilities { get; }
 
     /// <summary>[R, K] of float64: those of the tokens that the teacher reported alone.</summary>

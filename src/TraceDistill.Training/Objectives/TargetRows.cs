@@ -19,8 +19,10 @@ public sealed class TargetRows
         var (ids, isPresent) = (empty(rows, k, dtype: ScalarType.Int64), empty(rows, k, dtype: ScalarType.Bool));
         var (logprobs, drawn) = (empty(rows, k + 1, dtype: ScalarType.Float64), empty(rows, 1, dtype: ScalarType.Int64));
         var hasSoft = empty(rows, dtype: ScalarType.Float64);
-        Span<long> allIds = Elements<long>(ids), allDrawn = Elements<long>(drawn);
-        Span<double> allLogprobs = Elements<double>(logprobs), allSoft = Elements<double>(hasSoft);
+        Span<long> allIds = Elements<long>(ids),
+            allDrawn = Elements<long>(drawn);
+        Span<double> allLogprobs = Elements<double>(logprobs),
+            allSoft = Elements<double>(hasSoft);
         var allPresent = Elements<bool>(isPresent);
         for (var row = 0; row < rows; row++)
         {
@@ -57,13 +59,17 @@ public sealed class TargetRows
     /// <summary>[R, 1] of int64: the tokens that were drawn.</summary>
     public Tensor Drawn { get; }
 
-    /// <summary>[R, K] of int64: the tokens that the teacher reported; filled up with one of them, or with the drawn token where it reported none.</summary>
+    /// <summary>
+    /// [R, K] of int64: the tokens that the teacher reported; filled up with one of them, or with the drawn token where it reported none.
+    /// </summary>
     public Tensor Ids { get; }
 
     /// <summary>[R, K] false for filling.</summary>
     public Tensor IsPresent { get; }
 
-    /// <summary>[R, K + 1] of float64: their log-probabilities at T = 1, −∞ for filling, and last of all other tokens together, −∞ for none.</summary>
+    /// <summary>
+    /// [R, K + 1] of float64: their log-probabilities at T = 1, −∞ for filling, and last of all other tokens together, −∞ for none.
+    /// </summary>
     public Tensor LogProbabilities { get; }
 
     /// <summary>[R, K] of float64: those of the reported tokens alone.</summary>
@@ -72,7 +78,10 @@ public sealed class TargetRows
     /// <summary>[R] of float64: 1 where the teacher reported anything, else 0.</summary>
     public Tensor HasSoft { get; }
 
-    /// <summary>[R, U] of float64: probabilities of alternatives that the student has no token for, the largest first, 0 for filling; null for none at all.</summary>
+    /// <summary>
+    /// [R, U] of float64: probabilities of alternatives that the student has no token for, the
+    /// largest first, 0 for filling; null for none at all.
+    /// </summary>
     public Tensor? Unmatched { get; }
 
     /// <summary>The rows of a batch from <paramref name="first"/> on.</summary>

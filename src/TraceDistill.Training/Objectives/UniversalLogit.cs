@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Objectives;
 
 /// <summary>
-/// Universal Logit Distillation (Boizard et al., arXiv 2402.12030, equation 4) for the part of a teacher's distribution that the student's vocabulary cannot
-/// say: Σᵣ |pᵣ − q₍ᵣ₎| over the teacher's unmatched alternatives and as many of the student's most probable tokens outside the soft targets, both sorted.
+/// Universal Logit Distillation (Boizard et al., arXiv 2402.12030, equation 4) for the part of a teacher's
+/// distribution that the student's vocabulary cannot say: Σᵣ |pᵣ − q₍ᵣ₎| over the teacher's unmatched
+/// alternatives and as many of the student's most probable tokens outside the soft targets, both sorted.
 /// </summary>
 public sealed class UniversalLogit : IObjective
 {

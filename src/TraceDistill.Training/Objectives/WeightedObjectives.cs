@@ -10,7 +10,8 @@ namespace TraceDistill.Training.Objectives;
 sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
 {
     readonly List<Tensor> _sums = [];
-    long _tokens, _softTokens;
+    long _tokens,
+        _softTokens;
 
     /// <summary>The loss of a chunk, summed over its tokens.</summary>
     /// <returns>A scalar of float64 that has gradients.</returns>
@@ -23,7 +24,7 @@ sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
             var sum = none;
             if (!objective.NeedsSoftTargets)
             {
-                var each = objective.Loss(student, targets);                                       // [R]
+                var each = objective.Loss(student, targets); // [R]
                 sum = each.sum();
                 loss = loss.Plus(Weighted(sum, weight));
                 if (softWeight != weight && targets.SoftTokens > 0)
@@ -60,7 +61,15 @@ sealed class WeightedObjectives(IReadOnlyList<ObjectiveTerm> terms)
 
         _sums.ForEach(sums => sums.Dispose());
         return new LossTotals(
-            totals[0], [.. terms.Select((term, i) => new TermTotal(term.Name, totals[1 + i], term.Objective.NeedsSoftTargets ? _softTokens : _tokens))], _tokens, _softTokens);
+            totals[0],
+            [
+                .. terms.Select(
+                    (term, i) => new TermTotal(term.Name, totals[1 + i], term.Objective.NeedsSoftTargets ? _softTokens : _tokens)
+                ),
+            ],
+            _tokens,
+            _softTokens
+        );
     }
 
     static Tensor Weighted(Tensor sum, double weight) => weight == 1 ? sum : sum.Times(weight);

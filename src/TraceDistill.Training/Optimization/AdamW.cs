@@ -19,9 +19,12 @@ namespace TraceDistill.Training.Optimization;
 /// <param name="names">Those of them to update.</param>
 sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
 {
-    readonly Moments _mean = new(trained, names), _meanSquare = new(trained, names);
+    readonly Moments _mean = new(trained, names),
+        _meanSquare = new(trained, names);
     readonly IReadOnlyList<Stretch> _stretches = Stretch.Of(trained, names);
-    readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2, _epsilon = (float)options.AdamEpsilon;
+    readonly float _beta1 = (float)options.AdamBeta1,
+        _beta2 = (float)options.AdamBeta2,
+        _epsilon = (float)options.AdamEpsilon;
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
@@ -57,12 +60,24 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         _meanSquare.Dispose();
     }
 
-    void Update(Stretch stretch, StochasticRounding rounding, FloatBuffer gradient, double scale, double rate, double correction, double decay)
+    void Update(
+        Stretch stretch,
+        StochasticRounding rounding,
+        FloatBuffer gradient,
+        double scale,
+        double rate,
+        double correction,
+        double decay
+    )
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var (storedWeights, storedMean, storedSquare) = (stretch.WeightsOf(trained), _mean.Of(stretch), _meanSquare.Of(stretch));
-        var (w, m, v) = (StochasticRounding.Open(storedWeights), StochasticRounding.Open(storedMean), StochasticRounding.Open(storedSquare));
+        var (w, m, v) = (
+            StochasticRounding.Open(storedWeights),
+            StochasticRounding.Open(storedMean),
+            StochasticRounding.Open(storedSquare)
+        );
         var slope = stretch.GradientOf(gradient).Times(scale);
         m.Scale(_beta1).Add(slope.Times(1 - _beta1));
         v.Scale(_beta2).Add(slope.mul_(slope).Scale(1 - _beta2));
@@ -75,7 +90,10 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
     void Update(string name, FloatBuffer gradient, float scale, float rate, float correction, float decay)
     {
         var (offset, count) = (trained.OffsetOf(name)!.Value, trained.Weights.Values(name).Length);
-        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name), g = gradient.Pointer + offset, m = _mean.Of(name), v = _meanSquare.Of(name);
+        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name),
+            g = gradient.Pointer + offset,
+            m = _mean.Of(name),
+            v = _meanSquare.Of(name);
         var i = 0;
         for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
         {

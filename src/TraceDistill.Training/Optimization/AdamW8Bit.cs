@@ -30,7 +30,8 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
 
     readonly Dictionary<string, (Codes Mean, Codes MeanSquare)> _moments = names.ToDictionary(
         name => name,
-        name => (Codes.Zeros(trained, name, DynamicCode.Signed), Codes.Zeros(trained, name, DynamicCode.Unsigned)));
+        name => (Codes.Zeros(trained, name, DynamicCode.Signed), Codes.Zeros(trained, name, DynamicCode.Unsigned))
+    );
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
@@ -53,8 +54,16 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             {
                 var (start, length) = (block * Block, Math.Min(Block, count - (block * Block)));
                 Update(
-                    trained.Weights.Values(name).Slice(start, length), gradient.Slice(first + start, length), mean, meanSquare, block,
-                    (float)scale, rate, correction, decay);
+                    trained.Weights.Values(name).Slice(start, length),
+                    gradient.Slice(first + start, length),
+                    mean,
+                    meanSquare,
+                    block,
+                    (float)scale,
+                    rate,
+                    correction,
+                    decay
+                );
             });
         }
     }
@@ -78,10 +87,21 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
     }
 
     void Update(
-        Span<float> w, ReadOnlySpan<float> g, Codes mean, Codes meanSquare, int block, float scale, float rate, float correction, float decay)
+        Span<float> w,
+        ReadOnlySpan<float> g,
+        Codes mean,
+        Codes meanSquare,
+        int block,
+        float scale,
+        float rate,
+        float correction,
+        float decay
+    )
     {
-        Span<float> allM = stackalloc float[Block], allV = stackalloc float[Block];
-        Span<float> m = allM[..w.Length], v = allV[..w.Length];
+        Span<float> allM = stackalloc float[Block],
+            allV = stackalloc float[Block];
+        Span<float> m = allM[..w.Length],
+            v = allV[..w.Length];
         mean.Read(block, m);
         meanSquare.Read(block, v);
         var (beta1, beta2, epsilon) = ((float)options.AdamBeta1, (float)options.AdamBeta2, (float)options.AdamEpsilon);
@@ -98,7 +118,16 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
     }
 
     void UpdatePlain(
-        string name, StochasticRounding rounding, FloatBuffer gradient, Codes mean, Codes meanSquare, double scale, double rate, double correction, double decay)
+        string name,
+        StochasticRounding rounding,
+        FloatBuffer gradient,
+        Codes mean,
+        Codes meanSquare,
+        double scale,
+        double rate,
+        double correction,
+        double decay
+    )
     {
         using var noGrad = no_grad();
         var count = trained.Weights.ShapeOf(name).ElementCount();
@@ -135,8 +164,11 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         /// <summary>[blocks].</summary>
         readonly FloatBuffer _sizes;
 
-        /// <summary>The numbers that codes stand for, and the bounds between neighbours, where the device is another than the CPU.</summary>
-        readonly Tensor? _values, _bounds;
+        /// <summary>
+        /// The numbers that codes stand for, and the bounds between neighbours, where the device is another than the CPU.
+        /// </summary>
+        readonly Tensor? _values,
+            _bounds;
 
         Codes(long count, DynamicCode code, Device device, bool takesKernels)
         {
@@ -183,8 +215,11 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         }
 
         /// <returns>[blocks, 256] of float32.</returns>
-        public Tensor Read(long block, long blocks) => _values!.index_select(0, _codes.narrow(0, block * Block, blocks * Block).to(ScalarType.Int64))
-            .view(blocks, Block).mul_(_sizes.Vector.narrow(0, block, blocks).unsqueeze(1));
+        public Tensor Read(long block, long blocks) =>
+            _values!
+                .index_select(0, _codes.narrow(0, block * Block, blocks * Block).to(ScalarType.Int64))
+                .view(blocks, Block)
+                .mul_(_sizes.Vector.narrow(0, block, blocks).unsqueeze(1));
 
         /// <param name="values">[blocks, 256].</param>
         public void Write(long block, Tensor values)

@@ -1,8 +1,9 @@
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// One byte for a number of at most 1 in size, finer the smaller the number: dynamic tree quantization (Dettmers et al., "8-bit Optimizers via
-/// Block-wise Quantization", arXiv 2110.02861, section 1.3). Codes count an exponent in leading zero bits, an indicator bit, and spread the rest evenly.
+/// One byte for a number of at most 1 in size, finer the smaller the number: dynamic tree quantization
+/// (Dettmers et al., "8-bit Optimizers via Block-wise Quantization", arXiv 2110.02861, section 1.3).
+/// Codes count an exponent in leading zero bits, an indicator bit, and spread the rest evenly.
 /// </summary>
 sealed class DynamicCode
 {

@@ -15,9 +15,9 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Computes the gradient of a batch in lanes: each runs whole micro-batches on one core with a graph and a gradient of its own, at small model sizes far faster
-/// than splitting every operation over the cores. Micro-batches, lanes and the order in which gradients are added follow from the batch alone: the number of
-/// workers changes no bit, but where a large model has few lanes and several cores for each.
+/// Computes the gradient of a batch in lanes: each runs whole micro-batches on one core with a graph and a gradient of its own, at small
+/// model sizes far faster than splitting every operation over the cores. Micro-batches, lanes and the order in which gradients are added
+/// follow from the batch alone: the number of workers changes no bit, but where a large model has few lanes and several cores for each.
 /// </summary>
 public sealed class GradientWorkers : IDisposable
 {
@@ -27,7 +27,9 @@ public sealed class GradientWorkers : IDisposable
     const long LaneWeights = 1 << 28;
     readonly TrainedWeights _weights;
     readonly RoundedMatrices? _rounded;
-    readonly int _workers, _microBatchTokens, _mostLanes;
+    readonly int _workers,
+        _microBatchTokens,
+        _mostLanes;
     readonly bool _gradientCheckpointing;
     readonly List<Lane> _lanes = [];
 
@@ -36,7 +38,13 @@ public sealed class GradientWorkers : IDisposable
     /// <param name="microBatchTokens">Most tokens a forward pass takes at once, but for a longer sequence.</param>
     /// <param name="dtype">Precision of the matrix products.</param>
     /// <param name="gradientCheckpointing">As <see cref="Decoder"/> has it.</param>
-    public GradientWorkers(TrainedWeights weights, int workers, int microBatchTokens, ComputeDtype dtype = ComputeDtype.Float32, bool gradientCheckpointing = false)
+    public GradientWorkers(
+        TrainedWeights weights,
+        int workers,
+        int microBatchTokens,
+        ComputeDtype dtype = ComputeDtype.Float32,
+        bool gradientCheckpointing = false
+    )
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
@@ -85,7 +93,8 @@ public sealed class GradientWorkers : IDisposable
         // Of a large model there are few lanes: the products of each may take several cores.
         var threads = _mostLanes < MostLanes ? Math.Max(1, _workers / used) : 1;
         Parallel.For(0, used, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(used, _workers) }, index =>
-            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise, threads));
+            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise, threads)
+        );
         var totals = _lanes[0].Totals;
         foreach (var lane in _lanes.Take(used).Skip(1))
         {
@@ -137,7 +146,13 @@ public sealed class GradientWorkers : IDisposable
         /// <param name="all">The sequences of the update.</param>
         /// <param name="pieces">Indices of this lane's, a pass at a time.</param>
         /// <param name="threads">Cores for each product.</param>
-        public void Run(IReadOnlyList<TraceTokens> all, IReadOnlyList<IReadOnlyList<int>> pieces, IReadOnlyList<ObjectiveTerm> terms, UpdateNoise? noise, int threads)
+        public void Run(
+            IReadOnlyList<TraceTokens> all,
+            IReadOnlyList<IReadOnlyList<int>> pieces,
+            IReadOnlyList<ObjectiveTerm> terms,
+            UpdateNoise? noise,
+            int threads
+        )
         {
             // The number of OpenMP threads is a setting of each thread, and libtorch's products read it.
             set_num_threads(threads);

@@ -7,13 +7,15 @@ public enum LrSchedulerType
     Linear,
     Constant,
 
-    /// <summary>Constant until the last <c>lr_decay_ratio</c> of the updates, then linear: the length of a run can be decided late.</summary>
+    /// <summary>
+    /// Constant until the last <c>lr_decay_ratio</c> of the updates, then linear: the length of a run can be decided late.
+    /// </summary>
     WarmupStableDecay,
 }
 
 /// <summary>
-/// Linear warm-up whose last update is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last update. A decay to 0
-/// would waste that update: it reaches 0 one update later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
+/// Linear warm-up whose last update is at the peak, then decay to <paramref name="MinLrRatio"/> of the peak at the last update. A
+/// decay to 0 would waste that update: it reaches 0 one update later, as in Transformers' <c>get_linear_schedule_with_warmup</c>.
 /// </summary>
 /// <param name="LearningRate">Peak.</param>
 /// <param name="WarmupSteps">Updates spent warming up.</param>
@@ -43,7 +45,8 @@ public sealed record LearningRateSchedule(double LearningRate, long WarmupSteps,
     /// <summary>The part of the decay that lies behind an update, 0 to 1.</summary>
     double Progress(long step, long steps)
     {
-        var start = Type == LrSchedulerType.WarmupStableDecay ? Math.Max(WarmupSteps, steps - (long)Math.Round(DecayRatio * steps)) : WarmupSteps;
+        var start =
+            Type == LrSchedulerType.WarmupStableDecay ? Math.Max(WarmupSteps, steps - (long)Math.Round(DecayRatio * steps)) : WarmupSteps;
         var end = MinLrRatio > 0 ? steps - 1 : steps;
         if (step < start || steps == 1)
         {

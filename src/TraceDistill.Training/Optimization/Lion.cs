@@ -21,7 +21,8 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
 {
     readonly Moments _mean = new(trained, names);
     readonly IReadOnlyList<Stretch> _stretches = Stretch.Of(trained, names);
-    readonly float _beta1 = (float)options.AdamBeta1, _beta2 = (float)options.AdamBeta2;
+    readonly float _beta1 = (float)options.AdamBeta1,
+        _beta2 = (float)options.AdamBeta2;
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
@@ -52,7 +53,11 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var (storedWeights, storedMean) = (stretch.WeightsOf(trained), _mean.Of(stretch));
-        var (w, m, slope) = (StochasticRounding.Open(storedWeights), StochasticRounding.Open(storedMean), stretch.GradientOf(gradient).Times(scale));
+        var (w, m, slope) = (
+            StochasticRounding.Open(storedWeights),
+            StochasticRounding.Open(storedMean),
+            stretch.GradientOf(gradient).Times(scale)
+        );
         var direction = m.Times(_beta1).Add(slope.Times(1 - _beta1)).sign_();
         m.Scale(_beta2).Add(slope.Scale(1 - _beta2));
         w.Scale(decay).sub_(direction.Scale(rate));
@@ -63,14 +68,17 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
     void Update(string name, FloatBuffer gradient, float scale, float rate, float decay)
     {
         var count = trained.Weights.Values(name).Length;
-        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name), g = gradient.Pointer + trained.OffsetOf(name)!.Value, m = _mean.Of(name);
+        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name),
+            g = gradient.Pointer + trained.OffsetOf(name)!.Value,
+            m = _mean.Of(name);
         var i = 0;
         var (plus, minus) = (Vector.Create(rate), Vector.Create(-rate));
         for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
         {
             var (slope, mean) = (Vector.Load(g + i) * scale, Vector.Load(m + i));
             var direction = mean * _beta1 + slope * (1 - _beta1);
-            var step = Vector.ConditionalSelect(Vector.GreaterThan(direction, Vector<float>.Zero), plus, Vector<float>.Zero)
+            var step =
+                Vector.ConditionalSelect(Vector.GreaterThan(direction, Vector<float>.Zero), plus, Vector<float>.Zero)
                 + Vector.ConditionalSelect(Vector.LessThan(direction, Vector<float>.Zero), minus, Vector<float>.Zero);
             (mean * _beta2 + slope * (1 - _beta2)).Store(m + i);
             (Vector.Load(w + i) * decay - step).Store(w + i);

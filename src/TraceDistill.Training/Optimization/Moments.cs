@@ -8,7 +8,9 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
-/// <summary>A number for each weight of some of the trained ones, held as those are: on their device, of their dtype, the weights one after another.</summary>
+/// <summary>
+/// A number for each weight of some of the trained ones, held as those are: on their device, of their dtype, the weights one after another.
+/// </summary>
 sealed unsafe class Moments : IDisposable
 {
     readonly FloatBuffer _buffer;

@@ -12,8 +12,8 @@ namespace TraceDistill.Training.Optimization;
 
 /// <summary>
 /// Muon for the matrices inside the layers: Nesterov momentum m ← 0.95·m + g, whose update g + 0.95·m is replaced by the nearest
-/// semi-orthogonal matrix (<see cref="NewtonSchulz"/>), so that all directions of a weight learn at one pace (Jordan et al., "Muon: an optimizer
-/// for hidden layers in neural networks", 2024). Scaled by √max(1, rows/columns). Weight decay is decoupled, as in AdamW.
+/// semi-orthogonal matrix (<see cref="NewtonSchulz"/>), so that all directions of a weight learn at one pace (Jordan et al., "Muon: an
+/// optimizer for hidden layers in neural networks", 2024). Scaled by √max(1, rows/columns). Weight decay is decoupled, as in AdamW.
 /// </summary>
 sealed unsafe class Muon : IUpdateRule
 {
@@ -78,8 +78,13 @@ sealed unsafe class Muon : IUpdateRule
     void Update(string name, FloatBuffer gradient, float scale, double learningRate, double weightDecay, NewtonSchulz orthogonalizer)
     {
         var weight = _trained.Weights.Values(name);
-        var (offset, rows, columns) = (_trained.OffsetOf(name)!.Value, (int)_trained.Weights.ShapeOf(name)[0], (int)_trained.Weights.ShapeOf(name)[1]);
-        Span<float> momentum = new(_momentum.Of(name), weight.Length), update = gradient.Slice(offset, weight.Length);
+        var (offset, rows, columns) = (
+            _trained.OffsetOf(name)!.Value,
+            (int)_trained.Weights.ShapeOf(name)[0],
+            (int)_trained.Weights.ShapeOf(name)[1]
+        );
+        Span<float> momentum = new(_momentum.Of(name), weight.Length),
+            update = gradient.Slice(offset, weight.Length);
         TensorPrimitives.Multiply(update, scale, update);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, update);
@@ -93,12 +98,17 @@ sealed unsafe class Muon : IUpdateRule
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var shape = _trained.Weights.ShapeOf(name);
-        var (storedWeight, storedMomentum) = (_trained.Weights.Matrix(_trained.Weights.Flat, name), _momentum.VectorOf(name, shape.ElementCount()).view(shape));
+        var (storedWeight, storedMomentum) = (
+            _trained.Weights.Matrix(_trained.Weights.Flat, name),
+            _momentum.VectorOf(name, shape.ElementCount()).view(shape)
+        );
         var (weight, momentum) = (StochasticRounding.Open(storedWeight), StochasticRounding.Open(storedMomentum));
         var slope = gradient.Matrix(shape[0], shape[1], _trained.OffsetOf(name)!.Value).Times(scale);
         momentum.Scale(Decay).Add(slope);
         var direction = NewtonSchulz.Orthogonalize(slope.Add(momentum.Times(Decay)));
-        weight.Scale(1 - (learningRate * _options.MuonWeightDecay)).sub_(direction.Times(learningRate * Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1]))));
+        weight
+            .Scale(1 - (learningRate * _options.MuonWeightDecay))
+            .sub_(direction.Times(learningRate * Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1]))));
         rounding.Store(storedWeight, weight);
         rounding.Store(storedMomentum, momentum);
     }

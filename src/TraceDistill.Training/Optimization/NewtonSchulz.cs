@@ -14,8 +14,8 @@ namespace TraceDistill.Training.Optimization;
 /// X / ‖X‖ on, with a = 3.4445, b = −4.7750, c = 2.0315 (Jordan et al., "Muon: an optimizer for hidden layers in neural networks", 2024).
 /// </summary>
 /// <remarks>
-/// At this size libtorch's calls cost more than the products, so they are made here; a wide matrix is worked on as its transpose. Holds scratch
-/// memory; one object serves one thread.
+/// At this size libtorch's calls cost more than the products, so they are made here; a wide
+/// matrix is worked on as its transpose. Holds scratch memory; one object serves one thread.
 /// </remarks>
 sealed unsafe class NewtonSchulz : IDisposable
 {
@@ -23,8 +23,13 @@ sealed unsafe class NewtonSchulz : IDisposable
 
     /// <summary>Rows of a symmetric product that are made together: few enough to leave out most of what mirrors.</summary>
     const int BlockRows = 32;
-    const float A = 3.4445f, B = -4.7750f, C = 2.0315f;
-    readonly FloatBuffer _x, _next, _gram, _polynomial;
+    const float A = 3.4445f,
+        B = -4.7750f,
+        C = 2.0315f;
+    readonly FloatBuffer _x,
+        _next,
+        _gram,
+        _polynomial;
 
     /// <param name="shapes">[rows, columns] of every matrix that will be given.</param>
     public NewtonSchulz(IReadOnlyCollection<long[]> shapes)
@@ -41,17 +46,22 @@ sealed unsafe class NewtonSchulz : IDisposable
     /// <param name="matrix">[rows, columns].</param>
     public void Orthogonalize(Span<float> matrix, int rows, int columns)
     {
-        int r = Math.Max(rows, columns), c = Math.Min(rows, columns), p = SimdMath.Pad(c);
+        int r = Math.Max(rows, columns),
+            c = Math.Min(rows, columns),
+            p = SimdMath.Pad(c);
         var norm = MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(matrix)) + 1e-7f;
         TensorPrimitives.Divide(matrix, norm, matrix);
         Load(matrix, rows, columns, p);
-        float* x = _x.Pointer, next = _next.Pointer, gram = _gram.Pointer, polynomial = _polynomial.Pointer;
+        float* x = _x.Pointer,
+            next = _next.Pointer,
+            gram = _gram.Pointer,
+            polynomial = _polynomial.Pointer;
         for (var step = 0; step < Steps; step++)
         {
-            Square(x, r, gram, p);                                                           // A = XᵀX                [P, P]
-            Square(gram, p, polynomial, p);                                                  // A² = AᵀA               [P, P]
-            Combine(p);                                                                      // aI + bA + cA²          [P, P]
-            MatrixKernel.Multiply(x, p, 1, polynomial, p, next, p, r, p, p, false);          // X·(aI + bA + cA²)      [R, P]
+            Square(x, r, gram, p); // A = XᵀX                [P, P]
+            Square(gram, p, polynomial, p); // A² = AᵀA               [P, P]
+            Combine(p); // aI + bA + cA²          [P, P]
+            MatrixKernel.Multiply(x, p, 1, polynomial, p, next, p, r, p, p, false); // X·(aI + bA + cA²)      [R, P]
             var done = x;
             x = next;
             next = done;
@@ -132,11 +142,21 @@ sealed unsafe class NewtonSchulz : IDisposable
         }
     }
 
-    static void Copy(float* source, int sourceRow, int sourceColumn, float* destination, int destinationRow, int destinationColumn, int rows, int columns)
+    static void Copy(
+        float* source,
+        int sourceRow,
+        int sourceColumn,
+        float* destination,
+        int destinationRow,
+        int destinationColumn,
+        int rows,
+        int columns
+    )
     {
         for (var row = 0; row < rows; row++)
         {
-            float* from = source + (long)row * sourceRow, to = destination + (long)row * destinationRow;
+            float* from = source + (long)row * sourceRow,
+                to = destination + (long)row * destinationRow;
             for (var column = 0; column < columns; column++, from += sourceColumn, to += destinationColumn)
             {
                 *to = *from;

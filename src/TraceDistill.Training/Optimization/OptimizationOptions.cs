@@ -16,7 +16,10 @@ public enum DivergencePolicy
     /// <summary>The batch is left out.</summary>
     Skip,
 
-    /// <summary>Weights and moments are those of the last checkpoint again, and the batches since then are left behind (Chowdhery et al., arXiv 2204.02311, section 5.1).</summary>
+    /// <summary>
+    /// Weights and moments are those of the last checkpoint again, and the batches since then
+    /// are left behind (Chowdhery et al., arXiv 2204.02311, section 5.1).
+    /// </summary>
     Rollback,
 }
 
@@ -31,7 +34,9 @@ public record OptimizationOptions : ProblemReaderOptions
     public double LearningRate { get; init; } = 1e-3;
 
     /// <value>adamw.</value>
-    [Description("Optimizer: adamw, adamw8bit (its moments in a byte each), lion, or muon for the matrices of the layers and adamw for the rest")]
+    [Description(
+        "Optimizer: adamw, adamw8bit (its moments in a byte each), lion, or muon for the matrices of the layers and adamw for the rest"
+    )]
     public OptimizerKind Optim { get; init; }
 
     /// <value>0.02.</value>
@@ -72,8 +77,10 @@ public record OptimizationOptions : ProblemReaderOptions
 
     /// <summary>Layers keep their inputs alone; the backward pass computes the rest again. No bit of the result depends on it.</summary>
     /// <value>False.</value>
-    [Description("Compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; "
-        + "for long traces and large students")]
+    [Description(
+        "Compute activations again in the backward pass: a quarter to a half slower, a fraction of the memory; "
+            + "for long traces and large students"
+    )]
     public bool GradientCheckpointing { get; init; }
 
     /// <value>0.03.</value>
@@ -155,11 +162,16 @@ public record OptimizationOptions : ProblemReaderOptions
 
     /// <value>0: none.</value>
     [Range(0.0, 0.9999999, ErrorMessage = "must be from 0 to below 1")]
-    [Description("Decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 is none, 0.999 is usual")]
+    [Description(
+        "Decay of an exponential moving average of the weights, which is then what is evaluated and kept; 0 is none, 0.999 is usual"
+    )]
     public double EmaDecay { get; init; }
 
     /// <value>stop.</value>
-    [Description("After a loss or gradient that is no number, or a spike: stop, skip the batch, or rollback to the last checkpoint and go on behind the batch")]
+    [Description(
+        "After a loss or gradient that is no number, or a spike: stop, "
+            + "skip the batch, or rollback to the last checkpoint and go on behind the batch"
+    )]
     public DivergencePolicy OnDivergence { get; init; }
 
     /// <value>0: only what is no number counts.</value>
@@ -173,8 +185,8 @@ public record OptimizationOptions : ProblemReaderOptions
     public int LoggingSteps { get; init; } = 10;
 
     /// <summary>
-    /// No bit of the result depends on it, unless a model of more than 17 million trained weights has more workers than gradients of it fit into a gigabyte:
-    /// several cores then share its products.
+    /// No bit of the result depends on it, unless a model of more than 17 million trained weights has
+    /// more workers than gradients of it fit into a gigabyte: several cores then share its products.
     /// </summary>
     /// <value>0: one for each core.</value>
     [Operational]
@@ -189,8 +201,10 @@ public record OptimizationOptions : ProblemReaderOptions
     public DeviceChoice Device { get; init; } = DeviceChoice.Auto;
 
     /// <value>float32.</value>
-    [Description("Precision of the layers' matrix products: float32, bfloat16 where the device has it, or auto, the faster of the two; "
-        + "weights, loss and optimizer are float32")]
+    [Description(
+        "Precision of the layers' matrix products: float32, bfloat16 where the device has it, or auto, the faster of the two; "
+            + "weights, loss and optimizer are float32"
+    )]
     public ComputeDtype ComputeDtype { get; init; }
 
     /// <value>float32.</value>

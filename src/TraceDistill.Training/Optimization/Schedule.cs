@@ -58,7 +58,9 @@ public sealed record Schedule : IParsable<Schedule>
     public (double Low, double High) Range => Kind == ScheduleKind.Constant ? (From, From) : (Math.Min(From, To), Math.Max(From, To));
 
     public static Schedule Parse(string s, IFormatProvider? provider) =>
-        TryParse(s, provider, out var result) ? result : throw new FormatException($"expected a number or a map with schedule, from and to, found \"{s}\"");
+        TryParse(s, provider, out var result)
+            ? result
+            : throw new FormatException($"expected a number or a map with schedule, from and to, found \"{s}\"");
 
     public static bool TryParse(string? s, IFormatProvider? provider, out Schedule result)
     {
@@ -67,6 +69,5 @@ public sealed record Schedule : IParsable<Schedule>
         return parsed;
     }
 
-    public override string ToString() =>
-        Kind == ScheduleKind.Constant ? $"{From}" : $"{Kind.ToString().ToLowerInvariant()} {From} → {To}";
+    public override string ToString() => Kind == ScheduleKind.Constant ? $"{From}" : $"{Kind.ToString().ToLowerInvariant()} {From} → {To}";
 }

@@ -7,9 +7,9 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Weights and moments that are held in bfloat16: an update opens them in float32 and stores each number as one of its two neighbours, the nearer it is the more
-/// probably, so that steps too small to reach the next number are not lost but taken now and then (Gupta et al., arXiv 1502.02551, section 3). What is held in
-/// float32 is changed in place.
+/// Weights and moments that are held in bfloat16: an update opens them in float32 and stores each number as one of its
+/// two neighbours, the nearer it is the more probably, so that steps too small to reach the next number are not lost
+/// but taken now and then (Gupta et al., arXiv 1502.02551, section 3). What is held in float32 is changed in place.
 /// </summary>
 sealed class StochasticRounding : IDisposable
 {
@@ -41,10 +41,11 @@ sealed class StochasticRounding : IDisposable
     internal Tensor Round(Tensor values)
     {
         using var scope = NewDisposeScope();
-        var (mantissa, exponent) = frexp(values);                                                  // values = mantissa · 2^exponent, ½ ≤ |mantissa| < 1
+        var (mantissa, exponent) = frexp(values); // values = mantissa · 2^exponent, ½ ≤ |mantissa| < 1
         var scaled = mantissa.Times(1 << Bits);
         var lower = scaled.floor();
         var isUpper = rand(values.shape, generator: _random, device: values.device).lt(scaled - lower);
-        return ldexp(lower.Add(isUpper.to(ScalarType.Float32)), exponent - tensor(Bits, dtype: exponent.dtype, device: values.device)).MoveToOuterDisposeScope();
+        return ldexp(lower.Add(isUpper.to(ScalarType.Float32)), exponent - tensor(Bits, dtype: exponent.dtype, device: values.device))
+            .MoveToOuterDisposeScope();
     }
 }

@@ -9,8 +9,8 @@ using static TorchSharp.torch;
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Neighbouring weights that are updated alike, for update rules in libtorch's operations: what a device is asked to do takes longer to ask for than to do for one
-/// small weight.
+/// Neighbouring weights that are updated alike, for update rules in libtorch's operations:
+/// what a device is asked to do takes longer to ask for than to do for one small weight.
 /// </summary>
 /// <param name="Weight">The first one's place among the weights.</param>
 /// <param name="Gradient">Its place in the gradient.</param>
@@ -30,7 +30,13 @@ readonly record struct Stretch(long Weight, long Gradient, long Moment, long Cou
         foreach (var name in names)
         {
             var shape = trained.Weights.ShapeOf(name);
-            var next = new Stretch(trained.Weights.OffsetOf(name), trained.OffsetOf(name)!.Value, moment, shape.ElementCount(), shape.Length > 1);
+            var next = new Stretch(
+                trained.Weights.OffsetOf(name),
+                trained.OffsetOf(name)!.Value,
+                moment,
+                shape.ElementCount(),
+                shape.Length > 1
+            );
             moment += next.Count;
             if (whole.Count > 0 && whole[^1].IsBefore(next))
             {

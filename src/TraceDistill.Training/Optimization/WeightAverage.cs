@@ -11,8 +11,9 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// An exponential moving average of the trained weights, a ← d·a + (1 − d)·w after every update. In the first updates d is at most (1 + t) / (10 + t),
-/// t counted from 1, so that the average forgets the initial weights soon (as TensorFlow's ExponentialMovingAverage with num_updates).
+/// An exponential moving average of the trained weights, a ← d·a + (1 − d)·w after every update.
+/// In the first updates d is at most (1 + t) / (10 + t), t counted from 1, so that the average
+/// forgets the initial weights soon (as TensorFlow's ExponentialMovingAverage with num_updates).
 /// </summary>
 public sealed class WeightAverage : IDisposable
 {

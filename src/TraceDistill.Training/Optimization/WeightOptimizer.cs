@@ -17,7 +17,9 @@ public enum OptimizerKind
     /// <summary>Lion: the sign of the momentum; one moment.</summary>
     Lion,
 
-    /// <summary>Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from scratch needs far fewer tokens.</summary>
+    /// <summary>
+    /// Muon for the matrices of the layers, AdamW for embeddings and norms: a small model from scratch needs far fewer tokens.
+    /// </summary>
     Muon,
 }
 
@@ -38,21 +40,27 @@ public sealed class WeightOptimizer : IDisposable
         }
 
         string[] others = [.. names.Except(muons)];
-        _rules.Add((options.Optim switch
-        {
-            OptimizerKind.Adamw8bit => new AdamW8Bit(options, trained, others),
-            OptimizerKind.Lion => new Lion(options, trained, others),
-            _ => new AdamW(options, trained, others),
-        }, 1));
+        _rules.Add(
+            (
+                options.Optim switch
+                {
+                    OptimizerKind.Adamw8bit => new AdamW8Bit(options, trained, others),
+                    OptimizerKind.Lion => new Lion(options, trained, others),
+                    _ => new AdamW(options, trained, others),
+                },
+                1
+            )
+        );
     }
 
     /// <summary>Bytes of the moments of so many trained weights, at most.</summary>
-    public static long MomentBytes(OptimizerKind kind, long weights, MasterDtype dtype) => kind switch
-    {
-        OptimizerKind.Adamw8bit => 2 * weights + 2 * sizeof(float) * (weights / AdamW8Bit.Block),
-        OptimizerKind.Lion => dtype.Bytes() * weights,
-        _ => 2L * dtype.Bytes() * weights,
-    };
+    public static long MomentBytes(OptimizerKind kind, long weights, MasterDtype dtype) =>
+        kind switch
+        {
+            OptimizerKind.Adamw8bit => 2 * weights + 2 * sizeof(float) * (weights / AdamW8Bit.Block),
+            OptimizerKind.Lion => dtype.Bytes() * weights,
+            _ => 2L * dtype.Bytes() * weights,
+        };
 
     /// <summary>One update.</summary>
     /// <param name="gradient">Of the trained weights; used up.</param>

@@ -1,8 +1,9 @@
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Shares out work of known cost so that all workers end at about the same time: the costliest item first, each to the worker that has least
-/// so far (Graham, "Bounds on multiprocessing timing anomalies", 1969). A pure function of the costs, so that results do not depend on timing.
+/// Shares out work of known cost so that all workers end at about the same time: the costliest
+/// item first, each to the worker that has least so far (Graham, "Bounds on multiprocessing timing
+/// anomalies", 1969). A pure function of the costs, so that results do not depend on timing.
 /// </summary>
 static class WorkSharing
 {

@@ -37,7 +37,10 @@ public sealed record PretrainOptions : OptimizationOptions, IValidatableObject
     {
         if (NumTrainEpochs is not null && Problems is null)
         {
-            yield return new ValidationResult("generated problems have no end, and so no epochs: give max_steps, or problems", [nameof(NumTrainEpochs)]);
+            yield return new ValidationResult(
+                "generated problems have no end, and so no epochs: give max_steps, or problems",
+                [nameof(NumTrainEpochs)]
+            );
         }
     }
 }

@@ -39,21 +39,31 @@ public static class PretrainStage
     /// <exception cref="InvalidInputException">The problems cannot be read, or the folder holds another run's
     /// model.</exception>
     public static PretrainSummary Run(
-        PretrainOptions options, string directory, IRunObserver observer, CancellationToken cancellationToken = default)
+        PretrainOptions options,
+        string directory,
+        IRunObserver observer,
+        CancellationToken cancellationToken = default
+    )
     {
         var device = options.Device.Resolve();
         var fixedSet = options.Problems is null
             ? null
-            : ProblemReader.ReadAsync(options.Problems, options, cancellationToken: cancellationToken)
-                .ToBlockingEnumerable(cancellationToken).ToList();
+            : ProblemReader
+                .ReadAsync(options.Problems, options, cancellationToken: cancellationToken)
+                .ToBlockingEnumerable(cancellationToken)
+                .ToList();
         var state = new TrainingState(directory, Fingerprint(options, fixedSet));
         var finished = state.Claim();
         if (finished is null)
         {
             TokenizerSetup.Create(
-                (fixedSet ?? Generated(options)).Take(TokenizerTexts)
+                (fixedSet ?? Generated(options))
+                    .Take(TokenizerTexts)
                     .Select(problem => problem.Text + ChatSequence.Completion(problem.Solution ?? "", problem.Answer)),
-                options.VocabSize, options.Architecture.MaxPositionEmbeddings ?? ModelArchitecture.LeastPositions, directory);
+                options.VocabSize,
+                options.Architecture.MaxPositionEmbeddings ?? ModelArchitecture.LeastPositions,
+                directory
+            );
         }
 
         var tokenizer = Tokenizer.Load(directory);
@@ -98,8 +108,15 @@ public static class PretrainStage
     {
         var deciding = options with
         {
-            Problems = null, ProblemField = [], AnswerField = null, SolutionField = null, Duplicates = default,
-            GradientCheckpointing = false, Workers = 0, SaveTotalLimit = 0, Device = DeviceChoice.Auto,
+            Problems = null,
+            ProblemField = [],
+            AnswerField = null,
+            SolutionField = null,
+            Duplicates = default,
+            GradientCheckpointing = false,
+            Workers = 0,
+            SaveTotalLimit = 0,
+            Device = DeviceChoice.Auto,
         };
         var json = JsonSerializer.SerializeToUtf8Bytes(new { Options = deciding, Problems = fixedSet });
         return Convert.ToHexStringLower(SHA256.HashData(json));

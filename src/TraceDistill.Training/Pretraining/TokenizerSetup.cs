@@ -19,34 +19,48 @@ public static class TokenizerSetup
     /// <summary>Tokens that are no text. The think tags are not special: they belong to what the model says.</summary>
     public static IReadOnlyList<AddedToken> Added { get; } =
     [
-        new("<|system|>"), new("<|user|>"), new("<|assistant|>"), new(EndOfTurn), new(Padding),
-        new(ReasoningSplitter.Open) { Special = false }, new(ReasoningSplitter.Close) { Special = false },
+        new("<|system|>"),
+        new("<|user|>"),
+        new("<|assistant|>"),
+        new(EndOfTurn),
+        new(Padding),
+        new(ReasoningSplitter.Open) { Special = false },
+        new(ReasoningSplitter.Close) { Special = false },
     ];
 
-    /// <summary>Learns a vocabulary from <paramref name="corpus"/> and writes all tokenizer files into <paramref name="directory"/>.</summary>
+    /// <summary>
+    /// Learns a vocabulary from <paramref name="corpus"/> and writes all tokenizer files into <paramref name="directory"/>.
+    /// </summary>
     public static void Create(IEnumerable<string> corpus, int vocabularySize, int maxLength, string directory)
     {
         Directory.CreateDirectory(directory);
         BpeTrainer.Train(corpus, vocabularySize, Added, directory);
-        Write(directory, Tokenizer.SettingsFileName, new JsonObject
-        {
-            ["tokenizer_class"] = "PreTrainedTokenizerFast",
-            ["eos_token"] = EndOfTurn,
-            ["pad_token"] = Padding,
-            ["model_max_length"] = maxLength,
-            ["clean_up_tokenization_spaces"] = false,
-            ["chat_template"] = Template,
-        });
+        Write(
+            directory,
+            Tokenizer.SettingsFileName,
+            new JsonObject
+            {
+                ["tokenizer_class"] = "PreTrainedTokenizerFast",
+                ["eos_token"] = EndOfTurn,
+                ["pad_token"] = Padding,
+                ["model_max_length"] = maxLength,
+                ["clean_up_tokenization_spaces"] = false,
+                ["chat_template"] = Template,
+            }
+        );
         var tokenizer = Tokenizer.Load(directory);
-        Write(directory, "generation_config.json", new JsonObject
-        {
-            ["eos_token_id"] = tokenizer.TryGetId(EndOfTurn, out var end) ? end : null,
-            ["pad_token_id"] = tokenizer.TryGetId(Padding, out var pad) ? pad : null,
-            ["do_sample"] = true,
-            ["temperature"] = 1.0,
-        });
+        Write(
+            directory,
+            "generation_config.json",
+            new JsonObject
+            {
+                ["eos_token_id"] = tokenizer.TryGetId(EndOfTurn, out var end) ? end : null,
+                ["pad_token_id"] = tokenizer.TryGetId(Padding, out var pad) ? pad : null,
+                ["do_sample"] = true,
+                ["temperature"] = 1.0,
+            }
+        );
     }
 
-    static void Write(string directory, string name, JsonObject json) =>
-        JsonFile.Write(Path.Combine(directory, name), json);
+    static void Write(string directory, string name, JsonObject json) => JsonFile.Write(Path.Combine(directory, name), json);
 }

@@ -13,8 +13,13 @@ namespace TraceDistill.Tests.Support;
 sealed class DecoderRun : IDisposable
 {
     /// <param name="slopes">[M, D] the gradient of the hidden states.</param>
-    public DecoderRun(TrainedWeights weights, TokenBatch batch, Tensor slopes, PassNoise? noise = null, bool gradientCheckpointing = false) =>
-        (Hidden, Gradient) = TestDevice.With(weights, () =>
+    public DecoderRun(
+        TrainedWeights weights,
+        TokenBatch batch,
+        Tensor slopes,
+        PassNoise? noise = null,
+        bool gradientCheckpointing = false
+    ) => (Hidden, Gradient) = TestDevice.With(weights, () =>
         {
             using var scope = NewDisposeScope();
             using var gradient = new FloatBuffer(weights.Count, TestDevice.Current);
@@ -34,12 +39,12 @@ sealed class DecoderRun : IDisposable
 
     /// <returns>[M, D] hidden states, computed without a gradient.</returns>
     public static float[] Forward(TrainedWeights weights, TokenBatch batch) => TestDevice.With(weights, () =>
-    {
-        using var scope = NewDisposeScope();
-        using var noGrad = no_grad();
-        using var decoder = new Decoder(weights);
-        return decoder.Forward(batch).cpu().data<float>().ToArray();
-    });
+        {
+            using var scope = NewDisposeScope();
+            using var noGrad = no_grad();
+            using var decoder = new Decoder(weights);
+            return decoder.Forward(batch).cpu().data<float>().ToArray();
+        });
 
     public void Dispose() => Gradient.Dispose();
 }

@@ -1,14 +1,14 @@
 using TorchSharp;
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Tests.Support;
 
 /// <summary>
-/// A forward pass of every family, written from the papers and the equations of transformers in plain float64 tensor operations; libtorch's autograd gives its
-/// gradient. Of a configuration it reads sizes and switches; what a family is it says itself.
+/// A forward pass of every family, written from the papers and the equations of transformers in plain float64 tensor operations;
+/// libtorch's autograd gives its gradient. Of a configuration it reads sizes and switches; what a family is it says itself.
 /// </summary>
 sealed class ReferenceLlama
 {
@@ -72,7 +72,12 @@ sealed class ReferenceLlama
             if (IsGemma)
             {
                 x = x + Norm(Attend(Norm(x, layer + "input_layernorm.weight"), i), layer + "post_attention_layernorm.weight");
-                x = x + Norm(FeedForward(Norm(x, layer + "pre_feedforward_layernorm.weight"), i), layer + "post_feedforward_layernorm.weight");
+                x =
+                    x
+                    + Norm(
+                        FeedForward(Norm(x, layer + "pre_feedforward_layernorm.weight"), i),
+                        layer + "post_feedforward_layernorm.weight"
+                    );
             }
             else if (_shape.Family == ModelFamily.Olmo2)
             {
@@ -99,17 +104,29 @@ sealed class ReferenceLlama
     }
 
     /// <summary>E · Σ f·P over all tokens of all passes so far, its mean over the layers.</summary>
-    public Tensor RouterLoss() => stack([.. _routed.Values.Select(passes =>
-    {
-        var (probabilities, chosen) = (cat([.. passes.Select(pass => pass.Probabilities)], 0), cat([.. passes.Select(pass => pass.Chosen)], 0));
-        return probabilities.shape[1] * (chosen.mean([0]) * probabilities.mean([0])).sum();
-    })]).mean();
+    public Tensor RouterLoss() =>
+        stack([
+                .. _routed.Values.Select(passes =>
+                {
+                    var (probabilities, chosen) = (
+                        cat([.. passes.Select(pass => pass.Probabilities)], 0),
+                        cat([.. passes.Select(pass => pass.Chosen)], 0)
+                    );
+                    return probabilities.shape[1] * (chosen.mean([0]) * probabilities.mean([0])).sum();
+                }),
+            ])
+            .mean();
 
     /// <returns>[tokens, D] what attention adds.</returns>
     Tensor Attend(Tensor h, int layer)
     {
-        string attention = $"model.layers.{layer}.self_attn.", q = attention + "q_proj", k = attention + "k_proj", v = attention + "v_proj";
-        Tensor queries, keys, values;
+        string attention = $"model.layers.{layer}.self_attn.",
+            q = attention + "q_proj",
+            k = attention + "k_proj",
+            v = attention + "v_proj";
+        Tensor queries,
+            keys,
+            values;
         if (_shape.Family == ModelFamily.Phi3)
         {
             var all = Linear(h, attention + "qkv_proj");
@@ -132,13 +149,15 @@ sealed class ReferenceLlama
 
         Values.Add(values);
         var window = _shape.SlidingWindow ?? int.MaxValue;
-        var slides = _shape.SlidingWindow is not null && _shape.Family switch
-        {
-            ModelFamily.Gemma2 => layer % 2 == 0,
-            ModelFamily.Gemma3 => (layer + 1) % 6 != 0,
-            ModelFamily.Qwen2 or ModelFamily.Qwen3 => _shape.SlidingLayers![layer],
-            _ => true,
-        };
+        var slides =
+            _shape.SlidingWindow is not null
+            && _shape.Family switch
+            {
+                ModelFamily.Gemma2 => layer % 2 == 0,
+                ModelFamily.Gemma3 => (layer + 1) % 6 != 0,
+                ModelFamily.Qwen2 or ModelFamily.Qwen3 => _shape.SlidingLayers![layer],
+                _ => true,
+            };
         if (_shape.Family != ModelFamily.SmolLM3 || (layer + 1) % 4 != 0)
         {
             var theta = _shape.Family == ModelFamily.Gemma3 && slides ? 10_000 : _shape.RopeTheta;
@@ -178,7 +197,14 @@ sealed class ReferenceLlama
         return _shape.Family switch
         {
             ModelFamily.Mixtral => Route(h, layer, prefix + "block_sparse_moe.", "w1", "w3", "w2"),
-            ModelFamily.Qwen3Moe when _weights.ContainsKey(prefix + "mlp.gate.weight") => Route(h, layer, prefix + "mlp.", "gate_proj", "up_proj", "down_proj"),
+            ModelFamily.Qwen3Moe when _weights.ContainsKey(prefix + "mlp.gate.weight") => Route(
+                h,
+                layer,
+                prefix + "mlp.",
+                "gate_proj",
+                "up_proj",
+                "down_proj"
+            ),
             _ => Mlp(h, prefix + "mlp.", "gate_proj", "up_proj", "down_proj"),
         };
     }
@@ -196,7 +222,10 @@ sealed class ReferenceLlama
         var settings = _shape.Experts!;
         var probabilities = h.matmul(_weights[block + "gate.weight"].t()).softmax(-1);
         var values = probabilities.data<double>().ToArray().Chunk(settings.NumExperts).ToArray();
-        double[] chosen = [.. values.SelectMany(row => row.Select(p => row.Count(other => other > p) < settings.NumExpertsPerToken ? 1.0 : 0.0))];
+        double[] chosen =
+        [
+            .. values.SelectMany(row => row.Select(p => row.Count(other => other > p) < settings.NumExpertsPerToken ? 1.0 : 0.0)),
+        ];
         var mask = tensor(chosen).reshape(h.shape[0], settings.NumExperts);
         _routed.TryAdd(layer, []);
         _routed[layer].Add((probabilities, mask));
@@ -246,7 +275,8 @@ sealed class ReferenceLlama
     {
         var rotated = (int)(_shape.PartialRotaryFactor * _shape.HeadDim);
         var half = rotated / 2;
-        var angles = arange(x.shape[1], dtype: ScalarType.Float64).unsqueeze(1)
+        var angles =
+            arange(x.shape[1], dtype: ScalarType.Float64).unsqueeze(1)
             * (Frequencies ?? pow(theta, arange(half, dtype: ScalarType.Float64) * (-2.0 / rotated))).unsqueeze(0);
         var (low, high) = (x.narrow(2, 0, half), x.narrow(2, half, half));
         var turned = cat([low * angles.cos() - high * angles.sin(), high * angles.cos() + low * angles.sin()], 2) * Magnitude;

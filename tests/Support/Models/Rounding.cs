@@ -5,8 +5,9 @@ using static TorchSharp.torch;
 namespace TraceDistill.Tests.Support;
 
 /// <summary>
-/// Tolerances that follow from float32 arithmetic: n sums or products, in any order and of any vector width, fused or not, are off by at most
-/// γ = n·u / (1 − n·u) times the magnitudes that went in (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, sections 3.1 and 3.5).
+/// Tolerances that follow from float32 arithmetic: n sums or products, in any order and of any
+/// vector width, fused or not, are off by at most γ = n·u / (1 − n·u) times the magnitudes that went
+/// in (Higham, "Accuracy and Stability of Numerical Algorithms", 2nd edition, sections 3.1 and 3.5).
 /// </summary>
 static class Rounding
 {
@@ -26,7 +27,11 @@ static class Rounding
 
     /// <summary>Whether two results are as close as a tolerance allows, relative to the largest of what is expected.</summary>
     public static void Close(Tensor expected, Tensor actual, double tolerance) =>
-        Xunit.Assert.InRange((actual.to(ScalarType.Float64) - expected).abs().max().item<double>(), 0, tolerance * expected.abs().max().item<double>());
+        Xunit.Assert.InRange(
+            (actual.to(ScalarType.Float64) - expected).abs().max().item<double>(),
+            0,
+            tolerance * expected.abs().max().item<double>()
+        );
 
     /// <inheritdoc cref="Close(Tensor, Tensor, double)"/>
     public static void Close(float[] expected, float[] actual, double tolerance)

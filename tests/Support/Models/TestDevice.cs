@@ -6,12 +6,15 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Tests.Support;
 
-/// <summary>The device that numeric tests compute on: the CPU, or what <c>TRACEDISTILL_TEST_DEVICE</c> names, such as <c>cuda</c>.</summary>
+/// <summary>
+/// The device that numeric tests compute on: the CPU, or what <c>TRACEDISTILL_TEST_DEVICE</c> names, such as <c>cuda</c>.
+/// </summary>
 static class TestDevice
 {
-    public static DeviceChoice Choice { get; } = Environment.GetEnvironmentVariable("TRACEDISTILL_TEST_DEVICE") is { Length: > 0 } name
-        ? DeviceChoice.Parse(name, null)
-        : new DeviceChoice(DeviceChoice.CpuWord);
+    public static DeviceChoice Choice { get; } =
+        Environment.GetEnvironmentVariable("TRACEDISTILL_TEST_DEVICE") is { Length: > 0 } name
+            ? DeviceChoice.Parse(name, null)
+            : new DeviceChoice(DeviceChoice.CpuWord);
 
     public static Device Current { get; } = Choice.Resolve();
 

@@ -6,19 +6,20 @@ namespace TraceDistill.Tests.Support;
 /// <summary>Small random models whose sizes divide by nothing convenient, to reach every edge of the kernels.</summary>
 static class TinyModel
 {
-    public static ModelConfiguration Awkward { get; } = new()
-    {
-        VocabSize = 101,
-        HiddenSize = 40,
-        IntermediateSize = 54,
-        NumHiddenLayers = 2,
-        NumAttentionHeads = 6,
-        NumKeyValueHeads = 2,
-        HeadDim = 18,
-        MaxPositionEmbeddings = 160,
-        InitializerRange = 0.2, // Wide enough that the distributions are far from flat.
-        EosTokenIds = [3],
-    };
+    public static ModelConfiguration Awkward { get; } =
+        new()
+        {
+            VocabSize = 101,
+            HiddenSize = 40,
+            IntermediateSize = 54,
+            NumHiddenLayers = 2,
+            NumAttentionHeads = 6,
+            NumKeyValueHeads = 2,
+            HeadDim = 18,
+            MaxPositionEmbeddings = 160,
+            InitializerRange = 0.2, // Wide enough that the distributions are far from flat.
+            EosTokenIds = [3],
+        };
 
     public static ModelParameters Create(ModelConfiguration? configuration = null, long seed = 1)
     {

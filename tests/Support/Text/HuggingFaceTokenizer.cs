@@ -7,8 +7,8 @@ using Reference = Tokenizers.DotNet.Tokenizer;
 namespace TraceDistill.Tests.Support;
 
 /// <summary>
-/// Hugging Face's own tokenizers in this process, as Tokenizers.DotNet brings them. They add special tokens to every text and decode none, so what a file
-/// says of those is changed where a test wants something else.
+/// Hugging Face's own tokenizers in this process, as Tokenizers.DotNet brings them. They add special tokens
+/// to every text and decode none, so what a file says of those is changed where a test wants something else.
 /// </summary>
 sealed class HuggingFaceTokenizer : IDisposable
 {
@@ -55,23 +55,30 @@ sealed class HuggingFaceTokenizer : IDisposable
     public static HuggingFaceTokenizer OfNormalizer(string step)
     {
         Require();
-        return new HuggingFaceTokenizer(new JsonObject
-        {
-            ["version"] = "1.0",
-            ["added_tokens"] = new JsonArray(),
-            ["normalizer"] = JsonNode.Parse(step),
-            ["model"] = new JsonObject
+        return new HuggingFaceTokenizer(
+            new JsonObject
             {
-                ["type"] = "BPE",
-                ["byte_fallback"] = true,
-                ["vocab"] = new JsonObject(Enumerable.Range(0, 256).Select(value => KeyValuePair.Create($"<0x{value:X2}>", (JsonNode?)value))),
-                ["merges"] = new JsonArray(),
-            },
-        });
+                ["version"] = "1.0",
+                ["added_tokens"] = new JsonArray(),
+                ["normalizer"] = JsonNode.Parse(step),
+                ["model"] = new JsonObject
+                {
+                    ["type"] = "BPE",
+                    ["byte_fallback"] = true,
+                    ["vocab"] = new JsonObject(
+                        Enumerable.Range(0, 256).Select(value => KeyValuePair.Create($"<0x{value:X2}>", (JsonNode?)value))
+                    ),
+                    ["merges"] = new JsonArray(),
+                },
+            }
+        );
     }
 
-    static void Require() => Assert.SkipUnless(
-        OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64, "the package of Hugging Face's tokenizers is for linux-x64 alone");
+    static void Require() =>
+        Assert.SkipUnless(
+            OperatingSystem.IsLinux() && RuntimeInformation.ProcessArchitecture == Architecture.X64,
+            "the package of Hugging Face's tokenizers is for linux-x64 alone"
+        );
 
     static Reference Load(JsonNode json)
     {

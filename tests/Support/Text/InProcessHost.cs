@@ -33,7 +33,11 @@ sealed class InProcessHost : IDisposable
     public HostedTokenizer Load(string file, UnsupportedTokenizerException unsupported)
     {
         Unsupported = unsupported;
-        return HostedTokenizer.On(new HostConnection(_requests, _replies, () => new HostEndedException(false, "the host was ended")), file, unsupported);
+        return HostedTokenizer.On(
+            new HostConnection(_requests, _replies, () => new HostEndedException(false, "the host was ended")),
+            file,
+            unsupported
+        );
     }
 
     /// <summary>Ends the host.</summary>

@@ -4,12 +4,15 @@ using System.Text.Json.Nodes;
 
 namespace TraceDistill.Tests.Support;
 
-/// <summary>A small tokenizer.json as transformers converts Llama 2's: byte fallback, marks in place of spaces, merges learned by counting.</summary>
+/// <summary>
+/// A small tokenizer.json as transformers converts Llama 2's: byte fallback, marks in place of spaces, merges learned by counting.
+/// </summary>
 static class SentencePieceVocabulary
 {
     static readonly JsonSerializerOptions Relaxed = new() { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
 
-    public const string Legacy = """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""";
+    public const string Legacy =
+        """{"type":"Sequence","normalizers":[{"type":"Prepend","prepend":"▁"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""";
 
     public const string Decoder = """
         {"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},{"type":"ByteFallback"},
@@ -28,34 +31,90 @@ static class SentencePieceVocabulary
 
     static string Learn(IEnumerable<string> texts)
     {
-        var words = texts.Select(text => text.Replace("<think>", "", StringComparison.Ordinal)).Select(text => $"▁{text.Replace(' ', '▁')}".EnumerateRunes().Select(rune => rune.ToString()).ToList()).ToList();
+        var words = texts
+            .Select(text => text.Replace("<think>", "", StringComparison.Ordinal))
+            .Select(text => $"▁{text.Replace(' ', '▁')}".EnumerateRunes().Select(rune => rune.ToString()).ToList())
+            .ToList();
         List<string> tokens = ["<unk>", "<s>", "</s>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>")];
-        tokens.AddRange(words.SelectMany(word => word).CountBy(character => character).Where(pair => pair.Value > 3).Select(pair => pair.Key).Order(StringComparer.Ordinal));
+        tokens.AddRange(
+            words
+                .SelectMany(word => word)
+                .CountBy(character => character)
+                .Where(pair => pair.Value > 3)
+                .Select(pair => pair.Key)
+                .Order(StringComparer.Ordinal)
+        );
         var known = tokens.ToHashSet();
         var merges = new JsonArray();
         for (var i = 0; i < 300; i++)
         {
-            var (left, right) = words.SelectMany(word => word.Zip(word.Skip(1))).Where(pair => known.Contains(pair.First) && known.Contains(pair.Second))
-                .CountBy(pair => pair).OrderByDescending(pair => pair.Value).ThenBy(pair => pair.Key.First + " " + pair.Key.Second, StringComparer.Ordinal).First().Key;
+            var (left, right) = words
+                .SelectMany(word => word.Zip(word.Skip(1)))
+                .Where(pair => known.Contains(pair.First) && known.Contains(pair.Second))
+                .CountBy(pair => pair)
+                .OrderByDescending(pair => pair.Value)
+                .ThenBy(pair => pair.Key.First + " " + pair.Key.Second, StringComparer.Ordinal)
+                .First()
+                .Key;
             merges.Add(new JsonArray(left, right));
             if (known.Add(left + right))
+            {
                 tokens.Add(left + right);
+            }
             words.ForEach(word => Merge(word, left, right));
         }
 
         var added = new JsonArray();
         foreach (var (id, content) in tokens.Take(3).Index())
-            added.Add(new JsonObject { ["id"] = id, ["content"] = content, ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = false, ["special"] = true });
-        added.Add(new JsonObject { ["id"] = tokens.Count, ["content"] = "<think>", ["single_word"] = false, ["lstrip"] = false, ["rstrip"] = false, ["normalized"] = true, ["special"] = false });
+        {
+            added.Add(
+                new JsonObject
+                {
+                    ["id"] = id,
+                    ["content"] = content,
+                    ["single_word"] = false,
+                    ["lstrip"] = false,
+                    ["rstrip"] = false,
+                    ["normalized"] = false,
+                    ["special"] = true,
+                }
+            );
+        }
+        added.Add(
+            new JsonObject
+            {
+                ["id"] = tokens.Count,
+                ["content"] = "<think>",
+                ["single_word"] = false,
+                ["lstrip"] = false,
+                ["rstrip"] = false,
+                ["normalized"] = true,
+                ["special"] = false,
+            }
+        );
         var vocabulary = new JsonObject(tokens.Index().Select(token => KeyValuePair.Create(token.Item, (JsonNode?)token.Index)));
         var json = new JsonObject
         {
-            ["version"] = "1.0", ["truncation"] = null, ["padding"] = null, ["added_tokens"] = added, ["normalizer"] = JsonNode.Parse(Legacy), ["pre_tokenizer"] = null,
-            ["post_processor"] = JsonNode.Parse(Template), ["decoder"] = JsonNode.Parse(Decoder),
+            ["version"] = "1.0",
+            ["truncation"] = null,
+            ["padding"] = null,
+            ["added_tokens"] = added,
+            ["normalizer"] = JsonNode.Parse(Legacy),
+            ["pre_tokenizer"] = null,
+            ["post_processor"] = JsonNode.Parse(Template),
+            ["decoder"] = JsonNode.Parse(Decoder),
             ["model"] = new JsonObject
             {
-                ["type"] = "BPE", ["dropout"] = null, ["unk_token"] = "<unk>", ["continuing_subword_prefix"] = null, ["end_of_word_suffix"] = null, ["fuse_unk"] = true,
-                ["byte_fallback"] = true, ["ignore_merges"] = false, ["vocab"] = vocabulary, ["merges"] = merges,
+                ["type"] = "BPE",
+                ["dropout"] = null,
+                ["unk_token"] = "<unk>",
+                ["continuing_subword_prefix"] = null,
+                ["end_of_word_suffix"] = null,
+                ["fuse_unk"] = true,
+                ["byte_fallback"] = true,
+                ["ignore_merges"] = false,
+                ["vocab"] = vocabulary,
+                ["merges"] = merges,
             },
         };
         return json.ToJsonString(Relaxed);

@@ -11,8 +11,16 @@ static class SampleSequences
 
     public static readonly ModelConfiguration Shape = new()
     {
-        VocabSize = 40, HiddenSize = 32, IntermediateSize = 48, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 16,
-        MaxPositionEmbeddings = 64, TieWordEmbeddings = false, InitializerRange = 0.2,
+        VocabSize = 40,
+        HiddenSize = 32,
+        IntermediateSize = 48,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 2,
+        NumKeyValueHeads = 1,
+        HeadDim = 16,
+        MaxPositionEmbeddings = 64,
+        TieWordEmbeddings = false,
+        InitializerRange = 0.2,
     };
 
     public static ModelParameters Parameters(ModelConfiguration? shape = null)
@@ -26,11 +34,22 @@ static class SampleSequences
     public static TraceTokens[] Create(int count)
     {
         var random = new Random(5);
-        return [.. Enumerable.Range(0, count).Select(_ =>
-        {
-            var ids = Enumerable.Range(0, random.Next(12, 30)).Select(_ => random.Next(40)).ToArray();
-            return new TraceTokens(ids, Prompt, SoftTargetsOf(ids, row => [.. Enumerable.Range(0, 3).Select(i => ((ids[Prompt + row] + 7 * i) % 40, Math.Log(0.6 / (1 << (2 * i)))))]));
-        })];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ =>
+                {
+                    var ids = Enumerable.Range(0, random.Next(12, 30)).Select(_ => random.Next(40)).ToArray();
+                    return new TraceTokens(
+                        ids,
+                        Prompt,
+                        SoftTargetsOf(ids, row =>
+                            [.. Enumerable.Range(0, 3).Select(i => ((ids[Prompt + row] + 7 * i) % 40, Math.Log(0.6 / (1 << (2 * i)))))]
+                        )
+                    );
+                }),
+        ];
     }
 
     /// <param name="ids">A sequence with its prompt.</param>

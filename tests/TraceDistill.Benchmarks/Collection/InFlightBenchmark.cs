@@ -35,7 +35,10 @@ static class InFlightBenchmark
     static async Task MeasureMemoryAsync(int requests, int tokens, int top, TimeSpan think)
     {
         var many = await CollectAsync(requests, waves: 3, tokens, top, think);
-        Console.WriteLine($"{requests:N0} allowed, {many.Server.MostInFlight:N0} in flight at most, {many.Server.Served:N0} traces of {tokens:N0} tokens at top {top}: client's memory {many.PeakMemory >> 20} MiB at most");
+        Console.WriteLine(
+            $"{requests:N0} allowed, {many.Server.MostInFlight:N0} in flight at most, {many.Server.Served:N0} "
+                + $"traces of {tokens:N0} tokens at top {top}: client's memory {many.PeakMemory >> 20} MiB at most"
+        );
     }
 
     static async Task MeasureTimeAsync(int top)
@@ -44,8 +47,11 @@ static class InFlightBenchmark
         var bare = await ReadAsync(Few, Waves, tokens: 300, top, TimeSpan.FromSeconds(1));
         var (own, _) = await CollectAsync(Few, Waves, tokens: 300, top, TimeSpan.FromSeconds(1));
         Console.WriteLine(
-            $"{Few} in flight, {Waves} rounds of a server that thinks for a second: {own.Span.TotalSeconds:F1} s, {bare.Span.TotalSeconds:F1} s with a client that only reads the bytes: " +
-            $"{100 * ((own.Span / bare.Span) - 1):+0.0;-0.0} %, and {100 * ((own.Span.TotalSeconds / Waves) - 1):+0.0;-0.0} % over the thinking alone; while there was more to ask for, {100 * own.Idle:F1} % of what was allowed was not in flight");
+            $"{Few} in flight, {Waves} rounds of a server that thinks for a second: {own.Span.TotalSeconds:F1} s, "
+                + $"{bare.Span.TotalSeconds:F1} s with a client that only reads the bytes: {100 * ((own.Span / bare.Span) - 1):+0.0;-0.0} "
+                + $"%, and {100 * ((own.Span.TotalSeconds / Waves) - 1):+0.0;-0.0} % over the thinking alone; "
+                + $"while there was more to ask for, {100 * own.Idle:F1} % of what was allowed was not in flight"
+        );
     }
 
     /// <summary>The client's verb: collects and says its highest memory in bytes.</summary>
@@ -61,20 +67,50 @@ static class InFlightBenchmark
                 TopLogprobs = arguments.Number("top", 0),
                 Concurrency = arguments.Number("concurrency", 0),
             },
-            arguments.Text("out")!, MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System);
+            arguments.Text("out")!,
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TimeProvider.System
+        );
         Console.WriteLine(Process.GetCurrentProcess().PeakWorkingSet64);
         return 0;
     }
 
-    static async Task<(ThinkingServer Server, long PeakMemory)> CollectAsync(int concurrency, int waves, int tokens, int top, TimeSpan think)
+    static async Task<(ThinkingServer Server, long PeakMemory)> CollectAsync(
+        int concurrency,
+        int waves,
+        int tokens,
+        int top,
+        TimeSpan think
+    )
     {
         var folder = Directory.CreateTempSubdirectory("tracedistill-inflight-");
         try
         {
             var problems = Path.Combine(folder.FullName, "problems.jsonl");
-            File.WriteAllLines(problems, Enumerable.Range(0, concurrency * waves).Select(i => $$"""{"id":"p{{i}}","problem":"What is {{i}} + 2?","answer":"{{i + 2}}"}"""));
+            File.WriteAllLines(
+                problems,
+                Enumerable
+                    .Range(0, concurrency * waves)
+                    .Select(i => $$"""{"id":"p{{i}}","problem":"What is {{i}} + 2?","answer":"{{i + 2}}"}""")
+            );
             var (server, output) = await ServeAsync(concurrency, tokens, top, think, url =>
-                ["inflight-client", "--problems", problems, "--endpoint", url, "--out", Path.Combine(folder.FullName, "traces"), "--tokens", $"{tokens}", "--top", $"{top}", "--concurrency", $"{concurrency}"]);
+                [
+                    "inflight-client",
+                    "--problems",
+                    problems,
+                    "--endpoint",
+                    url,
+                    "--out",
+                    Path.Combine(folder.FullName, "traces"),
+                    "--tokens",
+                    $"{tokens}",
+                    "--top",
+                    $"{top}",
+                    "--concurrency",
+                    $"{concurrency}",
+                ]
+            );
             return (server, long.Parse(output, CultureInfo.InvariantCulture));
         }
         finally
@@ -83,22 +119,49 @@ static class InFlightBenchmark
         }
     }
 
-    static async Task<ThinkingServer> ReadAsync(int concurrency, int waves, int tokens, int top, TimeSpan think) => (await ServeAsync(concurrency, tokens, top, think, url =>
-        ["clients", "--endpoint", url[..^"v1".Length], "--clients", $"{concurrency}", "--requests", $"{concurrency * waves}", "--tokens", $"{tokens}", "--top", $"{top}"])).Server;
+    static async Task<ThinkingServer> ReadAsync(int concurrency, int waves, int tokens, int top, TimeSpan think) =>
+        (
+            await ServeAsync(concurrency, tokens, top, think, url =>
+                [
+                    "clients",
+                    "--endpoint",
+                    url[..^"v1".Length],
+                    "--clients",
+                    $"{concurrency}",
+                    "--requests",
+                    $"{concurrency * waves}",
+                    "--tokens",
+                    $"{tokens}",
+                    "--top",
+                    $"{top}",
+                ]
+            )
+        ).Server;
 
     /// <summary>Serves a process of this program that is started with some arguments.</summary>
-    static async Task<(ThinkingServer Server, string Output)> ServeAsync(int concurrency, int tokens, int top, TimeSpan think, Func<string, string[]> client)
+    static async Task<(ThinkingServer Server, string Output)> ServeAsync(
+        int concurrency,
+        int tokens,
+        int top,
+        TimeSpan think,
+        Func<string, string[]> client
+    )
     {
         var thinking = new ThinkingServer(think, concurrency, WordServer.Reply(WireForms.Vllm, tokens, top));
         await using var server = await ProtocolServer.StartAsync(thinking.AnswerAsync);
         (server.Form, server.KeepsRequests) = (WireForms.Vllm, false);
-        using var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, client(server.Url)) { RedirectStandardOutput = true })!;
+        using var process = Process.Start(
+            new ProcessStartInfo(Environment.ProcessPath!, client(server.Url)) { RedirectStandardOutput = true }
+        )!;
         var output = await process.StandardOutput.ReadToEndAsync();
         await process.WaitForExitAsync();
         return (thinking, output);
     }
 
-    /// <summary>Thinks before it answers, and keeps count of what is in flight, from the first time that it is as much as allowed to the last arrival.</summary>
+    /// <summary>
+    /// Thinks before it answers, and keeps count of what is in flight, from the first time that
+    /// it is as much as allowed to the last arrival.
+    /// </summary>
     sealed class ThinkingServer(TimeSpan think, int allowed, Func<HttpContext, string, Task> reply)
     {
         readonly Lock _lock = new();

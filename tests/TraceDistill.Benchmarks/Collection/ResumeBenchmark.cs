@@ -32,15 +32,17 @@ static class ResumeBenchmark
         {
             var reply = WordServer.Reply(WireForms.Vllm, Tokens, Top);
             var sending = new TaskCompletionSource<long>();
-            await using var server = await ProtocolServer.StartAsync((context, body) =>
-            {
-                if (!body.Contains("12 + 34", StringComparison.Ordinal))
+            await using var server = await ProtocolServer.StartAsync(
+                (context, body) =>
                 {
-                    sending.TrySetResult(Stopwatch.GetTimestamp());
-                }
+                    if (!body.Contains("12 + 34", StringComparison.Ordinal))
+                    {
+                        sending.TrySetResult(Stopwatch.GetTimestamp());
+                    }
 
-                return reply(context, body);
-            });
+                    return reply(context, body);
+                }
+            );
             (server.Form, server.KeepsRequests) = (WireForms.Vllm, false);
 
             var (problems, output) = (Path.Combine(folder.FullName, "problems.jsonl"), Path.Combine(folder.FullName, "traces"));
@@ -57,14 +59,21 @@ static class ResumeBenchmark
             {
                 sending = new TaskCompletionSource<long>();
                 var start = Stopwatch.GetTimestamp();
-                using var client = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["resume-client", "--problems", problems, "--endpoint", server.Url, "--out", output])
-                {
-                    RedirectStandardOutput = true,
-                })!;
+                using var client = Process.Start(
+                    new ProcessStartInfo(
+                        Environment.ProcessPath!,
+                        ["resume-client", "--problems", problems, "--endpoint", server.Url, "--out", output]
+                    )
+                    {
+                        RedirectStandardOutput = true,
+                    }
+                )!;
                 var peak = long.Parse((await client.StandardOutput.ReadLineAsync())!, CultureInfo.InvariantCulture);
                 await client.WaitForExitAsync();
                 Console.WriteLine(
-                    $"{what}: first request after {Stopwatch.GetElapsedTime(start, await sending.Task).TotalSeconds:F1} s, end after {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, memory {peak >> 20} MiB at most");
+                    $"{what}: first request after {Stopwatch.GetElapsedTime(start, await sending.Task).TotalSeconds:F1} s, "
+                        + $"end after {Stopwatch.GetElapsedTime(start).TotalSeconds:F1} s, memory {peak >> 20} MiB at most"
+                );
             }
         }
         finally
@@ -76,16 +85,36 @@ static class ResumeBenchmark
     /// <summary>The client's verb: collects and says its highest memory in bytes.</summary>
     public static async Task<int> CollectAsync(Arguments arguments)
     {
-        await CollectStage.RunAsync(Options(arguments.Text("problems")!, arguments.Text("endpoint")), arguments.Text("out")!, MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System);
+        await CollectStage.RunAsync(
+            Options(arguments.Text("problems")!, arguments.Text("endpoint")),
+            arguments.Text("out")!,
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TimeProvider.System
+        );
         Console.WriteLine(Process.GetCurrentProcess().PeakWorkingSet64);
         return 0;
     }
 
     static GenerateOptions Options(string problems, string? endpoint) =>
-        new() { Problems = problems, Endpoint = endpoint, Model = "teacher", MaxTokens = Tokens, TopLogprobs = Top };
+        new()
+        {
+            Problems = problems,
+            Endpoint = endpoint,
+            Model = "teacher",
+            MaxTokens = Tokens,
+            TopLogprobs = Top,
+        };
 
-    static void WriteProblems(string path, int count) => File.WriteAllLines(path, Enumerable.Range(0, count).Select(i =>
-        $$"""{"id":"p{{i}}","problem":"Natalia had {{i}} apples, sold half of them and bought 2. How many has she now?","answer":"{{(i / 2) + 2}}","family":"sums"}"""));
+    static void WriteProblems(string path, int count) =>
+        File.WriteAllLines(
+            path,
+            Enumerable
+                .Range(0, count)
+                .Select(i =>
+                    $$"""{"id":"p{{i}}","problem":"Natalia had {{i}} apples, sold half of them and bought 2. How many has she now?","answer":"{{(i / 2) + 2}}","family":"sums"}"""
+                )
+        );
 
     /// <summary>Commits the first traces of the plan and leaves the folder as a kill would.</summary>
     static async Task FillAsync(string problems, string output, int count, DatasetDescription dataset)
@@ -95,10 +124,22 @@ static class ResumeBenchmark
         var folder = new OutputFolder(output, Partition.Whole);
         folder.Create();
         var prompts = await PromptSet.CreateAsync(options, CancellationToken.None);
-        Task<CollectionPlan> PlanAsync(Partition partition) => CollectionPlan.CreateAsync(
-            new ProblemSource(problems, Limit: null, partition), prompts, options.Model!,
-            new SamplingSettings { MaxTokens = Tokens, TopLogprobs = Top }, samplesPerProblem: 1, options.Seed, CancellationToken.None);
-        await using var store = await TraceStore.OpenAsync(folder, PlanAsync, new StoreOptions(StoreOptions.RowsFor(Tokens, Top), [], JournalSync.Normal), CancellationToken.None);
+        Task<CollectionPlan> PlanAsync(Partition partition) =>
+            CollectionPlan.CreateAsync(
+                new ProblemSource(problems, Limit: null, partition),
+                prompts,
+                options.Model!,
+                new SamplingSettings { MaxTokens = Tokens, TopLogprobs = Top },
+                samplesPerProblem: 1,
+                options.Seed,
+                CancellationToken.None
+            );
+        await using var store = await TraceStore.OpenAsync(
+            folder,
+            PlanAsync,
+            new StoreOptions(StoreOptions.RowsFor(Tokens, Top), [], JournalSync.Normal),
+            CancellationToken.None
+        );
         var journal = store.Describe(dataset);
         await using var compactor = store.StartCompaction();
         await Parallel.ForEachAsync(
@@ -111,36 +152,38 @@ static class ResumeBenchmark
                 {
                     compactor.Add(block);
                 }
-            });
+            }
+        );
         await compactor.CompleteAsync();
         Console.WriteLine($"{count:N0} traces committed in {Stopwatch.GetElapsedTime(start).TotalSeconds:F0} s");
     }
 
-    static Trace TraceOf(PlannedTrace planned) => new()
-    {
-        Id = planned.Request.Id,
-        ProblemId = planned.Problem.Id,
-        Source = planned.Problem.Family,
-        Messages = planned.Request.Messages,
-        Reasoning = "half of them, and two",
-        Answer = planned.Problem.Answer,
-        Generation = $"<think>half of them, and two</think>{planned.Problem.Answer}",
-        ExpectedAnswer = planned.Problem.Answer,
-        FinishReason = "stop",
-        Verdict = "correct",
-        Seed = planned.Request.Sampling.Seed!.Value,
-        Temperature = 1,
-        TopP = 1,
-        Teacher = "teacher",
-        PromptTokens = 20,
-        CompletionTokens = Tokens,
-        Logprobs = new TokenLogprobs
+    static Trace TraceOf(PlannedTrace planned) =>
+        new()
         {
-            K = Top,
-            TokenIds = [.. Enumerable.Range(0, Tokens)],
-            Logprobs = [.. Enumerable.Repeat(-0.5f, Tokens)],
-            TopIds = [.. Enumerable.Range(0, Tokens * Top)],
-            TopLogprobs = [.. Enumerable.Repeat((float[])[-0.5f, -2], Tokens).SelectMany(row => row)],
-        },
-    };
+            Id = planned.Request.Id,
+            ProblemId = planned.Problem.Id,
+            Source = planned.Problem.Family,
+            Messages = planned.Request.Messages,
+            Reasoning = "half of them, and two",
+            Answer = planned.Problem.Answer,
+            Generation = $"<think>half of them, and two</think>{planned.Problem.Answer}",
+            ExpectedAnswer = planned.Problem.Answer,
+            FinishReason = "stop",
+            Verdict = "correct",
+            Seed = planned.Request.Sampling.Seed!.Value,
+            Temperature = 1,
+            TopP = 1,
+            Teacher = "teacher",
+            PromptTokens = 20,
+            CompletionTokens = Tokens,
+            Logprobs = new TokenLogprobs
+            {
+                K = Top,
+                TokenIds = [.. Enumerable.Range(0, Tokens)],
+                Logprobs = [.. Enumerable.Repeat(-0.5f, Tokens)],
+                TopIds = [.. Enumerable.Range(0, Tokens * Top)],
+                TopLogprobs = [.. Enumerable.Repeat((float[])[-0.5f, -2], Tokens).SelectMany(row => row)],
+            },
+        };
 }

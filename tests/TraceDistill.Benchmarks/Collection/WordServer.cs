@@ -23,10 +23,13 @@ sealed class WordServer : IDisposable
 
     public static async Task<WordServer> StartAsync(string form, int tokens, int top)
     {
-        var process = Process.Start(new ProcessStartInfo(Environment.ProcessPath!, ["words", "--form", form, "--tokens", $"{tokens}", "--top", $"{top}"])
-        {
-            RedirectStandardOutput = true, RedirectStandardInput = true,
-        })!;
+        var process = Process.Start(
+            new ProcessStartInfo(Environment.ProcessPath!, ["words", "--form", form, "--tokens", $"{tokens}", "--top", $"{top}"])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardInput = true,
+            }
+        )!;
         return new WordServer(process, (await process.StandardOutput.ReadLineAsync())!);
     }
 
@@ -48,23 +51,38 @@ sealed class WordServer : IDisposable
         return 0;
     }
 
-    /// <summary>Prepared answers for clients that ask for tokens spelled as ids, and for those that do not; the probe gets one of its own.</summary>
+    /// <summary>
+    /// Prepared answers for clients that ask for tokens spelled as ids, and for those that do not; the probe gets one of its own.
+    /// </summary>
     public static Func<HttpContext, string, Task> Reply(WireForm form, int tokens, int top)
     {
         var plain = Replies.Prepared(Render(form, tokens, top, spellIds: false));
         var spelled = Replies.Prepared(Render(form, tokens, top, spellIds: true));
         var probed = Replies.Teach(form);
-        return (context, body) => (body.Contains("12 + 34", StringComparison.Ordinal) ? probed
-            : body.Contains("\"return_tokens_as_token_ids\":true", StringComparison.Ordinal) ? spelled : plain)(context, body);
+        return (context, body) =>
+            (
+                body.Contains("12 + 34", StringComparison.Ordinal) ? probed
+                : body.Contains("\"return_tokens_as_token_ids\":true", StringComparison.Ordinal) ? spelled
+                : plain
+            )(context, body);
     }
 
     /// <summary>The bodies that answer different seeds.</summary>
-    static ReadOnlyMemory<byte>[] Render(WireForm form, int tokens, int top, bool spellIds) => [.. Enumerable.Range(0, Bodies).Select(seed =>
-    {
-        var request = TeacherRequest.Parse($$"""
-            {"model":"teacher","messages":[{"role":"user","content":""}],"seed":{{seed}},"max_tokens":{{tokens}},"logprobs":true,"top_logprobs":{{top}},
-             "return_token_ids":{{(spellIds ? "true" : "false")}},"return_tokens_as_token_ids":{{(spellIds ? "true" : "false")}}}
-            """);
-        return form.Completion(request, WordChain.Answer(request));
-    })];
+    static ReadOnlyMemory<byte>[] Render(WireForm form, int tokens, int top, bool spellIds) =>
+        [
+            .. Enumerable
+                .Range(0, Bodies)
+                .Select(seed =>
+                {
+                    var request = TeacherRequest.Parse(
+                        $$"""
+                        {"model":"teacher","messages":[{"role":"user","content":""}],"seed":{{seed}},"max_tokens":{{tokens}},"logprobs":true,"top_logprobs":{{top}},
+                         "return_token_ids":{{(spellIds ? "true" : "false")}},"return_tokens_as_token_ids":{{(
+                            spellIds ? "true" : "false"
+                        )}}}
+                        """
+                    );
+                    return form.Completion(request, WordChain.Answer(request));
+                }),
+        ];
 }

@@ -11,7 +11,8 @@ public class OptionBinderTests
     [Fact]
     public void BindRecord_EveryKindOfValue_GetsItsType()
     {
-        var options = Bind<SampleOptions>("""
+        var options = Bind<SampleOptions>(
+            """
             name: first
             max_steps: 1_500
             learning_rate: 1e-3
@@ -23,7 +24,8 @@ public class OptionBinderTests
             models: { teacher: one, student: two }
             inner: { width: 7 }
             weight: 0.5
-            """);
+            """
+        );
 
         Assert.Equal("first", options.Name);
         Assert.Equal(1500, options.MaxSteps);
@@ -40,9 +42,11 @@ public class OptionBinderTests
 
     /// <summary>A rule between settings may find fault with the default of one that is required, and that is none.</summary>
     [Fact]
-    public void BindRecord_RequiredSettingMissing_TellsOnlyWhatElseIsMissing() => Assert.Equal(
-        ["model", "format"],
-        Problems<Cli.Commands.ExportOptions>("quantization: q8_0").Split('\n').Skip(1).Select(line => line.Split(": ")[1]));
+    public void BindRecord_RequiredSettingMissing_TellsOnlyWhatElseIsMissing() =>
+        Assert.Equal(
+            ["model", "format"],
+            Problems<Cli.Commands.ExportOptions>("quantization: q8_0").Split('\n').Skip(1).Select(line => line.Split(": ")[1])
+        );
 
     [Fact]
     public void BindRecord_TypeThatParsesItselfGivenAsMap_IsBoundAsRecord() =>
@@ -51,15 +55,18 @@ public class OptionBinderTests
     [Fact]
     public void BindRecord_ValueOfAnyKind_KeepsYamlsOwnTypes()
     {
-        var extra = Bind<Teachers.Options.GenerateOptions>("""
+        var extra = Bind<Teachers.Options.GenerateOptions>(
+            """
             problems: p.jsonl
             serve: model
             extra_body: { chat_template_kwargs: { enable_thinking: false }, top_k: 20, min_p: 0.05, guided_choice: ["a", "20"], priority: ~, note: plain words }
-            """).ExtraBody!;
+            """
+        ).ExtraBody!;
 
         Assert.Equal(
             """{"chat_template_kwargs":{"enable_thinking":false},"top_k":20,"min_p":0.05,"guided_choice":["a","20"],"priority":null,"note":"plain words"}""",
-            System.Text.Json.JsonSerializer.Serialize(extra));
+            System.Text.Json.JsonSerializer.Serialize(extra)
+        );
     }
 
     [Fact]
@@ -74,14 +81,16 @@ public class OptionBinderTests
     [Fact]
     public void BindRecord_SeveralProblems_ListsAllWithPlaceKeyAndExpectation()
     {
-        var message = Problems<SampleOptions>("""
+        var message = Problems<SampleOptions>(
+            """
             max_step: 5
             learning_rate: fast
             shape: round
             inner: { widht: 3 }
             tags: { a: 1 }
             dropout: 1.5
-            """);
+            """
+        );
 
         Assert.Equal(
             """
@@ -95,7 +104,8 @@ public class OptionBinderTests
             test.yaml:5:7: tags[0]: expected text, found a map
             test.yaml:6:10: dropout: must be from 0 to 1
             """,
-            message);
+            message
+        );
     }
 
     [Theory]
@@ -105,14 +115,22 @@ public class OptionBinderTests
     [InlineData("{ name: a, shuffle: maybe }", "test.yaml:1:21: shuffle: expected true or false, found \"maybe\"")]
     [InlineData("{ name: a, models: x }", "test.yaml:1:20: models: expected a map of names to values, each text, found \"x\"")]
     [InlineData("{ name: a, weight: heavy }", "test.yaml:1:20: weight: a ramp is a number")]
-    [InlineData("{ name: a, zzzzzzzz: 1 }", "test.yaml:1:12: unknown key \"zzzzzzzz\"; known: dropout, inner, learning_rate, max_steps, models, name, seed, shape, shuffle, sizes, tags, weight")]
+    [InlineData(
+        "{ name: a, zzzzzzzz: 1 }",
+        "test.yaml:1:12: unknown key \"zzzzzzzz\"; known: dropout, inner, learning_rate, "
+            + "max_steps, models, name, seed, shape, shuffle, sizes, tags, weight"
+    )]
     [InlineData("{ name: a, learning_rate: 0.1, max_steps: 0 }", "test.yaml:1:43: max_steps: cannot be 0 with a learning_rate")]
-    public void BindRecord_OneProblem_IsToldInOneLine(string yaml, string expected) => Assert.Equal(expected, Problems<SampleOptions>(yaml));
+    public void BindRecord_OneProblem_IsToldInOneLine(string yaml, string expected) =>
+        Assert.Equal(expected, Problems<SampleOptions>(yaml));
 
     [Fact]
-    public void BindRecord_ForbiddenValueAndForbiddenCombination_TellsBoth() => Assert.Equal(
-        "test.yaml: 2 problems\ntest.yaml:1:21: dropout: must be from 0 to 1\ntest.yaml:1:55: max_steps: cannot be 0 with a learning_rate",
-        Problems<SampleOptions>("{ name: a, dropout: 7, learning_rate: 0.1, max_steps: 0 }"));
+    public void BindRecord_ForbiddenValueAndForbiddenCombination_TellsBoth() =>
+        Assert.Equal(
+            "test.yaml: 2 problems\ntest.yaml:1:21: dropout: must be from 0 "
+                + "to 1\ntest.yaml:1:55: max_steps: cannot be 0 with a learning_rate",
+            Problems<SampleOptions>("{ name: a, dropout: 7, learning_rate: 0.1, max_steps: 0 }")
+        );
 
     [Fact]
     public void BindRecord_NestedRecordGivenAsFileName_ReadsTheFile()
@@ -182,11 +200,16 @@ public class OptionBinderTests
             ConfigMap map => map with
             {
                 Location = location,
-                Entries = [.. map.Entries.Select(entry => entry with
-                {
-                    Location = entry.Location with { Source = location.Source },
-                    Value = WithoutFolder(entry.Value, folder),
-                })],
+                Entries =
+                [
+                    .. map.Entries.Select(entry =>
+                        entry with
+                        {
+                            Location = entry.Location with { Source = location.Source },
+                            Value = WithoutFolder(entry.Value, folder),
+                        }
+                    ),
+                ],
             },
             ConfigList list => list with { Location = location, Items = [.. list.Items.Select(item => WithoutFolder(item, folder))] },
             _ => node with { Location = location },
@@ -213,7 +236,9 @@ public sealed record Ramp : IParsable<Ramp>
     public double To { get; init; }
 
     public static Ramp Parse(string s, IFormatProvider? provider) =>
-        double.TryParse(s, provider, out var value) ? new Ramp { From = value, To = value } : throw new FormatException("a ramp is a number");
+        double.TryParse(s, provider, out var value)
+            ? new Ramp { From = value, To = value }
+            : throw new FormatException("a ramp is a number");
 
     public static bool TryParse(string? s, IFormatProvider? provider, out Ramp result) => throw new NotSupportedException();
 }

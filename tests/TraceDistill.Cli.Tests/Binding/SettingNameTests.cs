@@ -6,11 +6,17 @@ namespace TraceDistill.Cli.Tests.Binding;
 
 public sealed class SettingNameTests
 {
-    static readonly ConfigMap Given = new(SourceLocation.CommandLine,
-    [
-        new ConfigEntry("text", new SourceLocation("--text"), new ConfigScalar(new SourceLocation("--text"), "x")),
-        new ConfigEntry("stopped_by", new SourceLocation("options.yaml", 2, 1), new ConfigScalar(new SourceLocation("options.yaml", 2, 13), "y")),
-    ]);
+    static readonly ConfigMap Given = new(
+        SourceLocation.CommandLine,
+        [
+            new ConfigEntry("text", new SourceLocation("--text"), new ConfigScalar(new SourceLocation("--text"), "x")),
+            new ConfigEntry(
+                "stopped_by",
+                new SourceLocation("options.yaml", 2, 1),
+                new ConfigScalar(new SourceLocation("options.yaml", 2, 13), "y")
+            ),
+        ]
+    );
 
     [Theory]
     [InlineData("text: is bad", "--text: is bad")]

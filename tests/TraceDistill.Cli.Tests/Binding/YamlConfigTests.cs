@@ -18,11 +18,19 @@ public sealed class YamlConfigTests : IDisposable
     [InlineData('[', ']')]
     [InlineData('{', '}')]
     public void ReadFile_AHundredThousandBrackets_IsOneLine(char open, char close) =>
-        Assert.Contains("levels of nesting", Refused($"a: {string.Concat(Enumerable.Repeat(open == '[' ? "[" : "{a: ", 100_000))}{new string(close, 100_000)}"), StringComparison.Ordinal);
+        Assert.Contains(
+            "levels of nesting",
+            Refused($"a: {string.Concat(Enumerable.Repeat(open == '[' ? "[" : "{a: ", 100_000))}{new string(close, 100_000)}"),
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void ReadFile_AHundredThousandIndentedLevels_IsOneLine() =>
-        Assert.Contains("levels of nesting", Refused(string.Concat(Enumerable.Range(0, 1_000).Select(level => $"{new string(' ', level)}a:\n"))), StringComparison.Ordinal);
+        Assert.Contains(
+            "levels of nesting",
+            Refused(string.Concat(Enumerable.Range(0, 1_000).Select(level => $"{new string(' ', level)}a:\n"))),
+            StringComparison.Ordinal
+        );
 
     [Fact]
     public void ReadFile_BillionLaughs_IsOneLine()
@@ -47,7 +55,8 @@ public sealed class YamlConfigTests : IDisposable
     }
 
     [Fact]
-    public void ReadFile_LargerThanAMebibyte_IsRefused() => Assert.Contains("larger than 1,024 KiB", Refused(new string('#', 1 << 21)), StringComparison.Ordinal);
+    public void ReadFile_LargerThanAMebibyte_IsRefused() =>
+        Assert.Contains("larger than 1,024 KiB", Refused(new string('#', 1 << 21)), StringComparison.Ordinal);
 
     [Fact]
     public void ReadFile_NotUtf8_NamesLineAndByte()
@@ -56,7 +65,11 @@ public sealed class YamlConfigTests : IDisposable
 
         var message = Assert.Throws<InvalidInputException>(() => YamlConfig.ReadFile(_folder.File("a.yaml"))).Message;
 
-        Assert.EndsWith("a.yaml:2: byte 8 (0xE4) is not UTF-8; save the file as UTF-8, or fetch it again", message, StringComparison.Ordinal);
+        Assert.EndsWith(
+            "a.yaml:2: byte 8 (0xE4) is not UTF-8; save the file as UTF-8, or fetch it again",
+            message,
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -70,7 +83,10 @@ public sealed class YamlConfigTests : IDisposable
     [Fact]
     public void ReadFile_MutatedText_IsReadOrRefusedInOneLine()
     {
-        var seed = Encoding.UTF8.GetBytes("name: x\nparameters: &p { a: 1, b: [2, 'c', \"d\\n\"] }\nstages:\n  s: { do: w, like: *p, matrix: { k: [1, 2] } }\n  t: |\n    text\n  u: >-\n    more\n");
+        var seed = Encoding.UTF8.GetBytes(
+            "name: x\nparameters: &p { a: 1, b: [2, 'c', \"d\\n\"] }\nstages:\n  s: { do: "
+                + "w, like: *p, matrix: { k: [1, 2] } }\n  t: |\n    text\n  u: >-\n    more\n"
+        );
         var random = new Random(5);
         for (var round = 0; round < 3_000; round++)
         {

@@ -50,11 +50,31 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
-    [InlineData("error: write: 3 problems\n--out: is required: say where to write\n--seed: expected a whole number, found \"x\"\n--text: is required: what to write\n", "write", "--seed", "x")]
-    [InlineData("error: unknown option --sede; did you mean \"--seed\"? (tracedistill write --help shows what is known)\n", "write", "--sede", "3")]
+    [InlineData(
+        "error: write: 3 problems\n--out: is required: say where to write\n--seed: "
+            + "expected a whole number, found \"x\"\n--text: is required: what to write\n",
+        "write",
+        "--seed",
+        "x"
+    )]
+    [InlineData(
+        "error: unknown option --sede; did you mean \"--seed\"? (tracedistill write --help shows what is known)\n",
+        "write",
+        "--sede",
+        "3"
+    )]
     [InlineData("error: \"more\" is more than write takes (tracedistill write --help shows what is known)\n", "write", "more")]
-    [InlineData("error: unknown verb \"wriet\"; did you mean \"write\"? (tracedistill --help shows what is known)\n", "wriet", "--seed", "3")]
-    [InlineData("error: Required argument missing for option: '--seed' (tracedistill write --help shows what is known)\n", "write", "--seed")]
+    [InlineData(
+        "error: unknown verb \"wriet\"; did you mean \"write\"? (tracedistill --help shows what is known)\n",
+        "wriet",
+        "--seed",
+        "3"
+    )]
+    [InlineData(
+        "error: Required argument missing for option: '--seed' (tracedistill write --help shows what is known)\n",
+        "write",
+        "--seed"
+    )]
     [InlineData("error: missing.yaml: no such file\n", "run", "missing.yaml")]
     [InlineData("error: .: is a folder; name a YAML file\n", "run", ".")]
     [InlineData("error: --out: is required: say where to write\n", "count")]
@@ -62,7 +82,12 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("error: --named: expected NAME=VALUE, found \"x\"\n", "join", "--named", "x")]
     [InlineData("error: --set: expected NAME=VALUE, found \"steps\"\n", "run", "recipe.yaml", "--set", "steps")]
     [InlineData("error: --parts: no such file or folder: \"nowhere\"\n", "join", "--parts", "nowhere")]
-    [InlineData("error: --weighed: weighed[0].path: no such file or folder: \"nowhere\"\n", "join", "--weighed", "{ path: nowhere, weight: 2 }")]
+    [InlineData(
+        "error: --weighed: weighed[0].path: no such file or folder: \"nowhere\"\n",
+        "join",
+        "--weighed",
+        "{ path: nowhere, weight: 2 }"
+    )]
     [InlineData("error: RECIPE: is required: the recipe, a YAML file of named stages\n", "run")]
     public async Task Verb_WrongUsage_IsToldWithExitCode2(string expected, params string[] arguments)
     {
@@ -85,11 +110,13 @@ public sealed class CommandLineTests : IDisposable
             --models: give either models, or one model or endpoint
 
             """,
-            cli.Error.ReplaceLineEndings("\n"));
+            cli.Error.ReplaceLineEndings("\n")
+        );
         Assert.Equal(2, await cli.RunAsync("generate"));
         Assert.Equal(
             ["--out", "--problems", "--endpoint"],
-            cli.Error.ReplaceLineEndings("\n").Split('\n').Skip(1).SkipLast(1).Select(line => line.Split(':')[0]));
+            cli.Error.ReplaceLineEndings("\n").Split('\n').Skip(1).SkipLast(1).Select(line => line.Split(':')[0])
+        );
     }
 
     /// <summary>The client knows its setting by the recipe's key; who typed an option looks for that.</summary>
@@ -98,7 +125,18 @@ public sealed class CommandLineTests : IDisposable
     {
         using var cli = new CliHarness { Others = [new GenerateVerb()] };
         var problems = cli.Write("problems.jsonl", """{"problem":"1 + 1","answer":"2"}""");
-        string[] command = ["generate", "--problems", problems, "--model", "m", "--endpoint", "http://127.0.0.1:9/v1", "--out", cli.File("traces")];
+        string[] command =
+        [
+            "generate",
+            "--problems",
+            problems,
+            "--model",
+            "m",
+            "--endpoint",
+            "http://127.0.0.1:9/v1",
+            "--out",
+            cli.File("traces"),
+        ];
 
         Assert.Equal(2, await cli.RunAsync([.. command, "--reasoning-markers", "a"]));
         var typed = cli.Error;
@@ -132,18 +170,22 @@ public sealed class CommandLineTests : IDisposable
     [Fact]
     public void Help_OfEveryOption_IsASentenceThatBeginsWithACapital()
     {
-        var unlike = Verbs.All.SelectMany(verb => Options(verb.OptionsType, verb.Name))
+        var unlike = Verbs
+            .All.SelectMany(verb => Options(verb.OptionsType, verb.Name))
             .Where(option => option.Help is not [>= 'A' and <= 'Z', ..] || option.Help.EndsWith('.'));
 
         Assert.Empty(unlike.Distinct());
 
-        static IEnumerable<(string Name, string? Help)> Options(Type type, string name) => OptionSchema.Of(type).Properties.SelectMany(property =>
-        {
-            var value = Nullable.GetUnderlyingType(property.Type) ?? property.Type;
-            var record = OptionShape.ListItem(value) ?? OptionShape.DictionaryValue(value) ?? value;
-            var nested = OptionShape.IsRecord(record) ? Options(record, $"{name} {property.Key}") : [];
-            return nested.Prepend(($"{name} {property.Key}", property.Description));
-        });
+        static IEnumerable<(string Name, string? Help)> Options(Type type, string name) =>
+            OptionSchema
+                .Of(type)
+                .Properties.SelectMany(property =>
+                {
+                    var value = Nullable.GetUnderlyingType(property.Type) ?? property.Type;
+                    var record = OptionShape.ListItem(value) ?? OptionShape.DictionaryValue(value) ?? value;
+                    var nested = OptionShape.IsRecord(record) ? Options(record, $"{name} {property.Key}") : [];
+                    return nested.Prepend(($"{name} {property.Key}", property.Description));
+                });
     }
 
     [Fact]
@@ -195,36 +237,49 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal("kept", File.ReadAllText(file));
     }
 
-    public static TheoryData<Exception, int, string> Failures => new()
-    {
-        { new InvalidInputException("file.jsonl:3: field answer is missing"), 2, "error: file.jsonl:3: field answer is missing\n" },
-        { new ExternalFailureException("http://x refuses connections; start the server"), 3, "error: http://x refuses connections; start the server\n" },
-        { new UnauthorizedAccessException("Access to the path '/x' is denied."), 2, "error: Access to the path '/x' is denied.\n" },
+    public static TheoryData<Exception, int, string> Failures =>
+        new()
         {
-            new ExternalFailureException("runs/x/a.parquet: cannot be written", new IOException("No space left on device", 28)), 3,
-            "error: runs/x/a.parquet: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
-        },
-        {
-            new InvalidInputException("a.jsonl: cannot be written", new IOException("Disk quota exceeded", 122)), 3,
-            "error: a.jsonl: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
-        },
-        { new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)), 3, "error: out: the disk is full; free some space\n" },
-        { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
-        { InStage("a", new InvalidInputException("a: holds no traces")), 2, "error: r.yaml: a: holds no traces\n" },
-        { InStage("a", new InvalidInputException("bad")), 2, "error: r.yaml: a: bad\n" },
-        { InStage("a", new IOException("Disk quota exceeded", 122)), 3, $"error: r.yaml: a: Disk quota exceeded {DiskFull}\n" },
-        {
-            new AggregateException(InStage("a", new ProcessFailure(3, "gone")), InStage("b", new InvalidInputException("bad"))), 3,
-            "error: r.yaml: a: gone\nerror: r.yaml: b: bad\n"
-        },
-        {
-            InStage("a", new AggregateException(new ExternalFailureException("x"), new ExternalFailureException("y"))), 3,
-            "error: r.yaml: a: x\nerror: r.yaml: a: y\n"
-        },
-        { InStage("a", new ProcessFailure(130, "interrupted")), 130, "interrupted; the same command goes on from here\n" },
-        { InStage("a", new ProcessFailure(1, "odd")), 1, "r.yaml: a: odd\n" },
-        { new InvalidInputException("unknown key \"\e[2Jname\a\""), 2, "error: unknown key \"\\x1B[2Jname\\x07\"\n" },
-    };
+            { new InvalidInputException("file.jsonl:3: field answer is missing"), 2, "error: file.jsonl:3: field answer is missing\n" },
+            {
+                new ExternalFailureException("http://x refuses connections; start the server"),
+                3,
+                "error: http://x refuses connections; start the server\n"
+            },
+            { new UnauthorizedAccessException("Access to the path '/x' is denied."), 2, "error: Access to the path '/x' is denied.\n" },
+            {
+                new ExternalFailureException("runs/x/a.parquet: cannot be written", new IOException("No space left on device", 28)),
+                3,
+                "error: runs/x/a.parquet: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
+            },
+            {
+                new InvalidInputException("a.jsonl: cannot be written", new IOException("Disk quota exceeded", 122)),
+                3,
+                "error: a.jsonl: cannot be written (the disk is full: free some space, and the same command goes on from here)\n"
+            },
+            {
+                new ExternalFailureException("out: the disk is full; free some space", new IOException("full", 28)),
+                3,
+                "error: out: the disk is full; free some space\n"
+            },
+            { new AggregateException(new InvalidInputException("inner")), 2, "error: inner\n" },
+            { InStage("a", new InvalidInputException("a: holds no traces")), 2, "error: r.yaml: a: holds no traces\n" },
+            { InStage("a", new InvalidInputException("bad")), 2, "error: r.yaml: a: bad\n" },
+            { InStage("a", new IOException("Disk quota exceeded", 122)), 3, $"error: r.yaml: a: Disk quota exceeded {DiskFull}\n" },
+            {
+                new AggregateException(InStage("a", new ProcessFailure(3, "gone")), InStage("b", new InvalidInputException("bad"))),
+                3,
+                "error: r.yaml: a: gone\nerror: r.yaml: b: bad\n"
+            },
+            {
+                InStage("a", new AggregateException(new ExternalFailureException("x"), new ExternalFailureException("y"))),
+                3,
+                "error: r.yaml: a: x\nerror: r.yaml: a: y\n"
+            },
+            { InStage("a", new ProcessFailure(130, "interrupted")), 130, "interrupted; the same command goes on from here\n" },
+            { InStage("a", new ProcessFailure(1, "odd")), 1, "r.yaml: a: odd\n" },
+            { new InvalidInputException("unknown key \"\e[2Jname\a\""), 2, "error: unknown key \"\\x1B[2Jname\\x07\"\n" },
+        };
 
     const string DiskFull = "(the disk is full: free some space, and the same command goes on from here)";
 

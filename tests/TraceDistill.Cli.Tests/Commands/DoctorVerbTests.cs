@@ -17,7 +17,10 @@ public sealed class DoctorVerbTests : IDisposable
         Assert.Equal(0, await _cli.RunAsync("doctor", "--json"));
 
         var checks = _cli.Json["checks"]!.AsArray();
-        Assert.Equal(["program", "system", ".NET", "processor", "memory", "disk", "libtorch", "products", "libstdc++", "charts", "cache"], checks.Select(check => (string)check!["name"]!));
+        Assert.Equal(
+            ["program", "system", ".NET", "processor", "memory", "disk", "libtorch", "products", "libstdc++", "charts", "cache"],
+            checks.Select(check => (string)check!["name"]!)
+        );
         Assert.DoesNotContain("fail", checks.Select(check => (string)check!["state"]!));
         Assert.Matches(@"ok    libtorch +2\.10.*TorchBackend=cpu", _cli.Error);
         Assert.Matches(@"ok    products +training: libtorch, float32.*; generation: own code, vectors of (128|256|512) bits", _cli.Error);

@@ -19,11 +19,13 @@ public sealed class EvaluateVerbTests : IDisposable
     public async Task Evaluate_EndpointThatCutsAnAnswerOff_IsNoAnswerWherePromptsOpenTheReasoning(string shown, double accuracy)
     {
         const string CutOff = """{"choices":[{"message":{"content":"Two and two. The answer is 4."},"finish_reason":"length"}]}""";
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            var isProblem = request.Contains("\"max_tokens\":60", StringComparison.Ordinal);
-            return (isProblem ? Replies.Json(CutOff) : Replies.Completion(shown))(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var isProblem = request.Contains("\"max_tokens\":60", StringComparison.Ordinal);
+                return (isProblem ? Replies.Json(CutOff) : Replies.Completion(shown))(context, request);
+            }
+        );
         server.ScriptsProbe = true;
         var problems = _cli.Write("problems.jsonl", """{"problem":"What is 2 + 2?","answer":"4"}""" + "\n");
         string[] arguments = ["evaluate", "--endpoint", server.Url, "--model", "teacher", "--problems", problems, "--max-tokens", "60"];

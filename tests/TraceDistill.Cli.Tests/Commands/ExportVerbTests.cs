@@ -15,7 +15,16 @@ public sealed class ExportVerbTests : IDisposable
 
     readonly CliHarness _cli = new()
     {
-        Stages = [new ProblemsVerb(), new PretrainVerb(), new GenerateVerb(), new TrainVerb(), new EvaluateVerb(), new ExportVerb(), new ReportVerb()],
+        Stages =
+        [
+            new ProblemsVerb(),
+            new PretrainVerb(),
+            new GenerateVerb(),
+            new TrainVerb(),
+            new EvaluateVerb(),
+            new ExportVerb(),
+            new ReportVerb(),
+        ],
         Clock = TimeProvider.System,
     };
 
@@ -24,9 +33,26 @@ public sealed class ExportVerbTests : IDisposable
     [Fact]
     public async Task Export_Gguf_WritesOneFileAndSaysHowWeightsAreStored()
     {
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--quantization", "Q4_K_M", "--out", _cli.File("a.gguf"), "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                Teacher,
+                "--format",
+                "gguf",
+                "--quantization",
+                "Q4_K_M",
+                "--out",
+                _cli.File("a.gguf"),
+                "--json"
+            )
+        );
 
-        Assert.Equal(("q4_k_m", new FileInfo(_cli.File("a.gguf")).Length, 24), ((string)_cli.Json["quantization"]!, (long)_cli.Json["bytes"]!, (int)_cli.Json["tensors"]!["Q4_K"]!));
+        Assert.Equal(
+            ("q4_k_m", new FileInfo(_cli.File("a.gguf")).Length, 24),
+            ((string)_cli.Json["quantization"]!, (long)_cli.Json["bytes"]!, (int)_cli.Json["tensors"]!["Q4_K"]!)
+        );
         Assert.Contains("a.gguf: Q4_K_M, 2 MB, 4.89 bits a weight (5 tensors Q6_K, 9 tensors F32, 24 tensors Q4_K)", _cli.Error);
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.File("a.gguf")));
         Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.File("folder")));
@@ -36,8 +62,35 @@ public sealed class ExportVerbTests : IDisposable
     [Fact]
     public async Task Export_HuggingFace_IsAModelDirectoryWithTheModelsOwnCard()
     {
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--out", _cli.File("hf"), "--name", "tiny | teacher"));
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--format", "huggingface", "--dtype", "float32", "--out", _cli.File("hf"), "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                Teacher,
+                "--format",
+                "huggingface",
+                "--out",
+                _cli.File("hf"),
+                "--name",
+                "tiny | teacher"
+            )
+        );
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                Teacher,
+                "--format",
+                "huggingface",
+                "--dtype",
+                "float32",
+                "--out",
+                _cli.File("hf"),
+                "--json"
+            )
+        );
 
         Assert.Equal(("float32", 3_279_104), ((string)_cli.Json["dtype"]!, (int)_cli.Json["parameters"]!));
         using var model = ModelDirectory.Load(_cli.File("hf"));
@@ -63,21 +116,89 @@ public sealed class ExportVerbTests : IDisposable
             AdapterFiles.Save(_cli.File("tuned"), adapter, "teacher");
         }
 
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "huggingface", "--dtype", "float32", "--out", _cli.File("hf")));
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", _cli.File("hf"), "--format", "gguf", "--quantization", "F32", "--name", "it", "--out", _cli.File("once.gguf")));
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "gguf", "--quantization", "F32", "--name", "it", "--out", _cli.File("at-once.gguf")));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                Teacher,
+                "--adapter",
+                _cli.File("tuned"),
+                "--format",
+                "huggingface",
+                "--dtype",
+                "float32",
+                "--out",
+                _cli.File("hf")
+            )
+        );
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                _cli.File("hf"),
+                "--format",
+                "gguf",
+                "--quantization",
+                "F32",
+                "--name",
+                "it",
+                "--out",
+                _cli.File("once.gguf")
+            )
+        );
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                Teacher,
+                "--adapter",
+                _cli.File("tuned"),
+                "--format",
+                "gguf",
+                "--quantization",
+                "F32",
+                "--name",
+                "it",
+                "--out",
+                _cli.File("at-once.gguf")
+            )
+        );
 
-        Assert.Equal(0, await _cli.RunAsync("export", "--model", Teacher, "--adapter", _cli.File("tuned"), "--format", "huggingface", "--out", _cli.File("narrow"), "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "export",
+                "--model",
+                Teacher,
+                "--adapter",
+                _cli.File("tuned"),
+                "--format",
+                "huggingface",
+                "--out",
+                _cli.File("narrow"),
+                "--json"
+            )
+        );
         Assert.InRange((double)_cli.Json["adapter_rounding"]!, 0.0001, 0.02);
         Assert.Contains("note: rounding to bfloat16 changes the merged weights by ", _cli.Error);
 
-        using ModelParameters before = ModelDirectory.Load(Teacher), after = ModelDirectory.Load(_cli.File("hf"));
-        const string Query = "model.layers.2.self_attn.q_proj.weight", Key = "model.layers.2.self_attn.k_proj.weight";
-        Assert.All(before.Values(Query).ToArray().Zip(after.Values(Query).ToArray()), pair => Assert.Equal(pair.First + (2 * 4 * 0.0025), pair.Second, 1e-6));
+        using ModelParameters before = ModelDirectory.Load(Teacher),
+            after = ModelDirectory.Load(_cli.File("hf"));
+        const string Query = "model.layers.2.self_attn.q_proj.weight",
+            Key = "model.layers.2.self_attn.k_proj.weight";
+        Assert.All(before.Values(Query).ToArray().Zip(after.Values(Query).ToArray()), pair =>
+            Assert.Equal(pair.First + (2 * 4 * 0.0025), pair.Second, 1e-6)
+        );
         Assert.Equal(before.Values(Key).ToArray(), after.Values(Key).ToArray());
         Assert.Equal(File.ReadAllBytes(_cli.File("once.gguf")), File.ReadAllBytes(_cli.File("at-once.gguf")));
         Assert.Contains("stored in float32, with the adapter `tuned` merged in.", File.ReadAllText(_cli.File("hf/README.md")));
-        Assert.Equal(2, await _cli.RunAsync("export", "--model", Teacher, "--adapter", Teacher, "--format", "gguf", "--out", _cli.File("no.gguf")));
+        Assert.Equal(
+            2,
+            await _cli.RunAsync("export", "--model", Teacher, "--adapter", Teacher, "--format", "gguf", "--out", _cli.File("no.gguf"))
+        );
         Assert.Contains("holds no adapter: adapter_config.json and adapter_model.safetensors are needed", _cli.Error);
         Assert.False(File.Exists(_cli.File("no.gguf")));
     }
@@ -105,14 +226,22 @@ public sealed class ExportVerbTests : IDisposable
             File.Copy(file, Path.Combine(_cli.File("model"), Path.GetFileName(file)));
         }
 
-        Assert.Equal(2, await _cli.RunAsync("export", "--model", _cli.File("model"), "--format", "huggingface", "--out", _cli.File("model")));
+        Assert.Equal(
+            2,
+            await _cli.RunAsync("export", "--model", _cli.File("model"), "--format", "huggingface", "--out", _cli.File("model"))
+        );
         Assert.Contains("model is the model itself", _cli.Error);
         Assert.Equal(2, await _cli.RunAsync("export", "--model", Teacher, "--format", "gguf", "--out", _cli.Write("a.txt", "GGU")));
         Assert.Contains("--out: a.txt is there already and no GGUF file; name another", _cli.Error);
     }
 
     [Theory]
-    [InlineData("error: --quantization: expected one of f32, f16, bf16, q8_0, q6_k, q4_k_m, q4_0, found \"Q5_0\"", "gguf", "--quantization", "Q5_0")]
+    [InlineData(
+        "error: --quantization: expected one of f32, f16, bf16, q8_0, q6_k, q4_k_m, q4_0, found \"Q5_0\"",
+        "gguf",
+        "--quantization",
+        "Q5_0"
+    )]
     [InlineData("error: --dtype: belongs to the format huggingface; gguf has quantization", "gguf", "--dtype", "float16")]
     [InlineData("error: --quantization: belongs to the format gguf; huggingface has dtype", "huggingface", "--quantization", "Q8_0")]
     [InlineData("error: --format: expected one of huggingface, gguf, found \"onnx\"", "onnx")]
@@ -127,11 +256,13 @@ public sealed class ExportVerbTests : IDisposable
     [Fact]
     public async Task Run_StagesThatExport_TellDataRecipeAndMetricsAndAreKept()
     {
-        var recipe = MiniatureRecipe.Yaml + """
+        var recipe =
+            MiniatureRecipe.Yaml
+            + """
 
-              weights:  { do: export, model: student, format: huggingface }
-              llama:    { do: export, model: student, format: gguf, quantization: Q8_0 }
-            """;
+                  weights:  { do: export, model: student, format: huggingface }
+                  llama:    { do: export, model: student, format: gguf, quantization: Q8_0 }
+                """;
         Assert.True(await _cli.RunRecipeAsync(recipe) == 0, _cli.Error);
 
         var card = _cli.Read("weights/README.md");
@@ -147,7 +278,16 @@ public sealed class ExportVerbTests : IDisposable
 
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, "--json"));
         Assert.All(_cli.Json["stages"]!.AsArray(), stage => Assert.Equal("unchanged", (string)stage!["outcome"]!));
-        Assert.Equal(2, await _cli.RunRecipeAsync(recipe.Replace("llama: ", "again: { do: generate, problems: problems/train.jsonl, serve: llama/model-F16.gguf }\n  llama: ", StringComparison.Ordinal)));
+        Assert.Equal(
+            2,
+            await _cli.RunRecipeAsync(
+                recipe.Replace(
+                    "llama: ",
+                    "again: { do: generate, problems: problems/train.jsonl, serve: llama/model-F16.gguf }\n  llama: ",
+                    StringComparison.Ordinal
+                )
+            )
+        );
         Assert.Contains("the stage \"llama\" makes no \"model-F16.gguf\"; did you mean \"model-Q8_0.gguf\"?", _cli.Error);
     }
 }

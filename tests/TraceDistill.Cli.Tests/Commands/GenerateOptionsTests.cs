@@ -18,14 +18,26 @@ public sealed class GenerateOptionsTests
     [
         new() { Endpoint = "http://a/v1" },
         new() { Endpoint = "http://b/v1" },
-        new() { Endpoint = "https://c/v1", Model = "big", Weight = 2.5, ApiKeyEnv = "C_KEY", Concurrency = 100, Rpm = 500, Tpm = 90_000, Price = Price },
+        new()
+        {
+            Endpoint = "https://c/v1",
+            Model = "big",
+            Weight = 2.5,
+            ApiKeyEnv = "C_KEY",
+            Concurrency = 100,
+            Rpm = 500,
+            Tpm = 90_000,
+            Price = Price,
+        },
     ];
 
     [Fact]
     public void Recipe_SeveralEndpointsAndBudget_AreBound()
     {
         using var folder = new TemporaryDirectory();
-        File.WriteAllText(folder.File("generate.yaml"), """
+        File.WriteAllText(
+            folder.File("generate.yaml"),
+            """
             problems: problems.jsonl
             model: m
             endpoints:
@@ -38,23 +50,47 @@ public sealed class GenerateOptionsTests
             max_tokens_total: 5e6
             max_cost: 12.5
             price_per_million: { input: 0.5, output: 2 }
-            """);
+            """
+        );
 
         Check(Bind(YamlConfig.ReadFile(folder.File("generate.yaml"))));
     }
 
     [Fact]
-    public void CommandLine_SeveralEndpointsAndBudget_AreBoundAlike() => Check(Bind(
-        "--problems", "problems.jsonl", "--model", "m",
-        "--endpoints", "http://a/v1,http://b/v1", "{ endpoint: 'https://c/v1', model: big, weight: 2.5, api_key_env: C_KEY, concurrency: 100, rpm: 500, tpm: 90_000, price: { input: 0.5, output: 2 } }",
-        "--rpm", "60", "--tpm", "10000", "--hedge-after", "30", "--max-tokens-total", "5e6", "--max-cost", "12.5", "--price-per-million", "{ input: 0.5, output: 2 }"));
+    public void CommandLine_SeveralEndpointsAndBudget_AreBoundAlike() =>
+        Check(
+            Bind(
+                "--problems",
+                "problems.jsonl",
+                "--model",
+                "m",
+                "--endpoints",
+                "http://a/v1,http://b/v1",
+                "{ endpoint: 'https://c/v1', model: big, weight: 2.5, api_key_env: "
+                    + "C_KEY, concurrency: 100, rpm: 500, tpm: 90_000, price: { input: 0.5, output: 2 } }",
+                "--rpm",
+                "60",
+                "--tpm",
+                "10000",
+                "--hedge-after",
+                "30",
+                "--max-tokens-total",
+                "5e6",
+                "--max-cost",
+                "12.5",
+                "--price-per-million",
+                "{ input: 0.5, output: 2 }"
+            )
+        );
 
     [Theory]
     [InlineData("weight: 0", "--endpoints: endpoints[0].weight: must be from 0.001 to 1000000")]
     [InlineData("rmp: 5", "--endpoints: endpoints[0]: unknown key \"rmp\"; did you mean \"rpm\"?")]
     public void CommandLine_WrongEndpoint_IsNamed(string setting, string expected)
     {
-        var error = Assert.Throws<InvalidInputException>(() => Bind("--problems", "p", "--model", "m", "--endpoints", $"{{ endpoint: 'http://a/v1', {setting} }}"));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            Bind("--problems", "p", "--model", "m", "--endpoints", $"{{ endpoint: 'http://a/v1', {setting} }}")
+        );
 
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
     }

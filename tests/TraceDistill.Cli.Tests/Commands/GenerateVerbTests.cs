@@ -20,8 +20,12 @@ public sealed class GenerateVerbTests : IDisposable
     public async Task Run_TracesMissing_ExitsWith3AndStartsNoLaterStage()
     {
         var isFailing = true;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            isFailing && request.Contains("What is 3 + 2?", StringComparison.Ordinal) ? Replies.Status(500)(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                isFailing && request.Contains("What is 3 + 2?", StringComparison.Ordinal)
+                    ? Replies.Status(500)(context, request)
+                    : Replies.Sum(context, request)
+        );
         var recipe = Recipe(server.Url);
 
         Assert.Equal(3, await _cli.RunRecipeAsync(recipe));
@@ -47,7 +51,11 @@ public sealed class GenerateVerbTests : IDisposable
         string[] change = ["--set", "traces.max_tokens=40"];
 
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, ["--plan", .. change]));
-        Assert.Contains("changed  (holds 6 traces of other options: max_tokens was 100, is 40; --discard discards them, and 6 traces will be asked for again", _cli.Error);
+        Assert.Contains(
+            "changed  (holds 6 traces of other options: max_tokens was 100, is 40; "
+                + "--discard discards them, and 6 traces will be asked for again",
+            _cli.Error
+        );
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, ["--plan", "--discard", .. change]));
         Assert.Contains("6 traces will be asked for again)", _cli.Error);
 
@@ -67,8 +75,12 @@ public sealed class GenerateVerbTests : IDisposable
     public async Task Run_OptionChangedInUnfinishedStage_KeepsItsJournal()
     {
         var isFailing = true;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            isFailing && request.Contains("What is 3 + 2?", StringComparison.Ordinal) ? Replies.Error(400, "no")(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                isFailing && request.Contains("What is 3 + 2?", StringComparison.Ordinal)
+                    ? Replies.Error(400, "no")(context, request)
+                    : Replies.Sum(context, request)
+        );
         var recipe = Recipe(server.Url);
         Assert.Equal(3, await _cli.RunRecipeAsync(recipe));
         isFailing = false;
@@ -92,17 +104,28 @@ public sealed class GenerateVerbTests : IDisposable
         Assert.Contains("changed  (6 of 16 traces are there)", _cli.Error);
         Assert.Equal(0, await _cli.RunRecipeAsync(recipe, "--json", "--set", "traces.samples_per_problem=2"));
 
-        Assert.Equal((16, 10), ((int)_cli.Json["stages"]![0]!["summary"]!["count"]!, (int)_cli.Json["stages"]![0]!["summary"]!["collected"]!));
+        Assert.Equal(
+            (16, 10),
+            ((int)_cli.Json["stages"]![0]!["summary"]!["count"]!, (int)_cli.Json["stages"]![0]!["summary"]!["collected"]!)
+        );
     }
 
-    void WriteProblems(int count) => _cli.Write("problems.jsonl", string.Concat(Enumerable.Range(0, count).Select(i =>
-        $$"""{"id":"p{{i}}","problem":"What is {{i}} + 2?","answer":"{{i + 2}}"}""" + "\n")));
+    void WriteProblems(int count) =>
+        _cli.Write(
+            "problems.jsonl",
+            string.Concat(
+                Enumerable.Range(0, count).Select(i => $$"""{"id":"p{{i}}","problem":"What is {{i}} + 2?","answer":"{{i + 2}}"}""" + "\n")
+            )
+        );
 
-    string Recipe(string url) => $$"""
-        stages:
-          traces: { do: generate, problems: {{_cli.File("problems.jsonl")}}, endpoint: "{{url}}", model: teacher, top_logprobs: 3, max_tokens: 100, concurrency: 4 }
-          joined: { do: join, first: traces/manifest.json }
-        """;
+    string Recipe(string url) =>
+        $$"""
+            stages:
+              traces: { do: generate, problems: {{_cli.File(
+                "problems.jsonl"
+            )}}, endpoint: "{{url}}", model: teacher, top_logprobs: 3, max_tokens: 100, concurrency: 4 }
+              joined: { do: join, first: traces/manifest.json }
+            """;
 
     string Manifest() => File.ReadAllText(Path.Combine(_cli.RunDirectory, "traces", ShardManifest.FileName));
 }

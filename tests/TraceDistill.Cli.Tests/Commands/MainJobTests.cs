@@ -36,8 +36,10 @@ public sealed class MainJobTests : IDisposable
         Assert.Equal(6, (int)_cli.Json["statistics"]!["count"]!);
         Assert.Equal(5, (int)_cli.Json["dataset"]!["top_k"]!);
         Assert.Contains("soft_targets", _cli.Json["columns"]!.AsObject().Select(column => column.Key));
-        Assert.Equal(["string", "double", "list<int32>", "list<struct<role: string, content: string>>"], new[] { "answer", "temperature", "token_ids", "messages" }
-            .Select(column => (string)_cli.Json["columns"]![column]!));
+        Assert.Equal(
+            ["string", "double", "list<int32>", "list<struct<role: string, content: string>>"],
+            new[] { "answer", "temperature", "token_ids", "messages" }.Select(column => (string)_cli.Json["columns"]![column]!)
+        );
         var id = (string)_cli.Json["first_traces"]![0]!;
 
         Assert.Equal(0, await _cli.RunAsync("inspect", traces, "--trace", id[..12], "--json"));
@@ -52,7 +54,10 @@ public sealed class MainJobTests : IDisposable
         // A student with another vocabulary is shown the same text in its own tokens.
         var other = Directory.CreateDirectory(_cli.File("other")).FullName;
         BpeTrainer.Train(["What is two and two?"], 262, [new("<|stop|>")], other);
-        File.WriteAllText(Path.Combine(other, "tokenizer_config.json"), """{"eos_token": "<|stop|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' }}"}""");
+        File.WriteAllText(
+            Path.Combine(other, "tokenizer_config.json"),
+            """{"eos_token": "<|stop|>", "chat_template": "{% for m in messages %}{{ m.content }}{% endfor %}{{ '' }}"}"""
+        );
         Assert.True(await _cli.RunAsync("inspect", traces, "--trace", id, "--rendered", "--tokenizer", other, "--json") == 0, _cli.Error);
         Assert.All(_cli.Json["tokens"]!.AsArray(), shown => Assert.InRange((int)shown!["id"]!, 0, 261));
         Assert.EndsWith("<|stop|>", (string)_cli.Json["text"]!, StringComparison.Ordinal);
@@ -77,7 +82,10 @@ public sealed class MainJobTests : IDisposable
         // Another teacher under the same name: nothing of the old one may stay, and nothing of it goes without a word.
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2"));
         Assert.Contains("give these traces up with --discard", _cli.Error);
-        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2", "--discard", "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync(Recipe, "--only", "problems,teacher,traces", "--set", "teacher.max_steps=2", "--discard", "--json")
+        );
         Assert.Equal((6, 6), Collected());
     }
 
@@ -85,22 +93,34 @@ public sealed class MainJobTests : IDisposable
     [Fact]
     public async Task Evaluate_StudentOfAnotherPromptAndLength_IsAskedAsItWasTrainedUnlessTold()
     {
-        var recipe = Recipe.Replace("prompt: Reasoning/Solve, max_tokens: 12", "prompt: Reasoning/SolveBoxed, max_tokens: 12").Replace("max_tokens: 8, ", "");
+        var recipe = Recipe
+            .Replace("prompt: Reasoning/Solve, max_tokens: 12", "prompt: Reasoning/SolveBoxed, max_tokens: 12")
+            .Replace("max_tokens: 8, ", "");
         Assert.True(await _cli.RunRecipeAsync(recipe) == 0, _cli.Error);
 
         var asked = EvaluationResult.Read(Path.Combine(_cli.RunDirectory, "scores", EvaluationResult.FileName)).Models;
         Assert.All(["teacher", "student", "baseline", "untrained"], name =>
-            Assert.Equal(("Reasoning/SolveBoxed", null, 12), (asked[name].Prompt, asked[name].TrainedOn, asked[name].MaxTokens)));
+            Assert.Equal(("Reasoning/SolveBoxed", null, 12), (asked[name].Prompt, asked[name].TrainedOn, asked[name].MaxTokens))
+        );
         Assert.Contains("Asked with Reasoning/SolveBoxed, at most 12 tokens an answer.", _cli.Read("report.html"));
         Assert.DoesNotContain("trained on prompt", _cli.Error);
 
-        Assert.True(await _cli.RunRecipeAsync(recipe, "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=8") == 0, _cli.Error);
+        Assert.True(
+            await _cli.RunRecipeAsync(recipe, "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=8") == 0,
+            _cli.Error
+        );
 
         Assert.Contains("scores: student: trained on prompt Reasoning/SolveBoxed, evaluated with Reasoning/Solve", _cli.Error);
-        Assert.Contains("scores: student: its answers may have 8 tokens here (max_tokens), and the traces that it was trained on 12", _cli.Error);
+        Assert.Contains(
+            "scores: student: its answers may have 8 tokens here (max_tokens), and the traces that it was trained on 12",
+            _cli.Error
+        );
         Assert.DoesNotContain("scores: teacher:  trained", _cli.Error);
         asked = EvaluationResult.Read(Path.Combine(_cli.RunDirectory, "scores", EvaluationResult.FileName)).Models;
-        Assert.Equal(("Reasoning/Solve", "Reasoning/SolveBoxed", 8), (asked["student"].Prompt, asked["student"].TrainedOn, asked["student"].MaxTokens));
+        Assert.Equal(
+            ("Reasoning/Solve", "Reasoning/SolveBoxed", 8),
+            (asked["student"].Prompt, asked["student"].TrainedOn, asked["student"].MaxTokens)
+        );
         Assert.Contains("student was trained on another prompt: Reasoning/SolveBoxed.", _cli.Read("report.html"));
     }
 
@@ -122,12 +142,21 @@ public sealed class MainJobTests : IDisposable
     async Task CompareWithTraining(string traces, string id)
     {
         var reader = await ShardReader.OpenAsync(traces, cancellationToken: TestContext.Current.CancellationToken);
-        var trace = await reader.ReadAsync(TestContext.Current.CancellationToken).FirstAsync(trace => trace.Id == id, TestContext.Current.CancellationToken);
+        var trace = await reader
+            .ReadAsync(TestContext.Current.CancellationToken)
+            .FirstAsync(trace => trace.Id == id, TestContext.Current.CancellationToken);
         var tokenizer = Tokenizer.Load(Path.Combine(traces, "tokenizer"));
         var shown = _cli.Json["tokens"]!.AsArray();
 
         Assert.Equal(trace.PromptTokenIds.Length, (int)_cli.Json["first_trained"]!);
-        Assert.Equal([.. trace.PromptTokenIds, .. trace.Logprobs!.TokenIds, .. trace.FinishReason == "length" ? [tokenizer.EndOfSequenceId!.Value] : Array.Empty<int>()], shown.Select(token => (int)token!["id"]!));
+        Assert.Equal(
+            [
+                .. trace.PromptTokenIds,
+                .. trace.Logprobs!.TokenIds,
+                .. trace.FinishReason == "length" ? [tokenizer.EndOfSequenceId!.Value] : Array.Empty<int>(),
+            ],
+            shown.Select(token => (int)token!["id"]!)
+        );
         Assert.Equal(shown.Select((_, index) => index >= trace.PromptTokenIds.Length), shown.Select(token => (bool)token!["trained"]!));
         Assert.StartsWith($"<|user|>{trace.Messages[0].Content}<|end|>", (string)_cli.Json["text"]!);
         Assert.Contains($"{trace.Messages[0].Content}<|end|><|assistant|>⟦", _cli.Error);
@@ -137,7 +166,9 @@ public sealed class MainJobTests : IDisposable
     async Task CompareWithShard(string traces, string id)
     {
         var reader = await ShardReader.OpenAsync(traces, cancellationToken: TestContext.Current.CancellationToken);
-        var trace = await reader.ReadAsync(TestContext.Current.CancellationToken).FirstAsync(trace => trace.Id == id, TestContext.Current.CancellationToken);
+        var trace = await reader
+            .ReadAsync(TestContext.Current.CancellationToken)
+            .FirstAsync(trace => trace.Id == id, TestContext.Current.CancellationToken);
         var shown = _cli.Json["tokens"]!.AsArray();
         Assert.Equal(trace.Logprobs!.TokenIds, shown.Select(token => (int)token!["id"]!));
         Assert.Equal(trace.Logprobs.TopIds, shown.SelectMany(token => token!["top"]!.AsArray().Select(other => (int)other!["id"]!)));

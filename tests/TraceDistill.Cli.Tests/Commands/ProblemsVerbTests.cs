@@ -16,7 +16,23 @@ public sealed class ProblemsVerbTests : IDisposable
     [Fact]
     public async Task Problems_IntoAFile_WritesThatFileAndTheHeldOutOnesBeside()
     {
-        Assert.Equal(0, await _cli.RunAsync("problems", "--family", "addition,sorting", "--count", "6", "--held-out", "4", "--seed", "3", "--out", _cli.File("x.jsonl"), "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "problems",
+                "--family",
+                "addition,sorting",
+                "--count",
+                "6",
+                "--held-out",
+                "4",
+                "--seed",
+                "3",
+                "--out",
+                _cli.File("x.jsonl"),
+                "--json"
+            )
+        );
 
         var (train, heldOut) = (await ReadAsync("x.jsonl"), await ReadAsync("x.held_out.jsonl"));
         Assert.Equal(6, train.Count);
@@ -49,16 +65,28 @@ public sealed class ProblemsVerbTests : IDisposable
     {
         var gsm8k = TestPaths.SharedData("gsm8k");
 
-        Assert.Equal(0, await _cli.RunRecipeAsync($"stages: {{ p: {{ do: problems, from: [{gsm8k}/train.jsonl, {gsm8k}/test.jsonl], count: 20 }} }}"));
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync($"stages: {{ p: {{ do: problems, from: [{gsm8k}/train.jsonl, {gsm8k}/test.jsonl], count: 20 }} }}")
+        );
 
         Assert.Equal("72", (await ReadAsync("run/p/train.jsonl"))[0].Answer);
         Assert.Equal(20, (await ReadAsync("run/p/test.parquet")).Count);
     }
 
     [Theory]
-    [InlineData("{ do: problems }", "recipe.yaml:1:14: p.count: is required: say how many problems to generate, or name the files to convert (from)")]
-    [InlineData("{ do: problems, count: 5, held_out: some }", "recipe.yaml:1:50: p.held_out: expected how many held-out problems, or true for all of them, found \"some\"")]
-    [InlineData("{ do: problems, count: 5, family: [addition, additoin] }", "recipe.yaml:1:48: p.family: unknown family \"additoin\"; did you mean \"addition\"?")]
+    [InlineData(
+        "{ do: problems }",
+        "recipe.yaml:1:14: p.count: is required: say how many problems to generate, or name the files to convert (from)"
+    )]
+    [InlineData(
+        "{ do: problems, count: 5, held_out: some }",
+        "recipe.yaml:1:50: p.held_out: expected how many held-out problems, or true for all of them, found \"some\""
+    )]
+    [InlineData(
+        "{ do: problems, count: 5, family: [addition, additoin] }",
+        "recipe.yaml:1:48: p.family: unknown family \"additoin\"; did you mean \"addition\"?"
+    )]
     [InlineData("{ do: problems, count: 0 }", "recipe.yaml:1:37: p.count: must be at least 1")]
     public async Task Problems_WrongOptions_NameThePlace(string stage, string message)
     {
@@ -77,8 +105,13 @@ public sealed class ProblemsVerbTests : IDisposable
         }
 
         File.WriteAllText(_cli.File("other.json"), """[{"Ask": "other?", "Gold": null}]""");
-        Assert.Equal(0, await _cli.RunRecipeAsync(
-            $"stages: {{ p: {{ do: problems, from: [{_cli.File("one/set.jsonl")}, {_cli.File("two/set.jsonl")}, {_cli.File("other.json")}], problem_field: Ask, answer_field: Gold }} }}"));
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync(
+                $"stages: {{ p: {{ do: problems, from: [{_cli.File("one/set.jsonl")}, {_cli.File("two/set.jsonl")}, "
+                    + $"{_cli.File("other.json")}], problem_field: Ask, answer_field: Gold }} }}"
+            )
+        );
 
         Assert.Equal(("one?", "0.50"), (await ReadAsync("run/p/one-set.jsonl")) is [var one] ? (one.Text, one.Answer) : default);
         Assert.Equal("two?", (await ReadAsync("run/p/two-set.parquet")).Single().Text);
@@ -104,5 +137,6 @@ public sealed class ProblemsVerbTests : IDisposable
         Assert.All(ProblemGenerator.FamilyNames, name => Assert.Contains(name, _cli.Out));
     }
 
-    async Task<List<Problem>> ReadAsync(string file) => await ProblemReader.ReadAsync(_cli.File(file)).ToListAsync(TestContext.Current.CancellationToken);
+    async Task<List<Problem>> ReadAsync(string file) =>
+        await ProblemReader.ReadAsync(_cli.File(file)).ToListAsync(TestContext.Current.CancellationToken);
 }

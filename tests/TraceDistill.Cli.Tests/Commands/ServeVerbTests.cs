@@ -40,11 +40,21 @@ public sealed partial class ServeVerbTests : IDisposable
     public async Task Doctor_EndpointThatTellsTokenIds_IsWell()
     {
         await using var server = await ModelServer.StartAsync(
-            new ServeOptions { Model = _model.Path, Name = "tiny", Port = 0 }, cancellationToken: TestContext.Current.CancellationToken);
+            new ServeOptions
+            {
+                Model = _model.Path,
+                Name = "tiny",
+                Port = 0,
+            },
+            cancellationToken: TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(0, await _cli.RunAsync("doctor", "--endpoint", server.Endpoint.ToString(), "--model", "tiny", "--json"));
 
-        Assert.Matches("^tiny at http://127.0.0.1:[0-9]+/v1: dialect tracedistill, top 20 logprobs with token ids .*, prompt ids returned", (string)_cli.Json["checks"]!.AsArray()[^1]!["detail"]!);
+        Assert.Matches(
+            "^tiny at http://127.0.0.1:[0-9]+/v1: dialect tracedistill, top 20 logprobs with token ids .*, prompt ids returned",
+            (string)_cli.Json["checks"]!.AsArray()[^1]!["detail"]!
+        );
     }
 
     [Fact]
@@ -52,7 +62,11 @@ public sealed partial class ServeVerbTests : IDisposable
     {
         Assert.Equal(3, await _cli.RunAsync("doctor", "--endpoint", "http://127.0.0.1:9", "--model", "m", "--json"));
 
-        Assert.StartsWith("cannot reach m at http://127.0.0.1:9/v1", (string)_cli.Json["checks"]!.AsArray()[^1]!["detail"]!, StringComparison.Ordinal);
+        Assert.StartsWith(
+            "cannot reach m at http://127.0.0.1:9/v1",
+            (string)_cli.Json["checks"]!.AsArray()[^1]!["detail"]!,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]

@@ -25,7 +25,9 @@ public sealed class StageVerbTests : IDisposable
     {
         Assert.Equal(0, await _cli.RunRecipeAsync(Pretraining));
 
-        Assert.All(["config.json", "model.safetensors", "tokenizer.json"], name => Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "model", name))));
+        Assert.All(["config.json", "model.safetensors", "tokenizer.json"], name =>
+            Assert.True(File.Exists(Path.Combine(_cli.RunDirectory, "model", name)))
+        );
         Assert.Equal(3, MetricsLog.Read(Path.Combine(_cli.RunDirectory, "metrics.jsonl")).Count());
         Assert.Single(Directory.GetFiles(Path.Combine(_cli.RunDirectory, "tensorboard", "model")));
         Assert.Contains("<html", _cli.Read("report.html"));
@@ -35,14 +37,29 @@ public sealed class StageVerbTests : IDisposable
     [Fact]
     public async Task Pretrain_ProblemsWithOtherFieldNames_LearnsThemByTheirNames()
     {
-        var lines = Enumerable.Range(1, 20).Select(i => $$"""{"Ask": "What is {{i}} + 1?", "Key": "{{i + 1}}", "Worked": "{{i}} and one"}""" + "\n");
+        var lines = Enumerable
+            .Range(1, 20)
+            .Select(i => $$"""{"Ask": "What is {{i}} + 1?", "Key": "{{i + 1}}", "Worked": "{{i}} and one"}""" + "\n");
         const string Shape = "{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2 }";
         string[] arguments =
-            ["pretrain", "--problems", _cli.Write("problems.jsonl", string.Concat(lines)), "--architecture", Shape, "--vocab-size", "300", "--max-steps", "1"];
+        [
+            "pretrain",
+            "--problems",
+            _cli.Write("problems.jsonl", string.Concat(lines)),
+            "--architecture",
+            Shape,
+            "--vocab-size",
+            "300",
+            "--max-steps",
+            "1",
+        ];
         string[] named = ["--problem-field", "Ask", "--answer-field", "Key", "--solution-field", "Worked"];
 
         Assert.Equal(2, await _cli.RunAsync([.. arguments, "--out", _cli.File("unnamed")]));
-        Assert.Contains("problems.jsonl, line 1: none of the fields that usually hold a problem is there; it has Ask, Key, Worked; ", _cli.Error);
+        Assert.Contains(
+            "problems.jsonl, line 1: none of the fields that usually hold a problem is there; it has Ask, Key, Worked; ",
+            _cli.Error
+        );
 
         Assert.True(await _cli.RunAsync([.. arguments, .. named, "--out", _cli.File("named")]) == 0, _cli.Error);
         Assert.True(File.Exists(_cli.File("named/model.safetensors")));

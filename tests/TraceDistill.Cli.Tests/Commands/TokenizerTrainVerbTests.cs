@@ -17,10 +17,28 @@ public sealed class TokenizerTrainVerbTests : IDisposable
         var lines = _cli.Write("a.txt", string.Concat(Enumerable.Repeat("the cat sat on the mat\n\n", 20)));
         var records = _cli.Write("b.jsonl", string.Concat(Enumerable.Repeat("""{"content":"zwölf Boxkämpfer <think>"}""" + "\n", 20)));
 
-        Assert.Equal(0, await _cli.RunAsync("tokenizer", "train", "--corpus", $"{lines},{records}", "--field", "content", "--vocab-size", "285", "--out", _cli.File("tokenizer"), "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "tokenizer",
+                "train",
+                "--corpus",
+                $"{lines},{records}",
+                "--field",
+                "content",
+                "--vocab-size",
+                "285",
+                "--out",
+                _cli.File("tokenizer"),
+                "--json"
+            )
+        );
 
         var tokenizer = Tokenizer.Load(_cli.File("tokenizer"));
-        Assert.Equal((285, 40L, tokenizer.Hash), ((int)_cli.Json["vocabulary_size"]!, (long)_cli.Json["texts"]!, (string)_cli.Json["hash"]!));
+        Assert.Equal(
+            (285, 40L, tokenizer.Hash),
+            ((int)_cli.Json["vocabulary_size"]!, (long)_cli.Json["texts"]!, (string)_cli.Json["hash"]!)
+        );
         Assert.InRange(tokenizer.Encode("the cat sat").Length, 3, 6);
         Assert.InRange(tokenizer.Encode("zwölf Boxkämpfer").Length, 1, 9);
         Assert.Equal("<|user|>zwölf", tokenizer.Decode(tokenizer.Encode("<|user|>zwölf")));
@@ -30,7 +48,19 @@ public sealed class TokenizerTrainVerbTests : IDisposable
     [Fact]
     public async Task Train_SmallCorpus_SaysThatTheVocabularyIsSmaller()
     {
-        Assert.Equal(0, await _cli.RunAsync("tokenizer", "train", "--corpus", _cli.Write("a.txt", "ab ab\n"), "--vocab-size", "5000", "--out", _cli.File("tokenizer")));
+        Assert.Equal(
+            0,
+            await _cli.RunAsync(
+                "tokenizer",
+                "train",
+                "--corpus",
+                _cli.Write("a.txt", "ab ab\n"),
+                "--vocab-size",
+                "5000",
+                "--out",
+                _cli.File("tokenizer")
+            )
+        );
 
         Assert.Contains("the corpus has no more pairs to learn than that; give more text for 5,000", _cli.Error);
     }
@@ -49,8 +79,18 @@ public sealed class TokenizerTrainVerbTests : IDisposable
     }
 
     [Theory]
-    [InlineData("error: unknown verb \"trian\"; did you mean \"train\"? (tracedistill tokenizer --help shows what is known)\n", "tokenizer", "trian")]
-    [InlineData("error: unknown option --vocab-sise; did you mean \"--vocab-size\"? (tracedistill tokenizer train --help shows what is known)\n", "tokenizer", "train", "--vocab-sise", "3")]
+    [InlineData(
+        "error: unknown verb \"trian\"; did you mean \"train\"? (tracedistill tokenizer --help shows what is known)\n",
+        "tokenizer",
+        "trian"
+    )]
+    [InlineData(
+        "error: unknown option --vocab-sise; did you mean \"--vocab-size\"? (tracedistill tokenizer train --help shows what is known)\n",
+        "tokenizer",
+        "train",
+        "--vocab-sise",
+        "3"
+    )]
     public async Task Train_WrongUsage_IsTold(string expected, params string[] arguments)
     {
         Assert.Equal(2, await _cli.RunAsync(arguments));

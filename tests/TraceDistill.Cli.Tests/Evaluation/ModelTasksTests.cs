@@ -48,5 +48,12 @@ public sealed class ModelTasksTests : IDisposable
         Assert.Equal(messages, beside.Render(Problem("What is 2 + 3?", "5"), 0));
     }
 
-    static Problem Problem(string text, string answer) => new() { Id = text, Text = text, Answer = answer, Family = "f" };
+    static Problem Problem(string text, string answer) =>
+        new()
+        {
+            Id = text,
+            Text = text,
+            Answer = answer,
+            Family = "f",
+        };
 }

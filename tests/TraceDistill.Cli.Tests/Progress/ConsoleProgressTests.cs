@@ -29,7 +29,8 @@ public partial class ConsoleProgressTests
             collect: 240/1,200 traces · 20/s · 0:48 left
             collect: 360/1,200 traces · 20/s · 0:42 left
             """,
-            string.Join('\n', output.ToString().Split('\n').Take(3)));
+            string.Join('\n', output.ToString().Split('\n').Take(3))
+        );
         Assert.EndsWith("collect: 1,200/1,200 traces · all kept\n", output.ToString(), StringComparison.Ordinal);
         Assert.Equal(10, output.ToString().Count(letter => letter == '\n'));
     }
@@ -56,7 +57,10 @@ public partial class ConsoleProgressTests
             _time.Advance(TimeSpan.FromSeconds(8));
         }
 
-        Assert.Equal("train: 4/100,000 steps · 8.0 s each · 9 days left\ntrain: 8/100,000 steps · 8.0 s each · 9 days left\n", output.ToString());
+        Assert.Equal(
+            "train: 4/100,000 steps · 8.0 s each · 9 days left\ntrain: 8/100,000 steps · 8.0 s each · 9 days left\n",
+            output.ToString()
+        );
     }
 
     [Fact]
@@ -79,14 +83,22 @@ public partial class ConsoleProgressTests
             student: train: 10/20 steps · 1.0/s · 0:10 left
             baseline: train: 20/40 steps · 2.0/s · 0:10 left
             """,
-            string.Join('\n', output.ToString().Split('\n').Take(4)));
+            string.Join('\n', output.ToString().Split('\n').Take(4))
+        );
     }
 
     [Fact]
     public async Task Live_TwoStagesAtOnce_HaveALineEachThatComesBackAfterAMessage()
     {
         using var output = new HeardWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.Yes,
+                Interactive = InteractionSupport.Yes,
+                Out = new AnsiConsoleOutput(output),
+            }
+        );
         console.Profile.Width = 160;
         await using (var live = new LiveProgress(console, _time))
         {
@@ -163,7 +175,14 @@ public partial class ConsoleProgressTests
     public async Task Live_AnyWidth_KeepsTheActivityOnOneLine(int width)
     {
         using var output = new HeardWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.Yes,
+                Interactive = InteractionSupport.Yes,
+                Out = new AnsiConsoleOutput(output),
+            }
+        );
         console.Profile.Width = width;
         await using (var live = new LiveProgress(console, _time))
         {
@@ -186,7 +205,14 @@ public partial class ConsoleProgressTests
     public async Task Live_MessageShorterThanTheProgress_StandsAloneOnItsLine()
     {
         using var output = new HeardWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.Yes,
+                Interactive = InteractionSupport.Yes,
+                Out = new AnsiConsoleOutput(output),
+            }
+        );
         console.Profile.Width = 160;
         await using (var live = new LiveProgress(console, _time))
         {
@@ -205,7 +231,15 @@ public partial class ConsoleProgressTests
     public async Task Live_EmphasisedStretch_IsGreenOrBetweenMarks(ColorSystemSupport colours, string shown)
     {
         using var output = new HeardWriter();
-        var console = AnsiConsole.Create(new AnsiConsoleSettings { Ansi = AnsiSupport.Yes, ColorSystem = colours, Interactive = InteractionSupport.Yes, Out = new AnsiConsoleOutput(output) });
+        var console = AnsiConsole.Create(
+            new AnsiConsoleSettings
+            {
+                Ansi = AnsiSupport.Yes,
+                ColorSystem = colours,
+                Interactive = InteractionSupport.Yes,
+                Out = new AnsiConsoleOutput(output),
+            }
+        );
         await using (var live = new LiveProgress(console, _time))
         {
             live.Message([new("a", IsEmphasised: false), new("b [c]\nd", IsEmphasised: true)]);

@@ -19,7 +19,8 @@ public class MetricsLogTests
 
         Assert.Equal(
             """{"time":"2020-01-01T00:00:00+00:00","stage":"student","step":5,"values":{"loss":0.25,"bad":"NaN"}}""" + "\n",
-            File.ReadAllText(folder.File("metrics.jsonl")));
+            File.ReadAllText(folder.File("metrics.jsonl"))
+        );
     }
 
     [Fact]

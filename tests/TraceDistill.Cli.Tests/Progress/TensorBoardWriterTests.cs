@@ -26,7 +26,10 @@ public class TensorBoardWriterTests
         var events = Records(File.ReadAllBytes(file)).Select(Tensorboard.Event.Parser.ParseFrom).ToList();
         Assert.Equal("brain.Event:2", events[0].FileVersion);
         Assert.Equal([0L, 5, 3_000_000_000], events.Select(item => item.Step));
-        Assert.Equal([("loss/kd", 0.5f), ("learning_rate", 0.001f)], events[1].Summary.Value.Select(value => (value.Tag, value.SimpleValue)));
+        Assert.Equal(
+            [("loss/kd", 0.5f), ("learning_rate", 0.001f)],
+            events[1].Summary.Value.Select(value => (value.Tag, value.SimpleValue))
+        );
         Assert.True(float.IsNaN(events[2].Summary.Value[0].SimpleValue));
         Assert.Equal(1.5, events[2].WallTime - events[1].WallTime, 3);
     }
@@ -37,7 +40,7 @@ public class TensorBoardWriterTests
     /// <summary>An independent reader of TFRecords that checks every checksum.</summary>
     static IEnumerable<byte[]> Records(byte[] bytes)
     {
-        for (var at = 0; at < bytes.Length;)
+        for (var at = 0; at < bytes.Length; )
         {
             var length = (int)BinaryPrimitives.ReadUInt64LittleEndian(bytes.AsSpan(at));
             Assert.Equal(Crc(bytes.AsSpan(at, 8)), Unmask(BinaryPrimitives.ReadUInt32LittleEndian(bytes.AsSpan(at + 8))));

@@ -41,7 +41,13 @@ public sealed class AvailableMemoryTests : IDisposable
         Write("proc/self/cgroup", "5:cpu,cpuacct:/docker/x\n4:memory:/docker/x\n1:name=systemd:/docker/x\n");
         Group(
             "sys/fs/cgroup/memory/docker/x",
-            "memory.limit_in_bytes", "2000000000", "memory.usage_in_bytes", 2_500_000_000, "total_inactive_file", 1_000_000_000);
+            "memory.limit_in_bytes",
+            "2000000000",
+            "memory.usage_in_bytes",
+            2_500_000_000,
+            "total_inactive_file",
+            1_000_000_000
+        );
 
         Assert.Equal(500_000_000, Read());
     }

@@ -9,7 +9,9 @@ namespace TraceDistill.Cli.Tests.Recipes;
 
 public class GpuPoolTests
 {
-    static readonly PlannedStage First = Training("first", "auto"), Second = Training("second", "cuda"), Third = Training("third", "auto");
+    static readonly PlannedStage First = Training("first", "auto"),
+        Second = Training("second", "cuda"),
+        Third = Training("third", "auto");
 
     [Fact]
     public void Shortage_MoreStagesThanGpus_LacksOne()

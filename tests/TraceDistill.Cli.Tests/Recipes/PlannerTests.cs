@@ -17,64 +17,89 @@ public sealed class PlannerTests : IDisposable
     [Fact]
     public void Plan_MatrixOverTwoKeys_RepeatsTheStageForEveryPair()
     {
-        var plan = Plan("""
+        var plan = Plan(
+            """
             stages:
               a: { do: write, text: x, matrix: { seed: [1, 2], text: [p, q/r] } }
-            """);
+            """
+        );
 
         Assert.Equal(["a.1.p", "a.1.q-r", "a.2.p", "a.2.q-r"], plan.Stages.Select(stage => stage.Name));
-        Assert.Equal(["1p", "1q/r", "2p", "2q/r"], plan.Stages.Select(stage => (WriteOptions)stage.Options).Select(options => $"{options.Seed}{options.Text}"));
+        Assert.Equal(
+            ["1p", "1q/r", "2p", "2q/r"],
+            plan.Stages.Select(stage => (WriteOptions)stage.Options).Select(options => $"{options.Seed}{options.Text}")
+        );
     }
 
     [Fact]
     public void Plan_StageThatNamesAMatrix_GetsAllCopies()
     {
-        var plan = Plan("""
+        var plan = Plan(
+            """
             stages:
               a: { do: write, text: x, matrix: { seed: [1, 2] } }
               list: { do: join, parts: [a/text.txt] }
               map: { do: join, named: { a: a, other: a.2 } }
-            """);
+            """
+        );
 
         Assert.Equal([InRun("a.1/text.txt"), InRun("a.2/text.txt")], Options(plan, "list").Parts);
-        Assert.Equal([("a.1", InRun("a.1")), ("a.2", InRun("a.2")), ("other", InRun("a.2"))], Options(plan, "map").Named.Select(pair => (pair.Key, pair.Value)));
+        Assert.Equal(
+            [("a.1", InRun("a.1")), ("a.2", InRun("a.2")), ("other", InRun("a.2"))],
+            Options(plan, "map").Named.Select(pair => (pair.Key, pair.Value))
+        );
     }
 
     /// <summary>Paths within the maps of a list are inputs like any other; nothing else in them is.</summary>
     [Fact]
     public void Plan_PathsWithinMapsOfAList_NameStagesToo()
     {
-        var plan = Plan("""
+        var plan = Plan(
+            """
             stages:
               a: { do: write, text: x }
               b: { do: write, text: y }
               list: { do: join, weighed: [{ path: a/text.txt, weight: b }, b] }
               one: { do: join, weighed: b }
-            """);
+            """
+        );
 
-        Assert.Equal([(InRun("a/text.txt"), "b"), (InRun("b"), "")], Options(plan, "list").Weighed.Select(item => (item.Path, item.Weight)));
+        Assert.Equal(
+            [(InRun("a/text.txt"), "b"), (InRun("b"), "")],
+            Options(plan, "list").Weighed.Select(item => (item.Path, item.Weight))
+        );
         Assert.Equal(["a", "b"], plan.Stages.Single(stage => stage.Name == "list").DependsOn);
         Assert.Equal(["weighed[0].path", "weighed"], plan.Stages.Single(stage => stage.Name == "list").Inputs.Select(input => input.Key));
         Assert.Equal(InRun("b"), Assert.Single(Options(plan, "one").Weighed).Path);
     }
 
     [Fact]
-    public void Plan_PathWithinAMapThatIsNowhere_IsToldWithItsPlace() => Assert.Contains(
-        "list.weighed[1].path: no such stage, file or folder: \"aa\"; did you mean the stage \"a\"?",
-        Assert.Throws<InvalidInputException>(() => Plan("""
-            stages:
-              a: { do: write, text: x }
-              list: { do: join, weighed: [a, { path: aa }] }
-            """)).Message);
+    public void Plan_PathWithinAMapThatIsNowhere_IsToldWithItsPlace() =>
+        Assert.Contains(
+            "list.weighed[1].path: no such stage, file or folder: \"aa\"; did you mean the stage \"a\"?",
+            Assert
+                .Throws<InvalidInputException>(() =>
+                    Plan(
+                        """
+                        stages:
+                          a: { do: write, text: x }
+                          list: { do: join, weighed: [a, { path: aa }] }
+                        """
+                    )
+                )
+                .Message
+        );
 
     [Fact]
     public void Plan_TwoStagesWithTheSameMatrix_ArePairedByValue()
     {
-        var plan = Plan("""
+        var plan = Plan(
+            """
             stages:
               a: { do: write, text: x, matrix: { seed: [1, 2] } }
               b: { do: join, first: a, matrix: { seed: [1, 2], tag: [s, t] } }
-            """);
+            """
+        );
 
         Assert.Equal(InRun("a.1"), Options(plan, "b.1.t").First);
         Assert.Equal(InRun("a.2"), Options(plan, "b.2.s").First);
@@ -83,13 +108,18 @@ public sealed class PlannerTests : IDisposable
     [Fact]
     public void Plan_Like_CopiesOptionsAndMatrixButNotWhatIsSaidAgain()
     {
-        var plan = Plan("""
+        var plan = Plan(
+            """
             stages:
               a: { do: write, text: x, matrix: { seed: [1, 2] } }
               b: { like: a, text: y }
-            """);
+            """
+        );
 
-        Assert.Equal(["x1", "x2", "y1", "y2"], plan.Stages.Select(stage => (WriteOptions)stage.Options).Select(options => $"{options.Text}{options.Seed}"));
+        Assert.Equal(
+            ["x1", "x2", "y1", "y2"],
+            plan.Stages.Select(stage => (WriteOptions)stage.Options).Select(options => $"{options.Text}{options.Seed}")
+        );
     }
 
     [Fact]
@@ -103,7 +133,11 @@ public sealed class PlannerTests : IDisposable
               a: { do: write, text: "hello ${who}" }
               b: { do: join, first: "${file}" }
             """,
-            "who=all", $"file={_folder.File("recipe.yaml")}", "seed=3", "b.tag=x");
+            "who=all",
+            $"file={_folder.File("recipe.yaml")}",
+            "seed=3",
+            "b.tag=x"
+        );
 
         Assert.Equal(new WriteOptions { Text = "hello all", Seed = 3 }, plan.Stages[0].Options);
         Assert.Equal(_folder.File("recipe.yaml"), Options(plan, "b").First);
@@ -125,7 +159,8 @@ public sealed class PlannerTests : IDisposable
     [Fact]
     public void Plan_ManyMistakes_ListsAllWithFileLineAndColumn()
     {
-        var message = Problems("""
+        var message = Problems(
+            """
             nam: x
             parameters: { p: }
             stages:
@@ -136,7 +171,8 @@ public sealed class PlannerTests : IDisposable
               recipe.yaml: { do: write, text: x }
               f: 3
               g: { text: x }
-            """);
+            """
+        );
 
         Assert.Equal(
             """
@@ -156,23 +192,49 @@ public sealed class PlannerTests : IDisposable
             recipe.yaml:9:3: f: expected a map such as { do: VERB, ... }, found "3"
             recipe.yaml:10:3: g.do: is required: one of write, join, count, tell
             """,
-            message);
+            message
+        );
     }
 
     [Theory]
-    [InlineData("stages: { c: { do: join, first: a }, a: { do: join, first: b }, b: { do: join, first: a } }", "recipe.yaml: stages wait for each other: a reads b, b reads a")]
+    [InlineData(
+        "stages: { c: { do: join, first: a }, a: { do: join, first: b }, b: { do: join, first: a } }",
+        "recipe.yaml: stages wait for each other: a reads b, b reads a"
+    )]
     [InlineData("stages: { a: { do: join, first: a } }", "recipe.yaml: stages wait for each other: a reads a")]
     [InlineData("stages: { a: { like: a, do: tell } }", "recipe.yaml:1:22: a.like: goes round in a circle")]
-    [InlineData("stages: { a: { do: write, text: x, matrix: { seed: 1 } } }", "recipe.yaml:1:52: a.matrix.seed: expected a list of values, found \"1\"")]
-    [InlineData("stages: { a: { do: write, text: x, matrix: { sede: [1] } } }", "recipe.yaml:1:46: a: unknown key \"sede\"; did you mean \"seed\"?")]
+    [InlineData(
+        "stages: { a: { do: write, text: x, matrix: { seed: 1 } } }",
+        "recipe.yaml:1:52: a.matrix.seed: expected a list of values, found \"1\""
+    )]
+    [InlineData(
+        "stages: { a: { do: write, text: x, matrix: { sede: [1] } } }",
+        "recipe.yaml:1:46: a: unknown key \"sede\"; did you mean \"seed\"?"
+    )]
     [InlineData(
         "stages: { a: { do: write, text: x, matrix: { seed: [1, 2] } }, b: { do: join, first: a } }",
-        "recipe.yaml:1:86: b.first: \"a\" is 2 stages and one is expected: name one (a.1) or give this stage the same matrix")]
-    [InlineData("stages: { a: { do: write, text: x, matrix: { text: [p q, p-q] } } }", "recipe.yaml:1:11: a: two copies of the matrix would share the folder a.p-q; give values that differ in letters, digits, . - or _")]
-    [InlineData("stages: { a: { do: write, text: x }, b: { do: join, first: a/tetx.txt } }", "recipe.yaml:1:60: b.first: the stage \"a\" makes no \"tetx.txt\"; did you mean \"text.txt\"?")]
-    [InlineData("{ seed: one, stages: { a: { do: write, text: x }, b: { do: write, text: y } } }", "recipe.yaml:1:9: seed: expected a whole number, found \"one\"")]
-    [InlineData("stages: { a: { do: write, text: x, sede: 1, matrix: { text: [p, q] } }, b: { like: a } }", "recipe.yaml:1:36: a: unknown key \"sede\"; did you mean \"seed\"?")]
-    [InlineData("{ name: ../../x, stages: { a: { do: tell } } }", "recipe.yaml:1:9: name: \"../../x\" cannot name a folder: use letters, digits, . - and _")]
+        "recipe.yaml:1:86: b.first: \"a\" is 2 stages and one is expected: name one (a.1) or give this stage the same matrix"
+    )]
+    [InlineData(
+        "stages: { a: { do: write, text: x, matrix: { text: [p q, p-q] } } }",
+        "recipe.yaml:1:11: a: two copies of the matrix would share the folder a.p-q; give values that differ in letters, digits, . - or _"
+    )]
+    [InlineData(
+        "stages: { a: { do: write, text: x }, b: { do: join, first: a/tetx.txt } }",
+        "recipe.yaml:1:60: b.first: the stage \"a\" makes no \"tetx.txt\"; did you mean \"text.txt\"?"
+    )]
+    [InlineData(
+        "{ seed: one, stages: { a: { do: write, text: x }, b: { do: write, text: y } } }",
+        "recipe.yaml:1:9: seed: expected a whole number, found \"one\""
+    )]
+    [InlineData(
+        "stages: { a: { do: write, text: x, sede: 1, matrix: { text: [p, q] } }, b: { like: a } }",
+        "recipe.yaml:1:36: a: unknown key \"sede\"; did you mean \"seed\"?"
+    )]
+    [InlineData(
+        "{ name: ../../x, stages: { a: { do: tell } } }",
+        "recipe.yaml:1:9: name: \"../../x\" cannot name a folder: use letters, digits, . - and _"
+    )]
     [InlineData("name: x", "recipe.yaml:1:1: stages: is required: give at least one named stage")]
     public void Plan_OneMistake_IsToldInOneLine(string yaml, string expected) => Assert.Equal(expected, Problems(yaml));
 
@@ -197,7 +259,11 @@ public sealed class PlannerTests : IDisposable
 
         var error = Assert.Throws<InvalidInputException>(() => Plan($"{{ parameters: {{ p: 1 }}, stages: {{ a: {{ {stage} }} }} }}", text));
 
-        Assert.StartsWith(expected, error.Message.Split('\n').First(line => line.Contains(": a.", StringComparison.Ordinal)), StringComparison.Ordinal);
+        Assert.StartsWith(
+            expected,
+            error.Message.Split('\n').First(line => line.Contains(": a.", StringComparison.Ordinal)),
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
@@ -208,7 +274,9 @@ public sealed class PlannerTests : IDisposable
         File.WriteAllText(_folder.File("b.jsonl"), "");
         File.WriteAllText(_folder.File("recipe.yaml"), $"stages: {{ a: {{ do: generate, problems: b.jsonl, model: m, {batch} }} }}");
 
-        var error = Assert.Throws<InvalidInputException>(() => new Planner([new GenerateVerb()]).Plan(_folder.File("recipe.yaml"), [], _ => _folder.File("run")));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            new Planner([new GenerateVerb()]).Plan(_folder.File("recipe.yaml"), [], _ => _folder.File("run"))
+        );
 
         Assert.Contains("belongs to the command line", error.Message);
     }
@@ -220,7 +288,8 @@ public sealed class PlannerTests : IDisposable
 
         Assert.Equal(
             "recipe.yaml:1:44: a.matrix: comes to 1,000,000,000 copies, and 1,000 is the most; give shorter lists, or several recipes",
-            Problems($"stages: {{ a: {{ do: write, text: x, matrix: {{ seed: [{numbers}], text: [{numbers}], tag: [{numbers}] }} }} }}"));
+            Problems($"stages: {{ a: {{ do: write, text: x, matrix: {{ seed: [{numbers}], text: [{numbers}], tag: [{numbers}] }} }} }}")
+        );
     }
 
     [Fact]
@@ -230,7 +299,10 @@ public sealed class PlannerTests : IDisposable
 
         Assert.Equal(
             "recipe.yaml: comes to more than 1,000 stages; give shorter matrices, or several recipes",
-            Problems($"stages:\n  a: {{ do: write, text: x, matrix: {{ seed: [{string.Join(", ", Enumerable.Range(1, 900))}] }} }}\n{stages}"));
+            Problems(
+                $"stages:\n  a: {{ do: write, text: x, matrix: {{ seed: [{string.Join(", ", Enumerable.Range(1, 900))}] }} }}\n{stages}"
+            )
+        );
     }
 
     [Fact]
@@ -241,7 +313,8 @@ public sealed class PlannerTests : IDisposable
         Assert.Contains(
             "the values of parameters come to more than 1,048,576 characters",
             Problems($"parameters: {{ a: {new string('x', 10_000)} }}\nstages: {{ a: {{ do: write, text: \"{text}\" }} }}"),
-            StringComparison.Ordinal);
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -257,7 +330,8 @@ public sealed class PlannerTests : IDisposable
             const string Shape = "{ hidden_size: 8, num_hidden_layers: 1, num_attention_heads: 1 }";
             File.WriteAllText(
                 _folder.File("recipe.yaml"),
-                $"stages: {{ a: {{ do: pretrain, problems: problems.jsonl, architecture: {Shape}{more} }} }}");
+                $"stages: {{ a: {{ do: pretrain, problems: problems.jsonl, architecture: {Shape}{more} }} }}"
+            );
             var plan = new Planner([new PretrainVerb()]).Plan(_folder.File("recipe.yaml"), [], _ => _folder.File("run"));
             return Fingerprint.Of(Assert.Single(plan.Stages), []);
         }
@@ -269,7 +343,8 @@ public sealed class PlannerTests : IDisposable
         return new Planner(Verbs()).Plan(_folder.File("recipe.yaml"), overrides, _ => _folder.File("run"));
     }
 
-    string Problems(string yaml) => Assert.Throws<InvalidInputException>(() => Plan(yaml)).Message.Replace(_folder.Path + Path.DirectorySeparatorChar, "");
+    string Problems(string yaml) =>
+        Assert.Throws<InvalidInputException>(() => Plan(yaml)).Message.Replace(_folder.Path + Path.DirectorySeparatorChar, "");
 
     string InRun(string path) => Path.Combine(_folder.File("run"), path);
 

@@ -153,7 +153,10 @@ public sealed class RunVerbTests : IDisposable
 
         Assert.Equal(0, await _cli.RunRecipeAsync(Chain, "--plan", "--json", "--set", "b.text=z"));
 
-        Assert.Equal(["finished", "changed", "waiting", "waiting"], _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["state"]!));
+        Assert.Equal(
+            ["finished", "changed", "waiting", "waiting"],
+            _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["state"]!)
+        );
     }
 
     [Fact]
@@ -227,7 +230,13 @@ public sealed class RunVerbTests : IDisposable
     [Fact]
     public async Task Run_UnfinishedWorkOfOtherOptions_StartsAfresh()
     {
-        _cli.Count.Before = number => { if (number == 3) throw new IOException("No space left on device", 28); };
+        _cli.Count.Before = number =>
+        {
+            if (number == 3)
+            {
+                throw new IOException("No space left on device", 28);
+            }
+        };
         Assert.Equal(3, await _cli.RunRecipeAsync("stages: { c: { do: count, to: 6 } }"));
         Assert.Contains("error: recipe.yaml: c: No space left on device (the disk is full", _cli.Error);
 
@@ -380,8 +389,11 @@ public sealed class RunVerbTests : IDisposable
 
     IEnumerable<string> Outcomes() => _cli.Json["stages"]!.AsArray().Select(stage => (string)stage!["outcome"]!);
 
-    SortedDictionary<string, (DateTime, string)> Snapshot() => new(Directory
-        .GetFiles(_cli.RunDirectory, "*", SearchOption.AllDirectories)
-        .Where(file => Path.GetFileName(file) != ".lock")
-        .ToDictionary(file => file, file => (File.GetLastWriteTimeUtc(file), File.ReadAllText(file))));
+    SortedDictionary<string, (DateTime, string)> Snapshot() =>
+        new(
+            Directory
+                .GetFiles(_cli.RunDirectory, "*", SearchOption.AllDirectories)
+                .Where(file => Path.GetFileName(file) != ".lock")
+                .ToDictionary(file => file, file => (File.GetLastWriteTimeUtc(file), File.ReadAllText(file)))
+        );
 }

@@ -25,14 +25,16 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     [Fact]
     public async Task Run_Events_ArePassedOnAndEndWithTheSummary()
     {
-        var work = await RunAsync("""
+        var work = await RunAsync(
+            """
             echo '{"event":"progress","activity":"train","done":3,"total":9,"unit":"steps","note":"loss 1"}'
             echo '{"event":"metrics","step":3,"values":{"loss":"NaN"}}'
             echo 'from a library'
             echo 'aloud' >&2
             echo '{"event":"message","text":"that was all"}'
             echo '{"event":"result","summary":{"steps":9},"peak_memory_bytes":77}'
-            """);
+            """
+        );
 
         Assert.Equal("{\"steps\":9} 77", $"{((System.Text.Json.Nodes.JsonNode)work.Summary!).ToJsonString()} {work.PeakMemoryBytes}");
         string[] told = ["aloud", "from a library", "loss NaN at 3", "that was all", "train 3/9 steps loss 1"];
@@ -42,10 +44,12 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     [Fact]
     public async Task Run_ShareOfTheCores_IsAllThatTheProcessSees()
     {
-        await RunAsync("""
+        await RunAsync(
+            """
             echo "$DOTNET_PROCESSOR_COUNT $OMP_NUM_THREADS $MKL_NUM_THREADS $*"
             echo '{"event":"result","summary":null,"peak_memory_bytes":0}'
-            """);
+            """
+        );
 
         Assert.Equal([$"3 3 3 problems --config {_folder.File(".options.yaml")} --out {_folder.Path}"], _told);
     }
@@ -71,7 +75,8 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
         "kill -9 $$",
         3,
         "its process was killed by signal 9, as the system does when memory runs out; the same command goes on from here, "
-        + "with --jobs 1 one stage at a time")]
+            + "with --jobs 1 one stage at a time"
+    )]
     [InlineData("kill -TERM $$", 3, "its process was ended by signal 15; the same command goes on from here")]
     [InlineData("echo '{\"event\":\"message\",\"text\":\"hm\"}'", 1, "its process ended with exit code 0 and no result")]
     public async Task Run_ProcessThatFails_IsToldWithItsExitCode(string script, int code, string message)
@@ -96,13 +101,16 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
         using var interruption = new CancellationTokenSource();
         _onMessage = text => interruption.Cancel();
 
-        var failure = await Assert.ThrowsAsync<ProcessFailure>(() => RunAsync(
-            """
-            echo '{"event":"message","text":"ready"}'
-            read line || echo '{"event":"failure","exit_code":130,"message":"interrupted"}'
-            exit 130
-            """,
-            interruption.Token));
+        var failure = await Assert.ThrowsAsync<ProcessFailure>(() =>
+            RunAsync(
+                """
+                echo '{"event":"message","text":"ready"}'
+                read line || echo '{"event":"failure","exit_code":130,"message":"interrupted"}'
+                exit 130
+                """,
+                interruption.Token
+            )
+        );
 
         Assert.Equal((130, 1), (failure.Code, _told.Count));
     }
@@ -112,12 +120,16 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
     {
         _onMessage = _ => throw new IOException("the disk is full");
 
-        await Assert.ThrowsAsync<IOException>(() => RunAsync("""
-            echo '{"event":"message","text":"ready"}'
-            read line
-            echo '{"event":"message","text":"still saving"}'
-            exit 130
-            """));
+        await Assert.ThrowsAsync<IOException>(() =>
+            RunAsync(
+                """
+                echo '{"event":"message","text":"ready"}'
+                read line
+                echo '{"event":"message","text":"still saving"}'
+                exit 130
+                """
+            )
+        );
 
         Assert.Equal(["ready", "still saving"], _told);
     }
@@ -158,14 +170,15 @@ public sealed class StageProcessesTests : IRunObserver, IDisposable
         return processes.RunAsync(stage, Context(), cores: 3, cancellationToken);
     }
 
-    StageContext Context() => new()
-    {
-        Output = _folder.Path,
-        Published = _folder.File("published"),
-        RunDirectory = _folder.Path,
-        Observer = this,
-        TimeProvider = TimeProvider.System,
-    };
+    StageContext Context() =>
+        new()
+        {
+            Output = _folder.Path,
+            Published = _folder.File("published"),
+            RunDirectory = _folder.Path,
+            Observer = this,
+            TimeProvider = TimeProvider.System,
+        };
 
     void Tell(string text)
     {

@@ -157,31 +157,36 @@ public sealed class StageSchedulerTests : IRunObserver, IDisposable
     [Fact]
     public void GroupsOf_StudentBaselineAndTheirScores_TellsThoseThatRunTogether()
     {
-        var groups = StageScheduler.GroupsOf(
-        [
-            Alone("traces"), Side("student", "traces"), Side("baseline", "traces"),
-            Side("scores", "student", "baseline"), Side("more", "student"), Alone("report", "scores"),
+        var groups = StageScheduler.GroupsOf([
+            Alone("traces"),
+            Side("student", "traces"),
+            Side("baseline", "traces"),
+            Side("scores", "student", "baseline"),
+            Side("more", "student"),
+            Alone("report", "scores"),
         ]);
 
         Assert.Equal(["student baseline", "scores more"], groups.Select(group => string.Join(' ', group.Select(stage => stage.Name))));
     }
 
-    Task<IReadOnlyList<StageResult>> RunAsync(int jobs, int cores, params PlannedStage[] stages) => new StageScheduler(
-        jobs,
-        cores,
-        (stage, share, _) =>
-        {
-            var end = new TaskCompletionSource<StageResult>(TaskCreationOptions.RunContinuationsAsynchronously);
-            lock (_started)
+    Task<IReadOnlyList<StageResult>> RunAsync(int jobs, int cores, params PlannedStage[] stages) =>
+        new StageScheduler(
+            jobs,
+            cores,
+            (stage, share, _) =>
             {
-                _started.Add(stage.Name, (share, end));
-            }
+                var end = new TaskCompletionSource<StageResult>(TaskCreationOptions.RunContinuationsAsynchronously);
+                lock (_started)
+                {
+                    _started.Add(stage.Name, (share, end));
+                }
 
-            _starts.Release();
-            return end.Task;
-        },
-        (stage, running) => _shortage(stage.Name, running.Select(other => other.Name)),
-        this).RunAsync(stages, _interruption.Token);
+                _starts.Release();
+                return end.Task;
+            },
+            (stage, running) => _shortage(stage.Name, running.Select(other => other.Name)),
+            this
+        ).RunAsync(stages, _interruption.Token);
 
     async Task StartedAsync(int count)
     {

@@ -11,11 +11,15 @@ public sealed class MarkupTests
     public void Html_TextInHoles_IsEscapedAndMarkupIsNot()
     {
         var inner = Html.Of($"<b>{"<i> & \"it\"'s"}</b>");
-        Assert.Equal("<p title=\"&lt;i&gt; &amp; &quot;it&quot;&#39;s\"><b>&lt;i&gt; &amp; &quot;it&quot;&#39;s</b></p>", Html.Of($"<p title=\"{"<i> & \"it\"'s"}\">{inner}</p>").ToString());
+        Assert.Equal(
+            "<p title=\"&lt;i&gt; &amp; &quot;it&quot;&#39;s\"><b>&lt;i&gt; &amp; &quot;it&quot;&#39;s</b></p>",
+            Html.Of($"<p title=\"{"<i> & \"it\"'s"}\">{inner}</p>").ToString()
+        );
     }
 
     [Fact]
-    public void Html_SequenceOfMarkup_IsJoined() => Assert.Equal("<i>1</i><i>2</i>", Html.Of($"{new[] { 1, 2 }.Select(n => Html.Of($"<i>{n}</i>"))}").ToString());
+    public void Html_SequenceOfMarkup_IsJoined() =>
+        Assert.Equal("<i>1</i><i>2</i>", Html.Of($"{new[] { 1, 2 }.Select(n => Html.Of($"<i>{n}</i>"))}").ToString());
 
     [Theory]
     [InlineData(0.041, "+4.1")]
@@ -51,7 +55,8 @@ public sealed class MarkupTests
     [InlineData(6, new[] { "0", "1", "2", "3", "4", "5", "6" })]
     [InlineData(12, new[] { "0", "2", "4", "6", "8", "10", "12" })]
     [InlineData(1170, new[] { "0", "250", "500", "750", "1,000", "1,250" })]
-    public void Axis_Counts_HasWholeTicks(int high, string[] expected) => Assert.Equal(expected, Axis.Counts(high, "").Ticks.Select(tick => tick.Label));
+    public void Axis_Counts_HasWholeTicks(int high, string[] expected) =>
+        Assert.Equal(expected, Axis.Counts(high, "").Ticks.Select(tick => tick.Label));
 
     [Theory]
     [InlineData(0, 1500, new[] { 0.0, 250, 500, 750, 1000, 1250, 1500 })]

@@ -57,7 +57,10 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         Assert.Equal(160, traces.GetProperty("count").GetInt64());
         Assert.Equal(8, traces.GetProperty("top_k").GetInt32());
         Assert.Equal(
-            traces.GetProperty("bytes").GetDouble() / traces.GetProperty("tokens").GetDouble(), traces.GetProperty("bytes_per_token").GetDouble(), 1e-9);
+            traces.GetProperty("bytes").GetDouble() / traces.GetProperty("tokens").GetDouble(),
+            traces.GetProperty("bytes_per_token").GetDouble(),
+            1e-9
+        );
         Assert.Equal(419.7, report.Summary.GetProperty("seconds").GetProperty("total").GetDouble(), 1e-9);
         Assert.Equal(148.9, report.Summary.GetProperty("seconds").GetProperty("student").GetDouble());
         Assert.Equal((long)(1.36 * (1L << 30)), report.Summary.GetProperty("peak_memory_bytes").GetInt64());
@@ -74,7 +77,8 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         Assert.All(page.Descendants("svg"), drawing => Assert.NotEmpty(drawing.Attribute("aria-label")!.Value));
         Assert.Equal(
             ["results", "comparisons", "families", "learning", "calibration", "traces", "cost", "recipe", "environment"],
-            page.Descendants("section").Select(section => section.Attribute("id")!.Value));
+            page.Descendants("section").Select(section => section.Attribute("id")!.Value)
+        );
     }
 
     [Fact]
@@ -83,13 +87,21 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         using var directory = new TemporaryDirectory();
         var usage = new CollectionUsage
         {
-            Tokens = 1_234_567, Cost = 12.5, Failures = 7, Latency = new(0.25, 8, 75.3),
+            Tokens = 1_234_567,
+            Cost = 12.5,
+            Failures = 7,
+            Latency = new(0.25, 8, 75.3),
             Endpoints =
             [
                 new()
                 {
-                    Endpoint = "teacher at http://gpu-01:8000/v1", Answered = 4000, PromptTokens = 234_567, CompletionTokens = 1_000_000, Cost = 12.5,
-                    Failures = new Dictionary<string, long> { ["http_429"] = 5, ["timeout"] = 2 }, Latency = new(0.25, 8, 75.3),
+                    Endpoint = "teacher at http://gpu-01:8000/v1",
+                    Answered = 4000,
+                    PromptTokens = 234_567,
+                    CompletionTokens = 1_000_000,
+                    Cost = 12.5,
+                    Failures = new Dictionary<string, long> { ["http_429"] = 5, ["timeout"] = 2 },
+                    Latency = new(0.25, 8, 75.3),
                 },
             ],
         };
@@ -99,7 +111,11 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
 
         var page = Parse(await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken));
         var section = Normal(page.Descendants("section").Single(section => section.Attribute("id")!.Value == "teacher").Value);
-        Assert.Contains("traces: 1.23 M tokens at a cost of 12.50; half of the answers came within 250 ms, 95% within 8.0 s and 99% within 1 min 15 s.", section, StringComparison.Ordinal);
+        Assert.Contains(
+            "traces: 1.23 M tokens at a cost of 12.50; half of the answers came within 250 ms, 95% within 8.0 s and 99% within 1 min 15 s.",
+            section,
+            StringComparison.Ordinal
+        );
         Assert.Contains("5 http 429, 2 timeout.", section, StringComparison.Ordinal);
         Assert.Contains("teacher at http://gpu-01:8000/v1", section, StringComparison.Ordinal);
     }
@@ -120,8 +136,17 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         var headline = Parse(report.Page).Descendants("div").First(div => div.Attribute("class")?.Value == "headline").Value;
         Assert.Contains($"student solves {100 * student:0.0}% of 480 problems", headline, StringComparison.Ordinal);
         Assert.Contains($"{100 * student / teacher:0.0}% of what teacher solves", headline, StringComparison.Ordinal);
-        Assert.Contains($"On the same problems student minus baseline, trained in the same way but without soft targets, is +{100 * comparison.Difference:0.0} points", Normal(headline), StringComparison.Ordinal);
-        Assert.Contains("one pair of trainings. It shows how these two models differ, and not what soft targets are worth", Normal(headline), StringComparison.Ordinal);
+        Assert.Contains(
+            "On the same problems student minus baseline, trained in the same way "
+                + $"but without soft targets, is +{100 * comparison.Difference:0.0} points",
+            Normal(headline),
+            StringComparison.Ordinal
+        );
+        Assert.Contains(
+            "one pair of trainings. It shows how these two models differ, and not what soft targets are worth",
+            Normal(headline),
+            StringComparison.Ordinal
+        );
         Assert.DoesNotContain("help", headline, StringComparison.Ordinal);
         Assert.DoesNotContain("McNemar", headline, StringComparison.Ordinal);
     }
@@ -135,7 +160,11 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         var level = student.Keys.Count(family => student[family].Accuracy == baseline[family].Accuracy);
         var headline = Normal(Parse(report.Page).Descendants("div").First(div => div.Attribute("class")?.Value == "headline").Value);
         Assert.NotEmpty(behind);
-        Assert.Contains($"ahead in {student.Count - behind.Count - level} of {student.Count}, behind in ", headline, StringComparison.Ordinal);
+        Assert.Contains(
+            $"ahead in {student.Count - behind.Count - level} of {student.Count}, behind in ",
+            headline,
+            StringComparison.Ordinal
+        );
         Assert.All(behind, family => Assert.Contains($"{family} (", headline, StringComparison.Ordinal));
     }
 
@@ -146,7 +175,11 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         var run = new SyntheticRun(directory.Path);
         run.Finish("old", "train", 100, 1);
         run.Finish("new", "train", 5, 1);
-        await File.WriteAllTextAsync(directory.File("recipe.yaml"), "stages: { new: { do: train } }", TestContext.Current.CancellationToken);
+        await File.WriteAllTextAsync(
+            directory.File("recipe.yaml"),
+            "stages: { new: { do: train } }",
+            TestContext.Current.CancellationToken
+        );
 
         var summary = await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
 
@@ -159,7 +192,9 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
     {
         var section = Section("learning");
         Assert.Equal(
-            ["loss, nats a token", "hard loss (loss_ce), nats a token", "soft targets (loss_kd), nats a token"], section.Descendants("text").Where(text => text.Attribute("transform") is not null).Select(text => text.Value));
+            ["loss, nats a token", "hard loss (loss_ce), nats a token", "soft targets (loss_kd), nats a token"],
+            section.Descendants("text").Where(text => text.Attribute("transform") is not null).Select(text => text.Value)
+        );
         Assert.Equal(["student", "baseline"], section.Descendants("span").Select(chip => chip.Value));
     }
 
@@ -177,7 +212,10 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         var data = JsonDocument.Parse(Script().Match(report.Page).Groups["data"].Value).RootElement;
         var shown = Section("traces").Descendants("div").Where(div => div.Attribute("class")?.Value == "tokens").ToList();
         Assert.Equal(12, shown.Count);
-        Assert.Equal(shown.Select(trace => trace.Elements("span").Count()), data.GetProperty("traces").EnumerateArray().Select(trace => trace.GetArrayLength()));
+        Assert.Equal(
+            shown.Select(trace => trace.Elements("span").Count()),
+            data.GetProperty("traces").EnumerateArray().Select(trace => trace.GetArrayLength())
+        );
         var token = data.GetProperty("traces")[1][3];
         Assert.Equal(2 + 2 * 8, token.GetArrayLength());
         Assert.True(data.GetProperty("words").TryGetProperty($"{token[0].GetInt32()}", out _));
@@ -186,7 +224,10 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
 
     [Fact]
     public void Page_Cost_ListsEveryStage() =>
-        Assert.Equal(["problems", "traces", "student", "baseline", "scores"], Section("cost").Descendants("tbody").Elements("tr").Select(row => row.Element("th")!.Value));
+        Assert.Equal(
+            ["problems", "traces", "student", "baseline", "scores"],
+            Section("cost").Descendants("tbody").Elements("tr").Select(row => row.Element("th")!.Value)
+        );
 
     [Fact]
     public async Task Page_AgainFromTheSameFiles_IsTheSame()
@@ -204,7 +245,9 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
         await ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken);
         var page = Parse(await File.ReadAllTextAsync(directory.File("report.html"), TestContext.Current.CancellationToken));
         Assert.Equal(["cost", "recipe", "environment"], page.Descendants("section").Select(section => section.Attribute("id")!.Value));
-        var summary = JsonDocument.Parse(await File.ReadAllBytesAsync(directory.File("summary.json"), TestContext.Current.CancellationToken)).RootElement;
+        var summary = JsonDocument
+            .Parse(await File.ReadAllBytesAsync(directory.File("summary.json"), TestContext.Current.CancellationToken))
+            .RootElement;
         Assert.Equal(JsonValueKind.Null, summary.GetProperty("traces").ValueKind);
         Assert.Empty(summary.GetProperty("models").EnumerateObject());
     }
@@ -213,8 +256,12 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
     public async Task Write_NoRunDirectory_SaysWhatToGive()
     {
         using var directory = new TemporaryDirectory();
-        var missing = await Assert.ThrowsAsync<InvalidInputException>(() => ReportWriter.WriteAsync(directory.File("none"), directory.Path, TestContext.Current.CancellationToken));
-        var empty = await Assert.ThrowsAsync<InvalidInputException>(() => ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken));
+        var missing = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ReportWriter.WriteAsync(directory.File("none"), directory.Path, TestContext.Current.CancellationToken)
+        );
+        var empty = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ReportWriter.WriteAsync(directory.Path, directory.Path, TestContext.Current.CancellationToken)
+        );
         Assert.Contains("no such run directory", missing.Message, StringComparison.Ordinal);
         Assert.Contains("no finished stage", empty.Message, StringComparison.Ordinal);
     }
@@ -222,7 +269,8 @@ public sealed partial class ReportTests(QuickstartReport report) : IClassFixture
     XElement Section(string id) => Parse(report.Page).Descendants("section").Single(section => section.Attribute("id")?.Value == id);
 
     /// <summary>As XML, which the page is written to be apart from its doctype and the text of style and script.</summary>
-    static XElement Parse(string page) => XElement.Parse(RawText().Replace(page.Replace("<!DOCTYPE html>", "", StringComparison.Ordinal), "<${tag}${attributes}></${tag}>"));
+    static XElement Parse(string page) =>
+        XElement.Parse(RawText().Replace(page.Replace("<!DOCTYPE html>", "", StringComparison.Ordinal), "<${tag}${attributes}></${tag}>"));
 
     static string Normal(string text) => WhiteSpace().Replace(text, " ");
 

@@ -17,7 +17,12 @@ static class SyntheticTraces
 
     /// <summary>A byte-level BPE tokenizer learned from the traces' own texts.</summary>
     public static void WriteTokenizer(string modelFolder) =>
-        BpeTrainer.Train(Problems.Select(Text), 512, [new AddedToken("<think>"), new AddedToken("</think>"), new AddedToken("<|end|>")], modelFolder);
+        BpeTrainer.Train(
+            Problems.Select(Text),
+            512,
+            [new AddedToken("<think>"), new AddedToken("</think>"), new AddedToken("<|end|>")],
+            modelFolder
+        );
 
     public static async Task WriteAsync(string folder)
     {
@@ -27,7 +32,11 @@ static class SyntheticTraces
         Directory.Delete(modelFolder, recursive: true);
         var dataset = new DatasetDescription
         {
-            Teacher = "synthetic-teacher", TokenIdentity = TokenIdentity.Ids, TokenizerHash = tokenizer.Hash, VocabularySize = tokenizer.VocabularySize, TopK = TopK,
+            Teacher = "synthetic-teacher",
+            TokenIdentity = TokenIdentity.Ids,
+            TokenizerHash = tokenizer.Hash,
+            VocabularySize = tokenizer.VocabularySize,
+            TopK = TopK,
         };
         await using var writer = await ShardWriter.CreateAsync(folder, dataset);
         foreach (var (index, problem) in Problems.Index())
@@ -85,6 +94,13 @@ static class SyntheticTraces
             logprobs[token] = topLogprobs[token * TopK + (isSecond ? 1 : 0)];
         }
 
-        return new TokenLogprobs { K = TopK, TokenIds = ids, Logprobs = logprobs, TopIds = topIds, TopLogprobs = topLogprobs };
+        return new TokenLogprobs
+        {
+            K = TopK,
+            TokenIds = ids,
+            Logprobs = logprobs,
+            TopIds = topIds,
+            TopLogprobs = topLogprobs,
+        };
     }
 }

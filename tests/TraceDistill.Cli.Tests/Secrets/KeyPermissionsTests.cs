@@ -70,7 +70,11 @@ public sealed class KeyPermissionsTests : IDisposable
 
     [Fact]
     public void Allows_FileNamedAsAWellKnownVariable_IsStillAFile() =>
-        Assert.False(KeyPermissions.Read(["OPENAI_API_KEY=gpu-01"], userFile: null).Allows(KeyUse.Of("https://api.openai.com/v1", null, "OPENAI_API_KEY").Single()));
+        Assert.False(
+            KeyPermissions
+                .Read(["OPENAI_API_KEY=gpu-01"], userFile: null)
+                .Allows(KeyUse.Of("https://api.openai.com/v1", null, "OPENAI_API_KEY").Single())
+        );
 
     [Theory]
     [InlineData("K")]
@@ -81,7 +85,11 @@ public sealed class KeyPermissionsTests : IDisposable
     [InlineData("K=user@host")]
     [InlineData("K=host:port")]
     public void Read_NoPair_SaysWhatOneLooksLike(string option) =>
-        Assert.Contains("is not NAME=HOST", Assert.Throws<InvalidInputException>(() => KeyPermissions.Read([option], userFile: null)).Message, StringComparison.Ordinal);
+        Assert.Contains(
+            "is not NAME=HOST",
+            Assert.Throws<InvalidInputException>(() => KeyPermissions.Read([option], userFile: null)).Message,
+            StringComparison.Ordinal
+        );
 
     static KeyUse Use(string url, string variable) => KeyUse.Of(url, variable, null).Single();
 }

@@ -4,7 +4,10 @@ using Xunit;
 
 namespace TraceDistill.Cli.Tests.Secrets;
 
-/// <summary>A stranger's recipe and the keys of this machine. Nothing listens at the hosts named here: what is refused is refused before anything is sent.</summary>
+/// <summary>
+/// A stranger's recipe and the keys of this machine. Nothing listens at the hosts named here:
+/// what is refused is refused before anything is sent.
+/// </summary>
 public sealed class KeyUseTests : IDisposable
 {
     readonly CliHarness _cli = new() { Stages = [new GenerateVerb(), new EvaluateVerb()], Others = [new DoctorVerb()] };
@@ -30,11 +33,18 @@ public sealed class KeyUseTests : IDisposable
         Assert.Contains("$OPENAI_API_KEY → api.openai.com\n", _cli.Error.ReplaceLineEndings("\n"), StringComparison.Ordinal);
 
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe("endpoint: 'https://evil.invalid', api_key_env: OPENAI_API_KEY"), "--plan"));
-        Assert.Contains("$OPENAI_API_KEY → evil.invalid (not allowed yet: add --allow-key OPENAI_API_KEY=evil.invalid)", _cli.Error, StringComparison.Ordinal);
+        Assert.Contains(
+            "$OPENAI_API_KEY → evil.invalid (not allowed yet: add --allow-key OPENAI_API_KEY=evil.invalid)",
+            _cli.Error,
+            StringComparison.Ordinal
+        );
     }
 
     [Theory]
-    [InlineData("endpoints: ['http://127.0.0.1:9/v1', { endpoint: 'https://evil.invalid/v1', api_key_env: HOME }], model: m", "$HOME → evil.invalid")]
+    [InlineData(
+        "endpoints: ['http://127.0.0.1:9/v1', { endpoint: 'https://evil.invalid/v1', api_key_env: HOME }], model: m",
+        "$HOME → evil.invalid"
+    )]
     [InlineData("endpoints: ['http://127.0.0.1:9/v1', 'https://evil.invalid/v1'], api_key_env: HOME", "$HOME → evil.invalid")]
     [InlineData("endpoint: 'https://evil.invalid/v1', api_key_file: /etc/teacher.key", "/etc/teacher.key → evil.invalid")]
     [InlineData("endpoint: 'https://user@evil.invalid/v1', api_key_env: HOME", "$HOME → evil.invalid")]
@@ -48,7 +58,9 @@ public sealed class KeyUseTests : IDisposable
     [Fact]
     public async Task Run_EvaluatedModelWithAKey_IsLookedAt()
     {
-        var recipe = $"stages: {{ e: {{ do: evaluate, problems: {_cli.File("problems.jsonl")}, models: {{ a: {{ endpoint: 'https://evil.invalid/v1', model: m, api_key_env: HOME }} }} }} }}";
+        var recipe =
+            $"stages: {{ e: {{ do: evaluate, problems: {_cli.File("problems.jsonl")}, models: "
+            + "{ a: { endpoint: 'https://evil.invalid/v1', model: m, api_key_env: HOME } } } }";
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe));
 
@@ -60,7 +72,10 @@ public sealed class KeyUseTests : IDisposable
     {
         const string Recipe = "endpoint: 'http://gpu-01.invalid:8000/v1', api_key_env: TRACEDISTILL_TEST_UNSET";
 
-        Assert.Equal(2, await _cli.RunRecipeAsync(KeyUseTests.Recipe(Recipe, _cli), "--allow-key", "TRACEDISTILL_TEST_UNSET=gpu-01.invalid:8000"));
+        Assert.Equal(
+            2,
+            await _cli.RunRecipeAsync(KeyUseTests.Recipe(Recipe, _cli), "--allow-key", "TRACEDISTILL_TEST_UNSET=gpu-01.invalid:8000")
+        );
         Assert.Contains("the environment variable TRACEDISTILL_TEST_UNSET is empty", _cli.Error, StringComparison.Ordinal);
 
         _cli.Write("allowed-keys", "TRACEDISTILL_TEST_UNSET=gpu-01.invalid:8000\n");
@@ -73,7 +88,16 @@ public sealed class KeyUseTests : IDisposable
     {
         var recipe = Recipe("endpoint: 'http://recipe.invalid/v1'");
 
-        Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--set", "t.endpoint=http://mine.invalid/v1", "--set", "t.api_key_env=TRACEDISTILL_TEST_UNSET"));
+        Assert.Equal(
+            2,
+            await _cli.RunRecipeAsync(
+                recipe,
+                "--set",
+                "t.endpoint=http://mine.invalid/v1",
+                "--set",
+                "t.api_key_env=TRACEDISTILL_TEST_UNSET"
+            )
+        );
         Assert.Contains("TRACEDISTILL_TEST_UNSET is empty", _cli.Error, StringComparison.Ordinal);
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--set", "t.api_key_env=TRACEDISTILL_TEST_UNSET"));
@@ -95,7 +119,10 @@ public sealed class KeyUseTests : IDisposable
     [Fact]
     public async Task Run_RecipeOrConfigThatAllowsItself_IsAnUnknownKey()
     {
-        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: 'https://evil.invalid/v1', api_key_env: HOME, allow_key: HOME=evil.invalid")));
+        Assert.Equal(
+            2,
+            await _cli.RunRecipeAsync(Recipe("endpoint: 'https://evil.invalid/v1', api_key_env: HOME, allow_key: HOME=evil.invalid"))
+        );
 
         Assert.Contains("unknown key \"allow_key\"", _cli.Error, StringComparison.Ordinal);
     }
@@ -103,5 +130,6 @@ public sealed class KeyUseTests : IDisposable
     string Recipe(string settings) => Recipe(settings, _cli);
 
     static string Recipe(string settings, CliHarness cli) =>
-        $"stages: {{ t: {{ do: generate, problems: {cli.File("problems.jsonl")}, {(settings.Contains("model:", StringComparison.Ordinal) ? "" : "model: m, ")}{settings} }} }}";
+        $"stages: {{ t: {{ do: generate, problems: {cli.File("problems.jsonl")}, "
+        + $"{(settings.Contains("model:", StringComparison.Ordinal) ? "" : "model: m, ")}{settings} }} }}";
 }

@@ -27,18 +27,29 @@ public sealed class ForesightTests : IDisposable
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m")));
 
         Assert.Contains(
-            "error: recipe.yaml: student: a student from scratch takes the tokenizer that is stored with its traces, and traces has none: add tokenizer: path/to/teacher to traces", _cli.Error);
+            "error: recipe.yaml: student: a student from scratch takes the tokenizer that is "
+                + "stored with its traces, and traces has none: add tokenizer: path/to/teacher to traces",
+            _cli.Error
+        );
         Assert.False(Directory.Exists(_cli.RunDirectory));
         Assert.Equal(2, await _cli.RunRecipeAsync(Recipe("endpoint: \"http://127.0.0.1:1/v1\", model: m"), "--plan"));
-        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"endpoint: \"http://127.0.0.1:1/v1\", model: m, tokenizer: {Teacher}"), "--plan"));
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync(Recipe($"endpoint: \"http://127.0.0.1:1/v1\", model: m, tokenizer: {Teacher}"), "--plan")
+        );
     }
 
     [Fact]
     public async Task Plan_PositionsShorterThanTheTraces_TellsTheLineToAdd()
     {
-        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 256"), "--plan", "--json"));
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", student: ", max_position_embeddings: 256"), "--plan", "--json")
+        );
 
-        const string Told = "traces may be 320 tokens long behind their prompts (traces.max_tokens), and the student has 256 positions; longer ones will be left out: architecture: { max_position_embeddings: 576 }";
+        const string Told =
+            "traces may be 320 tokens long behind their prompts (traces.max_tokens), and the student has 256 positions; "
+            + "longer ones will be left out: architecture: { max_position_embeddings: 576 }";
         Assert.Contains($"  student: {Told}", _cli.Error);
         Assert.StartsWith(Told, (string)_cli.Json["stages"]![1]!["foreseen"]![0]!);
 
@@ -54,10 +65,18 @@ public sealed class ForesightTests : IDisposable
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
 
-        Assert.Matches(@"error: recipe\.yaml: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's 40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}", _cli.Error);
+        Assert.Matches(
+            @"error: recipe\.yaml: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than the student's "
+                + @"40 positions and will be left out: architecture: \{ max_position_embeddings: \d+ \}",
+            _cli.Error
+        );
 
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan", "--set", "student.max_length=5"));
-        Assert.Matches(@"error: recipe\.yaml: student: 2 of 2 traces \(100(\.0)? ?%\) are longer than max_length 5 and will be left out: max_length: \d+\b", _cli.Error);
+        Assert.Matches(
+            @"error: recipe\.yaml: student: 2 of 2 traces \(100(\.0)? ?%\) are "
+                + @"longer than max_length 5 and will be left out: max_length: \d+\b",
+            _cli.Error
+        );
     }
 
     [Fact]
@@ -68,9 +87,15 @@ public sealed class ForesightTests : IDisposable
         Assert.Equal(2, await _cli.RunRecipeAsync(recipe, "--plan"));
 
         Assert.Contains("  traces: 1 of 2 prompts do not fit the teacher's context of 1,024 tokens (the longest has 1,", _cli.Error);
-        Assert.Contains("error: recipe.yaml: scores: 1 of 2 prompts do not fit the 512 positions of student (the longest has 1,", _cli.Error);
+        Assert.Contains(
+            "error: recipe.yaml: scores: 1 of 2 prompts do not fit the 512 positions of student (the longest has 1,",
+            _cli.Error
+        );
 
-        Assert.Equal(2, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", problems: [new string('7', 1500)]), "--plan", "--set", "scores.limit=1"));
+        Assert.Equal(
+            2,
+            await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}", problems: [new string('7', 1500)]), "--plan", "--set", "scores.limit=1")
+        );
         Assert.Contains("error: recipe.yaml: traces: 1 of 1 prompts do not fit the teacher's context", _cli.Error);
     }
 
@@ -130,10 +155,28 @@ public sealed class ForesightTests : IDisposable
     [Fact]
     public async Task Plan_EvaluationOfAnotherTask_IsTold()
     {
-        Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "traces.prompt=Reasoning/SolveBoxed", "--set", "scores.prompt=Reasoning/Solve", "--set", "scores.max_tokens=100"));
+        Assert.Equal(
+            0,
+            await _cli.RunRecipeAsync(
+                Recipe($"serve: {Teacher}"),
+                "--plan",
+                "--set",
+                "traces.prompt=Reasoning/SolveBoxed",
+                "--set",
+                "scores.prompt=Reasoning/Solve",
+                "--set",
+                "scores.max_tokens=100"
+            )
+        );
 
-        Assert.Contains("  scores: trained on prompt Reasoning/SolveBoxed, and to be evaluated with Reasoning/Solve: student; leave prompt out", _cli.Error);
-        Assert.Contains("  scores: answers end at max_tokens 100, and the traces trained on may be 320 tokens long: student; leave max_tokens out", _cli.Error);
+        Assert.Contains(
+            "  scores: trained on prompt Reasoning/SolveBoxed, and to be evaluated with Reasoning/Solve: student; leave prompt out",
+            _cli.Error
+        );
+        Assert.Contains(
+            "  scores: answers end at max_tokens 100, and the traces trained on may be 320 tokens long: student; leave max_tokens out",
+            _cli.Error
+        );
 
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan"));
         Assert.DoesNotContain("scores: ", _cli.Error);
@@ -144,13 +187,20 @@ public sealed class ForesightTests : IDisposable
     {
         Assert.Equal(0, await _cli.RunRecipeAsync(Recipe($"serve: {Teacher}"), "--plan", "--set", "student.compute_dtype=bfloat16"));
 
-        const string Told = @"  student: this processor does not multiply bfloat16: the 1,000 steps compute in float32 and take about (a minute|\d+ minutes) if nothing else runs here, about twice as long";
+        const string Told =
+            @"  student: this processor does not multiply bfloat16: the 1,000 steps compute in float32 "
+            + @"and take about (a minute|\d+ minutes) if nothing else runs here, about twice as long";
         Assert.Equal(!ComputeDtypes.MultipliesBFloat16, Regex.IsMatch(_cli.Error, Told));
     }
 
     string Recipe(string teacher, string student = "", string[]? problems = null)
     {
-        var file = _cli.Write("problems.jsonl", string.Concat((problems ?? ["What is 12 + 30?", "What is 5 + 6?"]).Select(text => $$"""{"problem": "{{text}}", "answer": "1"}""" + "\n")));
+        var file = _cli.Write(
+            "problems.jsonl",
+            string.Concat(
+                (problems ?? ["What is 12 + 30?", "What is 5 + 6?"]).Select(text => $$"""{"problem": "{{text}}", "answer": "1"}""" + "\n")
+            )
+        );
         return $$"""
             stages:
               traces:  { do: generate, problems: {{file}}, {{teacher}}, max_tokens: 320 }

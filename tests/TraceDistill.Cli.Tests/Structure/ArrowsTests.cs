@@ -36,7 +36,8 @@ public sealed class ArrowsTests
     [MemberData(nameof(Projects))]
     public void Projects_UseThoseBelowThemAlone(string project)
     {
-        var wrong = TypeReferences.Of(Load(project), type => ProjectOf(type) is not null)
+        var wrong = TypeReferences
+            .Of(Load(project), type => ProjectOf(type) is not null)
             .Where(reference => ProjectOf(reference.To) is { } used && used != project && !Below[project].Contains(used))
             .Select(reference => $"{reference.From} names {reference.To}")
             .ToList();
@@ -72,5 +73,6 @@ public sealed class ArrowsTests
 
     static Assembly Load(string project) => Assembly.Load(project == "Cli" ? "tracedistill" : $"TraceDistill.{project}");
 
-    static string? ProjectOf(Type type) => type.Namespace?.Split('.') is ["TraceDistill", var project, ..] && Below.ContainsKey(project) ? project : null;
+    static string? ProjectOf(Type type) =>
+        type.Namespace?.Split('.') is ["TraceDistill", var project, ..] && Below.ContainsKey(project) ? project : null;
 }

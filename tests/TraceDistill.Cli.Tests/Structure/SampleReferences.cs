@@ -5,9 +5,7 @@ namespace TraceDistill.Cli.Tests.Structure;
 // Ways in which a type can name another, here always Low.
 sealed class Low
 {
-    public static void Call()
-    {
-    }
+    public static void Call() { }
 }
 
 sealed class Middle;

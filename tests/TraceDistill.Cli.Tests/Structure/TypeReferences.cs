@@ -12,7 +12,8 @@ static class TypeReferences
     const BindingFlags Declared =
         BindingFlags.DeclaredOnly | BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Instance | BindingFlags.Static;
 
-    static readonly Dictionary<short, OpCode> OpCodesByValue = typeof(OpCodes).GetFields(BindingFlags.Public | BindingFlags.Static)
+    static readonly Dictionary<short, OpCode> OpCodesByValue = typeof(OpCodes)
+        .GetFields(BindingFlags.Public | BindingFlags.Static)
         .Select(field => (OpCode)field.GetValue(null)!)
         .ToDictionary(code => code.Value);
 
@@ -53,23 +54,30 @@ static class TypeReferences
         return named.OfType<Type>();
     }
 
-    static IEnumerable<Type> Attributes(MemberInfo member) => member.GetCustomAttributesData().SelectMany(attribute =>
-        (IEnumerable<Type>)[attribute.AttributeType, .. attribute.ConstructorArguments.Select(argument => argument.Value).OfType<Type>()]);
+    static IEnumerable<Type> Attributes(MemberInfo member) =>
+        member
+            .GetCustomAttributesData()
+            .SelectMany(attribute =>
+                (IEnumerable<Type>)
+                    [attribute.AttributeType, .. attribute.ConstructorArguments.Select(argument => argument.Value).OfType<Type>()]
+            );
 
     static IEnumerable<Type> Signature(MethodBase method) =>
-    [
-        .. method.GetParameters().Select(parameter => parameter.ParameterType),
-        .. method.IsGenericMethod ? method.GetGenericArguments().SelectMany(argument => argument.GetGenericParameterConstraints()) : [],
-        .. Attributes(method),
-        .. method.GetMethodBody() is { } body ? Body(method, body) : [],
-    ];
+        [
+            .. method.GetParameters().Select(parameter => parameter.ParameterType),
+            .. method.IsGenericMethod ? method.GetGenericArguments().SelectMany(argument => argument.GetGenericParameterConstraints()) : [],
+            .. Attributes(method),
+            .. method.GetMethodBody() is { } body ? Body(method, body) : [],
+        ];
 
     static IEnumerable<Type> Body(MethodBase method, MethodBody body) =>
-    [
-        .. body.LocalVariables.Select(local => local.LocalType),
-        .. body.ExceptionHandlingClauses.Where(clause => clause.Flags == ExceptionHandlingClauseOptions.Clause).Select(clause => clause.CatchType!),
-        .. Tokens(body.GetILAsByteArray()!).SelectMany(token => Member(method, token)),
-    ];
+        [
+            .. body.LocalVariables.Select(local => local.LocalType),
+            .. body
+                .ExceptionHandlingClauses.Where(clause => clause.Flags == ExceptionHandlingClauseOptions.Clause)
+                .Select(clause => clause.CatchType!),
+            .. Tokens(body.GetILAsByteArray()!).SelectMany(token => Member(method, token)),
+        ];
 
     static IEnumerable<Type> Member(MethodBase method, int token)
     {
@@ -88,12 +96,18 @@ static class TypeReferences
     /// <summary>Metadata tokens that a method's instructions name: types, fields and methods.</summary>
     static IEnumerable<int> Tokens(byte[] code)
     {
-        for (var at = 0; at < code.Length;)
+        for (var at = 0; at < code.Length; )
         {
             var value = code[at] == 0xFE ? unchecked((short)(0xFE00 | code[at + 1])) : code[at];
             var instruction = OpCodesByValue[value];
             at += instruction.Size;
-            if (instruction.OperandType is OperandType.InlineField or OperandType.InlineMethod or OperandType.InlineTok or OperandType.InlineType)
+            if (
+                instruction.OperandType
+                is OperandType.InlineField
+                    or OperandType.InlineMethod
+                    or OperandType.InlineTok
+                    or OperandType.InlineType
+            )
             {
                 yield return BitConverter.ToInt32(code, at);
             }
@@ -114,7 +128,9 @@ static class TypeReferences
     static IEnumerable<Type> Parts(Type type) =>
         type.HasElementType ? Parts(type.GetElementType()!)
         : type.IsGenericParameter ? []
-        : type.IsGenericType && !type.IsGenericTypeDefinition ? [type.GetGenericTypeDefinition(), .. type.GetGenericArguments().SelectMany(Parts)]
-        : type.IsFunctionPointer ? [.. Parts(type.GetFunctionPointerReturnType()), .. type.GetFunctionPointerParameterTypes().SelectMany(Parts)]
+        : type.IsGenericType && !type.IsGenericTypeDefinition
+            ? [type.GetGenericTypeDefinition(), .. type.GetGenericArguments().SelectMany(Parts)]
+        : type.IsFunctionPointer
+            ? [.. Parts(type.GetFunctionPointerReturnType()), .. type.GetFunctionPointerParameterTypes().SelectMany(Parts)]
         : [type];
 }

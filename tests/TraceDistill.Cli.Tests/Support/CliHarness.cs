@@ -47,13 +47,17 @@ sealed class CliHarness : IDisposable
         return File(name);
     }
 
-    public Task<int> RunRecipeAsync(string yaml, params string[] more) => RunAsync(["run", Write("recipe.yaml", yaml), "--out", RunDirectory, .. more]);
+    public Task<int> RunRecipeAsync(string yaml, params string[] more) =>
+        RunAsync(["run", Write("recipe.yaml", yaml), "--out", RunDirectory, .. more]);
 
     public async Task<int> RunAsync(params string[] arguments)
     {
         using var output = new StringWriter();
         _error = new HeardWriter();
-        var host = new CommandHost(output, _error, IsInteractive: false, Clock ?? Time, Interruption.Token) { AllowedKeysFile = File("allowed-keys") };
+        var host = new CommandHost(output, _error, IsInteractive: false, Clock ?? Time, Interruption.Token)
+        {
+            AllowedKeysFile = File("allowed-keys"),
+        };
         var code = await TraceDistillCommand.RunAsync(arguments, [new RunVerb(Stages, OwnProcess.Instance), .. Stages, .. Others], host);
         Out = output.ToString();
         return code;

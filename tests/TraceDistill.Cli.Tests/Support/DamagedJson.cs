@@ -4,12 +4,31 @@ using System.Text.Json.Nodes;
 
 namespace TraceDistill.Cli.Tests.Support;
 
-/// <summary>JSON that is well-formed and means something else: one value of it exchanged for another, or left out; the same way for the same seed.</summary>
+/// <summary>
+/// JSON that is well-formed and means something else: one value of it exchanged for another, or left out; the same way for the same seed.
+/// </summary>
 static class DamagedJson
 {
     static readonly string?[] Values =
     [
-        null, "null", "[null]", "[]", "{}", "[{}]", "[[[]]]", """{"a":null}""", "\"\"", "\"x\"", "-1", "0", "1.5", "2147483648", "9223372036854775808", "1e300", "true", "\"\\u0000\"",
+        null,
+        "null",
+        "[null]",
+        "[]",
+        "{}",
+        "[{}]",
+        "[[[]]]",
+        """{"a":null}""",
+        "\"\"",
+        "\"x\"",
+        "-1",
+        "0",
+        "1.5",
+        "2147483648",
+        "9223372036854775808",
+        "1e300",
+        "true",
+        "\"\\u0000\"",
     ];
 
     /// <param name="json">Well-formed, or as many lines that each are.</param>
@@ -62,10 +81,11 @@ static class DamagedJson
         return root[0]?.ToJsonString() ?? "null";
     }
 
-    static IEnumerable<(JsonNode Parent, string Key, int Index)> Places(JsonNode? node) => node switch
-    {
-        JsonObject map => map.SelectMany(entry => Places(entry.Value).Prepend((map, entry.Key, 0))),
-        JsonArray list => list.SelectMany((item, index) => Places(item).Prepend((list, "", index))),
-        _ => [],
-    };
+    static IEnumerable<(JsonNode Parent, string Key, int Index)> Places(JsonNode? node) =>
+        node switch
+        {
+            JsonObject map => map.SelectMany(entry => Places(entry.Value).Prepend((map, entry.Key, 0))),
+            JsonArray list => list.SelectMany((item, index) => Places(item).Prepend((list, "", index))),
+            _ => [],
+        };
 }

@@ -29,8 +29,20 @@ public sealed class FinishedRun : IAsyncLifetime
         }
     }
 
-    /// <summary>Runs a command; words that name something in the folder stand for its path, and "new" for a folder that nothing is in.</summary>
-    public Task<int> RunAsync(string command) => _cli.RunAsync([.. command.Split(' ').Select((word, index) => index > 0 && Path.Exists(At(word)) ? At(word) : word == "new" ? At($"new-{Guid.NewGuid():N}") : word)]);
+    /// <summary>
+    /// Runs a command; words that name something in the folder stand for its path, and "new" for a folder that nothing is in.
+    /// </summary>
+    public Task<int> RunAsync(string command) =>
+        _cli.RunAsync([
+            .. command
+                .Split(' ')
+                .Select(
+                    (word, index) =>
+                        index > 0 && Path.Exists(At(word)) ? At(word)
+                        : word == "new" ? At($"new-{Guid.NewGuid():N}")
+                        : word
+                ),
+        ]);
 
     /// <summary>The path of something in the folder, or beside it.</summary>
     public string At(string name) => Path.GetFullPath(name, Folder);

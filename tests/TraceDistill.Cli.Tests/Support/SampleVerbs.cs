@@ -90,7 +90,10 @@ sealed class JoinVerb : Verb<JoinOptions>
 
     public override Task<object> RunAsync(JoinOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var texts = new[] { options.First }.OfType<string>().Concat(options.Parts).Select(Read)
+        var texts = new[] { options.First }
+            .OfType<string>()
+            .Concat(options.Parts)
+            .Select(Read)
             .Concat(options.Named.Select(pair => $"{pair.Key}={Read(pair.Value)}"));
         var joined = string.Join("+", texts) + options.Tag;
         if (context.Output is { } output)
@@ -164,7 +167,11 @@ sealed class TellVerb : Verb<TellOptions>
 
     public override Task<object> RunAsync(TellOptions options, StageContext context, CancellationToken cancellationToken)
     {
-        var stages = Directory.GetDirectories(context.RunDirectory!).Select(Path.GetFileName).Where(name => !name!.StartsWith('.') && name != "tensorboard").Order();
+        var stages = Directory
+            .GetDirectories(context.RunDirectory!)
+            .Select(Path.GetFileName)
+            .Where(name => !name!.StartsWith('.') && name != "tensorboard")
+            .Order();
         File.WriteAllText(Path.Combine(context.Output!, "told.txt"), string.Join(' ', stages));
         return Task.FromResult<object>(new { });
     }

@@ -2,7 +2,9 @@ using System.Text.RegularExpressions;
 
 namespace TraceDistill.Cli.Tests.Support;
 
-/// <summary>What a terminal shows when it is given this output: a cursor that lines, returns, moves up and erasing lines move about.</summary>
+/// <summary>
+/// What a terminal shows when it is given this output: a cursor that lines, returns, moves up and erasing lines move about.
+/// </summary>
 static partial class Screen
 {
     public static IReadOnlyList<string> Of(string output)

@@ -22,14 +22,25 @@ public sealed class TelemetryExportTests
         var port = FreePort();
         using var export = new TelemetryExport(port, _ => null);
         using var teacher = new TeacherPool(
-            TeacherEndpoint.Create(new EndpointSettings { Url = $"http://127.0.0.1:{FreePort()}/v1", Model = "some-model" }), new ResilienceOptions { MaxRetries = 0 }, TimeProvider.System, SilentObserver.Instance);
-        await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(
-            new GenerationRequest("id", [new ChatMessage("user", "secret question")], new SamplingSettings()), TestContext.Current.CancellationToken));
+            TeacherEndpoint.Create(new EndpointSettings { Url = $"http://127.0.0.1:{FreePort()}/v1", Model = "some-model" }),
+            new ResilienceOptions { MaxRetries = 0 },
+            TimeProvider.System,
+            SilentObserver.Instance
+        );
+        await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.GenerateAsync(
+                new GenerationRequest("id", [new ChatMessage("user", "secret question")], new SamplingSettings()),
+                TestContext.Current.CancellationToken
+            )
+        );
 
         using var http = new HttpClient();
         var page = await http.GetStringAsync($"http://127.0.0.1:{port}/metrics", TestContext.Current.CancellationToken);
 
-        Assert.Matches("gen_ai_client_operation_duration_seconds_count\\{.*error_type=\"no_connection\".*gen_ai_request_model=\"some-model\".*\\} 1", page);
+        Assert.Matches(
+            "gen_ai_client_operation_duration_seconds_count\\{.*error_type=\"no_connection\".*gen_ai_request_model=\"some-model\".*\\} 1",
+            page
+        );
         Assert.Contains("tracedistill_teacher_limit", page, StringComparison.Ordinal);
         Assert.DoesNotContain("secret", page, StringComparison.Ordinal);
     }
@@ -41,7 +52,11 @@ public sealed class TelemetryExportTests
         taken.Start();
         var port = ((IPEndPoint)taken.LocalEndpoint).Port;
 
-        Assert.StartsWith($"prometheus_port: {port} ", Assert.Throws<InvalidInputException>(() => new TelemetryExport(port, _ => null)).Message, StringComparison.Ordinal);
+        Assert.StartsWith(
+            $"prometheus_port: {port} ",
+            Assert.Throws<InvalidInputException>(() => new TelemetryExport(port, _ => null)).Message,
+            StringComparison.Ordinal
+        );
     }
 
     static int FreePort()

@@ -33,7 +33,9 @@ public sealed class OrderedParallelTests
         await Assert.ThrowsAsync<FormatException>(async () =>
         {
             await foreach (var i in Numbers(1_000).MapInOrderAsync(i => i == 300 ? throw new FormatException() : i, Token))
+            {
                 seen.Add(i);
+            }
         });
 
         Assert.Equal(Enumerable.Range(0, 300), seen);
@@ -41,7 +43,10 @@ public sealed class OrderedParallelTests
 
     [Fact]
     public async Task MapInOrderAsync_FailureBehindWhatIsTaken_IsNotThrown() =>
-        Assert.Equal(3, await Numbers(1_000).MapInOrderAsync(i => i == 3 ? throw new FormatException() : i, Token).Take(3).CountAsync(Token));
+        Assert.Equal(
+            3,
+            await Numbers(1_000).MapInOrderAsync(i => i == 3 ? throw new FormatException() : i, Token).Take(3).CountAsync(Token)
+        );
 
     [Fact]
     public async Task MapInOrderAsync_EndlessSource_IsReadBoundedlyAhead()

@@ -38,11 +38,17 @@ public sealed class FolderLockTests
         using (FolderLock.TakePart(folder.Path, ".lock-0-of-2"))
         using (FolderLock.TakePart(folder.Path, ".lock-1-of-2"))
         {
-            Assert.Contains("another run", Assert.Throws<ExternalFailureException>(() => FolderLock.TakePart(folder.Path, ".lock-1-of-2")).Message);
+            Assert.Contains(
+                "another run",
+                Assert.Throws<ExternalFailureException>(() => FolderLock.TakePart(folder.Path, ".lock-1-of-2")).Message
+            );
             Assert.Contains("another run", Assert.Throws<ExternalFailureException>(() => FolderLock.Take(folder.Path)).Message);
         }
 
         using var whole = FolderLock.Take(folder.Path);
-        Assert.Contains("another run", Assert.Throws<ExternalFailureException>(() => FolderLock.TakePart(folder.Path, ".lock-0-of-2")).Message);
+        Assert.Contains(
+            "another run",
+            Assert.Throws<ExternalFailureException>(() => FolderLock.TakePart(folder.Path, ".lock-0-of-2")).Message
+        );
     }
 }

@@ -17,7 +17,8 @@ public sealed class JsonFileTests : IDisposable
     [Theory]
     [InlineData("""{"name":"n","parts":[{"text":"a","weights":[1,null]}],"by_name":{"x":null},"shape":{"k":[2]}}""")]
     [InlineData("""{"name":"n"}""")]
-    public void Parse_NullWhereTheTypeHasIt_IsRead(string json) => Assert.Equal("n", JsonFile.Parse<Whole>(Encoding.UTF8.GetBytes(json)).Name);
+    public void Parse_NullWhereTheTypeHasIt_IsRead(string json) =>
+        Assert.Equal("n", JsonFile.Parse<Whole>(Encoding.UTF8.GetBytes(json)).Name);
 
     [Theory]
     [InlineData("null", "it is null")]
@@ -31,7 +32,8 @@ public sealed class JsonFileTests : IDisposable
         Assert.Equal(message, Assert.Throws<JsonException>(() => JsonFile.Parse<Whole>(Encoding.UTF8.GetBytes(json))).Message);
 
     [Fact]
-    public void Parse_ListWithNull_IsRefused() => Assert.Equal("[0] is null", Assert.Throws<JsonException>(() => JsonFile.Parse<List<Part>>("[null]"u8)).Message);
+    public void Parse_ListWithNull_IsRefused() =>
+        Assert.Equal("[0] is null", Assert.Throws<JsonException>(() => JsonFile.Parse<List<Part>>("[null]"u8)).Message);
 
     [Fact]
     public void Write_NamesChoicesNumbersAndSigns_AreSpelledForPeopleAndReadBack()
@@ -41,7 +43,10 @@ public sealed class JsonFileTests : IDisposable
 
         JsonFile.Write(path, written);
 
-        Assert.Equal("{\n  \"kind_of\": \"two_words\",\n  \"measured\": \"NaN\",\n  \"said\": \"<think> ≤ é\"\n}\n", File.ReadAllText(path).ReplaceLineEndings("\n"));
+        Assert.Equal(
+            "{\n  \"kind_of\": \"two_words\",\n  \"measured\": \"NaN\",\n  \"said\": \"<think> ≤ é\"\n}\n",
+            File.ReadAllText(path).ReplaceLineEndings("\n")
+        );
         Assert.Equal(written, JsonFile.Read<Plain>(path));
     }
 

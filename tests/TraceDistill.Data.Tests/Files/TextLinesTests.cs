@@ -27,11 +27,21 @@ public sealed class TextLinesTests : IDisposable
     public void Read_BytesThatAreNotUtf8_NamesTheFirst(int before)
     {
         // A character of three bytes lies across each border of what is read at once.
-        byte[] text = [.. Enumerable.Repeat("√"u8.ToArray(), before / 3).SelectMany(bytes => bytes), (byte)'\n', 0xE9, (byte)'t', (byte)'\n'];
+        byte[] text =
+        [
+            .. Enumerable.Repeat("√"u8.ToArray(), before / 3).SelectMany(bytes => bytes),
+            (byte)'\n',
+            0xE9,
+            (byte)'t',
+            (byte)'\n',
+        ];
         File.WriteAllBytes(_folder.File("text"), text);
 
         var error = Assert.Throws<InvalidInputException>(() => TextLines.Read(_folder.File("text")).Count());
 
-        Assert.Equal($"{_folder.File("text")}:2: byte {(before / 3 * 3) + 1} (0xE9) is not UTF-8; save the file as UTF-8, or fetch it again", error.Message);
+        Assert.Equal(
+            $"{_folder.File("text")}:2: byte {(before / 3 * 3) + 1} (0xE9) is not UTF-8; save the file as UTF-8, or fetch it again",
+            error.Message
+        );
     }
 }

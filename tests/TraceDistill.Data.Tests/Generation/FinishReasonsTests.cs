@@ -25,7 +25,8 @@ public sealed class FinishReasonsTests
     [InlineData("repetition", false)]
     [InlineData("unknown", false)]
     [InlineData("", false)]
-    public void IsNatural_AnythingButTheModelsOwnEnd_IsUnfinished(string reason, bool expected) => Assert.Equal(expected, FinishReasons.IsNatural(reason));
+    public void IsNatural_AnythingButTheModelsOwnEnd_IsUnfinished(string reason, bool expected) =>
+        Assert.Equal(expected, FinishReasons.IsNatural(reason));
 
     [Theory]
     [InlineData("length", true)]
@@ -33,5 +34,6 @@ public sealed class FinishReasonsTests
     [InlineData("MAX_TOKENS", true)]
     [InlineData("model_context_window_exceeded", true)]
     [InlineData("network_error", false)]
-    public void IsTooLong_WordsForTheSameLimit_AreAlike(string reason, bool expected) => Assert.Equal(expected, FinishReasons.IsTooLong(reason));
+    public void IsTooLong_WordsForTheSameLimit_AreAlike(string reason, bool expected) =>
+        Assert.Equal(expected, FinishReasons.IsTooLong(reason));
 }

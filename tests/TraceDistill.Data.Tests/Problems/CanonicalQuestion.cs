@@ -3,7 +3,9 @@ using TraceDistill.Data.Problems;
 
 namespace TraceDistill.Data.Tests.Problems;
 
-/// <summary>What a generated problem asks, recovered from its text without the wording and without the order of operands that may be swapped.</summary>
+/// <summary>
+/// What a generated problem asks, recovered from its text without the wording and without the order of operands that may be swapped.
+/// </summary>
 static partial class CanonicalQuestion
 {
     public static string Of(Problem problem)

@@ -15,8 +15,12 @@ static partial class IndependentSolver
             "multiplication" => $"{n[0] * n[1]}",
             "division" => Quotient(n.Max(), n.Min()),
             "comparison" => $"{(text.Contains("larg", StringComparison.Ordinal) ? n.Max() : n.Min())}",
-            "sorting" => string.Join(' ', text.Contains("largest to", StringComparison.Ordinal) || text.Contains("high to", StringComparison.Ordinal)
-                ? n.OrderDescending() : n.Order()),
+            "sorting" => string.Join(
+                ' ',
+                text.Contains("largest to", StringComparison.Ordinal) || text.Contains("high to", StringComparison.Ordinal)
+                    ? n.OrderDescending()
+                    : n.Order()
+            ),
             "modular" => $"{(text.Contains('*') ? n[0] * n[1] % n[2] : n[..^1].Sum() % n[^1])}",
             "clock" => ClockTime(text),
             "equation" => Root(text),
@@ -44,7 +48,8 @@ static partial class IndependentSolver
         var product = Regex.Match(text, @"(\d+)\*x");
         var a = int.Parse(product.Groups[1].Value);
         var constant = Regex.Match(text, @"\*x([+-])(\d+)|(\d+)\+\d+\*x");
-        var b = constant.Groups[3].Success ? int.Parse(constant.Groups[3].Value)
+        var b = constant.Groups[3].Success
+            ? int.Parse(constant.Groups[3].Value)
             : int.Parse(constant.Groups[1].Value + constant.Groups[2].Value);
         var c = int.Parse(Regex.Match(text, @"=(\d+)").Groups[1].Value);
         return $"{Enumerable.Range(0, 1000).Single(x => a * x + b == c)}";

@@ -13,7 +13,9 @@ public sealed partial class ProblemGeneratorTests
     public void Answer_OfAThousandProblems_IsThatOfAnIndependentSolver(string family)
     {
         foreach (var problem in Sample(family, 1000))
+        {
             Assert.True(IndependentSolver.Solve(family, problem.Text) == problem.Answer, $"{problem.Text} => {problem.Answer}");
+        }
     }
 
     [Theory, MemberData(nameof(Families))]
@@ -32,14 +34,19 @@ public sealed partial class ProblemGeneratorTests
 
     [Theory, MemberData(nameof(Families))]
     public void Solution_Always_ReachesTheAnswer(string family) => Assert.All(Sample(family, 300), problem =>
-    {
-        var stated = Numbers(problem.Solution!).ToHashSet();
-        Assert.All(Numbers(problem.Answer), number => Assert.Contains(number, stated));
-    });
+        {
+            var stated = Numbers(problem.Solution!).ToHashSet();
+            Assert.All(Numbers(problem.Answer), number => Assert.Contains(number, stated));
+        });
 
     [Theory, MemberData(nameof(Families))]
     public void Solution_OfManyProblems_NamesTheAnswerLastInSomeAndNotInOthers(string family) =>
-        Assert.InRange(Sample(family, 300).Count(problem => Regex.IsMatch(problem.Solution!, $@"(we get|answer is|result is) {Regex.Escape(problem.Answer)}\.$")), 50, 150);
+        Assert.InRange(
+            Sample(family, 300)
+                .Count(problem => Regex.IsMatch(problem.Solution!, $@"(we get|answer is|result is) {Regex.Escape(problem.Answer)}\.$")),
+            50,
+            150
+        );
 
     [Theory, MemberData(nameof(Families))]
     public void Lengths_OfAThousandProblems_SuitASmallModel(string family)
@@ -53,12 +60,19 @@ public sealed partial class ProblemGeneratorTests
 
     [Fact]
     public void Lengths_OverAllFamilies_AverageBetween60And95() =>
-        Assert.InRange(ProblemGenerator.Generate(["all"], 6000, 2, ProblemSplit.Train).Average(problem => Length(problem.Solution!)), 60, 95);
+        Assert.InRange(
+            ProblemGenerator.Generate(["all"], 6000, 2, ProblemSplit.Train).Average(problem => Length(problem.Solution!)),
+            60,
+            95
+        );
 
     [Fact]
     public void Wording_OverAllFamilies_KeepsToASmallVocabularyOfPlainText()
     {
-        var text = string.Join('\n', ProblemGenerator.Generate(["all"], 6000, 3, ProblemSplit.Train).Select(p => $"{p.Text}\n{p.Solution}\n{p.Answer}"));
+        var text = string.Join(
+            '\n',
+            ProblemGenerator.Generate(["all"], 6000, 3, ProblemSplit.Train).Select(p => $"{p.Text}\n{p.Solution}\n{p.Answer}")
+        );
         Assert.Matches(@"^[a-z0-9 .,:?<>=+*/()\n-]+$", text);
         Assert.DoesNotContain("  ", text);
         Assert.InRange(Regex.Matches(text, "[a-z]+").Select(match => match.Value).Distinct().Count(), 60, 250);
@@ -67,7 +81,11 @@ public sealed partial class ProblemGeneratorTests
     [Theory, MemberData(nameof(Families))]
     public void Phrasing_OfOneFamily_HasSeveralQuestionsWithUnequalWeights(string family)
     {
-        var counts = Sample(family, 2000).GroupBy(problem => Regex.Replace(problem.Text, @"\d+", "#")).Select(group => group.Count()).OrderDescending().ToArray();
+        var counts = Sample(family, 2000)
+            .GroupBy(problem => Regex.Replace(problem.Text, @"\d+", "#"))
+            .Select(group => group.Count())
+            .OrderDescending()
+            .ToArray();
         Assert.True(counts.Length >= 4);
         Assert.True(counts[0] > 1.3 * counts[^1]);
     }
@@ -77,15 +95,24 @@ public sealed partial class ProblemGeneratorTests
     {
         var masked = Sample(family, 2000).Select(problem => Regex.Replace(problem.Solution!, @"\d+", "#").Split(' ')).ToArray();
         foreach (var position in new[] { 0, 10, 20, 30 })
+        {
             Assert.True(masked.Where(words => words.Length > position).Select(words => words[position]).Distinct().Count() >= 2);
+        }
         Assert.True(masked.Select(words => string.Join(' ', words)).Distinct().Count() > 1000);
     }
 
     [Theory, MemberData(nameof(Families))]
     public void Splits_OfManySeeds_NeverShareAKey(string family)
     {
-        var train = Enumerable.Range(0, 4).SelectMany(seed => ProblemGenerator.Stream([family], seed, ProblemSplit.Train).Take(3000)).Select(CanonicalQuestion.Of).ToHashSet();
-        var heldOut = Enumerable.Range(0, 4).SelectMany(seed => ProblemGenerator.Stream([family], seed, ProblemSplit.HeldOut).Take(300)).Select(CanonicalQuestion.Of);
+        var train = Enumerable
+            .Range(0, 4)
+            .SelectMany(seed => ProblemGenerator.Stream([family], seed, ProblemSplit.Train).Take(3000))
+            .Select(CanonicalQuestion.Of)
+            .ToHashSet();
+        var heldOut = Enumerable
+            .Range(0, 4)
+            .SelectMany(seed => ProblemGenerator.Stream([family], seed, ProblemSplit.HeldOut).Take(300))
+            .Select(CanonicalQuestion.Of);
         Assert.DoesNotContain(heldOut, train.Contains);
     }
 
@@ -127,13 +154,19 @@ public sealed partial class ProblemGeneratorTests
         }
     }
 
-    /// <summary>Sets of four and five two-digit numbers, ascending or descending: 2 · (C(90, 4) + C(90, 5)) = 93,008,916 questions.</summary>
+    /// <summary>
+    /// Sets of four and five two-digit numbers, ascending or descending: 2 · (C(90, 4) + C(90, 5)) = 93,008,916 questions.
+    /// </summary>
     [Fact]
     public void Keys_OfSortingAlone_NumberMoreThanTenMillion()
     {
         var random = new Random(6);
         var source = ProblemGenerator.Families.Single(candidate => candidate.Name == "sorting");
-        var five = Enumerable.Range(0, 200_000).Select(_ => source.Draw(random).Key).Where(key => key.Count(c => c == ' ') == 5).Take(20_000);
+        var five = Enumerable
+            .Range(0, 200_000)
+            .Select(_ => source.Draw(random).Key)
+            .Where(key => key.Count(c => c == ' ') == 5)
+            .Take(20_000);
         Assert.True(LowerBoundOfDistinct(five) > 10_000_000);
     }
 
@@ -142,7 +175,10 @@ public sealed partial class ProblemGeneratorTests
     {
         var error = Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate(["adition"], 5, 1, ProblemSplit.Train));
         Assert.Contains("did you mean \"addition\"?", error.Message);
-        Assert.Contains("story4", Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate(["geometry"], 5, 1, ProblemSplit.Train)).Message);
+        Assert.Contains(
+            "story4",
+            Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate(["geometry"], 5, 1, ProblemSplit.Train)).Message
+        );
         Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate([], 5, 1, ProblemSplit.Train));
         Assert.Throws<InvalidInputException>(() => ProblemGenerator.Stream(["clocks"], 1, ProblemSplit.Train));
     }
@@ -150,11 +186,14 @@ public sealed partial class ProblemGeneratorTests
     [Fact]
     public void Generate_MoreThanAFamilyHolds_SaysSo()
     {
-        var error = Assert.Throws<InvalidInputException>(() => ProblemGenerator.Generate(["multiplication"], 5000, 1, ProblemSplit.HeldOut));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            ProblemGenerator.Generate(["multiplication"], 5000, 1, ProblemSplit.HeldOut)
+        );
         Assert.Contains("multiplication", error.Message);
     }
 
-    static IReadOnlyList<Problem> Sample(string family, int count) => [.. ProblemGenerator.Stream([family], 11, ProblemSplit.Train).Take(count)];
+    static IReadOnlyList<Problem> Sample(string family, int count) =>
+        [.. ProblemGenerator.Stream([family], 11, ProblemSplit.Train).Take(count)];
 
     /// <summary>Words, digits and punctuation marks.</summary>
     static int Length(string text) => Tokens().Count(text);

@@ -9,7 +9,10 @@ public sealed class PromptLibraryTests
 {
     [Fact]
     public void Names_OfTheShippedPrompts_AreThere() =>
-        Assert.Equal(["Reasoning/Solve", "Reasoning/SolveBoxed"], new PromptLibrary(Path.Combine(AppContext.BaseDirectory, "prompts")).Names);
+        Assert.Equal(
+            ["Reasoning/Solve", "Reasoning/SolveBoxed"],
+            new PromptLibrary(Path.Combine(AppContext.BaseDirectory, "prompts")).Names
+        );
 
     [Fact]
     public void Load_ReadsBothFiles()
@@ -57,7 +60,10 @@ public sealed class PromptLibraryTests
 
     [Fact]
     public void Load_NoFolderAtAll_SaysSo() =>
-        Assert.Contains("there is none", Assert.Throws<InvalidInputException>(() => new PromptLibrary("no-such-folder").Load("A/B")).Message);
+        Assert.Contains(
+            "there is none",
+            Assert.Throws<InvalidInputException>(() => new PromptLibrary("no-such-folder").Load("A/B")).Message
+        );
 
     [Theory]
     [InlineData("T", null, "config.json", "missing")]

@@ -22,7 +22,19 @@ public sealed class TaskDescriptionTests : IDisposable
         {
             Prompts = [Plain, Plain with { Name = "Other", Weight = 2 }],
             System = "Be brief.",
-            FewShot = new TaskExamples(1, [new Problem { Id = "a", Text = "1 + 1 <ü>", Answer = "2", Solution = "two", Family = "f" }]),
+            FewShot = new TaskExamples(
+                1,
+                [
+                    new Problem
+                    {
+                        Id = "a",
+                        Text = "1 + 1 <ü>",
+                        Answer = "2",
+                        Solution = "two",
+                        Family = "f",
+                    },
+                ]
+            ),
             ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false},"min_p":0.1}""",
             MaxTokens = 8192,
         };
@@ -35,7 +47,10 @@ public sealed class TaskDescriptionTests : IDisposable
         Assert.Equal((task.System, task.ExtraBody, task.MaxTokens), (read.System, read.ExtraBody, read.MaxTokens));
         Assert.True(read.IsPutAs(task));
         Assert.Equal("""{"chat_template_kwargs":{"enable_thinking":false}}""", read.ChatTemplateSettings());
-        Assert.Equal("""Some/Plain: 1, Other: 2, with a system message, with 1 examples, with "chat_template_kwargs":{"enable_thinking":false}""", read.Describe());
+        Assert.Equal(
+            """Some/Plain: 1, Other: 2, with a system message, with 1 examples, with "chat_template_kwargs":{"enable_thinking":false}""",
+            read.Describe()
+        );
     }
 
     [Fact]
@@ -43,7 +58,16 @@ public sealed class TaskDescriptionTests : IDisposable
     {
         var task = new TaskDescription { Prompts = [Plain], MaxTokens = 10 };
 
-        Assert.True(task.IsPutAs(task with { Prompts = [Plain with { Name = "elsewhere/copy", Weight = 3 }], MaxTokens = 20, ExtraBody = """{"min_p":0.1}""" }));
+        Assert.True(
+            task.IsPutAs(
+                task with
+                {
+                    Prompts = [Plain with { Name = "elsewhere/copy", Weight = 3 }],
+                    MaxTokens = 20,
+                    ExtraBody = """{"min_p":0.1}""",
+                }
+            )
+        );
         Assert.False(task.IsPutAs(task with { Prompts = [Plain with { Template = Plain.Template + " " }] }));
         Assert.False(task.IsPutAs(task with { System = "Be brief." }));
         Assert.False(task.IsPutAs(task with { ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false}}""" }));
@@ -52,7 +76,12 @@ public sealed class TaskDescriptionTests : IDisposable
     [Fact]
     public void OfTraces_FolderOfAnOlderVersion_TakesThePromptThatTheManifestNames()
     {
-        var dataset = new DatasetDescription { Teacher = "t", TokenIdentity = TokenIdentity.Ids, PromptFunction = "Reasoning/SolveBoxed" };
+        var dataset = new DatasetDescription
+        {
+            Teacher = "t",
+            TokenIdentity = TokenIdentity.Ids,
+            PromptFunction = "Reasoning/SolveBoxed",
+        };
 
         Assert.Contains(@"\boxed{}", TaskDescription.OfTraces(_folder.Path, dataset)!.Prompts.Single().Template);
         Assert.Null(TaskDescription.OfTraces(_folder.Path, dataset with { PromptFunction = "No/Such" }));

@@ -20,10 +20,21 @@ public sealed partial class DatasetCardTests : IDisposable
     {
         Trace[] traces =
         [
-            Of(0, "stop", "correct"), Of(1, "stop", "unverified"), Of(2, "human", "unverified"), Of(3, "STOP", "correct"),
-            Of(4, "eos", "correct"), Of(5, "stop", "incorrect"), Of(6, "length", "correct"), Of(7, "content_filter", "unverified"),
-            Of(8, "unknown", "correct"), Of(9, "tool_calls", "unverified"), Of(10, "refusal", "unverified"),
-            Of(11, "stop", "unverified") with { Answer = "" },
+            Of(0, "stop", "correct"),
+            Of(1, "stop", "unverified"),
+            Of(2, "human", "unverified"),
+            Of(3, "STOP", "correct"),
+            Of(4, "eos", "correct"),
+            Of(5, "stop", "incorrect"),
+            Of(6, "length", "correct"),
+            Of(7, "content_filter", "unverified"),
+            Of(8, "unknown", "correct"),
+            Of(9, "tool_calls", "unverified"),
+            Of(10, "refusal", "unverified"),
+            Of(11, "stop", "unverified") with
+            {
+                Answer = "",
+            },
         ];
         await SampleTraces.WriteAsync(_directory.Path, traces);
 
@@ -43,7 +54,9 @@ public sealed partial class DatasetCardTests : IDisposable
 
         var paths = PathLine().Matches(File.ReadAllText(_directory.File("README.md"))).Select(match => match.Groups[1].Value);
 
-        Assert.All(paths, path => Assert.EndsWith("train-00000-of-00001.parquet", Assert.Single(Directory.GetFiles(_directory.Path, path))));
+        Assert.All(paths, path =>
+            Assert.EndsWith("train-00000-of-00001.parquet", Assert.Single(Directory.GetFiles(_directory.Path, path)))
+        );
     }
 
     [Fact]
@@ -58,7 +71,8 @@ public sealed partial class DatasetCardTests : IDisposable
         Assert.Contains($"- config_name: {entry["subset"]}\n", card);
         Assert.Equal(
             [$"{tags["system_tag"]}, {tags["user_tag"]}, {tags["assistant_tag"]}"],
-            DuckDb.Query($"SELECT array_to_string(list_transform({column}, turn -> turn.{tags["role_tag"]}), ', ') FROM {Shards}"));
+            DuckDb.Query($"SELECT array_to_string(list_transform({column}, turn -> turn.{tags["role_tag"]}), ', ') FROM {Shards}")
+        );
         Assert.EndsWith("2", Assert.Single(DuckDb.Query($"SELECT {column}[-1].{tags["content_tag"]} FROM {Shards}")));
     }
 
@@ -76,16 +90,26 @@ public sealed partial class DatasetCardTests : IDisposable
     }
 
     static Trace Of(int index, string finishReason, string verdict) =>
-        SampleTraces.Create(index) with { FinishReason = finishReason, Verdict = verdict, SampleIndex = index };
+        SampleTraces.Create(index) with
+        {
+            FinishReason = finishReason,
+            Verdict = verdict,
+            SampleIndex = index,
+        };
 
     static string PathOf(string config) => PathLine().Match(config).Groups[1].Value;
 
     /// <summary>The filters as conditions of SQL: column, operator and value are pyarrow's, and mean the same.</summary>
-    static IEnumerable<string> Filters(string config) => FilterLine().Matches(config).Select(match => match.Groups["value"].Value switch
-    {
-        ['[', .. var words, ']'] => $"{Side(match)} ({string.Join(", ", words.Split(", ").Select(Quoted))})",
-        var word => $"{Side(match)} {Quoted(word)}",
-    });
+    static IEnumerable<string> Filters(string config) =>
+        FilterLine()
+            .Matches(config)
+            .Select(match =>
+                match.Groups["value"].Value switch
+                {
+                    ['[', .. var words, ']'] => $"{Side(match)} ({string.Join(", ", words.Split(", ").Select(Quoted))})",
+                    var word => $"{Side(match)} {Quoted(word)}",
+                }
+            );
 
     static string Side(Match match) => $"{match.Groups["column"]} {match.Groups["operator"]}";
 

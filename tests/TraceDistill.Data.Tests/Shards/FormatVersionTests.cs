@@ -10,7 +10,13 @@ namespace TraceDistill.Data.Tests.Shards;
 public sealed class FormatVersionTests : IDisposable
 {
     /// <summary>Written by the program when its format version was 1: <c>messages</c> has the question alone.</summary>
-    static readonly string Version1 = Path.Combine(TestPaths.RepositoryRoot, "tests", "TraceDistill.Data.Tests", "Shards", "FormatVersion1");
+    static readonly string Version1 = Path.Combine(
+        TestPaths.RepositoryRoot,
+        "tests",
+        "TraceDistill.Data.Tests",
+        "Shards",
+        "FormatVersion1"
+    );
 
     readonly TemporaryDirectory _folder = new();
 
@@ -22,7 +28,10 @@ public sealed class FormatVersionTests : IDisposable
         var traces = await SampleTraces.ReadAsync(Version1);
 
         Assert.Equal(["ed130c72c13a6da04b275f85befc439d", "88f218bf02dedd4ca0eb5308e8670e3f"], traces.Select(trace => trace.Id));
-        Assert.Equal([new ChatMessage("user", "what is 12+7?"), new ChatMessage("user", "what is 3*14?")], traces.Select(trace => Assert.Single(trace.Messages)));
+        Assert.Equal(
+            [new ChatMessage("user", "what is 12+7?"), new ChatMessage("user", "what is 3*14?")],
+            traces.Select(trace => Assert.Single(trace.Messages))
+        );
         Assert.Equal("<think>we need 14*3. 14 is 10 and 4. 4*3=12, thus 10*3=100. ", traces[1].Generation);
         Assert.Equal((40, 3, 510), (traces[0].Logprobs!.Count, traces[0].Logprobs!.K, traces[0].Logprobs!.TopIds[0]));
     }
@@ -47,7 +56,12 @@ public sealed class FormatVersionTests : IDisposable
         var old = ShardManifest.Load(Version1)!.Shards[0];
         File.Move(_folder.File(written.Shards[0].File), _folder.File("train-00000-of-00002.parquet"));
         File.Copy(Path.Combine(Version1, old.File), _folder.File("train-00001-of-00002.parquet"));
-        ShardManifest.Of(dataset, [written.Shards[0] with { File = "train-00000-of-00002.parquet" }, old with { File = "train-00001-of-00002.parquet" }]).Save(_folder.Path);
+        ShardManifest
+            .Of(
+                dataset,
+                [written.Shards[0] with { File = "train-00000-of-00002.parquet" }, old with { File = "train-00001-of-00002.parquet" }]
+            )
+            .Save(_folder.Path);
 
         var traces = await SampleTraces.ReadAsync(_folder.Path);
 
@@ -72,8 +86,11 @@ public sealed class FormatVersionTests : IDisposable
     [InlineData("2+", "", "length", "<think>\n2+")]
     [InlineData("2+2", "", "stop", "<think>\n2+2\n</think>\n\n")]
     [InlineData("2+2", "The answer is", "length", "<think>\n2+2\n</think>\n\nThe answer is")]
-    public void FinalTurn_OfATrace_HasItsReasoningInTags(string reasoning, string answer, string finishReason, string content) => Assert.Equal(
-        new ChatMessage("assistant", content), FinalTurn.Of(SampleTraces.Create(1) with { Reasoning = reasoning, Answer = answer, FinishReason = finishReason }));
+    public void FinalTurn_OfATrace_HasItsReasoningInTags(string reasoning, string answer, string finishReason, string content) =>
+        Assert.Equal(
+            new ChatMessage("assistant", content),
+            FinalTurn.Of(SampleTraces.Create(1) with { Reasoning = reasoning, Answer = answer, FinishReason = finishReason })
+        );
 
     static string Text(Data.Traces.Trace trace) => System.Text.Json.JsonSerializer.Serialize(trace);
 }

@@ -8,7 +8,11 @@ public class SamplingDistortionsTests
     [Theory]
     [InlineData(1, null, "")]
     [InlineData(0.9, null, "top_p 0.9")]
-    [InlineData(1, """{"top_k":-1,"min_p":0.0,"repetition_penalty":1,"presence_penalty":0,"logit_bias":{},"guided_json":null,"seed":3,"stop":["x"]}""", "")]
+    [InlineData(
+        1,
+        """{"top_k":-1,"min_p":0.0,"repetition_penalty":1,"presence_penalty":0,"logit_bias":{},"guided_json":null,"seed":3,"stop":["x"]}""",
+        ""
+    )]
     [InlineData(1, """{"top_k":20,"repetition_penalty":1.1}""", "top_k 20, repetition_penalty 1.1")]
     [InlineData(0.95, """{"min_p":0.05,"chat_template_kwargs":{"enable_thinking":true}}""", "top_p 0.95, min_p 0.05")]
     [InlineData(1, """{"sampling_params":{"frequency_penalty":0.5}}""", "frequency_penalty 0.5")]
@@ -21,7 +25,16 @@ public class SamplingDistortionsTests
     [InlineData(LogprobKind.Processed, "after top_p 0.9, which cannot be undone")]
     public void Warning_DataSet_TellsWhatTheTargetsAreOfWhereTheyAreNotTheModelsOwn(LogprobKind kind, string? said)
     {
-        var warning = SamplingDistortions.Warning(new DatasetDescription { Teacher = "t", TokenIdentity = TokenIdentity.Ids, TopK = 20, TopP = 0.9, Logprobs = kind });
+        var warning = SamplingDistortions.Warning(
+            new DatasetDescription
+            {
+                Teacher = "t",
+                TokenIdentity = TokenIdentity.Ids,
+                TopK = 20,
+                TopP = 0.9,
+                Logprobs = kind,
+            }
+        );
 
         if (said is null)
         {

@@ -25,7 +25,10 @@ public sealed class ShardReaderTests : IDisposable
 
         Assert.Null(reader.Manifest);
         Assert.Equal(SampleTraces.Dataset(), reader.Dataset);
-        Assert.Equal(Enumerable.Range(0, 20).Select(i => $"problem-{i}"), (await SampleTraces.ReadAsync(_directory.Path)).Select(trace => trace.ProblemId));
+        Assert.Equal(
+            Enumerable.Range(0, 20).Select(i => $"problem-{i}"),
+            (await SampleTraces.ReadAsync(_directory.Path)).Select(trace => trace.ProblemId)
+        );
     }
 
     [Fact]
@@ -59,15 +62,12 @@ public sealed class ShardReaderTests : IDisposable
 
         await Assert.ThrowsAnyAsync<OperationCanceledException>(async () =>
         {
-            await foreach (var _ in reader.ReadAsync(new CancellationToken(canceled: true)))
-            {
-            }
+            await foreach (var _ in reader.ReadAsync(new CancellationToken(canceled: true))) { }
         });
     }
 
     [Fact]
-    public async Task MissingPath_IsNamed() =>
-        Assert.Contains("no such file or directory", await RefusalAsync(_directory.File("nowhere")));
+    public async Task MissingPath_IsNamed() => Assert.Contains("no such file or directory", await RefusalAsync(_directory.File("nowhere")));
 
     [Fact]
     public async Task FileOfAnotherKind_IsNotCalledADamagedShard()
@@ -75,14 +75,15 @@ public sealed class ShardReaderTests : IDisposable
         var problems = Path.Combine(_directory.Path, "problems.jsonl");
         await File.WriteAllTextAsync(problems, """{"problem": "1 + 1", "answer": "2"}""", TestContext.Current.CancellationToken);
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ShardReader.OpenAsync(problems, cancellationToken: TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ShardReader.OpenAsync(problems, cancellationToken: TestContext.Current.CancellationToken)
+        );
 
         Assert.Equal($"{problems}: not a trace shard; name the folder that generate wrote, or a .parquet file in it", error.Message);
     }
 
     [Fact]
-    public async Task EmptyDirectory_IsNotADataSet() =>
-        Assert.Contains("holds no trace shards", await RefusalAsync(_directory.Path));
+    public async Task EmptyDirectory_IsNotADataSet() => Assert.Contains("holds no trace shards", await RefusalAsync(_directory.Path));
 
     [Theory]
     [InlineData(true)]
@@ -91,7 +92,9 @@ public sealed class ShardReaderTests : IDisposable
     {
         var manifest = await WriteShardsAsync();
         if (!withManifest)
+        {
             File.Delete(_directory.File("manifest.json"));
+        }
         File.Delete(_directory.File(manifest.Shards[1].File));
 
         Assert.Contains(manifest.Shards[1].File, await RefusalAsync(_directory.Path));
@@ -160,7 +163,9 @@ public sealed class ShardReaderTests : IDisposable
         {
             var bytes = original.ToArray();
             for (var i = 0; i < 8; i++)
+            {
                 bytes[random.Next(4, bytes.Length - 8)] ^= (byte)random.Next(1, 256);
+            }
             File.WriteAllBytes(FirstShard, bytes);
             try
             {
@@ -253,14 +258,27 @@ public sealed class ShardReaderTests : IDisposable
     [Fact]
     public async Task TextWithoutTokens_GoesWithEveryTokenizer()
     {
-        await SampleTraces.WriteAsync(_directory.Path, [SampleTraces.Human(1)], dataset: new DatasetDescription { Teacher = "human", TokenIdentity = TokenIdentity.Text, TokenizerHash = "1111" });
+        await SampleTraces.WriteAsync(
+            _directory.Path,
+            [SampleTraces.Human(1)],
+            dataset: new DatasetDescription
+            {
+                Teacher = "human",
+                TokenIdentity = TokenIdentity.Text,
+                TokenizerHash = "1111",
+            }
+        );
         var reader = await SampleTraces.OpenAsync(_directory.Path);
 
         reader.EnsureCompatible("3333", 5);
     }
 
-    Task<ShardManifest> WriteShardsAsync() => SampleTraces.WriteAsync(
-        _directory.Path, Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i)), new ShardWriterOptions { RowGroupBytes = 20_000, ShardBytes = 8_000 });
+    Task<ShardManifest> WriteShardsAsync() =>
+        SampleTraces.WriteAsync(
+            _directory.Path,
+            Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i)),
+            new ShardWriterOptions { RowGroupBytes = 20_000, ShardBytes = 8_000 }
+        );
 
     static async Task<string> RefusalAsync(string path)
     {
@@ -274,11 +292,17 @@ public sealed class ShardReaderTests : IDisposable
         await using var stream = File.Create(_directory.File("foreign.parquet"));
         await using var writer = await ParquetWriter.CreateAsync(new ParquetSchema(field), stream);
         if (metadata is not null)
+        {
             writer.CustomMetadata = new Dictionary<string, string> { [ShardMetadata.Key] = metadata };
+        }
         using var group = writer.CreateRowGroup();
         if (field.ClrType == typeof(int))
+        {
             await group.WriteAsync<int>(field, new[] { 1 });
+        }
         else
+        {
             await group.WriteAsync(field, ["a"]);
+        }
     }
 }

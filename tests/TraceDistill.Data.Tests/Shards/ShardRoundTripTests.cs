@@ -17,7 +17,16 @@ public sealed class ShardRoundTripTests
     {
         using var directory = new TemporaryDirectory();
         Trace[] traces = [.. Enumerable.Range(0, 30).Select(i => SampleTraces.Create(i, tokens: i)), SampleTraces.Human(30)];
-        await SampleTraces.WriteAsync(directory.Path, traces, new ShardWriterOptions { Layout = SoftTargetLayout.Plain, RowGroupBytes = 50_000, ShardBytes = 20_000 });
+        await SampleTraces.WriteAsync(
+            directory.Path,
+            traces,
+            new ShardWriterOptions
+            {
+                Layout = SoftTargetLayout.Plain,
+                RowGroupBytes = 50_000,
+                ShardBytes = 20_000,
+            }
+        );
 
         var read = await SampleTraces.ReadAsync(directory.Path);
 
@@ -36,7 +45,11 @@ public sealed class ShardRoundTripTests
 
         Assert.Equal(traces.Select(trace => Text(WithoutTopLogprobs(trace))), read.Select(trace => Text(WithoutTopLogprobs(trace))));
         foreach (var (expected, actual) in traces.Zip(read).Where(pair => pair.First.Logprobs is not null))
-            Assert.All(expected.Logprobs!.TopLogprobs.Zip(actual.Logprobs!.TopLogprobs), pair => Assert.Equal(pair.First, pair.Second, 0.07f));
+        {
+            Assert.All(expected.Logprobs!.TopLogprobs.Zip(actual.Logprobs!.TopLogprobs), pair =>
+                Assert.Equal(pair.First, pair.Second, 0.07f)
+            );
+        }
     }
 
     [Property(MaxTest = 15)]
@@ -46,12 +59,21 @@ public sealed class ShardRoundTripTests
         var random = new Random(seed);
         Trace[] traces =
         [
-            .. texts.Select((text, i) => (random.Next(4) == 0 ? SampleTraces.Human(i) : SampleTraces.Create(i, tokens: random.Next(12), k: k % 7)) with
-            {
-                Generation = Storable(text.Get), Messages = [.. Enumerable.Range(0, i % 3).Select(m => new ChatMessage($"{m}", Storable(text.Get)))],
-            }),
+            .. texts.Select(
+                (text, i) =>
+                    (random.Next(4) == 0 ? SampleTraces.Human(i) : SampleTraces.Create(i, tokens: random.Next(12), k: k % 7)) with
+                    {
+                        Generation = Storable(text.Get),
+                        Messages = [.. Enumerable.Range(0, i % 3).Select(m => new ChatMessage($"{m}", Storable(text.Get)))],
+                    }
+            ),
         ];
-        var options = new ShardWriterOptions { Layout = SoftTargetLayout.Plain, RowGroupBytes = random.Next(1, 5000), ShardBytes = random.Next(1, 20_000) };
+        var options = new ShardWriterOptions
+        {
+            Layout = SoftTargetLayout.Plain,
+            RowGroupBytes = random.Next(1, 5000),
+            ShardBytes = random.Next(1, 20_000),
+        };
         await SampleTraces.WriteAsync(directory.Path, traces, options, SampleTraces.Dataset(k % 7));
 
         var read = await SampleTraces.ReadAsync(directory.Path);
@@ -67,5 +89,8 @@ public sealed class ShardRoundTripTests
 
     static string Text(Trace trace) => JsonSerializer.Serialize(trace, Json);
 
-    static readonly JsonSerializerOptions Json = new() { NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals };
+    static readonly JsonSerializerOptions Json = new()
+    {
+        NumberHandling = System.Text.Json.Serialization.JsonNumberHandling.AllowNamedFloatingPointLiterals,
+    };
 }

@@ -16,7 +16,9 @@ public sealed class ShardWriterTests
         using var directory = new TemporaryDirectory();
         await using var writer = await SampleTraces.CreateWriterAsync(directory.Path, SampleTraces.Dataset(), ManyShards);
         for (var i = 0; i < 20; i++)
+        {
             await writer.WriteAsync(SampleTraces.Create(i), TestContext.Current.CancellationToken);
+        }
 
         Assert.All(FileNames(directory), name => Assert.EndsWith(".tmp", name));
         Assert.Equal(20, writer.Rows);
@@ -32,7 +34,9 @@ public sealed class ShardWriterTests
         await using (var writer = await SampleTraces.CreateWriterAsync(directory.Path, SampleTraces.Dataset(), ManyShards))
         {
             for (var i = 0; i < 20; i++)
+            {
                 await writer.WriteAsync(SampleTraces.Create(i), TestContext.Current.CancellationToken);
+            }
         }
 
         Assert.Equal(before, Contents(directory));
@@ -59,10 +63,17 @@ public sealed class ShardWriterTests
     {
         using var directory = new TemporaryDirectory();
 
-        var manifest = await SampleTraces.WriteAsync(directory.Path, Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i, tokens: 10)), ManyShards);
+        var manifest = await SampleTraces.WriteAsync(
+            directory.Path,
+            Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i, tokens: 10)),
+            ManyShards
+        );
 
         Assert.True(manifest.Shards.Count > 1);
-        Assert.Equal(manifest.Shards.Select((_, i) => $"train-{i:D5}-of-{manifest.Shards.Count:D5}.parquet"), manifest.Shards.Select(shard => shard.File));
+        Assert.Equal(
+            manifest.Shards.Select((_, i) => $"train-{i:D5}-of-{manifest.Shards.Count:D5}.parquet"),
+            manifest.Shards.Select(shard => shard.File)
+        );
         Assert.Equal((20, 200), (manifest.Rows, manifest.Tokens));
         Assert.Equal(20, manifest.Shards.Sum(shard => shard.Rows));
         Assert.All(manifest.Shards, shard => Assert.Equal(shard.Bytes, new FileInfo(directory.File(shard.File)).Length));
@@ -76,7 +87,9 @@ public sealed class ShardWriterTests
         using var other = new TemporaryDirectory();
 
         foreach (var directory in new[] { one, other })
+        {
             await SampleTraces.WriteAsync(directory.Path, Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i)), ManyShards);
+        }
 
         Assert.Equal(Contents(one), Contents(other));
     }
@@ -85,16 +98,32 @@ public sealed class ShardWriterTests
     public async Task WriteShardAsync_SameTraces_HasTheSameBytesAndTellsWhatIsInIt()
     {
         using var directory = new TemporaryDirectory();
-        var traces = Enumerable.Range(0, 20).Select(i => SampleTraces.Create(i) with { Seed = i, Answer = i is 6 or 7 ? " \n" : "42" }).ToList();
+        var traces = Enumerable
+            .Range(0, 20)
+            .Select(i => SampleTraces.Create(i) with { Seed = i, Answer = i is 6 or 7 ? " \n" : "42" })
+            .ToList();
         Assert.NotNull(traces[7].ToolCalls);
         var manifest = await SampleTraces.WriteAsync(directory.File("set"), traces);
 
-        var entry = await ShardWriter.WriteShardAsync(directory.File("alone.shard"), SampleTraces.Dataset(), traces.ToAsyncEnumerable(), cancellationToken: TestContext.Current.CancellationToken);
+        var entry = await ShardWriter.WriteShardAsync(
+            directory.File("alone.shard"),
+            SampleTraces.Dataset(),
+            traces.ToAsyncEnumerable(),
+            cancellationToken: TestContext.Current.CancellationToken
+        );
 
         Assert.Equal(manifest.Shards.Single() with { File = "alone.shard" }, entry);
-        Assert.Equal(entry.Sha256, Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File("alone.shard")))));
-        var heads = await ShardReader.ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
-        Assert.Equal(traces.Select((trace, i) => new TraceHead(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, i != 6, i)), heads);
+        Assert.Equal(
+            entry.Sha256,
+            Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File("alone.shard"))))
+        );
+        var heads = await ShardReader
+            .ReadHeadsAsync(directory.File("alone.shard"), TestContext.Current.CancellationToken)
+            .ToListAsync(TestContext.Current.CancellationToken);
+        Assert.Equal(
+            traces.Select((trace, i) => new TraceHead(TraceKey.Of(trace.Id), trace.Verdict, trace.FinishReason, i != 6, i)),
+            heads
+        );
         Assert.Equal(["alone.shard"], FileNames(directory));
     }
 
@@ -133,14 +162,21 @@ public sealed class ShardWriterTests
         var logprobs = trace.Logprobs!;
 
         async Task<string> Refusal(Data.Generation.TokenLogprobs changed) =>
-            (await Assert.ThrowsAsync<InvalidInputException>(() => writer.WriteAsync(trace with { Logprobs = changed }, TestContext.Current.CancellationToken))).Message;
+            (
+                await Assert.ThrowsAsync<InvalidInputException>(() =>
+                    writer.WriteAsync(trace with { Logprobs = changed }, TestContext.Current.CancellationToken)
+                )
+            ).Message;
 
         Assert.Contains("has 5 alternatives a token", await Refusal(SampleTraces.Create(1, tokens: 3, k: 5).Logprobs!));
         Assert.Contains("token 1 has id 1000", await Refusal(logprobs with { TokenIds = [1, 1000, 2] }));
         Assert.Contains("token 2 has logprob NaN", await Refusal(logprobs with { Logprobs = [-1, -1, float.NaN] }));
         Assert.Contains("out of order at rank 1", await Refusal(logprobs with { TopLogprobs = [.. logprobs.TopLogprobs.Reverse()] }));
         Assert.Contains("sum to", await Refusal(logprobs with { TopLogprobs = [.. logprobs.TopLogprobs.Select(_ => -0.1f)] }));
-        Assert.Contains($"has alternative {logprobs.TopIds[0]} twice", await Refusal(logprobs with { TopIds = [.. logprobs.TopIds.Select(_ => logprobs.TopIds[0])] }));
+        Assert.Contains(
+            $"has alternative {logprobs.TopIds[0]} twice",
+            await Refusal(logprobs with { TopIds = [.. logprobs.TopIds.Select(_ => logprobs.TopIds[0])] })
+        );
         Assert.Contains("are not 3 tokens × 20", await Refusal(logprobs with { TopIds = [1, 2] }));
         Assert.Contains(trace.Id, await Refusal(logprobs with { TopIds = [] }));
     }
@@ -154,7 +190,9 @@ public sealed class ShardWriterTests
         using var directory = new TemporaryDirectory();
         File.WriteAllText(directory.File("file"), "");
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => SampleTraces.CreateWriterAsync(directory.File(path), SampleTraces.Dataset()));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            SampleTraces.CreateWriterAsync(directory.File(path), SampleTraces.Dataset())
+        );
 
         Assert.Contains(directory.File(path), error.Message);
         Assert.DoesNotContain('\n', error.Message);
@@ -172,7 +210,9 @@ public sealed class ShardWriterTests
             var error = await Assert.ThrowsAsync<ExternalFailureException>(async () =>
             {
                 for (var i = 0; i < 100; i++)
+                {
                     await writer.WriteAsync(SampleTraces.Create(i), TestContext.Current.CancellationToken);
+                }
             });
             Assert.Contains("the disk is full", error.Message);
             Assert.Contains(directory.Path, error.Message);
@@ -185,5 +225,10 @@ public sealed class ShardWriterTests
         [.. Directory.GetFiles(directory.Path).Select(file => Path.GetFileName(file)).Order(StringComparer.Ordinal)];
 
     static string[] Contents(TemporaryDirectory directory) =>
-        [.. FileNames(directory).Select(name => $"{name} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File(name))))}")];
+        [
+            .. FileNames(directory)
+                .Select(name =>
+                    $"{name} {Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(directory.File(name))))}"
+                ),
+        ];
 }

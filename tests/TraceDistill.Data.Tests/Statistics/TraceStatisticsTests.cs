@@ -16,7 +16,12 @@ public sealed class TraceStatisticsTests
         Trace[] traces =
         [
             .. Enumerable.Range(0, 9).Select(i => SampleTraces.Create(i, tokens: 10 * (i + 1))),
-            SampleTraces.Create(9, tokens: 100) with { FinishReason = "length", Verdict = "unverified", PromptTokens = 70 },
+            SampleTraces.Create(9, tokens: 100) with
+            {
+                FinishReason = "length",
+                Verdict = "unverified",
+                PromptTokens = 70,
+            },
         ];
         var manifest = await SampleTraces.WriteAsync(directory.Path, traces);
 
@@ -28,7 +33,15 @@ public sealed class TraceStatisticsTests
         Assert.Equal(20, statistics.TopK);
         Assert.Equal(new Dictionary<string, long> { ["stop"] = 9, ["length"] = 1 }, statistics.FinishReasons);
         // Of 0…8 those divisible by three are incorrect.
-        Assert.Equal(new Dictionary<string, long> { ["correct"] = 6, ["incorrect"] = 3, ["unverified"] = 1 }, statistics.Verdicts);
+        Assert.Equal(
+            new Dictionary<string, long>
+            {
+                ["correct"] = 6,
+                ["incorrect"] = 3,
+                ["unverified"] = 1,
+            },
+            statistics.Verdicts
+        );
         Assert.Equal(new SourceStatistics(5, 10 + 30 + 50 + 70 + 90, 3), statistics.Sources["addition"]);
         Assert.Equal(new SourceStatistics(5, 20 + 40 + 60 + 80 + 100, 3), statistics.Sources["gsm8k"]);
     }
@@ -37,7 +50,11 @@ public sealed class TraceStatisticsTests
     public async Task Lengths_OfADataSet_AreSummarisedByNearestRank()
     {
         using var directory = new TemporaryDirectory();
-        await SampleTraces.WriteAsync(directory.Path, Enumerable.Range(1, 10).Select(i => SampleTraces.Create(i, tokens: i == 10 ? 50 : i, k: 2)), dataset: SampleTraces.Dataset(k: 2));
+        await SampleTraces.WriteAsync(
+            directory.Path,
+            Enumerable.Range(1, 10).Select(i => SampleTraces.Create(i, tokens: i == 10 ? 50 : i, k: 2)),
+            dataset: SampleTraces.Dataset(k: 2)
+        );
 
         var lengths = (await ComputeAsync(directory.Path)).CompletionLengths;
 
@@ -59,7 +76,11 @@ public sealed class TraceStatisticsTests
             TopLogprobs = [MathF.Log(0.5f), MathF.Log(0.25f), 0, none],
         };
         await SampleTraces.WriteAsync(
-            directory.Path, [SampleTraces.Create(1) with { Logprobs = logprobs }], new ShardWriterOptions { Layout = SoftTargetLayout.Plain }, SampleTraces.Dataset(k: 2));
+            directory.Path,
+            [SampleTraces.Create(1) with { Logprobs = logprobs }],
+            new ShardWriterOptions { Layout = SoftTargetLayout.Plain },
+            SampleTraces.Dataset(k: 2)
+        );
 
         var statistics = await ComputeAsync(directory.Path);
 
@@ -72,7 +93,11 @@ public sealed class TraceStatisticsTests
     public async Task TextAlone_HasNoMassAndNoEntropy()
     {
         using var directory = new TemporaryDirectory();
-        await SampleTraces.WriteAsync(directory.Path, [SampleTraces.Human(1)], dataset: new DatasetDescription { Teacher = "human", TokenIdentity = TokenIdentity.Text });
+        await SampleTraces.WriteAsync(
+            directory.Path,
+            [SampleTraces.Human(1)],
+            dataset: new DatasetDescription { Teacher = "human", TokenIdentity = TokenIdentity.Text }
+        );
 
         var statistics = await ComputeAsync(directory.Path);
 

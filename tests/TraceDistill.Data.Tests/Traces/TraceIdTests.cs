@@ -8,11 +8,21 @@ namespace TraceDistill.Data.Tests.Traces;
 public sealed class TraceIdTests
 {
     static readonly ChatMessage[] Messages = [new("user", "1+1?")];
-    static readonly SamplingSettings Sampling = new() { Temperature = 0.7, TopP = 0.95, MaxTokens = 100, Seed = 3, TopLogprobs = 20 };
+    static readonly SamplingSettings Sampling = new()
+    {
+        Temperature = 0.7,
+        TopP = 0.95,
+        MaxTokens = 100,
+        Seed = 3,
+        TopLogprobs = 20,
+    };
 
-    /// <summary>From the same fields hashed with Python: an id that changes would have every trace collected before it asked for again.</summary>
+    /// <summary>
+    /// From the same fields hashed with Python: an id that changes would have every trace collected before it asked for again.
+    /// </summary>
     [Fact]
-    public void Create_KnownRequest_IsTheIdOfEarlierVersions() => Assert.Equal("849287763d0392c2b922e284bc166602", TraceId.Create("p1", Messages, "teacher", Sampling, 0));
+    public void Create_KnownRequest_IsTheIdOfEarlierVersions() =>
+        Assert.Equal("849287763d0392c2b922e284bc166602", TraceId.Create("p1", Messages, "teacher", Sampling, 0));
 
     [Fact]
     public void Create_AnyDifference_GivesAnotherId()

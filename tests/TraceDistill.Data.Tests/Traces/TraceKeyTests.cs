@@ -10,7 +10,9 @@ public sealed class TraceKeyTests
     public bool Of_AnIdOfThisProgram_GivesItBack(ulong high, ulong low)
     {
         var key = new TraceKey(high, low);
-        return TraceKey.Of(key.ToString()) == key && key.ToString().Length == 32 && TraceKey.Read(Convert.FromHexString(key.ToString())) == key
+        return TraceKey.Of(key.ToString()) == key
+            && key.ToString().Length == 32
+            && TraceKey.Read(Convert.FromHexString(key.ToString())) == key
             && TraceKey.Unpack(TraceKey.Pack([key, default, key])).SequenceEqual([key, default, key]);
     }
 

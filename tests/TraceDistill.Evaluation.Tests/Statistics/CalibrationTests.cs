@@ -43,5 +43,6 @@ public sealed class CalibrationTests
     [InlineData(-0.01)]
     [InlineData(1.01)]
     [InlineData(double.NaN)]
-    public void Add_NotAProbability_Throws(double confidence) => Assert.Throws<ArgumentOutOfRangeException>(() => new Calibration().Add(confidence, true));
+    public void Add_NotAProbability_Throws(double confidence) =>
+        Assert.Throws<ArgumentOutOfRangeException>(() => new Calibration().Add(confidence, true));
 }

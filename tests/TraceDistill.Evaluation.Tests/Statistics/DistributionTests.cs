@@ -15,7 +15,8 @@ public sealed class DistributionTests
     [InlineData(1.96, 0.9750021048517795)]
     [InlineData(4, 0.9999683287581669)]
     [InlineData(40, 1)]
-    public void NormalCdf_KnownPoints_AgreesWithSciPy(double x, double expected) => Assert.Equal(expected, NormalDistribution.Cdf(x), 1e-15);
+    public void NormalCdf_KnownPoints_AgreesWithSciPy(double x, double expected) =>
+        Assert.Equal(expected, NormalDistribution.Cdf(x), 1e-15);
 
     [Theory]
     [InlineData(0.001, -3.090232306167813)]
@@ -23,7 +24,8 @@ public sealed class DistributionTests
     [InlineData(0.3, -0.5244005127080409)]
     [InlineData(0.5, 0)]
     [InlineData(0.975, 1.959963984540054)]
-    public void NormalQuantile_KnownPoints_AgreesWithSciPy(double p, double expected) => Assert.Equal(expected, NormalDistribution.Quantile(p), 1e-12);
+    public void NormalQuantile_KnownPoints_AgreesWithSciPy(double p, double expected) =>
+        Assert.Equal(expected, NormalDistribution.Quantile(p), 1e-12);
 
     [Theory]
     [InlineData(2.0, 2, 0.1835034190722739)]
@@ -47,7 +49,8 @@ public sealed class DistributionTests
     [InlineData(3.7, 1.428072326665388)]
     [InlineData(14.99, 25.164481163825506)]
     [InlineData(1000, 5905.220423209181)]
-    public void LogGamma_KnownPoints_AgreesWithSciPy(double x, double expected) => Assert.Equal(expected, IncompleteBeta.LogGamma(x), 1e-11);
+    public void LogGamma_KnownPoints_AgreesWithSciPy(double x, double expected) =>
+        Assert.Equal(expected, IncompleteBeta.LogGamma(x), 1e-11);
 
     [Theory]
     [InlineData(0.5, 120, 41, 8.762250094256716e-11)]

@@ -6,7 +6,9 @@ namespace TraceDistill.Evaluation.Tests.Statistics;
 
 public sealed class ProportionTests
 {
-    /// <summary>The first four are the examples of R. Newcombe, Statistics in Medicine 17 (1998), table I; digits from statsmodels.</summary>
+    /// <summary>
+    /// The first four are the examples of R. Newcombe, Statistics in Medicine 17 (1998), table I; digits from statsmodels.
+    /// </summary>
     [Theory]
     [InlineData(81, 263, 0.2552885198782742, 0.36620957698280004)]
     [InlineData(15, 148, 0.06238639953073628, 0.16048724172330803)]
@@ -76,7 +78,9 @@ public sealed class ProportionTests
     {
         string?[] answers =
         [
-            .. Enumerable.Repeat("right", correct), .. Enumerable.Repeat("a", firstWrong), .. Enumerable.Repeat("b", secondWrong),
+            .. Enumerable.Repeat("right", correct),
+            .. Enumerable.Repeat("a", firstWrong),
+            .. Enumerable.Repeat("b", secondWrong),
             .. Enumerable.Repeat((string?)null, unanswered),
         ];
         for (var k = 1; k <= answers.Length; k++)
@@ -111,5 +115,8 @@ public sealed class ProportionTests
     }
 
     static IEnumerable<int[]> Subsets(int n, int k) =>
-        Enumerable.Range(0, 1 << n).Where(mask => int.PopCount(mask) == k).Select(mask => Enumerable.Range(0, n).Where(i => (mask >> i & 1) == 1).ToArray());
+        Enumerable
+            .Range(0, 1 << n)
+            .Where(mask => int.PopCount(mask) == k)
+            .Select(mask => Enumerable.Range(0, n).Where(i => (mask >> i & 1) == 1).ToArray());
 }

@@ -20,7 +20,12 @@ public sealed class ResamplingTests
     [Fact]
     public void Bootstrap_RatioOfSums_AgreesWithSciPysBca()
     {
-        var interval = Bootstrap.OfRatio([1.2, 3.4, 0.2, 5.5, 2.2, 9.1, 0.7, 4.4], [10, 22, 4, 31, 25, 40, 9, 18], seed: 1, resamples: 200_000);
+        var interval = Bootstrap.OfRatio(
+            [1.2, 3.4, 0.2, 5.5, 2.2, 9.1, 0.7, 4.4],
+            [10, 22, 4, 31, 25, 40, 9, 18],
+            seed: 1,
+            resamples: 200_000
+        );
         Assert.Equal(0.1203, interval.Low, 0.002);
         Assert.Equal(0.2096, interval.High, 0.002);
     }
@@ -29,7 +34,8 @@ public sealed class ResamplingTests
     public void Bootstrap_SameSeed_GivesTheSameBits() => Assert.Equal(Bootstrap.OfMean(Skewed, seed: 7), Bootstrap.OfMean(Skewed, seed: 7));
 
     [Fact]
-    public void Bootstrap_AllValuesEqual_IsAPoint() => Assert.Equal(new Interval(2, 2), Bootstrap.OfMean([2, 2, 2], seed: 7, resamples: 100));
+    public void Bootstrap_AllValuesEqual_IsAPoint() =>
+        Assert.Equal(new Interval(2, 2), Bootstrap.OfMean([2, 2, 2], seed: 7, resamples: 100));
 
     [Fact]
     public void Bootstrap_OneValue_IsAPoint() => Assert.Equal(new Interval(3, 3), Bootstrap.OfMean([3], seed: 7, resamples: 100));
@@ -53,7 +59,8 @@ public sealed class ResamplingTests
 
     /// <summary>Expected: scipy.stats.permutation_test(permutation_type="samples") over all sign patterns.</summary>
     [Fact]
-    public void SignFlip_FiveDifferences_AgreesWithSciPy() => Assert.Equal(0.125, SignFlipTest.PValue([0.031, 0.055, 0.012, 0.04, -0.006]), 1e-12);
+    public void SignFlip_FiveDifferences_AgreesWithSciPy() =>
+        Assert.Equal(0.125, SignFlipTest.PValue([0.031, 0.055, 0.012, 0.04, -0.006]), 1e-12);
 
     [Fact]
     public void SignFlip_ThreeOfOneSign_IsAQuarter() => Assert.Equal(0.25, SignFlipTest.PValue([0.1, 0.3, 0.2]), 1e-12);

@@ -19,20 +19,26 @@ public sealed class AnswerPairsTests
     public void Verify_PairsWrittenByHand_HasNoFalseCorrectAndFewMisses(string file, string frame, double mostUnverified)
     {
         var path = Path.Combine(TestPaths.RepositoryRoot, "tests", "TraceDistill.Evaluation.Tests", "Verification", "Data", file);
-        var pairs = File.ReadLines(path)
-            .Where(line => line.Length > 0 && line[0] != '#')
-            .Select(line => line.Split('\t'))
+        var pairs = File.ReadLines(path).Where(line => line.Length > 0 && line[0] != '#').Select(line => line.Split('\t')).ToList();
+        var verdicts = pairs
+            .Select(pair =>
+                (
+                    IsEqual: pair[0] == "=",
+                    Expected: pair[1],
+                    Given: pair[2],
+                    Verdict: Verify(frame.Replace("…", pair[2]).Replace('⏎', '\n'), pair[1])
+                )
+            )
             .ToList();
-        var verdicts = pairs.Select(pair => (
-            IsEqual: pair[0] == "=", Expected: pair[1], Given: pair[2],
-                Verdict: Verify(frame.Replace("…", pair[2]).Replace('⏎', '\n'), pair[1]))).ToList();
         var (equal, other) = (verdicts.Where(pair => pair.IsEqual).ToList(), verdicts.Where(pair => !pair.IsEqual).ToList());
 
         Assert.True(equal.Count >= 150 && other.Count >= 100, "too few pairs");
         Assert.DoesNotContain(other, pair => pair.Verdict == Verdict.Correct);
         Assert.True(Share(equal, Verdict.Incorrect) <= 0.02, string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Incorrect)));
-        Assert.True(Share(equal, Verdict.Unverified) <= mostUnverified,
-            string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Unverified)));
+        Assert.True(
+            Share(equal, Verdict.Unverified) <= mostUnverified,
+            string.Join('\n', equal.Where(pair => pair.Verdict == Verdict.Unverified))
+        );
 
         static double Share(List<(bool, string, string, Verdict Verdict)> pairs, Verdict verdict) =>
             (double)pairs.Count(pair => pair.Verdict == verdict) / pairs.Count;
@@ -67,5 +73,14 @@ public sealed class AnswerPairsTests
     }
 
     static Verdict Verify(string text, string expected) =>
-        MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = expected });
+        MathVerifier.Instance.Verify(
+            text,
+            new Problem
+            {
+                Id = "x",
+                Family = "f",
+                Text = "?",
+                Answer = expected,
+            }
+        );
 }

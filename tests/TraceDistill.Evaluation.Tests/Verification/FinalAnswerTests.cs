@@ -72,8 +72,10 @@ public sealed class FinalAnswerTests
     public void Find_InATextOfAModel_GivesTheFinalAnswer(string text, string? answer) => Assert.Equal(answer, FinalAnswer.Find(text));
 
     [Fact]
-    public void Find_ABoxFarFromTheEnd_IsTheAnswer() => Assert.Equal("7", FinalAnswer.Find($"So \\boxed{{7}}. {string.Concat(Enumerable.Repeat("Let us check 3 again. ", 2_000))}"));
+    public void Find_ABoxFarFromTheEnd_IsTheAnswer() =>
+        Assert.Equal("7", FinalAnswer.Find($"So \\boxed{{7}}. {string.Concat(Enumerable.Repeat("Let us check 3 again. ", 2_000))}"));
 
     [Fact]
-    public void Find_AStatementFarFromTheEnd_IsNotLookedFor() => Assert.Equal("3", FinalAnswer.Find($"The answer is 7. {string.Concat(Enumerable.Repeat("Let us check 3 again. ", 2_000))}"));
+    public void Find_AStatementFarFromTheEnd_IsNotLookedFor() =>
+        Assert.Equal("3", FinalAnswer.Find($"The answer is 7. {string.Concat(Enumerable.Repeat("Let us check 3 again. ", 2_000))}"));
 }

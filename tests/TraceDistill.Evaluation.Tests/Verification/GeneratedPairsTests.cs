@@ -9,8 +9,8 @@ using Xunit;
 namespace TraceDistill.Evaluation.Tests.Verification;
 
 /// <summary>
-/// Pairs that are equal by construction, an object of integers written in two ways, and pairs that differ by construction, the same with one
-/// integer changed. The integers decide; nothing of the engine does.
+/// Pairs that are equal by construction, an object of integers written in two ways, and pairs that differ
+/// by construction, the same with one integer changed. The integers decide; nothing of the engine does.
 /// </summary>
 public sealed class GeneratedPairsTests
 {
@@ -18,8 +18,14 @@ public sealed class GeneratedPairsTests
 
     static readonly string[] Frames =
     [
-        "\\boxed{@}", "Therefore, the final answer is $\\boxed{@}$.", "**Answer:** $@$", "Some steps.\n\nThe answer is $@$.", "\\fbox{@}", "It follows.\n#### @",
-        "We get 3 and then\n\\[\n\\boxed{ @ }\n\\]\nas was asked.", "Final Answer: $@$",
+        "\\boxed{@}",
+        "Therefore, the final answer is $\\boxed{@}$.",
+        "**Answer:** $@$",
+        "Some steps.\n\nThe answer is $@$.",
+        "\\fbox{@}",
+        "It follows.\n#### @",
+        "We get 3 and then\n\\[\n\\boxed{ @ }\n\\]\nas was asked.",
+        "Final Answer: $@$",
     ];
 
     /// <summary>Integers, and their spellings; spellings of different integers from a draw are different answers.</summary>
@@ -27,13 +33,37 @@ public sealed class GeneratedPairsTests
 
     static readonly (string Name, Form Write)[] Forms =
     [
-        ("fraction", n => [Frac(n[0], n[1]), Frac(n[0] * n[3], n[1] * n[3]), $"{n[0]}/{n[1]}", $"\\dfrac{{{n[0] * n[2]}}}{{{n[1] * n[2]}}}", $"{n[0]} \\cdot {n[1]}^{{-1}}"]),
+        ("fraction", n =>
+            [
+                Frac(n[0], n[1]),
+                Frac(n[0] * n[3], n[1] * n[3]),
+                $"{n[0]}/{n[1]}",
+                $"\\dfrac{{{n[0] * n[2]}}}{{{n[1] * n[2]}}}",
+                $"{n[0]} \\cdot {n[1]}^{{-1}}",
+            ]
+        ),
         ("decimal", n => [Decimal(n[0], 4), Frac(n[0], 10_000), $"{Decimal(n[0], 2)} \\times 10^{{-2}}", $"{n[0]}e-4"]),
-        ("integer", n => [$"{n[0]}", $"{n[0]}.0", n[0].ToString("#,##0", CultureInfo.InvariantCulture), $"{n[0] - 7}+7", $"\\text{{{n[0]}}}", $"x = {n[0]}"]),
+        ("integer", n =>
+            [
+                $"{n[0]}",
+                $"{n[0]}.0",
+                n[0].ToString("#,##0", CultureInfo.InvariantCulture),
+                $"{n[0] - 7}+7",
+                $"\\text{{{n[0]}}}",
+                $"x = {n[0]}",
+            ]
+        ),
         ("quadratic", n => [$"(x-{n[0]})(x-{n[1]})", $"x^2-{n[0] + n[1]}x+{n[0] * n[1]}", $"{n[0] * n[1]}+x^{{2}}-{n[0] + n[1]} x"]),
         ("cubic", n => [$"(x+{n[0]})^3", $"x^3+{3 * n[0]}x^2+{3 * n[0] * n[0]}x+{n[0] * n[0] * n[0]}"]),
         ("two variables", n => [$"{n[0]}ab+{n[1]}b^2", $"b({n[0]}a+{n[1]}b)", $"{n[1]}b^2+{n[0]}ba"]),
-        ("surd", n => [$"{n[0]}\\sqrt{{{2 * n[1] * n[1]}}}", $"{n[0] * n[1]}\\sqrt{{2}}", $"\\sqrt{{{2 * n[0] * n[0] * n[1] * n[1]}}}", $"\\frac{{{2 * n[0] * n[1]}}}{{\\sqrt{{2}}}}"]),
+        ("surd", n =>
+            [
+                $"{n[0]}\\sqrt{{{2 * n[1] * n[1]}}}",
+                $"{n[0] * n[1]}\\sqrt{{2}}",
+                $"\\sqrt{{{2 * n[0] * n[0] * n[1] * n[1]}}}",
+                $"\\frac{{{2 * n[0] * n[1]}}}{{\\sqrt{{2}}}}",
+            ]
+        ),
         ("conjugate", n => [$"\\frac{{1}}{{{n[0]}+\\sqrt{{3}}}}", $"\\frac{{{n[0]}-\\sqrt{{3}}}}{{{n[0] * n[0] - 3}}}"]),
         ("nested root", n => [$"\\sqrt{{{n[0] + n[1]}+2\\sqrt{{{n[0] * n[1]}}}}}", $"\\sqrt{{{n[0]}}}+\\sqrt{{{n[1]}}}"]),
         ("pi", n => [$"\\frac{{{n[0]}\\pi}}{{{n[1]}}}", $"\\frac{{{n[0]}}}{{{n[1]}}}\\pi", $"{n[0]}\\pi/{n[1]}"]),
@@ -43,10 +73,29 @@ public sealed class GeneratedPairsTests
         ("logarithm", n => [$"\\ln {n[0]} + \\ln {n[1]}", $"\\ln({n[0] * n[1]})"]),
         ("trigonometry", n => [$"{n[0]}\\sin^2 x + {n[1]}", $"{n[0] + n[1]} - {n[0]}\\cos^2 x"]),
         ("point", n => [$"({n[0]}, {n[1]})", $"\\left({n[0]},\\frac{{{2 * n[1]}}}{{2}}\\right)", $"(x, y) = ({n[0]}, {n[1]})"]),
-        ("list", n => [$"{n[0]}, {n[0] + n[1]}, {n[0] + n[1] + n[2]}", $"{n[0] + n[1] + n[2]}, {n[0]}, {n[0] + n[1]}", $"{n[0] + n[1]}, {n[0]} \\text{{ and }} {n[0] + n[1] + n[2]}"]),
+        ("list", n =>
+            [
+                $"{n[0]}, {n[0] + n[1]}, {n[0] + n[1] + n[2]}",
+                $"{n[0] + n[1] + n[2]}, {n[0]}, {n[0] + n[1]}",
+                $"{n[0] + n[1]}, {n[0]} \\text{{ and }} {n[0] + n[1] + n[2]}",
+            ]
+        ),
         ("plus minus", n => [$"{n[0]} \\pm \\sqrt{{{n[1] * 4}}}", $"{n[0]}-2\\sqrt{{{n[1]}}}, {n[0]}+2\\sqrt{{{n[1]}}}"]),
-        ("interval", n => [$"({n[0]}, {n[0] + n[1]}]", $"{n[0]} < x \\le {n[0] + n[1]}", $"x > {n[0]} \\text{{ and }} x \\leq {n[0] + n[1]}", $"x \\in ({n[0]}, {n[0] + n[1]}]"]),
-        ("union", n => [$"(-\\infty, {n[0]}) \\cup [{n[0] + n[1]}, \\infty)", $"[{n[0] + n[1]}, \\infty) \\cup (-\\infty, {n[0]})", $"x < {n[0]} \\text{{ or }} x \\ge {n[0] + n[1]}"]),
+        ("interval", n =>
+            [
+                $"({n[0]}, {n[0] + n[1]}]",
+                $"{n[0]} < x \\le {n[0] + n[1]}",
+                $"x > {n[0]} \\text{{ and }} x \\leq {n[0] + n[1]}",
+                $"x \\in ({n[0]}, {n[0] + n[1]}]",
+            ]
+        ),
+        ("union", n =>
+            [
+                $"(-\\infty, {n[0]}) \\cup [{n[0] + n[1]}, \\infty)",
+                $"[{n[0] + n[1]}, \\infty) \\cup (-\\infty, {n[0]})",
+                $"x < {n[0]} \\text{{ or }} x \\ge {n[0] + n[1]}",
+            ]
+        ),
         ("line", n => [$"y = {n[0]}x + {n[1]}", $"{n[0]}x - y + {n[1]} = 0", $"{2 * n[0]}x = 2y - {2 * n[1]}", $"y={n[1]}+{n[0]}x"]),
         ("circle", n => [$"(x-{n[0]})^2+y^2={n[1] * n[1]}", $"x^2-{2 * n[0]}x+y^2+{(n[0] * n[0]) - (n[1] * n[1])}=0"]),
         ("matrix", n => [Matrix("pmatrix", n), Matrix("bmatrix", n)]),
@@ -74,7 +123,10 @@ public sealed class GeneratedPairsTests
         }
 
         var total = (double)counts.Values.Sum();
-        Assert.True(counts.GetValueOrDefault(Verdict.Incorrect) / total <= 0.02 && counts.GetValueOrDefault(Verdict.Unverified) / total <= 0.05, string.Join('\n', missed.Take(30)));
+        Assert.True(
+            counts.GetValueOrDefault(Verdict.Incorrect) / total <= 0.02 && counts.GetValueOrDefault(Verdict.Unverified) / total <= 0.05,
+            string.Join('\n', missed.Take(30))
+        );
     }
 
     [Fact]
@@ -112,10 +164,20 @@ public sealed class GeneratedPairsTests
 
     static string Frac(int above, int below) => $"\\frac{{{above}}}{{{below}}}";
 
-    static string Decimal(int number, int places) => ((decimal)number / (decimal)Math.Pow(10, places)).ToString(CultureInfo.InvariantCulture);
+    static string Decimal(int number, int places) =>
+        ((decimal)number / (decimal)Math.Pow(10, places)).ToString(CultureInfo.InvariantCulture);
 
     static string Matrix(string name, int[] n) => $"\\begin{{{name}}} {n[0]} & {n[1]} \\\\ {n[2]} & {n[3]} \\end{{{name}}}";
 
     static Verdict Verify(string text, string expected) =>
-        MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = expected });
+        MathVerifier.Instance.Verify(
+            text,
+            new Problem
+            {
+                Id = "x",
+                Family = "f",
+                Text = "?",
+                Answer = expected,
+            }
+        );
 }

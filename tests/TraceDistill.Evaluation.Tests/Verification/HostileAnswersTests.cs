@@ -45,12 +45,16 @@ public sealed class HostileAnswersTests
         ["powers of powers of sums"] = (Boxed("((((x+1)^{40}+y)^{40}+z)^{40}+1)^{40}"), "x"),
         ["sum of fractions"] = (Boxed(string.Join('+', Enumerable.Range(1, 90).Select(i => $"\\frac{{1}}{{x+{i}}}"))), "5"),
         ["lists of formulas"] = (
-            Boxed(string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sin {i}x"))), string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\cos {i}x"))),
+            Boxed(string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sin {i}x"))),
+            string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\cos {i}x"))
+        ),
         ["root of a large number"] = (Boxed($"\\sqrt{{{Repeat("9", 75)}7}}"), "5"),
         ["high root"] = (Boxed("\\sqrt[1000000]{2}"), "1"),
         ["sum of factorials"] = (Boxed(string.Join('+', Enumerable.Range(1, 300).Select(i => $"{2999 - i}!"))), "7"),
         ["lists of roots"] = (
-            Boxed(string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sqrt{{{i}x+y}}"))), string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sqrt{{{i}y+x}}"))),
+            Boxed(string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sqrt{{{i}x+y}}"))),
+            string.Join(',', Enumerable.Range(1, 40).Select(i => $"\\sqrt{{{i}y+x}}"))
+        ),
         ["almost a unit"] = (Boxed($"5 aa{Repeat(". b", 60)} 1"), "5"),
     };
 
@@ -67,7 +71,8 @@ public sealed class HostileAnswersTests
                 var start = GC.GetAllocatedBytesForCurrentThread();
                 return (Verify(text, expected), GC.GetAllocatedBytesForCurrentThread() - start);
             },
-            TestContext.Current.CancellationToken);
+            TestContext.Current.CancellationToken
+        );
 
         Assert.NotEqual(Verdict.Correct, verdict);
         Assert.InRange(bytes, 0, 200L << 20);
@@ -82,7 +87,8 @@ public sealed class HostileAnswersTests
     [InlineData("braces")]
     [InlineData("longer number")]
     [InlineData("sum of factorials")]
-    public void Verify_WhatIsTooLargeToWorkOut_IsUnverified(string name) => Assert.Equal(Verdict.Unverified, Verify(Texts[name].Text, Texts[name].Expected));
+    public void Verify_WhatIsTooLargeToWorkOut_IsUnverified(string name) =>
+        Assert.Equal(Verdict.Unverified, Verify(Texts[name].Text, Texts[name].Expected));
 
     /// <summary>Pieces of LaTeX in random order: whatever is read, nothing but a verdict comes out.</summary>
     [Fact]
@@ -90,9 +96,78 @@ public sealed class HostileAnswersTests
     {
         string[] pieces =
         [
-            "\\frac", "{", "}", "1", "12", "x", "ab", "\\sqrt", "[", "]", "(", ")", "^", "_", "+", "-", "/", "=", "<", "\\le", ",", ";", " ", "\\text{", "cm", "\\cup", "\\{", "\\}", "\\pm",
-            "!", "%", "^\\circ", "\\infty", "\\in", "\\pi", "\\sin", "\\log", "|", "\\begin{pmatrix}", "\\end{pmatrix}", "&", "\\\\", "\\mod", "\\pmod", ":", ".", "$", "\\$", "and", "or", "not",
-            "\\overline", "\\binom", "pm", "e", "i", "0", "\\mathbb{R}", "\\setminus", "\\mathrm{", "\\approx", "\\equiv", "\\angle", "'", "f(", "million", "\\lfloor", "°", "\\left", "answer is ", "dogs", "1,000",
+            "\\frac",
+            "{",
+            "}",
+            "1",
+            "12",
+            "x",
+            "ab",
+            "\\sqrt",
+            "[",
+            "]",
+            "(",
+            ")",
+            "^",
+            "_",
+            "+",
+            "-",
+            "/",
+            "=",
+            "<",
+            "\\le",
+            ",",
+            ";",
+            " ",
+            "\\text{",
+            "cm",
+            "\\cup",
+            "\\{",
+            "\\}",
+            "\\pm",
+            "!",
+            "%",
+            "^\\circ",
+            "\\infty",
+            "\\in",
+            "\\pi",
+            "\\sin",
+            "\\log",
+            "|",
+            "\\begin{pmatrix}",
+            "\\end{pmatrix}",
+            "&",
+            "\\\\",
+            "\\mod",
+            "\\pmod",
+            ":",
+            ".",
+            "$",
+            "\\$",
+            "and",
+            "or",
+            "not",
+            "\\overline",
+            "\\binom",
+            "pm",
+            "e",
+            "i",
+            "0",
+            "\\mathbb{R}",
+            "\\setminus",
+            "\\mathrm{",
+            "\\approx",
+            "\\equiv",
+            "\\angle",
+            "'",
+            "f(",
+            "million",
+            "\\lfloor",
+            "°",
+            "\\left",
+            "answer is ",
+            "dogs",
+            "1,000",
         ];
         var random = new Random(5);
         for (var i = 0; i < 4_000; i++)
@@ -110,5 +185,14 @@ public sealed class HostileAnswersTests
     static string Boxed(string content) => $"\\boxed{{{content}}}";
 
     static Verdict Verify(string text, string expected) =>
-        MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = expected });
+        MathVerifier.Instance.Verify(
+            text,
+            new Problem
+            {
+                Id = "x",
+                Family = "f",
+                Text = "?",
+                Answer = expected,
+            }
+        );
 }

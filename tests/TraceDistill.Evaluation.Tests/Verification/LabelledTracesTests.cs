@@ -24,15 +24,22 @@ public sealed class LabelledTracesTests
         {
             using var record = JsonDocument.Parse(line);
             var truth = record.RootElement.GetProperty("ground_truth").GetString()!;
-            var problem = new Problem { Id = "x", Family = "gsm8k", Text = "?",
-                Answer = truth[(truth.LastIndexOf("A: ", StringComparison.Ordinal) + 3)..] };
+            var problem = new Problem
+            {
+                Id = "x",
+                Family = "gsm8k",
+                Text = "?",
+                Answer = truth[(truth.LastIndexOf("A: ", StringComparison.Ordinal) + 3)..],
+            };
             foreach (var trace in Models.Select(model => record.RootElement.GetProperty(model)))
             {
                 var verdict = MathVerifier.Instance.Verify(trace.GetProperty("solution").GetString(), problem);
                 traces++;
                 correct += verdict == Verdict.Correct ? 1 : 0;
                 if (verdict != (trace.GetProperty("is_correct").GetBoolean() ? Verdict.Correct : Verdict.Incorrect))
+                {
                     disagreements.Add($"expected {problem.Answer}, {verdict}: {trace.GetProperty("solution").GetString()}");
+                }
             }
         }
 
@@ -55,8 +62,11 @@ public sealed class LabelledTracesTests
             var truth = record.RootElement.GetProperty("ground_truth").GetString()!;
             foreach (var trace in Models.Select(model => record.RootElement.GetProperty(model)))
             {
-                var verdict = Verify(trace.GetProperty("solution").GetString()!, "\nA: ",
-                    truth[(truth.LastIndexOf("A: ", StringComparison.Ordinal) + 3)..]);
+                var verdict = Verify(
+                    trace.GetProperty("solution").GetString()!,
+                    "\nA: ",
+                    truth[(truth.LastIndexOf("A: ", StringComparison.Ordinal) + 3)..]
+                );
                 var key = (trace.GetProperty("is_correct").GetBoolean(), verdict);
                 verdicts[key] = verdicts.GetValueOrDefault(key) + 1;
             }
@@ -79,7 +89,8 @@ public sealed class LabelledTracesTests
                 var solution = record.RootElement.GetProperty("answer").GetString()!;
                 return Verify(solution, "####", solution[(solution.LastIndexOf("####", StringComparison.Ordinal) + 4)..].Trim());
             })
-            .CountBy(verdict => verdict).ToDictionary();
+            .CountBy(verdict => verdict)
+            .ToDictionary();
 
         Assert.Equal(8_792, verdicts.Values.Sum());
         Assert.InRange(verdicts[Verdict.Incorrect], 0, 8_792 / 100);
@@ -91,6 +102,15 @@ public sealed class LabelledTracesTests
     {
         var end = solution.LastIndexOf(answerLine, StringComparison.Ordinal);
         var text = CalculatorNotes.Replace(end < 0 ? solution : solution[..end], "");
-        return MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "gsm8k", Text = "?", Answer = expected });
+        return MathVerifier.Instance.Verify(
+            text,
+            new Problem
+            {
+                Id = "x",
+                Family = "gsm8k",
+                Text = "?",
+                Answer = expected,
+            }
+        );
     }
 }

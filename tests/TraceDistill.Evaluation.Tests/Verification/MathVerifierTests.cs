@@ -24,8 +24,19 @@ public sealed class MathVerifierTests
     [InlineData("Let x = 6.")]
     [InlineData("If $x = 6$?")]
     public void Verify_ALastNumberThatIsNotTheResult_IsUnverified(string text) =>
-        Assert.Equal(Verdict.Unverified,
-            MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = "6" }));
+        Assert.Equal(
+            Verdict.Unverified,
+            MathVerifier.Instance.Verify(
+                text,
+                new Problem
+                {
+                    Id = "x",
+                    Family = "f",
+                    Text = "?",
+                    Answer = "6",
+                }
+            )
+        );
 
     [Theory]
     [InlineData("7.2 \\times 10^{5}", "Multiplying 2.4 × 10² by 3 × 10³ gives 7.2 × 10⁵.")]
@@ -219,8 +230,11 @@ public sealed class MathVerifierTests
     public void Verify_NoText_IsUnverified() => Assert.Equal(Verdict.Unverified, Verify(null, "4"));
 
     [Property]
-    public void AreEqual_OfAFractionScaledOrAsDecimal_HoldsExactlyWhereItsValueIs(int numerator, PositiveInt denominator,
-        PositiveInt factor)
+    public void AreEqual_OfAFractionScaledOrAsDecimal_HoldsExactlyWhereItsValueIs(
+        int numerator,
+        PositiveInt denominator,
+        PositiveInt factor
+    )
     {
         var (a, b, k) = (numerator, denominator.Get, factor.Get);
         Assert.True(AnswerText.AreEqual($"{a}/{b}", $"{(long)a * k}/{(long)b * k}"));
@@ -251,5 +265,14 @@ public sealed class MathVerifierTests
         Assert.Equal(["correct", "incorrect", "unverified"], Enum.GetValues<Verdict>().Select(verdict => verdict.ToName()));
 
     static Verdict Verify(string? text, string expected) =>
-        MathVerifier.Instance.Verify(text, new Problem { Id = "x", Family = "f", Text = "?", Answer = expected });
+        MathVerifier.Instance.Verify(
+            text,
+            new Problem
+            {
+                Id = "x",
+                Family = "f",
+                Text = "?",
+                Answer = expected,
+            }
+        );
 }

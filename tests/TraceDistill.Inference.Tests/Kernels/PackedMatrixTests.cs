@@ -18,9 +18,12 @@ public unsafe class PackedMatrixTests
     [InlineData(TensorDtype.Float16, false)]
     public void Multiply_AnyNumberOfRows_EqualsThePlainProductAndIsTheSameInAnyBatch(TensorDtype dtype, bool wide)
     {
-        const int Inputs = 37, Outputs = 70, Most = 19;
+        const int Inputs = 37,
+            Outputs = 70,
+            Most = 19;
         var random = new Random(5);
-        float[] weights = Numbers(random, Outputs * Inputs), x = Numbers(random, Most * Inputs);
+        float[] weights = Numbers(random, Outputs * Inputs),
+            x = Numbers(random, Most * Inputs);
         weights[3] = 3e-6f; // Subnormal in half precision.
         using var matrix = Pack(dtype, weights, Inputs, wide);
         using var output = new NativeBuffer(Most * matrix.OutputStride);
@@ -35,7 +38,10 @@ public unsafe class PackedMatrixTests
         {
             for (var column = 0; column < Outputs; column++)
             {
-                double[] products = [.. Enumerable.Range(0, Inputs).Select(i => (double)x[row * Inputs + i] * weights[column * Inputs + i])];
+                double[] products =
+                [
+                    .. Enumerable.Range(0, Inputs).Select(i => (double)x[row * Inputs + i] * weights[column * Inputs + i]),
+                ];
                 Assert.Equal(products.Sum(), whole[row * matrix.OutputStride + column], Rounding.Of(Inputs) * products.Sum(Math.Abs));
             }
         }
@@ -44,9 +50,12 @@ public unsafe class PackedMatrixTests
     [Fact]
     public void Multiply_WithHelpers_GivesTheBitsOfOneThread()
     {
-        const int Inputs = 300, Outputs = 900, Rows = 3;
+        const int Inputs = 300,
+            Outputs = 900,
+            Rows = 3;
         var random = new Random(7);
-        float[] weights = Numbers(random, Outputs * Inputs), x = Numbers(random, Rows * Inputs);
+        float[] weights = Numbers(random, Outputs * Inputs),
+            x = Numbers(random, Rows * Inputs);
         using var matrix = Pack(TensorDtype.BFloat16, weights, Inputs, wide: false);
         using var output = new NativeBuffer(Rows * matrix.OutputStride);
         var alone = Product(matrix, x, Inputs, Rows, output);
@@ -82,7 +91,8 @@ public unsafe class PackedMatrixTests
     [InlineData(TensorDtype.Float16)]
     public void Unpack_AnyRow_GivesTheWeightsBack(TensorDtype dtype)
     {
-        const int Inputs = 5, Outputs = 70;
+        const int Inputs = 5,
+            Outputs = 70;
         var weights = Numbers(new Random(6), Outputs * Inputs);
         using var matrix = Pack(dtype, weights, Inputs, wide: false);
 

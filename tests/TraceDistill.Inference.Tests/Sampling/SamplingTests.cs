@@ -43,7 +43,14 @@ public class SamplingTests
         const int Draws = 20_000;
         float[] logits = [0.1f, 2f, -1f, 1.5f, 0.3f, -5f, 1.4f];
         var sampler = new TokenSampler(logits.Length);
-        var request = new SequenceRequest { Prompt = new[] { 0 }, MaxTokens = 1, Temperature = temperature, TopP = topP, TopK = topK };
+        var request = new SequenceRequest
+        {
+            Prompt = new[] { 0 },
+            MaxTokens = 1,
+            Temperature = temperature,
+            TopP = topP,
+            TopK = topK,
+        };
         var counts = new double[logits.Length];
         for (var i = 0; i < Draws; i++)
         {
@@ -61,7 +68,12 @@ public class SamplingTests
     public void Sample_NoNucleusOfAFlatDistribution_DependsOnNoEarlierDraw()
     {
         var (fresh, used) = (new TokenSampler(300), new TokenSampler(300));
-        var request = new SequenceRequest { Prompt = new[] { 0 }, MaxTokens = 1, TopP = 0 };
+        var request = new SequenceRequest
+        {
+            Prompt = new[] { 0 },
+            MaxTokens = 1,
+            TopP = 0,
+        };
         used.Sample([.. Enumerable.Repeat(-1f, 299), 0], request, 0.5);
 
         Assert.Equal(fresh.Sample(new float[300], request, 0.5), used.Sample(new float[300], request, 0.5));

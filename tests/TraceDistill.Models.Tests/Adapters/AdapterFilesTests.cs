@@ -32,10 +32,19 @@ public class AdapterFilesTests
 
         using var settings = JsonDocument.Parse(File.ReadAllBytes(folder.File("adapter_config.json")));
         var root = settings.RootElement;
-        Assert.Equal(("LORA", "CAUSAL_LM", "models/base", "none"), (Text("peft_type"), Text("task_type"), Text("base_model_name_or_path"), Text("bias")));
-        Assert.Equal((3, 7, 0.05), (root.GetProperty("r").GetInt32(), root.GetProperty("lora_alpha").GetInt32(), root.GetProperty("lora_dropout").GetDouble()));
+        Assert.Equal(
+            ("LORA", "CAUSAL_LM", "models/base", "none"),
+            (Text("peft_type"), Text("task_type"), Text("base_model_name_or_path"), Text("bias"))
+        );
+        Assert.Equal(
+            (3, 7, 0.05),
+            (root.GetProperty("r").GetInt32(), root.GetProperty("lora_alpha").GetInt32(), root.GetProperty("lora_dropout").GetDouble())
+        );
         Assert.Equal((true, false), (root.GetProperty("use_dora").GetBoolean(), root.GetProperty("use_rslora").GetBoolean()));
-        Assert.Equal(["k_proj", "layers.1.mlp.up_proj"], root.GetProperty("target_modules").EnumerateArray().Select(target => target.GetString()));
+        Assert.Equal(
+            ["k_proj", "layers.1.mlp.up_proj"],
+            root.GetProperty("target_modules").EnumerateArray().Select(target => target.GetString())
+        );
 
         string? Text(string key) => root.GetProperty(key).GetString();
     }
@@ -52,6 +61,7 @@ public class AdapterFilesTests
         using var settings = JsonDocument.Parse(File.ReadAllBytes(folder.File("adapter_config.json")));
         Assert.Equal(
             ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"],
-            settings.RootElement.GetProperty("target_modules").EnumerateArray().Select(target => target.GetString()));
+            settings.RootElement.GetProperty("target_modules").EnumerateArray().Select(target => target.GetString())
+        );
     }
 }

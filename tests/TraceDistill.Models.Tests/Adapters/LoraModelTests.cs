@@ -18,8 +18,8 @@ public class LoraModelTests
     const int D = 48;
     static readonly string[] SomeTargets = ["q_proj", "v_proj", "layers.1.self_attn.o_proj", "up_proj", "layers.0.mlp.down_proj"];
 
-    public static TheoryData<string, bool> Shapes => new(
-        from shape in DecoderShapes.All from useDora in new[] { false, true } select (shape.Data, useDora));
+    public static TheoryData<string, bool> Shapes =>
+        new(from shape in DecoderShapes.All from useDora in new[] { false, true } select (shape.Data, useDora));
 
     [Theory]
     [MemberData(nameof(Shapes))]
@@ -28,7 +28,8 @@ public class LoraModelTests
     [Theory]
     [InlineData("grouped", false)]
     [InlineData("qwen2", true)]
-    public void ForwardBackward_SomeLayers_EqualsLibtorchAutogradInFloat64(string shape, bool useDora) => Compare(shape, useDora, SomeTargets);
+    public void ForwardBackward_SomeLayers_EqualsLibtorchAutogradInFloat64(string shape, bool useDora) =>
+        Compare(shape, useDora, SomeTargets);
 
     [Theory]
     [InlineData(false)]
@@ -60,7 +61,9 @@ public class LoraModelTests
     public void Forward_DoraBesideARowOfZeros_IsTheModelWithoutIt()
     {
         using var parameters = DecoderShapes.Parameters("qwen2", seed: 6);
-        parameters.Values("model.layers.0.self_attn.q_proj.weight")[..(int)parameters.ShapeOf("model.layers.0.self_attn.q_proj.weight")[1]].Clear();
+        parameters
+            .Values("model.layers.0.self_attn.q_proj.weight")[..(int)parameters.ShapeOf("model.layers.0.self_attn.q_proj.weight")[1]]
+            .Clear();
         var expected = Hidden(TrainedWeights.All(parameters));
         using var adapter = new LoraAdapter(parameters, new LoraSettings(8, 16, 0, [LoraAdapter.AllLinear], UseDora: true), seed: 1);
         adapter.Refresh();
@@ -83,8 +86,13 @@ public class LoraModelTests
         Compare(adapter, DecoderShapes.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter), gradientCheckpointing: true);
     }
 
-    public static TheoryData<bool, double, string[]> Checkpointed => new(
-        from useDora in new[] { false, true } from dropout in new[] { 0, 0.3 } from targets in new string[][] { [], SomeTargets, ["down_proj"] } select (useDora, dropout, targets));
+    public static TheoryData<bool, double, string[]> Checkpointed =>
+        new(
+            from useDora in new[] { false, true }
+            from dropout in new[] { 0, 0.3 }
+            from targets in new string[][] { [], SomeTargets, ["down_proj"] }
+            select (useDora, dropout, targets)
+        );
 
     [Theory]
     [MemberData(nameof(Checkpointed))]
@@ -95,7 +103,10 @@ public class LoraModelTests
         var batch = DecoderShapes.Batch(33, 5, 64) with { Outputs = [3, 9, 10, .. Enumerable.Range(25, 20)] };
         var noise = PassNoise.Create(new UpdateNoise(1, 2, 5), [0, 1, 2], batch.Lengths);
 
-        Assert.Equal(DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, false), DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, true));
+        Assert.Equal(
+            DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, false),
+            DecoderTests.Passes(TrainedWeights.Of(adapter), batch, noise, true)
+        );
     }
 
     [Fact]
@@ -153,9 +164,13 @@ public class LoraModelTests
         using var adapter = SampleAdapters.Create(parameters, useDora, targets: SomeTargets);
         var beside = Hidden(TrainedWeights.Of(adapter));
         var (layer, s) = ("model.layers.0.mlp.down_proj", 7.0 / 3);
-        var sum = Matrix(parameters, layer + ".weight") + s * Matrix(adapter, layer + ".lora_B.weight").matmul(Matrix(adapter, layer + ".lora_A.weight"));
+        var sum =
+            Matrix(parameters, layer + ".weight")
+            + s * Matrix(adapter, layer + ".lora_B.weight").matmul(Matrix(adapter, layer + ".lora_A.weight"));
         var expected = useDora
-            ? sum / sum.square().sum([1], keepdim: true).sqrt() * tensor(adapter.Values(layer + ".lora_magnitude_vector").ToArray()).to(ScalarType.Float64).unsqueeze(1)
+            ? sum
+                / sum.square().sum([1], keepdim: true).sqrt()
+                * tensor(adapter.Values(layer + ".lora_magnitude_vector").ToArray()).to(ScalarType.Float64).unsqueeze(1)
             : sum;
         var untouched = parameters.Values("model.layers.0.self_attn.o_proj.weight").ToArray();
 
@@ -182,7 +197,9 @@ public class LoraModelTests
         Assert.NotEqual(a, adapter.Values("model.layers.0.mlp.down_proj.lora_A.weight").ToArray());
         Assert.All(adapter.Values(Layer + ".lora_B.weight").ToArray(), value => Assert.Equal(0, value));
         var norms = Matrix(parameters, Layer + ".weight").square().sum([1]).sqrt().data<double>().ToArray();
-        Assert.All(adapter.Values(Layer + ".lora_magnitude_vector").ToArray().Zip(norms), pair => Assert.Equal(pair.Second, pair.First, Rounding.Of(2) * pair.Second));
+        Assert.All(adapter.Values(Layer + ".lora_magnitude_vector").ToArray().Zip(norms), pair =>
+            Assert.Equal(pair.Second, pair.First, Rounding.Of(2) * pair.Second)
+        );
         Assert.Equal(6, adapter.Names.Count());
     }
 
@@ -190,8 +207,12 @@ public class LoraModelTests
     public void Create_TargetThatIsNotThere_NamesTheNearest()
     {
         using var parameters = DecoderShapes.Parameters("grouped", seed: 6);
-        var near = Assert.Throws<Text.Errors.InvalidInputException>(() => new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["q_proj", "v_porj"], false), 1));
-        var far = Assert.Throws<Text.Errors.InvalidInputException>(() => new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["lm_head"], false), 1));
+        var near = Assert.Throws<Text.Errors.InvalidInputException>(() =>
+            new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["q_proj", "v_porj"], false), 1)
+        );
+        var far = Assert.Throws<Text.Errors.InvalidInputException>(() =>
+            new LoraAdapter(parameters, new LoraSettings(4, 8, 0, ["lm_head"], false), 1)
+        );
 
         Assert.Equal("lora_target_modules: no layer's name ends in \"v_porj\"; did you mean \"v_proj\"?", near.Message);
         Assert.StartsWith("lora_target_modules: no layer's name ends in \"lm_head\"; known: all-linear, down_proj", far.Message);
@@ -205,21 +226,30 @@ public class LoraModelTests
         Compare(adapter, DecoderShapes.Batch(33, 5, 64), noise: null, new ReferenceLlama(adapter));
     }
 
-    static void Compare(LoraAdapter adapter, TokenBatch batch, PassNoise? noise, ReferenceLlama reference, bool gradientCheckpointing = false)
+    static void Compare(
+        LoraAdapter adapter,
+        TokenBatch batch,
+        PassNoise? noise,
+        ReferenceLlama reference,
+        bool gradientCheckpointing = false
+    )
     {
         var outputGradient = randn([batch.Outputs.Length, D], generator: new Generator(9));
 
         using var run = new DecoderRun(TrainedWeights.Of(adapter), batch, outputGradient, noise, gradientCheckpointing);
         var hidden = tensor(run.Hidden).reshape(-1, D).to(ScalarType.Float64);
 
-        var expected = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0).index_select(0, tensor(batch.Outputs.Select(row => (long)row).ToArray()));
+        var expected = cat([.. DecoderShapes.Sequences(batch).Select(reference.Forward)], 0)
+            .index_select(0, tensor(batch.Outputs.Select(row => (long)row).ToArray()));
         var (shape, longest) = (adapter.Model.Configuration, batch.Lengths.Max());
         Rounding.Close(expected, hidden, Rounding.OfForward(shape, longest));
         (expected * outputGradient.to(ScalarType.Float64)).sum().backward();
         foreach (var name in adapter.Names)
         {
             var slope = reference.Gradient(name).reshape(-1);
-            var error = (adapter.Matrix(run.Gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>() / slope.norm().item<double>();
+            var error =
+                (adapter.Matrix(run.Gradient, name).to(ScalarType.Float64).reshape(-1) - slope).norm().item<double>()
+                / slope.norm().item<double>();
             Assert.True(error < Rounding.OfBackward(shape, longest), $"{name}: relative error {error}");
         }
     }

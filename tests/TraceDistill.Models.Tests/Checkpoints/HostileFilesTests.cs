@@ -18,7 +18,25 @@ public sealed class HostileFilesTests : IDisposable
 {
     const string Marks = "{}[]\",:0-9e\\ud";
 
-    static readonly string[] Numbers = ["0", "-1", "4294967296", "2147483647", "65536", "1e400", "-1e400", "1e-400", "null", "true", "\"x\"", "[]", "{}", "[9]", "NaN", "1.5"];
+    static readonly string[] Numbers =
+    [
+        "0",
+        "-1",
+        "4294967296",
+        "2147483647",
+        "65536",
+        "1e400",
+        "-1e400",
+        "1e-400",
+        "null",
+        "true",
+        "\"x\"",
+        "[]",
+        "{}",
+        "[9]",
+        "NaN",
+        "1.5",
+    ];
 
     readonly TemporaryDirectory _folder = new();
 
@@ -32,7 +50,11 @@ public sealed class HostileFilesTests : IDisposable
     public void Open_DamagedFile_IsReadOrRefusedInOneLine(string name, int seed)
     {
         using var parameters = TinyModel.Create();
-        ModelDirectory.Save(_folder.Path, parameters, shardBytes: name.Contains("index", StringComparison.Ordinal) ? 20_000 : long.MaxValue);
+        ModelDirectory.Save(
+            _folder.Path,
+            parameters,
+            shardBytes: name.Contains("index", StringComparison.Ordinal) ? 20_000 : long.MaxValue
+        );
         File.WriteAllText(_folder.File("generation_config.json"), """{"eos_token_id": [3, 7], "bos_token_id": 1, "temperature": 0.6}""");
         Attack(name, seed, () =>
         {
@@ -59,16 +81,24 @@ public sealed class HostileFilesTests : IDisposable
         using var engine = new GenerationEngine(parameters, new EngineOptions { Threads = 1, CacheBytes = 1 << 20 });
         using var usual = TinyModel.Create();
         using var other = new GenerationEngine(usual, new EngineOptions { Threads = 1, CacheBytes = 1 << 20 });
-        var request = new SequenceRequest { Prompt = TinyModel.Prompt(9, 1), MaxTokens = 20, Temperature = 0 };
+        var request = new SequenceRequest
+        {
+            Prompt = TinyModel.Prompt(9, 1),
+            MaxTokens = 20,
+            Temperature = 0,
+        };
 
         var found = await engine.GenerateAsync(request, TestContext.Current.CancellationToken);
 
         Assert.Equal((await other.GenerateAsync(request, TestContext.Current.CancellationToken)).Tokens, found.Tokens);
-        await Assert.ThrowsAsync<ContextLengthException>(() => engine.GenerateAsync(request with { MaxTokens = int.MaxValue }, TestContext.Current.CancellationToken));
+        await Assert.ThrowsAsync<ContextLengthException>(() =>
+            engine.GenerateAsync(request with { MaxTokens = int.MaxValue }, TestContext.Current.CancellationToken)
+        );
     }
 
     [Fact]
-    public void Allocate_MoreThanAnyMachineHas_IsOutOfMemory() => Assert.Throws<InsufficientMemoryException>(() => new FloatBuffer(1L << 50));
+    public void Allocate_MoreThanAnyMachineHas_IsOutOfMemory() =>
+        Assert.Throws<InsufficientMemoryException>(() => new FloatBuffer(1L << 50));
 
     static void SampleAdapter(string folder)
     {
@@ -90,7 +120,10 @@ public sealed class HostileFilesTests : IDisposable
             File.WriteAllBytes(_folder.File(name), bytes);
             var exception = Record.Exception(open);
 
-            Assert.True(exception is null or InvalidInputException, $"{name}, round {round}: {exception}\n{Encoding.Latin1.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 3_000)))}");
+            Assert.True(
+                exception is null or InvalidInputException,
+                $"{name}, round {round}: {exception}\n{Encoding.Latin1.GetString(bytes.AsSpan(0, Math.Min(bytes.Length, 3_000)))}"
+            );
             Assert.DoesNotContain("\n", exception?.Message ?? "", StringComparison.Ordinal);
             refused += exception is null ? 0 : 1;
         }
@@ -106,7 +139,10 @@ public sealed class HostileFilesTests : IDisposable
             var header = (int)BinaryPrimitives.ReadUInt64LittleEndian(original);
             var text = Mutated(original[8..(8 + header)], isBinary: false, random);
             byte[] length = [.. original[..8]];
-            BinaryPrimitives.WriteUInt64LittleEndian(length, random.Next(4) == 0 ? (ulong)random.NextInt64() << random.Next(3) : (ulong)text.Length);
+            BinaryPrimitives.WriteUInt64LittleEndian(
+                length,
+                random.Next(4) == 0 ? (ulong)random.NextInt64() << random.Next(3) : (ulong)text.Length
+            );
             return [.. length, .. text, .. original[(8 + header)..^random.Next(2)]];
         }
 
@@ -119,7 +155,8 @@ public sealed class HostileFilesTests : IDisposable
                 byte[] bytes = [.. original];
                 for (var change = random.Next(1, 4); change > 0; change--)
                 {
-                    bytes[random.Next(bytes.Length)] = random.Next(2) == 0 ? (byte)random.Next(256) : (byte)Marks[random.Next(Marks.Length)];
+                    bytes[random.Next(bytes.Length)] =
+                        random.Next(2) == 0 ? (byte)random.Next(256) : (byte)Marks[random.Next(Marks.Length)];
                 }
 
                 return bytes;
@@ -128,9 +165,13 @@ public sealed class HostileFilesTests : IDisposable
                 var colons = Enumerable.Range(0, json.Length).Where(at => json[at] == ':').ToList();
                 var colon = colons[random.Next(colons.Count)];
                 var end = json.IndexOfAny([',', '}', '\n'], colon + 1);
-                return Encoding.Latin1.GetBytes(json[..(colon + 1)] + Numbers[random.Next(Numbers.Length)] + json[(end < 0 ? json.Length : end)..]);
+                return Encoding.Latin1.GetBytes(
+                    json[..(colon + 1)] + Numbers[random.Next(Numbers.Length)] + json[(end < 0 ? json.Length : end)..]
+                );
             default:
-                return Encoding.Latin1.GetBytes(json.Insert(random.Next(json.Length), random.Next(2) == 0 ? "\\ud800" : new string('[', 200)));
+                return Encoding.Latin1.GetBytes(
+                    json.Insert(random.Next(json.Length), random.Next(2) == 0 ? "\\ud800" : new string('[', 200))
+                );
         }
     }
 }

@@ -26,7 +26,16 @@ public sealed class ModelDirectoryTests : IDisposable
         using var loaded = ModelDirectory.Load(_directory.Path);
 
         Assert.Equal(_parameters.Flat.Span.ToArray(), loaded.Flat.Span.ToArray());
-        Assert.Equal(_parameters.Configuration with { EosTokenIds = [] }, loaded.Configuration with { EosTokenIds = _parameters.Configuration.EosTokenIds });
+        Assert.Equal(
+            _parameters.Configuration with
+            {
+                EosTokenIds = [],
+            },
+            loaded.Configuration with
+            {
+                EosTokenIds = _parameters.Configuration.EosTokenIds,
+            }
+        );
     }
 
     [Theory]
@@ -38,7 +47,9 @@ public sealed class ModelDirectoryTests : IDisposable
 
         using var loaded = ModelDirectory.Load(_directory.Path);
 
-        Assert.All(_parameters.Flat.Span.ToArray().Zip(loaded.Flat.Span.ToArray()), pair => Assert.Equal(pair.First, pair.Second, relative * Math.Abs(pair.First) + 1e-7));
+        Assert.All(_parameters.Flat.Span.ToArray().Zip(loaded.Flat.Span.ToArray()), pair =>
+            Assert.Equal(pair.First, pair.Second, relative * Math.Abs(pair.First) + 1e-7)
+        );
     }
 
     /// <summary>The format by its specification: header length, JSON header, bytes at the offsets it names.</summary>
@@ -56,7 +67,10 @@ public sealed class ModelDirectoryTests : IDisposable
         Assert.Equal(0, (8 + length) % 8);
         Assert.Equal("F32", entry.GetProperty("dtype").GetString());
         Assert.Equal([16, 32], entry.GetProperty("shape").EnumerateArray().Select(size => size.GetInt32()));
-        Assert.Equal(_parameters.Values("model.layers.1.self_attn.k_proj.weight")[5], BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(start + 20)));
+        Assert.Equal(
+            _parameters.Values("model.layers.1.self_attn.k_proj.weight")[5],
+            BinaryPrimitives.ReadSingleLittleEndian(bytes.AsSpan(start + 20))
+        );
     }
 
     [Fact]
@@ -64,14 +78,24 @@ public sealed class ModelDirectoryTests : IDisposable
     {
         _parameters.Configuration.Save(_directory.Path);
         SafetensorsWriter.Write(
-            Weights, _ => TensorDtype.Float32,
-            [.. _parameters.Names.Where(name => name != "model.norm.weight").Select(name => (name, name == "lm_head.weight" ? [32, 40] : _parameters.ShapeOf(name))), ("surplus", [1L])],
-            name => name == "surplus" ? new float[1] : _parameters.Values(name));
+            Weights,
+            _ => TensorDtype.Float32,
+            [
+                .. _parameters
+                    .Names.Where(name => name != "model.norm.weight")
+                    .Select(name => (name, name == "lm_head.weight" ? [32, 40] : _parameters.ShapeOf(name))),
+                ("surplus", [1L]),
+            ],
+            name => name == "surplus" ? new float[1] : _parameters.Values(name)
+        );
 
         var error = Assert.Throws<InvalidInputException>(() => ModelDirectory.Load(_directory.Path));
 
         Assert.Equal(
-            $"{Weights}: model.norm.weight is missing; lm_head.weight has shape [32, 40], config.json wants [40, 32]; surplus is not part of the model", error.Message);
+            $"{Weights}: model.norm.weight is missing; lm_head.weight has shape [32, "
+                + "40], config.json wants [40, 32]; surplus is not part of the model",
+            error.Message
+        );
     }
 
     [Fact]
@@ -108,7 +132,12 @@ public sealed class ModelDirectoryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("model-00002-of", "model-00001-of", "model-00001-of-00014.safetensors: has no tensor", "which model.safetensors.index.json puts there")]
+    [InlineData(
+        "model-00002-of",
+        "model-00001-of",
+        "model-00001-of-00014.safetensors: has no tensor",
+        "which model.safetensors.index.json puts there"
+    )]
     [InlineData("model-00002-of", "model-00099-of", "model-00099-of-00014.safetensors: no such file", "")]
     [InlineData("model-00002-of", "../model-00002-of", "\"../model-00002-of-00014.safetensors\" is not the name of a file beside it", "")]
     [InlineData("weight_map", "weights", "the field weight_map is missing", "")]
@@ -138,7 +167,10 @@ public sealed class ModelDirectoryTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}""", "overlap")]
+    [InlineData(
+        """{"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}""",
+        "overlap"
+    )]
     [InlineData("""{"a": {"dtype": "F32", "shape": [3], "data_offsets": [0, 8]}}""", "tensor a")]
     [InlineData("""{"a": {"dtype": "F32", "shape": [-1], "data_offsets": [0, 8]}}""", "tensor a")]
     [InlineData("""{"a": {"dtype": "F32", "shape": [4611686018427387904, 4, 4], "data_offsets": [0, 0]}}""", "tensor a")]
@@ -168,13 +200,29 @@ public sealed class ModelDirectoryTests : IDisposable
     [InlineData("\"head_dim\": 16", "\"head_dim\": 15", "odd")]
     [InlineData("\"mlp_bias\": false", "\"mlp_bias\": true", "mlp_bias is not supported")]
     [InlineData("\"hidden_act\": \"silu\"", "\"hidden_act\": \"gelu\"", "hidden_act \"gelu\" is not supported; supported: silu")]
-    [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"proportional\"}", "rope_scaling of type \"proportional\" is not supported; supported: default, linear, dynamic, llama3, yarn, longrope")]
+    [InlineData(
+        "\"rope_scaling\": null",
+        "\"rope_scaling\": {\"type\": \"proportional\"}",
+        "rope_scaling of type \"proportional\" is not supported; supported: default, linear, dynamic, llama3, yarn, longrope"
+    )]
     [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"longrope\"}", "the field rope_scaling.short_factor is missing")]
     [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\"}", "the field rope_scaling.factor is missing")]
-    [InlineData("\"rope_scaling\": null", "\"rope_scaling\": {\"type\": \"linear\", \"factor\": \"two\"}", "rope_scaling.factor is \"two\" but must be a number")]
+    [InlineData(
+        "\"rope_scaling\": null",
+        "\"rope_scaling\": {\"type\": \"linear\", \"factor\": \"two\"}",
+        "rope_scaling.factor is \"two\" but must be a number"
+    )]
     [InlineData("\"rope_scaling\": null", "\"rope_scaling\": \"linear\"", "rope_scaling is \"linear\" but must be an object")]
-    [InlineData("\"rope_scaling\": null", "\"rope_parameters\": {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}", "rope_parameters.partial_rotary_factor is not supported; it changes the arithmetic and is 0.5 here")]
-    [InlineData("\"rope_scaling\": null", "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}", "rope_parameters.full_attention is not supported")]
+    [InlineData(
+        "\"rope_scaling\": null",
+        "\"rope_parameters\": {\"rope_type\": \"default\", \"partial_rotary_factor\": 0.5}",
+        "rope_parameters.partial_rotary_factor is not supported; it changes the arithmetic and is 0.5 here"
+    )]
+    [InlineData(
+        "\"rope_scaling\": null",
+        "\"rope_parameters\": {\"full_attention\": {\"rope_type\": \"default\"}}",
+        "rope_parameters.full_attention is not supported"
+    )]
     [InlineData("\"rope_scaling\": null", "\"layer_types\": [\"full_attention\", \"sliding_attention\"]", "layer_types is not supported")]
     [InlineData("\"rope_scaling\": null", "\"no_rope_layers\": [1, 0]", "no_rope_layers is not supported")]
     [InlineData("\"rope_scaling\": null", "\"quantization_config\": {\"quant_method\": \"gptq\"}", "quantization_config")]
@@ -258,7 +306,10 @@ public sealed class ModelDirectoryTests : IDisposable
         Assert.False(loaded.Configuration.TieWordEmbeddings);
         Assert.Equal(expected, loaded.Values("lm_head.weight").ToArray());
         Assert.NotEqual(loaded.Values("model.embed_tokens.weight").ToArray(), loaded.Values("lm_head.weight").ToArray());
-        Assert.Equal($"{Weights}: lm_head.weight is not the embedding, though tie_word_embeddings is true; taken as a matrix of its own", loaded.Configuration.Remark);
+        Assert.Equal(
+            $"{Weights}: lm_head.weight is not the embedding, though tie_word_embeddings is true; taken as a matrix of its own",
+            loaded.Configuration.Remark
+        );
     }
 
     [Fact]
@@ -281,8 +332,16 @@ public sealed class ModelDirectoryTests : IDisposable
     [InlineData("generation_config.json")]
     public void Load_GitLfsPointer_IsNamedAsOne(string name)
     {
-        ModelDirectory.Save(_directory.Path, _parameters, shardBytes: name.EndsWith("index.json", StringComparison.Ordinal) ? 6_000 : long.MaxValue);
-        File.WriteAllText(_directory.File(name), "version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 1117320736\n");
+        ModelDirectory.Save(
+            _directory.Path,
+            _parameters,
+            shardBytes: name.EndsWith("index.json", StringComparison.Ordinal) ? 6_000 : long.MaxValue
+        );
+        File.WriteAllText(
+            _directory.File(name),
+            "version https://git-lfs.github.com/spec/v1\noid "
+                + "sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 1117320736\n"
+        );
 
         var error = Assert.Throws<InvalidInputException>(() =>
         {
@@ -290,7 +349,11 @@ public sealed class ModelDirectoryTests : IDisposable
             GenerationConfig.AddEnd(_directory.Path, 1, [2]);
         });
 
-        Assert.Equal($"{_directory.File(name)}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file", error.Message);
+        Assert.Equal(
+            $"{_directory.File(name)}: a Git LFS pointer in place of the file itself; "
+                + "run 'git lfs pull' in its repository, or download the file",
+            error.Message
+        );
     }
 
     static void Set(string config, string field, string value)

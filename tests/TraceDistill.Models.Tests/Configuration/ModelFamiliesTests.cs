@@ -22,8 +22,10 @@ public sealed class ModelFamiliesTests : IDisposable
     /// <summary>Fields of published configurations, sizes made small; what is not given here is transformers' default.</summary>
     static readonly Dictionary<string, string> Published = new()
     {
-        ["mistral v0.1"] = """{"model_type": "mistral", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 4096, "max_position_embeddings": 32768, "head_dim": 8}""",
-        ["mistral v0.3"] = """{"model_type": "mistral", "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "sliding_window": null, "max_position_embeddings": 32768, "head_dim": 8}""",
+        ["mistral v0.1"] =
+            """{"model_type": "mistral", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 4096, "max_position_embeddings": 32768, "head_dim": 8}""",
+        ["mistral v0.3"] =
+            """{"model_type": "mistral", "rms_norm_eps": 1e-05, "rope_theta": 1000000.0, "sliding_window": null, "max_position_embeddings": 32768, "head_dim": 8}""",
         ["phi-3-mini-128k"] = """
             {"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 10000.0, "sliding_window": 262144,
              "max_position_embeddings": 131072,
@@ -36,7 +38,8 @@ public sealed class ModelFamiliesTests : IDisposable
              "tie_word_embeddings": true, "original_max_position_embeddings": 4096,
              "rope_scaling": {"type": "longrope", "short_factor": [1, 1.5, 2], "long_factor": [1, 1.5, 40]}}
             """,
-        ["phi-4"] = """{"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 250000, "sliding_window": null, "max_position_embeddings": 16384, "partial_rotary_factor": 1.0}""",
+        ["phi-4"] =
+            """{"model_type": "phi3", "rms_norm_eps": 1e-05, "rope_theta": 250000, "sliding_window": null, "max_position_embeddings": 16384, "partial_rotary_factor": 1.0}""",
         ["gemma-2-2b"] = """
             {"model_type": "gemma2", "hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh",
              "head_dim": 16, "query_pre_attn_scalar": 256,
@@ -58,7 +61,8 @@ public sealed class ModelFamiliesTests : IDisposable
              "rope_parameters": {"full_attention": {"rope_type": "linear", "factor": 8.0, "rope_theta": 1000000},
               "sliding_attention": {"rope_type": "default", "rope_theta": 20000}}}
             """,
-        ["olmo-2"] = """{"model_type": "olmo2", "rms_norm_eps": 1e-06, "rope_theta": 500000, "max_position_embeddings": 4096, "tie_word_embeddings": false}""",
+        ["olmo-2"] =
+            """{"model_type": "olmo2", "rms_norm_eps": 1e-06, "rope_theta": 500000, "max_position_embeddings": 4096, "tie_word_embeddings": false}""",
         ["smollm3"] = """
             {"model_type": "smollm3", "rms_norm_eps": 1e-06, "rope_theta": 5000000.0, "max_position_embeddings": 65536,
              "no_rope_layer_interval": 4,
@@ -92,23 +96,35 @@ public sealed class ModelFamiliesTests : IDisposable
     public void Load_PublishedConfigurations_ReadsWhatEachFamilyHasOfItsOwn()
     {
         var phi = Load("phi-3-mini-128k");
-        Assert.Equal((ModelFamily.Phi3, RopeType.LongRope, 4_096, 262_144), (phi.Family, phi.RopeScaling.Type, phi.RopeScaling.OriginalMaxPositionEmbeddings, phi.SlidingWindow));
+        Assert.Equal(
+            (ModelFamily.Phi3, RopeType.LongRope, 4_096, 262_144),
+            (phi.Family, phi.RopeScaling.Type, phi.RopeScaling.OriginalMaxPositionEmbeddings, phi.SlidingWindow)
+        );
         Assert.Equal([1.5, 2, 30, 60.5], phi.RopeScaling.LongFactor!);
         Assert.Equal((false, true), (phi.IsLong(4_096), phi.IsLong(4_097)));
         Assert.Equal((6, true), (Load("phi-4-mini").RotaryDim, Load("phi-4-mini").TieWordEmbeddings));
         Assert.Equal([4_096, null], new[] { Load("mistral v0.1").SlidingWindow, Load("mistral v0.3").SlidingWindow });
 
         var gemma2 = Load("gemma-2-2b");
-        Assert.Equal((1 / 16.0, 50, 30, true), (gemma2.AttentionScale, gemma2.AttentionSoftCap, gemma2.LogitSoftCap, gemma2.TieWordEmbeddings));
+        Assert.Equal(
+            (1 / 16.0, 50, 30, true),
+            (gemma2.AttentionScale, gemma2.AttentionSoftCap, gemma2.LogitSoftCap, gemma2.TieWordEmbeddings)
+        );
         Assert.Equal([4_096, null, 4_096, null], Windows(gemma2)[..4]);
 
         int?[] pattern = [512, 512, 512, 512, 512, null, 512, 512];
         var gemma3 = Load("gemma-3-1b");
         Assert.Equal(pattern, Windows(gemma3));
-        Assert.Equal((10_000, 1_000_000, null, null), (gemma3.LocalRopeTheta, gemma3.RopeTheta, gemma3.AttentionSoftCap, gemma3.LogitSoftCap));
+        Assert.Equal(
+            (10_000, 1_000_000, null, null),
+            (gemma3.LocalRopeTheta, gemma3.RopeTheta, gemma3.AttentionSoftCap, gemma3.LogitSoftCap)
+        );
         Assert.Equal([true, true, true, true, true, false, true, true], Layers(gemma3).Select(layer => gemma3.AttentionOf(layer).IsLocal));
         var later = Load("gemma-3 of transformers 5");
-        Assert.Equal((20_000, 1_000_000, RopeType.Linear, 8), (later.LocalRopeTheta, later.RopeTheta, later.RopeScaling.Type, later.RopeScaling.Factor));
+        Assert.Equal(
+            (20_000, 1_000_000, RopeType.Linear, 8),
+            (later.LocalRopeTheta, later.RopeTheta, later.RopeScaling.Type, later.RopeScaling.Factor)
+        );
         Assert.Equal(pattern.Select(window => window * 2), Windows(later));
 
         foreach (var name in new[] { "smollm3", "smollm3 silent" })
@@ -118,10 +134,22 @@ public sealed class ModelFamiliesTests : IDisposable
         }
 
         var moe = Load("qwen3 moe");
-        Assert.Equal((8, 3, 24, true, 0.002), (moe.Experts!.NumExperts, moe.Experts.NumExpertsPerToken, moe.Experts.IntermediateSize, moe.Experts.NormalizesTopK, moe.Experts.RouterLossWeight));
+        Assert.Equal(
+            (8, 3, 24, true, 0.002),
+            (
+                moe.Experts!.NumExperts,
+                moe.Experts.NumExpertsPerToken,
+                moe.Experts.IntermediateSize,
+                moe.Experts.NormalizesTopK,
+                moe.Experts.RouterLossWeight
+            )
+        );
         Assert.Equal([1, 5, 7], Layers(moe).Where(moe.HasExperts));
         var mixtral = Load("mixtral");
-        Assert.Equal((96, true, 8), (mixtral.Experts!.IntermediateSize, mixtral.Experts.NormalizesTopK, Layers(mixtral).Count(mixtral.HasExperts)));
+        Assert.Equal(
+            (96, true, 8),
+            (mixtral.Experts!.IntermediateSize, mixtral.Experts.NormalizesTopK, Layers(mixtral).Count(mixtral.HasExperts))
+        );
         Assert.Equal([null, null, null, null, null, null, 131_072, 131_072], Windows(Load("qwen2 with windows")));
     }
 
@@ -138,22 +166,41 @@ public sealed class ModelFamiliesTests : IDisposable
 
         Assert.Equal(written, File.ReadAllText(_directory.File("config.json")));
         Assert.Equal(Layers(shape).Select(shape.AttentionOf), Layers(loaded).Select(loaded.AttentionOf));
-        Assert.Equal((shape.Family, shape.AttentionScale, shape.AttentionSoftCap, shape.LogitSoftCap), (loaded.Family, loaded.AttentionScale, loaded.AttentionSoftCap, loaded.LogitSoftCap));
+        Assert.Equal(
+            (shape.Family, shape.AttentionScale, shape.AttentionSoftCap, shape.LogitSoftCap),
+            (loaded.Family, loaded.AttentionScale, loaded.AttentionSoftCap, loaded.LogitSoftCap)
+        );
         // Every number of the published file comes back.
         var (given, back) = (JsonNode.Parse(Json(name))!.AsObject(), JsonNode.Parse(written)!.AsObject());
-        Assert.All(given.Where(field => field.Value is JsonValue && back.ContainsKey(field.Key)), field => Assert.Equal(Number(field.Value!), Number(back[field.Key]!)));
+        Assert.All(given.Where(field => field.Value is JsonValue && back.ContainsKey(field.Key)), field =>
+            Assert.Equal(Number(field.Value!), Number(back[field.Key]!))
+        );
 
-        static string Number(JsonNode node) => node.GetValueKind() == System.Text.Json.JsonValueKind.Number ? $"{node.GetValue<double>()}" : node.ToJsonString();
+        static string Number(JsonNode node) =>
+            node.GetValueKind() == System.Text.Json.JsonValueKind.Number ? $"{node.GetValue<double>()}" : node.ToJsonString();
     }
 
     [Theory]
-    [InlineData("""{"model_type": "gpt_neox"}""", "model_type \"gpt_neox\" is not supported; supported: llama, qwen2, qwen3, mistral, phi3, gemma2, gemma3_text, olmo2, smollm3, qwen3_moe, mixtral")]
+    [InlineData(
+        """{"model_type": "gpt_neox"}""",
+        "model_type \"gpt_neox\" is not supported; supported: llama, qwen2, qwen3, "
+            + "mistral, phi3, gemma2, gemma3_text, olmo2, smollm3, qwen3_moe, mixtral"
+    )]
     [InlineData("""{"model_type": "gemma3_text", "use_bidirectional_attention": true}""", "use_bidirectional_attention is not supported")]
-    [InlineData("""{"model_type": "gemma2", "hidden_activation": "silu"}""", "hidden_act \"silu\" is not supported; supported: gelu_pytorch_tanh")]
+    [InlineData(
+        """{"model_type": "gemma2", "hidden_activation": "silu"}""",
+        "hidden_act \"silu\" is not supported; supported: gelu_pytorch_tanh"
+    )]
     [InlineData("""{"model_type": "gemma2", "sliding_window": 0}""", "sliding_window is 0 but must be positive")]
     [InlineData("""{"model_type": "gemma2", "layer_types": ["full_attention"]}""", "layer_types has 1 entries and num_hidden_layers is 8")]
-    [InlineData("""{"model_type": "gemma2", "layer_types": ["chunked_attention"]}""", "layer_types: \"chunked_attention\" is not supported; supported: full_attention, sliding_attention")]
-    [InlineData("""{"model_type": "gemma2", "attn_logit_softcapping": -1}""", "attn_logit_softcapping is -1 but must be positive and finite")]
+    [InlineData(
+        """{"model_type": "gemma2", "layer_types": ["chunked_attention"]}""",
+        "layer_types: \"chunked_attention\" is not supported; supported: full_attention, sliding_attention"
+    )]
+    [InlineData(
+        """{"model_type": "gemma2", "attn_logit_softcapping": -1}""",
+        "attn_logit_softcapping is -1 but must be positive and finite"
+    )]
     [InlineData("""{"model_type": "llama", "attn_logit_softcapping": 50}""", "attn_logit_softcapping is not supported")]
     [InlineData("""{"model_type": "llama", "num_local_experts": 8}""", "num_local_experts is not supported")]
     [InlineData("""{"model_type": "llama", "partial_rotary_factor": 0.5}""", "partial_rotary_factor is not supported")]
@@ -161,12 +208,30 @@ public sealed class ModelFamiliesTests : IDisposable
     [InlineData("""{"model_type": "mixtral", "router_jitter_noise": 0.1}""", "router_jitter_noise is not supported")]
     [InlineData("""{"model_type": "qwen3_moe", "mlp_only_layers": [8]}""", "mlp_only_layers names layer 8, and there are 8 from 0 on")]
     [InlineData("""{"model_type": "qwen3_moe", "num_experts": 0}""", "num_experts is 0 but must be positive")]
-    [InlineData("""{"model_type": "smollm3", "no_rope_layers": [1]}""", "no_rope_layers is [1] but must be an array with a number for each of 8 layers")]
-    [InlineData("""{"model_type": "phi3", "partial_rotary_factor": 1.5}""", "partial_rotary_factor is 1.5 but must be above 0 and at most 1")]
-    [InlineData("""{"model_type": "phi3", "partial_rotary_factor": 0.4}""", "partial_rotary_factor is 0.4 but must be such that an even number of 8 channels is rotated")]
-    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1], "long_factor": [1, 2, 3, 4]}}""", "rope_scaling.short_factor must be 4 positive numbers")]
-    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4]}}""", "the field rope_scaling.long_factor is missing")]
-    [InlineData("""{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4], "long_mscale": 1.2}}""", "rope_scaling.long_mscale is not supported")]
+    [InlineData(
+        """{"model_type": "smollm3", "no_rope_layers": [1]}""",
+        "no_rope_layers is [1] but must be an array with a number for each of 8 layers"
+    )]
+    [InlineData(
+        """{"model_type": "phi3", "partial_rotary_factor": 1.5}""",
+        "partial_rotary_factor is 1.5 but must be above 0 and at most 1"
+    )]
+    [InlineData(
+        """{"model_type": "phi3", "partial_rotary_factor": 0.4}""",
+        "partial_rotary_factor is 0.4 but must be such that an even number of 8 channels is rotated"
+    )]
+    [InlineData(
+        """{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1], "long_factor": [1, 2, 3, 4]}}""",
+        "rope_scaling.short_factor must be 4 positive numbers"
+    )]
+    [InlineData(
+        """{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4]}}""",
+        "the field rope_scaling.long_factor is missing"
+    )]
+    [InlineData(
+        """{"model_type": "phi3", "rope_scaling": {"type": "longrope", "short_factor": [1, 2, 3, 4], "long_mscale": 1.2}}""",
+        "rope_scaling.long_mscale is not supported"
+    )]
     public void Load_FieldThatIsNotKnownOrCannotBe_IsNamed(string fields, string expected)
     {
         var message = Assert.Throws<InvalidInputException>(() => LoadJson(WithSizes(fields))).Message;
@@ -179,7 +244,13 @@ public sealed class ModelFamiliesTests : IDisposable
     [Fact]
     public void Configure_ArchitectureOfAFamily_HasWhatTheFamilyHas()
     {
-        var architecture = new ModelArchitecture { HiddenSize = 64, NumHiddenLayers = 6, NumAttentionHeads = 4, IntermediateSize = 96 };
+        var architecture = new ModelArchitecture
+        {
+            HiddenSize = 64,
+            NumHiddenLayers = 6,
+            NumAttentionHeads = 4,
+            IntermediateSize = 96,
+        };
 
         var gemma = (architecture with { ModelType = "gemma3_text", SlidingWindow = 32 }).Configure(100, []);
         Assert.Equal([32, 32, 32, 32, 32, null], Windows(gemma));
@@ -190,11 +261,29 @@ public sealed class ModelFamiliesTests : IDisposable
 
         Refused(architecture with { ModelType = "gpt2" }, "architecture: model_type \"gpt2\" is not supported; supported: llama, ");
         Refused(architecture with { NumExperts = 4 }, "architecture: llama has no experts");
-        Refused(architecture with { ModelType = "qwen3", SlidingWindow = 4 }, "architecture: sliding_window: layers of qwen3 see every token");
-        Refused(architecture with { ModelType = "mixtral", MoeIntermediateSize = 4 }, "architecture: moe_intermediate_size: intermediate_size is the width of the experts of mixtral");
+        Refused(
+            architecture with
+            {
+                ModelType = "qwen3",
+                SlidingWindow = 4,
+            },
+            "architecture: sliding_window: layers of qwen3 see every token"
+        );
+        Refused(
+            architecture with
+            {
+                ModelType = "mixtral",
+                MoeIntermediateSize = 4,
+            },
+            "architecture: moe_intermediate_size: intermediate_size is the width of the experts of mixtral"
+        );
 
         static void Refused(ModelArchitecture architecture, string message) =>
-            Assert.StartsWith(message, Assert.Throws<InvalidInputException>(() => architecture.Configure(100, [])).Message, StringComparison.Ordinal);
+            Assert.StartsWith(
+                message,
+                Assert.Throws<InvalidInputException>(() => architecture.Configure(100, [])).Message,
+                StringComparison.Ordinal
+            );
     }
 
     /// <summary>Central differences of the decoder itself along a random direction of all weights, in float64.</summary>
@@ -210,7 +299,8 @@ public sealed class ModelFamiliesTests : IDisposable
         var slopes = randn([batch.Ids.Length, parameters.Configuration.HiddenSize], dtype: ScalarType.Float64, generator: new Generator(9));
         decoder.Forward(batch).backward([slopes]);
         CustomGradient.Finish();
-        float[] start = [.. parameters.Flat.Span], slope = [.. gradient.Span];
+        float[] start = [.. parameters.Flat.Span],
+            slope = [.. gradient.Span];
         var random = new Random(4);
         double[] direction = [.. start.Select(_ => random.NextDouble() - 0.5)];
 
@@ -245,11 +335,15 @@ public sealed class ModelFamiliesTests : IDisposable
         using var loaded = ModelDirectory.Load(_directory.Path);
         using var frozen = ModelDirectory.LoadFrozen(_directory.Path);
         Assert.Equal(parameters.Names, loaded.Names);
-        Assert.All(loaded.Flat.Span.ToArray().Zip(parameters.Flat.Span.ToArray()), pair => Assert.Equal(pair.Second, pair.First, Math.Abs(pair.Second) / 200));
+        Assert.All(loaded.Flat.Span.ToArray().Zip(parameters.Flat.Span.ToArray()), pair =>
+            Assert.Equal(pair.Second, pair.First, Math.Abs(pair.Second) / 200)
+        );
         var batch = DecoderShapes.Batch(20, 50);
         Rounding.Close(
-            DecoderRun.Forward(TrainedWeights.None(loaded), batch), DecoderRun.Forward(TrainedWeights.None(frozen), batch),
-            2 * Rounding.OfForward(parameters.Configuration, 50));
+            DecoderRun.Forward(TrainedWeights.None(loaded), batch),
+            DecoderRun.Forward(TrainedWeights.None(frozen), batch),
+            2 * Rounding.OfForward(parameters.Configuration, 50)
+        );
     }
 
     static IEnumerable<int> Layers(ModelConfiguration shape) => Enumerable.Range(0, shape.NumHiddenLayers);
@@ -263,7 +357,17 @@ public sealed class ModelFamiliesTests : IDisposable
     static string WithSizes(string fields)
     {
         var json = JsonNode.Parse(fields)!.AsObject();
-        foreach (var (name, value) in new[] { ("hidden_size", 32), ("intermediate_size", 96), ("num_attention_heads", 4), ("num_key_value_heads", 2), ("num_hidden_layers", 8), ("vocab_size", 100) })
+        foreach (
+            var (name, value) in new[]
+            {
+                ("hidden_size", 32),
+                ("intermediate_size", 96),
+                ("num_attention_heads", 4),
+                ("num_key_value_heads", 2),
+                ("num_hidden_layers", 8),
+                ("vocab_size", 100),
+            }
+        )
         {
             json[name] = value;
         }

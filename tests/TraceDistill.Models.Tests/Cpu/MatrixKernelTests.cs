@@ -16,9 +16,16 @@ public unsafe class MatrixKernelTests
     {
         n = SimdMath.Pad(n);
         var random = new Random(m);
-        float[] a = Numbers(random, m * k), b = Numbers(random, k * n), before = Numbers(random, m * n), c = (float[])before.Clone();
+        float[] a = Numbers(random, m * k),
+            b = Numbers(random, k * n),
+            before = Numbers(random, m * n),
+            c = (float[])before.Clone();
         var (row, column) = isTransposed ? (1, m) : (k, 1);
-        fixed (float* left = a, right = b, result = c)
+        fixed (
+            float* left = a,
+                right = b,
+                result = c
+        )
         {
             MatrixKernel.Multiply(left, row, column, right, n, result, n, m, n, k, accumulate: true);
         }
@@ -27,7 +34,11 @@ public unsafe class MatrixKernelTests
         {
             for (var j = 0; j < n; j++)
             {
-                double[] terms = [before[(i * n) + j], .. Enumerable.Range(0, k).Select(p => (double)a[(i * row) + (p * column)] * b[(p * n) + j])];
+                double[] terms =
+                [
+                    before[(i * n) + j],
+                    .. Enumerable.Range(0, k).Select(p => (double)a[(i * row) + (p * column)] * b[(p * n) + j]),
+                ];
                 Assert.Equal(terms.Sum(), c[(i * n) + j], Rounding.Of(k + 1) * terms.Sum(Math.Abs));
             }
         }

@@ -20,7 +20,9 @@ public unsafe class SimdMathTests
         }
 
         // x − shift is rounded first, which moves eˣ by the error of x.
-        Assert.All(x.Zip(values), pair => Assert.Equal(1, pair.Second / Math.Exp(pair.First - shift), 3e-7 + (Rounding.Unit * Math.Abs(pair.First - shift))));
+        Assert.All(x.Zip(values), pair =>
+            Assert.Equal(1, pair.Second / Math.Exp(pair.First - shift), 3e-7 + (Rounding.Unit * Math.Abs(pair.First - shift)))
+        );
         Assert.Equal(1, sum / values.Sum(value => (double)value), Rounding.Of(values.Length));
     }
 
@@ -39,9 +41,15 @@ public unsafe class SimdMathTests
     public void DotAndScale_AnyLength_AreThoseOfFloat64(int count)
     {
         var random = new Random(count);
-        float[] a = Numbers(random, count), b = Numbers(random, count), scaled = new float[count];
+        float[] a = Numbers(random, count),
+            b = Numbers(random, count),
+            scaled = new float[count];
         double[] products = [.. a.Zip(b, (x, y) => (double)x * y)];
-        fixed (float* first = a, second = b, destination = scaled)
+        fixed (
+            float* first = a,
+                second = b,
+                destination = scaled
+        )
         {
             Assert.Equal(products.Sum(), SimdMath.Dot(first, second, count), Rounding.Of(count) * products.Sum(Math.Abs));
             SimdMath.Scale(first, 0.3f, destination, count);

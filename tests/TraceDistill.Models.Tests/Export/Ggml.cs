@@ -14,7 +14,8 @@ static unsafe class Ggml
     /// <summary>Values as ggml encodes them.</summary>
     public static byte[] Encode(GgmlType type, float[] values)
     {
-        var encode = (delegate* unmanaged<int, float*, void*, long, long, long, float*, nuint>)NativeLibrary.GetExport(Base.Value, "ggml_quantize_chunk");
+        var encode = (delegate* unmanaged<int, float*, void*, long, long, long, float*, nuint>)
+            NativeLibrary.GetExport(Base.Value, "ggml_quantize_chunk");
         var bytes = new byte[type.BytesOf(values.Length)];
         fixed (float* source = values)
         fixed (byte* destination = bytes)
@@ -28,7 +29,9 @@ static unsafe class Ggml
     /// <summary>Values as ggml reads them.</summary>
     public static float[] Decode(GgmlType type, byte[] bytes)
     {
-        var name = type.ToString().EndsWith('K') ? type.ToString().Replace("Q", "q", StringComparison.Ordinal) : type.ToString().ToLowerInvariant();
+        var name = type.ToString().EndsWith('K')
+            ? type.ToString().Replace("Q", "q", StringComparison.Ordinal)
+            : type.ToString().ToLowerInvariant();
         var decode = (delegate* unmanaged<void*, float*, long, void>)NativeLibrary.GetExport(Base.Value, $"dequantize_row_{name}");
         var values = new float[bytes.Length / type.BlockBytes() * type.BlockSize()];
         fixed (byte* source = bytes)
@@ -54,7 +57,14 @@ static unsafe class Ggml
     {
         LlamaCpp.Require();
         using var process = Process.GetCurrentProcess();
-        var llama = process.Modules.Cast<ProcessModule>().Single(module => Path.GetFileNameWithoutExtension(module.FileName) is "libllama" or "llama");
-        return NativeLibrary.Load(Path.Combine(Path.GetDirectoryName(llama.FileName)!, Path.GetFileName(llama.FileName).Replace("llama", "ggml-base", StringComparison.Ordinal)));
+        var llama = process
+            .Modules.Cast<ProcessModule>()
+            .Single(module => Path.GetFileNameWithoutExtension(module.FileName) is "libllama" or "llama");
+        return NativeLibrary.Load(
+            Path.Combine(
+                Path.GetDirectoryName(llama.FileName)!,
+                Path.GetFileName(llama.FileName).Replace("llama", "ggml-base", StringComparison.Ordinal)
+            )
+        );
     }
 }

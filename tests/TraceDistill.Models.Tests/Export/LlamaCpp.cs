@@ -20,7 +20,8 @@ static class LlamaCpp
 
     public static double[] LogSoftmax(ReadOnlySpan<float> logits)
     {
-        double max = float.NegativeInfinity, sum = 0;
+        double max = float.NegativeInfinity,
+            sum = 0;
         foreach (var logit in logits)
         {
             max = Math.Max(max, logit);
@@ -64,7 +65,8 @@ static class LlamaCpp
             [.. request.Sequences.Select(ids => model.Evaluate(ids, logits => logits.ToArray()))],
             [.. request.Scored.Select(ids => model.Evaluate(ids[..^1], LogSoftmax).Zip(ids[1..], (row, id) => row[id]).ToArray())],
             request.Prompt is { } prompt ? [.. model.Continue(prompt).Take(request.Tokens)] : [],
-            request.Chat is { } chat ? model.AnswerTo(chat) : null);
+            request.Chat is { } chat ? model.AnswerTo(chat) : null
+        );
     }
 }
 

@@ -20,13 +20,19 @@ sealed class LlamaCppModel : IDisposable
     {
         var parameters = new ModelParams(file)
         {
-            GpuLayerCount = 0, ContextSize = ContextTokens, BatchSize = ContextTokens, UBatchSize = ContextTokens,
+            GpuLayerCount = 0,
+            ContextSize = ContextTokens,
+            BatchSize = ContextTokens,
+            UBatchSize = ContextTokens,
 
             // One thread: these models are so small that threads would only wait for each other.
-            Threads = 1, BatchThreads = 1,
+            Threads = 1,
+            BatchThreads = 1,
 
             // Keys and values as precise as the rest, or the weights are not what is compared.
-            FlashAttention = false, TypeK = GGMLType.GGML_TYPE_F32, TypeV = GGMLType.GGML_TYPE_F32,
+            FlashAttention = false,
+            TypeK = GGMLType.GGML_TYPE_F32,
+            TypeV = GGMLType.GGML_TYPE_F32,
         };
         _weights = LLamaWeights.LoadFromFile(parameters);
         _context = _weights.CreateContext(parameters);
@@ -41,7 +47,8 @@ sealed class LlamaCppModel : IDisposable
     }
 
     /// <summary>Ids of a text: special tokens in it are recognised and none added.</summary>
-    public int[] Tokenize(string text) => [.. _weights.Tokenize(text, add_bos: false, special: true, Encoding.UTF8).Select(token => (int)token)];
+    public int[] Tokenize(string text) =>
+        [.. _weights.Tokenize(text, add_bos: false, special: true, Encoding.UTF8).Select(token => (int)token)];
 
     /// <summary>What a function makes of the logits [V] after each of the ids.</summary>
     public T[] Evaluate<T>(int[] ids, Func<ReadOnlySpan<float>, T> read)
@@ -62,12 +69,16 @@ sealed class LlamaCppModel : IDisposable
         }
     }
 
-    /// <summary>The greedy answer to what a user says, up to the token that ends it, by the chat template that stands in the file.</summary>
+    /// <summary>
+    /// The greedy answer to what a user says, up to the token that ends it, by the chat template that stands in the file.
+    /// </summary>
     public string AnswerTo(string chat)
     {
         var template = ChatTemplate.Parse(_weights.NativeHandle.GetTemplate()!, "tokenizer.chat_template");
         var prompt = Tokenize(template.Render([new ChatMessage("user", chat)], addGenerationPrompt: true));
-        var answer = Continue(prompt).TakeWhile(id => !((LLamaToken)id).IsEndOfGeneration(_weights.Vocab)).Take(ContextTokens - prompt.Length);
+        var answer = Continue(prompt)
+            .TakeWhile(id => !((LLamaToken)id).IsEndOfGeneration(_weights.Vocab))
+            .Take(ContextTokens - prompt.Length);
         return Encoding.UTF8.GetString([.. answer.SelectMany(BytesOf)]);
     }
 

@@ -52,7 +52,13 @@ public class QuantizationTests
     public void Encode_ZerosAndConstants_AreReadAsSuch(string name)
     {
         var type = Enum.Parse<GgmlType>(name);
-        float[] values = [.. new float[256], .. Enumerable.Repeat(0.75f, 256), .. Enumerable.Repeat(-0.75f, 256), .. Enumerable.Repeat(1e-30f, 256)];
+        float[] values =
+        [
+            .. new float[256],
+            .. Enumerable.Repeat(0.75f, 256),
+            .. Enumerable.Repeat(-0.75f, 256),
+            .. Enumerable.Repeat(1e-30f, 256),
+        ];
 
         var read = Ggml.Decode(type, Encode(type, values));
 
@@ -82,6 +88,13 @@ public class QuantizationTests
     static float[] Normal(int count)
     {
         var random = new Random(6);
-        return [.. Enumerable.Range(0, count).Select(_ => (float)(0.05 * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())))];
+        return
+        [
+            .. Enumerable
+                .Range(0, count)
+                .Select(_ =>
+                    (float)(0.05 * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))
+                ),
+        ];
     }
 }

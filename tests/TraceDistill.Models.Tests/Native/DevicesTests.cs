@@ -34,7 +34,8 @@ public class DevicesTests
     }
 
     [Fact]
-    public void Resolve_AutoWithoutAGpu_IsTheCpu() => Assert.Equal(CPU.ToString(), Devices.Resolve(DeviceChoice.Auto, "cuda", devices: 0).ToString());
+    public void Resolve_AutoWithoutAGpu_IsTheCpu() =>
+        Assert.Equal(CPU.ToString(), Devices.Resolve(DeviceChoice.Auto, "cuda", devices: 0).ToString());
 
     [Theory]
     [InlineData("cpu", 0, "-p:TorchBackend=cuda")]

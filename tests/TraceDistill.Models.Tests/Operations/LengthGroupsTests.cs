@@ -12,7 +12,14 @@ public class LengthGroupsTests
 {
     static readonly ModelConfiguration Shape = new()
     {
-        VocabSize = 10, HiddenSize = 32, IntermediateSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 4, NumKeyValueHeads = 2, HeadDim = 8, MaxPositionEmbeddings = 256,
+        VocabSize = 10,
+        HiddenSize = 32,
+        IntermediateSize = 16,
+        NumHiddenLayers = 1,
+        NumAttentionHeads = 4,
+        NumKeyValueHeads = 2,
+        HeadDim = 8,
+        MaxPositionEmbeddings = 256,
     };
 
     [Theory]
@@ -47,7 +54,9 @@ public class LengthGroupsTests
         int[] lengths = [100, 3, 60, 98, 5, 59, 60, 1, 99];
         var tokens = lengths.Sum();
         var (values, slopes) = (
-            randn([tokens, 64], ScalarType.Float64, generator: new Generator(1)), randn([tokens, 32], ScalarType.Float64, generator: new Generator(2)));
+            randn([tokens, 64], ScalarType.Float64, generator: new Generator(1)),
+            randn([tokens, 32], ScalarType.Float64, generator: new Generator(2))
+        );
 
         var (together, gradient) = Run(values, slopes, lengths);
 

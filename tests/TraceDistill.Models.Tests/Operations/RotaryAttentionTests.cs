@@ -17,8 +17,17 @@ public class RotaryAttentionTests
 {
     static readonly ModelConfiguration OneHead = new()
     {
-        Family = ModelFamily.Gemma2, VocabSize = 10, HiddenSize = 16, IntermediateSize = 16, NumHiddenLayers = 1, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 16,
-        MaxPositionEmbeddings = 1 << 15, QueryPreAttnScalar = 8, AttentionSoftCap = 5,
+        Family = ModelFamily.Gemma2,
+        VocabSize = 10,
+        HiddenSize = 16,
+        IntermediateSize = 16,
+        NumHiddenLayers = 1,
+        NumAttentionHeads = 2,
+        NumKeyValueHeads = 1,
+        HeadDim = 16,
+        MaxPositionEmbeddings = 1 << 15,
+        QueryPreAttnScalar = 8,
+        AttentionSoftCap = 5,
     };
 
     /// <summary>Blocks and chunks begin anywhere: windows shorter, longer and as long as they are.</summary>
@@ -98,11 +107,22 @@ public class RotaryAttentionTests
     public void Apply_LongRope_TakesTheFactorsOfEachSequencesLength()
     {
         using var scope = NewDisposeScope();
-        double[] shortFactor = [1, 1.5, 2, 3], longFactor = [1, 4, 8, 30];
+        double[] shortFactor = [1, 1.5, 2, 3],
+            longFactor = [1, 4, 8, 30];
         var shape = OneHead with
         {
-            Family = ModelFamily.Phi3, QueryPreAttnScalar = null, AttentionSoftCap = null, MaxPositionEmbeddings = 64, PartialRotaryFactor = 0.5,
-            RopeScaling = new RopeScaling { Type = RopeType.LongRope, OriginalMaxPositionEmbeddings = 16, ShortFactor = shortFactor, LongFactor = longFactor },
+            Family = ModelFamily.Phi3,
+            QueryPreAttnScalar = null,
+            AttentionSoftCap = null,
+            MaxPositionEmbeddings = 64,
+            PartialRotaryFactor = 0.5,
+            RopeScaling = new RopeScaling
+            {
+                Type = RopeType.LongRope,
+                OriginalMaxPositionEmbeddings = 16,
+                ShortFactor = shortFactor,
+                LongFactor = longFactor,
+            },
         };
         using var attention = new RotaryAttention(shape, new LayerAttention(null));
         var batch = new TokenBatch(new int[60], [16, 17, 27]);
@@ -113,7 +133,14 @@ public class RotaryAttentionTests
         var plain = attention.Apply(values.to(ScalarType.Float64), batch, batch.Starts);
 
         var wide = values.to(ScalarType.Float64);
-        var expected = cat([Whole(wide.narrow(0, 0, 16), shortFactor), Whole(wide.narrow(0, 16, 17), longFactor), Whole(wide.narrow(0, 33, 27), longFactor)], 0);
+        var expected = cat(
+            [
+                Whole(wide.narrow(0, 0, 16), shortFactor),
+                Whole(wide.narrow(0, 16, 17), longFactor),
+                Whole(wide.narrow(0, 33, 27), longFactor),
+            ],
+            0
+        );
         Rounding.Close(expected, plain, 1e-12);
         Rounding.Close(expected, kernel, Rounding.Of(500));
 
@@ -139,7 +166,11 @@ public class RotaryAttentionTests
             var rotated = tensor(heads).reshape(4, tokens, 16);
             var scores = rotated.narrow(0, 0, 2).matmul(rotated.narrow(0, 2, 1).transpose(1, 2)) / 4;
             var hidden = ones(tokens, tokens, dtype: ScalarType.Bool).triu(1);
-            return where(hidden, full_like(scores, -1e300), scores).softmax(-1).matmul(rotated.narrow(0, 3, 1)).transpose(0, 1).reshape(tokens, 32);
+            return where(hidden, full_like(scores, -1e300), scores)
+                .softmax(-1)
+                .matmul(rotated.narrow(0, 3, 1))
+                .transpose(0, 1)
+                .reshape(tokens, 32);
         }
     }
 
@@ -149,7 +180,13 @@ public class RotaryAttentionTests
         readonly Timer _timer;
         long _bytes;
 
-        public PeakMemory() => _timer = new Timer(_ => Interlocked.Exchange(ref _bytes, Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet)), null, 0, 5);
+        public PeakMemory() =>
+            _timer = new Timer(
+                _ => Interlocked.Exchange(ref _bytes, Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet)),
+                null,
+                0,
+                5
+            );
 
         public long Bytes => Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet);
 

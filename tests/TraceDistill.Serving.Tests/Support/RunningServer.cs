@@ -23,7 +23,15 @@ public sealed class RunningServer : IAsyncLifetime
 
     public Task<ModelServer> StartAsync(Func<ServeOptions, ServeOptions>? change = null)
     {
-        var options = new ServeOptions { Model = Model.Path, Name = "tiny", Port = 0, Threads = 2, CacheMegabytes = 32, ShutdownSeconds = 1 };
+        var options = new ServeOptions
+        {
+            Model = Model.Path,
+            Name = "tiny",
+            Port = 0,
+            Threads = 2,
+            CacheMegabytes = 32,
+            ShutdownSeconds = 1,
+        };
         return ModelServer.StartAsync(change?.Invoke(options) ?? options, cancellationToken: TestContext.Current.CancellationToken);
     }
 
@@ -44,7 +52,10 @@ public sealed class RunningServer : IAsyncLifetime
         body["stream"] = true;
         using var response = await SendAsync(path, body);
         Assert.Equal("text/event-stream", response.Content.Headers.ContentType?.MediaType);
-        var events = (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Split("\n\n", StringSplitOptions.RemoveEmptyEntries);
+        var events = (await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken)).Split(
+            "\n\n",
+            StringSplitOptions.RemoveEmptyEntries
+        );
         Assert.All(events, one => Assert.StartsWith("data: ", one, StringComparison.Ordinal));
         Assert.Equal("data: [DONE]", events[^1]);
         return [.. events[..^1].Select(one => JsonDocument.Parse(one["data: ".Length..]).RootElement)];
@@ -65,7 +76,10 @@ public sealed class RunningServer : IAsyncLifetime
 
     /// <summary>The first piece of a generated text that stands for the bytes generated: one without U+FFFD.</summary>
     public static string WholePiece(string text, int from, int length) =>
-        Enumerable.Range(from, text.Length - from - length).Select(at => text.Substring(at, length)).First(piece => !piece.Contains('\uFFFD', StringComparison.Ordinal));
+        Enumerable
+            .Range(from, text.Length - from - length)
+            .Select(at => text.Substring(at, length))
+            .First(piece => !piece.Contains('\uFFFD', StringComparison.Ordinal));
 
     public async ValueTask DisposeAsync()
     {

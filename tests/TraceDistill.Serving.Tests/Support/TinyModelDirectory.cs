@@ -24,18 +24,20 @@ sealed class TinyModelDirectory : IDisposable
         BpeTrainer.Train(["the cat sat on the mat", "größer als 日本語 und ☃", "12 + 34 = 46"], 300, added, Path);
         File.WriteAllText(System.IO.Path.Combine(Path, "tokenizer_config.json"), Config);
         Tokenizer = Tokenizer.Load(Path);
-        Parameters = new ModelParameters(new ModelConfiguration
-        {
-            VocabSize = 304, // More rows than tokens, as real models have.
-            HiddenSize = 32,
-            IntermediateSize = 48,
-            NumHiddenLayers = 2,
-            NumAttentionHeads = 4,
-            NumKeyValueHeads = 2,
-            HeadDim = 8,
-            MaxPositionEmbeddings = 20_000,
-            InitializerRange = 0.2,
-        });
+        Parameters = new ModelParameters(
+            new ModelConfiguration
+            {
+                VocabSize = 304, // More rows than tokens, as real models have.
+                HiddenSize = 32,
+                IntermediateSize = 48,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 4,
+                NumKeyValueHeads = 2,
+                HeadDim = 8,
+                MaxPositionEmbeddings = 20_000,
+                InitializerRange = 0.2,
+            }
+        );
         Parameters.Initialize(3);
         ModelDirectory.Save(Path, Parameters);
     }

@@ -10,8 +10,8 @@ using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
-using TraceDistill.TestServer;
 using TraceDistill.Tests.Support;
+using TraceDistill.TestServer;
 using TraceDistill.Text.Errors;
 using Xunit;
 
@@ -28,10 +28,26 @@ public sealed class BatchStageTests
 
         var requests = File.ReadLines(FileOf(run)).Select(line => JsonDocument.Parse(line).RootElement).ToList();
         Assert.Equal(6, summary.Requests);
-        Assert.All(requests, request => Assert.Equal(("POST", "/v1/chat/completions"), (request.GetProperty("method").GetString(), request.GetProperty("url").GetString())));
-        Assert.Equal(Enumerable.Range(0, 6).Select(i => $"What is {i} + 2?"), requests.Select(request => request.GetProperty("body").GetProperty("messages")[0].GetProperty("content").GetString()));
-        Assert.All(requests, request => Assert.Equal(("teacher", 3, 100), (
-            request.GetProperty("body").GetProperty("model").GetString(), request.GetProperty("body").GetProperty("top_logprobs").GetInt32(), request.GetProperty("body").GetProperty("max_tokens").GetInt32())));
+        Assert.All(requests, request =>
+            Assert.Equal(
+                ("POST", "/v1/chat/completions"),
+                (request.GetProperty("method").GetString(), request.GetProperty("url").GetString())
+            )
+        );
+        Assert.Equal(
+            Enumerable.Range(0, 6).Select(i => $"What is {i} + 2?"),
+            requests.Select(request => request.GetProperty("body").GetProperty("messages")[0].GetProperty("content").GetString())
+        );
+        Assert.All(requests, request =>
+            Assert.Equal(
+                ("teacher", 3, 100),
+                (
+                    request.GetProperty("body").GetProperty("model").GetString(),
+                    request.GetProperty("body").GetProperty("top_logprobs").GetInt32(),
+                    request.GetProperty("body").GetProperty("max_tokens").GetInt32()
+                )
+            )
+        );
         Assert.Equal(6, requests.Select(request => request.GetProperty("custom_id").GetString()).Distinct().Count());
     }
 
@@ -63,14 +79,18 @@ public sealed class BatchStageTests
         var observer = new RecordingObserver();
         await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
         await AnswerAsync(server, run, lines =>
-        [
-            .. lines.Take(5),
-            lines.ElementAt(5).Replace("\"status_code\":200", "\"status_code\":400", StringComparison.Ordinal).Replace("\"choices\"", "\"error\":{\"message\":\"too long\"},\"choices\"", StringComparison.Ordinal),
-            """{"id":"b","custom_id":"ffffffffffffffffffffffffffffff06","response":null,"error":{"code":"batch_expired","message":"expired"}}""",
-            "",
-            lines.ElementAt(6).Replace("\"custom_id\":\"", "\"custom_id\":\"x", StringComparison.Ordinal),
-            lines.ElementAt(7).Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal),
-        ]);
+            [
+                .. lines.Take(5),
+                lines
+                    .ElementAt(5)
+                    .Replace("\"status_code\":200", "\"status_code\":400", StringComparison.Ordinal)
+                    .Replace("\"choices\"", "\"error\":{\"message\":\"too long\"},\"choices\"", StringComparison.Ordinal),
+                """{"id":"b","custom_id":"ffffffffffffffffffffffffffffff06","response":null,"error":{"code":"batch_expired","message":"expired"}}""",
+                "",
+                lines.ElementAt(6).Replace("\"custom_id\":\"", "\"custom_id\":\"x", StringComparison.Ordinal),
+                lines.ElementAt(7).Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal),
+            ]
+        );
 
         var error = await Assert.ThrowsAsync<ExternalFailureException>(() => ImportAsync(run, observer));
 
@@ -78,7 +98,11 @@ public sealed class BatchStageTests
         Assert.Contains("--batch-out writes a batch of what is missing alone", error.Message);
         Assert.Null(ShardManifest.Load(run.Out));
         Assert.Contains(observer.Messages, told => told.StartsWith("1 results match no request", StringComparison.Ordinal));
-        Assert.Contains(observer.Messages, told => told.StartsWith("2 requests of the batch failed", StringComparison.Ordinal) && told.Contains("(status 400: too long)", StringComparison.Ordinal) && told.Contains("ff06 (expired)", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, told =>
+            told.StartsWith("2 requests of the batch failed", StringComparison.Ordinal)
+            && told.Contains("(status 400: too long)", StringComparison.Ordinal)
+            && told.Contains("ff06 (expired)", StringComparison.Ordinal)
+        );
         Assert.Contains("5 results imported", observer.Messages);
 
         Assert.Equal(3, (await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token)).Requests);
@@ -91,7 +115,9 @@ public sealed class BatchStageTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 4);
         await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
-        await AnswerAsync(server, run, lines => [lines.First().Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal), .. lines.Skip(1)]);
+        await AnswerAsync(server, run, lines =>
+            [lines.First().Replace("\"choices\"", "\"chances\"", StringComparison.Ordinal), .. lines.Skip(1)]
+        );
 
         var summary = await ImportAsync(run, allowMissing: 0.25);
 
@@ -109,10 +135,13 @@ public sealed class BatchStageTests
         {
             using var result = JsonDocument.Parse(line);
             return """{"custom_id":"ID","response":{"status_code":400,"body":{"error":{"message":"no","code":"CODE"} } },"error":null}"""
-                .Replace("ID", result.RootElement.GetProperty("custom_id").GetString(), StringComparison.Ordinal).Replace("CODE", error, StringComparison.Ordinal);
+                .Replace("ID", result.RootElement.GetProperty("custom_id").GetString(), StringComparison.Ordinal)
+                .Replace("CODE", error, StringComparison.Ordinal);
         }
 
-        await AnswerAsync(server, run, lines => [Refused(lines.First(), "context_length_exceeded"), Refused(lines.ElementAt(1), "content_filter"), .. lines.Skip(2)]);
+        await AnswerAsync(server, run, lines =>
+            [Refused(lines.First(), "context_length_exceeded"), Refused(lines.ElementAt(1), "content_filter"), .. lines.Skip(2)]
+        );
 
         var summary = await ImportAsync(run);
 
@@ -126,7 +155,10 @@ public sealed class BatchStageTests
     public async Task ImportAsync_EveryRequestFailed_SaysWhyAndNotThatTheOptionsAreOthers()
     {
         using var run = new CollectionRun(problems: 2);
-        File.WriteAllText(FileOf(run), """{"custom_id":"ffffffffffffffffffffffffffffff06","response":null,"error":{"code":"batch_expired","message":"expired"}}""");
+        File.WriteAllText(
+            FileOf(run),
+            """{"custom_id":"ffffffffffffffffffffffffffffff06","response":null,"error":{"code":"batch_expired","message":"expired"}}"""
+        );
 
         var error = await Assert.ThrowsAsync<ExternalFailureException>(() => ImportAsync(run));
 
@@ -139,12 +171,30 @@ public sealed class BatchStageTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 3);
         await BatchStage.WriteAsync(Out(run), run.Out, SilentObserver.Instance, TestTeacher.Token);
-        await AnswerAsync(server, run, lines => [lines.First().Replace("\"finish_reason\":\"stop\"", "\"finish_reason\":\"length\"", StringComparison.Ordinal), .. lines.Skip(1)]);
+        await AnswerAsync(server, run, lines =>
+            [
+                lines.First().Replace("\"finish_reason\":\"stop\"", "\"finish_reason\":\"length\"", StringComparison.Ordinal),
+                .. lines.Skip(1),
+            ]
+        );
         Assert.Equal((3, 1), (await ImportAsync(run)) is var first ? (first.Count, first.Length) : default);
         var before = await run.TracesAsync();
 
         var old = await Assert.ThrowsAsync<InvalidInputException>(() => ImportAsync(run, reask: true));
-        Assert.Equal(1, (await BatchStage.WriteAsync(Out(run) with { Reask = [TraceFlaw.Length] }, run.Out, SilentObserver.Instance, TestTeacher.Token)).Requests);
+        Assert.Equal(
+            1,
+            (
+                await BatchStage.WriteAsync(
+                    Out(run) with
+                    {
+                        Reask = [TraceFlaw.Length],
+                    },
+                    run.Out,
+                    SilentObserver.Instance,
+                    TestTeacher.Token
+                )
+            ).Requests
+        );
         var asked = JsonDocument.Parse(File.ReadLines(FileOf(run)).Single()).RootElement;
         await AnswerAsync(server, run, lines => lines);
         var summary = await ImportAsync(run, reask: true);
@@ -165,15 +215,33 @@ public sealed class BatchStageTests
     public async Task WriteAsync_MoreThanAFileMayHold_IsPartedIntoSeveral(int most, long mostBytes, int[] expected)
     {
         using var folder = new TemporaryDirectory();
-        var requests = Enumerable.Range(0, 7)
-            .Select(i => ($"id{i}", new GenerationRequest($"id{i}", [new("user", new string('x', 400))], TestTeacher.Sampling with { Seed = i }))).ToAsyncEnumerable();
+        var requests = Enumerable
+            .Range(0, 7)
+            .Select(i =>
+                ($"id{i}", new GenerationRequest($"id{i}", [new("user", new string('x', 400))], TestTeacher.Sampling with { Seed = i }))
+            )
+            .ToAsyncEnumerable();
 
-        var summary = await BatchRequestFile.WriteAsync(folder.File("batch.jsonl"), KnownDialects.OpenAI, "m", requests, new BatchBounds(most, mostBytes), TestTeacher.Token);
+        var summary = await BatchRequestFile.WriteAsync(
+            folder.File("batch.jsonl"),
+            KnownDialects.OpenAI,
+            "m",
+            requests,
+            new BatchBounds(most, mostBytes),
+            TestTeacher.Token
+        );
 
         Assert.Equal(expected, summary.Files.Select(file => File.ReadLines(file).Count()));
-        Assert.Equal(Enumerable.Range(1, expected.Length).Select(i => folder.File(i == 1 ? "batch.jsonl" : $"batch-{i}.jsonl")), summary.Files);
         Assert.Equal(
-            Enumerable.Range(0, 7).Select(i => $"id{i}"), summary.Files.SelectMany(File.ReadLines).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString()));
+            Enumerable.Range(1, expected.Length).Select(i => folder.File(i == 1 ? "batch.jsonl" : $"batch-{i}.jsonl")),
+            summary.Files
+        );
+        Assert.Equal(
+            Enumerable.Range(0, 7).Select(i => $"id{i}"),
+            summary
+                .Files.SelectMany(File.ReadLines)
+                .Select(line => JsonDocument.Parse(line).RootElement.GetProperty("custom_id").GetString())
+        );
         Assert.Equal(7, summary.Requests);
     }
 
@@ -181,7 +249,10 @@ public sealed class BatchStageTests
     [InlineData("nonsense", "line 1: is not JSON")]
     [InlineData("{\"custom_id\":\"\\ud800\",\"response\":{}}", "line 1: is not JSON")]
     [InlineData("{\"response\":{}}", "line 1: has no custom_id")]
-    [InlineData("{\"custom_id\":\"ffffffffffffffffffffffffffffff06\",\"response\":{\"status_code\":200,\"body\":{}}}", "answers none of the 3 requests")]
+    [InlineData(
+        "{\"custom_id\":\"ffffffffffffffffffffffffffffff06\",\"response\":{\"status_code\":200,\"body\":{}}}",
+        "answers none of the 3 requests"
+    )]
     public async Task ImportAsync_FileThatIsNoResult_SaysSo(string content, string expected)
     {
         using var run = new CollectionRun(problems: 3);
@@ -190,10 +261,35 @@ public sealed class BatchStageTests
         Assert.Contains(expected, (await Assert.ThrowsAsync<InvalidInputException>(() => ImportAsync(run))).Message);
     }
 
-    static GenerateOptions Out(CollectionRun run) => run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchOut = FileOf(run) };
+    static GenerateOptions Out(CollectionRun run) =>
+        run.Options("http://unused") with
+        {
+            Endpoint = null,
+            Dialect = "tracedistill",
+            BatchOut = FileOf(run),
+        };
 
-    static Task<CollectSummary> ImportAsync(CollectionRun run, IRunObserver? observer = null, bool reask = false, double allowMissing = 0) => BatchStage.ImportAsync(
-        run.Options("http://unused") with { Endpoint = null, Dialect = "tracedistill", BatchIn = [FileOf(run)], AllowMissing = allowMissing, Reask = reask ? [TraceFlaw.Length] : [] }, run.Out, MathVerifier.Instance, observer ?? SilentObserver.Instance, TestTeacher.Time(), TestTeacher.Token);
+    static Task<CollectSummary> ImportAsync(
+        CollectionRun run,
+        IRunObserver? observer = null,
+        bool reask = false,
+        double allowMissing = 0
+    ) =>
+        BatchStage.ImportAsync(
+            run.Options("http://unused") with
+            {
+                Endpoint = null,
+                Dialect = "tracedistill",
+                BatchIn = [FileOf(run)],
+                AllowMissing = allowMissing,
+                Reask = reask ? [TraceFlaw.Length] : [],
+            },
+            run.Out,
+            MathVerifier.Instance,
+            observer ?? SilentObserver.Instance,
+            TestTeacher.Time(),
+            TestTeacher.Token
+        );
 
     static string FileOf(CollectionRun run) => run.Problems + ".batch";
 
@@ -207,11 +303,15 @@ public sealed class BatchStageTests
             using var request = JsonDocument.Parse(line);
             using var content = new StringContent(request.RootElement.GetProperty("body").GetRawText(), Encoding.UTF8, "application/json");
             using var response = await http.PostAsync($"{server.Url}/chat/completions", content, TestTeacher.Token);
-            lines.Add($$"""{"id":"b","custom_id":"{{request.RootElement.GetProperty("custom_id").GetString()}}","response":{"status_code":200,"request_id":"r","body":{{await response.Content.ReadAsStringAsync(TestTeacher.Token)}}},"error":null}""");
+            lines.Add(
+                $$"""{"id":"b","custom_id":"{{request.RootElement.GetProperty("custom_id").GetString()}}","response":{"status_code":200,"request_id":"r","body":{{await response.Content.ReadAsStringAsync(TestTeacher.Token)}}},"error":null}"""
+            );
         }
 
         File.WriteAllLines(FileOf(run), change(lines));
     }
 
-    static string Content(Trace trace) => $"{trace.Id} {trace.Seed} {trace.Generation} {trace.Verdict} {trace.FinishReason} {trace.CompletionTokens} {string.Join(',', trace.Logprobs!.TopIds)} {string.Join(',', trace.PromptTokenIds)}";
+    static string Content(Trace trace) =>
+        $"{trace.Id} {trace.Seed} {trace.Generation} {trace.Verdict} {trace.FinishReason} {trace.CompletionTokens} "
+        + $"{string.Join(',', trace.Logprobs!.TopIds)} {string.Join(',', trace.PromptTokenIds)}";
 }

@@ -38,7 +38,10 @@ public sealed class BudgetedCollectionTests
         Assert.Equal(40, CollectionRun.Seeds(server.Requests).Count());
         var usage = rest.Usage!.Endpoints.Single();
         Assert.InRange(usage.ProbeTokens, 1, 300);
-        Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens, rest.Usage.Tokens);
+        Assert.Equal(
+            (await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens,
+            rest.Usage.Tokens
+        );
     }
 
     [Fact]
@@ -65,8 +68,9 @@ public sealed class BudgetedCollectionTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 3);
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(
-            () => run.RunAsync(server, options => options with { MaxTokensTotal = 1_000_000, MaxCost = 0.5, PricePerMillion = Price }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            run.RunAsync(server, options => options with { MaxTokensTotal = 1_000_000, MaxCost = 0.5, PricePerMillion = Price })
+        );
 
         Assert.StartsWith("max_cost: is not enough for one trace", error.Message);
     }
@@ -77,7 +81,9 @@ public sealed class BudgetedCollectionTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 3);
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { MaxTokensTotal = 50 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            run.RunAsync(server, options => options with { MaxTokensTotal = 50 })
+        );
 
         Assert.StartsWith("max_tokens_total: is not enough for one trace", error.Message);
     }
@@ -86,8 +92,12 @@ public sealed class BudgetedCollectionTests
     public async Task RunAsync_AnswersThatAreLost_CountAQuarterAtMostOfWhatTheyMayHaveBeen()
     {
         var lost = 0;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            request.Contains("What is 1 + 2?", StringComparison.Ordinal) && Interlocked.Increment(ref lost) <= 2 ? Replies.Reset(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("What is 1 + 2?", StringComparison.Ordinal) && Interlocked.Increment(ref lost) <= 2
+                    ? Replies.Reset(context, request)
+                    : Replies.Sum(context, request)
+        );
         using var run = new CollectionRun(problems: 3);
 
         var summary = await run.RunAsync(server, options => options with { MaxTokens = 1000 });
@@ -95,17 +105,22 @@ public sealed class BudgetedCollectionTests
         var usage = summary.Usage!.Endpoints.Single();
         Assert.Equal(3, summary.Count);
         Assert.InRange(usage.UnreadTokens, 2 * 10, 2 * (250 + 100));
-        Assert.Equal((await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens + usage.UnreadTokens, summary.Usage.Tokens);
+        Assert.Equal(
+            (await run.TracesAsync()).Sum(trace => trace.PromptTokens + trace.CompletionTokens) + usage.ProbeTokens + usage.UnreadTokens,
+            summary.Usage.Tokens
+        );
     }
 
     [Fact]
     public async Task RunAsync_StreamsThatBreakOff_CountWhatCameOfThem()
     {
         var lost = 0;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            request.Contains("What is 1 + 2?", StringComparison.Ordinal) && Interlocked.Increment(ref lost) <= 2
-                ? BreakOffAsync(context)
-                : Replies.Teach(TestServer.Forms.WireForms.TraceDistill)(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("What is 1 + 2?", StringComparison.Ordinal) && Interlocked.Increment(ref lost) <= 2
+                    ? BreakOffAsync(context)
+                    : Replies.Teach(TestServer.Forms.WireForms.TraceDistill)(context, request)
+        );
         using var run = new CollectionRun(problems: 3);
 
         var summary = await run.RunAsync(server, options => options with { MaxTokens = 100_000, Stream = true });
@@ -119,7 +134,9 @@ public sealed class BudgetedCollectionTests
             context.Response.ContentType = "text/event-stream";
             for (var i = 0; i < 7; i++)
             {
-                await context.Response.WriteAsync("data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n");
+                await context.Response.WriteAsync(
+                    "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"x\"},\"finish_reason\":null}]}\n\n"
+                );
             }
         }
     }
@@ -129,8 +146,12 @@ public sealed class BudgetedCollectionTests
     {
         const int Most = 2_000;
         var asked = new ConcurrentDictionary<string, bool>();
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            CollectionRun.IsProbe(request) || !asked.TryAdd(request, true) ? Replies.Sum(context, request) : Replies.Reset(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                CollectionRun.IsProbe(request) || !asked.TryAdd(request, true)
+                    ? Replies.Sum(context, request)
+                    : Replies.Reset(context, request)
+        );
         using var run = new CollectionRun(problems: 40);
 
         var summary = await run.RunAsync(server, options => options with { MaxTokens = 400, MaxTokensTotal = Most });
@@ -147,7 +168,14 @@ public sealed class BudgetedCollectionTests
         using var run = new CollectionRun(problems: 60);
         foreach (var share in (int[])[0, 1])
         {
-            var summary = await run.RunAsync(server, options => options with { MaxTokensTotal = 1600, MaxTokens = 60, Partition = $"{share}/2" });
+            var summary = await run.RunAsync(server, options =>
+                options with
+                {
+                    MaxTokensTotal = 1600,
+                    MaxTokens = 60,
+                    Partition = $"{share}/2",
+                }
+            );
             Assert.Equal("budget", summary.StoppedBy);
             Assert.InRange(summary.Usage!.Tokens, 400, 800);
         }
@@ -161,19 +189,32 @@ public sealed class BudgetedCollectionTests
         using var run = new CollectionRun(problems: 40);
         using var alone = new CollectionRun(problems: 40);
 
-        var summary = await run.RunAsync(first, options => options with
-        {
-            Endpoint = null,
-            Endpoints = [new() { Endpoint = first.Url }, new() { Endpoint = second.Url, Model = "teacher-b", Price = Price }],
-        });
+        var summary = await run.RunAsync(first, options => options with { Endpoint = null, Endpoints =
+                [
+                    new() { Endpoint = first.Url },
+                    new()
+                    {
+                        Endpoint = second.Url,
+                        Model = "teacher-b",
+                        Price = Price,
+                    },
+                ] });
         await alone.RunAsync(first);
 
         var traces = await run.TracesAsync();
         Assert.Equal((40, 40), (summary.Count, summary.Correct));
         Assert.All(traces, trace => Assert.Equal("teacher", trace.Teacher));
-        Assert.Equal((await alone.TracesAsync()).Select(trace => (trace.Id, trace.Generation)), traces.Select(trace => (trace.Id, trace.Generation)));
-        Assert.All(second.Requests, request => Assert.Equal("teacher-b", JsonDocument.Parse(request).RootElement.GetProperty("model").GetString()));
-        Assert.Equal([$"teacher at {first.Url}", $"teacher-b at {second.Url}"], summary.Usage!.Endpoints.Select(endpoint => endpoint.Endpoint));
+        Assert.Equal(
+            (await alone.TracesAsync()).Select(trace => (trace.Id, trace.Generation)),
+            traces.Select(trace => (trace.Id, trace.Generation))
+        );
+        Assert.All(second.Requests, request =>
+            Assert.Equal("teacher-b", JsonDocument.Parse(request).RootElement.GetProperty("model").GetString())
+        );
+        Assert.Equal(
+            [$"teacher at {first.Url}", $"teacher-b at {second.Url}"],
+            summary.Usage!.Endpoints.Select(endpoint => endpoint.Endpoint)
+        );
         Assert.All(summary.Usage.Endpoints, endpoint => Assert.InRange(endpoint.Answered, 5, 35));
         Assert.Equal([false, true], summary.Usage.Endpoints.Select(endpoint => endpoint.Cost is not null));
     }

@@ -19,17 +19,23 @@ public sealed class CleanStopTests
         using var stop = new CancellationTokenSource();
         var (time, answered, teacher) = (new VirtualTime(), 0, new CountingTeacher());
         var silent = new TaskCompletionSource();
-        var collecting = CollectAsync(run, time, SilentObserver.Instance, async (request, token) =>
-        {
-            if (Interlocked.Increment(ref answered) <= 7)
+        var collecting = CollectAsync(
+            run,
+            time,
+            SilentObserver.Instance,
+            async (request, token) =>
             {
-                return await teacher.GenerateAsync(request, token);
-            }
+                if (Interlocked.Increment(ref answered) <= 7)
+                {
+                    return await teacher.GenerateAsync(request, token);
+                }
 
-            silent.TrySetResult();
-            await Task.Delay(Timeout.Infinite, token);
-            throw new InvalidOperationException("never answers");
-        }, stop.Token);
+                silent.TrySetResult();
+                await Task.Delay(Timeout.Infinite, token);
+                throw new InvalidOperationException("never answers");
+            },
+            stop.Token
+        );
         await silent.Task;
 
         await stop.CancelAsync();
@@ -56,17 +62,26 @@ public sealed class CleanStopTests
         var end = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         await using var ending = asking.Token.Register(end.SetResult);
 
-        var error = await Assert.ThrowsAnyAsync<Exception>(() => CollectAsync(run, new VirtualTime(), SilentObserver.Instance, async (request, token) =>
-        {
-            if (Interlocked.Increment(ref asked) == 3)
-            {
-                await (isStopped ? stop.CancelAsync() : Task.CompletedTask);
-                throw new TeacherUnavailableException("the key is refused");
-            }
+        var error = await Assert.ThrowsAnyAsync<Exception>(() =>
+            CollectAsync(
+                run,
+                new VirtualTime(),
+                SilentObserver.Instance,
+                async (request, token) =>
+                {
+                    if (Interlocked.Increment(ref asked) == 3)
+                    {
+                        await (isStopped ? stop.CancelAsync() : Task.CompletedTask);
+                        throw new TeacherUnavailableException("the key is refused");
+                    }
 
-            await end.Task.WaitAsync(token);
-            return await teacher.GenerateAsync(request, token);
-        }, stop.Token, asking));
+                    await end.Task.WaitAsync(token);
+                    return await teacher.GenerateAsync(request, token);
+                },
+                stop.Token,
+                asking
+            )
+        );
 
         Assert.Equal(isStopped, error is OperationCanceledException);
         Assert.Equal(!isStopped, error is TeacherUnavailableException);
@@ -83,24 +98,27 @@ public sealed class CleanStopTests
         using var run = new StoreRun(problems: 40);
         var (answered, observer, teacher) = (0, new RecordingObserver(), new CountingTeacher());
 
-        var error = await Assert.ThrowsAsync<ExternalFailureException>(() => CollectAsync(
-            run,
-            new VirtualTime(),
-            observer,
-            (request, token) =>
-            {
-                // The others wait until it is done.
-                lock (teacher)
+        var error = await Assert.ThrowsAsync<ExternalFailureException>(() =>
+            CollectAsync(
+                run,
+                new VirtualTime(),
+                observer,
+                (request, token) =>
                 {
-                    if (++answered == 4)
+                    // The others wait until it is done.
+                    lock (teacher)
                     {
-                        Directory.Delete(run.Out, recursive: true);
+                        if (++answered == 4)
+                        {
+                            Directory.Delete(run.Out, recursive: true);
+                        }
                     }
-                }
 
-                return teacher.GenerateAsync(request, token);
-            },
-            TestTeacher.Token));
+                    return teacher.GenerateAsync(request, token);
+                },
+                TestTeacher.Token
+            )
+        );
 
         Assert.Contains("is gone", error.Message);
         Assert.InRange(observer.Steps.Count, 0, 4);
@@ -124,20 +142,34 @@ public sealed class CleanStopTests
     }
 
     static async Task CollectAsync(
-        StoreRun run, TimeProvider time, IRunObserver observer, Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer, CancellationToken stop,
-        CancellationTokenSource? asking = null)
+        StoreRun run,
+        TimeProvider time,
+        IRunObserver observer,
+        Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer,
+        CancellationToken stop,
+        CancellationTokenSource? asking = null
+    )
     {
         await using var store = await run.OpenAsync();
         var journal = store.Describe(StoreRun.Dataset);
         await using var compactor = store.StartCompaction();
         var collector = new TraceCollector(
-            new Teacher(answer), MathVerifier.Instance, new TokenResolver(tokenizer: null), StoreRun.Dataset, observer, time, concurrency: 3, CollectionBudget.Unlimited,
-            asking: asking);
+            new Teacher(answer),
+            MathVerifier.Instance,
+            new TokenResolver(tokenizer: null),
+            StoreRun.Dataset,
+            observer,
+            time,
+            concurrency: 3,
+            CollectionBudget.Unlimited,
+            asking: asking
+        );
         await collector.CollectAsync(store.Plan, store.Inventory, journal, compactor, stop);
     }
 
     sealed class Teacher(Func<GenerationRequest, CancellationToken, Task<GenerationResult>> answer) : ITextGenerator
     {
-        public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) => answer(request, cancellationToken);
+        public Task<GenerationResult> GenerateAsync(GenerationRequest request, CancellationToken cancellationToken = default) =>
+            answer(request, cancellationToken);
     }
 }

@@ -23,7 +23,9 @@ public sealed class CollectStageTests
         var summary = await streamed.RunAsync(server, options => options with { Stream = true });
 
         Assert.Equal((12, 12), (summary.Count, summary.Correct));
-        Assert.All(server.Requests.Skip(asked).Where(request => !CollectionRun.IsProbe(request)), request => Assert.Contains("\"stream\":true", request));
+        Assert.All(server.Requests.Skip(asked).Where(request => !CollectionRun.IsProbe(request)), request =>
+            Assert.Contains("\"stream\":true", request)
+        );
         Assert.Equivalent((await whole.TracesAsync()).Select(Timeless), (await streamed.TracesAsync()).Select(Timeless), strict: true);
 
         static Trace Timeless(Trace trace) => trace with { LatencyMs = 0, CreatedAt = default };
@@ -40,8 +42,11 @@ public sealed class CollectStageTests
 
         var traces = await run.TracesAsync();
         Assert.Equal(
-            from problem in Enumerable.Range(0, 12) from sample in Enumerable.Range(0, 2) select ($"p{problem:000}", sample),
-            traces.Select(trace => (trace.ProblemId, trace.SampleIndex)));
+            from problem in Enumerable.Range(0, 12)
+            from sample in Enumerable.Range(0, 2)
+            select ($"p{problem:000}", sample),
+            traces.Select(trace => (trace.ProblemId, trace.SampleIndex))
+        );
         Assert.All(traces, trace => Assert.Equal(("correct", "stop", "teacher"), (trace.Verdict, trace.FinishReason, trace.Teacher)));
         Assert.All(traces, trace => Assert.Equal([5, 6], trace.PromptTokenIds));
         Assert.Equal("even", traces[0].Source);
@@ -51,10 +56,24 @@ public sealed class CollectStageTests
 
         var manifest = ShardManifest.Load(run.Out)!;
         Assert.Equal(
-            new DatasetDescription { Teacher = "teacher", PromptFunction = "Reasoning/Solve", TokenIdentity = TokenIdentity.Ids, TopK = 3 }, manifest.Dataset);
-        Assert.Equal((24, 24, traces.Sum(trace => trace.CompletionTokens), manifest.Bytes), (summary.Count, summary.Correct, summary.Tokens, summary.Bytes));
+            new DatasetDescription
+            {
+                Teacher = "teacher",
+                PromptFunction = "Reasoning/Solve",
+                TokenIdentity = TokenIdentity.Ids,
+                TopK = 3,
+            },
+            manifest.Dataset
+        );
+        Assert.Equal(
+            (24, 24, traces.Sum(trace => trace.CompletionTokens), manifest.Bytes),
+            (summary.Count, summary.Correct, summary.Tokens, summary.Bytes)
+        );
         Assert.Equal((double)summary.Bytes / summary.Tokens, summary.BytesPerToken);
-        Assert.Equal((24, 24L, "100"), (observer.Steps.Last().Done, observer.Steps.Last().Total, observer.Steps.Last().Note!.Split(", ")[1][..3]));
+        Assert.Equal(
+            (24, 24L, "100"),
+            (observer.Steps.Last().Done, observer.Steps.Last().Total, observer.Steps.Last().Note!.Split(", ")[1][..3])
+        );
     }
 
     [Fact]
@@ -105,8 +124,12 @@ public sealed class CollectStageTests
     public async Task RunAsync_OneSampleRefused_KeepsItsSiblingsAndAsksForItAloneNextTime()
     {
         var refuse = true;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            refuse && request.Contains("What is 7 + 2?", StringComparison.Ordinal) ? Replies.Error(400, "strange")(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                refuse && request.Contains("What is 7 + 2?", StringComparison.Ordinal)
+                    ? Replies.Error(400, "strange")(context, request)
+                    : Replies.Sum(context, request)
+        );
         using var run = new CollectionRun(problems: 12);
 
         var error = await Assert.ThrowsAsync<ExternalFailureException>(() => run.RunAsync(server));
@@ -126,8 +149,10 @@ public sealed class CollectStageTests
     {
         var served = 0;
         var revoked = true;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            Interlocked.Increment(ref served) > 6 && revoked ? Replies.Status(401)(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                Interlocked.Increment(ref served) > 6 && revoked ? Replies.Status(401)(context, request) : Replies.Sum(context, request)
+        );
         using var run = new CollectionRun(problems: 12);
 
         var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
@@ -143,7 +168,9 @@ public sealed class CollectStageTests
     public async Task RunAsync_NothingSucceeds_StopsLongBeforeTheEnd()
     {
         await using var server = await ProtocolServer.StartAsync(
-            Replies.Completion("46"), Replies.Error(400, "the prompt holds a word that is not allowed here"));
+            Replies.Completion("46"),
+            Replies.Error(400, "the prompt holds a word that is not allowed here")
+        );
         using var run = new CollectionRun(problems: 200);
 
         var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => run.RunAsync(server));
@@ -158,15 +185,17 @@ public sealed class CollectStageTests
         using var stop = new CancellationTokenSource();
         var served = 0;
         Func<HttpContext, string, Task> reply = Replies.Sum;
-        await using var server = await ProtocolServer.StartAsync(async (context, request) =>
-        {
-            if (Interlocked.Increment(ref served) == 6)
+        await using var server = await ProtocolServer.StartAsync(
+            async (context, request) =>
             {
-                await stop.CancelAsync();
-            }
+                if (Interlocked.Increment(ref served) == 6)
+                {
+                    await stop.CancelAsync();
+                }
 
-            await (stop.IsCancellationRequested ? reply : Replies.Sum)(context, request);
-        });
+                await (stop.IsCancellationRequested ? reply : Replies.Sum)(context, request);
+            }
+        );
         using var run = new CollectionRun(problems: 12);
 
         reply = Replies.Stall;
@@ -204,8 +233,13 @@ public sealed class CollectStageTests
     [Fact]
     public async Task RunAsync_BytesWithoutTokenizer_SaysWhatIsMissing()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Json(WireJson.WithLogprobs(
-            """{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}]}""")));
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Json(
+                WireJson.WithLogprobs(
+                    """{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}]}"""
+                )
+            )
+        );
         using var run = new CollectionRun(problems: 3);
 
         Assert.Contains("--tokenizer", (await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server))).Message);
@@ -218,7 +252,9 @@ public sealed class CollectStageTests
         using var run = new CollectionRun(problems: 3);
         await run.RunAsync(server);
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Temperature = 0.5 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            run.RunAsync(server, options => options with { Temperature = 0.5 })
+        );
 
         Assert.Contains("holds 3 traces of other options: temperature was 1, is 0.5;", error.Message);
         Assert.Contains("--out", error.Message);
@@ -250,5 +286,10 @@ public sealed class CollectStageTests
     }
 
     static List<(string Name, string Content)> Files(string folder) =>
-        [.. Directory.EnumerateFiles(folder).Order().Select(file => (Path.GetFileName(file), Convert.ToBase64String(File.ReadAllBytes(file))))];
+        [
+            .. Directory
+                .EnumerateFiles(folder)
+                .Order()
+                .Select(file => (Path.GetFileName(file), Convert.ToBase64String(File.ReadAllBytes(file)))),
+        ];
 }

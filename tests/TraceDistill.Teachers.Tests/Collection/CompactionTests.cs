@@ -20,7 +20,10 @@ public sealed class CompactionTests
         Assert.Equal(3, shards);
         Assert.Equal([5, 5, 3], ShardManifest.Load(run.Out)!.Shards.Select(shard => shard.Rows));
         Assert.Equal(Enumerable.Range(0, 13).Select(i => $"p{i:000}"), (await run.TracesAsync()).Select(trace => trace.ProblemId));
-        Assert.Equal(["README.md", "manifest.json", "train-00000-of-00003.parquet", "train-00001-of-00003.parquet", "train-00002-of-00003.parquet"], run.Files().Select(file => file.Name));
+        Assert.Equal(
+            ["README.md", "manifest.json", "train-00000-of-00003.parquet", "train-00001-of-00003.parquet", "train-00002-of-00003.parquet"],
+            run.Files().Select(file => file.Name)
+        );
     }
 
     [Fact]
@@ -55,7 +58,8 @@ public sealed class CompactionTests
                 await run.RunAsync(teacher);
                 run.WriteProblems(17);
             },
-            samples: 1);
+            samples: 1
+        );
     }
 
     [Fact]
@@ -70,7 +74,10 @@ public sealed class CompactionTests
 
         var traces = await run.TracesAsync();
         Assert.Equal(17, traces.Count);
-        Assert.Equal(Enumerable.Range(0, 9).Select(i => ($"p{i:000}", 0)), traces.Take(9).Select(trace => (trace.ProblemId, trace.SampleIndex)));
+        Assert.Equal(
+            Enumerable.Range(0, 9).Select(i => ($"p{i:000}", 0)),
+            traces.Take(9).Select(trace => (trace.ProblemId, trace.SampleIndex))
+        );
         Assert.All(traces.Skip(9), trace => Assert.Equal(1, trace.SampleIndex));
     }
 
@@ -91,7 +98,12 @@ public sealed class CompactionTests
     /// <param name="expected">The files in the end.</param>
     /// <param name="before">What happened before, uninterrupted.</param>
     /// <param name="samples">Samples of each problem.</param>
-    static async Task KillBeforeEachStepAsync(int problems, List<(string, string)> expected, Func<StoreRun, CountingTeacher, Task> before, int samples)
+    static async Task KillBeforeEachStepAsync(
+        int problems,
+        List<(string, string)> expected,
+        Func<StoreRun, CountingTeacher, Task> before,
+        int samples
+    )
     {
         var wasKilled = true;
         for (var survived = 0; wasKilled; survived++)
@@ -111,9 +123,7 @@ public sealed class CompactionTests
                 });
                 wasKilled = false;
             }
-            catch (EndOfProcess)
-            {
-            }
+            catch (EndOfProcess) { }
 
             await run.RunAsync(teacher, samples);
 

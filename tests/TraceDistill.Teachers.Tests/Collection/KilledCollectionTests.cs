@@ -17,7 +17,13 @@ public sealed class KilledCollectionTests
     const string ProblemsVariable = "TRACEDISTILL_TEST_COLLECT_PROBLEMS";
     const string OutVariable = "TRACEDISTILL_TEST_COLLECT_INTO";
 
-    static readonly DatasetDescription Dataset = new() { Teacher = "teacher", PromptFunction = "Reasoning/Solve", TokenIdentity = TokenIdentity.Ids, TopK = 3 };
+    static readonly DatasetDescription Dataset = new()
+    {
+        Teacher = "teacher",
+        PromptFunction = "Reasoning/Solve",
+        TokenIdentity = TokenIdentity.Ids,
+        TopK = 3,
+    };
 
     [Fact(Timeout = 240_000)]
     public async Task RunAsync_KilledAtAnyMoment_LosesNoTraceAndAsksForNoneTwice()
@@ -97,21 +103,44 @@ public sealed class KilledCollectionTests
     [Fact(Explicit = true)]
     public async Task CollectForAnotherTest()
     {
-        string Setting(string name) => Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set");
+        string Setting(string name) =>
+            Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set");
         var options = new GenerateOptions
         {
-            Problems = Setting(ProblemsVariable), Endpoint = Setting(UrlVariable), Model = "teacher", TopLogprobs = 3, MaxTokens = 100, Concurrency = 4, Seed = 5, ShardRows = 7,
+            Problems = Setting(ProblemsVariable),
+            Endpoint = Setting(UrlVariable),
+            Model = "teacher",
+            TopLogprobs = 3,
+            MaxTokens = 100,
+            Concurrency = 4,
+            Seed = 5,
+            ShardRows = 7,
         };
-        await CollectStage.RunAsync(options, Setting(OutVariable), MathVerifier.Instance, SilentObserver.Instance, TimeProvider.System, TestContext.Current.CancellationToken);
+        await CollectStage.RunAsync(
+            options,
+            Setting(OutVariable),
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TimeProvider.System,
+            TestContext.Current.CancellationToken
+        );
     }
 
     static async Task CollectAndKillAsync(CollectionRun run, ProtocolServer server, int requests, CancellationToken cancellationToken)
     {
         var program = Path.Combine(AppContext.BaseDirectory, "TraceDistill.Teachers.Tests");
-        var start = new ProcessStartInfo(program, ["-explicit", "only", "-method", $"{typeof(KilledCollectionTests).FullName}.{nameof(CollectForAnotherTest)}"])
+        var start = new ProcessStartInfo(
+            program,
+            ["-explicit", "only", "-method", $"{typeof(KilledCollectionTests).FullName}.{nameof(CollectForAnotherTest)}"]
+        )
         {
             RedirectStandardOutput = true,
-            Environment = { [UrlVariable] = server.Url, [ProblemsVariable] = run.Problems, [OutVariable] = run.Out },
+            Environment =
+            {
+                [UrlVariable] = server.Url,
+                [ProblemsVariable] = run.Problems,
+                [OutVariable] = run.Out,
+            },
         };
         using var process = Process.Start(start)!;
         for (var i = 0; i < requests; i++)

@@ -18,7 +18,9 @@ public sealed class LeftOverTests
         await run.RunAsync(server);
         var (asked, before) = (server.Requests.Count, Shards(run));
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { MaxTokens = 40, Seed = 6 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            run.RunAsync(server, options => options with { MaxTokens = 40, Seed = 6 })
+        );
 
         Assert.Contains("holds 6 traces of other options: max_tokens was 100, is 40; seed was 5, is 6;", error.Message);
         Assert.Contains("--discard", error.Message);
@@ -37,7 +39,10 @@ public sealed class LeftOverTests
         var summary = await run.RunAsync(server, options => options with { MaxTokens = 40, Temperature = 0.5, Discard = true }, observer);
 
         Assert.Equal((6, 6), (summary.Count, summary.Collected));
-        Assert.Contains(observer.Messages, message => message.Contains("max_tokens was 100, is 40", StringComparison.Ordinal) && message.EndsWith("they are discarded", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message =>
+            message.Contains("max_tokens was 100, is 40", StringComparison.Ordinal)
+            && message.EndsWith("they are discarded", StringComparison.Ordinal)
+        );
         Assert.All(await run.TracesAsync(), trace => Assert.Equal(0.5, trace.Temperature));
         Assert.True(summary.Usage!.Tokens > first.Usage!.Tokens);
 
@@ -49,8 +54,12 @@ public sealed class LeftOverTests
     public async Task RunAsync_UnfinishedWorkOfOtherOptions_IsNamedToo()
     {
         var isFailing = true;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            isFailing && request.Contains("What is 3 + 2?", StringComparison.Ordinal) ? Replies.Error(400, "no")(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                isFailing && request.Contains("What is 3 + 2?", StringComparison.Ordinal)
+                    ? Replies.Error(400, "no")(context, request)
+                    : Replies.Sum(context, request)
+        );
         using var run = new CollectionRun(problems: 6);
         await Assert.ThrowsAsync<ExternalFailureException>(() => run.RunAsync(server));
         isFailing = false;
@@ -86,7 +95,14 @@ public sealed class LeftOverTests
         using var run = new CollectionRun(problems: 3);
         await run.RunAsync(server, options => options with { SamplesPerProblem = 2 });
         var lines = File.ReadAllLines(run.Problems);
-        lines[1] = JsonSerializer.Serialize(new { id = "p001", problem = "What is 2 + 1?", answer = "3" });
+        lines[1] = JsonSerializer.Serialize(
+            new
+            {
+                id = "p001",
+                problem = "What is 2 + 1?",
+                answer = "3",
+            }
+        );
         File.WriteAllLines(run.Problems, lines);
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server));
@@ -107,7 +123,9 @@ public sealed class LeftOverTests
         await run.RunAsync(server, options => options with { Prompt = prompt.Path });
         File.WriteAllText(prompt.File(PromptLibrary.TemplateFile), "<message role=\"user\">With care: {{$problem}}</message>");
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Prompt = prompt.Path }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            run.RunAsync(server, options => options with { Prompt = prompt.Path })
+        );
 
         Assert.Matches(@"holds 3 traces of other options: prompt was \S+ \([0-9a-f]{12}\), is \S+ \([0-9a-f]{12}\);", error.Message);
     }
@@ -120,9 +138,18 @@ public sealed class LeftOverTests
         using var run = new CollectionRun(problems: 3);
         await run.RunAsync(server);
 
-        var summary = await run.RunAsync(
-            elsewhere,
-            options => options with { Concurrency = 1, AttemptTimeout = 90, RetryFor = 5, MaxTokensTotal = 1_000_000, ShardRows = 2, SamplesPerProblem = 2, Stream = true });
+        var summary = await run.RunAsync(elsewhere, options =>
+            options with
+            {
+                Concurrency = 1,
+                AttemptTimeout = 90,
+                RetryFor = 5,
+                MaxTokensTotal = 1_000_000,
+                ShardRows = 2,
+                SamplesPerProblem = 2,
+                Stream = true,
+            }
+        );
 
         Assert.Equal((6, 3), (summary.Count, summary.Collected));
     }
@@ -144,5 +171,6 @@ public sealed class LeftOverTests
         Assert.Equal(before, Shards(run));
     }
 
-    static string Shards(CollectionRun run) => string.Join("\n", ShardManifest.Load(run.Out)!.Shards.Select(shard => $"{shard.File} {shard.Sha256}"));
+    static string Shards(CollectionRun run) =>
+        string.Join("\n", ShardManifest.Load(run.Out)!.Shards.Select(shard => $"{shard.File} {shard.Sha256}"));
 }

@@ -11,7 +11,8 @@ public sealed class OptionRolesTests
     static readonly PropertyInfo[] Options = typeof(GenerateOptions).GetProperties(BindingFlags.Public | BindingFlags.Instance);
 
     [Fact]
-    public void All_OptionsOfGenerate_HaveARole() => Assert.Equal(Options.Select(option => option.Name).Order(), OptionRoles.All.Keys.Order());
+    public void All_OptionsOfGenerate_HaveARole() =>
+        Assert.Equal(Options.Select(option => option.Name).Order(), OptionRoles.All.Keys.Order());
 
     [Fact]
     public void All_OptionsThatChangeWhatComesOut_AreNotCalledOperational()

@@ -19,11 +19,16 @@ public sealed class PartitionedCollectionTests
         using var shared = new CollectionRun(problems: 40);
 
         await one.RunAsync(server);
-        await Task.WhenAll(Enumerable.Range(0, 4).Select(i => shared.RunAsync(server, options => options with { Partition = $"{i}/4", ShardRows = 3 })));
+        await Task.WhenAll(
+            Enumerable.Range(0, 4).Select(i => shared.RunAsync(server, options => options with { Partition = $"{i}/4", ShardRows = 3 }))
+        );
 
         var manifest = ShardManifest.Load(shared.Out)!;
         Assert.Equal(40, manifest.Rows);
-        Assert.Equal(manifest.Shards.Select(shard => shard.File).Order(StringComparer.Ordinal), manifest.Shards.Select(shard => shard.File));
+        Assert.Equal(
+            manifest.Shards.Select(shard => shard.File).Order(StringComparer.Ordinal),
+            manifest.Shards.Select(shard => shard.File)
+        );
         Assert.All(manifest.Shards, shard => Assert.Matches(@"^train-0000[0-3]-of-00004-0000\d\.parquet$", shard.File));
         Assert.Equal((await one.TracesAsync()).Select(Content).Order(), (await shared.TracesAsync()).Select(Content).Order());
         Assert.Empty(Directory.EnumerateFiles(shared.Out, "journal*"));
@@ -77,7 +82,9 @@ public sealed class PartitionedCollectionTests
         using var run = new CollectionRun(problems: 20);
         await run.RunAsync(server, options => options with { Partition = "0/2" });
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => run.RunAsync(server, options => options with { Partition = "1/2", Temperature = 0.5 }));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            run.RunAsync(server, options => options with { Partition = "1/2", Temperature = 0.5 })
+        );
 
         Assert.Contains("temperature", error.Message);
         Assert.Null(ShardManifest.Load(run.Out));
@@ -92,7 +99,12 @@ public sealed class PartitionedCollectionTests
     [InlineData("SLURM_ARRAY_TASK_ID=4", 5, "4/5")]
     [InlineData("HOME=x SLURM_ARRAY_TASK_ID=", null, null)]
     public void Find_JobEnvironments_TellTheShare(string variables, int? partitions, string? expected) =>
-        Assert.Equal(expected, PartitionEnvironment.Find(Variables(variables), partitions) is { } found ? $"{found.Partition.Index}/{found.Partition.Count}" : null);
+        Assert.Equal(
+            expected,
+            PartitionEnvironment.Find(Variables(variables), partitions) is { } found
+                ? $"{found.Partition.Index}/{found.Partition.Count}"
+                : null
+        );
 
     [Theory]
     [InlineData("JOB_COMPLETION_INDEX=4", null, "--partitions")]
@@ -101,7 +113,10 @@ public sealed class PartitionedCollectionTests
     [InlineData("SLURM_ARRAY_TASK_ID=9 SLURM_ARRAY_TASK_COUNT=2 SLURM_ARRAY_TASK_MIN=1", null, "partition 8 of 2")]
     [InlineData("SLURM_ARRAY_TASK_ID=x SLURM_ARRAY_TASK_COUNT=2", null, "'x'")]
     public void Find_EnvironmentThatMakesNoSense_SaysSo(string variables, int? partitions, string expected) =>
-        Assert.Contains(expected, Assert.Throws<InvalidInputException>(() => PartitionEnvironment.Find(Variables(variables), partitions)).Message);
+        Assert.Contains(
+            expected,
+            Assert.Throws<InvalidInputException>(() => PartitionEnvironment.Find(Variables(variables), partitions)).Message
+        );
 
     static Func<string, string?> Variables(string text)
     {
@@ -109,5 +124,6 @@ public sealed class PartitionedCollectionTests
         return name => variables.GetValueOrDefault(name);
     }
 
-    static string Content(Trace trace) => $"{trace.Id} {trace.ProblemId} {trace.Seed} {trace.Generation} {string.Join(',', trace.Logprobs!.TopIds)} {trace.Verdict}";
+    static string Content(Trace trace) =>
+        $"{trace.Id} {trace.ProblemId} {trace.Seed} {trace.Generation} {string.Join(',', trace.Logprobs!.TopIds)} {trace.Verdict}";
 }

@@ -13,13 +13,15 @@ public sealed class ReaskTests
     public async Task RunAsync_FlawsNamed_AreAskedForAgainOnceARunUnderTheirIds()
     {
         using var run = new StoreRun(problems: 12);
-        var teacher = new CountingTeacher(request => request.Messages[0].Content switch
-        {
-            "What is 3 + 2?" => "length",
-            "What is 4 + 2?" => "refusal",
-            "What is 11 + 2?" => "",
-            _ => "stop",
-        });
+        var teacher = new CountingTeacher(request =>
+            request.Messages[0].Content switch
+            {
+                "What is 3 + 2?" => "length",
+                "What is 4 + 2?" => "refusal",
+                "What is 11 + 2?" => "",
+                _ => "stop",
+            }
+        );
         var counts = (await run.RunAsync(teacher)).Shards.Aggregate(default(TraceCounts), (sum, shard) => sum + shard.Counts);
         Assert.Equal((1, 1, 1), (counts.Length, counts.Refusal, counts.Empty));
         var before = await run.TracesAsync();
@@ -32,7 +34,10 @@ public sealed class ReaskTests
         Assert.Equal(before.Select(trace => trace.Id), after.Select(trace => trace.Id));
         Assert.Equal(("stop", "refusal", ""), (after[3].FinishReason, after[4].FinishReason, after[11].Answer));
         Assert.NotEqual(before[3].Seed, after[3].Seed);
-        Assert.Equal(before.Where((_, i) => i is not (3 or 4)).Select(trace => trace.Seed), after.Where((_, i) => i is not (3 or 4)).Select(trace => trace.Seed));
+        Assert.Equal(
+            before.Where((_, i) => i is not (3 or 4)).Select(trace => trace.Seed),
+            after.Where((_, i) => i is not (3 or 4)).Select(trace => trace.Seed)
+        );
 
         var third = new CountingTeacher();
         await run.RunAsync(third, reask: [TraceFlaw.Length, TraceFlaw.Refusal, TraceFlaw.Empty]);
@@ -50,7 +55,9 @@ public sealed class ReaskTests
     public async Task RunAsync_FlawIsThereInAnotherDivision_IsAskedForAgain(int before, int now)
     {
         using var run = new StoreRun(problems: 20);
-        var teacher = new CountingTeacher(request => request.Messages[0].Content.EndsWith("7 + 2?", StringComparison.Ordinal) ? "length" : "stop");
+        var teacher = new CountingTeacher(request =>
+            request.Messages[0].Content.EndsWith("7 + 2?", StringComparison.Ordinal) ? "length" : "stop"
+        );
         foreach (var index in Enumerable.Range(0, before))
         {
             await run.RunAsync(teacher, partition: new Partition(index, before));
@@ -83,7 +90,9 @@ public sealed class ReaskTests
     {
         using var run = new StoreRun(problems: 12);
         await run.RunAsync(new CountingTeacher(request => request.Messages[0].Content == "What is 3 + 2?" ? "length" : "stop"));
-        await Assert.ThrowsAsync<TimeoutException>(() => run.RunAsync(new CountingTeacher(), reask: [TraceFlaw.Length], step: _ => throw new TimeoutException()));
+        await Assert.ThrowsAsync<TimeoutException>(() =>
+            run.RunAsync(new CountingTeacher(), reask: [TraceFlaw.Length], step: _ => throw new TimeoutException())
+        );
 
         var later = new CountingTeacher();
         await run.RunAsync(later, reask: [TraceFlaw.Length]);

@@ -14,7 +14,14 @@ public sealed class RepartitioningTests
 {
     const int Problems = 17;
 
-    public static TheoryData<int, int> Divisions => new() { { 1, 2 }, { 2, 1 }, { 2, 3 }, { 4, 3 } };
+    public static TheoryData<int, int> Divisions =>
+        new()
+        {
+            { 1, 2 },
+            { 2, 1 },
+            { 2, 3 },
+            { 4, 3 },
+        };
 
     [Theory]
     [MemberData(nameof(Divisions))]
@@ -90,7 +97,9 @@ public sealed class RepartitioningTests
                 Assert.Equal(2 * Problems, (await run.TracesAsync()).Select(trace => trace.Id).Distinct().Count());
 
                 // Killed when the new division was complete, it has nothing left to be done by the old one.
-                var isLeftAsItWas = next == before && ShardManifest.Load(run.Out)!.Shards.All(shard => expected.Files().Any(file => file.Name == shard.File));
+                var isLeftAsItWas =
+                    next == before
+                    && ShardManifest.Load(run.Out)!.Shards.All(shard => expected.Files().Any(file => file.Name == shard.File));
                 if (!isLeftAsItWas)
                 {
                     Assert.Equal(files.Files().Select(file => file.Name), run.Files().Select(file => file.Name));

@@ -3,8 +3,8 @@ using TraceDistill.Data.Contracts;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Tests.Support;
-using TraceDistill.TestServer.Soak;
 using TraceDistill.Tests.Support;
+using TraceDistill.TestServer.Soak;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Collection;
@@ -20,7 +20,15 @@ public sealed class SoakTests
     public async Task RunAsync_FaultyServerAndKilledProcesses_EndsWithEachTraceOnceAndAsTheServerGaveIt()
     {
         using var folder = new TemporaryDirectory();
-        var soak = new SoakRun(new SoakOptions { Problems = 120, Kills = 4, Collector = Collector }, folder.Path);
+        var soak = new SoakRun(
+            new SoakOptions
+            {
+                Problems = 120,
+                Kills = 4,
+                Collector = Collector,
+            },
+            folder.Path
+        );
 
         var outcome = await soak.RunAsync(TestContext.Current.CancellationToken);
 
@@ -34,7 +42,8 @@ public sealed class SoakTests
     [Fact(Explicit = true)]
     public async Task CollectForTheSoak()
     {
-        string Setting(string name) => Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set");
+        string Setting(string name) =>
+            Environment.GetEnvironmentVariable(name) ?? throw new InvalidOperationException($"{name} is not set");
         var options = new GenerateOptions
         {
             Problems = Setting(ProblemsVariable),
@@ -47,14 +56,28 @@ public sealed class SoakTests
         };
 
         // Delays between attempts are skipped.
-        await CollectStage.RunAsync(options, Setting(OutVariable), MathVerifier.Instance, SilentObserver.Instance, TestTeacher.Time(), TestContext.Current.CancellationToken);
+        await CollectStage.RunAsync(
+            options,
+            Setting(OutVariable),
+            MathVerifier.Instance,
+            SilentObserver.Instance,
+            TestTeacher.Time(),
+            TestContext.Current.CancellationToken
+        );
     }
 
-    static ProcessStartInfo Collector(string problems, string url, string directory) => new(
-        Path.Combine(AppContext.BaseDirectory, "TraceDistill.Teachers.Tests"),
-        ["-explicit", "only", "-method", $"{typeof(SoakTests).FullName}.{nameof(CollectForTheSoak)}"])
-    {
-        RedirectStandardOutput = true,
-        Environment = { [UrlVariable] = url, [ProblemsVariable] = problems, [OutVariable] = directory },
-    };
+    static ProcessStartInfo Collector(string problems, string url, string directory) =>
+        new(
+            Path.Combine(AppContext.BaseDirectory, "TraceDistill.Teachers.Tests"),
+            ["-explicit", "only", "-method", $"{typeof(SoakTests).FullName}.{nameof(CollectForTheSoak)}"]
+        )
+        {
+            RedirectStandardOutput = true,
+            Environment =
+            {
+                [UrlVariable] = url,
+                [ProblemsVariable] = problems,
+                [OutVariable] = directory,
+            },
+        };
 }

@@ -14,15 +14,17 @@ public sealed class TokenResolverTests
     [Fact]
     public void Resolve_UniqueMatches_GetTheirIdsAndTheOthersJoinTheTail()
     {
-        var resolved = new TokenResolver(Vocabulary).Resolve(new TokenLogprobs
-        {
-            K = 3,
-            TokenIds = [0, 1],
-            Logprobs = [-0.5f, -0.6f],
-            TopIds = [2, 0, 1, 1, 3, -1],
-            TopLogprobs = [-0.1f, -0.5f, -3, -0.6f, -2, float.NegativeInfinity],
-            TokenBytes = ["a"u8.ToArray(), "ac"u8.ToArray(), "ж"u8.ToArray(), "unknown"u8.ToArray()],
-        })!;
+        var resolved = new TokenResolver(Vocabulary).Resolve(
+            new TokenLogprobs
+            {
+                K = 3,
+                TokenIds = [0, 1],
+                Logprobs = [-0.5f, -0.6f],
+                TopIds = [2, 0, 1, 1, 3, -1],
+                TopLogprobs = [-0.1f, -0.5f, -3, -0.6f, -2, float.NegativeInfinity],
+                TokenBytes = ["a"u8.ToArray(), "ac"u8.ToArray(), "ж"u8.ToArray(), "unknown"u8.ToArray()],
+            }
+        )!;
 
         var (a, ac) = (Id("a"), Id("ac"));
         Assert.Null(resolved.TokenBytes);
@@ -35,28 +37,48 @@ public sealed class TokenResolverTests
     [InlineData("ж")]
     [InlineData("unknown")]
     public void Resolve_DrawnTokenWithoutAUniqueMatch_LeavesNoSoftTargets(string token) =>
-        Assert.Null(new TokenResolver(Vocabulary).Resolve(new TokenLogprobs
-        {
-            K = 1, TokenIds = [0], Logprobs = [-1], TopIds = [0], TopLogprobs = [-1], TokenBytes = [System.Text.Encoding.UTF8.GetBytes(token)],
-        }));
+        Assert.Null(
+            new TokenResolver(Vocabulary).Resolve(
+                new TokenLogprobs
+                {
+                    K = 1,
+                    TokenIds = [0],
+                    Logprobs = [-1],
+                    TopIds = [0],
+                    TopLogprobs = [-1],
+                    TokenBytes = [System.Text.Encoding.UTF8.GetBytes(token)],
+                }
+            )
+        );
 
-    /// <summary>SentencePiece's vocabularies have each byte of ASCII twice: as the character, and as a stand-in for characters without a token.</summary>
+    /// <summary>
+    /// SentencePiece's vocabularies have each byte of ASCII twice: as the character, and as a stand-in for characters without a token.
+    /// </summary>
     [Fact]
     public void Resolve_BytesOfACharacter_AreTheCharactersTokenAndNotTheByteThatStandsIn()
     {
         using var directory = new TemporaryDirectory();
         string[] tokens = ["<unk>", .. Enumerable.Range(0, 256).Select(value => $"<0x{value:X2}>"), "8", "▁", "▁8"];
         var vocabulary = string.Join(',', tokens.Select((token, id) => $"\"{token}\":{id}"));
-        File.WriteAllText(directory.File("tokenizer.json"), """
+        File.WriteAllText(
+            directory.File("tokenizer.json"),
+            """
             {"decoder":{"type":"Sequence","decoders":[{"type":"Replace","pattern":{"String":"▁"},"content":" "},
                {"type":"ByteFallback"},{"type":"Fuse"}]},
             "model":{"type":"BPE","unk_token":"<unk>","byte_fallback":true,"fuse_unk":true,"merges":["▁ 8"],"vocab":{VOCABULARY}}}
-            """.Replace("VOCABULARY", vocabulary, StringComparison.Ordinal));
-        var resolved = new TokenResolver(Tokenizer.Load(directory.Path)).Resolve(new TokenLogprobs
-        {
-            K = 2, TokenIds = [0, 1, 2], Logprobs = [-1, -1, -1], TopIds = [0, 1, 1, 0, 2, 0], TopLogprobs = [-1, -2, -1, -2, -1, -2],
-            TokenBytes = ["8"u8.ToArray(), " 8"u8.ToArray(), "\n"u8.ToArray()],
-        })!;
+            """.Replace("VOCABULARY", vocabulary, StringComparison.Ordinal)
+        );
+        var resolved = new TokenResolver(Tokenizer.Load(directory.Path)).Resolve(
+            new TokenLogprobs
+            {
+                K = 2,
+                TokenIds = [0, 1, 2],
+                Logprobs = [-1, -1, -1],
+                TopIds = [0, 1, 1, 0, 2, 0],
+                TopLogprobs = [-1, -2, -1, -2, -1, -2],
+                TokenBytes = ["8"u8.ToArray(), " 8"u8.ToArray(), "\n"u8.ToArray()],
+            }
+        )!;
 
         Assert.Equal(["8", "▁8", "<0x0A>"], resolved.TokenIds.Select(id => tokens[id]));
         Assert.Equal(["8", "▁8", "▁8", "8", "<0x0A>", "8"], resolved.TopIds.Select(id => tokens[id]));
@@ -66,7 +88,14 @@ public sealed class TokenResolverTests
     public void Resolve_IdsOfTheEmbeddingsPadding_JoinTheTail()
     {
         var padding = Vocabulary.VocabularySize;
-        var logprobs = new TokenLogprobs { K = 2, TokenIds = [7], Logprobs = [-1], TopIds = [padding, 7], TopLogprobs = [-0.5f, -1] };
+        var logprobs = new TokenLogprobs
+        {
+            K = 2,
+            TokenIds = [7],
+            Logprobs = [-1],
+            TopIds = [padding, 7],
+            TopLogprobs = [-0.5f, -1],
+        };
 
         var resolved = new TokenResolver(Vocabulary).Resolve(logprobs)!;
 
@@ -78,7 +107,14 @@ public sealed class TokenResolverTests
     [Fact]
     public void Resolve_TrueIds_AreLeftAlone()
     {
-        var logprobs = new TokenLogprobs { K = 1, TokenIds = [7], Logprobs = [-1], TopIds = [7], TopLogprobs = [-1] };
+        var logprobs = new TokenLogprobs
+        {
+            K = 1,
+            TokenIds = [7],
+            Logprobs = [-1],
+            TopIds = [7],
+            TopLogprobs = [-1],
+        };
 
         Assert.Same(logprobs, new TokenResolver(Vocabulary).Resolve(logprobs));
         Assert.Same(logprobs, new TokenResolver(tokenizer: null).Resolve(logprobs));

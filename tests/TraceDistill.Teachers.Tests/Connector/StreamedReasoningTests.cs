@@ -11,19 +11,20 @@ namespace TraceDistill.Teachers.Tests.Connector;
 
 public sealed class StreamedReasoningTests
 {
-    public static TheoryData<string, bool, string, string> Generations => new()
-    {
-        { "<think>a < b</think> so b", false, "a < b", "so b" },
-        { "\n<think>\na\n</think>\n\nb", false, "a\n", "b" },
-        { "a</think>b", true, "a", "b" },
-        { "<think>a</think>b", true, "a", "b" },
-        { "[THINK]a[/THINK]b", false, "a", "b" },
-        { "no marks, 1 < 2", false, "", "no marks, 1 < 2" },
-        { "<thin", false, "", "<thin" },
-        { "<think>cut of", false, "cut of", "" },
-        { "<think>a</think>b<think>c</think>d", false, "ac", "bd" },
-        { "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b", false, "a", "b" },
-    };
+    public static TheoryData<string, bool, string, string> Generations =>
+        new()
+        {
+            { "<think>a < b</think> so b", false, "a < b", "so b" },
+            { "\n<think>\na\n</think>\n\nb", false, "a\n", "b" },
+            { "a</think>b", true, "a", "b" },
+            { "<think>a</think>b", true, "a", "b" },
+            { "[THINK]a[/THINK]b", false, "a", "b" },
+            { "no marks, 1 < 2", false, "", "no marks, 1 < 2" },
+            { "<thin", false, "", "<thin" },
+            { "<think>cut of", false, "cut of", "" },
+            { "<think>a</think>b<think>c</think>d", false, "ac", "bd" },
+            { "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>final<|message|>b", false, "a", "b" },
+        };
 
     /// <summary>However the text is cut into pieces.</summary>
     [Theory]
@@ -40,7 +41,9 @@ public sealed class StreamedReasoningTests
     [Property(MaxTest = 300)]
     public Property Add_AnyText_EndsUpAsTheWholeIsParted()
     {
-        var pieces = Gen.Elements("<think>", "</think>", "<", "</th", "ink>", "a", " b", "[THINK]", "\n").ArrayOf().Select(list => list.Prepend("<think>").ToArray());
+        var pieces = Gen.Elements("<think>", "</think>", "<", "</th", "ink>", "a", " b", "[THINK]", "\n")
+            .ArrayOf()
+            .Select(list => list.Prepend("<think>").ToArray());
         return Prop.ForAll(pieces.ToArbitrary(), list =>
         {
             var whole = WholeOf(string.Concat(list), isOpened: false);
@@ -53,7 +56,9 @@ public sealed class StreamedReasoningTests
     public void Add_ServerThatTellsTheReasoningApart_LeavesTheAnswerAsItIs()
     {
         var (reasoning, answer) = ("", "");
-        var reader = new StreamedReasoning(markers: null, isOpened: true, text => (reasoning, answer) = (reasoning + text.Reasoning, answer + text.Content));
+        var reader = new StreamedReasoning(markers: null, isOpened: true, text =>
+            (reasoning, answer) = (reasoning + text.Reasoning, answer + text.Content)
+        );
 
         reader.Add(new StreamedText(Content: null, "a"));
         reader.Add(new StreamedText("the mark <think> opens", Reasoning: null));
@@ -76,7 +81,9 @@ public sealed class StreamedReasoningTests
     static (string Reasoning, string Answer) Read(IEnumerable<string> pieces, bool isOpened, GenerationResult whole)
     {
         var (reasoning, answer) = ("", "");
-        var reader = new StreamedReasoning(markers: null, isOpened, text => (reasoning, answer) = (reasoning + text.Reasoning, answer + text.Content));
+        var reader = new StreamedReasoning(markers: null, isOpened, text =>
+            (reasoning, answer) = (reasoning + text.Reasoning, answer + text.Content)
+        );
         foreach (var piece in pieces)
         {
             reader.Add(new StreamedText(piece, Reasoning: null));
@@ -89,7 +96,13 @@ public sealed class StreamedReasoningTests
     static GenerationResult WholeOf(string text, bool isOpened)
     {
         var (reasoning, answer) = ReasoningSplitter.Split(text, isOpened);
-        return new GenerationResult { Reasoning = reasoning, Answer = answer, Text = text, FinishReason = "stop" };
+        return new GenerationResult
+        {
+            Reasoning = reasoning,
+            Answer = answer,
+            Text = text,
+            FinishReason = "stop",
+        };
     }
 
     static string Letters(string text) => string.Concat(text.Where(c => !char.IsWhiteSpace(c)));

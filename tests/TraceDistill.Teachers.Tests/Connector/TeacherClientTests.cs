@@ -10,7 +10,14 @@ namespace TraceDistill.Teachers.Tests.Connector;
 public sealed class TeacherClientTests
 {
     const string Key = "sk-secret-123";
-    static readonly SamplingSettings Sampling = new() { Temperature = 0.7, TopP = 0.9, MaxTokens = 64, Seed = 11, TopLogprobs = 3 };
+    static readonly SamplingSettings Sampling = new()
+    {
+        Temperature = 0.7,
+        TopP = 0.9,
+        MaxTokens = 64,
+        Seed = 11,
+        TopLogprobs = 3,
+    };
     static readonly ChatMessage[] Messages = [new("system", "S"), new("user", "What is \"1 < 2\"?")];
 
     [Fact]
@@ -43,14 +50,19 @@ public sealed class TeacherClientTests
     public async Task CompleteAsync_ServerRefusesTokenIds_AsksWithoutThemFromThenOn()
     {
         await using var server = await ProtocolServer.StartAsync(
-            Replies.Error(400, "Unrecognized request argument supplied: return_token_ids"), Replies.Completion("ok"));
+            Replies.Error(400, "Unrecognized request argument supplied: return_token_ids"),
+            Replies.Completion("ok")
+        );
         using var http = new HttpClient();
         var client = Client(http, server);
 
         await client.CompleteAsync(Messages, Sampling, Token);
         await client.CompleteAsync(Messages, Sampling, Token);
 
-        Assert.Equal([true, false, false], server.Requests.Select(request => request.Contains("return_token_ids", StringComparison.Ordinal)));
+        Assert.Equal(
+            [true, false, false],
+            server.Requests.Select(request => request.Contains("return_token_ids", StringComparison.Ordinal))
+        );
     }
 
     [Theory]
@@ -65,7 +77,13 @@ public sealed class TeacherClientTests
     [InlineData(429, "insufficient_quota", "pay", FailureScope.Teacher, "no credit")]
     [InlineData(500, "error", "key sk-secret-123 crashed", FailureScope.Passing, "key [key] crashed")]
     [InlineData(503, "error", "loading", FailureScope.Passing, "(503): loading")]
-    public async Task CompleteAsync_ErrorStatus_SaysWhatItMeansAndKeepsTheKeyOut(int status, string code, string says, object scope, string expected)
+    public async Task CompleteAsync_ErrorStatus_SaysWhatItMeansAndKeepsTheKeyOut(
+        int status,
+        string code,
+        string says,
+        object scope,
+        string expected
+    )
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Error(status, says, code));
 
@@ -80,7 +98,9 @@ public sealed class TeacherClientTests
     [Fact]
     public async Task CompleteAsync_ErrorUnderStatus200_IsReadAsItsOwnCode()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Json("""{"error":{"message":"upstream overloaded","code":429}}"""));
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Json("""{"error":{"message":"upstream overloaded","code":429}}""")
+        );
 
         var error = await FailAsync(server);
 
@@ -89,8 +109,16 @@ public sealed class TeacherClientTests
 
     /// <summary>vLLM's older form, SiliconFlow's, Zhipu's, MiniMax's and FastAPI's.</summary>
     [Theory]
-    [InlineData("""{"object":"error","message":"Engine is dead","type":"InternalServerError","code":500}""", "Engine is dead", FailureScope.Passing)]
-    [InlineData("""{"object":"error","message":"maximum context length is 32","code":400}""", "maximum context length is 32", FailureScope.Request)]
+    [InlineData(
+        """{"object":"error","message":"Engine is dead","type":"InternalServerError","code":500}""",
+        "Engine is dead",
+        FailureScope.Passing
+    )]
+    [InlineData(
+        """{"object":"error","message":"maximum context length is 32","code":400}""",
+        "maximum context length is 32",
+        FailureScope.Request
+    )]
     [InlineData("""{"code":50505,"message":"Model service overloaded","data":null}""", "Model service overloaded", FailureScope.Passing)]
     [InlineData("""{"success":false,"code":500,"msg":"no backend"}""", "no backend", FailureScope.Passing)]
     [InlineData("""{"choices":null,"base_resp":{"status_code":1002,"status_msg":"rate limit"}}""", "rate limit", FailureScope.Passing)]
@@ -106,9 +134,15 @@ public sealed class TeacherClientTests
     }
 
     [Theory]
-    [InlineData(403, """{"error":{"code":403,"message":"Your chosen model requires moderation and your input was flagged","metadata":{"reasons":["violence"],"flagged_input":"...","provider_name":"p"}}}""")]
+    [InlineData(
+        403,
+        """{"error":{"code":403,"message":"Your chosen model requires moderation and your input was flagged","metadata":{"reasons":["violence"],"flagged_input":"...","provider_name":"p"}}}"""
+    )]
     [InlineData(200, """{"error":{"code":403,"message":"Input was flagged","metadata":{"reasons":["violence"]}}}""")]
-    [InlineData(400, """{"error":{"message":"The response was filtered due to the prompt","type":null,"param":"prompt","code":"content_filter","status":400}}""")]
+    [InlineData(
+        400,
+        """{"error":{"message":"The response was filtered due to the prompt","type":null,"param":"prompt","code":"content_filter","status":400}}"""
+    )]
     public async Task CompleteAsync_PromptThatAFilterRefuses_IsALabelledRefusal(int status, string body)
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Status(status, body: body));
@@ -121,7 +155,11 @@ public sealed class TeacherClientTests
     }
 
     [Theory]
-    [InlineData("""{"detail":[{"loc":["body","seed"],"msg":"Input should be an integer","input":"What is 1?"}]}""", "Input should be an integer", "What is 1?")]
+    [InlineData(
+        """{"detail":[{"loc":["body","seed"],"msg":"Input should be an integer","input":"What is 1?"}]}""",
+        "Input should be an integer",
+        "What is 1?"
+    )]
     [InlineData("<html><body>Bad gateway</body></html>", "(422)", "html")]
     [InlineData("""{"error":{"message":"evil \u001b[2J\u0007\n text\u202e"}}""", "evil [2J text", "\e")]
     public async Task CompleteAsync_ErrorInAnotherForm_TakesItsWordsAndNoPromptText(string body, string expected, string absent)
@@ -205,7 +243,9 @@ public sealed class TeacherClientTests
     [InlineData(403)]
     public async Task ListModelsAsync_KeyForCompletionsAlone_IsNoList(int status)
     {
-        await using var server = await SecureServer.StartAsync(context => Replies.Error(status, "You have insufficient permissions for this operation")(context, ""));
+        await using var server = await SecureServer.StartAsync(context =>
+            Replies.Error(status, "You have insufficient permissions for this operation")(context, "")
+        );
         using var handler = TeacherHttpHandler.Create(1);
         handler.SslOptions.RemoteCertificateValidationCallback = (_, certificate, _, _) => certificate?.Subject == "CN=127.0.0.1";
         using var http = TeacherHttpHandler.CreateClient(handler);
@@ -216,7 +256,15 @@ public sealed class TeacherClientTests
     static CancellationToken Token => TestContext.Current.CancellationToken;
 
     static TeacherEndpoint Endpoint(string url, string? key) =>
-        TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = "teacher", ApiKeyEnv = key is null ? null : "TEACHER_KEY" }, name => name == "TEACHER_KEY" ? key : null);
+        TeacherEndpoint.Create(
+            new EndpointSettings
+            {
+                Url = url,
+                Model = "teacher",
+                ApiKeyEnv = key is null ? null : "TEACHER_KEY",
+            },
+            name => name == "TEACHER_KEY" ? key : null
+        );
 
     static TeacherClient Client(HttpClient http, ProtocolServer server) => Client(http, server.Url);
 

@@ -24,7 +24,17 @@ public sealed class TeacherEndpointTests
     [InlineData("http://host/v1", "m", "NOT_SET", "NOT_SET")]
     public void Create_WrongSetting_NamesIt(string url, string model, string? variable, string expected)
     {
-        var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = model, ApiKeyEnv = variable }, _ => null));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            TeacherEndpoint.Create(
+                new EndpointSettings
+                {
+                    Url = url,
+                    Model = model,
+                    ApiKeyEnv = variable,
+                },
+                _ => null
+            )
+        );
 
         Assert.Contains(expected, error.Message);
         Assert.DoesNotContain("secret", error.Message);
@@ -32,5 +42,18 @@ public sealed class TeacherEndpointTests
 
     [Fact]
     public void ToString_WithAKey_DoesNotShowIt() =>
-        Assert.Equal("m at http://host/v1", TeacherEndpoint.Create(new EndpointSettings { Url = "http://host", Model = "m", ApiKeyEnv = "KEY" }, _ => "secret").ToString());
+        Assert.Equal(
+            "m at http://host/v1",
+            TeacherEndpoint
+                .Create(
+                    new EndpointSettings
+                    {
+                        Url = "http://host",
+                        Model = "m",
+                        ApiKeyEnv = "KEY",
+                    },
+                    _ => "secret"
+                )
+                .ToString()
+        );
 }

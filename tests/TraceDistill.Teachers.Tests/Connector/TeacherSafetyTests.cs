@@ -27,18 +27,26 @@ public sealed class TeacherSafetyTests
     public async Task RunAsync_ServerThatRepeatsTheKeyEverywhere_LeavesItInNoFileMessageOrError()
     {
         var failures = 0;
-        await using var server = await ProtocolServer.StartAsync((context, request) => (Interlocked.Increment(ref failures) % 3) switch
-        {
-            1 => Replies.Completion("<think>a</think>46")(context, request),
-            2 => Replies.Error(400, $"upstream said: invalid header Authorization: {context.Request.Headers.Authorization}")(context, request),
-            _ => Replies.Json($$"""{"choices":"{{context.Request.Headers.Authorization}}"}""")(context, request),
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                (Interlocked.Increment(ref failures) % 3) switch
+                {
+                    1 => Replies.Completion("<think>a</think>46")(context, request),
+                    2 => Replies.Error(400, $"upstream said: invalid header Authorization: {context.Request.Headers.Authorization}")(
+                        context,
+                        request
+                    ),
+                    _ => Replies.Json($$"""{"choices":"{{context.Request.Headers.Authorization}}"}""")(context, request),
+                }
+        );
         using var run = new CollectionRun(problems: 9);
         var observer = new RecordingObserver();
         var keyFile = Path.Combine(Path.GetDirectoryName(run.Problems)!, "key.txt");
         await File.WriteAllTextAsync(keyFile, Key + "\n", TestTeacher.Token);
 
-        var error = await Assert.ThrowsAnyAsync<Exception>(() => run.RunAsync(server, options => options with { ApiKeyFile = keyFile, Concurrency = 1 }, observer));
+        var error = await Assert.ThrowsAnyAsync<Exception>(() =>
+            run.RunAsync(server, options => options with { ApiKeyFile = keyFile, Concurrency = 1 }, observer)
+        );
 
         Assert.All(server.Keys, key => Assert.Equal($"Bearer {Key}", key));
         Assert.Contains("[key]", string.Join('\n', observer.Messages) + error);
@@ -64,7 +72,16 @@ public sealed class TeacherSafetyTests
             File.WriteAllText(file, content);
         }
 
-        var error = Assert.Throws<InvalidInputException>(() => TeacherEndpoint.Create(new EndpointSettings { Url = "https://host/v1", Model = "m", ApiKeyFile = file }));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            TeacherEndpoint.Create(
+                new EndpointSettings
+                {
+                    Url = "https://host/v1",
+                    Model = "m",
+                    ApiKeyFile = file,
+                }
+            )
+        );
 
         Assert.Contains(expected, error.Message);
         Assert.Contains(file, error.Message);
@@ -88,18 +105,23 @@ public sealed class TeacherSafetyTests
     public async Task CompleteAsync_Azure_SendsItsOwnHeaderAndVersion()
     {
         string? seen = null;
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            seen = $"{context.Request.Headers["api-key"]} {context.Request.QueryString} {context.Request.Headers.Authorization}";
-            return Replies.Completion("ok")(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                seen = $"{context.Request.Headers["api-key"]} {context.Request.QueryString} {context.Request.Headers.Authorization}";
+                return Replies.Completion("ok")(context, request);
+            }
+        );
         var client = Client(server.Url + "?api-version=2024-10-21", "azure");
 
         await client.CompleteAsync(Messages, Sampling, TestTeacher.Token);
 
         Assert.Equal($"{Key} ?api-version=2024-10-21 ", seen);
         Assert.Contains("\"max_completion_tokens\":64", server.Requests.Single());
-        Assert.Equal("https://r.openai.azure.com/openai/v1/", TeacherEndpoint.Create(new EndpointSettings { Url = "https://r.openai.azure.com", Model = "m" }).BaseAddress.ToString());
+        Assert.Equal(
+            "https://r.openai.azure.com/openai/v1/",
+            TeacherEndpoint.Create(new EndpointSettings { Url = "https://r.openai.azure.com", Model = "m" }).BaseAddress.ToString()
+        );
     }
 
     [Theory]
@@ -115,7 +137,9 @@ public sealed class TeacherSafetyTests
 
         foreach (var dialect in (string[])["compatible", "azure"])
         {
-            var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url, dialect).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+            var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+                Client(server.Url, dialect).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+            );
 
             Assert.Equal(FailureScope.Teacher, error.Scope);
             Assert.Contains($"redirects to {other.Url}/chat/completions ({status})", error.Message);
@@ -134,7 +158,9 @@ public sealed class TeacherSafetyTests
     {
         await using var server = await RedirectingAsync(302, location);
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.Contains("[key]", error.Message);
         Assert.DoesNotContain("secret-4711", error.Message, StringComparison.OrdinalIgnoreCase);
@@ -146,9 +172,13 @@ public sealed class TeacherSafetyTests
     public async Task CompleteAsync_KeyAcrossTheCutOfALongMessage_LeavesNoHeadOfIt(bool isJson)
     {
         var message = new string('x', 293) + " " + Key;
-        await using var server = await ProtocolServer.StartAsync(isJson ? Replies.Error(400, message) : Replies.Status(400, body: new string(' ', 900) + message));
+        await using var server = await ProtocolServer.StartAsync(
+            isJson ? Replies.Error(400, message) : Replies.Status(400, body: new string(' ', 900) + message)
+        );
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.DoesNotContain("sk-", error.Message);
         Assert.DoesNotContain("sk-", error.ServerMessage);
@@ -162,7 +192,9 @@ public sealed class TeacherSafetyTests
     {
         await using var server = await RedirectingAsync(307, location);
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.Equal(FailureScope.Teacher, error.Scope);
         Assert.Contains("redirects to elsewhere (307)", error.Message);
@@ -179,7 +211,9 @@ public sealed class TeacherSafetyTests
             return Task.CompletedTask;
         });
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url, "compatible", trusting: true).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url, "compatible", trusting: true).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.Contains("redirects to http://", error.Message);
         Assert.Empty(clear.Keys);
@@ -189,9 +223,16 @@ public sealed class TeacherSafetyTests
     public async Task CompleteAsync_CertificateThatNobodyVouchesFor_IsRefusedBeforeAnythingIsSent()
     {
         await using var server = await SecureServer.StartAsync(context => context.Response.WriteAsync("{}"));
-        using var teacher = new TeacherPool(Endpoint(server.Url, "auto"), new ResilienceOptions(), TestTeacher.Time(), new RecordingObserver());
+        using var teacher = new TeacherPool(
+            Endpoint(server.Url, "auto"),
+            new ResilienceOptions(),
+            TestTeacher.Time(),
+            new RecordingObserver()
+        );
 
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token)
+        );
 
         Assert.StartsWith($"the certificate of teacher at {server.Url} is not trusted", error.Message);
         Assert.Contains("SSL_CERT_FILE", error.Message);
@@ -208,7 +249,10 @@ public sealed class TeacherSafetyTests
         Assert.Null(handler.SslOptions.CertificateChainPolicy);
         Assert.False(handler.AllowAutoRedirect);
         Assert.DoesNotContain(typeof(GenerateOptions).GetProperties().Concat(typeof(EndpointSettings).GetProperties()), option =>
-            option.Name.Contains("Tls", StringComparison.OrdinalIgnoreCase) || option.Name.Contains("Cert", StringComparison.OrdinalIgnoreCase) || option.Name.Contains("Insecure", StringComparison.OrdinalIgnoreCase));
+            option.Name.Contains("Tls", StringComparison.OrdinalIgnoreCase)
+            || option.Name.Contains("Cert", StringComparison.OrdinalIgnoreCase)
+            || option.Name.Contains("Insecure", StringComparison.OrdinalIgnoreCase)
+        );
     }
 
     [Fact]
@@ -228,7 +272,9 @@ public sealed class TeacherSafetyTests
     [InlineData("br")]
     public async Task CompleteAsync_CompressedResponse_IsRead(string encoding)
     {
-        await using var server = await ProtocolServer.StartAsync((context, _) => SendCompressedAsync(context, encoding, Encoding.UTF8.GetBytes(WireJson.Completion("<think>a</think>b", 3))));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, _) => SendCompressedAsync(context, encoding, Encoding.UTF8.GetBytes(WireJson.Completion("<think>a</think>b", 3)))
+        );
 
         Assert.Equal("b", (await Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)).Answer);
     }
@@ -250,13 +296,17 @@ public sealed class TeacherSafetyTests
     [InlineData("br", "\u00ff no brotli at all")]
     public async Task CompleteAsync_GarbageUnderTheNameOfACompression_IsPassing(string encoding, string garbage)
     {
-        await using var server = await ProtocolServer.StartAsync((context, _) =>
-        {
-            context.Response.Headers.ContentEncoding = encoding;
-            return context.Response.WriteAsync(garbage, Encoding.Latin1);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, _) =>
+            {
+                context.Response.Headers.ContentEncoding = encoding;
+                return context.Response.WriteAsync(garbage, Encoding.Latin1);
+            }
+        );
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.Equal(FailureScope.Passing, error.Scope);
         Assert.Contains("its body cannot be decompressed", error.Message);
@@ -267,9 +317,13 @@ public sealed class TeacherSafetyTests
     [InlineData("gzip")]
     public async Task CompleteAsync_BodyPastAnyAnswer_IsOneFailure(string? encoding)
     {
-        await using var server = await ProtocolServer.StartAsync((context, _) => SendCompressedAsync(context, encoding, new byte[40 << 20]));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, _) => SendCompressedAsync(context, encoding, new byte[40 << 20])
+        );
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.Equal(FailureScope.Request, error.Scope);
         Assert.Contains("longer than 16 MiB", error.Message);
@@ -291,7 +345,10 @@ public sealed class TeacherSafetyTests
     public async Task ReadAsync_BodiesThatStall_KeepNoOtherFromItsEnd()
     {
         using var stop = new CancellationTokenSource();
-        var stalled = Enumerable.Range(0, 100).Select(_ => ResponseBody.ReadAsync(new StreamContent(new StallingStream(100_000)), 1 << 26, stop.Token)).ToArray();
+        var stalled = Enumerable
+            .Range(0, 100)
+            .Select(_ => ResponseBody.ReadAsync(new StreamContent(new StallingStream(100_000)), 1 << 26, stop.Token))
+            .ToArray();
         using var content = new ByteArrayContent(new byte[4 << 20]);
 
         using var body = await ResponseBody.ReadAsync(content, 1 << 26, TestTeacher.Token);
@@ -327,15 +384,19 @@ public sealed class TeacherSafetyTests
     [Fact]
     public async Task CompleteAsync_PromiseOfAHugeBody_IsRefusedUnread()
     {
-        await using var server = await ProtocolServer.StartAsync(async (context, request) =>
-        {
-            context.Response.ContentLength = 1L << 40;
-            await context.Response.WriteAsync("{");
-            await context.Response.Body.FlushAsync();
-            await Replies.Stall(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            async (context, request) =>
+            {
+                context.Response.ContentLength = 1L << 40;
+                await context.Response.WriteAsync("{");
+                await context.Response.Body.FlushAsync();
+                await Replies.Stall(context, request);
+            }
+        );
 
-        var error = await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server.Url).CompleteAsync(Messages, Sampling, TestTeacher.Token)
+        );
 
         Assert.Contains("longer than 16 MiB", error.Message);
     }
@@ -344,19 +405,35 @@ public sealed class TeacherSafetyTests
     public void Bound_OfALongTraceWithManyAlternatives_LeavesRoomForIt()
     {
         // 32,768 tokens, top 20: some 1,550 bytes a token were measured.
-        Assert.InRange(ResponseBound.Of(new SamplingSettings { MaxTokens = 32_768, TopLogprobs = 20 }), 5 * 32_768 * 1_550L, Array.MaxLength);
+        Assert.InRange(
+            ResponseBound.Of(new SamplingSettings { MaxTokens = 32_768, TopLogprobs = 20 }),
+            5 * 32_768 * 1_550L,
+            Array.MaxLength
+        );
     }
 
-    static TeacherEndpoint Endpoint(string url, string dialect) => TeacherEndpoint.Create(
-        new EndpointSettings { Url = url, Model = "teacher", ApiKeyEnv = "TEACHER_KEY", Dialect = dialect }, name => name == "TEACHER_KEY" ? Key : null);
+    static TeacherEndpoint Endpoint(string url, string dialect) =>
+        TeacherEndpoint.Create(
+            new EndpointSettings
+            {
+                Url = url,
+                Model = "teacher",
+                ApiKeyEnv = "TEACHER_KEY",
+                Dialect = dialect,
+            },
+            name => name == "TEACHER_KEY" ? Key : null
+        );
 
     /// <param name="trusting">Takes the test server's certificate: a thing that a test can do and the program cannot.</param>
-    static Task<ProtocolServer> RedirectingAsync(int status, string location) => ProtocolServer.StartAsync((context, _) =>
-    {
-        context.Response.StatusCode = status;
-        context.Response.Headers.Location = location;
-        return Task.CompletedTask;
-    });
+    static Task<ProtocolServer> RedirectingAsync(int status, string location) =>
+        ProtocolServer.StartAsync(
+            (context, _) =>
+            {
+                context.Response.StatusCode = status;
+                context.Response.Headers.Location = location;
+                return Task.CompletedTask;
+            }
+        );
 
     static TeacherClient Client(string url, string dialect = "compatible", bool trusting = false)
     {
@@ -408,7 +485,11 @@ public sealed class TeacherSafetyTests
 
         public override long Length => throw new NotSupportedException();
 
-        public override long Position { get => Given; set => throw new NotSupportedException(); }
+        public override long Position
+        {
+            get => Given;
+            set => throw new NotSupportedException();
+        }
 
         public override int Read(byte[] buffer, int offset, int count)
         {
@@ -417,9 +498,7 @@ public sealed class TeacherSafetyTests
             return count;
         }
 
-        public override void Flush()
-        {
-        }
+        public override void Flush() { }
 
         public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
 

@@ -8,11 +8,21 @@ namespace TraceDistill.Teachers.Tests.Dialects;
 
 public sealed class DialectAdaptationTests
 {
-    static readonly SamplingSettings Sampling = new() { MaxTokens = 64, TopLogprobs = 3, Seed = 8 };
+    static readonly SamplingSettings Sampling = new()
+    {
+        MaxTokens = 64,
+        TopLogprobs = 3,
+        Seed = 8,
+    };
 
     [Theory]
     [InlineData("vllm", "extra fields not permitted: return_token_ids", "return_token", "top_k")]
-    [InlineData("vllm", "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.", "\"max_tokens\"", "max_completion_tokens")]
+    [InlineData(
+        "vllm",
+        "Unsupported parameter: 'max_tokens' is not supported with this model. Use 'max_completion_tokens' instead.",
+        "\"max_tokens\"",
+        "max_completion_tokens"
+    )]
     [InlineData("vllm", "Unknown field min_p", "min_p", "top_k")]
     [InlineData("openai", "Unsupported parameter: 'temperature' is not supported with this model.", "\"temperature\"", "top_p")]
     [InlineData("openai", "Unsupported parameter: 'top_p' is not supported with this model.", "\"top_p\"", "temperature")]
@@ -34,22 +44,45 @@ public sealed class DialectAdaptationTests
     [Fact]
     public async Task CompleteAsync_EveryOptionalFieldRefused_EndsWithTheLast()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Error(422, "return_token max_completion_tokens top_k min_p repetition_penalty: no"));
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Error(422, "return_token max_completion_tokens top_k min_p repetition_penalty: no")
+        );
 
-        await Assert.ThrowsAsync<TeacherRequestException>(() => Client(server, "vllm").CompleteAsync([new("user", "?")], Sampling, TestTeacher.Token));
+        await Assert.ThrowsAsync<TeacherRequestException>(() =>
+            Client(server, "vllm").CompleteAsync([new("user", "?")], Sampling, TestTeacher.Token)
+        );
 
         Assert.Equal(6, server.Requests.Count);
     }
 
     [Fact]
-    public void Without_RefusalOfSomethingElse_GivesNothing() => Assert.Null(DialectAdaptation.Without(KnownDialects.Vllm, "temperature must be at most 2", Sampling));
+    public void Without_RefusalOfSomethingElse_GivesNothing() =>
+        Assert.Null(DialectAdaptation.Without(KnownDialects.Vllm, "temperature must be at most 2", Sampling));
 
     [Fact]
-    public void Without_SettingThatIsNotNeutral_IsNotLeftOut() => Assert.Null(
-        DialectAdaptation.Without(KnownDialects.OpenAI, "Unsupported value: 'temperature' does not support 0.7 with this model.", Sampling with { Temperature = 0.7 }));
+    public void Without_SettingThatIsNotNeutral_IsNotLeftOut() =>
+        Assert.Null(
+            DialectAdaptation.Without(
+                KnownDialects.OpenAI,
+                "Unsupported value: 'temperature' does not support 0.7 with this model.",
+                Sampling with
+                {
+                    Temperature = 0.7,
+                }
+            )
+        );
 
-    static TeacherClient Client(ProtocolServer server, string dialect) => new(
-        TeacherHttpHandler.CreateClient(TeacherHttpHandler.Create(1)),
-        TeacherEndpoint.Create(new EndpointSettings { Url = server.Url, Model = "teacher", Dialect = dialect }),
-        TimeProvider.System);
+    static TeacherClient Client(ProtocolServer server, string dialect) =>
+        new(
+            TeacherHttpHandler.CreateClient(TeacherHttpHandler.Create(1)),
+            TeacherEndpoint.Create(
+                new EndpointSettings
+                {
+                    Url = server.Url,
+                    Model = "teacher",
+                    Dialect = dialect,
+                }
+            ),
+            TimeProvider.System
+        );
 }

@@ -38,7 +38,8 @@ public sealed class DialectDetectorTests
     [Theory]
     [InlineData("[]")]
     [InlineData("""{"data":[5,{"owned_by":7},{}]}""")]
-    public async Task FindAsync_ListOfAnotherShape_IsOfNoKnownKind(string models) => Assert.Equal("compatible", await NameAsync(("models", models)));
+    public async Task FindAsync_ListOfAnotherShape_IsOfNoKnownKind(string models) =>
+        Assert.Equal("compatible", await NameAsync(("models", models)));
 
     [Fact]
     public void Find_UnknownName_NamesTheNearest()
@@ -48,6 +49,15 @@ public sealed class DialectDetectorTests
         Assert.Contains("did you mean \"vllm\"?", Assert.Throws<InvalidInputException>(() => KnownDialects.Find("vlm")).Message);
     }
 
-    static async Task<string> NameAsync(params (string Route, string Answer)[] answers) => (await DialectDetector.FindAsync("gpu-01", route => Task.FromResult(
-        answers.Where(known => known.Route == route).Select(known => (JsonElement?)JsonDocument.Parse(known.Answer).RootElement).FirstOrDefault()))).Name;
+    static async Task<string> NameAsync(params (string Route, string Answer)[] answers) =>
+        (
+            await DialectDetector.FindAsync("gpu-01", route =>
+                Task.FromResult(
+                    answers
+                        .Where(known => known.Route == route)
+                        .Select(known => (JsonElement?)JsonDocument.Parse(known.Answer).RootElement)
+                        .FirstOrDefault()
+                )
+            )
+        ).Name;
 }

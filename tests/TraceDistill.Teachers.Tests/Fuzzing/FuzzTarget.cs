@@ -9,7 +9,13 @@ namespace TraceDistill.Teachers.Tests.Fuzzing;
 /// <param name="Read">Reads bytes, good or bad. What it throws is a crash, unless it is of the kinds that are documented.</param>
 /// <param name="IsDocumented">Whether an exception is one of them.</param>
 /// <param name="MostBytes">Memory that one input may cost, beyond a multiple of its length.</param>
-sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Inputs, Func<byte[], Task> Read, Func<Exception, bool> IsDocumented, long MostBytes)
+sealed record FuzzTarget(
+    string Name,
+    IReadOnlyList<byte[]> Inputs,
+    Func<byte[], Task> Read,
+    Func<Exception, bool> IsDocumented,
+    long MostBytes
+)
 {
     const int MostPerByte = 512;
 
@@ -36,11 +42,17 @@ sealed record FuzzTarget(string Name, IReadOnlyList<byte[]> Inputs, Func<byte[],
             }
             catch (Exception e)
             {
-                Assert.False(e.Message.Contains('\n', StringComparison.Ordinal), $"{Name}, input {i} of seed {seed}: more than one line: {e.Message}");
+                Assert.False(
+                    e.Message.Contains('\n', StringComparison.Ordinal),
+                    $"{Name}, input {i} of seed {seed}: more than one line: {e.Message}"
+                );
             }
 
             var spent = GC.GetTotalAllocatedBytes() - allocated;
-            Assert.True(spent <= MostBytes + ((long)damaged.Length * MostPerByte), $"{Name}, input {i} of seed {seed}: {spent} bytes of memory for {damaged.Length}");
+            Assert.True(
+                spent <= MostBytes + ((long)damaged.Length * MostPerByte),
+                $"{Name}, input {i} of seed {seed}: {spent} bytes of memory for {damaged.Length}"
+            );
         }
     }
 }

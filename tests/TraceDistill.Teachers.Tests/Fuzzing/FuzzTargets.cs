@@ -10,9 +10,9 @@ using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Tests.Support;
 using TraceDistill.Teachers.Wire;
+using TraceDistill.Tests.Support;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.TestServer.Teaching;
-using TraceDistill.Tests.Support;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 
@@ -25,41 +25,87 @@ static class FuzzTargets
 
     const int TailBytes = 8;
 
-    static readonly DatasetDescription Dataset = new() { Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TopK = 3 };
-
-    public static async Task<FuzzTarget> CreateAsync(string name, TemporaryDirectory folder) => name switch
+    static readonly DatasetDescription Dataset = new()
     {
-        "chat completions" => Responses(name, [.. WireForms.All.Where(form => form.Route != "/generate").SelectMany(Completions)], HttpStatusCode.OK),
-        "streams" => new(name, [.. WireForms.All.OfType<StreamingForm>().Select(Stream)], ReadStreamAsync, e => e is WireFormatException or ReportedErrorException, Megabyte),
-        "native generations" => new(
-            name, [Completion(WireForms.SglangGenerate, topLogprobs: 3)], Sync(bytes => SglangGenerateReader.Read(bytes, 3, default)), e => e is WireFormatException, Megabyte),
-        "errors" => Responses(name, [.. WireForms.All.Select(form => form.Error(500, "CUDA error: out of memory").ToArray()), "<html>502</html>"u8.ToArray(), """{"detail":[{"msg":"field required"}]}"""u8.ToArray()], HttpStatusCode.BadGateway),
-        "lists of models" => Models(name),
-        "journalled traces" => new(name, [TraceCodec.Encode(Sample(1)), TraceCodec.Encode(Sample(2) with { Logprobs = null })], Sync(bytes => TraceCodec.Decode(bytes)), e => e is InvalidDataException, Megabyte),
-        "soft targets" => new(name, [SoftTargetCodec.Encode(Sample(1).Logprobs!)], Sync(bytes => SoftTargetCodec.Decode(bytes, Sample(1).Logprobs!.Count, 3)), e => e is InvalidDataException, Megabyte),
-        "journals" => await JournalAsync(name, folder),
-        // Parquet.Net sets memory aside for as many entries as a footer promises, and gives it back at once.
-        "shards" => await ShardAsync(name, folder, (head, footer) => (Whole(head, footer), damaged => damaged)),
-        "pages of shards" => await ShardAsync(name, folder, (head, footer) => (head, damaged => Whole(damaged, footer))),
-        "footers of shards" => await ShardAsync(name, folder, (head, footer) => (footer, damaged => Whole(head, damaged))),
-        "manifests" => await ManifestAsync(name, folder),
-        _ => throw new ArgumentOutOfRangeException(nameof(name)),
+        Teacher = "teacher",
+        TokenIdentity = TokenIdentity.Ids,
+        TopK = 3,
     };
 
-    static IEnumerable<byte[]> Completions(WireForm form) => form.Name == "ollama" ? [] : [Completion(form, topLogprobs: 3), Completion(form, topLogprobs: 3, spellIds: true)];
+    public static async Task<FuzzTarget> CreateAsync(string name, TemporaryDirectory folder) =>
+        name switch
+        {
+            "chat completions" => Responses(
+                name,
+                [.. WireForms.All.Where(form => form.Route != "/generate").SelectMany(Completions)],
+                HttpStatusCode.OK
+            ),
+            "streams" => new(
+                name,
+                [.. WireForms.All.OfType<StreamingForm>().Select(Stream)],
+                ReadStreamAsync,
+                e => e is WireFormatException or ReportedErrorException,
+                Megabyte
+            ),
+            "native generations" => new(
+                name,
+                [Completion(WireForms.SglangGenerate, topLogprobs: 3)],
+                Sync(bytes => SglangGenerateReader.Read(bytes, 3, default)),
+                e => e is WireFormatException,
+                Megabyte
+            ),
+            "errors" => Responses(
+                name,
+                [
+                    .. WireForms.All.Select(form => form.Error(500, "CUDA error: out of memory").ToArray()),
+                    "<html>502</html>"u8.ToArray(),
+                    """{"detail":[{"msg":"field required"}]}"""u8.ToArray(),
+                ],
+                HttpStatusCode.BadGateway
+            ),
+            "lists of models" => Models(name),
+            "journalled traces" => new(
+                name,
+                [TraceCodec.Encode(Sample(1)), TraceCodec.Encode(Sample(2) with { Logprobs = null })],
+                Sync(bytes => TraceCodec.Decode(bytes)),
+                e => e is InvalidDataException,
+                Megabyte
+            ),
+            "soft targets" => new(
+                name,
+                [SoftTargetCodec.Encode(Sample(1).Logprobs!)],
+                Sync(bytes => SoftTargetCodec.Decode(bytes, Sample(1).Logprobs!.Count, 3)),
+                e => e is InvalidDataException,
+                Megabyte
+            ),
+            "journals" => await JournalAsync(name, folder),
+            // Parquet.Net sets memory aside for as many entries as a footer promises, and gives it back at once.
+            "shards" => await ShardAsync(name, folder, (head, footer) => (Whole(head, footer), damaged => damaged)),
+            "pages of shards" => await ShardAsync(name, folder, (head, footer) => (head, damaged => Whole(damaged, footer))),
+            "footers of shards" => await ShardAsync(name, folder, (head, footer) => (footer, damaged => Whole(head, damaged))),
+            "manifests" => await ManifestAsync(name, folder),
+            _ => throw new ArgumentOutOfRangeException(nameof(name)),
+        };
+
+    static IEnumerable<byte[]> Completions(WireForm form) =>
+        form.Name == "ollama" ? [] : [Completion(form, topLogprobs: 3), Completion(form, topLogprobs: 3, spellIds: true)];
 
     static byte[] Completion(WireForm form, int topLogprobs, bool spellIds = false)
     {
         var flag = spellIds ? "true" : "false";
-        var request = TeacherRequest.Parse($$"""
+        var request = TeacherRequest.Parse(
+            $$"""
             {"model":"teacher","messages":[{"role":"user","content":"What is 1 + 2?"}],"seed":2,"max_tokens":100,"top_logprobs":{{topLogprobs}},"return_token_ids":{{flag}},"return_tokens_as_token_ids":{{flag}}}
-            """);
+            """
+        );
         return form.Completion(request, ScriptedTeachers.Answer(request, "√", " 3")).ToArray();
     }
 
     static byte[] Stream(StreamingForm form)
     {
-        var request = TeacherRequest.Parse("""{"messages":[{"role":"user","content":"1 + 2"}],"seed":2,"max_tokens":100,"top_logprobs":3,"stream":true,"stream_options":{"include_usage":true}}""");
+        var request = TeacherRequest.Parse(
+            """{"messages":[{"role":"user","content":"1 + 2"}],"seed":2,"max_tokens":100,"top_logprobs":3,"stream":true,"stream_options":{"include_usage":true}}"""
+        );
         return form.Reply(request, ScriptedTeachers.Answer(request, "√", " 3")).Body.ToArray();
     }
 
@@ -92,7 +138,13 @@ static class FuzzTargets
     static FuzzTarget Models(string name)
     {
         var client = Client(out var answers);
-        return new FuzzTarget(name, [.. WireForms.All.Select(form => form.Models(["teacher", "other"]).ToArray())], ReadAsync, e => e is TeacherRequestException, Megabyte);
+        return new FuzzTarget(
+            name,
+            [.. WireForms.All.Select(form => form.Models(["teacher", "other"]).ToArray())],
+            ReadAsync,
+            e => e is TeacherRequestException,
+            Megabyte
+        );
 
         Task ReadAsync(byte[] body)
         {
@@ -104,7 +156,14 @@ static class FuzzTargets
     static TeacherClient Client(out Answers answers)
     {
         answers = new Answers();
-        var endpoint = TeacherEndpoint.Create(new EndpointSettings { Url = "http://teacher.test/v1", Model = "teacher", Dialect = "vllm" });
+        var endpoint = TeacherEndpoint.Create(
+            new EndpointSettings
+            {
+                Url = "http://teacher.test/v1",
+                Model = "teacher",
+                Dialect = "vllm",
+            }
+        );
         return new TeacherClient(new HttpClient(answers), endpoint, TestTeacher.Time());
     }
 
@@ -116,7 +175,13 @@ static class FuzzTargets
         }
 
         var path = folder.File("journal.db");
-        return new FuzzTarget(name, [await File.ReadAllBytesAsync(path)], ReadAsync, e => e is InvalidInputException or ExternalFailureException, 64 * Megabyte);
+        return new FuzzTarget(
+            name,
+            [await File.ReadAllBytesAsync(path)],
+            ReadAsync,
+            e => e is InvalidInputException or ExternalFailureException,
+            64 * Megabyte
+        );
 
         async Task ReadAsync(byte[] bytes)
         {
@@ -130,7 +195,11 @@ static class FuzzTargets
     }
 
     /// <param name="part">From what stands before the footer, and the footer: what is damaged, and how it becomes a file.</param>
-    static async Task<FuzzTarget> ShardAsync(string name, TemporaryDirectory folder, Func<byte[], byte[], (byte[] Part, Func<byte[], byte[]> Complete)> part)
+    static async Task<FuzzTarget> ShardAsync(
+        string name,
+        TemporaryDirectory folder,
+        Func<byte[], byte[], (byte[] Part, Func<byte[], byte[]> Complete)> part
+    )
     {
         await using (var writer = await ShardWriter.CreateAsync(folder.Path, Dataset))
         {
@@ -154,9 +223,7 @@ static class FuzzTargets
         {
             await File.WriteAllBytesAsync(path, complete(bytes));
             var reader = await ShardReader.OpenAsync(path);
-            await foreach (var _ in reader.ReadAsync())
-            {
-            }
+            await foreach (var _ in reader.ReadAsync()) { }
         }
     }
 
@@ -167,7 +234,12 @@ static class FuzzTargets
     {
         var manifest = new ShardManifest
         {
-            Dataset = Dataset, Layout = SoftTargetLayout.Compact, Rows = 1, Tokens = 2, Bytes = 3, Shards = [new ShardEntry("train-00000-of-00001.parquet", 1, 2, 3, new string('0', 64))],
+            Dataset = Dataset,
+            Layout = SoftTargetLayout.Compact,
+            Rows = 1,
+            Tokens = 2,
+            Bytes = 3,
+            Shards = [new ShardEntry("train-00000-of-00001.parquet", 1, 2, 3, new string('0', 64))],
         };
         manifest.Save(folder.Path);
         var path = folder.File(ShardManifest.FileName);
@@ -181,11 +253,12 @@ static class FuzzTargets
         }
     }
 
-    static Func<byte[], Task> Sync(Action<byte[]> read) => bytes =>
-    {
-        read(bytes);
-        return Task.CompletedTask;
-    };
+    static Func<byte[], Task> Sync(Action<byte[]> read) =>
+        bytes =>
+        {
+            read(bytes);
+            return Task.CompletedTask;
+        };
 
     static Trace Sample(int number)
     {

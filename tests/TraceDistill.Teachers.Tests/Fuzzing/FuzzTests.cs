@@ -3,7 +3,9 @@ using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Fuzzing;
 
-/// <summary>Damaged input of every kind: no crash, no hang, no memory without bound. By itself: it watches what the process allocates.</summary>
+/// <summary>
+/// Damaged input of every kind: no crash, no hang, no memory without bound. By itself: it watches what the process allocates.
+/// </summary>
 [Collection(nameof(FuzzTests))]
 [CollectionDefinition(nameof(FuzzTests), DisableParallelization = true)]
 public sealed class FuzzTests
@@ -21,9 +23,12 @@ public sealed class FuzzTests
     [InlineData("pages of shards", 100)]
     [InlineData("footers of shards", 500)]
     [InlineData("manifests", 500)]
-    public Task Read_DamagedInput_GivesADocumentedErrorAtMost(string target, int inputs) => RunAsync(target, inputs, seed: 1, TestContext.Current.CancellationToken);
+    public Task Read_DamagedInput_GivesADocumentedErrorAtMost(string target, int inputs) =>
+        RunAsync(target, inputs, seed: 1, TestContext.Current.CancellationToken);
 
-    /// <summary>Not for every day: run with <c>-explicit only</c>. The seed is the environment's TRACEDISTILL_FUZZ_SEED, 2 without one.</summary>
+    /// <summary>
+    /// Not for every day: run with <c>-explicit only</c>. The seed is the environment's TRACEDISTILL_FUZZ_SEED, 2 without one.
+    /// </summary>
     [Theory(Explicit = true)]
     [InlineData("chat completions", 50_000)]
     [InlineData("streams", 10_000)]
@@ -38,7 +43,12 @@ public sealed class FuzzTests
     [InlineData("footers of shards", 10_000)]
     [InlineData("manifests", 2000)]
     public Task Read_HundredThousandDamagedInputs_GivesADocumentedErrorAtMost(string target, int inputs) =>
-        RunAsync(target, inputs, ulong.Parse(Environment.GetEnvironmentVariable("TRACEDISTILL_FUZZ_SEED") ?? "2"), TestContext.Current.CancellationToken);
+        RunAsync(
+            target,
+            inputs,
+            ulong.Parse(Environment.GetEnvironmentVariable("TRACEDISTILL_FUZZ_SEED") ?? "2"),
+            TestContext.Current.CancellationToken
+        );
 
     static async Task RunAsync(string target, int inputs, ulong seed, CancellationToken cancellationToken)
     {

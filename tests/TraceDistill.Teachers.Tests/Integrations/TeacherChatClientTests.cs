@@ -63,17 +63,40 @@ public sealed class TeacherChatClientTests
             AdditionalProperties = new() { ["chat_template_kwargs"] = new { enable_thinking = false } },
         };
 
-        await teacher.AsChatClient().GetResponseAsync([new(ChatRole.System, "Add."), new(ChatRole.User, "1 + 2")], options, TestTeacher.Token);
+        await teacher
+            .AsChatClient()
+            .GetResponseAsync([new(ChatRole.System, "Add."), new(ChatRole.User, "1 + 2")], options, TestTeacher.Token);
 
         using var request = JsonDocument.Parse(server.Requests.Single());
         var root = request.RootElement;
-        Assert.Equal(["system: Be brief.", "system: Add.", "user: 1 + 2"], root.GetProperty("messages").EnumerateArray().Select(turn => $"{turn.GetProperty("role")}: {turn.GetProperty("content")}"));
+        Assert.Equal(
+            ["system: Be brief.", "system: Add.", "user: 1 + 2"],
+            root.GetProperty("messages").EnumerateArray().Select(turn => $"{turn.GetProperty("role")}: {turn.GetProperty("content")}")
+        );
 
         // As they were written, not as float32 has them.
-        Assert.Equal((0.7, 0.9, 40, 64, 7), (root.GetProperty("temperature").GetDouble(), root.GetProperty("top_p").GetDouble(), root.GetProperty("top_k").GetInt32(),
-            root.GetProperty("max_tokens").GetInt32(), root.GetProperty("seed").GetInt32()));
-        Assert.Equal((0.25, 0.5, "END"), (root.GetProperty("presence_penalty").GetDouble(), root.GetProperty("frequency_penalty").GetDouble(), root.GetProperty("stop")[0].GetString()));
-        Assert.Equal("""{"json_schema":{"description":null,"name":"sum","schema":{"type":"object"}},"type":"json_schema"}""", root.GetProperty("response_format").GetRawText());
+        Assert.Equal(
+            (0.7, 0.9, 40, 64, 7),
+            (
+                root.GetProperty("temperature").GetDouble(),
+                root.GetProperty("top_p").GetDouble(),
+                root.GetProperty("top_k").GetInt32(),
+                root.GetProperty("max_tokens").GetInt32(),
+                root.GetProperty("seed").GetInt32()
+            )
+        );
+        Assert.Equal(
+            (0.25, 0.5, "END"),
+            (
+                root.GetProperty("presence_penalty").GetDouble(),
+                root.GetProperty("frequency_penalty").GetDouble(),
+                root.GetProperty("stop")[0].GetString()
+            )
+        );
+        Assert.Equal(
+            """{"json_schema":{"description":null,"name":"sum","schema":{"type":"object"}},"type":"json_schema"}""",
+            root.GetProperty("response_format").GetRawText()
+        );
         Assert.Equal("high", root.GetProperty("reasoning_effort").GetString());
         Assert.False(root.GetProperty("chat_template_kwargs").GetProperty("enable_thinking").GetBoolean());
     }
@@ -83,12 +106,24 @@ public sealed class TeacherChatClientTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("ok"));
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
-        var options = new ChatOptions { RawRepresentationFactory = _ => new SamplingSettings { Temperature = 0.5, MaxTokens = 9, TopLogprobs = 2 }, MaxOutputTokens = 8 };
+        var options = new ChatOptions
+        {
+            RawRepresentationFactory = _ => new SamplingSettings
+            {
+                Temperature = 0.5,
+                MaxTokens = 9,
+                TopLogprobs = 2,
+            },
+            MaxOutputTokens = 8,
+        };
 
         var response = await teacher.AsChatClient().GetResponseAsync("?", options, TestTeacher.Token);
 
         using var request = JsonDocument.Parse(server.Requests.Single());
-        Assert.Equal((0.5, 8), (request.RootElement.GetProperty("temperature").GetDouble(), request.RootElement.GetProperty("max_tokens").GetInt32()));
+        Assert.Equal(
+            (0.5, 8),
+            (request.RootElement.GetProperty("temperature").GetDouble(), request.RootElement.GetProperty("max_tokens").GetInt32())
+        );
         Assert.Equal(2, ((TokenLogprobs)response.AdditionalProperties![ReplyMetadata.Logprobs]!).K);
     }
 
@@ -112,7 +147,9 @@ public sealed class TeacherChatClientTests
     [InlineData("abort", "abort")]
     public async Task GetResponseAsync_FinishReason_IsTheFrameworksWordOrTheServers(string said, string expected)
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Json($$"""{"choices":[{"message":{"content":"a"},"finish_reason":"{{said}}"}]}"""));
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Json($$"""{"choices":[{"message":{"content":"a"},"finish_reason":"{{said}}"}]}""")
+        );
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         var response = await teacher.AsChatClient().GetResponseAsync("?", cancellationToken: TestTeacher.Token);
@@ -124,8 +161,9 @@ public sealed class TeacherChatClientTests
     public async Task GetResponseAsync_ModelCallsTools_TellsThem()
     {
         const string Calls = """[{"id":"c1","type":"function","function":{"name":"add","arguments":"{}"}}]""";
-        await using var server = await ProtocolServer.StartAsync(Replies.Json(
-            $$"""{"choices":[{"message":{"content":null,"tool_calls":{{Calls}}},"finish_reason":"tool_calls"}]}"""));
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Json($$"""{"choices":[{"message":{"content":null,"tool_calls":{{Calls}}},"finish_reason":"tool_calls"}]}""")
+        );
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         var response = await teacher.AsChatClient().GetResponseAsync("?", cancellationToken: TestTeacher.Token);
@@ -150,7 +188,9 @@ public sealed class TeacherChatClientTests
         {
             var options = new ChatOptions { Seed = seed, MaxOutputTokens = 100 };
             var whole = await client.GetResponseAsync("What is 12 + 30?", options, TestTeacher.Token);
-            var updates = await client.GetStreamingResponseAsync("What is 12 + 30?", options, TestTeacher.Token).ToListAsync(TestTeacher.Token);
+            var updates = await client
+                .GetStreamingResponseAsync("What is 12 + 30?", options, TestTeacher.Token)
+                .ToListAsync(TestTeacher.Token);
             var streamed = updates.ToChatResponse();
 
             Assert.InRange(updates.Count, 4, 100);
@@ -158,7 +198,8 @@ public sealed class TeacherChatClientTests
             Assert.Equal(ReasoningOf(whole), ReasoningOf(streamed));
             Assert.Equal(
                 (whole.FinishReason, whole.ModelId, whole.Usage!.InputTokenCount, whole.Usage.OutputTokenCount),
-                (streamed.FinishReason, streamed.ModelId, streamed.Usage!.InputTokenCount, streamed.Usage.OutputTokenCount));
+                (streamed.FinishReason, streamed.ModelId, streamed.Usage!.InputTokenCount, streamed.Usage.OutputTokenCount)
+            );
             Assert.Single(updates.Select(update => update.ResponseId).Distinct());
             Assert.Equal("42", Assert.IsType<GenerationResult>(updates[^1].RawRepresentation).Answer);
         }
@@ -171,7 +212,10 @@ public sealed class TeacherChatClientTests
         server.Form = WireForms.Vllm;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        var updates = await teacher.AsChatClient().GetStreamingResponseAsync("What is 12 + 30?", WithLogprobs(3), TestTeacher.Token).ToListAsync(TestTeacher.Token);
+        var updates = await teacher
+            .AsChatClient()
+            .GetStreamingResponseAsync("What is 12 + 30?", WithLogprobs(3), TestTeacher.Token)
+            .ToListAsync(TestTeacher.Token);
 
         Assert.Equal(3, Assert.IsType<TokenLogprobs>(updates[^1].AdditionalProperties![ReplyMetadata.Logprobs]).K);
         Assert.All(updates.SkipLast(1), update => Assert.Null(update.AdditionalProperties));
@@ -183,7 +227,10 @@ public sealed class TeacherChatClientTests
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("<think>a</think> b"));
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        var response = await teacher.AsChatClient().GetStreamingResponseAsync("?", cancellationToken: TestTeacher.Token).ToChatResponseAsync(TestTeacher.Token);
+        var response = await teacher
+            .AsChatClient()
+            .GetStreamingResponseAsync("?", cancellationToken: TestTeacher.Token)
+            .ToChatResponseAsync(TestTeacher.Token);
 
         Assert.Equal(("a", "b"), (ReasoningOf(response), response.Text));
     }
@@ -192,14 +239,16 @@ public sealed class TeacherChatClientTests
     public async Task GetStreamingResponseAsync_CancelledWhileItComes_EndsTheRequestAndIsNoFailure()
     {
         var ended = new TaskCompletionSource();
-        await using var server = await ProtocolServer.StartAsync(async (context, _) =>
-        {
-            context.Response.ContentType = "text/event-stream";
-            await context.Response.WriteAsync("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
-            await context.Response.Body.FlushAsync();
-            await Replies.Stall(context, "");
-            ended.SetResult();
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            async (context, _) =>
+            {
+                context.Response.ContentType = "text/event-stream";
+                await context.Response.WriteAsync("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
+                await context.Response.Body.FlushAsync();
+                await Replies.Stall(context, "");
+                ended.SetResult();
+            }
+        );
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
         using var stop = new CancellationTokenSource();
         var texts = new List<string>();
@@ -223,7 +272,9 @@ public sealed class TeacherChatClientTests
         await using var server = await ProtocolServer.StartAsync(Replies.Error(500, "engine is dead"));
         using var teacher = TestTeacher.Over(server, TestTeacher.Time(), new ResilienceOptions { MaxRetries = 1 });
 
-        var error = await Assert.ThrowsAsync<HttpRequestException>(() => teacher.AsChatClient().GetResponseAsync("?", cancellationToken: TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<HttpRequestException>(() =>
+            teacher.AsChatClient().GetResponseAsync("?", cancellationToken: TestTeacher.Token)
+        );
 
         Assert.Equal(HttpStatusCode.InternalServerError, error.StatusCode);
         Assert.Equal($"teacher at {server.Url} failed (500): engine is dead", error.Message);
@@ -238,7 +289,9 @@ public sealed class TeacherChatClientTests
         using var teacher = TestTeacher.Over(server, TestTeacher.Time(), new ResilienceOptions { MaxRetries = 0 });
         await server.DisposeAsync();
 
-        var error = await Assert.ThrowsAsync<HttpRequestException>(() => teacher.AsChatClient().GetResponseAsync("?", cancellationToken: TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<HttpRequestException>(() =>
+            teacher.AsChatClient().GetResponseAsync("?", cancellationToken: TestTeacher.Token)
+        );
 
         Assert.Equal((HttpRequestError.ConnectionError, null), (error.HttpRequestError, error.StatusCode));
     }
@@ -265,10 +318,15 @@ public sealed class TeacherChatClientTests
         var client = teacher.AsChatClient();
         ChatMessage image = new(ChatRole.User, [new TextContent("What is this?"), new UriContent("http://localhost/cat.png", "image/png")]);
 
-        var ofImage = await Assert.ThrowsAsync<NotSupportedException>(() => client.GetResponseAsync(image, cancellationToken: TestTeacher.Token));
-        var ofTools = await Assert.ThrowsAsync<NotSupportedException>(
-            () => client.GetResponseAsync("?", new ChatOptions { Tools = [AIFunctionFactory.Create(() => "noon", "now")] }, TestTeacher.Token));
-        var ofModel = await Assert.ThrowsAsync<NotSupportedException>(() => client.GetResponseAsync("?", new ChatOptions { ModelId = "another" }, TestTeacher.Token));
+        var ofImage = await Assert.ThrowsAsync<NotSupportedException>(() =>
+            client.GetResponseAsync(image, cancellationToken: TestTeacher.Token)
+        );
+        var ofTools = await Assert.ThrowsAsync<NotSupportedException>(() =>
+            client.GetResponseAsync("?", new ChatOptions { Tools = [AIFunctionFactory.Create(() => "noon", "now")] }, TestTeacher.Token)
+        );
+        var ofModel = await Assert.ThrowsAsync<NotSupportedException>(() =>
+            client.GetResponseAsync("?", new ChatOptions { ModelId = "another" }, TestTeacher.Token)
+        );
 
         Assert.Contains("UriContent", ofImage.Message);
         Assert.Contains("tools", ofTools.Message);
@@ -289,7 +347,10 @@ public sealed class TeacherChatClientTests
         await client.GetResponseAsync(chat, cancellationToken: TestTeacher.Token);
 
         using var request = JsonDocument.Parse(server.Requests.Last());
-        Assert.Equal(["1 + 2?", "3", "Sure?"], request.RootElement.GetProperty("messages").EnumerateArray().Select(turn => turn.GetProperty("content").GetString()!));
+        Assert.Equal(
+            ["1 + 2?", "3", "Sure?"],
+            request.RootElement.GetProperty("messages").EnumerateArray().Select(turn => turn.GetProperty("content").GetString()!)
+        );
     }
 
     [Fact]
@@ -297,7 +358,12 @@ public sealed class TeacherChatClientTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("ok"));
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
-        using var client = teacher.AsChatClient().AsBuilder().ConfigureOptions(options => options.Temperature = 0).UseOpenTelemetry().Build();
+        using var client = teacher
+            .AsChatClient()
+            .AsBuilder()
+            .ConfigureOptions(options => options.Temperature = 0)
+            .UseOpenTelemetry()
+            .Build();
 
         var response = await client.GetResponseAsync("?", cancellationToken: TestTeacher.Token);
         client.Dispose();
@@ -306,13 +372,22 @@ public sealed class TeacherChatClientTests
         Assert.Equal(("ok", "ok"), (response.Text, after.Answer));
         Assert.Contains("\"temperature\":0,", server.Requests.First());
         var metadata = client.GetService<ChatClientMetadata>()!;
-        Assert.Equal(("TraceDistill", server.Url + "/", "teacher"), (metadata.ProviderName, metadata.ProviderUri!.ToString(), metadata.DefaultModelId));
+        Assert.Equal(
+            ("TraceDistill", server.Url + "/", "teacher"),
+            (metadata.ProviderName, metadata.ProviderUri!.ToString(), metadata.DefaultModelId)
+        );
         Assert.Same(teacher, client.GetService<TeacherPool>());
     }
 
-    static ChatOptions WithLogprobs(int top) => new() { MaxOutputTokens = 100, AdditionalProperties = new() { ["logprobs"] = true, ["top_logprobs"] = top } };
+    static ChatOptions WithLogprobs(int top) =>
+        new()
+        {
+            MaxOutputTokens = 100,
+            AdditionalProperties = new() { ["logprobs"] = true, ["top_logprobs"] = top },
+        };
 
-    static string ReasoningOf(ChatResponse response) => string.Concat(response.Messages.SelectMany(message => message.Contents).OfType<TextReasoningContent>());
+    static string ReasoningOf(ChatResponse response) =>
+        string.Concat(response.Messages.SelectMany(message => message.Contents).OfType<TextReasoningContent>());
 
     sealed record Total(int Value);
 }

@@ -31,7 +31,14 @@ public sealed class TeacherChatCompletionServiceTests
         {
             ExtensionData = new Dictionary<string, object>
             {
-                ["temperature"] = 0.5, ["top_p"] = 0.9, ["max_tokens"] = 64, ["seed"] = 7, ["logprobs"] = true, ["top_logprobs"] = 3, ["stop"] = new[] { "END" }, ["presence_penalty"] = 0.25,
+                ["temperature"] = 0.5,
+                ["top_p"] = 0.9,
+                ["max_tokens"] = 64,
+                ["seed"] = 7,
+                ["logprobs"] = true,
+                ["top_logprobs"] = 3,
+                ["stop"] = new[] { "END" },
+                ["presence_penalty"] = 0.25,
             },
         };
 
@@ -51,8 +58,16 @@ public sealed class TeacherChatCompletionServiceTests
         using var request = JsonDocument.Parse(server.Requests.Single());
         var root = request.RootElement;
         Assert.Equal("What is 12 + 34?", root.GetProperty("messages")[0].GetProperty("content").GetString());
-        Assert.Equal((0.5, 0.9, 64, 7, 3), (root.GetProperty("temperature").GetDouble(), root.GetProperty("top_p").GetDouble(), root.GetProperty("max_tokens").GetInt32(),
-            root.GetProperty("seed").GetInt32(), root.GetProperty("top_logprobs").GetInt32()));
+        Assert.Equal(
+            (0.5, 0.9, 64, 7, 3),
+            (
+                root.GetProperty("temperature").GetDouble(),
+                root.GetProperty("top_p").GetDouble(),
+                root.GetProperty("max_tokens").GetInt32(),
+                root.GetProperty("seed").GetInt32(),
+                root.GetProperty("top_logprobs").GetInt32()
+            )
+        );
         Assert.Equal("END", root.GetProperty("stop")[0].GetString());
         Assert.Equal(0.25, root.GetProperty("presence_penalty").GetDouble());
         Assert.Equal($"Bearer {Key}", server.Keys.Single());
@@ -62,12 +77,19 @@ public sealed class TeacherChatCompletionServiceTests
     public async Task GetChatMessageContents_SettingsOfAPromptFile_AreReadFromText()
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Completion("ok"));
-        var settings = JsonSerializer.Deserialize<PromptExecutionSettings>("""{"service_id":"teacher","temperature":"0.25","max_tokens":9,"logprobs":true,"chat_template_kwargs":{"enable_thinking":false}}""");
+        var settings = JsonSerializer.Deserialize<PromptExecutionSettings>(
+            """{"service_id":"teacher","temperature":"0.25","max_tokens":9,"logprobs":true,"chat_template_kwargs":{"enable_thinking":false}}"""
+        );
 
-        await Build(server, "teacher").GetRequiredService<IChatCompletionService>("teacher").GetChatMessageContentsAsync([new(AuthorRole.User, "?")], settings, cancellationToken: TestTeacher.Token);
+        await Build(server, "teacher")
+            .GetRequiredService<IChatCompletionService>("teacher")
+            .GetChatMessageContentsAsync([new(AuthorRole.User, "?")], settings, cancellationToken: TestTeacher.Token);
 
         using var request = JsonDocument.Parse(server.Requests.Single());
-        Assert.Equal((0.25, 1), (request.RootElement.GetProperty("temperature").GetDouble(), request.RootElement.GetProperty("top_logprobs").GetInt32()));
+        Assert.Equal(
+            (0.25, 1),
+            (request.RootElement.GetProperty("temperature").GetDouble(), request.RootElement.GetProperty("top_logprobs").GetInt32())
+        );
         Assert.False(request.RootElement.GetProperty("chat_template_kwargs").GetProperty("enable_thinking").GetBoolean());
         Assert.False(request.RootElement.TryGetProperty("service_id", out _));
     }
@@ -79,12 +101,17 @@ public sealed class TeacherChatCompletionServiceTests
         server.Form = TestServer.Forms.WireForms.Vllm;
         var service = Build(server).GetRequiredService<IChatCompletionService>();
 
-        var pieces = await service.GetStreamingChatMessageContentsAsync("What is 12 + 30?", cancellationToken: TestTeacher.Token).ToListAsync(TestTeacher.Token);
+        var pieces = await service
+            .GetStreamingChatMessageContentsAsync("What is 12 + 30?", cancellationToken: TestTeacher.Token)
+            .ToListAsync(TestTeacher.Token);
 
         var whole = Assert.IsType<GenerationResult>(pieces[^1].InnerContent);
         Assert.InRange(pieces.Count, 4, 100);
         Assert.Equal("42", string.Concat(pieces.Select(piece => piece.Content)));
-        Assert.Equal(whole.Reasoning, string.Concat(pieces.SkipLast(1).Select(piece => piece.Metadata?.GetValueOrDefault(ReplyMetadata.Reasoning))));
+        Assert.Equal(
+            whole.Reasoning,
+            string.Concat(pieces.SkipLast(1).Select(piece => piece.Metadata?.GetValueOrDefault(ReplyMetadata.Reasoning)))
+        );
         Assert.Equal(("42", "stop"), (whole.Answer, pieces[^1].Metadata![ReplyMetadata.FinishReason]));
     }
 
@@ -92,16 +119,22 @@ public sealed class TeacherChatCompletionServiceTests
     public async Task GetStreamingChatMessageContents_ReaderLeaves_EndsTheRequest()
     {
         var ended = new TaskCompletionSource();
-        await using var server = await ProtocolServer.StartAsync(async (context, _) =>
-        {
-            context.Response.ContentType = "text/event-stream";
-            await context.Response.WriteAsync("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
-            await context.Response.Body.FlushAsync();
-            await Replies.Stall(context, "");
-            ended.SetResult();
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            async (context, _) =>
+            {
+                context.Response.ContentType = "text/event-stream";
+                await context.Response.WriteAsync("data: {\"choices\":[{\"delta\":{\"content\":\"a\"}}]}\n\n");
+                await context.Response.Body.FlushAsync();
+                await Replies.Stall(context, "");
+                ended.SetResult();
+            }
+        );
 
-        await foreach (var piece in Build(server).GetRequiredService<IChatCompletionService>().GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token))
+        await foreach (
+            var piece in Build(server)
+                .GetRequiredService<IChatCompletionService>()
+                .GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token)
+        )
         {
             Assert.Equal("a", piece.Content);
             break;
@@ -116,7 +149,9 @@ public sealed class TeacherChatCompletionServiceTests
         await using var server = await ProtocolServer.StartAsync(Replies.Status(503, "7"), Replies.Status(500), Replies.Completion("ok"));
         var time = TestTeacher.Time();
 
-        var message = await Build(server, time: time).GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token);
+        var message = await Build(server, time: time)
+            .GetRequiredService<IChatCompletionService>()
+            .GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token);
 
         Assert.Equal("ok", message.Content);
         Assert.Equal(3, server.Requests.Count);
@@ -128,7 +163,9 @@ public sealed class TeacherChatCompletionServiceTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Error(400, "presence_penalty must be below 2"));
 
-        var error = await Assert.ThrowsAsync<HttpOperationException>(() => ServiceOf(server).GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() =>
+            ServiceOf(server).GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token)
+        );
 
         Assert.Equal((HttpStatusCode.BadRequest, "presence_penalty must be below 2"), (error.StatusCode, error.ResponseContent));
         Assert.StartsWith($"teacher at {server.Url} refused the request (400)", error.Message);
@@ -140,8 +177,12 @@ public sealed class TeacherChatCompletionServiceTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Error(401, "no"));
 
-        var error = await Assert.ThrowsAsync<HttpOperationException>(
-            () => ServiceOf(server).GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token).ToListAsync(TestTeacher.Token).AsTask());
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() =>
+            ServiceOf(server)
+                .GetStreamingChatMessageContentsAsync("?", cancellationToken: TestTeacher.Token)
+                .ToListAsync(TestTeacher.Token)
+                .AsTask()
+        );
 
         Assert.Equal(HttpStatusCode.Unauthorized, error.StatusCode);
         Assert.IsType<TeacherUnavailableException>(error.InnerException);
@@ -166,7 +207,9 @@ public sealed class TeacherChatCompletionServiceTests
         await using var server = await ProtocolServer.StartAsync();
         var settings = new PromptExecutionSettings { ExtensionData = new Dictionary<string, object> { ["temperature"] = "warm" } };
 
-        var error = await Assert.ThrowsAsync<ArgumentException>(() => ServiceOf(server).GetChatMessageContentAsync("?", settings, cancellationToken: TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<ArgumentException>(() =>
+            ServiceOf(server).GetChatMessageContentAsync("?", settings, cancellationToken: TestTeacher.Token)
+        );
 
         Assert.Equal("temperature: 'warm' is not a number", error.Message);
         Assert.Empty(server.Requests);
@@ -180,10 +223,17 @@ public sealed class TeacherChatCompletionServiceTests
         kernel.ImportPluginFromFunctions("clock", [KernelFunctionFactory.CreateFromMethod(() => "noon", "now")]);
         var settings = new PromptExecutionSettings { FunctionChoiceBehavior = FunctionChoiceBehavior.Auto() };
         var service = kernel.GetRequiredService<IChatCompletionService>();
-        ChatHistory history = [new(AuthorRole.User, [new TextContent("What is this?"), new ImageContent(new Uri("http://localhost/cat.png"))])];
+        ChatHistory history =
+        [
+            new(AuthorRole.User, [new TextContent("What is this?"), new ImageContent(new Uri("http://localhost/cat.png"))]),
+        ];
 
-        var image = await Assert.ThrowsAsync<NotSupportedException>(() => service.GetChatMessageContentAsync(history, cancellationToken: TestTeacher.Token));
-        var functions = await Assert.ThrowsAsync<NotSupportedException>(() => service.GetChatMessageContentAsync("?", settings, kernel, TestTeacher.Token));
+        var image = await Assert.ThrowsAsync<NotSupportedException>(() =>
+            service.GetChatMessageContentAsync(history, cancellationToken: TestTeacher.Token)
+        );
+        var functions = await Assert.ThrowsAsync<NotSupportedException>(() =>
+            service.GetChatMessageContentAsync("?", settings, kernel, TestTeacher.Token)
+        );
 
         Assert.Contains("ImageContent", image.Message);
         Assert.Contains("FunctionChoiceBehavior", functions.Message);
@@ -207,7 +257,9 @@ public sealed class TeacherChatCompletionServiceTests
         await using var server = await ProtocolServer.StartAsync(Replies.Status(500, body: $"bad key {Key}"));
         var kernel = Build(server, log: log, time: TestTeacher.Time());
 
-        var error = await Assert.ThrowsAsync<HttpOperationException>(() => kernel.GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<HttpOperationException>(() =>
+            kernel.GetRequiredService<IChatCompletionService>().GetChatMessageContentAsync("?", cancellationToken: TestTeacher.Token)
+        );
 
         Assert.DoesNotContain(Key, error.ToString());
         Assert.NotEmpty(log.Lines);
@@ -229,7 +281,17 @@ public sealed class TeacherChatCompletionServiceTests
                 builder.Services.AddLogging(logging => logging.SetMinimumLevel(LogLevel.Trace).AddProvider(log));
             }
 
-            return builder.AddTraceDistillTeacher(new EndpointSettings { Url = server.Url, Model = "teacher", ApiKeyFile = file }, serviceId).Build();
+            return builder
+                .AddTraceDistillTeacher(
+                    new EndpointSettings
+                    {
+                        Url = server.Url,
+                        Model = "teacher",
+                        ApiKeyFile = file,
+                    },
+                    serviceId
+                )
+                .Build();
         }
         finally
         {
@@ -252,11 +314,14 @@ public sealed class TeacherChatCompletionServiceTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Lines.Enqueue($"{formatter(state, exception)} {exception}");
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Lines.Enqueue($"{formatter(state, exception)} {exception}");
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
     }
 }

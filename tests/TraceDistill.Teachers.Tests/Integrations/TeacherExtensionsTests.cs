@@ -45,10 +45,16 @@ public sealed class TeacherExtensionsTests
         var kernel = builder.Build();
 
         var answer = await kernel.InvokePromptAsync(
-            "?", new KernelArguments(new PromptExecutionSettings { ServiceId = "b" }), cancellationToken: TestTeacher.Token);
+            "?",
+            new KernelArguments(new PromptExecutionSettings { ServiceId = "b" }),
+            cancellationToken: TestTeacher.Token
+        );
 
         Assert.Equal("second", answer.GetValue<string>());
-        Assert.Equal("first", (await kernel.GetRequiredService<IChatClient>("a").GetResponseAsync("?", cancellationToken: TestTeacher.Token)).Text);
+        Assert.Equal(
+            "first",
+            (await kernel.GetRequiredService<IChatClient>("a").GetResponseAsync("?", cancellationToken: TestTeacher.Token)).Text
+        );
     }
 
     [Fact]
@@ -57,11 +63,14 @@ public sealed class TeacherExtensionsTests
         var counter = new CountingHandler();
         await using var server = await ProtocolServer.StartAsync(Replies.Status(500));
         var services = new ServiceCollection().AddSingleton<TimeProvider>(TestTeacher.Time());
-        services.AddTraceDistillTeacher(
-            SettingsOf(server), resilience: new ResilienceOptions { MaxRetries = 2 }, configureHttp: http => http.AddHttpMessageHandler(() => counter));
+        services.AddTraceDistillTeacher(SettingsOf(server), resilience: new ResilienceOptions { MaxRetries = 2 }, configureHttp: http =>
+            http.AddHttpMessageHandler(() => counter)
+        );
         await using var provider = services.BuildServiceProvider();
 
-        await Assert.ThrowsAsync<HttpRequestException>(() => provider.GetRequiredService<IChatClient>().GetResponseAsync("?", cancellationToken: TestTeacher.Token));
+        await Assert.ThrowsAsync<HttpRequestException>(() =>
+            provider.GetRequiredService<IChatClient>().GetResponseAsync("?", cancellationToken: TestTeacher.Token)
+        );
 
         Assert.Equal(3, server.Requests.Count);
         Assert.Equal(3, counter.Posts);
@@ -72,7 +81,9 @@ public sealed class TeacherExtensionsTests
     {
         var log = new ListLog();
         await using var server = await ProtocolServer.StartAsync(Replies.Status(503, "30"), Replies.Completion("ok"));
-        var services = new ServiceCollection().AddSingleton<TimeProvider>(TestTeacher.Time()).AddLogging(logging => logging.AddProvider(log));
+        var services = new ServiceCollection()
+            .AddSingleton<TimeProvider>(TestTeacher.Time())
+            .AddLogging(logging => logging.AddProvider(log));
         await using var provider = services.AddTraceDistillTeacher(SettingsOf(server)).BuildServiceProvider();
 
         await provider.GetRequiredService<IChatClient>().GetResponseAsync("?", cancellationToken: TestTeacher.Token);
@@ -104,11 +115,14 @@ public sealed class TeacherExtensionsTests
 
         public bool IsEnabled(LogLevel logLevel) => true;
 
-        public void Log<TState>(LogLevel logLevel, EventId eventId, TState state, Exception? exception, Func<TState, Exception?, string> formatter) =>
-            Lines.Enqueue(formatter(state, exception));
+        public void Log<TState>(
+            LogLevel logLevel,
+            EventId eventId,
+            TState state,
+            Exception? exception,
+            Func<TState, Exception?, string> formatter
+        ) => Lines.Enqueue(formatter(state, exception));
 
-        public void Dispose()
-        {
-        }
+        public void Dispose() { }
     }
 }

@@ -32,7 +32,10 @@ public sealed class PartitionTests
     [InlineData("0/100000")]
     [InlineData("a/b")]
     public void Parse_NoPartition_SaysHowToWriteOne(string text) =>
-        Assert.Contains($"'{text}' is not a partition; write i/N", Assert.Throws<InvalidInputException>(() => Partition.Parse(text)).Message);
+        Assert.Contains(
+            $"'{text}' is not a partition; write i/N",
+            Assert.Throws<InvalidInputException>(() => Partition.Parse(text)).Message
+        );
 
     [Fact]
     public void SampleSeed_DependsOnRunProblemAndSample_AndFitsEveryServer()

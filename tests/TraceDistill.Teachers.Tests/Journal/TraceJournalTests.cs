@@ -15,7 +15,12 @@ namespace TraceDistill.Teachers.Tests.Journal;
 
 public sealed class TraceJournalTests
 {
-    static readonly DatasetDescription Dataset = new() { Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TopK = 2 };
+    static readonly DatasetDescription Dataset = new()
+    {
+        Teacher = "teacher",
+        TokenIdentity = TokenIdentity.Ids,
+        TopK = 2,
+    };
 
     [Fact]
     public async Task AddAsync_AfterReopening_TheTraceIsThereToTheBit()
@@ -44,7 +49,10 @@ public sealed class TraceJournalTests
         await Task.WhenAll(numbers.Concat(numbers.Take(10)).Select(number => journal.AddAsync(Sample(number))));
 
         Assert.Equal(numbers.Select(Key).Order(), journal.Rows().Order());
-        Assert.Equal(numbers.Reverse().Select(number => Key(number).ToString()), journal.Read(numbers.Reverse().Select(Key)).Select(trace => trace.Id));
+        Assert.Equal(
+            numbers.Reverse().Select(number => Key(number).ToString()),
+            journal.Read(numbers.Reverse().Select(Key)).Select(trace => trace.Id)
+        );
     }
 
     [Fact]
@@ -66,7 +74,13 @@ public sealed class TraceJournalTests
     public async Task NoteShard_WithItsTraces_TakesTheirRowsAway()
     {
         using var folder = new TemporaryDirectory();
-        var shard = new JournalShard(1, new ShardEntry("journal.00001.shard", 2, 40, 5000, "abc"), Published: null, new TraceCounts(1, 0, 1, 0), [Key(2), Key(0)]);
+        var shard = new JournalShard(
+            1,
+            new ShardEntry("journal.00001.shard", 2, 40, 5000, "abc"),
+            Published: null,
+            new TraceCounts(1, 0, 1, 0),
+            [Key(2), Key(0)]
+        );
         await using (var journal = TraceJournal.Open(folder.Path, Dataset))
         {
             await Task.WhenAll(Enumerable.Range(0, 3).Select(number => journal.AddAsync(Sample(number))));
@@ -91,7 +105,9 @@ public sealed class TraceJournalTests
         using var folder = new TemporaryDirectory();
         await using (var journal = TraceJournal.Open(folder.Path, Dataset))
         {
-            journal.NoteShard(new JournalShard(1, new ShardEntry("journal.00001.shard", 2, 40, 5000, "abc"), Published: null, default, [Key(2), Key(0)]));
+            journal.NoteShard(
+                new JournalShard(1, new ShardEntry("journal.00001.shard", 2, 40, 5000, "abc"), Published: null, default, [Key(2), Key(0)])
+            );
         }
 
         await using (var damaged = new SqliteConnection($"Data Source={folder.File("journal.db")};Pooling=False"))
@@ -118,15 +134,27 @@ public sealed class TraceJournalTests
             command.ExecuteNonQuery();
         }
 
-        Assert.Contains("another version of this program", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
-        Assert.Contains("another version of this program", Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message);
+        Assert.Contains(
+            "another version of this program",
+            Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message
+        );
+        Assert.Contains(
+            "another version of this program",
+            Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset)).Message
+        );
     }
 
     [Fact]
     public async Task Describe_WhatTheTeacherWasSeenToDo_IsThereAfterReopening()
     {
         using var folder = new TemporaryDirectory();
-        var seen = new TeacherCapabilities { Dialect = "vllm", TokenIdentity = TokenIdentity.Ids, TopLogprobs = 3, PromptScoring = "echo" };
+        var seen = new TeacherCapabilities
+        {
+            Dialect = "vllm",
+            TokenIdentity = TokenIdentity.Ids,
+            TopLogprobs = 3,
+            PromptScoring = "echo",
+        };
         await using (var journal = TraceJournal.Open(folder.Path, Dataset))
         {
             Assert.Null(journal.Capabilities);
@@ -165,11 +193,11 @@ public sealed class TraceJournalTests
     public async Task Open_JournalOfOtherTraces_NamesWhatDiffers()
     {
         using var folder = new TemporaryDirectory();
-        await using (TraceJournal.Open(folder.Path, Dataset))
-        {
-        }
+        await using (TraceJournal.Open(folder.Path, Dataset)) { }
 
-        var error = Assert.Throws<InvalidInputException>(() => TraceJournal.Open(folder.Path, Dataset with { Teacher = "other", TopK = 5 }));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            TraceJournal.Open(folder.Path, Dataset with { Teacher = "other", TopK = 5 })
+        );
 
         Assert.Contains("teacher \"teacher\" there, \"other\" now; top_k 2 there, 5 now", error.Message);
     }
@@ -186,21 +214,37 @@ public sealed class TraceJournalTests
 
     [Fact]
     public void Open_FolderThatIsNotThere_SaysThatItCannotBeWritten() =>
-        Assert.Contains("cannot be written", Assert.Throws<InvalidInputException>(() => TraceJournal.Open("/no/such/folder", Dataset)).Message);
+        Assert.Contains(
+            "cannot be written",
+            Assert.Throws<InvalidInputException>(() => TraceJournal.Open("/no/such/folder", Dataset)).Message
+        );
 
     [Theory]
     [InlineData(8, "cannot be written")]
     [InlineData(11, "damaged")]
     public void Describe_WhatSqliteSays_IsTheUsersBusiness(int code, string expected) =>
-        Assert.Contains(expected, Assert.IsType<InvalidInputException>(JournalFailure.Describe("out/journal.db", new SqliteException("x", code))).Message);
+        Assert.Contains(
+            expected,
+            Assert.IsType<InvalidInputException>(JournalFailure.Describe("out/journal.db", new SqliteException("x", code))).Message
+        );
 
     [Fact]
     public void Describe_FullDisk_IsAFailureFromOutside() =>
-        Assert.Contains("the disk is full", Assert.IsType<ExternalFailureException>(JournalFailure.Describe("out/journal.db", new SqliteException("x", 13))).Message);
+        Assert.Contains(
+            "the disk is full",
+            Assert.IsType<ExternalFailureException>(JournalFailure.Describe("out/journal.db", new SqliteException("x", 13))).Message
+        );
 
     [Property]
     public bool Decode_OfAnyEncodedTrace_IsTheSameTrace(
-        FsCheck.NonNull<string> text, long seed, int latency, FsCheck.NormalFloat temperature, int[] prompt, FsCheck.NormalFloat[] gaps, bool withLogprobs)
+        FsCheck.NonNull<string> text,
+        long seed,
+        int latency,
+        FsCheck.NormalFloat temperature,
+        int[] prompt,
+        FsCheck.NormalFloat[] gaps,
+        bool withLogprobs
+    )
     {
         var ids = Enumerable.Range(0, gaps.Length).ToArray();
         var logprobs = Array.ConvertAll(gaps, gap => (float)-Math.Min(Math.Abs(gap.Get), 1000));
@@ -212,18 +256,37 @@ public sealed class TraceJournalTests
             LatencyMs = latency,
             Temperature = temperature.Get,
             PromptTokenIds = prompt,
-            Logprobs = withLogprobs ? new TokenLogprobs { K = 1, TokenIds = ids, Logprobs = logprobs, TopIds = ids, TopLogprobs = logprobs } : null,
+            Logprobs = withLogprobs
+                ? new TokenLogprobs
+                {
+                    K = 1,
+                    TokenIds = ids,
+                    Logprobs = logprobs,
+                    TopIds = ids,
+                    TopLogprobs = logprobs,
+                }
+                : null,
         };
 
         var decoded = TraceCodec.Decode(TraceCodec.Encode(trace));
 
         // A lone surrogate has no place in UTF-8, here or on the wire.
         var kept = System.Text.Encoding.UTF8.GetString(System.Text.Encoding.UTF8.GetBytes(text.Get));
-        return decoded.Generation == kept && decoded.Messages[0].Content == kept && decoded.Seed == seed && decoded.LatencyMs == latency
-            && decoded.Temperature.Equals(temperature.Get) && decoded.PromptTokenIds.SequenceEqual(prompt)
+        return decoded.Generation == kept
+            && decoded.Messages[0].Content == kept
+            && decoded.Seed == seed
+            && decoded.LatencyMs == latency
+            && decoded.Temperature.Equals(temperature.Get)
+            && decoded.PromptTokenIds.SequenceEqual(prompt)
             && (decoded.Logprobs is null) == !withLogprobs
-            && (decoded.Logprobs is null || (decoded.Logprobs.TokenIds.SequenceEqual(ids) && decoded.Logprobs.Logprobs.SequenceEqual(logprobs)
-                && decoded.Logprobs.Encoded.AsSpan().SequenceEqual(SoftTargetCodec.Encode(trace.Logprobs!))));
+            && (
+                decoded.Logprobs is null
+                || (
+                    decoded.Logprobs.TokenIds.SequenceEqual(ids)
+                    && decoded.Logprobs.Logprobs.SequenceEqual(logprobs)
+                    && decoded.Logprobs.Encoded.AsSpan().SequenceEqual(SoftTargetCodec.Encode(trace.Logprobs!))
+                )
+            );
     }
 
     [Fact]
@@ -239,33 +302,42 @@ public sealed class TraceJournalTests
     static TraceKey Key(int number) => new(0x0123456789abcdef, (ulong)number);
 
     /// <summary>A trace as the journal gives it back: its alternatives as a shard will have them.</summary>
-    static Trace Encoded(Trace trace) => trace with
-    {
-        Logprobs = trace.Logprobs! with { TopIds = [], TopLogprobs = [], Encoded = SoftTargetCodec.Encode(trace.Logprobs) },
-    };
+    static Trace Encoded(Trace trace) =>
+        trace with
+        {
+            Logprobs = trace.Logprobs! with { TopIds = [], TopLogprobs = [], Encoded = SoftTargetCodec.Encode(trace.Logprobs) },
+        };
 
-    static Trace Sample(int number) => new()
-    {
-        Id = Key(number).ToString(),
-        ProblemId = "p",
-        Source = "addition",
-        Messages = [new ChatMessage("user", "What is 1 + 2?")],
-        Reasoning = "one and two",
-        Answer = "3",
-        Generation = "<think>one and two</think>3",
-        ExpectedAnswer = "3",
-        FinishReason = "stop",
-        Verdict = "correct",
-        SampleIndex = 4,
-        Seed = 1L << 40,
-        Temperature = 0.7,
-        TopP = 0.9,
-        Teacher = "teacher",
-        PromptTokens = 2,
-        CompletionTokens = 2,
-        LatencyMs = 12,
-        CreatedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 5, 6, TimeSpan.Zero),
-        PromptTokenIds = [1, 2],
-        Logprobs = new TokenLogprobs { K = 2, TokenIds = [3, 0], Logprobs = [-0.5f, -0.25f], TopIds = [3, 4, 0, -1], TopLogprobs = [-0.5f, -1, -0.25f, float.NegativeInfinity] },
-    };
+    static Trace Sample(int number) =>
+        new()
+        {
+            Id = Key(number).ToString(),
+            ProblemId = "p",
+            Source = "addition",
+            Messages = [new ChatMessage("user", "What is 1 + 2?")],
+            Reasoning = "one and two",
+            Answer = "3",
+            Generation = "<think>one and two</think>3",
+            ExpectedAnswer = "3",
+            FinishReason = "stop",
+            Verdict = "correct",
+            SampleIndex = 4,
+            Seed = 1L << 40,
+            Temperature = 0.7,
+            TopP = 0.9,
+            Teacher = "teacher",
+            PromptTokens = 2,
+            CompletionTokens = 2,
+            LatencyMs = 12,
+            CreatedAt = new DateTimeOffset(2026, 1, 2, 3, 4, 5, 6, TimeSpan.Zero),
+            PromptTokenIds = [1, 2],
+            Logprobs = new TokenLogprobs
+            {
+                K = 2,
+                TokenIds = [3, 0],
+                Logprobs = [-0.5f, -0.25f],
+                TopIds = [3, 4, 0, -1],
+                TopLogprobs = [-0.5f, -1, -0.25f, float.NegativeInfinity],
+            },
+        };
 }

@@ -6,15 +6,30 @@ namespace TraceDistill.Teachers.Tests.Options;
 
 public sealed class GenerateOptionsTests
 {
-    static readonly GenerateOptions Good = new() { Problems = "p.jsonl", Endpoint = "http://host/v1", Model = "m" };
+    static readonly GenerateOptions Good = new()
+    {
+        Problems = "p.jsonl",
+        Endpoint = "http://host/v1",
+        Model = "m",
+    };
 
     [Fact]
     public void Validate_EndpointWithModelOrServe_IsFine()
     {
         Assert.Empty(Problems(Good));
         Assert.Empty(Problems(Good with { Endpoint = null, Model = null, Serve = "model" }));
-        Assert.Empty(Problems(Good with { Endpoint = null, Endpoints = [new() { Endpoint = "http://a/v1" }, new() { Endpoint = "http://b/v1" }] }));
-        Assert.Empty(Problems(Good with { MaxCost = 5, PricePerMillion = new() { Input = 1, Output = 2 } }));
+        Assert.Empty(
+            Problems(Good with { Endpoint = null, Endpoints = [new() { Endpoint = "http://a/v1" }, new() { Endpoint = "http://b/v1" }] })
+        );
+        Assert.Empty(
+            Problems(
+                Good with
+                {
+                    MaxCost = 5,
+                    PricePerMillion = new() { Input = 1, Output = 2 },
+                }
+            )
+        );
     }
 
     [Fact]
@@ -23,7 +38,10 @@ public sealed class GenerateOptionsTests
         Assert.Equal(["Endpoint"], Problems(Good with { Serve = "model" }));
         Assert.Equal(["Endpoint"], Problems(Good with { Endpoint = null }));
         Assert.Equal(["Endpoint"], Problems(Good with { Endpoints = [new() { Endpoint = "http://other/v1" }] }));
-        Assert.Equal(["Model"], Problems(Good with { Endpoint = null, Model = null, Endpoints = [new() { Endpoint = "http://other/v1" }] }));
+        Assert.Equal(
+            ["Model"],
+            Problems(Good with { Endpoint = null, Model = null, Endpoints = [new() { Endpoint = "http://other/v1" }] })
+        );
         Assert.Equal(["MaxCost"], Problems(Good with { MaxCost = 5 }));
         Assert.Equal(["Model"], Problems(Good with { Model = null }));
         Assert.Equal(["SamplesPerProblem"], Problems(Good with { Temperature = 0, SamplesPerProblem = 2 }));

@@ -15,7 +15,13 @@ public sealed class SingleEndpointTests
     public async Task GenerateAsync_PassingFailures_AreOutlastedWithGrowingDelays()
     {
         await using var server = await ProtocolServer.StartAsync(
-            Replies.Status(500), Replies.Reset, Replies.CutShort, Replies.Json("{\"choices\":[{\"mess"), Replies.Status(503), Good);
+            Replies.Status(500),
+            Replies.Reset,
+            Replies.CutShort,
+            Replies.Json("{\"choices\":[{\"mess"),
+            Replies.Status(503),
+            Good
+        );
         var time = TestTeacher.Time();
         using var teacher = TestTeacher.Over(server, time);
 
@@ -41,7 +47,12 @@ public sealed class SingleEndpointTests
     [Fact]
     public async Task GenerateAsync_RetryAfter_IsHonoured()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Status(429, "7"), Replies.Status(503, "9"), Replies.Status(429), Good);
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Status(429, "7"),
+            Replies.Status(503, "9"),
+            Replies.Status(429),
+            Good
+        );
         var time = TestTeacher.Time();
         using var teacher = TestTeacher.Over(server, time);
 
@@ -85,7 +96,13 @@ public sealed class SingleEndpointTests
     {
         var observer = new RecordingObserver();
         await using var server = await ProtocolServer.StartAsync(
-            Replies.Status(429, "1"), Replies.Status(429, "20"), Replies.Status(429, "30"), Replies.Status(429, "50"), Replies.Status(429, "40"), Good);
+            Replies.Status(429, "1"),
+            Replies.Status(429, "20"),
+            Replies.Status(429, "30"),
+            Replies.Status(429, "50"),
+            Replies.Status(429, "40"),
+            Good
+        );
         using var teacher = TestTeacher.Over(server, TestTeacher.Time(), observer: observer);
 
         await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
@@ -102,7 +119,9 @@ public sealed class SingleEndpointTests
         await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
         await server.DisposeAsync();
 
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token)
+        );
 
         Assert.Contains("cannot reach teacher", error.Message);
         Assert.Contains("(tried 3 times)", error.Message);
@@ -152,7 +171,7 @@ public sealed class SingleEndpointTests
         var pending = teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
         await server.RequestArrivedAsync(TestTeacher.Token);
 
-        time.Advance(TimeSpan.FromSeconds(79));         // 60 + 100 tokens × 0.2 = 80
+        time.Advance(TimeSpan.FromSeconds(79)); // 60 + 100 tokens × 0.2 = 80
         Assert.False(pending.IsCompleted);
         time.Advance(TimeSpan.FromSeconds(1));
 
@@ -188,14 +207,16 @@ public sealed class SingleEndpointTests
         var inFlight = 0;
         var most = 0;
         var gate = new SemaphoreSlim(0);
-        await using var server = await ProtocolServer.StartAsync(async (context, request) =>
-        {
-            var now = Interlocked.Increment(ref inFlight);
-            InterlockedMax(ref most, now);
-            await gate.WaitAsync(context.RequestAborted);
-            Interlocked.Decrement(ref inFlight);
-            await Good(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            async (context, request) =>
+            {
+                var now = Interlocked.Increment(ref inFlight);
+                InterlockedMax(ref most, now);
+                await gate.WaitAsync(context.RequestAborted);
+                Interlocked.Decrement(ref inFlight);
+                await Good(context, request);
+            }
+        );
         using var teacher = TestTeacher.Over(server, TestTeacher.Time(), new ResilienceOptions { Concurrency = 3 });
 
         var pending = Enumerable.Range(0, 12).Select(_ => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token)).ToArray();

@@ -12,8 +12,11 @@ namespace TraceDistill.Teachers.Tests.Pool;
 public sealed class TeacherPoolTests
 {
     static readonly Func<HttpContext, string, Task> Good = Replies.Completion("<think>1 + 2 = 3</think> 3");
-    static readonly Func<HttpContext, string, Task> BytesAlone = Replies.Json(WireJson.WithLogprobs(
-        """{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}]}"""));
+    static readonly Func<HttpContext, string, Task> BytesAlone = Replies.Json(
+        WireJson.WithLogprobs(
+            """{"content":[{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}]}"""
+        )
+    );
 
     // While a test moves the clock, answers come in the machine's own time.
     static readonly ResilienceOptions Patient = new() { AttemptTimeout = TimeSpan.FromDays(10) };
@@ -37,7 +40,10 @@ public sealed class TeacherPoolTests
     [Fact]
     public async Task StreamAsync_AttemptThatBroughtNoText_IsFollowedByAnother()
     {
-        await using var server = await ProtocolServer.StartAsync(Replies.Status(500), Events("""{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}""", "[DONE]"));
+        await using var server = await ProtocolServer.StartAsync(
+            Replies.Status(500),
+            Events("""{"choices":[{"delta":{"content":"a"},"finish_reason":"stop"}]}""", "[DONE]")
+        );
         using var pool = TestTeacher.Over(server, TestTeacher.Time());
 
         var pieces = await pool.StreamAsync(TestTeacher.Request, TestTeacher.Token).ToListAsync(TestTeacher.Token);
@@ -91,7 +97,13 @@ public sealed class TeacherPoolTests
         await using var bad = await ProtocolServer.StartAsync(Replies.Status(503, "600"));
         var time = new VirtualTime();
         using var pool = new TeacherPool(
-            [new PooledEndpoint(TestTeacher.Endpoint(bad.Url))], new ResilienceOptions(), time, SilentObserver.Instance, () => 0, stop.Token);
+            [new PooledEndpoint(TestTeacher.Endpoint(bad.Url))],
+            new ResilienceOptions(),
+            time,
+            SilentObserver.Instance,
+            () => 0,
+            stop.Token
+        );
         var pending = pool.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
         await WaitUntilAsync(() => pool.Meters[0].ToRecord().Failures.Count == 1);
 
@@ -119,7 +131,9 @@ public sealed class TeacherPoolTests
     {
         var observer = new RecordingObserver();
         var isDown = true;
-        await using var flaky = await ProtocolServer.StartAsync((context, request) => isDown ? Replies.Reset(context, request) : Good(context, request));
+        await using var flaky = await ProtocolServer.StartAsync(
+            (context, request) => isDown ? Replies.Reset(context, request) : Good(context, request)
+        );
         await using var steady = await ProtocolServer.StartAsync(Good);
         var time = new VirtualTime();
         using var pool = Pool(time, Patient, observer, flaky, steady);
@@ -204,12 +218,14 @@ public sealed class TeacherPoolTests
     [Fact]
     public async Task GenerateAsync_HeadersSayNothingIsLeft_WaitsBeforeTheNext()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            context.Response.Headers["x-ratelimit-remaining-requests"] = "0";
-            context.Response.Headers["x-ratelimit-reset-requests"] = "2m0s";
-            return Good(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                context.Response.Headers["x-ratelimit-remaining-requests"] = "0";
+                context.Response.Headers["x-ratelimit-reset-requests"] = "2m0s";
+                return Good(context, request);
+            }
+        );
         var time = TestTeacher.Time();
         using var pool = Pool(time, null, null, server);
         await pool.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
@@ -247,11 +263,13 @@ public sealed class TeacherPoolTests
     public async Task GenerateAsync_HedgedCopyFails_WaitsForTheFirst()
     {
         var gate = new TaskCompletionSource();
-        await using var slow = await ProtocolServer.StartAsync(async (context, request) =>
-        {
-            await gate.Task;
-            await Good(context, request);
-        });
+        await using var slow = await ProtocolServer.StartAsync(
+            async (context, request) =>
+            {
+                await gate.Task;
+                await Good(context, request);
+            }
+        );
         await using var bad = await ProtocolServer.StartAsync(Replies.Status(500));
         var time = new VirtualTime();
         using var pool = Pool(time, Hedging, null, slow, bad);
@@ -297,7 +315,9 @@ public sealed class TeacherPoolTests
     {
         var observer = new RecordingObserver();
         var isUp = false;
-        await using var late = await ProtocolServer.StartAsync((context, request) => isUp ? Good(context, request) : Replies.Status(500)(context, request));
+        await using var late = await ProtocolServer.StartAsync(
+            (context, request) => isUp ? Good(context, request) : Replies.Status(500)(context, request)
+        );
         await using var there = await ProtocolServer.StartAsync(Good);
         var time = new VirtualTime();
         using var pool = Pool(time, Patient, observer, late, there);
@@ -335,7 +355,11 @@ public sealed class TeacherPoolTests
         reply = BytesAlone;
         await AdvanceUntilAsync(time, () => observer.Messages.Count == 2);
 
-        Assert.Equal($"teacher at {changing.Url} names tokens by their bytes now, unlike the others; teacher at {changing.Url} is left out of this run", observer.Messages.Last());
+        Assert.Equal(
+            $"teacher at {changing.Url} names tokens by their bytes now, "
+                + $"unlike the others; teacher at {changing.Url} is left out of this run",
+            observer.Messages.Last()
+        );
         var asked = changing.Requests.Count;
         await GenerateAsync(pool, 30);
         time.Advance(TimeSpan.FromMinutes(10));
@@ -356,9 +380,14 @@ public sealed class TeacherPoolTests
         Assert.Single(server.Requests);
     }
 
-    static TeacherPool Pool(VirtualTime time, ResilienceOptions? options, IRunObserver? observer, params ProtocolServer[] servers) => new(
-        [.. servers.Select(server => new PooledEndpoint(TestTeacher.Endpoint(server.Url)))],
-        options ?? new ResilienceOptions(), time, observer ?? SilentObserver.Instance, () => 0);
+    static TeacherPool Pool(VirtualTime time, ResilienceOptions? options, IRunObserver? observer, params ProtocolServer[] servers) =>
+        new(
+            [.. servers.Select(server => new PooledEndpoint(TestTeacher.Endpoint(server.Url)))],
+            options ?? new ResilienceOptions(),
+            time,
+            observer ?? SilentObserver.Instance,
+            () => 0
+        );
 
     static async Task GenerateAsync(TeacherPool pool, int requests)
     {
@@ -369,8 +398,8 @@ public sealed class TeacherPoolTests
     }
 
     /// <summary>
-    /// What waits on the clock may only start to wait after this. The clock goes on a second for some answers of another server: those of probes and health
-    /// checks, which have timeouts of minutes, come as fast as the machine is.
+    /// What waits on the clock may only start to wait after this. The clock goes on a second for some answers of another
+    /// server: those of probes and health checks, which have timeouts of minutes, come as fast as the machine is.
     /// </summary>
     static async Task AdvanceUntilAsync(VirtualTime time, Func<bool> isReached)
     {
@@ -401,6 +430,11 @@ public sealed class TeacherPoolTests
         await Task.Yield();
     }
 
-    static Func<HttpContext, string, Task> Events(params string[] events) => (context, _) =>
-        Replies.Bytes(context, System.Text.Encoding.UTF8.GetBytes(string.Concat(events.Select(one => $"data: {one}\n\n"))), "text/event-stream");
+    static Func<HttpContext, string, Task> Events(params string[] events) =>
+        (context, _) =>
+            Replies.Bytes(
+                context,
+                System.Text.Encoding.UTF8.GetBytes(string.Concat(events.Select(one => $"data: {one}\n\n"))),
+                "text/event-stream"
+            );
 }

@@ -31,7 +31,14 @@ public sealed class CapabilityProbeTests
 
     [Fact]
     public async Task ProbeAsync_BytesWithoutIds_IsOfTheMiddleGrade() =>
-        Assert.Equal(TokenIdentity.Bytes, (await ProbeAsync(Logprobs("""{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}"""))).TokenIdentity);
+        Assert.Equal(
+            TokenIdentity.Bytes,
+            (
+                await ProbeAsync(
+                    Logprobs("""{"token":"a","logprob":-0.5,"bytes":[97],"top_logprobs":[{"token":"a","logprob":-0.5,"bytes":[97]}]}""")
+                )
+            ).TokenIdentity
+        );
 
     [Fact]
     public async Task ProbeAsync_TextIsEnough_WhereNoLogprobsAreAskedFor()
@@ -50,9 +57,15 @@ public sealed class CapabilityProbeTests
     [InlineData("""{"token":"a","logprob":-0.5,"top_logprobs":[{"token":"a","logprob":-0.5}]}""", "by their text alone")]
     [InlineData("""{"token":"a","id":1,"logprob":-0.5,"top_logprobs":[]}""", "no alternatives")]
     [InlineData("""{"token":"a","id":1,"logprob":0,"top_logprobs":[{"id":1,"logprob":0},{"id":2,"logprob":-9999}]}""", "made-up")]
-    [InlineData("""{"token":"a","id":1,"logprob":-0.1,"top_logprobs":[{"id":1,"logprob":-0.1},{"id":2,"logprob":-0.2}]}""", "add up to 1.7")]
+    [InlineData(
+        """{"token":"a","id":1,"logprob":-0.1,"top_logprobs":[{"id":1,"logprob":-0.1},{"id":2,"logprob":-0.2}]}""",
+        "add up to 1.7"
+    )]
     [InlineData("""{"token":"a","id":1,"logprob":-0.1,"top_logprobs":[{"id":1,"logprob":-2}]}""", "contradict")]
-    [InlineData("""{"token":"a","id":9,"logprob":-0.4,"top_logprobs":[{"id":1,"logprob":-1.2},{"id":2,"logprob":-2},{"id":3,"logprob":-3}]}""", "contradict")]
+    [InlineData(
+        """{"token":"a","id":9,"logprob":-0.4,"top_logprobs":[{"id":1,"logprob":-1.2},{"id":2,"logprob":-2},{"id":3,"logprob":-3}]}""",
+        "contradict"
+    )]
     [InlineData("", "no token")]
     public async Task ProbeAsync_LogprobsThatAreNone_SaysWhatIsWrongWithThem(string token, string expected)
     {
@@ -65,7 +78,10 @@ public sealed class CapabilityProbeTests
 
     [Fact]
     public async Task ProbeAsync_NoLogprobs_SaysWhichServersHaveThem() =>
-        Assert.Contains("returned no logprobs", (await ProbeAsync(Replies.Json("""{"choices":[{"message":{"content":"46"}}]}"""))).SoftTargetProblem);
+        Assert.Contains(
+            "returned no logprobs",
+            (await ProbeAsync(Replies.Json("""{"choices":[{"message":{"content":"46"}}]}"""))).SoftTargetProblem
+        );
 
     [Theory]
     [InlineData("Requested sample logprobs of {0}, which is greater than max allowed: 20", 20, 3)]
@@ -73,9 +89,12 @@ public sealed class CapabilityProbeTests
     [InlineData("top_logprobs is out of range", 2, 3)]
     public async Task ProbeAsync_ServerWithALimit_FindsIt(string refusal, int limit, int asked)
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) => Asked(request) > limit
-            ? Replies.Error(400, string.Format(CultureInfo.InvariantCulture, refusal, Asked(request)))(context, request)
-            : Replies.Json(DialectReplies.Vllm("46", null, [Many(Asked(request))], "length"))(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                Asked(request) > limit
+                    ? Replies.Error(400, string.Format(CultureInfo.InvariantCulture, refusal, Asked(request)))(context, request)
+                    : Replies.Json(DialectReplies.Vllm("46", null, [Many(Asked(request))], "length"))(context, request)
+        );
         server.ScriptsProbe = true;
         server.Form = TestServer.Forms.WireForms.Vllm;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
@@ -88,7 +107,10 @@ public sealed class CapabilityProbeTests
         }
         else
         {
-            Assert.Contains($"returns at most {limit} alternatives per token, not {asked}; ask for them with --top-logprobs {limit}", capabilities.SoftTargetProblem);
+            Assert.Contains(
+                $"returns at most {limit} alternatives per token, not {asked}; ask for them with --top-logprobs {limit}",
+                capabilities.SoftTargetProblem
+            );
         }
 
         Assert.InRange(server.Requests.Count, 5, 20);
@@ -100,7 +122,12 @@ public sealed class CapabilityProbeTests
     [InlineData("deepseek", true, false, true)]
     [InlineData("openai", false, false, false)]
     [InlineData("llamacpp", true, true, null)]
-    public async Task ProbeAsync_AWholeAnswer_ShowsWhichTokensHaveLogprobs(string server, bool hasSoftTargets, bool endOfSequence, bool? reasoning)
+    public async Task ProbeAsync_AWholeAnswer_ShowsWhichTokensHaveLogprobs(
+        string server,
+        bool hasSoftTargets,
+        bool endOfSequence,
+        bool? reasoning
+    )
     {
         var ok = ReplyToken.Characters("OK");
         ReplyToken[] ended = [.. ok, ReplyToken.EndOfSequence];
@@ -116,7 +143,10 @@ public sealed class CapabilityProbeTests
 
         var capabilities = await ProbeAsync(Replies.Json(reply), scriptsProbe: true);
 
-        Assert.Equal((hasSoftTargets, endOfSequence, reasoning), (capabilities.SoftTargetProblem is null, capabilities.EndOfSequenceLogprobs, capabilities.ReasoningLogprobs));
+        Assert.Equal(
+            (hasSoftTargets, endOfSequence, reasoning),
+            (capabilities.SoftTargetProblem is null, capabilities.EndOfSequenceLogprobs, capabilities.ReasoningLogprobs)
+        );
     }
 
     [Theory]
@@ -133,9 +163,12 @@ public sealed class CapabilityProbeTests
     [Fact]
     public async Task ProbeAsync_AfterIt_AGenerationCutOffInTheThinkingIsReasoning()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("\"max_tokens\":100", StringComparison.Ordinal)
-            ? Replies.Json(DialectReplies.TraceDistill("so far", ReplyToken.Characters("so far"), "length"))(context, request)
-            : Replies.Completion("Hm</think>OK")(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("\"max_tokens\":100", StringComparison.Ordinal)
+                    ? Replies.Json(DialectReplies.TraceDistill("so far", ReplyToken.Characters("so far"), "length"))(context, request)
+                    : Replies.Completion("Hm</think>OK")(context, request)
+        );
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
         await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token);
@@ -164,9 +197,16 @@ public sealed class CapabilityProbeTests
     [InlineData("refused", false)]
     public async Task ProbeAsync_SeveralChoices_AreAskedForOnce(string answer, bool expected)
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) => !request.Contains("\"n\":2", StringComparison.Ordinal) ? Replies.Completion("46")(context, request)
-            : answer == "refused" ? Replies.Error(400, "Only one completion choice is allowed")(context, request)
-            : Replies.Json(answer == "two" ? """{"choices":[{"message":{"content":"4"}},{"message":{"content":"4"}}]}""" : """{"choices":[{"message":{"content":"4"}}]}""")(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                !request.Contains("\"n\":2", StringComparison.Ordinal) ? Replies.Completion("46")(context, request)
+                : answer == "refused" ? Replies.Error(400, "Only one completion choice is allowed")(context, request)
+                : Replies.Json(
+                    answer == "two"
+                        ? """{"choices":[{"message":{"content":"4"}},{"message":{"content":"4"}}]}"""
+                        : """{"choices":[{"message":{"content":"4"}}]}"""
+                )(context, request)
+        );
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
@@ -180,7 +220,9 @@ public sealed class CapabilityProbeTests
         server.Models = ["small", "large"];
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)
+        );
 
         Assert.Equal($"teacher at {server.Url} does not exist; this endpoint offers small, large: name one with --model", error.Message);
     }
@@ -190,15 +232,22 @@ public sealed class CapabilityProbeTests
     [InlineData(422)]
     public async Task ProbeAsync_RequestCalledWrong_IsBadInputInTheServersWords(int status)
     {
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ProbeAsync(Replies.Error(status, "temperature must be at most 2", "invalid_value")));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ProbeAsync(Replies.Error(status, "temperature must be at most 2", "invalid_value"))
+        );
 
-        Assert.EndsWith($"refused the request ({status}): temperature must be at most 2; change the setting that it objects to", error.Message);
+        Assert.EndsWith(
+            $"refused the request ({status}): temperature must be at most 2; change the setting that it objects to",
+            error.Message
+        );
     }
 
     [Fact]
     public async Task ProbeAsync_LogprobsRefused_IsTheTeachersLack()
     {
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => ProbeAsync(Replies.Error(400, "top_logprobs must be at most 5", "invalid_value")));
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            ProbeAsync(Replies.Error(400, "top_logprobs must be at most 5", "invalid_value"))
+        );
 
         Assert.Contains("lower --top-logprobs", error.Message);
     }
@@ -206,13 +255,23 @@ public sealed class CapabilityProbeTests
     [Fact]
     public async Task ProbeAsync_NoProviderWithLogprobs_IsALackOfSoftTargetsAndNotOfTheModel()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("\"logprobs\":true", StringComparison.Ordinal)
-            ? Replies.Error(404, "No endpoints found that can handle the requested parameters. To learn more about provider routing, visit the docs", "404")(context, request)
-            : Replies.Completion("46")(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("\"logprobs\":true", StringComparison.Ordinal)
+                    ? Replies.Error(
+                        404,
+                        "No endpoints found that can handle the requested parameters. To learn more about provider routing, visit the docs",
+                        "404"
+                    )(context, request)
+                    : Replies.Completion("46")(context, request)
+        );
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        Assert.Contains("no provider that returns logprobs", (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).SoftTargetProblem);
+        Assert.Contains(
+            "no provider that returns logprobs",
+            (await teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)).SoftTargetProblem
+        );
     }
 
     [Fact]
@@ -234,7 +293,9 @@ public sealed class CapabilityProbeTests
         var time = TestTeacher.Time();
         using var teacher = new TeacherPool(TestTeacher.Endpoint(url), new(), time, new RecordingObserver(), () => 0.99);
 
-        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token));
+        var error = await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.ProbeAsync(TestTeacher.Sampling, TestTeacher.Token)
+        );
 
         Assert.Contains($"cannot reach teacher at {url}", error.Message);
         Assert.True(time.Delays.Sum(delay => delay.TotalSeconds) < 5);
@@ -253,17 +314,29 @@ public sealed class CapabilityProbeTests
     [InlineData(0, -17, -18, 0, -17.125, -17.875, LogprobKind.Raw)]
     [InlineData(-0.03, -3.6, -6, -0.0008, -7.1, -11.9, LogprobKind.Processed)]
     [InlineData(-0.03, -3.6, -6, -0.03, -3.6, -6.25, LogprobKind.Raw)]
-    public Task ProbeAsync_ModelThatIsSureOfItsFirstToken_SeesItAllTheSame(double a, double b, double c, double d, double e, double f, LogprobKind expected) =>
-        CheckKindAsync([a, b, c], [d, e, f], expected);
+    public Task ProbeAsync_ModelThatIsSureOfItsFirstToken_SeesItAllTheSame(
+        double a,
+        double b,
+        double c,
+        double d,
+        double e,
+        double f,
+        LogprobKind expected
+    ) => CheckKindAsync([a, b, c], [d, e, f], expected);
 
     static async Task CheckKindAsync(double[] plain, double[] tempered, LogprobKind expected)
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            var logprobs = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? plain : tempered;
-            var alternatives = string.Join(',', logprobs.Index().Select(entry => $$"""{"id":{{entry.Index + 1}},"logprob":{{entry.Item}}}"""));
-            return Logprobs($$"""{"id":1,"logprob":{{logprobs[0]}},"top_logprobs":[{{alternatives}}]}""")(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var logprobs = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? plain : tempered;
+                var alternatives = string.Join(
+                    ',',
+                    logprobs.Index().Select(entry => $$"""{"id":{{entry.Index + 1}},"logprob":{{entry.Item}}}""")
+                );
+                return Logprobs($$"""{"id":1,"logprob":{{logprobs[0]}},"top_logprobs":[{{alternatives}}]}""")(context, request);
+            }
+        );
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
@@ -275,28 +348,41 @@ public sealed class CapabilityProbeTests
     [Fact]
     public async Task ProbeAsync_UnlikelyAlternativesThatMoveByRounding_AreRawAllTheSame()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            var b = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? -7.0 : -7.25;
-            return Logprobs($$"""{"id":1,"logprob":-0.01,"top_logprobs":[{"id":1,"logprob":-0.01},{"id":2,"logprob":{{b}}}]}""")(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var b = request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? -7.0 : -7.25;
+                return Logprobs($$"""{"id":1,"logprob":-0.01,"top_logprobs":[{"id":1,"logprob":-0.01},{"id":2,"logprob":{{b}}}]}""")(
+                    context,
+                    request
+                );
+            }
+        );
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        Assert.Equal(LogprobKind.Raw, (await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.5 }, TestTeacher.Token)).Logprobs);
+        Assert.Equal(
+            LogprobKind.Raw,
+            (await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.5 }, TestTeacher.Token)).Logprobs
+        );
     }
 
     [Fact]
     public async Task ProbeAsync_KindThatCannotBeTold_IsNotGuessedButUnderNeutralSettings()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("Name any word", StringComparison.Ordinal)
-            ? Replies.Status(500)(context, request)
-            : Replies.Completion("46")(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("Name any word", StringComparison.Ordinal)
+                    ? Replies.Status(500)(context, request)
+                    : Replies.Completion("46")(context, request)
+        );
         server.ScriptsProbe = true;
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
         Assert.Null((await teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 1, TopP = 1 }, TestTeacher.Token)).Logprobs);
-        await Assert.ThrowsAsync<TeacherUnavailableException>(() => teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.7 }, TestTeacher.Token));
+        await Assert.ThrowsAsync<TeacherUnavailableException>(() =>
+            teacher.ProbeAsync(TestTeacher.Sampling with { Temperature = 0.7 }, TestTeacher.Token)
+        );
     }
 
     static Func<HttpContext, string, Task> Logprobs(string token) => Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""));
@@ -316,5 +402,6 @@ public sealed class CapabilityProbeTests
     }
 
     /// <summary>A token with so many alternatives, itself first.</summary>
-    static ReplyToken Many(int count) => new(1, "4", -0.5, [(1, "4", -0.5), .. Enumerable.Range(2, Math.Max(0, count - 1)).Select(i => (i, $"{i}", -8.0 - (i * 0.01)))]);
+    static ReplyToken Many(int count) =>
+        new(1, "4", -0.5, [(1, "4", -0.5), .. Enumerable.Range(2, Math.Max(0, count - 1)).Select(i => (i, $"{i}", -8.0 - (i * 0.01)))]);
 }

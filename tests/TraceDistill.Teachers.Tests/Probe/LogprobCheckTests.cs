@@ -21,7 +21,12 @@ public sealed class LogprobCheckTests
     {
         for (var seed = 0; seed < 200; seed++)
         {
-            Assert.Null(LogprobCheck.Problem(Draw(seed, tokens: 5 + (seed * 2), sharpness, temperature), new SamplingSettings { Temperature = temperature, TopLogprobs = K }));
+            Assert.Null(
+                LogprobCheck.Problem(
+                    Draw(seed, tokens: 5 + (seed * 2), sharpness, temperature),
+                    new SamplingSettings { Temperature = temperature, TopLogprobs = K }
+                )
+            );
         }
     }
 
@@ -67,7 +72,12 @@ public sealed class LogprobCheckTests
         Assert.Null(LogprobCheck.Problem(cut, new SamplingSettings { TopP = 0.5, TopLogprobs = K }));
         Assert.Null(LogprobCheck.Problem(cut, new SamplingSettings { ExtraBody = """{"top_k":5}""", TopLogprobs = K }));
         Assert.Null(LogprobCheck.Problem(cut, new SamplingSettings { Temperature = 0.01, TopLogprobs = K }));
-        Assert.NotNull(LogprobCheck.Problem(cut, new SamplingSettings { ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false}}""", TopLogprobs = K }));
+        Assert.NotNull(
+            LogprobCheck.Problem(
+                cut,
+                new SamplingSettings { ExtraBody = """{"chat_template_kwargs":{"enable_thinking":false}}""", TopLogprobs = K }
+            )
+        );
     }
 
     [Fact]
@@ -93,7 +103,10 @@ public sealed class LogprobCheckTests
         {
             shifted.TokenIds[t] = ids[t - 1];
             shifted.Logprobs[t] = -12;
-            var row = Enumerable.Range(0, K - 1).Select(i => (shifted.TopIds[(t * K) + i], shifted.TopLogprobs[(t * K) + i])).Where(entry => entry.Item1 != ids[t - 1]);
+            var row = Enumerable
+                .Range(0, K - 1)
+                .Select(i => (shifted.TopIds[(t * K) + i], shifted.TopLogprobs[(t * K) + i]))
+                .Where(entry => entry.Item1 != ids[t - 1]);
             Set(shifted, t, [.. row, (ids[t - 1], -12f)]);
         }
 
@@ -145,10 +158,14 @@ public sealed class LogprobCheckTests
         var (ids, logprobs, topIds, topLogprobs) = (new int[tokens], new float[tokens], new int[tokens * K], new float[tokens * K]);
         for (var t = 0; t < tokens; t++)
         {
-            var logits = Enumerable.Range(0, Vocabulary).Select(_ => sharpness * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble())).ToArray();
+            var logits = Enumerable
+                .Range(0, Vocabulary)
+                .Select(_ => sharpness * Math.Sqrt(-2 * Math.Log(1 - random.NextDouble())) * Math.Cos(2 * Math.PI * random.NextDouble()))
+                .ToArray();
             var all = LogSoftmax(logits);
             var order = Enumerable.Range(0, Vocabulary).OrderByDescending(id => all[id]).ToArray();
-            ids[t] = temperature == 0 ? order[0] : Sample(LogSoftmax([.. logits.Select(logit => logit / temperature)]), random.NextDouble());
+            ids[t] =
+                temperature == 0 ? order[0] : Sample(LogSoftmax([.. logits.Select(logit => logit / temperature)]), random.NextDouble());
             logprobs[t] = (float)all[ids[t]];
             for (var i = 0; i < K; i++)
             {
@@ -156,7 +173,14 @@ public sealed class LogprobCheckTests
             }
         }
 
-        return new TokenLogprobs { K = K, TokenIds = ids, Logprobs = logprobs, TopIds = topIds, TopLogprobs = topLogprobs };
+        return new TokenLogprobs
+        {
+            K = K,
+            TokenIds = ids,
+            Logprobs = logprobs,
+            TopIds = topIds,
+            TopLogprobs = topLogprobs,
+        };
     }
 
     static double[] LogSoftmax(double[] logits)

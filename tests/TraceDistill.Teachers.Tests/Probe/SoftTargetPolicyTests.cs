@@ -42,8 +42,12 @@ public sealed class SoftTargetPolicyTests
         var traces = await text.TracesAsync();
         Assert.All(traces, trace => Assert.Null(trace.Logprobs));
         Assert.Equal((await soft.TracesAsync()).Select(trace => trace.Id), traces.Select(trace => trace.Id));
-        Assert.Contains(observer.Messages, message => message.EndsWith("collecting text alone, because require_soft_targets is false", StringComparison.Ordinal));
-        Assert.DoesNotContain(CollectionRun.Seeds(poor.Requests).Zip(poor.Requests.Skip(1)), pair => pair.Second.Contains("logprobs", StringComparison.Ordinal) && !pair.Second.Contains("12 + 34", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message =>
+            message.EndsWith("collecting text alone, because require_soft_targets is false", StringComparison.Ordinal)
+        );
+        Assert.DoesNotContain(CollectionRun.Seeds(poor.Requests).Zip(poor.Requests.Skip(1)), pair =>
+            pair.Second.Contains("logprobs", StringComparison.Ordinal) && !pair.Second.Contains("12 + 34", StringComparison.Ordinal)
+        );
         var manifest = ShardManifest.Load(text.Out)!;
         Assert.Equal((TokenIdentity.Text, 0), (manifest.Dataset.TokenIdentity, manifest.Dataset.TopK));
         Assert.Contains("by their text alone", manifest.Capabilities!.SoftTargetProblem);
@@ -61,10 +65,19 @@ public sealed class SoftTargetPolicyTests
         var file = Path.Combine(run.Out, ShardManifest.FileName);
         var json = JsonNode.Parse(await File.ReadAllTextAsync(file, TestTeacher.Token))!.AsObject();
         var capabilities = json["capabilities"]!.AsObject();
-        Assert.Equal(("tracedistill", "ids", 3, "raw"),
-            ((string?)capabilities["dialect"], (string?)capabilities["token_identity"], (int)capabilities["top_logprobs"]!, (string?)capabilities["logprobs"]));
+        Assert.Equal(
+            ("tracedistill", "ids", 3, "raw"),
+            (
+                (string?)capabilities["dialect"],
+                (string?)capabilities["token_identity"],
+                (int)capabilities["top_logprobs"]!,
+                (string?)capabilities["logprobs"]
+            )
+        );
         Assert.DoesNotContain(server.Url, json.ToJsonString());
-        Assert.Contains(observer.Messages, message => message.Contains("dialect tracedistill, top 3 logprobs with token ids", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message =>
+            message.Contains("dialect tracedistill, top 3 logprobs with token ids", StringComparison.Ordinal)
+        );
 
         // As the version before wrote it.
         json.Remove("capabilities");
@@ -82,7 +95,10 @@ public sealed class SoftTargetPolicyTests
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         server.ScriptsProbe = true;
         using var run = new CollectionRun(problems: 6);
-        int Probes() => server.Requests.Count(request => request.Contains("\"seed\":0,", StringComparison.Ordinal) || request.Contains("\"seed\":0}", StringComparison.Ordinal));
+        int Probes() =>
+            server.Requests.Count(request =>
+                request.Contains("\"seed\":0,", StringComparison.Ordinal) || request.Contains("\"seed\":0}", StringComparison.Ordinal)
+            );
 
         await run.RunAsync(server, options => options with { Limit = 3 });
         var first = Probes();
@@ -126,7 +142,11 @@ public sealed class SoftTargetPolicyTests
     {
         await using var server = await ProtocolServer.StartAsync(Replies.Sum);
         using var run = new CollectionRun(problems: 2);
-        GenerateOptions Extra(GenerateOptions options, int k) => options with { ExtraBody = new Dictionary<string, JsonElement> { ["top_k"] = JsonSerializer.SerializeToElement(k) } };
+        GenerateOptions Extra(GenerateOptions options, int k) =>
+            options with
+            {
+                ExtraBody = new Dictionary<string, JsonElement> { ["top_k"] = JsonSerializer.SerializeToElement(k) },
+            };
 
         await run.RunAsync(server, options => Extra(options, 20));
 
@@ -142,14 +162,18 @@ public sealed class SoftTargetPolicyTests
     [InlineData(false, LogprobKind.Raw)]
     public async Task RunAsync_PenaltyAtTemperatureOne_IsProcessedWhereLogprobsFollowTheSettings(bool follows, LogprobKind expected)
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            var (first, second) = follows && !request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? (-0.4, -1.9) : (-0.7, -1.4);
-            var token = $$"""{"id":1,"logprob":{{first}},"top_logprobs":[{"id":1,"logprob":{{first}}},{"id":2,"logprob":{{second}}}]}""";
-            return request.Contains("Name any word", StringComparison.Ordinal)
-                ? Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""))(context, request)
-                : Replies.Sum(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var (first, second) =
+                    follows && !request.Contains("\"temperature\":1,", StringComparison.Ordinal) ? (-0.4, -1.9) : (-0.7, -1.4);
+                var token =
+                    $$"""{"id":1,"logprob":{{first}},"top_logprobs":[{"id":1,"logprob":{{first}}},{"id":2,"logprob":{{second}}}]}""";
+                return request.Contains("Name any word", StringComparison.Ordinal)
+                    ? Replies.Json(WireJson.WithLogprobs($$"""{"content":[{{token}}]}"""))(context, request)
+                    : Replies.Sum(context, request);
+            }
+        );
         server.ScriptsProbe = true;
         using var run = new CollectionRun(problems: 2);
         var penalty = new Dictionary<string, JsonElement> { ["repetition_penalty"] = JsonSerializer.SerializeToElement(1.2) };
@@ -158,15 +182,19 @@ public sealed class SoftTargetPolicyTests
 
         var dataset = ShardManifest.Load(run.Out)!.Dataset;
         Assert.Equal(expected, dataset.Logprobs);
-        Assert.Equal(follows, SamplingDistortions.Warning(dataset)?.Contains("after repetition_penalty 1.2, which cannot be undone") ?? false);
+        Assert.Equal(
+            follows,
+            SamplingDistortions.Warning(dataset)?.Contains("after repetition_penalty 1.2, which cannot be undone") ?? false
+        );
     }
 
     [Fact]
     public async Task RunAsync_TraceWhoseTokensAreNotAllTold_IsKeptForTheHardLossAndCounted()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) => request.Contains("What is 1 + 2?", StringComparison.Ordinal)
-            ? Partial(context, request)
-            : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("What is 1 + 2?", StringComparison.Ordinal) ? Partial(context, request) : Replies.Sum(context, request)
+        );
         using var run = new CollectionRun(problems: 3);
         var observer = new RecordingObserver();
 
@@ -174,7 +202,9 @@ public sealed class SoftTargetPolicyTests
 
         Assert.Equal([false, true, false], (await run.TracesAsync()).Select(trace => trace.Logprobs is null));
         Assert.Contains(
-            "1 of 3 new traces have no soft targets and serve the hard loss alone: 1 × the teacher returned logprobs for 17 of 19 tokens", observer.Messages);
+            "1 of 3 new traces have no soft targets and serve the hard loss alone: 1 × the teacher returned logprobs for 17 of 19 tokens",
+            observer.Messages
+        );
     }
 
     /// <summary>Of 200 answers with parts of characters, 2.5 % with soft targets are enough, wherever they stand.</summary>
@@ -183,11 +213,13 @@ public sealed class SoftTargetPolicyTests
     [InlineData(60, false)]
     public async Task RunAsync_ManyAnswersWithPartsOfCharacters_EndTheRunByTheirShareAlone(int oneWholeIn, bool isEnough)
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-        {
-            var number = NumberOf(request);
-            return number is null || number % oneWholeIn == 0 ? Replies.Sum(context, request) : Partial(context, request);
-        });
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+            {
+                var number = NumberOf(request);
+                return number is null || number % oneWholeIn == 0 ? Replies.Sum(context, request) : Partial(context, request);
+            }
+        );
         using var run = new CollectionRun(problems: 240);
         Task<CollectSummary> RunAsync() => run.RunAsync(server, options => options with { Concurrency = 1 });
 
@@ -197,16 +229,22 @@ public sealed class SoftTargetPolicyTests
         }
         else
         {
-            Assert.Contains("of the last 200 answers came without soft targets", (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message);
+            Assert.Contains(
+                "of the last 200 answers came without soft targets",
+                (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message
+            );
         }
     }
 
     [Fact]
     public async Task RunAsync_ProbeMeetsPartsOfCharactersTwice_AsksAThirdTime()
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            request.Contains("12 + 34", StringComparison.Ordinal) || request.Contains("word OK", StringComparison.Ordinal)
-                ? Partial(context, request) : Replies.Sum(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                request.Contains("12 + 34", StringComparison.Ordinal) || request.Contains("word OK", StringComparison.Ordinal)
+                    ? Partial(context, request)
+                    : Replies.Sum(context, request)
+        );
         server.ScriptsProbe = true;
         using var run = new CollectionRun(problems: 3);
 
@@ -218,7 +256,8 @@ public sealed class SoftTargetPolicyTests
     [Fact]
     public async Task RunAsync_TeacherThatOnlyCallsTools_IsToldAsSuchAndCollectedAsText()
     {
-        const string Call = """{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"calc","arguments":"{}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""";
+        const string Call =
+            """{"choices":[{"index":0,"message":{"role":"assistant","content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"calc","arguments":"{}"}}]},"logprobs":null,"finish_reason":"tool_calls"}],"usage":{"prompt_tokens":3,"completion_tokens":5}}""";
         await using var server = await ProtocolServer.StartAsync(Replies.Json(Call));
         server.ScriptsProbe = true;
         using var run = new CollectionRun(problems: 3);
@@ -236,14 +275,22 @@ public sealed class SoftTargetPolicyTests
     [InlineData(false)]
     public async Task RunAsync_LogprobsThatStayAway_EndARunThatRequiresThem(bool isRequired)
     {
-        await using var server = await ProtocolServer.StartAsync((context, request) =>
-            Replies.Json(WireJson.Completion("<think>a</think>46", request.Contains("12 + 34", StringComparison.Ordinal) ? 3 : 0))(context, request));
+        await using var server = await ProtocolServer.StartAsync(
+            (context, request) =>
+                Replies.Json(WireJson.Completion("<think>a</think>46", request.Contains("12 + 34", StringComparison.Ordinal) ? 3 : 0))(
+                    context,
+                    request
+                )
+        );
         using var run = new CollectionRun(problems: 40);
         Task<CollectSummary> RunAsync() => run.RunAsync(server, options => options with { RequireSoftTargets = isRequired });
 
         if (isRequired)
         {
-            Assert.Contains("21 of the last 21 answers came without soft targets", (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message);
+            Assert.Contains(
+                "21 of the last 21 answers came without soft targets",
+                (await Assert.ThrowsAsync<TeacherUnavailableException>(RunAsync)).Message
+            );
         }
         else
         {
@@ -252,11 +299,18 @@ public sealed class SoftTargetPolicyTests
     }
 
     static int? NumberOf(string request) =>
-        Regex.Match(request, @"What is (\d+) \+ 2\?", RegexOptions.None, TimeSpan.FromSeconds(1)) is { Success: true } match ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture) : null;
+        Regex.Match(request, @"What is (\d+) \+ 2\?", RegexOptions.None, TimeSpan.FromSeconds(1)) is { Success: true } match
+            ? int.Parse(match.Groups[1].Value, CultureInfo.InvariantCulture)
+            : null;
 
     /// <summary>Two tokens more than are listed, as where a character is of several tokens.</summary>
     static Task Partial(HttpContext context, string request) =>
-        Replies.Json(DialectReplies.TraceDistill("<think>a</think>3", ReplyToken.Characters("<think>a</think>3")).Replace("\"completion_tokens\":17", "\"completion_tokens\":19", StringComparison.Ordinal))(context, request);
+        Replies.Json(
+            DialectReplies
+                .TraceDistill("<think>a</think>3", ReplyToken.Characters("<think>a</think>3"))
+                .Replace("\"completion_tokens\":17", "\"completion_tokens\":19", StringComparison.Ordinal)
+        )(context, request);
 
-    static Task TextAlone(HttpContext context, string request) => Replies.Json(DialectReplies.Tgi("<think>a</think>46", ReplyToken.Characters("46")))(context, request);
+    static Task TextAlone(HttpContext context, string request) =>
+        Replies.Json(DialectReplies.Tgi("<think>a</think>46", ReplyToken.Characters("46")))(context, request);
 }

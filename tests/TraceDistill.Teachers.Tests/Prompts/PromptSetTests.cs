@@ -13,14 +13,24 @@ namespace TraceDistill.Teachers.Tests.Prompts;
 
 public sealed class PromptSetTests
 {
-    static readonly GenerateOptions Options = new() { Problems = "p.jsonl", Endpoint = "http://host/v1", Model = "m", Seed = 5 };
-    static readonly GenerateOptions Weighted = Options with { Prompts = new Dictionary<string, double> { ["Reasoning/Solve"] = 2, ["Reasoning/SolveBoxed"] = 1 } };
+    static readonly GenerateOptions Options = new()
+    {
+        Problems = "p.jsonl",
+        Endpoint = "http://host/v1",
+        Model = "m",
+        Seed = 5,
+    };
+    static readonly GenerateOptions Weighted = Options with
+    {
+        Prompts = new Dictionary<string, double> { ["Reasoning/Solve"] = 2, ["Reasoning/SolveBoxed"] = 1 },
+    };
 
     [Fact]
     public async Task Messages_WithWeights_AreChosenByThemAndAlwaysTheSame()
     {
         var set = await PromptSet.CreateAsync(Weighted, TestTeacher.Token);
-        bool IsBoxed(int problem, int sample) => set.For(Of(problem)).Messages(sample).Single().Content.Contains("boxed", StringComparison.Ordinal);
+        bool IsBoxed(int problem, int sample) =>
+            set.For(Of(problem)).Messages(sample).Single().Content.Contains("boxed", StringComparison.Ordinal);
 
         var boxed = Enumerable.Range(0, 3000).Select(i => IsBoxed(i / 3, i % 3)).ToArray();
 
@@ -45,7 +55,22 @@ public sealed class PromptSetTests
     {
         using var folder = new TemporaryDirectory();
         var file = folder.File("solved.jsonl");
-        File.WriteAllLines(file, Enumerable.Range(0, 6).Select(i => JsonSerializer.Serialize(new { id = $"p{i}", problem = Of(i).Text, solution = $"one more than {i}", answer = $"{i + 1}" })));
+        File.WriteAllLines(
+            file,
+            Enumerable
+                .Range(0, 6)
+                .Select(i =>
+                    JsonSerializer.Serialize(
+                        new
+                        {
+                            id = $"p{i}",
+                            problem = Of(i).Text,
+                            solution = $"one more than {i}",
+                            answer = $"{i + 1}",
+                        }
+                    )
+                )
+        );
         var set = await PromptSet.CreateAsync(Options with { System = "Be brief.", FewShot = file, FewShotCount = 2 }, TestTeacher.Token);
 
         var shown = new HashSet<string>();
@@ -62,7 +87,14 @@ public sealed class PromptSetTests
         }
 
         Assert.True(shown.Count > 6, "problems do not all have the same examples");
-        Assert.Contains("few_shot", (await Assert.ThrowsAsync<InvalidInputException>(() => PromptSet.CreateAsync(Options with { FewShot = file, FewShotCount = 5 }, TestTeacher.Token))).Message);
+        Assert.Contains(
+            "few_shot",
+            (
+                await Assert.ThrowsAsync<InvalidInputException>(() =>
+                    PromptSet.CreateAsync(Options with { FewShot = file, FewShotCount = 5 }, TestTeacher.Token)
+                )
+            ).Message
+        );
     }
 
     [Fact]
@@ -70,19 +102,31 @@ public sealed class PromptSetTests
     {
         using var folder = new TemporaryDirectory();
         var file = folder.File("solved.jsonl");
-        var records = Enumerable.Range(0, 3).Select(i => new { Stem = Of(i).Text, Key = $"{i + 1}", Worked = "count on" });
+        var records = Enumerable
+            .Range(0, 3)
+            .Select(i => new
+            {
+                Stem = Of(i).Text,
+                Key = $"{i + 1}",
+                Worked = "count on",
+            });
         File.WriteAllLines(file, records.Select(record => JsonSerializer.Serialize(record)));
         var options = Options with
         {
-            FewShot = file, FewShotCount = 1, ProblemField = ["Stem"], AnswerField = "Key", SolutionField = "Worked",
+            FewShot = file,
+            FewShotCount = 1,
+            ProblemField = ["Stem"],
+            AnswerField = "Key",
+            SolutionField = "Worked",
         };
 
         var messages = (await PromptSet.CreateAsync(options, TestTeacher.Token)).For(Of(7)).Messages(0);
 
         Assert.Matches(@"^count on\n\n\\boxed\{[123]\}$", messages[1].Content);
         Assert.Equal(3, (await PromptSet.TaskOfAsync(options, TestTeacher.Token)).FewShot!.Solved.Count);
-        var misnamed = await Assert.ThrowsAsync<InvalidInputException>(
-            () => PromptSet.CreateAsync(options with { ProblemField = ["Question"] }, TestTeacher.Token));
+        var misnamed = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            PromptSet.CreateAsync(options with { ProblemField = ["Question"] }, TestTeacher.Token)
+        );
         Assert.Contains("solved.jsonl, line 1: has no field 'Question' (problem_field); it has Stem, Key, Worked", misnamed.Message);
     }
 
@@ -91,7 +135,10 @@ public sealed class PromptSetTests
     {
         using var folder = new TemporaryDirectory();
         var prompt = Directory.CreateDirectory(folder.File("mine/Ask")).FullName;
-        File.WriteAllText(Path.Combine(prompt, "skprompt.txt"), "<message role=\"system\">You count.</message><message role=\"user\">{{$problem}} Count.</message>");
+        File.WriteAllText(
+            Path.Combine(prompt, "skprompt.txt"),
+            "<message role=\"system\">You count.</message><message role=\"user\">{{$problem}} Count.</message>"
+        );
         File.WriteAllText(Path.Combine(prompt, "config.json"), """{"input_variables":[{"name":"problem"}]}""");
 
         var set = await PromptSet.CreateAsync(Options with { Prompt = prompt }, TestTeacher.Token);
@@ -99,8 +146,17 @@ public sealed class PromptSetTests
         Assert.Equal("mine/Ask", set.Name);
         Assert.Equal("What is 3 + 1? Count.", set.For(Of(3)).Messages(0)[1].Content);
         Assert.Contains(
-            "mine/Ask has a system message", (await Assert.ThrowsAsync<InvalidInputException>(() => PromptSet.CreateAsync(Options with { Prompt = prompt, System = "x" }, TestTeacher.Token))).Message);
-        Assert.Contains("skprompt.txt", Assert.Throws<InvalidInputException>(() => Data.Prompts.PromptLibrary.Default.Load(folder.Path)).Message);
+            "mine/Ask has a system message",
+            (
+                await Assert.ThrowsAsync<InvalidInputException>(() =>
+                    PromptSet.CreateAsync(Options with { Prompt = prompt, System = "x" }, TestTeacher.Token)
+                )
+            ).Message
+        );
+        Assert.Contains(
+            "skprompt.txt",
+            Assert.Throws<InvalidInputException>(() => Data.Prompts.PromptLibrary.Default.Load(folder.Path)).Message
+        );
     }
 
     [Theory]
@@ -117,5 +173,12 @@ public sealed class PromptSetTests
         Assert.Contains(name, problem.ErrorMessage);
     }
 
-    static Problem Of(int i) => new() { Id = $"p{i}", Text = $"What is {i} + 1?", Answer = $"{i + 1}", Family = "test" };
+    static Problem Of(int i) =>
+        new()
+        {
+            Id = $"p{i}",
+            Text = $"What is {i} + 1?",
+            Answer = $"{i + 1}",
+            Family = "test",
+        };
 }

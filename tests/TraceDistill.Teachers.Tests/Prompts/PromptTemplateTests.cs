@@ -11,7 +11,9 @@ namespace TraceDistill.Teachers.Tests.Prompts;
 public sealed class PromptTemplateTests
 {
     const string ProblemConfig = """{"input_variables":[{"name":"problem"}]}""";
-    static readonly PromptTemplate Solve = PromptTemplate.CreateAsync(new PromptLibrary(Path.Combine(AppContext.BaseDirectory, "prompts")).Load("Reasoning/Solve")).Result;
+    static readonly PromptTemplate Solve = PromptTemplate
+        .CreateAsync(new PromptLibrary(Path.Combine(AppContext.BaseDirectory, "prompts")).Load("Reasoning/Solve"))
+        .Result;
 
     [Fact]
     public void Render_Solve_IsTheProblemAsTheUsersMessage() =>
@@ -20,23 +22,41 @@ public sealed class PromptTemplateTests
     [Fact]
     public async Task Render_Conversation_StandsBeforeThePromptsTurnUnderOneSystemMessage()
     {
-        var template = await CreateAsync("""<message role="system">Be exact.</message><message role="user">{{$problem}} Box it.</message>""", ProblemConfig);
-        var problem = Of("And {{$problem}}?") with { Earlier = [new ChatMessage("system", "Be brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2")] };
+        var template = await CreateAsync(
+            """<message role="system">Be exact.</message><message role="user">{{$problem}} Box it.</message>""",
+            ProblemConfig
+        );
+        var problem = Of("And {{$problem}}?") with
+        {
+            Earlier = [new ChatMessage("system", "Be brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2")],
+        };
 
         Assert.Equal(
-            [new ChatMessage("system", "Be exact.\n\nBe brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2"), new ChatMessage("user", "And {{$problem}}? Box it.")],
-            template.Render(problem));
+            [
+                new ChatMessage("system", "Be exact.\n\nBe brief."),
+                new ChatMessage("user", "1+1?"),
+                new ChatMessage("assistant", "2"),
+                new ChatMessage("user", "And {{$problem}}? Box it."),
+            ],
+            template.Render(problem)
+        );
     }
 
     [Fact]
     public async Task Render_SolveBoxed_AsksForABox()
     {
-        var template = await PromptTemplate.CreateAsync(PromptLibrary.Default.Load("Reasoning/SolveBoxed"), TestContext.Current.CancellationToken);
+        var template = await PromptTemplate.CreateAsync(
+            PromptLibrary.Default.Load("Reasoning/SolveBoxed"),
+            TestContext.Current.CancellationToken
+        );
 
         var turn = Assert.Single(template.Render(Of("What is 1 + 2?")));
 
         Assert.Equal("user", turn.Role);
-        Assert.Equal("What is 1 + 2?\n\nPlease reason step by step, and put your final answer within \\boxed{}.", turn.Content.ReplaceLineEndings("\n"));
+        Assert.Equal(
+            "What is 1 + 2?\n\nPlease reason step by step, and put your final answer within \\boxed{}.",
+            turn.Content.ReplaceLineEndings("\n")
+        );
     }
 
     [Theory]
@@ -63,11 +83,13 @@ public sealed class PromptTemplateTests
             <message role="assistant">yes</message>
             <message role="user">{{$problem}}</message>
             """,
-            """{"input_variables":[{"name":"problem"},{"name":"tone","default":"calm"}]}""");
+            """{"input_variables":[{"name":"problem"},{"name":"tone","default":"calm"}]}"""
+        );
 
         Assert.Equal(
             [new("system", "You are calm & exact."), new("user", "1 < 2?"), new("assistant", "yes"), new ChatMessage("user", "P")],
-            template.Render(Of("P")));
+            template.Render(Of("P"))
+        );
     }
 
     [Theory]
@@ -75,7 +97,12 @@ public sealed class PromptTemplateTests
     [InlineData("<message role=\"user\">{{$problem}}", ProblemConfig, "skprompt.txt", "has no <message")]
     [InlineData("<message role=\"user\">Solve it.</message>", ProblemConfig, "skprompt.txt", "does not show the problem")]
     [InlineData("<message role=\"user\">{{$problem}} {{$hint}}</message>", ProblemConfig, "skprompt.txt", "uses $hint")]
-    [InlineData("<message role=\"user\">{{$problem}}</message><message role=\"assistant\">x</message>", ProblemConfig, "skprompt.txt", "assistant's turn")]
+    [InlineData(
+        "<message role=\"user\">{{$problem}}</message><message role=\"assistant\">x</message>",
+        ProblemConfig,
+        "skprompt.txt",
+        "assistant's turn"
+    )]
     [InlineData("<message role=\"teacher\">{{$problem}}</message>", ProblemConfig, "skprompt.txt", "role 'teacher'")]
     [InlineData("<message role=\"user\">{{$problem}} {{Time.Now}}</message>", ProblemConfig, "skprompt.txt", "cannot be rendered")]
     [InlineData("<message role=\"user\">{{$problem</message>", ProblemConfig, "skprompt.txt", "")]
@@ -90,7 +117,17 @@ public sealed class PromptTemplateTests
     }
 
     static Task<PromptTemplate> CreateAsync(string template, string config) =>
-        PromptTemplate.CreateAsync(new PromptSource("A/B", "p/skprompt.txt", template, "p/config.json", config), TestContext.Current.CancellationToken);
+        PromptTemplate.CreateAsync(
+            new PromptSource("A/B", "p/skprompt.txt", template, "p/config.json", config),
+            TestContext.Current.CancellationToken
+        );
 
-    static Problem Of(string text) => new() { Id = "p1", Text = text, Answer = "3", Family = "test" };
+    static Problem Of(string text) =>
+        new()
+        {
+            Id = "p1",
+            Text = text,
+            Answer = "3",
+            Family = "test",
+        };
 }

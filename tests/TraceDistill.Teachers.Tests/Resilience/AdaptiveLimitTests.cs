@@ -106,7 +106,9 @@ public sealed class AdaptiveLimitTests
         Assert.Equal(1, limit.Current);
     }
 
-    /// <summary>Works on so many requests at a time, one second and a hundred tokens each; the rest waits in line, or is refused at once.</summary>
+    /// <summary>
+    /// Works on so many requests at a time, one second and a hundred tokens each; the rest waits in line, or is refused at once.
+    /// </summary>
     sealed class QueueingServer(int slots, bool refuses = false)
     {
         public int Answered { get; private set; }

@@ -17,12 +17,25 @@ public sealed class FaultTests
 {
     public static MatrixTheoryData<Fault, bool> Outlasted => new(FaultPlan.Outlasted, [false, true]);
 
-
     [Fact]
-    public void Lists_OfFaults_LeaveNoneOut() => Assert.Equal(
-        Enum.GetValues<Fault>().Order(),
-        [.. FaultPlan.Outlasted
-            .Concat([Fault.None, Fault.HugeBody, Fault.NotANumber, Fault.Stall, Fault.MissingLogprobs, Fault.DuplicatedAlternatives, Fault.UnknownFinishReason, Fault.OtherModel]).Order()]);
+    public void Lists_OfFaults_LeaveNoneOut() =>
+        Assert.Equal(
+            Enum.GetValues<Fault>().Order(),
+            [
+                .. FaultPlan
+                    .Outlasted.Concat([
+                        Fault.None,
+                        Fault.HugeBody,
+                        Fault.NotANumber,
+                        Fault.Stall,
+                        Fault.MissingLogprobs,
+                        Fault.DuplicatedAlternatives,
+                        Fault.UnknownFinishReason,
+                        Fault.OtherModel,
+                    ])
+                    .Order(),
+            ]
+        );
 
     [Theory]
     [MemberData(nameof(Outlasted))]
@@ -77,12 +90,15 @@ public sealed class FaultTests
     {
         var logprobs = (await AskAsync(Fault.DuplicatedAlternatives)).Logprobs!;
 
-        Assert.All(logprobs.TopIds.Chunk(logprobs.K), row => Assert.Equal(row.Where(id => id >= 0).Distinct().Count(), row.Count(id => id >= 0)));
+        Assert.All(logprobs.TopIds.Chunk(logprobs.K), row =>
+            Assert.Equal(row.Where(id => id >= 0).Distinct().Count(), row.Count(id => id >= 0))
+        );
         Assert.Equal((await AskAsync(Fault.None)).Logprobs!.TokenIds, logprobs.TokenIds);
     }
 
     [Fact]
-    public async Task GenerateAsync_UnknownFinishReason_IsKeptAsItIs() => Assert.Equal("repetition", (await AskAsync(Fault.UnknownFinishReason)).FinishReason);
+    public async Task GenerateAsync_UnknownFinishReason_IsKeptAsItIs() =>
+        Assert.Equal("repetition", (await AskAsync(Fault.UnknownFinishReason)).FinishReason);
 
     [Fact]
     public async Task GenerateAsync_OtherModel_IsToldOnce()
@@ -102,17 +118,26 @@ public sealed class FaultTests
     static async Task<GenerationResult> AskAsync(Fault fault, bool isStreamed = false)
     {
         await using var server = await ServerAsync(fault);
-        var endpoint = TeacherEndpoint.Create(new EndpointSettings { Url = server.Url, Model = "teacher", Stream = isStreamed });
+        var endpoint = TeacherEndpoint.Create(
+            new EndpointSettings
+            {
+                Url = server.Url,
+                Model = "teacher",
+                Stream = isStreamed,
+            }
+        );
         using var teacher = new TeacherPool(endpoint, new ResilienceOptions(), TestTeacher.Time(), new RecordingObserver(), () => 0);
         return await teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token);
     }
 
     /// <summary>Faulty at first, good from then on.</summary>
-    static Task<ProtocolServer> ServerAsync(Fault fault) => ProtocolServer.StartAsync(
-        (context, body) =>
-        {
-            var request = TeacherRequest.Parse(body);
-            return FaultyReply.SendAsync(context, fault, WireForms.TraceDistill, request, ScriptedTeachers.Sum(request));
-        },
-        Replies.Teach(WireForms.TraceDistill));
+    static Task<ProtocolServer> ServerAsync(Fault fault) =>
+        ProtocolServer.StartAsync(
+            (context, body) =>
+            {
+                var request = TeacherRequest.Parse(body);
+                return FaultyReply.SendAsync(context, fault, WireForms.TraceDistill, request, ScriptedTeachers.Sum(request));
+            },
+            Replies.Teach(WireForms.TraceDistill)
+        );
 }

@@ -86,7 +86,7 @@ public sealed class RateLimitsTests
     [InlineData("120ms", 0.12)]
     [InlineData("1h2m3.5s", 3723.5)]
     [InlineData("59.7", 59.7)]
-    [InlineData("1577836830", 30.0)]              // 2020-01-01T00:00:30Z
+    [InlineData("1577836830", 30.0)] // 2020-01-01T00:00:30Z
     [InlineData("1577836830500", 30.5)]
     [InlineData("soon", null)]
     [InlineData("", null)]
@@ -103,8 +103,8 @@ public sealed class RateLimitsTests
     [InlineData("x-ratelimit-remaining-tokens", "0", "x-ratelimit-reset-requests", "1m30s", 0)]
     [InlineData("x-ratelimit-remaining-tokens", "none", "x-ratelimit-reset-tokens", "1m30s", 0)]
     [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "40h", 0)]
-    [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "300000000000", 0)]      // Seconds until after the year 9999.
-    [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "900000000000000", 0)]   // Milliseconds.
+    [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "300000000000", 0)] // Seconds until after the year 9999.
+    [InlineData("x-ratelimit-remaining", "0", "x-ratelimit-reset", "900000000000000", 0)] // Milliseconds.
     public void WaitOf_NothingLeft_IsHowLong(string remaining, string left, string reset, string when, double seconds)
     {
         using var response = new HttpResponseMessage(HttpStatusCode.OK);

@@ -93,7 +93,11 @@ public sealed class EndpointRouterTests
     public async Task EnterAsync_RunStops_SendsNothingMore()
     {
         using var stop = new CancellationTokenSource();
-        using var router = new EndpointRouter([new EndpointTraffic(1, new AdaptiveLimit(1), new RateLimits(null, null))], _time, stop.Token);
+        using var router = new EndpointRouter(
+            [new EndpointTraffic(1, new AdaptiveLimit(1), new RateLimits(null, null))],
+            _time,
+            stop.Token
+        );
         var first = await EnterAsync(router);
         var second = EnterAsync(router);
 
@@ -176,7 +180,10 @@ public sealed class EndpointRouterTests
     [Fact]
     public async Task EnterAsync_WaitLongerThanATimerBears_IsWaitedFor()
     {
-        using var router = new EndpointRouter([new EndpointTraffic(1, new AdaptiveLimit(1), new RateLimits(null, null))], TimeProvider.System);
+        using var router = new EndpointRouter(
+            [new EndpointTraffic(1, new AdaptiveLimit(1), new RateLimits(null, null))],
+            TimeProvider.System
+        );
         router.Pause(0, TimeSpan.FromDays(60));
 
         var waiting = EnterAsync(router);
@@ -203,7 +210,12 @@ public sealed class EndpointRouterTests
     public async Task EnterAsync_RequestsAMinuteUsedUp_GoesToTheOtherEndpoint()
     {
         using var router = new EndpointRouter(
-            [new EndpointTraffic(10, new AdaptiveLimit(100), new RateLimits(60, null)), new EndpointTraffic(1, new AdaptiveLimit(100), new RateLimits(null, null))], _time);
+            [
+                new EndpointTraffic(10, new AdaptiveLimit(100), new RateLimits(60, null)),
+                new EndpointTraffic(1, new AdaptiveLimit(100), new RateLimits(null, null)),
+            ],
+            _time
+        );
 
         Assert.Equal((1, 9), await CountAsync(router, 10));
         _time.Advance(TimeSpan.FromSeconds(1));
@@ -212,7 +224,14 @@ public sealed class EndpointRouterTests
     }
 
     EndpointRouter Router(params (double Weight, int Limit)[] endpoints) =>
-        new(endpoints.Select(endpoint => new EndpointTraffic(endpoint.Weight, new AdaptiveLimit(endpoint.Limit), new RateLimits(null, null))), _time);
+        new(
+            endpoints.Select(endpoint => new EndpointTraffic(
+                endpoint.Weight,
+                new AdaptiveLimit(endpoint.Limit),
+                new RateLimits(null, null)
+            )),
+            _time
+        );
 
     [Fact]
     public async Task Received_LetsTheNextGoBeforeTheAnswerIsMadeSenseOf()

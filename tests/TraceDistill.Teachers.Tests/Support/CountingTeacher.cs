@@ -16,15 +16,24 @@ sealed class CountingTeacher(Func<GenerationRequest, string>? finishReason = nul
         Asked.AddOrUpdate(seed, 1, (_, count) => count + 1);
         var reason = finishReason?.Invoke(request) ?? "stop";
         var ids = new[] { (int)(seed % 50), 60, 0 };
-        return Task.FromResult(new GenerationResult
-        {
-            Reasoning = "as always",
-            Answer = reason == "stop" ? $"{seed}" : "",
-            Text = $"<think>as always</think>{seed}",
-            FinishReason = reason.Length == 0 ? FinishReasons.Stop : reason,
-            PromptTokens = 2,
-            CompletionTokens = ids.Length,
-            Logprobs = new TokenLogprobs { K = 1, TokenIds = ids, Logprobs = [-0.5f, -0.25f, -1], TopIds = ids, TopLogprobs = [-0.5f, -0.25f, -1] },
-        });
+        return Task.FromResult(
+            new GenerationResult
+            {
+                Reasoning = "as always",
+                Answer = reason == "stop" ? $"{seed}" : "",
+                Text = $"<think>as always</think>{seed}",
+                FinishReason = reason.Length == 0 ? FinishReasons.Stop : reason,
+                PromptTokens = 2,
+                CompletionTokens = ids.Length,
+                Logprobs = new TokenLogprobs
+                {
+                    K = 1,
+                    TokenIds = ids,
+                    Logprobs = [-0.5f, -0.25f, -1],
+                    TopIds = ids,
+                    TopLogprobs = [-0.5f, -0.25f, -1],
+                },
+            }
+        );
     }
 }

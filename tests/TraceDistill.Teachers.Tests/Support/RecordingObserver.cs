@@ -12,9 +12,7 @@ sealed class RecordingObserver : IRunObserver
 
     public void Progress(string activity, long done, long? total, string unit, string? note = null) => Steps.Enqueue((done, total, note));
 
-    public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-    {
-    }
+    public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
     public void Message(string text) => Messages.Enqueue(text);
 }

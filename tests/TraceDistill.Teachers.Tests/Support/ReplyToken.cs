@@ -16,7 +16,18 @@ sealed record ReplyToken(int Id, string Text, double Logprob, params (int Id, st
     public static ReplyToken EndOfSequence { get; } =
         new(EndOfSequenceId, EndOfSequenceText, -0.25, (EndOfSequenceId, EndOfSequenceText, -0.25), (10, "\n", -1.75));
 
-    /// <summary>A token for each character of <paramref name="text"/>, its code as its id, each with two alternatives beside itself.</summary>
+    /// <summary>
+    /// A token for each character of <paramref name="text"/>, its code as its id, each with two alternatives beside itself.
+    /// </summary>
     public static ReplyToken[] Characters(string text) =>
-        [.. text.Select(c => new ReplyToken(c, $"{c}", -0.5, (c, $"{c}", -0.5), (c + 1, $"{(char)(c + 1)}", -1.5), (c + 2, $"{(char)(c + 2)}", -2.5)))];
+        [
+            .. text.Select(c => new ReplyToken(
+                c,
+                $"{c}",
+                -0.5,
+                (c, $"{c}", -0.5),
+                (c + 1, $"{(char)(c + 1)}", -1.5),
+                (c + 2, $"{(char)(c + 2)}", -2.5)
+            )),
+        ];
 }

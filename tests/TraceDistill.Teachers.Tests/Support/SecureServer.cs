@@ -35,7 +35,11 @@ sealed class SecureServer : IAsyncDisposable
         var builder = WebApplication.CreateSlimBuilder();
         builder.Logging.ClearProviders();
         builder.WebHost.UseKestrelHttpsConfiguration();
-        builder.WebHost.ConfigureKestrel(kestrel => kestrel.Listen(IPAddress.Loopback, 0, listen => listen.UseHttps(new HttpsConnectionAdapterOptions { ServerCertificate = certificate })));
+        builder.WebHost.ConfigureKestrel(kestrel =>
+            kestrel.Listen(IPAddress.Loopback, 0, listen =>
+                listen.UseHttps(new HttpsConnectionAdapterOptions { ServerCertificate = certificate })
+            )
+        );
         var app = builder.Build();
         var server = new SecureServer(app, certificate);
         app.Run(context =>

@@ -22,8 +22,21 @@ static class TestTeacher
     public static VirtualTime Time() => new(TimeSpan.FromSeconds(60));
 
     public static TeacherEndpoint Endpoint(string url, string? key = null) =>
-        TeacherEndpoint.Create(new EndpointSettings { Url = url, Model = "teacher", ApiKeyEnv = key is null ? null : "TEACHER_KEY" }, _ => key);
+        TeacherEndpoint.Create(
+            new EndpointSettings
+            {
+                Url = url,
+                Model = "teacher",
+                ApiKeyEnv = key is null ? null : "TEACHER_KEY",
+            },
+            _ => key
+        );
 
-    public static TeacherPool Over(ProtocolServer server, VirtualTime time, ResilienceOptions? options = null, IRunObserver? observer = null, double jitter = 0) =>
-        new(Endpoint(server.Url), options ?? new ResilienceOptions(), time, observer ?? SilentObserver.Instance, () => jitter);
+    public static TeacherPool Over(
+        ProtocolServer server,
+        VirtualTime time,
+        ResilienceOptions? options = null,
+        IRunObserver? observer = null,
+        double jitter = 0
+    ) => new(Endpoint(server.Url), options ?? new ResilienceOptions(), time, observer ?? SilentObserver.Instance, () => jitter);
 }

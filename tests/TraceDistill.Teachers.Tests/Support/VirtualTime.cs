@@ -1,8 +1,8 @@
 namespace TraceDistill.Teachers.Tests.Support;
 
 /// <summary>
-/// A clock that starts with the year 2020 and moves by itself: a delay of up to <paramref name="skipUpTo"/> is over at once and the clock has
-/// moved on by it; longer timers wait for <see cref="Advance"/>. What was waited for is kept.
+/// A clock that starts with the year 2020 and moves by itself: a delay of up to <paramref name="skipUpTo"/> is over at
+/// once and the clock has moved on by it; longer timers wait for <see cref="Advance"/>. What was waited for is kept.
 /// </summary>
 /// <param name="skipUpTo">Longest delay to skip; retry delays are to be skipped, timeouts of attempts are not.</param>
 sealed class VirtualTime(TimeSpan skipUpTo = default) : TimeProvider

@@ -29,7 +29,13 @@ public sealed class TeacherInstrumentsTests
         using var metering = Listen(measurements);
         using var teacher = TestTeacher.Over(server, TestTeacher.Time());
 
-        await teacher.GenerateAsync(TestTeacher.Request with { Sampling = TestTeacher.Sampling with { Seed = 9, Temperature = 0.5 } }, TestTeacher.Token);
+        await teacher.GenerateAsync(
+            TestTeacher.Request with
+            {
+                Sampling = TestTeacher.Sampling with { Seed = 9, Temperature = 0.5 },
+            },
+            TestTeacher.Token
+        );
 
         // Other tests run at the same time.
         var own = spans.Where(span => Equals(span.GetTagItem("server.port"), port)).ToList();
@@ -39,16 +45,30 @@ public sealed class TeacherInstrumentsTests
         var tags = own[1].TagObjects.ToDictionary();
         Assert.Equal(
             ("chat", "openai", "teacher", "127.0.0.1", 0.5, 1.0, 100, 9L),
-            (tags["gen_ai.operation.name"], tags["gen_ai.provider.name"], tags["gen_ai.request.model"], tags["server.address"],
-                tags["gen_ai.request.temperature"], tags["gen_ai.request.top_p"], tags["gen_ai.request.max_tokens"], tags["gen_ai.request.seed"]));
+            (
+                tags["gen_ai.operation.name"],
+                tags["gen_ai.provider.name"],
+                tags["gen_ai.request.model"],
+                tags["server.address"],
+                tags["gen_ai.request.temperature"],
+                tags["gen_ai.request.top_p"],
+                tags["gen_ai.request.max_tokens"],
+                tags["gen_ai.request.seed"]
+            )
+        );
         Assert.Equal((2, 3), (tags["gen_ai.usage.input_tokens"], tags["gen_ai.usage.output_tokens"]));
         Assert.Equal(["stop"], (string[])tags["gen_ai.response.finish_reasons"]!);
 
         var mine = measurements.Where(measurement => measurement.Tags.Contains($"server.port={port}", StringComparison.Ordinal)).ToList();
         Assert.Equal(
             [("gen_ai.client.operation.duration", true), ("gen_ai.client.operation.duration", false)],
-            mine.Take(2).Select(measurement => (measurement.Name, measurement.Tags.Contains("error.type=http_500", StringComparison.Ordinal))));
-        Assert.Equal([("input", 2.0), ("output", 3.0)], mine.Skip(2).Select(measurement => (measurement.Tags.Split("gen_ai.token.type=")[1], measurement.Value)));
+            mine.Take(2)
+                .Select(measurement => (measurement.Name, measurement.Tags.Contains("error.type=http_500", StringComparison.Ordinal)))
+        );
+        Assert.Equal(
+            [("input", 2.0), ("output", 3.0)],
+            mine.Skip(2).Select(measurement => (measurement.Tags.Split("gen_ai.token.type=")[1], measurement.Value))
+        );
     }
 
     [Fact]
@@ -66,13 +86,23 @@ public sealed class TeacherInstrumentsTests
         ActivitySource.AddActivityListener(tracing);
         using var metering = Listen(measurements);
         using var teacher = new TeacherPool(
-            TestTeacher.Endpoint(server.Url, "sk-secret"), new ResilienceOptions { MaxRetries = 0 }, TestTeacher.Time(), new RecordingObserver(), () => 0);
+            TestTeacher.Endpoint(server.Url, "sk-secret"),
+            new ResilienceOptions { MaxRetries = 0 },
+            TestTeacher.Time(),
+            new RecordingObserver(),
+            () => 0
+        );
 
         await Assert.ThrowsAsync<ExternalFailureException>(() => teacher.GenerateAsync(TestTeacher.Request, TestTeacher.Token));
 
         var port = new Uri(server.Url).Port;
-        var told = string.Join('\n', spans.Where(span => Equals(span.GetTagItem("server.port"), port))
-            .Select(span => $"{span.DisplayName} {span.StatusDescription} {string.Join(' ', span.TagObjects)}").Concat(measurements.Select(measurement => measurement.Tags)));
+        var told = string.Join(
+            '\n',
+            spans
+                .Where(span => Equals(span.GetTagItem("server.port"), port))
+                .Select(span => $"{span.DisplayName} {span.StatusDescription} {string.Join(' ', span.TagObjects)}")
+                .Concat(measurements.Select(measurement => measurement.Tags))
+        );
         Assert.Contains("http_500", told, StringComparison.Ordinal);
         Assert.DoesNotContain("sk-secret", told, StringComparison.Ordinal);
         Assert.DoesNotContain("What is 1 + 2?", told, StringComparison.Ordinal);
@@ -90,11 +120,16 @@ public sealed class TeacherInstrumentsTests
                 }
             },
         };
-        listener.SetMeasurementEventCallback<double>((instrument, value, tags, _) => measurements.Enqueue((instrument.Name, value, Text(tags))));
-        listener.SetMeasurementEventCallback<int>((instrument, value, tags, _) => measurements.Enqueue((instrument.Name, value, Text(tags))));
+        listener.SetMeasurementEventCallback<double>(
+            (instrument, value, tags, _) => measurements.Enqueue((instrument.Name, value, Text(tags)))
+        );
+        listener.SetMeasurementEventCallback<int>(
+            (instrument, value, tags, _) => measurements.Enqueue((instrument.Name, value, Text(tags)))
+        );
         listener.Start();
         return listener;
 
-        static string Text(ReadOnlySpan<KeyValuePair<string, object?>> tags) => string.Join(' ', tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}"));
+        static string Text(ReadOnlySpan<KeyValuePair<string, object?>> tags) =>
+            string.Join(' ', tags.ToArray().Select(tag => $"{tag.Key}={tag.Value}"));
     }
 }

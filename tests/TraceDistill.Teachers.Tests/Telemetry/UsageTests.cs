@@ -48,7 +48,12 @@ public sealed class UsageTests : IDisposable
         Assert.Equal(385, usage.Tokens);
         Assert.Null(usage.Cost);
         Assert.Equal(4, usage.Failures);
-        Assert.Equal([("a", 3L, 300L, 2L), ("b", 1L, 50L, 1L)], usage.Endpoints.Select(endpoint => (endpoint.Endpoint, endpoint.Answered, endpoint.CompletionTokens, endpoint.Failures["http_500"])));
+        Assert.Equal(
+            [("a", 3L, 300L, 2L), ("b", 1L, 50L, 1L)],
+            usage.Endpoints.Select(endpoint =>
+                (endpoint.Endpoint, endpoint.Answered, endpoint.CompletionTokens, endpoint.Failures["http_500"])
+            )
+        );
         Assert.InRange(usage.Latency.P50!.Value, 0.97, 1.03);
         Assert.InRange(usage.Latency.P99!.Value, 8.8, 9.2);
     }

@@ -8,24 +8,32 @@ namespace TraceDistill.Teachers.Tests.Wire;
 
 public sealed class ChatRequestWriterTests
 {
-    static readonly SamplingSettings Sampling = new() { Temperature = 0.5, TopP = 1, MaxTokens = 64, Seed = 7, TopLogprobs = 5 };
+    static readonly SamplingSettings Sampling = new()
+    {
+        Temperature = 0.5,
+        TopP = 1,
+        MaxTokens = 64,
+        Seed = 7,
+        TopLogprobs = 5,
+    };
     static readonly string[] Always = ["model", "messages", "temperature", "seed", "logprobs", "top_logprobs"];
     static readonly string[] TokenIds = ["return_token_ids", "return_tokens_as_token_ids"];
 
-    public static TheoryData<string, string[]> Fields => new()
-    {
-        { "openai", ["top_p", "max_completion_tokens"] },
-        { "azure", ["top_p", "max_completion_tokens"] },
-        { "vllm", ["top_p", "max_tokens", .. TokenIds, "top_k", "min_p", "repetition_penalty"] },
-        { "sglang", ["top_p", "max_tokens", "top_k", "min_p", "repetition_penalty"] },
-        { "llamacpp", ["top_p", "max_tokens", "top_k", "min_p", "repeat_penalty"] },
-        { "deepseek", ["top_p", "max_tokens"] },
-        { "openrouter", ["top_p", "max_tokens", "provider"] },
-        { "ollama", ["top_p", "max_tokens"] },
-        { "tgi", ["max_tokens"] },
-        { "tracedistill", ["top_p", "max_tokens", .. TokenIds] },
-        { "compatible", ["top_p", "max_tokens", .. TokenIds] },
-    };
+    public static TheoryData<string, string[]> Fields =>
+        new()
+        {
+            { "openai", ["top_p", "max_completion_tokens"] },
+            { "azure", ["top_p", "max_completion_tokens"] },
+            { "vllm", ["top_p", "max_tokens", .. TokenIds, "top_k", "min_p", "repetition_penalty"] },
+            { "sglang", ["top_p", "max_tokens", "top_k", "min_p", "repetition_penalty"] },
+            { "llamacpp", ["top_p", "max_tokens", "top_k", "min_p", "repeat_penalty"] },
+            { "deepseek", ["top_p", "max_tokens"] },
+            { "openrouter", ["top_p", "max_tokens", "provider"] },
+            { "ollama", ["top_p", "max_tokens"] },
+            { "tgi", ["max_tokens"] },
+            { "tracedistill", ["top_p", "max_tokens", .. TokenIds] },
+            { "compatible", ["top_p", "max_tokens", .. TokenIds] },
+        };
 
     [Theory]
     [MemberData(nameof(Fields))]
@@ -42,7 +50,8 @@ public sealed class ChatRequestWriterTests
     }
 
     [Fact]
-    public void Write_PartOfTheNucleus_IsAskedForEverywhere() => Assert.Equal(0.9, Write("tgi", Sampling with { TopP = 0.9 }).GetProperty("top_p").GetDouble());
+    public void Write_PartOfTheNucleus_IsAskedForEverywhere() =>
+        Assert.Equal(0.9, Write("tgi", Sampling with { TopP = 0.9 }).GetProperty("top_p").GetDouble());
 
     [Fact]
     public void Write_ExtraBody_PassesThroughAndComesBeforeTheDialectsOwn()

@@ -30,12 +30,19 @@ public sealed class CompletionReaderTests
     public void Read_TokensSpelledAsIds_TakesTheIdsAndIgnoresTheirBytes()
     {
         // vLLM: bytes are those of the spelling, the sampled token comes first, the rest in no order.
-        var result = CompletionReader.Read(Utf8(WithLogprobs("""
-            {"content":[{"token":"token_id:7","logprob":-2.5,"bytes":[116,111],"top_logprobs":[
-              {"token":"token_id:7","logprob":-2.5,"bytes":[116,111]},
-              {"token":"token_id:9","logprob":-1.5,"bytes":[116,111]},
-              {"token":"token_id:8","logprob":-0.5,"bytes":[116,111]}]}]}
-            """)), topLogprobs: 3);
+        var result = CompletionReader.Read(
+            Utf8(
+                WithLogprobs(
+                    """
+                    {"content":[{"token":"token_id:7","logprob":-2.5,"bytes":[116,111],"top_logprobs":[
+                      {"token":"token_id:7","logprob":-2.5,"bytes":[116,111]},
+                      {"token":"token_id:9","logprob":-1.5,"bytes":[116,111]},
+                      {"token":"token_id:8","logprob":-0.5,"bytes":[116,111]}]}]}
+                    """
+                )
+            ),
+            topLogprobs: 3
+        );
 
         Assert.Null(result.Logprobs!.TokenBytes);
         Assert.Equal([7], result.Logprobs.TokenIds);
@@ -83,7 +90,9 @@ public sealed class CompletionReaderTests
               {"token":"",{{bytes}}"logprob":-9999.0,"top_logprobs":[]}]}{{behind}}}],"usage":{"completion_tokens":2} }
             """;
 
-        var logprobs = CompletionReader.Read(Utf8(response), topLogprobs: 2, new ReplyForm(ListsEndOfSequence: true, OpensThinking: false, Markers: null)).Logprobs!;
+        var logprobs = CompletionReader
+            .Read(Utf8(response), topLogprobs: 2, new ReplyForm(ListsEndOfSequence: true, OpensThinking: false, Markers: null))
+            .Logprobs!;
 
         Assert.Equal(new[] { 7, 508 }[..rows], logprobs.TokenIds);
         Assert.Equal(new[] { 7, -1, -1, -1 }[..(2 * rows)], logprobs.TopIds);
@@ -94,7 +103,10 @@ public sealed class CompletionReaderTests
     {
         var row = """{"token":"token_id:7","logprob":-0.5,"top_logprobs":[{"token":"token_id:7","logprob":-0.5}]}""";
 
-        var result = CompletionReader.Read(Utf8(WithLogprobs($$"""{"content":[{{row}},{"token":"","logprob":-9999,"top_logprobs":[]},{{row}}]}""")), topLogprobs: 2);
+        var result = CompletionReader.Read(
+            Utf8(WithLogprobs($$"""{"content":[{{row}},{"token":"","logprob":-9999,"top_logprobs":[]},{{row}}]}""")),
+            topLogprobs: 2
+        );
 
         Assert.Null(result.Logprobs);
         Assert.Contains("without a name", result.LogprobLack!.Reason, StringComparison.Ordinal);
@@ -103,11 +115,18 @@ public sealed class CompletionReaderTests
     [Fact]
     public void Read_BytesWithoutIds_NumbersTokensByTheirBytes()
     {
-        var result = CompletionReader.Read(Utf8(WithLogprobs("""
-            {"content":[
-              {"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-0.5,"bytes":[98]},{"token":"a","logprob":-1,"bytes":[97]}]},
-              {"token":"b","logprob":-0.25,"bytes":[98],"top_logprobs":[{"token":"b","logprob":-0.25,"bytes":[98]},{"token":"?","logprob":-3,"bytes":null}]}]}
-            """)), topLogprobs: 2);
+        var result = CompletionReader.Read(
+            Utf8(
+                WithLogprobs(
+                    """
+                    {"content":[
+                      {"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[{"token":"b","logprob":-0.5,"bytes":[98]},{"token":"a","logprob":-1,"bytes":[97]}]},
+                      {"token":"b","logprob":-0.25,"bytes":[98],"top_logprobs":[{"token":"b","logprob":-0.25,"bytes":[98]},{"token":"?","logprob":-3,"bytes":null}]}]}
+                    """
+                )
+            ),
+            topLogprobs: 2
+        );
 
         var logprobs = result.Logprobs!;
         byte[] Bytes(int id) => logprobs.TokenBytes![id];
@@ -128,16 +147,26 @@ public sealed class CompletionReaderTests
     [InlineData("""{"content":"ab\uFFFD"}""", true)]
     public void Read_BytesThatDoNotSpellTheText_GiveNoLogprobs(string message, bool hasLogprobs)
     {
-        var result = CompletionReader.Read(Utf8(WithLogprobs("""
-            {"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"b","logprob":-1,"bytes":[98],"top_logprobs":[]}]}
-            """, message)), topLogprobs: 2);
+        var result = CompletionReader.Read(
+            Utf8(
+                WithLogprobs(
+                    """
+                    {"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"b","logprob":-1,"bytes":[98],"top_logprobs":[]}]}
+                    """,
+                    message
+                )
+            ),
+            topLogprobs: 2
+        );
 
         Assert.Equal(hasLogprobs, result.Logprobs is not null);
     }
 
     [Theory]
     [InlineData("""{"content":[{"token":"a","logprob":-1,"top_logprobs":[]}]}""")]
-    [InlineData("""{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"\uFFFD","logprob":-1,"bytes":[239,191,189],"top_logprobs":[]}]}""")]
+    [InlineData(
+        """{"content":[{"token":"a","logprob":-1,"bytes":[97],"top_logprobs":[]},{"token":"\uFFFD","logprob":-1,"bytes":[239,191,189],"top_logprobs":[]}]}"""
+    )]
     public void Read_TokensKnownByTextAlone_GivesNoLogprobs(string logprobs) =>
         Assert.Null(CompletionReader.Read(Utf8(WithLogprobs(logprobs)), topLogprobs: 2).Logprobs);
 
@@ -162,11 +191,18 @@ public sealed class CompletionReaderTests
     [InlineData("network_error")]
     [InlineData("insufficient_system_resource")]
     public void Read_UnfinishedGeneration_KeepsTheServersOwnWord(string reason) =>
-        Assert.Equal(reason, CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0).FinishReason);
+        Assert.Equal(
+            reason,
+            CompletionReader
+                .Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0)
+                .FinishReason
+        );
 
     [Fact]
     public void Read_GenerationThatEndedInAnError_IsNoTrace() =>
-        Assert.Throws<WireFormatException>(() => CompletionReader.Read("""{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}"""u8, topLogprobs: 0));
+        Assert.Throws<WireFormatException>(() =>
+            CompletionReader.Read("""{"choices":[{"message":{"content":"x"},"finish_reason":"error"}]}"""u8, topLogprobs: 0)
+        );
 
     [Theory]
     [InlineData("""{"message":{"content":"x"}}""", "x")]
@@ -192,7 +228,10 @@ public sealed class CompletionReaderTests
     [InlineData("0.5", "never above 0")]
     public void Read_LogprobThatIsNone_CostsTheLogprobsAndNotTheAnswer(string value, string expected)
     {
-        var json = WithLogprobs($$"""{"content":[{"token":"a","id":1,"logprob":{{value}},"top_logprobs":[]},{"token":"b","id":2,"logprob":-1,"top_logprobs":[]}]}""", """{"content":"NaN \"-Infinity\\"}""");
+        var json = WithLogprobs(
+            $$"""{"content":[{"token":"a","id":1,"logprob":{{value}},"top_logprobs":[]},{"token":"b","id":2,"logprob":-1,"top_logprobs":[]}]}""",
+            """{"content":"NaN \"-Infinity\\"}"""
+        );
 
         var result = CompletionReader.Read(Utf8(json), topLogprobs: 2);
 
@@ -210,9 +249,16 @@ public sealed class CompletionReaderTests
     [InlineData("-Infinity")]
     public void Read_AlternativeWithoutALogprob_CostsThatAlternative(string value)
     {
-        var result = CompletionReader.Read(Utf8(WithLogprobs($$"""
-            {"content":[{"id":1,"logprob":-0.5,"top_logprobs":[{"id":1,"logprob":-0.5},{"id":2,"logprob":{{value}}},{"id":3,"logprob":-2}]},{"id":4,"logprob":-0.25,"top_logprobs":[{"id":4,"logprob":-0.25}]}]}
-            """)), topLogprobs: 3);
+        var result = CompletionReader.Read(
+            Utf8(
+                WithLogprobs(
+                    $$"""
+                    {"content":[{"id":1,"logprob":-0.5,"top_logprobs":[{"id":1,"logprob":-0.5},{"id":2,"logprob":{{value}}},{"id":3,"logprob":-2}]},{"id":4,"logprob":-0.25,"top_logprobs":[{"id":4,"logprob":-0.25}]}]}
+                    """
+                )
+            ),
+            topLogprobs: 3
+        );
 
         Assert.Null(result.LogprobLack);
         Assert.Equal([1, 3, -1, 4, -1, -1], result.Logprobs!.TopIds);
@@ -220,13 +266,33 @@ public sealed class CompletionReaderTests
     }
 
     [Theory]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"token_ids":[1,2],"logprobs":{"content":[{"id":1,"logprob":-1}]}}]}""", "not of the same tokens", false)]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1},{"token":"a","logprob":-1}]}}]}""", "without an id", false)]
+    [InlineData(
+        """{"choices":[{"message":{"content":"x"},"token_ids":[1,2],"logprobs":{"content":[{"id":1,"logprob":-1}]}}]}""",
+        "not of the same tokens",
+        false
+    )]
+    [InlineData(
+        """{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1},{"token":"a","logprob":-1}]}}]}""",
+        "without an id",
+        false
+    )]
     [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1}]}}]}""", "without a logprob", false)]
     [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":null}]}""", "returned no logprobs", false)]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"a","logprob":-1}]}}]}""", "by their text alone", false)]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]},{"token":"?","logprob":-1,"bytes":[239,191,189]}]}}]}""", "parts of characters", true)]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1}]}}],"usage":{"completion_tokens":4}}""", "for 1 of 4 tokens", true)]
+    [InlineData(
+        """{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"a","logprob":-1}]}}]}""",
+        "by their text alone",
+        false
+    )]
+    [InlineData(
+        """{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"token":"a","logprob":-1,"bytes":[97]},{"token":"?","logprob":-1,"bytes":[239,191,189]}]}}]}""",
+        "parts of characters",
+        true
+    )]
+    [InlineData(
+        """{"choices":[{"message":{"content":"x"},"logprobs":{"content":[{"id":1,"logprob":-1}]}}],"usage":{"completion_tokens":4}}""",
+        "for 1 of 4 tokens",
+        true
+    )]
     public void Read_LogprobsThatCannotBeTaken_SaysWhyAndKeepsTheAnswer(string json, string expected, bool isPartial)
     {
         var result = CompletionReader.Read(Utf8(json), topLogprobs: 2);
@@ -239,7 +305,11 @@ public sealed class CompletionReaderTests
 
     // The bodies are Mistral's: parts of text, thinking as a list of parts again or, in some versions, as a text.
     [Theory]
-    [InlineData("""{"content":[{"type":"thinking","thinking":[{"type":"text","text":"perhaps \\boxed{5}? "},{"type":"text","text":"no."}],"closed":true},{"type":"text","text":"It is "},{"type":"text","text":"4."}]}""", "perhaps \\boxed{5}? no.", "It is 4.")]
+    [InlineData(
+        """{"content":[{"type":"thinking","thinking":[{"type":"text","text":"perhaps \\boxed{5}? "},{"type":"text","text":"no."}],"closed":true},{"type":"text","text":"It is "},{"type":"text","text":"4."}]}""",
+        "perhaps \\boxed{5}? no.",
+        "It is 4."
+    )]
     [InlineData("""{"content":[{"type":"thinking","thinking":"cut off"}]}""", "cut off", "")]
     [InlineData("""{"content":[{"type":"text","text":"It is 4."},{"type":"image_url","image_url":{"url":"x"}}]}""", "", "It is 4.")]
     [InlineData("""{"content":[]}""", "", "")]
@@ -252,9 +322,18 @@ public sealed class CompletionReaderTests
     }
 
     [Theory]
-    [InlineData("""{"content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}}]}""", """[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}}]""")]
-    [InlineData("""{"tool_calls":[{"function":{"name":"calc","arguments":{"a":2}}},{"id":"d","function":{"name":"f","arguments":""}}]}""", """[{"type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}},{"id":"d","type":"function","function":{"name":"f","arguments":""}}]""")]
-    [InlineData("""{"content":"","function_call":{"name":"calc","arguments":"{}"}}""", """[{"type":"function","function":{"name":"calc","arguments":"{}"}}]""")]
+    [InlineData(
+        """{"content":null,"tool_calls":[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}}]}""",
+        """[{"id":"c","type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}}]"""
+    )]
+    [InlineData(
+        """{"tool_calls":[{"function":{"name":"calc","arguments":{"a":2}}},{"id":"d","function":{"name":"f","arguments":""}}]}""",
+        """[{"type":"function","function":{"name":"calc","arguments":"{\"a\":2}"}},{"id":"d","type":"function","function":{"name":"f","arguments":""}}]"""
+    )]
+    [InlineData(
+        """{"content":"","function_call":{"name":"calc","arguments":"{}"}}""",
+        """[{"type":"function","function":{"name":"calc","arguments":"{}"}}]"""
+    )]
     [InlineData("""{"content":"4","tool_calls":[]}""", null)]
     [InlineData("""{"content":"4","tool_calls":null}""", null)]
     public void Read_ToolCalls_AreKept(string message, string? expected) =>
@@ -264,7 +343,11 @@ public sealed class CompletionReaderTests
     [InlineData("""{"id":null,"choices":null,"error":{"message":"upstream overloaded","code":503}}""", "upstream overloaded", "503")]
     [InlineData("""{"choices":[],"error":{"message":"upstream overloaded","code":503}}""", "upstream overloaded", "503")]
     [InlineData("""{"choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"error":{"message":"lost"}}""", "lost", null)]
-    [InlineData("""{"choices":[{"message":{"content":"x"},"finish_reason":"error","error":{"message":"upstream connection lost","code":502}}]}""", "upstream connection lost", "502")]
+    [InlineData(
+        """{"choices":[{"message":{"content":"x"},"finish_reason":"error","error":{"message":"upstream connection lost","code":502}}]}""",
+        "upstream connection lost",
+        "502"
+    )]
     [InlineData("""{"choices":[{"message":{"content":"x"}}],"error":"lost"}""", "lost", null)]
     public void Read_ErrorBesideChoices_IsThatError(string json, string message, string? code)
     {
@@ -279,20 +362,32 @@ public sealed class CompletionReaderTests
     [InlineData("{}")]
     [InlineData("false")]
     public void Read_EmptyErrorBesideChoices_IsNone(string error) =>
-        Assert.Equal("x", CompletionReader.Read(Utf8($$$$"""{"choices":[{"message":{"content":"x"},"error":{{{{error}}}}}],"error":{{{{error}}}}}"""), topLogprobs: 0).Answer);
+        Assert.Equal(
+            "x",
+            CompletionReader
+                .Read(Utf8($$$$"""{"choices":[{"message":{"content":"x"},"error":{{{{error}}}}}],"error":{{{{error}}}}}"""), topLogprobs: 0)
+                .Answer
+        );
 
     [Theory]
     [InlineData("\\ud83d", "\uFFFD")]
     [InlineData("a \\ud83d\\n\\\"\\u00e9é\\ude00 b", "a \uFFFD\n\"éé\uFFFD b")]
     [InlineData("\\ud83d\\ude00 \\udE00", "😀 \uFFFD")]
     public void Read_HalfASurrogatePair_IsUnknownTextAndNotTheEndOfTheAnswer(string escaped, string expected) =>
-        Assert.Equal(expected, CompletionReader.Read(Utf8($$$"""{"choices":[{"message":{"content":"{{{escaped}}}"}}]}"""), topLogprobs: 0).Text);
+        Assert.Equal(
+            expected,
+            CompletionReader.Read(Utf8($$$"""{"choices":[{"message":{"content":"{{{escaped}}}"}}]}"""), topLogprobs: 0).Text
+        );
 
     [Fact]
     public void Read_FinishReasonOfControlCharactersAtLength_IsOneShortLine()
     {
-        var reason = CompletionReader.Read(
-            Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"a\n\u001b[31m{{new string('z', 5000)}}"}]}"""), topLogprobs: 0).FinishReason;
+        var reason = CompletionReader
+            .Read(
+                Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":"a\n\u001b[31m{{new string('z', 5000)}}"}]}"""),
+                topLogprobs: 0
+            )
+            .FinishReason;
 
         Assert.StartsWith("a [31mzz", reason, StringComparison.Ordinal);
         Assert.InRange(reason.Length, 90, 101);
@@ -302,7 +397,12 @@ public sealed class CompletionReaderTests
     [InlineData("null")]
     [InlineData("\"\"")]
     public void Read_NoFinishReason_IsUnknown(string reason) =>
-        Assert.Equal("unknown", CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":{{reason}}}]}"""), topLogprobs: 0).FinishReason);
+        Assert.Equal(
+            "unknown",
+            CompletionReader
+                .Read(Utf8($$"""{"choices":[{"message":{"content":"x"},"finish_reason":{{reason}}}]}"""), topLogprobs: 0)
+                .FinishReason
+        );
 
     [Theory]
     [InlineData("length")]
@@ -310,7 +410,11 @@ public sealed class CompletionReaderTests
     [InlineData("insufficient_system_resource")]
     public void Read_BrokenOffBehindAPromptThatOpensTheReasoning_HasNoAnswer(string reason)
     {
-        var result = CompletionReader.Read(Utf8($$"""{"choices":[{"message":{"content":"so \\boxed{5}"},"finish_reason":"{{reason}}"}]}"""), topLogprobs: 0, new ReplyForm(ListsEndOfSequence: true, OpensThinking: true));
+        var result = CompletionReader.Read(
+            Utf8($$"""{"choices":[{"message":{"content":"so \\boxed{5}"},"finish_reason":"{{reason}}"}]}"""),
+            topLogprobs: 0,
+            new ReplyForm(ListsEndOfSequence: true, OpensThinking: true)
+        );
 
         Assert.Equal(("so \\boxed{5}", "", reason), (result.Reasoning, result.Answer, result.FinishReason));
     }
@@ -327,7 +431,11 @@ public sealed class CompletionReaderTests
     public void Read_UsageInAnotherForm_IsTakenAsFarAsItCounts(string usage, int prompt, int completion)
     {
         var result = CompletionReader.Read(
-            Utf8($$"""{"model":{"id":"m"},"choices":[{"message":{"content":["a",{"text":"b"}]},"finish_reason":"stop"}],"usage":{{usage}}}"""), topLogprobs: 0);
+            Utf8(
+                $$"""{"model":{"id":"m"},"choices":[{"message":{"content":["a",{"text":"b"}]},"finish_reason":"stop"}],"usage":{{usage}}}"""
+            ),
+            topLogprobs: 0
+        );
 
         Assert.Equal(("ab", prompt, completion), (result.Answer, result.PromptTokens, result.CompletionTokens));
         Assert.Null(result.Model);

@@ -21,11 +21,11 @@ public sealed class CompletionReaderThroughput(ITestOutputHelper output)
         var bare = Rate(() =>
         {
             var tokens = new Utf8JsonReader(json);
-            while (tokens.Read())
-            {
-            }
+            while (tokens.Read()) { }
         });
-        output.WriteLine($"{json.Length / 1e6:0.0} MB, {(withIds ? "ids" : "bytes")}: {reader:#,0} tokens/s; stepping over the JSON alone: {bare:#,0}");
+        output.WriteLine(
+            $"{json.Length / 1e6:0.0} MB, {(withIds ? "ids" : "bytes")}: {reader:#,0} tokens/s; stepping over the JSON alone: {bare:#,0}"
+        );
     }
 
     static double Rate(Action read)
@@ -48,7 +48,9 @@ public sealed class CompletionReaderThroughput(ITestOutputHelper output)
 
     static byte[] Response(int tokens, int k, bool withIds)
     {
-        var json = new StringBuilder("""{"choices":[{"message":{"role":"assistant","content":"x"},"finish_reason":"stop","logprobs":{"content":[""");
+        var json = new StringBuilder(
+            """{"choices":[{"message":{"role":"assistant","content":"x"},"finish_reason":"stop","logprobs":{"content":["""
+        );
         for (var t = 0; t < tokens; t++)
         {
             json.Append(t == 0 ? "" : ",").Append(Entry(t * 7 % 30000, -0.1 - t * 1e-4, withIds)).Append(",\"top_logprobs\":[");

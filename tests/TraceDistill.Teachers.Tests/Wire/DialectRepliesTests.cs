@@ -13,34 +13,37 @@ public sealed class DialectRepliesTests
     static readonly ReplyToken[] Ended = [.. Answer, ReplyToken.EndOfSequence];
     static readonly ReplyForm Lists = new(ListsEndOfSequence: true, OpensThinking: false);
 
-    public static TheoryData<string, string> WithIds => new()
-    {
-        { "vllm", DialectReplies.Vllm("46", null, Ended) },
-        { "llamacpp", DialectReplies.LlamaCpp("46", null, Ended) },
-        { "tracedistill", DialectReplies.TraceDistill("46", Ended) },
-    };
+    public static TheoryData<string, string> WithIds =>
+        new()
+        {
+            { "vllm", DialectReplies.Vllm("46", null, Ended) },
+            { "llamacpp", DialectReplies.LlamaCpp("46", null, Ended) },
+            { "tracedistill", DialectReplies.TraceDistill("46", Ended) },
+        };
 
-    public static TheoryData<string, string> WithBytes => new()
-    {
-        { "openai", DialectReplies.OpenAI("46", Answer) },
-        { "vllm without ids", DialectReplies.Vllm("46", null, Ended, asTokenIds: false) },
-        { "sglang", DialectReplies.Sglang("46", null, Ended) },
-        { "deepseek", DialectReplies.DeepSeek("46", null, Answer) },
-        { "openrouter", DialectReplies.OpenRouter("46", null, [], Answer) },
-        { "ollama", DialectReplies.Ollama("46", null, Answer) },
-    };
+    public static TheoryData<string, string> WithBytes =>
+        new()
+        {
+            { "openai", DialectReplies.OpenAI("46", Answer) },
+            { "vllm without ids", DialectReplies.Vllm("46", null, Ended, asTokenIds: false) },
+            { "sglang", DialectReplies.Sglang("46", null, Ended) },
+            { "deepseek", DialectReplies.DeepSeek("46", null, Answer) },
+            { "openrouter", DialectReplies.OpenRouter("46", null, [], Answer) },
+            { "ollama", DialectReplies.Ollama("46", null, Answer) },
+        };
 
-    public static TheoryData<string, string> WithReasoning => new()
-    {
-        { "vllm", DialectReplies.Vllm("46", "12 and 34", null) },
-        { "sglang", DialectReplies.Sglang("46", "12 and 34", null) },
-        { "llamacpp", DialectReplies.LlamaCpp("46", "12 and 34", null) },
-        { "deepseek", DialectReplies.DeepSeek("46", "12 and 34", null) },
-        { "openrouter", DialectReplies.OpenRouter("46", "12 and 34", ["12 and 34"]) },
-        { "openrouter, in details alone", DialectReplies.OpenRouter("46", null, ["12 and", " 34"]) },
-        { "ollama", DialectReplies.Ollama("46", "12 and 34", null) },
-        { "inline", DialectReplies.Tgi("<think>12 and 34</think>46", null) },
-    };
+    public static TheoryData<string, string> WithReasoning =>
+        new()
+        {
+            { "vllm", DialectReplies.Vllm("46", "12 and 34", null) },
+            { "sglang", DialectReplies.Sglang("46", "12 and 34", null) },
+            { "llamacpp", DialectReplies.LlamaCpp("46", "12 and 34", null) },
+            { "deepseek", DialectReplies.DeepSeek("46", "12 and 34", null) },
+            { "openrouter", DialectReplies.OpenRouter("46", "12 and 34", ["12 and 34"]) },
+            { "openrouter, in details alone", DialectReplies.OpenRouter("46", null, ["12 and", " 34"]) },
+            { "ollama", DialectReplies.Ollama("46", "12 and 34", null) },
+            { "inline", DialectReplies.Tgi("<think>12 and 34</think>46", null) },
+        };
 
     [Theory]
     [MemberData(nameof(WithIds))]
@@ -70,7 +73,8 @@ public sealed class DialectRepliesTests
     }
 
     [Fact]
-    public void Read_ServerThatTellsTextAlone_GivesNoLogprobs() => Assert.Null(CompletionReader.Read(Utf8(DialectReplies.Tgi("46", Answer)), topLogprobs: 3).Logprobs);
+    public void Read_ServerThatTellsTextAlone_GivesNoLogprobs() =>
+        Assert.Null(CompletionReader.Read(Utf8(DialectReplies.Tgi("46", Answer)), topLogprobs: 3).Logprobs);
 
     [Theory]
     [MemberData(nameof(WithReasoning))]
@@ -87,7 +91,8 @@ public sealed class DialectRepliesTests
     [InlineData("reasoning.encrypted", "data", "")]
     public void Read_ReasoningDetailsWithoutText_GivesTheSummaryOrNothing(string type, string member, string expected)
     {
-        var reply = $$$"""{"choices":[{"message":{"content":"46","reasoning_details":[{"type":"{{{type}}}","{{{member}}}":"in short"},{"text":null}]}}]}""";
+        var reply =
+            $$$"""{"choices":[{"message":{"content":"46","reasoning_details":[{"type":"{{{type}}}","{{{member}}}":"in short"},{"text":null}]}}]}""";
 
         Assert.Equal(expected, CompletionReader.Read(Utf8(reply), topLogprobs: 0).Reasoning);
     }
@@ -115,7 +120,9 @@ public sealed class DialectRepliesTests
     [Fact]
     public void Read_TokensWithinACharacterLeftOut_GivesNoLogprobs()
     {
-        var reply = DialectReplies.LlamaCpp("46", null, Ended).Replace("\"completion_tokens\":3", "\"completion_tokens\":4", StringComparison.Ordinal);
+        var reply = DialectReplies
+            .LlamaCpp("46", null, Ended)
+            .Replace("\"completion_tokens\":3", "\"completion_tokens\":4", StringComparison.Ordinal);
 
         Assert.Null(CompletionReader.Read(Utf8(reply), topLogprobs: 3, Lists).Logprobs);
         Assert.NotNull(CompletionReader.Read(Utf8(reply), topLogprobs: 3).Logprobs);
@@ -176,7 +183,10 @@ public sealed class DialectRepliesTests
     [InlineData("""{"text":"x","meta_info":{"finish_reason":{"type":"abort"}}}""", "aborted the generation")]
     [InlineData("""{"text":"x","meta""", "not JSON")]
     public void Read_SglangsOwnFormInAnotherShape_SaysWhatIsWrong(string json, string expected) =>
-        Assert.Contains(expected, Assert.ThrowsAny<WireFormatException>(() => SglangGenerateReader.Read(Utf8(json), topLogprobs: 2, Lists)).Message);
+        Assert.Contains(
+            expected,
+            Assert.ThrowsAny<WireFormatException>(() => SglangGenerateReader.Read(Utf8(json), topLogprobs: 2, Lists)).Message
+        );
 
     [Theory]
     [InlineData("""{"text":"x","meta_info":{"output_token_logprobs":[[null,2]]}}""", "returned null for the logprob")]

@@ -2,30 +2,43 @@ using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using FsCheck.Xunit;
+using TraceDistill.Teachers.Wire;
 using TraceDistill.TestServer.Forms;
 using TraceDistill.TestServer.Teaching;
-using TraceDistill.Teachers.Wire;
 using Xunit;
 
 namespace TraceDistill.Teachers.Tests.Wire;
 
-/// <summary>What is read without a JSON reader is what a JSON reader reads. A member that nobody knows makes the JSON reader do it.</summary>
+/// <summary>
+/// What is read without a JSON reader is what a JSON reader reads. A member that nobody knows makes the JSON reader do it.
+/// </summary>
 public sealed class LogprobScannerTests
 {
     static readonly JsonSerializerOptions Indented = new() { WriteIndented = true };
 
-    public static TheoryData<string, bool> Forms => [.. from form in WireForms.All where form.Name is not ("sglang-generate" or "ollama") from spelled in (bool[])[false, true] select (form.Name, spelled)];
+    public static TheoryData<string, bool> Forms =>
+        [
+            .. from form in WireForms.All
+            where form.Name is not ("sglang-generate" or "ollama")
+            from spelled in (bool[])[false, true]
+            select (form.Name, spelled),
+        ];
 
     [Theory]
     [MemberData(nameof(Forms))]
     public void Read_AnyServersTokens_AreThoseThatAJsonReaderFinds(string form, bool spelled)
     {
-        var request = TeacherRequest.Parse($$"""
-            {"model":"teacher","messages":[{"role":"user","content":"What is 7 + 2?"}],"seed":2,"max_tokens":100,"top_logprobs":7,"return_token_ids":{{(spelled ? "true" : "false")}},"return_tokens_as_token_ids":{{(spelled ? "true" : "false")}}}
-            """);
+        var request = TeacherRequest.Parse(
+            $$"""
+            {"model":"teacher","messages":[{"role":"user","content":"What is 7 + 2?"}],"seed":2,"max_tokens":100,"top_logprobs":7,"return_token_ids":{{(
+                spelled ? "true" : "false"
+            )}},"return_tokens_as_token_ids":{{(spelled ? "true" : "false")}}}
+            """
+        );
         var body = Encoding.UTF8.GetString(WireForms.Named(form).Completion(request, ScriptedTeachers.Sum(request)).Span);
         var indented = JsonSerializer.Serialize(JsonSerializer.Deserialize<JsonElement>(body), Indented);
-        var strange = body.Replace("{\"token\":", "{\"nobody\":{\"knows\":[1]},\"token\":", StringComparison.Ordinal).Replace("{\"id\":", "{\"nobody\":{\"knows\":[1]},\"id\":", StringComparison.Ordinal);
+        var strange = body.Replace("{\"token\":", "{\"nobody\":{\"knows\":[1]},\"token\":", StringComparison.Ordinal)
+            .Replace("{\"id\":", "{\"nobody\":{\"knows\":[1]},\"id\":", StringComparison.Ordinal);
 
         var expected = Read(strange);
 
@@ -50,7 +63,8 @@ public sealed class LogprobScannerTests
     [InlineData("0.0")]
     [InlineData("-9998.999")]
     [InlineData("-1e-45")]
-    public void Read_AwkwardLogprob_IsRoundedAsAJsonReaderRoundsIt(string text) => Assert.Equal(JsonSerializer.Deserialize<float>(text), Logprob(text));
+    public void Read_AwkwardLogprob_IsRoundedAsAJsonReaderRoundsIt(string text) =>
+        Assert.Equal(JsonSerializer.Deserialize<float>(text), Logprob(text));
 
     [Theory]
     [InlineData("-01")]
@@ -70,19 +84,28 @@ public sealed class LogprobScannerTests
     [InlineData("{\"id\":1,\"logprob\":-1,\"token\":\"a\u001fb\"}")]
     [InlineData("""{"id":1,"logprob":-1""")]
     public void Read_ListThatIsNoJson_IsRefused(string tokens) =>
-        Assert.Throws<WireFormatException>(() => CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{{tokens}}]}""")), topLogprobs: 2));
+        Assert.Throws<WireFormatException>(() =>
+            CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{{tokens}}]}""")), topLogprobs: 2)
+        );
 
     static float Logprob(string text) =>
-        CompletionReader.Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{"id":1,"logprob":{{text}},"top_logprobs":[]}]}""")), topLogprobs: 2).Logprobs!.Logprobs[0];
+        CompletionReader
+            .Read(WireJson.Utf8(WireJson.WithLogprobs($$"""{"content":[{"id":1,"logprob":{{text}},"top_logprobs":[]}]}""")), topLogprobs: 2)
+            .Logprobs!.Logprobs[0];
 
-    static string Read(string body) => JsonSerializer.Serialize(CompletionReader.Read(Encoding.UTF8.GetBytes(body), topLogprobs: 7) is { } result ? new
-    {
-        result.Text,
-        result.FinishReason,
-        result.Logprobs?.TokenIds,
-        Logprobs = result.Logprobs?.Logprobs.Select(BitConverter.SingleToInt32Bits),
-        result.Logprobs?.TopIds,
-        TopLogprobs = result.Logprobs?.TopLogprobs.Select(BitConverter.SingleToInt32Bits),
-        result.Logprobs?.TokenBytes,
-    } : null);
+    static string Read(string body) =>
+        JsonSerializer.Serialize(
+            CompletionReader.Read(Encoding.UTF8.GetBytes(body), topLogprobs: 7) is { } result
+                ? new
+                {
+                    result.Text,
+                    result.FinishReason,
+                    result.Logprobs?.TokenIds,
+                    Logprobs = result.Logprobs?.Logprobs.Select(BitConverter.SingleToInt32Bits),
+                    result.Logprobs?.TopIds,
+                    TopLogprobs = result.Logprobs?.TopLogprobs.Select(BitConverter.SingleToInt32Bits),
+                    result.Logprobs?.TokenBytes,
+                }
+                : null
+        );
 }

@@ -10,16 +10,34 @@ public sealed class MutatedReplyTests
 {
     const int Rounds = 3000;
     static readonly ReplyToken[] Tokens = [.. ReplyToken.Characters("46"), ReplyToken.EndOfSequence];
-    static readonly string[] Splices = ["null", "[]", "{}", "-1e999", "1e400", "\"\\uD800\"", "-0", "[[[[", "\"", "NaN", "99999999999", "}", "]", "\\u00", "true"];
+    static readonly string[] Splices =
+    [
+        "null",
+        "[]",
+        "{}",
+        "-1e999",
+        "1e400",
+        "\"\\uD800\"",
+        "-0",
+        "[[[[",
+        "\"",
+        "NaN",
+        "99999999999",
+        "}",
+        "]",
+        "\\u00",
+        "true",
+    ];
 
-    public static TheoryData<string, string> Replies => new()
-    {
-        { "vllm", DialectReplies.Vllm("46", "Hm", Tokens) },
-        { "llamacpp", DialectReplies.LlamaCpp("46", "Hm", Tokens) },
-        { "deepseek", DialectReplies.DeepSeek("46", "Hm", Tokens, Tokens) },
-        { "openrouter", DialectReplies.OpenRouter("46", null, ["H", "m"], Tokens) },
-        { "sglang-generate", DialectReplies.SglangGenerate("<think>Hm</think>46", Tokens) },
-    };
+    public static TheoryData<string, string> Replies =>
+        new()
+        {
+            { "vllm", DialectReplies.Vllm("46", "Hm", Tokens) },
+            { "llamacpp", DialectReplies.LlamaCpp("46", "Hm", Tokens) },
+            { "deepseek", DialectReplies.DeepSeek("46", "Hm", Tokens, Tokens) },
+            { "openrouter", DialectReplies.OpenRouter("46", null, ["H", "m"], Tokens) },
+            { "sglang-generate", DialectReplies.SglangGenerate("<think>Hm</think>46", Tokens) },
+        };
 
     [Theory]
     [MemberData(nameof(Replies))]
@@ -33,11 +51,12 @@ public sealed class MutatedReplyTests
             var mutated = Mutate(whole, random);
             try
             {
-                _ = dialect == "sglang-generate" ? SglangGenerateReader.Read(mutated, topLogprobs: 3, form) : CompletionReader.Read(mutated, topLogprobs: 3, form);
+                _ =
+                    dialect == "sglang-generate"
+                        ? SglangGenerateReader.Read(mutated, topLogprobs: 3, form)
+                        : CompletionReader.Read(mutated, topLogprobs: 3, form);
             }
-            catch (WireFormatException)
-            {
-            }
+            catch (WireFormatException) { }
         }
     }
 

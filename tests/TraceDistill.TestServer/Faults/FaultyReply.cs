@@ -21,18 +21,30 @@ public static class FaultyReply
             Fault.TooManyRequests => FailAsync(context, form, 429, "too many requests"),
             Fault.TooManyRequestsRetryAfter => FailAsync(context, form, 429, "too many requests", retryAfter: "1"),
             Fault.InternalError => FailAsync(context, form, 500, "CUDA error: an illegal memory access was encountered"),
-            Fault.BadGateway => Replies.Status(502, body: "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>")(context, ""),
+            Fault.BadGateway => Replies.Status(
+                502,
+                body: "<html><head><title>502 Bad Gateway</title></head><body><center><h1>502 Bad Gateway</h1></center></body></html>"
+            )(context, ""),
             Fault.Unavailable => FailAsync(context, form, 503, "loading model"),
             Fault.ErrorInSuccess => ErrorAsync(context, form, request, answer),
             Fault.ResetBeforeResponse => Replies.Reset(context, ""),
             Fault.ResetDuringBody => CutAsync(context, type, half, whole.Length),
             Fault.ResetAfterBody => CutAsync(context, type, whole, promised: null),
             Fault.TruncatedJson => Replies.Bytes(context, half, type),
-            Fault.WrongShape => Replies.Bytes(context, """{"choices":{"message":"later"},"output_ids":"none","meta_info":[]}"""u8.ToArray()),
+            Fault.WrongShape => Replies.Bytes(
+                context,
+                """{"choices":{"message":"later"},"output_ids":"none","meta_info":[]}"""u8.ToArray()
+            ),
             Fault.NotANumber => Replies.Bytes(context, WithNaN(whole), type),
             Fault.MissingLogprobs => Replies.Bytes(context, form.Reply(request with { TopLogprobs = 0 }, answer)),
-            Fault.DuplicatedAlternatives => Replies.Bytes(context, form.Reply(request, Rearranged(answer, entries => entries.Prepend(entries[0])))),
-            Fault.UnsortedAlternatives => Replies.Bytes(context, form.Reply(request, Rearranged(answer, entries => entries.Take(request.TopLogprobs).Reverse()))),
+            Fault.DuplicatedAlternatives => Replies.Bytes(
+                context,
+                form.Reply(request, Rearranged(answer, entries => entries.Prepend(entries[0])))
+            ),
+            Fault.UnsortedAlternatives => Replies.Bytes(
+                context,
+                form.Reply(request, Rearranged(answer, entries => entries.Take(request.TopLogprobs).Reverse()))
+            ),
             Fault.InvalidUtf8 => Replies.Bytes(context, WithInvalidUtf8(whole), type),
             Fault.ContentLengthTooLong => CutAsync(context, type, whole, whole.Length + 1000),
             Fault.GzipGarbage => GarbageAsync(context, type, whole),
@@ -113,10 +125,11 @@ public static class FaultyReply
         return Replies.Bytes(context, StreamingForm.Join([.. events.SkipLast(1).Reverse(), StreamingForm.Done]), "text/event-stream");
     }
 
-    static TeacherAnswer Rearranged(TeacherAnswer answer, Func<IReadOnlyList<Alternative>, IEnumerable<Alternative>> order) => answer with
-    {
-        Tokens = [.. answer.Tokens.Select(token => token with { Alternatives = [.. order(token.Alternatives)] })],
-    };
+    static TeacherAnswer Rearranged(TeacherAnswer answer, Func<IReadOnlyList<Alternative>, IEnumerable<Alternative>> order) =>
+        answer with
+        {
+            Tokens = [.. answer.Tokens.Select(token => token with { Alternatives = [.. order(token.Alternatives)] })],
+        };
 
     static ReadOnlyMemory<byte> WithNaN(ReadOnlyMemory<byte> body)
     {

@@ -9,44 +9,60 @@ public abstract class ChatForm : StreamingForm
     /// <summary>Most alternatives that the server grants.</summary>
     protected virtual int MostAlternatives => 20;
 
-    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, () =>
-    {
-        json.WriteStartObject("message");
-        json.WriteString("role", "assistant");
-        WriteMessage(json, answer);
-        json.WriteEndObject();
-        WriteLogprobsMember(json, request, answer);
-        json.WriteString("finish_reason", answer.FinishReason);
-        WriteChoiceTail(json, request, answer);
-    }, () => WriteTail(json, request, answer));
+    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(
+            json,
+            request,
+            () =>
+            {
+                json.WriteStartObject("message");
+                json.WriteString("role", "assistant");
+                WriteMessage(json, answer);
+                json.WriteEndObject();
+                WriteLogprobsMember(json, request, answer);
+                json.WriteString("finish_reason", answer.FinishReason);
+                WriteChoiceTail(json, request, answer);
+            },
+            () => WriteTail(json, request, answer)
+        );
 
-    protected override void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, () =>
-    {
-        json.WriteStartObject("delta");
-        json.WriteString("role", "assistant");
-        json.WriteString("content", "");
-        json.WriteEndObject();
-        json.WriteNull("logprobs");
-        json.WriteNull("finish_reason");
-    }, () => WriteFirstTail(json, request, answer));
+    protected override void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(
+            json,
+            request,
+            () =>
+            {
+                json.WriteStartObject("delta");
+                json.WriteString("role", "assistant");
+                json.WriteString("content", "");
+                json.WriteEndObject();
+                json.WriteNull("logprobs");
+                json.WriteNull("finish_reason");
+            },
+            () => WriteFirstTail(json, request, answer)
+        );
 
-    protected override void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast) => WriteWhole(json, request, () =>
-    {
-        json.WriteStartObject("delta");
-        WriteMessage(json, piece);
-        json.WriteEndObject();
-        WriteLogprobsMember(json, request, piece);
-        json.WriteString("finish_reason", isLast ? piece.FinishReason : null);
-        WriteChoiceTail(json, request, piece);
-    }, () => { });
+    protected override void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast) =>
+        WriteWhole(
+            json,
+            request,
+            () =>
+            {
+                json.WriteStartObject("delta");
+                WriteMessage(json, piece);
+                json.WriteEndObject();
+                WriteLogprobsMember(json, request, piece);
+                json.WriteString("finish_reason", isLast ? piece.FinishReason : null);
+                WriteChoiceTail(json, request, piece);
+            },
+            () => { }
+        );
 
     protected override void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
         WriteWhole(json, request, choice: null, () => WriteTail(json, request, answer));
 
     /// <summary>What the first event says besides.</summary>
-    protected virtual void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
-    {
-    }
+    protected virtual void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) { }
 
     /// <param name="choice">Writes the one choice; null where there is none.</param>
     /// <param name="tail">Writes what stands behind it.</param>
@@ -79,9 +95,7 @@ public abstract class ChatForm : StreamingForm
     /// <summary>Text and reasoning.</summary>
     protected virtual void WriteMessage(Utf8JsonWriter json, TeacherAnswer answer) => json.WriteString("content", answer.Text);
 
-    protected virtual void WriteChoiceTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
-    {
-    }
+    protected virtual void WriteChoiceTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) { }
 
     protected virtual void WriteTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteUsage(json, answer);
 
@@ -130,9 +144,7 @@ public abstract class ChatForm : StreamingForm
         WriteBytes(json, TestVocabulary.Bytes(id));
     }
 
-    protected virtual void WriteLogprobsTail(Utf8JsonWriter json)
-    {
-    }
+    protected virtual void WriteLogprobsTail(Utf8JsonWriter json) { }
 
     protected static void WriteUsage(Utf8JsonWriter json, TeacherAnswer answer, Action? details = null)
     {

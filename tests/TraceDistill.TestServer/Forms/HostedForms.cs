@@ -3,7 +3,9 @@ using TraceDistill.TestServer.Teaching;
 
 namespace TraceDistill.TestServer.Forms;
 
-/// <summary>OpenAI and Azure: bytes without ids, the end of the sequence not reported, a model that writes its thoughts into the text.</summary>
+/// <summary>
+/// OpenAI and Azure: bytes without ids, the end of the sequence not reported, a model that writes its thoughts into the text.
+/// </summary>
 sealed class OpenAiForm : ChatForm
 {
     public override string Name => "openai";
@@ -18,7 +20,8 @@ sealed class OpenAiForm : ChatForm
         json.WriteEndArray();
     }
 
-    protected override IEnumerable<TeacherToken> Reported(TeacherAnswer answer) => answer.Tokens.Where(token => token.Id != TestVocabulary.EndOfSequence);
+    protected override IEnumerable<TeacherToken> Reported(TeacherAnswer answer) =>
+        answer.Tokens.Where(token => token.Id != TestVocabulary.EndOfSequence);
 
     protected override void WriteLogprobsTail(Utf8JsonWriter json) => json.WriteNull("refusal");
 
@@ -39,7 +42,9 @@ sealed class OpenAiForm : ChatForm
     }
 }
 
-/// <summary>DeepSeek's own service: reasoning apart, logprobs made up where they are asked for (0 for the token drawn, −9999 for any other).</summary>
+/// <summary>
+/// DeepSeek's own service: reasoning apart, logprobs made up where they are asked for (0 for the token drawn, −9999 for any other).
+/// </summary>
 sealed class DeepSeekForm : ChatForm
 {
     public override string Name => "deepseek";
@@ -53,7 +58,11 @@ sealed class DeepSeekForm : ChatForm
     }
 
     protected override IEnumerable<Alternative> Alternatives(TeacherToken token, int k) =>
-        token.Alternatives.Where(entry => entry.Id != token.Id).Select(entry => entry with { Logprob = -9999 }).Prepend(new Alternative(token.Id, 0)).Take(k);
+        token
+            .Alternatives.Where(entry => entry.Id != token.Id)
+            .Select(entry => entry with { Logprob = -9999 })
+            .Prepend(new Alternative(token.Id, 0))
+            .Take(k);
 
     protected override void WriteEntry(Utf8JsonWriter json, TeacherRequest request, int id, float logprob) =>
         base.WriteEntry(json, request, id, logprob <= -9999 ? logprob : 0);

@@ -4,9 +4,9 @@ using TraceDistill.TestServer.Teaching;
 namespace TraceDistill.TestServer.Forms;
 
 /// <summary>
-/// llama.cpp's server: ids and true bytes; the finish reason comes before the message, a probability of zero is the lowest float. A stream has an event for
-/// new text and for nothing else, so that the logprobs of the tokens without text are told nowhere: of the think tags, the end of the sequence, and of a
-/// character's tokens all but the last.
+/// llama.cpp's server: ids and true bytes; the finish reason comes before the message, a probability of zero is the
+/// lowest float. A stream has an event for new text and for nothing else, so that the logprobs of the tokens without
+/// text are told nowhere: of the think tags, the end of the sequence, and of a character's tokens all but the last.
 /// </summary>
 sealed class LlamaCppForm : StreamingForm
 {
@@ -14,47 +14,77 @@ sealed class LlamaCppForm : StreamingForm
 
     protected override string OwnedBy => "llamacpp";
 
-    public override IReadOnlyDictionary<string, string> KnownBy => new Dictionary<string, string>
-    {
-        ["/props"] = """{"default_generation_settings":{"id":0,"n_ctx":4096},"total_slots":1,"model_path":"models/teacher.gguf","chat_template":"","build_info":"b6765-6a51ae93"}""",
-        ["/health"] = """{"status":"ok"}""",
-    };
+    public override IReadOnlyDictionary<string, string> KnownBy =>
+        new Dictionary<string, string>
+        {
+            ["/props"] =
+                """{"default_generation_settings":{"id":0,"n_ctx":4096},"total_slots":1,"model_path":"models/teacher.gguf","chat_template":"","build_info":"b6765-6a51ae93"}""",
+            ["/health"] = """{"status":"ok"}""",
+        };
 
-    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, answer.FinishReason, () =>
-    {
-        json.WriteStartObject("message");
-        json.WriteString("role", "assistant");
-        WriteText(json, answer);
-        json.WriteEndObject();
-        WriteLogprobs(json, request, answer);
-    }, () => WriteUsage(json, answer));
+    protected override void WriteCompletion(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(
+            json,
+            request,
+            answer.FinishReason,
+            () =>
+            {
+                json.WriteStartObject("message");
+                json.WriteString("role", "assistant");
+                WriteText(json, answer);
+                json.WriteEndObject();
+                WriteLogprobs(json, request, answer);
+            },
+            () => WriteUsage(json, answer)
+        );
 
-    protected override void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, finishReason: null, () =>
-    {
-        json.WriteStartObject("delta");
-        json.WriteString("role", "assistant");
-        json.WriteNull("content");
-        json.WriteEndObject();
-    }, () => { });
+    protected override void WriteFirstPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(
+            json,
+            request,
+            finishReason: null,
+            () =>
+            {
+                json.WriteStartObject("delta");
+                json.WriteString("role", "assistant");
+                json.WriteNull("content");
+                json.WriteEndObject();
+            },
+            () => { }
+        );
 
     protected override bool EndsApart => true;
 
-    protected override IEnumerable<TeacherAnswer> Sent(IReadOnlyList<TeacherAnswer> pieces) => pieces.Where(piece => piece.Reasoning.Length + piece.Answer.Length > 0);
+    protected override IEnumerable<TeacherAnswer> Sent(IReadOnlyList<TeacherAnswer> pieces) =>
+        pieces.Where(piece => piece.Reasoning.Length + piece.Answer.Length > 0);
 
-    protected override void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteWhole(json, request, answer.FinishReason, () =>
-    {
-        json.WriteStartObject("delta");
-        json.WriteEndObject();
-    }, () => { });
+    protected override void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteWhole(
+            json,
+            request,
+            answer.FinishReason,
+            () =>
+            {
+                json.WriteStartObject("delta");
+                json.WriteEndObject();
+            },
+            () => { }
+        );
 
     protected override void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast) =>
-        WriteWhole(json, request, finishReason: null, () =>
-        {
-            json.WriteStartObject("delta");
-            WriteText(json, piece);
-            json.WriteEndObject();
-            WriteLogprobs(json, request, piece);
-        }, () => { });
+        WriteWhole(
+            json,
+            request,
+            finishReason: null,
+            () =>
+            {
+                json.WriteStartObject("delta");
+                WriteText(json, piece);
+                json.WriteEndObject();
+                WriteLogprobs(json, request, piece);
+            },
+            () => { }
+        );
 
     protected override void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
         WriteWhole(json, request, finishReason: null, choice: null, () => WriteUsage(json, answer));
@@ -141,7 +171,15 @@ sealed class LlamaCppForm : StreamingForm
         json.WriteStartObject("error");
         json.WriteNumber("code", status);
         json.WriteString("message", message);
-        json.WriteString("type", status switch { 503 => "unavailable_error", >= 500 => "server_error", _ => "invalid_request_error" });
+        json.WriteString(
+            "type",
+            status switch
+            {
+                503 => "unavailable_error",
+                >= 500 => "server_error",
+                _ => "invalid_request_error",
+            }
+        );
         json.WriteEndObject();
         json.WriteEndObject();
     }
@@ -156,18 +194,17 @@ sealed class LlamaCppForm : StreamingForm
     }
 }
 
-/// <summary>Ollama's OpenAI route: no logprobs, as before version 0.12.11; invalid UTF-8 became U+FFFD. Since then it tells those of the text.</summary>
+/// <summary>
+/// Ollama's OpenAI route: no logprobs, as before version 0.12.11; invalid UTF-8 became U+FFFD. Since then it tells those of the text.
+/// </summary>
 sealed class OllamaForm : ChatForm
 {
     public override string Name => "ollama";
 
     protected override string OwnedBy => "library";
 
-    public override IReadOnlyDictionary<string, string> KnownBy => new Dictionary<string, string>
-    {
-        ["/api/version"] = """{"version":"0.12.6"}""",
-        ["/"] = "Ollama is running",
-    };
+    public override IReadOnlyDictionary<string, string> KnownBy =>
+        new Dictionary<string, string> { ["/api/version"] = """{"version":"0.12.6"}""", ["/"] = "Ollama is running" };
 
     protected override void WriteHead(Utf8JsonWriter json, TeacherRequest request)
     {
@@ -184,9 +221,7 @@ sealed class OllamaForm : ChatForm
         }
     }
 
-    protected override void WriteLogprobsMember(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
-    {
-    }
+    protected override void WriteLogprobsMember(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) { }
 }
 
 /// <summary>Text Generation Inference: tokens by text alone, at most five alternatives.</summary>
@@ -194,11 +229,13 @@ sealed class TgiForm : ChatForm
 {
     public override string Name => "tgi";
 
-    public override IReadOnlyDictionary<string, string> KnownBy => new Dictionary<string, string>
-    {
-        ["/info"] = """{"model_id":"teacher","model_sha":null,"max_concurrent_requests":128,"max_best_of":2,"max_stop_sequences":4,"max_input_tokens":4095,"max_total_tokens":4096,"validation_workers":2,"max_client_batch_size":4,"router":"text-generation-router","version":"3.3.6"}""",
-        ["/health"] = "",
-    };
+    public override IReadOnlyDictionary<string, string> KnownBy =>
+        new Dictionary<string, string>
+        {
+            ["/info"] =
+                """{"model_id":"teacher","model_sha":null,"max_concurrent_requests":128,"max_best_of":2,"max_stop_sequences":4,"max_input_tokens":4095,"max_total_tokens":4096,"validation_workers":2,"max_client_batch_size":4,"router":"text-generation-router","version":"3.3.6"}""",
+            ["/health"] = "",
+        };
 
     protected override int MostAlternatives => 5;
 
@@ -221,7 +258,12 @@ sealed class TgiForm : ChatForm
     {
         json.WriteStartObject();
         json.WriteString("error", message);
-        json.WriteString("error_type", status == 429 ? "overloaded" : status >= 500 ? "generation" : "validation");
+        json.WriteString(
+            "error_type",
+            status == 429 ? "overloaded"
+                : status >= 500 ? "generation"
+                : "validation"
+        );
         json.WriteEndObject();
     }
 }
@@ -244,7 +286,8 @@ sealed class TraceDistillForm : ChatForm
     protected override void WriteChoiceTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
         WriteIds(json, "token_ids", answer.Tokens.Select(token => token.Id));
 
-    protected override void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) => WriteIds(json, "prompt_token_ids", answer.PromptTokenIds);
+    protected override void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
+        WriteIds(json, "prompt_token_ids", answer.PromptTokenIds);
 
     protected override void WriteTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
     {

@@ -3,7 +3,9 @@ using TraceDistill.TestServer.Teaching;
 
 namespace TraceDistill.TestServer.Forms;
 
-/// <summary>SGLang's chat route: tokens by text alone, with the bytes of the text; alternatives that read alike are merged into one.</summary>
+/// <summary>
+/// SGLang's chat route: tokens by text alone, with the bytes of the text; alternatives that read alike are merged into one.
+/// </summary>
 sealed class SglangForm : ChatForm
 {
     public override string Name => "sglang";
@@ -132,12 +134,14 @@ sealed class SglangGenerateForm : WireForm
 /// <summary>What both of SGLang's routes share.</summary>
 static class SglangServer
 {
-    public static IReadOnlyDictionary<string, string> KnownBy { get; } = new Dictionary<string, string>
-    {
-        ["/get_model_info"] = """{"model_path":"teacher","tokenizer_path":"teacher","is_generation":true,"preferred_sampling_params":null,"weight_version":"default"}""",
-        ["/get_server_info"] = """{"model_path":"teacher","version":"0.5.5","status":"ready"}""",
-        ["/health"] = "",
-    };
+    public static IReadOnlyDictionary<string, string> KnownBy { get; } =
+        new Dictionary<string, string>
+        {
+            ["/get_model_info"] =
+                """{"model_path":"teacher","tokenizer_path":"teacher","is_generation":true,"preferred_sampling_params":null,"weight_version":"default"}""",
+            ["/get_server_info"] = """{"model_path":"teacher","version":"0.5.5","status":"ready"}""",
+            ["/health"] = "",
+        };
 
     public static void WriteError(Utf8JsonWriter json, int status, string message)
     {

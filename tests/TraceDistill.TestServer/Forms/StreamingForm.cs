@@ -13,7 +13,9 @@ public abstract class StreamingForm : WireForm
     public override (ReadOnlyMemory<byte> Body, string ContentType) Reply(TeacherRequest request, TeacherAnswer answer) =>
         request.IsStreamed ? (Join(Events(request, answer)), "text/event-stream; charset=utf-8") : base.Reply(request, answer);
 
-    /// <summary>What each event says: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.</summary>
+    /// <summary>
+    /// What each event says: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.
+    /// </summary>
     public IReadOnlyList<ReadOnlyMemory<byte>> Events(TeacherRequest request, TeacherAnswer answer)
     {
         var pieces = Sent(answer.Pieces()).ToList();
@@ -60,9 +62,7 @@ public abstract class StreamingForm : WireForm
     protected abstract void WritePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer piece, bool isLast);
 
     /// <summary>The event that ends the choice, where that is not the last token's.</summary>
-    protected virtual void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer)
-    {
-    }
+    protected virtual void WriteEndPiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) { }
 
     /// <summary>The event behind the choice.</summary>
     protected abstract void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer);

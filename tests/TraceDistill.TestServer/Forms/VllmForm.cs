@@ -13,11 +13,8 @@ sealed class VllmForm : ChatForm
 
     protected override string OwnedBy => "vllm";
 
-    public override IReadOnlyDictionary<string, string> KnownBy => new Dictionary<string, string>
-    {
-        ["/version"] = """{"version":"0.11.0"}""",
-        ["/health"] = "",
-    };
+    public override IReadOnlyDictionary<string, string> KnownBy =>
+        new Dictionary<string, string> { ["/version"] = """{"version":"0.11.0"}""", ["/health"] = "" };
 
     protected override void WriteMessage(Utf8JsonWriter json, TeacherAnswer answer)
     {

@@ -6,8 +6,8 @@ using TraceDistill.TestServer.Teaching;
 namespace TraceDistill.TestServer.Forms;
 
 /// <summary>
-/// How one kind of server writes what a teacher generates: its members, in its order, with its way of naming tokens. Equal requests get equal
-/// bytes.
+/// How one kind of server writes what a teacher generates: its members, in its order, with
+/// its way of naming tokens. Equal requests get equal bytes.
 /// </summary>
 public abstract class WireForm
 {
@@ -29,34 +29,37 @@ public abstract class WireForm
     public virtual IReadOnlyDictionary<string, string> KnownBy => new Dictionary<string, string>();
 
     /// <summary>The body that answers a request.</summary>
-    public ReadOnlyMemory<byte> Completion(TeacherRequest request, TeacherAnswer answer) => Render(json => WriteCompletion(json, request, answer));
+    public ReadOnlyMemory<byte> Completion(TeacherRequest request, TeacherAnswer answer) =>
+        Render(json => WriteCompletion(json, request, answer));
 
     /// <summary>The body that answers a request in the way that it asks for, and what kind of content that is.</summary>
-    public virtual (ReadOnlyMemory<byte> Body, string ContentType) Reply(TeacherRequest request, TeacherAnswer answer) => (Completion(request, answer), "application/json");
+    public virtual (ReadOnlyMemory<byte> Body, string ContentType) Reply(TeacherRequest request, TeacherAnswer answer) =>
+        (Completion(request, answer), "application/json");
 
     /// <summary>The body of <c>/v1/models</c>.</summary>
-    public ReadOnlyMemory<byte> Models(IEnumerable<string> models) => Render(json =>
-    {
-        json.WriteStartObject();
-        json.WriteString("object", "list");
-        json.WriteStartArray("data");
-        foreach (var model in models)
+    public ReadOnlyMemory<byte> Models(IEnumerable<string> models) =>
+        Render(json =>
         {
             json.WriteStartObject();
-            json.WriteString("id", model);
-            json.WriteString("object", "model");
-            json.WriteNumber("created", Created);
-            if (OwnedBy is { } owner)
+            json.WriteString("object", "list");
+            json.WriteStartArray("data");
+            foreach (var model in models)
             {
-                json.WriteString("owned_by", owner);
+                json.WriteStartObject();
+                json.WriteString("id", model);
+                json.WriteString("object", "model");
+                json.WriteNumber("created", Created);
+                if (OwnedBy is { } owner)
+                {
+                    json.WriteString("owned_by", owner);
+                }
+
+                json.WriteEndObject();
             }
 
+            json.WriteEndArray();
             json.WriteEndObject();
-        }
-
-        json.WriteEndArray();
-        json.WriteEndObject();
-    });
+        });
 
     /// <summary>The body of a refusal or a failure.</summary>
     public ReadOnlyMemory<byte> Error(int status, string message) => Render(json => WriteError(json, status, message));
@@ -71,7 +74,12 @@ public abstract class WireForm
         json.WriteString("message", message);
         json.WriteString("type", status >= 500 ? "server_error" : "invalid_request_error");
         json.WriteNull("param");
-        json.WriteString("code", status == 429 ? "rate_limit_exceeded" : status >= 500 ? "server_error" : "invalid_value");
+        json.WriteString(
+            "code",
+            status == 429 ? "rate_limit_exceeded"
+                : status >= 500 ? "server_error"
+                : "invalid_value"
+        );
         json.WriteEndObject();
         json.WriteEndObject();
     }

@@ -23,7 +23,8 @@ public static class WireForms
 
     public static WireForm TraceDistill { get; } = new TraceDistillForm();
 
-    public static IReadOnlyList<WireForm> All { get; } = [OpenAi, DeepSeek, OpenRouter, Vllm, Sglang, SglangGenerate, LlamaCpp, Ollama, Tgi, TraceDistill];
+    public static IReadOnlyList<WireForm> All { get; } =
+    [OpenAi, DeepSeek, OpenRouter, Vllm, Sglang, SglangGenerate, LlamaCpp, Ollama, Tgi, TraceDistill];
 
     public static WireForm Named(string name) => All.Single(form => form.Name == name);
 }

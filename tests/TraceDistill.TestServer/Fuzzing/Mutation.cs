@@ -10,10 +10,34 @@ public static class Mutation
 
     static readonly byte[][] Words =
     [
-        "null"u8.ToArray(), "NaN"u8.ToArray(), "-Infinity"u8.ToArray(), "1e999"u8.ToArray(), "-1"u8.ToArray(), "99999999999999999999"u8.ToArray(), "2147483648"u8.ToArray(),
-        "0.1e-400"u8.ToArray(), "\""u8.ToArray(), "\\"u8.ToArray(), "\\u"u8.ToArray(), "\\ud800"u8.ToArray(), "{"u8.ToArray(), "}"u8.ToArray(), "["u8.ToArray(), "]"u8.ToArray(),
-        ","u8.ToArray(), ":"u8.ToArray(), "true"u8.ToArray(), "\n"u8.ToArray(), "\0"u8.ToArray(), [0xFF], [0xC3, 0x28], [0xEF, 0xBB, 0xBF], "\"token\":\"token_id:5\""u8.ToArray(),
-        "\"choices\":[{}],"u8.ToArray(), [.. Enumerable.Repeat((byte)'[', 3000)], [.. Enumerable.Repeat((byte)'9', 3000)],
+        "null"u8.ToArray(),
+        "NaN"u8.ToArray(),
+        "-Infinity"u8.ToArray(),
+        "1e999"u8.ToArray(),
+        "-1"u8.ToArray(),
+        "99999999999999999999"u8.ToArray(),
+        "2147483648"u8.ToArray(),
+        "0.1e-400"u8.ToArray(),
+        "\""u8.ToArray(),
+        "\\"u8.ToArray(),
+        "\\u"u8.ToArray(),
+        "\\ud800"u8.ToArray(),
+        "{"u8.ToArray(),
+        "}"u8.ToArray(),
+        "["u8.ToArray(),
+        "]"u8.ToArray(),
+        ","u8.ToArray(),
+        ":"u8.ToArray(),
+        "true"u8.ToArray(),
+        "\n"u8.ToArray(),
+        "\0"u8.ToArray(),
+        [0xFF],
+        [0xC3, 0x28],
+        [0xEF, 0xBB, 0xBF],
+        "\"token\":\"token_id:5\""u8.ToArray(),
+        "\"choices\":[{}],"u8.ToArray(),
+        [.. Enumerable.Repeat((byte)'[', 3000)],
+        [.. Enumerable.Repeat((byte)'9', 3000)],
     ];
 
     static readonly int[] Numbers = [0, 1, -1, int.MaxValue, int.MinValue, 0x7FFF, 0xFFFF, 1 << 24, 1 << 30];

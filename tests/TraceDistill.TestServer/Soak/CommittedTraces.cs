@@ -3,7 +3,9 @@ using TraceDistill.Data.Shards;
 
 namespace TraceDistill.TestServer.Soak;
 
-/// <summary>Looks into an output folder as any program could: SQLite on a copy of the journal, so that nothing is changed or repaired.</summary>
+/// <summary>
+/// Looks into an output folder as any program could: SQLite on a copy of the journal, so that nothing is changed or repaired.
+/// </summary>
 static class CommittedTraces
 {
     const int IdLength = 16;
@@ -55,7 +57,9 @@ static class CommittedTraces
     /// <summary>Those of rows, and those of shards that the journal knows.</summary>
     static List<string> Ids(string database)
     {
-        using var connection = new SqliteConnection(new SqliteConnectionStringBuilder { DataSource = database, Pooling = false }.ToString());
+        using var connection = new SqliteConnection(
+            new SqliteConnectionStringBuilder { DataSource = database, Pooling = false }.ToString()
+        );
         connection.Open();
         using var command = connection.CreateCommand();
         command.CommandText = "SELECT count(*) FROM sqlite_master WHERE name IN ('traces', 'shards')";

@@ -18,9 +18,9 @@ public sealed record SoakOptions
     public ulong Seed { get; init; } = 1;
 
     /// <summary>
-    /// Starts a process that collects: problems file, endpoint, output folder → start. It is to ask the model <c>teacher</c> at temperature 1 and
-    /// nucleus 1 for <see cref="MaxTokens"/> tokens with <see cref="TopLogprobs"/> alternatives through the prompt <c>Reasoning/Solve</c>, and to
-    /// end with code 0 once everything is there.
+    /// Starts a process that collects: problems file, endpoint, output folder → start. It is to ask the model
+    /// <c>teacher</c> at temperature 1 and nucleus 1 for <see cref="MaxTokens"/> tokens with <see cref="TopLogprobs"/>
+    /// alternatives through the prompt <c>Reasoning/Solve</c>, and to end with code 0 once everything is there.
     /// </summary>
     public required Func<string, string, string, ProcessStartInfo> Collector { get; init; }
 

@@ -19,7 +19,13 @@ public sealed record SoakOutcome(int Traces, int Kills, int Runs, int Requests, 
     const int MostTold = 10;
 
     internal static async Task<SoakOutcome> InspectAsync(
-        string directory, int problems, int kills, int runs, List<SoakRequest> requests, CancellationToken cancellationToken)
+        string directory,
+        int problems,
+        int kills,
+        int runs,
+        List<SoakRequest> requests,
+        CancellationToken cancellationToken
+    )
     {
         var violations = new List<string>();
         var ids = new HashSet<string>();
@@ -60,15 +66,19 @@ public sealed record SoakOutcome(int Traces, int Kills, int Runs, int Requests, 
     /// <summary>Where a trace differs from what the server says to its request; null where it does not.</summary>
     static string? Difference(Trace trace)
     {
-        var request = TeacherRequest.Parse(JsonSerializer.Serialize(new
-        {
-            messages = trace.Messages.Select(turn => new { role = turn.Role, content = turn.Content }),
-            temperature = trace.Temperature,
-            top_p = trace.TopP,
-            max_tokens = SoakOptions.MaxTokens,
-            seed = trace.Seed,
-            top_logprobs = SoakOptions.TopLogprobs,
-        }));
+        var request = TeacherRequest.Parse(
+            JsonSerializer.Serialize(
+                new
+                {
+                    messages = trace.Messages.Select(turn => new { role = turn.Role, content = turn.Content }),
+                    temperature = trace.Temperature,
+                    top_p = trace.TopP,
+                    max_tokens = SoakOptions.MaxTokens,
+                    seed = trace.Seed,
+                    top_logprobs = SoakOptions.TopLogprobs,
+                }
+            )
+        );
         var answer = ScriptedTeachers.Sum(request);
         var expected = new TokenLogprobs
         {
@@ -76,7 +86,10 @@ public sealed record SoakOutcome(int Traces, int Kills, int Runs, int Requests, 
             TokenIds = [.. answer.Tokens.Select(token => token.Id)],
             Logprobs = [.. answer.Tokens.Select(token => token.Logprob)],
             TopIds = [.. answer.Tokens.SelectMany(token => token.Alternatives.Take(SoakOptions.TopLogprobs).Select(entry => entry.Id))],
-            TopLogprobs = [.. answer.Tokens.SelectMany(token => token.Alternatives.Take(SoakOptions.TopLogprobs).Select(entry => entry.Logprob))],
+            TopLogprobs =
+            [
+                .. answer.Tokens.SelectMany(token => token.Alternatives.Take(SoakOptions.TopLogprobs).Select(entry => entry.Logprob)),
+            ],
         };
         return trace.Generation != answer.Text ? "the text"
             : trace.FinishReason != answer.FinishReason ? "the finish reason"

@@ -37,7 +37,7 @@ public sealed class SoakRun(SoakOptions options, string folder)
         Directory.CreateDirectory(Out);
         var random = new SplitMix64(options.Seed);
         var (kills, inPublication, runs) = (0, 0, 0);
-        for (var done = false; !done;)
+        for (var done = false; !done; )
         {
             if (++runs > options.Kills + MostRuns)
             {
@@ -54,7 +54,14 @@ public sealed class SoakRun(SoakOptions options, string folder)
             {
                 // Every other one some time later: at any step of what goes on beside the requests.
                 var delay = kills % 2 == 0 ? TimeSpan.Zero : LongestDelay * random.Next(100) / 100;
-                if (await ArrivedAsync(server, process, 1 + random.Next(Math.Max(1, options.Problems * 8 / (5 * options.Kills))), cancellationToken) && await KillAsync(process, delay))
+                if (
+                    await ArrivedAsync(
+                        server,
+                        process,
+                        1 + random.Next(Math.Max(1, options.Problems * 8 / (5 * options.Kills))),
+                        cancellationToken
+                    ) && await KillAsync(process, delay)
+                )
                 {
                     kills++;
                 }
@@ -74,7 +81,10 @@ public sealed class SoakRun(SoakOptions options, string folder)
 
             // A few failed samples are no failed run: the next one asks for them.
             done = process.ExitCode == 0 && _committed.Count == options.Problems;
-            options.Log($"process {runs} {(done ? "is done" : $"ended with {process.ExitCode}")}: {_requests.Count} requests, {_committed.Count} traces committed");
+            options.Log(
+                $"process {runs} {(done ? "is done" : $"ended with {process.ExitCode}")}: "
+                    + $"{_requests.Count} requests, {_committed.Count} traces committed"
+            );
         }
 
         return await SoakOutcome.InspectAsync(Out, options.Problems, kills + inPublication, runs, _requests, cancellationToken);

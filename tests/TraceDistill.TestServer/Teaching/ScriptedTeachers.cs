@@ -12,7 +12,12 @@ public static partial class ScriptedTeachers
     public static TeacherAnswer Sum(TeacherRequest request)
     {
         var numbers = NumberPattern().Matches(request.Prompt).Select(match => long.Parse(match.Value)).ToArray();
-        var step = (request.Key % 3) switch { 0 => "add them", 1 => "count on", _ => "Σ → √" };
+        var step = (request.Key % 3) switch
+        {
+            0 => "add them",
+            1 => "count on",
+            _ => "Σ → √",
+        };
         return Answer(request, $"{string.Join(" and ", numbers)}: {step}", $" {numbers.Sum()}");
     }
 
@@ -33,7 +38,10 @@ public static partial class ScriptedTeachers
         return new TeacherAnswer(text, parts[0], parts.Length > 1 ? parts[1] : "", Draw(request, ids), prompt, "length");
     }
 
-    /// <summary>Gives each token a distribution that it could have been drawn from: its probabilities sum to less than one, now and then it is not the best.</summary>
+    /// <summary>
+    /// Gives each token a distribution that it could have been drawn from: its probabilities
+    /// sum to less than one, now and then it is not the best.
+    /// </summary>
     static List<TeacherToken> Draw(TeacherRequest request, int[] ids)
     {
         var random = new SplitMix64(request.Key ^ 0x5DEECE66D);
@@ -47,7 +55,10 @@ public static partial class ScriptedTeachers
             {
                 // 1009 and the size of the vocabulary have no common factor: twenty steps meet no token twice.
                 var probability = i == 0 ? best : (1 - best) * 0.6 * Math.Pow(0.4, i - 1) * (0.9 + (0.1 * random.NextDouble()));
-                alternatives[i] = new Alternative((id + (1009 * (i - rank + MostAlternatives))) % TestVocabulary.Size, (float)Math.Log(probability));
+                alternatives[i] = new Alternative(
+                    (id + (1009 * (i - rank + MostAlternatives))) % TestVocabulary.Size,
+                    (float)Math.Log(probability)
+                );
             }
 
             alternatives[rank] = alternatives[rank] with { Id = id };

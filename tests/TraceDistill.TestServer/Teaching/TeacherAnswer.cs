@@ -10,7 +10,13 @@ namespace TraceDistill.TestServer.Teaching;
 /// <param name="PromptTokenIds">The rendered prompt.</param>
 /// <param name="FinishReason"><c>stop</c> or <c>length</c>.</param>
 public sealed record TeacherAnswer(
-    string Text, string Reasoning, string Answer, IReadOnlyList<TeacherToken> Tokens, int[] PromptTokenIds, string FinishReason = "stop")
+    string Text,
+    string Reasoning,
+    string Answer,
+    IReadOnlyList<TeacherToken> Tokens,
+    int[] PromptTokenIds,
+    string FinishReason = "stop"
+)
 {
     /// <summary>The answer token by token; characters of several tokens come with the last of them.</summary>
     public IReadOnlyList<TeacherAnswer> Pieces()
@@ -18,12 +24,24 @@ public sealed record TeacherAnswer(
         var (decoder, isThought, pieces) = (Encoding.UTF8.GetDecoder(), false, new List<TeacherAnswer>());
         foreach (var token in Tokens)
         {
-            var (isTag, isEnd) = (token.Id is TestVocabulary.ThinkOpen or TestVocabulary.ThinkClose, token.Id == TestVocabulary.EndOfSequence);
+            var (isTag, isEnd) = (
+                token.Id is TestVocabulary.ThinkOpen or TestVocabulary.ThinkClose,
+                token.Id == TestVocabulary.EndOfSequence
+            );
             isThought = isTag ? token.Id == TestVocabulary.ThinkOpen : isThought;
             var bytes = isEnd ? [] : TestVocabulary.Bytes(token.Id);
             var chars = new char[bytes.Length + 4];
             var text = new string(chars, 0, decoder.GetChars(bytes, 0, bytes.Length, chars, 0));
-            pieces.Add(new TeacherAnswer(text, isThought && !isTag ? text : "", isThought || isTag ? "" : text, [token], PromptTokenIds, FinishReason));
+            pieces.Add(
+                new TeacherAnswer(
+                    text,
+                    isThought && !isTag ? text : "",
+                    isThought || isTag ? "" : text,
+                    [token],
+                    PromptTokenIds,
+                    FinishReason
+                )
+            );
         }
 
         return pieces;

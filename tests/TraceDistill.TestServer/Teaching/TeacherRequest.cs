@@ -14,7 +14,10 @@ public sealed record TeacherRequest
         Model = Text(root, "model") ?? "";
         Prompt = PromptOf(root);
         var sampling = root.TryGetProperty("sampling_params", out var nested) ? nested : root;
-        MaxTokens = Integer(sampling, "max_tokens") ?? Integer(sampling, "max_completion_tokens") ?? Integer(sampling, "max_new_tokens") ?? 512;
+        MaxTokens = Integer(sampling, "max_tokens")
+            ?? Integer(sampling, "max_completion_tokens")
+            ?? Integer(sampling, "max_new_tokens")
+            ?? 512;
         Seed = Number(sampling, "seed") ?? Number(sampling, "sampling_seed");
         TopLogprobs = Integer(root, "top_logprobs") ?? Integer(root, "top_logprobs_num") ?? 0;
         SpellsTokenIds = Flag(root, "return_tokens_as_token_ids");
@@ -49,8 +52,8 @@ public sealed record TeacherRequest
     public bool WantsUsage { get; }
 
     /// <summary>
-    /// Hash of what decides the answer: prompt, seed, temperature, nucleus and longest length. What is asked to be reported, and under which
-    /// name the model goes, is no part of it.
+    /// Hash of what decides the answer: prompt, seed, temperature, nucleus and longest length.
+    /// What is asked to be reported, and under which name the model goes, is no part of it.
     /// </summary>
     public ulong Key { get; }
 
@@ -61,9 +64,10 @@ public sealed record TeacherRequest
         return new TeacherRequest(document.RootElement);
     }
 
-    static string PromptOf(JsonElement root) => root.TryGetProperty("messages", out var messages)
-        ? string.Join('\n', messages.EnumerateArray().Select(turn => Text(turn, "content")))
-        : Text(root, "text") ?? Text(root, "prompt") ?? (root.TryGetProperty("input_ids", out var ids) ? ids.GetRawText() : "");
+    static string PromptOf(JsonElement root) =>
+        root.TryGetProperty("messages", out var messages)
+            ? string.Join('\n', messages.EnumerateArray().Select(turn => Text(turn, "content")))
+            : Text(root, "text") ?? Text(root, "prompt") ?? (root.TryGetProperty("input_ids", out var ids) ? ids.GetRawText() : "");
 
     static ulong KeyOf(string prompt, params double?[] settings)
     {
@@ -79,5 +83,6 @@ public sealed record TeacherRequest
 
     static int? Integer(JsonElement element, string name) => (int?)Number(element, name);
 
-    static bool Flag(JsonElement element, string name) => element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
+    static bool Flag(JsonElement element, string name) =>
+        element.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.True;
 }

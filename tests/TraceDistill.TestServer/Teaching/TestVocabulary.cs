@@ -3,8 +3,8 @@ using System.Text;
 namespace TraceDistill.TestServer.Teaching;
 
 /// <summary>
-/// 32,768 tokens: the end of the sequence, the two think tags, each of the 256 bytes, and made-up words. A character beyond ASCII takes several
-/// tokens, none of which is text by itself.
+/// 32,768 tokens: the end of the sequence, the two think tags, each of the 256 bytes, and made-up
+/// words. A character beyond ASCII takes several tokens, none of which is text by itself.
 /// </summary>
 public static class TestVocabulary
 {
@@ -30,22 +30,26 @@ public static class TestVocabulary
     public static IEnumerable<int> Encode(string text)
     {
         var bytes = Encoding.UTF8.GetBytes(text);
-        for (var i = 0; i < bytes.Length;)
+        for (var i = 0; i < bytes.Length; )
         {
-            var tag = bytes.AsSpan(i).StartsWith(Pieces[ThinkOpen]) ? ThinkOpen : bytes.AsSpan(i).StartsWith(Pieces[ThinkClose]) ? ThinkClose : (int?)null;
+            var tag =
+                bytes.AsSpan(i).StartsWith(Pieces[ThinkOpen]) ? ThinkOpen
+                : bytes.AsSpan(i).StartsWith(Pieces[ThinkClose]) ? ThinkClose
+                : (int?)null;
             yield return tag ?? FirstByte + bytes[i];
             i += tag is { } id ? Pieces[id].Length : 1;
         }
     }
 
-    static byte[] PieceOf(int id) => id switch
-    {
-        EndOfSequence => "<|end|>"u8.ToArray(),
-        ThinkOpen => "<think>"u8.ToArray(),
-        ThinkClose => "</think>"u8.ToArray(),
-        < FirstWord => [(byte)(id - FirstByte)],
-        _ => Word(id),
-    };
+    static byte[] PieceOf(int id) =>
+        id switch
+        {
+            EndOfSequence => "<|end|>"u8.ToArray(),
+            ThinkOpen => "<think>"u8.ToArray(),
+            ThinkClose => "</think>"u8.ToArray(),
+            < FirstWord => [(byte)(id - FirstByte)],
+            _ => Word(id),
+        };
 
     static byte[] Word(int id)
     {

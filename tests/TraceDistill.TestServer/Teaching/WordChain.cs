@@ -1,9 +1,9 @@
 namespace TraceDistill.TestServer.Teaching;
 
 /// <summary>
-/// Made-up text for measurements: a Markov chain over the vocabulary's words. What may follow a word is always the same, frequent words follow
-/// many others, and a word that follows is drawn by its probability, which differs a little from one time to the next: so soft targets repeat
-/// themselves about as much as a model's do.
+/// Made-up text for measurements: a Markov chain over the vocabulary's words. What may follow a word is always
+/// the same, frequent words follow many others, and a word that follows is drawn by its probability, which
+/// differs a little from one time to the next: so soft targets repeat themselves about as much as a model's do.
 /// </summary>
 public static class WordChain
 {
@@ -24,7 +24,14 @@ public static class WordChain
 
         var text = string.Concat(tokens.Select(token => TestVocabulary.Text(token.Id)));
         var end = Draw(Followers(last), ref random);
-        tokens.Add(end with { Id = TestVocabulary.EndOfSequence, Alternatives = [end.Alternatives[0] with { Id = TestVocabulary.EndOfSequence }, .. end.Alternatives.Skip(1)], Logprob = end.Alternatives[0].Logprob });
+        tokens.Add(
+            end with
+            {
+                Id = TestVocabulary.EndOfSequence,
+                Alternatives = [end.Alternatives[0] with { Id = TestVocabulary.EndOfSequence }, .. end.Alternatives.Skip(1)],
+                Logprob = end.Alternatives[0].Logprob,
+            }
+        );
         return new TeacherAnswer(text, "", text, tokens, [1, 2, 3]);
     }
 
@@ -35,7 +42,9 @@ public static class WordChain
         while (followers.Count < Alternatives)
         {
             // The cube makes the first eighth of the words as frequent as all others.
-            followers.Add(TestVocabulary.FirstWord + (int)(Math.Pow(random.NextDouble(), 3) * (TestVocabulary.Size - TestVocabulary.FirstWord)));
+            followers.Add(
+                TestVocabulary.FirstWord + (int)(Math.Pow(random.NextDouble(), 3) * (TestVocabulary.Size - TestVocabulary.FirstWord))
+            );
         }
 
         return [.. followers];

@@ -10,7 +10,10 @@ public sealed class ReasoningMarkersTests
     [InlineData("{%- if add_generation_prompt %}{{- '<|im_start|>assistant\\n<think>\\n' }}{%- endif %}", "<think>")]
     [InlineData("{%- set content = content.split('</think>')[-1] %}", "<think>")]
     [InlineData("{{- '[THINK]' + block['thinking'] + '[/THINK]' }}", "[THINK]")]
-    [InlineData("{{- \"<|start|>assistant<|channel|>analysis<|message|>\" + message.thinking + \"<|end|>\" }}", "<|channel|>analysis<|message|>")]
+    [InlineData(
+        "{{- \"<|start|>assistant<|channel|>analysis<|message|>\" + message.thinking + \"<|end|>\" }}",
+        "<|channel|>analysis<|message|>"
+    )]
     [InlineData("{%- set think_begin_token = '<seed:think>' -%}", "<seed:think>")]
     [InlineData("{{ message['content'] }}", null)]
     public void Of_Template_FindsItsMarks(string source, string? open) => Assert.Equal(open, ReasoningMarkers.Of(source)?.Open);
@@ -20,7 +23,8 @@ public sealed class ReasoningMarkersTests
     [InlineData("<|assistant|>", null)]
     [InlineData("[/INST][THINK]", "[THINK]")]
     [InlineData("is <think> a mark?", null)]
-    public void OpenedBy_Prompt_TellsTheMarkThatItEndsIn(string prompt, string? open) => Assert.Equal(open, ReasoningMarkers.OpenedBy(prompt)?.Open);
+    public void OpenedBy_Prompt_TellsTheMarkThatItEndsIn(string prompt, string? open) =>
+        Assert.Equal(open, ReasoningMarkers.OpenedBy(prompt)?.Open);
 
     [Fact]
     public void TryName_TwoMarksOrHarmony_AreTaken()
@@ -29,7 +33,8 @@ public sealed class ReasoningMarkersTests
         Assert.Equal(ReasoningMarkers.Harmony, Named("harmony"));
         Assert.Null(Named());
 
-        static ReasoningMarkers? Named(params string[] names) => ReasoningMarkers.TryName(names, out var markers) ? markers : throw new InvalidOperationException();
+        static ReasoningMarkers? Named(params string[] names) =>
+            ReasoningMarkers.TryName(names, out var markers) ? markers : throw new InvalidOperationException();
     }
 
     [Theory]

@@ -30,7 +30,8 @@ public sealed class ReasoningSplitterTests
     [Fact]
     public void Split_WhatWasJoined_GivesItBack() => Assert.Equal(("b", "c"), ReasoningSplitter.Split(ReasoningSplitter.Join("b", "c")));
 
-    // Generations as servers show them: Magistral, gpt-oss, Kimi, Seed-OSS, MiniMax; the answer is what follows the reasoning, whatever is boxed in it.
+    // Generations as servers show them: Magistral, gpt-oss, Kimi, Seed-OSS, MiniMax; the
+    // answer is what follows the reasoning, whatever is boxed in it.
     [Theory]
     [InlineData("[THINK]Two and two. \\boxed{5}? No.[/THINK]The answer is 4.", "Two and two. \\boxed{5}? No.", "The answer is 4.")]
     [InlineData("◁think▷perhaps \\boxed{5}? no.◁/think▷It is 4.", "perhaps \\boxed{5}? no.", "It is 4.")]
@@ -40,8 +41,17 @@ public sealed class ReasoningSplitterTests
     [InlineData("perhaps \\boxed{5}? no.[/THINK]It is 4.", "perhaps \\boxed{5}? no.", "It is 4.")]
     [InlineData("[THINK]perhaps \\boxed{5}", "perhaps \\boxed{5}", "")]
     [InlineData("It is 4, [THINK] is a mark.", "", "It is 4, [THINK] is a mark.")]
-    [InlineData("<|channel|>analysis<|message|>\\boxed{5}? no.<|end|><|start|>assistant<|channel|>final<|message|>It is 4.<|return|>", "\\boxed{5}? no.", "It is 4.")]
-    [InlineData("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary to=functions.f <|constrain|>json<|message|>{}<|call|>", "a\n\n{}", "")]
+    [InlineData(
+        "<|channel|>analysis<|message|>\\boxed{5}? no.<|end|><|start|>assistant<|channel|>final<|message|>It is 4.<|return|>",
+        "\\boxed{5}? no.",
+        "It is 4."
+    )]
+    [InlineData(
+        "<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>commentary "
+            + "to=functions.f <|constrain|>json<|message|>{}<|call|>",
+        "a\n\n{}",
+        ""
+    )]
     [InlineData("<|channel|>analysis<|message|>\\boxed{5}", "\\boxed{5}", "")]
     [InlineData("<|channel|>analysis<|message|>a<|end|><|start|>assistant<|channel|>fin", "a", "")]
     public void Split_MarksOfOtherModels_PartsReasoningFromAnswer(string text, string reasoning, string answer) =>
@@ -67,5 +77,8 @@ public sealed class ReasoningSplitterTests
 
     [Fact]
     public void Split_WithinAPromptThatOpensOtherMarks_BeginsInTheReasoning() =>
-        Assert.Equal(("\\boxed{5}", ""), ReasoningSplitter.Split("\\boxed{5}", isOpened: true, new ReasoningMarkers("[THINK]", "[/THINK]")));
+        Assert.Equal(
+            ("\\boxed{5}", ""),
+            ReasoningSplitter.Split("\\boxed{5}", isOpened: true, new ReasoningMarkers("[THINK]", "[/THINK]"))
+        );
 }

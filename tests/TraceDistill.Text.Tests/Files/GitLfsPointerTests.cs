@@ -8,7 +8,9 @@ namespace TraceDistill.Text.Tests.Files;
 
 public sealed class GitLfsPointerTests : IDisposable
 {
-    const string Pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 7031673\n";
+    const string Pointer =
+        "version https://git-lfs.github.com/spec/v1\noid "
+        + "sha256:4665a5ea423c2713d436b5ee50593a9640e0018c1550b5a0002f74190d6caea8\nsize 7031673\n";
     readonly TemporaryDirectory _directory = new();
 
     public void Dispose() => _directory.Dispose();
@@ -44,5 +46,6 @@ public sealed class GitLfsPointerTests : IDisposable
         GitLfsPointer.Refuse(file);
     }
 
-    static string Message(string file) => $"{file}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file";
+    static string Message(string file) =>
+        $"{file}: a Git LFS pointer in place of the file itself; run 'git lfs pull' in its repository, or download the file";
 }

@@ -16,9 +16,11 @@ public sealed class JsonFieldTests : IDisposable
     [Fact]
     public void Read_EveryKindOfValue_IsThereByItsName()
     {
-        var root = Read("""
+        var root = Read(
+            """
             {"text": "日", "integer": -3, "number": 0.5, "flag": true, "list": [1, 2], "inner": {"deep": "x"}, "nothing": null}
-            """);
+            """
+        );
 
         Assert.Equal("日", root["text"].Text());
         Assert.Equal(-3, root["integer"].Integer());
@@ -81,9 +83,11 @@ public sealed class JsonFieldTests : IDisposable
     }
 
     [Fact]
-    public void Read_FileThatIsNoJson_NamesLineAndByte() => Assert.Equal(
-        $"{FilePath}, line 2, byte 6: not valid JSON; fetch or export the file again",
-        Assert.Throws<InvalidInputException>(() => Read("{\n\"a\": NaN}")).Message);
+    public void Read_FileThatIsNoJson_NamesLineAndByte() =>
+        Assert.Equal(
+            $"{FilePath}, line 2, byte 6: not valid JSON; fetch or export the file again",
+            Assert.Throws<InvalidInputException>(() => Read("{\n\"a\": NaN}")).Message
+        );
 
     [Fact]
     public void Read_FieldThatIsThereTwice_IsRefusedByName()
@@ -98,15 +102,20 @@ public sealed class JsonFieldTests : IDisposable
     [Theory]
     [InlineData("""{"a": "\ud800"}""")]
     [InlineData("""{"a": 1, "\ud800": 2}""")]
-    public void Read_HalfOfASurrogatePair_IsRefusedWithItsLine(string json) => Assert.StartsWith(
-        $"{FilePath}:1: a string holds half of a surrogate pair",
-        Assert.Throws<InvalidInputException>(() => Read(json)).Message, StringComparison.Ordinal);
+    public void Read_HalfOfASurrogatePair_IsRefusedWithItsLine(string json) =>
+        Assert.StartsWith(
+            $"{FilePath}:1: a string holds half of a surrogate pair",
+            Assert.Throws<InvalidInputException>(() => Read(json)).Message,
+            StringComparison.Ordinal
+        );
 
     [Fact]
-    public void Read_FileThatIsNotThere_IsRefused() => Assert.StartsWith(
-        $"{FilePath} does not exist",
-        Assert.Throws<InvalidInputException>(() => JsonField.Read(FilePath)).Message,
-        StringComparison.Ordinal);
+    public void Read_FileThatIsNotThere_IsRefused() =>
+        Assert.StartsWith(
+            $"{FilePath} does not exist",
+            Assert.Throws<InvalidInputException>(() => JsonField.Read(FilePath)).Message,
+            StringComparison.Ordinal
+        );
 
     JsonField Read(string json)
     {

@@ -5,7 +5,9 @@ using Xunit;
 
 namespace TraceDistill.Text.Tests.Templates;
 
-/// <summary>Templates that would run for hours, or need gigabytes: each step is paid for by the size of what it goes through, before it is taken.</summary>
+/// <summary>
+/// Templates that would run for hours, or need gigabytes: each step is paid for by the size of what it goes through, before it is taken.
+/// </summary>
 public class ChatTemplateBudgetTests
 {
     const string Many = "{% for i in range(100000) %}";
@@ -58,8 +60,11 @@ public class ChatTemplateBudgetTests
     {
         var table = Enumerable.Range(0, 20_000).ToDictionary(number => $"key{number}", object? (number) => number);
 
-        var error = Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(template, "t.jinja").Render(
-            [new ChatMessage("user", "u")], addGenerationPrompt: true, new Dictionary<string, object?> { ["table"] = table }));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            ChatTemplate
+                .Parse(template, "t.jinja")
+                .Render([new ChatMessage("user", "u")], addGenerationPrompt: true, new Dictionary<string, object?> { ["table"] = table })
+        );
 
         Assert.StartsWith("t.jinja", error.Message, StringComparison.Ordinal);
         Assert.Contains("more work than a chat template may", error.Message, StringComparison.Ordinal);
@@ -68,9 +73,16 @@ public class ChatTemplateBudgetTests
     [Fact]
     public void Render_LongConversationWithUsualSteps_IsWithinBounds()
     {
-        const string Template = "{% for m in messages %}{% if m.role in ['user', 'system'] and '</think>' in m.content %}{{ m.content.split('</think>')[-1].strip() | upper }}"
-            + "{% elif m.role == 'assistant' %}{{ (m | tojson).replace('x', 'yy') }}{% else %}{{ m.content | trim }}{% endif %}{% endfor %}";
-        ChatMessage[] messages = [.. Enumerable.Range(0, 500).Select(turn => new ChatMessage(turn % 2 == 0 ? "user" : "assistant", new string('x', 4_000) + "</think>y"))];
+        const string Template =
+            "{% for m in messages %}{% if m.role in ['user', 'system'] and '</think>' in m.content %}{{ "
+            + "m.content.split('</think>')[-1].strip() | upper }}{% elif m.role == 'assistant' %}{{ (m | "
+            + "tojson).replace('x', 'yy') }}{% else %}{{ m.content | trim }}{% endif %}{% endfor %}";
+        ChatMessage[] messages =
+        [
+            .. Enumerable
+                .Range(0, 500)
+                .Select(turn => new ChatMessage(turn % 2 == 0 ? "user" : "assistant", new string('x', 4_000) + "</think>y")),
+        ];
 
         var text = ChatTemplate.Parse(Template, "t.jinja").Render(messages, addGenerationPrompt: false);
 
@@ -80,7 +92,11 @@ public class ChatTemplateBudgetTests
     [Fact]
     public void Render_RaisedMessageOfAnyLength_IsCut()
     {
-        var error = Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse("{{ raise_exception('a' * 1000000) }}", "t.jinja").Render([new ChatMessage("user", "u")], addGenerationPrompt: true));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            ChatTemplate
+                .Parse("{{ raise_exception('a' * 1000000) }}", "t.jinja")
+                .Render([new ChatMessage("user", "u")], addGenerationPrompt: true)
+        );
 
         Assert.InRange(error.Message.Length, 1_000, 2_000);
     }

@@ -7,20 +7,66 @@ using Xunit;
 
 namespace TraceDistill.Text.Tests.Templates;
 
-/// <summary>Templates of published models with bytes taken out, doubled and put in: each renders, or is refused in one line with its place.</summary>
+/// <summary>
+/// Templates of published models with bytes taken out, doubled and put in: each renders, or is refused in one line with its place.
+/// </summary>
 public class ChatTemplateFuzzTests
 {
-    static readonly ChatMessage[] Conversation = [new("system", "s"), new("user", "u"), new("assistant", "<think>\nr\n</think>\n\na"), new("user", "v")];
+    static readonly ChatMessage[] Conversation =
+    [
+        new("system", "s"),
+        new("user", "u"),
+        new("assistant", "<think>\nr\n</think>\n\na"),
+        new("user", "v"),
+    ];
 
     static readonly string[] Inserted =
-        ["{%", "%}", "{{", "}}", "{#", "#}", "-", "'", "\"", "(", ")", "[", "]", "{", "}", "|", ".", ",", ":", "~", "*", "9", "9223372036854775807", "\\x", " if ", " else ", " for ", " in ", " not ", " is ", "\0", "é", "\n"];
+    [
+        "{%",
+        "%}",
+        "{{",
+        "}}",
+        "{#",
+        "#}",
+        "-",
+        "'",
+        "\"",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "|",
+        ".",
+        ",",
+        ":",
+        "~",
+        "*",
+        "9",
+        "9223372036854775807",
+        "\\x",
+        " if ",
+        " else ",
+        " for ",
+        " in ",
+        " not ",
+        " is ",
+        "\0",
+        "é",
+        "\n",
+    ];
 
     [Fact]
     public void ParseAndRender_DamagedTemplates_RenderOrAreRefusedWithTheirPlace()
     {
-        const int seed = 2, count = 20_000;
+        const int seed = 2,
+            count = 20_000;
         var random = new Random(seed);
-        string[] sources = [.. Directory.GetFiles(TestPaths.SharedData("chat-templates"), "*.jinja").Order(StringComparer.Ordinal).Select(File.ReadAllText)];
+        string[] sources =
+        [
+            .. Directory.GetFiles(TestPaths.SharedData("chat-templates"), "*.jinja").Order(StringComparer.Ordinal).Select(File.ReadAllText),
+        ];
         var refused = 0;
         for (var i = 0; i < count; i++)
         {

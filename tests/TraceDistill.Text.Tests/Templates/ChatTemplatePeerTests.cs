@@ -6,7 +6,10 @@ using Xunit;
 
 namespace TraceDistill.Text.Tests.Templates;
 
-/// <summary>Random conversations through the templates of published models and the embedded teacher's, rendered here and by Hugging Face's own Jinja.</summary>
+/// <summary>
+/// Random conversations through the templates of published models and the embedded teacher's,
+/// rendered here and by Hugging Face's own Jinja.
+/// </summary>
 public class ChatTemplatePeerTests
 {
     /// <summary>Without QwQ and SmolLM3, in whose templates the peer ignores the argument of <c>lstrip('\n')</c>.</summary>
@@ -25,16 +28,33 @@ public class ChatTemplatePeerTests
     {
         var published = Templates.Select(template => File.ReadAllText(TestPaths.SharedData($"chat-templates/{template}.jinja")));
         var embedded = Tokenizer.Load(Path.Combine(TestPaths.RepositoryRoot, "data", "teacher")).ChatTemplateSource!;
-        var cases = published.Append(embedded).SelectMany(source => Conversations(source.Length, 25).Select(messages => (Source: source, Messages: messages))).ToList();
-        var peer = Peer.Run("jinja.js", cases.Select(item => new
-        {
-            source = item.Source,
-            variables = new { messages = item.Messages, bos_token = "<s>", eos_token = "</s>", add_generation_prompt = item.Messages.Count % 2 == 1 },
-        }));
+        var cases = published
+            .Append(embedded)
+            .SelectMany(source => Conversations(source.Length, 25).Select(messages => (Source: source, Messages: messages)))
+            .ToList();
+        var peer = Peer.Run(
+            "jinja.js",
+            cases.Select(item => new
+            {
+                source = item.Source,
+                variables = new
+                {
+                    messages = item.Messages,
+                    bos_token = "<s>",
+                    eos_token = "</s>",
+                    add_generation_prompt = item.Messages.Count % 2 == 1,
+                },
+            })
+        );
         foreach (var (index, (source, messages)) in cases.Index())
         {
             var variables = new Dictionary<string, object?> { ["bos_token"] = "<s>", ["eos_token"] = "</s>" };
-            Assert.Equal(peer[index].GetString(), ChatTemplate.Parse(source, "template").Render(JsonSerializer.SerializeToElement(messages), messages.Count % 2 == 1, variables));
+            Assert.Equal(
+                peer[index].GetString(),
+                ChatTemplate
+                    .Parse(source, "template")
+                    .Render(JsonSerializer.SerializeToElement(messages), messages.Count % 2 == 1, variables)
+            );
         }
     }
 
@@ -42,18 +62,33 @@ public class ChatTemplatePeerTests
     {
         var random = new Random(seed);
         // JavaScript and Python differ on whether these are white space; the recorded cases say what Python does.
-        var texts = new Queue<string>(FuzzedText.Texts(seed, count * 10).Select(text => string.Concat(text.Where(character => character is not ('\uFEFF' or '\u0085' or (>= '\u001C' and <= '\u001F'))))));
+        var texts = new Queue<string>(
+            FuzzedText
+                .Texts(seed, count * 10)
+                .Select(text =>
+                    string.Concat(text.Where(character => character is not ('\uFEFF' or '\u0085' or (>= '\u001C' and <= '\u001F'))))
+                )
+        );
         for (var i = 0; i < count; i++)
         {
             var messages = new List<Dictionary<string, string>>();
             if (random.Next(2) == 0)
+            {
                 messages.Add(Message("system"));
+            }
             for (var turns = random.Next(1, 7); turns > 0; turns--)
+            {
                 messages.Add(Message(messages.Count > 0 && messages[^1]["role"] == "user" ? "assistant" : "user"));
+            }
             yield return messages;
         }
 
         Dictionary<string, string> Message(string role) =>
-            new() { ["role"] = role, ["content"] = (role == "assistant" && random.Next(2) == 0 ? "<think>" + texts.Dequeue() + "</think>" : "") + texts.Dequeue() };
+            new()
+            {
+                ["role"] = role,
+                ["content"] =
+                    (role == "assistant" && random.Next(2) == 0 ? "<think>" + texts.Dequeue() + "</think>" : "") + texts.Dequeue(),
+            };
     }
 }

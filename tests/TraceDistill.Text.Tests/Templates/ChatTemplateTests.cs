@@ -15,14 +15,20 @@ public class ChatTemplateTests
     public void Render_GenerationBlocks_AreTextLikeAnyOther()
     {
         var template = ChatTemplate.Parse(
-            "{% for m in messages %}{% if m.role == 'assistant' %}<a>{% generation %}{{ m.content }}</s>{% endgeneration %}{% else %}<u>{{ m.content }}{% endif %}{% endfor %}", "template");
+            "{% for m in messages %}{% if m.role == 'assistant' %}<a>{% generation %}{{ m.content "
+                + "}}</s>{% endgeneration %}{% else %}<u>{{ m.content }}{% endif %}{% endfor %}",
+            "template"
+        );
         Assert.Equal("<u>2+2?<a>4</s><u>3+3?<a>6</s>", template.Render(Conversation, addGenerationPrompt: false));
     }
 
     [Fact]
     public void Render_TemplateThatRefuses_TellsItsMessageAndPlace()
     {
-        var template = ChatTemplate.Parse("{% if true %}\n  {{ raise_exception('roles must alternate') }}\n{% endif %}", "model/chat_template");
+        var template = ChatTemplate.Parse(
+            "{% if true %}\n  {{ raise_exception('roles must alternate') }}\n{% endif %}",
+            "model/chat_template"
+        );
         var error = Assert.Throws<InvalidInputException>(() => template.Render(Conversation, addGenerationPrompt: true));
         Assert.Equal("model/chat_template, line 2, column 6: roles must alternate", error.Message);
     }
@@ -55,9 +61,15 @@ public class ChatTemplateTests
     [InlineData("{{ {[1]: 2} }}")]
     [InlineData("{% set l = [] %}{% set m = {l: 1} %}{% set _ = l.append(m) %}{{ l | tojson }}")]
     [InlineData("{{ range(0, 9223372036854775807, 9223372036854775806) }}{{ 9223372036854775807 + 1 }}")]
-    public void Render_RunawayTemplate_IsStopped(string source) => Assert.StartsWith(
-        "template, line 1, column ",
-        Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(source, "template").Render(Conversation, addGenerationPrompt: false)).Message);
+    public void Render_RunawayTemplate_IsStopped(string source) =>
+        Assert.StartsWith(
+            "template, line 1, column ",
+            Assert
+                .Throws<InvalidInputException>(() =>
+                    ChatTemplate.Parse(source, "template").Render(Conversation, addGenerationPrompt: false)
+                )
+                .Message
+        );
 
     [Theory]
     [InlineData("(", ")")]
@@ -67,7 +79,10 @@ public class ChatTemplateTests
     {
         const int Depth = 100_000;
         var source = "{{ " + string.Concat(Enumerable.Repeat(open, Depth)) + "1" + string.Concat(Enumerable.Repeat(close, Depth)) + " }}";
-        Assert.EndsWith("the template is nested too deeply", Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(source, "template")).Message);
+        Assert.EndsWith(
+            "the template is nested too deeply",
+            Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(source, "template")).Message
+        );
     }
 
     [Theory]
@@ -78,31 +93,53 @@ public class ChatTemplateTests
     [InlineData("", "{% if x %}")]
     [InlineData("", "{% macro m() %}")]
     [InlineData("{{ x", " if x else x")]
-    public void Parse_DeepNestingThatIsNeverClosed_IsRefusedWithItsPlace(string start, string open) => Assert.Matches(
-        "^template, line 1, column [0-9]+: ",
-        Assert.Throws<InvalidInputException>(() => ChatTemplate.Parse(start + string.Concat(Enumerable.Repeat(open, 100_000)), "template")).Message);
+    public void Parse_DeepNestingThatIsNeverClosed_IsRefusedWithItsPlace(string start, string open) =>
+        Assert.Matches(
+            "^template, line 1, column [0-9]+: ",
+            Assert
+                .Throws<InvalidInputException>(() =>
+                    ChatTemplate.Parse(start + string.Concat(Enumerable.Repeat(open, 100_000)), "template")
+                )
+                .Message
+        );
 
     /// <summary>Python: <c>'abcdef'[5::2**63-1]</c> and the like.</summary>
     [Fact]
-    public void Render_SlicesWithHugeSteps_TakeOneItem() => Assert.Equal("f a", ChatTemplate.Parse(
-        "{{ 'abcdef'[5::9223372036854775807] }} {{ 'abcdef'[0::-9223372036854775807] }}", "template").Render([], addGenerationPrompt: false));
+    public void Render_SlicesWithHugeSteps_TakeOneItem() =>
+        Assert.Equal(
+            "f a",
+            ChatTemplate
+                .Parse("{{ 'abcdef'[5::9223372036854775807] }} {{ 'abcdef'[0::-9223372036854775807] }}", "template")
+                .Render([], addGenerationPrompt: false)
+        );
 
     /// <summary>Python: <c>'a😀b'[1]</c> and the like.</summary>
     [Fact]
-    public void Render_ItemsOfAString_AreWholeCharacters() => Assert.Equal("😀b😀a ", ChatTemplate.Parse(
-        "{% set s = 'a😀b' %}{{ s[1] }}{{ s[-1] }}{{ s[-2] }}{{ s[-3] }}{{ s[3] }}{{ s[-4] }} ", "template").Render([], addGenerationPrompt: false));
+    public void Render_ItemsOfAString_AreWholeCharacters() =>
+        Assert.Equal(
+            "😀b😀a ",
+            ChatTemplate
+                .Parse("{% set s = 'a😀b' %}{{ s[1] }}{{ s[-1] }}{{ s[-2] }}{{ s[-3] }}{{ s[3] }}{{ s[-4] }} ", "template")
+                .Render([], addGenerationPrompt: false)
+        );
 
     [Fact]
     public void Render_LongChainOfOperators_IsRefusedInsteadOfExhaustingTheStack()
     {
         var template = ChatTemplate.Parse("{{ 1" + string.Concat(Enumerable.Repeat(" + 1", 200_000)) + " }}", "template");
-        Assert.EndsWith("nested too deeply", Assert.Throws<InvalidInputException>(() => template.Render([], addGenerationPrompt: false)).Message);
+        Assert.EndsWith(
+            "nested too deeply",
+            Assert.Throws<InvalidInputException>(() => template.Render([], addGenerationPrompt: false)).Message
+        );
     }
 
     [Fact]
     public void Render_SameTemplateTwice_ForgetsWhatItSet()
     {
-        var template = ChatTemplate.Parse("{{ x is defined }}{% set x = 1 %}{% set _ = messages.append(1) %}{{ messages | length }}", "template");
+        var template = ChatTemplate.Parse(
+            "{{ x is defined }}{% set x = 1 %}{% set _ = messages.append(1) %}{{ messages | length }}",
+            "template"
+        );
         Assert.Equal("False5", template.Render(Conversation, addGenerationPrompt: false));
         Assert.Equal("False5", template.Render(Conversation, addGenerationPrompt: false));
     }
@@ -111,7 +148,9 @@ public class ChatTemplateTests
     public void Render_JsonMessages_KeepsFieldsAndNumbersAsWritten()
     {
         using var messages = JsonDocument.Parse("""[{"role":"tool","content":null,"arguments":{"n":1,"x":1.0,"big":123456789012}}]""");
-        var text = ChatTemplate.Parse("{{ messages[0].content is none }} {{ messages[0].arguments | tojson }}", "template").Render(messages.RootElement, addGenerationPrompt: false);
+        var text = ChatTemplate
+            .Parse("{{ messages[0].content is none }} {{ messages[0].arguments | tojson }}", "template")
+            .Render(messages.RootElement, addGenerationPrompt: false);
         Assert.Equal("""True {"n": 1, "x": 1.0, "big": 123456789012}""", text);
     }
 
@@ -119,9 +158,12 @@ public class ChatTemplateTests
     public void Load_ModelDirectory_SetsTheTokensAndPrefersTheTemplateFile()
     {
         using var directory = new TemporaryDirectory();
-        File.WriteAllText(directory.File("tokenizer_config.json"), """
+        File.WriteAllText(
+            directory.File("tokenizer_config.json"),
+            """
             {"bos_token":null,"eos_token":{"content":"</s>","special":true},"chat_template":[{"name":"tools","template":"t"},{"name":"default","template":"[{{ bos_token }}]{{ eos_token }}"}]}
-            """);
+            """
+        );
         Assert.Equal("[]</s>", ChatTemplate.Load(directory.Path).Render(Conversation, addGenerationPrompt: false));
         File.WriteAllText(directory.File("chat_template.jinja"), "file{{ eos_token }}");
         Assert.Equal("file</s>", ChatTemplate.Load(directory.Path).Render(Conversation, addGenerationPrompt: false));

@@ -33,10 +33,20 @@ public class BpeTrainerTests
     public void Train_NumbersInTheCorpus_LeavesEveryDigitAloneAndItsSpaceToo()
     {
         using var directory = new TemporaryDirectory();
-        BpeTrainer.Train(Enumerable.Range(0, 2000).Select(i => string.Create(CultureInfo.InvariantCulture, $"What is {i} + {i * 7} = {i * 8}?\n")), 400, Added, directory.Path);
+        BpeTrainer.Train(
+            Enumerable.Range(0, 2000).Select(i => string.Create(CultureInfo.InvariantCulture, $"What is {i} + {i * 7} = {i * 8}?\n")),
+            400,
+            Added,
+            directory.Path
+        );
         var tokenizer = Tokenizer.Load(directory.Path);
-        Assert.Equal(["What", " is", " ", "1", "2", " +", " ", "3"], tokenizer.Encode("What is 12 + 3").Select(id => tokenizer.Decode([id])));
-        Assert.All(Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id])), token => Assert.False(token.Length > 1 && token.Any(char.IsDigit)));
+        Assert.Equal(
+            ["What", " is", " ", "1", "2", " +", " ", "3"],
+            tokenizer.Encode("What is 12 + 3").Select(id => tokenizer.Decode([id]))
+        );
+        Assert.All(Enumerable.Range(0, tokenizer.VocabularySize).Select(id => tokenizer.Decode([id])), token =>
+            Assert.False(token.Length > 1 && token.Any(char.IsDigit))
+        );
     }
 
     [Fact]

@@ -32,7 +32,13 @@ public sealed class HostedTokenizerTests : IDisposable
         Assert.Equal("the cats", tokenizer.Decode([4, 5, 8, 2], skipSpecialTokens: true));
         Assert.Equal("the cats</s>", tokenizer.Decode([4, 5, 8, 2]));
         Assert.Equal([7, 8], tokenizer.EncodeWithin("thes"));
-        Assert.Equal([[7], [4, 5]], tokenizer.EncodeWithin(["the", " the cat"]));
+        Assert.Equal(
+            [
+                [7],
+                [4, 5],
+            ],
+            tokenizer.EncodeWithin(["the", " the cat"])
+        );
         Assert.True(tokenizer.Prepends);
         Assert.Equal(10, tokenizer.VocabularySize);
         Assert.Equal((2, "</s>"), (tokenizer.EndOfSequenceId, tokenizer.NameOf(2)));
@@ -48,7 +54,9 @@ public sealed class HostedTokenizerTests : IDisposable
     {
         var json = HostedVocabularies.Unigram();
         json["truncation"] = JsonNode.Parse("""{"direction":"Right","max_length":2,"strategy":"LongestFirst","stride":0}""");
-        json["padding"] = JsonNode.Parse("""{"strategy":{"Fixed":9},"direction":"Right","pad_to_multiple_of":null,"pad_id":0,"pad_type_id":0,"pad_token":"<unk>"}""");
+        json["padding"] = JsonNode.Parse(
+            """{"strategy":{"Fixed":9},"direction":"Right","pad_to_multiple_of":null,"pad_id":0,"pad_type_id":0,"pad_token":"<unk>"}"""
+        );
 
         var tokenizer = Load(json);
 
@@ -102,7 +110,9 @@ public sealed class HostedTokenizerTests : IDisposable
 
         Assert.Equal(2, tokenizer.Encode(text).Length);
         Assert.StartsWith(
-            $"{_directory.File("tokenizer.json")}: it changes texts before they are split", Assert.Throws<InvalidInputException>(() => tokenizer.EncodeWithSpans(text)).Message);
+            $"{_directory.File("tokenizer.json")}: it changes texts before they are split",
+            Assert.Throws<InvalidInputException>(() => tokenizer.EncodeWithSpans(text)).Message
+        );
     }
 
     [Fact]
@@ -181,7 +191,10 @@ public sealed class HostedTokenizerTests : IDisposable
         var refused = Assert.Throws<InvalidInputException>(() => Load(json));
 
         Assert.Equal(
-            $"{_directory.File("tokenizer.json")}: added_tokens: \"<late>\" has another id than 20 in Hugging Face's tokenizers; fetch or export the file again", refused.Message);
+            $"{_directory.File("tokenizer.json")}: added_tokens: \"<late>\" has another "
+                + "id than 20 in Hugging Face's tokenizers; fetch or export the file again",
+            refused.Message
+        );
     }
 
     [Fact]

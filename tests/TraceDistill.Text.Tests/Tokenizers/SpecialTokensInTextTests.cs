@@ -27,7 +27,9 @@ public sealed class SpecialTokensInTextTests : IDisposable
         specials.Look([new("user", "<|end|>")], "third");
 
         Assert.StartsWith(
-            "2 of 3 prompts have special tokens of the student in their text (<|end|> in problem second): ", specials.Describe("the student"));
+            "2 of 3 prompts have special tokens of the student in their text (<|end|> in problem second): ",
+            specials.Describe("the student")
+        );
     }
 
     [Fact]

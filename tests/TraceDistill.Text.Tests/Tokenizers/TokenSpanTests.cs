@@ -35,7 +35,9 @@ public sealed class TokenSpanTests : IDisposable
             var (tokenized, bytes) = (_byteLevel.EncodeWithSpans(text), Encoding.UTF8.GetBytes(text));
             AssertTiled(tokenized, bytes.Length);
             foreach (var (id, span) in tokenized.Ids.Zip(tokenized.ByteSpans))
+            {
                 Assert.Equal(_byteLevel.GetBytes(id), bytes.AsSpan(span.Start..span.End));
+            }
         }
     }
 

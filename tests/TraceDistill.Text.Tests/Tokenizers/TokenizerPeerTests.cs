@@ -26,7 +26,8 @@ public class TokenizerPeerTests
     ];
 
     const string DeepSeek =
-        @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| ?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+        @"[!""#$%&'()*+,\-./:;<=>?@\[\\\]^_`{|}~][A-Za-z]+|[^\r\n\p{L}\p{P}\p{S}]?[\p{L}\p{M}]+| "
+        + @"?[\p{P}\p{S}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
     const string ByteLevel = """{"type":"ByteLevel","add_prefix_space":false,"trim_offsets":true,"use_regex":false}""";
 
@@ -77,57 +78,193 @@ public class TokenizerPeerTests
         """;
 
     /// <summary>The settings of model families, laid over one trained vocabulary: fields of tokenizer.json and their new values.</summary>
-    public static TheoryData<string, string[]> Variants => new()
-    {
-        { "as trained", [] },
-        { "GPT-2 with a space in front", ["pre_tokenizer", Gpt2ByteLevel.Replace("\"add_prefix_space\":false", "\"add_prefix_space\":true")] },
-        { "Qwen", ["normalizer", """{"type":"NFC"}""", "pre_tokenizer", Steps(Split(Qwen), ByteLevel)] },
-        { "DeepSeek", ["normalizer", """{"type":"Sequence","normalizers":[]}""", "pre_tokenizer", Steps(Split(@"\p{N}{1,3}"), Split("[一-龥぀-ゟ゠-ヿ]+"), Split(DeepSeek), ByteLevel)] },
-        { "SmolLM", ["pre_tokenizer", Steps("""{"type":"Digits","individual_digits":true}""", Gpt2ByteLevel)] },
-        { "digits together", ["pre_tokenizer", Steps("""{"type":"Digits","individual_digits":false}""", Gpt2ByteLevel)] },
-        { "matches removed", ["pre_tokenizer", Steps("""{"type":"Split","pattern":{"String":"a"},"behavior":"Removed","invert":false}""", ByteLevel)] },
-        { "gaps removed", ["pre_tokenizer", Steps("""{"type":"Split","pattern":{"Regex":"\\S+"},"behavior":"Removed","invert":true}""", ByteLevel)] },
-        { "whole pieces first", ["model.ignore_merges", "true"] },
-        { "template", ["post_processor", Template] },
-        { "offsets without white space", ["post_processor", Gpt2ByteLevel] },
-        { "RoBERTa", ["pre_tokenizer", Gpt2ByteLevel.Replace("\"add_prefix_space\":false", "\"add_prefix_space\":true"), "post_processor", Roberta] },
-        { "DeepSeek LLM", ["pre_tokenizer", Steps(Split("[\r\n]"), Split(@"\s?\p{L}+"), Split(@"\s?\p{P}+"), Split("[一-龥ࠀ-一가-퟿]+"), """{"type":"Digits","individual_digits":true}""", ByteLevel)] },
-        { "Tekken", ["pre_tokenizer", Steps(Split(Tekken), ByteLevel)] },
-        { "punctuation together, digits by three", ["pre_tokenizer", Steps("""{"type":"Punctuation","behavior":"Contiguous"}""", Split("[0-9][0-9][0-9]"), Gpt2ByteLevel)] },
-        { "punctuation alone", ["pre_tokenizer", Steps("""{"type":"Punctuation"}""", Gpt2ByteLevel)] },
-        { "Llama 3 as converted from tiktoken", ["pre_tokenizer", Steps(Split(Qwen.Replace(@"\p{N}| ", @"\p{N}{1,3}| ")).Replace("\"Isolated\",\"invert\":false", "\"Removed\",\"invert\":true"), ByteLevel)] },
-        { "NFD", ["normalizer", """{"type":"NFD"}"""] },
-        { "NFKC", ["normalizer", """{"type":"NFKC"}"""] },
-        { "NFKD and accents", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"StripAccents"}]}"""] },
-        { "small letters", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"Strip","strip_left":true,"strip_right":true},{"type":"Lowercase"}]}"""] },
-        { "Nmt", ["normalizer", """{"type":"Nmt"}"""] },
-        { "BERT", ["normalizer", """{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}""", "pre_tokenizer", Steps("""{"type":"BertPreTokenizer"}""", ByteLevel)] },
-        { "XLM-R", ["normalizer", PrecompiledMapTests.Normalizer] },
-        { "ByteLevel in the normalizer", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"ByteLevel"}]}""", "pre_tokenizer", "null"] },
-        { "steps behind the normalizer's ByteLevel", ["normalizer", """{"type":"ByteLevel"}""", "pre_tokenizer", Steps("""{"type":"Digits","individual_digits":true}""", Split("[A-Za-z]+|Ã.|Ġ+"))] },
-        // Hugging Face leaves no special token out of a text whose content the normalizer changes.
-        { "added tokens in ByteLevel's alphabet", ["normalizer", """{"type":"ByteLevel"}""", "pre_tokenizer", "null", "-model.vocab", "õ", "-model.vocab", "÷", "added_tokens", DecodedTokens.Replace("true,\"special\":true", "false,\"special\":true")] },
-        { "CLIP's words", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"\\s+"},"content":" "},{"type":"Lowercase"}]}"""] },
-        { "replaces characters above U+FFFF", ["normalizer", """{"type":"Replace","pattern":{"Regex":"[😀-😎𠀀]|𝐀"},"content":"é"}"""] },
-        { "words", ["pre_tokenizer", Steps("""{"type":"Whitespace"}""", ByteLevel)] },
-        { "between spaces", ["pre_tokenizer", Steps("""{"type":"WhitespaceSplit"}""", ByteLevel)] },
-        { "between letters", ["pre_tokenizer", Steps("""{"type":"CharDelimiterSplit","delimiter":"e"}""", ByteLevel)] },
-        { "Falcon", ["pre_tokenizer", Steps("""{"type":"Punctuation","behavior":"Contiguous"}""", Gpt2ByteLevel, """{"type":"Digits","individual_digits":false}""", Split("[0-9][0-9][0-9]"))] },
-        { "whole pieces behind ByteLevel", ["pre_tokenizer", Steps(Gpt2ByteLevel, """{"type":"Digits","individual_digits":true}"""), "model.ignore_merges", "true"] },
-        { "DeepSeek Coder", ["pre_tokenizer", Steps(Split("[\r\n]"), Split(DeepSeekLetters), Split(@"\s?[!-/:-~！-／：-～‘-‟　-。]+"), Split(@"\s+$"), Split("[一-龥ࠀ-一가-퟿]+"), """{"type":"Digits","individual_digits":true}""", ByteLevel)] },
-        { "classes above U+FFFF", ["pre_tokenizer", Steps(Split(@"[^\x{1F000}-\x{1FAFF}a-z]+|[😀-😎]"), Split(@"[\x{10000}-\x{1FFFF}0-9]+"), Split("𝐀"), ByteLevel)] },
-        { "words of the engine", ["pre_tokenizer", Steps(Split(@"^\w+$|\W\d"), Split(@"[\w']+"), ByteLevel)] },
-        { "added tokens that decode", ["-model.vocab", "õ", "-model.vocab", "÷", "added_tokens", DecodedTokens] },
-        { "added tokens that strip", ["added_tokens", StrippingTokens, "normalizer", """{"type":"NFC"}"""] },
-    };
+    public static TheoryData<string, string[]> Variants =>
+        new()
+        {
+            { "as trained", [] },
+            {
+                "GPT-2 with a space in front",
+                ["pre_tokenizer", Gpt2ByteLevel.Replace("\"add_prefix_space\":false", "\"add_prefix_space\":true")]
+            },
+            { "Qwen", ["normalizer", """{"type":"NFC"}""", "pre_tokenizer", Steps(Split(Qwen), ByteLevel)] },
+            {
+                "DeepSeek",
+                [
+                    "normalizer",
+                    """{"type":"Sequence","normalizers":[]}""",
+                    "pre_tokenizer",
+                    Steps(Split(@"\p{N}{1,3}"), Split("[一-龥぀-ゟ゠-ヿ]+"), Split(DeepSeek), ByteLevel),
+                ]
+            },
+            { "SmolLM", ["pre_tokenizer", Steps("""{"type":"Digits","individual_digits":true}""", Gpt2ByteLevel)] },
+            { "digits together", ["pre_tokenizer", Steps("""{"type":"Digits","individual_digits":false}""", Gpt2ByteLevel)] },
+            {
+                "matches removed",
+                ["pre_tokenizer", Steps("""{"type":"Split","pattern":{"String":"a"},"behavior":"Removed","invert":false}""", ByteLevel)]
+            },
+            {
+                "gaps removed",
+                ["pre_tokenizer", Steps("""{"type":"Split","pattern":{"Regex":"\\S+"},"behavior":"Removed","invert":true}""", ByteLevel)]
+            },
+            { "whole pieces first", ["model.ignore_merges", "true"] },
+            { "template", ["post_processor", Template] },
+            { "offsets without white space", ["post_processor", Gpt2ByteLevel] },
+            {
+                "RoBERTa",
+                [
+                    "pre_tokenizer",
+                    Gpt2ByteLevel.Replace("\"add_prefix_space\":false", "\"add_prefix_space\":true"),
+                    "post_processor",
+                    Roberta,
+                ]
+            },
+            {
+                "DeepSeek LLM",
+                [
+                    "pre_tokenizer",
+                    Steps(
+                        Split("[\r\n]"),
+                        Split(@"\s?\p{L}+"),
+                        Split(@"\s?\p{P}+"),
+                        Split("[一-龥ࠀ-一가-퟿]+"),
+                        """{"type":"Digits","individual_digits":true}""",
+                        ByteLevel
+                    ),
+                ]
+            },
+            { "Tekken", ["pre_tokenizer", Steps(Split(Tekken), ByteLevel)] },
+            {
+                "punctuation together, digits by three",
+                ["pre_tokenizer", Steps("""{"type":"Punctuation","behavior":"Contiguous"}""", Split("[0-9][0-9][0-9]"), Gpt2ByteLevel)]
+            },
+            { "punctuation alone", ["pre_tokenizer", Steps("""{"type":"Punctuation"}""", Gpt2ByteLevel)] },
+            {
+                "Llama 3 as converted from tiktoken",
+                [
+                    "pre_tokenizer",
+                    Steps(
+                        Split(Qwen.Replace(@"\p{N}| ", @"\p{N}{1,3}| "))
+                            .Replace("\"Isolated\",\"invert\":false", "\"Removed\",\"invert\":true"),
+                        ByteLevel
+                    ),
+                ]
+            },
+            { "NFD", ["normalizer", """{"type":"NFD"}"""] },
+            { "NFKC", ["normalizer", """{"type":"NFKC"}"""] },
+            { "NFKD and accents", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFKD"},{"type":"StripAccents"}]}"""] },
+            {
+                "small letters",
+                [
+                    "normalizer",
+                    """{"type":"Sequence","normalizers":[{"type":"Strip","strip_left":true,"strip_right":true},{"type":"Lowercase"}]}""",
+                ]
+            },
+            { "Nmt", ["normalizer", """{"type":"Nmt"}"""] },
+            {
+                "BERT",
+                [
+                    "normalizer",
+                    """{"type":"BertNormalizer","clean_text":true,"handle_chinese_chars":true,"strip_accents":null,"lowercase":true}""",
+                    "pre_tokenizer",
+                    Steps("""{"type":"BertPreTokenizer"}""", ByteLevel),
+                ]
+            },
+            { "XLM-R", ["normalizer", PrecompiledMapTests.Normalizer] },
+            {
+                "ByteLevel in the normalizer",
+                ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"ByteLevel"}]}""", "pre_tokenizer", "null"]
+            },
+            {
+                "steps behind the normalizer's ByteLevel",
+                [
+                    "normalizer",
+                    """{"type":"ByteLevel"}""",
+                    "pre_tokenizer",
+                    Steps("""{"type":"Digits","individual_digits":true}""", Split("[A-Za-z]+|Ã.|Ġ+")),
+                ]
+            },
+            // Hugging Face leaves no special token out of a text whose content the normalizer changes.
+            {
+                "added tokens in ByteLevel's alphabet",
+                [
+                    "normalizer",
+                    """{"type":"ByteLevel"}""",
+                    "pre_tokenizer",
+                    "null",
+                    "-model.vocab",
+                    "õ",
+                    "-model.vocab",
+                    "÷",
+                    "added_tokens",
+                    DecodedTokens.Replace("true,\"special\":true", "false,\"special\":true"),
+                ]
+            },
+            {
+                "CLIP's words",
+                [
+                    "normalizer",
+                    """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"Regex":"\\s+"},"content":" "},{"type":"Lowercase"}]}""",
+                ]
+            },
+            {
+                "replaces characters above U+FFFF",
+                ["normalizer", """{"type":"Replace","pattern":{"Regex":"[😀-😎𠀀]|𝐀"},"content":"é"}"""]
+            },
+            { "words", ["pre_tokenizer", Steps("""{"type":"Whitespace"}""", ByteLevel)] },
+            { "between spaces", ["pre_tokenizer", Steps("""{"type":"WhitespaceSplit"}""", ByteLevel)] },
+            { "between letters", ["pre_tokenizer", Steps("""{"type":"CharDelimiterSplit","delimiter":"e"}""", ByteLevel)] },
+            {
+                "Falcon",
+                [
+                    "pre_tokenizer",
+                    Steps(
+                        """{"type":"Punctuation","behavior":"Contiguous"}""",
+                        Gpt2ByteLevel,
+                        """{"type":"Digits","individual_digits":false}""",
+                        Split("[0-9][0-9][0-9]")
+                    ),
+                ]
+            },
+            {
+                "whole pieces behind ByteLevel",
+                ["pre_tokenizer", Steps(Gpt2ByteLevel, """{"type":"Digits","individual_digits":true}"""), "model.ignore_merges", "true"]
+            },
+            {
+                "DeepSeek Coder",
+                [
+                    "pre_tokenizer",
+                    Steps(
+                        Split("[\r\n]"),
+                        Split(DeepSeekLetters),
+                        Split(@"\s?[!-/:-~！-／：-～‘-‟　-。]+"),
+                        Split(@"\s+$"),
+                        Split("[一-龥ࠀ-一가-퟿]+"),
+                        """{"type":"Digits","individual_digits":true}""",
+                        ByteLevel
+                    ),
+                ]
+            },
+            {
+                "classes above U+FFFF",
+                [
+                    "pre_tokenizer",
+                    Steps(Split(@"[^\x{1F000}-\x{1FAFF}a-z]+|[😀-😎]"), Split(@"[\x{10000}-\x{1FFFF}0-9]+"), Split("𝐀"), ByteLevel),
+                ]
+            },
+            { "words of the engine", ["pre_tokenizer", Steps(Split(@"^\w+$|\W\d"), Split(@"[\w']+"), ByteLevel)] },
+            { "added tokens that decode", ["-model.vocab", "õ", "-model.vocab", "÷", "added_tokens", DecodedTokens] },
+            { "added tokens that strip", ["added_tokens", StrippingTokens, "normalizer", """{"type":"NFC"}"""] },
+        };
 
     /// <summary>
-    /// Digests of what Hugging Face's tokenizers 0.23.2 gave for these very texts: offsets, which the package that stands in for them has not, four digits a
-    /// text, and the text of ids with added tokens that are looked for in normalised text.
+    /// Digests of what Hugging Face's tokenizers 0.23.2 gave for these very texts: offsets, which the package that stands in
+    /// for them has not, four digits a text, and the text of ids with added tokens that are looked for in normalised text.
     /// </summary>
     static readonly Lazy<Dictionary<string, (string Offsets, string Decoded)>> Recorded = new(() =>
         File.ReadLines(Path.Combine(TestPaths.RepositoryRoot, "tests/TraceDistill.Text.Tests/Tokenizers/huggingface-recorded.txt"))
-            .Select(line => line.Split('\t')).ToDictionary(fields => fields[0], fields => (fields[1], fields[2])));
+            .Select(line => line.Split('\t'))
+            .ToDictionary(fields => fields[0], fields => (fields[1], fields[2]))
+    );
 
     [Theory]
     [MemberData(nameof(Variants))]
@@ -140,27 +277,89 @@ public class TokenizerPeerTests
     }
 
     /// <summary>Settings of Llama 2, Mistral and their kin, laid over one vocabulary with byte fallback.</summary>
-    public static TheoryData<string, string[]> FallbackVariants => new()
-    {
-        { "Llama 2", [] },
-        { "Llama 2 without its old mark", ["normalizer", "null", "pre_tokenizer", Metaspace("first", split: false)] },
-        { "marks everywhere, cut at each", ["normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
-        { "no mark in front", ["normalizer", """{"type":"Replace","pattern":{"Regex":"[ \\t]"},"content":"▁"}""", "pre_tokenizer", Metaspace("never", split: true)] },
-        { "Gemma", ["normalizer", """{"type":"Replace","pattern":{"String":" "},"content":"▁"}""", "pre_tokenizer", """{"type":"Split","pattern":{"String":"▁"},"behavior":"MergedWithPrevious","invert":false}"""] },
-        { "runs together", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""", "pre_tokenizer", """{"type":"Split","pattern":{"Regex":"[a-z]"},"behavior":"Contiguous","invert":true}"""] },
-        { "bytes missing", ["model.byte_fallback", "true", "model.fuse_unk", "true", "-model.vocab", "<0xE2>"] },
-        { "bytes missing, one unknown each", ["model.fuse_unk", "false", "-model.vocab", "<0xC3>"] },
-        { "characters that vanish", ["model.unk_token", "null", "-model.vocab", "<0xE2>", "-model.vocab", "<0xF0>", "-model.vocab", "<0xC3>"] },
-        { "unknown token that merges", ["model.unk_token", "\"e\"", "-model.vocab", "<0xE2>", "-model.vocab", "<0xF0>", "-model.vocab", "<0xC3>"] },
-        { "mark and letter missing", ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e"] },
-        { "mark, letter and their bytes missing", ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e", "-model.vocab", "<0x65>", "-model.vocab", "<0x96>"] },
-        { "no strip", ["decoder", """{"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Replace","pattern":{"String":"▁"},"content":" "}]}"""] },
-        { "strips both ends", ["decoder", SentencePieceVocabulary.Decoder.Replace("\"start\":1,\"stop\":0", "\"start\":2,\"stop\":1")] },
-        { "Metaspace's own decoder", ["decoder", """{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}""", "normalizer", "null", "pre_tokenizer", Metaspace("first", split: false)] },
-        { "small letters", ["normalizer", """{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"NFKC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}"""] },
-        { "whole pieces first", ["model.ignore_merges", "true", "normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
-        { "XLM-R", ["normalizer", PrecompiledMapTests.Normalizer, "pre_tokenizer", Metaspace("always", split: true)] },
-    };
+    public static TheoryData<string, string[]> FallbackVariants =>
+        new()
+        {
+            { "Llama 2", [] },
+            { "Llama 2 without its old mark", ["normalizer", "null", "pre_tokenizer", Metaspace("first", split: false)] },
+            { "marks everywhere, cut at each", ["normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)] },
+            {
+                "no mark in front",
+                [
+                    "normalizer",
+                    """{"type":"Replace","pattern":{"Regex":"[ \\t]"},"content":"▁"}""",
+                    "pre_tokenizer",
+                    Metaspace("never", split: true),
+                ]
+            },
+            {
+                "Gemma",
+                [
+                    "normalizer",
+                    """{"type":"Replace","pattern":{"String":" "},"content":"▁"}""",
+                    "pre_tokenizer",
+                    """{"type":"Split","pattern":{"String":"▁"},"behavior":"MergedWithPrevious","invert":false}""",
+                ]
+            },
+            {
+                "runs together",
+                [
+                    "normalizer",
+                    """{"type":"Sequence","normalizers":[{"type":"NFC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""",
+                    "pre_tokenizer",
+                    """{"type":"Split","pattern":{"Regex":"[a-z]"},"behavior":"Contiguous","invert":true}""",
+                ]
+            },
+            { "bytes missing", ["model.byte_fallback", "true", "model.fuse_unk", "true", "-model.vocab", "<0xE2>"] },
+            { "bytes missing, one unknown each", ["model.fuse_unk", "false", "-model.vocab", "<0xC3>"] },
+            {
+                "characters that vanish",
+                ["model.unk_token", "null", "-model.vocab", "<0xE2>", "-model.vocab", "<0xF0>", "-model.vocab", "<0xC3>"]
+            },
+            {
+                "unknown token that merges",
+                ["model.unk_token", "\"e\"", "-model.vocab", "<0xE2>", "-model.vocab", "<0xF0>", "-model.vocab", "<0xC3>"]
+            },
+            { "mark and letter missing", ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e"] },
+            {
+                "mark, letter and their bytes missing",
+                ["model.merges", "[]", "-model.vocab", "▁", "-model.vocab", "e", "-model.vocab", "<0x65>", "-model.vocab", "<0x96>"]
+            },
+            {
+                "no strip",
+                [
+                    "decoder",
+                    """{"type":"Sequence","decoders":[{"type":"ByteFallback"},{"type":"Fuse"},{"type":"Replace","pattern":{"String":"▁"},"content":" "}]}""",
+                ]
+            },
+            {
+                "strips both ends",
+                ["decoder", SentencePieceVocabulary.Decoder.Replace("\"start\":1,\"stop\":0", "\"start\":2,\"stop\":1")]
+            },
+            {
+                "Metaspace's own decoder",
+                [
+                    "decoder",
+                    """{"type":"Metaspace","replacement":"▁","prepend_scheme":"first","split":false}""",
+                    "normalizer",
+                    "null",
+                    "pre_tokenizer",
+                    Metaspace("first", split: false),
+                ]
+            },
+            {
+                "small letters",
+                [
+                    "normalizer",
+                    """{"type":"Sequence","normalizers":[{"type":"Lowercase"},{"type":"NFKC"},{"type":"Replace","pattern":{"String":" "},"content":"▁"}]}""",
+                ]
+            },
+            {
+                "whole pieces first",
+                ["model.ignore_merges", "true", "normalizer", "null", "pre_tokenizer", Metaspace("always", split: true)]
+            },
+            { "XLM-R", ["normalizer", PrecompiledMapTests.Normalizer, "pre_tokenizer", Metaspace("always", split: true)] },
+        };
 
     [Theory]
     [MemberData(nameof(FallbackVariants))]
@@ -197,20 +396,37 @@ public class TokenizerPeerTests
     }
 
     /// <summary>Steps that are not done here are told by name, and done by Hugging Face's tokenizers.</summary>
-    public static TheoryData<string, string, string> StepsOfOthers => new()
-    {
-        { "normalizer", """{"type":"ByteLevel"}""", "a ByteLevel pre-tokenizer here is not supported" },
-        { "normalizer", """{"type":"Sequence","normalizers":[{"type":"ByteLevel"},{"type":"NFC"}]}""", "normalizer: a step after ByteLevel is not supported" },
-        { "pre_tokenizer", """{"type":"UnicodeScripts"}""", "pre_tokenizer.type: a UnicodeScripts pre-tokenizer here is not supported" },
-        { "pre_tokenizer", Steps(Split("[a&&b]"), ByteLevel), "classes within classes, and their intersections" },
-        { "pre_tokenizer", Steps(Split(@"\p{Han}+"), ByteLevel), "pre_tokenizer.pretokenizers[0].pattern: the regular expression" },
-        { "pre_tokenizer", Steps(Split("a{,3}"), ByteLevel), "means something else in .NET" },
-        { "pre_tokenizer", Steps("""{"type":"Digits","individual_digits":true}""", Gpt2ByteLevel.Replace("space\":false", "space\":true")), "true after another step is not supported" },
-        { "decoder", """{"type":"WordPiece","prefix":"##","cleanup":true}""", "decoder.type: a WordPiece decoder is not supported" },
-        { "decoder", """{"type":"BPEDecoder","suffix":"</w>"}""", "decoder.type: a BPEDecoder decoder is not supported" },
-        { "decoder", """{"type":"CTC","pad_token":"<pad>","word_delimiter_token":"|","cleanup":true}""", "decoder.type: a CTC decoder is not supported" },
-        { "decoder", "null", "a tokenizer without a decoder is not supported" },
-    };
+    public static TheoryData<string, string, string> StepsOfOthers =>
+        new()
+        {
+            { "normalizer", """{"type":"ByteLevel"}""", "a ByteLevel pre-tokenizer here is not supported" },
+            {
+                "normalizer",
+                """{"type":"Sequence","normalizers":[{"type":"ByteLevel"},{"type":"NFC"}]}""",
+                "normalizer: a step after ByteLevel is not supported"
+            },
+            {
+                "pre_tokenizer",
+                """{"type":"UnicodeScripts"}""",
+                "pre_tokenizer.type: a UnicodeScripts pre-tokenizer here is not supported"
+            },
+            { "pre_tokenizer", Steps(Split("[a&&b]"), ByteLevel), "classes within classes, and their intersections" },
+            { "pre_tokenizer", Steps(Split(@"\p{Han}+"), ByteLevel), "pre_tokenizer.pretokenizers[0].pattern: the regular expression" },
+            { "pre_tokenizer", Steps(Split("a{,3}"), ByteLevel), "means something else in .NET" },
+            {
+                "pre_tokenizer",
+                Steps("""{"type":"Digits","individual_digits":true}""", Gpt2ByteLevel.Replace("space\":false", "space\":true")),
+                "true after another step is not supported"
+            },
+            { "decoder", """{"type":"WordPiece","prefix":"##","cleanup":true}""", "decoder.type: a WordPiece decoder is not supported" },
+            { "decoder", """{"type":"BPEDecoder","suffix":"</w>"}""", "decoder.type: a BPEDecoder decoder is not supported" },
+            {
+                "decoder",
+                """{"type":"CTC","pad_token":"<pad>","word_delimiter_token":"|","cleanup":true}""",
+                "decoder.type: a CTC decoder is not supported"
+            },
+            { "decoder", "null", "a tokenizer without a decoder is not supported" },
+        };
 
     [Theory]
     [MemberData(nameof(StepsOfOthers))]
@@ -235,9 +451,17 @@ public class TokenizerPeerTests
 
     /// <summary>What neither does is told with the field.</summary>
     [Theory]
-    [InlineData("normalizer", """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""", "normalizer.precompiled_charsmap is \"AAAA\" but must be a character map")]
+    [InlineData(
+        "normalizer",
+        """{"type":"Precompiled","precompiled_charsmap":"AAAA"}""",
+        "normalizer.precompiled_charsmap is \"AAAA\" but must be a character map"
+    )]
     [InlineData("normalizer", """{"type":"Odd"}""", "normalizer.type: a Odd normalizer is not supported")]
-    [InlineData("pre_tokenizer", """{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated","invert":false}""", "pre_tokenizer.pattern: the regular expression")]
+    [InlineData(
+        "pre_tokenizer",
+        """{"type":"Split","pattern":{"Regex":"("},"behavior":"Isolated","invert":false}""",
+        "pre_tokenizer.pattern: the regular expression"
+    )]
     [InlineData("post_processor", """{"type":"Odd"}""", "post_processor.type: a Odd post-processor is not supported")]
     public void Load_StepThatNobodyKnows_IsRefusedByName(string field, string value, string said)
     {
@@ -256,7 +480,10 @@ public class TokenizerPeerTests
     static string Steps(params string[] steps) => $$"""{"type":"Sequence","pretokenizers":[{{string.Join(',', steps)}}]}""";
 
     static string Split(string pattern) =>
-        """{"type":"Split","pattern":{"Regex":PATTERN},"behavior":"Isolated","invert":false}""".Replace("PATTERN", JsonSerializer.Serialize(pattern));
+        """{"type":"Split","pattern":{"Regex":PATTERN},"behavior":"Isolated","invert":false}""".Replace(
+            "PATTERN",
+            JsonSerializer.Serialize(pattern)
+        );
 
     static void Change(string file, string[] changes)
     {
@@ -286,12 +513,18 @@ public class TokenizerPeerTests
         var tokenizer = Tokenizer.Load(directory);
         using var peer = new HuggingFaceTokenizer(Path.Combine(directory, "tokenizer.json"));
         var random = new Random(11);
-        var (encodings, specials) = (texts.ConvertAll(text => tokenizer.EncodeWithSpans(text)), texts.ConvertAll(text => tokenizer.EncodeWithSpans(text, addSpecialTokens: true)));
+        var (encodings, specials) = (
+            texts.ConvertAll(text => tokenizer.EncodeWithSpans(text)),
+            texts.ConvertAll(text => tokenizer.EncodeWithSpans(text, addSpecialTokens: true))
+        );
         for (var i = 0; i < texts.Count; i++)
         {
             var (encoding, expected) = (encodings[i], peer.Encode(texts[i]));
             Assert.True(
-                expected.SequenceEqual(encoding.Ids), $"{JsonSerializer.Serialize(texts[i])}: {JsonSerializer.Serialize(expected)} against {JsonSerializer.Serialize(encoding.Ids)}");
+                expected.SequenceEqual(encoding.Ids),
+                $"{JsonSerializer.Serialize(texts[i])}: {JsonSerializer.Serialize(expected)} "
+                    + $"against {JsonSerializer.Serialize(encoding.Ids)}"
+            );
             Assert.Equal(encoding.Ids, tokenizer.Encode(texts[i]));
             Assert.Equal(peer.EncodeWithSpecialTokens(texts[i]), specials[i].Ids);
         }
@@ -302,12 +535,23 @@ public class TokenizerPeerTests
             for (var i = 0; i < texts.Count; i++)
             {
                 var (ours, special) = (encodings[i].Offsets, specials[i].Offsets);
-                Assert.True(digests[(4 * i)..((4 * i) + 4)] == Digest([Text(ours), Text(special)], 2), $"{JsonSerializer.Serialize(texts[i])}: other offsets than {JsonSerializer.Serialize(ours)}");
+                Assert.True(
+                    digests[(4 * i)..((4 * i) + 4)] == Digest([Text(ours), Text(special)], 2),
+                    $"{JsonSerializer.Serialize(texts[i])}: other offsets than {JsonSerializer.Serialize(ours)}"
+                );
             }
         }
 
         // Hugging Face's Strip decoder stops the program where there is nothing left but what it strips.
-        List<int[]> lists = [.. encodings.Where((encoding, index) => encoding.Ids.Count > 3 && !string.IsNullOrWhiteSpace(texts[index])).Select(encoding => encoding.Ids.ToArray()), .. Enumerable.Range(0, 300).Select(_ => Enumerable.Range(0, random.Next(1, 9)).Select(_ => random.Next(tokenizer.VocabularySize)).ToArray())];
+        List<int[]> lists =
+        [
+            .. encodings
+                .Where((encoding, index) => encoding.Ids.Count > 3 && !string.IsNullOrWhiteSpace(texts[index]))
+                .Select(encoding => encoding.Ids.ToArray()),
+            .. Enumerable
+                .Range(0, 300)
+                .Select(_ => Enumerable.Range(0, random.Next(1, 9)).Select(_ => random.Next(tokenizer.VocabularySize)).ToArray()),
+        ];
         var normalized = NormalizedTokens(Path.Combine(directory, "tokenizer.json"));
         var withNormalized = lists.Where(ids => ids.Any(normalized.Contains)).ToList();
         foreach (var ids in lists.Except(withNormalized))
@@ -319,16 +563,30 @@ public class TokenizerPeerTests
         // Older versions than the recorded one decode added tokens that are looked for in normalised text as they are written in the file.
         if (recorded is not null)
         {
-            Assert.Equal(Recorded.Value[recorded].Decoded, Digest(
-                [.. withNormalized.Select(ids => tokenizer.Decode(ids)), .. withNormalized.Select(ids => tokenizer.Decode(ids, skipSpecialTokens: true))], 8));
+            Assert.Equal(
+                Recorded.Value[recorded].Decoded,
+                Digest(
+                    [
+                        .. withNormalized.Select(ids => tokenizer.Decode(ids)),
+                        .. withNormalized.Select(ids => tokenizer.Decode(ids, skipSpecialTokens: true)),
+                    ],
+                    8
+                )
+            );
         }
     }
 
     static HashSet<int> NormalizedTokens(string file) =>
-        [.. JsonNode.Parse(File.ReadAllText(file))!["added_tokens"]!.AsArray().Where(token => (bool?)token!["normalized"] == true).Select(token => (int)token!["id"]!)];
+        [
+            .. JsonNode.Parse(File.ReadAllText(file))!["added_tokens"]!
+                .AsArray()
+                .Where(token => (bool?)token!["normalized"] == true)
+                .Select(token => (int)token!["id"]!),
+        ];
 
     static string Text(IEnumerable<TextSpan> spans) => string.Join(' ', spans.Select(span => $"{span.Start}-{span.End}"));
 
     /// <summary>The first bytes of SHA-256 over texts, in hexadecimal digits.</summary>
-    static string Digest(IEnumerable<string> texts, int bytes) => Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('|', texts)))[..bytes]);
+    static string Digest(IEnumerable<string> texts, int bytes) =>
+        Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(string.Join('|', texts)))[..bytes]);
 }

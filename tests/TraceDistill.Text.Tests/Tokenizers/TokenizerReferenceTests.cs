@@ -18,7 +18,9 @@ public class TokenizerReferenceTests
     {
         var tokenizer = Load(model);
         foreach (var item in Cases(model, "vectors.json"))
+        {
             Assert.Equal(Ids(item), tokenizer.Encode(Text(item, "text")));
+        }
     }
 
     [Theory]
@@ -56,7 +58,8 @@ public class TokenizerReferenceTests
         Assert.Equal([128000, 9906, 1917], tokenizer.Encode("Hello world", addSpecialTokens: true));
     }
 
-    static Tokenizer Load(string model) => Loaded.GetOrAdd(model, static name => Tokenizer.Load(TestPaths.SharedData($"tokenizers/{name}")));
+    static Tokenizer Load(string model) =>
+        Loaded.GetOrAdd(model, static name => Tokenizer.Load(TestPaths.SharedData($"tokenizers/{name}")));
 
     static JsonElement.ArrayEnumerator Cases(string model, string file) =>
         JsonDocument.Parse(File.ReadAllText(TestPaths.SharedData($"tokenizers/{model}/{file}"))).RootElement.EnumerateArray();

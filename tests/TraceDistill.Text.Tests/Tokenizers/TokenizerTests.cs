@@ -39,7 +39,9 @@ public sealed class TokenizerTests : IDisposable
         Parallel.For(0, 4, _ =>
         {
             for (var i = 0; i < texts.Count; i++)
+            {
                 Assert.Equal(expected[i], _tokenizer.Encode(texts[i]));
+            }
         });
     }
 
@@ -97,9 +99,16 @@ public sealed class TokenizerTests : IDisposable
     public void Hash_SameTokenizerWrittenDifferently_IsTheSame()
     {
         var json = JsonNode.Parse(File.ReadAllText(_directory.File("tokenizer.json")))!;
-        var vocabulary = json["model"]!["vocab"]!.AsObject().Reverse().Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)JsonValue.Create(entry.Value!.GetValue<int>())));
+        var vocabulary = json["model"]!["vocab"]!
+            .AsObject()
+            .Reverse()
+            .Select(entry => KeyValuePair.Create(entry.Key, (JsonNode?)JsonValue.Create(entry.Value!.GetValue<int>())));
         json["model"]!["vocab"] = new JsonObject(vocabulary);
-        json["model"]!["merges"] = new JsonArray([.. json["model"]!["merges"]!.AsArray().Select(merge => new JsonArray([.. merge!.GetValue<string>().Split(' ').Select(part => JsonValue.Create(part))]))]);
+        json["model"]!["merges"] = new JsonArray([
+            .. json["model"]!["merges"]!
+                .AsArray()
+                .Select(merge => new JsonArray([.. merge!.GetValue<string>().Split(' ').Select(part => JsonValue.Create(part))])),
+        ]);
         File.WriteAllText(_directory.File("tokenizer.json"), json.ToJsonString());
         var rewritten = Tokenizer.Load(_directory.Path);
         Assert.Equal(_tokenizer.Hash, rewritten.Hash);
@@ -127,11 +136,23 @@ public sealed class TokenizerTests : IDisposable
     [InlineData("model.vocab", "{\"a\":-1}", "the id of \"a\" must be a whole number from 0 to 10000000")]
     [InlineData("model.merges", "[\"a\"]", "model.merges[0] is \"a\" but must be two tokens with one space between them")]
     [InlineData("model.merges", "[[\"a\",\"b\",\"c\"]]", "model.merges[0] is [\"a\",\"b\",\"c\"] but must be a pair of tokens")]
-    [InlineData("model.merges", "[\"a 日\"]", "model.merges[0] is \"a 日\" but must be a merge within the vocabulary, which has no token \"日\"")]
+    [InlineData(
+        "model.merges",
+        "[\"a 日\"]",
+        "model.merges[0] is \"a 日\" but must be a merge within the vocabulary, which has no token \"日\""
+    )]
     [InlineData("normalizer", "{\"type\":\"Precompiled\"}", "the field normalizer.precompiled_charsmap is missing")]
     [InlineData("pre_tokenizer", "{\"type\":\"Metaspace\"}", "pre_tokenizer.type: a Metaspace pre-tokenizer here is not supported")]
-    [InlineData("pre_tokenizer", "{\"type\":\"Sequence\",\"pretokenizers\":[]}", "pre_tokenizer: a pre-tokenizer without ByteLevel is not supported")]
-    [InlineData("pre_tokenizer", "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}", "pre_tokenizer.pattern: the regular expression")]
+    [InlineData(
+        "pre_tokenizer",
+        "{\"type\":\"Sequence\",\"pretokenizers\":[]}",
+        "pre_tokenizer: a pre-tokenizer without ByteLevel is not supported"
+    )]
+    [InlineData(
+        "pre_tokenizer",
+        "{\"type\":\"Split\",\"pattern\":{\"Regex\":\"(\"},\"behavior\":\"Isolated\"}",
+        "pre_tokenizer.pattern: the regular expression"
+    )]
     [InlineData("pre_tokenizer", null, "a byte-level vocabulary without a pre_tokenizer is not supported")]
     [InlineData("decoder", "{\"type\":\"WordPiece\"}", "decoder.type: a WordPiece decoder is not supported")]
     [InlineData("post_processor", "{\"type\":\"OddProcessing\"}", "post_processor.type: a OddProcessing post-processor is not supported")]
@@ -187,8 +208,13 @@ public sealed class TokenizerTests : IDisposable
     public void Load_TokenThatIsNoUnicodeText_NamesFileAndField(string token)
     {
         var file = _directory.File("tokenizer.json");
-        var text = File.ReadAllText(file).Replace("\"content\":\"<think>\"", $"\"content\":\"{token}\"").Replace("\"content\": \"<think>\"", $"\"content\": \"{token}\"");
-        File.WriteAllBytes(file, [.. text.SelectMany(character => character == '\xFF' ? [(byte)0xFF] : Encoding.UTF8.GetBytes([character]))]);
+        var text = File.ReadAllText(file)
+            .Replace("\"content\":\"<think>\"", $"\"content\":\"{token}\"")
+            .Replace("\"content\": \"<think>\"", $"\"content\": \"{token}\"");
+        File.WriteAllBytes(
+            file,
+            [.. text.SelectMany(character => character == '\xFF' ? [(byte)0xFF] : Encoding.UTF8.GetBytes([character]))]
+        );
         Assert.Contains("tokenizer.json", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
     }
 
@@ -196,7 +222,10 @@ public sealed class TokenizerTests : IDisposable
     public void Load_BytesThatAreNotUtf8_NamesThePlace()
     {
         File.WriteAllBytes(_directory.File("tokenizer.json"), [.. "{\n\"a\": \""u8, 0xC3, 0x28, .. "\"}"u8]);
-        Assert.Contains("tokenizer.json:2: byte 8 (0xC3) is not UTF-8", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+        Assert.Contains(
+            "tokenizer.json:2: byte 8 (0xC3) is not UTF-8",
+            Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message
+        );
     }
 
     [Fact]
@@ -204,18 +233,27 @@ public sealed class TokenizerTests : IDisposable
     {
         var file = _directory.File("tokenizer.json");
         File.WriteAllText(file, File.ReadAllText(file)[..500]);
-        Assert.Matches(@"tokenizer\.json, line \d+, byte \d+: not valid JSON", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+        Assert.Matches(
+            @"tokenizer\.json, line \d+, byte \d+: not valid JSON",
+            Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message
+        );
     }
 
     [Fact]
     public void Load_DirectoryWithoutTokenizer_SaysWhatIsMissing() =>
-        Assert.Contains("tokenizer.json does not exist", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.File("nowhere"))).Message);
+        Assert.Contains(
+            "tokenizer.json does not exist",
+            Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.File("nowhere"))).Message
+        );
 
     [Fact]
     public void Load_UnknownEndToken_NamesTheField()
     {
         File.WriteAllText(_directory.File("tokenizer_config.json"), """{"eos_token":"</s>"}""");
-        Assert.Contains("tokenizer_config.json: eos_token \"</s>\" is not a token", Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message);
+        Assert.Contains(
+            "tokenizer_config.json: eos_token \"</s>\" is not a token",
+            Assert.Throws<InvalidInputException>(() => Tokenizer.Load(_directory.Path)).Message
+        );
     }
 
     int Id(string token)

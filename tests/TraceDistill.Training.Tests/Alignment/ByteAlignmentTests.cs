@@ -42,7 +42,8 @@ public sealed class ByteAlignmentTests
     [Property]
     public void Align_AnyBoundaries_RowsBeginWhereTokensDo(byte[] teacherLengths, byte[] studentLengths)
     {
-        int[] teacher = Starts(teacherLengths), student = Starts(studentLengths);
+        int[] teacher = Starts(teacherLengths),
+            student = Starts(studentLengths);
         if (teacher[^1] != student[^1])
         {
             var end = Math.Max(teacher[^1], student[^1]);
@@ -62,7 +63,10 @@ public sealed class ByteAlignmentTests
 
             var first = j - rows[j].Depth;
             Assert.Equal(teacher[rows[j].Row], student[first]);
-            Assert.True(rows[j].Depth == 0 || (rows[j].Merged == 1 && student[j + 1] <= teacher[rows[j].Row + 1]), "a piece of a token ends within it");
+            Assert.True(
+                rows[j].Depth == 0 || (rows[j].Merged == 1 && student[j + 1] <= teacher[rows[j].Row + 1]),
+                "a piece of a token ends within it"
+            );
             Assert.Contains(teacher[rows[j].Row + rows[j].Merged], student);
         }
     }

@@ -32,7 +32,14 @@ public sealed class ChatSequenceTests
     public void FromSolution_Problem_IsReasoningThenAnswerAfterTheQuestion()
     {
         using var student = new StudentFiles();
-        var problem = new Problem { Id = "p", Text = "1+1?", Answer = "2", Solution = "one more", Family = "f" };
+        var problem = new Problem
+        {
+            Id = "p",
+            Text = "1+1?",
+            Answer = "2",
+            Solution = "one more",
+            Family = "f",
+        };
 
         Assert.Equal(("u:1+1?;a:", "<think>one more</think>2<|end|>"), student.Text(student.Chat.FromSolution(problem)));
     }
@@ -54,7 +61,9 @@ public sealed class ChatSequenceTests
         Text.Tokenizers.BpeTrainer.Train([], 256, [], directory.Path);
         var tokenizer = Text.Tokenizers.Tokenizer.Load(directory.Path);
 
-        var error = Assert.Throws<InvalidInputException>(() => new ChatSequence(tokenizer, Text.Templates.ChatTemplate.Parse("", "template")));
+        var error = Assert.Throws<InvalidInputException>(() =>
+            new ChatSequence(tokenizer, Text.Templates.ChatTemplate.Parse("", "template"))
+        );
 
         Assert.Contains("set eos_token", error.Message);
     }

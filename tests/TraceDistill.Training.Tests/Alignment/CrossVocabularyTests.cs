@@ -16,7 +16,10 @@ public sealed class CrossVocabularyTests : IDisposable
 {
     static readonly float None = float.NegativeInfinity;
     readonly TemporaryDirectory _directory = new();
-    readonly Tokenizer _bytes, _ab, _words, _otherWords;
+    readonly Tokenizer _bytes,
+        _ab,
+        _words,
+        _otherWords;
 
     public CrossVocabularyTests()
     {
@@ -40,10 +43,13 @@ public sealed class CrossVocabularyTests : IDisposable
         Assert.Equal(Math.Log(0.25 / 0.75), soft.Tail[1], 1e-6);
         Assert.True(soft.Tail[2] < -15, "nothing is left");
 
-        void Expect(SoftTargets targets, int row, params (string Token, double Probability)[] expected) => AssertRow(_bytes, targets, row, expected);
+        void Expect(SoftTargets targets, int row, params (string Token, double Probability)[] expected) =>
+            AssertRow(_bytes, targets, row, expected);
     }
 
-    /// <summary>P(b | a) = 0.125 / (0.5 + 0.125): the drawn token is none of the alternatives, and keeps the probability that it was reported with.</summary>
+    /// <summary>
+    /// P(b | a) = 0.125 / (0.5 + 0.125): the drawn token is none of the alternatives, and keeps the probability that it was reported with.
+    /// </summary>
     [Fact]
     public void Align_DrawnTokenOutsideTheAlternatives_KeepsItsOwnProbabilityAfterItsFirstPiece()
     {
@@ -159,7 +165,8 @@ public sealed class CrossVocabularyTests : IDisposable
 
         Assert.Equal(known.Ids, aligned.Ids);
         Assert.Equal(known.FirstTrained, aligned.FirstTrained);
-        SoftTargets expected = known.Soft!.Read(), actual = aligned.Soft!.Read();
+        SoftTargets expected = known.Soft!.Read(),
+            actual = aligned.Soft!.Read();
         Assert.Equal(expected.Ids, actual.Ids);
         Assert.All(expected.Logprobs.Zip(actual.Logprobs), pair => Assert.Equal(pair.First, pair.Second, 1e-6));
     }
@@ -174,7 +181,8 @@ public sealed class CrossVocabularyTests : IDisposable
 
         Assert.Equal(trace.Generation + "<|end|>", _otherWords.Decode(tokens.Ids.AsSpan(tokens.FirstTrained)));
         var soft = tokens.Soft!.Read();
-        int[] teacherStarts = Starts(_words, trace.Logprobs!.TokenIds), studentStarts = Starts(_otherWords, tokens.Ids[tokens.FirstTrained..^1]);
+        int[] teacherStarts = Starts(_words, trace.Logprobs!.TokenIds),
+            studentStarts = Starts(_otherWords, tokens.Ids[tokens.FirstTrained..^1]);
         for (var j = 0; j < studentStarts.Length - 1; j++)
         {
             var entries = Enumerable.Range(j * soft.K, soft.K).Where(at => soft.Ids[at] >= 0).ToList();
@@ -186,13 +194,22 @@ public sealed class CrossVocabularyTests : IDisposable
             }
 
             // What a target spells is the beginning of what some alternative of the teacher spells, or the text itself goes on so.
-            var said = Enumerable.Range(i * 4, 4).Select(at => _words.GetBytes(trace.Logprobs.TopIds[at]).ToArray())
-                .Append(System.Text.Encoding.UTF8.GetBytes(trace.Generation)[studentStarts[j]..]).ToList();
+            var said = Enumerable
+                .Range(i * 4, 4)
+                .Select(at => _words.GetBytes(trace.Logprobs.TopIds[at]).ToArray())
+                .Append(System.Text.Encoding.UTF8.GetBytes(trace.Generation)[studentStarts[j]..])
+                .ToList();
             Assert.All(entries, at => Assert.Contains(said, bytes => bytes.AsSpan().StartsWith(_otherWords.GetBytes(soft.Ids[at]))));
         }
     }
 
-    static readonly DatasetDescription Dataset = new() { Teacher = "t", TokenIdentity = TokenIdentity.Ids, TokenizerHash = "known", TopK = 4 };
+    static readonly DatasetDescription Dataset = new()
+    {
+        Teacher = "t",
+        TokenIdentity = TokenIdentity.Ids,
+        TokenizerHash = "known",
+        TopK = 4,
+    };
 
     static int[] Starts(Tokenizer tokenizer, int[] ids) =>
         [.. ids.Aggregate(new List<int> { 0 }, (starts, id) => [.. starts, starts[^1] + tokenizer.GetBytes(id).Length])];
@@ -204,15 +221,26 @@ public sealed class CrossVocabularyTests : IDisposable
         Assert.All(expected.Zip(entries), pair => Assert.Equal(pair.First.Probability, Math.Exp(targets.Logprobs[pair.Second]), 1e-6));
     }
 
-    static SoftTargets Soft(Tokenizer teacher, Tokenizer student, string text, params (int Token, (string Token, double Probability)[] Top)[] rows)
+    static SoftTargets Soft(
+        Tokenizer teacher,
+        Tokenizer student,
+        string text,
+        params (int Token, (string Token, double Probability)[] Top)[] rows
+    )
     {
-        int[] ids = [.. teacher.Encode(text), .. rows.Length > teacher.Encode(text).Length ? [Id(teacher, rows[^1].Top[0].Token)] : Array.Empty<int>()];
+        int[] ids =
+        [
+            .. teacher.Encode(text),
+            .. rows.Length > teacher.Encode(text).Length ? [Id(teacher, rows[^1].Top[0].Token)] : Array.Empty<int>(),
+        ];
         return Aligner(teacher, student).Align(Trace(teacher, ids, rows)).Soft!.Read();
     }
 
-    static TokenAligner Aligner(Tokenizer teacher, Tokenizer student) => new(student, Chat(student), Dataset, "traces", topK: null, teacher);
+    static TokenAligner Aligner(Tokenizer teacher, Tokenizer student) =>
+        new(student, Chat(student), Dataset, "traces", topK: null, teacher);
 
-    static ChatSequence Chat(Tokenizer tokenizer) => new(tokenizer, ChatTemplate.Parse("{% for m in messages %}{{ m.content }};{% endfor %}{{ '' }}", "template"));
+    static ChatSequence Chat(Tokenizer tokenizer) =>
+        new(tokenizer, ChatTemplate.Parse("{% for m in messages %}{{ m.content }};{% endfor %}{{ '' }}", "template"));
 
     static int Id(Tokenizer tokenizer, string token) => tokenizer.TryGetId(token, out var id) ? id : Assert.Single(tokenizer.Encode(token));
 
@@ -250,7 +278,14 @@ public sealed class CrossVocabularyTests : IDisposable
         var (topIds, topLogprobs, drawn) = (new List<int>(), new List<float>(), new List<float>());
         foreach (var id in ids)
         {
-            int[] others = [.. Enumerable.Range(0, teacher.VocabularySize).Where(other => other != id && teacher.GetBytes(other).Length > 0 && !teacher.IsSpecial(other)).OrderBy(_ => random.Next()).Take(K)];
+            int[] others =
+            [
+                .. Enumerable
+                    .Range(0, teacher.VocabularySize)
+                    .Where(other => other != id && teacher.GetBytes(other).Length > 0 && !teacher.IsSpecial(other))
+                    .OrderBy(_ => random.Next())
+                    .Take(K),
+            ];
             int[] four = random.Next(4) == 0 ? others : [id, .. others.Take(K - 1)];
             double[] weights = [.. four.Select(_ => random.NextDouble() + 0.01)];
             double[] probabilities = [.. weights.Select(weight => weight / (weights.Sum() + random.NextDouble())).OrderDescending()];
@@ -259,14 +294,35 @@ public sealed class CrossVocabularyTests : IDisposable
             drawn.Add((float)Math.Log(four[0] == id ? probabilities[0] : 0.001));
         }
 
-        return Of(new TokenLogprobs { K = K, TokenIds = ids, Logprobs = [.. drawn], TopIds = [.. topIds], TopLogprobs = [.. topLogprobs] }, text);
+        return Of(
+            new TokenLogprobs
+            {
+                K = K,
+                TokenIds = ids,
+                Logprobs = [.. drawn],
+                TopIds = [.. topIds],
+                TopLogprobs = [.. topLogprobs],
+            },
+            text
+        );
     }
 
-    static Trace Of(TokenLogprobs logprobs, string generation) => new()
-    {
-        Id = "t1", ProblemId = "p", Source = "f", Messages = [new ChatMessage("user", "1+1?")], Reasoning = "", Answer = generation, Generation = generation,
-        ExpectedAnswer = "", FinishReason = "stop", Verdict = "correct", Teacher = "t", Logprobs = logprobs,
-    };
+    static Trace Of(TokenLogprobs logprobs, string generation) =>
+        new()
+        {
+            Id = "t1",
+            ProblemId = "p",
+            Source = "f",
+            Messages = [new ChatMessage("user", "1+1?")],
+            Reasoning = "",
+            Answer = generation,
+            Generation = generation,
+            ExpectedAnswer = "",
+            FinishReason = "stop",
+            Verdict = "correct",
+            Teacher = "t",
+            Logprobs = logprobs,
+        };
 
     Tokenizer Train(string name, string corpus, int merges)
     {
@@ -274,7 +330,10 @@ public sealed class CrossVocabularyTests : IDisposable
         string[] tags = name == "bytes" ? ["<|end|>"] : ["<|end|>", "<|stop|>", "<|tool|>", "<|pad|>"];
         var folder = Directory.CreateDirectory(_directory.File(name)).FullName;
         BpeTrainer.Train([corpus], 256 + merges + tags.Length, [.. added.Where(token => tags.Contains(token.Content))], folder);
-        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), name == "ab" ? """{"eos_token":"<|stop|>"}""" : """{"eos_token":"<|end|>"}""");
+        File.WriteAllText(
+            Path.Combine(folder, "tokenizer_config.json"),
+            name == "ab" ? """{"eos_token":"<|stop|>"}""" : """{"eos_token":"<|end|>"}"""
+        );
         return Tokenizer.Load(folder);
     }
 }

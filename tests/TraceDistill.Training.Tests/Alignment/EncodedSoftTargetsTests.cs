@@ -15,12 +15,25 @@ public sealed class EncodedSoftTargetsTests : IDisposable
     [InlineData(SoftTargetLayout.Plain, 5, null)]
     public async Task Read_TracesOfAShard_GivesTheBitsThatTheShardGave(SoftTargetLayout layout, int? k, int? end)
     {
-        await SampleTraces.WriteAsync(_directory.Path, [SampleTraces.Create(1), SampleTraces.Create(2)], new ShardWriterOptions { Layout = layout });
+        await SampleTraces.WriteAsync(
+            _directory.Path,
+            [SampleTraces.Create(1), SampleTraces.Create(2)],
+            new ShardWriterOptions { Layout = layout }
+        );
 
         foreach (var trace in await SampleTraces.ReadAsync(_directory.Path))
         {
             const int Vocabulary = 150; // of the 200 that the traces have
-            var source = EncodedSoftTargets.From(trace.Logprobs!, new SoftTargetChanges { K = k, VocabularySize = Vocabulary, End = end ?? -1, EndFollows = end is not null });
+            var source = EncodedSoftTargets.From(
+                trace.Logprobs!,
+                new SoftTargetChanges
+                {
+                    K = k,
+                    VocabularySize = Vocabulary,
+                    End = end ?? -1,
+                    EndFollows = end is not null,
+                }
+            );
             var (expected, actual) = (SoftTargets.From(trace.Logprobs!, k, Vocabulary), source.Read());
             expected = end is { } id ? expected.WithCertain(id) : expected;
 

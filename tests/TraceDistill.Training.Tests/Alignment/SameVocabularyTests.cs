@@ -12,23 +12,40 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Alignment;
 
-/// <summary>A student with the teacher's vocabulary and another chat template, of published templates. Expected prompts are the recorded renderings of Jinja2.</summary>
+/// <summary>
+/// A student with the teacher's vocabulary and another chat template, of published templates.
+/// Expected prompts are the recorded renderings of Jinja2.
+/// </summary>
 public sealed class SameVocabularyTests : IDisposable
 {
-    const string Qwen3 = "Qwen-Qwen3-0.6B", R1 = "deepseek-ai-DeepSeek-R1-Distill-Llama-8B", Llama = "meta-llama-Llama-3.2-3B-Instruct";
+    const string Qwen3 = "Qwen-Qwen3-0.6B",
+        R1 = "deepseek-ai-DeepSeek-R1-Distill-Llama-8B",
+        Llama = "meta-llama-Llama-3.2-3B-Instruct";
     const string Think = "<think>\nAdd one.\n</think>\n\n2";
 
     static readonly string[] SpecialTokens =
     [
-        "<|endoftext|>", "<|im_start|>", "<|im_end|>", "<|begin_of_text|>", "<|eot_id|>", "<|start_header_id|>", "<|end_header_id|>", "<|end_of_text|>",
-        "<｜begin▁of▁sentence｜>", "<｜end▁of▁sentence｜>", "<｜User｜>", "<｜Assistant｜>",
+        "<|endoftext|>",
+        "<|im_start|>",
+        "<|im_end|>",
+        "<|begin_of_text|>",
+        "<|eot_id|>",
+        "<|start_header_id|>",
+        "<|end_header_id|>",
+        "<|end_of_text|>",
+        "<｜begin▁of▁sentence｜>",
+        "<｜end▁of▁sentence｜>",
+        "<｜User｜>",
+        "<｜Assistant｜>",
     ];
 
     readonly TemporaryDirectory _directory = new();
 
     public void Dispose() => _directory.Dispose();
 
-    /// <summary>Who opens the reasoning and what ends an answer differ from template to template; the student is trained as it will be served.</summary>
+    /// <summary>
+    /// Who opens the reasoning and what ends an answer differ from template to template; the student is trained as it will be served.
+    /// </summary>
     [Theory]
     [InlineData(Qwen3, R1, Think, "Add one.\n</think>\n\n2<｜end▁of▁sentence｜>", 2, 0)]
     [InlineData(R1, Qwen3, "Add one.\n</think>\n\n2", "<think>\nAdd one.\n</think>\n\n2<|im_end|>", 0, 2)]
@@ -37,7 +54,14 @@ public sealed class SameVocabularyTests : IDisposable
     [InlineData(Qwen3, Llama, Think, Think + "<|eot_id|>", 0, 0)]
     [InlineData(Llama, R1, "2", "</think>\n\n2<｜end▁of▁sentence｜>", 0, 3)]
     [InlineData(Llama, Qwen3, "2", "2<|im_end|>", 0, 0)]
-    public void Align_AnotherTemplate_IsTheStudentsPromptAndEndAroundTheTeachersIds(string teacher, string student, string completion, string trained, int left, int added)
+    public void Align_AnotherTemplate_IsTheStudentsPromptAndEndAroundTheTeachersIds(
+        string teacher,
+        string student,
+        string completion,
+        string trained,
+        int left,
+        int added
+    )
     {
         var (teacherChat, tokenizer) = Model(teacher);
         var (chat, own) = Model(student);
@@ -59,10 +83,15 @@ public sealed class SameVocabularyTests : IDisposable
         Assert.Equal([chat.EndOfSequence, 'z'], soft.Ids[^2..]);
         Assert.Equal(0.75, Math.Exp(soft.Logprobs[^2]), 1e-6);
         Assert.Contains("another than the teacher's, 1 prompt rendered with it", aligner.DescribeTemplates());
-        Assert.Equal(teacherChat.EndOfSequence != chat.EndOfSequence, aligner.DescribeTemplates().Contains($"in place of {tokenizer.NameOf(teacherChat.EndOfSequence)}"));
+        Assert.Equal(
+            teacherChat.EndOfSequence != chat.EndOfSequence,
+            aligner.DescribeTemplates().Contains($"in place of {tokenizer.NameOf(teacherChat.EndOfSequence)}")
+        );
     }
 
-    /// <summary>A tag that ends within one of the teacher's tokens cannot be taken off it: the text is tokenized anew, and aligned by its bytes.</summary>
+    /// <summary>
+    /// A tag that ends within one of the teacher's tokens cannot be taken off it: the text is tokenized anew, and aligned by its bytes.
+    /// </summary>
     [Fact]
     public void Align_TagThatEndsWithinAToken_IsAlignedByBytes()
     {
@@ -96,10 +125,16 @@ public sealed class SameVocabularyTests : IDisposable
         var tokens = aligner.Align(trace);
 
         Assert.Equal([1, 2, 3, .. trace.Logprobs!.TokenIds], tokens.Ids);
-        Assert.Equal("chat template: the student's is the teacher's, prompts stay as they were; completions end with <|im_end|>", aligner.DescribeTemplates());
+        Assert.Equal(
+            "chat template: the student's is the teacher's, prompts stay as they were; completions end with <|im_end|>",
+            aligner.DescribeTemplates()
+        );
     }
 
-    /// <summary>Alternatives that end the teacher's answer, at whatever place, are the student's end; with several of them in a row their probability is one.</summary>
+    /// <summary>
+    /// Alternatives that end the teacher's answer, at whatever place, are the student's end;
+    /// with several of them in a row their probability is one.
+    /// </summary>
     [Fact]
     public void Align_EndsAmongTheAlternatives_AreTheStudentsEnd()
     {
@@ -108,7 +143,9 @@ public sealed class SameVocabularyTests : IDisposable
         var trace = TraceOf(teacherChat, teacher, "2", out _);
         (trace.Logprobs!.TopIds[0], trace.Logprobs.TopIds[1]) = (Id(teacher, "<|eot_id|>"), Id(student, "<|im_end|>"));
 
-        var soft = new TokenAligner(student, chat, Described(teacher, teacherChat), "traces", topK: null, teacher).Align(trace).Soft!.Read();
+        var soft = new TokenAligner(student, chat, Described(teacher, teacherChat), "traces", topK: null, teacher)
+            .Align(trace)
+            .Soft!.Read();
 
         Assert.Equal([chat.EndOfSequence, -1], soft.Ids[..2]);
         Assert.Equal(0.875, Math.Exp(soft.Logprobs[0]), 1e-6);
@@ -139,7 +176,16 @@ public sealed class SameVocabularyTests : IDisposable
         var (teacherChat, teacher) = Model(Llama);
         var (chat, student) = Model(Qwen3);
         var trace = TraceOf(teacherChat, teacher, "2 and", out _);
-        trace = trace with { Logprobs = trace.Logprobs! with { TokenIds = trace.Logprobs.TokenIds[..^1], TopIds = trace.Logprobs.TopIds[..^2], TopLogprobs = trace.Logprobs.TopLogprobs[..^2], Logprobs = trace.Logprobs.Logprobs[..^1] } };
+        trace = trace with
+        {
+            Logprobs = trace.Logprobs! with
+            {
+                TokenIds = trace.Logprobs.TokenIds[..^1],
+                TopIds = trace.Logprobs.TopIds[..^2],
+                TopLogprobs = trace.Logprobs.TopLogprobs[..^2],
+                Logprobs = trace.Logprobs.Logprobs[..^1],
+            },
+        };
         var aligner = new TokenAligner(student, chat, Described(teacher, teacherChat), "traces", topK: null, teacher);
 
         Assert.Equal("2 and", student.Decode(Trained(aligner.Align(trace, addsEnd: false))));
@@ -150,22 +196,40 @@ public sealed class SameVocabularyTests : IDisposable
 
     static int Id(Tokenizer tokenizer, string token) => tokenizer.TryGetId(token, out var id) ? id : -1;
 
-    static DatasetDescription Described(Tokenizer teacher, ChatSequence chat) => new()
-    {
-        Teacher = "t", TokenIdentity = TokenIdentity.Ids, TokenizerHash = teacher.Hash, VocabularySize = teacher.VocabularySize, ChatTemplateHash = chat.TemplateHash, TopK = 2,
-    };
+    static DatasetDescription Described(Tokenizer teacher, ChatSequence chat) =>
+        new()
+        {
+            Teacher = "t",
+            TokenIdentity = TokenIdentity.Ids,
+            TokenizerHash = teacher.Hash,
+            VocabularySize = teacher.VocabularySize,
+            ChatTemplateHash = chat.TemplateHash,
+            TopK = 2,
+        };
 
     static JsonElement Case(string template)
     {
         using var recorded = JsonDocument.Parse(File.ReadAllText(TestPaths.SharedData("chat-templates/expected.json")));
-        return recorded.RootElement.EnumerateArray().First(item => item.GetProperty("template").GetString() == template + ".jinja" && item.GetProperty("options").EnumerateObject().Count() == 4
-            && item.GetProperty("options").GetProperty("add_generation_prompt").GetBoolean() && item.GetProperty("messages").GetArrayLength() == 1).Clone();
+        return recorded
+            .RootElement.EnumerateArray()
+            .First(item =>
+                item.GetProperty("template").GetString() == template + ".jinja"
+                && item.GetProperty("options").EnumerateObject().Count() == 4
+                && item.GetProperty("options").GetProperty("add_generation_prompt").GetBoolean()
+                && item.GetProperty("messages").GetArrayLength() == 1
+            )
+            .Clone();
     }
 
     static string Recorded(string template) => Case(template).GetProperty("rendered").GetString()!;
 
     static ChatMessage[] Question(string template) =>
-        [.. Case(template).GetProperty("messages").EnumerateArray().Select(turn => new ChatMessage(turn.GetProperty("role").GetString()!, turn.GetProperty("content").GetString()!))];
+        [
+            .. Case(template)
+                .GetProperty("messages")
+                .EnumerateArray()
+                .Select(turn => new ChatMessage(turn.GetProperty("role").GetString()!, turn.GetProperty("content").GetString()!)),
+        ];
 
     static Trace TraceOf(ChatSequence chat, Tokenizer tokenizer, string completion, out int[] prompt)
     {
@@ -173,8 +237,18 @@ public sealed class SameVocabularyTests : IDisposable
         prompt = chat.Prompt(Question(Qwen3));
         return new Trace
         {
-            Id = "t1", ProblemId = "p", Source = "f", Messages = Question(Qwen3), Reasoning = "", Answer = completion, Generation = completion, ExpectedAnswer = "",
-            FinishReason = "stop", Verdict = "correct", Teacher = "t", PromptTokenIds = prompt,
+            Id = "t1",
+            ProblemId = "p",
+            Source = "f",
+            Messages = Question(Qwen3),
+            Reasoning = "",
+            Answer = completion,
+            Generation = completion,
+            ExpectedAnswer = "",
+            FinishReason = "stop",
+            Verdict = "correct",
+            Teacher = "t",
+            PromptTokenIds = prompt,
             Logprobs = new TokenLogprobs
             {
                 K = 2,
@@ -190,10 +264,24 @@ public sealed class SameVocabularyTests : IDisposable
     {
         var options = Case(template).GetProperty("options");
         var folder = Directory.CreateDirectory(_directory.File(template + more?.Length)).FullName;
-        AddedToken[] added = [.. SpecialTokens.Select(token => new AddedToken(token)), new("<think>") { Special = false }, new("</think>") { Special = false }, .. (more ?? []).Select(token => new AddedToken(token))];
+        AddedToken[] added =
+        [
+            .. SpecialTokens.Select(token => new AddedToken(token)),
+            new("<think>") { Special = false },
+            new("</think>") { Special = false },
+            .. (more ?? []).Select(token => new AddedToken(token)),
+        ];
         BpeTrainer.Train([], 256 + added.Length, added, folder);
-        File.WriteAllText(Path.Combine(folder, "tokenizer_config.json"), JsonSerializer.Serialize(new { bos_token = options.GetProperty("bos_token").GetString(), eos_token = options.GetProperty("eos_token").GetString() }));
-        File.WriteAllText(Path.Combine(folder, "chat_template.jinja"), File.ReadAllText(TestPaths.SharedData($"chat-templates/{template}.jinja")));
+        File.WriteAllText(
+            Path.Combine(folder, "tokenizer_config.json"),
+            JsonSerializer.Serialize(
+                new { bos_token = options.GetProperty("bos_token").GetString(), eos_token = options.GetProperty("eos_token").GetString() }
+            )
+        );
+        File.WriteAllText(
+            Path.Combine(folder, "chat_template.jinja"),
+            File.ReadAllText(TestPaths.SharedData($"chat-templates/{template}.jinja"))
+        );
         var time = new FixedTime(DateTimeOffset.Parse(options.GetProperty("now").GetString()! + "Z", CultureInfo.InvariantCulture));
         var tokenizer = Tokenizer.Load(folder);
         return (new ChatSequence(tokenizer, ChatTemplate.Load(folder, time)), tokenizer);

@@ -14,15 +14,23 @@ sealed class StudentFiles : IDisposable
     /// <param name="config">tokenizer_config.json.</param>
     public StudentFiles(string openedReasoning = "", string config = """{"eos_token":"<|end|>"}""")
     {
-        BpeTrainer.Train([], 260, [new("<|end|>"), new("<|stop|>"), new("<think>") { Special = false }, new("</think>") { Special = false }], _directory.Path);
+        BpeTrainer.Train(
+            [],
+            260,
+            [new("<|end|>"), new("<|stop|>"), new("<think>") { Special = false }, new("</think>") { Special = false }],
+            _directory.Path
+        );
         File.WriteAllText(_directory.File("tokenizer_config.json"), config);
         File.WriteAllText(_directory.File("generation_config.json"), """{"eos_token_id":[256,257]}""");
         Tokenizer = Tokenizer.Load(_directory.Path);
         Chat = new ChatSequence(
             Tokenizer,
-
             // Jinja drops a line break at the very end.
-            ChatTemplate.Parse("{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:" + openedReasoning + "{{ '' }}", "template"));
+            ChatTemplate.Parse(
+                "{% for m in messages %}{{ m.role[0] }}:{{ m.content }};{% endfor %}a:" + openedReasoning + "{{ '' }}",
+                "template"
+            )
+        );
     }
 
     public Tokenizer Tokenizer { get; }

@@ -5,7 +5,9 @@ using Xunit;
 
 namespace TraceDistill.Training.Tests.Alignment;
 
-/// <summary>Expected numbers come from whole distributions in float64: the model's own, and the softmax of its logits over the temperature.</summary>
+/// <summary>
+/// Expected numbers come from whole distributions in float64: the model's own, and the softmax of its logits over the temperature.
+/// </summary>
 public class TemperatureCorrectionTests
 {
     [Theory]
@@ -61,7 +63,8 @@ public class TemperatureCorrectionTests
     [InlineData(0.8)]
     public void Apply_AnyHead_EstimatesTheTailBetweenItsBounds(double temperature)
     {
-        const int Vocabulary = 1000, K = 8;
+        const int Vocabulary = 1000,
+            K = 8;
         var random = new Random(3);
         for (var round = 0; round < 200; round++)
         {
@@ -74,8 +77,14 @@ public class TemperatureCorrectionTests
 
             var corrected = Apply([.. q.Select(probability => (float)Math.Log(probability))], temperature, Vocabulary, drawn: 0);
 
-            var (inside, tail) = (q.Sum(probability => Math.Pow(probability, temperature)), 1 - corrected.TopLogprobs.Sum(logprob => Math.Exp(logprob)));
-            var (least, most) = (mass * Math.Pow(q[^1], temperature - 1), Math.Pow(Vocabulary - K, 1 - temperature) * Math.Pow(mass, temperature));
+            var (inside, tail) = (
+                q.Sum(probability => Math.Pow(probability, temperature)),
+                1 - corrected.TopLogprobs.Sum(logprob => Math.Exp(logprob))
+            );
+            var (least, most) = (
+                mass * Math.Pow(q[^1], temperature - 1),
+                Math.Pow(Vocabulary - K, 1 - temperature) * Math.Pow(mass, temperature)
+            );
             Assert.InRange(tail / (1 - tail), (least / inside * 0.98) - 1e-5, (most / inside * 1.02) + 1e-5);
         }
     }
@@ -93,7 +102,8 @@ public class TemperatureCorrectionTests
 
         var reported = Sharpened(model, temperature);
         double[] own = [.. order.Select(id => model[id])];
-        double before = Divergence(own, [.. order.Select(id => reported[id])]), after = Divergence(own, [.. corrected.TopLogprobs.Select(logprob => Math.Exp(logprob))]);
+        double before = Divergence(own, [.. order.Select(id => reported[id])]),
+            after = Divergence(own, [.. corrected.TopLogprobs.Select(logprob => Math.Exp(logprob))]);
         Assert.True(after < before / 10, $"{after} against {before}");
     }
 
@@ -103,12 +113,32 @@ public class TemperatureCorrectionTests
     [InlineData(LogprobKind.Processed, 0, false)]
     [InlineData(LogprobKind.Processed, 0.6, true)]
     public void For_DataSet_UndoesATemperatureThatTheLogprobsAreOf(LogprobKind kind, double temperature, bool undone) =>
-        Assert.Equal(undone, TemperatureCorrection.For(new DatasetDescription { Teacher = "t", TokenIdentity = TokenIdentity.Ids, Logprobs = kind, Temperature = temperature }, 100) is not null);
+        Assert.Equal(
+            undone,
+            TemperatureCorrection.For(
+                new DatasetDescription
+                {
+                    Teacher = "t",
+                    TokenIdentity = TokenIdentity.Ids,
+                    Logprobs = kind,
+                    Temperature = temperature,
+                },
+                100
+            )
+                is not null
+        );
 
     [Fact]
     public void Apply_RowsWithoutAlternativesOrTail_StayDistributions()
     {
-        var logprobs = new TokenLogprobs { K = 2, TokenIds = [0, 1], Logprobs = [0, 0], TopIds = [-1, -1, 1, -1], TopLogprobs = [float.NegativeInfinity, float.NegativeInfinity, 0, float.NegativeInfinity] };
+        var logprobs = new TokenLogprobs
+        {
+            K = 2,
+            TokenIds = [0, 1],
+            Logprobs = [0, 0],
+            TopIds = [-1, -1, 1, -1],
+            TopLogprobs = [float.NegativeInfinity, float.NegativeInfinity, 0, float.NegativeInfinity],
+        };
 
         var corrected = new TemperatureCorrection(0.5, 10).Apply(logprobs);
 
@@ -126,7 +156,13 @@ public class TemperatureCorrectionTests
     static double[] Random(int seed, int vocabulary)
     {
         var random = new Random(seed);
-        double[] weights = [.. Enumerable.Range(1, vocabulary).Select(rank => Math.Exp((-1.6 * Math.Log(rank)) + (0.5 * (random.NextDouble() - 0.5)))).OrderBy(_ => random.Next())];
+        double[] weights =
+        [
+            .. Enumerable
+                .Range(1, vocabulary)
+                .Select(rank => Math.Exp((-1.6 * Math.Log(rank)) + (0.5 * (random.NextDouble() - 0.5))))
+                .OrderBy(_ => random.Next()),
+        ];
         var sum = weights.Sum();
         return [.. weights.Select(weight => weight / sum)];
     }
@@ -144,13 +180,24 @@ public class TemperatureCorrectionTests
         order = [.. Enumerable.Range(0, model.Length).OrderByDescending(id => model[id]).Take(k)];
         var logprobs = new TokenLogprobs
         {
-            K = k, TokenIds = [drawn], Logprobs = [(float)Math.Log(reported[drawn])], TopIds = order, TopLogprobs = [.. order.Select(id => (float)Math.Log(reported[id]))],
+            K = k,
+            TokenIds = [drawn],
+            Logprobs = [(float)Math.Log(reported[drawn])],
+            TopIds = order,
+            TopLogprobs = [.. order.Select(id => (float)Math.Log(reported[id]))],
         };
         return new TemperatureCorrection(temperature, model.Length).Apply(logprobs);
     }
 
-    static TokenLogprobs Apply(float[] top, double temperature, int vocabulary, int drawn) => new TemperatureCorrection(temperature, vocabulary).Apply(new TokenLogprobs
-    {
-        K = top.Length, TokenIds = [drawn], Logprobs = [top[drawn]], TopIds = [.. Enumerable.Range(0, top.Length)], TopLogprobs = top,
-    });
+    static TokenLogprobs Apply(float[] top, double temperature, int vocabulary, int drawn) =>
+        new TemperatureCorrection(temperature, vocabulary).Apply(
+            new TokenLogprobs
+            {
+                K = top.Length,
+                TokenIds = [drawn],
+                Logprobs = [top[drawn]],
+                TopIds = [.. Enumerable.Range(0, top.Length)],
+                TopLogprobs = top,
+            }
+        );
 }

@@ -84,8 +84,14 @@ public sealed class TokenAlignerTests : IDisposable
     {
         var dataset = new DatasetDescription
         {
-            Teacher = "t", TokenIdentity = TokenIdentity.Ids, TokenizerHash = "known", ChatTemplateHash = _student.Chat.TemplateHash, TopK = 2,
-            Logprobs = LogprobKind.Processed, Temperature = 0.5, VocabularySize = 2,
+            Teacher = "t",
+            TokenIdentity = TokenIdentity.Ids,
+            TokenizerHash = "known",
+            ChatTemplateHash = _student.Chat.TemplateHash,
+            TopK = 2,
+            Logprobs = LogprobKind.Processed,
+            Temperature = 0.5,
+            VocabularySize = 2,
         };
         var aligner = new TokenAligner(_student.Tokenizer, _student.Chat, dataset, "traces", topK: null);
 
@@ -130,9 +136,21 @@ public sealed class TokenAlignerTests : IDisposable
         Assert.Throws<InvalidInputException>(() => Aligner(hash: null).Align(trace));
     }
 
-    TokenAligner Aligner(TokenIdentity identity = TokenIdentity.Ids, int? topK = null, string? hash = "known") => new(
-        _student.Tokenizer, _student.Chat,
-        new DatasetDescription { Teacher = "t", TokenIdentity = identity, TokenizerHash = hash, ChatTemplateHash = _student.Chat.TemplateHash, TopK = 2 }, "traces", topK);
+    TokenAligner Aligner(TokenIdentity identity = TokenIdentity.Ids, int? topK = null, string? hash = "known") =>
+        new(
+            _student.Tokenizer,
+            _student.Chat,
+            new DatasetDescription
+            {
+                Teacher = "t",
+                TokenIdentity = identity,
+                TokenizerHash = hash,
+                ChatTemplateHash = _student.Chat.TemplateHash,
+                TopK = 2,
+            },
+            "traces",
+            topK
+        );
 
     /// <summary>A trace in which each token had probability 3/4 and "z" 1/8.</summary>
     Trace Trace(string text, bool ends)
@@ -140,8 +158,17 @@ public sealed class TokenAlignerTests : IDisposable
         int[] ids = [.. _student.Tokenizer.Encode(text), .. ends ? [StudentFiles.End] : Array.Empty<int>()];
         return new Trace
         {
-            Id = "t1", ProblemId = "p", Source = "f", Messages = [new ChatMessage("user", "1+1?")], Reasoning = "", Answer = text, Generation = text,
-            ExpectedAnswer = "", FinishReason = "stop", Verdict = "correct", Teacher = "t",
+            Id = "t1",
+            ProblemId = "p",
+            Source = "f",
+            Messages = [new ChatMessage("user", "1+1?")],
+            Reasoning = "",
+            Answer = text,
+            Generation = text,
+            ExpectedAnswer = "",
+            FinishReason = "stop",
+            Verdict = "correct",
+            Teacher = "t",
             Logprobs = new TokenLogprobs
             {
                 K = 2,

@@ -9,7 +9,8 @@ public sealed class BatchStreamTests
     static readonly int[][] Lengths = NumberedSequences.RandomLengths(groups: 20, rows: 40);
 
     /// <summary>Windows of four groups, a batch of about five sequences.</summary>
-    static BatchPlan Plan(NumberedSequences sequences) => new([sequences.Set()], 100, seed: 5, bufferBytes: 150 * NumberedSequences.SequenceBytes);
+    static BatchPlan Plan(NumberedSequences sequences) =>
+        new([sequences.Set()], 100, seed: 5, bufferBytes: 150 * NumberedSequences.SequenceBytes);
 
     [Theory]
     [InlineData(1)]
@@ -35,10 +36,15 @@ public sealed class BatchStreamTests
     {
         var whole = NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths))).From(0)).Take(update + 100).Skip(update);
 
-        Assert.Equal(whole, NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths)), threads: 2).From(update)).Take(100));
+        Assert.Equal(
+            whole,
+            NumberedSequences.Names(new BatchStream(Plan(new NumberedSequences(Lengths)), threads: 2).From(update)).Take(100)
+        );
     }
 
-    /// <summary>Twenty groups are gone through once in about 150 batches; to go on after ten times as many, two windows are read and not ten epochs.</summary>
+    /// <summary>
+    /// Twenty groups are gone through once in about 150 batches; to go on after ten times as many, two windows are read and not ten epochs.
+    /// </summary>
     [Fact]
     public void From_ALaterUpdate_ReadsNothingOfWhatIsPast()
     {
@@ -82,8 +88,15 @@ public sealed class BatchStreamTests
     public void From_AGroupThatCannotBeRead_FailsAtTheFirstBatchThatNeedsIt()
     {
         var bad = Plan(new NumberedSequences(Lengths)).Batches().Skip(100).First().Sequences.First().Group;
-        var first = Plan(new NumberedSequences(Lengths)).Batches().Index().First(batch => batch.Item.Sequences.Any(step => step.Group == bad)).Index;
-        var stream = new BatchStream(Plan(new NumberedSequences(Lengths, group => _ = group == bad ? throw new InvalidInputException("damaged") : 0)), threads: 2);
+        var first = Plan(new NumberedSequences(Lengths))
+            .Batches()
+            .Index()
+            .First(batch => batch.Item.Sequences.Any(step => step.Group == bad))
+            .Index;
+        var stream = new BatchStream(
+            Plan(new NumberedSequences(Lengths, group => _ = group == bad ? throw new InvalidInputException("damaged") : 0)),
+            threads: 2
+        );
 
         using var batches = stream.From(0).GetEnumerator();
         for (var i = 0; i < first; i++)

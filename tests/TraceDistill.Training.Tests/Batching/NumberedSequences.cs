@@ -18,8 +18,11 @@ sealed class NumberedSequences(IReadOnlyList<int[]> lengths, Action<int>? read =
 
     public ConcurrentBag<WeakReference> GivenOut { get; } = [];
 
-    public SequenceSet Set(double weight = 1) => new(
-        [.. lengths.Select((group, index) => new SequenceGroup(this, index, group, SequenceBytes * group.Count(length => length > 0)))], weight);
+    public SequenceSet Set(double weight = 1) =>
+        new(
+            [.. lengths.Select((group, index) => new SequenceGroup(this, index, group, SequenceBytes * group.Count(length => length > 0)))],
+            weight
+        );
 
     public TraceTokens?[] Read(int group, ReadOnlySpan<int> rows)
     {
@@ -48,6 +51,11 @@ sealed class NumberedSequences(IReadOnlyList<int[]> lengths, Action<int>? read =
     public static int[][] RandomLengths(int groups, int rows)
     {
         var random = new Random(3);
-        return [.. Enumerable.Range(0, groups).Select(_ => Enumerable.Range(0, rows).Select(_ => random.Next(10) == 0 ? 0 : random.Next(2, 41)).ToArray())];
+        return
+        [
+            .. Enumerable
+                .Range(0, groups)
+                .Select(_ => Enumerable.Range(0, rows).Select(_ => random.Next(10) == 0 ? 0 : random.Next(2, 41)).ToArray()),
+        ];
     }
 }

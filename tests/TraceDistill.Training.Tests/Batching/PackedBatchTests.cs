@@ -22,7 +22,13 @@ public sealed class PackedBatchTests
     public void Create_SoftTargets_StandWithTheirTokensAndWithoutTheirFilling()
     {
         var none = float.NegativeInfinity;
-        var soft = new SoftTargets { K = 2, Ids = [5, 6, 7, -1], Logprobs = [-1, -2, -3, none], Tail = [-4, -5] };
+        var soft = new SoftTargets
+        {
+            K = 2,
+            Ids = [5, 6, 7, -1],
+            Logprobs = [-1, -2, -3, none],
+            Tail = [-4, -5],
+        };
 
         var batch = PackedBatch.Create([new TraceTokens([1, 2], 1, Soft: null), new TraceTokens([3, 5, 7], 1, soft)]);
 

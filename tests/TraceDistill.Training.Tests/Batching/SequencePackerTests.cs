@@ -10,6 +10,13 @@ public sealed class SequencePackerTests
     {
         var pieces = SequencePacker.Split([3, 4, 9, 1, 2, 2], length => length, 7);
 
-        Assert.Equal([[3, 4], [9], [1, 2, 2]], pieces);
+        Assert.Equal(
+            [
+                [3, 4],
+                [9],
+                [1, 2, 2],
+            ],
+            pieces
+        );
     }
 }

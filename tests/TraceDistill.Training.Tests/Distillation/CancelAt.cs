@@ -13,11 +13,7 @@ sealed class CancelAt(int step, CancellationTokenSource source) : IRunObserver
         }
     }
 
-    public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-    {
-    }
+    public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
-    public void Message(string text)
-    {
-    }
+    public void Message(string text) { }
 }

@@ -7,13 +7,9 @@ sealed class RecordingObserver : IRunObserver
 {
     public List<string> Messages { get; } = [];
 
-    public void Progress(string activity, long done, long? total, string unit, string? note = null)
-    {
-    }
+    public void Progress(string activity, long done, long? total, string unit, string? note = null) { }
 
-    public void Metrics(long step, IReadOnlyDictionary<string, double> values)
-    {
-    }
+    public void Metrics(long step, IReadOnlyDictionary<string, double> values) { }
 
     public void Message(string text) => Messages.Add(text);
 }

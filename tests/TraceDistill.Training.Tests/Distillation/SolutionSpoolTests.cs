@@ -10,7 +10,16 @@ public sealed class SolutionSpoolTests
     public void Read_GroupsInAnyOrder_GivesTheSequencesAsTheyWereAdded()
     {
         var random = new Random(4);
-        TraceTokens[] sequences = [.. Enumerable.Range(0, 900).Select(i => new TraceTokens([.. Enumerable.Range(0, random.Next(2, 1_500)).Select(_ => random.Next())], 1 + (i % 2), Soft: null))];
+        TraceTokens[] sequences =
+        [
+            .. Enumerable
+                .Range(0, 900)
+                .Select(i => new TraceTokens(
+                    [.. Enumerable.Range(0, random.Next(2, 1_500)).Select(_ => random.Next())],
+                    1 + (i % 2),
+                    Soft: null
+                )),
+        ];
         using var spool = new SolutionSpool("solutions.jsonl");
 
         Array.ForEach(sequences, spool.Add);

@@ -15,11 +15,28 @@ public class StudentInitializationTests
 {
     static readonly ModelConfiguration Large = new()
     {
-        VocabSize = 50, HiddenSize = 48, IntermediateSize = 64, NumHiddenLayers = 4, NumAttentionHeads = 8, NumKeyValueHeads = 4, HeadDim = 8, MaxPositionEmbeddings = 64,
-        InitializerRange = 0.3, RopeTheta = 5_000, RmsNormEps = 1e-5, TieWordEmbeddings = false,
+        VocabSize = 50,
+        HiddenSize = 48,
+        IntermediateSize = 64,
+        NumHiddenLayers = 4,
+        NumAttentionHeads = 8,
+        NumKeyValueHeads = 4,
+        HeadDim = 8,
+        MaxPositionEmbeddings = 64,
+        InitializerRange = 0.3,
+        RopeTheta = 5_000,
+        RmsNormEps = 1e-5,
+        TieWordEmbeddings = false,
     };
 
-    static readonly ModelConfiguration Small = Large with { IntermediateSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, NumKeyValueHeads = 2, RopeTheta = 10_000 };
+    static readonly ModelConfiguration Small = Large with
+    {
+        IntermediateSize = 32,
+        NumHiddenLayers = 2,
+        NumAttentionHeads = 2,
+        NumKeyValueHeads = 2,
+        RopeTheta = 10_000,
+    };
 
     /// <summary>Where what is left out does nothing in the larger model, the student has to say what the larger model says.</summary>
     [Theory]
@@ -34,10 +51,16 @@ public class StudentInitializationTests
     {
         bool[]? sliding = family == ModelFamily.Gemma2 ? [true, false, false, true] : null;
         int[] noRope = family == ModelFamily.SmolLM3 ? [2] : [];
-        using var large = new ModelParameters(Large with
-        {
-            Family = family, AttentionBias = bias, SlidingWindow = sliding is null ? null : 5, SlidingLayers = sliding, NoRopeLayers = noRope,
-        });
+        using var large = new ModelParameters(
+            Large with
+            {
+                Family = family,
+                AttentionBias = bias,
+                SlidingWindow = sliding is null ? null : 5,
+                SlidingLayers = sliding,
+                NoRopeLayers = noRope,
+            }
+        );
         large.Initialize(seed: 3);
         var random = new Random(1);
         foreach (var name in large.Names.Where(name => large.ShapeOf(name).Length == 1))
@@ -52,7 +75,8 @@ public class StudentInitializationTests
         {
             var isKept = layer % 2 == 0;
             Silence(large, $"model.layers.{layer}.mlp.down_proj.weight", channel => !isKept || channel >= 32);
-            Silence(large, $"model.layers.{layer}.self_attn.o_proj.weight", channel => !isKept || channel / 8 is not (0 or 4)); // the first query of keys 0 and 2
+            // the first query of keys 0 and 2
+            Silence(large, $"model.layers.{layer}.self_attn.o_proj.weight", channel => !isKept || channel / 8 is not (0 or 4));
             if (bias && !isKept)
             {
                 large.Values($"model.layers.{layer}.self_attn.o_proj.bias").Clear();
@@ -78,12 +102,18 @@ public class StudentInitializationTests
 
         for (var row = 0; row < 32; row++)
         {
-            Assert.Equal(large.Values("model.layers.2.mlp.up_proj.weight").Slice(row * 48, 20).ToArray(), small.Values("model.layers.1.mlp.up_proj.weight").Slice(row * 20, 20).ToArray());
+            Assert.Equal(
+                large.Values("model.layers.2.mlp.up_proj.weight").Slice(row * 48, 20).ToArray(),
+                small.Values("model.layers.1.mlp.up_proj.weight").Slice(row * 20, 20).ToArray()
+            );
         }
 
         for (var row = 0; row < 20; row++)
         {
-            Assert.Equal(large.Values("model.layers.2.mlp.down_proj.weight").Slice(row * 64, 32).ToArray(), small.Values("model.layers.1.mlp.down_proj.weight").Slice(row * 32, 32).ToArray());
+            Assert.Equal(
+                large.Values("model.layers.2.mlp.down_proj.weight").Slice(row * 64, 32).ToArray(),
+                small.Values("model.layers.1.mlp.down_proj.weight").Slice(row * 32, 32).ToArray()
+            );
         }
     }
 
@@ -105,8 +135,10 @@ public class StudentInitializationTests
         using var other = new ModelParameters(Large with { HiddenSize = 64, NumHiddenLayers = 5, HeadDim = 16 });
 
         Assert.Equal(
-            "init_from: the student does not fit into teacher: hidden_size is 64 and it has 48; num_hidden_layers is 5 and it has 4; head_dim is 16 and has to be its 8; tie_word_embeddings is false, and it has no lm_head to take",
-            Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(other, large, "teacher")).Message);
+            "init_from: the student does not fit into teacher: hidden_size is 64 and it has 48; num_hidden_layers is 5 and it has 4; "
+                + "head_dim is 16 and has to be its 8; tie_word_embeddings is false, and it has no lm_head to take",
+            Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(other, large, "teacher")).Message
+        );
     }
 
     static void Silence(ModelParameters parameters, string name, Predicate<int> isDropped)
@@ -129,7 +161,9 @@ public class StudentInitializationTests
     public void Copy_OutOfAModelWithExperts_IsRefusedByName()
     {
         using var large = new ModelParameters(DecoderShapes.Shape("mixtral"));
-        using var small = new ModelParameters(StudentInitialization.Adopt(large.Configuration with { NumHiddenLayers = 1 }, large.Configuration));
+        using var small = new ModelParameters(
+            StudentInitialization.Adopt(large.Configuration with { NumHiddenLayers = 1 }, large.Configuration)
+        );
 
         var error = Assert.Throws<InvalidInputException>(() => StudentInitialization.Copy(small, large, "teacher"));
         Assert.Equal("init_from: the student does not fit into teacher: it has experts (mixtral), which cannot be cut", error.Message);
@@ -149,6 +183,9 @@ public class StudentInitializationTests
         StudentInitialization.Copy(small, large, "teacher");
 
         // The first of two queries for each of the keys 0 and 2: heads 0 and 4 of eight channels.
-        Assert.Equal([.. Enumerable.Range(0, 8), .. Enumerable.Range(32, 8)], small.Values("model.layers.1.self_attn.q_norm.weight").ToArray().Select(value => (int)value));
+        Assert.Equal(
+            [.. Enumerable.Range(0, 8), .. Enumerable.Range(32, 8)],
+            small.Values("model.layers.1.self_attn.q_norm.weight").ToArray().Select(value => (int)value)
+        );
     }
 }

@@ -16,7 +16,8 @@ sealed class TraceFolder : IDisposable
     public const int K = 4;
     readonly TemporaryDirectory _directory = new();
 
-    public TraceFolder(string corpus = "one and two are three", int size = 270) => Tokenizer = Tokenizer.Load(WriteTokenizer(TrainStage.StoredTokenizer, corpus, size, "<|end|>"));
+    public TraceFolder(string corpus = "one and two are three", int size = 270) =>
+        Tokenizer = Tokenizer.Load(WriteTokenizer(TrainStage.StoredTokenizer, corpus, size, "<|end|>"));
 
     public string Path => _directory.Path;
 
@@ -30,7 +31,8 @@ sealed class TraceFolder : IDisposable
         BpeTrainer.Train([corpus], size, turnEnd is null ? [new(end)] : [new(end), new(turnEnd)], directory);
         File.WriteAllText(
             System.IO.Path.Combine(directory, "tokenizer_config.json"),
-            $$$"""{"eos_token": "{{{end}}}", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{{turnEnd}}}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"}""");
+            $$$"""{"eos_token": "{{{end}}}", "chat_template": "{% for m in messages %}<{{ m.role }}>{{ m.content }}{{{turnEnd}}}{% endfor %}{% if add_generation_prompt %}<assistant>{% endif %}"}"""
+        );
         return directory;
     }
 
@@ -44,8 +46,17 @@ sealed class TraceFolder : IDisposable
         double[] shares = [0.6, 0.2, 0.1, 0.05];
         return new Trace
         {
-            Id = $"{index:x32}", ProblemId = $"problem-{index}", Source = "sums", Messages = [new ChatMessage("user", $"add {index}")], Reasoning = "", Answer = text,
-            Generation = text, ExpectedAnswer = text, FinishReason = "stop", Verdict = "correct", Teacher = "teacher",
+            Id = $"{index:x32}",
+            ProblemId = $"problem-{index}",
+            Source = "sums",
+            Messages = [new ChatMessage("user", $"add {index}")],
+            Reasoning = "",
+            Answer = text,
+            Generation = text,
+            ExpectedAnswer = text,
+            FinishReason = "stop",
+            Verdict = "correct",
+            Teacher = "teacher",
             PromptTokenIds = Tokenizer.Encode($"<user>add {index}"),
             Logprobs = new TokenLogprobs
             {
@@ -58,19 +69,33 @@ sealed class TraceFolder : IDisposable
         };
     }
 
-    public DatasetDescription Dataset => new()
-    {
-        Teacher = "teacher", TokenIdentity = TokenIdentity.Ids, TokenizerHash = Tokenizer.Hash, VocabularySize = Tokenizer.VocabularySize, TopK = K,
-        ChatTemplateHash = ChatTemplate.Load(_directory.File(TrainStage.StoredTokenizer)).Hash,
-    };
+    public DatasetDescription Dataset =>
+        new()
+        {
+            Teacher = "teacher",
+            TokenIdentity = TokenIdentity.Ids,
+            TokenizerHash = Tokenizer.Hash,
+            VocabularySize = Tokenizer.VocabularySize,
+            TopK = K,
+            ChatTemplateHash = ChatTemplate.Load(_directory.File(TrainStage.StoredTokenizer)).Hash,
+        };
 
     public async Task WriteAsync(
-        IEnumerable<Trace> traces, SoftTargetLayout layout = SoftTargetLayout.Compact, string? tokenizerHash = null, DatasetDescription? dataset = null,
-        long rowGroupBytes = 32 << 20)
+        IEnumerable<Trace> traces,
+        SoftTargetLayout layout = SoftTargetLayout.Compact,
+        string? tokenizerHash = null,
+        DatasetDescription? dataset = null,
+        long rowGroupBytes = 32 << 20
+    )
     {
         dataset ??= Dataset with { TokenizerHash = tokenizerHash ?? Tokenizer.Hash };
         var cancellation = TestContext.Current.CancellationToken;
-        await using var writer = await ShardWriter.CreateAsync(Path, dataset, new ShardWriterOptions { Layout = layout, RowGroupBytes = rowGroupBytes }, cancellation);
+        await using var writer = await ShardWriter.CreateAsync(
+            Path,
+            dataset,
+            new ShardWriterOptions { Layout = layout, RowGroupBytes = rowGroupBytes },
+            cancellation
+        );
         foreach (var trace in traces)
         {
             await writer.WriteAsync(trace, cancellation);

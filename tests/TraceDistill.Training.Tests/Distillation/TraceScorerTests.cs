@@ -18,7 +18,9 @@ namespace TraceDistill.Training.Tests.Distillation;
 [Trait("Category", "Numeric")]
 public sealed class TraceScorerTests
 {
-    /// <summary>Against the definitions in float64: KL over top k and tail, log-probability of the drawn token, the largest probability.</summary>
+    /// <summary>
+    /// Against the definitions in float64: KL over top k and tail, log-probability of the drawn token, the largest probability.
+    /// </summary>
     [Fact]
     public void Score_Trace_GivesWhatTheReferenceModelSays()
     {
@@ -26,9 +28,20 @@ public sealed class TraceScorerTests
         using var noGrad = no_grad();
         using var traces = new TraceFolder();
         var trace = traces.Create(1) with { PromptTokenIds = [3, 1, 4, 1, 5] };
-        int[] ids = [9, 2, 6, 5, 3], top = [9, 7, 5, 2, 6, 5, 8, 1, 6, 5, 3, 7, 1, 2, 3, 4, 9, 3, 1, 0];
+        int[] ids = [9, 2, 6, 5, 3],
+            top = [9, 7, 5, 2, 6, 5, 8, 1, 6, 5, 3, 7, 1, 2, 3, 4, 9, 3, 1, 0];
         float[] logprobs = [.. ids.SelectMany(_ => new[] { 0.5f, 0.2f, 0.1f, 0.1f }.Select(share => MathF.Log(share)))];
-        trace = trace with { Logprobs = new TokenLogprobs { K = 4, TokenIds = ids, Logprobs = new float[5], TopIds = top, TopLogprobs = logprobs } };
+        trace = trace with
+        {
+            Logprobs = new TokenLogprobs
+            {
+                K = 4,
+                TokenIds = ids,
+                Logprobs = new float[5],
+                TopIds = top,
+                TopLogprobs = logprobs,
+            },
+        };
         using var parameters = SampleSequences.Parameters();
         using var scorer = new TraceScorer(parameters);
 
@@ -38,7 +51,16 @@ public sealed class TraceScorerTests
         for (var t = 0; t < ids.Length; t++)
         {
             var q = ReferenceLoss.Softmax(logits[4 + t]);
-            var kl = ReferenceLoss.Of(logits[4 + t], ids[t], top[(4 * t)..(4 * t + 4)], logprobs[..4], MathF.Log(0.1f), alpha: 1, temperature: 1, tailBucket: true);
+            var kl = ReferenceLoss.Of(
+                logits[4 + t],
+                ids[t],
+                top[(4 * t)..(4 * t + 4)],
+                logprobs[..4],
+                MathF.Log(0.1f),
+                alpha: 1,
+                temperature: 1,
+                tailBucket: true
+            );
             // A logit, the normalizer that is taken from it, and the sum over the vocabulary.
             var tolerance = 3 * Rounding.OfForward(parameters.Configuration, 40) * logits[4 + t].Max(Math.Abs);
             Assert.Equal(kl, scores[t].Kl, tolerance);
@@ -54,7 +76,13 @@ public sealed class TraceScorerTests
     {
         using var traces = new TraceFolder();
         using var parameters = SampleSequences.Parameters();
-        var soft = new SoftTargets { K = 1, Ids = [-1, 6, 5], Logprobs = [float.NegativeInfinity, MathF.Log(0.5f), MathF.Log(0.25f)], Tail = [0, MathF.Log(0.5f), MathF.Log(0.75f)] };
+        var soft = new SoftTargets
+        {
+            K = 1,
+            Ids = [-1, 6, 5],
+            Logprobs = [float.NegativeInfinity, MathF.Log(0.5f), MathF.Log(0.25f)],
+            Tail = [0, MathF.Log(0.5f), MathF.Log(0.75f)],
+        };
         using var scorer = new TraceScorer(parameters, _ => new TraceTokens([3, 1, 9, 6, 5], 2, soft));
         using var plain = new TraceScorer(parameters, _ => new TraceTokens([3, 1, 9, 6, 5], 3, soft.WithoutFirst(1)));
 
@@ -70,12 +98,28 @@ public sealed class TraceScorerTests
     {
         using var traces = new TraceFolder();
         using var parameters = SampleSequences.Parameters();
-        using var scorer = new TraceScorer(parameters, trace => new TraceTokens([3, 1, 9, 2], 2, EncodedSoftTargets.From(trace.Logprobs!, new SoftTargetChanges())));
+        using var scorer = new TraceScorer(parameters, trace => new TraceTokens(
+            [3, 1, 9, 2],
+            2,
+            EncodedSoftTargets.From(trace.Logprobs!, new SoftTargetChanges())
+        ));
         int[] top = [9, 7, 2, 6];
-        var plain = new TokenLogprobs { K = 2, TokenIds = [9, 2], Logprobs = new float[2], TopIds = top, TopLogprobs = [.. top.Select(_ => MathF.Log(0.4f))] };
+        var plain = new TokenLogprobs
+        {
+            K = 2,
+            TokenIds = [9, 2],
+            Logprobs = new float[2],
+            TopIds = top,
+            TopLogprobs = [.. top.Select(_ => MathF.Log(0.4f))],
+        };
         var trace = traces.Create(1);
 
-        var scores = scorer.Score([trace with { Logprobs = plain }, trace with { Logprobs = plain with { Encoded = [0xFF] } }], TestContext.Current.CancellationToken).ToList();
+        var scores = scorer
+            .Score(
+                [trace with { Logprobs = plain }, trace with { Logprobs = plain with { Encoded = [0xFF] } }],
+                TestContext.Current.CancellationToken
+            )
+            .ToList();
 
         Assert.Equal(2, scores[0].Length);
         Assert.Equal(scores[0], scores[1]);
@@ -94,7 +138,11 @@ public sealed class TraceScorerTests
         using (enable_grad())
         {
             new ChunkedHead(decoder).Visit(hidden, batch, (_, student, targets) =>
-                wanted.AddRange(student.Drawn.requires_grad, new ForwardDivergence(1, MissingMass.TailBucket).Loss(student, targets).requires_grad));
+                wanted.AddRange(
+                    student.Drawn.requires_grad,
+                    new ForwardDivergence(1, MissingMass.TailBucket).Loss(student, targets).requires_grad
+                )
+            );
         }
 
         Assert.False(hidden.requires_grad);
@@ -109,11 +157,19 @@ public sealed class TraceScorerTests
         using var traces = new TraceFolder();
         using var parameters = SampleSequences.Parameters();
         using var scorer = new TraceScorer(parameters);
-        int[] ids = [9, 2], top = [9, 7, 2, 6];
+        int[] ids = [9, 2],
+            top = [9, 7, 2, 6];
         var whole = traces.Create(1) with
         {
             PromptTokenIds = [3, 1],
-            Logprobs = new TokenLogprobs { K = 2, TokenIds = ids, Logprobs = new float[2], TopIds = top, TopLogprobs = [.. top.Select(_ => MathF.Log(0.4f))] },
+            Logprobs = new TokenLogprobs
+            {
+                K = 2,
+                TokenIds = ids,
+                Logprobs = new float[2],
+                TopIds = top,
+                TopLogprobs = [.. top.Select(_ => MathF.Log(0.4f))],
+            },
         };
         var text = whole with { Logprobs = null };
         var withoutPrompt = whole with { PromptTokenIds = [] };

@@ -33,7 +33,8 @@ public sealed class TrainStageAdapterTests : TrainStageCase
         Assert.Equal(before.Flat.Span.ToArray(), initial.Flat.Span.ToArray());
         foreach (var name in before.Names)
         {
-            var adapted = name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
+            var adapted =
+                name.EndsWith("q_proj.weight", StringComparison.Ordinal) || name.EndsWith("down_proj.weight", StringComparison.Ordinal);
             var (expected, actual) = (before.Values(name).ToArray(), after.Values(name).ToArray());
             if (!adapted)
             {
@@ -47,7 +48,8 @@ public sealed class TrainStageAdapterTests : TrainStageCase
             for (var i = 0; i < expected.Length; i++)
             {
                 var sum = Enumerable.Range(0, 3).Sum(j => (double)b[(i / inner * 3) + j] * a[(j * inner) + (i % inner)]);
-                Assert.Equal(expected[i] + (2 * sum), actual[i], Rounding.Of(2) * Math.Abs(actual[i])); // the sum is float64, what is stored float32
+                // the sum is float64, what is stored float32
+                Assert.Equal(expected[i] + (2 * sum), actual[i], Rounding.Of(2) * Math.Abs(actual[i]));
             }
         }
 
@@ -75,7 +77,13 @@ public sealed class TrainStageAdapterTests : TrainStageCase
         {
             ModelDirectory.CopyTokenizer(Folder.Out("wide"), Folder.Out("base"));
             wide.Configuration.Save(Folder.Out("base"), TensorDtype.BFloat16);
-            WeightFiles.Write(Folder.Out("base"), DtypeOf, [.. wide.Names.Select(name => (name, wide.ShapeOf(name)))], name => wide.Values(name), long.MaxValue);
+            WeightFiles.Write(
+                Folder.Out("base"),
+                DtypeOf,
+                [.. wide.Names.Select(name => (name, wide.ShapeOf(name)))],
+                name => wide.Values(name),
+                long.MaxValue
+            );
         }
 
         await RunAsync(Tuned with { LoraR = 3 }, "tuned");
@@ -89,17 +97,31 @@ public sealed class TrainStageAdapterTests : TrainStageCase
 
         var adapter = Path.Combine(Folder.Out("tuned"), AdapterFiles.Folder);
         Directory.CreateDirectory(Folder.Out("merged"));
-        HuggingFaceExport.Run(new ExportSource(Folder.Out("base"), adapter), Folder.Out("merged"), TensorDtype.Float32, TestContext.Current.CancellationToken);
-        Assert.Equal(File.ReadAllBytes(Path.Combine(Folder.Out("tuned"), "model.safetensors")), File.ReadAllBytes(Path.Combine(Folder.Out("merged"), "model.safetensors")));
-        var rounding = HuggingFaceExport.Run(new ExportSource(Folder.Out("base"), adapter), Folder.Out("merged"), dtype: null, TestContext.Current.CancellationToken).AdapterRounding;
-        using ModelParameters before = ModelDirectory.Load(Folder.Out("base")), exact = ModelDirectory.Load(Folder.Out("tuned")), rounded = ModelDirectory.Load(Folder.Out("merged"));
+        HuggingFaceExport.Run(
+            new ExportSource(Folder.Out("base"), adapter),
+            Folder.Out("merged"),
+            TensorDtype.Float32,
+            TestContext.Current.CancellationToken
+        );
+        Assert.Equal(
+            File.ReadAllBytes(Path.Combine(Folder.Out("tuned"), "model.safetensors")),
+            File.ReadAllBytes(Path.Combine(Folder.Out("merged"), "model.safetensors"))
+        );
+        var rounding = HuggingFaceExport
+            .Run(new ExportSource(Folder.Out("base"), adapter), Folder.Out("merged"), dtype: null, TestContext.Current.CancellationToken)
+            .AdapterRounding;
+        using ModelParameters before = ModelDirectory.Load(Folder.Out("base")),
+            exact = ModelDirectory.Load(Folder.Out("tuned")),
+            rounded = ModelDirectory.Load(Folder.Out("merged"));
         Assert.NotEqual(before.Flat.Span.ToArray(), rounded.Flat.Span.ToArray());
         Assert.Equal(Distance(rounded, exact) / Distance(exact, before), rounding!.Value, 1e-6);
         Assert.Equal(Folder.Tokenizer.Hash, Text.Tokenizers.Tokenizer.Load(adapter).Hash);
 
-        static double Distance(ModelParameters left, ModelParameters right) => Math.Sqrt(left.Flat.Span.ToArray().Zip(right.Flat.Span.ToArray()).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
+        static double Distance(ModelParameters left, ModelParameters right) =>
+            Math.Sqrt(left.Flat.Span.ToArray().Zip(right.Flat.Span.ToArray()).Sum(pair => Math.Pow((double)pair.First - pair.Second, 2)));
 
-        static TensorDtype DtypeOf(string name) => name.EndsWith("norm.weight", StringComparison.Ordinal) ? TensorDtype.Float32 : TensorDtype.BFloat16;
+        static TensorDtype DtypeOf(string name) =>
+            name.EndsWith("norm.weight", StringComparison.Ordinal) ? TensorDtype.Float32 : TensorDtype.BFloat16;
     }
 
     [Fact]
@@ -116,6 +138,7 @@ public sealed class TrainStageAdapterTests : TrainStageCase
         Assert.Equal(["FrozenParameters"], Refused(Tuned with { FrozenParameters = ["layers.("] }));
         Assert.Equal(["LoraTargetModules"], Refused(Tuned with { LoraR = 4, LoraTargetModules = [] }));
 
-        static IEnumerable<string> Refused(TrainOptions options) => options.Validate(new ValidationContext(options)).SelectMany(problem => problem.MemberNames);
+        static IEnumerable<string> Refused(TrainOptions options) =>
+            options.Validate(new ValidationContext(options)).SelectMany(problem => problem.MemberNames);
     }
 }

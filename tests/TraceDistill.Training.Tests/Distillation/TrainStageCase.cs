@@ -11,12 +11,22 @@ public abstract class TrainStageCase : IDisposable
 {
     private protected TraceFolder Folder { get; } = new();
 
-    private protected TrainOptions Options => new()
-    {
-        Traces = [Folder.Path],
-        Architecture = new ModelArchitecture { HiddenSize = 32, NumHiddenLayers = 2, NumAttentionHeads = 2, MaxPositionEmbeddings = 64 },
-        MaxSteps = 8, BatchTokens = 240, SaveSteps = 3, Workers = 2,
-    };
+    private protected TrainOptions Options =>
+        new()
+        {
+            Traces = [Folder.Path],
+            Architecture = new ModelArchitecture
+            {
+                HiddenSize = 32,
+                NumHiddenLayers = 2,
+                NumAttentionHeads = 2,
+                MaxPositionEmbeddings = 64,
+            },
+            MaxSteps = 8,
+            BatchTokens = 240,
+            SaveSteps = 3,
+            Workers = 2,
+        };
 
     /// <summary>Starts from what <see cref="Options"/> made in "base".</summary>
     private protected TrainOptions Tuned => Options with { Architecture = null, Student = Folder.Out("base"), LearningRate = 1e-2 };

@@ -16,7 +16,9 @@ public sealed class TrainStageResumeTests : TrainStageCase
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
         using var stop = new CancellationTokenSource();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(Options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(Options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token)
+        );
 
         Assert.Equal(await TrainAsync(Options, "whole"), await TrainAsync(Options, "resumed"));
     }
@@ -26,11 +28,20 @@ public sealed class TrainStageResumeTests : TrainStageCase
     public async Task RunAsync_MoreTracesThanTheBuffer_GoesOnAnywhereToTheBitsOfAnUninterruptedRun()
     {
         await Folder.WriteAsync(Enumerable.Range(1, 5_000).Select(Folder.Create), rowGroupBytes: 1 << 17);
-        var options = Options with { BatchTokens = 6_000, MicroBatchTokens = 3_000, NumTrainEpochs = 1.3, SaveSteps = 5, ShuffleBufferMb = 1, EvalFraction = 0.01 };
+        var options = Options with
+        {
+            BatchTokens = 6_000,
+            MicroBatchTokens = 3_000,
+            NumTrainEpochs = 1.3,
+            SaveSteps = 5,
+            ShuffleBufferMb = 1,
+            EvalFraction = 0.01,
+        };
         using var stop = new CancellationTokenSource();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(
-            () => TrainStage.RunAsync(options with { DataloaderNumWorkers = 3 }, Folder.Out("resumed"), new CancelAt(17, stop), stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(options with { DataloaderNumWorkers = 3 }, Folder.Out("resumed"), new CancelAt(17, stop), stop.Token)
+        );
 
         var whole = await TrainAsync(options, "whole");
         Assert.Equal(whole, await TrainAsync(options, "resumed"));
@@ -45,7 +56,9 @@ public sealed class TrainStageResumeTests : TrainStageCase
         var options = Tuned with { LoraR = 4, UseDora = true, LoraDropout = 0.1, NeftuneNoiseAlpha = 5 };
         using var stop = new CancellationTokenSource();
 
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token)
+        );
 
         Assert.Equal(await TrainAsync(options, "whole"), await TrainAsync(options, "resumed"));
         Assert.Equal(Adapter("whole"), Adapter("resumed"));
@@ -58,15 +71,21 @@ public sealed class TrainStageResumeTests : TrainStageCase
     {
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
         using var stop = new CancellationTokenSource();
-        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => TrainStage.RunAsync(Options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token));
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() =>
+            TrainStage.RunAsync(Options, Folder.Out("resumed"), new CancelAt(5, stop), stop.Token)
+        );
         Array.ForEach(Directory.GetFiles(Folder.Path), File.Delete);
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create).Select(Sharper));
 
         await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options, "resumed"));
     }
 
-    static Trace Sharper(Trace trace) => trace with
-    {
-        Logprobs = trace.Logprobs! with { TopLogprobs = [.. trace.Logprobs!.TopLogprobs.Select((logprob, i) => i % TraceFolder.K == 0 ? MathF.Log(0.62f) : logprob)] },
-    };
+    static Trace Sharper(Trace trace) =>
+        trace with
+        {
+            Logprobs = trace.Logprobs! with
+            {
+                TopLogprobs = [.. trace.Logprobs!.TopLogprobs.Select((logprob, i) => i % TraceFolder.K == 0 ? MathF.Log(0.62f) : logprob)],
+            },
+        };
 }

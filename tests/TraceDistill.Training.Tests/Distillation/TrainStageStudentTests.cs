@@ -41,7 +41,8 @@ public sealed class TrainStageStudentTests : TrainStageCase
         using var teacher = ModelDirectory.Load(Folder.Out("teacher"));
         using var initial = ModelDirectory.Load(Path.Combine(Folder.Out("student"), TrainStage.InitialDirectory));
         using var student = ModelDirectory.Load(Folder.Out("student"));
-        const string second = "model.layers.1.self_attn.k_proj.weight", third = "model.layers.2.self_attn.k_proj.weight";
+        const string second = "model.layers.1.self_attn.k_proj.weight",
+            third = "model.layers.2.self_attn.k_proj.weight";
         Assert.Equal(teacher.Values(third).ToArray(), initial.Values(second).ToArray());
         Assert.NotEqual(initial.Values(second).ToArray(), student.Values(second).ToArray());
     }
@@ -53,8 +54,20 @@ public sealed class TrainStageStudentTests : TrainStageCase
         await RunAsync(Options, "teacher");
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
-            RunAsync(Options with { InitFrom = Folder.Out("teacher"), Architecture = Options.Architecture! with { ModelType = "gemma2" } }, "student"));
-        Assert.Equal($"architecture: model_type is gemma2, and the student takes its weights from {Folder.Out("teacher")}, a llama model: leave it out", error.Message);
+            RunAsync(
+                Options with
+                {
+                    InitFrom = Folder.Out("teacher"),
+                    Architecture = Options.Architecture! with { ModelType = "gemma2" },
+                },
+                "student"
+            )
+        );
+        Assert.Equal(
+            "architecture: model_type is gemma2, and the student takes its "
+                + $"weights from {Folder.Out("teacher")}, a llama model: leave it out",
+            error.Message
+        );
     }
 
     [Fact]
@@ -84,7 +97,9 @@ public sealed class TrainStageStudentTests : TrainStageCase
         Assert.InRange(summary.AlignedTokens!.Value, 0.8, 0.98);
         Assert.InRange(summary.AlignedMass!.Value, 0.5, 1);
         Assert.Equal(262, ModelConfiguration.Load(Folder.Out("other")).VocabSize);
-        var message = (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options with { KdMinAlignment = 0.99 }, "none"))).Message;
+        var message = (
+            await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(options with { KdMinAlignment = 0.99 }, "none"))
+        ).Message;
         Assert.Contains("kd_min_alignment 0.99", message);
         Assert.False(Directory.Exists(Folder.Out("none")));
     }
@@ -99,9 +114,16 @@ public sealed class TrainStageStudentTests : TrainStageCase
         await RunAsync(Options with { Tokenizer = student }, "chat");
 
         var written = Tokenizer.Load(Folder.Out("chat"));
-        int turnEnd = Assert.Single(written.Encode("<|im_end|>")), textEnd = Assert.Single(written.Encode("<|endoftext|>"));
+        int turnEnd = Assert.Single(written.Encode("<|im_end|>")),
+            textEnd = Assert.Single(written.Encode("<|endoftext|>"));
         Assert.Equal([textEnd, turnEnd], written.EndOfSequenceIds.Order());
-        Assert.StartsWith($$"""{"eos_token_id":[{{turnEnd}},""", string.Concat(File.ReadAllText(Path.Combine(Folder.Out("chat"), "generation_config.json")).Where(letter => !char.IsWhiteSpace(letter))), StringComparison.Ordinal);
+        Assert.StartsWith(
+            $$"""{"eos_token_id":[{{turnEnd}},""",
+            string.Concat(
+                File.ReadAllText(Path.Combine(Folder.Out("chat"), "generation_config.json")).Where(letter => !char.IsWhiteSpace(letter))
+            ),
+            StringComparison.Ordinal
+        );
     }
 
     [Fact]
@@ -111,8 +133,13 @@ public sealed class TrainStageStudentTests : TrainStageCase
         var other = Folder.WriteTokenizer("other", "and are and are", 262, "<|stop|>");
         Directory.Move(Path.Combine(Folder.Path, TrainStage.StoredTokenizer), Path.Combine(Folder.Path, "moved"));
 
-        Assert.Contains("teacher_tokenizer", (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { Tokenizer = other }, "none"))).Message);
-        Assert.NotNull((await RunAsync(Options with { Tokenizer = other, TeacherTokenizer = Path.Combine(Folder.Path, "moved") }, "named")).AlignedMass);
+        Assert.Contains(
+            "teacher_tokenizer",
+            (await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { Tokenizer = other }, "none"))).Message
+        );
+        Assert.NotNull(
+            (await RunAsync(Options with { Tokenizer = other, TeacherTokenizer = Path.Combine(Folder.Path, "moved") }, "named")).AlignedMass
+        );
     }
 
     [Fact]

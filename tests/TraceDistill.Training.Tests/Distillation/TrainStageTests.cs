@@ -40,15 +40,25 @@ public sealed class TrainStageTests : TrainStageCase
         var observer = new RecordingObserver();
         var options = Options with
         {
-            NumTrainEpochs = 2.5, EvalFraction = 0.25, EvalSteps = 4, LoadBestModelAtEnd = true, SaveSteps = 2, SaveTotalLimit = 2, EmaDecay = 0.9,
+            NumTrainEpochs = 2.5,
+            EvalFraction = 0.25,
+            EvalSteps = 4,
+            LoadBestModelAtEnd = true,
+            SaveSteps = 2,
+            SaveTotalLimit = 2,
+            EmaDecay = 0.9,
         };
 
         var summary = await TrainStage.RunAsync(options, Folder.Out("epochs"), observer, TestContext.Current.CancellationToken);
 
         Assert.InRange(summary.Sequences, 20, 39);
-        Assert.Contains(observer.Messages, line => line.EndsWith($"evaluating on {40 - summary.Sequences} held-out sequences", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line =>
+            line.EndsWith($"evaluating on {40 - summary.Sequences} held-out sequences", StringComparison.Ordinal)
+        );
         Assert.Contains(observer.Messages, line => line.StartsWith("estimate: ", StringComparison.Ordinal));
-        Assert.Contains(observer.Messages, line => line.StartsWith($"step {summary.Steps}, held-out traces: loss ", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, line =>
+            line.StartsWith($"step {summary.Steps}, held-out traces: loss ", StringComparison.Ordinal)
+        );
         var last = (summary.Steps - 1) / 2 * 2;
         var kept = Directory.GetDirectories(Folder.Out("epochs"), "checkpoint-*").Select(Path.GetFileName).Order();
         Assert.Equal([$"checkpoint-{last - 2:000000}", $"checkpoint-{last:000000}"], kept);
@@ -62,9 +72,15 @@ public sealed class TrainStageTests : TrainStageCase
     {
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => RunAsync(Options with { BatchTokens = 2_000_000_000, MicroBatchTokens = 2_000_000_000 }, "huge"));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            RunAsync(Options with { BatchTokens = 2_000_000_000, MicroBatchTokens = 2_000_000_000 }, "huge")
+        );
 
-        Assert.Matches(@"^this training takes about [\d.]+ GB, and there are [\d.]+ GB: lower micro_batch_tokens \(now 2000000000\), set gradient_checkpointing: true, ", error.Message);
+        Assert.Matches(
+            @"^this training takes about [\d.]+ GB, and there are [\d.]+ GB: "
+                + @"lower micro_batch_tokens \(now 2000000000\), set gradient_checkpointing: true, ",
+            error.Message
+        );
     }
 
     [Fact]
@@ -72,11 +88,16 @@ public sealed class TrainStageTests : TrainStageCase
     {
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
         var first = await RunAsync(Options, "once");
-        var files = Directory.GetFiles(Folder.Out("once"), "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc);
+        var files = Directory
+            .GetFiles(Folder.Out("once"), "*", SearchOption.AllDirectories)
+            .ToDictionary(file => file, File.GetLastWriteTimeUtc);
 
         Assert.Equal(first, await RunAsync(Options, "once"));
 
-        Assert.Equal(files, Directory.GetFiles(Folder.Out("once"), "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc));
+        Assert.Equal(
+            files,
+            Directory.GetFiles(Folder.Out("once"), "*", SearchOption.AllDirectories).ToDictionary(file => file, File.GetLastWriteTimeUtc)
+        );
     }
 
     public static TheoryData<string> Families => [.. ModelFamilies.Names];
@@ -94,19 +115,25 @@ public sealed class TrainStageTests : TrainStageCase
         await RunAsync(Tuned with { LoraR = 2, MaxSteps = 4 }, "tuned");
 
         using var before = ModelDirectory.Load(Path.Combine(Folder.Out("base"), TrainStage.InitialDirectory));
-        using ModelParameters after = ModelDirectory.Load(Folder.Out("base")), tuned = ModelDirectory.Load(Folder.Out("tuned"));
+        using ModelParameters after = ModelDirectory.Load(Folder.Out("base")),
+            tuned = ModelDirectory.Load(Folder.Out("tuned"));
         Assert.Equal(family, after.Configuration.Family.ModelType());
         Assert.True(Divergence(after) < 0.7 * Divergence(before));
         Assert.NotEqual(after.Flat.Span.ToArray(), tuned.Flat.Span.ToArray());
         using var generator = LocalGenerator.Load(Folder.Out("tuned"), new EngineOptions { Threads = 1, CacheBytes = 4 << 20 });
         var answer = await generator.GenerateAsync(
-            new GenerationRequest("1", [new ChatMessage("user", "add 3")], new SamplingSettings { MaxTokens = 20 }), TestContext.Current.CancellationToken);
+            new GenerationRequest("1", [new ChatMessage("user", "add 3")], new SamplingSettings { MaxTokens = 20 }),
+            TestContext.Current.CancellationToken
+        );
         Assert.InRange(answer.CompletionTokens, 1, 20);
 
         double Divergence(ModelParameters model)
         {
             using var scorer = new TraceScorer(model);
-            return scorer.Score([.. Enumerable.Range(1, 20).Select(Folder.Create)], TestContext.Current.CancellationToken).SelectMany(scores => scores).Average(score => score.Kl);
+            return scorer
+                .Score([.. Enumerable.Range(1, 20).Select(Folder.Create)], TestContext.Current.CancellationToken)
+                .SelectMany(scores => scores)
+                .Average(score => score.Kl);
         }
     }
 
@@ -154,7 +181,12 @@ public sealed class TrainStageTests : TrainStageCase
     public async Task RunAsync_TracesOfATask_LeavesItWithTheModelAndItsStart()
     {
         await Folder.WriteAsync(Enumerable.Range(1, 5).Select(Folder.Create));
-        var task = new TaskDescription { Prompts = [TaskPrompt.Load("Reasoning/SolveBoxed")], System = "Be brief.", MaxTokens = 99 };
+        var task = new TaskDescription
+        {
+            Prompts = [TaskPrompt.Load("Reasoning/SolveBoxed")],
+            System = "Be brief.",
+            MaxTokens = 99,
+        };
         task.Save(Folder.Path);
 
         await RunAsync(Options, "student");
@@ -166,7 +198,12 @@ public sealed class TrainStageTests : TrainStageCase
             Assert.Equal(99, read.MaxTokens);
         });
         Directory.CreateDirectory(Folder.Out("exported"));
-        HuggingFaceExport.Run(new ExportSource(Folder.Out("student"), null), Folder.Out("exported"), dtype: null, TestContext.Current.CancellationToken);
+        HuggingFaceExport.Run(
+            new ExportSource(Folder.Out("student"), null),
+            Folder.Out("exported"),
+            dtype: null,
+            TestContext.Current.CancellationToken
+        );
         Assert.True(TaskDescription.Load(Folder.Out("exported"))!.IsPutAs(task));
     }
 }

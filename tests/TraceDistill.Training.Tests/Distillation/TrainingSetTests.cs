@@ -15,13 +15,24 @@ public sealed class TrainingSetTests : TrainStageCase
     [Fact]
     public async Task RunAsync_AnotherTemplateAndProcessedLogprobs_TellsWhatWasDoneInALineEach()
     {
-        var dataset = Folder.Dataset with { Logprobs = LogprobKind.Processed, Temperature = 0.6, TopP = 0.9, ChatTemplateHash = new string('0', 64) };
+        var dataset = Folder.Dataset with
+        {
+            Logprobs = LogprobKind.Processed,
+            Temperature = 0.6,
+            TopP = 0.9,
+            ChatTemplateHash = new string('0', 64),
+        };
         await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create), dataset: dataset);
         var observer = new RecordingObserver();
 
         await TrainStage.RunAsync(Options, Folder.Out("told"), observer, TestContext.Current.CancellationToken);
 
-        Assert.Contains(observer.Messages, message => message.StartsWith("chat template: the student's is another than the teacher's, 20 prompts rendered with it", StringComparison.Ordinal));
+        Assert.Contains(observer.Messages, message =>
+            message.StartsWith(
+                "chat template: the student's is another than the teacher's, 20 prompts rendered with it",
+                StringComparison.Ordinal
+            )
+        );
         Assert.Contains(observer.Messages, message => message.Contains("reported after temperature 0.6, which is undone"));
         Assert.Contains(observer.Messages, message => message.Contains("after top_p 0.9, which cannot be undone"));
     }
@@ -48,11 +59,20 @@ public sealed class TrainingSetTests : TrainStageCase
         var positions = longest - 1;
 
         await TrainStage.RunAsync(
-            Options with { Architecture = Options.Architecture! with { MaxPositionEmbeddings = positions } }, Folder.Out("short"), heard, TestContext.Current.CancellationToken);
+            Options with
+            {
+                Architecture = Options.Architecture! with { MaxPositionEmbeddings = positions },
+            },
+            Folder.Out("short"),
+            heard,
+            TestContext.Current.CancellationToken
+        );
 
         Assert.Contains(
-            $"1 of 3 sequences (33.3 %) are longer than the student's {positions} positions and left out; the longest has {longest} tokens: add max_position_embeddings: {longest} to architecture",
-            heard.Messages.Select(message => message.Replace('\u00a0', ' ')));
+            $"1 of 3 sequences (33.3 %) are longer than the student's {positions} positions and left out; "
+                + $"the longest has {longest} tokens: add max_position_embeddings: {longest} to architecture",
+            heard.Messages.Select(message => message.Replace('\u00a0', ' '))
+        );
     }
 
     [Fact]
@@ -65,8 +85,11 @@ public sealed class TrainingSetTests : TrainStageCase
 
         await TrainStage.RunAsync(Options, Folder.Out("special"), heard, TestContext.Current.CancellationToken);
 
-        Assert.Contains(heard.Messages, message => message.Contains(
-            "1 of 3 prompts have special tokens of the student in their text (<|end|> in problem problem-2): they are read as tokens"));
+        Assert.Contains(heard.Messages, message =>
+            message.Contains(
+                "1 of 3 prompts have special tokens of the student in their text (<|end|> in problem problem-2): they are read as tokens"
+            )
+        );
         Assert.Contains(heard.Messages, message => message.Contains("answers with an end token of the student written in their text: 1;"));
 
         heard.Messages.Clear();
@@ -79,13 +102,20 @@ public sealed class TrainingSetTests : TrainStageCase
     public async Task RunAsync_ProblemsWithOtherFieldNames_AreLearnedByTheirNames()
     {
         var file = Folder.Out("problems.jsonl");
-        var lines = Enumerable.Range(1, 6).Append(6)
+        var lines = Enumerable
+            .Range(1, 6)
+            .Append(6)
             .Select(i => $$"""{"Body": "We have {{i}}.", "Ask": "Twice that?", "Key": "{{2 * i}}", "Worked": "{{i}} and {{i}}"}""");
         await File.WriteAllLinesAsync(file, lines, TestContext.Current.CancellationToken);
         var options = Options with
         {
-            Traces = [], Problems = file, Tokenizer = Path.Combine(Folder.Path, TrainStage.StoredTokenizer),
-            ProblemField = ["Body", "Ask"], AnswerField = "Key", SolutionField = "Worked", Duplicates = DuplicateProblems.Skip,
+            Traces = [],
+            Problems = file,
+            Tokenizer = Path.Combine(Folder.Path, TrainStage.StoredTokenizer),
+            ProblemField = ["Body", "Ask"],
+            AnswerField = "Key",
+            SolutionField = "Worked",
+            Duplicates = DuplicateProblems.Skip,
         };
 
         Assert.Equal(6, (await RunAsync(options, "named")).Sequences);
@@ -100,7 +130,10 @@ public sealed class TrainingSetTests : TrainStageCase
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options, "none"));
 
-        Assert.Equal($"{Folder.Path}: nothing to train on: 1 unfinished (collect with a larger max_tokens and reask: [length])", error.Message);
+        Assert.Equal(
+            $"{Folder.Path}: nothing to train on: 1 unfinished (collect with a larger max_tokens and reask: [length])",
+            error.Message
+        );
     }
 
     [Fact]
@@ -112,8 +145,10 @@ public sealed class TrainingSetTests : TrainStageCase
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => TrainAsync(Options with { MaxLength = length - 1 }, "none"));
 
         Assert.EndsWith(
-            $"nothing to train on: 1 of 1 sequences (100.0 %) are longer than max_length {length - 1} and left out; the longest has {length} tokens: raise max_length to {length}",
-            error.Message.Replace('\u00a0', ' '));
+            $"nothing to train on: 1 of 1 sequences (100.0 %) are longer than max_length {length - 1} and left out; "
+                + $"the longest has {length} tokens: raise max_length to {length}",
+            error.Message.Replace('\u00a0', ' ')
+        );
     }
 
     [Fact]

@@ -14,7 +14,10 @@ public sealed class TrainingSurveyTests : IDisposable
     [Fact]
     public async Task AddAsync_SeveralRowGroups_TellsTheLengthsThatTheyAreReadWith()
     {
-        await _traces.WriteAsync(Enumerable.Range(1, 300).Select(i => _traces.Create(i) with { FinishReason = i % 7 == 0 ? "length" : "stop" }), rowGroupBytes: 1 << 14);
+        await _traces.WriteAsync(
+            Enumerable.Range(1, 300).Select(i => _traces.Create(i) with { FinishReason = i % 7 == 0 ? "length" : "stop" }),
+            rowGroupBytes: 1 << 14
+        );
         var (shards, survey) = (await OpenAsync(), Survey(new TrainOptions()));
 
         var groups = await survey.AddAsync(shards, TestContext.Current.CancellationToken);
@@ -35,7 +38,8 @@ public sealed class TrainingSurveyTests : IDisposable
             first += group.Lengths.Length;
         }
 
-        int[]? Expected(int index) => index % 7 == 0 ? null : [.. _traces.Create(index).PromptTokenIds, .. _traces.Create(index).Logprobs!.TokenIds];
+        int[]? Expected(int index) =>
+            index % 7 == 0 ? null : [.. _traces.Create(index).PromptTokenIds, .. _traces.Create(index).Logprobs!.TokenIds];
     }
 
     [Fact]
@@ -48,14 +52,20 @@ public sealed class TrainingSurveyTests : IDisposable
 
         await _traces.WriteAsync(Enumerable.Range(1, 30).Select(i => _traces.Create(i * 1_000_003)));
 
-        Assert.StartsWith($"{_traces.Path}: is not what it was when the training began", Assert.Throws<InvalidInputException>(group.Read).Message);
+        Assert.StartsWith(
+            $"{_traces.Path}: is not what it was when the training began",
+            Assert.Throws<InvalidInputException>(group.Read).Message
+        );
     }
 
     [Fact]
     public async Task HoldOutAsync_MoreThanIsKept_KeepsTheFirstOnesAndCountsOn()
     {
         await _traces.WriteAsync(Enumerable.Range(1, 50).Select(_traces.Create));
-        var lengths = Enumerable.Range(1, 50).Select(i => _traces.Create(i).PromptTokenIds.Length + _traces.Create(i).Logprobs!.Count).ToArray();
+        var lengths = Enumerable
+            .Range(1, 50)
+            .Select(i => _traces.Create(i).PromptTokenIds.Length + _traces.Create(i).Logprobs!.Count)
+            .ToArray();
         var survey = Survey(new TrainOptions(), heldOutTokens: lengths[..10].Sum());
 
         await survey.HoldOutAsync(await OpenAsync(), TestContext.Current.CancellationToken);
@@ -68,7 +78,16 @@ public sealed class TrainingSurveyTests : IDisposable
 
     ChatSequence Chat => new(_traces.Tokenizer, ChatTemplate.Load(Path.Combine(_traces.Path, TrainStage.StoredTokenizer)));
 
-    Task<TraceShards> OpenAsync() => TraceShards.OpenAsync(_traces.Path, teacherTokenizer: null, topK: null, _traces.Tokenizer, Chat, TestContext.Current.CancellationToken);
+    Task<TraceShards> OpenAsync() =>
+        TraceShards.OpenAsync(
+            _traces.Path,
+            teacherTokenizer: null,
+            topK: null,
+            _traces.Tokenizer,
+            Chat,
+            TestContext.Current.CancellationToken
+        );
 
-    TrainingSurvey Survey(TrainOptions options, long heldOutTokens = TrainingSurvey.HeldOutTokens) => new(options, _traces.Tokenizer, Chat, maxLength: 1_000, heldOutTokens);
+    TrainingSurvey Survey(TrainOptions options, long heldOutTokens = TrainingSurvey.HeldOutTokens) =>
+        new(options, _traces.Tokenizer, Chat, maxLength: 1_000, heldOutTokens);
 }

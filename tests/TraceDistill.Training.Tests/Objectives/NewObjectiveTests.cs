@@ -44,7 +44,9 @@ public class NewObjectiveTests
         Assert.Equal(length, (After(Step) - After(-Step)) / (2 * Step), 0.01 * length);
     }
 
-    /// <summary>KL(student ‖ teacher) over the reported tokens and the tail (Gu et al., arXiv 2306.08543, equation 1, for all tokens).</summary>
+    /// <summary>
+    /// KL(student ‖ teacher) over the reported tokens and the tail (Gu et al., arXiv 2306.08543, equation 1, for all tokens).
+    /// </summary>
     sealed class ReverseDivergence : IObjective
     {
         public bool NeedsSoftTargets => true;

@@ -10,10 +10,20 @@ static class ReferenceLoss
         return [.. e.Select(value => value / e.Sum())];
     }
 
-    public static double Of(double[] z, int target, int[] ids, float[] logprobs, float tail, double alpha, double temperature, bool tailBucket)
+    public static double Of(
+        double[] z,
+        int target,
+        int[] ids,
+        float[] logprobs,
+        float tail,
+        double alpha,
+        double temperature,
+        bool tailBucket
+    )
     {
         var q = Softmax(z);
-        List<double> student = [.. ids.Select(id => Math.Log(q[id]))], teacher = [.. logprobs.Select(value => (double)value)];
+        List<double> student = [.. ids.Select(id => Math.Log(q[id]))],
+            teacher = [.. logprobs.Select(value => (double)value)];
         if (tailBucket && ids.Length < z.Length)
         {
             student.Add(Math.Log(Enumerable.Range(0, z.Length).Except(ids).Sum(i => q[i])));
@@ -29,7 +39,8 @@ static class ReferenceLoss
     public static double Slope(Func<double[], double> loss, double[] z, int i)
     {
         const double H = 1e-5;
-        double[] up = [.. z], down = [.. z];
+        double[] up = [.. z],
+            down = [.. z];
         up[i] += H;
         down[i] -= H;
         return (loss(up) - loss(down)) / (2 * H);

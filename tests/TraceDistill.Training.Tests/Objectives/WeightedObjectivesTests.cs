@@ -18,11 +18,17 @@ public class WeightedObjectivesTests
     static readonly double Tolerance = 3 * Rounding.Of(V + 10);
     static readonly Random Random = new(4);
 
-    public static TheoryData<double, double, int, MissingMass> Settings => new()
-    {
-        { 0, 1, 8, MissingMass.TailBucket }, { 0.7, 1, 8, MissingMass.TailBucket }, { 1, 2.5, 8, MissingMass.TailBucket }, { 0.4, 0.5, 1, MissingMass.TailBucket },
-        { 0.7, 1, 8, MissingMass.Renormalize }, { 1, 2, 5, MissingMass.Renormalize }, { 0.9, 3, V, MissingMass.TailBucket },
-    };
+    public static TheoryData<double, double, int, MissingMass> Settings =>
+        new()
+        {
+            { 0, 1, 8, MissingMass.TailBucket },
+            { 0.7, 1, 8, MissingMass.TailBucket },
+            { 1, 2.5, 8, MissingMass.TailBucket },
+            { 0.4, 0.5, 1, MissingMass.TailBucket },
+            { 0.7, 1, 8, MissingMass.Renormalize },
+            { 1, 2, 5, MissingMass.Renormalize },
+            { 0.9, 3, V, MissingMass.TailBucket },
+        };
 
     [Theory]
     [MemberData(nameof(Settings))]
@@ -70,12 +76,15 @@ public class WeightedObjectivesTests
         var totals = Evaluate(gradient, ids[0], ids, logprobs, tail, new DistillationSettings(1, T, MissingMass.TailBucket));
 
         // Hinton et al., arXiv 1503.02531, equation 2: with the factor T², the slope is T·(q − p).
-        double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]), q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
+        double[] p = ReferenceLoss.Softmax([.. teacher.Select(value => value / T)]),
+            q = ReferenceLoss.Softmax([.. student.Select(value => value / T)]);
         Assert.Equal(p.Zip(q, (a, b) => a * Math.Log(a / b)).Sum(), totals.Of("kd"), 1e-5);
         Assert.All(Enumerable.Range(0, V), i => Assert.Equal(T * (q[i] - p[i]), gradient[i], Tolerance));
     }
 
-    /// <summary>A tail of 3e-12, which 1 − Σq in float32 rounds to zero: its slopes are checked against sums over the tail itself.</summary>
+    /// <summary>
+    /// A tail of 3e-12, which 1 − Σq in float32 rounds to zero: its slopes are checked against sums over the tail itself.
+    /// </summary>
     [Fact]
     public void Evaluate_TailTooSmallForOneMinusSum_KeepsItsGradient()
     {
@@ -131,7 +140,8 @@ public class WeightedObjectivesTests
             return Enumerable.Range(0, V).Except(ids).Select(i => q[i]).OrderDescending().Zip(unmatched, (a, b) => Math.Abs(a - b)).Sum();
         }
 
-        double Loss(double[] z) => ReferenceLoss.Of(z, ids[0], ids, logprobs, tail, alpha, temperature, tailBucket: true) + (alpha * weight * Distance(z));
+        double Loss(double[] z) =>
+            ReferenceLoss.Of(z, ids[0], ids, logprobs, tail, alpha, temperature, tailBucket: true) + (alpha * weight * Distance(z));
         double[] z = [.. logits.Select(value => (double)value)];
         Assert.Equal(Loss(z), totals.Loss, 1e-5);
         Assert.Equal(Distance(z), totals.Of("uld"), 1e-5);
@@ -172,13 +182,28 @@ public class WeightedObjectivesTests
 
     /// <summary>Replaces a token's logits by the gradient of its loss.</summary>
     static LossTotals Evaluate(
-        float[] logits, int target, int[] ids, float[] logprobs, float tail, DistillationSettings settings, float[]? unmatched = null)
+        float[] logits,
+        int target,
+        int[] ids,
+        float[] logprobs,
+        float tail,
+        DistillationSettings settings,
+        float[]? unmatched = null
+    )
     {
         using var scope = NewDisposeScope();
         var batch = new PackedBatch
         {
-            Ids = [0], Lengths = [1], Rows = [0], Targets = [target], SoftStarts = [0, ids.Length], SoftIds = ids, SoftLogprobs = logprobs, Tails = [tail],
-            UnmatchedStarts = [0, unmatched?.Length ?? 0], Unmatched = unmatched ?? [],
+            Ids = [0],
+            Lengths = [1],
+            Rows = [0],
+            Targets = [target],
+            SoftStarts = [0, ids.Length],
+            SoftIds = ids,
+            SoftLogprobs = logprobs,
+            Tails = [tail],
+            UnmatchedStarts = [0, unmatched?.Length ?? 0],
+            Unmatched = unmatched ?? [],
         };
         var targets = TargetRows.Of(batch, 0, 1, CPU);
         var student = new StudentRows(tensor(logits).unsqueeze(0), targets);

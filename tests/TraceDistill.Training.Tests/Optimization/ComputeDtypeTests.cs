@@ -13,7 +13,9 @@ public class ComputeDtypeTests
 {
     static readonly DistillationSettings Settings = new(0.6, 1.5, MissingMass.TailBucket);
 
-    /// <summary>bfloat16 keeps 8 bits: a rounding is off by up to 0.4 %, and the roundings of a pass add up to about one per cent.</summary>
+    /// <summary>
+    /// bfloat16 keeps 8 bits: a rounding is off by up to 0.4 %, and the roundings of a pass add up to about one per cent.
+    /// </summary>
     [Fact]
     public void Accumulate_BFloat16_GivesTheFloat32GradientWithinItsPrecision()
     {

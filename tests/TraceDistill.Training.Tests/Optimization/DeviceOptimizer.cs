@@ -14,11 +14,11 @@ sealed class DeviceOptimizer(OptimizationOptions options, TrainedWeights trained
 
     /// <inheritdoc cref="WeightOptimizer.Step"/>
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update) => TestDevice.With(trained, () =>
-    {
-        using var moved = gradient.CopyTo(TestDevice.Current);
-        _optimizer.Step(moved, scale, learningRate, update);
-        return true;
-    });
+        {
+            using var moved = gradient.CopyTo(TestDevice.Current);
+            _optimizer.Step(moved, scale, learningRate, update);
+            return true;
+        });
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
     public void Visit(BytesVisitor visit) => _optimizer.Visit(visit);

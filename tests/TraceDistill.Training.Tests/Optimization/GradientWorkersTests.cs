@@ -46,7 +46,8 @@ public class GradientWorkersTests
         using var parameters = SampleSequences.Parameters();
         using var adapter = SampleAdapters.Create(parameters, useDora, dropout: 0.2);
         var batch = SampleSequences.Create(8);
-        using GradientWorkers once = new(TrainedWeights.Of(adapter), 1, 1_000), often = new(TrainedWeights.Of(adapter), 3, 30);
+        using GradientWorkers once = new(TrainedWeights.Of(adapter), 1, 1_000),
+            often = new(TrainedWeights.Of(adapter), 3, 30);
         var noise = new UpdateNoise(1, 5, 10);
 
         var (onceTotals, oftenTotals) = (once.Accumulate(batch, Settings.Terms(), noise), often.Accumulate(batch, Settings.Terms(), noise));
@@ -108,25 +109,45 @@ public class GradientWorkersTests
         Assert.True(Push(parameters, gradient, End) < 0);
     }
 
-    static ModelConfiguration Shape(string family) => family switch
-    {
-        "llama" => SampleSequences.Shape,
-        "gemma2" => SampleSequences.Shape with
+    static ModelConfiguration Shape(string family) =>
+        family switch
         {
-            Family = ModelFamily.Gemma2, QueryPreAttnScalar = 20, AttentionSoftCap = 50, LogitSoftCap = 30, InitializerRange = 1,
-        },
-        _ => SampleSequences.Shape with
-        {
-            Family = ModelFamily.Mixtral, Experts = new() { NumExperts = 4, NumExpertsPerToken = 2, IntermediateSize = 48, NormalizesTopK = true, RouterLossWeight = 0 },
-        },
-    };
+            "llama" => SampleSequences.Shape,
+            "gemma2" => SampleSequences.Shape with
+            {
+                Family = ModelFamily.Gemma2,
+                QueryPreAttnScalar = 20,
+                AttentionSoftCap = 50,
+                LogitSoftCap = 30,
+                InitializerRange = 1,
+            },
+            _ => SampleSequences.Shape with
+            {
+                Family = ModelFamily.Mixtral,
+                Experts = new()
+                {
+                    NumExperts = 4,
+                    NumExpertsPerToken = 2,
+                    IntermediateSize = 48,
+                    NormalizesTopK = true,
+                    RouterLossWeight = 0,
+                },
+            },
+        };
 
     /// <summary>The loss of experts' balance is a part of the loss, for each trained token.</summary>
     [Fact]
     public void Accumulate_ModelWithExperts_AddsTheLossOfTheirBalance()
     {
-        var (without, with) = (Shape("mixtral"), Shape("mixtral") with { Experts = Shape("mixtral").Experts! with { RouterLossWeight = 0.5 } });
-        using ModelParameters plain = SampleSequences.Parameters(without), balanced = SampleSequences.Parameters(with);
+        var (without, with) = (
+            Shape("mixtral"),
+            Shape("mixtral") with
+            {
+                Experts = Shape("mixtral").Experts! with { RouterLossWeight = 0.5 },
+            }
+        );
+        using ModelParameters plain = SampleSequences.Parameters(without),
+            balanced = SampleSequences.Parameters(with);
         var batch = SampleSequences.Create(3);
 
         var (gradient, totals) = Gradient(plain, batch, 1, 1_000);
@@ -134,7 +155,8 @@ public class GradientWorkersTests
 
         Assert.Equal(0, totals.Of("router"));
         Assert.Equal(totals.Loss + balancedTotals.Of("router"), balancedTotals.Loss, 1e-9 * totals.Loss);
-        Assert.InRange(balancedTotals.Of("router") / (0.5 * totals.Tokens), 2, 4); // two experts a token: 2 in perfect balance, 4 where all take the same
+        // two experts a token: 2 in perfect balance, 4 where all take the same
+        Assert.InRange(balancedTotals.Of("router") / (0.5 * totals.Tokens), 2, 4);
         Assert.NotEqual(gradient, balancedGradient);
     }
 
@@ -196,28 +218,48 @@ public class GradientWorkersTests
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
         var reference = new ReferenceLlama(parameters);
-        return [.. SampleSequences.Create(4).Select(sequence =>
-        {
-            var logits = Rows(reference, sequence.Ids);
-            return sequence with
-            {
-                Soft = SampleSequences.SoftTargetsOf(sequence.Ids, row =>
+        return
+        [
+            .. SampleSequences
+                .Create(4)
+                .Select(sequence =>
                 {
-                    var q = ReferenceLoss.Softmax(logits[SampleSequences.Prompt - 1 + row - shift]);
-                    return [.. q.Index().OrderByDescending(entry => entry.Item).Take(k).Select(entry => (entry.Index, Math.Log(entry.Item)))];
+                    var logits = Rows(reference, sequence.Ids);
+                    return sequence with { Soft = SampleSequences.SoftTargetsOf(sequence.Ids, row =>
+                        {
+                            var q = ReferenceLoss.Softmax(logits[SampleSequences.Prompt - 1 + row - shift]);
+                            return
+                            [
+                                .. q.Index()
+                                    .OrderByDescending(entry => entry.Item)
+                                    .Take(k)
+                                    .Select(entry => (entry.Index, Math.Log(entry.Item))),
+                            ];
+                        }) };
                 }),
-            };
-        })];
+        ];
     }
 
-    static double ReferenceLossOf(ReferenceLlama reference, TraceTokens[] batch) => batch.Sum(sequence =>
-    {
-        var logits = Rows(reference, sequence.Ids);
-        var soft = sequence.Soft!.Read();
-        return Enumerable.Range(0, sequence.Trained).Sum(row => ReferenceLoss.Of(
-            logits[sequence.FirstTrained + row - 1], sequence.Ids[sequence.FirstTrained + row], soft.Ids[(row * soft.K)..((row + 1) * soft.K)],
-            soft.Logprobs[(row * soft.K)..((row + 1) * soft.K)], soft.Tail[row], Settings.KdAlpha, Settings.KdTemperature, tailBucket: true));
-    });
+    static double ReferenceLossOf(ReferenceLlama reference, TraceTokens[] batch) =>
+        batch.Sum(sequence =>
+        {
+            var logits = Rows(reference, sequence.Ids);
+            var soft = sequence.Soft!.Read();
+            return Enumerable
+                .Range(0, sequence.Trained)
+                .Sum(row =>
+                    ReferenceLoss.Of(
+                        logits[sequence.FirstTrained + row - 1],
+                        sequence.Ids[sequence.FirstTrained + row],
+                        soft.Ids[(row * soft.K)..((row + 1) * soft.K)],
+                        soft.Logprobs[(row * soft.K)..((row + 1) * soft.K)],
+                        soft.Tail[row],
+                        Settings.KdAlpha,
+                        Settings.KdTemperature,
+                        tailBucket: true
+                    )
+                );
+        });
 
     static double[][] Rows(ReferenceLlama reference, int[] ids)
     {
@@ -238,7 +280,12 @@ public class GradientWorkersTests
     static double Norm(float[] values) => Math.Sqrt(values.Sum(value => (double)value * value));
 
     static (float[] Gradient, LossTotals Totals) Gradient(
-        ModelParameters parameters, TraceTokens[] batch, int workers, int microBatchTokens, DistillationSettings? settings = null)
+        ModelParameters parameters,
+        TraceTokens[] batch,
+        int workers,
+        int microBatchTokens,
+        DistillationSettings? settings = null
+    )
     {
         var trained = TrainedWeights.All(parameters);
         return TestDevice.With(trained, () =>

@@ -47,24 +47,39 @@ public class MicroBatchesTests
     {
         var pieces = MicroBatches.CutByLength([10, 90, 11, 80, 300, 12, 95], 200);
 
-        Assert.Equal([[0, 2, 3, 5], [1, 6], [4]], pieces);
+        Assert.Equal(
+            [
+                [0, 2, 3, 5],
+                [1, 6],
+                [4],
+            ],
+            pieces
+        );
     }
 
     /// <summary>
-    /// Worked solutions of 5,276 problems by models, as long as Llama 3.2's tokenizer has them, in updates of 32,768 tokens: attention takes several sequences
-    /// at a time, and of the slots that it computes at least 97 in 100 hold a token.
+    /// Worked solutions of 5,276 problems by models, as long as Llama 3.2's tokenizer has them, in updates of 32,768 tokens:
+    /// attention takes several sequences at a time, and of the slots that it computes at least 97 in 100 hold a token.
     /// </summary>
     [Fact]
     public void CutByLength_RealSolutions_FillsAttentionsSlots()
     {
         var tokenizer = Tokenizer.Load(TestPaths.SharedData("tokenizers/llama-3.2"));
-        int[] lengths = [.. File.ReadLines(TestPaths.SharedData("gsm8k/example_model_solutions.jsonl")).SelectMany(line =>
-        {
-            using var record = JsonDocument.Parse(line);
-            var question = tokenizer.Encode(record.RootElement.GetProperty("question").GetString()!).Length;
-            string[] models = ["6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"];
-            return models.Select(model => question + tokenizer.Encode(record.RootElement.GetProperty(model).GetProperty("solution").GetString()!).Length).ToArray();
-        })];
+        int[] lengths =
+        [
+            .. File.ReadLines(TestPaths.SharedData("gsm8k/example_model_solutions.jsonl"))
+                .SelectMany(line =>
+                {
+                    using var record = JsonDocument.Parse(line);
+                    var question = tokenizer.Encode(record.RootElement.GetProperty("question").GetString()!).Length;
+                    string[] models = ["6b_finetuning", "6b_verification", "175b_finetuning", "175b_verification"];
+                    return models
+                        .Select(model =>
+                            question + tokenizer.Encode(record.RootElement.GetProperty(model).GetProperty("solution").GetString()!).Length
+                        )
+                        .ToArray();
+                }),
+        ];
         new Random(1).Shuffle(lengths);
         var (slots, groups, tokens) = (0L, 0, 0L);
         for (var first = 0; first < lengths.Length; first += 200)

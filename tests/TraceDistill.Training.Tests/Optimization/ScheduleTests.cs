@@ -17,12 +17,23 @@ public class ScheduleTests
     [InlineData(ScheduleKind.Step, 29, 0.9)]
     [InlineData(ScheduleKind.Step, 30, 0.5)]
     public void ValueAt_EveryKind_FollowsItsCourse(ScheduleKind kind, long step, double expected) =>
-        Assert.Equal(expected, new Schedule { Kind = kind, From = 0.9, To = 0.5, At = 0.3 }.ValueAt(step, 101), 1e-9);
+        Assert.Equal(
+            expected,
+            new Schedule
+            {
+                Kind = kind,
+                From = 0.9,
+                To = 0.5,
+                At = 0.3,
+            }.ValueAt(step, 101),
+            1e-9
+        );
 
     [Theory]
     [InlineData("0.7", 0.7)]
     [InlineData("1", 1.0)]
-    public void Parse_Number_IsConstant(string text, double expected) => Assert.Equal((expected, expected), Schedule.Parse(text, null).Range);
+    public void Parse_Number_IsConstant(string text, double expected) =>
+        Assert.Equal((expected, expected), Schedule.Parse(text, null).Range);
 
     [Theory]
     [InlineData("often")]
@@ -49,17 +60,23 @@ public class ScheduleTests
     public void LearningRate_LastUpdate_IsTheLeastThatWasAskedFor(LrSchedulerType type)
     {
         Assert.Equal(0.1, new LearningRateSchedule(1, 3, 0.1, 0.25, type).ValueAt(99, 100), 1e-12);
-        Assert.All(Enumerable.Range(0, 100), step => Assert.InRange(new LearningRateSchedule(1, 3, 0.1, 0.25, type).ValueAt(step, 100), 0.1, 1));
+        Assert.All(Enumerable.Range(0, 100), step =>
+            Assert.InRange(new LearningRateSchedule(1, 3, 0.1, 0.25, type).ValueAt(step, 100), 0.1, 1)
+        );
     }
 
     [Theory]
     [InlineData(LrSchedulerType.Cosine)]
     [InlineData(LrSchedulerType.Linear)]
     [InlineData(LrSchedulerType.WarmupStableDecay)]
-    public void LearningRate_DownToZero_SpendsNoUpdateAtZero(LrSchedulerType type) => Assert.All(
-        Enumerable.Range(0, 100), step => Assert.InRange(new LearningRateSchedule(1, 3, 0, 0.25, type).ValueAt(step, 100), 1e-4, 1));
+    public void LearningRate_DownToZero_SpendsNoUpdateAtZero(LrSchedulerType type) =>
+        Assert.All(Enumerable.Range(0, 100), step =>
+            Assert.InRange(new LearningRateSchedule(1, 3, 0, 0.25, type).ValueAt(step, 100), 1e-4, 1)
+        );
 
-    /// <summary>Transformers' get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup, from the first update after warm-up on.</summary>
+    /// <summary>
+    /// Transformers' get_linear_schedule_with_warmup and get_cosine_schedule_with_warmup, from the first update after warm-up on.
+    /// </summary>
     [Theory]
     [InlineData(1)]
     [InlineData(40)]
@@ -70,7 +87,11 @@ public class ScheduleTests
         {
             var progress = (step - warmup) / (double)(100 - warmup);
             Assert.Equal(1 - progress, new LearningRateSchedule(1, warmup, 0, 0.25, LrSchedulerType.Linear).ValueAt(step, 100), 1e-12);
-            Assert.Equal((1 + Math.Cos(Math.PI * progress)) / 2, new LearningRateSchedule(1, warmup, 0, 0.25, LrSchedulerType.Cosine).ValueAt(step, 100), 1e-12);
+            Assert.Equal(
+                (1 + Math.Cos(Math.PI * progress)) / 2,
+                new LearningRateSchedule(1, warmup, 0, 0.25, LrSchedulerType.Cosine).ValueAt(step, 100),
+                1e-12
+            );
         }
     }
 

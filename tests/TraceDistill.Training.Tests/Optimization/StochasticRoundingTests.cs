@@ -76,8 +76,8 @@ public class StochasticRoundingTests
     }
 
     /// <summary>
-    /// Steps of 1e-5 from weights near 1, whose next numbers are 0.0078 away: rounded to the nearest, none would ever be taken; rounded at random, their mean
-    /// over many weights is.
+    /// Steps of 1e-5 from weights near 1, whose next numbers are 0.0078 away: rounded to the
+    /// nearest, none would ever be taken; rounded at random, their mean over many weights is.
     /// </summary>
     [Theory]
     [InlineData(OptimizerKind.Adamw)]
@@ -96,15 +96,33 @@ public class StochasticRoundingTests
 
         (float[] Weights, float[] Start) After(ScalarType dtype, int updates)
         {
-            using var parameters = new ModelParameters(new ModelConfiguration
-            {
-                VocabSize = 4_000, HiddenSize = 16, IntermediateSize = 24, NumHiddenLayers = 1, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 8, TieWordEmbeddings = true,
-            });
+            using var parameters = new ModelParameters(
+                new ModelConfiguration
+                {
+                    VocabSize = 4_000,
+                    HiddenSize = 16,
+                    IntermediateSize = 24,
+                    NumHiddenLayers = 1,
+                    NumAttentionHeads = 2,
+                    NumKeyValueHeads = 1,
+                    HeadDim = 8,
+                    TieWordEmbeddings = true,
+                }
+            );
             parameters.Flat.Span.Fill(1);
             float[] start = [.. parameters.Values(Name)];
             var trained = TrainedWeights.All(parameters);
             parameters.HoldAs(dtype);
-            using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = kind, WeightDecay = 0, Seed = 4, Workers = 1 }, trained);
+            using var optimizer = new DeviceOptimizer(
+                new OptimizationOptions
+                {
+                    Optim = kind,
+                    WeightDecay = 0,
+                    Seed = 4,
+                    Workers = 1,
+                },
+                trained
+            );
             using var gradient = new FloatBuffer(parameters.Count);
             gradient.Span.Fill(0.1f);
             for (var update = 1; update <= updates; update++)

@@ -16,7 +16,14 @@ public class WeightOptimizerTests
 {
     static readonly ModelConfiguration Shape = new()
     {
-        VocabSize = 20, HiddenSize = 16, IntermediateSize = 24, NumHiddenLayers = 1, NumAttentionHeads = 2, NumKeyValueHeads = 1, HeadDim = 8, TieWordEmbeddings = true,
+        VocabSize = 20,
+        HiddenSize = 16,
+        IntermediateSize = 24,
+        NumHiddenLayers = 1,
+        NumAttentionHeads = 2,
+        NumKeyValueHeads = 1,
+        HeadDim = 8,
+        TieWordEmbeddings = true,
     };
 
     [Fact]
@@ -25,7 +32,12 @@ public class WeightOptimizerTests
         using var scope = NewDisposeScope();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
-        var options = new OptimizationOptions { LearningRate = 3e-3, WeightDecay = 0.1, AdamBeta2 = 0.98 };
+        var options = new OptimizationOptions
+        {
+            LearningRate = 3e-3,
+            WeightDecay = 0.1,
+            AdamBeta2 = 0.98,
+        };
         using var optimizer = new DeviceOptimizer(options, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         const string Name = "model.layers.0.mlp.up_proj.weight";
@@ -46,7 +58,9 @@ public class WeightOptimizerTests
         }
 
         var expected = weight.data<float>().ToArray();
-        Assert.All(parameters.Values(Name).ToArray().Zip(expected), pair => Assert.Equal(pair.Second, pair.First, Rounding.Of(20 * 20) * (3e-3 + Math.Abs(pair.Second)))); // 20 updates of 20 operations
+        Assert.All(parameters.Values(Name).ToArray().Zip(expected), pair =>
+            Assert.Equal(pair.Second, pair.First, Rounding.Of(20 * 20) * (3e-3 + Math.Abs(pair.Second)))
+        ); // 20 updates of 20 operations
     }
 
     [Theory]
@@ -57,7 +71,10 @@ public class WeightOptimizerTests
     public void Orthogonalize_AnyMatrix_KeepsSingularVectorsAndEvensSingularValues(int rows, int columns)
     {
         using var scope = NewDisposeScope();
-        using var orthogonalizer = new NewtonSchulz([[80, 30], [rows, columns]]);
+        using var orthogonalizer = new NewtonSchulz([
+            [80, 30],
+            [rows, columns],
+        ]);
         var x = randn([rows, columns], generator: new Generator(3));
         var values = x.data<float>().ToArray();
         orthogonalizer.Orthogonalize(Enumerable.Repeat(1f, 80 * 30).ToArray(), 80, 30);
@@ -80,7 +97,16 @@ public class WeightOptimizerTests
         using var scope = NewDisposeScope();
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
-        using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, LearningRate = 1e-3, MuonLearningRate = 0.05, MuonWeightDecay = 0.3 }, TrainedWeights.All(parameters));
+        using var optimizer = new DeviceOptimizer(
+            new OptimizationOptions
+            {
+                Optim = OptimizerKind.Muon,
+                LearningRate = 1e-3,
+                MuonLearningRate = 0.05,
+                MuonWeightDecay = 0.3,
+            },
+            TrainedWeights.All(parameters)
+        );
         using var gradient = new FloatBuffer(parameters.Count);
         var shape = parameters.ShapeOf(name);
         var weight = tensor(parameters.Values(name).ToArray(), shape).to(ScalarType.Float64);
@@ -119,7 +145,10 @@ public class WeightOptimizerTests
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
             parameters.Flat.Span.CopyTo(gradient.Span);
-            using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers }, TrainedWeights.All(parameters));
+            using var optimizer = new DeviceOptimizer(
+                new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers },
+                TrainedWeights.All(parameters)
+            );
             optimizer.Step(gradient, 1, 1e-3, 1);
             return parameters.Flat.Span.ToArray();
         }
@@ -140,7 +169,10 @@ public class WeightOptimizerTests
         }
 
         Assert.Equal(adam.Values("model.embed_tokens.weight").ToArray(), muon.Values("model.embed_tokens.weight").ToArray());
-        Assert.NotEqual(adam.Values("model.layers.0.self_attn.q_proj.weight").ToArray(), muon.Values("model.layers.0.self_attn.q_proj.weight").ToArray());
+        Assert.NotEqual(
+            adam.Values("model.layers.0.self_attn.q_proj.weight").ToArray(),
+            muon.Values("model.layers.0.self_attn.q_proj.weight").ToArray()
+        );
     }
 
     /// <summary>Algorithm 2 of arXiv 2302.06675, in float64.</summary>
@@ -149,11 +181,18 @@ public class WeightOptimizerTests
     {
         using var parameters = new ModelParameters(Shape);
         parameters.Initialize(1);
-        var options = new OptimizationOptions { Optim = OptimizerKind.Lion, WeightDecay = 0.1, AdamBeta1 = 0.9, AdamBeta2 = 0.99 };
+        var options = new OptimizationOptions
+        {
+            Optim = OptimizerKind.Lion,
+            WeightDecay = 0.1,
+            AdamBeta1 = 0.9,
+            AdamBeta2 = 0.99,
+        };
         using var optimizer = new DeviceOptimizer(options, TrainedWeights.All(parameters));
         using var gradient = new FloatBuffer(parameters.Count);
         const string Name = "model.layers.0.mlp.up_proj.weight";
-        double[] w = [.. parameters.Values(Name).ToArray().Select(value => (double)value)], m = new double[w.Length];
+        double[] w = [.. parameters.Values(Name).ToArray().Select(value => (double)value)],
+            m = new double[w.Length];
         var random = new Random(5);
         for (var update = 1; update <= 12; update++)
         {
@@ -177,8 +216,8 @@ public class WeightOptimizerTests
     }
 
     /// <summary>
-    /// Moments of 7 bits and a sign: a step of AdamW is off by what a code is off, a thirtieth of the number or so. Of many steps with a steady part in the
-    /// gradient the way is the same to a few hundredths.
+    /// Moments of 7 bits and a sign: a step of AdamW is off by what a code is off, a thirtieth of the number
+    /// or so. Of many steps with a steady part in the gradient the way is the same to a few hundredths.
     /// </summary>
     [Fact]
     public void Step_AdamW8Bit_GoesTheWayOfAdamWInAQuarterOfTheMemory()
@@ -187,7 +226,8 @@ public class WeightOptimizerTests
         var (rounded, roundedBytes) = After(OptimizerKind.Adamw8bit);
         var (first, _) = After(OptimizerKind.Adamw, updates: 0);
 
-        double way = Way(exact, first), off = Way(exact, rounded);
+        double way = Way(exact, first),
+            off = Way(exact, rounded);
         Assert.InRange(off / way, 1e-6, 0.05);
         Assert.InRange((double)roundedBytes / exactBytes, 0.25, 0.27);
 
@@ -197,7 +237,10 @@ public class WeightOptimizerTests
         {
             using var parameters = new ModelParameters(Shape);
             parameters.Initialize(1);
-            using var optimizer = new DeviceOptimizer(new OptimizationOptions { Optim = kind, Workers = 2 }, TrainedWeights.All(parameters));
+            using var optimizer = new DeviceOptimizer(
+                new OptimizationOptions { Optim = kind, Workers = 2 },
+                TrainedWeights.All(parameters)
+            );
             using var gradient = new FloatBuffer(parameters.Count);
             var (random, steady) = (new Random(2), new Random(3));
             float[] mean = [.. Enumerable.Range(0, (int)parameters.Count).Select(_ => (float)steady.NextDouble() - 0.5f)];

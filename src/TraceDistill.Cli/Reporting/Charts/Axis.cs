@@ -30,7 +30,8 @@ sealed record Axis(double Low, double High, IReadOnlyList<(double Position, stri
     /// <summary>A logarithmic axis with ticks at 1, 2 and 5 · 10ⁿ; both ends above zero.</summary>
     public static Axis Logarithmic(double low, double high, string title)
     {
-        var ticks = Enumerable.Range((int)Math.Floor(Math.Log10(low)) - 1, (int)Math.Ceiling(Math.Log10(high / low)) + 4)
+        var ticks = Enumerable
+            .Range((int)Math.Floor(Math.Log10(low)) - 1, (int)Math.Ceiling(Math.Log10(high / low)) + 4)
             .SelectMany(power => LogarithmicFactors.Select(factor => factor * Math.Pow(10, power)))
             .Where(value => value >= low * 0.999 && value <= high * 1.001)
             .Select(value => (Math.Log10(value), $"{value:0.######}"));
@@ -58,7 +59,11 @@ sealed record Axis(double Low, double High, IReadOnlyList<(double Position, stri
         last = Math.Max(last, first + 1);
         var format = label ?? (value => value.ToString($"#,0.{new string('#', Math.Max(0, 1 - (int)Math.Floor(Math.Log10(step))))}"));
         return new Axis(
-            first * step, last * step, [.. Enumerable.Range(0, (int)(last - first) + 1).Select(i => ((first + i) * step, format((first + i) * step)))], title);
+            first * step,
+            last * step,
+            [.. Enumerable.Range(0, (int)(last - first) + 1).Select(i => ((first + i) * step, format((first + i) * step)))],
+            title
+        );
     }
 
     static double RoundStep(double step)

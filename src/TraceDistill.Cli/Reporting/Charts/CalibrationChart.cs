@@ -11,7 +11,9 @@ static class CalibrationChart
         using var chart = new Chart(
             Axis.Linear(0, 1, $"confidence in {what}", value => $"{100 * value:0}%"),
             Axis.Linear(0, 1, "share that was right", value => $"{100 * value:0}%"),
-            height: 340, left: 58);
+            height: 340,
+            left: 58
+        );
         chart.Reference(0, 0, 1, 1);
         foreach (var (name, color, curve) in models)
         {
@@ -21,7 +23,13 @@ static class CalibrationChart
             {
                 // The area of a point tells how many predictions stand behind it.
                 var size = 3 + 9 * (float)Math.Sqrt((double)bin.Count / most);
-                chart.Point(bin.Confidence, bin.Accuracy, ChartColor.Series(color), $"{name}: {Show.Percent(bin.Accuracy)} right of {Show.Count(bin.Count)} at {Show.Percent(bin.Confidence)} confidence", size);
+                chart.Point(
+                    bin.Confidence,
+                    bin.Accuracy,
+                    ChartColor.Series(color),
+                    $"{name}: {Show.Percent(bin.Accuracy)} right of {Show.Count(bin.Count)} at {Show.Percent(bin.Confidence)} confidence",
+                    size
+                );
             }
         }
 

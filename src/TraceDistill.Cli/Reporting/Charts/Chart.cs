@@ -44,7 +44,10 @@ sealed class Chart : IDisposable
     /// <summary>A line through points, in order.</summary>
     public void Line(IReadOnlyCollection<(double X, double Y)> points, ChartColor color, float width = 2)
     {
-        var line = _plot.Add.ScatterLine(points.Select(point => point.X).ToArray(), points.Select(point => _axes.Y.Place(point.Y)).ToArray());
+        var line = _plot.Add.ScatterLine(
+            points.Select(point => point.X).ToArray(),
+            points.Select(point => _axes.Y.Place(point.Y)).ToArray()
+        );
         (line.Color, line.LineWidth) = (color.ToScottPlot(), width);
     }
 
@@ -60,8 +63,16 @@ sealed class Chart : IDisposable
     {
         _plot.Add.Marker(x, y, MarkerShape.FilledCircle, size, color.ToScottPlot());
         var (left, top) = Pixel(x, y);
-        _labels.Add(new XElement(
-            "circle", new XAttribute("cx", Round(left)), new XAttribute("cy", Round(top)), new XAttribute("r", 9), new XAttribute("class", "hover"), new XElement("title", hover)));
+        _labels.Add(
+            new XElement(
+                "circle",
+                new XAttribute("cx", Round(left)),
+                new XAttribute("cy", Round(top)),
+                new XAttribute("r", 9),
+                new XAttribute("class", "hover"),
+                new XElement("title", hover)
+            )
+        );
     }
 
     /// <summary>A straight piece, such as a confidence interval.</summary>
@@ -77,11 +88,17 @@ sealed class Chart : IDisposable
         var bar = _plot.Add.Rectangle(from, to, 0, height);
         (bar.FillColor, bar.LineWidth) = (color.ToScottPlot(), 0);
         var ((left, top), (right, bottom)) = (Pixel(from, height), Pixel(to, 0));
-        _labels.Add(new XElement(
-            "rect",
-            new XAttribute("x", Round(left)), new XAttribute("y", Round(top)),
-            new XAttribute("width", Round(right - left)), new XAttribute("height", Round(bottom - top)),
-            new XAttribute("class", "hover"), new XElement("title", hover)));
+        _labels.Add(
+            new XElement(
+                "rect",
+                new XAttribute("x", Round(left)),
+                new XAttribute("y", Round(top)),
+                new XAttribute("width", Round(right - left)),
+                new XAttribute("height", Round(bottom - top)),
+                new XAttribute("class", "hover"),
+                new XElement("title", hover)
+            )
+        );
     }
 
     /// <param name="description">What the chart shows, for those who do not see it.</param>
@@ -117,13 +134,19 @@ sealed class Chart : IDisposable
     XElement Text(double x, double y, string anchor, string kind, string text)
     {
         var element = new XElement(
-            "text", new XAttribute("x", Round(x)), new XAttribute("y", Round(y)), new XAttribute("text-anchor", anchor), new XAttribute("class", kind), text);
+            "text",
+            new XAttribute("x", Round(x)),
+            new XAttribute("y", Round(y)),
+            new XAttribute("text-anchor", anchor),
+            new XAttribute("class", kind),
+            text
+        );
         _labels.Add(element);
         return element;
     }
 
-    (double X, double Y) Pixel(double x, double y) => (
-        _axes.X.Pixel(x, _padding.Left, _width - _padding.Right), _axes.Y.Pixel(y, _height - _padding.Bottom, _padding.Top));
+    (double X, double Y) Pixel(double x, double y) =>
+        (_axes.X.Pixel(x, _padding.Left, _width - _padding.Right), _axes.Y.Pixel(y, _height - _padding.Bottom, _padding.Top));
 
     static double Round(double pixel) => Math.Round(pixel, 1);
 }

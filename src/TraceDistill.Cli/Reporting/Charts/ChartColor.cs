@@ -20,7 +20,8 @@ readonly record struct ChartColor(string Variable, string StandIn, bool IsDashed
     /// <summary>Of dashed lines that data are compared with.</summary>
     public static ChartColor Reference { get; } = new("--ink-soft", "#F1F0F3", IsDashed: true);
 
-    public static IEnumerable<ChartColor> All => [Grid, Ink, Reference, .. Enumerable.Range(0, SeriesCount).Select(Series), .. Enumerable.Range(0, SeriesCount).Select(Dashed)];
+    public static IEnumerable<ChartColor> All =>
+        [Grid, Ink, Reference, .. Enumerable.Range(0, SeriesCount).Select(Series), .. Enumerable.Range(0, SeriesCount).Select(Dashed)];
 
     /// <summary>The colour of the n-th model, the same in every chart and table.</summary>
     public static ChartColor Series(int index) => new($"--s{index % SeriesCount}", $"#F0F1F{index % SeriesCount:X}");

@@ -5,7 +5,10 @@ namespace TraceDistill.Cli.Reporting.Charts;
 /// <summary>Makes a drawing of ScottPlot fit for standing in a page: it takes the page's colours and scales with it.</summary>
 static class ChartSvg
 {
-    static readonly Dictionary<string, ChartColor> Colors = ChartColor.All.ToDictionary(color => color.StandIn, StringComparer.OrdinalIgnoreCase);
+    static readonly Dictionary<string, ChartColor> Colors = ChartColor.All.ToDictionary(
+        color => color.StandIn,
+        StringComparer.OrdinalIgnoreCase
+    );
 
     /// <param name="svg">What ScottPlot drew.</param>
     /// <param name="description">What the drawing shows, for those who do not see it.</param>
@@ -14,7 +17,11 @@ static class ChartSvg
         var root = XDocument.Parse(svg).Root!;
         var (width, height) = (root.Attribute("width")!.Value, root.Attribute("height")!.Value);
         root.RemoveAttributes();
-        root.Add(new XAttribute("viewBox", $"0 0 {width} {height}"), new XAttribute("role", "img"), new XAttribute("aria-label", description));
+        root.Add(
+            new XAttribute("viewBox", $"0 0 {width} {height}"),
+            new XAttribute("role", "img"),
+            new XAttribute("aria-label", description)
+        );
 
         // All data lie within their axes; clipping would only cut points at the very edge in half.
         root.Descendants().Where(element => element.Name.LocalName == "clipPath").Remove();
@@ -29,7 +36,10 @@ static class ChartSvg
                 {
                     attribute.Remove();
                     var dashes = color.IsDashed ? "stroke-dasharray:4 4;" : "";
-                    element.SetAttributeValue("style", $"{element.Attribute("style")?.Value}{attribute.Name}:var({color.Variable});{dashes}");
+                    element.SetAttributeValue(
+                        "style",
+                        $"{element.Attribute("style")?.Value}{attribute.Name}:var({color.Variable});{dashes}"
+                    );
                 }
             }
         }

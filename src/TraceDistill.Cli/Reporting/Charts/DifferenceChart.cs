@@ -18,11 +18,17 @@ static class DifferenceChart
 
     public static Html Draw(string description, IReadOnlyList<DrawnDifference> rows, int width = 520)
     {
-        var values = rows.SelectMany(row => new[] { 0, row.Difference, row.Interval?.Low ?? 0, row.Interval?.High ?? 0 }.Concat(row.Singles)).ToList();
+        var values = rows.SelectMany(row =>
+                new[] { 0, row.Difference, row.Interval?.Low ?? 0, row.Interval?.High ?? 0 }.Concat(row.Singles)
+            )
+            .ToList();
         using var chart = new Chart(
             Axis.Linear(values.Min(), values.Max(), "difference in percentage points", value => Show.Signed(100 * value, "0.#"), 6),
             Axis.Categories([.. rows.Select(row => row.Label)], downwards: true),
-            width, Margins + RowHeight * rows.Count, left: 24 + 7 * rows.Max(row => row.Label.Length));
+            width,
+            Margins + RowHeight * rows.Count,
+            left: 24 + 7 * rows.Max(row => row.Label.Length)
+        );
         chart.Reference(0, -0.5, 0, rows.Count - 0.5);
         foreach (var (index, row) in rows.Index())
         {
@@ -36,7 +42,12 @@ static class DifferenceChart
                 chart.Segment(interval.Low, index, interval.High, index, row.Color, 3);
             }
 
-            chart.Point(row.Difference, index, row.Color, $"{row.Label}: {Show.Points(row.Difference)} points{(row.Interval is { } ci ? $" ({Show.Points(ci)})" : "")}");
+            chart.Point(
+                row.Difference,
+                index,
+                row.Color,
+                $"{row.Label}: {Show.Points(row.Difference)} points{(row.Interval is { } ci ? $" ({Show.Points(ci)})" : "")}"
+            );
         }
 
         return chart.Render(description);

@@ -17,7 +17,13 @@ static class LengthHistogram
         foreach (var (bin, count) in counts)
         {
             var (from, to) = (bin * width, (bin + 1) * width);
-            chart.Bar(from + 0.06 * width, Math.Min(to - 0.06 * width, axis.High), count, ChartColor.Series(color), $"{from:0}–{to - 1:0} tokens: {Show.Count(count)} traces");
+            chart.Bar(
+                from + 0.06 * width,
+                Math.Min(to - 0.06 * width, axis.High),
+                count,
+                ChartColor.Series(color),
+                $"{from:0}–{to - 1:0} tokens: {Show.Count(count)} traces"
+            );
         }
 
         return chart.Render($"Lengths of {Show.Count(traces.Count)} traces");

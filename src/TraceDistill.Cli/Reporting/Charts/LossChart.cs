@@ -9,7 +9,11 @@ static class LossChart
     const int PointsDrawn = 240;
 
     /// <param name="title">What the metric is, in words.</param>
-    public static Html Draw(string metric, string title, IReadOnlyList<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> trainings)
+    public static Html Draw(
+        string metric,
+        string title,
+        IReadOnlyList<(string Name, int Color, IReadOnlyList<MetricsLine> Lines)> trainings
+    )
     {
         var curves = trainings
             .Select(training => (training.Name, training.Color, Points: Thin(training.Lines, metric)))
@@ -21,13 +25,17 @@ static class LossChart
             values.Min() > 0 && values.Max() > 5 * values.Min()
                 ? Axis.Logarithmic(0.9 * values.Min(), 1.1 * values.Max(), title)
                 : Axis.Linear(values.Min(), values.Max(), title),
-            height: 260, left: 58);
+            height: 260,
+            left: 58
+        );
         foreach (var (_, color, points) in curves)
         {
             chart.Line(points, ChartColor.Series(color), curves.Count > 4 ? 1 : 1.75f);
         }
 
-        return chart.Render($"{title} over steps, ending at {string.Join(", ", curves.Select(curve => $"{curve.Points[^1].Y:0.000} for {curve.Name}"))}");
+        return chart.Render(
+            $"{title} over steps, ending at {string.Join(", ", curves.Select(curve => $"{curve.Points[^1].Y:0.000} for {curve.Name}"))}"
+        );
     }
 
     /// <summary>Means over equal stretches of steps where there are more points than pixels.</summary>
@@ -40,6 +48,12 @@ static class LossChart
             .ToList();
         return points.Count <= PointsDrawn
             ? points
-            : [.. points.Index().GroupBy(item => (long)item.Index * PointsDrawn / points.Count).Select(group => (group.Average(item => item.Item.X), group.Average(item => item.Item.Y)))];
+            :
+            [
+                .. points
+                    .Index()
+                    .GroupBy(item => (long)item.Index * PointsDrawn / points.Count)
+                    .Select(group => (group.Average(item => item.Item.X), group.Average(item => item.Item.Y))),
+            ];
     }
 }

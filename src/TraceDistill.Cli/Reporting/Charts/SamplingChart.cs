@@ -13,7 +13,11 @@ static class SamplingChart
         var sizes = models.SelectMany(model => model.Scores.Sampled!.PassAt.Keys).Distinct().Order().ToList();
         var shares = models.SelectMany(model => model.Scores.Sampled!.PassAt.Values.Concat(model.Scores.Sampled.MajAt.Values));
         using var chart = new Chart(
-            Axis.Categories([.. sizes.Select(k => $"{k}")], "samples k"), Axis.Share(shares, "share of problems solved"), height: Height, left: 72);
+            Axis.Categories([.. sizes.Select(k => $"{k}")], "samples k"),
+            Axis.Share(shares, "share of problems solved"),
+            height: Height,
+            left: 72
+        );
         foreach (var model in models)
         {
             Curve(model, "pass", model.Scores.Sampled!.PassAt, ChartColor.Series(model.Color));

@@ -31,44 +31,56 @@ static class Show
     public static string Count(double count) => $"{count:#,0}";
 
     /// <summary>Parameters and tokens: 3.41 M.</summary>
-    public static string Large(double count) => count switch
-    {
-        >= 1e9 => $"{count / 1e9:0.00} G",
-        >= 1e6 => $"{count / 1e6:0.00} M",
-        >= 1e4 => $"{count / 1e3:0} k",
-        _ => Count(count),
-    };
+    public static string Large(double count) =>
+        count switch
+        {
+            >= 1e9 => $"{count / 1e9:0.00} G",
+            >= 1e6 => $"{count / 1e6:0.00} M",
+            >= 1e4 => $"{count / 1e3:0} k",
+            _ => Count(count),
+        };
 
     /// <summary>A p value, never as zero.</summary>
-    public static string PValue(double p) => p switch
-    {
-        < 0.0001 => "< 0.0001",
-        < 0.1 => $"{p:0.0000}",
-        _ => $"{p:0.00}",
-    };
+    public static string PValue(double p) =>
+        p switch
+        {
+            < 0.0001 => "< 0.0001",
+            < 0.1 => $"{p:0.0000}",
+            _ => $"{p:0.00}",
+        };
 
     /// <summary>The same in a sentence: p = 0.73 or p &lt; 0.0001.</summary>
     public static string PEquals(double p) => PValue(p) is ['<', ..] bound ? $"p {bound}" : $"p = {PValue(p)}";
 
     /// <summary>0.084 → 84 ms, 12.3 → 12 s; null → –.</summary>
-    public static string Latency(double? seconds) => seconds switch
-    {
-        null => Nothing,
-        < 0.9995 => $"{1000 * seconds:0} ms",
-        _ => Duration(seconds.Value),
-    };
+    public static string Latency(double? seconds) =>
+        seconds switch
+        {
+            null => Nothing,
+            < 0.9995 => $"{1000 * seconds:0} ms",
+            _ => Duration(seconds.Value),
+        };
 
     /// <summary>An amount of money in whatever currency: 1,234 or 5.67 or 0.0089.</summary>
-    public static string Money(double amount) => amount.ToString(amount switch { >= 1000 => "#,0", >= 1 => "0.00", _ => "0.####" });
+    public static string Money(double amount) =>
+        amount.ToString(
+            amount switch
+            {
+                >= 1000 => "#,0",
+                >= 1 => "0.00",
+                _ => "0.####",
+            }
+        );
 
     /// <summary>75.3 → 1 min 15 s.</summary>
-    public static string Duration(double seconds) => seconds switch
-    {
-        < 9.95 => $"{seconds:0.0} s",
-        < 59.5 => $"{seconds:0} s",
-        < 3599.5 => Two(seconds, 60, "min", "s"),
-        _ => Two(seconds / 60, 60, "h", "min"),
-    };
+    public static string Duration(double seconds) =>
+        seconds switch
+        {
+            < 9.95 => $"{seconds:0.0} s",
+            < 59.5 => $"{seconds:0} s",
+            < 3599.5 => Two(seconds, 60, "min", "s"),
+            _ => Two(seconds / 60, 60, "h", "min"),
+        };
 
     static string Two(double amount, int size, string large, string small)
     {

@@ -48,16 +48,16 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
     public double? SignFlip => BySeed.Length > 1 ? SignFlipTest.PValue(BySeed) : null;
 
     /// <summary>
-    /// Each seed's mean over the conditions. Pairs of one seed begin with the same weights, so they are no repetitions of each other: counted one by one
-    /// they would make the interval too narrow.
+    /// Each seed's mean over the conditions. Pairs of one seed begin with the same weights, so they
+    /// are no repetitions of each other: counted one by one they would make the interval too narrow.
     /// </summary>
     double[] BySeed => [.. Pairs.GroupBy(pair => pair.Seed).Select(pairs => pairs.Average(pair => pair.Difference))];
 
     /// <summary>All pairs of families whose copies were evaluated; none where no matrix repeats a training.</summary>
     public static IReadOnlyList<Ablation> Find(RunFacts run)
     {
-        var families = run.Evaluations
-            .SelectMany(evaluation => evaluation.Models)
+        var families = run
+            .Evaluations.SelectMany(evaluation => evaluation.Models)
             .Where(model => model.IsResult && model.Stage!.Copy.Length > 0)
             .DistinctBy(model => model.Stage!.Name)
             .GroupBy(model => model.Stage!.Family)
@@ -65,26 +65,35 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
         return
         [
             .. from first in Enumerable.Range(0, families.Count)
-               from second in Enumerable.Range(first + 1, families.Count - first - 1)
-               select Compare(run, [.. families[first]], [.. families[second]]) into ablation
-               where ablation.Pairs.Count > 0
-               select ablation,
+            from second in Enumerable.Range(first + 1, families.Count - first - 1)
+            select Compare(run, [.. families[first]], [.. families[second]]) into ablation
+            where ablation.Pairs.Count > 0
+            select ablation,
         ];
     }
 
     static Ablation Compare(RunFacts run, IReadOnlyList<ModelFacts> first, IReadOnlyList<ModelFacts> second)
     {
         var settings = first.ToDictionary(model => model, model => Effective(run, model.Stage!));
-        var axes = settings.Values.SelectMany(values => values.Keys).Distinct()
+        var axes = settings
+            .Values.SelectMany(values => values.Keys)
+            .Distinct()
             .Where(key => settings.Values.Select(values => values.GetValueOrDefault(key)).Distinct().Count() > 1)
             .ToLookup(key => key.Split('.')[^1] == SeedKey);
         var conditions = first
-            .Join(second, model => model.Stage!.Copy, model => model.Stage!.Copy, (a, b) => new AblationPair(
-                Describe(axes[false], settings[a]),
-                string.Join(", ", axes[true].Select(key => settings[a].GetValueOrDefault(key)).Distinct()),
-                a.Scores.Accuracy,
-                b.Scores.Accuracy,
-                a.Stage!.AddsSoftTargetsTo(b.Stage!)))
+            .Join(
+                second,
+                model => model.Stage!.Copy,
+                model => model.Stage!.Copy,
+                (a, b) =>
+                    new AblationPair(
+                        Describe(axes[false], settings[a]),
+                        string.Join(", ", axes[true].Select(key => settings[a].GetValueOrDefault(key)).Distinct()),
+                        a.Scores.Accuracy,
+                        b.Scores.Accuracy,
+                        a.Stage!.AddsSoftTargetsTo(b.Stage!)
+                    )
+            )
             .GroupBy(pair => pair.Condition)
             .Select(pairs => new AblationCondition(pairs.Key, [.. pairs]))
             .OrderBy(condition => NumberIn(condition.Name));
@@ -97,7 +106,10 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
         var effective = new Dictionary<string, string>();
         foreach (var (key, value) in stage.Settings)
         {
-            if (run.Stages.FirstOrDefault(other => other.Copy.Length > 0 && other != stage && other.Name == value.Split('/')[0]) is not { } source)
+            if (
+                run.Stages.FirstOrDefault(other => other.Copy.Length > 0 && other != stage && other.Name == value.Split('/')[0])
+                is not { } source
+            )
             {
                 effective[key] = value;
                 continue;
@@ -112,10 +124,12 @@ sealed record Ablation(string First, string Second, int FirstColor, int SecondCo
         return effective;
     }
 
-    static string Describe(IEnumerable<string> keys, Dictionary<string, string> settings) => string.Join(
-        ", ", keys.Select(key => $"{key.Split('.')[^1].Replace('_', ' ')} {settings.GetValueOrDefault(key)}").Distinct());
+    static string Describe(IEnumerable<string> keys, Dictionary<string, string> settings) =>
+        string.Join(", ", keys.Select(key => $"{key.Split('.')[^1].Replace('_', ' ')} {settings.GetValueOrDefault(key)}").Distinct());
 
-    static double NumberIn(string name) => name.Split(' ')
-        .Select(word => double.TryParse(word.TrimEnd(','), CultureInfo.InvariantCulture, out var number) ? number : (double?)null)
-        .FirstOrDefault(number => number is not null) ?? 0;
+    static double NumberIn(string name) =>
+        name.Split(' ')
+            .Select(word => double.TryParse(word.TrimEnd(','), CultureInfo.InvariantCulture, out var number) ? number : (double?)null)
+            .FirstOrDefault(number => number is not null)
+        ?? 0;
 }

@@ -21,7 +21,8 @@ sealed record EvaluationFacts
     public ModelFacts? Student => Models.FirstOrDefault(model => model.IsSingleResult);
 
     /// <summary>The next one of the same size: trained otherwise, so that the two compare the ways of training.</summary>
-    public ModelFacts? Baseline => Models.FirstOrDefault(model => model.IsSingleResult && model != Student && model.Scores.Parameters == Student?.Scores.Parameters);
+    public ModelFacts? Baseline =>
+        Models.FirstOrDefault(model => model.IsSingleResult && model != Student && model.Scores.Parameters == Student?.Scores.Parameters);
 
     /// <summary>
     /// The models that stand in drawings of details: not the starts of trainings, which would squeeze all others into a corner, and of the
@@ -32,25 +33,33 @@ sealed record EvaluationFacts
         get
         {
             var finished = Models.Where(model => model.Stage is null || model.IsResult).ToList();
-            return finished.Count <= Drawable ? finished : [.. finished.GroupBy(model => model.Color).Select(copies => copies.Last()).Take(Drawable)];
+            return finished.Count <= Drawable
+                ? finished
+                : [.. finished.GroupBy(model => model.Color).Select(copies => copies.Last()).Take(Drawable)];
         }
     }
 
     /// <summary>Models that <see cref="Drawn"/> leaves out, to be said beside the drawings; empty where it is nothing.</summary>
-    public string NotDrawn => Models.Any(model => model.IsResult && !Drawn.Contains(model)) ? "Of the copies that a matrix made, only the last is drawn." : "";
+    public string NotDrawn =>
+        Models.Any(model => model.IsResult && !Drawn.Contains(model)) ? "Of the copies that a matrix made, only the last is drawn." : "";
 
     /// <summary>The comparison of two models, whichever way round it was made; null where there is none.</summary>
-    public Comparison? Compare(ModelFacts first, ModelFacts second) => Result.Comparisons
-        .Select(comparison => comparison.First == second.Name && comparison.Second == first.Name ? Reverse(comparison) : comparison)
-        .FirstOrDefault(comparison => comparison.First == first.Name && comparison.Second == second.Name);
+    public Comparison? Compare(ModelFacts first, ModelFacts second) =>
+        Result
+            .Comparisons.Select(comparison =>
+                comparison.First == second.Name && comparison.Second == first.Name ? Reverse(comparison) : comparison
+            )
+            .FirstOrDefault(comparison => comparison.First == first.Name && comparison.Second == second.Name);
 
-    static Comparison Reverse(Comparison comparison) => new(
-        comparison.Second,
-        comparison.First,
-        -comparison.Difference,
-        new(-comparison.DifferenceCi.High, -comparison.DifferenceCi.Low),
-        comparison.OnlySecond,
-        comparison.OnlyFirst,
-        comparison.PValue,
-        comparison.N);
+    static Comparison Reverse(Comparison comparison) =>
+        new(
+            comparison.Second,
+            comparison.First,
+            -comparison.Difference,
+            new(-comparison.DifferenceCi.High, -comparison.DifferenceCi.Low),
+            comparison.OnlySecond,
+            comparison.OnlyFirst,
+            comparison.PValue,
+            comparison.N
+        );
 }

@@ -26,7 +26,12 @@ sealed record RunFacts
         get
         {
             var (overlap, reached) = (0.0, DateTimeOffset.MinValue);
-            foreach (var (start, end) in Stages.Select(stage => stage.LastAttempt).OfType<(DateTimeOffset Start, DateTimeOffset End)>().OrderBy(attempt => attempt.Start))
+            foreach (
+                var (start, end) in Stages
+                    .Select(stage => stage.LastAttempt)
+                    .OfType<(DateTimeOffset Start, DateTimeOffset End)>()
+                    .OrderBy(attempt => attempt.Start)
+            )
             {
                 overlap += Math.Max(0, ((end < reached ? end : reached) - start).TotalSeconds);
                 reached = end > reached ? end : reached;
@@ -37,9 +42,11 @@ sealed record RunFacts
     }
 
     /// <summary>The most memory that was held at once, in bytes: what stages held at most that ran at the same time, added up.</summary>
-    public long PeakMemoryBytes => Stages
-        .Select(stage => Stages.Where(other => other == stage || RanAtTheStartOf(stage, other)).Sum(other => other.PeakMemoryBytes))
-        .DefaultIfEmpty(0).Max();
+    public long PeakMemoryBytes =>
+        Stages
+            .Select(stage => Stages.Where(other => other == stage || RanAtTheStartOf(stage, other)).Sum(other => other.PeakMemoryBytes))
+            .DefaultIfEmpty(0)
+            .Max();
 
     static bool RanAtTheStartOf(StageFacts stage, StageFacts other) =>
         stage.LastAttempt is { Start: var start } && other.LastAttempt is { } attempt && attempt.Start <= start && start < attempt.End;

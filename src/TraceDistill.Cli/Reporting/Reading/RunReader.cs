@@ -16,12 +16,16 @@ static class RunReader
 {
     static readonly string[] TrainingVerbs = ["train", "pretrain"];
 
-    /// <exception cref="InvalidInputException">There is no such directory, it holds no finished stage, or a file in it is damaged.</exception>
+    /// <exception cref="InvalidInputException">
+    /// There is no such directory, it holds no finished stage, or a file in it is damaged.
+    /// </exception>
     public static async Task<RunFacts> ReadAsync(string runDirectory, CancellationToken cancellationToken = default)
     {
         if (!Directory.Exists(runDirectory))
         {
-            throw new InvalidInputException($"{runDirectory}: no such run directory; give the folder that run wrote, such as runs/quickstart");
+            throw new InvalidInputException(
+                $"{runDirectory}: no such run directory; give the folder that run wrote, such as runs/quickstart"
+            );
         }
 
         var recipePath = Path.Combine(runDirectory, RunDirectory.RecipeFile);
@@ -35,12 +39,18 @@ static class RunReader
 
         return new RunFacts
         {
-            Name = (recipe?["name"] as ConfigScalar)?.Text ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(runDirectory))),
+            Name = (recipe?["name"] as ConfigScalar)?.Text
+                ?? Path.GetFileName(Path.TrimEndingDirectorySeparator(Path.GetFullPath(runDirectory))),
             Recipe = recipe is null ? null : await File.ReadAllTextAsync(recipePath, cancellationToken),
             Stages = stages,
             Evaluations = Evaluations(stages),
             Traces = await TraceReader.ReadAsync(stages, cancellationToken),
-            Metrics = [.. MetricsLog.Read(Path.Combine(runDirectory, MetricsLog.FileName)).Where(line => named is null || named[line.Stage] is not null)],
+            Metrics =
+            [
+                .. MetricsLog
+                    .Read(Path.Combine(runDirectory, MetricsLog.FileName))
+                    .Where(line => named is null || named[line.Stage] is not null),
+            ],
         };
     }
 
@@ -49,7 +59,8 @@ static class RunReader
     {
         return
         [
-            .. Directory.EnumerateDirectories(runDirectory)
+            .. Directory
+                .EnumerateDirectories(runDirectory)
                 .Where(folder => !Path.GetFileName(folder).StartsWith('.'))
                 .Select(folder => (Folder: folder, Manifest: StageManifest.Read(folder)))
                 .Where(found => found.Manifest is not null && (recipe is null || recipe[found.Manifest.Stage] is not null))
@@ -80,17 +91,21 @@ static class RunReader
         }
         catch (JsonException error)
         {
-            throw new InvalidInputException($"{Path.Combine(folder, StageManifest.FileName)}: summary.usage is not the record of a collection; restore the file", error);
+            throw new InvalidInputException(
+                $"{Path.Combine(folder, StageManifest.FileName)}: summary.usage is not the record of a collection; restore the file",
+                error
+            );
         }
     }
 
-    static IEnumerable<KeyValuePair<string, string>> Flatten(ConfigNode? node, string path) => node switch
-    {
-        ConfigMap map => map.Entries.SelectMany(entry => Flatten(entry.Value, path.Length == 0 ? entry.Key : $"{path}.{entry.Key}")),
-        ConfigList list => list.Items.SelectMany((item, index) => Flatten(item, $"{path}.{index}")),
-        ConfigScalar { Text: { } text } => [KeyValuePair.Create(path, text)],
-        _ => [],
-    };
+    static IEnumerable<KeyValuePair<string, string>> Flatten(ConfigNode? node, string path) =>
+        node switch
+        {
+            ConfigMap map => map.Entries.SelectMany(entry => Flatten(entry.Value, path.Length == 0 ? entry.Key : $"{path}.{entry.Key}")),
+            ConfigList list => list.Items.SelectMany((item, index) => Flatten(item, $"{path}.{index}")),
+            ConfigScalar { Text: { } text } => [KeyValuePair.Create(path, text)],
+            _ => [],
+        };
 
     static List<EvaluationFacts> Evaluations(IReadOnlyList<StageFacts> stages)
     {
@@ -98,22 +113,35 @@ static class RunReader
         var colors = new List<string>();
         return
         [
-            .. stages.Where(stage => File.Exists(Path.Combine(stage.Folder, EvaluationResult.FileName))).Select(stage =>
-            {
-                var result = EvaluationResult.Read(Path.Combine(stage.Folder, EvaluationResult.FileName));
-                var speeds = GenerationSpeed.Read(stage.Folder);
-                return new EvaluationFacts
+            .. stages
+                .Where(stage => File.Exists(Path.Combine(stage.Folder, EvaluationResult.FileName)))
+                .Select(stage =>
                 {
-                    Stage = stage,
-                    Result = result,
-                    Models = [.. result.Models.Select(model => Describe(model.Key, model.Value, speeds.GetValueOrDefault(model.Key), stage, stages, colors))],
-                };
-            }),
+                    var result = EvaluationResult.Read(Path.Combine(stage.Folder, EvaluationResult.FileName));
+                    var speeds = GenerationSpeed.Read(stage.Folder);
+                    return new EvaluationFacts
+                    {
+                        Stage = stage,
+                        Result = result,
+                        Models =
+                        [
+                            .. result.Models.Select(model =>
+                                Describe(model.Key, model.Value, speeds.GetValueOrDefault(model.Key), stage, stages, colors)
+                            ),
+                        ],
+                    };
+                }),
         ];
     }
 
     static ModelFacts Describe(
-        string name, ModelScores scores, GenerationSpeed? speed, StageFacts evaluation, IReadOnlyList<StageFacts> stages, List<string> colors)
+        string name,
+        ModelScores scores,
+        GenerationSpeed? speed,
+        StageFacts evaluation,
+        IReadOnlyList<StageFacts> stages,
+        List<string> colors
+    )
     {
         var source = evaluation.Settings.GetValueOrDefault($"models.{name}") ?? evaluation.Settings.GetValueOrDefault("model") ?? "";
         var stage = stages.FirstOrDefault(stage => stage.Name == source.Split('/')[0] && TrainingVerbs.Contains(stage.Verb));

@@ -42,12 +42,16 @@ sealed record StageFacts
     /// Returns whether both are trainings that are alike but for soft targets, which this one has and <paramref name="other"/> has not.
     /// </summary>
     public bool AddsSoftTargetsTo(StageFacts other) =>
-        Verb == TrainVerb && other.Verb == TrainVerb && UsesSoftTargets && !other.UsesSoftTargets
+        Verb == TrainVerb
+        && other.Verb == TrainVerb
+        && UsesSoftTargets
+        && !other.UsesSoftTargets
         && Settings.Where(IsNotOfSoftTargets).ToHashSet().SetEquals(other.Settings.Where(IsNotOfSoftTargets));
 
     bool UsesSoftTargets => !(double.TryParse(Settings.GetValueOrDefault(SoftTargetWeight), out var weight) && weight == 0);
 
-    static bool IsNotOfSoftTargets(KeyValuePair<string, string> setting) => !setting.Key.StartsWith(SoftTargetPrefix, StringComparison.Ordinal);
+    static bool IsNotOfSoftTargets(KeyValuePair<string, string> setting) =>
+        !setting.Key.StartsWith(SoftTargetPrefix, StringComparison.Ordinal);
 
     /// <summary>Part of the name that a matrix added; empty for a stage that stands once.</summary>
     public string Copy => Name[Family.Length..];

@@ -25,7 +25,11 @@ static class TraceReader
     {
         // Lengths need every row, soft targets only those that are shown.
         var lengths = new List<TraceLength>();
-        var slim = await ShardReader.OpenAsync(stage.Folder, new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false }, cancellationToken);
+        var slim = await ShardReader.OpenAsync(
+            stage.Folder,
+            new ShardReaderOptions { SoftTargets = false, VerifyChecksums = false },
+            cancellationToken
+        );
         await foreach (var trace in slim.ReadAsync(cancellationToken))
         {
             lengths.Add(new TraceLength(trace.CompletionTokens, trace.Verdict, !FinishReasons.IsNatural(trace.FinishReason)));
@@ -51,7 +55,10 @@ static class TraceReader
     static HashSet<int> ExampleRows(List<TraceLength> lengths)
     {
         var wrong = Spread([.. Enumerable.Range(0, lengths.Count).Where(row => lengths[row].Verdict == "incorrect")], ExamplesShown / 2);
-        var others = Spread([.. Enumerable.Range(0, lengths.Count).Where(row => lengths[row].Verdict != "incorrect")], ExamplesShown - wrong.Count);
+        var others = Spread(
+            [.. Enumerable.Range(0, lengths.Count).Where(row => lengths[row].Verdict != "incorrect")],
+            ExamplesShown - wrong.Count
+        );
         return [.. wrong, .. others];
     }
 
@@ -83,11 +90,14 @@ static class TraceReader
     }
 
     /// <summary>The tokenizer with that hash, of a model that the run trained, or of one that the traces were collected from.</summary>
-    static Tokenizer? FindTokenizer(IReadOnlyList<StageFacts> stages, string? hash) => stages
-        .SelectMany(stage => new[] { stage.Folder, stage.Settings.GetValueOrDefault("serve"), stage.Settings.GetValueOrDefault("tokenizer") })
-        .OfType<string>()
-        .Distinct()
-        .Where(folder => File.Exists(Path.Combine(folder, Tokenizer.FileName)))
-        .Select(Tokenizer.Load)
-        .FirstOrDefault(tokenizer => hash is null || tokenizer.Hash == hash);
+    static Tokenizer? FindTokenizer(IReadOnlyList<StageFacts> stages, string? hash) =>
+        stages
+            .SelectMany(stage =>
+                new[] { stage.Folder, stage.Settings.GetValueOrDefault("serve"), stage.Settings.GetValueOrDefault("tokenizer") }
+            )
+            .OfType<string>()
+            .Distinct()
+            .Where(folder => File.Exists(Path.Combine(folder, Tokenizer.FileName)))
+            .Select(Tokenizer.Load)
+            .FirstOrDefault(tokenizer => hash is null || tokenizer.Hash == hash);
 }

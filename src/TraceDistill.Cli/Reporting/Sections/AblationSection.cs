@@ -11,13 +11,21 @@ static class AblationSection
     public static Section? Of(RunFacts run)
     {
         var ablations = Ablation.Find(run);
-        return ablations.Count == 0 ? null : new Section("ablation", "Ablation", Html.Of($"""
-            <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own
-            settings. Intervals are Student's t over the seeds, so they are wide where seeds are few; small grey
-            points are single pairs. Over all conditions each seed counts once, with its mean: its pairs begin with
-            the same weights and do not repeat each other. {Few(ablations)}</p>
-            {ablations.Select(Of)}
-            """));
+        return ablations.Count == 0
+            ? null
+            : new Section(
+                "ablation",
+                "Ablation",
+                Html.Of(
+                    $"""
+                    <p>Each pair was trained with the same seed on the same data and differs in nothing but the stage's own
+                    settings. Intervals are Student's t over the seeds, so they are wide where seeds are few; small grey
+                    points are single pairs. Over all conditions each seed counts once, with its mean: its pairs begin with
+                    the same weights and do not repeat each other. {Few(ablations)}</p>
+                    {ablations.Select(Of)}
+                    """
+                )
+            );
     }
 
     static Html Of(Ablation ablation)
@@ -25,36 +33,64 @@ static class AblationSection
         DrawnDifference[] rows =
         [
             .. ablation.Conditions.Select(condition => new DrawnDifference(
-                Label(condition.Name), condition.Difference.Mean, condition.Difference.Interval, [.. condition.Pairs.Select(pair => pair.Difference)], ChartColor.Series(ablation.FirstColor))),
-            .. ablation.Conditions.Count > 1 ? [new DrawnDifference("all", ablation.Overall.Mean, ablation.Overall.Interval, [], ChartColor.Ink)] : Array.Empty<DrawnDifference>(),
+                Label(condition.Name),
+                condition.Difference.Mean,
+                condition.Difference.Interval,
+                [.. condition.Pairs.Select(pair => pair.Difference)],
+                ChartColor.Series(ablation.FirstColor)
+            )),
+            .. ablation.Conditions.Count > 1
+                ? [new DrawnDifference("all", ablation.Overall.Mean, ablation.Overall.Interval, [], ChartColor.Ink)]
+                : Array.Empty<DrawnDifference>(),
         ];
         Html[] table =
         [
             .. ablation.Conditions.Select(condition => Row(Label(condition.Name), condition.Pairs, condition.Difference)),
             .. ablation.Conditions.Count > 1 ? [Row("all", ablation.Pairs, ablation.Overall)] : Array.Empty<Html>(),
         ];
-        var head = Html.Of($"""
-            <th scope="col">condition</th><th scope="col">pairs</th><th scope="col">{Section.Chip(ablation.First, ablation.FirstColor)}</th><th scope="col">{Section.Chip(ablation.Second, ablation.SecondColor)}</th>
+        var head = Html.Of(
+            $"""
+            <th scope="col">condition</th><th scope="col">pairs</th><th scope="col">{Section.Chip(
+                ablation.First,
+                ablation.FirstColor
+            )}</th><th scope="col">{Section.Chip(ablation.Second, ablation.SecondColor)}</th>
             <th scope="col">points (95% interval)</th><th scope="col" title="paired t test over the seeds">p</th>
-            """);
-        var signFlip = ablation.SignFlip is { } p ? $" Over the {ablation.Seeds} seeds the exact sign-flip test gives {Show.PEquals(p)}." : "";
+            """
+        );
+        var signFlip = ablation.SignFlip is { } p
+            ? $" Over the {ablation.Seeds} seeds the exact sign-flip test gives {Show.PEquals(p)}."
+            : "";
         var caption = Html.Of($"Mean paired difference with its 95% interval.{signFlip}");
-        return Html.Of($"""
+        return Html.Of(
+            $"""
             <h3>{ablation.First} − {ablation.Second}</h3><div class="pair">
-            {Section.Figure(DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows), caption)}
+            {Section.Figure(
+                DifferenceChart.Draw($"Paired differences of accuracy, {ablation.First} minus {ablation.Second}", rows),
+                caption
+            )}
             {Section.Table(head, table)}</div>
-            """);
+            """
+        );
     }
 
-    static string Few(IReadOnlyList<Ablation> ablations) => ablations.Min(ablation => ablation.Seeds) is < Ablation.EnoughSeeds and var seeds
-        ? $"{(seeds == 1 ? "One seed is" : $"{seeds} seeds are")} few: {Ablation.EnoughSeeds} or more make a finding about the way of training."
-        : "";
+    static string Few(IReadOnlyList<Ablation> ablations) =>
+        ablations.Min(ablation => ablation.Seeds) is < Ablation.EnoughSeeds and var seeds
+            ? $"{(seeds == 1 ? "One seed is" : $"{seeds} seeds are")} few: "
+                + $"{Ablation.EnoughSeeds} or more make a finding about the way of training."
+            : "";
 
-    static Html Row(string label, IReadOnlyList<AblationPair> pairs, MeanOverSeeds difference) => Html.Of($"""
-        <tr><th scope="row">{label}</th><td>{pairs.Count}</td><td>{Show.Percent(pairs.Average(pair => pair.First))}</td><td>{Show.Percent(pairs.Average(pair => pair.Second))}</td>
-        <td><b>{Show.Points(difference.Mean)}</b> <span class="soft under">{(difference.Interval is { } interval ? Show.Points(interval) : Show.Nothing)}</span></td>
-        <td>{(difference.PValue is { } p ? Show.PValue(p) : Show.Nothing)}</td></tr>
-        """);
+    static Html Row(string label, IReadOnlyList<AblationPair> pairs, MeanOverSeeds difference) =>
+        Html.Of(
+            $"""
+            <tr><th scope="row">{label}</th><td>{pairs.Count}</td><td>{Show.Percent(
+                pairs.Average(pair => pair.First)
+            )}</td><td>{Show.Percent(pairs.Average(pair => pair.Second))}</td>
+            <td><b>{Show.Points(difference.Mean)}</b> <span class="soft under">{(
+                difference.Interval is { } interval ? Show.Points(interval) : Show.Nothing
+            )}</span></td>
+            <td>{(difference.PValue is { } p ? Show.PValue(p) : Show.Nothing)}</td></tr>
+            """
+        );
 
     static string Label(string condition) => condition.Length == 0 ? "as given" : condition;
 }

@@ -11,20 +11,34 @@ static class CostSection
     {
         var total = run.Seconds;
         var longest = Math.Max(1e-9, run.Stages.Max(stage => stage.Seconds));
-        var rows = run.Stages.Select(stage => Html.Of($"""
-            <tr><th scope="row">{stage.Name}</th><td class="text">{stage.Verb}</td><td>{Show.Duration(stage.Seconds)}</td>
-            <td><div class="bar" aria-hidden="true"><i style="width:{100 * stage.Seconds / longest:0.##}%"></i></div></td>
-            <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{ProgressText.Bytes(stage.PeakMemoryBytes)}</td></tr>
-            """));
-        var head = Html.Of($"""
+        var rows = run.Stages.Select(stage =>
+            Html.Of(
+                $"""
+                <tr><th scope="row">{stage.Name}</th><td class="text">{stage.Verb}</td><td>{Show.Duration(stage.Seconds)}</td>
+                <td><div class="bar" aria-hidden="true"><i style="width:{100 * stage.Seconds / longest:0.##}%"></i></div></td>
+                <td>{(total > 0 ? Show.Percent(stage.Seconds / total) : Show.Nothing)}</td><td>{ProgressText.Bytes(
+                    stage.PeakMemoryBytes
+                )}</td></tr>
+                """
+            )
+        );
+        var head = Html.Of(
+            $"""
             <th scope="col">stage</th><th scope="col" class="text">verb</th><th scope="col">time</th><td></td>
             <th scope="col">share</th><th scope="col">peak memory</th>
-            """);
-        return new Section("cost", "What it cost", Html.Of($"""
-            <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.PeakMemoryBytes)} of memory at once.
-            Stages that ran side by side count once in that time, and their memory is added up.
-            Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
-            {Section.Table(head, rows)}
-            """));
+            """
+        );
+        return new Section(
+            "cost",
+            "What it cost",
+            Html.Of(
+                $"""
+                <p>{Show.Duration(total)} in all, and at most {ProgressText.Bytes(run.PeakMemoryBytes)} of memory at once.
+                Stages that ran side by side count once in that time, and their memory is added up.
+                Time spent in interrupted attempts is included; this report, which was not finished when it was written, is not.</p>
+                {Section.Table(head, rows)}
+                """
+            )
+        );
     }
 }

@@ -1,6 +1,8 @@
 namespace TraceDistill.Data.Answers.Algebra;
 
-/// <summary>Something that the answer engine cannot read or is not allowed to work out. Caught within the engine: the verdict is unverified.</summary>
+/// <summary>
+/// Something that the answer engine cannot read or is not allowed to work out. Caught within the engine: the verdict is unverified.
+/// </summary>
 sealed class BeyondEngineException(string message) : Exception(message)
 {
     /// <summary>True where the expression is understood and has no value (<c>1/0</c>), so that it equals no answer that has one.</summary>
@@ -23,7 +25,8 @@ static class Limits
     public const int Factorial = 3_000;
 
     /// <summary>Most terms of a polynomial, and most products of terms in one multiplication.</summary>
-    public const int Terms = 300, Products = 20_000;
+    public const int Terms = 300,
+        Products = 20_000;
 
     /// <summary>Largest exponent that a sum is multiplied out for.</summary>
     public const int Exponent = 40;

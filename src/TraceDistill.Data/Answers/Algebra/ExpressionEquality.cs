@@ -3,12 +3,16 @@ using System.Numerics;
 namespace TraceDistill.Data.Answers.Algebra;
 
 /// <summary>
-/// Decides whether expressions are equal: by exact algebra where that decides, else by their values at seeded random points. Null is "cannot tell".
+/// Decides whether expressions are equal: by exact algebra where that decides, else by their
+/// values at seeded random points. Null is "cannot tell".
 /// </summary>
 static class ExpressionEquality
 {
-    /// <summary>Relative differences below the first are none, above the second are one; what lies between is rounding or bad luck.</summary>
-    const double Same = 1e-10, Different = 1e-6;
+    /// <summary>
+    /// Relative differences below the first are none, above the second are one; what lies between is rounding or bad luck.
+    /// </summary>
+    const double Same = 1e-10,
+        Different = 1e-6;
 
     /// <summary>Denominator above which a decimal may be the rounded value of something irrational.</summary>
     const int LongDecimal = 100_000;
@@ -30,7 +34,8 @@ static class ExpressionEquality
             }
 
             var verdict = Spot(difference, IsOnNaturals(first) || IsOnNaturals(second));
-            var isDoubtful = verdict == true ? IsLongDecimal(a, b) : IsRounded(first, second, a, b) || HasLogScale(first) != HasLogScale(second);
+            var isDoubtful =
+                verdict == true ? IsLongDecimal(a, b) : IsRounded(first, second, a, b) || HasLogScale(first) != HasLogScale(second);
             return isDoubtful ? null : verdict;
         }
         catch (BeyondEngineException exception)
@@ -111,11 +116,17 @@ static class ExpressionEquality
         for (var index = 0; index < 2 * SpotPoints.Count; index++)
         {
             var isSigned = index >= SpotPoints.Count;
-            var evaluation = new NumericEvaluation(isOnNaturals ? SpotPoints.Natural(index) : isSigned ? SpotPoints.Signed(index) : SpotPoints.Positive(index));
+            var evaluation = new NumericEvaluation(
+                isOnNaturals ? SpotPoints.Natural(index)
+                : isSigned ? SpotPoints.Signed(index)
+                : SpotPoints.Positive(index)
+            );
             var (sum, size) = (Complex.Zero, 0.0);
             foreach (var (monomial, coefficient) in difference.Terms)
             {
-                var value = monomial.Powers.Aggregate((Complex)coefficient.ToDouble(), (product, power) => product * Value(power.Of, power.Exponent, evaluation));
+                var value = monomial.Powers.Aggregate((Complex)coefficient.ToDouble(), (product, power) =>
+                    product * Value(power.Of, power.Exponent, evaluation)
+                );
                 sum += value;
                 size += Complex.Abs(value);
             }
@@ -141,11 +152,18 @@ static class ExpressionEquality
 
     static Complex Value(Generator of, Rational exponent, NumericEvaluation evaluation)
     {
-        var value = of.Prime > 0 ? of.Prime : of.Definition is { } definition ? evaluation.Evaluate(definition) : evaluation.Symbol(of.Name);
-        return exponent == 1 ? value : value == Complex.Zero ? (exponent.Sign > 0 ? 0 : double.NaN) : Complex.Pow(value, exponent.ToDouble());
+        var value =
+            of.Prime > 0 ? of.Prime
+            : of.Definition is { } definition ? evaluation.Evaluate(definition)
+            : evaluation.Symbol(of.Name);
+        return exponent == 1 ? value
+            : value == Complex.Zero ? (exponent.Sign > 0 ? 0 : double.NaN)
+            : Complex.Pow(value, exponent.ToDouble());
     }
 
-    /// <summary>For expressions too large for exact algebra. Numbers that close may still differ; functions that agree at random points do not.</summary>
+    /// <summary>
+    /// For expressions too large for exact algebra. Numbers that close may still differ; functions that agree at random points do not.
+    /// </summary>
     static bool? ByValues(Expression first, Expression second)
     {
         var hasVariables = first.Variables().Any() || second.Variables().Any();
@@ -185,24 +203,29 @@ static class ExpressionEquality
         a.IsNumber(out var x) && x.Denominator > LongDecimal || b.IsNumber(out var y) && y.Denominator > LongDecimal;
 
     /// <summary>Returns whether it has a logarithm whose base is not said.</summary>
-    static bool HasLogScale(Expression expression) => expression switch
-    {
-        SymbolExpression symbol => symbol.Name == SymbolExpression.LogScale,
-        SumExpression sum => sum.Terms.Any(HasLogScale),
-        ProductExpression product => product.Factors.Any(HasLogScale),
-        PowerExpression power => HasLogScale(power.Base) || HasLogScale(power.Exponent),
-        FunctionExpression function => function.Arguments.Any(HasLogScale),
-        _ => false,
-    };
+    static bool HasLogScale(Expression expression) =>
+        expression switch
+        {
+            SymbolExpression symbol => symbol.Name == SymbolExpression.LogScale,
+            SumExpression sum => sum.Terms.Any(HasLogScale),
+            ProductExpression product => product.Factors.Any(HasLogScale),
+            PowerExpression power => HasLogScale(power.Base) || HasLogScale(power.Exponent),
+            FunctionExpression function => function.Arguments.Any(HasLogScale),
+            _ => false,
+        };
 
-    static bool IsOnNaturals(Expression expression) => expression switch
-    {
-        SumExpression sum => sum.Terms.Any(IsOnNaturals),
-        ProductExpression product => product.Factors.Any(IsOnNaturals),
-        PowerExpression power => IsOnNaturals(power.Base) || IsOnNaturals(power.Exponent)
-            || power.Exponent.Variables().Any() && NumericEvaluation.Real(power.Base) is < 0,
-        FunctionExpression { Name: "factorial" or "binom" } function => function.Arguments.SelectMany(argument => argument.Variables()).Any(),
-        FunctionExpression function => function.Arguments.Any(IsOnNaturals),
-        _ => false,
-    };
+    static bool IsOnNaturals(Expression expression) =>
+        expression switch
+        {
+            SumExpression sum => sum.Terms.Any(IsOnNaturals),
+            ProductExpression product => product.Factors.Any(IsOnNaturals),
+            PowerExpression power => IsOnNaturals(power.Base)
+                || IsOnNaturals(power.Exponent)
+                || power.Exponent.Variables().Any() && NumericEvaluation.Real(power.Base) is < 0,
+            FunctionExpression { Name: "factorial" or "binom" } function => function
+                .Arguments.SelectMany(argument => argument.Variables())
+                .Any(),
+            FunctionExpression function => function.Arguments.Any(IsOnNaturals),
+            _ => false,
+        };
 }

@@ -36,15 +36,16 @@ sealed class NumericEvaluation(Func<string, Complex> point)
         };
     }
 
-    public Complex Symbol(string name) => name switch
-    {
-        SymbolExpression.Pi => Math.PI,
-        SymbolExpression.Euler => Math.E,
-        SymbolExpression.Imaginary => Complex.ImaginaryOne,
-        SymbolExpression.LogScale => 1 / Math.Log(10),
-        SymbolExpression.Infinity => double.PositiveInfinity,
-        _ => point(name),
-    };
+    public Complex Symbol(string name) =>
+        name switch
+        {
+            SymbolExpression.Pi => Math.PI,
+            SymbolExpression.Euler => Math.E,
+            SymbolExpression.Imaginary => Complex.ImaginaryOne,
+            SymbolExpression.LogScale => 1 / Math.Log(10),
+            SymbolExpression.Infinity => double.PositiveInfinity,
+            _ => point(name),
+        };
 
     Complex Power(PowerExpression power)
     {
@@ -71,30 +72,31 @@ sealed class NumericEvaluation(Func<string, Complex> point)
         return Complex.Pow(root, exponent);
     }
 
-    static Complex Function(string name, Complex[] x) => (name, x.Length) switch
-    {
-        ("abs", 1) => Complex.Abs(x[0]),
-        ("sin", 1) => Complex.Sin(x[0]),
-        ("cos", 1) => Complex.Cos(x[0]),
-        ("tan", 1) => Complex.Tan(x[0]),
-        ("cot", 1) => Complex.Cos(x[0]) / Complex.Sin(x[0]),
-        ("sec", 1) => 1 / Complex.Cos(x[0]),
-        ("csc", 1) => 1 / Complex.Sin(x[0]),
-        ("arcsin", 1) => Complex.Asin(x[0]),
-        ("arccos", 1) => Complex.Acos(x[0]),
-        ("arctan", 1) => Complex.Atan(x[0]),
-        ("sinh", 1) => Complex.Sinh(x[0]),
-        ("cosh", 1) => Complex.Cosh(x[0]),
-        ("tanh", 1) => Complex.Tanh(x[0]),
-        ("ln", 1) => Complex.Log(x[0]),
-        ("floor", 1) => x[0].Imaginary == 0 ? Math.Floor(x[0].Real) : Undefined,
-        ("ceil", 1) => x[0].Imaginary == 0 ? Math.Ceiling(x[0].Real) : Undefined,
-        ("factorial", 1) => IsNatural(x[0]) ? Factorial(x[0].Real) : Undefined,
-        ("binom", 2) => IsNatural(x[0]) && IsNatural(x[1]) ? Binomial(x[0].Real, x[1].Real) : Undefined,
-        ("min", > 0) => x.All(value => value.Imaginary == 0) ? x.Min(value => value.Real) : Undefined,
-        ("max", > 0) => x.All(value => value.Imaginary == 0) ? x.Max(value => value.Real) : Undefined,
-        _ => MadeUp(name, x),
-    };
+    static Complex Function(string name, Complex[] x) =>
+        (name, x.Length) switch
+        {
+            ("abs", 1) => Complex.Abs(x[0]),
+            ("sin", 1) => Complex.Sin(x[0]),
+            ("cos", 1) => Complex.Cos(x[0]),
+            ("tan", 1) => Complex.Tan(x[0]),
+            ("cot", 1) => Complex.Cos(x[0]) / Complex.Sin(x[0]),
+            ("sec", 1) => 1 / Complex.Cos(x[0]),
+            ("csc", 1) => 1 / Complex.Sin(x[0]),
+            ("arcsin", 1) => Complex.Asin(x[0]),
+            ("arccos", 1) => Complex.Acos(x[0]),
+            ("arctan", 1) => Complex.Atan(x[0]),
+            ("sinh", 1) => Complex.Sinh(x[0]),
+            ("cosh", 1) => Complex.Cosh(x[0]),
+            ("tanh", 1) => Complex.Tanh(x[0]),
+            ("ln", 1) => Complex.Log(x[0]),
+            ("floor", 1) => x[0].Imaginary == 0 ? Math.Floor(x[0].Real) : Undefined,
+            ("ceil", 1) => x[0].Imaginary == 0 ? Math.Ceiling(x[0].Real) : Undefined,
+            ("factorial", 1) => IsNatural(x[0]) ? Factorial(x[0].Real) : Undefined,
+            ("binom", 2) => IsNatural(x[0]) && IsNatural(x[1]) ? Binomial(x[0].Real, x[1].Real) : Undefined,
+            ("min", > 0) => x.All(value => value.Imaginary == 0) ? x.Min(value => value.Real) : Undefined,
+            ("max", > 0) => x.All(value => value.Imaginary == 0) ? x.Max(value => value.Real) : Undefined,
+            _ => MadeUp(name, x),
+        };
 
     static bool IsNatural(Complex value) => value is { Imaginary: 0, Real: >= 0 and <= 170 } && value.Real == Math.Floor(value.Real);
 
@@ -132,7 +134,7 @@ static class SpotPoints
     /// <summary>A number from 0 to below 1 that only depends on the text.</summary>
     public static double Hash(string text)
     {
-        var hash = 14695981039346656037UL;    // FNV-1a
+        var hash = 14695981039346656037UL; // FNV-1a
         foreach (var character in text)
         {
             hash = (hash ^ character) * 1099511628211UL;
@@ -147,7 +149,8 @@ static class SpotPoints
     public static Func<string, Complex> Positive(int index) => name => 0.3 + 2.2 * Hash($"{index}:{name}");
 
     /// <summary>The same with either sign.</summary>
-    public static Func<string, Complex> Signed(int index) => name => (Hash($"{name}:{index}") < 0.6 ? -1 : 1) * (0.3 + 2.2 * Hash($"{index}:{name}"));
+    public static Func<string, Complex> Signed(int index) =>
+        name => (Hash($"{name}:{index}") < 0.6 ? -1 : 1) * (0.3 + 2.2 * Hash($"{index}:{name}"));
 
     /// <summary>Natural numbers, for what is only defined on those.</summary>
     public static Func<string, Complex> Natural(int index) => name => Math.Floor(1 + index + 9 * Hash($"{index}:{name}"));

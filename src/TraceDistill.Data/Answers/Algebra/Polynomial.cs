@@ -142,7 +142,10 @@ sealed class Polynomial
         {
             foreach (var (y, second) in b._terms)
             {
-                var (monomial, factor) = x.Powers.IsEmpty ? (y, 1) : y.Powers.IsEmpty ? (x, 1) : Monomial.Create(x.Powers.Concat(y.Powers));
+                var (monomial, factor) =
+                    x.Powers.IsEmpty ? (y, 1)
+                    : y.Powers.IsEmpty ? (x, 1)
+                    : Monomial.Create(x.Powers.Concat(y.Powers));
                 result.Add(monomial, first * second * factor);
             }
         }

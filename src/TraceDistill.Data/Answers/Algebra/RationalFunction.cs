@@ -3,8 +3,8 @@ using System.Numerics;
 namespace TraceDistill.Data.Answers.Algebra;
 
 /// <summary>
-/// A quotient of polynomials, the normal form of an expression. Roots of numbers are products of roots of primes, which no sum of others equals
-/// (Besicovitch 1940): two normal forms without opaque generators are equal exactly where their cross products are.
+/// A quotient of polynomials, the normal form of an expression. Roots of numbers are products of roots of primes, which no sum of
+/// others equals (Besicovitch 1940): two normal forms without opaque generators are equal exactly where their cross products are.
 /// </summary>
 sealed record RationalFunction(Polynomial Above, Polynomial Below)
 {
@@ -14,16 +14,17 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
     string Key => Below.IsNumber(out _) ? Above.Key : $"({Above.Key})/({Below.Key})";
 
     /// <exception cref="BeyondEngineException">It has no value, or is too large to be written out.</exception>
-    public static RationalFunction Of(Expression expression) => expression switch
-    {
-        NumberExpression number => Number(number.Value),
-        SymbolExpression symbol => Over(Polynomial.Of(1, (new Generator(symbol.Name), 1))),
-        SumExpression sum => sum.Terms.Select(Of).Aggregate(Add),
-        ProductExpression product => product.Factors.Select(Of).Aggregate(Multiply),
-        PowerExpression power => Power(power),
-        FunctionExpression function => Function(function),
-        _ => throw new NotSupportedException($"{expression.GetType()}"),
-    };
+    public static RationalFunction Of(Expression expression) =>
+        expression switch
+        {
+            NumberExpression number => Number(number.Value),
+            SymbolExpression symbol => Over(Polynomial.Of(1, (new Generator(symbol.Name), 1))),
+            SumExpression sum => sum.Terms.Select(Of).Aggregate(Add),
+            ProductExpression product => product.Factors.Select(Of).Aggregate(Multiply),
+            PowerExpression power => Power(power),
+            FunctionExpression function => Function(function),
+            _ => throw new NotSupportedException($"{expression.GetType()}"),
+        };
 
     /// <summary>Returns whether it is one number, and which.</summary>
     public bool IsNumber(out Rational value)
@@ -42,9 +43,8 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
 
     static RationalFunction Number(Rational value) => Over(Polynomial.Of(value, Monomial.One));
 
-    static RationalFunction Add(RationalFunction a, RationalFunction b) => a.Below.Key == b.Below.Key
-        ? new(a.Above + b.Above, a.Below)
-        : new(a.Above * b.Below + b.Above * a.Below, a.Below * b.Below);
+    static RationalFunction Add(RationalFunction a, RationalFunction b) =>
+        a.Below.Key == b.Below.Key ? new(a.Above + b.Above, a.Below) : new(a.Above * b.Below + b.Above * a.Below, a.Below * b.Below);
 
     static RationalFunction Multiply(RationalFunction a, RationalFunction b) => new(a.Above * b.Above, a.Below * b.Below);
 
@@ -80,15 +80,22 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
                 throw new BeyondEngineException("zero to a power that is not positive") { IsUndefined = true };
             }
 
-            return IsWithinLimits(value, number.Numerator) ? Number(value.Pow(number.Numerator)) : Opaque(power, $"({root.Key})^({number})");
+            return IsWithinLimits(value, number.Numerator)
+                ? Number(value.Pow(number.Numerator))
+                : Opaque(power, $"({root.Key})^({number})");
         }
 
-        if (number.IsInteger && BigInteger.Abs(number.Numerator) is var times
-            && (times <= Limits.Exponent || root.Above.Terms.Count <= 1 && root.Below.IsNumber(out _)))
+        if (
+            number.IsInteger
+            && BigInteger.Abs(number.Numerator) is var times
+            && (times <= Limits.Exponent || root.Above.Terms.Count <= 1 && root.Below.IsNumber(out _))
+        )
         {
-            var positive = root.Above.Terms.Count == 1 && root.Below.IsNumber(out var below) && below == 1
-                ? PowerOfTerm(root.Above.Terms.First(), times)
-                : times > Limits.Exponent ? null : Repeat(root, (int)times);
+            var positive =
+                root.Above.Terms.Count == 1 && root.Below.IsNumber(out var below) && below == 1
+                    ? PowerOfTerm(root.Above.Terms.First(), times)
+                : times > Limits.Exponent ? null
+                : Repeat(root, (int)times);
             if (positive is not null)
             {
                 return number.Sign < 0 ? positive.Invert() : positive;
@@ -101,9 +108,10 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
     static bool IsWithinLimits(Rational value, BigInteger exponent) =>
         value.Abs() == 1 || value.IsZero || BigInteger.Abs(exponent) * value.Bits <= Limits.Bits;
 
-    static RationalFunction? PowerOfTerm(KeyValuePair<Monomial, Rational> term, BigInteger times) => IsWithinLimits(term.Value, times) && times <= 1_000_000
-        ? Over(Polynomial.Of(term.Value.Pow(times), term.Key.Powers.Select(power => (power.Of, power.Exponent * times))))
-        : null;
+    static RationalFunction? PowerOfTerm(KeyValuePair<Monomial, Rational> term, BigInteger times) =>
+        IsWithinLimits(term.Value, times) && times <= 1_000_000
+            ? Over(Polynomial.Of(term.Value.Pow(times), term.Key.Powers.Select(power => (power.Of, power.Exponent * times))))
+            : null;
 
     static RationalFunction Repeat(RationalFunction root, int times)
     {
@@ -116,7 +124,9 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
         return result;
     }
 
-    /// <summary>A fractional power of a single term, where it is one in turn; null where it is not, or where its branch is in doubt.</summary>
+    /// <summary>
+    /// A fractional power of a single term, where it is one in turn; null where it is not, or where its branch is in doubt.
+    /// </summary>
     static RationalFunction? RootOfTerm(RationalFunction root, Rational exponent)
     {
         if (root.Above.IsZero && exponent.Sign > 0)
@@ -146,7 +156,8 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
         foreach (var (of, power) in monomial.Powers)
         {
             // √(x²) is not x, and √(xy) not √x √y everywhere; a variable alone has one reading.
-            var isVariableAlone = monomial.Powers.Length == 1 && power == 1 && !of.IsOpaque && of != Generator.Imaginary && coefficient.Sign > 0;
+            var isVariableAlone =
+                monomial.Powers.Length == 1 && power == 1 && !of.IsOpaque && of != Generator.Imaginary && coefficient.Sign > 0;
             if (!of.IsPositive && !isVariableAlone)
             {
                 return null;
@@ -212,9 +223,14 @@ sealed record RationalFunction(Polynomial Above, Polynomial Below)
             ("abs", [{ } value]) => Number(value.Abs()),
             ("floor", [{ } value]) => Number(value.Floor()),
             ("ceil", [{ } value]) => Number(-(-value).Floor()),
-            ("factorial", [{ IsInteger: true, Sign: >= 0 } value]) when value.Numerator <= Limits.Factorial => Number(Factorial(value.Numerator)),
-            ("factorial", [{ } value]) when !value.IsInteger || value.Sign < 0 => throw new BeyondEngineException("factorial of no natural number"),
-            ("binom", [{ IsInteger: true } n, { IsInteger: true, Sign: >= 0 } k]) when n.Sign >= 0 && n.Numerator <= Limits.Factorial => Number(Binomial(n.Numerator, k.Numerator)),
+            ("factorial", [{ IsInteger: true, Sign: >= 0 } value]) when value.Numerator <= Limits.Factorial => Number(
+                Factorial(value.Numerator)
+            ),
+            ("factorial", [{ } value]) when !value.IsInteger || value.Sign < 0 => throw new BeyondEngineException(
+                "factorial of no natural number"
+            ),
+            ("binom", [{ IsInteger: true } n, { IsInteger: true, Sign: >= 0 } k]) when n.Sign >= 0 && n.Numerator <= Limits.Factorial =>
+                Number(Binomial(n.Numerator, k.Numerator)),
             ("ln", [{ IsZero: true }]) => throw new BeyondEngineException("logarithm of zero") { IsUndefined = true },
             _ => Opaque(function, $"{function.Name}({string.Join(',', arguments.Select(argument => argument.Key))})"),
         };

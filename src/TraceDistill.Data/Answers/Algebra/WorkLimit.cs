@@ -1,10 +1,12 @@
 namespace TraceDistill.Data.Answers.Algebra;
 
 /// <summary>
-/// The work that one comparison may take, in counted steps of roughly a hundred nanoseconds. It counts steps and not time, so that a verdict does not
-/// depend on the machine.
+/// The work that one comparison may take, in counted steps of roughly a hundred nanoseconds.
+/// It counts steps and not time, so that a verdict does not depend on the machine.
 /// </summary>
-/// <remarks>The count belongs to the thread: a comparison runs on one, from <see cref="Begin"/> to its verdict. Outside, nothing is counted.</remarks>
+/// <remarks>
+/// The count belongs to the thread: a comparison runs on one, from <see cref="Begin"/> to its verdict. Outside, nothing is counted.
+/// </remarks>
 readonly ref struct WorkLimit : IDisposable
 {
     const long Steps = 400_000;
@@ -31,7 +33,9 @@ readonly ref struct WorkLimit : IDisposable
         }
     }
 
-    /// <summary>Charges for arithmetic on numbers of so many bits together: products and common divisors are quadratic. Small numbers are free.</summary>
+    /// <summary>
+    /// Charges for arithmetic on numbers of so many bits together: products and common divisors are quadratic. Small numbers are free.
+    /// </summary>
     public static void ChargeBits(long bits) => Charge(bits < 256 ? 0 : bits / 64 * (bits / 64) / 50);
 
     public void Dispose() => _isCounting = false;

@@ -51,8 +51,7 @@ sealed class ExpressionParser
             var isNegative = _tokens.TakeSigns();
             var term = Product();
             terms.Add(isNegative ? -term : term);
-        }
-        while (_tokens.IsAt("+") || _tokens.IsAt("-"));
+        } while (_tokens.IsAt("+") || _tokens.IsAt("-"));
         _tokens.Leave();
         return terms.Count == 1 ? terms[0] : new SumExpression(terms);
     }
@@ -102,13 +101,14 @@ sealed class ExpressionParser
     }
 
     /// <summary>Returns whether what stands here multiplies what stands before it.</summary>
-    public bool StartsFactor() => _tokens.Current.Kind switch
-    {
-        TokenKind.Number or TokenKind.Word or TokenKind.Name or TokenKind.Function => true,
-        TokenKind.Text => _tokens.Current.Text.Length == 1,
-        TokenKind.Command => _tokens.Current.Text is "frac" or "binom",
-        _ => _tokens.Current.Text is "(" or "[" or "{" or "⌊" or "⌈" || _tokens.IsAt("|") && !_isWithinBars,
-    };
+    public bool StartsFactor() =>
+        _tokens.Current.Kind switch
+        {
+            TokenKind.Number or TokenKind.Word or TokenKind.Name or TokenKind.Function => true,
+            TokenKind.Text => _tokens.Current.Text.Length == 1,
+            TokenKind.Command => _tokens.Current.Text is "frac" or "binom",
+            _ => _tokens.Current.Text is "(" or "[" or "{" or "⌊" or "⌈" || _tokens.IsAt("|") && !_isWithinBars,
+        };
 
     /// <summary>A primary with its powers, factorials, percent and degree signs.</summary>
     public Expression Factor()

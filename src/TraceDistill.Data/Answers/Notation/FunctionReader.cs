@@ -7,7 +7,13 @@ sealed class FunctionReader(ExpressionParser parser, TokenCursor tokens)
 {
     public Expression Read()
     {
-        var name = tokens.Next().Text switch { "asin" => "arcsin", "acos" => "arccos", "atan" => "arctan", var text => text };
+        var name = tokens.Next().Text switch
+        {
+            "asin" => "arcsin",
+            "acos" => "arccos",
+            "atan" => "arctan",
+            var text => text,
+        };
         if (name is "sqrt" or "cbrt")
         {
             Expression degree = name == "sqrt" ? 2 : 3;
@@ -19,7 +25,8 @@ sealed class FunctionReader(ExpressionParser parser, TokenCursor tokens)
             return new PowerExpression(tokens.IsAt("{") ? parser.Group() : RootArgument(), 1 / Reciprocal(degree));
         }
 
-        Expression? power = null, root = null;
+        Expression? power = null,
+            root = null;
         while (true)
         {
             if (tokens.Take("^"))
@@ -46,8 +53,8 @@ sealed class FunctionReader(ExpressionParser parser, TokenCursor tokens)
         Expression result = (name, root) switch
         {
             ("log", { } known) => new FunctionExpression("ln", arguments) / new FunctionExpression("ln", [known]),
-            ("log", null) when arguments.Count == 1 =>
-                new FunctionExpression("ln", arguments) * new SymbolExpression(SymbolExpression.LogScale),
+            ("log", null) when arguments.Count == 1 => new FunctionExpression("ln", arguments)
+                * new SymbolExpression(SymbolExpression.LogScale),
             ("lg", null) => new FunctionExpression("ln", arguments) / new FunctionExpression("ln", [10]),
             ("exp", null) when arguments.Count == 1 => new PowerExpression(new SymbolExpression(SymbolExpression.Euler), arguments[0]),
             (_, null) => new FunctionExpression(name, arguments),
@@ -57,7 +64,8 @@ sealed class FunctionReader(ExpressionParser parser, TokenCursor tokens)
     }
 
     static Rational Reciprocal(Expression degree) =>
-        degree is NumberExpression { Value: { IsZero: false } value } ? value
+        degree is NumberExpression { Value: { IsZero: false } value }
+            ? value
             : throw new BeyondEngineException("a root of a degree that is no number");
 
     /// <summary>√2 and \sqrt2 take one number or letter, \sqrt(2) a bracket.</summary>
@@ -92,8 +100,13 @@ sealed class FunctionReader(ExpressionParser parser, TokenCursor tokens)
     {
         var isNegative = tokens.Take("-");
         var factors = new List<Expression> { parser.Factor() };
-        while (parser.StartsFactor() && !tokens.IsAt("(") && !tokens.IsAt("[") && tokens.Current.Kind != TokenKind.Function
-            && !tokens.IsAt("|"))
+        while (
+            parser.StartsFactor()
+            && !tokens.IsAt("(")
+            && !tokens.IsAt("[")
+            && tokens.Current.Kind != TokenKind.Function
+            && !tokens.IsAt("|")
+        )
         {
             factors.Add(parser.Factor());
         }

@@ -28,11 +28,17 @@ sealed class Lexer
 
     // 1.250,00 and 1.250.000: points part thousands where a decimal comma follows, or another point.
     static readonly Regex Continental = new(
-        @"\G[1-9]\d{0,2}(?:(?:\.\d{3})+,\d{1,2}|(?:\.\d{3}){2,}(?![.,]\d))", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        @"\G[1-9]\d{0,2}(?:(?:\.\d{3})+,\d{1,2}|(?:\.\d{3}){2,}(?![.,]\d))",
+        RegexOptions.CultureInvariant,
+        TimeSpan.FromSeconds(1)
+    );
 
     // \\[4pt]: room below a row.
     static readonly Regex RowSpace = new(
-        @"\G\*?(?:\s*\[\s*-?[\d.]+\s*(?:pt|pc|em|ex|mm|cm|in|mu)\s*\])?", RegexOptions.CultureInvariant, TimeSpan.FromSeconds(1));
+        @"\G\*?(?:\s*\[\s*-?[\d.]+\s*(?:pt|pc|em|ex|mm|cm|in|mu)\s*\])?",
+        RegexOptions.CultureInvariant,
+        TimeSpan.FromSeconds(1)
+    );
 
     readonly string _text;
     readonly CommaReading _commas;
@@ -104,8 +110,11 @@ sealed class Lexer
 
     void ReadNumber()
     {
-        if (Continental.Match(_text, _at) is { Success: true } number && !IsDigit(_at + number.Length)
-            && (_commas != CommaReading.List || !number.Value.Contains(',', StringComparison.Ordinal)))
+        if (
+            Continental.Match(_text, _at) is { Success: true } number
+            && !IsDigit(_at + number.Length)
+            && (_commas != CommaReading.List || !number.Value.Contains(',', StringComparison.Ordinal))
+        )
         {
             Add(TokenKind.Number, number.Value.Replace(".", "", StringComparison.Ordinal).Replace(',', '.'));
             _at += number.Length;
@@ -124,9 +133,13 @@ sealed class Lexer
             }
         }
 
-        var isPoint = _at < _text.Length && (_text[_at] == '.'
-            || _text[_at] == ',' && _commas == CommaReading.Decimal && IsDigit(_at + 1)
-            || _text[_at] == PlainCharacters.Thousands && IsDigit(_at + 1));
+        var isPoint =
+            _at < _text.Length
+            && (
+                _text[_at] == '.'
+                || _text[_at] == ',' && _commas == CommaReading.Decimal && IsDigit(_at + 1)
+                || _text[_at] == PlainCharacters.Thousands && IsDigit(_at + 1)
+            );
         if (isPoint && (IsDigit(_at + 1) || _at + 1 == _text.Length || !char.IsLetter(_text[_at + 1])))
         {
             var end = SkipDigits(_at + 1);
@@ -152,16 +165,23 @@ sealed class Lexer
     int Separator()
     {
         var rest = _text.AsSpan(_at);
-        return rest.StartsWith([PlainCharacters.Thousands])
-            || _commas == CommaReading.Thousands && _brackets == 0 && rest.StartsWith(",") ? 1 : rest.StartsWith("\\,") ? 2 : 0;
+        return rest.StartsWith([PlainCharacters.Thousands]) || _commas == CommaReading.Thousands && _brackets == 0 && rest.StartsWith(",")
+                ? 1
+            : rest.StartsWith("\\,") ? 2
+            : 0;
     }
 
     void ReadWord()
     {
         var start = _at;
-        while (_at < _text.Length
-            && (char.IsLetter(_text[_at]) || char.IsSurrogate(_text[_at])
-            || char.GetUnicodeCategory(_text[_at]) == UnicodeCategory.NonSpacingMark))
+        while (
+            _at < _text.Length
+            && (
+                char.IsLetter(_text[_at])
+                || char.IsSurrogate(_text[_at])
+                || char.GetUnicodeCategory(_text[_at]) == UnicodeCategory.NonSpacingMark
+            )
+        )
         {
             _at++;
         }
@@ -198,9 +218,31 @@ sealed class Lexer
     {
         string[] names =
         [
-            "alpha", "beta", "gamma", "delta", "epsilon", "zeta", "eta", "theta", "iota", "kappa", "lambda", "mu", "nu", "xi", "omicron",
-            "pi", "rho", "sigma",
-            "sigma", "tau", "upsilon", "phi", "chi", "psi", "omega",
+            "alpha",
+            "beta",
+            "gamma",
+            "delta",
+            "epsilon",
+            "zeta",
+            "eta",
+            "theta",
+            "iota",
+            "kappa",
+            "lambda",
+            "mu",
+            "nu",
+            "xi",
+            "omicron",
+            "pi",
+            "rho",
+            "sigma",
+            "sigma",
+            "tau",
+            "upsilon",
+            "phi",
+            "chi",
+            "psi",
+            "omega",
         ];
         var isUpper = letter < 'α';
         var name = names[Math.Min(letter - (isUpper ? 'Α' : 'α'), names.Length - 1)];
@@ -230,7 +272,7 @@ sealed class Lexer
         }
         else if (name is "(" or ")" or "[" or "]" or "")
         {
-            _isSpaced = true;    // delimiters of mathematics
+            _isSpaced = true; // delimiters of mathematics
         }
         else if (LatexNames.Spaces.Contains(name))
         {
@@ -263,8 +305,12 @@ sealed class Lexer
         }
         else if (LatexNames.WithArguments.Contains(name))
         {
-            Add(TokenKind.Command, name.EndsWith("frac", StringComparison.Ordinal) ? "frac"
-                : name.EndsWith("binom", StringComparison.Ordinal) ? "binom" : name);
+            Add(
+                TokenKind.Command,
+                name.EndsWith("frac", StringComparison.Ordinal) ? "frac"
+                    : name.EndsWith("binom", StringComparison.Ordinal) ? "binom"
+                    : name
+            );
         }
         else if (name is "begin" or "end")
         {
@@ -285,11 +331,18 @@ sealed class Lexer
         }
         else
         {
-            Add(TokenKind.Name, name switch
-            {
-                "infty" => SymbolExpression.Infinity, "varnothing" => "emptyset", "varepsilon" => "epsilon", "varphi" =>
-                    "phi", "vartheta" => "theta", _ => name,
-            });
+            Add(
+                TokenKind.Name,
+                name switch
+                {
+                    "infty" => SymbolExpression.Infinity,
+                    "varnothing" => "emptyset",
+                    "varepsilon" => "epsilon",
+                    "varphi" => "phi",
+                    "vartheta" => "theta",
+                    _ => name,
+                }
+            );
         }
     }
 
@@ -335,8 +388,21 @@ sealed class Lexer
     void ReadText(string content)
     {
         var trimmed = content.Replace("~", " ").Replace("\\ ", " ").Replace("$", "").Trim();
-        if (trimmed.ToLowerInvariant().Trim(',',
-            ' ') is "and" or "or" or "y" or "o" or "e" or "und" or "oder" or "et" or "ou" or "和" or "或" && _tokens.Count > 0)
+        if (
+            trimmed.ToLowerInvariant().Trim(',', ' ')
+                is "and"
+                    or "or"
+                    or "y"
+                    or "o"
+                    or "e"
+                    or "und"
+                    or "oder"
+                    or "et"
+                    or "ou"
+                    or "和"
+                    or "或"
+            && _tokens.Count > 0
+        )
         {
             var word = trimmed.ToLowerInvariant().Trim(',', ' ');
             Add(TokenKind.Symbol, word is "or" or "o" or "oder" or "ou" or "或" ? "or" : "and");
@@ -380,7 +446,10 @@ sealed class Lexer
         var (start, depth) = (_at + 1, 0);
         for (; _at < _text.Length; _at++)
         {
-            depth += _text[_at] == '{' ? 1 : _text[_at] == '}' ? -1 : 0;
+            depth +=
+                _text[_at] == '{' ? 1
+                : _text[_at] == '}' ? -1
+                : 0;
             if (depth == 0)
             {
                 return _text[start.._at++];
@@ -419,7 +488,15 @@ sealed class Lexer
 
     void AddSymbol(string symbol)
     {
-        _brackets = Math.Max(0, _brackets + (symbol is "(" or "[" or "\\{" or "⟨" ? 1 : symbol is ")" or "]" or "\\}" or "⟩" ? -1 : 0));
+        _brackets = Math.Max(
+            0,
+            _brackets
+                + (
+                    symbol is "(" or "[" or "\\{" or "⟨" ? 1
+                    : symbol is ")" or "]" or "\\}" or "⟩" ? -1
+                    : 0
+                )
+        );
         Add(TokenKind.Symbol, symbol);
     }
 }

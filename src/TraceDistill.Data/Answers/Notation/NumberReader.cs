@@ -53,30 +53,37 @@ sealed class NumberReader(ExpressionParser parser, TokenCursor tokens)
 
         var isShort = int.TryParse(parts[1], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out var exponent);
         return isShort && Math.Abs(exponent) <= Limits.Bits / 4
-            ? Rational.Decimal(parts[0]) * Ten.Pow(exponent) : throw new BeyondEngineException("exponent too large");
+            ? Rational.Decimal(parts[0]) * Ten.Pow(exponent)
+            : throw new BeyondEngineException("exponent too large");
     }
 
     /// <summary>The proper fraction of numbers behind a whole number: of <c>2\frac{1}{2}</c> or <c>2 1/2</c>.</summary>
     Rational? MixedFraction()
     {
         var start = tokens.Position;
-        Expression? above = null, below = null;
+        Expression? above = null,
+            below = null;
         if (tokens.Current.IsCommand("frac"))
         {
             tokens.Position++;
             above = parser.Group();
             below = parser.Group();
         }
-        else if (tokens.Current is { Kind: TokenKind.Number, IsSpaced: true } && tokens.Peek(1).Is("/")
-            && tokens.Peek(2).Kind == TokenKind.Number)
+        else if (
+            tokens.Current is { Kind: TokenKind.Number, IsSpaced: true }
+            && tokens.Peek(1).Is("/")
+            && tokens.Peek(2).Kind == TokenKind.Number
+        )
         {
             (above, below) = (Decimal(tokens.Current.Text), Decimal(tokens.Peek(2).Text));
             tokens.Position += 3;
         }
 
-        if (above is NumberExpression { Value: { IsInteger: true, Sign: > 0 } a }
+        if (
+            above is NumberExpression { Value: { IsInteger: true, Sign: > 0 } a }
             && below is NumberExpression { Value: { IsInteger: true } b }
-            && a.CompareTo(b) < 0)
+            && a.CompareTo(b) < 0
+        )
         {
             return a / b;
         }

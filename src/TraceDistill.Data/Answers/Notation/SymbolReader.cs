@@ -20,9 +20,28 @@ sealed class SymbolReader(ExpressionParser parser, TokenCursor tokens)
     // Commands that are no symbols of algebra.
     static readonly FrozenSet<string> NotUnderstood = new[]
     {
-        "ldots", "emptyset", "rightarrow", "to", "Rightarrow", "implies", "iff", "forall", "exists", "sum", "int", "prod", "lim", "angle",
+        "ldots",
+        "emptyset",
+        "rightarrow",
+        "to",
+        "Rightarrow",
+        "implies",
+        "iff",
+        "forall",
+        "exists",
+        "sum",
+        "int",
+        "prod",
+        "lim",
+        "angle",
         "triangle",
-        "partial", "nabla", "because", "therefore", "cdotp", "square", "Box",
+        "partial",
+        "nabla",
+        "because",
+        "therefore",
+        "cdotp",
+        "square",
+        "Box",
     }.ToFrozenSet();
 
     /// <summary>A product of variables; the last of them may have an index, or be a function of a bracket.</summary>
@@ -30,8 +49,12 @@ sealed class SymbolReader(ExpressionParser parser, TokenCursor tokens)
     {
         var letters = tokens.Next().Text;
         // Capitals side by side are points or a code, whose order counts.
-        if (letters.Length > MaxLetters || letters.Any(letter => letter > '\u024F') || letters.Length > 2 && letters.All(char.IsAsciiLetterUpper)
-            || letters.Length > MaxUnordered && !letters.Order().SequenceEqual(letters))
+        if (
+            letters.Length > MaxLetters
+            || letters.Any(letter => letter > '\u024F')
+            || letters.Length > 2 && letters.All(char.IsAsciiLetterUpper)
+            || letters.Length > MaxUnordered && !letters.Order().SequenceEqual(letters)
+        )
         {
             throw new BeyondEngineException("words in an expression");
         }
@@ -48,8 +71,10 @@ sealed class SymbolReader(ExpressionParser parser, TokenCursor tokens)
         }
 
         // A power behind letters is that of the last.
-        return new ProductExpression([.. letters[..^1].Select(letter => (Expression)new SymbolExpression(letter.ToString())),
-            parser.Postfix(last)]);
+        return new ProductExpression([
+            .. letters[..^1].Select(letter => (Expression)new SymbolExpression(letter.ToString())),
+            parser.Postfix(last),
+        ]);
     }
 
     /// <summary>One symbol that the current token names.</summary>

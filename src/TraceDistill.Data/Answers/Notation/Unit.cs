@@ -26,36 +26,143 @@ sealed record Unit(Rational Factor, string? Dimensions)
     /// <summary>Symbols that may as well be products of variables where nothing sets them off.</summary>
     static readonly FrozenSet<string> Doubtful = new[]
     {
-        "mg", "ms", "mm", "pt", "ha", "nm", "ps", "mN", "mV", "gal", "bar", "Pa", "kg", "cm", "km", "ml", "in",
+        "mg",
+        "ms",
+        "mm",
+        "pt",
+        "ha",
+        "nm",
+        "ps",
+        "mN",
+        "mV",
+        "gal",
+        "bar",
+        "Pa",
+        "kg",
+        "cm",
+        "km",
+        "ml",
+        "in",
     }.ToFrozenSet();
 
     static readonly FrozenDictionary<string, (Rational Factor, string Dimensions)> Known = Table();
 
     static readonly FrozenDictionary<string, Rational> Prefixes = new Dictionary<string, Rational>
     {
-        ["k"] = 1000, ["M"] = 1_000_000, ["G"] = 1_000_000_000, ["T"] = 1_000_000_000_000, ["c"] = new(1, 100), ["d"] = new(1, 10),
-            ["m"] = new(1, 1000),
-        ["u"] = new(1, 1_000_000), ["μ"] = new(1, 1_000_000), ["µ"] = new(1, 1_000_000), ["n"] = new(1, 1_000_000_000),
-            ["p"] = new(1, 1_000_000_000_000),
+        ["k"] = 1000,
+        ["M"] = 1_000_000,
+        ["G"] = 1_000_000_000,
+        ["T"] = 1_000_000_000_000,
+        ["c"] = new(1, 100),
+        ["d"] = new(1, 10),
+        ["m"] = new(1, 1000),
+        ["u"] = new(1, 1_000_000),
+        ["μ"] = new(1, 1_000_000),
+        ["µ"] = new(1, 1_000_000),
+        ["n"] = new(1, 1_000_000_000),
+        ["p"] = new(1, 1_000_000_000_000),
     }.ToFrozenDictionary();
 
     static readonly FrozenSet<string> Prefixed = new[]
     {
-        "m", "g", "s", "L", "l", "N", "J", "W", "V", "A", "Pa", "Hz", "eV", "mol", "F", "H", "T", "C", "pc", "Wh", "cal", "K",
+        "m",
+        "g",
+        "s",
+        "L",
+        "l",
+        "N",
+        "J",
+        "W",
+        "V",
+        "A",
+        "Pa",
+        "Hz",
+        "eV",
+        "mol",
+        "F",
+        "H",
+        "T",
+        "C",
+        "pc",
+        "Wh",
+        "cal",
+        "K",
     }.ToFrozenSet();
 
     /// <summary>Short words for things counted; longer ones are told by their vowels.</summary>
     static readonly FrozenSet<string> ShortNouns = new[]
     {
-        "egg", "eggs", "dog", "dogs", "cat", "cats", "cup", "cups", "pen", "pens", "box", "men", "man", "car", "cars", "bag", "bags",
-        "bus", "hat", "hats", "cow", "cows", "way", "ways", "toy", "toys",
-        "boy", "boys", "kid", "kids", "pie", "pies", "cm", "km", "ft", "sq",
+        "egg",
+        "eggs",
+        "dog",
+        "dogs",
+        "cat",
+        "cats",
+        "cup",
+        "cups",
+        "pen",
+        "pens",
+        "box",
+        "men",
+        "man",
+        "car",
+        "cars",
+        "bag",
+        "bags",
+        "bus",
+        "hat",
+        "hats",
+        "cow",
+        "cows",
+        "way",
+        "ways",
+        "toy",
+        "toys",
+        "boy",
+        "boys",
+        "kid",
+        "kids",
+        "pie",
+        "pies",
+        "cm",
+        "km",
+        "ft",
+        "sq",
     }.ToFrozenSet();
 
     static readonly FrozenSet<string> NotUnits = new[]
     {
-        "not", "than", "more", "less", "times", "if", "for", "where", "when", "remainder", "plus", "minus", "mod", "or", "and", "is",
-        "are", "no", "but", "with", "past", "before", "after", "ago", "until", "below", "above", "over", "under", "fewer", "near",
+        "not",
+        "than",
+        "more",
+        "less",
+        "times",
+        "if",
+        "for",
+        "where",
+        "when",
+        "remainder",
+        "plus",
+        "minus",
+        "mod",
+        "or",
+        "and",
+        "is",
+        "are",
+        "no",
+        "but",
+        "with",
+        "past",
+        "before",
+        "after",
+        "ago",
+        "until",
+        "below",
+        "above",
+        "over",
+        "under",
+        "fewer",
+        "near",
         "between",
     }.ToFrozenSet(StringComparer.OrdinalIgnoreCase);
 
@@ -73,17 +180,30 @@ sealed record Unit(Rational Factor, string? Dimensions)
     }
 
     /// <summary>Returns whether letters without a text command may as well be variables.</summary>
-    public static bool IsDoubtful(string word, bool isSpaced) => word.Length == 1 && word[0] < '\u2E80'
-        || !isSpaced && Doubtful.Contains(word);
+    public static bool IsDoubtful(string word, bool isSpaced) =>
+        word.Length == 1 && word[0] < '\u2E80' || !isSpaced && Doubtful.Contains(word);
 
     /// <summary>Reads words with exponents and slashes.</summary>
     /// <returns>A known unit or <see cref="Noun"/>; null where the words say more than what is counted.</returns>
     public static Unit? Read(string text)
     {
-        var (factor, dimensions, isBelow, power, isKnown) =
-            ((Rational)1, new SortedDictionary<string, int>(StringComparer.Ordinal), false, 1, true);
-        foreach (var piece in text.Replace("/", " / ").Replace("*", " ").Replace(".", " ").Replace("-", " -").Replace("^ -", "^-")
-            .Replace("(", " ").Replace(")", " ").Split(' ', StringSplitOptions.RemoveEmptyEntries))
+        var (factor, dimensions, isBelow, power, isKnown) = (
+            (Rational)1,
+            new SortedDictionary<string, int>(StringComparer.Ordinal),
+            false,
+            1,
+            true
+        );
+        foreach (
+            var piece in text.Replace("/", " / ")
+                .Replace("*", " ")
+                .Replace(".", " ")
+                .Replace("-", " -")
+                .Replace("^ -", "^-")
+                .Replace("(", " ")
+                .Replace(")", " ")
+                .Split(' ', StringSplitOptions.RemoveEmptyEntries)
+        )
         {
             var parts = piece.TrimStart('-').Split('^');
             var exponent = parts.Length > 1 && int.TryParse(parts[1], out var written) && Math.Abs(written) <= 9 ? written : 1;
@@ -117,8 +237,11 @@ sealed record Unit(Rational Factor, string? Dimensions)
             {
                 var times = exponent * power * (isBelow ? -1 : 1);
                 factor *= unit.Factor.Pow(times);
-                foreach (var dimension in unit.Dimensions.Split('*', StringSplitOptions.RemoveEmptyEntries)
-                    .Select(dimension => dimension.Split('^')))
+                foreach (
+                    var dimension in unit
+                        .Dimensions.Split('*', StringSplitOptions.RemoveEmptyEntries)
+                        .Select(dimension => dimension.Split('^'))
+                )
                 {
                     dimensions[dimension[0]] =
                         dimensions.GetValueOrDefault(dimension[0]) + times * int.Parse(dimension[1], CultureInfo.InvariantCulture);
@@ -133,14 +256,22 @@ sealed record Unit(Rational Factor, string? Dimensions)
         }
 
         return isKnown && dimensions.Count > 0
-            ? new(factor, string.Join('*', dimensions.Where(dimension => dimension.Value != 0)
-            .Select(dimension => $"{dimension.Key}^{dimension.Value}")))
+            ? new(
+                factor,
+                string.Join(
+                    '*',
+                    dimensions.Where(dimension => dimension.Value != 0).Select(dimension => $"{dimension.Key}^{dimension.Value}")
+                )
+            )
             : Noun;
     }
 
-    static bool IsNoun(string word) => !NotUnits.Contains(word)
-        && (ShortNouns.Contains(word.ToLowerInvariant())
-        || word.Length >= 4 && word.Any(letter => "aeiouyAEIOUY".Contains(letter, StringComparison.Ordinal)));
+    static bool IsNoun(string word) =>
+        !NotUnits.Contains(word)
+        && (
+            ShortNouns.Contains(word.ToLowerInvariant())
+            || word.Length >= 4 && word.Any(letter => "aeiouyAEIOUY".Contains(letter, StringComparison.Ordinal))
+        );
 
     static (Rational Factor, string Dimensions)? Find(string word)
     {

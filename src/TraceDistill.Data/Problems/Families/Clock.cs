@@ -18,7 +18,8 @@ sealed class Clock : IProblemFamily
             $"a clock shows {time}. what time is it {span} {direction}?",
             $"it is {time} now. what time {(later ? "will it be" : "was it")} {span} {direction}?",
             $"what time is {span} {(later ? "after" : "before")} {time}?",
-            $"find the time {span} {direction} than {time}.");
+            $"find the time {span} {direction} than {time}."
+        );
         var answer = later ? Later(write, hour, minute, hours, minutes) : Earlier(write, hour, minute, hours, minutes);
         write.Conclude(answer);
         return new ProblemDraft($"{time} {(later ? '+' : '-')} {hours}:{minutes:00}", text, write.ToString(), answer);
@@ -28,7 +29,13 @@ sealed class Clock : IProblemFamily
 
     static string Later(SolutionWriter write, int hour, int minute, int hours, int minutes)
     {
-        write.Say(write.Pick($"we add {minute} and {minutes} minutes.", $"minutes first: {minute}+{minutes}.", $"first the minutes, {minute}+{minutes}."));
+        write.Say(
+            write.Pick(
+                $"we add {minute} and {minutes} minutes.",
+                $"minutes first: {minute}+{minutes}.",
+                $"first the minutes, {minute}+{minutes}."
+            )
+        );
         var total = ColumnArithmetic.Add(write, minute, minutes);
         var carry = total >= 60;
         if (carry)
@@ -40,7 +47,9 @@ sealed class Clock : IProblemFamily
         write.Say($"{write.Pick("hours", "now the hours", "next the hours")}: {write.Sum(hour, hours)}.");
         hour += hours;
         if (carry)
+        {
             write.Say($"{write.Pick("add the carry", "with the carry")}, {hour}+1{write.Is()}{++hour}.");
+        }
         if (hour > 12)
         {
             write.Say($"{hour}>12, {write.Difference(hour, 12)}.");
@@ -52,7 +61,13 @@ sealed class Clock : IProblemFamily
 
     static string Earlier(SolutionWriter write, int hour, int minute, int hours, int minutes)
     {
-        write.Say(write.Pick($"we take {minutes} from {minute} minutes.", $"minutes first: {minute}-{minutes}.", $"first the minutes, {minute}-{minutes}."));
+        write.Say(
+            write.Pick(
+                $"we take {minutes} from {minute} minutes.",
+                $"minutes first: {minute}-{minutes}.",
+                $"first the minutes, {minute}-{minutes}."
+            )
+        );
         var borrowed = minute < minutes;
         if (borrowed)
         {
@@ -62,9 +77,15 @@ sealed class Clock : IProblemFamily
 
         minute = ColumnArithmetic.Subtract(write, minute, minutes);
         if (borrowed)
+        {
             write.Say($"{write.Pick("add the carry", "with the carry")}, {hours}+1{write.Is()}{++hours}.");
-        write.Say(hour > hours ? $"{write.Pick("hours", "now the hours", "next the hours")}: {write.Difference(hour, hours)}."
-            : $"{write.Pick("hours", "now the hours", "next the hours")}: {hour}+12{write.Is()}{hour + 12}, {write.Difference(hour + 12, hours)}.");
+        }
+        write.Say(
+            hour > hours
+                ? $"{write.Pick("hours", "now the hours", "next the hours")}: {write.Difference(hour, hours)}."
+                : $"{write.Pick("hours", "now the hours", "next the hours")}: "
+                    + $"{hour}+12{write.Is()}{hour + 12}, {write.Difference(hour + 12, hours)}."
+        );
         hour = hour > hours ? hour - hours : hour + 12 - hours;
         return Join(write, hour, minute);
     }
@@ -72,7 +93,9 @@ sealed class Clock : IProblemFamily
     static string Join(SolutionWriter write, int hour, int minute)
     {
         if (write.Chance(0.5))
+        {
             write.Say($"hour {hour} and minute {minute:00}.");
+        }
         return Show(hour, minute);
     }
 }

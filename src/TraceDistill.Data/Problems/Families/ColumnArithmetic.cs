@@ -48,11 +48,15 @@ static class ColumnArithmetic
             var (upper, lower) = (DigitAt(a, place), DigitAt(b, place));
             var step = Label(labelled, place);
             if (carry == 1)
+            {
                 step += $"{write.Sum(lower, 1)}, ";
+            }
             lower += carry;
             carry = upper < lower ? 1 : 0;
             if (carry == 1 && compared)
+            {
                 step += $"{upper}<{lower}, ";
+            }
             upper += 10 * carry;
             step += write.Difference(upper, lower);
             written = $"{upper - lower}{written}";
@@ -75,7 +79,9 @@ static class ColumnArithmetic
             var product = DigitAt(a, place) * digit;
             var step = Label(labelled, place) + write.Product(DigitAt(a, place), digit);
             if (carry > 0)
+            {
                 step += $", {product}+{carry}{write.Is()}{product + carry}";
+            }
             product += carry;
             var last = place == columns - 1;
             (written, carry) = last ? ($"{product}{written}", 0) : ($"{product % 10}{written}", product / 10);
@@ -102,7 +108,9 @@ static class ColumnArithmetic
             }
 
             if (quotient != "")
+            {
                 write.Say($"{write.Pick("bring down", "take down")} {next}, {write.Pick("now", "this makes")} {rest}.");
+            }
             var times = rest / digit;
             var step = $"{write.Product(times, digit)}, {write.Difference(rest, times * digit)}";
             rest -= times * digit;
@@ -120,7 +128,9 @@ static class ColumnArithmetic
     public static int DigitAt(int number, int place)
     {
         for (; place > 0; place--)
+        {
             number /= 10;
+        }
         return number % 10;
     }
 
@@ -131,9 +141,10 @@ static class ColumnArithmetic
     static string Column(SolutionWriter write, string step, int digit, int carry, string written)
     {
         var verb = write.Pick("write", "put");
-        var text = carry == 0
-            ? $"{step}, {verb} {digit}"
-            : step + write.Pick($", {verb} {digit} carry {carry}", $", carry {carry} {verb} {digit}");
+        var text =
+            carry == 0
+                ? $"{step}, {verb} {digit}"
+                : step + write.Pick($", {verb} {digit} carry {carry}", $", carry {carry} {verb} {digit}");
         return written.Length > 1 ? $"{text}, {write.Pick("so far", "we have")} {written}." : $"{text}.";
     }
 }

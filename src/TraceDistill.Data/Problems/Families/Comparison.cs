@@ -13,12 +13,22 @@ sealed class Comparison : IProblemFamily
         var text = Text(write, largest, numbers);
         var order = write.Chance(0.25) ? numbers.Reverse().ToArray() : numbers;
         var best = order[0];
-        write.Say(write.Pick($"start with {best}.", $"we start with {best}.", $"first take {best}.", $"we look for the {(largest ? "largest" : "smallest")}. start with {best}."));
+        write.Say(
+            write.Pick(
+                $"start with {best}.",
+                $"we start with {best}.",
+                $"first take {best}.",
+                $"we look for the {(largest ? "largest" : "smallest")}. start with {best}."
+            )
+        );
         foreach (var next in order.Skip(1))
         {
             var kept = (next > best) == largest ? next : best;
             var verb = write.Pick("keep", "we keep", "take");
-            write.Say($"{write.Pick("compare", "next", "now")} {best} and {next}: {Digits(write, best, next)}, {write.Pick("so ", "", "thus ")}{verb} {kept}.");
+            write.Say(
+                $"{write.Pick("compare", "next", "now")} {best} and {next}: "
+                    + $"{Digits(write, best, next)}, {write.Pick("so ", "", "thus ")}{verb} {kept}."
+            );
             best = kept;
         }
 
@@ -41,7 +51,9 @@ sealed class Comparison : IProblemFamily
             }
 
             if (!numbers.Contains(number))
+            {
                 numbers.Add(number);
+            }
         }
 
         return [.. numbers];
@@ -56,7 +68,8 @@ sealed class Comparison : IProblemFamily
             $"which number is the {word}: {all}?",
             $"find the {word} of {list} and {numbers[^1]}.",
             $"what is the {word} of {all}?",
-            $"which is {(largest ? "larger" : "smaller")} than the others: {list} or {numbers[^1]}?");
+            $"which is {(largest ? "larger" : "smaller")} than the others: {list} or {numbers[^1]}?"
+        );
     }
 
     /// <summary>Equal leading digits, then the first pair that differs: <c>4 = 4, 7 &lt; 9</c>.</summary>
@@ -66,9 +79,15 @@ sealed class Comparison : IProblemFamily
         for (var place = ColumnArithmetic.Digits(a) - 1; ; place--)
         {
             var (x, y) = (ColumnArithmetic.DigitAt(a, place), ColumnArithmetic.DigitAt(b, place));
-            steps.Add(x == y ? $"{x}={y}" : x < y ? $"{x}<{y}" : $"{x}>{y}");
+            steps.Add(
+                x == y ? $"{x}={y}"
+                : x < y ? $"{x}<{y}"
+                : $"{x}>{y}"
+            );
             if (x != y)
+            {
                 return string.Join(write.Pick(", ", " and "), steps);
+            }
         }
     }
 }

@@ -15,11 +15,14 @@ sealed class Division : IProblemFamily
             $"divide {a} by {b} with remainder.",
             $"compute {a}/{b} with remainder.",
             $"how many times does {b} go into {a}, and what is left?",
-            $"if {b} friends share {a} coins, how many does each get and how many are left?");
+            $"if {b} friends share {a} coins, how many does each get and how many are left?"
+        );
         write.Say(write.Pick($"we divide {a} by {b}.", $"we need {a}/{b}.", $"divide {a} by {b} from the left."));
         var (quotient, remainder) = ColumnArithmetic.Divide(write, a, b);
         if (write.Chance(0.25))
+        {
             write.Say(remainder == 0 ? "check: nothing is left." : $"check: {remainder}<{b}.");
+        }
         var answer = remainder == 0 ? $"{quotient}" : $"{quotient} remainder {remainder}";
         write.Conclude(answer);
         return new ProblemDraft($"{a} {b}", text, write.ToString(), answer);

@@ -18,16 +18,23 @@ sealed class Equation : IProblemFamily
             $"solve {equation} for x.",
             $"find x if {equation}.",
             $"if {equation}, what is x?",
-            $"what number x makes {equation}?");
-        write.Say(plus
-            ? write.Pick($"we take {b} from {c}.", $"subtract {b} from both sides: {c}-{b}.", $"{a}*x is {c}-{b}.")
-            : write.Pick($"we add {b} to {c}.", $"add {b} to both sides: {c}+{b}.", $"{a}*x is {c}+{b}."));
+            $"what number x makes {equation}?"
+        );
+        write.Say(
+            plus
+                ? write.Pick($"we take {b} from {c}.", $"subtract {b} from both sides: {c}-{b}.", $"{a}*x is {c}-{b}.")
+                : write.Pick($"we add {b} to {c}.", $"add {b} to both sides: {c}+{b}.", $"{a}*x is {c}+{b}.")
+        );
         var rest = plus ? ColumnArithmetic.Subtract(write, c, b) : ColumnArithmetic.Add(write, c, b);
         write.Say(write.Pick($"{a}*x={rest}, now divide by {a}.", $"now divide {rest} by {a}.", $"next {rest}/{a}."));
         if (x < 10)
+        {
             write.Say($"{write.Product(x, a)}, {write.So()} x{write.Pick("=", " is ")}{x}.");
+        }
         else
+        {
             ColumnArithmetic.Divide(write, rest, a);
+        }
         write.Conclude($"{x}");
         return new ProblemDraft($"{a} {(plus ? '+' : '-')} {b} {c}", text, write.ToString(), $"{x}");
     }

@@ -12,14 +12,17 @@ sealed class Modular : IProblemFamily
         var product = write.Chance(0.4);
         var operands = new int[product || write.Chance(0.7) ? 2 : 3];
         for (var i = 0; i < operands.Length; i++)
+        {
             operands[i] = write.Between(10, 7 * modulus - 1);
+        }
         var sign = product ? "*" : "+";
         var expression = string.Join(sign, operands);
         var text = write.Pick(
             $"what is ({expression}) mod {modulus}?",
             $"compute ({expression}) mod {modulus}.",
             $"find the remainder of {expression} if we divide by {modulus}.",
-            $"work out ({expression}) mod {modulus}.");
+            $"work out ({expression}) mod {modulus}."
+        );
         write.Say(write.Pick($"we work mod {modulus}.", $"we need each number mod {modulus}.", $"first take each number mod {modulus}."));
         var value = Solve(write, operands, product, modulus);
         write.Conclude($"{value}");
@@ -51,7 +54,10 @@ sealed class Modular : IProblemFamily
     static int Reduce(SolutionWriter write, int number, int modulus)
     {
         var times = number / modulus;
-        write.Say($"{write.Product(times, modulus)}, {write.Difference(number, times * modulus)}, {write.So()} {number} mod {modulus}{write.Is()}{number % modulus}.");
+        write.Say(
+            $"{write.Product(times, modulus)}, {write.Difference(number, times * modulus)}, "
+                + $"{write.So()} {number} mod {modulus}{write.Is()}{number % modulus}."
+        );
         return number % modulus;
     }
 }

@@ -20,19 +20,29 @@ sealed class Multiplication : IProblemFamily
             $"multiply {first} by {second}.",
             $"compute {first}*{second}.",
             $"find the product of {first} and {second}.",
-            $"what is {first} times {second}?");
+            $"what is {first} times {second}?"
+        );
         write.Say(write.Pick($"we multiply {a} by {b}.", $"we need {a}*{b}.", $"multiply {a} by {b} in parts."));
         if (b > 9)
+        {
             Rows(write, a, b);
+        }
         else if (a < 100 && write.Chance(0.7))
+        {
             PartialProducts(write, a, b);
+        }
         else
+        {
             ColumnArithmetic.MultiplyByDigit(write, a, b);
+        }
         write.Conclude($"{a * b}");
         return new ProblemDraft($"{Math.Min(a, b)} {Math.Max(a, b)}", text, write.ToString(), $"{a * b}");
     }
 
-    /// <summary>34 · 7 as 30 · 7 and 4 · 7, in either order, then their sum. The split stands first, so that no later step has to find a digit's place.</summary>
+    /// <summary>
+    /// 34 · 7 as 30 · 7 and 4 · 7, in either order, then their sum. The split stands first, so
+    /// that no later step has to find a digit's place.
+    /// </summary>
     static void PartialProducts(SolutionWriter write, int a, int digit)
     {
         var (tens, ones) = (a / 10, a % 10);

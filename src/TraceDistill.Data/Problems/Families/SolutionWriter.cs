@@ -64,7 +64,9 @@ sealed class SolutionWriter(Random random)
     public void Say(string text)
     {
         if (_text.Length > 0)
+        {
             _text.Append(' ');
+        }
         _text.Append(text);
     }
 
@@ -72,6 +74,8 @@ sealed class SolutionWriter(Random random)
     public void Conclude(string answer)
     {
         if (Chance(0.3))
+        {
             Say(Pick($"{So()} the answer is {answer}.", $"the answer is {answer}.", $"we get {answer}.", $"the result is {answer}."));
+        }
     }
 }

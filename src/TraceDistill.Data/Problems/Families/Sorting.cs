@@ -18,12 +18,15 @@ sealed class Sorting : IProblemFamily
             $"sort {all} {order}.",
             $"put {all} in order {order}.",
             $"order the numbers {all} {order}.",
-            $"write {all} in order {order}.");
+            $"write {all} in order {order}."
+        );
         var answer = string.Join(' ', ascending ? numbers.Order() : numbers.OrderDescending());
         write.Say(write.Pick($"we have {all}.", $"start with {all}.", $"the numbers are {all}."));
         PickOneByOne(write, [.. numbers], ascending);
         if (write.Chance(0.2))
+        {
             write.Say("check: " + string.Join(ascending ? "<" : ">", answer.Split(' ')) + ".");
+        }
         write.Conclude(answer);
         return new ProblemDraft($"{(ascending ? "up" : "down")} {string.Join(' ', numbers.Order())}", text, write.ToString(), answer);
     }
@@ -32,7 +35,9 @@ sealed class Sorting : IProblemFamily
     {
         var numbers = new HashSet<int>();
         while (numbers.Count < count)
+        {
             numbers.Add(write.Between(10, 99));
+        }
         return [.. numbers];
     }
 
@@ -48,7 +53,9 @@ sealed class Sorting : IProblemFamily
             left.Remove(picked);
             result.Insert(fromFront ? result.Count : 0, picked);
             var word = smallest ? "smallest" : "largest";
-            var step = $"{write.Pick("the ", "", "now the ")}{word} is {picked}, {write.Pick("left", "this leaves", "we have left")} {string.Join(' ', left)}";
+            var step =
+                $"{write.Pick("the ", "", "now the ")}{word} is {picked}, "
+                + $"{write.Pick("left", "this leaves", "we have left")} {string.Join(' ', left)}";
             write.Say(result.Count > 1 ? $"{step}, {write.Pick("so far", "sorted")} {string.Join(' ', result)}." : $"{step}.");
         }
 

@@ -37,7 +37,10 @@ sealed class Story
     {
         var kind = Kind();
         _text.Say($"{_name} has {groups} {kind} with {size} {_things} each.");
-        _write.Say(_write.Pick($"first {groups} {kind} of {size}", $"{groups} {kind} with {size} each", $"start with {groups} {kind} of {size}") + $": {_write.Product(groups, size)}.");
+        _write.Say(
+            _write.Pick($"first {groups} {kind} of {size}", $"{groups} {kind} with {size} each", $"start with {groups} {kind} of {size}")
+                + $": {_write.Product(groups, size)}."
+        );
         _key.Add($"{groups}*{size}");
         Total = groups * size;
     }
@@ -69,10 +72,13 @@ sealed class Story
 
     public ProblemDraft Finish()
     {
-        _text.Say(_text.Pick(
-            $"how many {_things} does {_name} have now?",
-            _lost ? $"how many {_things} are left?" : $"how many {_things} does {_name} have?",
-            $"how many {_things} does {_pronoun} have in the end?"));
+        _text.Say(
+            _text.Pick(
+                $"how many {_things} does {_name} have now?",
+                _lost ? $"how many {_things} are left?" : $"how many {_things} does {_name} have?",
+                $"how many {_things} does {_pronoun} have in the end?"
+            )
+        );
         _write.Conclude($"{Total}");
         return new ProblemDraft(string.Join(' ', _key), _text.ToString(), _write.ToString(), $"{Total}");
     }

@@ -28,9 +28,13 @@ sealed class TwoStepStory : IProblemFamily
             default:
                 story.HasGroups(write.Between(3, 9), write.Between(4, 9));
                 if (write.Chance(0.5))
+                {
                     story.Gets(write.Between(6, 89));
+                }
                 else
+                {
                     story.Loses(write.Between(3, story.Total - 1));
+                }
                 break;
         }
 

@@ -34,7 +34,7 @@ static class BoxedAnswer
             switch (text[i])
             {
                 case '\\':
-                    i++;    // \{ and \} are text
+                    i++; // \{ and \} are text
                     break;
                 case '{':
                     depth++;

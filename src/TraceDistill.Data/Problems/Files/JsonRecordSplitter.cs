@@ -4,14 +4,16 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>
-/// Cuts the bytes of a file into records without parsing them: at line breaks, or, where the file is an array or no JSON Lines, at the ends of the values.
-/// Memory is bounded by the longest record allowed.
+/// Cuts the bytes of a file into records without parsing them: at line breaks, or, where the file is an
+/// array or no JSON Lines, at the ends of the values. Memory is bounded by the longest record allowed.
 /// </summary>
 /// <param name="path">The file, for messages.</param>
 /// <param name="mayBeLines">Whether each line is a record, unless the file begins as an array.</param>
 sealed class JsonRecordSplitter(string path, bool mayBeLines)
 {
-    /// <summary>The longest record: a problem of more is no problem, and without a limit a file without line breaks would take all memory.</summary>
+    /// <summary>
+    /// The longest record: a problem of more is no problem, and without a limit a file without line breaks would take all memory.
+    /// </summary>
     public const int MostBytes = 64 << 20;
 
     static readonly SearchValues<byte> Structure = SearchValues.Create("\"{}[],\n"u8);
@@ -109,7 +111,9 @@ sealed class JsonRecordSplitter(string path, bool mayBeLines)
 
         if (_isArrayClosed)
         {
-            throw new InvalidInputException($"{path}, line {_line}: something follows the end of the array; the file is to hold one array, or one object a line");
+            throw new InvalidInputException(
+                $"{path}, line {_line}: something follows the end of the array; the file is to hold one array, or one object a line"
+            );
         }
 
         if (_isArray && bytes[first] == ']')
@@ -171,9 +175,12 @@ sealed class JsonRecordSplitter(string path, bool mayBeLines)
     {
         if (_record.WrittenCount + bytes.Length > MostBytes)
         {
-            throw new InvalidInputException(_isLines
-                ? $"{path}, line {_start}: is longer than {MostBytes >> 20} MiB; each line holds one problem"
-                : $"{path}, line {_start}: the record that begins here is longer than {MostBytes >> 20} MiB; name a file with one object for each problem");
+            throw new InvalidInputException(
+                _isLines
+                    ? $"{path}, line {_start}: is longer than {MostBytes >> 20} MiB; each line holds one problem"
+                    : $"{path}, line {_start}: the record that begins here is longer than "
+                        + $"{MostBytes >> 20} MiB; name a file with one object for each problem"
+            );
         }
 
         _record.Write(bytes);

@@ -19,7 +19,11 @@ static class JsonRecords
     /// <param name="isWanted">Which records, counted from 0, are given; the others are passed over unread.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     public static async IAsyncEnumerable<(RowPlace Where, byte[] Json)> ReadAsync(
-        string path, ProblemFormat format, Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string path,
+        ProblemFormat format,
+        Predicate<int> isWanted,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         await using var file = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, 1, FileOptions.Asynchronous);
         await using var stream = ProblemFormats.IsCompressed(path) ? new GZipStream(file, CompressionMode.Decompress) : (Stream)file;
@@ -59,7 +63,9 @@ static class JsonRecords
         if (!Utf8.IsValid(json))
         {
             throw new InvalidInputException(
-                $"{where}: not valid UTF-8 (byte {FirstInvalid(json) + 1} of the line); save the file as UTF-8, or convert it, as with iconv -f WINDOWS-1252 -t UTF-8");
+                $"{where}: not valid UTF-8 (byte {FirstInvalid(json) + 1} of the line); "
+                    + "save the file as UTF-8, or convert it, as with iconv -f WINDOWS-1252 -t UTF-8"
+            );
         }
 
         var document = Document(where, json);
@@ -70,7 +76,9 @@ static class JsonRecords
 
         using (document)
         {
-            throw new InvalidInputException($"{where}: a JSON {ProblemRecord.Kind(document.RootElement)} where an object is expected; each record is one {{...}}");
+            throw new InvalidInputException(
+                $"{where}: a JSON {ProblemRecord.Kind(document.RootElement)} where an object is expected; each record is one {{...}}"
+            );
         }
     }
 
@@ -93,7 +101,8 @@ static class JsonRecords
                 throw Malformed();
             }
 
-            InvalidInputException Malformed() => new($"{line}: malformed JSON at byte {column}; each line holds one whole object, or the file is one array of them", error);
+            InvalidInputException Malformed() =>
+                new($"{line}: malformed JSON at byte {column}; each line holds one whole object, or the file is one array of them", error);
         }
     }
 

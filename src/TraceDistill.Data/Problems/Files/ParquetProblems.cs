@@ -10,8 +10,8 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>
-/// Problem records in Parquet, one row group in memory at a time. A row is read as the JSON object that it stands for, so that its columns mean what fields of
-/// the same names do: text, numbers, lists of texts, conversations, and structures of such values.
+/// Problem records in Parquet, one row group in memory at a time. A row is read as the JSON object that it stands for, so that its
+/// columns mean what fields of the same names do: text, numbers, lists of texts, conversations, and structures of such values.
 /// </summary>
 static class ParquetProblems
 {
@@ -31,7 +31,11 @@ static class ParquetProblems
     /// <param name="isWanted">Which rows, counted from 0, are put together.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     public static async IAsyncEnumerable<(RowPlace Where, byte[] Json)> ReadAsync(
-        string path, ProblemReaderOptions options, Predicate<int> isWanted, [EnumeratorCancellation] CancellationToken cancellationToken)
+        string path,
+        ProblemReaderOptions options,
+        Predicate<int> isWanted,
+        [EnumeratorCancellation] CancellationToken cancellationToken
+    )
     {
         await using var stream = File.OpenRead(path);
         await using var reader = await OpenAsync(path, stream, cancellationToken);
@@ -63,13 +67,22 @@ static class ParquetProblems
                 {
                     conversations = chunk.Any(problem => problem.Earlier.Count > 0) ? new MessagesBuffer(ShardColumns.Messages) : null;
                     writer = await ParquetWriter.CreateAsync(
-                        new ParquetSchema(Id, conversations?.Field ?? Text, Answer, Solution, Family), stream, options, cancellationToken: cancellationToken);
+                        new ParquetSchema(Id, conversations?.Field ?? Text, Answer, Solution, Family),
+                        stream,
+                        options,
+                        cancellationToken: cancellationToken
+                    );
                 }
 
                 await WriteGroupAsync(writer, conversations, chunk, cancellationToken);
             }
 
-            writer ??= await ParquetWriter.CreateAsync(new ParquetSchema(Id, Text, Answer, Solution, Family), stream, options, cancellationToken: cancellationToken);
+            writer ??= await ParquetWriter.CreateAsync(
+                new ParquetSchema(Id, Text, Answer, Solution, Family),
+                stream,
+                options,
+                cancellationToken: cancellationToken
+            );
         }
         finally
         {
@@ -77,7 +90,12 @@ static class ParquetProblems
         }
     }
 
-    static async Task WriteGroupAsync(ParquetWriter writer, MessagesBuffer? conversations, Problem[] chunk, CancellationToken cancellationToken)
+    static async Task WriteGroupAsync(
+        ParquetWriter writer,
+        MessagesBuffer? conversations,
+        Problem[] chunk,
+        CancellationToken cancellationToken
+    )
     {
         using var group = writer.CreateRowGroup();
         await group.WriteAsync(Id, [.. chunk.Select(problem => problem.Id)]);
@@ -85,7 +103,9 @@ static class ParquetProblems
         {
             if (Array.Find(chunk, problem => problem.Earlier.Count > 0) is { } odd)
             {
-                throw new InvalidInputException($"problem {odd.Id} is a conversation of several turns, and the first {RowsPerGroup:N0} are not; write them as .jsonl");
+                throw new InvalidInputException(
+                    $"problem {odd.Id} is a conversation of several turns, and the first {RowsPerGroup:N0} are not; write them as .jsonl"
+                );
             }
 
             await group.WriteAsync(Text, [.. chunk.Select(problem => problem.Text)]);
@@ -106,24 +126,42 @@ static class ParquetProblems
         group.CompleteValidate();
     }
 
-    /// <summary>The columns that may matter: those named, or those of the usual names. Conversations are read only where no text holds the question.</summary>
+    /// <summary>
+    /// The columns that may matter: those named, or those of the usual names. Conversations are read only where no text holds the question.
+    /// </summary>
     static Field[] Columns(string path, ParquetSchema schema, ProblemReaderOptions options)
     {
         string[] named = [.. options.ProblemField.Append(options.AnswerField).Append(options.SolutionField).OfType<string>()];
-        var hasText = options.ProblemField.Count > 0 || schema.Fields.Any(field => field is DataField && IsOneOf(field.Name, ProblemForms.TextFields));
-        string[] usual = [.. options.ProblemField.Count > 0 ? [] : hasText ? ProblemForms.TextFields : ProblemForms.ConversationFields];
+        var hasText =
+            options.ProblemField.Count > 0
+            || schema.Fields.Any(field => field is DataField && IsOneOf(field.Name, ProblemForms.TextFields));
+        string[] usual =
+        [
+            .. options.ProblemField.Count > 0 ? []
+            : hasText ? ProblemForms.TextFields
+            : ProblemForms.ConversationFields,
+        ];
         if (!hasText && !schema.Fields.Any(field => IsOneOf(field.Name, usual)))
         {
             throw new InvalidInputException(
-                $"{path}: none of the columns that usually hold a problem is there; it has {string.Join(", ", schema.Fields.Select(field => field.Name))}; say which it is with problem_field");
+                $"{path}: none of the columns that usually hold a problem is there; "
+                    + $"it has {string.Join(", ", schema.Fields.Select(field => field.Name))}; say which it is with problem_field"
+            );
         }
 
         if (named.FirstOrDefault(name => !schema.Fields.Any(field => IsNamed(field.Name, name))) is { } missing)
         {
-            throw new InvalidInputException($"{path}: has no column '{missing}'; it has {string.Join(", ", schema.Fields.Select(field => field.Name))}");
+            throw new InvalidInputException(
+                $"{path}: has no column '{missing}'; it has {string.Join(", ", schema.Fields.Select(field => field.Name))}"
+            );
         }
 
-        return [.. schema.Fields.Where(field => named.Any(name => IsNamed(field.Name, name)) || IsOneOf(field.Name, usual) || IsOneOf(field.Name, ProblemForms.OtherFields))];
+        return
+        [
+            .. schema.Fields.Where(field =>
+                named.Any(name => IsNamed(field.Name, name)) || IsOneOf(field.Name, usual) || IsOneOf(field.Name, ProblemForms.OtherFields)
+            ),
+        ];
     }
 
     static bool IsNamed(string column, string name) => name == column || name.StartsWith(column + ".", StringComparison.Ordinal);
@@ -161,7 +199,12 @@ static class ParquetProblems
     }
 
     static async Task<(int Rows, List<(string Name, CellWriter Write)> Columns)> ReadGroupAsync(
-        string path, ParquetReader reader, int index, Field[] fields, CancellationToken cancellationToken)
+        string path,
+        ParquetReader reader,
+        int index,
+        Field[] fields,
+        CancellationToken cancellationToken
+    )
     {
         try
         {
@@ -181,7 +224,13 @@ static class ParquetProblems
         }
     }
 
-    static async Task<CellWriter> ReadColumnAsync(string path, ParquetRowGroupReader group, ColumnReader nested, Field field, CancellationToken cancellationToken)
+    static async Task<CellWriter> ReadColumnAsync(
+        string path,
+        ParquetRowGroupReader group,
+        ColumnReader nested,
+        Field field,
+        CancellationToken cancellationToken
+    )
     {
         switch (field)
         {
@@ -222,10 +271,19 @@ static class ParquetProblems
         }
     }
 
-    static async Task<CellWriter> ReadConversationsAsync(string path, ColumnReader nested, string name, StructField turn, CancellationToken cancellationToken)
+    static async Task<CellWriter> ReadConversationsAsync(
+        string path,
+        ColumnReader nested,
+        string name,
+        StructField turn,
+        CancellationToken cancellationToken
+    )
     {
-        string Member(string usual, string other) => turn.Fields.FirstOrDefault(field => field.Name == usual || field.Name == other)?.Name
-            ?? throw new InvalidInputException($"{path}: column '{name}' has turns without {usual}; they have {string.Join(", ", turn.Fields.Select(field => field.Name))}");
+        string Member(string usual, string other) =>
+            turn.Fields.FirstOrDefault(field => field.Name == usual || field.Name == other)?.Name
+            ?? throw new InvalidInputException(
+                $"{path}: column '{name}' has turns without {usual}; they have {string.Join(", ", turn.Fields.Select(field => field.Name))}"
+            );
         var roles = await nested.StructTextsAsync(name, Member("role", "from"), cancellationToken);
         var contents = await nested.StructTextsAsync(name, Member("content", "value"), cancellationToken);
         return (json, row) =>
@@ -248,7 +306,12 @@ static class ParquetProblems
         };
     }
 
-    static async Task<CellWriter> ReadValuesAsync(string path, ParquetRowGroupReader group, DataField field, CancellationToken cancellationToken)
+    static async Task<CellWriter> ReadValuesAsync(
+        string path,
+        ParquetRowGroupReader group,
+        DataField field,
+        CancellationToken cancellationToken
+    )
     {
         var type = field.ClrType;
         if (IsText(field))
@@ -279,7 +342,10 @@ static class ParquetProblems
         return (json, row) =>
         {
             // pandas writes a number that is missing as NaN.
-            if (values[row]?.ToString(null, CultureInfo.InvariantCulture) is { } number && double.IsFinite(double.Parse(number, CultureInfo.InvariantCulture)))
+            if (
+                values[row]?.ToString(null, CultureInfo.InvariantCulture) is { } number
+                && double.IsFinite(double.Parse(number, CultureInfo.InvariantCulture))
+            )
             {
                 json.WritePropertyName(field.Name);
                 json.WriteRawValue(number, skipInputValidation: true);
@@ -316,11 +382,19 @@ static class ParquetProblems
 
     static bool IsText(DataField field) => field.ClrType == typeof(string) || field.ClrType == typeof(ReadOnlyMemory<char>);
 
-    static bool IsKnown(DataField field) => IsText(field)
-        || field.ClrType == typeof(int) || field.ClrType == typeof(long) || field.ClrType == typeof(double) || field.ClrType == typeof(float) || field.ClrType == typeof(bool);
+    static bool IsKnown(DataField field) =>
+        IsText(field)
+        || field.ClrType == typeof(int)
+        || field.ClrType == typeof(long)
+        || field.ClrType == typeof(double)
+        || field.ClrType == typeof(float)
+        || field.ClrType == typeof(bool);
 
     static InvalidInputException WrongType(string path, Field field) =>
-        new($"{path}: column '{field.Name}' has type {(field is DataField data ? data.ClrType.Name : field.SchemaType.ToString().ToLowerInvariant())} where text is expected");
+        new(
+            $"{path}: column '{field.Name}' has type "
+                + $"{(field is DataField data ? data.ClrType.Name : field.SchemaType.ToString().ToLowerInvariant())} where text is expected"
+        );
 
     static InvalidInputException Unreadable(string path, Exception error) =>
         new($"{path}: not a whole, readable Parquet file ({error.Message.Split('\n')[0].Trim()})", error);

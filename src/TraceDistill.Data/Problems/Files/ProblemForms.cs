@@ -6,7 +6,9 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Data.Problems.Files;
 
-/// <summary>Makes problems of records in the forms that data sets have: which field is the question, which the answer, which the solution.</summary>
+/// <summary>
+/// Makes problems of records in the forms that data sets have: which field is the question, which the answer, which the solution.
+/// </summary>
 /// <param name="options">Fields that the user has named; they go before all that is usual.</param>
 /// <param name="defaultFamily">Of records that have none.</param>
 sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFamily)
@@ -16,7 +18,16 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
     const string Answer = "answer";
 
     /// <summary>Fields that hold a final answer, likeliest first.</summary>
-    static readonly string[] AnswerFields = [Answer, "ground_truth", "final_answer", "expected_answer", "target", "reward_model.ground_truth", "info.reference_answer"];
+    static readonly string[] AnswerFields =
+    [
+        Answer,
+        "ground_truth",
+        "final_answer",
+        "expected_answer",
+        "target",
+        "reward_model.ground_truth",
+        "info.reference_answer",
+    ];
 
     /// <summary>Fields that hold a question as text, or parts of one, likeliest first.</summary>
     public static readonly string[] TextFields = ["problem", Question, "body", "instruction", "input", "prompt"];
@@ -40,21 +51,27 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
         var (answer, solution, isGsm8k) = AnswerTo(record, asked);
         return new Problem
         {
-            Id = record.Json.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null ? IdOf(record, id)
-                : asked.Earlier.Count == 0 ? ProblemId.Of(asked.Text) : ProblemId.Of(asked.Text, asked.Earlier),
+            Id =
+                record.Json.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null ? IdOf(record, id)
+                : asked.Earlier.Count == 0 ? ProblemId.Of(asked.Text)
+                : ProblemId.Of(asked.Text, asked.Earlier),
             Text = asked.Text,
             Earlier = asked.Earlier,
             Answer = answer ?? "",
             Solution = string.IsNullOrWhiteSpace(solution) ? null : solution,
-            Family = record.Json.TryGetProperty("family", out var family) && family.ValueKind != JsonValueKind.Null ? record.Text("family", family)
-                : isGsm8k ? "gsm8k" : defaultFamily,
+            Family =
+                record.Json.TryGetProperty("family", out var family) && family.ValueKind != JsonValueKind.Null
+                    ? record.Text("family", family)
+                : isGsm8k ? "gsm8k"
+                : defaultFamily,
         };
     }
 
     /// <summary>True where a record has an id of its own.</summary>
     public static bool HasId(ProblemRecord record) => record.Json.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null;
 
-    static string IdOf(ProblemRecord record, JsonElement id) => id.ValueKind == JsonValueKind.Number ? id.GetRawText() : record.Text("id", id);
+    static string IdOf(ProblemRecord record, JsonElement id) =>
+        id.ValueKind == JsonValueKind.Number ? id.GetRawText() : record.Text("id", id);
 
     Asked AskedBy(ProblemRecord record)
     {
@@ -73,7 +90,9 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             // The story of SVAMP and ASDiv, without which their question cannot be answered.
             var body = record.Find("body");
             var text = record.Text(question.Name, question.Value);
-            return body is { } story ? new Asked(Joined(record.Text(story.Name, story.Value), text), []) : new Asked(text, [], IsQuestion: true);
+            return body is { } story
+                ? new Asked(Joined(record.Text(story.Name, story.Value), text), [])
+                : new Asked(text, [], IsQuestion: true);
         }
 
         if (record.Find("instruction") is { } instruction)
@@ -97,7 +116,10 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
 
         return record.Find("input") is { } only
             ? new Asked(record.Text(only.Name, only.Value), [], ResponseIn(record, "output"))
-            : throw new InvalidInputException($"{record.Where}: none of the fields that usually hold a problem is there; it has {record.FieldNames()}; say which it is with problem_field");
+            : throw new InvalidInputException(
+                $"{record.Where}: none of the fields that usually hold a problem is there; "
+                    + $"it has {record.FieldNames()}; say which it is with problem_field"
+            );
     }
 
     Asked Named(ProblemRecord record)
@@ -107,9 +129,11 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             return Conversation(record, single, turns);
         }
 
-        var parts = options.ProblemField
-            .Select(name => (Name: name, Value: record.Named(name, "problem_field")))
-            .Where(part => part.Value is { } value && !(value.ValueKind == JsonValueKind.String && string.IsNullOrWhiteSpace(value.GetString())))
+        var parts = options
+            .ProblemField.Select(name => (Name: name, Value: record.Named(name, "problem_field")))
+            .Where(part =>
+                part.Value is { } value && !(value.ValueKind == JsonValueKind.String && string.IsNullOrWhiteSpace(value.GetString()))
+            )
             .Select(part => record.Text(part.Name, part.Value!.Value))
             .ToArray();
         return parts.Length > 0
@@ -117,12 +141,16 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             : throw new InvalidInputException($"{record.Where}: field '{string.Join("', '", options.ProblemField)}' is empty");
     }
 
-    /// <summary>The last turn of the user is asked, those before it are its context, and what the assistant said then is a response.</summary>
+    /// <summary>
+    /// The last turn of the user is asked, those before it are its context, and what the assistant said then is a response.
+    /// </summary>
     static Asked Conversation(ProblemRecord record, string name, JsonElement value)
     {
         if (value.ValueKind != JsonValueKind.Array)
         {
-            throw new InvalidInputException($"{record.Where}: field '{name}' is a JSON {ProblemRecord.Kind(value)} where a list of turns is expected");
+            throw new InvalidInputException(
+                $"{record.Where}: field '{name}' is a JSON {ProblemRecord.Kind(value)} where a list of turns is expected"
+            );
         }
 
         var turns = record.Conversation(name, value);
@@ -150,7 +178,10 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             return Marked(record, answer, solution, asked);
         }
 
-        answer = answer is null || NoAnswers.Contains(answer, StringComparer.OrdinalIgnoreCase) ? null : BoxedAnswer.Find(answer) ?? WithoutUnit(answer);
+        answer =
+            answer is null || NoAnswers.Contains(answer, StringComparer.OrdinalIgnoreCase)
+                ? null
+                : BoxedAnswer.Find(answer) ?? WithoutUnit(answer);
         var told = solution ?? asked.Response;
         answer ??= told is null ? null : AnswerIn(told);
         return (answer, solution ?? (told?.Trim() == answer ? null : told), false);
@@ -165,19 +196,27 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             return (final, solution ?? worked, asked.IsQuestion);
         }
 
-        return BoxedAnswer.Find(answer) is { } boxed ? (boxed, solution ?? answer, false) : throw new InvalidInputException(
-            $"{record.Where}: field 'answer' has no final answer after '{AnswerMark}'; where the whole of it is the answer, say so with answer_field: answer, or name the question 'problem'");
+        return BoxedAnswer.Find(answer) is { } boxed
+            ? (boxed, solution ?? answer, false)
+            : throw new InvalidInputException(
+                $"{record.Where}: field 'answer' has no final answer after '{AnswerMark}'; "
+                    + "where the whole of it is the answer, say so with answer_field: answer, or name the question 'problem'"
+            );
     }
 
     /// <summary>True where the answer needs no mark to be found: it is a number alone, or the solution has a field of its own.</summary>
     static bool IsPlain(ProblemRecord record, string answer, string? solution) =>
-        solution is not null || record.Find(Answer) is not { Value.ValueKind: JsonValueKind.String }
-            || NoAnswers.Contains(answer, StringComparer.OrdinalIgnoreCase) || IsNumber(WithoutUnit(answer));
+        solution is not null
+        || record.Find(Answer) is not { Value.ValueKind: JsonValueKind.String }
+        || NoAnswers.Contains(answer, StringComparer.OrdinalIgnoreCase)
+        || IsNumber(WithoutUnit(answer));
 
     string? SolutionIn(ProblemRecord record)
     {
         var found = options.SolutionField is { } name
-            ? record.Named(name, "solution_field") is { } value ? (name, value) : null
+            ? record.Named(name, "solution_field") is { } value
+                ? (name, value)
+                : null
             : record.Find("solution");
         return found is not { } solution ? null
             : solution.Value is { ValueKind: JsonValueKind.String } && string.IsNullOrWhiteSpace(solution.Value.GetString()) ? null
@@ -185,10 +224,13 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
     }
 
     static string? ResponseIn(ProblemRecord record, string name) =>
-        record.Find(name) is { Value.ValueKind: JsonValueKind.String } response && !string.IsNullOrWhiteSpace(response.Value.GetString()) ? response.Value.GetString() : null;
+        record.Find(name) is { Value.ValueKind: JsonValueKind.String } response && !string.IsNullOrWhiteSpace(response.Value.GetString())
+            ? response.Value.GetString()
+            : null;
 
     /// <summary>The final answer that a solution tells: in its last box, after its mark, or by being a number and nothing else.</summary>
-    static string? AnswerIn(string solution) => BoxedAnswer.Find(solution) ?? AfterMark(solution) ?? (IsNumber(solution.Trim()) ? solution.Trim() : null);
+    static string? AnswerIn(string solution) =>
+        BoxedAnswer.Find(solution) ?? AfterMark(solution) ?? (IsNumber(solution.Trim()) ? solution.Trim() : null);
 
     static string? AfterMark(string text)
     {
@@ -198,7 +240,8 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
     }
 
     /// <summary>ASDiv writes <c>9 (apples)</c>.</summary>
-    static string WithoutUnit(string answer) => NumberWithUnit().Match(answer) is { Success: true } match ? match.Groups["number"].Value : answer;
+    static string WithoutUnit(string answer) =>
+        NumberWithUnit().Match(answer) is { Success: true } match ? match.Groups["number"].Value : answer;
 
     static bool IsNumber(string text) => AnswerText.IsNumber(text);
 

@@ -10,16 +10,17 @@ namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>Reads problem files, a record at a time.</summary>
 /// <remarks>
-/// Formats by extension: <c>.jsonl</c> (or <c>.ndjson</c>), <c>.json</c>, both with <c>.gz</c> too, and <c>.parquet</c>. Which fields hold problem, answer and
-/// solution is found by the names that data sets use (<see cref="ProblemForms"/>), or said in <see cref="ProblemReaderOptions"/>. Optional: <c>id</c> (else
-/// a hash of the text) and <c>family</c> (else <c>gsm8k</c>, or the file's name). Null is the same as absent; other fields are passed over.
+/// Formats by extension: <c>.jsonl</c> (or <c>.ndjson</c>), <c>.json</c>, both with <c>.gz</c> too, and <c>.parquet</c>.
+/// Which fields hold problem, answer and solution is found by the names that data sets use (<see cref="ProblemForms"/>),
+/// or said in <see cref="ProblemReaderOptions"/>. Optional: <c>id</c> (else a hash of the text) and <c>family</c> (else
+/// <c>gsm8k</c>, or the file's name). Null is the same as absent; other fields are passed over.
 /// </remarks>
 public static class ProblemReader
 {
     /// <summary>Reads the problems of a file in their order.</summary>
     /// <exception cref="InvalidInputException">
-    /// The file is absent, empty, of an unknown format or unreadable, or a record is malformed, has no problem, or repeats an id; the message
-    /// names file, line and field.
+    /// The file is absent, empty, of an unknown format or unreadable, or a record is malformed,
+    /// has no problem, or repeats an id; the message names file, line and field.
     /// </exception>
     public static IAsyncEnumerable<Problem> ReadAsync(string path, CancellationToken cancellationToken = default) =>
         ReadAsync(path, new ProblemReaderOptions(), counts: null, cancellationToken);
@@ -29,13 +30,21 @@ public static class ProblemReader
     /// <param name="options">What its fields are called.</param>
     /// <param name="counts">Counts what is read; null for nobody who wants to know.</param>
     /// <param name="cancellationToken">Ends reading.</param>
-    public static IAsyncEnumerable<Problem> ReadAsync(string path, ProblemReaderOptions options, ProblemCounts? counts = null, CancellationToken cancellationToken = default) =>
-        ReadWithPlacesAsync(path, options, counts, cancellationToken).Select(read => read.Problem);
+    public static IAsyncEnumerable<Problem> ReadAsync(
+        string path,
+        ProblemReaderOptions options,
+        ProblemCounts? counts = null,
+        CancellationToken cancellationToken = default
+    ) => ReadWithPlacesAsync(path, options, counts, cancellationToken).Select(read => read.Problem);
 
     /// <inheritdoc cref="ReadAsync(string, ProblemReaderOptions, ProblemCounts?, CancellationToken)"/>
     /// <returns>The problems, each with the number of its record in the file, from 0.</returns>
     public static async IAsyncEnumerable<(int Record, Problem Problem)> ReadWithPlacesAsync(
-        string path, ProblemReaderOptions options, ProblemCounts? counts = null, [EnumeratorCancellation] CancellationToken cancellationToken = default)
+        string path,
+        ProblemReaderOptions options,
+        ProblemCounts? counts = null,
+        [EnumeratorCancellation] CancellationToken cancellationToken = default
+    )
     {
         // A million ids as texts would take more memory than all else that a reader of the file holds.
         var places = new Dictionary<TraceKey, (int Number, ulong Text)>();
@@ -49,7 +58,15 @@ public static class ProblemReader
                 var (first, text) = places[read.Key];
                 if (options.Duplicates == DuplicateProblems.Error || text != read.Text)
                 {
-                    throw Repeated(read.Where, read.HasId ? read.Problem.Id : null, read.Where with { Number = first }, isSame: text == read.Text);
+                    throw Repeated(
+                        read.Where,
+                        read.HasId ? read.Problem.Id : null,
+                        read.Where with
+                        {
+                            Number = first,
+                        },
+                        isSame: text == read.Text
+                    );
                 }
 
                 if (counts is not null)
@@ -70,7 +87,9 @@ public static class ProblemReader
         }
 
         if (places.Count == 0)
+        {
             throw new InvalidInputException($"{path}: the file holds no problems");
+        }
 
         (RowPlace Where, Problem Problem, bool HasId, TraceKey Key, ulong Text) Read((RowPlace Where, byte[] Json) row)
         {
@@ -79,7 +98,13 @@ public static class ProblemReader
             var problem = forms.Read(fields);
             Span<byte> hash = stackalloc byte[TraceKey.Size];
             XxHash128.Hash(MemoryMarshal.AsBytes(problem.Id.AsSpan()), hash);
-            return (row.Where, problem, ProblemForms.HasId(fields), TraceKey.Read(hash), XxHash64.HashToUInt64(MemoryMarshal.AsBytes(problem.Text.AsSpan())));
+            return (
+                row.Where,
+                problem,
+                ProblemForms.HasId(fields),
+                TraceKey.Read(hash),
+                XxHash64.HashToUInt64(MemoryMarshal.AsBytes(problem.Text.AsSpan()))
+            );
         }
     }
 
@@ -89,23 +114,36 @@ public static class ProblemReader
     /// <param name="isWanted">Which records, counted from 0; asked of each in order.</param>
     /// <param name="cancellationToken">Ends reading.</param>
     /// <exception cref="InvalidInputException">The file has changed so that it cannot be read.</exception>
-    public static IAsyncEnumerable<Problem> ReadSomeAsync(string path, ProblemReaderOptions options, Predicate<int> isWanted, CancellationToken cancellationToken = default)
+    public static IAsyncEnumerable<Problem> ReadSomeAsync(
+        string path,
+        ProblemReaderOptions options,
+        Predicate<int> isWanted,
+        CancellationToken cancellationToken = default
+    )
     {
         var forms = new ProblemForms(options, ProblemFormats.NameOf(path));
-        return Records(path, options, isWanted, cancellationToken).Select(row =>
-        {
-            using var document = JsonRecords.Parse(row.Where, row.Json);
-            return forms.Read(new ProblemRecord(row.Where, document.RootElement));
-        });
+        return Records(path, options, isWanted, cancellationToken)
+            .Select(row =>
+            {
+                using var document = JsonRecords.Parse(row.Where, row.Json);
+                return forms.Read(new ProblemRecord(row.Where, document.RootElement));
+            });
     }
 
     /// <summary>A problem file's name without folder and extensions.</summary>
     public static string NameOf(string path) => ProblemFormats.NameOf(Path.GetFileName(path));
 
-    static IAsyncEnumerable<(RowPlace Where, byte[] Json)> Records(string path, ProblemReaderOptions options, Predicate<int> isWanted, CancellationToken cancellationToken)
+    static IAsyncEnumerable<(RowPlace Where, byte[] Json)> Records(
+        string path,
+        ProblemReaderOptions options,
+        Predicate<int> isWanted,
+        CancellationToken cancellationToken
+    )
     {
         if (Directory.Exists(path))
+        {
             throw new InvalidInputException($"{path}: is a folder; name a .jsonl or .parquet file in it{Examples(path)}");
+        }
         InputFile.EnsureReadable(path);
         return ProblemFormats.Of(path) is var format && format == ProblemFormat.Parquet
             ? ParquetProblems.ReadAsync(path, options, isWanted, cancellationToken)
@@ -114,14 +152,25 @@ public static class ProblemReader
 
     static string Examples(string folder)
     {
-        var files = Directory.EnumerateFiles(folder).Where(file => ProblemFormats.Find(file) is not null).Select(Path.GetFileName).Order(StringComparer.Ordinal).Take(3).ToList();
+        var files = Directory
+            .EnumerateFiles(folder)
+            .Where(file => ProblemFormats.Find(file) is not null)
+            .Select(Path.GetFileName)
+            .Order(StringComparer.Ordinal)
+            .Take(3)
+            .ToList();
         return files.Count > 0 ? $", such as {string.Join(" or ", files)}" : "";
     }
 
-    static InvalidInputException Repeated(RowPlace where, string? id, RowPlace first, bool isSame) => new((id, isSame) switch
-    {
-        (null, _) => $"{where}: repeats the problem of {first.WithinFile}; remove one, give each an 'id', or pass such over with duplicates: skip",
-        (_, true) => $"{where}: field 'id' repeats '{id}' of {first.WithinFile}, with the same problem; remove one, or pass such over with duplicates: skip",
-        _ => $"{where}: field 'id' repeats '{id}' of {first.WithinFile}; ids must be unique",
-    });
+    static InvalidInputException Repeated(RowPlace where, string? id, RowPlace first, bool isSame) =>
+        new(
+            (id, isSame) switch
+            {
+                (null, _) => $"{where}: repeats the problem of {first.WithinFile}; remove one, "
+                    + "give each an 'id', or pass such over with duplicates: skip",
+                (_, true) => $"{where}: field 'id' repeats '{id}' of {first.WithinFile}, "
+                    + "with the same problem; remove one, or pass such over with duplicates: skip",
+                _ => $"{where}: field 'id' repeats '{id}' of {first.WithinFile}; ids must be unique",
+            }
+        );
 }

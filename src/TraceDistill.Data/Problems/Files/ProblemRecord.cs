@@ -48,16 +48,19 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
     public string FieldNames()
     {
         var names = Json.EnumerateObject().Select(field => field.Name).ToList();
-        return names.Count == 0 ? "no fields" : string.Join(", ", names.Take(FieldsNamed)) + (names.Count > FieldsNamed ? $" and {names.Count - FieldsNamed} more" : "");
+        return names.Count == 0
+            ? "no fields"
+            : string.Join(", ", names.Take(FieldsNamed)) + (names.Count > FieldsNamed ? $" and {names.Count - FieldsNamed} more" : "");
     }
 
     /// <summary>A text that must be one and not blank.</summary>
     /// <exception cref="InvalidInputException">It is not.</exception>
     public string Text(string name, JsonElement value)
     {
-        var text = value.ValueKind == JsonValueKind.String
-            ? Characters(name, value)
-            : throw new InvalidInputException($"{Where}: field '{name}' is a JSON {Kind(value)} where text is expected");
+        var text =
+            value.ValueKind == JsonValueKind.String
+                ? Characters(name, value)
+                : throw new InvalidInputException($"{Where}: field '{name}' is a JSON {Kind(value)} where text is expected");
         return string.IsNullOrWhiteSpace(text) ? throw new InvalidInputException($"{Where}: field '{name}' is empty") : text;
     }
 
@@ -74,12 +77,17 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
             JsonValueKind.False => "false",
             JsonValueKind.Null => "",
             JsonValueKind.Array => List(name, value),
-            _ => throw new InvalidInputException($"{Where}: field '{name}' is a JSON object where an answer is expected; name the field within it with answer_field, as {name}.{First(value)}"),
+            _ => throw new InvalidInputException(
+                $"{Where}: field '{name}' is a JSON object where an answer is expected; "
+                    + $"name the field within it with answer_field, as {name}.{First(value)}"
+            ),
         };
         return string.IsNullOrWhiteSpace(text) ? null : text.Trim();
     }
 
-    /// <summary>The turns of a conversation in any of its usual forms: <c>role</c> and <c>content</c>, or <c>from</c> and <c>value</c>.</summary>
+    /// <summary>
+    /// The turns of a conversation in any of its usual forms: <c>role</c> and <c>content</c>, or <c>from</c> and <c>value</c>.
+    /// </summary>
     /// <exception cref="InvalidInputException">It is none, or of more than text.</exception>
     public List<ChatMessage> Conversation(string name, JsonElement turns)
     {
@@ -96,7 +104,9 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
             var (role, content) = (record.Find("role", "from"), record.Find("content", "value"));
             if (role is null || content is null)
             {
-                throw new InvalidInputException($"{Where}: {place} has no {(role is null ? "role" : "content")}; it has {record.FieldNames()}");
+                throw new InvalidInputException(
+                    $"{Where}: {place} has no {(role is null ? "role" : "content")}; it has {record.FieldNames()}"
+                );
             }
 
             conversation.Add(new ChatMessage(Role(place, record.Text(place, role.Value.Value)), Content(place, content.Value.Value)));
@@ -106,19 +116,23 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
     }
 
     /// <summary>A JSON value's kind in a word.</summary>
-    public static string Kind(JsonElement value) => value.ValueKind switch
-    {
-        JsonValueKind.True or JsonValueKind.False => "boolean",
-        var kind => kind.ToString().ToLowerInvariant(),
-    };
+    public static string Kind(JsonElement value) =>
+        value.ValueKind switch
+        {
+            JsonValueKind.True or JsonValueKind.False => "boolean",
+            var kind => kind.ToString().ToLowerInvariant(),
+        };
 
-    string Role(string place, string role) => role.ToLowerInvariant() switch
-    {
-        "system" or "developer" => "system",
-        var user when UserRoles.Contains(user) => "user",
-        var assistant when AssistantRoles.Contains(assistant) => "assistant",
-        _ => throw new InvalidInputException($"{Where}: {place} has the role '{role}'; a problem's conversation is of system, user and assistant"),
-    };
+    string Role(string place, string role) =>
+        role.ToLowerInvariant() switch
+        {
+            "system" or "developer" => "system",
+            var user when UserRoles.Contains(user) => "user",
+            var assistant when AssistantRoles.Contains(assistant) => "assistant",
+            _ => throw new InvalidInputException(
+                $"{Where}: {place} has the role '{role}'; a problem's conversation is of system, user and assistant"
+            ),
+        };
 
     /// <summary>Content is text, or a list of parts that are text.</summary>
     string Content(string place, JsonElement content)
@@ -132,7 +146,11 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
         foreach (var part in content.EnumerateArray())
         {
             var text = part.ValueKind == JsonValueKind.Object ? new ProblemRecord(Where, part).Find("text") : null;
-            parts.Add(text is { } found ? Text(place, found.Value) : throw new InvalidInputException($"{Where}: {place} has a part that is not text; problems are text alone"));
+            parts.Add(
+                text is { } found
+                    ? Text(place, found.Value)
+                    : throw new InvalidInputException($"{Where}: {place} has a part that is not text; problems are text alone")
+            );
         }
 
         return string.Join("\n", parts);

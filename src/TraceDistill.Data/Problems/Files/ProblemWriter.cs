@@ -6,13 +6,15 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Problems.Files;
 
 /// <summary>
-/// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null where there is none) and
-/// <c>family</c>, as JSON Lines or Parquet by the extension of the path. A conversation of several turns stands as <c>messages</c> in place of
-/// <c>problem</c>. A file appears whole or not at all.
+/// Writes problem files with the fields or columns <c>id</c>, <c>problem</c>, <c>answer</c>, <c>solution</c> (null
+/// where there is none) and <c>family</c>, as JSON Lines or Parquet by the extension of the path. A conversation
+/// of several turns stands as <c>messages</c> in place of <c>problem</c>. A file appears whole or not at all.
 /// </summary>
 public static class ProblemWriter
 {
-    /// <exception cref="InvalidInputException">The extension tells no format, the place cannot be written to, or the disk is full.</exception>
+    /// <exception cref="InvalidInputException">
+    /// The extension tells no format, the place cannot be written to, or the disk is full.
+    /// </exception>
     /// <exception cref="ExternalFailureException">The disk fails.</exception>
     public static Task WriteAsync(string path, IEnumerable<Problem> problems, CancellationToken cancellationToken = default) =>
         WriteAsync(path, problems.ToAsyncEnumerable(), cancellationToken);
@@ -23,9 +25,11 @@ public static class ProblemWriter
         var format = ProblemFormats.OfTarget(path);
         try
         {
-            await AtomicFile.WriteAsync(path, stream => format == ProblemFormat.Parquet
-                ? ParquetProblems.WriteAsync(stream, problems, cancellationToken)
-                : WriteLinesAsync(stream, problems, cancellationToken));
+            await AtomicFile.WriteAsync(path, stream =>
+                format == ProblemFormat.Parquet
+                    ? ParquetProblems.WriteAsync(stream, problems, cancellationToken)
+                    : WriteLinesAsync(stream, problems, cancellationToken)
+            );
         }
         catch (Exception error) when (StorageFailure.Covers(error))
         {

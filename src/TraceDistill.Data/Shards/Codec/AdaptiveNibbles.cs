@@ -23,7 +23,9 @@ sealed class AdaptiveNibbles
 
     static readonly Vector256<short> Uniform = Lanes(i => Total / Symbols * i);
     static readonly Vector256<short>[] Targets =
-        [.. Enumerable.Range(0, Symbols).Select(symbol => Lanes(i => i <= symbol ? Floor * i : Total - Floor * (Symbols - i)))];
+    [
+        .. Enumerable.Range(0, Symbols).Select(symbol => Lanes(i => i <= symbol ? Floor * i : Total - Floor * (Symbols - i))),
+    ];
 
     readonly Vector256<short>[] _cumulative;
     readonly byte[] _seen;
@@ -37,10 +39,72 @@ sealed class AdaptiveNibbles
 
     /// <summary>Adaptation rate after 0, 1, … 63 symbols; the last one stays.</summary>
     static ReadOnlySpan<byte> RateBySeen =>
-    [
-        1, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 4, 4, 4, 4, 4, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5,
-        5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 5, 6,
-    ];
+        [
+            1,
+            2,
+            2,
+            3,
+            3,
+            3,
+            3,
+            4,
+            4,
+            4,
+            4,
+            4,
+            4,
+            4,
+            4,
+            4,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            5,
+            6,
+        ];
 
     /// <summary>Forgets everything.</summary>
     public void Reset()
@@ -72,7 +136,9 @@ sealed class AdaptiveNibbles
         ref var seen = ref _seen[model];
         cumulative += Vector256.ShiftRightArithmetic(Targets[symbol] - cumulative, RateBySeen[seen]);
         if (seen < RateBySeen.Length - 1)
+        {
             seen++;
+        }
     }
 
     static Vector256<short> Lanes(Func<int, int> value) => Vector256.Create([.. Enumerable.Range(0, Symbols).Select(i => (short)value(i))]);

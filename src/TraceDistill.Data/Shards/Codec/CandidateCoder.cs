@@ -10,7 +10,7 @@ sealed class CandidateCoder<T>(int k, int firstModel)
     /// <summary>Models that it uses, from its first one on.</summary>
     public const int Models = Contexts + 4;
 
-    const int Contexts = 6;                 // three kinds of similar place, each for the best alternative and for the others
+    const int Contexts = 6; // three kinds of similar place, each for the best alternative and for the others
     const int Escape = 15;
 
     readonly int _known = firstModel + Contexts;
@@ -42,7 +42,9 @@ sealed class CandidateCoder<T>(int k, int firstModel)
             }
 
             if (symbol >= left)
+            {
                 throw new InvalidDataException("the soft targets refer to an alternative that is not there");
+            }
 
             ids[i] = _expected[symbol];
             left--;
@@ -56,13 +58,17 @@ sealed class CandidateCoder<T>(int k, int firstModel)
         var place = _places.GetValueOrDefault(id, -1);
         place = NumberCoding.Number(ref coder, models, _known, place + 1) - 1;
         if (place >= _seen.Count)
+        {
             throw new InvalidDataException("the soft targets refer to an id that is not there");
+        }
 
         if (place < 0)
         {
             id = NumberCoding.Number(ref coder, models, _new, id);
             if (!_places.TryAdd(id, _seen.Count))
+            {
                 throw new InvalidDataException("the soft targets introduce an id twice");
+            }
 
             _seen.Add(id);
             return id;

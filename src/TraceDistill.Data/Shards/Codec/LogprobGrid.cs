@@ -7,9 +7,9 @@ namespace TraceDistill.Data.Shards.Codec;
 /// a logprob costs in Kullback-Leibler divergence is proportional to the probability, so rare tokens need fewer digits.
 /// </summary>
 /// <remarks>
-/// A gap g in nats (so that √(p/p₀) = e^(−g/2)) has round(1024·(1 − e^(−g/2))) steps up to g = 2·ln 64, where that makes 1008 and a step has
-/// become 1/8 nat; every further 1/8 nat is one more step. Negative gaps have the negative number. Half a step is at most
-/// 2⁻¹⁰·√(p₀/p)·32/31 nats up to 1008 steps and 1/16 nat everywhere.
+/// A gap g in nats (so that √(p/p₀) = e^(−g/2)) has round(1024·(1 − e^(−g/2))) steps up to g = 2·ln 64, where
+/// that makes 1008 and a step has become 1/8 nat; every further 1/8 nat is one more step. Negative gaps have the
+/// negative number. Half a step is at most 2⁻¹⁰·√(p₀/p)·32/31 nats up to 1008 steps and 1/16 nat everywhere.
 /// </remarks>
 static class LogprobGrid
 {

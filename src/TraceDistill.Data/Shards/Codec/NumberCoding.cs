@@ -24,15 +24,21 @@ static class NumberCoding
         var length = 32 - BitOperations.LeadingZeroCount((uint)value);
         var coded = coder.Nibble(models, model, Math.Min(length, LongLength));
         if (coded == LongLength)
+        {
             coded += coder.Nibble(models, model + 1, length - LongLength);
+        }
 
         if (coded <= 1)
+        {
             return coded;
+        }
 
         var below = coded - 1;
         var number = 1;
         if (below > 16)
+        {
             number = number << (below - 16) | coder.Bits(below - 16, (value >> 16) & ((1 << (below - 16)) - 1));
+        }
 
         below = Math.Min(below, 16);
         return number << below | coder.Bits(below, value & ((1 << below) - 1));

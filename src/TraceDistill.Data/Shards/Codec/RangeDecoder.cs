@@ -16,7 +16,9 @@ struct RangeDecoder : INibbleCoder
     {
         _input = input;
         for (var i = 0; i < 4; i++)
+        {
             _code = _code << 8 | NextByte();
+        }
     }
 
     public int Nibble(AdaptiveNibbles models, int model, int value)
@@ -52,10 +54,10 @@ struct RangeDecoder : INibbleCoder
     byte NextByte()
     {
         if (_position < _input.Length)
+        {
             return _input[_position++];
+        }
 
-        return _position++ < _input.Length + LongestOverrun
-            ? (byte)0
-            : throw new InvalidDataException("the soft targets are cut off");
+        return _position++ < _input.Length + LongestOverrun ? (byte)0 : throw new InvalidDataException("the soft targets are cut off");
     }
 }

@@ -11,13 +11,11 @@ struct RangeEncoder : INibbleCoder
     int _length;
     ulong _low;
     uint _range = uint.MaxValue;
-    byte _pending;          // the last settled byte, which a carry may still raise
-    int _pendingCount = 1;  // it and the 0xFF bytes behind it
-    bool _begun;            // the first pending byte stands before the point, is always 0 and is not written
+    byte _pending; // the last settled byte, which a carry may still raise
+    int _pendingCount = 1; // it and the 0xFF bytes behind it
+    bool _begun; // the first pending byte stands before the point, is always 0 and is not written
 
-    public RangeEncoder()
-    {
-    }
+    public RangeEncoder() { }
 
     public int Nibble(AdaptiveNibbles models, int model, int value)
     {
@@ -39,10 +37,14 @@ struct RangeEncoder : INibbleCoder
         // The number with the most trailing zeros that still lies in the range.
         _low = (_low + SmallestRange - 1) & ~(ulong)(SmallestRange - 1);
         for (var i = 0; i < 5; i++)
+        {
             ShiftLow();
+        }
 
         for (var i = 0; i < 4 && _length > 0 && _output[_length - 1] == 0; i++)
+        {
             _length--;
+        }
 
         return _output[.._length];
     }
@@ -85,7 +87,9 @@ struct RangeEncoder : INibbleCoder
         }
 
         if (_length == _output.Length)
+        {
             Array.Resize(ref _output, 2 * _length);
+        }
 
         _output[_length++] = settled;
     }

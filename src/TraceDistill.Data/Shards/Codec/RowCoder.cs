@@ -8,14 +8,14 @@ struct RowCoder<T>(T coder, int k)
     where T : struct, INibbleCoder
 {
     const int Full = 0;
-    const int ShortCount = 1;               // and 2
-    const int Rank = 3;                     // and 4: after a token of rank 0, after another one
-    const int LongRank = 5;                 // and 6
+    const int ShortCount = 1; // and 2
+    const int Rank = 3; // and 4: after a token of rank 0, after another one
+    const int LongRank = 5; // and 6
     const int TailSign = 7;
-    const int Tail = 8;                     // and 9
+    const int Tail = 8; // and 9
     const int OutsideSign = 10;
-    const int Outside = 11;                 // and 12
-    const int Step = 13;                    // 3 classes of rank × 8 contexts of the grid, 2 models each
+    const int Outside = 11; // and 12
+    const int Step = 13; // 3 classes of rank × 8 contexts of the grid, 2 models each
     const int FirstCandidate = Step + 3 * LogprobGrid.Contexts * 2;
     const int Models = FirstCandidate + CandidateCoder<T>.Models;
 
@@ -43,7 +43,9 @@ struct RowCoder<T>(T coder, int k)
         var full = Coder.Nibble(_models, Full, missing == 0 ? 0 : 1) == 0;
         row.Count = full ? k : k - NumberCoding.Number(ref Coder, _models, ShortCount, missing);
         if (row.Count < 0)
+        {
             throw new InvalidDataException("the soft targets have a row of negative length");
+        }
     }
 
     void CodeSteps(QuantizedRow row)
@@ -57,7 +59,13 @@ struct RowCoder<T>(T coder, int k)
         var last = row.Steps[0] = 0;
         for (var i = 1; i < row.Count; i++)
         {
-            var context = (i == 1 ? 0 : i < 5 ? 1 : 2) * LogprobGrid.Contexts + LogprobGrid.Context(last);
+            var context =
+                (
+                    i == 1 ? 0
+                    : i < 5 ? 1
+                    : 2
+                ) * LogprobGrid.Contexts
+                + LogprobGrid.Context(last);
             var rise = NumberCoding.Number(ref Coder, _models, Step + 2 * context, row.Steps[i] - last);
             last = row.Steps[i] = CheckedSteps(last + rise);
         }
@@ -78,14 +86,19 @@ struct RowCoder<T>(T coder, int k)
             var last = row.Count == 0 ? 0 : row.Steps[row.Count - 1];
             row.SampledSteps = CodeRelative(OutsideSign, Outside, last, row.SampledSteps);
             if (row.SampledSteps == QuantizedRow.NoTail)
+            {
                 throw new InvalidDataException("the soft targets have no logprob for a token that was drawn");
+            }
 
             return;
         }
 
-        row.SampledRank = symbol < EscapedRank ? symbol : EscapedRank + NumberCoding.Number(ref Coder, _models, LongRank, rank - EscapedRank);
+        row.SampledRank =
+            symbol < EscapedRank ? symbol : EscapedRank + NumberCoding.Number(ref Coder, _models, LongRank, rank - EscapedRank);
         if (row.SampledRank >= row.Count)
+        {
             throw new InvalidDataException("the soft targets name a rank that the row does not have");
+        }
 
         row.SampledId = row.Ids[row.SampledRank];
         row.SampledSteps = row.Steps[row.SampledRank];
@@ -94,15 +107,24 @@ struct RowCoder<T>(T coder, int k)
     // A number of steps as its distance to a reference: 0 not below it, 1 below it, 2 absent.
     int CodeRelative(int signModel, int model, int reference, int steps)
     {
-        var sign = Coder.Nibble(_models, signModel, steps == QuantizedRow.NoTail ? 2 : steps >= reference ? 0 : 1);
+        var sign = Coder.Nibble(
+            _models,
+            signModel,
+            steps == QuantizedRow.NoTail ? 2
+                : steps >= reference ? 0
+                : 1
+        );
         if (sign >= 2)
+        {
             return QuantizedRow.NoTail;
+        }
 
         var distance = NumberCoding.Number(ref Coder, _models, model, sign == 0 ? steps - reference : reference - steps);
         return CheckedSteps(sign == 0 ? reference + distance : reference - distance);
     }
 
-    static int CheckedSteps(int steps) => Math.Abs(steps) <= LogprobGrid.Largest
-        ? steps
-        : throw new InvalidDataException("the soft targets hold a logprob that is out of range");
+    static int CheckedSteps(int steps) =>
+        Math.Abs(steps) <= LogprobGrid.Largest
+            ? steps
+            : throw new InvalidDataException("the soft targets hold a logprob that is out of range");
 }

@@ -33,10 +33,14 @@ static class RowQuantizer
         var k = logprobs.K;
         var mass = row.TailSteps == QuantizedRow.NoTail ? 0 : Math.Exp(-LogprobGrid.ToGap(row.TailSteps));
         for (var i = 0; i < row.Count; i++)
+        {
             mass += Math.Exp(-LogprobGrid.ToGap(row.Steps[i]));
+        }
 
         if (!double.IsFinite(mass))
+        {
             throw new InvalidDataException("the soft targets hold a logprob that is out of range");
+        }
 
         var best = row.Count == 0 ? 0 : -Math.Log(mass);
         for (var i = 0; i < k; i++)

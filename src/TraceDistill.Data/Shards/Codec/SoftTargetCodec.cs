@@ -3,14 +3,14 @@ using TraceDistill.Data.Generation;
 namespace TraceDistill.Data.Shards.Codec;
 
 /// <summary>
-/// The <c>soft_targets</c> column: per trace one byte string with every token's alternatives, the mass outside them (the tail) and the token
-/// drawn. The format is open: <see cref="SoftTargetFormat"/> has it in words, and every dataset card carries them.
+/// The <c>soft_targets</c> column: per trace one byte string with every token's alternatives, the mass outside them (the tail)
+/// and the token drawn. The format is open: <see cref="SoftTargetFormat"/> has it in words, and every dataset card carries them.
 /// </summary>
 /// <remarks>
 /// Ids are exact. Logprobs are rounded in steps that are even in √p, which is where a given number of steps costs the least
-/// Kullback-Leibler divergence; then alternatives and tail are scaled to sum to one. A logprob is off by at most (1/√p + √(k+1))/1000 nats
-/// for alternatives above 1/4096 of the best one's probability and 1/16 nat more below it, far less than 16-bit logits are. What is left is coded with adaptive
-/// models against the alternatives that the trace had at similar places before.
+/// Kullback-Leibler divergence; then alternatives and tail are scaled to sum to one. A logprob is off by at most (1/√p +
+/// √(k+1))/1000 nats for alternatives above 1/4096 of the best one's probability and 1/16 nat more below it, far less than 16-bit
+/// logits are. What is left is coded with adaptive models against the alternatives that the trace had at similar places before.
 /// </remarks>
 public static class SoftTargetCodec
 {
@@ -39,7 +39,11 @@ public static class SoftTargetCodec
     public static TokenLogprobs Decode(byte[] blob, int tokens, int k)
     {
         if (blob.Length == 0 || blob[0] != Version)
-            throw new InvalidDataException(blob.Length == 0 ? "the soft targets are empty" : $"the soft targets are of version {blob[0]}, not {Version}");
+        {
+            throw new InvalidDataException(
+                blob.Length == 0 ? "the soft targets are empty" : $"the soft targets are of version {blob[0]}, not {Version}"
+            );
+        }
 
         var logprobs = new TokenLogprobs
         {

@@ -31,18 +31,28 @@ static class SoftTargetRow
             if (i >= count)
             {
                 if (ids[i] != -1 || !float.IsNegativeInfinity(values[i]))
+                {
                     return $"has alternatives after its filling, at rank {i}";
+                }
                 continue;
             }
 
             if (ids[i] < 0 || ids[i] >= vocabularySize)
+            {
                 return $"has alternative {ids[i]}, outside the vocabulary of {vocabularySize}";
+            }
             if (ids[..i].Contains(ids[i]))
+            {
                 return $"has alternative {ids[i]} twice";
+            }
             if (!(values[i] <= LargestLogprob) || !float.IsFinite(values[i]))
+            {
                 return $"has logprob {values[i]} at rank {i}";
+            }
             if (i > 0 && values[i] > values[i - 1])
+            {
                 return $"has its alternatives out of order at rank {i}";
+            }
             mass += Math.Exp(values[i]);
         }
 

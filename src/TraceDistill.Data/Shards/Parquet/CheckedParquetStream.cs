@@ -3,14 +3,16 @@ using Microsoft.Win32.SafeHandles;
 namespace TraceDistill.Data.Shards.Parquet;
 
 /// <summary>
-/// A Parquet file as Parquet.Net may read it. Parquet.Net reads page headers byte by byte and everything else in blocks: before it comes to a header, the
-/// header is checked.
+/// A Parquet file as Parquet.Net may read it. Parquet.Net reads page headers byte by byte and
+/// everything else in blocks: before it comes to a header, the header is checked.
 /// </summary>
 sealed class CheckedParquetStream(FileStream file) : Stream
 {
     const int HeaderBytes = 1 << 12;
 
-    /// <summary>The largest page: room is made for it before its first byte is decompressed. Writers end pages at a megabyte, some at a row group.</summary>
+    /// <summary>
+    /// The largest page: room is made for it before its first byte is decompressed. Writers end pages at a megabyte, some at a row group.
+    /// </summary>
     const int MostPageBytes = 512 << 20;
 
     /// <summary>Headers hold the least and greatest value of a page, which may be long texts.</summary>
@@ -56,16 +58,17 @@ sealed class CheckedParquetStream(FileStream file) : Stream
     public override async Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
         await ReadAsync(buffer.AsMemory(offset, count), cancellationToken);
 
-    /// <remarks>Ends before it returns: a file on disk would be read on a thread of the pool, and who reads ahead of a training has threads of its own while the pool's are taken.</remarks>
+    /// <remarks>
+    /// Ends before it returns: a file on disk would be read on a thread of the pool, and who
+    /// reads ahead of a training has threads of its own while the pool's are taken.
+    /// </remarks>
     public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         cancellationToken.ThrowIfCancellationRequested();
         return ValueTask.FromResult(file.Read(buffer.Span));
     }
 
-    public override void Flush()
-    {
-    }
+    public override void Flush() { }
 
     public override void SetLength(long value) => throw new NotSupportedException();
 
@@ -101,7 +104,9 @@ sealed class CheckedParquetStream(FileStream file) : Stream
             var (end, uncompressed, compressed) = (start + check.Length, check.Numbers[2], check.Numbers[3]);
             return uncompressed is >= 0 and <= MostPageBytes && compressed >= 0 && compressed <= fileLength - end
                 ? end
-                : throw new InvalidDataException($"a page of {compressed} bytes that decompress to {uncompressed}, at byte {start} of {fileLength}");
+                : throw new InvalidDataException(
+                    $"a page of {compressed} bytes that decompress to {uncompressed}, at byte {start} of {fileLength}"
+                );
         }
     }
 }

@@ -10,7 +10,8 @@ namespace TraceDistill.Data.Shards.Parquet;
 /// </summary>
 sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupReader? rowGroup)
 {
-    // What damaged metadata may have memory set aside for. Equal values take next to nothing, but a row group is no longer than memory was when it was written.
+    // What damaged metadata may have memory set aside for. Equal values take next to nothing,
+    // but a row group is no longer than memory was when it was written.
     const long MostValues = 1 << 20;
     const long MostValuesPerByte = 1 << 10;
 
@@ -69,7 +70,12 @@ sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupRead
         var list = List(name);
         var item = (list.Item as StructField)?.Fields.FirstOrDefault(field => field.Name == member);
         var label = $"{name}.{member}";
-        return await ListAsync<ReadOnlyMemory<char>>(list, Field<ReadOnlyMemory<char>>(item ?? throw Missing(label), label), label, cancellationToken);
+        return await ListAsync<ReadOnlyMemory<char>>(
+            list,
+            Field<ReadOnlyMemory<char>>(item ?? throw Missing(label), label),
+            label,
+            cancellationToken
+        );
     }
 
     async Task<ListColumn<T>> ListAsync<T>(ListField list, DataField field, string name, CancellationToken cancellationToken)
@@ -82,34 +88,50 @@ sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupRead
         return lists;
     }
 
-    async Task<(T[] Values, int[] Definition, int[] Repetition)> RawAsync<T>(DataField field, string name, bool mayMiss, CancellationToken cancellationToken)
+    async Task<(T[] Values, int[] Definition, int[] Repetition)> RawAsync<T>(
+        DataField field,
+        string name,
+        bool mayMiss,
+        CancellationToken cancellationToken
+    )
         where T : struct
     {
         if (rowGroup is null)
+        {
             return ([], [], []);
+        }
 
         try
         {
             var chunk = rowGroup.GetMetadata(field)!.MetaData!;
             var count = checked((int)chunk.NumValues);
             if (count > MostValues + (MostValuesPerByte * chunk.TotalCompressedSize))
+            {
                 throw new InvalidDataException($"{count} values cannot be in {chunk.TotalCompressedSize} bytes");
+            }
 
             var values = new T[count];
             int[]? definition = field.MaxDefinitionLevel > 0 ? new int[count] : null;
             int[]? repetition = field.MaxRepetitionLevel > 0 ? new int[count] : null;
             await rowGroup.ReadRawAsync<T>(field, values, Buffer(definition), Buffer(repetition), cancellationToken);
             if (repetition is null)
+            {
                 CheckRows(count, name);
+            }
             if (!mayMiss && definition.AsSpan().ContainsAnyExcept(field.MaxDefinitionLevel))
+            {
                 throw new InvalidInputException($"{file}: column {name} has missing values");
+            }
 
             return (values, definition ?? [], repetition ?? []);
         }
         catch (Exception error) when (error is not (OperationCanceledException or InvalidInputException))
         {
             throw new InvalidInputException(
-                $"{file}: column {name} cannot be read ({error.Message.Split('\n')[0].TrimEnd('.')}); the shard is damaged, restore it or collect again", error);
+                $"{file}: column {name} cannot be read ({error.Message.Split('\n')[0].TrimEnd('.')}); "
+                    + "the shard is damaged, restore it or collect again",
+                error
+            );
         }
     }
 
@@ -119,7 +141,11 @@ sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupRead
     void CheckRows(int rows, string name)
     {
         if (rowGroup is not null && rows != rowGroup.RowCount)
-            throw new InvalidInputException($"{file}: column {name} has {rows} rows of {rowGroup.RowCount}; the shard is damaged, restore it or collect again");
+        {
+            throw new InvalidInputException(
+                $"{file}: column {name} has {rows} rows of {rowGroup.RowCount}; the shard is damaged, restore it or collect again"
+            );
+        }
     }
 
     Field Top(string name) => schema.Fields.FirstOrDefault(field => field.Name == name) ?? throw Missing(name);
@@ -131,16 +157,18 @@ sealed class ColumnReader(string file, ParquetSchema schema, ParquetRowGroupRead
 
     InvalidInputException Missing(string name) => new($"{file}: has no column {name}; it is not a trace shard of this program");
 
-    InvalidInputException WrongType(string name, string wanted) => new($"{file}: column {name} is not {wanted}; it is not a trace shard of this program");
+    InvalidInputException WrongType(string name, string wanted) =>
+        new($"{file}: column {name} is not {wanted}; it is not a trace shard of this program");
 
-    static string TypeName<T>() => typeof(T) switch
-    {
-        var type when type == typeof(ReadOnlyMemory<char>) => "text (string)",
-        var type when type == typeof(ReadOnlyMemory<byte>) => "binary",
-        var type when type == typeof(DateTime) => "a timestamp",
-        var type when type == typeof(int) => "int32",
-        var type when type == typeof(long) => "int64",
-        var type when type == typeof(float) => "float",
-        _ => "double",
-    };
+    static string TypeName<T>() =>
+        typeof(T) switch
+        {
+            var type when type == typeof(ReadOnlyMemory<char>) => "text (string)",
+            var type when type == typeof(ReadOnlyMemory<byte>) => "binary",
+            var type when type == typeof(DateTime) => "a timestamp",
+            var type when type == typeof(int) => "int32",
+            var type when type == typeof(long) => "int64",
+            var type when type == typeof(float) => "float",
+            _ => "double",
+        };
 }

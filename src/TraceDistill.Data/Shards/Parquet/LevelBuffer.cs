@@ -27,7 +27,14 @@ sealed class LevelBuffer(int maxDefinition)
     {
         var entries = Math.Max(length ?? 0, 1);
         var definition = _definition.GetSpan(entries)[..entries];
-        definition.Fill(length switch { null => NullList, 0 => EmptyList, _ => maxDefinition });
+        definition.Fill(
+            length switch
+            {
+                null => NullList,
+                0 => EmptyList,
+                _ => maxDefinition,
+            }
+        );
         _definition.Advance(entries);
 
         var repetition = _repetition.GetSpan(entries)[..entries];

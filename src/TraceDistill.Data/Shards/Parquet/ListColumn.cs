@@ -4,8 +4,8 @@ namespace TraceDistill.Data.Shards.Parquet;
 sealed class ListColumn<T>
 {
     readonly T[] _values;
-    readonly int[] _starts;     // [rows + 1]
-    readonly bool[] _present;   // [rows]
+    readonly int[] _starts; // [rows + 1]
+    readonly bool[] _present; // [rows]
 
     ListColumn(T[] values, int[] starts, bool[] present)
     {
@@ -39,13 +39,19 @@ sealed class ListColumn<T>
             }
 
             if (definition[i] == maxDefinition)
+            {
                 taken++;
+            }
             else if (definition[i] > emptyLevel)
+            {
                 return null;
+            }
         }
 
         if (rows > 0)
+        {
             starts[rows] = taken;
+        }
 
         return new ListColumn<T>(values, starts, present);
     }

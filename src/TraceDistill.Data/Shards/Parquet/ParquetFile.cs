@@ -16,16 +16,23 @@ static class ParquetFile
     const int MostLevels = 64;
 
     /// <summary>Opens a file; the reader owns it from then on.</summary>
-    /// <remarks>Any exception but <see cref="OperationCanceledException"/>, now or while it is read, says that it is not a whole Parquet file.</remarks>
+    /// <remarks>
+    /// Any exception but <see cref="OperationCanceledException"/>, now or while it is read, says that it is not a whole Parquet file.
+    /// </remarks>
     public static async Task<ParquetReader> OpenAsync(FileStream file, CancellationToken cancellationToken)
     {
         await CheckFooterAsync(file, cancellationToken);
-        var reader = await ParquetReader.CreateAsync(new CheckedParquetStream(file), leaveStreamOpen: false, cancellationToken: cancellationToken);
+        var reader = await ParquetReader.CreateAsync(
+            new CheckedParquetStream(file),
+            leaveStreamOpen: false,
+            cancellationToken: cancellationToken
+        );
 
         // Put together at the first look, and not of every footer that can be read.
         _ = reader.Schema;
 
-        // Room is made for so many values before the first is read; rows that tell themselves apart by an id or a problem take a byte each at least.
+        // Room is made for so many values before the first is read; rows that tell themselves
+        // apart by an id or a problem take a byte each at least.
         if (reader.RowGroups.Any(group => group.RowCount < 0 || group.RowCount > file.Length))
         {
             throw new InvalidDataException($"{reader.RowGroups.Max(group => group.RowCount)} rows in {file.Length} bytes");
@@ -33,7 +40,9 @@ static class ParquetFile
 
         return reader.Metadata!.RowGroups.Max(group => (long?)group.TotalByteSize) is not > MostRowGroupBytes
             ? reader
-            : throw new InvalidDataException($"a row group of more than {MostRowGroupBytes >> 30} GiB; write the file again with smaller row groups");
+            : throw new InvalidDataException(
+                $"a row group of more than {MostRowGroupBytes >> 30} GiB; write the file again with smaller row groups"
+            );
     }
 
     static async Task CheckFooterAsync(FileStream file, CancellationToken cancellationToken)
@@ -64,7 +73,9 @@ static class ParquetFile
             left.Push(below);
             if (below < 0 || left.Count > MostLevels)
             {
-                throw new InvalidDataException(below < 0 ? $"{below} columns within one" : $"columns within columns, more than {MostLevels} deep");
+                throw new InvalidDataException(
+                    below < 0 ? $"{below} columns within one" : $"columns within columns, more than {MostLevels} deep"
+                );
             }
 
             while (left.TryPop(out var rest))

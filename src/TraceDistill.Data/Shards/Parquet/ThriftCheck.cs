@@ -1,8 +1,8 @@
 namespace TraceDistill.Data.Shards.Parquet;
 
 /// <summary>
-/// Walks a structure in Thrift's compact protocol and refuses what is not one: Parquet.Net reads numbers without end, and lists as long as they claim to
-/// be, where a damaged file asks for it.
+/// Walks a structure in Thrift's compact protocol and refuses what is not one: Parquet.Net reads
+/// numbers without end, and lists as long as they claim to be, where a damaged file asks for it.
 /// </summary>
 ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
 {
@@ -37,7 +37,9 @@ ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
             {
                 var number = Value(field);
                 if (numbers is not null && id < numbers.Length)
+                {
                     numbers[id] = number;
+                }
             }
             else
             {
@@ -63,9 +65,13 @@ ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
             case ThriftType.List:
                 var (count, type) = ListHeader();
                 if (count > 0 && type != field.Element!.Type)
+                {
                     throw new InvalidDataException($"a list of {type} in place of {field.Element.Type}");
+                }
                 for (var i = 0; i < count; i++)
+                {
                     Value(field.Element!);
+                }
                 return 0;
             default:
                 return Scalar(field.Type);
@@ -79,14 +85,20 @@ ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
         {
             case ThriftType.Struct:
                 if (Byte() != (byte)ThriftType.Stop)
+                {
                     throw new InvalidDataException("a structure that is not known");
+                }
                 break;
             case ThriftType.List:
                 var (count, element) = ListHeader();
                 if (element is ThriftType.True or ThriftType.False)
+                {
                     throw new InvalidDataException("a list that is not known");
+                }
                 for (var i = 0; i < count; i++)
+                {
                     Scalar(element);
+                }
                 break;
             default:
                 Scalar(type);
@@ -134,7 +146,9 @@ ref struct ThriftCheck(ReadOnlySpan<byte> bytes)
             var part = Byte();
             value |= (ulong)(part & 0x7F) << shift;
             if (part < 0x80)
+            {
                 return value;
+            }
         }
 
         throw new InvalidDataException("a number of more than 64 bits");

@@ -24,16 +24,17 @@ enum ThriftType : byte
 sealed record ThriftField(ThriftType Type, string? Struct = null, ThriftField? Element = null)
 {
     /// <param name="text"><c>i32</c>, <c>Statistics</c> for a structure, <c>[i32]</c> for a list.</param>
-    public static ThriftField Parse(string text) => text switch
-    {
-        ['[', .. var element, ']'] => new ThriftField(ThriftType.List, Element: Parse(element)),
-        "bool" => new ThriftField(ThriftType.True),
-        "byte" => new ThriftField(ThriftType.Byte),
-        "i16" => new ThriftField(ThriftType.I16),
-        "i32" => new ThriftField(ThriftType.I32),
-        "i64" => new ThriftField(ThriftType.I64),
-        "double" => new ThriftField(ThriftType.Double),
-        "binary" => new ThriftField(ThriftType.Binary),
-        var name => new ThriftField(ThriftType.Struct, name),
-    };
+    public static ThriftField Parse(string text) =>
+        text switch
+        {
+            ['[', .. var element, ']'] => new ThriftField(ThriftType.List, Element: Parse(element)),
+            "bool" => new ThriftField(ThriftType.True),
+            "byte" => new ThriftField(ThriftType.Byte),
+            "i16" => new ThriftField(ThriftType.I16),
+            "i32" => new ThriftField(ThriftType.I32),
+            "i64" => new ThriftField(ThriftType.I64),
+            "double" => new ThriftField(ThriftType.Double),
+            "binary" => new ThriftField(ThriftType.Binary),
+            var name => new ThriftField(ThriftType.Struct, name),
+        };
 }

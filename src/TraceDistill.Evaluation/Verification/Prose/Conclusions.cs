@@ -10,8 +10,10 @@ static class Conclusions
         var sentences = Sentences.Of(text);
         for (var i = sentences.Count - 1; i >= 0 && sentences[i].Start >= from; i--)
         {
-            if (Remarks.IsAside(sentences[i].Text) && i > 0
-                || SentenceReader.Read(sentences[i].Text, text[..sentences[i].Start], isStated: false) is not { } found)
+            if (
+                Remarks.IsAside(sentences[i].Text) && i > 0
+                || SentenceReader.Read(sentences[i].Text, text[..sentences[i].Start], isStated: false) is not { } found
+            )
             {
                 continue;
             }

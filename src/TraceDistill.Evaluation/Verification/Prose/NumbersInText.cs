@@ -14,8 +14,13 @@ readonly record struct NumberInText(int Index, string Text)
     {
         get
         {
-            var digits = Text.Replace("$", "").Replace("€", "").Replace("£", "").Replace("\\", "").Replace(",", "")
-                .TrimStart('+', '-', '−').TrimEnd('%');
+            var digits = Text.Replace("$", "")
+                .Replace("€", "")
+                .Replace("£", "")
+                .Replace("\\", "")
+                .Replace(",", "")
+                .TrimStart('+', '-', '−')
+                .TrimEnd('%');
             return digits.Contains('.', StringComparison.Ordinal) ? digits.TrimEnd('0').TrimEnd('.') : digits;
         }
     }
@@ -36,14 +41,15 @@ static class NumbersInText
     static readonly Regex Governing = new(
         @"(?:[<>≤≥≠#]|\p{L}\(|\b(?:log|ln|lg|sin|cos|tan)\S*|\\[lg]eq?|\\[lg]t|\\neq?|(?:^|[^\p{L}])(?:by|from|than|into|among"
             + @"|against|per|every|between|versus|vs\.?|or equal to|up to|above|below|exceeds?"
-        + @"|at least|at most|all but|mod|modulo|of|(?:one|two|three|four|five|\d+) (?:in|out of)|the|this|that|these|those|his|her"
-        + @"|its|their"
-        + @"|our|my|of (?:the|these|those|his|her|its|their|all|only|every)|the (?:first|last|other|next)|the \w+st|all|both|question"
-        + @"|page|step|case|part|day|week"
-        + @"|month|year|room|chapter|problem|exercise|grade|figure|table|equation|option|version|level|row|column|term|line|stage"
-        + @"|method|example|factors?"
-        + @"|multiples?))[ $*(]*$",
-        Linear | RegexOptions.IgnoreCase);
+            + @"|at least|at most|all but|mod|modulo|of|(?:one|two|three|four|five|\d+) (?:in|out of)|the|this|that|these|those|his|her"
+            + @"|its|their"
+            + @"|our|my|of (?:the|these|those|his|her|its|their|all|only|every)|the (?:first|last|other|next)|the \w+st|all|both|question"
+            + @"|page|step|case|part|day|week"
+            + @"|month|year|room|chapter|problem|exercise|grade|figure|table|equation|option|version|level|row|column|term|line|stage"
+            + @"|method|example|factors?"
+            + @"|multiples?))[ $*(]*$",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     // A 25% increase; in other languages "a" is no article.
     static readonly Regex Article = new(@"\ban?[ $*(]*$", Linear | RegexOptions.IgnoreCase);
@@ -52,32 +58,39 @@ static class NumbersInText
     static readonly Regex Measured = new(
         @"\b(?:total|sum|average|mean|median|mode|profit|cost|price|loss|distance|speed|rate|area|volume|length|perimeter|value"
             + @"|result|amount|maximum|minimum|balance"
-        + @"|height|width|weight|age|probability|difference|product|quotient|score|temperature|salary|income|earnings|mass|angle"
-        + @"|discount|tax|tip|change|revenue"
-        + @"|number|count|answer|gain|bill|fee|charge|payment|savings?|budget|capacity|radius|diameter|depth|size|time|fraction"
-        + @"|percentage|ratio|raise|debt|deposit"
-        + @"|interest|remainder|surplus|deficit|rent|wage|pay|solution|root) of[ $*(]*$",
-        Linear | RegexOptions.IgnoreCase);
+            + @"|height|width|weight|age|probability|difference|product|quotient|score|temperature|salary|income|earnings|mass|angle"
+            + @"|discount|tax|tip|change|revenue"
+            + @"|number|count|answer|gain|bill|fee|charge|payment|savings?|budget|capacity|radius|diameter|depth|size|time|fraction"
+            + @"|percentage|ratio|raise|debt|deposit"
+            + @"|interest|remainder|surplus|deficit|rent|wage|pay|solution|root) of[ $*(]*$",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     static readonly Regex Predicates = new(
-        @"\b(?:is|are|was|equals|equal to|be|gives|yields|ist|est|es|é|è)[ $*(]*$", Linear | RegexOptions.IgnoreCase);
+        @"\b(?:is|are|was|equals|equal to|be|gives|yields|ist|est|es|é|è)[ $*(]*$",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     static readonly Regex Circumstances = new(
         @"(?:^|[^\p{L}])(?:in|for|at|with|with \p{L}+|after|before|on|during|to|over|within|under|about|when|if|since|until"
             + @"|and then|the|these"
             + @"|those|his|her|its|their)[ $*(]*$",
-        Linear | RegexOptions.IgnoreCase);
+        Linear | RegexOptions.IgnoreCase
+    );
 
     // 5 in 9, 2 out of 5: a fraction.
     static readonly Regex Chance = new(@"^ (?:in|out of) \d", Linear);
 
     static readonly Regex Numbers = new(
-        @"-?\\[dt]?frac\{-?\d+\}\{\d+\}|[-+−]?\\?[$€£]?(?:\d{1,2}:\d{2}\b|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?"
-            + @"|\.\d+)\\?%?", Linear);
+        @"-?\\[dt]?frac\{-?\d+\}\{\d+\}|[-+−]?\\?[$€£]?(?:\d{1,2}:\d{2}\b|(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:/\d+)?" + @"|\.\d+)\\?%?",
+        Linear
+    );
 
     // A half of the day, or a word with its power and what it is counted in: cm², km/h, meters per second.
     static readonly Regex Unit = new(
-        @"^[ ~-]?(?<unit>[ap]\.m\.|(?<word>\p{L}+)(?:[²³]|\^\d\b)?(?:(?:/| per )\p{L}+(?:[²³]|\^\d\b)?)?)", Linear);
+        @"^[ ~-]?(?<unit>[ap]\.m\.|(?<word>\p{L}+)(?:[²³]|\^\d\b)?(?:(?:/| per )\p{L}+(?:[²³]|\^\d\b)?)?)",
+        Linear
+    );
 
     /// <summary>The first number of a text; null where it has none.</summary>
     public static NumberInText? First(string text) => Find(text).Cast<NumberInText?>().FirstOrDefault();
@@ -115,14 +128,23 @@ static class NumbersInText
         }
 
         var next = behind.TrimStart(" ~");
-        return PlainCharacters.Superscripts.Contains(behind[0], StringComparison.Ordinal) || Chance.IsMatch(behind)
-            || behind[0] is '^' or '_' or '\\' or '(' or '!' || behind[0] == ':' && behind.Length > 1 && char.IsAsciiDigit(behind[1])
-            || next.Length > 1 && (next[0] is '+' or '×' or '÷' or '·' or '^' or '=' || next[0] == '/' && !char.IsLetter(next[1])
-                || next[0] == '*' && next[1] != '*' && behind[0] == ' '
-                || next[0] is '-' or '−' && (next[1] == ' ' || char.IsAsciiDigit(next[1])) || next.StartsWith("fewer")
-                || next.StartsWith("less") || next.StartsWith("mod")
-                || next.StartsWith("to ") && next.Length > 3 && char.IsAsciiDigit(next[3])
-                || next.StartsWith("\\times") || next.StartsWith("\\cdot"));
+        return PlainCharacters.Superscripts.Contains(behind[0], StringComparison.Ordinal)
+            || Chance.IsMatch(behind)
+            || behind[0] is '^' or '_' or '\\' or '(' or '!'
+            || behind[0] == ':' && behind.Length > 1 && char.IsAsciiDigit(behind[1])
+            || next.Length > 1
+                && (
+                    next[0] is '+' or '×' or '÷' or '·' or '^' or '='
+                    || next[0] == '/' && !char.IsLetter(next[1])
+                    || next[0] == '*' && next[1] != '*' && behind[0] == ' '
+                    || next[0] is '-' or '−' && (next[1] == ' ' || char.IsAsciiDigit(next[1]))
+                    || next.StartsWith("fewer")
+                    || next.StartsWith("less")
+                    || next.StartsWith("mod")
+                    || next.StartsWith("to ") && next.Length > 3 && char.IsAsciiDigit(next[3])
+                    || next.StartsWith("\\times")
+                    || next.StartsWith("\\cdot")
+                );
     }
 
     /// <summary>A number with the unit of measurement, the scale word or the half of the day that stands behind it.</summary>
@@ -136,9 +158,13 @@ static class NumbersInText
 
         // A compound that is not known, apples per day, leaves its first word, which may be.
         var (unit, word) = (match.Groups["unit"].Value, match.Groups["word"].Value);
-        var known = IsKnown(unit, rest[0] == ' ') ? unit : IsKnown(word, rest[0] == ' ') ? word : null;
+        var known =
+            IsKnown(unit, rest[0] == ' ') ? unit
+            : IsKnown(word, rest[0] == ' ') ? word
+            : null;
         var isPrice = number.Text.AsSpan().ContainsAny("$€£") && NumberWords.Scale(known ?? "") is null;
-        return known is null || isPrice ? number.Text
+        return known is null || isPrice
+            ? number.Text
             : $"{number.Text} {known.Replace("²", "^2", StringComparison.Ordinal).Replace("³", "^3", StringComparison.Ordinal)}";
     }
 
@@ -146,9 +172,13 @@ static class NumbersInText
     /// Returns whether words behind a number are a unit, a scale or a half of the day; single letters only behind a space.
     /// </summary>
     static bool IsKnown(string unit, bool isSpaced) =>
-        unit.ToLowerInvariant() is "am" or "pm" or "a.m." or "p.m." or "percent" || NumberWords.Scale(unit) is not null
-        || (unit.Length > 1 || unit.Length == 1 && isSpaced && Letters.Contains(unit[0], StringComparison.Ordinal)) && unit != "in"
-            && Data.Answers.Notation.Unit.Read(unit.Replace("²", "^2", StringComparison.Ordinal).Replace("³", "^3", StringComparison.Ordinal))
+        unit.ToLowerInvariant() is "am" or "pm" or "a.m." or "p.m." or "percent"
+        || NumberWords.Scale(unit) is not null
+        || (unit.Length > 1 || unit.Length == 1 && isSpaced && Letters.Contains(unit[0], StringComparison.Ordinal))
+            && unit != "in"
+            && Data.Answers.Notation.Unit.Read(
+                unit.Replace("²", "^2", StringComparison.Ordinal).Replace("³", "^3", StringComparison.Ordinal)
+            )
                 is { Dimensions: not null };
 
     /// <summary>Numbers that are no part of a word or of a longer one and that nothing denies.</summary>

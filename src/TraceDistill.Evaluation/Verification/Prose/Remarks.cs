@@ -11,30 +11,33 @@ static class Remarks
     const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.IgnoreCase;
 
     static readonly Regex Courtesies = new(
-        @"\b(?:hope|helps?|helpful|let me know|feel free|you|your|thanks?|thank|happy to|glad|good luck|best regards|cheers)\b", Linear);
+        @"\b(?:hope|helps?|helpful|let me know|feel free|you|your|thanks?|thank|happy to|glad|good luck|best regards|cheers)\b",
+        Linear
+    );
 
     static readonly Regex Offers = new(@"^\W*(?:let me know|feel free|would you like|do you want|please (?:let|ask|feel))\b", Linear);
 
     static readonly Regex Checks = new(
         @"^\W*(?:(?:let['’]?s|let us|let me|we can|we|to|i|quick|now|sanity|final)\b[ -]*)*(?:double[ -]?)?(?:check(?:ing|s)?"
             + @"|verif(?:y|ied|ying|ication)|proof|confirm(?:ing|s)?|indeed)\b"
-        + @"|[✓✔☑✅]\W*$|^\W*[✓✔☑][^=]*="
-        + @"|\\checkmark|\b(?:checks out|as required|as expected|which matches|is consistent|this matches|this confirms"
-        + @"|this satisfies|is satisfied)\b",
-        Linear);
+            + @"|[✓✔☑✅]\W*$|^\W*[✓✔☑][^=]*="
+            + @"|\\checkmark|\b(?:checks out|as required|as expected|which matches|is consistent|this matches|this confirms"
+            + @"|this satisfies|is satisfied)\b",
+        Linear
+    );
 
     // A sentence that breaks off here was cut.
     static readonly Regex Dangling = new(
         @"(?:\b(?:and|or|is|are|was|were|the|a|an|of|so|to|then|that|but|with|by|for|in|on|because|since|which|if|as|at|from|than"
             + @"|not|has|have|she|he|it|they|we|i)|[,=+(])$",
-        Linear);
+        Linear
+    );
 
     // (The complement has probability 25/36.)
     static readonly Regex Bracketed = new(@"^\(\p{L}+ [^()]*(?:\([^()]*\)[^()]*)*\)\W*$", Linear);
 
     /// <summary>Returns whether a sentence is a courtesy, stands in brackets or repeats the result to check it.</summary>
-    public static bool IsAside(string sentence) =>
-        IsCourtesy(sentence) || Checks.IsMatch(sentence) || Bracketed.IsMatch(sentence);
+    public static bool IsAside(string sentence) => IsCourtesy(sentence) || Checks.IsMatch(sentence) || Bracketed.IsMatch(sentence);
 
     /// <summary>Returns whether a text ends within a sentence.</summary>
     public static bool IsCut(string text) => Dangling.IsMatch(text.TrimEnd());
@@ -45,8 +48,10 @@ static class Remarks
         var near = 0;
         foreach (var (_, sentence) in Sentences.Of(text))
         {
-            if (!IsCourtesy(sentence)
-                && (Doubt.IsRetraction(sentence) || ++near <= Near && (Denial.IsIn(sentence) || Doubt.IsGuess(sentence))))
+            if (
+                !IsCourtesy(sentence)
+                && (Doubt.IsRetraction(sentence) || ++near <= Near && (Denial.IsIn(sentence) || Doubt.IsGuess(sentence)))
+            )
             {
                 return true;
             }

@@ -17,7 +17,9 @@ static class SentenceReader
     // A formula, or something emphasized, that ends the sentence.
     static readonly Regex SetApart = new(
         @"(?:\*\*(?<value>[^*\n]+?)\.?\*\*|\$\$(?<value>[^$]+)\$\$|\$(?<value>[^$\n]+)\$|\\\((?<value>[^\n]+?)\\\)"
-            + @"|\\\[(?<value>[^\[]+?)\\\])[\s.!*]*$", Linear);
+            + @"|\\\[(?<value>[^\[]+?)\\\])[\s.!*]*$",
+        Linear
+    );
 
     // Several formulas that are one answer: $x = 1$ or $x = 4$.
     static readonly Regex Series = new(@"(?<value>\$[^$\n]+\$(?:(?:, ?|,? (?:and|or) )\$[^$\n]+\$)+)[\s.]*$", Linear);
@@ -25,7 +27,9 @@ static class SentenceReader
     // Names with their values, which are one answer: x = 3 and y = 4.
     static readonly Regex Assignments = new(
         @"(?<value>\b\p{L}\s*=\s*[-−]?\d+(?:\.\d+)?(?:/\d+)?(?:\s*(?:,|;|,? and"
-            + @"|,? or)\s*\p{L}\s*=\s*[-−]?\d+(?:\.\d+)?(?:/\d+)?)+)[\s.$*]*$", Linear);
+            + @"|,? or)\s*\p{L}\s*=\s*[-−]?\d+(?:\.\d+)?(?:/\d+)?)+)[\s.$*]*$",
+        Linear
+    );
 
     // $25, so the customer pays $75: two prices with words between.
     static readonly Regex Prices = new(@"^\d[^\\]* \p{L}{2,}", Linear);
@@ -35,42 +39,56 @@ static class SentenceReader
     // A formula in plain text behind a verb: "the quotient is 3x + 2".
     static readonly Regex Verbs = new(
         @"\b(?:is|are|equals?|equal to|be|to|at|get|find|obtain|have|gives?|yields?|(?:ends?|ended) up with|left with)[ *]",
-        Linear | RegexOptions.IgnoreCase);
+        Linear | RegexOptions.IgnoreCase
+    );
 
-    static readonly Regex PlainFormula = new(
-        @"^(?:[\d\s+\-−–*/·×÷^()\[\]{}√π∞.,=⁰¹²³⁴-⁹⁺⁻ⁿ]|\b\p{L}\b|\d\p{L}\b)+$", Linear);
+    static readonly Regex PlainFormula = new(@"^(?:[\d\s+\-−–*/·×÷^()\[\]{}√π∞.,=⁰¹²³⁴-⁹⁺⁻ⁿ]|\b\p{L}\b|\d\p{L}\b)+$", Linear);
 
     static readonly Regex NumberList = new(
-        @"^\d+(?::\d+)+$|^[-−]?\d+(?:\.\d+)?(?:, [-−]?\d+(?:\.\d+)?)*,? and [-−]?\d+(?:\.\d+)?$", Linear);
+        @"^\d+(?::\d+)+$|^[-−]?\d+(?:\.\d+)?(?:, [-−]?\d+(?:\.\d+)?)*,? and [-−]?\d+(?:\.\d+)?$",
+        Linear
+    );
 
     static readonly Regex NoSolution = new(
-        @"\b(?:is|are|has|have) (?<value>no (?:real |integer |such )?solutions?)[\s.!*]*$", Linear | RegexOptions.IgnoreCase);
+        @"\b(?:is|are|has|have) (?<value>no (?:real |integer |such )?solutions?)[\s.!*]*$",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     static readonly Regex Emphasis = new(@"\*\*(?<value>[^*\n]+)\*\*", Linear);
 
     // A choice, perhaps with its text behind it: "the correct option is D. 3/8".
     static readonly Regex Option = new(
         @"\b(?:option|choice|answer|opción|respuesta|opção|alternativa|resposta|opzione|risposta|réponse|Antwort|Option|вариант|ответ)"
-            + @"(?: (?:correct[ao]?|correcta|correcto|correta|correto|corretta|richtige|bonne|верный|правильный))? (?:is |es |est |ist |é |è |— )?(?:the |la |a |el |o |die )?"
-            + @"(?:(?:option|choice|letter|letra|lettre) )?[*\s]*\(?(?<value>[A-J])(?:\)?[\s.*]*|[).:]+\*{0,2} +[-−$\\\d].*)$", Linear);
+            + @"(?: (?:correct[ao]?|correcta|correcto|correta|correto|corretta|richtige|bonne|верный|правильный))? "
+            + @"(?:is |es |est |ist |é |è |— )?(?:the |la |a |el |o |die )?(?:(?:option|choice|letter|letra|lettre) "
+            + @")?[*\s]*\(?(?<value>[A-J])(?:\)?[\s.*]*|[).:]+\*{0,2} +[-−$\\\d].*)$",
+        Linear
+    );
 
     static readonly Regex Inequality = new(
-        @"(?:^|[ ,:])(?<value>\(?[\p{L}][\w']{0,2}(?:\(\w\))?\s*(?:<|>|≤|≥|≠|\\le|\\ge|\\ne)[^=<>≤≥≠\n]+?)[\s.]*$", Linear);
+        @"(?:^|[ ,:])(?<value>\(?[\p{L}][\w']{0,2}(?:\(\w\))?\s*(?:<|>|≤|≥|≠|\\le|\\ge|\\ne)[^=<>≤≥≠\n]+?)[\s.]*$",
+        Linear
+    );
 
     // What a formula that ends a sentence stands behind.
     static readonly Regex Introduces = new(
         @"\b(?:is|are|equals?|equal to|gives?|get|find|obtain|becomes|have|conclude that|yields?|be)\b[^.]{0,40}$"
-            + @"|[=:]\s*$|^[\s*_#>-]*\w+,?\s*$", Linear | RegexOptions.IgnoreCase);
+            + @"|[=:]\s*$|^[\s*_#>-]*\w+,?\s*$",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     static readonly Regex Summaries = new(
         @"\b(?:total|altogether|left|remain\w*|result|answer|combined|in all|sum|quedan?|restan?|sobran?|restent?"
-        + @"|reste|bleiben|bleibt|übrig|rimangono|осталось|остается|остаётся|zostało)\b|剩|还有|残", Linear | RegexOptions.IgnoreCase);
+            + @"|reste|bleiben|bleibt|übrig|rimangono|осталось|остается|остаётся|zostało)\b|剩|还有|残",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     // Numbers on both sides of a sign, or a fraction, a root, a power or a factorial of a number.
     static readonly Regex Arithmetic = new(
         @"(?<formula>\d[)%\]}]*\s*(?:[\p{L}%$.²³/]+[\s/]*){0,6}?(?:[-+*/×÷·⋅–−x]|\\times|\\cdot|\\div)\s*[$€£(\\{]*[-+]?\.?\d[^=]*"
-        + @"|\d\(\d+\)\s*|\\[dt]?frac\{?\d+\}?\{?\d+\}?\s*|(?:\\sqrt|√)\W*\d+\W*|\d\)?\s*[!^][{}\d\s]*)$",
-        Linear);
+            + @"|\d\(\d+\)\s*|\\[dt]?frac\{?\d+\}?\{?\d+\}?\s*|(?:\\sqrt|√)\W*\d+\W*|\d\)?\s*[!^][{}\d\s]*)$",
+        Linear
+    );
 
     static readonly Regex Variable = new(@"\b[b-wyzB-WYZ]\b|\d[a-wyz]\b", Linear);
 
@@ -94,10 +112,11 @@ static class SentenceReader
     // A denial that tells the things counted, and not the result: "17 students are not on the team".
     static readonly Regex Described = new(
         @"\b(?:are|were|will|do|did|had|have|would|could)(?: not\b|n['’]t\b)|\b(?:who|that"
-            + @"|which) (?:\w+ ){0,3}(?:not|\w+n['’]t|cannot|neither|no)\b", Linear | RegexOptions.IgnoreCase);
+            + @"|which) (?:\w+ ){0,3}(?:not|\w+n['’]t|cannot|neither|no)\b",
+        Linear | RegexOptions.IgnoreCase
+    );
 
-    static readonly Regex Named = new(
-        @"(?:^|[\s,:*$(])(?<name>(?:\p{L}(?:_?\d|_\{\w+\}|')?(?:\(\w+\))?|[A-Z]{2,3}))\s*$", Linear);
+    static readonly Regex Named = new(@"(?:^|[\s,:*$(])(?<name>(?:\p{L}(?:_?\d|_\{\w+\}|')?(?:\(\w+\))?|[A-Z]{2,3}))\s*$", Linear);
 
     static readonly Regex NamedBefore = new(@"\b(?<name>\p{L})\s*=", Linear);
 
@@ -136,8 +155,9 @@ static class SentenceReader
         public Scope(string sentence, string before, bool isStated)
         {
             // Emphasis of whole phrases sets nothing apart.
-            Whole = Emphasis.Replace(sentence, match => Statements.IsAnswer(match.Groups["value"].Value) ? match.Value
-                : match.Groups["value"].Value);
+            Whole = Emphasis.Replace(sentence, match =>
+                Statements.IsAnswer(match.Groups["value"].Value) ? match.Value : match.Groups["value"].Value
+            );
             Text = Clauses.WithoutDetails(Whole);
             IsGuess = Doubt.IsGuess(Clauses.WithoutContrast(Whole));
             (Before, IsStated, ClauseStart, HasLead) = (before, isStated, Clauses.Conclusion(Text), Clauses.HasLead(Text));
@@ -184,8 +204,7 @@ static class SentenceReader
         var value = sentence.Trim('*', '_', '`', ' ').TrimEnd('.', ' ', '*').TrimStart('=', ' ');
         var isOther = value.Contains('=', StringComparison.Ordinal) || value.EndsWith(':') || ListItem.IsMatch(sentence);
         isOther |= Doubt.IsEnglish(value) || Doubt.IsGuess(value) || Doubt.IsConditional(value) || Denial.IsIn(value);
-        return isOther || !Statements.IsAnswer(value) || !isDressed && !Statements.StartsWithNumber(value)
-            ? null : new(value, true);
+        return isOther || !Statements.IsAnswer(value) || !isDressed && !Statements.StartsWithNumber(value) ? null : new(value, true);
     }
 
     /// <summary>A formula, emphasis, a choice or an inequality that ends the sentence.</summary>
@@ -217,16 +236,26 @@ static class SentenceReader
             return isAsserted || value.Any(char.IsLetter) ? new(value, isAsserted && !scope.IsGuess) : null;
         }
 
-        if (Verbs.Matches(sentence).LastOrDefault() is { } verb
+        if (
+            Verbs.Matches(sentence).LastOrDefault() is { } verb
             && sentence[(verb.Index + verb.Length)..].TrimEnd('.', ' ', '*') is var formula
-            && (formula.Any(character => char.IsLetter(character) || character is '^' or '√' or '('
-                || PlainCharacters.Superscripts.Contains(character, StringComparison.Ordinal))
-            && PlainFormula.IsMatch(formula)
-                && !IsCalculation(formula) || NumberList.IsMatch(formula))
-            && (formula[0] == '(' || !verb.Value.StartsWith("at", StringComparison.OrdinalIgnoreCase)))
+            && (
+                formula.Any(character =>
+                    char.IsLetter(character)
+                    || character is '^' or '√' or '('
+                    || PlainCharacters.Superscripts.Contains(character, StringComparison.Ordinal)
+                )
+                    && PlainFormula.IsMatch(formula)
+                    && !IsCalculation(formula)
+                || NumberList.IsMatch(formula)
+            )
+            && (formula[0] == '(' || !verb.Value.StartsWith("at", StringComparison.OrdinalIgnoreCase))
+        )
         {
-            return new(formula, !scope.IsDoubtful(verb.Index + verb.Length)
-                && !sentence[..verb.Index].Contains('=', StringComparison.Ordinal));
+            return new(
+                formula,
+                !scope.IsDoubtful(verb.Index + verb.Length) && !sentence[..verb.Index].Contains('=', StringComparison.Ordinal)
+            );
         }
 
         if (NoSolution.Match(sentence) is { Success: true } none)
@@ -234,9 +263,12 @@ static class SentenceReader
             return new(none.Groups["value"].Value, !scope.IsGuess && !Doubt.IsConditional(sentence) && !Doubt.IsAlternative(sentence));
         }
 
-        return scope.HasLead && Inequality.Match(sentence) is { Success: true } relation
+        return
+            scope.HasLead
+            && Inequality.Match(sentence) is { Success: true } relation
             && Statements.IsAnswer(relation.Groups["value"].Value.Trim())
-            ? new(relation.Groups["value"].Value.Trim(), !isOpen && !Doubt.IsConditional(sentence)) : null;
+            ? new(relation.Groups["value"].Value.Trim(), !isOpen && !Doubt.IsConditional(sentence))
+            : null;
     }
 
     /// <summary>Returns whether a formula is numbers that are calculated with and what they come to.</summary>
@@ -259,8 +291,11 @@ static class SentenceReader
     static Finding? Equation(Scope scope)
     {
         var (sentence, equals) = (scope.Text, scope.Text.LastIndexOf('='));
-        if (equals <= 0 || equals < scope.ClauseStart && NumbersInText.First(scope.Clause) is not null
-            || sentence[equals - 1] is '<' or '>' or '!' or '=')
+        if (
+            equals <= 0
+            || equals < scope.ClauseStart && NumbersInText.First(scope.Clause) is not null
+            || sentence[equals - 1] is '<' or '>' or '!' or '='
+        )
         {
             return null;
         }
@@ -283,9 +318,14 @@ static class SentenceReader
         var isUnit = unit.Length > 0 && UnitBehindNumber.Matches(left).Any(match => match.Groups["unit"].Value == unit);
         var known = Known(scope.Before + left).Append(number.Digits).ToHashSet();
         var value = NumbersInText.WithUnit(right, number);
-        var isOpen = !isUnit && NumbersInText.IsCalculatedWith(right, number) || scope.IsGuess || Doubt.IsAlternative(behind)
+        var isOpen =
+            !isUnit && NumbersInText.IsCalculatedWith(right, number)
+            || scope.IsGuess
+            || Doubt.IsAlternative(behind)
             || Doubt.IsRetraction(behind)
-            || IsSubject.IsMatch(behind) || scope.IsStep || Denial.IsIn(behind) && !Described.IsMatch(behind)
+            || IsSubject.IsMatch(behind)
+            || scope.IsStep
+            || Denial.IsIn(behind) && !Described.IsMatch(behind)
             || Numbers(behind).Any(other => !known.Contains(other));
         if (IsArithmetic(term, isUnit ? unit : "", out var start))
         {
@@ -298,10 +338,15 @@ static class SentenceReader
         if (Named.Match(term) is { Success: true } named)
         {
             var name = named.Groups["name"];
-            var others = NamedBefore.Matches(left[Math.Min(left.Length, scope.ClauseStart)..])
+            var others = NamedBefore
+                .Matches(left[Math.Min(left.Length, scope.ClauseStart)..])
                 .Any(match => match.Groups["name"].Value != name.Value);
-            var isAsserted = (name.Index == 0 || scope.HasLead) && !others && EndsThere.IsMatch(behind)
-                && !Placed.IsMatch(term[..name.Index]) && !scope.IsDoubtful(left.Length);
+            var isAsserted =
+                (name.Index == 0 || scope.HasLead)
+                && !others
+                && EndsThere.IsMatch(behind)
+                && !Placed.IsMatch(term[..name.Index])
+                && !scope.IsDoubtful(left.Length);
             return new($"{name.Value} = {value}", !isOpen && isAsserted);
         }
 
@@ -310,10 +355,15 @@ static class SentenceReader
 
     static Finding? Emphasized(Scope scope)
     {
-        var values = Emphasis.Matches(scope.Text).Concat(Inline.Matches(scope.Text))
+        var values = Emphasis
+            .Matches(scope.Text)
+            .Concat(Inline.Matches(scope.Text))
             .Select(match => (match.Index, Text: match.Groups["value"].Value.Trim('.', ',', ' ')))
-            .Where(value => value.Text.Any(char.IsAsciiDigit) && Statements.IsAnswer(value.Text)
-                && (scope.Text[value.Index] == '*' || !Prices.IsMatch(value.Text)))
+            .Where(value =>
+                value.Text.Any(char.IsAsciiDigit)
+                && Statements.IsAnswer(value.Text)
+                && (scope.Text[value.Index] == '*' || !Prices.IsMatch(value.Text))
+            )
             .ToList();
         if (values is not [var only])
         {
@@ -335,27 +385,44 @@ static class SentenceReader
             return NumbersInText.First(scope.Whole) is { } detail ? new(detail.Text, false) : null;
         }
 
-        var results = Equated.Matches(scope.Before + scope.Whole).Select(match => new NumberInText(0, match.Groups["value"].Value).Digits)
+        var results = Equated
+            .Matches(scope.Before + scope.Whole)
+            .Select(match => new NumberInText(0, match.Groups["value"].Value).Digits)
             .ToList();
         var known = Known(scope.Before).Except(results).ToHashSet();
         var free = all.Where(number => number.Index >= scope.ClauseStart && !NumbersInText.IsGoverned(sentence[..number.Index]))
-            .Reverse().DistinctBy(number => number.Digits).Reverse().ToList();
+            .Reverse()
+            .DistinctBy(number => number.Digits)
+            .Reverse()
+            .ToList();
         var fresh = free.Where(number => !known.Contains(number.Digits)).ToList();
         var main = free.Where(number => !NumbersInText.IsCircumstance(sentence[..number.Index])).ToList();
         var predicates = free.Where(number => NumbersInText.IsPredicate(sentence[..number.Index])).ToList();
         var isPredicate = predicates is [var predicate] && main.Last() == predicate;
-        if ((free is [var only] ? only : isPredicate ? predicates[0] : fresh is [var one] ? one : main is [var sole] ? sole
-            : (NumberInText?)null) is not { } number)
+        if (
+            (
+                free is [var only] ? only
+                : isPredicate ? predicates[0]
+                : fresh is [var one] ? one
+                : main is [var sole] ? sole
+                : (NumberInText?)null
+            )
+            is not { } number
+        )
         {
             return new(all[^1].Text, false);
         }
 
         var isResult = results.Contains(number.Digits);
-        var standsOut = scope.IsStated || scope.HasLead || isResult || Summaries.IsMatch(sentence)
-            || fresh.Count > 0 && Doubt.IsEnglish(scope.Whole);
-        var isOpen = NumbersInText.IsCalculatedWith(sentence, number) || scope.IsDoubtful(sentence.Length)
+        var standsOut =
+            scope.IsStated || scope.HasLead || isResult || Summaries.IsMatch(sentence) || fresh.Count > 0 && Doubt.IsEnglish(scope.Whole);
+        var isOpen =
+            NumbersInText.IsCalculatedWith(sentence, number)
+            || scope.IsDoubtful(sentence.Length)
             || Doubt.IsRetraction(sentence[number.End..])
-            || ListItem.IsMatch(sentence) || HasFormula(sentence) || Doubt.HasNumberWord(scope.Clause) && !isResult
+            || ListItem.IsMatch(sentence)
+            || HasFormula(sentence)
+            || Doubt.HasNumberWord(scope.Clause) && !isResult
             || !isPredicate && main.Any(other => other != number)
             || Equated.IsMatch(scope.Details) && results[^1] != number.Digits;
         return new(NumbersInText.WithUnit(sentence, number), standsOut && !isOpen);
@@ -365,8 +432,11 @@ static class SentenceReader
     static IEnumerable<string> Known(string text) => Numbers(text).SelectMany(number => number.Split('/').Append(number));
 
     static bool HasFormula(string sentence) =>
-        sentence.Replace("\\$", "", StringComparison.Ordinal).Replace("\\%", "", StringComparison.Ordinal)
-        .AsSpan().ContainsAny(FormulaSigns) || Power.IsMatch(sentence);
+        sentence
+            .Replace("\\$", "", StringComparison.Ordinal)
+            .Replace("\\%", "", StringComparison.Ordinal)
+            .AsSpan()
+            .ContainsAny(FormulaSigns) || Power.IsMatch(sentence);
 
     static IEnumerable<string> Numbers(string text) => NumbersInText.Find(text).Select(number => number.Digits);
 }

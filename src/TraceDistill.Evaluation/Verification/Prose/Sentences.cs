@@ -14,7 +14,8 @@ static class Sentences
     // A full stop behind one of these ends no sentence.
     static readonly Regex Abbreviation = new(
         @"(?:^|[\s(])(?:e\.g|i\.e|vs|mr|mrs|ms|dr|st|approx|eq|fig|resp|z\.B|d\.h)$",
-        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.IgnoreCase);
+        RegexOptions.NonBacktracking | RegexOptions.CultureInvariant | RegexOptions.IgnoreCase
+    );
 
     /// <summary>Longest abbreviation, in characters, with what stands before it.</summary>
     const int MaxAbbreviation = 8;
@@ -58,7 +59,10 @@ static class Sentences
     /// <summary>Length of the displayed formula that begins here; 0 where none does or nothing closes it.</summary>
     static int Display(string text, int at)
     {
-        var close = text.AsSpan(at).StartsWith("$$") ? "$$" : text.AsSpan(at).StartsWith("\\[") ? "\\]" : null;
+        var close =
+            text.AsSpan(at).StartsWith("$$") ? "$$"
+            : text.AsSpan(at).StartsWith("\\[") ? "\\]"
+            : null;
         var end = close is null ? -1 : text.IndexOf(close, at + 2, Math.Min(MaxDisplay, text.Length - at - 2), StringComparison.Ordinal);
         return end < 0 ? 0 : end + 2 - at;
     }
@@ -73,9 +77,12 @@ static class Sentences
     {
         var line = text.AsSpan(start, at - start).TrimEnd(" \t\n*_");
         var rest = text.AsSpan(at).TrimStart();
-        return line.Length > 0 && rest.Length > 0
-            && (line[^1] is ':' or '：' or '='
-            || line[^1] is not ('.' or '!' or '?' or '。') && (rest.StartsWith("\\[") || rest.StartsWith("$$")));
+        return line.Length > 0
+            && rest.Length > 0
+            && (
+                line[^1] is ':' or '：' or '='
+                || line[^1] is not ('.' or '!' or '?' or '。') && (rest.StartsWith("\\[") || rest.StartsWith("$$"))
+            );
     }
 
     static bool IsStop(string text, int at)
@@ -102,7 +109,10 @@ static class Sentences
         return !isGoingOn && !(text[at] == '.' && Abbreviation.IsMatch(text[Math.Max(0, at - MaxAbbreviation)..at]));
     }
 
-    /// <summary>Returns whether a full stop parts the letter of a choice from its text: <c>is **D. 3/8**</c>, <c>is D. 3/8</c>, <c>is **D.** 3/8</c>.</summary>
+    /// <summary>
+    /// Returns whether a full stop parts the letter of a choice from its text:
+    /// <c>is **D. 3/8**</c>, <c>is D. 3/8</c>, <c>is **D.** 3/8</c>.
+    /// </summary>
     static bool IsChoice(string text, int at, int after)
     {
         if (text[at] != '.' || at == 0 || text[at - 1] is < 'A' or > 'J' || after >= text.Length || text[after] != ' ')
@@ -113,8 +123,11 @@ static class Sentences
         var lead = text.AsSpan(0, at - 1);
         var isOpened = lead.EndsWith("**") && after == at + 1;
         var next = text.AsSpan(after).TrimStart();
-        return isOpened || next.Length > 0 && (char.IsAsciiDigit(next[0]) || next[0] is '$' or '\\' or '-' or '−')
-            && lead.TrimEnd("*_( ") is var words && (words.IsEmpty || words[^1] is '\n' or ':' || words.EndsWith(" is"));
+        return isOpened
+            || next.Length > 0
+                && (char.IsAsciiDigit(next[0]) || next[0] is '$' or '\\' or '-' or '−')
+                && lead.TrimEnd("*_( ") is var words
+                && (words.IsEmpty || words[^1] is '\n' or ':' || words.EndsWith(" is"));
     }
 
     /// <summary>The place behind the quotation marks, brackets and signs of emphasis that close a sentence.</summary>

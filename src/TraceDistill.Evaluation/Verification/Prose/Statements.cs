@@ -8,7 +8,9 @@ namespace TraceDistill.Evaluation.Verification.Prose;
 static class Statements
 {
     /// <summary>Longest text, in characters and words, that is taken for an answer as a whole.</summary>
-    const int MaxShortLength = 80, MaxShortWords = 6, MaxPlainWords = 4;
+    const int MaxShortLength = 80,
+        MaxShortWords = 6,
+        MaxPlainWords = 4;
 
     const RegexOptions Linear = RegexOptions.NonBacktracking | RegexOptions.CultureInvariant;
 
@@ -27,24 +29,29 @@ static class Statements
 
     const string Final = " finale?| akhir| końcowa| النهائية| النهائي| cuối cùng";
 
-    const string Is = "is|are|equals|should be|must be|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é igual a|adalah|ialah|là|jest|är|er|هو|هي|είναι|הוא|היא"
-        + "|是|为|為|は|입니다";
+    const string Is =
+        "is|are|equals|should be|must be|es|est|ist|lautet|beträgt|é|è|será|равен|равно|é "
+        + "igual a|adalah|ialah|là|jest|är|er|هو|هي|είναι|הוא|היא|是|为|為|は|입니다";
 
     // A statement: "the answer is", "answer:", "Respuesta final:", "答案是". The value is what follows on the line.
     static readonly Regex Named = new(
         $@"(?:(?:^|[^\p{{L}}])(?:{AnswerWords})(?:[^\n.:=：]{{0,60}}?(?:[ \t*_]|\b)(?:{Is})(?:[ :：]|\b)|"
-        + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|(?:[是为為はＨ]|คือ):?)|^[ \t]*A:"
-        + $@"|^[ \t]*(?:#+|\*\*|__)[ \t*_]*(?:the )?(?:final )?(?:{AnswerWords})(?:{Final})?[ \t*_]*$)",
-        Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline);
+            + $@"(?:{Final})?[ \t*_]*(?:\([^\n()]*\))?[ \t*_]*[:=：—-]|(?:[是为為はＨ]|คือ):?)|^[ \t]*A:"
+            + $@"|^[ \t]*(?:#+|\*\*|__)[ \t*_]*(?:the )?(?:final )?(?:{AnswerWords})(?:{Final})?[ \t*_]*$)",
+        Linear | RegexOptions.IgnoreCase | RegexOptions.Multiline
+    );
 
     // Chinese, Japanese and Korean put no space around the word.
-    static readonly Regex EastAsianStatements =
-        new("(?:(?:答案|答え|答|정답|답)(?:[^\n。.:=：]{0,20}?[是为為はを은는][:：]?|[ *_]*[:：])|(?:故选|应选|故選)[ *_]*[:：]?)", Linear);
+    static readonly Regex EastAsianStatements = new(
+        "(?:(?:答案|答え|答|정답|답)(?:[^\n。.:=：]{0,20}?[是为為はを은는][:：]?|[ *_]*[:：])|(?:故选|应选|故選)[ *_]*[:：]?)",
+        Linear
+    );
 
     // The last line names the answer and nothing else: it overrides a box before it.
     static readonly Regex Label = new(
         $@"^[\s*_#>✅-]*(?:the |la |el |die )?(?:final |respuesta |endgültige |finale |最终)?(?:{AnswerWords})(?:{Final})?[\s*_]*[:：][\s*_]*",
-        Linear | RegexOptions.IgnoreCase);
+        Linear | RegexOptions.IgnoreCase
+    );
 
     static readonly Regex Formula = new(@"^(?:\$[^$]+\$|\\\([^)]*\\\)|\\\[.*\\\])$", Linear);
 
@@ -59,15 +66,19 @@ static class Statements
     static readonly Regex OfOthers = new(
         @"\b(?:his|her|their|your|previous|first|initial|original|wrong|earlier|old|another|other|sample|example|common|intuitive"
             + @"|tempting|naive|obvious|student|user)\b"
-        + @"(?: \w+){0,2} (?:answer|solution|result)|['’]s (?:final )?answer|\b(?:says?|said"
-        + @"|claims?|claimed|told|thinks?|thought|believes?|was|were)\b", Linear | RegexOptions.IgnoreCase);
+            + @"(?: \w+){0,2} (?:answer|solution|result)|['’]s (?:final )?answer|\b(?:says?|said"
+            + @"|claims?|claimed|told|thinks?|thought|believes?|was|were)\b",
+        Linear | RegexOptions.IgnoreCase
+    );
 
     static readonly Regex ChoiceWord = new(@"^(?:option|choice) ", Linear | RegexOptions.IgnoreCase);
 
     // The letter of a choice behind words: "la opción C".
     static readonly Regex NamedChoice = new(
-        @"^(?i:(?:the|la|le|el|die|der|o|a) )?(?i:(?:correct )?(?:option|choice|letter|letra|lettre|opción|alternativa|opção|opzione|вариант) )?"
-            + @"[*(]*(?<letter>[A-J])[)*.]*$", Linear);
+        @"^(?i:(?:the|la|le|el|die|der|o|a) )?(?i:(?:correct "
+            + @")?(?:option|choice|letter|letra|lettre|opción|alternativa|opção|opzione|вариант) )?[*(]*(?<letter>[A-J])[)*.]*$",
+        Linear
+    );
 
     /// <summary>The value of a last line such as <c>**Answer: D**</c> behind a box.</summary>
     public static string? LabelledLine(string text)
@@ -88,16 +99,21 @@ static class Statements
     public static Finding? Last(string text, out int end)
     {
         end = 0;
-        var statements = Named.Matches(text).Concat(EastAsianStatements.Matches(text))
-            .OrderByDescending(match => match.Index + match.Length).Take(MaxStatements);
+        var statements = Named
+            .Matches(text)
+            .Concat(EastAsianStatements.Matches(text))
+            .OrderByDescending(match => match.Index + match.Length)
+            .Take(MaxStatements);
         foreach (var (statement, isLast) in statements.Select((statement, index) => (statement, index == 0)))
         {
             // A statement that gives nothing, such as an echo of the question, does not hide an earlier one on another line.
             var rest = Rest(text, statement.Index + statement.Length);
             var said = rest[..End(rest)];
             var start = text.IndexOf(rest, statement.Index + statement.Length, StringComparison.Ordinal);
-            if ((isLast ? !Denial.IsIn(statement.Value) : Label.IsMatch(LineAt(text, statement.Index)))
-                && Said(said, text[..start]) is { } found)
+            if (
+                (isLast ? !Denial.IsIn(statement.Value) : Label.IsMatch(LineAt(text, statement.Index)))
+                && Said(said, text[..start]) is { } found
+            )
             {
                 end = start + said.Length;
                 return found with { IsCertain = found.IsCertain && IsOwn(text, statement) && !Remarks.TakeBack(text[end..]) };
@@ -147,7 +163,8 @@ static class Statements
 
     /// <summary>Where the sentence ends that a text begins with; an exclamation mark belongs to it.</summary>
     static int End(string text) =>
-        SentenceEnd.Match(text) is { Success: true } stop ? stop.Index + (stop.Value.Contains('!', StringComparison.Ordinal) ? 1 : 0)
+        SentenceEnd.Match(text) is { Success: true } stop
+            ? stop.Index + (stop.Value.Contains('!', StringComparison.Ordinal) ? 1 : 0)
             : text.Length;
 
     /// <summary>The answer that a phrase is: a formula at its start, a choice, a short phrase; null for a sentence.</summary>
@@ -184,7 +201,9 @@ static class Statements
     public static string? SetApart(string content)
     {
         var text = content.Trim().Trim(Dress).TrimEnd('.', ',');
-        return Choice(text) is { } choice ? choice : RightSide(text).Trim() is var value && IsAnswer(value) ? value : null;
+        return Choice(text) is { } choice ? choice
+            : RightSide(text).Trim() is var value && IsAnswer(value) ? value
+            : null;
     }
 
     /// <summary>A formula between dollar signs or brackets that the statement begins with.</summary>
@@ -192,15 +211,25 @@ static class Statements
     {
         foreach (var (open, close) in (ReadOnlySpan<(string, string)>)[("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")])
         {
-            if (text.StartsWith(open, StringComparison.Ordinal)
-                && text.IndexOf(close, open.Length, StringComparison.Ordinal) is > 0 and var end && end > open.Length)
+            if (
+                text.StartsWith(open, StringComparison.Ordinal)
+                && text.IndexOf(close, open.Length, StringComparison.Ordinal) is > 0 and var end
+                && end > open.Length
+            )
             {
                 // $5 and $7 are two prices.
                 var inner = text[open.Length..end];
                 var rest = text[(end + close.Length)..].TrimStart('*', ' ');
-                var isPrice = open == "$" && char.IsAsciiDigit(inner[0]) && inner.Any(char.IsWhiteSpace) && inner.Any(char.IsLetter)
+                var isPrice =
+                    open == "$"
+                    && char.IsAsciiDigit(inner[0])
+                    && inner.Any(char.IsWhiteSpace)
+                    && inner.Any(char.IsLetter)
                     && !inner.Contains('\\', StringComparison.Ordinal);
-                var isMoreToCome = rest.StartsWith(',') || rest.StartsWith('=') || rest.StartsWith("and ", StringComparison.Ordinal)
+                var isMoreToCome =
+                    rest.StartsWith(',')
+                    || rest.StartsWith('=')
+                    || rest.StartsWith("and ", StringComparison.Ordinal)
                     || rest.StartsWith("or ", StringComparison.Ordinal);
                 return isPrice || isMoreToCome ? null : inner.Trim();
             }
@@ -219,23 +248,31 @@ static class Statements
 
         text = ChoiceWord.Replace(text, "");
         return text.Length > 3 && text[0] == '(' && text[1] is >= 'A' and <= 'J' && text[2] == ')' ? text[..3]
-            : text.Length > 2 && text[0] is >= 'A' and <= 'J' && text[1] is ')' or ':' or '.' && text[2] == ' ' ? text[..1] : null;
+            : text.Length > 2 && text[0] is >= 'A' and <= 'J' && text[1] is ')' or ':' or '.' && text[2] == ' ' ? text[..1]
+            : null;
     }
 
     /// <summary>The right side of a calculation or of a name with its value; equations between expressions stay whole.</summary>
     static string RightSide(string text)
     {
         var equals = text.LastIndexOf('=');
-        if (equals <= 0 || text.AsSpan().ContainsAny(Relations) || text.Contains("\\le", StringComparison.Ordinal)
-            || text.Contains("\\ge", StringComparison.Ordinal))
+        if (
+            equals <= 0
+            || text.AsSpan().ContainsAny(Relations)
+            || text.Contains("\\le", StringComparison.Ordinal)
+            || text.Contains("\\ge", StringComparison.Ordinal)
+        )
         {
             return text;
         }
 
         var left = text[..equals];
-        return left.Any(char.IsLetter) && !left.Contains(' ', StringComparison.Ordinal) || left.Contains('\\', StringComparison.Ordinal)
+        return
+            left.Any(char.IsLetter) && !left.Contains(' ', StringComparison.Ordinal)
+            || left.Contains('\\', StringComparison.Ordinal)
             || left.Trim().Length > 1 && left.Any(character => character is 'x' or 'y' or 'z')
-            ? text : text[(equals + 1)..].Trim();
+            ? text
+            : text[(equals + 1)..].Trim();
     }
 
     /// <summary>Returns whether a text begins with a number, perhaps behind a sign, a bracket or a currency.</summary>
@@ -259,8 +296,9 @@ static class Statements
 
         var words = WordCount(text);
         return text.Any(char.IsAsciiDigit)
-            ? words == 1 || words <= MaxShortWords
-            && (BeginsWithNumber.IsMatch(text) || !text.Any(char.IsLetter) || text.AsSpan().ContainsAny('\\', '='))
+            ? words == 1
+                || words <= MaxShortWords
+                    && (BeginsWithNumber.IsMatch(text) || !text.Any(char.IsLetter) || text.AsSpan().ContainsAny('\\', '='))
             : words <= MaxPlainWords;
     }
 

@@ -61,7 +61,8 @@ static class FamilyMetadata
 
         if (c.SlidingWindow is { } window && window < c.MaxPositionEmbeddings && c.Family is not (ModelFamily.Gemma2 or ModelFamily.Gemma3))
         {
-            yield return $"sliding_window: llama.cpp has none for {c.Family.ModelType()}: in texts of more than {window} tokens it sees more than the model was trained with";
+            yield return $"sliding_window: llama.cpp has none for {c.Family.ModelType()}: "
+                + $"in texts of more than {window} tokens it sees more than the model was trained with";
         }
     }
 
@@ -75,25 +76,42 @@ static class FamilyMetadata
     static string? ProblemOf(ModelConfiguration c)
     {
         var type = c.Family.ModelType();
-        bool[] pattern = [.. Enumerable.Range(1, c.NumHiddenLayers).Select(layer => c.Traits.WindowPattern == 0 || layer % c.Traits.WindowPattern != 0)];
-        int[] noRope = [.. Enumerable.Range(0, c.NumHiddenLayers).Where(layer => c.Traits.NoRopeInterval > 0 && (layer + 1) % c.Traits.NoRopeInterval == 0)];
+        bool[] pattern =
+        [
+            .. Enumerable.Range(1, c.NumHiddenLayers).Select(layer => c.Traits.WindowPattern == 0 || layer % c.Traits.WindowPattern != 0),
+        ];
+        int[] noRope =
+        [
+            .. Enumerable
+                .Range(0, c.NumHiddenLayers)
+                .Where(layer => c.Traits.NoRopeInterval > 0 && (layer + 1) % c.Traits.NoRopeInterval == 0),
+        ];
         return c switch
         {
-            { AttentionBias: true, Family: not ModelFamily.Llama } => $"attention_bias in a {type} model: llama.cpp has no bias of the output projection there",
-            { Family: ModelFamily.Gemma2, TieWordEmbeddings: false } => "tie_word_embeddings is false in a gemma2 model: llama.cpp has the embedding as its output",
+            { AttentionBias: true, Family: not ModelFamily.Llama } =>
+                $"attention_bias in a {type} model: llama.cpp has no bias of the output projection there",
+            { Family: ModelFamily.Gemma2, TieWordEmbeddings: false } =>
+                "tie_word_embeddings is false in a gemma2 model: llama.cpp has the embedding as its output",
             { Family: ModelFamily.Gemma2, AttentionSoftCap: null } or { Family: ModelFamily.Gemma2, LogitSoftCap: null } =>
                 "a gemma2 model without attn_logit_softcapping or final_logit_softcapping: llama.cpp has both",
             { Family: ModelFamily.Gemma3, AttentionSoftCap: not null } or { Family: ModelFamily.Gemma3, LogitSoftCap: not null } =>
                 "attn_logit_softcapping or final_logit_softcapping in a gemma3_text model: llama.cpp has neither",
-            { Family: ModelFamily.Gemma3, SlidingWindow: null } => "sliding_window is null in a gemma3_text model: llama.cpp has windows there",
-            { Family: ModelFamily.Gemma3, LocalRopeTheta: not LocalRopeTheta } => $"rope_local_base_freq {c.LocalRopeTheta}: llama.cpp has {LocalRopeTheta} alone",
-            { Traits.WindowPattern: > 0, SlidingWindow: not null } when !(c.SlidingLayers ?? pattern.Select(_ => true)).SequenceEqual(pattern) =>
+            { Family: ModelFamily.Gemma3, SlidingWindow: null } =>
+                "sliding_window is null in a gemma3_text model: llama.cpp has windows there",
+            { Family: ModelFamily.Gemma3, LocalRopeTheta: not LocalRopeTheta } =>
+                $"rope_local_base_freq {c.LocalRopeTheta}: llama.cpp has {LocalRopeTheta} alone",
+            { Traits.WindowPattern: > 0, SlidingWindow: not null }
+                when !(c.SlidingLayers ?? pattern.Select(_ => true)).SequenceEqual(pattern) =>
                 $"layer_types: llama.cpp has full_attention in the last of every {c.Traits.WindowPattern} layers of {type}",
-            { Traits.NoRopeInterval: > 0 } when !c.NoRopeLayers.SequenceEqual(noRope) => $"no_rope_layers: llama.cpp rotates in all but the last of every {c.Traits.NoRopeInterval} layers of {type}",
+            { Traits.NoRopeInterval: > 0 } when !c.NoRopeLayers.SequenceEqual(noRope) =>
+                $"no_rope_layers: llama.cpp rotates in all but the last of every {c.Traits.NoRopeInterval} layers of {type}",
             { Family: ModelFamily.Olmo2 or ModelFamily.Phi3 } when c.QuerySize != c.HiddenSize =>
-                $"{c.NumAttentionHeads} heads of head_dim {c.HeadDim} and hidden_size {c.HiddenSize}: llama.cpp's {type} has heads as wide as the model",
-            { Experts: not null } when !Enumerable.Range(0, c.NumHiddenLayers).All(c.HasExperts) => $"decoder_sparse_step or mlp_only_layers: llama.cpp's {type} has experts in every layer",
-            { Experts.NormalizesTopK: false } => $"norm_topk_prob is false: in llama.cpp's {type} the weights of the chosen experts sum to 1",
+                $"{c.NumAttentionHeads} heads of head_dim {c.HeadDim} and hidden_size "
+                    + $"{c.HiddenSize}: llama.cpp's {type} has heads as wide as the model",
+            { Experts: not null } when !Enumerable.Range(0, c.NumHiddenLayers).All(c.HasExperts) =>
+                $"decoder_sparse_step or mlp_only_layers: llama.cpp's {type} has experts in every layer",
+            { Experts.NormalizesTopK: false } =>
+                $"norm_topk_prob is false: in llama.cpp's {type} the weights of the chosen experts sum to 1",
             _ => null,
         };
     }

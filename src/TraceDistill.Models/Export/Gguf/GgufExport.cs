@@ -5,7 +5,9 @@ using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Models.Export.Gguf;
 
-/// <summary>A model directory as one GGUF file: weights, tokenizer and chat template, as llama.cpp and what is built on it load them.</summary>
+/// <summary>
+/// A model directory as one GGUF file: weights, tokenizer and chat template, as llama.cpp and what is built on it load them.
+/// </summary>
 public static class GgufExport
 {
     static readonly string[] PhiTokens = ["</s>", "<unk>", "<s>", "<|endoftext|>"];
@@ -15,12 +17,24 @@ public static class GgufExport
     /// <param name="name">What the file calls the model.</param>
     /// <param name="quantization">How weights are stored.</param>
     /// <exception cref="InvalidInputException">The model is none, or GGUF cannot hold it.</exception>
-    public static GgufSummary Run(ExportSource source, string path, string name, GgufQuantization quantization, CancellationToken cancellationToken = default)
+    public static GgufSummary Run(
+        ExportSource source,
+        string path,
+        string name,
+        GgufQuantization quantization,
+        CancellationToken cancellationToken = default
+    )
     {
         using var weights = new WeightReader(source);
         var configuration = weights.Configuration;
         var metadata = new GgufMetadata();
-        ModelMetadata.Add(metadata, configuration, Harmless(name, source), quantization, Path.Combine(source.Model, ModelConfiguration.FileName));
+        ModelMetadata.Add(
+            metadata,
+            configuration,
+            Harmless(name, source),
+            quantization,
+            Path.Combine(source.Model, ModelConfiguration.FileName)
+        );
         var differences = VocabularyMetadata.Add(metadata, configuration, source.Tokenizer);
         var tensors = new TensorPlan(configuration, quantization).Tensors();
         var encoder = new TensorEncoder(weights, RotaryMetadata.Factors(configuration), cancellationToken);
@@ -37,13 +51,16 @@ public static class GgufExport
         };
     }
 
-    /// <summary>llama.cpp takes a model by whose name it is Phi-3 for Microsoft's own, and does not load it without the tokens of that one.</summary>
+    /// <summary>
+    /// llama.cpp takes a model by whose name it is Phi-3 for Microsoft's own, and does not load it without the tokens of that one.
+    /// </summary>
     static string Harmless(string name, ExportSource source)
     {
         var tokenizer = Tokenizer.Load(source.Tokenizer);
         return PhiTokens.All(token => tokenizer.TryGetId(token, out _))
             ? name
-            : name.Replace("phi-3", "phi 3", StringComparison.OrdinalIgnoreCase).Replace("phi3", "phi 3", StringComparison.OrdinalIgnoreCase);
+            : name.Replace("phi-3", "phi 3", StringComparison.OrdinalIgnoreCase)
+                .Replace("phi3", "phi 3", StringComparison.OrdinalIgnoreCase);
     }
 }
 

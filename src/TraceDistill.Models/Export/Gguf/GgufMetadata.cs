@@ -43,19 +43,20 @@ sealed class GgufMetadata
     }
 
     void AddArray<T>(string key, uint type, IReadOnlyList<T> values, Action<BinaryWriter, T> write) => AddPair(key, Array, writer =>
-    {
-        writer.Write(type);
-        writer.Write((ulong)values.Count);
-        foreach (var value in values)
         {
-            write(writer, value);
-        }
-    });
+            writer.Write(type);
+            writer.Write((ulong)values.Count);
+            foreach (var value in values)
+            {
+                write(writer, value);
+            }
+        });
 
-    void AddPair(string key, uint type, Action<BinaryWriter> write) => _pairs.Add(writer =>
-    {
-        WriteText(writer, key);
-        writer.Write(type);
-        write(writer);
-    });
+    void AddPair(string key, uint type, Action<BinaryWriter> write) =>
+        _pairs.Add(writer =>
+        {
+            WriteText(writer, key);
+            writer.Write(type);
+            write(writer);
+        });
 }

@@ -2,7 +2,9 @@ using System.Text;
 
 namespace TraceDistill.Models.Export.Gguf;
 
-/// <summary>Writes version 3 of GGUF: metadata, names, shapes and places of tensors, then their data, each at a multiple of 32 bytes.</summary>
+/// <summary>
+/// Writes version 3 of GGUF: metadata, names, shapes and places of tensors, then their data, each at a multiple of 32 bytes.
+/// </summary>
 static class GgufWriter
 {
     const uint Magic = 0x46554747; // "GGUF"

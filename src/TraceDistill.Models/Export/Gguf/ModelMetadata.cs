@@ -37,14 +37,15 @@ static class ModelMetadata
     }
 
     /// <summary>llama.cpp's numbers of mixtures.</summary>
-    static int FileType(GgufQuantization quantization) => quantization switch
-    {
-        GgufQuantization.F32 => 0,
-        GgufQuantization.F16 => 1,
-        GgufQuantization.Q4_0 => 2,
-        GgufQuantization.Q8_0 => 7,
-        GgufQuantization.Q4_K_M => 15,
-        GgufQuantization.Q6_K => 18,
-        _ => 32,
-    };
+    static int FileType(GgufQuantization quantization) =>
+        quantization switch
+        {
+            GgufQuantization.F32 => 0,
+            GgufQuantization.F16 => 1,
+            GgufQuantization.Q4_0 => 2,
+            GgufQuantization.Q8_0 => 7,
+            GgufQuantization.Q4_K_M => 15,
+            GgufQuantization.Q6_K => 18,
+            _ => 32,
+        };
 }

@@ -4,7 +4,10 @@ using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Models.Export.Gguf;
 
-/// <summary>llama.cpp has its ways of cutting text built in, each under names (<c>tokenizer.ggml.pre</c>); this finds the one that cuts as a tokenizer.json does.</summary>
+/// <summary>
+/// llama.cpp has its ways of cutting text built in, each under names
+/// (<c>tokenizer.ggml.pre</c>); this finds the one that cuts as a tokenizer.json does.
+/// </summary>
 static class PreTokenizerNames
 {
     const string Gpt2 = @"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+";
@@ -31,13 +34,20 @@ static class PreTokenizerNames
     static (string Name, bool IgnoreMerges) Find(TokenizerListing tokenizer, string file)
     {
         var patterns = tokenizer.Splits.Where(IsIsolating).Select(rule => rule.Pattern).ToArray();
-        var same = Known.Where(known => !tokenizer.AddPrefixSpace && patterns.Length == tokenizer.Splits.Count && known.Patterns.SequenceEqual(patterns)).ToList();
+        var same = Known
+            .Where(known =>
+                !tokenizer.AddPrefixSpace && patterns.Length == tokenizer.Splits.Count && known.Patterns.SequenceEqual(patterns)
+            )
+            .ToList();
         return same.Count == 0
             ? throw new InvalidInputException(
-                $"{file}: pre_tokenizer: llama.cpp has no name for this way of cutting text, so GGUF cannot hold it; known are those of GPT-2, SmolLM, Llama 3 and Qwen 2. Export to huggingface")
+                $"{file}: pre_tokenizer: llama.cpp has no name for this way of cutting text, so GGUF cannot hold it; "
+                    + "known are those of GPT-2, SmolLM, Llama 3 and Qwen 2. Export to huggingface"
+            )
             : same.OrderBy(known => known.IgnoreMerges != tokenizer.IgnoreMerges).Select(known => (known.Name, known.IgnoreMerges)).First();
     }
 
     /// <summary>Matches that are pieces and leave nothing between them: cutting there is the same as dropping what lies between.</summary>
-    static bool IsIsolating(SplitRule rule) => (rule.Behavior, rule.IsInverted) is (SplitBehavior.Isolated, false) or (SplitBehavior.Removed, true);
+    static bool IsIsolating(SplitRule rule) =>
+        (rule.Behavior, rule.IsInverted) is (SplitBehavior.Isolated, false) or (SplitBehavior.Removed, true);
 }

@@ -19,22 +19,36 @@ static class RotaryMetadata
         {
             if (configuration.Family != ModelFamily.Phi3)
             {
-                throw new InvalidInputException($"{file}: rope_scaling of type longrope in a {configuration.Family.ModelType()} model: llama.cpp has it for phi3 alone here; export to huggingface");
+                throw new InvalidInputException(
+                    $"{file}: rope_scaling of type longrope in a {configuration.Family.ModelType()} model: "
+                        + "llama.cpp has it for phi3 alone here; export to huggingface"
+                );
             }
 
-            metadata.Add(prefix + "scaling.original_context_length", scaling.OriginalMaxPositionEmbeddings ?? configuration.MaxPositionEmbeddings);
+            metadata.Add(
+                prefix + "scaling.original_context_length",
+                scaling.OriginalMaxPositionEmbeddings ?? configuration.MaxPositionEmbeddings
+            );
             metadata.Add(prefix + "scaling.attn_factor", RotaryFrequencies.Of(configuration).Magnitude);
         }
 
         if (scaling.Type == RopeType.Llama3 && architecture != "llama")
         {
-            throw new InvalidInputException($"{file}: rope_scaling of type llama3 in a {configuration.Family.ModelType()} model: llama.cpp has it for llama alone; export to huggingface");
+            throw new InvalidInputException(
+                $"{file}: rope_scaling of type llama3 in a {configuration.Family.ModelType()} model: "
+                    + "llama.cpp has it for llama alone; export to huggingface"
+            );
         }
 
-        if (scaling.Type == RopeType.Yarn && (scaling.BetaFast, scaling.BetaSlow, scaling.Truncate) != (Usual.BetaFast, Usual.BetaSlow, Usual.Truncate))
+        if (
+            scaling.Type == RopeType.Yarn
+            && (scaling.BetaFast, scaling.BetaSlow, scaling.Truncate) != (Usual.BetaFast, Usual.BetaSlow, Usual.Truncate)
+        )
         {
             throw new InvalidInputException(
-                $"{file}: rope_scaling: llama.cpp has YaRN with beta_fast {Usual.BetaFast}, beta_slow {Usual.BetaSlow} and truncate true alone here; export to huggingface");
+                $"{file}: rope_scaling: llama.cpp has YaRN with beta_fast {Usual.BetaFast}, "
+                    + $"beta_slow {Usual.BetaSlow} and truncate true alone here; export to huggingface"
+            );
         }
 
         if (scaling.Type is RopeType.Linear or RopeType.Yarn)
@@ -45,10 +59,16 @@ static class RotaryMetadata
 
         if (scaling.Type == RopeType.Yarn)
         {
-            metadata.Add(prefix + "scaling.original_context_length", scaling.OriginalMaxPositionEmbeddings ?? configuration.MaxPositionEmbeddings);
+            metadata.Add(
+                prefix + "scaling.original_context_length",
+                scaling.OriginalMaxPositionEmbeddings ?? configuration.MaxPositionEmbeddings
+            );
 
             // llama.cpp sharpens by 0.1 · ln(factor) + 1 on its own, times this.
-            metadata.Add(prefix + "scaling.attn_factor", RotaryFrequencies.Of(configuration).Magnitude / (1 + 0.1 * Math.Log(scaling.Factor)));
+            metadata.Add(
+                prefix + "scaling.attn_factor",
+                RotaryFrequencies.Of(configuration).Magnitude / (1 + 0.1 * Math.Log(scaling.Factor))
+            );
         }
     }
 
@@ -66,7 +86,10 @@ static class RotaryMetadata
                 };
             case RopeType.Llama3:
                 var plain = RotaryFrequencies.Of(configuration with { RopeScaling = RopeScaling.None }).Angles;
-                float[] factors = [.. plain.Zip(RotaryFrequencies.Of(configuration).Angles, (unscaled, scaled) => (float)(unscaled / scaled))];
+                float[] factors =
+                [
+                    .. plain.Zip(RotaryFrequencies.Of(configuration).Angles, (unscaled, scaled) => (float)(unscaled / scaled)),
+                ];
                 return new Dictionary<string, float[]> { ["rope_freqs.weight"] = factors };
             default:
                 return new Dictionary<string, float[]>();

@@ -36,7 +36,9 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
 
     public IReadOnlyList<GgufTensor> Tensors()
     {
-        var factors = RotaryMetadata.Factors(configuration).Select(tensor => new GgufTensor(tensor.Key, "", [tensor.Value.Length], 0, GgmlType.F32));
+        var factors = RotaryMetadata
+            .Factors(configuration)
+            .Select(tensor => new GgufTensor(tensor.Key, "", [tensor.Value.Length], 0, GgmlType.F32));
         var tensors = ModelParameters.Shapes(configuration).Select(weight => Tensor(weight.Name, weight.Shape)).OfType<GgufTensor>();
         // llama.cpp's OLMo 2 has an output of its own whatever the model has.
         IEnumerable<GgufTensor> output = configuration is { Family: ModelFamily.Olmo2, TieWordEmbeddings: true }
@@ -57,7 +59,9 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
         var block = layer < 0 ? "" : $"blk.{layer}.";
         if (weight.Split(".experts.") is [_, var expert])
         {
-            return expert.StartsWith("0.", StringComparison.Ordinal) ? Experts(block, source, expert[2..^".weight".Length], shape, layer) : null;
+            return expert.StartsWith("0.", StringComparison.Ordinal)
+                ? Experts(block, source, expert[2..^".weight".Length], shape, layer)
+                : null;
         }
 
         var dot = weight.LastIndexOf('.');
@@ -67,7 +71,8 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
         return new GgufTensor(block + name + weight[dot..], source, shape, PermutedHeads(name), TypeOf(name, shape, layer))
         {
             Shift = isNorm && configuration.Traits.NormsAddOne ? 1 : 0,
-            Factor = name == (configuration.HasQueryKeyNorm ? "attn_q_norm" : "attn_q") ? (float)FamilyMetadata.QueryFactor(configuration) : 1,
+            Factor =
+                name == (configuration.HasQueryKeyNorm ? "attn_q_norm" : "attn_q") ? (float)FamilyMetadata.QueryFactor(configuration) : 1,
         };
     }
 
@@ -76,20 +81,34 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
     GgufTensor Experts(string block, string source, string projection, long[] shape, int layer)
     {
         var (names, count) = (configuration.Traits.Experts!, configuration.Experts!.NumExperts);
-        var kind = projection == names.Gate ? "ffn_gate" : projection == names.Up ? "ffn_up" : "ffn_down";
+        var kind =
+            projection == names.Gate ? "ffn_gate"
+            : projection == names.Up ? "ffn_up"
+            : "ffn_down";
         return new GgufTensor($"{block}{kind}_exps.weight", source, [count, .. shape], 0, TypeOf(kind, shape, layer))
         {
-            Experts = [.. Enumerable.Range(0, count).Select(expert => source.Replace(".experts.0.", $".experts.{expert}.", StringComparison.Ordinal))],
+            Experts =
+            [
+                .. Enumerable
+                    .Range(0, count)
+                    .Select(expert => source.Replace(".experts.0.", $".experts.{expert}.", StringComparison.Ordinal)),
+            ],
         };
     }
 
-    /// <summary>llama.cpp rotates neighbouring channels for the architectures llama and smollm3, and those half a head apart, as Hugging Face does, for the others.</summary>
-    int PermutedHeads(string name) => configuration.Family is not (ModelFamily.Llama or ModelFamily.Mistral or ModelFamily.Mixtral or ModelFamily.SmolLM3) ? 0 : name switch
-    {
-        "attn_q" => configuration.NumAttentionHeads,
-        "attn_k" => configuration.NumKeyValueHeads,
-        _ => 0,
-    };
+    /// <summary>
+    /// llama.cpp rotates neighbouring channels for the architectures llama and smollm3, and
+    /// those half a head apart, as Hugging Face does, for the others.
+    /// </summary>
+    int PermutedHeads(string name) =>
+        configuration.Family is not (ModelFamily.Llama or ModelFamily.Mistral or ModelFamily.Mixtral or ModelFamily.SmolLM3)
+            ? 0
+            : name switch
+            {
+                "attn_q" => configuration.NumAttentionHeads,
+                "attn_k" => configuration.NumKeyValueHeads,
+                _ => 0,
+            };
 
     GgmlType TypeOf(string name, long[] shape, int layer)
     {
@@ -121,10 +140,13 @@ sealed class TensorPlan(ModelConfiguration configuration, GgufQuantization quant
     }
 
     /// <summary>Stand-in for a type whose blocks do not divide a row.</summary>
-    static GgmlType Fitting(GgmlType type, long columns) => columns % type.BlockSize() == 0 ? type : type switch
-    {
-        GgmlType.Q6_K => Fitting(GgmlType.Q8_0, columns),
-        GgmlType.Q4_K => Fitting(GgmlType.Q5_0, columns),
-        _ => GgmlType.F16,
-    };
+    static GgmlType Fitting(GgmlType type, long columns) =>
+        columns % type.BlockSize() == 0
+            ? type
+            : type switch
+            {
+                GgmlType.Q6_K => Fitting(GgmlType.Q8_0, columns),
+                GgmlType.Q4_K => Fitting(GgmlType.Q5_0, columns),
+                _ => GgmlType.F16,
+            };
 }

@@ -21,7 +21,8 @@ sealed class VocabularyMetadata
     readonly TokenizerListing _tokenizer;
     readonly string _file;
 
-    VocabularyMetadata(GgufMetadata metadata, TokenizerListing tokenizer, string file) => (_metadata, _tokenizer, _file) = (metadata, tokenizer, file);
+    VocabularyMetadata(GgufMetadata metadata, TokenizerListing tokenizer, string file) =>
+        (_metadata, _tokenizer, _file) = (metadata, tokenizer, file);
 
     /// <summary>Type that llama.cpp gives a token.</summary>
     enum TokenType
@@ -36,7 +37,9 @@ sealed class VocabularyMetadata
 
     /// <summary>Adds the keys.</summary>
     /// <param name="metadata">Gets them.</param>
-    /// <param name="configuration">The network: rows of its embedding past the tokenizer's ids get names of their own, as each must have one.</param>
+    /// <param name="configuration">
+    /// The network: rows of its embedding past the tokenizer's ids get names of their own, as each must have one.
+    /// </param>
     /// <param name="modelDirectory">Where the tokenizer lies.</param>
     /// <returns>In what llama.cpp reads text otherwise, each a line.</returns>
     /// <exception cref="InvalidInputException">GGUF cannot hold the tokenizer.</exception>
@@ -54,7 +57,10 @@ sealed class VocabularyMetadata
     {
         if (_tokenizer.IsByteLevel && _tokenizer.Normalizer.FirstOrDefault(step => step.Type != "NFC") is { } step)
         {
-            throw new InvalidInputException($"{_file}: normalizer: llama.cpp has no {step.Type} for byte-level vocabularies, so GGUF cannot hold this one; export to huggingface");
+            throw new InvalidInputException(
+                $"{_file}: normalizer: llama.cpp has no {step.Type} for byte-level "
+                    + "vocabularies, so GGUF cannot hold this one; export to huggingface"
+            );
         }
 
         _metadata.Add("tokenizer.ggml.model", _tokenizer.IsByteLevel ? "gpt2" : "llama");
@@ -63,7 +69,10 @@ sealed class VocabularyMetadata
         _metadata.Add("tokenizer.ggml.token_type", [.. Enumerable.Range(0, rows).Select(id => (int)TypeOf(id))]);
         if (_tokenizer.IsByteLevel)
         {
-            _metadata.Add("tokenizer.ggml.merges", [.. _tokenizer.Merges.Select(merge => $"{_tokenizer.Tokens[merge.Left]} {_tokenizer.Tokens[merge.Right]}")]);
+            _metadata.Add(
+                "tokenizer.ggml.merges",
+                [.. _tokenizer.Merges.Select(merge => $"{_tokenizer.Tokens[merge.Left]} {_tokenizer.Tokens[merge.Right]}")]
+            );
         }
         else
         {
@@ -82,10 +91,12 @@ sealed class VocabularyMetadata
 
     string? TokenOf(int id) => id < _tokenizer.Tokens.Count ? _tokenizer.Tokens[id] : null;
 
-    TokenType TypeOf(int id) => TokenOf(id) is not { } token ? TokenType.Unused
+    TokenType TypeOf(int id) =>
+        TokenOf(id) is not { } token ? TokenType.Unused
         : id == _tokenizer.UnknownId ? TokenType.Unknown
         : _tokenizer.AddedTokens.TryGetValue(id, out var added) ? (added.Special ? TokenType.Control : TokenType.UserDefined)
-        : !_tokenizer.IsByteLevel && token is ['<', '0', 'x', _, _, '>'] ? TokenType.Byte : TokenType.Normal;
+        : !_tokenizer.IsByteLevel && token is ['<', '0', 'x', _, _, '>'] ? TokenType.Byte
+        : TokenType.Normal;
 
     void AddSpecialTokens()
     {
@@ -111,8 +122,8 @@ sealed class VocabularyMetadata
     }
 
     /// <summary>
-    /// llama.cpp merges by the score of what comes out, as SentencePiece does, where tokenizer.json has ranks of pairs: a token's score is the best rank
-    /// of the pairs that make it.
+    /// llama.cpp merges by the score of what comes out, as SentencePiece does, where tokenizer.json
+    /// has ranks of pairs: a token's score is the best rank of the pairs that make it.
     /// </summary>
     float[] Scores(int rows)
     {
@@ -133,10 +144,17 @@ sealed class VocabularyMetadata
         var steps = _tokenizer.Normalizer;
         var isMarked = steps.Contains(new NormalizerStep("Replace", " ", $"{Mark}"));
         var isPrepended = steps.Contains(new NormalizerStep("Prepend", Content: $"{Mark}"));
-        if (steps.Count != (isMarked ? 1 : 0) + (isPrepended ? 1 : 0) || isMarked == _tokenizer.Metaspace is not null || (isPrepended && !isMarked)
-            || _tokenizer.Metaspace is { Mark: not Mark })
+        if (
+            steps.Count != (isMarked ? 1 : 0) + (isPrepended ? 1 : 0)
+            || isMarked == _tokenizer.Metaspace is not null
+            || (isPrepended && !isMarked)
+            || _tokenizer.Metaspace is { Mark: not Mark }
+        )
         {
-            throw new InvalidInputException($"{_file}: normalizer: llama.cpp only knows SentencePiece's marks for spaces, so GGUF cannot hold this one; export to huggingface");
+            throw new InvalidInputException(
+                $"{_file}: normalizer: llama.cpp only knows SentencePiece's marks for spaces, "
+                    + "so GGUF cannot hold this one; export to huggingface"
+            );
         }
 
         if (_tokenizer.Metaspace is { Prepends: MetaspacePrepending.First })
@@ -155,10 +173,20 @@ sealed class VocabularyMetadata
     /// <summary>Pairs of tokens that make a token although no merge has them.</summary>
     int CountFreeMerges()
     {
-        var tokens = _tokenizer.Tokens.Index().Where(token => token.Item is not null && TypeOf(token.Index) == TokenType.Normal).ToDictionary(token => token.Item!, token => token.Index);
+        var tokens = _tokenizer
+            .Tokens.Index()
+            .Where(token => token.Item is not null && TypeOf(token.Index) == TokenType.Normal)
+            .ToDictionary(token => token.Item!, token => token.Index);
         var merges = _tokenizer.Merges.Select(merge => (merge.Left, merge.Right)).ToHashSet();
-        return tokens.Keys.Sum(token => Enumerable.Range(1, token.Length - 1).Count(cut =>
-            tokens.TryGetValue(token[..cut], out var left) && tokens.TryGetValue(token[cut..], out var right) && !merges.Contains((left, right))));
+        return tokens.Keys.Sum(token =>
+            Enumerable
+                .Range(1, token.Length - 1)
+                .Count(cut =>
+                    tokens.TryGetValue(token[..cut], out var left)
+                    && tokens.TryGetValue(token[cut..], out var right)
+                    && !merges.Contains((left, right))
+                )
+        );
     }
 
     void NoteDifferences()
@@ -175,12 +203,18 @@ sealed class VocabularyMetadata
 
         if (_tokenizer.Prefix.Count > 1 || (_tokenizer.Suffix.Count > 0 && !_tokenizer.EndIds.Take(1).SequenceEqual(_tokenizer.Suffix)))
         {
-            _differences.Add("llama.cpp puts one token before a text and the end-of-sequence token after it at most: the tokenizer's other ones are left out");
+            _differences.Add(
+                "llama.cpp puts one token before a text and the end-of-sequence "
+                    + "token after it at most: the tokenizer's other ones are left out"
+            );
         }
 
         if (_tokenizer.EndIds.Count == 0)
         {
-            _differences.Add("the model names no token that ends a text, and llama.cpp then takes one of its own choice: set eos_token in tokenizer_config.json");
+            _differences.Add(
+                "the model names no token that ends a text, and llama.cpp then "
+                    + "takes one of its own choice: set eos_token in tokenizer_config.json"
+            );
         }
 
         if (_tokenizer.IsByteLevel && PreTokenizerNames.IgnoresMerges(_tokenizer, _file) != _tokenizer.IgnoreMerges)

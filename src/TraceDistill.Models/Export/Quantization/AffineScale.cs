@@ -3,13 +3,18 @@ using System.Runtime.Intrinsics;
 
 namespace TraceDistill.Models.Export.Quantization;
 
-/// <summary>Scale and offset of values that are stored as whole numbers from 0 to levels: x ≈ scale · q − offset, neither negative.</summary>
+/// <summary>
+/// Scale and offset of values that are stored as whole numbers from 0 to levels: x ≈ scale · q − offset, neither negative.
+/// </summary>
 static class AffineScale
 {
     const int Steps = 20;
     const float Step = 0.1f;
 
-    /// <summary>Of divisions of the values' range into about as many steps as there are levels, the one of least squared error, fitted by linear regression.</summary>
+    /// <summary>
+    /// Of divisions of the values' range into about as many steps as there are levels, the one
+    /// of least squared error, fitted by linear regression.
+    /// </summary>
     /// <param name="x">A multiple of eight finite values.</param>
     public static (float Scale, float Offset) Find(ReadOnlySpan<float> x, int levels)
     {

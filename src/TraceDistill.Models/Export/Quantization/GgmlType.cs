@@ -1,5 +1,5 @@
-using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Models.Export.Quantization;
 
@@ -31,24 +31,26 @@ enum GgmlType
 static class GgmlTypes
 {
     /// <summary>Values of a block. A row is a whole number of blocks.</summary>
-    public static int BlockSize(this GgmlType type) => type switch
-    {
-        GgmlType.Q4_K or GgmlType.Q6_K => 256,
-        GgmlType.Q4_0 or GgmlType.Q5_0 or GgmlType.Q8_0 => 32,
-        _ => 1,
-    };
+    public static int BlockSize(this GgmlType type) =>
+        type switch
+        {
+            GgmlType.Q4_K or GgmlType.Q6_K => 256,
+            GgmlType.Q4_0 or GgmlType.Q5_0 or GgmlType.Q8_0 => 32,
+            _ => 1,
+        };
 
     /// <summary>Bytes of a block.</summary>
-    public static int BlockBytes(this GgmlType type) => type switch
-    {
-        GgmlType.Q4_0 => Q4_0.Bytes,
-        GgmlType.Q5_0 => Q5_0.Bytes,
-        GgmlType.Q8_0 => Q8_0.Bytes,
-        GgmlType.Q4_K => Q4K.Bytes,
-        GgmlType.Q6_K => Q6K.Bytes,
-        GgmlType.F32 => 4,
-        _ => 2,
-    };
+    public static int BlockBytes(this GgmlType type) =>
+        type switch
+        {
+            GgmlType.Q4_0 => Q4_0.Bytes,
+            GgmlType.Q5_0 => Q5_0.Bytes,
+            GgmlType.Q8_0 => Q8_0.Bytes,
+            GgmlType.Q4_K => Q4K.Bytes,
+            GgmlType.Q6_K => Q6K.Bytes,
+            GgmlType.F32 => 4,
+            _ => 2,
+        };
 
     public static long BytesOf(this GgmlType type, long elements) => elements / type.BlockSize() * type.BlockBytes();
 

@@ -4,8 +4,8 @@ using System.Numerics.Tensors;
 namespace TraceDistill.Models.Export.Quantization;
 
 /// <summary>
-/// 256 values in eight groups of 32, x = d · scale · q − m · offset: float16 d and m, twelve bytes of scales and offsets of six bits, then the codes,
-/// 32 bytes for each two groups, the first of them in the low four bits.
+/// 256 values in eight groups of 32, x = d · scale · q − m · offset: float16 d and m, twelve bytes of scales and
+/// offsets of six bits, then the codes, 32 bytes for each two groups, the first of them in the low four bits.
 /// </summary>
 static class Q4K
 {
@@ -38,7 +38,13 @@ static class Q4K
             for (var half = 0; half < 2; half++)
             {
                 var group = x.Slice((g + half) * GroupSize, GroupSize);
-                AffineScale.Codes(group, (float)d * scaleCodes[g + half], (float)m * offsetCodes[g + half], Levels, codes[(half * GroupSize)..]);
+                AffineScale.Codes(
+                    group,
+                    (float)d * scaleCodes[g + half],
+                    (float)m * offsetCodes[g + half],
+                    Levels,
+                    codes[(half * GroupSize)..]
+                );
             }
 
             for (var i = 0; i < GroupSize; i++)
@@ -61,8 +67,8 @@ static class Q4K
     }
 
     /// <summary>
-    /// Scales 0 to 3 and offsets 0 to 3 have a byte each; their top two bits hold those of scales and offsets 4 to 7, whose other four bits share
-    /// the last four bytes.
+    /// Scales 0 to 3 and offsets 0 to 3 have a byte each; their top two bits hold those of
+    /// scales and offsets 4 to 7, whose other four bits share the last four bytes.
     /// </summary>
     static void Pack(ReadOnlySpan<byte> scales, ReadOnlySpan<byte> offsets, Span<byte> packed)
     {

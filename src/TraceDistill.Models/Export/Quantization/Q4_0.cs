@@ -2,7 +2,9 @@ using System.Buffers.Binary;
 
 namespace TraceDistill.Models.Export.Quantization;
 
-/// <summary>32 values x = d · (q − 8): float16 d, then 16 bytes, each with value i in its low and value i + 16 in its high four bits.</summary>
+/// <summary>
+/// 32 values x = d · (q − 8): float16 d, then 16 bytes, each with value i in its low and value i + 16 in its high four bits.
+/// </summary>
 static class Q4_0
 {
     const int Levels = 8;

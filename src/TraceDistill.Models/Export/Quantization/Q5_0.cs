@@ -2,7 +2,10 @@ using System.Buffers.Binary;
 
 namespace TraceDistill.Models.Export.Quantization;
 
-/// <summary>32 values x = d · (q − 16): float16 d, the fifth bits of all (bit i is value i's), then the other four bits as <see cref="Q4_0"/> has them.</summary>
+/// <summary>
+/// 32 values x = d · (q − 16): float16 d, the fifth bits of all (bit i is value i's), then
+/// the other four bits as <see cref="Q4_0"/> has them.
+/// </summary>
 static class Q5_0
 {
     const int Levels = 16;

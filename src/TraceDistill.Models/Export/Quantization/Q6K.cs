@@ -4,8 +4,8 @@ using System.Numerics.Tensors;
 namespace TraceDistill.Models.Export.Quantization;
 
 /// <summary>
-/// 256 values in sixteen groups of 16, x = d · scale · (q − 32): 128 bytes of low four bits, 64 of high two bits, sixteen scales as signed bytes,
-/// float16 d. Of each 128 values, those 32 or 64 or 96 apart share bytes.
+/// 256 values in sixteen groups of 16, x = d · scale · (q − 32): 128 bytes of low four bits, 64 of high two
+/// bits, sixteen scales as signed bytes, float16 d. Of each 128 values, those 32 or 64 or 96 apart share bytes.
 /// </summary>
 static class Q6K
 {

@@ -9,21 +9,32 @@ sealed class ExpressionParser(TokenReader reader)
     static readonly string[] Comparisons = ["==", "!=", "<", "<=", ">", ">="];
 
     /// <summary>Binary operators, loosest first.</summary>
-    static readonly string[][] BinaryLevels = [["+", "-"], ["~"], ["*", "/", "//", "%"]];
+    static readonly string[][] BinaryLevels =
+    [
+        ["+", "-"],
+        ["~"],
+        ["*", "/", "//", "%"],
+    ];
 
     /// <summary>An expression, or several with commas between them as a list.</summary>
     public Expression ParseList(bool conditional = true)
     {
         var first = Parse(conditional);
         if (!reader.Current.IsOperator(","))
+        {
             return first;
+        }
         var items = new List<Expression> { first };
         while (reader.TryTake(",") && StartsExpression(reader.Current))
+        {
             items.Add(Parse(conditional));
+        }
         return new ListExpression(first.Offset, items);
     }
 
-    /// <param name="conditional">Whether <c>a if b else c</c> is allowed; in a <c>for</c>, <c>if</c> starts the loop's own condition.</param>
+    /// <param name="conditional">
+    /// Whether <c>a if b else c</c> is allowed; in a <c>for</c>, <c>if</c> starts the loop's own condition.
+    /// </param>
     public Expression Parse(bool conditional = true)
     {
         reader.CheckDepth();
@@ -37,19 +48,22 @@ sealed class ExpressionParser(TokenReader reader)
         return value;
     }
 
-    static bool StartsExpression(JinjaToken token) => token.Kind switch
-    {
-        JinjaTokenKind.Name => token.Text is not ("if" or "in" or "recursive"),
-        JinjaTokenKind.Operator => token.Text is "(" or "[" or "{" or "-" or "+",
-        JinjaTokenKind.String or JinjaTokenKind.Integer or JinjaTokenKind.Float => true,
-        _ => false,
-    };
+    static bool StartsExpression(JinjaToken token) =>
+        token.Kind switch
+        {
+            JinjaTokenKind.Name => token.Text is not ("if" or "in" or "recursive"),
+            JinjaTokenKind.Operator => token.Text is "(" or "[" or "{" or "-" or "+",
+            JinjaTokenKind.String or JinjaTokenKind.Integer or JinjaTokenKind.Float => true,
+            _ => false,
+        };
 
     Expression ParseOr()
     {
         var left = ParseAnd();
         while (reader.TryTakeName("or"))
+        {
             left = new LogicalExpression(left.Offset, left, ParseAnd(), IsAnd: false);
+        }
         return left;
     }
 
@@ -57,7 +71,9 @@ sealed class ExpressionParser(TokenReader reader)
     {
         var left = ParseNot();
         while (reader.TryTakeName("and"))
+        {
             left = new LogicalExpression(left.Offset, left, ParseNot(), IsAnd: true);
+        }
         return left;
     }
 
@@ -66,7 +82,9 @@ sealed class ExpressionParser(TokenReader reader)
         var offset = reader.Current.Offset;
         var negations = 0;
         while (reader.TryTakeName("not"))
+        {
             negations++;
+        }
         var value = ParseComparison();
         return negations == 0 ? value : new NotExpression(offset, negations % 2 == 1 ? value : new NotExpression(offset, value));
     }
@@ -76,18 +94,26 @@ sealed class ExpressionParser(TokenReader reader)
         var first = ParseBinary(0);
         var rest = new List<(string, Expression)>();
         while (TakeComparison() is { } op)
+        {
             rest.Add((op, ParseBinary(0)));
+        }
         return rest.Count == 0 ? first : new CompareExpression(first.Offset, first, rest);
     }
 
     string? TakeComparison()
     {
         if (reader.Current.Kind == JinjaTokenKind.Operator && Comparisons.Contains(reader.Current.Text))
+        {
             return reader.Take().Text;
+        }
         if (reader.TryTakeName("in"))
+        {
             return "in";
+        }
         if (!reader.Current.Is("not") || !reader.Ahead.Is("in"))
+        {
             return null;
+        }
         reader.Take();
         reader.Take();
         return "not in";
@@ -96,7 +122,9 @@ sealed class ExpressionParser(TokenReader reader)
     Expression ParseBinary(int level)
     {
         if (level == BinaryLevels.Length)
+        {
             return ParseUnary(withFilters: true);
+        }
         var left = ParseBinary(level + 1);
         while (reader.Current.Kind == JinjaTokenKind.Operator && BinaryLevels[level].Contains(reader.Current.Text))
         {
@@ -115,7 +143,9 @@ sealed class ExpressionParser(TokenReader reader)
         {
             var negative = false;
             for (; reader.Current.IsOperator("-") || reader.Current.IsOperator("+"); reader.Take())
+            {
                 negative ^= reader.Current.Text == "-";
+            }
             value = ParseUnary(withFilters: false);
             value = negative ? new NegativeExpression(start.Offset, value) : value;
         }
@@ -133,13 +163,21 @@ sealed class ExpressionParser(TokenReader reader)
         {
             var offset = reader.Current.Offset;
             if (reader.TryTake("."))
+            {
                 value = ParseAttribute(value, offset);
+            }
             else if (reader.TryTake("["))
+            {
                 value = ParseSubscript(value, offset);
+            }
             else if (reader.Current.IsOperator("("))
+            {
                 value = new CallExpression(value.Offset, value, ParseArguments());
+            }
             else
+            {
                 break;
+            }
         }
 
         return value;
@@ -148,7 +186,9 @@ sealed class ExpressionParser(TokenReader reader)
     Expression ParseAttribute(Expression target, int offset)
     {
         if (reader.Current.Kind == JinjaTokenKind.Integer)
+        {
             return new ItemExpression(offset, target, ParsePrimary());
+        }
         return new AttributeExpression(offset, target, reader.Expect(JinjaTokenKind.Name, "a name after '.'").Text);
     }
 
@@ -159,15 +199,23 @@ sealed class ExpressionParser(TokenReader reader)
         while (!reader.TryTake("]"))
         {
             if (colons < 2 && reader.TryTake(":"))
+            {
                 colons++;
+            }
             else if (parts[colons] is null)
+            {
                 parts[colons] = Parse();
+            }
             else
+            {
                 throw reader.Unexpected("']'");
+            }
         }
 
         if (colons > 0)
+        {
             return new SliceExpression(offset, target, parts[0], parts[1], parts[2]);
+        }
         return new ItemExpression(offset, target, parts[0] ?? throw reader.Error(offset, "there is nothing between '[' and ']'"));
     }
 
@@ -179,7 +227,9 @@ sealed class ExpressionParser(TokenReader reader)
         {
             var name = reader.Expect(JinjaTokenKind.Name, "the name of a filter");
             if (!JinjaFilters.All.TryGetValue(name.Text, out var filter))
+            {
                 throw reader.Error(name.Offset, $"there is no filter '{name.Text}'");
+            }
             calls.Add(new FilterCall(name.Offset, filter, reader.Current.IsOperator("(") ? ParseArguments() : ArgumentList.Empty));
         }
 
@@ -191,13 +241,21 @@ sealed class ExpressionParser(TokenReader reader)
         while (true)
         {
             if (reader.Current.IsOperator("|"))
+            {
                 value = ParseFilterCalls().Aggregate(value, (inner, filter) => filter.On(inner));
+            }
             else if (reader.TryTakeName("is"))
+            {
                 value = ParseTest(value);
+            }
             else if (reader.Current.IsOperator("("))
+            {
                 value = new CallExpression(value.Offset, value, ParseArguments());
+            }
             else
+            {
                 return value;
+            }
         }
     }
 
@@ -206,23 +264,30 @@ sealed class ExpressionParser(TokenReader reader)
         var negated = reader.TryTakeName("not");
         var name = reader.Expect(JinjaTokenKind.Name, "the name of a test");
         if (!JinjaTests.All.TryGetValue(name.Text, out var test))
+        {
             throw reader.Error(name.Offset, $"there is no test '{name.Text}'");
+        }
         var arguments = ArgumentList.Empty;
         if (reader.Current.IsOperator("("))
+        {
             arguments = ParseArguments();
+        }
         else if (StartsTestArgument(reader.Current))
+        {
             arguments = new ArgumentList([ParsePostfix(ParsePrimary())], []);
+        }
         Expression result = new TestExpression(name.Offset, value, test, arguments);
         return negated ? new NotExpression(name.Offset, result) : result;
     }
 
-    static bool StartsTestArgument(JinjaToken token) => token.Kind switch
-    {
-        JinjaTokenKind.Name => token.Text is not ("else" or "or" or "and" or "if" or "is" or "not" or "in"),
-        JinjaTokenKind.Operator => token.Text is "[" or "{",
-        JinjaTokenKind.String or JinjaTokenKind.Integer or JinjaTokenKind.Float => true,
-        _ => false,
-    };
+    static bool StartsTestArgument(JinjaToken token) =>
+        token.Kind switch
+        {
+            JinjaTokenKind.Name => token.Text is not ("else" or "or" or "and" or "if" or "is" or "not" or "in"),
+            JinjaTokenKind.Operator => token.Text is "[" or "{",
+            JinjaTokenKind.String or JinjaTokenKind.Integer or JinjaTokenKind.Float => true,
+            _ => false,
+        };
 
     ArgumentList ParseArguments()
     {
@@ -232,15 +297,25 @@ sealed class ExpressionParser(TokenReader reader)
         while (!reader.TryTake(")"))
         {
             if (positional.Count + named.Count > 0)
+            {
                 reader.Expect(",");
+            }
             if (reader.TryTake(")"))
+            {
                 break;
+            }
             if (reader.Current.Kind == JinjaTokenKind.Name && reader.Ahead.IsOperator("="))
+            {
                 named.Add((TakeNewName(named), ParseNamedValue()));
+            }
             else if (named.Count == 0)
+            {
                 positional.Add(Parse());
+            }
             else
+            {
                 throw reader.Unexpected("a named argument after a named one");
+            }
         }
 
         return new ArgumentList(positional, named);
@@ -249,7 +324,9 @@ sealed class ExpressionParser(TokenReader reader)
     string TakeNewName(List<(string Name, Expression Value)> named)
     {
         var name = reader.Take();
-        return named.TrueForAll(other => other.Name != name.Text) ? name.Text : throw reader.Error(name.Offset, $"the argument '{name.Text}' is given twice");
+        return named.TrueForAll(other => other.Name != name.Text)
+            ? name.Text
+            : throw reader.Error(name.Offset, $"the argument '{name.Text}' is given twice");
     }
 
     Expression ParseNamedValue()
@@ -268,11 +345,17 @@ sealed class ExpressionParser(TokenReader reader)
             case JinjaTokenKind.String:
                 var text = new StringBuilder(token.Text);
                 while (reader.Current.Kind == JinjaTokenKind.String)
+                {
                     text.Append(reader.Take().Text);
+                }
                 return new LiteralExpression(token.Offset, text.ToString());
             case JinjaTokenKind.Integer:
-                return new LiteralExpression(token.Offset, long.TryParse(token.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
-                    ? number : throw reader.Error(token.Offset, "the number does not fit 64 bits"));
+                return new LiteralExpression(
+                    token.Offset,
+                    long.TryParse(token.Text, NumberStyles.None, CultureInfo.InvariantCulture, out var number)
+                        ? number
+                        : throw reader.Error(token.Offset, "the number does not fit 64 bits")
+                );
             case JinjaTokenKind.Float:
                 return new LiteralExpression(token.Offset, double.Parse(token.Text, CultureInfo.InvariantCulture));
             case JinjaTokenKind.Operator when token.Text == "(":
@@ -286,18 +369,21 @@ sealed class ExpressionParser(TokenReader reader)
         }
     }
 
-    static Expression ParseName(JinjaToken token) => token.Text switch
-    {
-        "true" or "True" => new LiteralExpression(token.Offset, true),
-        "false" or "False" => new LiteralExpression(token.Offset, false),
-        "none" or "None" => new LiteralExpression(token.Offset, null),
-        _ => new NameExpression(token.Offset, token.Text),
-    };
+    static Expression ParseName(JinjaToken token) =>
+        token.Text switch
+        {
+            "true" or "True" => new LiteralExpression(token.Offset, true),
+            "false" or "False" => new LiteralExpression(token.Offset, false),
+            "none" or "None" => new LiteralExpression(token.Offset, null),
+            _ => new NameExpression(token.Offset, token.Text),
+        };
 
     Expression ParseParenthesis(JinjaToken open)
     {
         if (reader.TryTake(")"))
+        {
             return new ListExpression(open.Offset, []);
+        }
         var value = ParseList();
         reader.Expect(")");
         return value;
@@ -319,7 +405,9 @@ sealed class ExpressionParser(TokenReader reader)
             {
                 reader.Expect(",");
                 if (reader.TryTake(close))
+                {
                     break;
+                }
             }
 
             items.Add(parse());

@@ -34,12 +34,15 @@ sealed record MapExpression(int Offset, IReadOnlyList<(Expression Key, Expressio
     {
         var map = new JinjaMap();
         foreach (var (key, value) in Entries)
+        {
             map[Key(key.Evaluate(context))] = value.Evaluate(context);
+        }
         return context.ChargeWhole(map);
     }
 
     /// <summary>Values without parts: a list as a key could come to contain itself.</summary>
-    static object Key(object? key) => key is string or long or double or bool ? key : throw new JinjaFailure($"{JinjaValues.TypeName(key)} cannot be a key");
+    static object Key(object? key) =>
+        key is string or long or double or bool ? key : throw new JinjaFailure($"{JinjaValues.TypeName(key)} cannot be a key");
 }
 
 /// <summary><c>a.b</c>: a method or, failing that, an item.</summary>
@@ -51,7 +54,8 @@ sealed record AttributeExpression(int Offset, Expression Target, string Name) : 
 /// <summary><c>a[b]</c>: an item or, failing that, a method.</summary>
 sealed record ItemExpression(int Offset, Expression Target, Expression Key) : Expression(Offset)
 {
-    protected override object? Compute(JinjaContext context) => Lookup.Item(context.ChargeScan(Target.Evaluate(context)), context.ChargeScan(Key.Evaluate(context)));
+    protected override object? Compute(JinjaContext context) =>
+        Lookup.Item(context.ChargeScan(Target.Evaluate(context)), context.ChargeScan(Key.Evaluate(context)));
 }
 
 /// <summary><c>a[start:stop:step]</c></summary>
@@ -66,7 +70,8 @@ sealed record SliceExpression(int Offset, Expression Target, Expression? Start, 
         return slice;
     }
 
-    static long? Bound(Expression? bound, JinjaContext context) => bound?.Evaluate(context) is { } value ? JinjaValues.ToInteger(value) : null;
+    static long? Bound(Expression? bound, JinjaContext context) =>
+        bound?.Evaluate(context) is { } value ? JinjaValues.ToInteger(value) : null;
 }
 
 /// <summary>The arguments as written in a call.</summary>
@@ -74,9 +79,13 @@ sealed record ArgumentList(IReadOnlyList<Expression> Positional, IReadOnlyList<(
 {
     public static ArgumentList Empty { get; } = new([], []);
 
-    public Arguments Evaluate(JinjaContext context) => Positional.Count + Named.Count == 0 ? Arguments.None : new Arguments(
-        [.. Positional.Select(argument => argument.Evaluate(context))],
-        Named.ToDictionary(argument => argument.Name, argument => argument.Value.Evaluate(context)));
+    public Arguments Evaluate(JinjaContext context) =>
+        Positional.Count + Named.Count == 0
+            ? Arguments.None
+            : new Arguments(
+                [.. Positional.Select(argument => argument.Evaluate(context))],
+                Named.ToDictionary(argument => argument.Name, argument => argument.Value.Evaluate(context))
+            );
 }
 
 sealed record CallExpression(int Offset, Expression Target, ArgumentList Arguments) : Expression(Offset)
@@ -86,7 +95,9 @@ sealed record CallExpression(int Offset, Expression Target, ArgumentList Argumen
         var target = Target.Evaluate(context);
         var arguments = Arguments.Evaluate(context);
         context.Visit(Offset);
-        return target is JinjaFunction function ? function(context, arguments) : throw new JinjaFailure($"{JinjaValues.TypeName(target)} cannot be called");
+        return target is JinjaFunction function
+            ? function(context, arguments)
+            : throw new JinjaFailure($"{JinjaValues.TypeName(target)} cannot be called");
     }
 }
 
@@ -134,7 +145,9 @@ sealed record LogicalExpression(int Offset, Expression Left, Expression Right, b
 sealed record ConditionalExpression(int Offset, Expression Value, Expression Condition, Expression? Otherwise) : Expression(Offset)
 {
     protected override object? Compute(JinjaContext context) =>
-        JinjaValues.IsTrue(Condition.Evaluate(context)) ? Value.Evaluate(context) : Otherwise is null ? new Undefined("else") : Otherwise.Evaluate(context);
+        JinjaValues.IsTrue(Condition.Evaluate(context)) ? Value.Evaluate(context)
+        : Otherwise is null ? new Undefined("else")
+        : Otherwise.Evaluate(context);
 }
 
 /// <summary><c>a &lt; b &lt;= c</c>: each neighbouring pair holds.</summary>
@@ -147,7 +160,9 @@ sealed record CompareExpression(int Offset, Expression First, IReadOnlyList<(str
         {
             var right = context.ChargeScan(expression.Evaluate(context));
             if (!Operators.Compare(context, op, left, right))
+            {
                 return false;
+            }
             left = right;
         }
 

@@ -36,7 +36,9 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         Offset = offset;
         Charge(WorkPerNode);
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
             throw new JinjaFailure("the template is nested too deeply");
+        }
     }
 
     /// <summary>Pays for work; every string or list that an operation makes is paid for, so memory is bounded too.</summary>
@@ -44,7 +46,9 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     {
         _work += Math.Min(work, MaxWork + 1);
         if (_work > MaxWork)
+        {
             throw new JinjaFailure("the template does more work than a chat template may");
+        }
     }
 
     /// <summary>Pays for going through a string, which takes far less than making one.</summary>
@@ -84,7 +88,11 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     /// <summary>Items to go through in a value; a list of characters or keys is paid for before it is made.</summary>
     public IReadOnlyList<object?> Items(object? value)
     {
-        ChargeItems(value is string text ? text.Length : value is JinjaMap map ? map.Count : 0);
+        ChargeItems(
+            value is string text ? text.Length
+            : value is JinjaMap map ? map.Count
+            : 0
+        );
         return JinjaValues.Items(value);
     }
 
@@ -92,7 +100,9 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
     public string Text(object? value)
     {
         if (value is List<object?> or JinjaMap)
+        {
             ChargeWhole(value);
+        }
         return JinjaValues.ToText(value);
     }
 
@@ -105,9 +115,13 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         EnsureStack();
         Charge(WorkPerItem + (value is string text ? text.Length : 0));
         if (value is List<object?> list)
+        {
             list.ForEach(item => ChargeWhole(item));
+        }
         else if (value is JinjaMap map)
+        {
             map.Values.ToList().ForEach(item => ChargeWhole(item));
+        }
         return value;
     }
 
@@ -129,7 +143,9 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         for (var i = _scopes.Length - 1; i >= 0; i--)
         {
             if (_scopes[i].TryGetValue(name, out var value))
+            {
                 return value;
+            }
         }
 
         return globals.TryGetValue(name, out var global) ? global : new Undefined(name);
@@ -152,14 +168,18 @@ sealed class JinjaContext(TimeProvider time, IReadOnlyDictionary<string, object?
         Output = outer;
         var text = inner.ToString();
         if (inner.Generated.Count > 0)
+        {
             _generated[text] = inner.Generated;
+        }
         return text;
     }
 
     static void EnsureStack()
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
             throw new JinjaFailure("the value is nested too deeply");
+        }
     }
 
     T InScopes<T>(Dictionary<string, object?>[] scopes, Func<T> run)

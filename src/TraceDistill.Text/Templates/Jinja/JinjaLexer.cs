@@ -53,7 +53,9 @@ sealed class JinjaLexer
         while (_text.IndexOf('{', from) is var brace and >= 0 && brace + 1 < _text.Length)
         {
             if (_text[brace + 1] is '{' or '%' or '#')
+            {
                 return brace;
+            }
             from = brace + 1;
         }
 
@@ -66,9 +68,13 @@ sealed class JinjaLexer
         var text = _text[_offset..tag];
         var sign = tag + 2 < _text.Length ? _text[tag + 2] : ' ';
         if (sign == '-')
+        {
             text = PythonText.TrimEnd(text);
+        }
         else if (sign != '+' && _text[tag + 1] != '{')
+        {
             text = WithoutIndentation(text);
+        }
         AddText(text);
         _offset = tag;
     }
@@ -83,14 +89,18 @@ sealed class JinjaLexer
     void AddText(string text)
     {
         if (text.Length > 0)
+        {
             _tokens.Add(new JinjaToken(JinjaTokenKind.Text, text, _offset));
+        }
     }
 
     void SkipComment()
     {
         var end = _text.IndexOf("#}", _offset + 2, StringComparison.Ordinal);
         if (end < 0)
+        {
             throw _source.Error(_offset, "the comment is not closed with '#}'");
+        }
         CloseTag(end, "#}", _text[end - 1]);
     }
 
@@ -100,12 +110,16 @@ sealed class JinjaLexer
         _tokens.Add(new JinjaToken(start, "", opened));
         _offset += 2;
         if (_offset < _text.Length && _text[_offset] is '-' or '+')
+        {
             _offset++;
+        }
         var expression = new JinjaTagLexer(_source, _tokens);
         _offset = expression.Read(_offset, close, opened);
         var sign = _text[_offset];
         if (sign is '-' or '+')
+        {
             _offset++;
+        }
         _tokens.Add(new JinjaToken(end, "", _offset));
         CloseTag(_offset, close, sign);
     }
@@ -117,7 +131,9 @@ sealed class JinjaLexer
         if (sign == '-')
         {
             while (_offset < _text.Length && PythonText.IsSpace(_text[_offset]))
+            {
                 _offset++;
+            }
         }
         else if (sign != '+' && close != "}}" && _offset < _text.Length && _text[_offset] == '\n')
         {

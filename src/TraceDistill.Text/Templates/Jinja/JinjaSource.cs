@@ -20,6 +20,8 @@ sealed class JinjaSource
     public InvalidInputException Error(int offset, string message)
     {
         var before = Text.AsSpan(0, Math.Min(offset, Text.Length));
-        return new InvalidInputException($"{Name}, line {before.Count('\n') + 1}, column {before.Length - before.LastIndexOf('\n')}: {message}");
+        return new InvalidInputException(
+            $"{Name}, line {before.Count('\n') + 1}, column {before.Length - before.LastIndexOf('\n')}: {message}"
+        );
     }
 }

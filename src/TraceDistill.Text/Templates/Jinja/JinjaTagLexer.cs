@@ -8,7 +8,32 @@ namespace TraceDistill.Text.Templates.Jinja;
 sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
 {
     static readonly string[] Operators =
-        ["//", "==", "!=", "<=", ">=", "+", "-", "*", "/", "%", "<", ">", "=", ".", ",", ":", "|", "(", ")", "[", "]", "{", "}", "~"];
+    [
+        "//",
+        "==",
+        "!=",
+        "<=",
+        ">=",
+        "+",
+        "-",
+        "*",
+        "/",
+        "%",
+        "<",
+        ">",
+        "=",
+        ".",
+        ",",
+        ":",
+        "|",
+        "(",
+        ")",
+        "[",
+        "]",
+        "{",
+        "}",
+        "~",
+    ];
 
     readonly string _text = source.Text;
     readonly Stack<string> _open = new();
@@ -22,11 +47,17 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
         while (true)
         {
             while (_offset < _text.Length && PythonText.IsSpace(_text[_offset]))
+            {
                 _offset++;
+            }
             if (_offset == _text.Length)
+            {
                 throw source.Error(opened, $"the tag is not closed with '{close}'");
+            }
             if (_open.Count == 0 && (At(close) || (_text[_offset] is '-' or '+' && At(close, 1))))
+            {
                 return _offset;
+            }
             ReadToken();
         }
     }
@@ -38,20 +69,30 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
         var start = _offset;
         var first = _text[start];
         if (char.IsLetter(first) || first == '_')
+        {
             Add(JinjaTokenKind.Name, start, Span(character => char.IsLetterOrDigit(character) || character == '_'));
+        }
         else if (char.IsAsciiDigit(first))
+        {
             ReadNumber();
+        }
         else if (first is '\'' or '"')
+        {
             ReadString();
+        }
         else
+        {
             ReadOperator();
+        }
     }
 
     string Span(Func<char, bool> belongs)
     {
         var start = _offset;
         while (_offset < _text.Length && belongs(_text[_offset]))
+        {
             _offset++;
+        }
         return _text[start.._offset];
     }
 
@@ -63,21 +104,36 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
         var integer = Span(character => char.IsAsciiDigit(character) || character == '_');
         var number = Number.Match(_text, start);
         if (number.Success)
+        {
             _offset = start + number.Length;
-        Add(number.Success ? JinjaTokenKind.Float : JinjaTokenKind.Integer, start, (number.Success ? number.Value : integer).Replace("_", ""));
+        }
+        Add(
+            number.Success ? JinjaTokenKind.Float : JinjaTokenKind.Integer,
+            start,
+            (number.Success ? number.Value : integer).Replace("_", "")
+        );
     }
 
     /// <summary>A float: digits with a fraction, an exponent or both.</summary>
-    [GeneratedRegex(@"\G[0-9][0-9_]*(\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
+    [GeneratedRegex(
+        @"\G[0-9][0-9_]*(\.[0-9][0-9_]*([eE][+-]?[0-9]+)?|[eE][+-]?[0-9]+)",
+        RegexOptions.None,
+        matchTimeoutMilliseconds: 10_000
+    )]
     private static partial Regex Number { get; }
 
     void ReadOperator()
     {
-        var op = Operators.FirstOrDefault(candidate => At(candidate)) ?? throw source.Error(_offset, $"unexpected character '{_text[_offset]}'");
+        var op = Operators.FirstOrDefault(candidate => At(candidate))
+            ?? throw source.Error(_offset, $"unexpected character '{_text[_offset]}'");
         switch (op)
         {
             case "(" or "[" or "{":
-                _open.Push(op == "(" ? ")" : op == "[" ? "]" : "}");
+                _open.Push(
+                    op == "(" ? ")"
+                    : op == "[" ? "]"
+                    : "}"
+                );
                 break;
             case ")" or "]" or "}" when !_open.TryPop(out var expected) || expected != op:
                 throw source.Error(_offset, $"'{op}' closes nothing that is open");
@@ -95,13 +151,19 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
         while (_offset < _text.Length && _text[_offset] != quote)
         {
             if (_text[_offset] == '\\' && _offset + 1 < _text.Length)
+            {
                 ReadEscape(value);
+            }
             else
+            {
                 value.Append(_text[_offset++]);
+            }
         }
 
         if (_offset == _text.Length)
+        {
             throw source.Error(start, "the string is not closed");
+        }
         _offset++;
         Add(JinjaTokenKind.String, start, value.ToString());
     }
@@ -123,10 +185,19 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
                 value.Append((char)Convert.ToInt32(Digits(3, "01234567"), 8));
                 break;
             case 'x' or 'u' or 'U':
-                var length = escape == 'x' ? 2 : escape == 'u' ? 4 : 8;
+                var length =
+                    escape == 'x' ? 2
+                    : escape == 'u' ? 4
+                    : 8;
                 var digits = Digits(length, "0123456789abcdefABCDEF");
-                if (digits.Length != length || !int.TryParse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var code) || code is < 0 or > 0x10FFFF)
+                if (
+                    digits.Length != length
+                    || !int.TryParse(digits, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var code)
+                    || code is < 0 or > 0x10FFFF
+                )
+                {
                     throw source.Error(start, $"\\{escape} needs {length} hexadecimal digits of a character");
+                }
                 value.Append(code is >= 0xD800 and <= 0xDFFF or < 0x10000 ? ((char)code).ToString() : char.ConvertFromUtf32(code));
                 break;
             default:
@@ -140,7 +211,9 @@ sealed partial class JinjaTagLexer(JinjaSource source, List<JinjaToken> tokens)
     {
         var start = _offset;
         while (_offset < _text.Length && _offset - start < most && allowed.Contains(_text[_offset]))
+        {
             _offset++;
+        }
         return _text[start.._offset];
     }
 }

@@ -41,15 +41,16 @@ readonly record struct JinjaToken(JinjaTokenKind Kind, string Text, int Offset)
     public bool IsOperator(string op) => Kind == JinjaTokenKind.Operator && Text == op;
 
     /// <summary>Its name in messages.</summary>
-    public string Description => Kind switch
-    {
-        JinjaTokenKind.Text => "text",
-        JinjaTokenKind.ExpressionStart => "'{{'",
-        JinjaTokenKind.ExpressionEnd => "'}}'",
-        JinjaTokenKind.StatementStart => "'{%'",
-        JinjaTokenKind.StatementEnd => "'%}'",
-        JinjaTokenKind.String => "a string",
-        JinjaTokenKind.End => "the end of the template",
-        _ => $"'{Text}'",
-    };
+    public string Description =>
+        Kind switch
+        {
+            JinjaTokenKind.Text => "text",
+            JinjaTokenKind.ExpressionStart => "'{{'",
+            JinjaTokenKind.ExpressionEnd => "'}}'",
+            JinjaTokenKind.StatementStart => "'{%'",
+            JinjaTokenKind.StatementEnd => "'%}'",
+            JinjaTokenKind.String => "a string",
+            JinjaTokenKind.End => "the end of the template",
+            _ => $"'{Text}'",
+        };
 }

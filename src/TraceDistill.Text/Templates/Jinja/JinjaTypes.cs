@@ -39,16 +39,23 @@ sealed class Arguments(IReadOnlyList<object?> positional, IReadOnlyDictionary<st
     public object?[] Bind(params ReadOnlySpan<string> parameters)
     {
         if (positional.Count > parameters.Length)
+        {
             throw new JinjaFailure($"takes at most {parameters.Length} arguments, not {positional.Count}");
+        }
         var values = new object?[parameters.Length];
         var used = 0;
         for (var i = 0; i < values.Length; i++)
         {
             var isNamed = named.TryGetValue(parameters[i], out var value);
             if (isNamed && i < positional.Count)
+            {
                 throw new JinjaFailure($"the argument '{parameters[i]}' is given twice");
+            }
             used += isNamed ? 1 : 0;
-            values[i] = i < positional.Count ? positional[i] : isNamed ? value : new Undefined(parameters[i]);
+            values[i] =
+                i < positional.Count ? positional[i]
+                : isNamed ? value
+                : new Undefined(parameters[i]);
         }
 
         return used == named.Count ? values : throw new JinjaFailure($"has no parameter '{string.Join("', '", named.Keys)}'");

@@ -9,13 +9,14 @@ static class JinjaValues
     /// <summary>Nesting past this is not written out.</summary>
     public const int MaxDepth = 64;
 
-    public static bool IsTrue(object? value) => value switch
-    {
-        null or Undefined or false or 0L or 0.0 or "" => false,
-        List<object?> list => list.Count > 0,
-        JinjaMap map => map.Count > 0,
-        _ => true,
-    };
+    public static bool IsTrue(object? value) =>
+        value switch
+        {
+            null or Undefined or false or 0L or 0.0 or "" => false,
+            List<object?> list => list.Count > 0,
+            JinjaMap map => map.Count > 0,
+            _ => true,
+        };
 
     public static bool Equals(JinjaContext context, object? left, object? right)
     {
@@ -25,7 +26,8 @@ static class JinjaValues
             (null, null) or (Undefined, Undefined) => true,
             (string a, string b) => a == b,
             (List<object?> a, List<object?> b) => a.Count == b.Count && a.Zip(b).All(pair => Equals(context, pair.First, pair.Second)),
-            (JinjaMap a, JinjaMap b) => a.Count == b.Count && a.All(entry => b.TryGetValue(entry.Key, out var value) && Equals(context, entry.Value, value)),
+            (JinjaMap a, JinjaMap b) => a.Count == b.Count
+                && a.All(entry => b.TryGetValue(entry.Key, out var value) && Equals(context, entry.Value, value)),
             _ when IsNumber(left) && IsNumber(right) => ToDouble(left) == ToDouble(right),
             _ => ReferenceEquals(left, right),
         };
@@ -42,9 +44,13 @@ static class JinjaValues
     public static int Compare(object? left, object? right)
     {
         if (left is string a && right is string b)
+        {
             return string.CompareOrdinal(a, b);
+        }
         if (IsNumber(left) && IsNumber(right))
+        {
             return ToDouble(left).CompareTo(ToDouble(right));
+        }
         throw new JinjaFailure($"{TypeName(left)} and {TypeName(right)} cannot be put in order");
     }
 
@@ -64,64 +70,75 @@ static class JinjaValues
         }
     }
 
-    public static IReadOnlyList<object?> Items(object? value) => value switch
-    {
-        List<object?> list => list,
-        LazySequence lazy => lazy.Items,
-        string text => PythonText.Characters(text).ToList<object?>(),
-        JinjaMap map => map.Keys.ToList<object?>(),
-        Undefined => [],
-        _ => throw new JinjaFailure($"{TypeName(value)} cannot be gone through"),
-    };
+    public static IReadOnlyList<object?> Items(object? value) =>
+        value switch
+        {
+            List<object?> list => list,
+            LazySequence lazy => lazy.Items,
+            string text => PythonText.Characters(text).ToList<object?>(),
+            JinjaMap map => map.Keys.ToList<object?>(),
+            Undefined => [],
+            _ => throw new JinjaFailure($"{TypeName(value)} cannot be gone through"),
+        };
 
-    public static long Length(object? value) => value switch
-    {
-        string text => PythonText.Length(text),
-        List<object?> list => list.Count,
-        JinjaMap map => map.Count,
-        Undefined => 0,
-        _ => throw new JinjaFailure($"{TypeName(value)} has no length"),
-    };
+    public static long Length(object? value) =>
+        value switch
+        {
+            string text => PythonText.Length(text),
+            List<object?> list => list.Count,
+            JinjaMap map => map.Count,
+            Undefined => 0,
+            _ => throw new JinjaFailure($"{TypeName(value)} has no length"),
+        };
 
     public static bool IsNumber(object? value) => value is long or double or bool;
 
-    public static double ToDouble(object? value) => value switch
-    {
-        long number => number,
-        double number => number,
-        bool flag => flag ? 1 : 0,
-        _ => throw new JinjaFailure($"{TypeName(value)} is not a number"),
-    };
+    public static double ToDouble(object? value) =>
+        value switch
+        {
+            long number => number,
+            double number => number,
+            bool flag => flag ? 1 : 0,
+            _ => throw new JinjaFailure($"{TypeName(value)} is not a number"),
+        };
 
-    public static long ToInteger(object? value) => value switch
-    {
-        long number => number,
-        bool flag => flag ? 1 : 0,
-        _ => throw new JinjaFailure($"{TypeName(value)} is not an integer"),
-    };
+    public static long ToInteger(object? value) =>
+        value switch
+        {
+            long number => number,
+            bool flag => flag ? 1 : 0,
+            _ => throw new JinjaFailure($"{TypeName(value)} is not an integer"),
+        };
 
-    public static string ToText(object? value) => value is string text ? text : value is Undefined ? "" : Repr(value, 0);
+    public static string ToText(object? value) =>
+        value is string text ? text
+        : value is Undefined ? ""
+        : Repr(value, 0);
 
-    public static string RequireText(object? value) => value as string ?? throw new JinjaFailure($"a string is needed, not {TypeName(value)}");
+    public static string RequireText(object? value) =>
+        value as string ?? throw new JinjaFailure($"a string is needed, not {TypeName(value)}");
 
-    public static string TypeName(object? value) => value switch
-    {
-        null => "none",
-        Undefined undefined => $"the undefined '{undefined.Name}'",
-        bool => "a boolean",
-        long => "an integer",
-        double => "a float",
-        string => "a string",
-        List<object?> => "a list",
-        JinjaMap => "a mapping",
-        LazySequence => "a generator",
-        _ => "a function or namespace",
-    };
+    public static string TypeName(object? value) =>
+        value switch
+        {
+            null => "none",
+            Undefined undefined => $"the undefined '{undefined.Name}'",
+            bool => "a boolean",
+            long => "an integer",
+            double => "a float",
+            string => "a string",
+            List<object?> => "a list",
+            JinjaMap => "a mapping",
+            LazySequence => "a generator",
+            _ => "a function or namespace",
+        };
 
     static string Repr(object? value, int depth)
     {
         if (depth > MaxDepth)
+        {
             throw new JinjaFailure("the value is nested too deeply to print");
+        }
         return value switch
         {
             null => "None",
@@ -137,5 +154,6 @@ static class JinjaValues
         };
     }
 
-    static string Join(char open, IEnumerable<string> parts, char close) => new StringBuilder().Append(open).AppendJoin(", ", parts).Append(close).ToString();
+    static string Join(char open, IEnumerable<string> parts, char close) =>
+        new StringBuilder().Append(open).AppendJoin(", ", parts).Append(close).ToString();
 }

@@ -23,7 +23,9 @@ sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, 
     void Write(object? value, int depth)
     {
         if (depth > JinjaValues.MaxDepth)
+        {
             throw new JinjaFailure("the value is nested too deeply for JSON");
+        }
         context.ChargeItems(1);
         switch (value)
         {
@@ -37,7 +39,12 @@ sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, 
                 _json.Append(number.ToString(CultureInfo.InvariantCulture));
                 break;
             case double number:
-                _json.Append(double.IsFinite(number) ? PythonText.Float(number) : double.IsNaN(number) ? "NaN" : number > 0 ? "Infinity" : "-Infinity");
+                _json.Append(
+                    double.IsFinite(number) ? PythonText.Float(number)
+                    : double.IsNaN(number) ? "NaN"
+                    : number > 0 ? "Infinity"
+                    : "-Infinity"
+                );
                 break;
             case string text:
                 WriteString(text);
@@ -47,7 +54,9 @@ sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, 
                 break;
             case JinjaMap map:
                 if (sortKeys)
+                {
                     context.ChargeSorting([.. map.Keys]);
+                }
                 var entries = sortKeys ? map.OrderBy(entry => JinjaValues.ToText(entry.Key), StringComparer.Ordinal) : map.AsEnumerable();
                 WriteAll('{', [.. entries], '}', depth, entry => WriteEntry(entry, depth));
                 break;
@@ -63,13 +72,17 @@ sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, 
         for (var i = 0; i < items.Count; i++)
         {
             if (i > 0)
+            {
                 _json.Append(itemSeparator);
+            }
             NewLine(depth + 1);
             write(items[i]);
         }
 
         if (items.Count > 0)
+        {
             NewLine(depth);
+        }
         _json.Append(close);
     }
 
@@ -83,7 +96,9 @@ sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, 
     void NewLine(int depth)
     {
         if (indent >= 0)
+        {
             _json.Append('\n').Append(' ', indent * depth);
+        }
     }
 
     void WriteString(string text)
@@ -92,21 +107,25 @@ sealed class PythonJson(JinjaContext context, int indent, string itemSeparator, 
         _json.Append('"');
         foreach (var character in text)
         {
-            _json.Append(character switch
-            {
-                '"' => "\\\"",
-                '\\' => "\\\\",
-                '\n' => "\\n",
-                '\r' => "\\r",
-                '\t' => "\\t",
-                '\b' => "\\b",
-                '\f' => "\\f",
-                < ' ' => $"\\u{(int)character:x4}",
-                _ when ensureAscii && character > '~' => $"\\u{(int)character:x4}",
-                _ => null,
-            });
+            _json.Append(
+                character switch
+                {
+                    '"' => "\\\"",
+                    '\\' => "\\\\",
+                    '\n' => "\\n",
+                    '\r' => "\\r",
+                    '\t' => "\\t",
+                    '\b' => "\\b",
+                    '\f' => "\\f",
+                    < ' ' => $"\\u{(int)character:x4}",
+                    _ when ensureAscii && character > '~' => $"\\u{(int)character:x4}",
+                    _ => null,
+                }
+            );
             if (character >= ' ' && character is not ('"' or '\\') && !(ensureAscii && character > '~'))
+            {
                 _json.Append(character);
+            }
         }
 
         _json.Append('"');

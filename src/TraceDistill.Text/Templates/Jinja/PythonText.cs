@@ -16,9 +16,13 @@ static class PythonText
         var from = 0;
         var to = text.Length;
         while (start && from < to && Removes(text[from]))
+        {
             from++;
+        }
         while (end && to > from && Removes(text[to - 1]))
+        {
             to--;
+        }
         return text[from..to];
 
         bool Removes(char character) => characters?.Contains(character) ?? IsSpace(character);
@@ -44,13 +48,17 @@ static class PythonText
         for (var i = 0; i + 1 < text.Length; i++)
         {
             if (char.IsHighSurrogate(text[i]) && char.IsLowSurrogate(text[i + 1]))
+            {
                 length--;
+            }
         }
 
         return length;
     }
 
-    /// <summary><c>split</c> at a separator, at most <paramref name="most"/> times when not negative; at runs of white space when null.</summary>
+    /// <summary>
+    /// <c>split</c> at a separator, at most <paramref name="most"/> times when not negative; at runs of white space when null.
+    /// </summary>
     public static List<object?> Split(string text, string? separator, long most)
     {
         var limit = most < 0 || most >= int.MaxValue ? int.MaxValue : (int)most + 1;
@@ -62,7 +70,9 @@ static class PythonText
     {
         var count = 0L;
         for (var at = 0; count != most && (at = text.IndexOf(part, at, StringComparison.Ordinal)) >= 0; at += part.Length)
+        {
             count++;
+        }
         return count;
     }
 
@@ -70,7 +80,9 @@ static class PythonText
     {
         var count = 0L;
         for (var i = 0; i < text.Length; i++)
+        {
             count += !IsSpace(text[i]) && (i == 0 || IsSpace(text[i - 1])) ? 1 : 0;
+        }
         return count;
     }
 
@@ -81,9 +93,13 @@ static class PythonText
         while (true)
         {
             while (start < text.Length && IsSpace(text[start]))
+            {
                 start++;
+            }
             if (start == text.Length)
+            {
                 return parts;
+            }
             if (parts.Count + 1 == limit)
             {
                 parts.Add(text[start..]);
@@ -92,7 +108,9 @@ static class PythonText
 
             var end = start;
             while (end < text.Length && !IsSpace(text[end]))
+            {
                 end++;
+            }
             parts.Add(text[start..end]);
             start = end;
         }
@@ -112,16 +130,19 @@ static class PythonText
         return title.ToString();
     }
 
-    public static string Capitalize(string text) =>
-        text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..].ToLowerInvariant();
+    public static string Capitalize(string text) => text.Length == 0 ? text : char.ToUpperInvariant(text[0]) + text[1..].ToLowerInvariant();
 
     /// <summary>A float as Python prints it: the shortest digits that read back the same, always with a point or an exponent.</summary>
     public static string Float(double value)
     {
         if (double.IsNaN(value))
+        {
             return "nan";
+        }
         if (double.IsInfinity(value))
+        {
             return value > 0 ? "inf" : "-inf";
+        }
         var parts = Math.Abs(value).ToString("R", CultureInfo.InvariantCulture).Split('E');
         var whole = parts[0].Split('.');
         var exponent = parts.Length > 1 ? int.Parse(parts[1], CultureInfo.InvariantCulture) : 0;
@@ -135,9 +156,13 @@ static class PythonText
     static string Float(string digits, int point)
     {
         if (point is > 16 or < -3)
+        {
             return $"{digits[..1]}{(digits.Length > 1 ? "." : "")}{digits[1..]}e{(point > 0 ? '+' : '-')}{Math.Abs(point - 1):00}";
+        }
         if (point <= 0)
+        {
             return "0." + new string('0', -point) + digits;
+        }
         return digits.Length > point ? $"{digits[..point]}.{digits[point..]}" : digits.PadRight(point, '0') + ".0";
     }
 
@@ -148,16 +173,18 @@ static class PythonText
         var repr = new StringBuilder().Append(quote);
         foreach (var character in text)
         {
-            repr.Append(character switch
-            {
-                '\\' => "\\\\",
-                '\n' => "\\n",
-                '\r' => "\\r",
-                '\t' => "\\t",
-                _ when character == quote => $"\\{character}",
-                < ' ' or '\x7f' => $"\\x{(int)character:x2}",
-                _ => character.ToString(),
-            });
+            repr.Append(
+                character switch
+                {
+                    '\\' => "\\\\",
+                    '\n' => "\\n",
+                    '\r' => "\\r",
+                    '\t' => "\\t",
+                    _ when character == quote => $"\\{character}",
+                    < ' ' or '\x7f' => $"\\x{(int)character:x2}",
+                    _ => character.ToString(),
+                }
+            );
         }
 
         return repr.Append(quote).ToString();

@@ -46,7 +46,9 @@ sealed class StatementParser
             }
         }
 
-        return opened is not { } tag ? new Block(statements) : throw _reader.Error(tag.Offset, $"'{tag.Text}' is not closed with '{closing[^1]}'");
+        return opened is not { } tag
+            ? new Block(statements)
+            : throw _reader.Error(tag.Offset, $"'{tag.Text}' is not closed with '{closing[^1]}'");
     }
 
     /// <summary>A block and the tag that closes it.</summary>
@@ -78,7 +80,9 @@ sealed class StatementParser
                 return new GenerationStatement(name.Offset, ParseClosed(name, "endgeneration"));
             case "break" or "continue":
                 if (_loops == 0)
+                {
                     throw _reader.Error(name.Offset, $"'{name.Text}' is outside of a loop");
+                }
                 EndTag();
                 return new FlowStatement(name.Offset, name.Text == "break" ? Flow.Break : Flow.Continue);
             default:
@@ -95,8 +99,7 @@ sealed class StatementParser
             var condition = _expressions.ParseList();
             EndTag();
             branches.Add((condition, ParseBlock(name, "elif", "else", "endif")));
-        }
-        while (_reader.TryTakeName("elif"));
+        } while (_reader.TryTakeName("elif"));
         if (_reader.TryTakeName("else"))
         {
             EndTag();
@@ -112,7 +115,9 @@ sealed class StatementParser
     {
         var target = ParseTarget();
         if (!_reader.TryTakeName("in"))
+        {
             throw _reader.Unexpected("'in'");
+        }
         var items = _expressions.ParseList(conditional: false);
         var condition = _reader.TryTakeName("if") ? _expressions.Parse() : null;
         EndTag();
@@ -136,8 +141,9 @@ sealed class StatementParser
         _reader.CheckDepth();
         var targets = new List<Target>();
         do
+        {
             targets.Add(ParseSingleTarget());
-        while (_reader.TryTake(","));
+        } while (_reader.TryTake(","));
         return targets.Count == 1 ? targets[0] : new ListTarget(targets);
     }
 
@@ -151,7 +157,9 @@ sealed class StatementParser
         }
 
         var name = _reader.Expect(JinjaTokenKind.Name, "a name to assign to").Text;
-        return _reader.TryTake(".") ? new AttributeTarget(name, _reader.Expect(JinjaTokenKind.Name, "a name after '.'").Text) : new NameTarget(name);
+        return _reader.TryTake(".")
+            ? new AttributeTarget(name, _reader.Expect(JinjaTokenKind.Name, "a name after '.'").Text)
+            : new NameTarget(name);
     }
 
     SetStatement ParseSet(JinjaToken name)
@@ -177,8 +185,12 @@ sealed class StatementParser
         while (!_reader.TryTake(")"))
         {
             if (parameters.Count > 0)
+            {
                 _reader.Expect(",");
-            parameters.Add((_reader.Expect(JinjaTokenKind.Name, "the name of a parameter").Text, _reader.TryTake("=") ? _expressions.Parse() : null));
+            }
+            parameters.Add(
+                (_reader.Expect(JinjaTokenKind.Name, "the name of a parameter").Text, _reader.TryTake("=") ? _expressions.Parse() : null)
+            );
         }
 
         return new MacroStatement(name.Offset, macro, parameters, ParseMacroBody(name));

@@ -29,7 +29,9 @@ sealed record Block(IReadOnlyList<Statement> Statements)
         foreach (var statement in Statements)
         {
             if (statement.Execute(context) is var flow and not Flow.Next)
+            {
                 return flow;
+            }
         }
 
         return Flow.Next;
@@ -62,7 +64,9 @@ sealed record IfStatement(int Offset, IReadOnlyList<(Expression Condition, Block
         foreach (var (condition, body) in Branches)
         {
             if (JinjaValues.IsTrue(condition.Evaluate(context)))
+            {
                 return body.Execute(context);
+            }
         }
 
         return Otherwise?.Execute(context) ?? Flow.Next;
@@ -70,21 +74,28 @@ sealed record IfStatement(int Offset, IReadOnlyList<(Expression Condition, Block
 }
 
 /// <summary><c>for a, b in items if condition</c>; what the body sets is forgotten after each item.</summary>
-sealed record ForStatement(int Offset, Target Target, Expression Items, Expression? Condition, Block Body, Block? Otherwise) : Statement(Offset)
+sealed record ForStatement(int Offset, Target Target, Expression Items, Expression? Condition, Block Body, Block? Otherwise)
+    : Statement(Offset)
 {
     protected override Flow Run(JinjaContext context)
     {
         var items = context.Items(Items.Evaluate(context));
         context.ChargeItems(items.Count);
         if (Condition is not null)
+        {
             items = [.. items.Where(item => context.InScope(() => Holds(context, item)))];
+        }
         if (items.Count == 0)
+        {
             return Otherwise?.Execute(context) ?? Flow.Next;
+        }
         var loop = new LoopVariable(items);
         for (; loop.Index < items.Count; loop.Index++)
         {
             if (context.InScope(() => RunItem(context, loop, items[loop.Index])) == Flow.Break)
+            {
                 break;
+            }
         }
 
         return Flow.Next;
@@ -121,7 +132,8 @@ sealed record SetStatement(int Offset, Target Target, Expression Value) : Statem
 }
 
 /// <summary>A macro: a function whose value is the text its body writes.</summary>
-sealed record MacroStatement(int Offset, string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters, Block Body) : Statement(Offset)
+sealed record MacroStatement(int Offset, string Name, IReadOnlyList<(string Name, Expression? Default)> Parameters, Block Body)
+    : Statement(Offset)
 {
     protected override Flow Run(JinjaContext context)
     {
@@ -135,7 +147,12 @@ sealed record MacroStatement(int Offset, string Name, IReadOnlyList<(string Name
         return context.InMacro(() =>
         {
             for (var i = 0; i < values.Length; i++)
-                context.Set(Parameters[i].Name, values[i] is Undefined && Parameters[i].Default is { } absent ? absent.Evaluate(context) : values[i]);
+            {
+                context.Set(
+                    Parameters[i].Name,
+                    values[i] is Undefined && Parameters[i].Default is { } absent ? absent.Evaluate(context) : values[i]
+                );
+            }
             return context.Capture(() => Body.Execute(context));
         });
     }

@@ -17,7 +17,9 @@ sealed record AttributeTarget(string Name, string Attribute) : Target
     public override void Assign(JinjaContext context, object? value)
     {
         if (context.Find(Name) is not JinjaNamespace space)
+        {
             throw new JinjaFailure($"'{Name}' is not a namespace, so '{Name}.{Attribute}' cannot be set");
+        }
         space[Attribute] = value;
     }
 }
@@ -29,8 +31,12 @@ sealed record ListTarget(IReadOnlyList<Target> Targets) : Target
     {
         var items = JinjaValues.Items(value);
         if (items.Count != Targets.Count)
+        {
             throw new JinjaFailure($"{items.Count} values do not fit {Targets.Count} names");
+        }
         foreach (var (index, target) in Targets.Index())
+        {
             target.Assign(context, items[index]);
+        }
     }
 }

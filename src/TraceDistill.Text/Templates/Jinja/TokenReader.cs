@@ -17,7 +17,9 @@ sealed class TokenReader(JinjaSource source, IReadOnlyList<JinjaToken> tokens)
     public bool TryTake(string op)
     {
         if (!Current.IsOperator(op))
+        {
             return false;
+        }
         _next++;
         return true;
     }
@@ -25,7 +27,9 @@ sealed class TokenReader(JinjaSource source, IReadOnlyList<JinjaToken> tokens)
     public bool TryTakeName(string name)
     {
         if (!Current.Is(name))
+        {
             return false;
+        }
         _next++;
         return true;
     }
@@ -35,14 +39,18 @@ sealed class TokenReader(JinjaSource source, IReadOnlyList<JinjaToken> tokens)
     public void Expect(string op)
     {
         if (!TryTake(op))
+        {
             throw Unexpected($"'{op}'");
+        }
     }
 
     /// <summary>Refuses nesting that would exhaust the stack.</summary>
     public void CheckDepth()
     {
         if (!RuntimeHelpers.TryEnsureSufficientExecutionStack())
+        {
             throw Error(Current.Offset, "the template is nested too deeply");
+        }
     }
 
     public InvalidInputException Unexpected(string expected) => Error(Current.Offset, $"expected {expected}, found {Current.Description}");

@@ -142,8 +142,7 @@ sealed class PrecompiledMap
 
     string? TextAt(int start) => start < _texts.Length ? Encoding.UTF8.GetString(_texts, start, LengthAt(start)) : null;
 
-    int LengthAt(int start) =>
-        _texts.AsSpan(start).IndexOf((byte)0) is >= 0 and var length ? length : _texts.Length - start;
+    int LengthAt(int start) => _texts.AsSpan(start).IndexOf((byte)0) is >= 0 and var length ? length : _texts.Length - start;
 
     static int CountRunes(ReadOnlySpan<char> text)
     {

@@ -47,7 +47,8 @@ sealed class TextNormalizer
     public bool Prepends => _steps.Any(step => step.Step.Type == "Prepend");
 
     /// <summary>The same for text that stands within another.</summary>
-    public TextNormalizer WithoutPrepending() => Prepends ? new TextNormalizer([.. _steps.Where(step => step.Step.Type != "Prepend")]) : this;
+    public TextNormalizer WithoutPrepending() =>
+        Prepends ? new TextNormalizer([.. _steps.Where(step => step.Step.Type != "Prepend")]) : this;
 
     /// <summary>True where text is spelled in <see cref="ByteLevelAlphabet"/> after the last step.</summary>
     public bool SpellsBytes => _steps is [.., { Step.Type: ByteLevel }];
@@ -55,7 +56,9 @@ sealed class TextNormalizer
     public static TextNormalizer Read(JsonField? field)
     {
         var normalizer = new TextNormalizer(field is { } steps ? [.. ReadSteps(steps)] : []);
-        return normalizer._steps.SkipLast(1).Any(step => step.Step.Type == ByteLevel) ? throw field!.Value.Unsupported("a step after ByteLevel") : normalizer;
+        return normalizer._steps.SkipLast(1).Any(step => step.Step.Type == ByteLevel)
+            ? throw field!.Value.Unsupported("a step after ByteLevel")
+            : normalizer;
     }
 
     /// <param name="text">A stretch of text.</param>
@@ -67,35 +70,51 @@ sealed class TextNormalizer
         {
             text = apply(text, alignment);
             if (text.Length > most)
-                throw new InvalidInputException($"tokenizer.json: normalizer: its steps make {text.Length:N0} characters of fewer than {most / MostGrowth:N0}; fetch the file from its publisher");
+            {
+                throw new InvalidInputException(
+                    $"tokenizer.json: normalizer: its steps make {text.Length:N0} characters "
+                        + $"of fewer than {most / MostGrowth:N0}; fetch the file from its publisher"
+                );
+            }
         }
 
         return text;
     }
 
-    /// <summary>As <see cref="Normalize(string, TextAlignment?)"/> for a part of a text that is not empty, which is copied only where there is something to do.</summary>
+    /// <summary>
+    /// As <see cref="Normalize(string, TextAlignment?)"/> for a part of a text that is not
+    /// empty, which is copied only where there is something to do.
+    /// </summary>
     /// <param name="buffer">May receive the result, which lasts as long as its content does.</param>
     public ReadOnlySpan<char> Normalize(string text, int start, int end, TextAlignment? alignment, List<char> buffer)
     {
         var part = text.AsSpan(start, end - start);
         if (_steps.Count == 0)
+        {
             return part;
+        }
         if (alignment is not null || _inPlace is null)
+        {
             return Normalize(part.ToString(), alignment);
+        }
         buffer.Clear();
         buffer.AddRange(part);
         foreach (var apply in _inPlace)
+        {
             apply(buffer);
+        }
         return CollectionsMarshal.AsSpan(buffer);
     }
 
-    static Action<List<char>>? InPlace(NormalizerStep step) => step switch
-    {
-        { Type: ByteLevel } => _ => { },
-        { Type: "Prepend", Content: { } prefix } => text => text.InsertRange(0, prefix.AsSpan()),
-        { Type: "Replace", IsRegex: false, Pattern: [var wanted], Content: [var content] } => text => CollectionsMarshal.AsSpan(text).Replace(wanted, content),
-        _ => null,
-    };
+    static Action<List<char>>? InPlace(NormalizerStep step) =>
+        step switch
+        {
+            { Type: ByteLevel } => _ => { },
+            { Type: "Prepend", Content: { } prefix } => text => text.InsertRange(0, prefix.AsSpan()),
+            { Type: "Replace", IsRegex: false, Pattern: [var wanted], Content: [var content] } => text =>
+                CollectionsMarshal.AsSpan(text).Replace(wanted, content),
+            _ => null,
+        };
 
     static IEnumerable<(NormalizerStep, TextChange)> ReadSteps(JsonField field)
     {
@@ -117,7 +136,13 @@ sealed class TextNormalizer
             case "StripAccents":
                 return [(new NormalizerStep(type.Text()), CharacterChanges.StripAccents)];
             case "Strip":
-                return [(new NormalizerStep(type.Text()), CharacterChanges.Strip(field.Boolean("strip_left", absent: true), field.Boolean("strip_right", absent: true)))];
+                return
+                [
+                    (
+                        new NormalizerStep(type.Text()),
+                        CharacterChanges.Strip(field.Boolean("strip_left", absent: true), field.Boolean("strip_right", absent: true))
+                    ),
+                ];
             case "Nmt":
                 return [(new NormalizerStep(type.Text()), CharacterChanges.Nmt)];
             case "Precompiled":
@@ -132,7 +157,18 @@ sealed class TextNormalizer
                 return [(new NormalizerStep(type.Text(), Content: prefix), Prepending(prefix))];
             case "Replace":
                 var pattern = field["pattern"];
-                return [(new NormalizerStep(type.Text(), (pattern.Find("String") ?? pattern["Regex"]).Text(), field["content"].Text(), IsRegex: pattern.Find("Regex") is not null), Replacement(field))];
+                return
+                [
+                    (
+                        new NormalizerStep(
+                            type.Text(),
+                            (pattern.Find("String") ?? pattern["Regex"]).Text(),
+                            field["content"].Text(),
+                            IsRegex: pattern.Find("Regex") is not null
+                        ),
+                        Replacement(field)
+                    ),
+                ];
             default:
                 throw type.Unsupported($"a {type.Text()} normalizer");
         }
@@ -157,9 +193,13 @@ sealed class TextNormalizer
     {
         var lowercase = field.Boolean("lowercase", absent: true);
         if (field.Boolean("clean_text", absent: true))
+        {
             yield return CharacterChanges.BertClean;
+        }
         if (field.Boolean("handle_chinese_chars", absent: true))
+        {
             yield return CharacterChanges.BertSpaceChinese;
+        }
         if (field.Boolean("strip_accents", absent: lowercase))
         {
             yield return UnicodeNormalization.ToFormD;
@@ -167,16 +207,21 @@ sealed class TextNormalizer
         }
 
         if (lowercase)
+        {
             yield return CharacterChanges.Lowercase;
+        }
     }
 
-    static TextChange Prepending(string prefix) => (text, alignment) =>
-    {
-        if (text.Length == 0)
-            return text;
-        alignment?.Prepend(prefix.Length);
-        return prefix + text;
-    };
+    static TextChange Prepending(string prefix) =>
+        (text, alignment) =>
+        {
+            if (text.Length == 0)
+            {
+                return text;
+            }
+            alignment?.Prepend(prefix.Length);
+            return prefix + text;
+        };
 
     /// <summary><c>Replace</c>, which is a normalizer and a decoder.</summary>
     public static TextChange Replacement(JsonField field)
@@ -186,12 +231,14 @@ sealed class TextNormalizer
         {
             var wanted = pattern["String"].Text();
             var place = field.Place;
-            return wanted.Length == 0 ? throw pattern.Wrong("text to look for") : (text, alignment) =>
-            {
-                RefuseGrowth(place, text, content, content.Length <= wanted.Length ? 0 : Occurrences(text, wanted).LongCount());
-                alignment?.Replace(Occurrences(text, wanted), content);
-                return text.Replace(wanted, content, StringComparison.Ordinal);
-            };
+            return wanted.Length == 0
+                ? throw pattern.Wrong("text to look for")
+                : (text, alignment) =>
+                {
+                    RefuseGrowth(place, text, content, content.Length <= wanted.Length ? 0 : Occurrences(text, wanted).LongCount());
+                    alignment?.Replace(Occurrences(text, wanted), content);
+                    return text.Replace(wanted, content, StringComparison.Ordinal);
+                };
         }
 
         try
@@ -231,13 +278,23 @@ sealed class TextNormalizer
     static void RefuseGrowth(string origin, string text, string content, long count)
     {
         if (count * content.Length > Math.Min(MostCharacters(text.Length), MostMade))
-            throw new InvalidInputException($"{origin}: makes {count * content.Length:N0} characters of {text.Length:N0}; fetch the file from its publisher");
+        {
+            throw new InvalidInputException(
+                $"{origin}: makes {count * content.Length:N0} characters of {text.Length:N0}; fetch the file from its publisher"
+            );
+        }
     }
 
     static IEnumerable<Piece> Occurrences(string text, string wanted)
     {
-        for (var at = text.IndexOf(wanted, StringComparison.Ordinal); at >= 0; at = text.IndexOf(wanted, at + wanted.Length, StringComparison.Ordinal))
+        for (
+            var at = text.IndexOf(wanted, StringComparison.Ordinal);
+            at >= 0;
+            at = text.IndexOf(wanted, at + wanted.Length, StringComparison.Ordinal)
+        )
+        {
             yield return new Piece(at, wanted.Length);
+        }
     }
 }
 

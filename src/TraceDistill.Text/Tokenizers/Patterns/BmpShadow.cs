@@ -38,8 +38,8 @@ sealed class BmpShadow
 }
 
 /// <summary>
-/// The units that stand for characters above U+FFFF before some patterns: of the same general category, named by none of them, and another one for
-/// each combination of their sets. A text's own units of those are represented by the plain stand-in of their category. Immutable.
+/// The units that stand for characters above U+FFFF before some patterns: of the same general category, named by none of them, and another
+/// one for each combination of their sets. A text's own units of those are represented by the plain stand-in of their category. Immutable.
 /// </summary>
 sealed class StandIns
 {
@@ -52,18 +52,26 @@ sealed class StandIns
     {
         _sets = [.. patterns.Index().SelectMany(pattern => pattern.Item.Sets.Index().Select(set => (pattern.Index, set.Index, set.Item)))];
         if (_sets.Length > 64)
+        {
             throw new ArgumentException("it names characters above U+FFFF in more than 64 places");
+        }
         var free = new Dictionary<UnicodeCategory, Queue<char>>();
         for (var unit = (char)0x80; unit < char.MaxValue; unit++)
         {
             if (!char.IsSurrogate(unit) && !patterns.Any(pattern => pattern.Names(unit)) && !IsOfWords(unit))
-                (CollectionsMarshal.GetValueRefOrAddDefault(free, char.GetUnicodeCategory(unit), out _) ??= new Queue<char>()).Enqueue(unit);
+            {
+                (CollectionsMarshal.GetValueRefOrAddDefault(free, char.GetUnicodeCategory(unit), out _) ??= new Queue<char>()).Enqueue(
+                    unit
+                );
+            }
         }
 
         foreach (var category in Enum.GetValues<UnicodeCategory>())
         {
             if (free.TryGetValue(category, out var units))
+            {
                 _units[(0, category)] = units.Dequeue();
+            }
         }
 
         foreach (var (first, last) in _sets.SelectMany(set => set.Ranges))
@@ -73,9 +81,13 @@ sealed class StandIns
                 var rune = new Rune(code);
                 var key = (SetsOf(code), Rune.GetUnicodeCategory(rune));
                 if (_units.ContainsKey(key))
+                {
                     continue;
+                }
                 if (!free.TryGetValue(key.Item2, out var units) || !units.TryDequeue(out var unit))
+                {
                     throw new ArgumentException($"it names more kinds of characters above U+FFFF ({key.Item2}) than are supported");
+                }
                 _units[key] = unit;
                 _reserved.Add(unit);
             }
@@ -83,9 +95,10 @@ sealed class StandIns
     }
 
     /// <summary>The unit that stands for a character.</summary>
-    public char Of(Rune rune) => rune.IsBmp && !_reserved.Contains((char)rune.Value)
-        ? (char)rune.Value
-        : _units.GetValueOrDefault((rune.IsBmp ? 0 : SetsOf(rune.Value), Rune.GetUnicodeCategory(rune)), '\u0378');
+    public char Of(Rune rune) =>
+        rune.IsBmp && !_reserved.Contains((char)rune.Value)
+            ? (char)rune.Value
+            : _units.GetValueOrDefault((rune.IsBmp ? 0 : SetsOf(rune.Value), Rune.GetUnicodeCategory(rune)), '\u0378');
 
     /// <summary>The units that stand for the characters of a pattern's set.</summary>
     public string Units(int pattern, int set)
@@ -103,7 +116,9 @@ sealed class StandIns
             foreach (var (first, last) in _sets[set].Ranges)
             {
                 if (first <= code && code <= last)
+                {
                     sets |= 1UL << set;
+                }
             }
         }
 

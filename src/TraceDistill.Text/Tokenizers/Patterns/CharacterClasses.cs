@@ -23,16 +23,19 @@ static class CharacterClasses
     public static int EndOfRun(ReadOnlySpan<char> text, int start, CharacterClass of)
     {
         while (start < text.Length && Classes[text[start]] == of)
+        {
             start++;
+        }
         return start;
     }
 
-    static CharacterClass Classify(char character) => character switch
-    {
-        '\r' or '\n' => CharacterClass.LineBreak,
-        _ when char.IsLetter(character) => CharacterClass.Letter,
-        _ when char.IsNumber(character) => CharacterClass.Number,
-        _ when char.IsWhiteSpace(character) => CharacterClass.Space,
-        _ => CharacterClass.Other,
-    };
+    static CharacterClass Classify(char character) =>
+        character switch
+        {
+            '\r' or '\n' => CharacterClass.LineBreak,
+            _ when char.IsLetter(character) => CharacterClass.Letter,
+            _ when char.IsNumber(character) => CharacterClass.Number,
+            _ when char.IsWhiteSpace(character) => CharacterClass.Space,
+            _ => CharacterClass.Other,
+        };
 }

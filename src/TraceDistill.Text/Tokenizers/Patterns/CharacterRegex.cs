@@ -3,7 +3,9 @@ using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Text.Tokenizers.Patterns;
 
-/// <summary>A regular expression of tokenizer.json that is looked for in whole characters, those above U+FFFF too. Safe to use from any thread.</summary>
+/// <summary>
+/// A regular expression of tokenizer.json that is looked for in whole characters, those above U+FFFF too. Safe to use from any thread.
+/// </summary>
 sealed class CharacterRegex
 {
     readonly Regex _regex;
@@ -20,7 +22,9 @@ sealed class CharacterRegex
             return (standIns, pattern.Sets.Count == 0 ? _regex : Compile(set => standIns.Units(0, set)));
         });
         if (pattern.Sets.Count > 0)
+        {
             _ = _shadowed.Value;
+        }
 
         Regex Compile(Func<int, string> standIns) => FilePattern.Compile(pattern.ToDotNet(standIns));
     }

@@ -3,7 +3,9 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Text.Tokenizers.Patterns;
 
-/// <summary>Regular expressions from tokenizer files: somebody else's patterns over somebody else's text, so that time is bounded.</summary>
+/// <summary>
+/// Regular expressions from tokenizer files: somebody else's patterns over somebody else's text, so that time is bounded.
+/// </summary>
 static class FilePattern
 {
     /// <summary>A thousand times what any published pattern takes for a match.</summary>
@@ -25,7 +27,11 @@ static class FilePattern
 
     /// <param name="origin">File and field.</param>
     public static InvalidInputException TooSlow(string origin, string pattern, int characters, RegexMatchTimeoutException slow) =>
-        new($"{origin}: the regular expression {pattern} takes more than {MatchLimit.TotalSeconds:0} s over {characters:N0} characters; fetch the file from its publisher", slow);
+        new(
+            $"{origin}: the regular expression {pattern} takes more than {MatchLimit.TotalSeconds:0} "
+                + $"s over {characters:N0} characters; fetch the file from its publisher",
+            slow
+        );
 
     /// <summary>The time that the matches of one text may still take.</summary>
     public readonly struct Watch(long end, Func<long> clock)
@@ -35,7 +41,9 @@ static class FilePattern
         public void Look()
         {
             if (clock() > end)
+            {
                 throw new RegexMatchTimeoutException();
+            }
         }
     }
 }

@@ -3,8 +3,8 @@ using System.Text;
 namespace TraceDistill.Text.Tokenizers.Pieces;
 
 /// <summary>
-/// GPT-2's reversible spelling of bytes as printable characters, in which byte-level vocabularies are written: printable Latin-1 bytes stand
-/// for themselves, the others for U+0100 onwards in byte order.
+/// GPT-2's reversible spelling of bytes as printable characters, in which byte-level vocabularies are
+/// written: printable Latin-1 bytes stand for themselves, the others for U+0100 onwards in byte order.
 /// </summary>
 static class ByteLevelAlphabet
 {
@@ -19,7 +19,9 @@ static class ByteLevelAlphabet
     {
         var text = new StringBuilder(bytes.Length);
         foreach (var value in bytes)
+        {
             text.Append(Chars[value]);
+        }
         return text.ToString();
     }
 
@@ -30,7 +32,9 @@ static class ByteLevelAlphabet
         for (var i = 0; i < bytes.Length; i++)
         {
             if (!Bytes.TryGetValue(token[i], out bytes[i]))
+            {
                 return Encoding.UTF8.GetBytes(token);
+            }
         }
 
         return bytes;
@@ -41,7 +45,9 @@ static class ByteLevelAlphabet
         var chars = new char[256];
         var next = (char)256;
         for (var value = 0; value < 256; value++)
+        {
             chars[value] = value is (>= '!' and <= '~') or (>= 0xA1 and <= 0xAC) or >= 0xAE ? (char)value : next++;
+        }
         return chars;
     }
 }

@@ -10,7 +10,9 @@ sealed class MergeTable
     {
         _merges = new Dictionary<long, Merge>(merges.Count);
         for (var rank = 0; rank < merges.Count; rank++)
+        {
             _merges[Key(merges[rank].Left, merges[rank].Right)] = new Merge(rank, merges[rank].Result);
+        }
     }
 
     public bool TryGet(int left, int right, out Merge merge) => _merges.TryGetValue(Key(left, right), out merge);

@@ -20,11 +20,15 @@ sealed class PairCounts
         for (var word = 0; word < _words.Length; word++)
         {
             for (var i = 0; i + 1 < _words[word].Count; i++)
+            {
                 Change((_words[word][i], _words[word][i + 1]), word, _wordCounts[word]);
+            }
         }
 
         foreach (var (pair, count) in _counts)
+        {
             Enqueue(pair, count);
+        }
     }
 
     /// <summary>The most frequent pair, or null when none is left.</summary>
@@ -34,9 +38,13 @@ sealed class PairCounts
         {
             var count = _counts[pair];
             if (count <= 0)
+            {
                 continue;
+            }
             if (count == -priority.NegativeCount)
+            {
                 return pair;
+            }
             Enqueue(pair, count);
         }
 
@@ -48,11 +56,15 @@ sealed class PairCounts
     {
         var grown = new HashSet<(int Left, int Right)>();
         foreach (var word in _places[pair])
+        {
             MergeWord(_words[word], word, pair, symbol, grown);
+        }
         _places.Remove(pair);
         _counts[pair] = 0;
         foreach (var neighbours in grown)
+        {
             Enqueue(neighbours, _counts[neighbours]);
+        }
     }
 
     void MergeWord(List<int> symbols, int word, (int Left, int Right) pair, int symbol, HashSet<(int Left, int Right)> grown)
@@ -61,7 +73,9 @@ sealed class PairCounts
         for (var i = 0; i + 1 < symbols.Count; i++)
         {
             if (symbols[i] != pair.Left || symbols[i + 1] != pair.Right)
+            {
                 continue;
+            }
             if (i > 0)
             {
                 Change((symbols[i - 1], symbols[i]), word, -count);
@@ -89,7 +103,9 @@ sealed class PairCounts
     {
         CollectionsMarshal.GetValueRefOrAddDefault(_counts, pair, out _) += change;
         if (change <= 0)
+        {
             return;
+        }
         ref var places = ref CollectionsMarshal.GetValueRefOrAddDefault(_places, pair, out _);
         (places ??= []).Add(word);
     }

@@ -5,8 +5,8 @@ using TraceDistill.Text.Tokenizers.Spans;
 namespace TraceDistill.Text.Tokenizers.Pieces;
 
 /// <summary>
-/// Remembers the tokens of recent short pieces: words come again. Of fixed size (1 MB), without an allocation after the first; a newer piece may take an older one's place.
-/// For one thread at a time.
+/// Remembers the tokens of recent short pieces: words come again. Of fixed size (1 MB), without an
+/// allocation after the first; a newer piece may take an older one's place. For one thread at a time.
 /// </summary>
 sealed class PieceCache
 {
@@ -40,9 +40,13 @@ sealed class PieceCache
         var hash = (ulong)piece.Length;
         var bytes = MemoryMarshal.AsBytes(piece);
         for (; bytes.Length >= sizeof(ulong); bytes = bytes[sizeof(ulong)..])
+        {
             hash = (hash ^ MemoryMarshal.Read<ulong>(bytes)) * Multiplier;
+        }
         for (; bytes.Length > 0; bytes = bytes[sizeof(char)..])
+        {
             hash = (hash ^ MemoryMarshal.Read<char>(bytes)) * Multiplier;
+        }
         return (int)((hash ^ (hash >> 32)) * Multiplier >> 50);
     }
 

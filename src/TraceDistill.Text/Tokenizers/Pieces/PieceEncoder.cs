@@ -2,7 +2,9 @@ using System.Runtime.InteropServices;
 
 namespace TraceDistill.Text.Tokenizers.Pieces;
 
-/// <summary>Turns one piece of text into tokens: from the cache, whole from the vocabulary, or by merging its symbols. For one thread at a time.</summary>
+/// <summary>
+/// Turns one piece of text into tokens: from the cache, whole from the vocabulary, or by merging its symbols. For one thread at a time.
+/// </summary>
 /// <param name="merges">What merges into what.</param>
 /// <param name="symbols">What merging begins with.</param>
 /// <param name="wholePieces">Pieces that are tokens without a look at the merges; null where there are none.</param>
@@ -10,7 +12,9 @@ sealed class PieceEncoder(MergeTable merges, ISymbols symbols, Dictionary<string
 {
     readonly PieceCache _cache = new();
     readonly BytePairMerger _merger = new(merges);
-    readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>>? _wholePieces = wholePieces?.GetAlternateLookup<ReadOnlySpan<char>>();
+    readonly Dictionary<string, int>.AlternateLookup<ReadOnlySpan<char>>? _wholePieces = wholePieces?.GetAlternateLookup<
+        ReadOnlySpan<char>
+    >();
 
     // The piece at hand, kept between calls to save the allocation.
     readonly List<char> _spelling = [];
@@ -21,12 +25,18 @@ sealed class PieceEncoder(MergeTable merges, ISymbols symbols, Dictionary<string
     public ReadOnlySpan<PieceToken> Encode(ReadOnlySpan<char> piece)
     {
         if (piece.Length > PieceCache.MaxLength)
+        {
             return EncodeUncached(piece);
+        }
         if (_cache.Find(piece) is { IsEmpty: false } known)
+        {
             return known;
+        }
         var tokens = EncodeUncached(piece);
         if (tokens.Length <= PieceCache.MaxTokens)
+        {
             _cache.Store(piece, tokens);
+        }
         return tokens;
     }
 

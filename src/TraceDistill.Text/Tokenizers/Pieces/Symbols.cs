@@ -23,7 +23,9 @@ sealed class ByteSymbols : ISymbols
     public ByteSymbols(IReadOnlyDictionary<string, int> vocabulary)
     {
         for (var value = 0; value < 256; value++)
+        {
             _ids[value] = vocabulary.GetValueOrDefault($"{ByteLevelAlphabet.ToChar((byte)value)}", -1);
+        }
     }
 
     public bool HasAll => !_ids.Contains(-1);
@@ -36,7 +38,9 @@ sealed class ByteSymbols : ISymbols
             foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
             {
                 if (_ids[value] >= 0)
+                {
                     symbols.Add(new PieceToken(_ids[value], 1));
+                }
             }
         }
     }
@@ -47,7 +51,9 @@ sealed class ByteSymbols : ISymbols
         foreach (var rune in piece.EnumerateRunes())
         {
             foreach (var value in bytes[..rune.EncodeToUtf8(bytes)])
+            {
                 spelling.Add(ByteLevelAlphabet.ToChar(value));
+            }
         }
     }
 }
@@ -55,14 +61,18 @@ sealed class ByteSymbols : ISymbols
 /// <summary>Byte-level, of pieces that are spelled in <see cref="ByteLevelAlphabet"/> already.</summary>
 sealed class SpelledByteSymbols(IReadOnlyDictionary<string, int> vocabulary) : ISymbols
 {
-    readonly Dictionary<char, int> _ids = vocabulary.Where(token => token.Key.Length == 1).ToDictionary(token => token.Key[0], token => token.Value);
+    readonly Dictionary<char, int> _ids = vocabulary
+        .Where(token => token.Key.Length == 1)
+        .ToDictionary(token => token.Key[0], token => token.Value);
 
     public void Append(ReadOnlySpan<char> piece, List<PieceToken> symbols)
     {
         foreach (var character in piece)
         {
             if (_ids.TryGetValue(character, out var id))
+            {
                 symbols.Add(new PieceToken(id, 1));
+            }
         }
     }
 
@@ -72,8 +82,8 @@ sealed class SpelledByteSymbols(IReadOnlyDictionary<string, int> vocabulary) : I
 }
 
 /// <summary>
-/// SentencePiece's way: every character is a symbol; one that the vocabulary lacks is spelled by its bytes and, where it lacks those too, by the
-/// unknown token.
+/// SentencePiece's way: every character is a symbol; one that the vocabulary lacks is spelled
+/// by its bytes and, where it lacks those too, by the unknown token.
 /// </summary>
 sealed class CharacterSymbols : ISymbols
 {
@@ -90,12 +100,19 @@ sealed class CharacterSymbols : ISymbols
         (_unknown, _fusesUnknown) = (unknown, fusesUnknown);
         foreach (var (spelling, id) in vocabulary)
         {
-            if (Rune.DecodeFromUtf16(spelling, out var rune, out var length) == System.Buffers.OperationStatus.Done && length == spelling.Length)
+            if (
+                Rune.DecodeFromUtf16(spelling, out var rune, out var length) == System.Buffers.OperationStatus.Done
+                && length == spelling.Length
+            )
+            {
                 _ids[rune] = id;
+            }
         }
 
         for (var value = 0; value < 256; value++)
+        {
             _bytes[value] = vocabulary.GetValueOrDefault(TokenDecoder.SpellByte((byte)value), -1);
+        }
     }
 
     /// <summary>True where every character gives something.</summary>
@@ -111,7 +128,9 @@ sealed class CharacterSymbols : ISymbols
             if (_ids.TryGetValue(rune, out var id))
             {
                 if (waits is { } waiting)
+                {
                     symbols.Add(waiting);
+                }
                 symbols.Add(new PieceToken(id, rune.Utf8SequenceLength));
                 waits = null;
                 continue;
@@ -121,18 +140,24 @@ sealed class CharacterSymbols : ISymbols
             if (HasAll(bytes))
             {
                 foreach (var value in bytes)
+                {
                     symbols.Add(new PieceToken(_bytes[value], 1));
+                }
             }
             else if (_unknown is { } unknown)
             {
                 if (waits is { } waiting && !_fusesUnknown)
+                {
                     symbols.Add(waiting);
+                }
                 waits = new PieceToken(unknown, bytes.Length + (_fusesUnknown ? waits.GetValueOrDefault().Length : 0));
             }
         }
 
         if (waits is { } last)
+        {
             symbols.Add(last);
+        }
     }
 
     public void Spell(ReadOnlySpan<char> piece, List<char> spelling) => spelling.AddRange(piece);
@@ -142,7 +167,9 @@ sealed class CharacterSymbols : ISymbols
         foreach (var value in bytes)
         {
             if (_bytes[value] < 0)
+            {
                 return false;
+            }
         }
 
         return true;

@@ -21,7 +21,9 @@ sealed class TokenDecoder
     {
         var parts = Flatten(field).ToList();
         if (parts.All(part => part["type"].Text() == "ByteLevel"))
+        {
             return new TokenDecoder { IsByteLevel = true };
+        }
         var decoder = new TokenDecoder();
         parts.ForEach(decoder.Add);
         return decoder;
@@ -31,7 +33,8 @@ sealed class TokenDecoder
     public string Decode(List<string> tokens) => string.Concat(_steps.Aggregate(tokens, (list, step) => step(list)));
 
     /// <summary>The bytes of one token within a text, wherever it stands.</summary>
-    public byte[] BytesOf(string token) => IsByteLevel ? ByteLevelAlphabet.ToBytes(token)
+    public byte[] BytesOf(string token) =>
+        IsByteLevel ? ByteLevelAlphabet.ToBytes(token)
         : ByteOf(token) is { } value ? [value]
         : Encoding.UTF8.GetBytes(_replacements.Aggregate(token, (text, replace) => replace(text, null)));
 
@@ -42,11 +45,15 @@ sealed class TokenDecoder
     public static bool IsByte(string spelling) => ByteOf(spelling) is not null;
 
     static byte? ByteOf(string token) =>
-        token.Length == 6 && token.StartsWith("<0x", StringComparison.Ordinal) && token[5] == '>' && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
+        token.Length == 6
+        && token.StartsWith("<0x", StringComparison.Ordinal)
+        && token[5] == '>'
+        && byte.TryParse(token.AsSpan(3, 2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out var value)
             ? value
             : null;
 
-    static IEnumerable<JsonField> Flatten(JsonField field) => field["type"].Text() == "Sequence" ? field["decoders"].Items().SelectMany(Flatten) : [field];
+    static IEnumerable<JsonField> Flatten(JsonField field) =>
+        field["type"].Text() == "Sequence" ? field["decoders"].Items().SelectMany(Flatten) : [field];
 
     void Add(JsonField field)
     {
@@ -70,7 +77,9 @@ sealed class TokenDecoder
             case "Strip":
                 var (content, start, stop) = (field["content"].Text(), field["start"].Integer(), field["stop"].Integer());
                 if (content.Length != 1)
+                {
                     throw field["content"].Wrong("one character");
+                }
                 _steps.Add(tokens => tokens.ConvertAll(token => Strip(token, content[0], start, stop)));
                 break;
             default:
@@ -84,7 +93,9 @@ sealed class TokenDecoder
         var mark = field["replacement"].Text();
         var keepsFirst = field.Find("prepend_scheme")?.Text() == "never" || !field.Boolean("add_prefix_space", absent: true);
         _replacements.Add((text, _) => text.Replace(mark, " ", StringComparison.Ordinal));
-        _steps.Add(tokens => [.. tokens.Select((token, index) => token.Replace(mark, index > 0 || keepsFirst ? " " : "", StringComparison.Ordinal))]);
+        _steps.Add(tokens =>
+            [.. tokens.Select((token, index) => token.Replace(mark, index > 0 || keepsFirst ? " " : "", StringComparison.Ordinal))]
+        );
     }
 
     /// <summary>A run of byte tokens is the text that its bytes spell or, where they spell none, as many U+FFFD.</summary>
@@ -109,7 +120,9 @@ sealed class TokenDecoder
         void Flush()
         {
             if (run.Count == 0)
+            {
                 return;
+            }
             byte[] bytes = [.. run];
             result.Add(System.Text.Unicode.Utf8.IsValid(bytes) ? Encoding.UTF8.GetString(bytes) : new string('\uFFFD', bytes.Length));
             run.Clear();
@@ -120,9 +133,13 @@ sealed class TokenDecoder
     {
         var (first, end) = (0, token.Length);
         while (first < Math.Min(start, token.Length) && token[first] == content)
+        {
             first++;
+        }
         while (end > first && token.Length - end < stop && token[end - 1] == content)
+        {
             end--;
+        }
         return token[first..end];
     }
 }

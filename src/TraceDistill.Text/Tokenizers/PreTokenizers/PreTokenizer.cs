@@ -23,7 +23,12 @@ sealed class PreTokenizer
     /// <param name="addPrefixSpace">Whether text that does not start with a space gets one.</param>
     /// <param name="metaspace">What becomes of spaces; null: they stay.</param>
     /// <param name="spelledSplitters">Steps behind ByteLevel, which see pieces in its alphabet.</param>
-    public PreTokenizer(IReadOnlyList<ISplitter> splitters, bool addPrefixSpace, Metaspace? metaspace = null, IReadOnlyList<ISplitter>? spelledSplitters = null)
+    public PreTokenizer(
+        IReadOnlyList<ISplitter> splitters,
+        bool addPrefixSpace,
+        Metaspace? metaspace = null,
+        IReadOnlyList<ISplitter>? spelledSplitters = null
+    )
     {
         (_splitters, AddPrefixSpace, Metaspace, SpelledSplitters) = (splitters, addPrefixSpace, metaspace, spelledSplitters ?? []);
         _shadowed = new Lazy<(StandIns, ISplitter[])>(() =>
@@ -49,14 +54,23 @@ sealed class PreTokenizer
 
     /// <summary>The same for text that stands within another.</summary>
     public PreTokenizer WithoutPrepending() =>
-        Prepends ? new PreTokenizer(_splitters, false, Metaspace is null ? null : new Metaspace(Metaspace.Mark, MetaspacePrepending.Never), SpelledSplitters) : this;
+        Prepends
+            ? new PreTokenizer(
+                _splitters,
+                false,
+                Metaspace is null ? null : new Metaspace(Metaspace.Mark, MetaspacePrepending.Never),
+                SpelledSplitters
+            )
+            : this;
 
     /// <summary>Looks whether characters above U+FFFF that patterns name can be told apart.</summary>
     /// <exception cref="ArgumentException">They cannot.</exception>
     public void Ensure()
     {
         if (_splitters.Any(splitter => splitter.Pattern is { Sets.Count: > 0 }))
+        {
             _ = _shadowed.Value;
+        }
     }
 
     /// <summary>Puts spaces, and what stands for them, where they are wanted in a text that is not empty.</summary>
@@ -88,7 +102,9 @@ sealed class PreTokenizer
         var (standIns, splitters) = _shadowed.Value;
         Apply(splitters, shadow.Of(text, standIns), pieces);
         for (var i = 0; i < pieces.Count; i++)
+        {
             pieces[i] = shadow.ToOriginal(pieces[i]);
+        }
     }
 
     /// <summary>Fills <paramref name="pieces"/> with the pieces of a piece in ByteLevel's alphabet.</summary>
@@ -105,7 +121,9 @@ sealed class PreTokenizer
             coarse.AddRange(pieces);
             pieces.Clear();
             foreach (var piece in coarse)
+            {
                 splitters[i].Split(text, piece, pieces);
+            }
         }
     }
 }

@@ -23,7 +23,8 @@ static class PreTokenizerParser
     /// <param name="isSpelled">Whether the normalizer has one.</param>
     public static PreTokenizer Read(JsonField? field, bool isByteLevel, bool isSpelled)
     {
-        List<ISplitter> splitters = [], spelledSplitters = [];
+        List<ISplitter> splitters = [],
+            spelledSplitters = [];
         var (addPrefixSpace, hasByteLevel, metaspace) = (false, isSpelled, default(Metaspace));
         foreach (var step in field is { } all ? Flatten(all) : [])
         {
@@ -34,9 +35,13 @@ static class PreTokenizerParser
                     hasByteLevel = true;
                     addPrefixSpace = step.Boolean("add_prefix_space", absent: true);
                     if (addPrefixSpace && splitters.Count > 0)
+                    {
                         throw step["add_prefix_space"].Unsupported("true after another step");
+                    }
                     if (step.Boolean("use_regex", absent: true))
+                    {
                         splitters.Add(Splitter(type, WordSplitter.Gpt2Pattern));
+                    }
                     break;
                 case "Metaspace" when !isByteLevel && splitters.Count == 0 && metaspace is null:
                     metaspace = ReadMetaspace(step, splitters);
@@ -44,14 +49,18 @@ static class PreTokenizerParser
                 default:
                     var added = ReadSplitters(step, type).ToList();
                     if (hasByteLevel && added.Any(splitter => splitter.Rule.Behavior == SplitBehavior.Removed))
+                    {
                         throw type.Unsupported($"a {type.Text()} step after ByteLevel that removes text");
+                    }
                     (hasByteLevel ? spelledSplitters : splitters).AddRange(added);
                     break;
             }
         }
 
         if (isByteLevel && !hasByteLevel)
+        {
             throw field!.Value.Unsupported("a pre-tokenizer without ByteLevel");
+        }
         var preTokenizer = new PreTokenizer(splitters, addPrefixSpace, metaspace, spelledSplitters);
         try
         {
@@ -66,18 +75,22 @@ static class PreTokenizerParser
     }
 
     /// <summary>The steps that cut text, whatever it is spelled in.</summary>
-    static IEnumerable<ISplitter> ReadSplitters(JsonField step, JsonField type) => type.Text() switch
-    {
-        "Split" => [ReadSplit(step)],
-        "Digits" => [Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+")],
-        "Punctuation" => [Splitter(type, PunctuationPattern, step.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated)],
-        "Whitespace" => [Splitter(type, WordPattern, SplitBehavior.Removed, isInverted: true)],
-        "WhitespaceSplit" => [Splitter(type, @"\s", SplitBehavior.Removed)],
-        "BertPreTokenizer" => [Splitter(type, @"\s", SplitBehavior.Removed), Splitter(type, PunctuationPattern)],
-        "CharDelimiterSplit" => [Splitter(step["delimiter"], Regex.Escape(step["delimiter"].Text()), SplitBehavior.Removed)],
-        "FixedLength" => [Splitter(type, $@"[\s\S]{{1,{step["length"].Integer()}}}")],
-        _ => throw type.Unsupported($"a {type.Text()} pre-tokenizer here"),
-    };
+    static IEnumerable<ISplitter> ReadSplitters(JsonField step, JsonField type) =>
+        type.Text() switch
+        {
+            "Split" => [ReadSplit(step)],
+            "Digits" => [Splitter(type, step.Boolean("individual_digits", absent: false) ? DigitPattern : @"\p{N}+")],
+            "Punctuation" =>
+            [
+                Splitter(type, PunctuationPattern, step.Find("behavior") is { } behavior ? ReadBehavior(behavior) : SplitBehavior.Isolated),
+            ],
+            "Whitespace" => [Splitter(type, WordPattern, SplitBehavior.Removed, isInverted: true)],
+            "WhitespaceSplit" => [Splitter(type, @"\s", SplitBehavior.Removed)],
+            "BertPreTokenizer" => [Splitter(type, @"\s", SplitBehavior.Removed), Splitter(type, PunctuationPattern)],
+            "CharDelimiterSplit" => [Splitter(step["delimiter"], Regex.Escape(step["delimiter"].Text()), SplitBehavior.Removed)],
+            "FixedLength" => [Splitter(type, $@"[\s\S]{{1,{step["length"].Integer()}}}")],
+            _ => throw type.Unsupported($"a {type.Text()} pre-tokenizer here"),
+        };
 
     static IEnumerable<JsonField> Flatten(JsonField field) =>
         field["type"].Text() == "Sequence" ? field["pretokenizers"].Items().SelectMany(Flatten) : [field];
@@ -98,17 +111,25 @@ static class PreTokenizerParser
         var mark = step["replacement"].Text() is [var only] ? only : throw step["replacement"].Wrong("one character");
         var scheme = step.Find("prepend_scheme")?.Text() ?? (step.Boolean("add_prefix_space", absent: true) ? "always" : "never");
         if (!Enum.TryParse<MetaspacePrepending>(scheme, ignoreCase: true, out var prepends))
+        {
             throw step["prepend_scheme"].Wrong("\"always\", \"first\" or \"never\"");
+        }
         if (step.Boolean("split", absent: true))
+        {
             splitters.Add(new RegexSplitter(Regex.Escape($"{mark}"), SplitBehavior.MergedWithNext));
+        }
         return new Metaspace(mark, prepends);
     }
 
     static ISplitter Splitter(JsonField pattern, string text, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
     {
         // The patterns of words match all there is: what lies between matches is nothing, and may be removed.
-        if ((behavior == SplitBehavior.Isolated || (behavior == SplitBehavior.Removed && isInverted)) && WordSplitter.For(text) is { } words)
+        if (
+            (behavior == SplitBehavior.Isolated || (behavior == SplitBehavior.Removed && isInverted)) && WordSplitter.For(text) is { } words
+        )
+        {
             return words;
+        }
         try
         {
             return new RegexSplitter(text, behavior, isInverted) { Origin = pattern.Place };

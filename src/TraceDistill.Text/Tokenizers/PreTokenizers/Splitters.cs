@@ -59,9 +59,7 @@ sealed class RegexSplitter : ISplitter
     /// <param name="isInverted">Whether what lies between the matches is what is looked for.</param>
     /// <exception cref="ArgumentException">The pattern is malformed, or .NET reads it otherwise than Hugging Face's engine.</exception>
     public RegexSplitter(string pattern, SplitBehavior behavior = SplitBehavior.Isolated, bool isInverted = false)
-        : this(new SplitRule(pattern, behavior, isInverted), OnigurumaPattern.Parse(pattern), _ => "")
-    {
-    }
+        : this(new SplitRule(pattern, behavior, isInverted), OnigurumaPattern.Parse(pattern), _ => "") { }
 
     RegexSplitter(SplitRule rule, OnigurumaPattern pattern, Func<int, string> standIns)
     {
@@ -76,7 +74,8 @@ sealed class RegexSplitter : ISplitter
     /// <summary>The file and field that the pattern stands in.</summary>
     public string Origin { get; init; } = "pre_tokenizer";
 
-    public ISplitter On(Func<int, string> standIns) => Pattern.Sets.Count == 0 ? this : new RegexSplitter(Rule, Pattern, standIns) { Origin = Origin };
+    public ISplitter On(Func<int, string> standIns) =>
+        Pattern.Sets.Count == 0 ? this : new RegexSplitter(Rule, Pattern, standIns) { Origin = Origin };
 
     public void Split(ReadOnlySpan<char> text, Piece piece, List<Piece> pieces)
     {
@@ -115,7 +114,9 @@ sealed class RegexSplitter : ISplitter
         public void Add(Piece part, bool isMatch)
         {
             if (part.Length == 0)
+            {
                 return;
+            }
             var joins = behavior switch
             {
                 SplitBehavior.MergedWithPrevious => isMatch && !_lastMatches,
@@ -125,11 +126,17 @@ sealed class RegexSplitter : ISplitter
             };
             _lastMatches = isMatch;
             if (behavior == SplitBehavior.Removed && isMatch)
+            {
                 return;
+            }
             if (joins && pieces.Count > _first)
+            {
                 pieces[^1] = pieces[^1] with { Length = pieces[^1].Length + part.Length };
+            }
             else
+            {
                 pieces.Add(part);
+            }
         }
     }
 }

@@ -28,10 +28,15 @@ sealed class TextAlignment
 
     public TextAlignment Slice(int start, int end) => new(_origins[start..end]);
 
-    /// <summary>Text was put in front, which belongs to no part of the original; Hugging Face's tokenizers report it at the first character.</summary>
+    /// <summary>
+    /// Text was put in front, which belongs to no part of the original; Hugging Face's tokenizers report it at the first character.
+    /// </summary>
     public void Prepend(int length) => _origins.InsertRange(0, Enumerable.Repeat(_origins[0].WithoutShare(), length));
 
-    /// <summary>Matches were replaced. The last character of what replaces them completes what was matched; all are reported where its last character was.</summary>
+    /// <summary>
+    /// Matches were replaced. The last character of what replaces them completes what was
+    /// matched; all are reported where its last character was.
+    /// </summary>
     public void Replace(IEnumerable<Piece> matches, string content)
     {
         var (origins, end) = (new List<Origin>(_origins.Count), 0);
@@ -54,8 +59,8 @@ sealed class TextAlignment
     }
 
     /// <summary>
-    /// The text was taken apart and put together again. Each new character replaces the next one of the old and swallows those after it that it says it does, or was inserted.
-    /// Hugging Face's tokenizers report it where the one that it replaces was.
+    /// The text was taken apart and put together again. Each new character replaces the next one of the old and swallows those
+    /// after it that it says it does, or was inserted. Hugging Face's tokenizers report it where the one that it replaces was.
     /// </summary>
     /// <param name="before">The text.</param>
     /// <param name="after">What it became.</param>
@@ -64,14 +69,20 @@ sealed class TextAlignment
     {
         var (origins, end) = (new List<Origin>(_origins.Count), 0);
         for (var i = 0; i < skipped; i++)
+        {
             end += LengthOfRune(before[end..]);
+        }
         foreach (var composed in after)
         {
             var start = end;
             for (var i = 0; i < composed.Replaced; i++)
+            {
                 end += LengthOfRune(before[end..]);
-            var origin = composed.Replaced == 0 && start == 0 ? _origins[0].WithoutShare()
-                : composed.Replaced == 0 ? new Origin(_origins[start - 1].Reported, new TextSpan(_origins[start - 1].Share.End, _origins[start - 1].Share.End))
+            }
+            var origin =
+                composed.Replaced == 0 && start == 0 ? _origins[0].WithoutShare()
+                : composed.Replaced == 0
+                    ? new Origin(_origins[start - 1].Reported, new TextSpan(_origins[start - 1].Share.End, _origins[start - 1].Share.End))
                 : new Origin(_origins[start].Reported, new TextSpan(_origins[start].Share.Start, _origins[end - 1].Share.End));
             Add(origins, origin, composed.Rune.Utf16SequenceLength);
         }
@@ -82,7 +93,9 @@ sealed class TextAlignment
     static void Add(List<Origin> origins, Origin origin, int count)
     {
         for (var i = 0; i < count; i++)
+        {
             origins.Add(origin);
+        }
     }
 
     static int LengthOfRune(ReadOnlySpan<char> text)

@@ -7,14 +7,20 @@ using TraceDistill.Text.Tokenizers.Spans;
 namespace TraceDistill.Text.Tokenizers.Unicode;
 
 /// <summary>
-/// Unicode normalisation (UAX #15), for the characters that Hugging Face's tokenizers know. .NET's own leaves text as it is, without a word, where
-/// globalization is invariant, as it is in this program.
+/// Unicode normalisation (UAX #15), for the characters that Hugging Face's tokenizers know. .NET's own
+/// leaves text as it is, without a word, where globalization is invariant, as it is in this program.
 /// </summary>
 static class UnicodeNormalization
 {
     // Hangul syllables are composed by arithmetic: UAX #15, section "Hangul".
-    const int SyllableBase = 0xAC00, LeadBase = 0x1100, VowelBase = 0x1161, TailBase = 0x11A7;
-    const int LeadCount = 19, VowelCount = 21, TailCount = 28, SyllableCount = LeadCount * VowelCount * TailCount;
+    const int SyllableBase = 0xAC00,
+        LeadBase = 0x1100,
+        VowelBase = 0x1161,
+        TailBase = 0x11A7;
+    const int LeadCount = 19,
+        VowelCount = 21,
+        TailCount = 28,
+        SyllableCount = LeadCount * VowelCount * TailCount;
 
     static readonly Dictionary<int, int[]> Decompositions = [];
     static readonly Dictionary<(int First, int Second), int> Compositions = [];
@@ -25,12 +31,16 @@ static class UnicodeNormalization
 
     static UnicodeNormalization()
     {
-        using var stream = typeof(UnicodeNormalization).Assembly.GetManifestResourceStream("TraceDistill.Text.Tokenizers.Unicode.canonical.txt")!;
+        using var stream = typeof(UnicodeNormalization).Assembly.GetManifestResourceStream(
+            "TraceDistill.Text.Tokenizers.Unicode.canonical.txt"
+        )!;
         using var reader = new StreamReader(stream);
         while (reader.ReadLine() is { } line)
         {
             if (line[0] != '#')
+            {
                 ReadLine(line[0], line[2..].Split(' '));
+            }
         }
 
         Affect(VowelBase, TailBase + TailCount - 1);
@@ -45,20 +55,25 @@ static class UnicodeNormalization
         foreach (var character in text)
         {
             if (Affected[character])
+            {
                 return Write(text, Compose(Decompose(text, isCompatible: false)), alignment);
+            }
         }
 
         return text;
     }
 
     /// <summary>The text in form D.</summary>
-    public static string ToFormD(string text, TextAlignment? alignment = null) => IsAscii(text) ? text : Write(text, Decompose(text, isCompatible: false), alignment);
+    public static string ToFormD(string text, TextAlignment? alignment = null) =>
+        IsAscii(text) ? text : Write(text, Decompose(text, isCompatible: false), alignment);
 
     /// <summary>The text in form KC.</summary>
-    public static string ToFormKC(string text, TextAlignment? alignment = null) => IsAscii(text) ? text : Write(text, Compose(Decompose(text, isCompatible: true)), alignment);
+    public static string ToFormKC(string text, TextAlignment? alignment = null) =>
+        IsAscii(text) ? text : Write(text, Compose(Decompose(text, isCompatible: true)), alignment);
 
     /// <summary>The text in form KD.</summary>
-    public static string ToFormKD(string text, TextAlignment? alignment = null) => IsAscii(text) ? text : Write(text, Decompose(text, isCompatible: true), alignment);
+    public static string ToFormKD(string text, TextAlignment? alignment = null) =>
+        IsAscii(text) ? text : Write(text, Decompose(text, isCompatible: true), alignment);
 
     static bool IsAscii(string text) => System.Text.Ascii.IsValid(text);
 
@@ -67,7 +82,9 @@ static class UnicodeNormalization
         alignment?.Recompose(text, runes);
         var normalized = new StringBuilder(runes.Count);
         foreach (var (rune, _) in runes)
+        {
             normalized.Append(rune.ToString());
+        }
         return normalized.ToString();
     }
 
@@ -76,7 +93,9 @@ static class UnicodeNormalization
         if (kind == 'O')
         {
             foreach (var range in fields.Skip(1))
+            {
                 SetClass(byte.Parse(fields[0], CultureInfo.InvariantCulture), [.. range.Split('-').Select(Hex)]);
+            }
             return;
         }
 
@@ -98,14 +117,18 @@ static class UnicodeNormalization
     static void SetClass(byte combiningClass, int[] range)
     {
         for (var code = range[0]; code <= range[^1]; code++)
+        {
             CombiningClasses[code] = combiningClass;
+        }
         Affect(range[0], range[^1]);
     }
 
     static void Affect(int first, int last)
     {
         for (var code = first; code <= last && code < Affected.Length; code++)
+        {
             Affected[code] = true;
+        }
     }
 
     /// <summary>Fully decomposed code points in canonical order.</summary>
@@ -116,20 +139,30 @@ static class UnicodeNormalization
         {
             codes.Clear();
             if (isCompatible && UnicodeTables.Compatible.TryGetValue(rune.Value, out var parts))
+            {
                 codes.AddRange(parts);
+            }
             else
+            {
                 AddDecomposed(rune.Value, codes);
+            }
             foreach (var (index, code) in codes.Index())
+            {
                 runes.Add(new ComposedRune(new Rune(code), index == 0 ? 1 : 0));
+            }
         }
 
         for (var start = 0; start < runes.Count; start++)
         {
             var end = start;
             while (end < runes.Count && ClassOf(runes[end]) > 0)
+            {
                 end++;
+            }
             if (end - start > 1)
+            {
                 SortByClass(CollectionsMarshal.AsSpan(runes)[start..end]);
+            }
             start = end;
         }
 
@@ -144,14 +177,18 @@ static class UnicodeNormalization
         if (Decompositions.TryGetValue(code, out var parts))
         {
             foreach (var part in parts)
+            {
                 AddDecomposed(part, codes);
+            }
         }
         else if (code - SyllableBase is var syllable && (uint)syllable < SyllableCount)
         {
             codes.Add(LeadBase + (syllable / (VowelCount * TailCount)));
             codes.Add(VowelBase + (syllable / TailCount % VowelCount));
             if (syllable % TailCount > 0)
+            {
                 codes.Add(TailBase + (syllable % TailCount));
+            }
         }
         else
         {
@@ -175,7 +212,9 @@ static class UnicodeNormalization
             }
 
             if (combiningClass == 0)
+            {
                 starter = composed.Count;
+            }
             composed.Add(rune);
         }
 
@@ -185,9 +224,16 @@ static class UnicodeNormalization
     static int? Pair(int first, int second)
     {
         if (first - LeadBase is var lead && (uint)lead < LeadCount && second - VowelBase is var vowel && (uint)vowel < VowelCount)
+        {
             return SyllableBase + (((lead * VowelCount) + vowel) * TailCount);
-        if (first - SyllableBase is var syllable && (uint)syllable < SyllableCount && syllable % TailCount == 0
-            && second - TailBase is var tail && tail is > 0 and < TailCount)
+        }
+        if (
+            first - SyllableBase is var syllable
+            && (uint)syllable < SyllableCount
+            && syllable % TailCount == 0
+            && second - TailBase is var tail
+            && tail is > 0 and < TailCount
+        )
         {
             return first + tail;
         }

@@ -16,7 +16,9 @@ static class UnicodeTables
 
     static UnicodeTables()
     {
-        using var stream = typeof(UnicodeTables).Assembly.GetManifestResourceStream("TraceDistill.Text.Tokenizers.Unicode.compatibility.txt")!;
+        using var stream = typeof(UnicodeTables).Assembly.GetManifestResourceStream(
+            "TraceDistill.Text.Tokenizers.Unicode.compatibility.txt"
+        )!;
         using var reader = new StreamReader(stream);
         while (reader.ReadLine() is { } line)
         {
@@ -48,11 +50,17 @@ static class UnicodeTables
         {
             var middle = (low + high) / 2;
             if (rune.Value < ranges[middle].First)
+            {
                 high = middle - 1;
+            }
             else if (rune.Value > ranges[middle].Last)
+            {
                 low = middle + 1;
+            }
             else
+            {
                 return true;
+            }
         }
 
         return false;

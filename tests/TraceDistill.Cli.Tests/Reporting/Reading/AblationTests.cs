@@ -52,10 +52,18 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
     {
         // Seeds differ by far more than conditions: six independent pairs would be a much narrower interval.
         (string Condition, string Seed, double Difference)[] pairs =
-            [("a", "1", 0.10), ("a", "2", 0.02), ("a", "3", -0.03), ("b", "1", 0.12), ("b", "2", 0.02), ("b", "3", -0.05)];
+        [
+            ("a", "1", 0.10),
+            ("a", "2", 0.02),
+            ("a", "3", -0.03),
+            ("b", "1", 0.12),
+            ("b", "2", 0.02),
+            ("b", "3", -0.05),
+        ];
         var ablation = Of(pairs);
 
-        // Means of the seeds: 0.11, 0.02 and −0.04, of them 0.03 and s² = (0.08² + 0.01² + 0.07²)/2 = 0.0057; Student's t of two degrees of freedom is 4.302653.
+        // Means of the seeds: 0.11, 0.02 and −0.04, of them 0.03 and s² = (0.08² + 0.01² +
+        // 0.07²)/2 = 0.0057; Student's t of two degrees of freedom is 4.302653.
         var half = 4.302653 * Math.Sqrt(0.0057 / 3);
         Assert.Equal((0.03, 3, 3), (Math.Round(ablation.Overall.Mean, 12), ablation.Overall.Count, ablation.Seeds));
         Assert.Equal(0.03 - half, ablation.Overall.Interval!.Value.Low, 1e-6);
@@ -74,25 +82,55 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
         Assert.Equal(0.15, ablation.Overall.Mean, 1e-12);
     }
 
-    static Ablation Of((string Condition, string Seed, double Difference)[] pairs) => new("student", "baseline", 0, 1, [
-        .. pairs.GroupBy(pair => pair.Condition).Select(
-            condition => new AblationCondition(condition.Key, [.. condition.Select(pair => new AblationPair(pair.Condition, pair.Seed, 0.5 + pair.Difference, 0.5, IsOfSoftTargets: true))])),
-    ]);
+    static Ablation Of((string Condition, string Seed, double Difference)[] pairs) =>
+        new(
+            "student",
+            "baseline",
+            0,
+            1,
+            [
+                .. pairs
+                    .GroupBy(pair => pair.Condition)
+                    .Select(condition => new AblationCondition(
+                        condition.Key,
+                        [
+                            .. condition.Select(pair => new AblationPair(
+                                pair.Condition,
+                                pair.Seed,
+                                0.5 + pair.Difference,
+                                0.5,
+                                IsOfSoftTargets: true
+                            )),
+                        ]
+                    )),
+            ]
+        );
 
     [Fact]
     public void Seconds_StagesSideBySide_CountOnce()
     {
         var noon = new DateTimeOffset(2026, 1, 1, 12, 0, 0, TimeSpan.Zero);
-        StageFacts Stage(string name, double from, double to, double before = 0) => new()
-        {
-            Name = name, Verb = "train", Folder = name, Seconds = to - from + before, PeakMemoryBytes = 1, ProgramVersion = "1", Settings = new Dictionary<string, string>(),
-            LastAttempt = (noon.AddSeconds(from), noon.AddSeconds(to)),
-        };
+        StageFacts Stage(string name, double from, double to, double before = 0) =>
+            new()
+            {
+                Name = name,
+                Verb = "train",
+                Folder = name,
+                Seconds = to - from + before,
+                PeakMemoryBytes = 1,
+                ProgramVersion = "1",
+                Settings = new Dictionary<string, string>(),
+                LastAttempt = (noon.AddSeconds(from), noon.AddSeconds(to)),
+            };
 
         var run = new RunFacts
         {
             // One after the other, then two side by side, one of which had an earlier attempt of 7 seconds.
-            Name = "run", Evaluations = [], Traces = [], Metrics = [], Stages = [Stage("traces", 0, 10), Stage("student", 10, 40), Stage("baseline", 15, 60, before: 7)],
+            Name = "run",
+            Evaluations = [],
+            Traces = [],
+            Metrics = [],
+            Stages = [Stage("traces", 0, 10), Stage("student", 10, 40), Stage("baseline", 15, 60, before: 7)],
         };
 
         Assert.Equal(60 + 7, run.Seconds, 1e-9);
@@ -103,9 +141,14 @@ public sealed class AblationTests(AblationReport report) : IClassFixture<Ablatio
     public async Task Report_Matrix_HeadlineAndSummaryTellThePairedDifference()
     {
         var page = await File.ReadAllTextAsync(Path.Combine(report.Folder, "report.html"), TestContext.Current.CancellationToken);
-        var written = JsonDocument.Parse(await File.ReadAllBytesAsync(Path.Combine(report.Folder, "summary.json"), TestContext.Current.CancellationToken)).RootElement;
+        var written = JsonDocument
+            .Parse(await File.ReadAllBytesAsync(Path.Combine(report.Folder, "summary.json"), TestContext.Current.CancellationToken))
+            .RootElement;
 
-        Assert.Matches(@"<b>Soft targets are ahead, over few seeds\.</b>\s+Over 6 pairs of\s+trainings in 2 conditions, student minus baseline", page);
+        Assert.Matches(
+            @"<b>Soft targets are ahead, over few seeds\.</b>\s+Over 6 pairs of\s+trainings in 2 conditions, student minus baseline",
+            page
+        );
         Assert.Contains("3 seeds are few: 8 or more make a finding.", page, StringComparison.Ordinal);
         Assert.Equal(3, written.GetProperty("ablations")[0].GetProperty("seeds").GetInt32());
         Assert.Matches(@"<th scope=""row"">all</th><td>6</td>", page);

@@ -5,7 +5,9 @@ namespace TraceDistill.Data.Tests.Answers.Algebra;
 
 public sealed class ExpressionEqualityTests
 {
-    static readonly Expression X = new SymbolExpression("x"), Y = new SymbolExpression("y"), Half = new Rational(1, 2);
+    static readonly Expression X = new SymbolExpression("x"),
+        Y = new SymbolExpression("y"),
+        Half = new Rational(1, 2);
 
     [Fact]
     public void AreEqual_NumbersThatDoublesDoNotTellApart_IsDecidedExactly()
@@ -27,17 +29,20 @@ public sealed class ExpressionEqualityTests
 
     /// <summary>√(3 + 2√2) is no sum of roots to exact algebra; the values agree.</summary>
     [Fact]
-    public void AreEqual_NestedRoot_IsDecidedByItsValue() => Assert.True(ExpressionEquality.AreEqual(new PowerExpression(3 + 2 * Root(2), Half), 1 + Root(2)));
+    public void AreEqual_NestedRoot_IsDecidedByItsValue() =>
+        Assert.True(ExpressionEquality.AreEqual(new PowerExpression(3 + 2 * Root(2), Half), 1 + Root(2)));
 
     /// <summary>√(x²) is x where x is positive and not elsewhere.</summary>
     [Fact]
-    public void AreEqual_ExpressionsThatDifferForNegativeVariables_IsUndecided() => Assert.Null(ExpressionEquality.AreEqual(new PowerExpression(X * X, Half), X));
+    public void AreEqual_ExpressionsThatDifferForNegativeVariables_IsUndecided() =>
+        Assert.Null(ExpressionEquality.AreEqual(new PowerExpression(X * X, Half), X));
 
     [Fact]
     public void AreEqual_Undefined_IsNoAnswer() => Assert.False(ExpressionEquality.AreEqual((Expression)1 / 0, 1));
 
     [Fact]
-    public void AreEqual_IrrationalAndItsDecimal_IsUndecided() => Assert.Null(ExpressionEquality.AreEqual(Root(2), new Rational(14142, 10_000)));
+    public void AreEqual_IrrationalAndItsDecimal_IsUndecided() =>
+        Assert.Null(ExpressionEquality.AreEqual(Root(2), new Rational(14142, 10_000)));
 
     [Fact]
     public void AreProportional_EquationsScaledByANumber_IsTrueAndForInequalitiesItsSignCounts()

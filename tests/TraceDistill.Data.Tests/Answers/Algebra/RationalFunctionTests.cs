@@ -8,7 +8,7 @@ public sealed class RationalFunctionTests
     [Fact]
     public void Of_NumbersWithRootsAndPowers_IsTheNumber()
     {
-        Expression root = new PowerExpression((Expression)8, new Rational(2, 3));    // 8^(2/3) = 4
+        Expression root = new PowerExpression((Expression)8, new Rational(2, 3)); // 8^(2/3) = 4
 
         Assert.True(RationalFunction.Of(root + (Expression)1 / 4).IsNumber(out var value));
         Assert.Equal(new Rational(17, 4), value);

@@ -21,7 +21,8 @@ public sealed class RationalTests
     [InlineData(7, 2, 3)]
     [InlineData(-7, 2, -4)]
     [InlineData(-6, 2, -3)]
-    public void Floor_OfAFraction_IsTheIntegerBelow(int above, int below, int floor) => Assert.Equal(floor, new Rational(above, below).Floor());
+    public void Floor_OfAFraction_IsTheIntegerBelow(int above, int below, int floor) =>
+        Assert.Equal(floor, new Rational(above, below).Floor());
 
     [Fact]
     public void ToDouble_OfNumbersBeyondDoubles_KeepsTheirRatio()

@@ -22,7 +22,11 @@ public sealed class DamagedParquetTests : IDisposable
     [InlineData("15 02 19 1C 48 01 61 00 16 00 19 0C 00", "a schema without columns")]
     [InlineData("15 02 19 1C 48 01 61 15 01 00 16 00 19 0C 00", "a schema of -1 columns")]
     public Task Read_FooterThatIsNone_IsRefusedAtOnce(string footer, string what) =>
-        IsRefusedAsync(Convert.FromHexString(footer.Replace(" ", "", StringComparison.Ordinal)), what, TestContext.Current.CancellationToken);
+        IsRefusedAsync(
+            Convert.FromHexString(footer.Replace(" ", "", StringComparison.Ordinal)),
+            what,
+            TestContext.Current.CancellationToken
+        );
 
     [Fact]
     public Task Read_SchemaDeeperThanTheStack_IsRefused()
@@ -31,23 +35,27 @@ public sealed class DamagedParquetTests : IDisposable
         var level = Convert.FromHexString("480161150200");
         return IsRefusedAsync(
             [
-                .. Convert.FromHexString("150219FCA08D06"), .. Enumerable.Repeat(level, Levels - 1).SelectMany(bytes => bytes),
+                .. Convert.FromHexString("150219FCA08D06"),
+                .. Enumerable.Repeat(level, Levels - 1).SelectMany(bytes => bytes),
                 .. Convert.FromHexString("48016100" + "1600190C00"),
             ],
             "columns within columns",
-            TestContext.Current.CancellationToken);
+            TestContext.Current.CancellationToken
+        );
     }
 
     async Task IsRefusedAsync(byte[] bytes, string what, CancellationToken cancellationToken)
     {
         var path = _folder.File("problems.parquet");
-        await File.WriteAllBytesAsync(path, [.. "PAR1"u8, .. bytes, .. BitConverter.GetBytes(bytes.Length), .. "PAR1"u8], cancellationToken);
+        await File.WriteAllBytesAsync(
+            path,
+            [.. "PAR1"u8, .. bytes, .. BitConverter.GetBytes(bytes.Length), .. "PAR1"u8],
+            cancellationToken
+        );
 
         var error = await Record.ExceptionAsync(async () =>
         {
-            await foreach (var _ in ProblemReader.ReadAsync(path, cancellationToken))
-            {
-            }
+            await foreach (var _ in ProblemReader.ReadAsync(path, cancellationToken)) { }
         });
 
         Assert.True(error is InvalidInputException, what);

@@ -46,10 +46,19 @@ public sealed class ProblemFormsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("cp1252.jsonl", "line 1: not valid UTF-8 (byte 21 of the line); save the file as UTF-8, or convert it, as with iconv -f WINDOWS-1252 -t UTF-8")]
-    [InlineData("dup.jsonl", "line 3: repeats the problem of line 1; remove one, give each an 'id', or pass such over with duplicates: skip")]
+    [InlineData(
+        "cp1252.jsonl",
+        "line 1: not valid UTF-8 (byte 21 of the line); save the file as UTF-8, or convert it, as with iconv -f WINDOWS-1252 -t UTF-8"
+    )]
+    [InlineData(
+        "dup.jsonl",
+        "line 3: repeats the problem of line 1; remove one, give each an 'id', or pass such over with duplicates: skip"
+    )]
     [InlineData("empty.jsonl", "the file holds no problems")]
-    [InlineData("gsm8k_nomark.jsonl", "line 1: field 'answer' has no final answer after '####'; where the whole of it is the answer, say so with answer_field: answer")]
+    [InlineData(
+        "gsm8k_nomark.jsonl",
+        "line 1: field 'answer' has no final answer after '####'; where the whole of it is the answer, say so with answer_field: answer"
+    )]
     [InlineData("trailing.jsonl", "line 2: malformed JSON")]
     public async Task Read_SharedCaseThatIsWrong_SaysWhatToDo(string file, string message)
     {
@@ -60,7 +69,11 @@ public sealed class ProblemFormsTests : IDisposable
     }
 
     [Theory]
-    [InlineData("""{"Body": "Ann has 3 pens", "Question": "How many are left?", "Answer": 2.0}""", "Ann has 3 pens\nHow many are left?", "2.0")]
+    [InlineData(
+        """{"Body": "Ann has 3 pens", "Question": "How many are left?", "Answer": 2.0}""",
+        "Ann has 3 pens\nHow many are left?",
+        "2.0"
+    )]
     [InlineData("""{"body": "Ann has 9 apples.", "question": "How many?", "answer": "9 (apples)"}""", "Ann has 9 apples.\nHow many?", "9")]
     [InlineData("""{"input": "1+1?", "target": "2"}""", "1+1?", "2")]
     [InlineData("""{"problem": "a", "solution": "so $\\boxed{\\frac{1}{2}}$, or \\boxed{\\{1\\}}."}""", "a", "\\{1\\}")]
@@ -89,10 +102,18 @@ public sealed class ProblemFormsTests : IDisposable
     [Fact]
     public async Task Read_ConversationOfSeveralTurns_IsTheLastQuestionAfterTheOthers()
     {
-        const string Turns = """{"role":"system","content":"Be brief."},{"role":"user","content":"1+1?"},{"role":"assistant","content":"2"},{"role":"user","content":"And 3 more?"}""";
-        var problems = await ReadTextAsync("p.jsonl", $$"""{"messages": [{{Turns}}, {"role":"assistant","content":"2+3 is \\boxed{5}"}]}""", """{"problem": "And 3 more?", "answer": "5"}""");
+        const string Turns =
+            """{"role":"system","content":"Be brief."},{"role":"user","content":"1+1?"},{"role":"assistant","content":"2"},{"role":"user","content":"And 3 more?"}""";
+        var problems = await ReadTextAsync(
+            "p.jsonl",
+            $$"""{"messages": [{{Turns}}, {"role":"assistant","content":"2+3 is \\boxed{5}"}]}""",
+            """{"problem": "And 3 more?", "answer": "5"}"""
+        );
 
-        Assert.Equal([new ChatMessage("system", "Be brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2")], problems[0].Earlier);
+        Assert.Equal(
+            [new ChatMessage("system", "Be brief."), new ChatMessage("user", "1+1?"), new ChatMessage("assistant", "2")],
+            problems[0].Earlier
+        );
         Assert.Equal(("And 3 more?", "5", "2+3 is \\boxed{5}"), (problems[0].Text, problems[0].Answer, problems[0].Solution));
         Assert.NotEqual(problems[1].Id, problems[0].Id);
 
@@ -108,14 +129,36 @@ public sealed class ProblemFormsTests : IDisposable
     [Fact]
     public async Task Read_FieldsThatAreNamed_AreTakenWhateverElseIsThere()
     {
-        const string Line = """{"problem": "no", "answer": "no", "Story": "Ann has 2.", "Ask": "How many?", "meta": {"gold": [7]}, "why": "because", "note": null}""";
-        var options = new ProblemReaderOptions { ProblemField = ["Story", "Ask", "note"], AnswerField = "meta.gold", SolutionField = "why" };
+        const string Line =
+            """{"problem": "no", "answer": "no", "Story": "Ann has 2.", "Ask": "How many?", "meta": {"gold": [7]}, "why": "because", "note": null}""";
+        var options = new ProblemReaderOptions
+        {
+            ProblemField = ["Story", "Ask", "note"],
+            AnswerField = "meta.gold",
+            SolutionField = "why",
+        };
         var problem = Assert.Single(await ReadTextAsync("p.jsonl", options, Line));
         Assert.Equal(("Ann has 2.\nHow many?", "7", "because"), (problem.Text, problem.Answer, problem.Solution));
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadTextAsync("p.jsonl", options with { AnswerField = "golden" }, Line));
-        Assert.EndsWith("p.jsonl, line 1: has no field 'golden' (answer_field); it has problem, answer, Story, Ask, meta, why, note", error.Message);
-        Assert.Equal("it is twelve", Assert.Single(await ReadTextAsync("p.jsonl", new ProblemReaderOptions { AnswerField = "answer" }, """{"question": "a", "answer": "it is twelve"}""")).Answer);
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ReadTextAsync("p.jsonl", options with { AnswerField = "golden" }, Line)
+        );
+        Assert.EndsWith(
+            "p.jsonl, line 1: has no field 'golden' (answer_field); it has problem, answer, Story, Ask, meta, why, note",
+            error.Message
+        );
+        Assert.Equal(
+            "it is twelve",
+            Assert
+                .Single(
+                    await ReadTextAsync(
+                        "p.jsonl",
+                        new ProblemReaderOptions { AnswerField = "answer" },
+                        """{"question": "a", "answer": "it is twelve"}"""
+                    )
+                )
+                .Answer
+        );
     }
 
     [Theory]
@@ -132,7 +175,11 @@ public sealed class ProblemFormsTests : IDisposable
         }
 
         Assert.Equal(["p", "p"], (await ReadAsync(compressed)).Select(problem => problem.Family));
-        await File.WriteAllBytesAsync(compressed, (await File.ReadAllBytesAsync(compressed, TestContext.Current.CancellationToken))[..20], TestContext.Current.CancellationToken);
+        await File.WriteAllBytesAsync(
+            compressed,
+            (await File.ReadAllBytesAsync(compressed, TestContext.Current.CancellationToken))[..20],
+            TestContext.Current.CancellationToken
+        );
         await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(compressed));
     }
 
@@ -140,7 +187,8 @@ public sealed class ProblemFormsTests : IDisposable
     public async Task Read_RecordsAcrossChunks_AreCutAtTheirEnds()
     {
         var padding = new string('x', 100_000) + "\\\"";
-        var array = "[" + string.Join(",", Enumerable.Range(0, 5).Select(i => $$"""{"problem": "{{i}}{{padding}}", "answer": "{{i}}"}""")) + "]";
+        var array =
+            "[" + string.Join(",", Enumerable.Range(0, 5).Select(i => $$"""{"problem": "{{i}}{{padding}}", "answer": "{{i}}"}""")) + "]";
 
         Assert.Equal(["0", "1", "2", "3", "4"], (await ReadTextAsync("p.json", array)).Select(problem => problem.Answer));
     }
@@ -150,14 +198,26 @@ public sealed class ProblemFormsTests : IDisposable
     {
         var counts = new ProblemCounts();
         var path = Write("p.jsonl", """{"problem": "a", "answer": "1"}""", """{"problem": "a", "answer": "1"}""", """{"problem": "b"}""");
-        var read = await ProblemReader.ReadWithPlacesAsync(path, new ProblemReaderOptions { Duplicates = DuplicateProblems.Skip }, counts, TestContext.Current.CancellationToken)
+        var read = await ProblemReader
+            .ReadWithPlacesAsync(
+                path,
+                new ProblemReaderOptions { Duplicates = DuplicateProblems.Skip },
+                counts,
+                TestContext.Current.CancellationToken
+            )
             .ToListAsync(TestContext.Current.CancellationToken);
 
         Assert.Equal([(0, "a"), (2, "b")], read.Select(found => (found.Record, found.Problem.Text)));
         Assert.Equal((2, 1, 1), (counts.Problems, counts.Unanswered, counts.Skipped));
 
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadTextAsync(
-            "p.jsonl", new ProblemReaderOptions { Duplicates = DuplicateProblems.Skip }, """{"id": 1, "problem": "a", "answer": "1"}""", """{"id": 1, "problem": "b", "answer": "1"}"""));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ReadTextAsync(
+                "p.jsonl",
+                new ProblemReaderOptions { Duplicates = DuplicateProblems.Skip },
+                """{"id": 1, "problem": "a", "answer": "1"}""",
+                """{"id": 1, "problem": "b", "answer": "1"}"""
+            )
+        );
         Assert.EndsWith("line 2: field 'id' repeats '1' of line 1; ids must be unique", error.Message);
     }
 
@@ -165,16 +225,21 @@ public sealed class ProblemFormsTests : IDisposable
     public async Task Read_ParquetOfOtherPrograms_HasConversationsStructuresAndLists()
     {
         var path = _folder.File("p.parquet");
-        Query($$"""
+        Query(
+            $$"""
             COPY (SELECT [{'role': 'user', 'content': '1+1?'}] AS prompt, {'ground_truth': '2', 'style': 'rule'} AS reward_model
                   UNION ALL SELECT [{'role': 'user', 'content': '2+2?'}], NULL) TO '{{path}}' (FORMAT parquet)
-            """);
+            """
+        );
         Assert.Equal([("1+1?", "2"), ("2+2?", "")], (await ReadAsync(path)).Select(problem => (problem.Text, problem.Answer)));
 
         Query($"COPY (SELECT 'a' AS problem, ['4', '5'] AS answer, 0.5::FLOAT AS id) TO '{path}' (FORMAT parquet)");
         Assert.Equal(("0.5", "4, 5"), (await ReadAsync(path)) is [var only] ? (only.Id, only.Answer) : default);
 
-        Query($"COPY (SELECT [{{'from': 'human', 'value': 'a'}}, {{'from': 'gpt', 'value': '3'}}] AS conversations) TO '{path}' (FORMAT parquet)");
+        Query(
+            "COPY (SELECT [{'from': 'human', 'value': 'a'}, {'from': "
+                + $"'gpt', 'value': '3'}}] AS conversations) TO '{path}' (FORMAT parquet)"
+        );
         Assert.Equal(("a", "3"), (await ReadAsync(path)) is [var chat] ? (chat.Text, chat.Answer) : default);
     }
 
@@ -184,7 +249,10 @@ public sealed class ProblemFormsTests : IDisposable
         var path = _folder.File("p.jsonl");
         await using (var file = File.Create(path))
         {
-            await file.WriteAsync("{\"problem\": \"a\", \"answer\": \"1\"}\n{\"problem\": \""u8.ToArray(), TestContext.Current.CancellationToken);
+            await file.WriteAsync(
+                "{\"problem\": \"a\", \"answer\": \"1\"}\n{\"problem\": \""u8.ToArray(),
+                TestContext.Current.CancellationToken
+            );
             var megabyte = new byte[1 << 20];
             Array.Fill(megabyte, (byte)'x');
             for (var i = 0; i < 65; i++)
@@ -203,7 +271,12 @@ public sealed class ProblemFormsTests : IDisposable
     [InlineData("p.json.gz")]
     public async Task Read_GitLfsPointer_IsNamedAsOne(string name)
     {
-        var path = Write(name, "version https://git-lfs.github.com/spec/v1", "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393", "size 12345");
+        var path = Write(
+            name,
+            "version https://git-lfs.github.com/spec/v1",
+            "oid sha256:4d7a214614ab2935c943f9e0ff69d22eadbb8f32b1258daaa5e2ca24d17e2393",
+            "size 12345"
+        );
 
         var error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path));
         Assert.StartsWith($"{path}: a Git LFS pointer in place of the file itself", error.Message);
@@ -243,8 +316,11 @@ public sealed class ProblemFormsTests : IDisposable
 
     Task<IReadOnlyList<Problem>> ReadTextAsync(string name, params string[] lines) => ReadAsync(Write(name, lines));
 
-    Task<IReadOnlyList<Problem>> ReadTextAsync(string name, ProblemReaderOptions options, params string[] lines) => ReadAsync(Write(name, lines), options);
+    Task<IReadOnlyList<Problem>> ReadTextAsync(string name, ProblemReaderOptions options, params string[] lines) =>
+        ReadAsync(Write(name, lines), options);
 
     static async Task<IReadOnlyList<Problem>> ReadAsync(string path, ProblemReaderOptions? options = null) =>
-        await ProblemReader.ReadAsync(path, options ?? new ProblemReaderOptions(), cancellationToken: TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+        await ProblemReader
+            .ReadAsync(path, options ?? new ProblemReaderOptions(), cancellationToken: TestContext.Current.CancellationToken)
+            .ToListAsync(TestContext.Current.CancellationToken);
 }

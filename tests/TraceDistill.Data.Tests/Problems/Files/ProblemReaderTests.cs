@@ -36,7 +36,9 @@ public sealed class ProblemReaderTests : IDisposable
     [Fact]
     public async Task Read_Gsm8kForm_TakesNotesAndCommasAway()
     {
-        var problem = Assert.Single(await ReadLinesAsync("""{"question": "How many?", "answer": "It is 1,000*3 = <<1000*3=3000>>3,000.\nSo.\n#### 3,000"}"""));
+        var problem = Assert.Single(
+            await ReadLinesAsync("""{"question": "How many?", "answer": "It is 1,000*3 = <<1000*3=3000>>3,000.\nSo.\n#### 3,000"}""")
+        );
         Assert.Equal(("How many?", "It is 1,000*3 = 3,000.\nSo.", "3000"), (problem.Text, problem.Solution, problem.Answer));
     }
 
@@ -65,10 +67,21 @@ public sealed class ProblemReaderTests : IDisposable
         var problems = await ReadLinesAsync(
             """{"problem": "1+1?", "answer": 2, "level": 3}""",
             "",
-            """{"id": 7, "problem": "2+2?", "solution": "Count.", "answer": "4", "family": "sums"}""" + "\r");
+            """{"id": 7, "problem": "2+2?", "solution": "Count.", "answer": "4", "family": "sums"}""" + "\r"
+        );
         Assert.Equal(("1+1?", "2", null, "problems"), (problems[0].Text, problems[0].Answer, problems[0].Solution, problems[0].Family));
         Assert.Equal(Convert.ToHexStringLower(System.Security.Cryptography.SHA256.HashData("1+1?"u8)[..8]), problems[0].Id);
-        Assert.Equal(new Problem { Id = "7", Text = "2+2?", Answer = "4", Solution = "Count.", Family = "sums" }, problems[1]);
+        Assert.Equal(
+            new Problem
+            {
+                Id = "7",
+                Text = "2+2?",
+                Answer = "4",
+                Solution = "Count.",
+                Family = "sums",
+            },
+            problems[1]
+        );
     }
 
     [Fact]
@@ -87,21 +100,36 @@ public sealed class ProblemReaderTests : IDisposable
     [InlineData("[{\"problem\": \"a\", \"answer\": \"1\"}\n", "problems.jsonl, line 2: the array ends without its ]")]
     [InlineData("[{\"problem\": \"a\", \"answer\": \"1\"}]\n{}", "problems.jsonl, line 2: something follows the end of the array")]
     [InlineData("[\n{\"problem\": \"a\",\n\"answer\": x}]", "problems.jsonl, line 3: malformed JSON at byte 11")]
-    [InlineData("{\"text\": \"q\", \"result\": \"1\"}", "line 1: none of the fields that usually hold a problem is there; it has text, result; say which it is with problem_field")]
-    [InlineData("{\"problem\": null, \"answer\": \"1\"}", "line 1: none of the fields that usually hold a problem is there; it has problem, answer")]
-    [InlineData("{\"problem\": \"a\", \"answer\": {\"value\": 2}}", "field 'answer' is a JSON object where an answer is expected; name the field within it with answer_field, as answer.value")]
+    [InlineData(
+        "{\"text\": \"q\", \"result\": \"1\"}",
+        "line 1: none of the fields that usually hold a problem is there; it has text, result; say which it is with problem_field"
+    )]
+    [InlineData(
+        "{\"problem\": null, \"answer\": \"1\"}",
+        "line 1: none of the fields that usually hold a problem is there; it has problem, answer"
+    )]
+    [InlineData(
+        "{\"problem\": \"a\", \"answer\": {\"value\": 2}}",
+        "field 'answer' is a JSON object where an answer is expected; name the field within it with answer_field, as answer.value"
+    )]
     [InlineData("{\"problem\": \"a\", \"answer\": Infinity}", "line 1: malformed JSON at byte")]
     [InlineData("{\"messages\": [{\"role\": \"tool\", \"content\": \"x\"}]}", "line 1: messages[0] has the role 'tool'")]
     [InlineData("{\"messages\": [{\"content\": \"x\"}]}", "line 1: messages[0] has no role; it has content")]
     [InlineData("{\"messages\": [{\"role\": \"assistant\", \"content\": \"x\"}]}", "line 1: field 'messages' has no turn of the user")]
-    [InlineData("{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}", "line 1: messages[0] has a part that is not text")]
+    [InlineData(
+        "{\"messages\": [{\"role\": \"user\", \"content\": [{\"type\": \"image_url\"}]}]}",
+        "line 1: messages[0] has a part that is not text"
+    )]
     [InlineData("{\"problem\": \" \", \"answer\": \"1\"}", "line 1: field 'problem' is empty")]
     [InlineData("{\"problem\": 5, \"answer\": \"1\"}", "line 1: field 'problem' is a JSON number where text is expected")]
     [InlineData("{\"problem\": \"a\", \"answer\": \"1\", \"solution\": [\"x\"]}", "line 1: field 'solution' is a JSON array")]
     [InlineData("{\"problem\": \"\\ud800\", \"answer\": \"1\"}", "line 1: field 'problem' has half of a surrogate pair")]
     [InlineData("{\"question\": \"a\", \"answer\": \"so 1\"}", "line 1: field 'answer' has no final answer after '####'")]
     [InlineData("{\"question\": \"a\", \"answer\": \"so 1 ####\"}", "line 1: field 'answer' has no final answer after '####'")]
-    [InlineData("{\"id\":\"x\",\"problem\":\"a\",\"answer\":\"1\"}\n\n{\"id\":\"x\",\"problem\":\"b\",\"answer\":\"1\"}", "line 3: field 'id' repeats 'x' of line 1")]
+    [InlineData(
+        "{\"id\":\"x\",\"problem\":\"a\",\"answer\":\"1\"}\n\n{\"id\":\"x\",\"problem\":\"b\",\"answer\":\"1\"}",
+        "line 3: field 'id' repeats 'x' of line 1"
+    )]
     [InlineData("{\"problem\":\"a\",\"answer\":\"1\"}\n{\"problem\":\"a\",\"answer\":\"1\"}", "line 2: repeats the problem of line 1")]
     public async Task Read_BadLines_NamesFileLineAndField(string content, string message)
     {
@@ -139,10 +167,17 @@ public sealed class ProblemReaderTests : IDisposable
     public async Task Read_TruncatedParquet_NamesTheFile()
     {
         var path = _folder.File("problems.parquet");
-        await ProblemWriter.WriteAsync(path, ProblemGenerator.Generate(["all"], 500, 1, ProblemSplit.Train), TestContext.Current.CancellationToken);
+        await ProblemWriter.WriteAsync(
+            path,
+            ProblemGenerator.Generate(["all"], 500, 1, ProblemSplit.Train),
+            TestContext.Current.CancellationToken
+        );
         var bytes = await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken);
         await File.WriteAllBytesAsync(path, bytes[..(bytes.Length / 2)], TestContext.Current.CancellationToken);
-        Assert.Contains("problems.parquet: not a whole, readable Parquet file", (await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path))).Message);
+        Assert.Contains(
+            "problems.parquet: not a whole, readable Parquet file",
+            (await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path))).Message
+        );
     }
 
     [Fact]
@@ -166,7 +201,10 @@ public sealed class ProblemReaderTests : IDisposable
         var text = new DataField<string>("text");
         await WriteParquetAsync(path, [text], async group => await group.WriteAsync(text, ["q"]));
         error = await Assert.ThrowsAsync<InvalidInputException>(() => ReadAsync(path));
-        Assert.Contains("other.parquet: none of the columns that usually hold a problem is there; it has text; say which it is with problem_field", error.Message);
+        Assert.Contains(
+            "other.parquet: none of the columns that usually hold a problem is there; it has text; say which it is with problem_field",
+            error.Message
+        );
         Assert.Equal("q", Assert.Single(await ReadAsync(path, new ProblemReaderOptions { ProblemField = ["text"] })).Text);
     }
 
@@ -186,5 +224,7 @@ public sealed class ProblemReaderTests : IDisposable
     }
 
     static async Task<IReadOnlyList<Problem>> ReadAsync(string path, ProblemReaderOptions? options = null) =>
-        await ProblemReader.ReadAsync(path, options ?? new ProblemReaderOptions(), cancellationToken: TestContext.Current.CancellationToken).ToListAsync(TestContext.Current.CancellationToken);
+        await ProblemReader
+            .ReadAsync(path, options ?? new ProblemReaderOptions(), cancellationToken: TestContext.Current.CancellationToken)
+            .ToListAsync(TestContext.Current.CancellationToken);
 }

@@ -14,13 +14,19 @@ namespace TraceDistill.Data.Tests.Problems.Files;
 
 public sealed class ProblemWriterTests
 {
-    /// <summary>Problem sets with any valid text in any field: control characters, line separators, quotes, characters beyond the basic plane.</summary>
+    /// <summary>
+    /// Problem sets with any valid text in any field: control characters, line separators, quotes, characters beyond the basic plane.
+    /// </summary>
     public static class ProblemSets
     {
         public static Arbitrary<Problem[]> Arbitrary()
         {
             var character = Gen.Frequency(
-                (6, Gen.Choose(32, 126)), (1, Gen.Choose(0, 31)), (1, Gen.Elements(0x2028, 0x85, '"', '\\', '\n', '<')), (1, Gen.Choose(0x1F600, 0x1F64F)));
+                (6, Gen.Choose(32, 126)),
+                (1, Gen.Choose(0, 31)),
+                (1, Gen.Elements(0x2028, 0x85, '"', '\\', '\n', '<')),
+                (1, Gen.Choose(0x1F600, 0x1F64F))
+            );
             var text = character.Select(code => new Rune(code).ToString()).ListOf().Select(parts => string.Concat(parts));
             var filled = text.Select(value => $"a{value}b");
             var problem =
@@ -29,7 +35,14 @@ public sealed class ProblemWriterTests
                 from answer in filled
                 from solution in Gen.OneOf(filled.Select(value => (string?)value), Gen.Constant<string?>(null))
                 from family in filled
-                select new Problem { Id = id, Text = problemText, Answer = answer, Solution = solution, Family = family };
+                select new Problem
+                {
+                    Id = id,
+                    Text = problemText,
+                    Answer = answer,
+                    Solution = solution,
+                    Family = family,
+                };
             return problem.NonEmptyListOf().Select(list => list.DistinctBy(item => item.Id).ToArray()).ToArbitrary();
         }
     }
@@ -57,7 +70,10 @@ public sealed class ProblemWriterTests
         Assert.Equal(60, lines.Length);
         using var first = JsonDocument.Parse(lines[0]);
         Assert.Equal(["id", "problem", "answer", "solution", "family"], first.RootElement.EnumerateObject().Select(field => field.Name));
-        await using var parquet = await ParquetReader.CreateAsync(folder.File("set.parquet"), cancellationToken: TestContext.Current.CancellationToken);
+        await using var parquet = await ParquetReader.CreateAsync(
+            folder.File("set.parquet"),
+            cancellationToken: TestContext.Current.CancellationToken
+        );
         Assert.Equal(["id", "problem", "answer", "solution", "family"], parquet.Schema.Fields.Select(field => field.Name));
     }
 
@@ -67,9 +83,15 @@ public sealed class ProblemWriterTests
         using var folder = new TemporaryDirectory();
         foreach (var path in new[] { folder.File("set.jsonl"), folder.File("set.parquet") })
         {
-            await ProblemWriter.WriteAsync(path, ProblemGenerator.Generate(["clock"], 5, 3, ProblemSplit.Train), TestContext.Current.CancellationToken);
+            await ProblemWriter.WriteAsync(
+                path,
+                ProblemGenerator.Generate(["clock"], 5, 3, ProblemSplit.Train),
+                TestContext.Current.CancellationToken
+            );
             var before = await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken);
-            await Assert.ThrowsAsync<InvalidInputException>(() => ProblemWriter.WriteAsync(path, Failing(), TestContext.Current.CancellationToken));
+            await Assert.ThrowsAsync<InvalidInputException>(() =>
+                ProblemWriter.WriteAsync(path, Failing(), TestContext.Current.CancellationToken)
+            );
             Assert.Equal(before, await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken));
         }
 
@@ -84,7 +106,9 @@ public sealed class ProblemWriterTests
     public async Task Write_ToAnUnknownFormat_LeavesNothing()
     {
         using var folder = new TemporaryDirectory();
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ProblemWriter.WriteAsync(folder.File("set.csv"), [], TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ProblemWriter.WriteAsync(folder.File("set.csv"), [], TestContext.Current.CancellationToken)
+        );
         Assert.Contains("end in .jsonl or .parquet", error.Message);
         Assert.Empty(Directory.GetFiles(folder.Path));
     }
@@ -94,7 +118,9 @@ public sealed class ProblemWriterTests
     {
         using var folder = new TemporaryDirectory();
         var path = Path.Combine(folder.Path, "absent", "set.jsonl");
-        var error = await Assert.ThrowsAsync<InvalidInputException>(() => ProblemWriter.WriteAsync(path, [], TestContext.Current.CancellationToken));
+        var error = await Assert.ThrowsAsync<InvalidInputException>(() =>
+            ProblemWriter.WriteAsync(path, [], TestContext.Current.CancellationToken)
+        );
         Assert.Contains("cannot be written", error.Message);
     }
 }

@@ -31,9 +31,8 @@ sealed class CardDecoder
     /// <param name="value">A value of the column.</param>
     /// <param name="n">Tokens of the row.</param>
     /// <param name="k">Top tokens of the data set.</param>
-    public static SoftTargets Decode(byte[] value, int n, int k) => value[0] == 1
-        ? new CardDecoder(value).Decode(n, k)
-        : throw new InvalidDataException($"version {value[0]}");
+    public static SoftTargets Decode(byte[] value, int n, int k) =>
+        value[0] == 1 ? new CardDecoder(value).Decode(n, k) : throw new InvalidDataException($"version {value[0]}");
 
     SoftTargets Decode(int n, int k)
     {
@@ -47,7 +46,8 @@ sealed class CardDecoder
             var steps = ReadSteps(count);
             var tail = count > 0 ? Relative(7, 8, steps[^1]) : 0;
 
-            var (order, rowBefore) = afterPair.TryGetValue((a, b), out var pairs) ? (2, pairs)
+            var (order, rowBefore) =
+                afterPair.TryGetValue((a, b), out var pairs) ? (2, pairs)
                 : afterToken.TryGetValue(b, out var tokens) ? (1, tokens)
                 : (0, t > 0 ? result.TopIds[t - 1] : []);
             var expected = rowBefore.ToList();
@@ -64,7 +64,10 @@ sealed class CardDecoder
 
             var symbol = Nibble(lastRank == 0 ? 3 : 4);
             lastRank = symbol;
-            int? rank = symbol < 14 ? symbol : symbol == 14 ? 14 + (int)Number(5) : null;
+            int? rank =
+                symbol < 14 ? symbol
+                : symbol == 14 ? 14 + (int)Number(5)
+                : null;
             var drawn = rank is { } at ? row[at] : Id();
             var drawnSteps = rank is { } known ? steps[known] : Relative(10, 11, count > 0 ? steps[^1] : 0)!.Value;
 
@@ -85,7 +88,10 @@ sealed class CardDecoder
         var steps = new long[count];
         for (var i = 1; i < count; i++)
         {
-            var rankClass = i == 1 ? 0 : i < 5 ? 1 : 2;
+            var rankClass =
+                i == 1 ? 0
+                : i < 5 ? 1
+                : 2;
             var context = steps[i - 1] >= 1008 ? 0 : (int)Math.Floor(Math.Log2(1024 - steps[i - 1])) - 3;
             steps[i] = steps[i - 1] + Number(13 + (2 * ((8 * rankClass) + context)));
         }
@@ -107,12 +113,13 @@ sealed class CardDecoder
         return _ids[to];
     }
 
-    long? Relative(int signs, int numbers, long reference) => Nibble(signs) switch
-    {
-        0 => reference + Number(numbers),
-        1 => reference - Number(numbers),
-        _ => null,
-    };
+    long? Relative(int signs, int numbers, long reference) =>
+        Nibble(signs) switch
+        {
+            0 => reference + Number(numbers),
+            1 => reference - Number(numbers),
+            _ => null,
+        };
 
     long Number(int model)
     {
@@ -171,7 +178,9 @@ sealed class CardDecoder
 
     /// <summary>Natural logs below the row's first, by step of the grid.</summary>
     static double Gap(long step) =>
-        step < 0 ? -Gap(-step) : step <= 1008 ? -2 * Math.Log(1 - (step / 1024.0)) : (2 * Math.Log(64)) + ((step - 1008) / 8.0);
+        step < 0 ? -Gap(-step)
+        : step <= 1008 ? -2 * Math.Log(1 - (step / 1024.0))
+        : (2 * Math.Log(64)) + ((step - 1008) / 8.0);
 
     /// <summary>Adaptive frequencies of sixteen symbols.</summary>
     sealed class Model
@@ -183,7 +192,13 @@ sealed class CardDecoder
         public void Adapt(int symbol)
         {
             var seen = _seen++;
-            var rate = seen < 1 ? 1 : seen < 3 ? 2 : seen < 7 ? 3 : seen < 16 ? 4 : seen < 63 ? 5 : 6;
+            var rate =
+                seen < 1 ? 1
+                : seen < 3 ? 2
+                : seen < 7 ? 3
+                : seen < 16 ? 4
+                : seen < 63 ? 5
+                : 6;
             for (var i = 0; i < 16; i++)
             {
                 Starts[i] += ((i <= symbol ? 8 * i : 32768 - (8 * (16 - i))) - Starts[i]) >> rate;

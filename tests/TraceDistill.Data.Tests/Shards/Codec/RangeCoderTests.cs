@@ -41,7 +41,9 @@ public sealed class RangeCoderTests
     {
         var models = new AdaptiveNibbles(1);
         for (var i = 0; i < 10_000; i++)
+        {
             models.Update(0, i < 5000 ? 7 : 0);
+        }
 
         Assert.All(Enumerable.Range(0, 16), symbol => Assert.InRange(models.Interval(0, symbol).Width, 1u, 32768u));
         Assert.Equal(32768u, models.Interval(0, 15).Start + models.Interval(0, 15).Width);
@@ -54,7 +56,9 @@ public sealed class RangeCoderTests
         var encoder = new RangeEncoder();
         var models = new AdaptiveNibbles(2);
         foreach (var value in values)
+        {
             NumberCoding.Number(ref encoder, models, 0, value);
+        }
 
         var decoder = new RangeDecoder(encoder.Finish());
         models.Reset();
@@ -68,7 +72,9 @@ public sealed class RangeCoderTests
         var encoder = new RangeEncoder();
         var models = new AdaptiveNibbles(1);
         foreach (var symbol in symbols)
+        {
             encoder.Nibble(models, 0, symbol);
+        }
 
         return encoder.Finish();
     }

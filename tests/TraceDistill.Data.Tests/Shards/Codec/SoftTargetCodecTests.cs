@@ -20,9 +20,13 @@ public sealed class SoftTargetCodecTests
         Assert.Equal(original.TokenIds, decoded.TokenIds);
         Assert.Equal(original.TopIds, decoded.TopIds);
         for (var i = 0; i < original.TopLogprobs.Length; i++)
+        {
             AssertClose(original.TopLogprobs[i], decoded.TopLogprobs[i], original.TopLogprobs[i / k * k], k);
+        }
         for (var t = 0; t < length; t++)
+        {
             AssertClose(original.Logprobs[t], decoded.Logprobs[t], k > 0 ? original.TopLogprobs[t * k] : 0, k);
+        }
     }
 
     [Property(MaxTest = 60)]
@@ -50,7 +54,9 @@ public sealed class SoftTargetCodecTests
         var decoded = SoftTargetCodec.Decode(SoftTargetCodec.Encode(original), 30, 40);
 
         for (var t = 0; t < 30; t++)
+        {
             Assert.Equal(1, decoded.TopLogprobs.Skip(t * 40).Take(40).Sum(logprob => Math.Exp(logprob)), 1e-5);
+        }
     }
 
     [Fact]
@@ -67,7 +73,13 @@ public sealed class SoftTargetCodecTests
     public void CertainRow_WithFloorLogprobs_IsKept()
     {
         // What servers send for a token without alternatives: certainty, and −9999 for the rest.
-        var original = Rows(k: 3, tokenIds: [5, 6], logprobs: [0f, 0f], topIds: [5, 6, 7, 6, 5, 7], topLogprobs: [0f, -9999f, -9999f, -1e-7f, -16f, -16.1f]);
+        var original = Rows(
+            k: 3,
+            tokenIds: [5, 6],
+            logprobs: [0f, 0f],
+            topIds: [5, 6, 7, 6, 5, 7],
+            topLogprobs: [0f, -9999f, -9999f, -1e-7f, -16f, -16.1f]
+        );
 
         var decoded = SoftTargetCodec.Decode(SoftTargetCodec.Encode(original), 2, 3);
 
@@ -96,7 +108,12 @@ public sealed class SoftTargetCodecTests
     {
         var once = SampleTraces.SoftTargets(new Random(3), tokens: 50, k: 20);
         var twice = Rows(
-            20, [.. once.TokenIds, .. once.TokenIds], [.. once.Logprobs, .. once.Logprobs], [.. once.TopIds, .. once.TopIds], [.. once.TopLogprobs, .. once.TopLogprobs]);
+            20,
+            [.. once.TokenIds, .. once.TokenIds],
+            [.. once.Logprobs, .. once.Logprobs],
+            [.. once.TopIds, .. once.TopIds],
+            [.. once.TopLogprobs, .. once.TopLogprobs]
+        );
 
         var first = SoftTargetCodec.Encode(once).Length;
         var second = SoftTargetCodec.Encode(twice).Length - first;
@@ -124,7 +141,9 @@ public sealed class SoftTargetCodecTests
         var random = new Random(seed);
         var blob = SoftTargetCodec.Encode(SampleTraces.SoftTargets(new Random(4), tokens: 30, k: 10, vocabulary: 100));
         for (var flips = random.Next(1, 4); flips > 0; flips--)
+        {
             blob[random.Next(blob.Length)] ^= (byte)random.Next(1, 256);
+        }
 
         DecodesOrRefuses(blob[..random.Next(blob.Length + 1)], tokens: 30, k: 10);
     }
@@ -149,17 +168,19 @@ public sealed class SoftTargetCodecTests
         {
             SoftTargetCodec.Decode(blob, tokens, k);
         }
-        catch (InvalidDataException)
-        {
-        }
+        catch (InvalidDataException) { }
     }
 
     static TokenLogprobs ShortRows()
     {
         var none = float.NegativeInfinity;
         return Rows(
-            k: 3, tokenIds: [9, 1, 70_000], logprobs: [-0.5f, -0.3f, -4f],
-            topIds: [9, 2, -1, -1, -1, -1, 4, -1, -1], topLogprobs: [-0.5f, -1f, none, none, none, none, -0.02f, none, none]);
+            k: 3,
+            tokenIds: [9, 1, 70_000],
+            logprobs: [-0.5f, -0.3f, -4f],
+            topIds: [9, 2, -1, -1, -1, -1, 4, -1, -1],
+            topLogprobs: [-0.5f, -1f, none, none, none, none, -0.02f, none, none]
+        );
     }
 
     // The bound that the codec documents.
@@ -167,7 +188,9 @@ public sealed class SoftTargetCodecTests
     {
         var bound = (1 / Math.Exp(expected / 2) + Math.Sqrt(k + 1)) / 1000;
         if (expected < best - Math.Log(4096))
+        {
             bound = 1 / 16.0 + Math.Sqrt(k + 1) / 1000 + (1 / 1000.0);
+        }
         Assert.Equal(expected, actual, bound + 1e-4);
     }
 
@@ -175,5 +198,12 @@ public sealed class SoftTargetCodecTests
         exact.TopLogprobs.Zip(decoded.TopLogprobs, (p, q) => Math.Exp(p) * (p - q) + Math.Exp(q) - Math.Exp(p)).Sum();
 
     static TokenLogprobs Rows(int k, int[] tokenIds, float[] logprobs, int[] topIds, float[] topLogprobs) =>
-        new() { K = k, TokenIds = tokenIds, Logprobs = logprobs, TopIds = topIds, TopLogprobs = topLogprobs };
+        new()
+        {
+            K = k,
+            TokenIds = tokenIds,
+            Logprobs = logprobs,
+            TopIds = topIds,
+            TopLogprobs = topLogprobs,
+        };
 }

@@ -21,5 +21,6 @@ public sealed class SentencesTests
     [Fact]
     public void Of_AText_TellsWhereEachSentenceStands() =>
         Assert.All(Sentences.Of("One. Two!\n Three"), sentence =>
-            Assert.Equal(sentence.Text, "One. Two!\n Three"[sentence.Start..sentence.End]));
+            Assert.Equal(sentence.Text, "One. Two!\n Three"[sentence.Start..sentence.End])
+        );
 }

@@ -21,7 +21,9 @@ public class JinjaReferenceTests
         using var cases = JsonDocument.Parse(File.ReadAllText(file));
         var data = new TheoryData<string, string?>();
         foreach (var item in cases.RootElement.EnumerateArray())
+        {
             data.Add(item.GetProperty("source").GetString()!, item.GetProperty("rendered").GetString());
+        }
         return data;
     }
 
@@ -30,10 +32,15 @@ public class JinjaReferenceTests
     public void Render_RecordedTemplate_GivesTheRecordedText(string source, string? rendered)
     {
         var time = new FixedTime(new DateTimeOffset(2025, 3, 7, 15, 4, 9, TimeSpan.Zero));
-        string Render() => ChatTemplate.Parse(source, "template", time).Render(Messages, false, new Dictionary<string, object?> { ["bos_token"] = "<s>" });
+        string Render() =>
+            ChatTemplate.Parse(source, "template", time).Render(Messages, false, new Dictionary<string, object?> { ["bos_token"] = "<s>" });
         if (rendered is not null)
+        {
             Assert.Equal(rendered, Render());
+        }
         else
+        {
             Assert.Matches(@"^template, line \d+, column \d+: ", Assert.Throws<InvalidInputException>(Render).Message);
+        }
     }
 }

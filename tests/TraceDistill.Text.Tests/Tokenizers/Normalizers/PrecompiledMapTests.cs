@@ -10,9 +10,27 @@ public sealed class PrecompiledMapTests
 {
     static readonly (string From, string To)[] Entries =
     [
-        ("ﬁ", "fi"), ("\u00A0", " "), ("\t", " "), ("\n", " "), ("\r", " "), ("①", "1"), ("Ⅷ", "VIII"), ("½", "1/2"), ("İ", "i"),
-        ("𝐀", "A"), ("\u200B", ""), ("\u180E", ""), ("e\u0301", "é"), ("A\u030A", "Å"), ("Ω", "oh"), ("ß", "ss"), ("世", "world"),
-        ("\u1112", "h"), ("e\u0300", "è"), ("नमस्ते", "?"), ("\U0010FFFF", ""),
+        ("ﬁ", "fi"),
+        ("\u00A0", " "),
+        ("\t", " "),
+        ("\n", " "),
+        ("\r", " "),
+        ("①", "1"),
+        ("Ⅷ", "VIII"),
+        ("½", "1/2"),
+        ("İ", "i"),
+        ("𝐀", "A"),
+        ("\u200B", ""),
+        ("\u180E", ""),
+        ("e\u0301", "é"),
+        ("A\u030A", "Å"),
+        ("Ω", "oh"),
+        ("ß", "ss"),
+        ("世", "world"),
+        ("\u1112", "h"),
+        ("e\u0300", "è"),
+        ("नमस्ते", "?"),
+        ("\U0010FFFF", ""),
     ];
 
     /// <summary>A normalizer with such a map, as tokenizer.json has it.</summary>
@@ -44,7 +62,8 @@ public sealed class PrecompiledMapTests
         Assert.Equal("a1/2b", new PrecompiledMap(Compile(Entries)).Apply(Text, alignment));
         Assert.Equal(
             [(1, 2), (2, 3), (3, 3), (3, 4), (4, 5)],
-            Enumerable.Range(0, alignment.Length).Select(at => (alignment[at].Share.Start, alignment[at].Share.End)));
+            Enumerable.Range(0, alignment.Length).Select(at => (alignment[at].Share.Start, alignment[at].Share.End))
+        );
     }
 
     [Fact]
@@ -64,9 +83,7 @@ public sealed class PrecompiledMapTests
             {
                 _ = new PrecompiledMap(damaged).Apply("ﬁne ½\u00A0Ⅷ e\u0301 \U0010FFFF", null);
             }
-            catch (FormatException)
-            {
-            }
+            catch (FormatException) { }
         }
     }
 

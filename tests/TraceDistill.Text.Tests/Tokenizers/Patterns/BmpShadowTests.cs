@@ -16,7 +16,10 @@ public class BmpShadowTests
         {
             var standIn = Assert.Single(shadow.Of(rune.ToString(), standIns).ToArray());
             Assert.Equal(Rune.GetUnicodeCategory(rune), CharUnicodeInfo.GetUnicodeCategory(standIn));
-            Assert.False(standIn is (>= '\u0800' and <= '\u9FA5') or (>= '\uAC00' and <= '\uD7FF') or (>= '\uA640' and <= '\uA66D'), $"{rune.Value:X}");
+            Assert.False(
+                standIn is (>= '\u0800' and <= '\u9FA5') or (>= '\uAC00' and <= '\uD7FF') or (>= '\uA640' and <= '\uA66D'),
+                $"{rune.Value:X}"
+            );
         }
 
         Assert.Equal(new Piece(1, 3), Shadowed("a\U0001F600bc", new Piece(1, 2)));
@@ -41,6 +44,8 @@ public class BmpShadowTests
         Assert.DoesNotContain(standIns.Of(new Rune(0x10450)), letters);
         Assert.Equal($"{standIns.Of(new Rune(0x1F600))}", face);
         Assert.All(letters + face, unit => Assert.DoesNotContain(standIns.Of(new Rune(unit)), letters + face));
-        Assert.All(letters + face, unit => Assert.Equal(CharUnicodeInfo.GetUnicodeCategory(unit), CharUnicodeInfo.GetUnicodeCategory(standIns.Of(new Rune(unit)))));
+        Assert.All(letters + face, unit =>
+            Assert.Equal(CharUnicodeInfo.GetUnicodeCategory(unit), CharUnicodeInfo.GetUnicodeCategory(standIns.Of(new Rune(unit))))
+        );
     }
 }

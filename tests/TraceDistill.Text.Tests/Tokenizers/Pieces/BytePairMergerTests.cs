@@ -13,10 +13,12 @@ public class BytePairMergerTests
     {
         var definition = TokenizerFile.Read(Path.Combine(TestPaths.SharedData("tokenizers/gpt2"), "tokenizer.json"));
         var spellings = definition.Vocabulary.ToDictionary(token => token.Value, token => token.Key);
-        var reference = BpeTokenizer.Create(new BpeOptions(definition.Vocabulary)
-        {
-            Merges = definition.Merges.Select(merge => $"{spellings[merge.Left]} {spellings[merge.Right]}"),
-        });
+        var reference = BpeTokenizer.Create(
+            new BpeOptions(definition.Vocabulary)
+            {
+                Merges = definition.Merges.Select(merge => $"{spellings[merge.Left]} {spellings[merge.Right]}"),
+            }
+        );
         var merger = new BytePairMerger(new MergeTable(definition.Merges));
         var random = new Random(4);
         for (var i = 0; i < 2000; i++)
@@ -24,7 +26,10 @@ public class BytePairMergerTests
             var piece = string.Concat(Enumerable.Range(0, random.Next(1, 40)).Select(_ => "Ġetaonihsrdlu,.ÃŁ"[random.Next(16)]));
             var tokens = new List<PieceToken>();
             merger.Apply([.. piece.Select(character => new PieceToken(definition.Vocabulary[character.ToString()], 1))], tokens);
-            Assert.Equal(reference.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false), tokens.Select(token => token.Id));
+            Assert.Equal(
+                reference.EncodeToIds(piece, considerPreTokenization: false, considerNormalization: false),
+                tokens.Select(token => token.Id)
+            );
             Assert.Equal(tokens.Select(token => spellings[token.Id].Length), tokens.Select(token => token.Length));
         }
     }

@@ -21,13 +21,18 @@ public class UnicodeNormalizationTests
     [InlineData("\u0958", "\u0915\u093C")]
     [InlineData("\U0001D15E", "\U0001D157\U0001D165")]
     [InlineData("a\u0315\u0300\u05AE\u0300b", "\u00E0\u05AE\u0300\u0315b")]
-    public void Normalize_UnicodeTestCase_GivesFormC(string source, string expected) => Assert.Equal(expected, UnicodeNormalization.ToFormC(source));
+    public void Normalize_UnicodeTestCase_GivesFormC(string source, string expected) =>
+        Assert.Equal(expected, UnicodeNormalization.ToFormC(source));
 
     [Fact]
     public void Normalize_EveryCharacterWithAMappingOrClass_GivesWhatHuggingFaceGives()
     {
-        var texts = ListedCharacters("canonical.txt").Concat(ListedCharacters("compatibility.txt")).Concat(Enumerable.Range(0xAC00, 100)).SelectMany(code => new[] { $"{new Rune(code)}", $"A\u0301{new Rune(code)}\u0327" })
-            .Concat(FuzzedText.Texts(seed: 3, 500)).ToList();
+        var texts = ListedCharacters("canonical.txt")
+            .Concat(ListedCharacters("compatibility.txt"))
+            .Concat(Enumerable.Range(0xAC00, 100))
+            .SelectMany(code => new[] { $"{new Rune(code)}", $"A\u0301{new Rune(code)}\u0327" })
+            .Concat(FuzzedText.Texts(seed: 3, 500))
+            .ToList();
         Assert.True(texts.Count > 5000);
         (string Type, Func<string, string> Ours)[] normalizers =
         [
@@ -49,14 +54,28 @@ public class UnicodeNormalizationTests
     /// <summary>The characters of a data file, first fields of mappings and ranges of classes.</summary>
     static IEnumerable<int> ListedCharacters(string file)
     {
-        var lines = File.ReadLines(Path.Combine(TestPaths.RepositoryRoot, "src/TraceDistill.Text/Tokenizers/Unicode", file)).Where(line => line[0] != '#');
+        var lines = File.ReadLines(Path.Combine(TestPaths.RepositoryRoot, "src/TraceDistill.Text/Tokenizers/Unicode", file))
+            .Where(line => line[0] != '#');
         foreach (var fields in lines.Select(line => line.Split(' ')))
         {
-            foreach (var range in fields[0] switch { "O" => fields[2..], "X" => [], "M" or "N" => fields[1..], _ => [fields[1]] })
+            foreach (
+                var range in fields[0] switch
+                {
+                    "O" => fields[2..],
+                    "X" => [],
+                    "M" or "N" => fields[1..],
+                    _ => [fields[1]],
+                }
+            )
             {
-                var bounds = range.Split('-').Select(code => int.Parse(code, NumberStyles.HexNumber, CultureInfo.InvariantCulture)).ToArray();
+                var bounds = range
+                    .Split('-')
+                    .Select(code => int.Parse(code, NumberStyles.HexNumber, CultureInfo.InvariantCulture))
+                    .ToArray();
                 for (var code = bounds[0]; code <= bounds[^1]; code++)
+                {
                     yield return code;
+                }
             }
         }
     }
