@@ -11,7 +11,9 @@ using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Exporting;
 
-/// <summary>The <c>README.md</c> of an exported model: front matter that the Hub reads, then what it was made from, how, and how good it is.</summary>
+/// <summary>
+/// The <c>README.md</c> of an exported model: front matter that the Hub reads, then what it was made from, how, and how good it is.
+/// </summary>
 static class ModelCard
 {
     public const string FileName = "README.md";
@@ -97,13 +99,15 @@ static class ModelCard
         }
 
         text.Append(
-            "\n## Data\n\nTrained on reasoning traces:\n\n| data set | traces | tokens | teacher | soft targets | correct | incorrect |\n| --- | --- | --- | --- | --- | --- | --- |\n"
+            "\n## Data\n\nTrained on reasoning traces:\n\n| data set | traces | tokens | teacher | "
+                + "soft targets | correct | incorrect |\n| --- | --- | --- | --- | --- | --- | --- |\n"
         );
         foreach (var traces in facts.Traces)
         {
             var targets = traces.TopK > 0 ? $"top {traces.TopK} log-probabilities" : "none";
             text.Append(
-                $"| {OneLine(traces.Stage.Name)} | {Show.Count(traces.Count)} | {Show.Count(traces.Tokens)} | {OneLine(traces.Teacher)} | {targets} | {Verdicts("correct")} | {Verdicts("incorrect")} |\n"
+                $"| {OneLine(traces.Stage.Name)} | {Show.Count(traces.Count)} | {Show.Count(traces.Tokens)} | "
+                    + $"{OneLine(traces.Teacher)} | {targets} | {Verdicts("correct")} | {Verdicts("incorrect")} |\n"
             );
 
             string Verdicts(string verdict) => Show.Count(traces.Lengths.Count(trace => trace.Verdict == verdict));
@@ -115,14 +119,16 @@ static class ModelCard
         foreach (var (evaluation, name) in facts.Evaluations)
         {
             text.Append(
-                $"\n## Metrics: {OneLine(evaluation.Stage.Name)}\n\nGreedy pass@1 on `{OneLine(NameOf(evaluation))}`, with 95 % Wilson intervals:\n\n"
+                $"\n## Metrics: {OneLine(evaluation.Stage.Name)}\n\nGreedy pass@1 "
+                    + $"on `{OneLine(NameOf(evaluation))}`, with 95 % Wilson intervals:\n\n"
             );
             text.Append("| model | accuracy | 95 % interval | problems | tokens an answer |\n| --- | --- | --- | --- | --- |\n");
             foreach (var (model, scores) in evaluation.Result.Models)
             {
                 var shown = model == name ? $"**{OneLine(model)}** (this model)" : OneLine(model);
                 text.Append(
-                    $"| {shown} | {Show.Percent(scores.Accuracy)} | {Show.Percent(scores.AccuracyCi)} | {scores.N} | {scores.MeanTokens:0} |\n"
+                    $"| {shown} | {Show.Percent(scores.Accuracy)} | "
+                        + $"{Show.Percent(scores.AccuracyCi)} | {scores.N} | {scores.MeanTokens:0} |\n"
                 );
             }
 
@@ -144,7 +150,8 @@ static class ModelCard
         if (facts.Training is { } training)
         {
             text.Append(
-                $"\n## Recipe\n\nTrained by the stage `{training.Name}` ({training.Verb}) in {Show.Duration(training.Seconds)}, TraceDistill {training.ProgramVersion}."
+                $"\n## Recipe\n\nTrained by the stage `{training.Name}` ({training.Verb}) in "
+                    + $"{Show.Duration(training.Seconds)}, TraceDistill {training.ProgramVersion}."
             );
         }
 
