@@ -32,7 +32,7 @@ sealed class TensorPass(Decoder decoder, KeyValuePages pages) : IDecoderPass
 
     public int Add(int token, int position, int[] sequencePages, bool isLong = false)
     {
-        // Sequences are told apart by the very array that holds their pages.
+        // Sequences are distinguished by the very array that holds their pages.
         if (!_sequences.TryGetValue(sequencePages, out var sequence))
         {
             _sequences.Add(sequencePages, sequence = _sequences.Count);

@@ -35,7 +35,7 @@ public static class CollectStage
     /// is serving by now.</param>
     /// <param name="directory">Where journal and shards go; made where needed.</param>
     /// <param name="verifier">Grades each trace as it arrives.</param>
-    /// <param name="observer">Told of progress, failures and pauses.</param>
+    /// <param name="observer">Notified of progress, failures and pauses.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops the run; what is in flight is given a few seconds, what was finished is kept.</param>
     /// <exception cref="InvalidInputException">The options, the prompt, the problems or the folder are wrong.</exception>

@@ -71,7 +71,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     public int? KdTopK { get; init; }
 
     /// <value>tail_bucket.</value>
-    [Description("What stands for the probability outside the top k: tail_bucket or renormalize")]
+    [Description("Treatment of the probability outside the top k: tail_bucket or renormalize")]
     public MissingMass KdMissingMass { get; init; } = MissingMass.TailBucket;
 
     /// <summary>
@@ -85,7 +85,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     )]
     public double KdUldWeight { get; init; }
 
-    /// <value>0: whatever is left is trained on.</value>
+    /// <value>0: no minimum.</value>
     [Range(0.0, 1.0, ErrorMessage = "must be from 0 to 1")]
     [Description(
         "Another vocabulary: least fraction of tokens with soft targets, and of the probability in them, that has to "
@@ -125,7 +125,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
 
     /// <value>Null: the model's own weights are trained.</value>
     [Range(1, 65_536, ErrorMessage = "must be from 1 to 65536")]
-    [Description("Rank of LoRA adapters, which are trained in place of the model's own weights; absent is full fine-tuning")]
+    [Description("Rank of LoRA adapters, which are trained in place of the model's own weights; full fine-tuning unless given")]
     public int? LoraR { get; init; }
 
     /// <value>Null: twice lora_r, so that the share of an adapter, lora_alpha / lora_r, stays 2 at any rank.</value>
@@ -339,7 +339,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
         )
         {
             yield return new ValidationResult(
-                $"{twice.First().Path} stands there {twice.Count()} times; give it a larger weight instead",
+                $"{twice.First().Path} is listed {twice.Count()} times; give it a larger weight instead",
                 [nameof(Traces)]
             );
         }

@@ -20,7 +20,9 @@ namespace TraceDistill.Training;
 public static class TrainingMemory
 {
     /// <summary>Tells what the training will take, in memory and time.</summary>
-    /// <param name="device">Where it computes. How much memory a GPU has left is not known beforehand: only the estimate is told.</param>
+    /// <param name="device">
+    /// Where it computes. How much memory a GPU has left is not known beforehand: only the estimate is printed.
+    /// </param>
     /// <param name="longest">Tokens of the longest sequence.</param>
     /// <param name="data">Bytes of sequences that are read while it goes on, and not there yet.</param>
     /// <exception cref="InvalidInputException">It takes more memory than this process may have.</exception>

@@ -63,7 +63,7 @@ public sealed class TraceSetTests : TrainStageCase
     {
         Assert.Null(Refused("a", "b"));
         Assert.Null(Refused(new TraceSet { Path = "a", Weight = 0.2 }, new TraceSet { Path = "b", Weight = 5 }));
-        Assert.Equal("a/ stands there 2 times; give it a larger weight instead", Refused("a/", "b", "a"));
+        Assert.Equal("a/ is listed 2 times; give it a larger weight instead", Refused("a/", "b", "a"));
         Assert.Equal(
             "b has a weight and a has none; give every data set one, or none",
             Refused("a", new TraceSet { Path = "b", Weight = 1 })

@@ -2,7 +2,7 @@ using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Binding;
 
-/// <summary>Collects everything that is wrong with the user's settings, so that all of it is told at once.</summary>
+/// <summary>Collects everything that is wrong with the user's settings, so that all of it is reported at once.</summary>
 sealed class ProblemList
 {
     readonly List<(SourceLocation Location, string Key, string Message)> _problems = [];
@@ -11,7 +11,7 @@ sealed class ProblemList
     /// Notes one problem of the setting <paramref name="key"/>: in a recipe after its stage's
     /// name and a dot, dotted where it is nested, empty for the whole.
     /// </summary>
-    /// <remarks>What is written once is told once, however many stages <c>like</c> and matrices make from it.</remarks>
+    /// <remarks>What is written once is reported once, however many stages <c>like</c> and matrices make from it.</remarks>
     public void Add(SourceLocation location, string key, string message)
     {
         if (!_problems.Any(known => known.Location == location && known.Message == message && WithoutStage(known.Key) == WithoutStage(key)))

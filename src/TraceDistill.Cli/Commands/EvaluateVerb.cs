@@ -76,7 +76,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
             );
         }
 
-        // What is true of many models, such as copies of a matrix, is told once with their names.
+        // What is true of many models, such as copies of a matrix, is reported once with their names.
         foreach (var same in found.GroupBy(one => one.Told, one => one.Model))
         {
             yield return same.Key with

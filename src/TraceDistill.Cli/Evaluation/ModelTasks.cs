@@ -29,7 +29,7 @@ sealed class ModelTasks
     /// <param name="sources">All models.</param>
     /// <param name="ofTraces">The task of the traces that distributions are compared on; null where there are none, or it is not
     /// known.</param>
-    /// <param name="observer">Told of differences.</param>
+    /// <param name="observer">Takes messages about differences.</param>
     public ModelTasks(EvaluateOptions options, IEnumerable<ModelSource> sources, TaskDescription? ofTraces, IRunObserver observer)
     {
         var trained = sources.Select(TaskOf).OfType<TaskDescription>().ToList();
@@ -38,7 +38,7 @@ sealed class ModelTasks
         _isAmbiguous = trained.Any(task => !task.IsPutAs(_shared));
     }
 
-    /// <summary>Finds how a model is asked; differences from what it was trained on are told.</summary>
+    /// <summary>Finds the prompt of a model, and reports where it differs from the one that the model was trained on.</summary>
     public async Task<AskedAs> ForAsync(string name, ModelSource source, CancellationToken cancellationToken)
     {
         var own = TaskOf(source);

@@ -16,7 +16,7 @@ sealed class StageObserver(string? stage, IRunObserver console, MetricsLog? metr
     const string Separator = ": ";
 
     /// <summary>
-    /// The stage whose activity this is, as the console is told of it; empty for a verb that
+    /// The stage whose activity this is, as the console is notified of it; empty for a verb that
     /// runs by itself. Each stage does one thing at a time.
     /// </summary>
     public static string StageOf(string activity) =>

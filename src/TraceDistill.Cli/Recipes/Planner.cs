@@ -114,7 +114,7 @@ sealed class Planner(IReadOnlyList<IVerb> verbs)
             };
     }
 
-    /// <summary>A misspelt file of another stage is told at once, not when that stage has run for an hour.</summary>
+    /// <summary>A misspelt file of another stage is reported at once, not when that stage has run for an hour.</summary>
     static void CheckOutputs(PlannedStage reader, List<PlannedStage> stages, ProblemList problems)
     {
         foreach (var input in reader.Inputs.Where(input => input.Stage is not null && input.Path.Length > 0))

@@ -259,7 +259,7 @@ sealed class RecipeRunner(
         }
     }
 
-    /// <summary>The note of the time spent is a convenience: a full disk must be told by the stage itself.</summary>
+    /// <summary>The note of the time spent is a convenience: a full disk must be reported by the stage itself.</summary>
     static void Quietly(Action note)
     {
         try

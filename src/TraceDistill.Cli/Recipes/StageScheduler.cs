@@ -16,7 +16,7 @@ readonly record struct StageShare(bool IsAlone, int Cores);
 /// <param name="cores">Cores that are shared out among the stages that run.</param>
 /// <param name="run">Runs one stage.</param>
 /// <param name="shortage">Describes the resource that a stage waits for before it starts beside others; null where it can start.</param>
-/// <param name="console">Told of a stage that waits, and of one that fails while others go on.</param>
+/// <param name="console">Notified of a stage that waits, and of one that fails while others go on.</param>
 sealed class StageScheduler(
     int jobs,
     int cores,
@@ -158,7 +158,7 @@ sealed class StageScheduler(
         return waiting.Where(stage => stage.RunsBesideOthers && !stage.DependsOn.Any(unfinished.Contains));
     }
 
-    /// <summary>The last of several failures need not be told here: it ends the run.</summary>
+    /// <summary>The last of several failures need not be reported here: it ends the run.</summary>
     void Tell(PlannedStage stage, Exception exception, bool isFirst, CancellationToken cancellationToken)
     {
         if (cancellationToken.IsCancellationRequested || (isFirst && _running.Count == 0))

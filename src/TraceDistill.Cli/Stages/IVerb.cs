@@ -98,7 +98,7 @@ interface IVerb
 
     /// <summary>Does it.</summary>
     /// <param name="options">An <see cref="OptionsType"/>.</param>
-    /// <returns>What is to be told about the result, to be written as JSON.</returns>
+    /// <returns>The result, to be written as JSON.</returns>
     Task<object> RunAsync(object options, StageContext context, CancellationToken cancellationToken);
 }
 

@@ -37,6 +37,6 @@ public sealed record SequenceRequest
     /// <summary>Alternatives to report for each prompt token but the first; null does not score the prompt.</summary>
     public int? PromptTopLogprobs { get; init; }
 
-    /// <summary>Told of each token as it is drawn.</summary>
+    /// <summary>Notified of each token as it is drawn.</summary>
     public ITokenSink? Sink { get; init; }
 }

@@ -45,7 +45,7 @@ sealed class WeightReader : IDisposable
     /// <param name="name">Hugging Face's.</param>
     /// <param name="type">What the values are to be stored as, for messages.</param>
     /// <param name="isBoundedByHalf">Whether that ends at float16's largest number.</param>
-    /// <param name="rounding">Is told of merged ones; null: nobody wants to know.</param>
+    /// <param name="rounding">Records merged ones; null where they are not wanted.</param>
     /// <returns>The values, until the next call.</returns>
     /// <exception cref="InvalidInputException">A value is not finite or too large to be stored so.</exception>
     public Memory<float> Read(string name, string type, bool isBoundedByHalf, MergeRounding? rounding = null)

@@ -2,7 +2,9 @@ using TraceDistill.Serving.Protocol;
 
 namespace TraceDistill.Serving.Hosting;
 
-/// <summary>Bounds how many sequences run or wait; what is beyond is told at once to come back, instead of timing out in a queue.</summary>
+/// <summary>
+/// Bounds how many sequences run or wait; what is beyond is asked at once to come back, instead of timing out in a queue.
+/// </summary>
 sealed class AdmissionGate(int capacity)
 {
     const int RetryAfterSeconds = 1;

@@ -61,7 +61,7 @@ public static class BatchStage
     /// <param name="options">With <see cref="GenerateOptions.BatchIn"/>.</param>
     /// <param name="directory">Where the traces go.</param>
     /// <param name="verifier">Grades each trace as it is taken in.</param>
-    /// <param name="observer">Told of progress, and of results that are none or not wanted.</param>
+    /// <param name="observer">Notified of progress, and of results that are none or not wanted.</param>
     /// <param name="time">The clock of everything.</param>
     /// <param name="cancellationToken">Stops; what was taken in is kept.</param>
     /// <exception cref="InvalidInputException">

@@ -6,7 +6,7 @@ using TraceDistill.Text.Errors;
 namespace TraceDistill.Teachers.Collection;
 
 /// <summary>Counts what came of the samples of a run, tells the observer, and calls an end to a run in which nothing succeeds.</summary>
-/// <param name="observer">Told of progress and of the first few failures.</param>
+/// <param name="observer">Notified of progress and of the first few failures.</param>
 /// <param name="time">The clock of the rate.</param>
 /// <param name="before">Traces there already.</param>
 /// <param name="total">Traces in all.</param>

@@ -8,7 +8,7 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>Parts text into reasoning and answer while it comes, as <see cref="ReasoningSplitter"/> parts a whole generation.</summary>
 /// <remarks>
 /// Text that may be the beginning of a mark is held back until the next piece decides. The channels of
-/// harmony are told apart only at the end. What the whole generation alone shows (a closing mark
+/// harmony are distinguished only at the end. What the whole generation alone shows (a closing mark
 /// without an opening one, in a prompt that was not known to end within the reasoning) comes as answer.
 /// </remarks>
 /// <param name="markers">The model's marks around its reasoning; null where they are not known.</param>

@@ -12,7 +12,7 @@ namespace TraceDistill.Teachers.Connector;
 /// <summary>
 /// One teacher over HTTP: sends a request once and says, as a <see cref="TeacherRequestException"/>, what a failure means.
 /// </summary>
-/// <param name="observer">Told, once each, of what makes its answers others than those asked for; null for nobody.</param>
+/// <param name="observer">Notified, once each, of what makes its answers others than those asked for; null for none.</param>
 sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvider time, IRunObserver? observer = null)
 {
     /// <summary>Bytes of a response that holds no generation: a list of models, an error.</summary>
@@ -68,7 +68,7 @@ sealed class TeacherClient(HttpClient http, TeacherEndpoint endpoint, TimeProvid
     ) => CompleteAsync(messages, sampling, progress: null, cancellationToken);
 
     /// <inheritdoc cref="CompleteAsync(IReadOnlyList{ChatMessage}, SamplingSettings, CancellationToken)"/>
-    /// <param name="progress">Told of what comes; null for nobody.</param>
+    /// <param name="progress">Notified of what comes; null for none.</param>
     public async Task<GenerationResult> CompleteAsync(
         IReadOnlyList<ChatMessage> messages,
         SamplingSettings sampling,

@@ -202,7 +202,7 @@ public sealed class TeacherPool : ITextGenerator, IDisposable
 
     /// <summary>
     /// Finds out with small requests what the endpoints can do, before anything long or costly is asked of them. One of several that
-    /// refuses is left out of this run, one that does not answer until it does and shows the same as the others; the observer is told.
+    /// refuses is left out of this run, one that does not answer until it does and shows the same as the others; the observer is notified.
     /// </summary>
     /// <param name="sampling">The settings that the run is going to use.</param>
     /// <param name="known">

@@ -248,7 +248,7 @@ sealed class CapabilityProbe(TeacherClient client, ProbeTraffic traffic, TimePro
 
     /// <summary>Compares the first token's distribution at two temperatures.</summary>
     /// <returns>
-    /// Null where that cannot be told and makes no difference: under neutral settings the two kinds are the same numbers.
+    /// Null where that cannot be known and makes no difference: under neutral settings the two kinds are the same numbers.
     /// </returns>
     /// <exception cref="TeacherUnavailableException">
     /// It cannot be told: a guess would have a student learn from the wrong distribution.

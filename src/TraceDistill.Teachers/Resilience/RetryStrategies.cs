@@ -32,7 +32,7 @@ static class RetryStrategies
     /// <param name="builder">Gets the strategies.</param>
     /// <param name="options">Counts and delays.</param>
     /// <param name="random">Uniform numbers in [0, 1) for the jitter.</param>
-    /// <param name="notice">Told of every wait.</param>
+    /// <param name="notice">Notified of every wait.</param>
     /// <param name="elsewhere">Whether the next attempt of a request goes to another endpoint at once, whatever this one's failure.</param>
     /// <param name="isFinal">Whether a request's failure stands, whatever it is, because part of its answer is with the caller.</param>
     /// <param name="stop">Ends waits, in a <see cref="NotSentException"/>; attempts go on.</param>

@@ -24,7 +24,7 @@ ref struct CompletionReader
     /// <summary>Text read of the answer, or of all the text.</summary>
     string? Content { get; set; }
 
-    /// <summary>Text read of the reasoning, where it is told apart.</summary>
+    /// <summary>Text read of the reasoning, where it is distinguished.</summary>
     string? Reasoning { get; set; }
 
     /// <param name="json">The whole response body, UTF-8.</param>

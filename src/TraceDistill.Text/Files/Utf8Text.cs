@@ -29,7 +29,7 @@ public static class Utf8Text
 
     /// <summary>Looks for bytes that are not UTF-8.</summary>
     /// <param name="path">The file that they come from.</param>
-    /// <exception cref="InvalidInputException">There are some; the first one's line and offset are told.</exception>
+    /// <exception cref="InvalidInputException">There are some; the first one's line and offset are named.</exception>
     public static void Check(string path, ReadOnlySpan<byte> bytes)
     {
         if (Utf8.IsValid(bytes))
@@ -51,7 +51,7 @@ public static class Utf8Text
         new($"{path}:{line}: byte {offset} (0x{value:X2}) is not UTF-8; save the file as UTF-8, or fetch it again");
 
     /// <summary>Looks for bytes that are not UTF-8 in a file of any size.</summary>
-    /// <exception cref="InvalidInputException">There are some; the first one's line and offset are told.</exception>
+    /// <exception cref="InvalidInputException">There are some; the first one's line and offset are named.</exception>
     public static void CheckFile(string path)
     {
         using var stream = File.OpenRead(path);

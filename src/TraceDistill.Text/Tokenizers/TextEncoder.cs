@@ -66,7 +66,7 @@ sealed class TextEncoder(
     }
 
     /// <summary>Appends the ids of a text.</summary>
-    /// <param name="recorder">Is told where they stand; null: nobody wants to know.</param>
+    /// <param name="recorder">Records where they are; null where they are not wanted.</param>
     public void Encode(string text, List<int> ids, SpanRecorder? recorder)
     {
         var start = 0;

@@ -242,7 +242,7 @@ public static class TrainStage
             return ModelConfiguration.Load(student).MaxPositionEmbeddings;
         }
 
-        // A shape that cannot be is told before anything long is read.
+        // A shape that cannot be is reported before anything long is read.
         _ = options.Architecture!.Configure(tokenizer.VocabularySize, tokenizer.EndOfSequenceIds);
         return options.Architecture.MaxPositionEmbeddings;
     }

@@ -81,7 +81,7 @@ static class SequenceFilters
         }
     }
 
-    /// <summary>Ordering ignores case unless told otherwise.</summary>
+    /// <summary>Ordering ignores case unless asked otherwise.</summary>
     static object? SortKey(object? value) => value is string text ? text.ToLowerInvariant() : value;
 
     /// <summary><c>map('filter', …)</c> or <c>map(attribute='name')</c>.</summary>

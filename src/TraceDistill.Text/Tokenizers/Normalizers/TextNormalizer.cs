@@ -62,7 +62,7 @@ sealed class TextNormalizer
     }
 
     /// <param name="text">A stretch of text.</param>
-    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    /// <param name="alignment">Records what was changed; null where that is not wanted.</param>
     public string Normalize(string text, TextAlignment? alignment = null)
     {
         var most = MostCharacters(text.Length);

@@ -8,7 +8,7 @@ namespace TraceDistill.Text.Tokenizers.Patterns;
 /// .NET's engine, which sees UTF-16 units in place of characters.
 /// </summary>
 /// <remarks>
-/// Characters above U+FFFF that it names, alone or in classes, are told apart by sets: those of a class with one
+/// Characters above U+FFFF that it names, alone or in classes, are distinguished by sets: those of a class with one
 /// another, since they stand for the same there. <see cref="BmpShadow"/> gives each set, by general category, a
 /// unit of its own. What the two engines read differently is translated (<c>^</c> and <c>$</c> are those of
 /// lines, <c>\w</c>, folded <c>s</c>) or refused: nested classes, intersections, <c>(?m)</c>, <c>{,n}</c>.

@@ -63,7 +63,7 @@ sealed class PreTokenizer
             )
             : this;
 
-    /// <summary>Looks whether characters above U+FFFF that patterns name can be told apart.</summary>
+    /// <summary>Looks whether characters above U+FFFF that patterns name can be distinguished.</summary>
     /// <exception cref="ArgumentException">They cannot.</exception>
     public void Ensure()
     {
@@ -76,7 +76,7 @@ sealed class PreTokenizer
     /// <summary>Puts spaces, and what stands for them, where they are wanted in a text that is not empty.</summary>
     /// <param name="text">A stretch between added tokens.</param>
     /// <param name="isStart">Whether the whole text begins with it.</param>
-    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    /// <param name="alignment">Records what was changed; null where that is not wanted.</param>
     /// <param name="buffer">May receive the result, which lasts as long as its content does.</param>
     public ReadOnlySpan<char> Prepare(ReadOnlySpan<char> text, bool isStart, TextAlignment? alignment, List<char> buffer)
     {

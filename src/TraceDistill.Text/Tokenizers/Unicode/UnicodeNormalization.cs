@@ -49,7 +49,7 @@ static class UnicodeNormalization
 
     /// <summary>The text in form C; the same instance when it is already.</summary>
     /// <param name="text">Any text.</param>
-    /// <param name="alignment">Is told what was changed, where it is wanted.</param>
+    /// <param name="alignment">Records what was changed; null where that is not wanted.</param>
     public static string ToFormC(string text, TextAlignment? alignment = null)
     {
         foreach (var character in text)
