@@ -3,11 +3,17 @@ namespace TraceDistill.Training;
 /// <summary>Problems that a model answers while it is trained; nothing is learned from them.</summary>
 public interface IAnswerEvaluation
 {
-    /// <summary>Digest of the problems: a training that is judged by others is another one.</summary>
+    /// <summary>Digest of the problems and of how they are put: a training that is judged by others is another one.</summary>
     byte[] Digest { get; }
 
     /// <summary>Number of the problems.</summary>
     int Count { get; }
+
+    /// <summary>Looks, before anything is trained, whether every prompt leaves room for an answer.</summary>
+    /// <param name="modelDirectory">The student before the first update.</param>
+    /// <param name="cancellationToken">Stops looking.</param>
+    /// <exception cref="Text.Errors.InvalidInputException">One does not.</exception>
+    Task EnsureFitAsync(string modelDirectory, CancellationToken cancellationToken);
 
     /// <summary>Has a model answer all problems greedily and verifies the answers.</summary>
     /// <param name="modelDirectory">The model, as it would be written at the end of the training.</param>

@@ -128,7 +128,7 @@ public sealed class Trainer(
     {
         if (evaluation is { LoadBest: true } && _progress.Evaluations > 0)
         {
-            checkpoints.LoadBest(weights);
+            checkpoints.LoadBest(weights, _progress.BestStep);
         }
         else
         {
@@ -240,50 +240,36 @@ public sealed class Trainer(
             return true;
         }
 
-        try
+        if (evaluation.Answers is not null)
         {
-            return Evaluate(evaluation, settings(_progress.Step - 1).KdAlpha, checkpoints, cancellationToken);
-        }
-        catch (OperationCanceledException)
-        {
-            // Answers take their time: the steps before them are kept, and the evaluation is what comes next.
+            // Answers take their time: however that ends, the steps before them are kept, and the evaluation comes next.
             checkpoints.Save(_progress, weights, VisitState);
-            throw;
         }
+
+        return Evaluate(evaluation, settings(_progress.Step - 1).KdAlpha, checkpoints, cancellationToken);
     }
 
     /// <returns>Whether to go on.</returns>
     bool Evaluate(EvaluationPlan plan, double alpha, TrainingState checkpoints, CancellationToken cancellationToken)
     {
         _average?.Swap();
-        EvaluationScores scores;
-        try
-        {
-            scores = new EvaluationScores(
-                plan.Traces?.Score(weights, alpha),
-                plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
-            );
-        }
-        catch (OperationCanceledException)
-        {
-            _average?.Swap();
-            throw;
-        }
-
+        var scores = new EvaluationScores(
+            plan.Traces?.Score(weights, alpha),
+            plan.Answers is { } answers ? Answer(answers, checkpoints.Directory, cancellationToken) : null
+        );
         observer.Metrics(_progress.Step, scores.ToValues());
         var value = scores.Of(plan.Metric);
         _progress.EvaluatedStep = _progress.Step;
-        if (_progress.Evaluations++ == 0 || value < _progress.Best - plan.Threshold)
+        var isBetter = _progress.Evaluations++ == 0 || value < _progress.Best - plan.Threshold;
+        _progress.Stale = isBetter ? 0 : _progress.Stale + 1;
+        // Accuracy goes by whole problems: of equal ones the later weights have learned more.
+        if (isBetter || (plan.Metric == HeldOutMetric.Accuracy && value == _progress.Best))
         {
-            (_progress.Best, _progress.BestStep, _progress.Stale) = (value, _progress.Step, 0);
+            (_progress.Best, _progress.BestStep) = (value, _progress.Step);
             if (plan.LoadBest)
             {
-                checkpoints.SaveBest(weights);
+                checkpoints.SaveBest(weights, _progress.Step);
             }
-        }
-        else
-        {
-            _progress.Stale++;
         }
 
         _average?.Swap();
@@ -305,14 +291,16 @@ public sealed class Trainer(
     AnswerScores Answer(IAnswerEvaluation answers, string directory, CancellationToken cancellationToken)
     {
         var model = Path.Combine(directory, EvaluatedModel);
+        var results = Path.Combine(directory, EvaluationsDirectory, FormattableString.Invariant($"step-{_progress.Step:000000}"));
         saveModel!(model);
-        var scores = answers.Score(
-            model,
-            Path.Combine(directory, EvaluationsDirectory, FormattableString.Invariant($"step-{_progress.Step:000000}")),
-            cancellationToken
-        );
-        Directory.Delete(model, recursive: true);
-        return scores;
+        try
+        {
+            return answers.Score(model, results, cancellationToken);
+        }
+        finally
+        {
+            Directory.Delete(model, recursive: true);
+        }
     }
 
     void KeepModel(string directory)

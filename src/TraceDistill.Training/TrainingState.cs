@@ -27,13 +27,16 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>The model directory that the run makes.</summary>
     public string Directory => directory;
 
-    readonly string _path = Path.Combine(directory, FileName),
-        _bestPath = Path.Combine(directory, ".training.best");
+    const string BestPrefix = ".training.best-";
 
-    /// <summary>Of the engine whose gradients were written out by hand: its sums have other last bits.</summary>
-    static ReadOnlySpan<byte> FormerMagic => "TDSTATE2"u8;
+    readonly string _path = Path.Combine(directory, FileName);
 
-    static ReadOnlySpan<byte> Magic => "TDSTATE3"u8;
+    static ReadOnlySpan<byte> Magic => "TDSTATE4"u8;
+
+    /// <summary>
+    /// Of the engine whose gradients were written out by hand, and of states that knew nothing of interrupted evaluations.
+    /// </summary>
+    static bool IsFormer(ReadOnlySpan<byte> magic) => magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8);
 
     /// <summary>Takes the folder for this run, before anything is written into it.</summary>
     /// <returns>How this very run ended, where it is finished; null where something is left to do.</returns>
@@ -59,6 +62,20 @@ public sealed class TrainingState(string directory, string fingerprint)
         return null;
     }
 
+    /// <summary>Leaves the folder to other runs, where nothing was trained in it yet.</summary>
+    public void GiveBack()
+    {
+        using (var reader = new BinaryReader(File.OpenRead(_path)))
+        {
+            if (ReadHeader(reader).Progress.Step > 0)
+            {
+                return;
+            }
+        }
+
+        File.Delete(_path);
+    }
+
     /// <summary>Loads the trained weights, and what else is visited, if there is a state to go on from.</summary>
     /// <param name="weights">The trained weights.</param>
     /// <param name="others">Shows the memory of all else that belongs to the state, in the order of <see cref="Save"/>.</param>
@@ -82,27 +99,48 @@ public sealed class TrainingState(string directory, string fingerprint)
     }
 
     /// <summary>Publishes the state after some updates.</summary>
-    public void Save(TrainingProgress progress, TrainedWeights weights, Action<BytesVisitor> others) => AtomicFile.Write(_path, stream =>
+    public void Save(TrainingProgress progress, TrainedWeights weights, Action<BytesVisitor> others)
+    {
+        AtomicFile.Write(_path, stream =>
         {
             WriteHeader(stream, new Header(progress, null));
             WriteBody(stream, weights, others);
         });
+        DeleteBest(except: progress.BestStep);
+    }
 
-    /// <summary>Keeps the trained weights as the best so far.</summary>
-    public void SaveBest(TrainedWeights weights) => AtomicFile.Write(_bestPath, stream => WriteBody(stream, weights, _ => { }));
+    /// <summary>Keeps the trained weights as the best so far, beside those that the last <see cref="Save"/> knows.</summary>
+    /// <param name="weights">The weights.</param>
+    /// <param name="step">Updates made, <see cref="TrainingProgress.BestStep"/> from now on.</param>
+    public void SaveBest(TrainedWeights weights, long step) =>
+        AtomicFile.Write(BestPath(step), stream => WriteBody(stream, weights, _ => { }));
 
     /// <summary>Puts back the weights of <see cref="SaveBest"/>.</summary>
-    public void LoadBest(TrainedWeights weights)
+    public void LoadBest(TrainedWeights weights, long step)
     {
-        using var reader = new BinaryReader(File.OpenRead(_bestPath));
-        ReadBody(reader, weights, _ => { }, _bestPath);
+        using var reader = new BinaryReader(File.OpenRead(BestPath(step)));
+        ReadBody(reader, weights, _ => { }, BestPath(step));
     }
 
     /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
     public void Finish(FinishedTraining end)
     {
         AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(new TrainingProgress { Step = end.Steps }, end.Loss)));
-        File.Delete(_bestPath);
+        DeleteBest(except: null);
+    }
+
+    string BestPath(long step) => Path.Combine(directory, FormattableString.Invariant($"{BestPrefix}{step}"));
+
+    void DeleteBest(long? except)
+    {
+        foreach (
+            var path in System
+                .IO.Directory.GetFiles(directory, BestPrefix + "*")
+                .Where(path => except is null || path != BestPath(except.Value))
+        )
+        {
+            File.Delete(path);
+        }
     }
 
     static void WriteBody(Stream stream, TrainedWeights weights, Action<BytesVisitor> others)
@@ -112,6 +150,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         {
             stream.Write(bytes);
             hash.AppendData(bytes);
+            return false;
         });
         stream.Write(hash.GetHashAndReset());
     }
@@ -125,6 +164,7 @@ public sealed class TrainingState(string directory, string fingerprint)
             {
                 reader.BaseStream.ReadExactly(bytes);
                 hash.AppendData(bytes);
+                return true;
             });
             if (!reader.ReadBytes(32).AsSpan().SequenceEqual(hash.GetHashAndReset()))
             {
@@ -153,7 +193,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         try
         {
             var magic = reader.ReadBytes(Magic.Length).AsSpan();
-            if (magic.SequenceEqual(FormerMagic))
+            if (IsFormer(magic))
             {
                 throw OfFormerEngine();
             }

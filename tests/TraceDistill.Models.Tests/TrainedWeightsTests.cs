@@ -66,7 +66,11 @@ public class TrainedWeightsTests
 
         Assert.Equal(Layers * Rank * (D + Q + D + KV), workers.Gradient.Count);
         var moments = 0L;
-        optimizer.Visit(bytes => moments += bytes.Length);
+        optimizer.Visit(bytes =>
+        {
+            moments += bytes.Length;
+            return false;
+        });
         Assert.Equal(2 * sizeof(float) * workers.Gradient.Count, moments);
     }
 

@@ -261,7 +261,7 @@ public class TrainerTests
             [0.1, 0.3, 0.9, 0.4, 0.9, 0.2],
             metrics.Values.Where(line => line.Values.ContainsKey("eval_accuracy")).Select(line => line.Values["eval_accuracy"])
         );
-        Assert.Equal(answers.Models[2], MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
+        Assert.Equal(answers.Models[4], MemoryMarshal.AsBytes(weights.AsSpan()).ToArray());
         Assert.Equal(
             Enumerable
                 .Range(0, 6)
@@ -270,6 +270,7 @@ public class TrainerTests
         );
         Assert.Empty(Directory.GetDirectories(folder.Path, ".*"));
         Assert.Contains("step 12, generated answers: 9 of 10 correct (90.0 %), 5 tokens each; best at step 12", metrics.Lines);
+        Assert.Contains(metrics.Lines, line => line.EndsWith("best at step 20", StringComparison.Ordinal));
     }
 
     /// <summary>
@@ -500,6 +501,8 @@ public class TrainerTests
         public byte[] Digest => [];
 
         public int Count => 10;
+
+        public Task EnsureFitAsync(string modelDirectory, CancellationToken cancellationToken) => Task.CompletedTask;
 
         public AnswerScores Score(string modelDirectory, string resultDirectory, CancellationToken cancellationToken)
         {

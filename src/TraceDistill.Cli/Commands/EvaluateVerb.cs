@@ -168,7 +168,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
     {
         using var scratch = context.Output is null ? new ScratchFolder() : null;
         var folder = Directory.CreateDirectory(context.Output ?? scratch!.Path).FullName;
-        var problems = await EvaluatedProblems.ReadAsync(options.Problems, options, context.Observer, cancellationToken);
+        var problems = await EvaluatedProblems.ReadAsync(options.Problems, options, options.Limit, context.Observer, cancellationToken);
         var traces = options.Traces is { } path ? await ShardReader.OpenAsync(path, cancellationToken: cancellationToken) : null;
         if (traces is { Dataset.TopK: 0 })
         {

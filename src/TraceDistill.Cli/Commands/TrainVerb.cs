@@ -9,6 +9,7 @@ using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Weights;
 using TraceDistill.Teachers;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Tokenizers;
@@ -37,20 +38,13 @@ sealed class TrainVerb : Verb<TrainOptions>
         return ProcessMemory + training + DataOf(options) + AnsweringOf(options);
     }
 
-    /// <summary>
-    /// Beside the training a copy of the model answers, with keys and values; the copy is taken
-    /// for as large as the file that the student is read from.
-    /// </summary>
+    /// <summary>Beside the training a copy of the model answers, in float32, with keys and values.</summary>
     static long AnsweringOf(TrainOptions options) =>
         options.EvalProblems is not { } problems
             ? 0
             : EngineOptions.DefaultCacheBytes
                 + FileBytes(problems)
-                + (
-                    options.Student is { } student && Directory.Exists(student)
-                        ? Directory.GetFiles(student, "*.safetensors").Sum(FileBytes)
-                        : 0
-                );
+                + (ShapeOf(options, new Foresight([])) is { } shape ? sizeof(float) * ModelParameters.CountOf(shape) : 0);
 
     /// <summary>
     /// Traces are held as they are stored and problems as tokens, as many as the buffer takes; half as much again is on its way.
@@ -246,9 +240,7 @@ sealed class TrainVerb : Verb<TrainOptions>
             cancellationToken
         );
 
-    /// <summary>Where traces say nothing of it, problems are put to the student by the usual prompt.</summary>
+    /// <summary>Traces may not say how their problems were put; the student is then asked by the usual prompt.</summary>
     public override IEnumerable<string> ImplicitInputs(TrainOptions options) =>
-        options is { EvalProblems: not null, Traces.Count: 0 }
-            ? [Path.GetDirectoryName(PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).TemplatePath)!]
-            : [];
+        options.EvalProblems is not null ? [AnswerEvaluation.Prompt] : [];
 }

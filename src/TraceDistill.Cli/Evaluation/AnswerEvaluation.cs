@@ -4,8 +4,13 @@ using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Problems;
+using TraceDistill.Data.Prompts;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Verification;
+using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Text.Errors;
+using TraceDistill.Text.Templates;
 using TraceDistill.Training;
 
 namespace TraceDistill.Cli.Evaluation;
@@ -14,6 +19,9 @@ namespace TraceDistill.Cli.Evaluation;
 sealed class AnswerEvaluation : IAnswerEvaluation
 {
     const string Student = "student";
+
+    /// <summary>Only the longest texts are worth encoding.</summary>
+    const int Measured = 64;
 
     /// <summary>Digest of the model that answers; hidden, so that it is no part of the result.</summary>
     const string ModelFile = ".model";
@@ -25,16 +33,20 @@ sealed class AnswerEvaluation : IAnswerEvaluation
     AnswerEvaluation(EvaluateOptions options, IReadOnlyList<Problem> problems, StageContext context) =>
         (_options, _problems, _context) = (options, problems, context with { Observer = new ProgressAlone(context.Observer) });
 
+    /// <summary>Folder of the prompt for students whose traces do not say how their problems were put.</summary>
+    public static string Prompt => Path.GetDirectoryName(PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).TemplatePath)!;
+
     /// <inheritdoc/>
     public byte[] Digest =>
         SHA256.HashData(
             Encoding.UTF8.GetBytes(
-                string.Concat(
-                    _problems.Select(problem =>
-                        $"{problem.Id}\0{string.Join('\0', problem.Conversation().Select(turn => $"{turn.Role}\0{turn.Content}"))}"
-                        + $"\0{problem.Answer}\n"
+                ContentDigest.Combine(ContentDigest.Of(Prompt))
+                    + string.Concat(
+                        _problems.Select(problem =>
+                            $"{problem.Id}\0{string.Join('\0', problem.Conversation().Select(turn => $"{turn.Role}\0{turn.Content}"))}"
+                            + $"\0{problem.Answer}\n"
+                        )
                     )
-                )
             )
         );
 
@@ -50,24 +62,49 @@ sealed class AnswerEvaluation : IAnswerEvaluation
             return null;
         }
 
-        var problems = await EvaluatedProblems.ReadAsync(path, options, context.Observer, cancellationToken);
+        // Worked solutions are learned from problems; these are only asked, and need none.
+        var fields = new ProblemReaderOptions
+        {
+            ProblemField = options.ProblemField,
+            AnswerField = options.AnswerField,
+            Duplicates = options.Duplicates,
+        };
+        var problems = await EvaluatedProblems.ReadAsync(path, fields, options.EvalLimit, context.Observer, cancellationToken);
         var evaluate = new EvaluateOptions
         {
             Problems = path,
             MaxTokens = options.EvalMaxTokens,
             Device = options.Device,
         };
-        return new AnswerEvaluation(evaluate, [.. problems.Take(options.EvalLimit ?? int.MaxValue)], context);
+        return new AnswerEvaluation(evaluate, problems, context);
+    }
+
+    /// <inheritdoc/>
+    public async Task EnsureFitAsync(string modelDirectory, CancellationToken cancellationToken)
+    {
+        var options = OptionsFor(modelDirectory);
+        var tasks = new ModelTasks(options, options.Models.Values, ofTraces: null, _context.Observer);
+        var asked = await tasks.ForAsync(Student, options.Models[Student], cancellationToken);
+        var (tokenizer, template) = (ModelDirectory.LoadTokenizer(modelDirectory), ChatTemplate.Load(modelDirectory));
+        var positions = ModelConfiguration.Load(modelDirectory).MaxPositionEmbeddings;
+        foreach (var problem in _problems.OrderByDescending(problem => problem.Text.Length).Take(Measured))
+        {
+            var length = tokenizer.Encode(template.Render(asked.Render(problem, 0), addGenerationPrompt: true)).Length;
+            if (length >= positions)
+            {
+                throw new InvalidInputException(
+                    $"{options.Problems}: the prompt of problem {problem.Id} has {length:N0} tokens, and the student {positions:N0} "
+                        + $"positions: max_position_embeddings: {length + asked.MaxTokens} in a student from scratch, or shorter problems"
+                );
+            }
+        }
     }
 
     /// <inheritdoc/>
     public AnswerScores Score(string modelDirectory, string resultDirectory, CancellationToken cancellationToken)
     {
         Prepare(modelDirectory, resultDirectory);
-        var options = _options with
-        {
-            Models = new Dictionary<string, ModelSource> { [Student] = ModelSource.Parse(modelDirectory, null) },
-        };
+        var options = OptionsFor(modelDirectory);
         var evaluator = new Evaluator(options, MathVerifier.Instance, resultDirectory, _context.Observer, _context.TimeProvider);
         var models = new EvaluatedModels(options, traces: null, _context);
         var scores = evaluator
@@ -79,6 +116,12 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         File.Delete(Path.Combine(resultDirectory, GenerationSpeed.FileName));
         return new AnswerScores((int)Math.Round(scores.Accuracy * scores.N), scores.N, scores.MeanTokens);
     }
+
+    EvaluateOptions OptionsFor(string modelDirectory) =>
+        _options with
+        {
+            Models = new Dictionary<string, ModelSource> { [Student] = ModelSource.Parse(modelDirectory, null) },
+        };
 
     /// <summary>Clears away answers of other weights: a training that was killed need not come to the same bits again on a GPU.</summary>
     static void Prepare(string modelDirectory, string resultDirectory)

@@ -10,12 +10,14 @@ static class EvaluatedProblems
 {
     /// <param name="path">The problem file.</param>
     /// <param name="fields">Names of its fields.</param>
+    /// <param name="limit">Only the first so many of them; null for all.</param>
     /// <param name="observer">Takes what is to be said about the file.</param>
     /// <param name="cancellationToken">Stops reading.</param>
-    /// <exception cref="InvalidInputException">The file is wrong, or none of its problems has an answer.</exception>
+    /// <exception cref="InvalidInputException">The file is wrong, or none of these problems has an answer.</exception>
     public static async Task<List<Problem>> ReadAsync(
         string path,
         ProblemReaderOptions fields,
+        int? limit,
         IRunObserver observer,
         CancellationToken cancellationToken
     )
@@ -27,10 +29,12 @@ static class EvaluatedProblems
             observer.Message(message);
         }
 
-        return counts.Unanswered < counts.Problems
-            ? problems
+        List<Problem> asked = [.. problems.Take(limit ?? int.MaxValue)];
+        var first = asked.Count < problems.Count ? "first " : "";
+        return asked.Exists(problem => problem.Answer.Length > 0)
+            ? asked
             : throw new InvalidInputException(
-                $"{path}: none of the {counts.Problems:N0} problems has an answer "
+                $"{path}: none of the {first}{asked.Count:N0} problems has an answer "
                     + "to measure by; name the field that holds it with answer_field"
             );
     }

@@ -10,12 +10,15 @@ public static partial class ProcessHeap
         TopPad = -2,
         MapThreshold = -3;
 
-    const int Kept = 64 << 20;
+    /// <summary>The most that every version of glibc takes.</summary>
+    const int Kept = 32 << 20;
+
+    const int NeverTrimmed = 1 << 30;
 
     static int _isSet;
 
     /// <summary>
-    /// Has freed memory of tensors up to 64 MiB kept for the next ones. By default glibc gives most of it
+    /// Has freed memory of tensors up to 32 MiB kept for the next ones. By default glibc gives most of it
     /// back to the system at once, and a training that makes and frees the same tensors in each step then
     /// spends up to a tenth of its time on zeroed pages. Once a process; other C libraries stay as they are.
     /// </summary>
@@ -28,10 +31,13 @@ public static partial class ProcessHeap
 
         try
         {
-            _ = SetOption(MapThreshold, Kept);
-            _ = SetOption(TrimThreshold, 1 << 30);
-            // Heaps of threads are unmapped as a whole unless the one before has this much room.
-            _ = SetOption(TopPad, Kept);
+            // Any of the options ends glibc's own adjustment of the first: without that the others would do harm.
+            if (SetOption(MapThreshold, Kept) == 1)
+            {
+                _ = SetOption(TrimThreshold, NeverTrimmed);
+                // Heaps of threads are unmapped as a whole unless the one before has this much room.
+                _ = SetOption(TopPad, 2 * Kept);
+            }
         }
         catch (Exception absent) when (absent is DllNotFoundException or EntryPointNotFoundException)
         {

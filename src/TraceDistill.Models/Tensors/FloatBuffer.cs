@@ -8,7 +8,8 @@ using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 namespace TraceDistill.Models.Tensors;
 
 /// <summary>Takes a stretch of memory, to read or to fill it.</summary>
-public delegate void BytesVisitor(Span<byte> bytes);
+/// <returns>True where it was filled: what lies on another device is then copied back to it.</returns>
+public delegate bool BytesVisitor(Span<byte> bytes);
 
 /// <summary>
 /// Memory of one device as a flat tensor, of float32 or by choice of bfloat16; float32 on the
@@ -126,11 +127,11 @@ public sealed unsafe class FloatBuffer : IDisposable
         MemoryMarshal.Cast<byte, float>(copy.bytes).CopyTo(values);
     }
 
-    /// <summary>Shows all memory in order; what the visitor writes there stays.</summary>
+    /// <summary>Shows all memory in order.</summary>
     public void Visit(BytesVisitor visit) => Visit(0, Count, visit);
 
     /// <summary>
-    /// Shows the memory of <paramref name="elements"/> elements from <paramref name="first"/> on; what the visitor writes there stays.
+    /// Shows the memory of <paramref name="elements"/> elements from <paramref name="first"/> on.
     /// </summary>
     public void Visit(long first, long elements, BytesVisitor visit)
     {
@@ -139,15 +140,17 @@ public sealed unsafe class FloatBuffer : IDisposable
             var count = (int)Math.Min(Piece, end - start);
             if (IsAddressed)
             {
-                visit(MemoryMarshal.AsBytes(Slice(start, count)));
+                _ = visit(MemoryMarshal.AsBytes(Slice(start, count)));
                 continue;
             }
 
             using var noGrad = no_grad();
             using var part = _all.narrow(0, start, count);
             using var copy = part.to(CPU, copy: true);
-            visit(copy.bytes);
-            part.copy_(copy);
+            if (visit(copy.bytes))
+            {
+                part.copy_(copy);
+            }
         }
     }
 

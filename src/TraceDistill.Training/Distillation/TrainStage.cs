@@ -128,8 +128,23 @@ public static class TrainStage
                 );
             }
 
-            TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead);
-            Write(Path.Combine(directory, InitialDirectory));
+            try
+            {
+                var answering = answers is null ? 0 : sizeof(float) * parameters.Count;
+                TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering);
+                Write(Path.Combine(directory, InitialDirectory));
+                if (answers is not null)
+                {
+                    await answers.EnsureFitAsync(Path.Combine(directory, InitialDirectory), cancellationToken);
+                }
+            }
+            catch (InvalidInputException)
+            {
+                // Other settings are another run, which is to have the folder.
+                state.GiveBack();
+                throw;
+            }
+
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());
             trained.MoveTo(device);
             var batches = new BatchStream(data.Plan(options), options.ResolveDataWorkers());

@@ -26,13 +26,12 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         _beta2 = (float)options.AdamBeta2,
         _epsilon = (float)options.AdamEpsilon;
 
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
         var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
         if (!trained.TakesKernels)
         {
-            using var rounding = new StochasticRounding(options.Seed, update, gradient.Device);
             foreach (var stretch in _stretches)
             {
                 Update(stretch, rounding, gradient, scale, rate, correction, options.DecayFactor(stretch.IsDecayed, learningRate));
@@ -62,7 +61,7 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
 
     void Update(
         Stretch stretch,
-        StochasticRounding rounding,
+        StochasticRounding? rounding,
         FloatBuffer gradient,
         double scale,
         double rate,
@@ -82,9 +81,9 @@ sealed unsafe class AdamW(OptimizationOptions options, TrainedWeights trained, I
         m.Scale(_beta1).Add(slope.Times(1 - _beta1));
         v.Scale(_beta2).Add(slope.mul_(slope).Scale(1 - _beta2));
         w.Scale(decay).sub_(m.Times(rate).div_(v.sqrt().Scale(correction).Plus(_epsilon)));
-        rounding.Store(storedWeights, w);
-        rounding.Store(storedMean, m);
-        rounding.Store(storedSquare, v);
+        rounding?.Store(storedWeights, w);
+        rounding?.Store(storedMean, m);
+        rounding?.Store(storedSquare, v);
     }
 
     void Update(string name, FloatBuffer gradient, float scale, float rate, float correction, float decay)

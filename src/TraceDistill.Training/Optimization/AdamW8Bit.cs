@@ -33,7 +33,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         name => (Codes.Zeros(trained, name, DynamicCode.Signed), Codes.Zeros(trained, name, DynamicCode.Unsigned))
     );
 
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
         var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
         var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
@@ -44,7 +44,6 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             var (mean, meanSquare) = _moments[name];
             if (!trained.TakesKernels)
             {
-                using var rounding = new StochasticRounding(options.Seed, update, gradient.Device);
                 UpdatePlain(name, rounding, gradient, mean, meanSquare, scale, rate, correction, decay);
                 continue;
             }
@@ -119,7 +118,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
 
     void UpdatePlain(
         string name,
-        StochasticRounding rounding,
+        StochasticRounding? rounding,
         FloatBuffer gradient,
         Codes mean,
         Codes meanSquare,
@@ -145,7 +144,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             var stored = trained.Weights.Flat.Vector.narrow(0, trained.Weights.OffsetOf(name) + first, length);
             var w = StochasticRounding.Open(stored);
             w.Scale(decay).sub_(step);
-            rounding.Store(stored, w);
+            rounding?.Store(stored, w);
             mean.Write(block, m);
             meanSquare.Write(block, v);
         }
@@ -237,14 +236,16 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             using var codes = _codes.narrow(0, 0, _count);
             if (_codes.device_type == DeviceType.CPU)
             {
-                visit(codes.bytes);
+                _ = visit(codes.bytes);
             }
             else
             {
                 using var copy = codes.cpu();
-                visit(copy.bytes);
-                using var noGrad = no_grad();
-                codes.copy_(copy);
+                if (visit(copy.bytes))
+                {
+                    using var noGrad = no_grad();
+                    codes.copy_(copy);
+                }
             }
 
             _sizes.Visit(visit);

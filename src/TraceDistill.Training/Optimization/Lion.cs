@@ -24,11 +24,10 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
     readonly float _beta1 = (float)options.AdamBeta1,
         _beta2 = (float)options.AdamBeta2;
 
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
         if (!trained.TakesKernels)
         {
-            using var rounding = new StochasticRounding(options.Seed, update, gradient.Device);
             foreach (var stretch in _stretches)
             {
                 Update(stretch, rounding, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate));
@@ -48,7 +47,7 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
 
     public void Dispose() => _mean.Dispose();
 
-    void Update(Stretch stretch, StochasticRounding rounding, FloatBuffer gradient, double scale, double rate, double decay)
+    void Update(Stretch stretch, StochasticRounding? rounding, FloatBuffer gradient, double scale, double rate, double decay)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -61,8 +60,8 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
         var direction = m.Times(_beta1).Add(slope.Times(1 - _beta1)).sign_();
         m.Scale(_beta2).Add(slope.Scale(1 - _beta2));
         w.Scale(decay).sub_(direction.Scale(rate));
-        rounding.Store(storedWeights, w);
-        rounding.Store(storedMean, m);
+        rounding?.Store(storedWeights, w);
+        rounding?.Store(storedMean, m);
     }
 
     void Update(string name, FloatBuffer gradient, float scale, float rate, float decay)

@@ -21,6 +21,7 @@ sealed unsafe class Muon : IUpdateRule
     readonly OptimizationOptions _options;
     readonly TrainedWeights _trained;
     readonly Moments _momentum;
+    readonly IReadOnlyList<string> _names;
     readonly string[][] _shares;
     readonly NewtonSchulz[] _orthogonalizers;
 
@@ -29,7 +30,7 @@ sealed unsafe class Muon : IUpdateRule
     /// <param name="names">Those of them to update.</param>
     public Muon(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names)
     {
-        (_options, _trained, _momentum) = (options, trained, new Moments(trained, names));
+        (_options, _trained, _names, _momentum) = (options, trained, names, new Moments(trained, names));
         long[] costs = [.. names.Select(name => Cost(trained.Weights.ShapeOf(name)))];
         _shares = [.. WorkSharing.Share(costs, options.ResolveWorkers()).Select(share => share.Select(i => names[i]).ToArray())];
         _orthogonalizers = [.. _shares.Select(share => new NewtonSchulz([.. share.Select(trained.Weights.ShapeOf)]))];
@@ -42,12 +43,13 @@ sealed unsafe class Muon : IUpdateRule
     /// <param name="scale">Multiplies the gradient.</param>
     /// <param name="learningRate">Size of each singular value of a square matrix's update.</param>
     /// <param name="update">Counts from 1; nothing depends on it.</param>
-    public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
+    /// <param name="rounding">Of what is held in bfloat16; null where nothing is.</param>
+    public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
         if (!_trained.TakesKernels)
         {
-            using var rounding = new StochasticRounding(_options.Seed, update, gradient.Device);
-            foreach (var name in _shares.SelectMany(share => share))
+            // In an order of their own: rounding at random goes by it, and workers must change no bit.
+            foreach (var name in _names)
             {
                 UpdatePlain(name, rounding, gradient, scale, learningRate);
             }
@@ -93,7 +95,7 @@ sealed unsafe class Muon : IUpdateRule
         TensorPrimitives.MultiplyAdd(update, (float)(-learningRate * Math.Sqrt(Math.Max(1.0, (double)rows / columns))), weight, weight);
     }
 
-    void UpdatePlain(string name, StochasticRounding rounding, FloatBuffer gradient, double scale, double learningRate)
+    void UpdatePlain(string name, StochasticRounding? rounding, FloatBuffer gradient, double scale, double learningRate)
     {
         using var scope = NewDisposeScope();
         using var noGrad = no_grad();
@@ -109,8 +111,8 @@ sealed unsafe class Muon : IUpdateRule
         weight
             .Scale(1 - (learningRate * _options.MuonWeightDecay))
             .sub_(direction.Times(learningRate * Math.Sqrt(Math.Max(1.0, (double)shape[0] / shape[1]))));
-        rounding.Store(storedWeight, weight);
-        rounding.Store(storedMomentum, momentum);
+        rounding?.Store(storedWeight, weight);
+        rounding?.Store(storedMomentum, momentum);
     }
 
     /// <summary>Multiplications of a Newton-Schulz step.</summary>

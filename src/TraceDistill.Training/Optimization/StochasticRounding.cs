@@ -9,7 +9,8 @@ namespace TraceDistill.Training.Optimization;
 /// <summary>
 /// Weights and moments that are held in bfloat16: an update opens them in float32 and stores each number as one of its
 /// two neighbours, the nearer it is the more probably, so that steps too small to reach the next number are not lost
-/// but taken now and then (Gupta et al., arXiv 1502.02551, section 3). What is held in float32 is changed in place.
+/// but taken now and then (Gupta et al., arXiv 1502.02551, section 3). What is held in float32 is changed in place, and
+/// needs none.
 /// </summary>
 sealed class StochasticRounding : IDisposable
 {

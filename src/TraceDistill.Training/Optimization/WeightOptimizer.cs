@@ -2,6 +2,7 @@ using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
@@ -27,11 +28,12 @@ public enum OptimizerKind
 public sealed class WeightOptimizer : IDisposable
 {
     readonly OptimizationOptions _options;
+    readonly TrainedWeights _trained;
     readonly List<(IUpdateRule Rule, double LearningRatio)> _rules = [];
 
     public WeightOptimizer(OptimizationOptions options, TrainedWeights trained)
     {
-        _options = options;
+        (_options, _trained) = (options, trained);
         string[] names = [.. trained.Names];
         string[] muons = [.. names.Where(name => options.Optim == OptimizerKind.Muon && Muon.Takes(name))];
         if (muons.Length > 0)
@@ -69,9 +71,11 @@ public sealed class WeightOptimizer : IDisposable
     /// <param name="update">Counts from 1.</param>
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update)
     {
+        using var rounding =
+            _trained.Weights.Flat.Dtype == ScalarType.Float32 ? null : new StochasticRounding(_options.Seed, update, gradient.Device);
         foreach (var (rule, ratio) in _rules)
         {
-            rule.Step(gradient, scale, learningRate * ratio, update);
+            rule.Step(gradient, scale, learningRate * ratio, update, rounding);
         }
     }
 
@@ -97,7 +101,8 @@ public sealed class WeightOptimizer : IDisposable
 interface IUpdateRule : IDisposable
 {
     /// <inheritdoc cref="WeightOptimizer.Step"/>
-    void Step(FloatBuffer gradient, double scale, double learningRate, long update);
+    /// <param name="rounding">Of weights and moments in bfloat16; null where they are float32.</param>
+    void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding);
 
     /// <inheritdoc cref="WeightOptimizer.Visit"/>
     void Visit(BytesVisitor visit);

@@ -213,6 +213,52 @@ public sealed class TrainVerbTests : IDisposable
         Assert.Contains("asked.jsonl: none of the 1 problems has an answer to measure by", _cli.Error, StringComparison.Ordinal);
     }
 
+    /// <summary>Nothing was trained yet, so the folder is free for a student with more positions.</summary>
+    [Fact]
+    public async Task Train_EvalProblemLongerThanTheStudent_IsRefusedBeforeAnythingIsTrained()
+    {
+        var problems = _cli.Write("problems.jsonl", """{"problem": "What is 1 + 1?", "answer": "2", "solution": "one and one"}""" + "\n");
+        var sum = string.Join(" + ", Enumerable.Repeat("1", 200));
+        var asked = _cli.Write("asked.jsonl", $$"""{"problem": "{{sum}}?", "answer": "200"}""" + "\n");
+        string[] arguments =
+        [
+            "train",
+            "--problems",
+            problems,
+            "--tokenizer",
+            Teacher,
+            "--max-steps",
+            "1",
+            "--eval-problems",
+            asked,
+            "--eval-max-tokens",
+            "2",
+            "--out",
+            _cli.File("out"),
+            "--architecture",
+        ];
+
+        Assert.Equal(
+            2,
+            await _cli.RunAsync([
+                .. arguments,
+                "{ hidden_size: 16, num_hidden_layers: 1, num_attention_heads: 2, max_position_embeddings: 128 }",
+            ])
+        );
+        Assert.Matches(
+            "asked.jsonl: the prompt of problem [0-9a-f]+ has [0-9]+ tokens, "
+                + "and the student [0-9]+ positions: max_position_embeddings: [0-9]+ in a student",
+            _cli.Error
+        );
+
+        string[] larger =
+        [
+            .. arguments,
+            "{ hidden_size: 16, num_hidden_layers: 1, " + "num_attention_heads: 2, max_position_embeddings: 2048 }",
+        ];
+        Assert.True(await _cli.RunAsync(larger) == 0, _cli.Error);
+    }
+
     static List<string> Generations(string file) =>
         [.. File.ReadLines(file).Select(line => JsonDocument.Parse(line).RootElement.GetProperty("generation").GetString()!)];
 }

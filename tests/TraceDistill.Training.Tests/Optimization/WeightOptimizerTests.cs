@@ -255,7 +255,11 @@ public class WeightOptimizerTests
             }
 
             var bytes = 0L;
-            optimizer.Visit(memory => bytes += memory.Length);
+            optimizer.Visit(memory =>
+            {
+                bytes += memory.Length;
+                return false;
+            });
             return (parameters.Flat.Span.ToArray(), bytes);
         }
     }
