@@ -221,7 +221,7 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
     /// <summary>Names the data in errors.</summary>
     internal string DataName => Traces.Count > 0 ? string.Join(", ", Traces.Select(set => set.Path)) : Problems ?? "";
 
-    /// <summary>What decides which weights are the best.</summary>
+    /// <summary>Metric by which weights are the best.</summary>
     internal HeldOutMetric ResolveMetric() =>
         MetricForBestModel
         ?? (EvalProblems is not null && EvalTraces is null && EvalFraction == 0 ? HeldOutMetric.Accuracy : HeldOutMetric.Loss);

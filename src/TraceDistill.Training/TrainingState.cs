@@ -38,7 +38,9 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// </summary>
     static bool IsFormer(ReadOnlySpan<byte> magic) => magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8);
 
-    /// <summary>Takes the folder for this run, before anything is written into it.</summary>
+    /// <summary>
+    /// Takes the folder for this run, before anything is written into it. What a run that ended before its first checkpoint left is free.
+    /// </summary>
     /// <returns>How this very run ended, where it is finished; null where something is left to do.</returns>
     /// <exception cref="InvalidInputException">The folder holds another run's model or work.</exception>
     public FinishedTraining? Claim()
@@ -47,9 +49,13 @@ public sealed class TrainingState(string directory, string fingerprint)
         if (File.Exists(_path))
         {
             using var reader = new BinaryReader(File.OpenRead(_path));
-            return ReadHeader(reader) is { FinalLoss: { } loss } header && hasModel
-                ? new FinishedTraining(header.Progress.Step, loss)
-                : null;
+            var header = ReadHeader(reader);
+            if (header.Run == fingerprint)
+            {
+                return header.FinalLoss is { } loss && hasModel ? new FinishedTraining(header.Progress.Step, loss) : null;
+            }
+
+            hasModel |= !header.IsUntouched;
         }
 
         if (hasModel)
@@ -58,22 +64,8 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
 
         System.IO.Directory.CreateDirectory(directory);
-        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(default, null)));
+        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(fingerprint, default, null)));
         return null;
-    }
-
-    /// <summary>Leaves the folder to other runs, where nothing was trained in it yet.</summary>
-    public void GiveBack()
-    {
-        using (var reader = new BinaryReader(File.OpenRead(_path)))
-        {
-            if (ReadHeader(reader).Progress.Step > 0)
-            {
-                return;
-            }
-        }
-
-        File.Delete(_path);
     }
 
     /// <summary>Loads the trained weights, and what else is visited, if there is a state to go on from.</summary>
@@ -89,7 +81,13 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
 
         using var reader = new BinaryReader(File.OpenRead(_path));
-        if (ReadHeader(reader).Progress is not { Step: > 0 } progress)
+        var header = ReadHeader(reader);
+        if (header.Run != fingerprint)
+        {
+            throw OfAnotherRun();
+        }
+
+        if (header.Progress is not { Step: > 0 } progress)
         {
             return default;
         }
@@ -103,7 +101,7 @@ public sealed class TrainingState(string directory, string fingerprint)
     {
         AtomicFile.Write(_path, stream =>
         {
-            WriteHeader(stream, new Header(progress, null));
+            WriteHeader(stream, new Header(fingerprint, progress, null));
             WriteBody(stream, weights, others);
         });
         DeleteBest(except: progress.BestStep);
@@ -125,7 +123,9 @@ public sealed class TrainingState(string directory, string fingerprint)
     /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
     public void Finish(FinishedTraining end)
     {
-        AtomicFile.Write(_path, stream => WriteHeader(stream, new Header(new TrainingProgress { Step = end.Steps }, end.Loss)));
+        AtomicFile.Write(_path, stream =>
+            WriteHeader(stream, new Header(fingerprint, new TrainingProgress { Step = end.Steps }, end.Loss))
+        );
         DeleteBest(except: null);
     }
 
@@ -198,12 +198,12 @@ public sealed class TrainingState(string directory, string fingerprint)
                 throw OfFormerEngine();
             }
 
-            if (!magic.SequenceEqual(Magic) || reader.ReadString() != fingerprint)
+            if (!magic.SequenceEqual(Magic))
             {
                 throw OfAnotherRun();
             }
 
-            return new Header(TrainingProgress.Read(reader), reader.ReadBoolean() ? reader.ReadDouble() : null);
+            return new Header(reader.ReadString(), TrainingProgress.Read(reader), reader.ReadBoolean() ? reader.ReadDouble() : null);
         }
         catch (EndOfStreamException)
         {
@@ -211,11 +211,11 @@ public sealed class TrainingState(string directory, string fingerprint)
         }
     }
 
-    void WriteHeader(Stream stream, Header header)
+    static void WriteHeader(Stream stream, Header header)
     {
         using var writer = new BinaryWriter(stream, System.Text.Encoding.UTF8, leaveOpen: true);
         writer.Write(Magic);
-        writer.Write(fingerprint);
+        writer.Write(header.Run);
         header.Progress.Write(writer);
         writer.Write(header.FinalLoss.HasValue);
         if (header.FinalLoss is { } loss)
@@ -239,9 +239,14 @@ public sealed class TrainingState(string directory, string fingerprint)
                 + "traces or weights to start from); name another folder with --out, or delete this one"
         );
 
+    /// <param name="Run">Fingerprint of the run.</param>
     /// <param name="Progress">Weights and moments follow where a step is made and the run is not finished.</param>
     /// <param name="FinalLoss">Of a finished run.</param>
-    readonly record struct Header(TrainingProgress Progress, double? FinalLoss);
+    readonly record struct Header(string Run, TrainingProgress Progress, double? FinalLoss)
+    {
+        /// <summary>True where nothing was trained.</summary>
+        public bool IsUntouched => Progress.Step == 0 && FinalLoss is null;
+    }
 }
 
 /// <summary>The end of a training.</summary>

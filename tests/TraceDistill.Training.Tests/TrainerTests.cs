@@ -298,6 +298,21 @@ public class TrainerTests
         Assert.Equal(whole.Results.Count - evaluation, metrics.Values.Count(line => line.Values.ContainsKey("eval_accuracy")));
     }
 
+    /// <summary>A run that was refused, or killed, before it saved anything does not keep the folder from the next.</summary>
+    [Fact]
+    public void Claim_AnotherRunThatTrainedNothing_LeavesTheFolderFree()
+    {
+        using var folder = new TemporaryDirectory();
+        Assert.Null(new TrainingState(folder.Path, "a run").Claim());
+
+        Assert.Null(new TrainingState(folder.Path, "another run").Claim());
+
+        Assert.Null(new TrainingState(folder.Path, "another run").Claim());
+        File.WriteAllBytes(folder.File("model.safetensors"), []);
+        File.WriteAllText(folder.File("config.json"), "{}");
+        Assert.Throws<Text.Errors.InvalidInputException>(() => new TrainingState(folder.Path, "a third run").Claim());
+    }
+
     [Fact]
     public void Run_NoVectorsOf256Bits_SaysThatItIsSlow()
     {

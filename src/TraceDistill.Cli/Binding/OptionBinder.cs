@@ -175,8 +175,8 @@ sealed class OptionBinder(ProblemList problems)
     }
 
     /// <param name="isComplete">
-    /// Whether all required settings are there. Where some are not, only what is said of further
-    /// absent settings is told: the rest may come of a default that stands for a required one.
+    /// True where all required settings are there. Where some are not, only problems of further absent
+    /// settings are reported: the rest may come of a default that stands for a required one.
     /// </param>
     bool IsConsistent(object record, ConfigMap map, string path, bool isComplete)
     {

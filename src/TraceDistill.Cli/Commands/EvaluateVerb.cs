@@ -57,7 +57,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
         ];
 
     public override IEnumerable<string> ImplicitInputs(EvaluateOptions options) =>
-        [Path.GetDirectoryName(PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).TemplatePath)!];
+        [PromptLibrary.Default.Load(options.Prompt ?? ModelTasks.DefaultPrompt).Folder];
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
         EvaluateOptions options,

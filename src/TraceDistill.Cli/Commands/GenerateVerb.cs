@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using TraceDistill.Cli.Evaluation;
 using TraceDistill.Cli.Secrets;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Cli.Telemetry;
@@ -40,7 +41,7 @@ sealed class GenerateVerb : Verb<GenerateOptions>
     public override IReadOnlyCollection<string> CommandLineOnly => ["batch_out", "batch_in"];
 
     public override IEnumerable<string> ImplicitInputs(GenerateOptions options) =>
-        options.PromptNames().Select(name => Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!);
+        options.PromptNames().Select(name => PromptLibrary.Default.Load(name).Folder);
 
     public override async IAsyncEnumerable<Foreseen> ForeseeAsync(
         GenerateOptions options,

@@ -20,9 +20,6 @@ sealed class AnswerEvaluation : IAnswerEvaluation
 {
     const string Student = "student";
 
-    /// <summary>Only the longest texts are worth encoding.</summary>
-    const int Measured = 64;
-
     /// <summary>Digest of the model that answers; hidden, so that it is no part of the result.</summary>
     const string ModelFile = ".model";
 
@@ -34,7 +31,7 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         (_options, _problems, _context) = (options, problems, context with { Observer = new ProgressAlone(context.Observer) });
 
     /// <summary>Folder of the prompt for students whose traces do not say how their problems were put.</summary>
-    public static string Prompt => Path.GetDirectoryName(PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).TemplatePath)!;
+    public static string Prompt => PromptLibrary.Default.Load(ModelTasks.DefaultPrompt).Folder;
 
     /// <inheritdoc/>
     public byte[] Digest =>
@@ -87,9 +84,8 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         var asked = await tasks.ForAsync(Student, options.Models[Student], cancellationToken);
         var (tokenizer, template) = (ModelDirectory.LoadTokenizer(modelDirectory), ChatTemplate.Load(modelDirectory));
         var positions = ModelConfiguration.Load(modelDirectory).MaxPositionEmbeddings;
-        foreach (var problem in _problems.OrderByDescending(problem => problem.Text.Length).Take(Measured))
+        foreach (var (problem, length) in PromptFacts.Lengths(_problems, problem => asked.Render(problem, 0), tokenizer, template))
         {
-            var length = tokenizer.Encode(template.Render(asked.Render(problem, 0), addGenerationPrompt: true)).Length;
             if (length >= positions)
             {
                 throw new InvalidInputException(

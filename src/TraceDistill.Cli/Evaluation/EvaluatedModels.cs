@@ -1,5 +1,4 @@
 using System.Runtime.CompilerServices;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Prompts;

@@ -6,4 +6,8 @@ namespace TraceDistill.Data.Prompts;
 /// <param name="Template">The text of that file.</param>
 /// <param name="ConfigPath">Its <c>config.json</c>.</param>
 /// <param name="Config">The text of that file.</param>
-public sealed record PromptSource(string Name, string TemplatePath, string Template, string ConfigPath, string Config);
+public sealed record PromptSource(string Name, string TemplatePath, string Template, string ConfigPath, string Config)
+{
+    /// <summary>The folder that both lie in.</summary>
+    public string Folder => Path.GetDirectoryName(TemplatePath)!;
+}

@@ -12,7 +12,7 @@ namespace TraceDistill.Teachers.Collection;
 
 /// <summary>
 /// The options that make a collection's traces what they are, each with its value in words; files by what is
-/// in them. Kept in a hidden file beside the traces, so that whoever comes with other options is told which.
+/// in them. Kept in a hidden file beside the traces, so that a collection with other options can name them.
 /// </summary>
 sealed class CollectionIdentity
 {
@@ -105,7 +105,7 @@ sealed class CollectionIdentity
 
     static string Prompt(string name)
     {
-        var folder = Path.GetDirectoryName(PromptLibrary.Default.Load(name).TemplatePath)!;
+        var folder = PromptLibrary.Default.Load(name).Folder;
         return Files(name, Directory.GetFiles(folder).Order(StringComparer.Ordinal));
     }
 

@@ -79,7 +79,7 @@ sealed record PlannedBatch(IReadOnlyList<BatchStep> Steps, long Tokens)
     public IEnumerable<BatchStep> Sequences => Steps.Where(step => step.Kind is BatchStepKind.Use or BatchStepKind.Take);
 }
 
-/// <summary>What is done with a group.</summary>
+/// <summary>Steps of reading a group.</summary>
 enum BatchStepKind
 {
     /// <summary>It is read.</summary>

@@ -41,7 +41,7 @@ sealed class TraceShards : ISequenceSource
 
     public string Name => _reader.Path;
 
-    /// <summary>What holds for every trace.</summary>
+    /// <summary>Properties that all traces share.</summary>
     public DatasetDescription Dataset => _reader.Dataset;
 
     public TokenAligner Aligner { get; }

@@ -128,21 +128,12 @@ public static class TrainStage
                 );
             }
 
-            try
+            var answering = answers is null ? 0 : sizeof(float) * parameters.Count;
+            TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering);
+            Write(Path.Combine(directory, InitialDirectory));
+            if (answers is not null)
             {
-                var answering = answers is null ? 0 : sizeof(float) * parameters.Count;
-                TrainingMemory.Ensure(options, trained, device, data.LongestFitting, observer, data.BytesAhead + answering);
-                Write(Path.Combine(directory, InitialDirectory));
-                if (answers is not null)
-                {
-                    await answers.EnsureFitAsync(Path.Combine(directory, InitialDirectory), cancellationToken);
-                }
-            }
-            catch (InvalidInputException)
-            {
-                // Other settings are another run, which is to have the folder.
-                state.GiveBack();
-                throw;
+                await answers.EnsureFitAsync(Path.Combine(directory, InitialDirectory), cancellationToken);
             }
 
             trained.Weights.HoldAs(options.MasterDtype.ToScalarType());

@@ -18,7 +18,7 @@ sealed class TrainingSet : IDisposable
 
     TrainingSet(IReadOnlyList<SequenceSet> sets, SolutionSpool? solutions) => (Sets, _solutions) = (sets, solutions);
 
-    /// <summary>What is shuffled together, and the shares of each.</summary>
+    /// <summary>Data sets that are each shuffled as one, and their shares of the tokens.</summary>
     public IReadOnlyList<SequenceSet> Sets { get; }
 
     /// <summary>Number of sequences.</summary>

@@ -67,7 +67,8 @@ static class ComparisonSection
             Html.Of(
                 $"""
                 <th scope="col">pair</th><th scope="col">points (95% interval)</th>
-                <th scope="col" title="problems that only the first, and only the second solved">only first / second</th><th scope="col">p</th>
+                <th scope="col" title="problems that only the first, and only the second solved">only first / second</th>
+                <th scope="col">p</th>
                 """
             ),
             comparisons.Select(comparison =>

@@ -64,7 +64,8 @@ static class ResultsSection
         var head = Html.Of(
             $"""
             <th scope="col">model</th>
-            <th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy (95% interval)</th>
+            <th scope="col" title="share of the problems whose greedy answer is right, with its 95% Wilson interval">accuracy
+            (95% interval)</th>
             {shown.Select(column => Html.Of($"""<th scope="col" title="{column.Meaning}">{column.Head}</th>"""))}
             """
         );

@@ -22,7 +22,8 @@ static class TeacherSection
         var head = Html.Of(
             $"""
             <th scope="col">endpoint</th><th scope="col">answered</th><th scope="col">failed</th>
-            <th scope="col">prompt tokens</th><th scope="col">generated</th><th scope="col">cost</th><th scope="col">p50</th><th scope="col">p95</th><th scope="col">p99</th>
+            <th scope="col">prompt tokens</th><th scope="col">generated</th><th scope="col">cost</th>
+            <th scope="col">p50</th><th scope="col">p95</th><th scope="col">p99</th>
             """
         );
         return Html.Of(

@@ -1,11 +1,12 @@
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Teachers.Prompts;
+using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 
-namespace TraceDistill.Cli.Commands;
+namespace TraceDistill.Cli.Evaluation;
 
 /// <summary>Lengths and special tokens of the prompts of a problem file, by a model's tokenizer, before any is sent.</summary>
 /// <param name="Problems">Problems that were looked at.</param>
@@ -57,12 +58,25 @@ sealed record PromptFacts(int Problems, IReadOnlyList<int> Longest, string? Spec
             specials.Look(problem.Conversation(), problem.Id);
         }
 
-        var lengths = problems
-            .OrderByDescending(problem => problem.Text.Length)
-            .Take(Measured)
-            .Select(problem => tokenizer.Encode(template.Render(prompts.For(problem).Messages(0), addGenerationPrompt: true)).Length);
+        var lengths = Lengths(problems, problem => prompts.For(problem).Messages(0), tokenizer, template).Select(prompt => prompt.Tokens);
         return new PromptFacts(problems.Count, [.. lengths.OrderDescending()], specials.Describe(model));
     }
+
+    /// <summary>Lengths of the prompts of those problems that have the longest texts.</summary>
+    /// <param name="problems">All problems.</param>
+    /// <param name="render">The conversation that puts a problem.</param>
+    /// <param name="tokenizer">The model's.</param>
+    /// <param name="template">The model's.</param>
+    public static IEnumerable<(Problem Problem, int Tokens)> Lengths(
+        IEnumerable<Problem> problems,
+        Func<Problem, IReadOnlyList<ChatMessage>> render,
+        Tokenizer tokenizer,
+        ChatTemplate template
+    ) =>
+        problems
+            .OrderByDescending(problem => problem.Text.Length)
+            .Take(Measured)
+            .Select(problem => (problem, tokenizer.Encode(template.Render(render(problem), addGenerationPrompt: true)).Length));
 
     /// <summary>Number of prompts that leave no room for an answer.</summary>
     public int TooLongFor(int positions) => Longest.Count(length => length >= positions);
