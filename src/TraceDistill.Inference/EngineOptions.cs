@@ -25,6 +25,12 @@ public sealed record EngineOptions
     /// <value>512 MiB, committed as it is first used.</value>
     public long CacheBytes { get; init; } = DefaultCacheBytes;
 
+    /// <summary>
+    /// Tokens of a sequence, its prompt included, that must fit: where <see cref="CacheBytes"/> has no room for it, the cache is larger.
+    /// </summary>
+    /// <value>0: none.</value>
+    public int LongestSequence { get; init; }
+
     /// <summary>Prompt tokens that one step takes in beside the running sequences; longer prompts take several steps.</summary>
     /// <value>64.</value>
     public int PromptTokensPerStep { get; init; } = 64;

@@ -27,10 +27,7 @@ sealed class TensorModel : IGenerationModel
         var isNarrow = weights.Dtype != TensorDtype.Float32 && device.type != DeviceType.CPU;
         _rounded = isNarrow ? new RoundedMatrices(weights) : null;
         _activations = isNarrow ? ScalarType.BFloat16 : ScalarType.Float32;
-        PageCount = PagePool.CountFor(
-            options.CacheBytes,
-            KeyValuePages.PageBytes(weights.Configuration, PagePool.PageTokens, _activations)
-        );
+        PageCount = PagePool.CountFor(options, KeyValuePages.PageBytes(weights.Configuration, PagePool.PageTokens, _activations));
         _pages = new KeyValuePages(weights.Configuration, PageCount, PagePool.PageTokens, _activations, device);
     }
 

@@ -1,5 +1,6 @@
 using TorchSharp;
 using TraceDistill.Models;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Alignment;
@@ -42,20 +43,21 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
     public HeldOutScores Score(TrainedWeights weights, double alpha)
     {
         weights.Adapter?.Refresh();
-        var pieces = SequencePacker.Split(sequences, sequence => sequence.Ids.Length, tokens);
+        // Of like length together: attention on a GPU takes them as one (Models.Operations.LengthGroups).
+        var pieces = SequencePacker.Split([.. sequences.OrderBy(sequence => sequence.Ids.Length)], sequence => sequence.Ids.Length, tokens);
         var sums = new Sums[pieces.Count];
         var threads = weights.Model.Device.type == DeviceType.CPU ? Math.Min(workers, pieces.Count) : 1;
-        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, worker =>
-        {
-            set_num_threads(1);
-            using var noGrad = no_grad();
-            using var decoder = new Decoder(weights);
-            var head = new ChunkedHead(decoder);
-            for (var piece = worker; piece < pieces.Count; piece += threads)
+        var cores = new Cores(workers);
+        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, worker => cores.Run(() =>
             {
-                sums[piece] = Add(decoder, head, pieces[piece]);
-            }
-        });
+                using var noGrad = no_grad();
+                using var decoder = new Decoder(weights);
+                var head = new ChunkedHead(decoder);
+                for (var piece = worker; piece < pieces.Count; piece += threads)
+                {
+                    sums[piece] = Add(decoder, head, pieces[piece]);
+                }
+            }));
         var total = sums.Aggregate(
             (a, b) => new Sums(a.Hard + b.Hard, a.Soft + b.Soft, a.Agreed + b.Agreed, a.Tokens + b.Tokens, a.SoftTokens + b.SoftTokens)
         );

@@ -1,8 +1,8 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Models;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
@@ -181,7 +181,7 @@ public sealed class Trainer(
         {
             return _workers.Accumulate(batch, terms, noise);
         }
-        catch (ExternalException error) when (error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase))
+        catch (Exception error) when (MemoryFailure.IsTold(error))
         {
             var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
             throw new InvalidInputException(

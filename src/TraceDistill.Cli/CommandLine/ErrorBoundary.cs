@@ -1,5 +1,6 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Cli.Recipes;
+using TraceDistill.Models.Native;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 
@@ -56,9 +57,9 @@ static class ErrorBoundary
                 $"the regular expression {slow.Pattern} takes more than "
                     + $"{slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"
             ),
-            OutOfMemoryException => (
+            _ when exception is OutOfMemoryException || MemoryFailure.IsTold(exception) => (
                 ExitCode.ExternalFailure,
-                "the memory of this machine is not enough; end other programs, or take a smaller model or batch"
+                "the memory of this machine or its GPU is not enough; end other programs, or take a smaller model or batch"
             ),
             UnauthorizedAccessException or IOException => (ExitCode.InvalidInput, OneLine(exception.Message)),
             _ => (ExitCode.Bug, $"this is a bug in the program; please report it with the lines below and {BugContext()}\n{exception}"),

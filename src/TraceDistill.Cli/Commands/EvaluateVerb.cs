@@ -177,7 +177,7 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
             );
         }
 
-        var models = new EvaluatedModels(options, traces?.Dataset, context);
+        var models = new EvaluatedModels(options, problems, traces?.Dataset, context);
         var evaluator = new Evaluator(options, MathVerifier.Instance, folder, context.Observer, context.TimeProvider);
         var compared = traces is { Dataset.TopK: > 0 } ? traces.ReadAsync(cancellationToken).ToBlockingEnumerable(cancellationToken) : null;
         var result = await evaluator.EvaluateAsync(models.LoadAsync(cancellationToken), problems, compared, cancellationToken);

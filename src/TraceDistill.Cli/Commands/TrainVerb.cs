@@ -237,6 +237,7 @@ sealed class TrainVerb : Verb<TrainOptions>
             context.Output!,
             context.Observer,
             await AnswerEvaluation.ReadAsync(options, context, cancellationToken),
+            context.Published,
             cancellationToken
         );
 

@@ -102,7 +102,7 @@ sealed class AnswerEvaluation : IAnswerEvaluation
         Prepare(modelDirectory, resultDirectory);
         var options = OptionsFor(modelDirectory);
         var evaluator = new Evaluator(options, MathVerifier.Instance, resultDirectory, _context.Observer, _context.TimeProvider);
-        var models = new EvaluatedModels(options, traces: null, _context);
+        var models = new EvaluatedModels(options, _problems, traces: null, _context);
         var scores = evaluator
             .EvaluateAsync(models.LoadAsync(cancellationToken), _problems, traces: null, cancellationToken)
             .GetAwaiter()

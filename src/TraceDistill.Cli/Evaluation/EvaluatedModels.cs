@@ -1,11 +1,13 @@
 using System.Runtime.CompilerServices;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Stages;
+using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation;
 using TraceDistill.Inference;
 using TraceDistill.Models.Checkpoints;
+using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Weights;
@@ -14,6 +16,7 @@ using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
+using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Distillation;
@@ -22,9 +25,10 @@ namespace TraceDistill.Cli.Evaluation;
 
 /// <summary>The models that an evaluation names, loaded one at a time and freed before the next.</summary>
 /// <param name="options">Of the evaluation.</param>
+/// <param name="problems">What they are asked.</param>
 /// <param name="traces">The data set whose soft targets are compared with, or null.</param>
 /// <param name="context">Where it runs.</param>
-sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces, StageContext context)
+sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> problems, DatasetDescription? traces, StageContext context)
 {
     const string SingleModel = "model";
 
@@ -43,7 +47,7 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
             var asked = await tasks.ForAsync(name, source, cancellationToken);
             if (source.Directory is { } directory)
             {
-                using var generator = LocalGenerator.Load(directory, new EngineOptions { Device = options.Device }, context.TimeProvider);
+                using var generator = LocalGenerator.Load(directory, EngineFor(directory, asked), context.TimeProvider);
                 if (generator.Configuration.Remark is { } remark)
                 {
                     context.Observer.Message(remark);
@@ -99,6 +103,22 @@ sealed class EvaluatedModels(EvaluateOptions options, DatasetDescription? traces
                 ),
             ],
         };
+
+    /// <summary>An engine with room for the longest prompt and an answer to it, however large the model is.</summary>
+    EngineOptions EngineFor(string directory, AskedAs asked)
+    {
+        var (tokenizer, template) = (ModelDirectory.LoadTokenizer(directory), ChatTemplate.Load(directory, context.TimeProvider));
+        var prompt = PromptFacts
+            .Lengths(problems, problem => asked.Render(problem, 0), tokenizer, template)
+            .Select(prompt => prompt.Tokens)
+            .DefaultIfEmpty()
+            .Max();
+        return new EngineOptions
+        {
+            Device = options.Device,
+            LongestSequence = (int)Math.Min((long)prompt + asked.MaxTokens, ModelConfiguration.Load(directory).MaxPositionEmbeddings),
+        };
+    }
 
     TeacherPool Connect(ModelSource source) =>
         new(

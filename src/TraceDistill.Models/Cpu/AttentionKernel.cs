@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Numerics;
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
@@ -13,7 +14,10 @@ namespace TraceDistill.Models.Cpu;
 /// backward pass from the saved log-sum-exp (Dao et al., FlashAttention, arXiv 2205.14135, equations of
 /// section 3 and appendix B). With a window, blocks begin at the first key that one of their queries sees.
 /// </summary>
-/// <remarks>Holds scratch memory that grows with the longest sequence; one object serves one thread.</remarks>
+/// <remarks>
+/// Heads that share keys are one piece of work. Thread-safe: each thread within
+/// it has scratch memory of its own, which grows with the longest sequence.
+/// </remarks>
 /// <param name="configuration">Has the heads, the scale of scores and their cap.</param>
 /// <param name="window">The tokens that a query sees, itself included; null for all before it.</param>
 sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? window = null) : IDisposable
@@ -28,30 +32,26 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
     readonly float _scale = (float)configuration.AttentionScale;
     readonly float _cap = (float)(configuration.AttentionSoftCap ?? 0);
     readonly int _window = window ?? int.MaxValue;
-    int _capacity;
-    float* _scratch;
+    readonly ConcurrentBag<Scratch> _scratches = [];
 
-    /// <summary>Attends within one sequence of <paramref name="tokens"/> tokens.</summary>
+    /// <summary>Attends within one sequence of <paramref name="tokens"/> tokens, for the queries of one key head.</summary>
+    /// <param name="keyHead">From 0.</param>
     /// <param name="qkv">[T, W] rotated queries, rotated keys, values.</param>
     /// <param name="output">[T, heads · d], written.</param>
     /// <param name="logSumExp">[T, heads], written: kept for the backward pass.</param>
     /// <param name="tokens">T.</param>
     /// <param name="firstQuery">Results before this token are not wanted and not written.</param>
-    public void Forward(float* qkv, float* output, float* logSumExp, int tokens, int firstQuery)
+    public void Forward(int keyHead, float* qkv, float* output, float* logSumExp, int tokens, int firstQuery)
     {
-        Reserve(tokens);
-        var area = new Areas(_scratch, _capacity, _padded);
-        int stride = SimdMath.Pad(_capacity),
-            outWidth = _heads * _d;
-        for (var head = 0; head < _heads; head++)
+        using var scratch = Rent(tokens);
+        var area = scratch.Areas;
+        int stride = area.Stride,
+            outWidth = _heads * _d,
+            group = _heads / _keyHeads;
+        PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens, _scale);
+        Pack(qkv + (_heads + _keyHeads + keyHead) * _d, _width, area.Values, tokens, 1);
+        for (var head = keyHead * group; head < (keyHead + 1) * group; head++)
         {
-            if (head % (_heads / _keyHeads) == 0)
-            {
-                var keyHead = head / (_heads / _keyHeads);
-                PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens, _scale);
-                Pack(qkv + (_heads + _keyHeads + keyHead) * _d, _width, area.Values, tokens, 1);
-            }
-
             var queries = Whole(qkv + head * _d, _width, area.Queries, tokens);
             var results = _isWhole ? new Operand(output + head * _d, outWidth) : new Operand(area.Output, _padded);
             for (var first = firstQuery; first < tokens; first += BlockRows)
@@ -118,7 +118,8 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
         }
     }
 
-    /// <summary>The gradient of <see cref="Forward"/> for one sequence.</summary>
+    /// <summary>The gradient of <see cref="Forward"/>.</summary>
+    /// <param name="keyHead">From 0.</param>
     /// <param name="qkv">[T, W] as given to the forward pass.</param>
     /// <param name="output">[T, heads · d] as the forward pass wrote it.</param>
     /// <param name="logSumExp">[T, heads] likewise.</param>
@@ -126,25 +127,29 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
     /// <param name="qkvGradient">[T, W], written.</param>
     /// <param name="tokens">T.</param>
     /// <param name="firstQuery">As given to the forward pass.</param>
-    public void Backward(float* qkv, float* output, float* logSumExp, float* outputGradient, float* qkvGradient, int tokens, int firstQuery)
+    public void Backward(
+        int keyHead,
+        float* qkv,
+        float* output,
+        float* logSumExp,
+        float* outputGradient,
+        float* qkvGradient,
+        int tokens,
+        int firstQuery
+    )
     {
-        Reserve(tokens);
-        var area = new Areas(_scratch, _capacity, _padded);
-        int stride = SimdMath.Pad(_capacity),
+        using var scratch = Rent(tokens);
+        var area = scratch.Areas;
+        int stride = area.Stride,
             outWidth = _heads * _d,
             group = _heads / _keyHeads;
-        for (var head = 0; head < _heads; head++)
+        PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens, _scale);
+        Pack(qkv + (_heads + keyHead) * _d, _width, area.Keys, tokens, _scale);
+        PackTransposed(qkv + (_heads + _keyHeads + keyHead) * _d, area.ValuesTransposed, stride, tokens, 1);
+        new Span<float>(area.KeyGradients, tokens * _padded).Clear();
+        new Span<float>(area.ValueGradients, tokens * _padded).Clear();
+        for (var head = keyHead * group; head < (keyHead + 1) * group; head++)
         {
-            var keyHead = head / group;
-            if (head % group == 0)
-            {
-                PackTransposed(qkv + (_heads + keyHead) * _d, area.KeysTransposed, stride, tokens, _scale);
-                Pack(qkv + (_heads + keyHead) * _d, _width, area.Keys, tokens, _scale);
-                PackTransposed(qkv + (_heads + _keyHeads + keyHead) * _d, area.ValuesTransposed, stride, tokens, 1);
-                new Span<float>(area.KeyGradients, tokens * _padded).Clear();
-                new Span<float>(area.ValueGradients, tokens * _padded).Clear();
-            }
-
             var queries = Whole(qkv + head * _d, _width, area.Queries, tokens);
             var gradients = Whole(outputGradient + head * _d, outWidth, area.OutputGradients, tokens);
             var results = _isWhole ? new Operand(qkvGradient + head * _d, _width) : new Operand(area.Output, _padded);
@@ -246,20 +251,18 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
                     Unpack(block, qkvGradient + (long)first * _width + head * _d, rows, 1);
                 }
             }
-
-            if (head % group == group - 1)
-            {
-                Unpack(area.KeyGradients, qkvGradient + (_heads + keyHead) * _d, tokens, _scale);
-                Unpack(area.ValueGradients, qkvGradient + (_heads + _keyHeads + keyHead) * _d, tokens, 1);
-            }
         }
+
+        Unpack(area.KeyGradients, qkvGradient + (_heads + keyHead) * _d, tokens, _scale);
+        Unpack(area.ValueGradients, qkvGradient + (_heads + _keyHeads + keyHead) * _d, tokens, 1);
     }
 
     public void Dispose()
     {
-        NativeMemory.AlignedFree(_scratch);
-        _scratch = null;
-        _capacity = 0;
+        while (_scratches.TryTake(out var scratch))
+        {
+            scratch.Free();
+        }
     }
 
     /// <summary>The first key that a query sees.</summary>
@@ -334,14 +337,43 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
         }
     }
 
-    void Reserve(int tokens)
+    Scratch Rent(int tokens)
     {
-        if (tokens > _capacity)
+        if (!_scratches.TryTake(out var scratch))
         {
-            Dispose();
-            _scratch = (float*)NativeMemory.AlignedAlloc((nuint)(Areas.Size(tokens, _padded) * sizeof(float)), 64);
-            _capacity = tokens;
+            scratch = new Scratch(this);
         }
+
+        scratch.Reserve(tokens);
+        return scratch;
+    }
+
+    /// <summary>Memory for one thread at a time; disposing gives it back to the kernel.</summary>
+    sealed class Scratch(AttentionKernel kernel) : IDisposable
+    {
+        int _capacity;
+        float* _memory;
+
+        public Areas Areas => new(_memory, _capacity, kernel._padded);
+
+        public void Reserve(int tokens)
+        {
+            if (tokens > _capacity)
+            {
+                Free();
+                _memory = (float*)NativeMemory.AlignedAlloc((nuint)(Areas.Size(tokens, kernel._padded) * sizeof(float)), 64);
+                _capacity = tokens;
+            }
+        }
+
+        public void Free()
+        {
+            NativeMemory.AlignedFree(_memory);
+            _memory = null;
+            _capacity = 0;
+        }
+
+        public void Dispose() => kernel._scratches.Add(this);
     }
 
     /// <summary>A matrix of one row a token.</summary>
@@ -359,6 +391,9 @@ sealed unsafe class AttentionKernel(ModelConfiguration configuration, int? windo
     readonly struct Areas(float* start, int capacity, int padded)
     {
         readonly long _matrix = (long)SimdMath.Pad(capacity) * padded;
+
+        /// <summary>Floats of a row of scores, and of transposed keys or values.</summary>
+        public int Stride => SimdMath.Pad(capacity);
 
         public float* Queries => start;
 

@@ -1,4 +1,5 @@
 using TorchSharp;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
@@ -14,6 +15,12 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
 {
     /// <summary>Two megabytes once widened: they stay in the cache from there to the product.</summary>
     const int StretchElements = 1 << 19;
+
+    /// <summary>Multiplications of one part of a product on the CPU: some milliseconds of a core.</summary>
+    const long PartMultiplications = 1 << 28;
+
+    /// <summary>Rows and columns of a part are multiples of it.</summary>
+    const int PartMultiple = 128;
 
     /// <summary>[C, K] as it is held.</summary>
     public Tensor Stored => Weight.Stored;
@@ -109,69 +116,97 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
                 var slopes = Round(dy, dtype);
                 if (matrix.IsTrained)
                 {
-                    Accumulate(matrix.Weight.Gradient!, slopes, input);
+                    matrix.Accumulate(slopes, input);
                 }
 
                 var dx = (bool)ctx.get_data("needs") ? matrix.MultiplyBack(slopes, dy.shape[0], dy.dtype) : null;
                 return arguments > 3 ? [dx, null, null, dy.alias()] : [dx, null, null];
             });
         }
+    }
 
-        /// <summary>gradient ← gradient + dyᵀ·x.</summary>
-        static void Accumulate(Tensor gradient, Tensor dy, Tensor x)
-        {
-            using var transposed = dy.t();
-            if (gradient.dtype == dy.dtype)
-            {
-                gradient.addmm_(transposed, x, beta: 1, alpha: 1);
-            }
-            else
-            {
-                using var product = mm(transposed, x);
-                gradient.Add(product);
-            }
-        }
+    /// <summary>Adds dyᵀ·x to the gradient of the matrix.</summary>
+    /// <param name="dy">[N, C].</param>
+    /// <param name="x">[N, K].</param>
+    public void Accumulate(Tensor dy, Tensor x)
+    {
+        using var transposed = dy.t();
+        MultiplyInto(Weight.Gradient!, transposed, x, adds: true);
     }
 
     /// <param name="count">N; x may have rows of filling.</param>
     Tensor Multiply(Tensor x, Tensor? residual, long count, ScalarType result)
     {
-        Tensor? y = null;
+        var y = residual is null ? empty(count, Stored.shape[0], dtype: result, device: x.device) : residual.clone();
         foreach (var (first, rows) in Stretches(x.dtype))
         {
             using var transposed = rows.t();
-            if (rows.shape[0] == Stored.shape[0] && x.dtype == result)
-            {
-                return residual is null ? mm(x, transposed) : addmm(residual, x, transposed, 1, 1);
-            }
-
-            using var product = mm(x, transposed);
-            using var wanted = product.narrow(0, 0, count);
-            y ??= residual is null ? empty(count, Stored.shape[0], dtype: result, device: x.device) : residual.clone();
             using var columns = y.narrow(1, first, rows.shape[0]);
-            _ = residual is null ? columns.copy_(wanted) : columns.Add(wanted);
+            MultiplyInto(columns, x, transposed, adds: residual is not null);
         }
 
-        return y!;
+        return y;
     }
 
     /// <returns>dy·W.</returns>
     Tensor MultiplyBack(Tensor dy, long count, ScalarType result)
     {
-        Tensor? dx = null;
+        var dx = empty(count, Stored.shape[1], dtype: result, device: dy.device);
         foreach (var (first, rows) in Stretches(dy.dtype))
         {
             using var slopes = dy.narrow(1, first, rows.shape[0]);
-            if (dx is null)
-            {
-                dx = mm(slopes, rows);
-            }
-            else
-            {
-                dx.addmm_(slopes, rows, beta: 1, alpha: 1);
-            }
+            MultiplyInto(dx, slopes, rows, adds: first > 0);
         }
 
-        return dx!.narrow(0, 0, count).to(result);
+        return dx;
+    }
+
+    /// <summary>
+    /// result ← a·b, or result + a·b. On the CPU a large product is cut into parts by its shape, for the cores that are idle.
+    /// </summary>
+    /// <param name="result">[R, S], in the dtype of a and b or another.</param>
+    /// <param name="a">[R, T]; further rows are filling.</param>
+    /// <param name="b">[T, S].</param>
+    static void MultiplyInto(Tensor result, Tensor a, Tensor b, bool adds)
+    {
+        var (rows, columns) = a.device_type == DeviceType.CPU ? PartOf(a.shape[0], b.shape[1], a.shape[1]) : (a.shape[0], b.shape[1]);
+        int down = Parts(a.shape[0], rows),
+            across = Parts(b.shape[1], columns);
+        Cores.For(down * across, part =>
+        {
+            using var scope = NewDisposeScope();
+            var (top, left) = (part / across * rows, part % across * columns);
+            var mine = Stretch(Stretch(result, 0, top, rows), 1, left, columns);
+            var (x, y) = (Stretch(a, 0, top, rows), Stretch(b, 1, left, columns));
+            if (result.dtype == a.dtype)
+            {
+                mine.addmm_(x, y, beta: adds ? 1 : 0, alpha: 1);
+                return;
+            }
+
+            var product = mm(x, y).narrow(0, 0, mine.shape[0]);
+            _ = adds ? mine.Add(product) : mine.copy_(product);
+        });
+
+        static int Parts(long whole, long part) => part == 0 ? 1 : (int)((whole + part - 1) / part);
+
+        static Tensor Stretch(Tensor matrix, int dimension, long first, long most) =>
+            matrix.narrow(dimension, first, Math.Min(most, matrix.shape[dimension] - first));
+    }
+
+    /// <summary>Rows and columns of the parts of a product: about as many of one as of the other.</summary>
+    internal static (long Rows, long Columns) PartOf(long rows, long columns, long inner)
+    {
+        var parts = rows * columns * inner / PartMultiplications;
+        if (parts < 2)
+        {
+            return (rows, columns);
+        }
+
+        var down = Math.Clamp((long)Math.Round(Math.Sqrt((double)parts * rows / columns)), 1, parts);
+        return (Share(rows, down), Share(columns, (parts + down - 1) / down));
+
+        static long Share(long whole, long parts) =>
+            Math.Min(whole, ((whole + parts - 1) / parts + PartMultiple - 1) / PartMultiple * PartMultiple);
     }
 }

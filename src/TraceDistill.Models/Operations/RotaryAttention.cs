@@ -24,6 +24,9 @@ namespace TraceDistill.Models.Operations;
 /// <param name="kind">What the layers that it serves have of their own.</param>
 sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention kind) : IDisposable
 {
+    /// <summary>Of a sequence whose attention takes a core a millisecond or more.</summary>
+    const int LongTokens = 512;
+
     readonly ModelConfiguration _configuration = configuration;
     readonly LayerAttention _kind = kind;
     readonly AttentionKernel _attention = new(configuration, kind.Window);
@@ -224,16 +227,17 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
             float* x = CustomGradient.Pointer(qkv),
                 y = CustomGradient.Pointer(output),
                 sums = CustomGradient.Pointer(logSumExp);
-            foreach (var (first, length, firstQuery) in pass.Sequences())
-            {
-                pass.Operation._attention.Forward(
-                    x + first * pass.Width,
-                    y + first * pass.QuerySize,
-                    sums + first * pass.Heads,
-                    length,
-                    firstQuery
-                );
-            }
+            pass.ForEachKeyHead(
+                (keyHead, first, length, firstQuery) =>
+                    pass.Operation._attention.Forward(
+                        keyHead,
+                        x + first * pass.Width,
+                        y + first * pass.QuerySize,
+                        sums + first * pass.Heads,
+                        length,
+                        firstQuery
+                    )
+            );
 
             ctx.save_for_backward([qkv, output, logSumExp]);
             ctx.save_data("pass", pass);
@@ -252,18 +256,19 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
                     sums = CustomGradient.Pointer(logSumExp);
                 float* slopes = CustomGradient.Pointer(dy),
                     dx = CustomGradient.Pointer(gradient);
-                foreach (var (first, length, firstQuery) in pass.Sequences())
-                {
-                    pass.Operation._attention.Backward(
-                        x + first * pass.Width,
-                        y + first * pass.QuerySize,
-                        sums + first * pass.Heads,
-                        slopes + first * pass.QuerySize,
-                        dx + first * pass.Width,
-                        length,
-                        firstQuery
-                    );
-                }
+                pass.ForEachKeyHead(
+                    (keyHead, first, length, firstQuery) =>
+                        pass.Operation._attention.Backward(
+                            keyHead,
+                            x + first * pass.Width,
+                            y + first * pass.QuerySize,
+                            sums + first * pass.Heads,
+                            slopes + first * pass.QuerySize,
+                            dx + first * pass.Width,
+                            length,
+                            firstQuery
+                        )
+                );
 
                 pass.Operation.Rotate(dx, pass.Batch, inverse: true);
                 return [gradient, null, null, null];
@@ -281,12 +286,27 @@ sealed class RotaryAttention(ModelConfiguration configuration, LayerAttention ki
 
         public int Width => Configuration.QuerySize + 2 * Configuration.KeyValueSize;
 
-        public IEnumerable<(long First, int Length, int FirstQuery)> Sequences()
+        /// <summary>Every key head of every sequence, those of one that is long on several cores where some are idle.</summary>
+        /// <param name="attend">Takes the head, the sequence's first row, its length and its first wanted query.</param>
+        public void ForEachKeyHead(Action<int, long, int, int> attend)
         {
-            var first = 0L;
-            for (var i = 0; i < Batch.Lengths.Length; first += Batch.Lengths[i++])
+            var (heads, first) = (Configuration.NumKeyValueHeads, 0L);
+            for (var i = 0; i < Batch.Lengths.Length; i++)
             {
-                yield return (first, Batch.Lengths[i], FirstQueries[i]);
+                var (start, length, firstQuery) = (first, Batch.Lengths[i], FirstQueries[i]);
+                if (length >= LongTokens)
+                {
+                    Cores.For(heads, head => attend(head, start, length, firstQuery));
+                }
+                else
+                {
+                    for (var head = 0; head < heads; head++)
+                    {
+                        attend(head, start, length, firstQuery);
+                    }
+                }
+
+                first += length;
             }
         }
     }

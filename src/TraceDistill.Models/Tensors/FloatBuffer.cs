@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using TorchSharp;
 using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Native;
 using TraceDistill.Models.Operations;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
@@ -201,10 +202,7 @@ public sealed unsafe class FloatBuffer : IDisposable
         {
             return zeros(count, dtype: dtype, device: device);
         }
-        catch (ExternalException error)
-            when (error.Message.Contains("allocate", StringComparison.OrdinalIgnoreCase)
-                || error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase)
-            )
+        catch (Exception error) when (MemoryFailure.IsTold(error))
         {
             throw new InsufficientMemoryException($"{count:N0} values of {dtype} cannot be allocated on {device}", error);
         }

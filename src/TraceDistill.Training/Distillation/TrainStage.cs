@@ -31,13 +31,13 @@ public static class TrainStage
     public const string StoredTokenizer = "tokenizer";
 
     /// <summary>Trains without an evaluation of generated answers.</summary>
-    /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, CancellationToken)"/>
+    /// <inheritdoc cref="RunAsync(TrainOptions, string, IRunObserver, IAnswerEvaluation?, string?, CancellationToken)"/>
     public static Task<TrainSummary> RunAsync(
         TrainOptions options,
         string directory,
         IRunObserver observer,
         CancellationToken cancellationToken = default
-    ) => RunAsync(options, directory, observer, null, cancellationToken);
+    ) => RunAsync(options, directory, observer, answers: null, published: null, cancellationToken);
 
     /// <summary>
     /// Writes a model directory, going on from an interrupted run in it; where this very run is finished there, nothing is left to do.
@@ -46,6 +46,7 @@ public static class TrainStage
     /// <param name="directory">The model directory.</param>
     /// <param name="observer">Takes progress and metrics.</param>
     /// <param name="answers">Evaluates answers to <see cref="TrainOptions.EvalProblems"/>; null where there are none.</param>
+    /// <param name="published">What the folder is called once all is done, where that is another name; null where it is not.</param>
     /// <param name="cancellationToken">Stops after a checkpoint.</param>
     /// <exception cref="InvalidInputException">Traces, student or tokenizer do not fit together, or the folder holds another run's
     /// model.</exception>
@@ -54,6 +55,7 @@ public static class TrainStage
         string directory,
         IRunObserver observer,
         IAnswerEvaluation? answers,
+        string? published,
         CancellationToken cancellationToken = default
     )
     {
@@ -183,7 +185,7 @@ public static class TrainStage
         PeftAdapter SaveAdapter(LoraAdapter adapter, string folder)
         {
             WriteTokenizer(folder);
-            AdapterFiles.Save(folder, adapter, options.Student ?? Path.Combine(directory, InitialDirectory));
+            AdapterFiles.Save(folder, adapter, options.Student ?? Path.Combine(published ?? directory, InitialDirectory));
             return PeftAdapter.Open(folder, ModelParameters.Shapes(shape));
         }
 

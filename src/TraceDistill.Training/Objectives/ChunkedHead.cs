@@ -56,7 +56,7 @@ public sealed class ChunkedHead(Decoder decoder)
             gradient.narrow(0, first, rows).copy_(decoder.Output.ApplyBack(slopes));
             if (decoder.Output.IsTrained)
             {
-                decoder.Output.Weight.Gradient!.addmm_(slopes.t(), x, beta: 1, alpha: 1);
+                decoder.Output.Accumulate(slopes, x);
             }
         }
 

@@ -16,8 +16,9 @@ namespace TraceDistill.Training.Optimization;
 
 /// <summary>
 /// Computes the gradient of a batch in lanes: each runs whole micro-batches on one core with a graph and a gradient of its own, at small
-/// model sizes far faster than splitting every operation over the cores. Micro-batches, lanes and the order in which gradients are added
-/// follow from the batch alone: the number of workers changes no bit, but where a large model has few lanes and several cores for each.
+/// model sizes far faster than splitting every operation over the cores. Where there are fewer lanes than cores, because a sequence is
+/// long or a gradient large, idle cores take parts of the lanes' products and attention. Micro-batches, lanes, parts and the order in
+/// which gradients are added follow from the batch alone: the number of workers changes no bit.
 /// </summary>
 public sealed class GradientWorkers : IDisposable
 {
@@ -90,10 +91,9 @@ public sealed class GradientWorkers : IDisposable
             _lanes.Add(NewLane());
         }
 
-        // Of a large model there are few lanes: the products of each may take several cores.
-        var threads = _mostLanes < MostLanes ? Math.Max(1, _workers / used) : 1;
+        var cores = new Cores(_workers);
         Parallel.For(0, used, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(used, _workers) }, index =>
-            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise, threads)
+            cores.Run(() => _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise))
         );
         var totals = _lanes[0].Totals;
         foreach (var lane in _lanes.Take(used).Skip(1))
@@ -145,17 +145,13 @@ public sealed class GradientWorkers : IDisposable
 
         /// <param name="all">The sequences of the update.</param>
         /// <param name="pieces">Indices of this lane's, a pass at a time.</param>
-        /// <param name="threads">Cores for each product.</param>
         public void Run(
             IReadOnlyList<TraceTokens> all,
             IReadOnlyList<IReadOnlyList<int>> pieces,
             IReadOnlyList<ObjectiveTerm> terms,
-            UpdateNoise? noise,
-            int threads
+            UpdateNoise? noise
         )
         {
-            // The number of OpenMP threads is a setting of each thread, and libtorch's products read it.
-            set_num_threads(threads);
             using var recorded = enable_grad(); // a lane may run on its caller's thread
             Gradient.Clear();
             LossTotals? sums = null;

@@ -184,10 +184,7 @@ public record OptimizationOptions : ProblemReaderOptions
     [Description("Steps between entries of the metrics")]
     public int LoggingSteps { get; init; } = 10;
 
-    /// <summary>
-    /// No bit of the result depends on it, unless a model of more than 17 million trained weights has
-    /// more workers than gradients of it fit into a gigabyte: several cores then share its products.
-    /// </summary>
+    /// <summary>No bit of the result depends on it.</summary>
     /// <value>0: one for each core.</value>
     [Operational]
     [Range(0, 1024, ErrorMessage = "must be from 0 to 1024")]

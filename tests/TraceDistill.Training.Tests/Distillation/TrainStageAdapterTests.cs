@@ -1,4 +1,6 @@
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
+using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Checkpoints;
@@ -122,6 +124,32 @@ public sealed class TrainStageAdapterTests : TrainStageCase
 
         static TensorDtype DtypeOf(string name) =>
             name.EndsWith("norm.weight", StringComparison.Ordinal) ? TensorDtype.Float32 : TensorDtype.BFloat16;
+    }
+
+    /// <summary>A stage works in a folder that is called otherwise once it is finished: the adapter names its base as it will be.</summary>
+    [Fact]
+    public async Task RunAsync_LoraOnWeightsOfItsOwn_NamesTheBaseWhereItWillBe()
+    {
+        await Folder.WriteAsync(Enumerable.Range(1, 20).Select(Folder.Create));
+        await RunAsync(Options, "larger");
+        await TrainStage.RunAsync(
+            Options with
+            {
+                InitFrom = Folder.Out("larger"),
+                LoraR = 2,
+            },
+            Folder.Out(".tuned.partial"),
+            SilentObserver.Instance,
+            answers: null,
+            published: Folder.Out("tuned"),
+            TestContext.Current.CancellationToken
+        );
+        Directory.Move(Folder.Out(".tuned.partial"), Folder.Out("tuned"));
+
+        using var adapter = JsonDocument.Parse(File.ReadAllText(Path.Combine(Folder.Out("tuned"), "adapter", "adapter_config.json")));
+        var named = adapter.RootElement.GetProperty("base_model_name_or_path").GetString()!;
+        Assert.Equal(Path.Combine(Folder.Out("tuned"), TrainStage.InitialDirectory), named);
+        Assert.True(File.Exists(Path.Combine(named, "model.safetensors")));
     }
 
     [Fact]

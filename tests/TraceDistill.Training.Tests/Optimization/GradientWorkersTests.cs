@@ -87,6 +87,37 @@ public class GradientWorkersTests
         }
     }
 
+    /// <summary>Fewer lanes than workers: parts of products, attention and softmax go to those that are idle.</summary>
+    [Fact]
+    public void Accumulate_LongSequenceAndOtherNumberOfWorkers_GivesTheSameBits()
+    {
+        var shape = SampleSequences.Shape with
+        {
+            VocabSize = 20_000,
+            HiddenSize = 256,
+            IntermediateSize = 1_024,
+            NumAttentionHeads = 8,
+            NumKeyValueHeads = 4,
+            HeadDim = 32,
+            MaxPositionEmbeddings = 2_048,
+            TieWordEmbeddings = true,
+            InitializerRange = 0.02,
+        };
+        using var parameters = SampleSequences.Parameters(shape);
+        var random = new Random(7);
+        int[] ids = [.. Enumerable.Range(0, 1_500).Select(_ => random.Next(shape.VocabSize))];
+        var soft = SampleSequences.SoftTargetsOf(ids, row => [(ids[SampleSequences.Prompt + row], Math.Log(0.7))]);
+        TraceTokens[] batch = [new(ids, SampleSequences.Prompt, soft), .. SampleSequences.Create(2)];
+        var (alone, totals) = Gradient(parameters, batch, 1, 1_000);
+
+        foreach (var workers in new[] { 2, 3, 7 })
+        {
+            var (shared, sharedTotals) = Gradient(parameters, batch, workers, 1_000);
+            Assert.Equal(alone, shared);
+            Assert.Equal(totals.Loss, sharedTotals.Loss);
+        }
+    }
+
     [Fact]
     public void Accumulate_PromptTokens_AreNotAskedFor()
     {
