@@ -37,8 +37,7 @@ public static class TrainingMemory
     {
         if (device.type != DeviceType.CPU)
         {
-            var weights = (trained.Total * sizeof(float)) + Estimate(options, trained, longest, device);
-            observer.Message($"estimate: {Gigabytes(weights)} of the memory of {device}");
+            observer.Message($"estimate: {Gigabytes(Held(options, trained) + Estimate(options, trained, longest, device))} of {device}");
             return;
         }
 
@@ -66,11 +65,24 @@ public static class TrainingMemory
     {
         var total = ModelParameters.CountOf(shape);
 
-        // Adapters stand beside all seven matrices of a layer at most, and leave the others in 16 bits.
+        // Adapters stand beside all seven matrices of a layer at most, and leave the others in 16 bits: of which kind is not known yet.
         var (trained, bytes) = options is TrainOptions { LoraR: { } rank }
             ? ((long)rank * shape.NumHiddenLayers * ((9L * shape.HiddenSize) + (3L * shape.IntermediateSize)), sizeof(ushort))
-            : (total, sizeof(float));
-        return (bytes * total) + Estimate(options, shape, total, trained, longest: 0, CPU);
+            : (total, options.MasterDtype.Bytes());
+        var rounded = options.MasterDtype == MasterDtype.BFloat16 ? 0 : total;
+        return (bytes * total) + Estimate(options, shape, rounded, trained, longest: 0, CPU);
+    }
+
+    /// <summary>Bytes of the weights during the training: of the model as it was loaded, beside adapters, or of what is trained.</summary>
+    internal static long Held(OptimizationOptions options, TrainedWeights trained)
+    {
+        if (trained.Adapter is not { } adapter)
+        {
+            return options.MasterDtype.Bytes() * trained.Weights.Count;
+        }
+
+        var matrices = trained.Model.Matrices;
+        return (matrices.ElementSize * matrices.numel()) + (sizeof(float) * (trained.Model.Count - matrices.numel() + adapter.Count));
     }
 
     /// <summary>Bytes that come to what is there before the first step.</summary>
@@ -79,10 +91,21 @@ public static class TrainingMemory
     /// at work, what its forward pass keeps: of each layer the inputs of two norms and four products, the
     /// rotated queries, keys and values, and the gate; with checkpointing the layer's input alone.
     /// </remarks>
-    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest, Device? device = null) =>
-        Estimate(options, trained.Model.Configuration, trained.Model.Count, trained.Count, longest, device ?? CPU);
+    internal static long Estimate(OptimizationOptions options, TrainedWeights trained, int longest, Device? device = null)
+    {
+        // What is held in bfloat16 is what products read.
+        var isRounded = trained.Adapter is null ? options.MasterDtype == MasterDtype.BFloat16 : trained.Model.Dtype == TensorDtype.BFloat16;
+        return Estimate(options, trained.Model.Configuration, isRounded ? 0 : trained.Model.Count, trained.Count, longest, device ?? CPU);
+    }
 
-    static long Estimate(OptimizationOptions options, ModelConfiguration shape, long total, long trained, int longest, Device device)
+    /// <summary>
+    /// Bytes of the logits of a chunk of tokens, of their copy where they have a soft cap, and of as much for what products need.
+    /// </summary>
+    internal static long Head(ModelConfiguration shape, Device device) =>
+        (shape.LogitSoftCap is null ? 2L : 3L) * sizeof(float) * ChunkedHead.RowsOf(shape.VocabSize, device.type) * shape.VocabSize;
+
+    /// <param name="unrounded">Weights that are copied where products are in bfloat16.</param>
+    static long Estimate(OptimizationOptions options, ModelConfiguration shape, long unrounded, long trained, int longest, Device device)
     {
         long tokens = Math.Max(Math.Min(options.MicroBatchTokens, options.UpdateTokens), longest);
         long lanes = GradientWorkers.LanesOf(trained, options.UpdateTokens, options.MicroBatchTokens, device.type == DeviceType.CPU);
@@ -96,13 +119,12 @@ public static class TrainingMemory
         var kept = options.GradientCheckpointing
             ? (sizeof(float) * tokens * shape.HiddenSize * shape.NumHiddenLayers) + layer
             : layer * shape.NumHiddenLayers;
-        var head = 3 * sizeof(float) * Math.Max(ChunkedHead.ChunkLogits, (long)ChunkedHead.LeastRows * shape.VocabSize);
-        var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? 2 * total : 0;
+        var rounded = options.ComputeDtype.On(device) == ComputeDtype.BFloat16 ? sizeof(ushort) * unrounded : 0;
         return (lanes * sizeof(float) * trained)
             + WeightOptimizer.MomentBytes(options.Optim, trained, options.MasterDtype)
             + rounded
             + (options.EmaDecay > 0 ? sizeof(float) * trained : 0)
-            + (atWork * (kept + layer + head));
+            + (atWork * (kept + layer + Head(shape, device)));
     }
 
     /// <summary>Advice on what to change for less memory.</summary>

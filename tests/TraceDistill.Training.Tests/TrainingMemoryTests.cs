@@ -1,9 +1,16 @@
+using TorchSharp;
+using TraceDistill.Models;
+using TraceDistill.Models.Adapters;
+using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
+using TraceDistill.Tests.Support;
 using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 using TraceDistill.Training.Pretraining;
 using Xunit;
+using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Tests;
 
@@ -56,6 +63,80 @@ public class TrainingMemoryTests
         };
         Assert.True(2 * Of(adapter) < Of(Options with { GradientCheckpointing = true }));
     }
+
+    /// <summary>Of weights, gradient and moments, counted name by name.</summary>
+    [Theory]
+    [InlineData(MasterDtype.Float32, 4)]
+    [InlineData(MasterDtype.BFloat16, 2)]
+    public void Held_WeightsThatAreTrainedWhole_TakeWhatTheMasterDtypeTakes(MasterDtype dtype, int bytes)
+    {
+        using var parameters = SampleSequences.Parameters();
+        var weights = parameters.Names.Sum(name => parameters.ShapeOf(name).Aggregate(1L, (a, b) => a * b));
+        var trained = TrainedWeights.All(parameters);
+        var options = Options with { MasterDtype = dtype, ComputeDtype = ComputeDtype.BFloat16 };
+
+        Assert.Equal(bytes * weights, TrainingMemory.Held(options, trained));
+        trained.Weights.HoldAs(dtype.ToScalarType());
+        Assert.Equal(trained.Weights.Flat.Vector.bytes.Length, TrainingMemory.Held(options, trained));
+
+        // Products read what is held in bfloat16, and copies of what is not: a model in bfloat16 has none.
+        var rounded = TrainingMemory.Estimate(options, trained, 100, Gpu);
+        var exact = TrainingMemory.Estimate(options with { ComputeDtype = ComputeDtype.Float32 }, trained, 100, Gpu);
+        Assert.Equal(dtype == MasterDtype.BFloat16 ? 0 : 2 * weights, rounded - exact);
+    }
+
+    [Theory]
+    [InlineData(TensorDtype.BFloat16, 0)]
+    [InlineData(TensorDtype.Float16, 2)]
+    public void Held_AdaptersBesideAFrozenModel_TakesItsSixteenBitsAndFloatsForTheRest(TensorDtype dtype, int copied)
+    {
+        using var folder = new TemporaryDirectory();
+        using (var parameters = SampleSequences.Parameters())
+        {
+            ModelDirectory.Save(folder.Path, parameters, dtype);
+        }
+
+        using var model = ModelDirectory.LoadFrozen(folder.Path);
+        using var adapter = new LoraAdapter(model, new LoraSettings(4, 8, 0, [LoraAdapter.AllLinear], UseDora: false), seed: 3);
+        var shapes = model.Names.Select(name => model.ShapeOf(name)).ToList();
+        var (matrices, vectors) = (
+            shapes.Where(shape => shape.Length == 2).Sum(shape => shape[0] * shape[1]),
+            shapes.Where(shape => shape.Length == 1).Sum(shape => shape[0])
+        );
+        var adapters = adapter.Names.Sum(name => adapter.ShapeOf(name).Aggregate(1L, (a, b) => a * b));
+        var trained = TrainedWeights.Of(adapter);
+        var options = new TrainOptions
+        {
+            Student = "model",
+            LoraR = 4,
+            ComputeDtype = ComputeDtype.BFloat16,
+        };
+
+        Assert.Equal(2 * matrices + 4 * (vectors + adapters), TrainingMemory.Held(options, trained));
+
+        var rounded = TrainingMemory.Estimate(options, trained, 100, Gpu);
+        var exact = TrainingMemory.Estimate(options with { ComputeDtype = ComputeDtype.Float32 }, trained, 100, Gpu);
+        Assert.Equal(copied * (matrices + vectors), rounded - exact);
+    }
+
+    /// <summary>A chunk of 2²⁴ logits, or of 128 rows where these are more; 2¹⁹ on the CPU.</summary>
+    [Theory]
+    [InlineData(1_000, 16_777 * 1_000L, 524 * 1_000L)]
+    [InlineData(151_936, 128 * 151_936L, 128 * 151_936L)]
+    public void Head_Devices_HoldTheLogitsOfTheirOwnChunkAndNotMuchMore(int vocabulary, long onGpu, long onCpu)
+    {
+        var shape = SampleSequences.Shape with { VocabSize = vocabulary };
+        foreach (var (device, logits) in new[] { (Gpu, onGpu), (CPU, onCpu) })
+        {
+            Assert.InRange(TrainingMemory.Head(shape, device), 4 * logits, 8 * logits);
+            // The logits before their cap are needed with those behind it.
+            Assert.InRange(TrainingMemory.Head(shape with { LogitSoftCap = 30 }, device), 8 * logits, 12 * logits);
+            Assert.InRange(TrainingMemory.Head(shape with { LogitSoftCap = 30 }, device), 0, 300_000_000);
+        }
+    }
+
+    /// <summary>Only named: nothing is computed there.</summary>
+    static Device Gpu { get; } = new(DeviceType.CUDA, 0);
 
     static long Of(OptimizationOptions options) => TrainingMemory.Estimate(options, Shape.Configure(50_304, []));
 }

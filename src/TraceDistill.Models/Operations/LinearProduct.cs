@@ -56,9 +56,9 @@ sealed record LinearMatrix(Weight Weight, Tensor? Rounded = null)
             yield break;
         }
 
-        // Other devices have no such cache, and take long to be called.
+        // Other devices have no such cache, and take long to be called: 32 megabytes.
         long rows = matrix.shape[0],
-            most = Math.Max(1, (matrix.device_type == DeviceType.CPU ? StretchElements : 64 * StretchElements) / matrix.shape[1]);
+            most = Math.Max(1, (matrix.device_type == DeviceType.CPU ? StretchElements : 16 * StretchElements) / matrix.shape[1]);
         for (long first = 0; first < rows; first += most)
         {
             using var stretch = matrix.narrow(0, first, Math.Min(most, rows - first));

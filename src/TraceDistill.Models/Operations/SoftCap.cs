@@ -11,11 +11,10 @@ static class SoftCap
 
     /// <summary>In place: the gradient of what was capped becomes that of what it was before.</summary>
     /// <param name="gradient">By the capped values.</param>
-    /// <param name="capped">c · tanh(z / c).</param>
+    /// <param name="capped">c · tanh(z / c); used up.</param>
     public static Tensor ApplyBack(Tensor gradient, Tensor capped, double cap)
     {
-        using var scope = NewDisposeScope();
-        var share = capped.Times(1 / cap);
-        return gradient.mul_(share.mul_(share).neg_().Plus(1));
+        var share = capped.Scale(1 / cap);
+        return gradient.mul_(share.mul_(share).neg_().Add(1));
     }
 }

@@ -32,6 +32,15 @@ static class Arithmetic
         return sum;
     }
 
+    /// <summary>a ← a + b.</summary>
+    public static Tensor Add(this Tensor a, double b)
+    {
+        Scalar scalar = b;
+        var sum = a.add_(scalar, One);
+        GC.KeepAlive(scalar);
+        return sum;
+    }
+
     /// <returns>a · b.</returns>
     public static Tensor Times(this Tensor a, double b)
     {

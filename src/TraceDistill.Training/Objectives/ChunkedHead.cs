@@ -15,15 +15,22 @@ namespace TraceDistill.Training.Objectives;
 public sealed class ChunkedHead(Decoder decoder)
 {
     /// <summary>Logits held at once, where the vocabulary allows it: 2¹⁹ floats are two megabytes.</summary>
-    internal const int ChunkLogits = 1 << 19;
+    const int ChunkLogits = 1 << 19;
 
     /// <summary>
-    /// The same on other devices, where a chunk's many small operations cost more than its memory: a quarter of a gigabyte.
+    /// The same on other devices, where a chunk's many small operations cost more than its memory: 64 megabytes, twice that
+    /// where logits have a soft cap.
     /// </summary>
-    const int DeviceChunkLogits = 1 << 26;
+    const int DeviceChunkLogits = 1 << 24;
 
     /// <summary>Rows below which a chunk would spend its time reading the output matrix.</summary>
-    internal const int LeastRows = 128;
+    const int LeastRows = 128;
+
+    /// <summary>Tokens of a chunk.</summary>
+    /// <param name="vocabulary">V.</param>
+    /// <param name="device">Where logits are computed.</param>
+    internal static int RowsOf(long vocabulary, DeviceType device) =>
+        (int)Math.Max(LeastRows, (device == DeviceType.CPU ? ChunkLogits : DeviceChunkLogits) / vocabulary);
 
     /// <summary>
     /// Loss of a batch and its gradient by the hidden states; adds that of the output matrix, where it is trained, to its buffer.
@@ -77,8 +84,7 @@ public sealed class ChunkedHead(Decoder decoder)
 
     IEnumerable<(int First, int Rows)> Chunks(int count)
     {
-        var logits = decoder.Output.Stored.device_type == DeviceType.CPU ? ChunkLogits : DeviceChunkLogits;
-        var most = (int)Math.Max(LeastRows, logits / decoder.Output.Stored.shape[0]);
+        var most = RowsOf(decoder.Output.Stored.shape[0], decoder.Output.Stored.device_type);
         for (var first = 0; first < count; first += most)
         {
             yield return (first, Math.Min(most, count - first));
