@@ -1,5 +1,6 @@
 using System.ComponentModel;
 using System.ComponentModel.DataAnnotations;
+using System.Text.Json;
 using TraceDistill.Data.Options;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
@@ -260,13 +261,19 @@ public sealed record TrainOptions : OptimizationOptions, IValidatableObject
             yield return problem;
         }
 
-        if (KdUldWeight > 0 && KdMissingMass == MissingMass.Renormalize)
+        // With kd_alpha: 0 soft targets count for nothing, and what does not go together is a mistake still.
+        var objectives = new DistillationSettings(KdAlpha: 1, KdTemperature: 1, KdMissingMass, KdUldWeight, ZLossWeight);
+        foreach (var (name, reason) in objectives.Refused())
         {
+            var others = Enum.GetValues<MissingMass>().Where(policy => !(objectives with { MissingMass = policy }).Refused().Any());
             yield return new ValidationResult(
-                "compares what lies outside of the soft targets, which kd_missing_mass: renormalize leaves free; take tail_bucket",
-                [nameof(KdUldWeight)]
+                $"{NameOf(KdMissingMass)} does not go with the objective {name}: {reason}; "
+                    + $"take {string.Join(" or ", others.Select(NameOf))}",
+                [nameof(KdMissingMass)]
             );
         }
+
+        static string NameOf(MissingMass policy) => JsonNamingPolicy.SnakeCaseLower.ConvertName(policy.ToString());
 
         if (EvalTraces is not null && EvalFraction > 0)
         {

@@ -7,5 +7,7 @@ public sealed class CrossEntropy : IObjective
 {
     public bool NeedsSoftTargets => false;
 
+    public string? Refuses(MissingMass policy) => null;
+
     public Tensor Loss(StudentRows student, TargetRows targets) => -student.Drawn;
 }

@@ -22,6 +22,18 @@ public readonly record struct DistillationSettings(
         UniversalLogitName = "uld",
         ZLossName = "z";
 
+    /// <summary>Objectives of these settings that do not go with <see cref="MissingMass"/>, and why.</summary>
+    public IEnumerable<(string Name, string Reason)> Refused()
+    {
+        foreach (var term in Terms())
+        {
+            if (term.Objective.Refuses(MissingMass) is { } reason)
+            {
+                yield return (term.Name, reason);
+            }
+        }
+    }
+
     /// <summary>The objectives of these settings; those without a weight are left out.</summary>
     public IReadOnlyList<ObjectiveTerm> Terms()
     {

@@ -19,6 +19,8 @@ public sealed class ForwardDivergence(double temperature, MissingMass missingMas
 {
     public bool NeedsSoftTargets => true;
 
+    public string? Refuses(MissingMass policy) => null;
+
     public Tensor Loss(StudentRows student, TargetRows targets)
     {
         var hasTail = missingMass == MissingMass.TailBucket;

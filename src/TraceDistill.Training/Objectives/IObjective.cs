@@ -21,4 +21,8 @@ public interface IObjective
 
     /// <summary>True where only tokens with soft targets have this loss.</summary>
     bool NeedsSoftTargets { get; }
+
+    /// <summary>Says why it does not go with a policy for the probability that top-k soft targets leave out.</summary>
+    /// <returns>The reason, such as "it compares …"; null where it goes with it, or looks at no soft targets.</returns>
+    string? Refuses(MissingMass policy);
 }

@@ -13,6 +13,9 @@ public sealed class UniversalLogit : IObjective
 {
     public bool NeedsSoftTargets => true;
 
+    public string? Refuses(MissingMass policy) =>
+        policy == MissingMass.Renormalize ? "it compares what lies outside of the soft targets, which that leaves free" : null;
+
     public Tensor Loss(StudentRows student, TargetRows targets)
     {
         if (targets.Unmatched is not { } unmatched)

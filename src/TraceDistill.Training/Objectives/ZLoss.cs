@@ -7,5 +7,7 @@ public sealed class ZLoss : IObjective
 {
     public bool NeedsSoftTargets => false;
 
+    public string? Refuses(MissingMass policy) => null;
+
     public Tensor Loss(StudentRows student, TargetRows targets) => student.LogPartition * student.LogPartition;
 }
