@@ -6,6 +6,7 @@ namespace TraceDistill.Models.Operations;
 
 // R = rows (tokens) of a pass, B = sequences of a group, T = rows of each, L = positions that are read
 // of each, H = query heads, G = key heads, g = H / G, d = channels of a head, r = rotated channels
+// b = rows of a chunk, whose scores are as many as those of ChunkedAttention
 
 /// <summary>A token of a pass and where it stands in its sequence.</summary>
 /// <param name="Sequence">Rows of one sequence have one number, and come in order of their positions.</param>
@@ -146,17 +147,36 @@ public sealed class CachedRows : IDisposable
         public Tensor Attend(Tensor queries, Tensor keyMemory, Tensor valueMemory, int? window, double? cap)
         {
             long heads = queries.shape[1],
-                d = queries.shape[2],
-                keyHeads = keyMemory.shape[2],
-                group = heads / keyHeads;
+                d = queries.shape[2];
             var (keys, values) = (Read(keyMemory), Read(valueMemory)); // [B, G, L, d]
+            var q = queries.index_select(0, _rows).view(_sequences, _each, heads, d);
+            var most = (int)Math.Clamp(ChunkedAttention.ChunkScores / (_sequences * heads * keys.shape[2]), 1, _each);
+            var results = new List<Tensor>();
+            for (var first = 0; first < _each; first += most)
+            {
+                using var chunk = NewDisposeScope();
+                var rows = q.narrow(1, first, Math.Min(most, _each - first));
+                results.Add(Attend(rows, first, keys, values, window, cap).MoveToOuterDisposeScope());
+            }
+
+            return (results.Count == 1 ? results[0] : cat(results, 1)).reshape(_sequences * _each, heads * d);
+        }
+
+        /// <param name="queries">[B, b, H, d] rows of each sequence from <paramref name="first"/> on.</param>
+        /// <returns>[B, b, H·d].</returns>
+        Tensor Attend(Tensor queries, int first, Tensor keys, Tensor values, int? window, double? cap)
+        {
+            long rows = queries.shape[1],
+                heads = queries.shape[2],
+                d = queries.shape[3],
+                keyHeads = keys.shape[1],
+                group = heads / keyHeads;
             // The heads of a group look at the same keys: they are further rows of queries, which spares a copy of keys for each.
             var q = queries
-                .index_select(0, _rows)
-                .view(_sequences, _each, keyHeads, group, d)
+                .reshape(_sequences, rows, keyHeads, group, d)
                 .permute(0, 2, 3, 1, 4)
-                .reshape(_sequences, keyHeads, group * _each, d);
-            var mask = Mask(window, group); // [B, 1, g·T, L]
+                .reshape(_sequences, keyHeads, group * rows, d);
+            var mask = Mask(first, rows, window, group); // [B, 1, g·b, L]
             var y = cap is null
                 ? nn.functional.scaled_dot_product_attention(q, keys, values, mask)
                 : SoftCap
@@ -165,7 +185,7 @@ public sealed class CachedRows : IDisposable
                     .softmax(-1)
                     .to(values.dtype)
                     .matmul(values);
-            return y.reshape(_sequences, keyHeads, group, _each, d).permute(0, 3, 1, 2, 4).reshape(_sequences * _each, heads * d);
+            return y.reshape(_sequences, keyHeads, group, rows, d).permute(0, 3, 1, 2, 4).reshape(_sequences, rows, heads * d);
         }
 
         public void Dispose()
@@ -178,20 +198,25 @@ public sealed class CachedRows : IDisposable
 
         Tensor Read(Tensor memory) => memory.index_select(0, _pages).view(_sequences, -1, memory.shape[2], memory.shape[3]).transpose(1, 2);
 
-        /// <summary>The layers with one window share a mask.</summary>
-        Tensor Mask(int? window, long group)
+        /// <summary>The layers with one window share a mask, unless it is one of many: those of all rows would grow with T·L.</summary>
+        Tensor Mask(int first, long rows, int? window, long group)
         {
-            if (!_masks.TryGetValue(window ?? 0, out var mask))
+            if (_masks.TryGetValue(window ?? 0, out var mask))
             {
-                using var scope = NewDisposeScope();
-                mask = _keyPositions.le(_positions); // [B, 1, T, L]
-                mask = window is null
-                    ? mask
-                    : mask.logical_and(_keyPositions.gt(_positions - tensor((long)window, device: _positions.device)));
-                mask = (_each == 1 ? mask : mask.repeat(1, 1, group, 1)).DetachFromDisposeScope();
-                _masks.Add(window ?? 0, mask);
+                return mask;
             }
 
+            using var scope = NewDisposeScope();
+            var positions = _positions.narrow(2, first, rows);
+            mask = _keyPositions.le(positions); // [B, 1, b, L]
+            mask = window is null ? mask : mask.logical_and(_keyPositions.gt(positions - tensor((long)window, device: positions.device)));
+            mask = rows == 1 ? mask : mask.repeat(1, 1, group, 1);
+            if (rows < _each)
+            {
+                return mask.MoveToOuterDisposeScope();
+            }
+
+            _masks.Add(window ?? 0, mask.DetachFromDisposeScope());
             return mask;
         }
     }

@@ -16,7 +16,7 @@ namespace TraceDistill.Models.Operations;
 static class ChunkedAttention
 {
     /// <summary>Scores held at once: 64 megabytes in float32.</summary>
-    const long ChunkScores = 1 << 24;
+    internal const long ChunkScores = 1 << 24;
 
     /// <param name="q">[B, H, T, d].</param>
     /// <param name="k">[B, G, T, d].</param>

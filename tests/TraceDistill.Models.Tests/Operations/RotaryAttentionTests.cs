@@ -80,6 +80,56 @@ public class RotaryAttentionTests
         }
     }
 
+    /// <summary>So many scores that they are made in chunks, of all sequences at once: two of 512 queries' 409 and 103.</summary>
+    [Fact]
+    public void Apply_SoftCapWithoutAWindow_EqualsAttentionByAWholeMaskAndItsGradient()
+    {
+        const int Sequences = 40,
+            Length = 512;
+        using var scope = NewDisposeScope();
+        using var attention = new RotaryAttention(OneHead, new LayerAttention(null, IsRotated: false));
+        var batch = new TokenBatch(new int[Sequences * Length], [.. Enumerable.Repeat(Length, Sequences)]);
+        var values = (randn([Sequences * Length, 64], generator: new Generator(1)) * 2).to(ScalarType.Float64).requires_grad_(true);
+        var slopes = randn([Sequences * Length, 32], generator: new Generator(2)).to(ScalarType.Float64);
+
+        var output = attention.Apply(values + 0.0, batch, batch.Starts);
+        output.backward([slopes]);
+        CustomGradient.Finish();
+
+        var input = values.detach().requires_grad_(true);
+        var x = input.reshape(Sequences, Length, 4, 16).transpose(1, 2); // [B, heads, T, d]
+        var (q, k, v) = (x.narrow(1, 0, 2), x.narrow(1, 2, 1), x.narrow(1, 3, 1));
+        var scores = (q.matmul(k.transpose(2, 3)) / Math.Sqrt(8) / 5).tanh() * 5;
+        var hidden = ones(Length, Length, dtype: ScalarType.Bool).triu(1);
+        var expected = where(hidden, full_like(scores, -1e300), scores).softmax(-1).matmul(v).transpose(1, 2).reshape(-1, 32);
+        expected.backward([slopes]);
+        Rounding.Close(expected, output, 1e-12);
+        Rounding.Close(input.grad!, values.grad!, 1e-12);
+    }
+
+    /// <summary>Every query sees all keys before it: the kernels on the CPU, libtorch's attention elsewhere and in float64.</summary>
+    [Theory]
+    [InlineData(ScalarType.Float32, 1 << 15)]
+    [InlineData(ScalarType.Float64, 1 << 14)]
+    public void Apply_32kTokensWithoutAWindow_TakesMemoryThatGrowsWithTheirNumberAlone(ScalarType dtype, int tokens)
+    {
+        // Where float64 is not a CPU's, libtorch has no attention for it that spares the matrix.
+        var device = dtype == ScalarType.Float32 ? TestDevice.Current : CPU;
+        var shape = OneHead with { NumAttentionHeads = 1, AttentionSoftCap = null };
+        using var scope = NewDisposeScope();
+        using var attention = new RotaryAttention(shape, new LayerAttention(null));
+        var batch = new TokenBatch(new int[tokens], [tokens]);
+        var values = randn([tokens, 48], dtype: dtype, generator: new Generator(1)).to(device).requires_grad_(true);
+        var before = ProcessMemory.Resident();
+        using var peak = new PeakMemory();
+
+        attention.Apply(values + 0.0, batch, batch.Starts).sum().backward();
+        CustomGradient.Finish();
+
+        Assert.True(values.grad!.isfinite().all().item<bool>());
+        Assert.InRange(peak.Bytes - before, 0, 256L << 20); // a matrix of scores would take two or four gigabytes
+    }
+
     /// <summary>32,768 tokens: a matrix of scores would take four gigabytes for a head.</summary>
     [Theory]
     [InlineData(ScalarType.Float32, 512, false)]
@@ -172,24 +222,5 @@ public class RotaryAttentionTests
                 .transpose(0, 1)
                 .reshape(tokens, 32);
         }
-    }
-
-    /// <summary>Asks for what the process holds, over and over.</summary>
-    sealed class PeakMemory : IDisposable
-    {
-        readonly Timer _timer;
-        long _bytes;
-
-        public PeakMemory() =>
-            _timer = new Timer(
-                _ => Interlocked.Exchange(ref _bytes, Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet)),
-                null,
-                0,
-                5
-            );
-
-        public long Bytes => Math.Max(Interlocked.Read(ref _bytes), Environment.WorkingSet);
-
-        public void Dispose() => _timer.Dispose();
     }
 }
