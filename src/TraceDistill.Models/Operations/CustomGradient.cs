@@ -12,7 +12,18 @@ namespace TraceDistill.Models.Operations;
 /// <summary>Common part of the gradients of custom autograd functions: who frees which tensor, and what becomes of an exception.</summary>
 static class CustomGradient
 {
-    static readonly ConcurrentQueue<Exception> Failures = [];
+    /// <summary>
+    /// Of passes over another device, whose functions libtorch calls on a thread of its own for that device: their caller's thread has no
+    /// other way to learn of them. One pass at a time uses a device (<c>GradientWorkers</c> has one lane there).
+    /// </summary>
+    static readonly ConcurrentQueue<Exception> DeviceFailures = [];
+
+    /// <summary>
+    /// Of the pass that runs on this thread: libtorch walks the CPU's part of a graph on its caller's thread, so that passes
+    /// on several threads know nothing of each other.
+    /// </summary>
+    [ThreadStatic]
+    static Exception? _failure;
 
     [ThreadStatic]
     static List<Tensor>? _handedOver;
@@ -48,7 +59,7 @@ static class CustomGradient
         }
         catch (Exception error)
         {
-            Failures.Enqueue(error);
+            Keep(error, outputGradient.device_type);
             results = new Tensor?[inputs];
         }
         finally
@@ -67,10 +78,29 @@ static class CustomGradient
     public static void Finish()
     {
         Release();
-        if (Failures.TryDequeue(out var error))
+        var error = _failure;
+        _failure = null;
+        if (error is null && DeviceFailures.TryDequeue(out error))
         {
-            Failures.Clear();
+            DeviceFailures.Clear();
+        }
+
+        if (error is not null)
+        {
             ExceptionDispatchInfo.Throw(error);
+        }
+    }
+
+    /// <summary>Keeps the first of a pass: what follows it is its consequence.</summary>
+    static void Keep(Exception error, DeviceType device)
+    {
+        if (device == DeviceType.CPU)
+        {
+            _failure ??= error;
+        }
+        else
+        {
+            DeviceFailures.Enqueue(error);
         }
     }
 

@@ -49,12 +49,6 @@ public sealed class GradientWorkers : IDisposable
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
-        if (_rounded is not null && weights.Model.Device.type != DeviceType.CPU)
-        {
-            // Logits are made of float32: by products of 10 bits where the layers' have 7.
-            backends.cuda.matmul.allow_tf32 = true;
-        }
-
         ProcessHeap.KeepFreed();
         // One lane keeps a GPU busy; several would share it and its memory.
         _mostLanes = weights.Model.Device.type == DeviceType.CPU ? MostLanesOf(weights.Count) : 1;
@@ -126,14 +120,17 @@ public sealed class GradientWorkers : IDisposable
     {
         readonly Decoder _decoder;
         readonly ChunkedHead _head;
+        readonly bool _takesTensorFloat32;
         readonly ModelConfiguration _configuration;
 
         public Lane(TrainedWeights weights, RoundedMatrices? rounded, bool gradientCheckpointing)
         {
             var device = weights.Model.Device;
             Gradient = new FloatBuffer(weights.Count, device);
-            // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well.
-            var activations = device.type != DeviceType.CPU && rounded is not null ? ScalarType.BFloat16 : ScalarType.Float32;
+            // The CPU rounds what goes into a product; elsewhere all between the products is faster in 16 bits as well, and
+            // logits, which are made of float32, in products of 10 bits where the layers' have 7.
+            _takesTensorFloat32 = device.type != DeviceType.CPU && rounded is not null;
+            var activations = _takesTensorFloat32 ? ScalarType.BFloat16 : ScalarType.Float32;
             _decoder = new Decoder(weights, Gradient, rounded, gradientCheckpointing, activations);
             _head = new ChunkedHead(_decoder);
             _configuration = weights.Model.Configuration;
@@ -162,13 +159,12 @@ public sealed class GradientWorkers : IDisposable
                 var passNoise = noise is { } update ? PassNoise.Create(update, piece, batch.Lengths) : null;
                 var balance = RouterBalance.Of(_configuration, batch.Rows.Length);
                 var hidden = _decoder.Forward(new TokenBatch(batch.Ids, batch.Lengths, batch.Rows), passNoise, balance: balance);
-                var (gradient, totals) = _head.ForwardBackward(hidden, batch, terms);
+                var (gradient, totals) = Head(hidden, batch, terms);
                 totals = balance is null ? totals : totals.With(new TermTotal("router", balance.Loss, batch.Rows.Length));
                 sums = sums?.Plus(totals) ?? totals;
                 if (hidden.requires_grad)
                 {
-                    hidden.backward([gradient]);
-                    CustomGradient.Finish();
+                    Backward(hidden, gradient);
                 }
             }
 
@@ -179,6 +175,25 @@ public sealed class GradientWorkers : IDisposable
         {
             _decoder.Dispose();
             Gradient.Dispose();
+        }
+
+        (Tensor Gradient, LossTotals Totals) Head(Tensor hidden, PackedBatch batch, IReadOnlyList<ObjectiveTerm> terms)
+        {
+            using var allowed = _takesTensorFloat32 ? new TensorFloat32() : null;
+            return _head.ForwardBackward(hidden, batch, terms);
+        }
+
+        static void Backward(Tensor hidden, Tensor gradient)
+        {
+            try
+            {
+                hidden.backward([gradient]);
+            }
+            finally
+            {
+                // Where libtorch gives up because a function of ours has, that one's exception is the cause, and is thrown.
+                CustomGradient.Finish();
+            }
         }
     }
 }
