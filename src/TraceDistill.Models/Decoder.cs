@@ -6,6 +6,7 @@ using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace TraceDistill.Models;
 
@@ -17,8 +18,8 @@ namespace TraceDistill.Models;
 /// experts, and what a family has of its own), differentiated by autograd. Sequences lie one after another without padding.
 /// </summary>
 /// <remarks>
-/// Parameters are views of the weights that the decoder is made over, so that a training changes those, and their
-/// gradients are views of the buffer that it is given: backward passes add to it. Several decoders over the same
+/// Parameters, by Hugging Face's names, are views of the weights that the decoder is made over, so that a training changes those, and
+/// their gradients are views of the buffer that it is given: backward passes add to it. Several decoders over the same
 /// weights, each with a buffer of its own, may work on threads of their own. Of the last layer only keys and values are
 /// needed of every token: what follows its attention is computed for the wanted tokens alone, which leaves prompts out.
 /// </remarks>
@@ -32,6 +33,7 @@ public sealed class Decoder : nn.Module
     readonly Norm _norm;
     readonly bool _gradientCheckpointing;
     readonly ScalarType _activations;
+    bool _isRegistered;
 
     /// <param name="weights">The weights, and which of them are trained.</param>
     /// <param name="gradient">[trained weights] what backward passes add to; null where nothing is to be trained.</param>
@@ -125,8 +127,26 @@ public sealed class Decoder : nn.Module
         return _norm.Apply(x).MoveToOuterDisposeScope();
     }
 
+    /// <summary>
+    /// Every weight, and every one of an adapter, by its name in Hugging Face's files. Made when first asked for: passes have views of
+    /// their own, in which queries, keys and values are one matrix.
+    /// </summary>
+    public override IEnumerable<(string name, Parameter parameter)> named_parameters(bool recurse = true)
+    {
+        Register();
+        return base.named_parameters(recurse);
+    }
+
+    /// <inheritdoc cref="named_parameters"/>
+    public override Dictionary<string, Tensor> state_dict(Dictionary<string, Tensor>? destination = null, string? prefix = null)
+    {
+        Register();
+        return base.state_dict(destination, prefix);
+    }
+
     protected override void Dispose(bool disposing)
     {
+        _isRegistered = true; // the base class asks for what it is to free
         if (disposing)
         {
             foreach (var attention in _attention.Values)
@@ -138,6 +158,18 @@ public sealed class Decoder : nn.Module
         }
 
         base.Dispose(disposing);
+    }
+
+    void Register()
+    {
+        if (!_isRegistered)
+        {
+            _isRegistered = true;
+            foreach (var (name, value) in _tensors.Named())
+            {
+                register_parameter(name, value);
+            }
+        }
     }
 
     Tensor Run(DecoderLayer layer, Tensor x, PassContext pass)

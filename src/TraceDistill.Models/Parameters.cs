@@ -6,6 +6,7 @@ using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
+using Parameter = TorchSharp.Modules.Parameter;
 
 namespace TraceDistill.Models;
 
@@ -26,6 +27,15 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
     /// <summary>Returns whether any weight whose name begins so is trained.</summary>
     public bool IsTrained(string prefix) =>
         gradient is not null && weights.Names.Any(name => name.StartsWith(prefix, StringComparison.Ordinal));
+
+    /// <summary>
+    /// Every weight of the model, and of an adapter beside it, by its name in Hugging Face's files: views, of which the trained ones
+    /// have the part of the gradient buffer that is theirs as their <c>grad</c>.
+    /// </summary>
+    public IEnumerable<(string Name, Parameter Value)> Named() =>
+        weights
+            .Model.Names.Select(name => (name, Parameter(name, weights.Model.ShapeOf(name))))
+            .Concat((Adapter?.Names ?? []).Select(name => (name, Parameter(name, Adapter!.ShapeOf(name)))));
 
     /// <returns>A norm's weight or a bias; null where the model has none of the name.</returns>
     public Weight? Vector(string name) => _names.Contains(name) ? Leaf(name, weights.Model.ShapeOf(name)) : null;
@@ -85,20 +95,13 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
             return known;
         }
 
-        long[] strides = shape.Length == 1 ? [1] : [shape[1], 1];
-        var isTrained = gradient is not null && weights.Contains(name);
         using var scope = NewDisposeScope();
-        var (memory, offset) =
-            weights.Contains(name) ? (weights.Weights.Flat.Vector, weights.Weights.OffsetOf(name))
-            : shape.Length == 1 ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
-            : (weights.Model.Matrices, weights.Model.OffsetOf(name));
-        var leaf = Own(memory.as_strided(shape, strides, offset).detach());
-        Tensor? slopes = null;
-        if (isTrained)
+        var (view, slopes) = View(name, shape);
+        var leaf = Own(view);
+        if (slopes is not null)
         {
             leaf.requires_grad_(true);
-            slopes = Own(gradient!.Vector.as_strided(shape, strides, weights.OffsetOf(name)!.Value).detach());
-            if (leaf.dtype == slopes.dtype)
+            if (leaf.dtype == Own(slopes).dtype)
             {
                 leaf.grad = slopes;
             }
@@ -107,6 +110,34 @@ sealed class Parameters(TrainedWeights weights, FloatBuffer? gradient, RoundedMa
         var weight = new Weight(leaf, slopes);
         _leaves.Add(name, weight);
         return weight;
+    }
+
+    Parameter Parameter(string name, long[] shape)
+    {
+        using var scope = NewDisposeScope();
+        var (view, slopes) = View(name, shape);
+        var parameter = new Parameter(view, requires_grad: slopes is not null);
+        if (slopes?.dtype == parameter.dtype)
+        {
+            parameter.grad = slopes;
+        }
+
+        parameter.DetachFromDisposeScope();
+        return parameter;
+    }
+
+    /// <returns>The memory of a weight, and that of its gradient where it is trained.</returns>
+    (Tensor Values, Tensor? Slopes) View(string name, long[] shape)
+    {
+        long[] strides = shape.Length == 1 ? [1] : [shape[1], 1];
+        var (memory, offset) =
+            weights.Contains(name) ? (weights.Weights.Flat.Vector, weights.Weights.OffsetOf(name))
+            : shape.Length == 1 ? (weights.Model.Vectors.Flat.Vector, weights.Model.Vectors.OffsetOf(name))
+            : (weights.Model.Matrices, weights.Model.OffsetOf(name));
+        return (
+            memory.as_strided(shape, strides, offset).detach(),
+            gradient is not null && weights.OffsetOf(name) is { } start ? gradient.Vector.as_strided(shape, strides, start).detach() : null
+        );
     }
 
     Tensor Own(Tensor tensor)

@@ -42,6 +42,32 @@ public class DecoderMemoryTests
         }
     }
 
+    /// <summary>Of what a forward pass keeps for the way back, which is what the process holds until its graph is gone.</summary>
+    [Fact]
+    public void Forward_GradientCheckpointing_KeepsAQuarterOfTheMemoryAtMost()
+    {
+        using var parameters = DecoderShapes.Parameters("grouped", seed: 5, layers: 24);
+        using var gradient = new FloatBuffer(parameters.Count);
+        var batch = DecoderShapes.Batch([.. Enumerable.Repeat(100, 40)]);
+        var (with, without) = (Kept(gradientCheckpointing: true), Kept(gradientCheckpointing: false));
+
+        // The inputs of 24 layers are held at least, of [tokens, hidden] each, though a part of them in memory that other tests freed.
+        long inputs = 24L * batch.Ids.Length * DecoderShapes.Grouped.HiddenSize * sizeof(float);
+        Assert.InRange(without, 4 * inputs, 100 * inputs);
+        Assert.InRange(with, long.MinValue, without / 4);
+
+        long Kept(bool gradientCheckpointing)
+        {
+            using var scope = NewDisposeScope();
+            using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, gradientCheckpointing: gradientCheckpointing);
+            var before = ProcessMemory.Resident();
+            var hidden = decoder.Forward(batch);
+            var kept = ProcessMemory.Resident() - before;
+            GC.KeepAlive(hidden);
+            return kept;
+        }
+    }
+
     [Fact]
     public void Forward_NothingAskedFor_KeepsNothing()
     {

@@ -1,10 +1,12 @@
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using TorchSharp;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
+using TraceDistill.Models.Safetensors;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;
 using TraceDistill.Tests.Support;
@@ -14,8 +16,147 @@ using static TorchSharp.torch;
 namespace TraceDistill.Models.Tests;
 
 [Trait("Category", "Numeric")]
-public class DecoderTests
+public partial class DecoderTests
 {
+    /// <summary>
+    /// Along random directions, one kind of weight at a time (such as the queries of all layers), the outputs change as the gradient
+    /// says. The error of a central difference falls with the square of the step, so that a step and half of it say how large it is.
+    /// </summary>
+    [Theory]
+    [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
+    public void Backward_EveryKindOfWeight_HasTheSlopesOfCentralDifferencesInFloat64(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = DecoderShapes.Parameters(shape, seed: 6);
+        foreach (ref var value in parameters.Flat.Span)
+        {
+            // Steps of 2⁻¹⁴ and 2⁻¹⁵ then change a weight by just as much in float32, in which it is held.
+            value = MathF.Round(value * (1 << 18)) / (1 << 18);
+        }
+
+        using var gradient = new FloatBuffer(parameters.Count);
+        using var decoder = new Decoder(TrainedWeights.All(parameters), gradient, activations: ScalarType.Float64);
+        var batch = DecoderShapes.Batch(36, 5);
+        var slopes = randn([batch.Ids.Length, DecoderShapes.Grouped.HiddenSize], generator: new Generator(9)).to(ScalarType.Float64);
+        using (NewDisposeScope())
+        {
+            decoder.Forward(batch, balance: Balance()).backward([slopes]);
+            CustomGradient.Finish();
+        }
+
+        var random = new Random(8);
+        foreach (var kind in parameters.Names.Where(name => name != "lm_head.weight").GroupBy(name => Number().Replace(name, ".*.")))
+        {
+            var norm = Math.Sqrt(kind.Sum(name => parameters.Matrix(gradient, name).square().sum().item<float>()));
+            var count = kind.Sum(name => parameters.Values(name).Length);
+            for (var repeat = 0; repeat < 2; repeat++)
+            {
+                var directions = kind.ToDictionary(
+                    name => name,
+                    name => parameters.Values(name).ToArray().Select(_ => (float)(random.Next(2) * 2 - 1)).ToArray()
+                );
+                var expected = directions.Sum(direction =>
+                    direction.Value.Select((sign, i) => (double)sign * gradient.Span[(int)parameters.OffsetOf(direction.Key) + i]).Sum()
+                );
+                const double Step = 1.0 / (1 << 15);
+                var (whole, half) = (Difference(directions, 2 * Step), Difference(directions, Step));
+                // The gradient is held in float32; outputs are a hundred numbers of float64, of some thousand operations each.
+                var rounding = Rounding.Of(8) * norm * Math.Sqrt(count) + 1e-12 / Step;
+                var tolerance = Math.Abs(whole - half) + rounding;
+                // Were a token's experts not the same at all steps, they would not agree.
+                Assert.True(tolerance < 2e-3 * norm, $"{kind.Key}: {whole} and {half} are too far from each other for a slope of {norm}");
+                Assert.True(Math.Abs(half - expected) < tolerance, $"{kind.Key}: {half} by differences, {expected} by the gradient");
+            }
+        }
+
+        RouterBalance? Balance() => RouterBalance.Of(parameters.Configuration, batch.Ids.Length);
+
+        double Difference(Dictionary<string, float[]> directions, double step)
+        {
+            Move(directions, (float)step);
+            var up = Output();
+            Move(directions, (float)(-2 * step));
+            var down = Output();
+            Move(directions, (float)step);
+            return (up - down) / (2 * step);
+        }
+
+        double Output()
+        {
+            using var pass = NewDisposeScope();
+            using var noGrad = no_grad();
+            var balance = Balance();
+            return (decoder.Forward(batch, balance: balance) * slopes).sum().item<double>() + (balance?.Loss ?? 0);
+        }
+
+        void Move(Dictionary<string, float[]> directions, float step)
+        {
+            foreach (var (name, direction) in directions)
+            {
+                var values = parameters.Values(name);
+                for (var i = 0; i < values.Length; i++)
+                {
+                    values[i] += step * direction[i];
+                }
+            }
+        }
+    }
+
+    /// <summary>Queries, keys and values apart, whatever is one matrix in a pass.</summary>
+    [Theory]
+    [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
+    public void NamedParameters_SavedModel_AreTheTensorsOfItsFile(string shape)
+    {
+        using var scope = NewDisposeScope();
+        using var folder = new TemporaryDirectory();
+        using var parameters = DecoderShapes.Parameters(shape, seed: 6);
+        ModelDirectory.Save(folder.Path, parameters);
+        using var decoder = new Decoder(TrainedWeights.None(parameters));
+
+        using var file = SafetensorsFile.Open(Path.Combine(folder.Path, "model.safetensors"));
+        var named = decoder.named_parameters().ToDictionary(parameter => parameter.name, parameter => parameter.parameter);
+        Assert.Equal(file.Entries.Keys.Order(StringComparer.Ordinal), named.Keys.Order(StringComparer.Ordinal));
+        using var another = new Decoder(TrainedWeights.None(parameters));
+        Assert.Equal(named.Keys, another.state_dict().Keys);
+        foreach (var (name, entry) in file.Entries)
+        {
+            var stored = new float[entry.Shape.Aggregate(1L, (a, b) => a * b)];
+            file.Read(entry, stored);
+            Assert.Equal(entry.Shape, named[name].shape);
+            Assert.Equal(stored, named[name].data<float>().ToArray());
+            Assert.False(named[name].requires_grad);
+        }
+    }
+
+    [Theory]
+    [InlineData("qwen2", false)]
+    [InlineData("phi3", false)]
+    [InlineData("grouped", true)]
+    public void Parameters_StepOfLibtorchsOptimizer_ChangesWhatTheDecoderComputesWith(string shape, bool hasAdapter)
+    {
+        using var scope = NewDisposeScope();
+        using var parameters = DecoderShapes.Parameters(shape, seed: 6);
+        using var adapter = hasAdapter ? SampleAdapters.Create(parameters, useDora: false) : null;
+        var weights = adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter);
+        using var gradient = new FloatBuffer(weights.Count);
+        using var decoder = new Decoder(weights, gradient);
+        var before = weights.Weights.Flat.Span.ToArray();
+        decoder.Forward(DecoderShapes.Batch(20, 5)).sum().backward();
+        CustomGradient.Finish();
+
+        var trained = decoder.named_parameters().Where(parameter => parameter.parameter.requires_grad).ToList();
+        optim.SGD(trained.Select(parameter => parameter.parameter), 0.5).step();
+
+        Assert.Equal(weights.Names, trained.Select(parameter => parameter.name));
+        float[] expected = [.. before.Zip(gradient.Span.ToArray(), (weight, slope) => weight - 0.5f * slope)];
+        Rounding.Close(expected, weights.Weights.Flat.Span.ToArray(), Rounding.Of(2));
+        Assert.NotEqual(before, weights.Weights.Flat.Span.ToArray());
+    }
+
+    /// <summary>Of a layer or an expert.</summary>
+    [GeneratedRegex(@"\.\d+\.")]
+    private static partial Regex Number();
+
     [Theory]
     [MemberData(nameof(DecoderShapes.All), MemberType = typeof(DecoderShapes))]
     public void Forward_SeveralSequences_EqualsTheReferenceOnEachAlone(string shape)
@@ -224,6 +365,7 @@ public class DecoderTests
                 logits.reshape(-1),
                 2 * Rounding.OfForward(parameters.Configuration, ids.Length)
             ); // either is float32
+            Assert.InRange((logits.reshape(-1) - tensor(expected)).abs().max().item<float>(), 0, 2e-4f);
             positions += ids.Length;
         }
 

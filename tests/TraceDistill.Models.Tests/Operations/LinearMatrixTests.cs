@@ -61,6 +61,48 @@ public class LinearMatrixTests
         static int Difference(Tensor a, Tensor b) => a.ne(b).sum().item<long>() is var count ? (int)count : 0;
     }
 
+    /// <summary>
+    /// Products in bfloat16 read inputs and matrix as that rounds them, sum in float32 and round once. The rows that
+    /// fill up a shape, of which there are 28 to 127 here, count for nothing: nor do those of a longer product before.
+    /// </summary>
+    [Theory]
+    [InlineData(100, 64, 48)]
+    [InlineData(1, 300, 200)]
+    [InlineData(385, 700, 500)]
+    [InlineData(2_500, 500, 700)]
+    public void Apply_Rounded_IsTheProductOfRoundedInputsInFloat64(int rows, int outputs, int inputs)
+    {
+        using var scope = NewDisposeScope();
+        var random = new Generator(1);
+        var (w, x) = (randn([outputs, inputs], generator: random), randn([rows, inputs], generator: random));
+        var (residual, slopes) = (randn([rows, outputs], generator: random), randn([rows, outputs], generator: random));
+        var gradient = ones(outputs, inputs);
+        var matrix = new LinearMatrix(new Weight(w, gradient), w.to(ScalarType.BFloat16));
+        _ = matrix.Apply(full(rows + 200, inputs, 1e3f));
+        var leaf = x.clone().requires_grad_(true);
+
+        var y = matrix.Apply(leaf, residual);
+        y.backward([slopes]);
+        CustomGradient.Finish();
+
+        var (exact, input, dy) = (Rounded(w), Rounded(x), Rounded(slopes));
+        Assert.Equal([rows, outputs], y.shape);
+        Assert.Equal(ScalarType.Float32, y.dtype);
+        Close(input, exact.t(), residual.to(ScalarType.Float64), y);
+        Close(dy, exact, zeros(1, dtype: ScalarType.Float64), leaf.grad!);
+        Close(dy.t(), input, ones(1, dtype: ScalarType.Float64), gradient);
+
+        static Tensor Rounded(Tensor values) => values.to(ScalarType.BFloat16).to(ScalarType.Float64);
+
+        // Each number of the product to half a unit of its eighth binary digit; sums of its terms, and with what is added, in float32.
+        static void Close(Tensor a, Tensor b, Tensor added, Tensor actual)
+        {
+            var (product, rounding) = (a.matmul(b), Rounding.Of(a.shape[1] + 2) * (a.abs().matmul(b.abs()) + added.abs()));
+            var error = (actual.to(ScalarType.Float64) - product - added).abs();
+            Assert.InRange((error / (Math.Pow(2, -8) * product.abs() + 2 * rounding)).max().item<double>(), 0, 1);
+        }
+    }
+
     [Theory]
     [InlineData(512, 512, 512, 512, 512)] // one part's worth
     [InlineData(4_096, 512, 512, 1_024, 512)]
