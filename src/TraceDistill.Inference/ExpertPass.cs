@@ -12,7 +12,7 @@ namespace TraceDistill.Inference;
 /// Runs the experts of a layer over the rows that go to each. A row's result is summed in the
 /// order of its experts, whatever else is in the batch. Holds one thread's scratch memory.
 /// </summary>
-sealed unsafe class ExpertPass : IDisposable
+sealed class ExpertPass : IDisposable
 {
     readonly ExpertSettings _settings;
     readonly int _hiddenSize,
@@ -40,13 +40,13 @@ sealed unsafe class ExpertPass : IDisposable
     /// <param name="normed">[R, D].</param>
     /// <param name="rows">R.</param>
     /// <param name="hidden">[R, D], added to.</param>
-    public void Run(ExpertMatrices layer, float* normed, int rows, float* hidden, int helpers)
+    public void Run(ExpertMatrices layer, NativeBuffer normed, int rows, NativeBuffer hidden, int helpers)
     {
         var experts = _settings.NumExperts;
-        layer.Router.Multiply(normed, _stride, rows, _scores.Pointer, helpers: helpers); // [R, E]
+        layer.Router.Multiply(normed, _stride, rows, _scores, helpers: helpers); // [R, E]
         for (var row = 0; row < rows; row++)
         {
-            Choose(new Span<float>(_scores.Pointer + (long)row * layer.Router.OutputStride, experts));
+            Choose(_scores.Row(row, layer.Router.OutputStride, experts));
         }
 
         for (var expert = 0; expert < experts; expert++)
@@ -58,24 +58,18 @@ sealed unsafe class ExpertPass : IDisposable
             }
 
             var (gateUp, down) = (layer.GateUp[expert], layer.Down[expert]);
-            gateUp.Multiply(_inputs.Pointer, _stride, count, _gated.Pointer, helpers: helpers); // [R, 2·I]
+            gateUp.Multiply(_inputs, _stride, count, _gated, helpers: helpers); // [R, 2·I]
             for (var i = 0; i < count; i++)
             {
-                var both = _gated.Pointer + (long)i * gateUp.OutputStride;
-                SwiGluKernel.Forward(both, both, 1, _settings.IntermediateSize);
+                SwiGluKernel.Forward(_gated.Row(i, gateUp.OutputStride, 2 * _settings.IntermediateSize));
             }
 
-            down.Multiply(_gated.Pointer, gateUp.OutputStride, count, _outputs.Pointer, helpers: helpers); // [R, D]
+            down.Multiply(_gated, gateUp.OutputStride, count, _outputs, helpers: helpers); // [R, D]
             for (var i = 0; i < count; i++)
             {
-                var sum = new Span<float>(hidden + (long)_rows[i] * _stride, _hiddenSize);
-                var weight = _scores.Pointer[(long)_rows[i] * layer.Router.OutputStride + expert];
-                TensorPrimitives.MultiplyAdd(
-                    new ReadOnlySpan<float>(_outputs.Pointer + (long)i * down.OutputStride, _hiddenSize),
-                    weight,
-                    sum,
-                    sum
-                );
+                var sum = hidden.Row(_rows[i], _stride, _hiddenSize);
+                var weight = _scores.Row(_rows[i], layer.Router.OutputStride, experts)[expert];
+                TensorPrimitives.MultiplyAdd(_outputs.Row(i, down.OutputStride, _hiddenSize), weight, sum, sum);
             }
         }
     }
@@ -111,16 +105,14 @@ sealed unsafe class ExpertPass : IDisposable
 
     /// <summary>Copies the rows of an expert together.</summary>
     /// <returns>How many there are.</returns>
-    int Gather(int scoreStride, int expert, float* normed, int rows)
+    int Gather(int scoreStride, int expert, NativeBuffer normed, int rows)
     {
         var count = 0;
         for (var row = 0; row < rows; row++)
         {
-            if (_scores.Pointer[(long)row * scoreStride + expert] > 0)
+            if (_scores.Row(row, scoreStride, scoreStride)[expert] > 0)
             {
-                new ReadOnlySpan<float>(normed + (long)row * _stride, _hiddenSize).CopyTo(
-                    new Span<float>(_inputs.Pointer + (long)count * _stride, _hiddenSize)
-                );
+                normed.Row(row, _stride, _hiddenSize).CopyTo(_inputs.Row(count, _stride, _hiddenSize));
                 _rows[count++] = row;
             }
         }

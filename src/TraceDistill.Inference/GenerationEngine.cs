@@ -28,10 +28,19 @@ public sealed class GenerationEngine : IDisposable
 
     /// <param name="parameters">The weights; copied, so that training may go on or the caller may dispose of them.</param>
     public GenerationEngine(ModelParameters parameters, EngineOptions? options = null)
-        : this(NewModel(parameters, options ?? new EngineOptions()), options ?? new EngineOptions()) { }
+        : this(options ?? new EngineOptions(), parameters.Copy, () => new DecoderWeights(new ParameterSource(parameters))) { }
 
-    GenerationEngine(IGenerationModel model, EngineOptions options)
+    /// <param name="given">As the caller has them, for any device.</param>
+    /// <param name="weights">Gives the weights of the <see cref="Decoder"/>.</param>
+    /// <param name="packed">Gives them as the kernels take them.</param>
+    GenerationEngine(EngineOptions given, Func<IDecoderWeights> weights, Func<DecoderWeights> packed)
     {
+        var device = given.Device.Resolve();
+        var options = given.For(device);
+        IGenerationModel model =
+            device.type != DeviceType.CPU || options.UsesDecoder
+                ? new TensorModel(weights(), device, options)
+                : new KernelModel(packed(), options);
         _model = model;
         _pages = new PagePool(model.PageCount);
         _queue = new SequenceQueue(_pages, model.Workers, options.MaxRunning);
@@ -58,14 +67,8 @@ public sealed class GenerationEngine : IDisposable
     /// <exception cref="InvalidInputException">
     /// The directory does not hold a model that this program can run, or there is no such device.
     /// </exception>
-    public static GenerationEngine Load(string modelDirectory, EngineOptions? options = null)
-    {
-        options ??= new EngineOptions();
-        var device = options.Device.Resolve();
-        return device.type != DeviceType.CPU || options.UsesDecoder
-            ? new(new TensorModel(ModelDirectory.LoadFrozen(modelDirectory), device, options), options.For(device))
-            : new(new KernelModel(DecoderWeights.Load(modelDirectory), options), options);
-    }
+    public static GenerationEngine Load(string modelDirectory, EngineOptions? options = null) =>
+        new(options ?? new EngineOptions(), () => ModelDirectory.LoadFrozen(modelDirectory), () => DecoderWeights.Load(modelDirectory));
 
     /// <summary>Continues one sequence.</summary>
     /// <exception cref="ContextLengthException">The prompt is too long for the model or the cache.</exception>
@@ -117,14 +120,6 @@ public sealed class GenerationEngine : IDisposable
         }
 
         _model.Dispose();
-    }
-
-    static IGenerationModel NewModel(ModelParameters parameters, EngineOptions options)
-    {
-        var device = options.Device.Resolve();
-        return device.type != DeviceType.CPU || options.UsesDecoder
-            ? new TensorModel(parameters.Copy(), device, options)
-            : new KernelModel(new DecoderWeights(new ParameterSource(parameters)), options);
     }
 
     /// <returns>How many tokens to generate: what is asked for, as far as the model's context goes.</returns>

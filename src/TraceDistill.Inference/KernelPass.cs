@@ -1,3 +1,4 @@
+using System.Numerics.Tensors;
 using TraceDistill.Inference.Kernels;
 using TraceDistill.Inference.Weights;
 using TraceDistill.Models.Configuration;
@@ -12,7 +13,7 @@ namespace TraceDistill.Inference;
 /// The forward pass over a flat batch of tokens from any number of sequences: new tokens of running ones and chunks of prompts alike.
 /// Keys and values go to the cache, attention reads them from there. Holds one thread's scratch memory, so that a step allocates nothing.
 /// </summary>
-sealed unsafe class KernelPass : IDecoderPass
+sealed class KernelPass : IDecoderPass
 {
     /// <summary>Bounds scratch memory at 16 × vocabulary.</summary>
     const int MostLogitRows = 16;
@@ -79,7 +80,7 @@ sealed unsafe class KernelPass : IDecoderPass
         (_wanted, _helpers) = (wanted, helpers);
         for (var row = 0; row < Count; row++)
         {
-            _weights.Embed(_tokens[row], Row(_hidden, row, _hiddenStride, _shape.HiddenSize));
+            _weights.Embed(_tokens[row], Hidden(_hidden, row));
         }
 
         for (var i = 0; i < _weights.Layers.Count; i++)
@@ -87,12 +88,12 @@ sealed unsafe class KernelPass : IDecoderPass
             var layer = _weights.Layers[i];
 
             Normalize(layer.AttentionNorm); // [R, D]
-            layer.QueryKeyValue.Multiply(_normed.Pointer, _hiddenStride, Count, _projected.Pointer, helpers: helpers); // [R, (H + 2·Hkv)·C]
+            layer.QueryKeyValue.Multiply(_normed, _hiddenStride, Count, _projected, helpers: helpers); // [R, (H + 2·Hkv)·C]
             StoreKeysAndValues(layer, i);
             Attend(layer, i); // [R, H·C]
             var branch = layer.AfterAttention is null ? _hidden : _branch!;
             // [R, D]
-            layer.AttentionOutput.Multiply(_attended.Pointer, _queryStride, Count, branch.Pointer, add: branch == _hidden, helpers);
+            layer.AttentionOutput.Multiply(_attended, _queryStride, Count, branch, add: branch == _hidden, helpers);
             AddOutputBias(layer, branch);
             AddNormalized(layer.AfterAttention);
 
@@ -112,13 +113,13 @@ sealed unsafe class KernelPass : IDecoderPass
                 branch.Clear();
             }
 
-            _experts!.Run(experts, _normed.Pointer, Count, branch.Pointer, helpers);
+            _experts!.Run(experts, _normed, Count, branch, helpers);
             return;
         }
 
-        layer.GateUp!.Multiply(_normed.Pointer, _hiddenStride, Count, _gated.Pointer, helpers: helpers); // [R, 2·I]
+        layer.GateUp!.Multiply(_normed, _hiddenStride, Count, _gated, helpers: helpers); // [R, 2·I]
         Gate(layer.GateUp); // [R, I] in its first half
-        layer.Down!.Multiply(_gated.Pointer, layer.GateUp.OutputStride, Count, branch.Pointer, add: branch == _hidden, helpers); // [R, D]
+        layer.Down!.Multiply(_gated, layer.GateUp.OutputStride, Count, branch, add: branch == _hidden, helpers); // [R, D]
     }
 
     public void ComputeLogits(int first, int count)
@@ -128,14 +129,14 @@ sealed unsafe class KernelPass : IDecoderPass
             Normalize(_weights.FinalNorm, _wanted[first + i], i);
         }
 
-        _weights.Head.Multiply(_normed.Pointer, _hiddenStride, count, _logits.Pointer, helpers: _helpers); // [rows, V]
+        _weights.Head.Multiply(_normed, _hiddenStride, count, _logits, helpers: _helpers); // [rows, V]
         if (_shape.LogitSoftCap is { } cap)
         {
-            SimdMath.SoftCap(_logits.Pointer, count * _weights.Head.OutputStride, (float)cap);
+            SimdMath.SoftCap(_logits.Span[..(count * _weights.Head.OutputStride)], (float)cap);
         }
     }
 
-    public ReadOnlySpan<float> Logits(int index) => Row(_logits, index, _weights.Head.OutputStride, _shape.VocabSize);
+    public ReadOnlySpan<float> Logits(int index) => _logits.Row(index, _weights.Head.OutputStride, _shape.VocabSize);
 
     public void Dispose()
     {
@@ -152,7 +153,7 @@ sealed unsafe class KernelPass : IDecoderPass
     {
         if (weight is null)
         {
-            new ReadOnlySpan<float>(_hidden.Pointer, Count * _hiddenStride).CopyTo(new Span<float>(_normed.Pointer, Count * _hiddenStride));
+            _hidden.Span[..(Count * _hiddenStride)].CopyTo(_normed.Span);
             return;
         }
 
@@ -166,29 +167,16 @@ sealed unsafe class KernelPass : IDecoderPass
     /// <param name="weight">Null where the branch has added it by itself.</param>
     void AddNormalized(NativeBuffer? weight)
     {
-        float inverse;
         for (var row = 0; weight is not null && row < Count; row++)
         {
-            float* branch = _branch!.Pointer + (long)row * _hiddenStride,
-                hidden = _hidden.Pointer + (long)row * _hiddenStride;
-            RmsNormKernel.Forward(branch, weight.Pointer, branch, &inverse, 1, _shape.HiddenSize, (float)_shape.RmsNormEps);
-            BiasKernel.Forward(hidden, branch, 1, _shape.HiddenSize);
+            var branch = Hidden(_branch!, row);
+            RmsNormKernel.Forward(branch, weight.Span, branch, (float)_shape.RmsNormEps);
+            Add(Hidden(_hidden, row), branch);
         }
     }
 
-    void Normalize(NativeBuffer weight, int from, int to)
-    {
-        float inverse;
-        RmsNormKernel.Forward(
-            _hidden.Pointer + (long)from * _hiddenStride,
-            weight.Pointer,
-            _normed.Pointer + (long)to * _hiddenStride,
-            &inverse,
-            1,
-            _shape.HiddenSize,
-            (float)_shape.RmsNormEps
-        );
-    }
+    void Normalize(NativeBuffer weight, int from, int to) =>
+        RmsNormKernel.Forward(Hidden(_hidden, from), weight.Span, Hidden(_normed, to), (float)_shape.RmsNormEps);
 
     /// <summary>
     /// All rows' keys and values are stored before any row attends, so that a prompt's rows see those before them in the same batch.
@@ -197,46 +185,50 @@ sealed unsafe class KernelPass : IDecoderPass
     {
         for (var row = 0; row < Count; row++)
         {
-            var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
+            var projected = _projected.Row(row, layer.QueryKeyValue.OutputStride, _shape.QuerySize + 2 * _shape.KeyValueSize);
+            var queries = projected[.._shape.QuerySize];
+            var keys = projected.Slice(_shape.QuerySize, _shape.KeyValueSize);
+            var values = projected[^_shape.KeyValueSize..];
             if (layer.QueryKeyValueBias is { } bias)
             {
-                BiasKernel.Forward(queries, bias.Pointer, 1, _shape.QuerySize + 2 * _shape.KeyValueSize);
+                Add(projected, bias.Span);
             }
 
             if (layer is { QueryNorm: { } queryNorm, KeyNorm: { } keyNorm })
             {
-                NormalizeHeads(queries, queryNorm, _shape.QuerySize);
-                NormalizeHeads(queries + _shape.QuerySize, keyNorm, _shape.KeyValueSize);
+                NormalizeHeads(queries, queryNorm.Span);
+                NormalizeHeads(keys, keyNorm.Span);
             }
 
             if (layer.Attention.IsRotated)
             {
-                _weights.Rotary(layer, _areLong[row]).Rotate(queries, _positions.AsSpan(row, 1), inverse: false);
+                _weights.Rotary(layer, _areLong[row]).Rotate(projected, _positions[row]);
             }
 
-            float* keys = queries + _shape.QuerySize,
-                values = keys + _shape.KeyValueSize;
             for (var head = 0; head < _shape.NumKeyValueHeads; head++)
             {
-                _cache.Write(_pages[row], _positions[row], layerIndex, head, keys + head * _shape.HeadDim, values + head * _shape.HeadDim);
+                _cache.Write(_pages[row], _positions[row], layerIndex, head, Head(keys, head), Head(values, head));
             }
         }
     }
 
+    Span<float> Head(Span<float> heads, int head) => heads.Slice(head * _shape.HeadDim, _shape.HeadDim);
+
     /// <param name="weight">Of one head, or of all of them together.</param>
-    /// <param name="width">Of all heads.</param>
-    void NormalizeHeads(float* heads, NativeBuffer weight, int width)
+    void NormalizeHeads(Span<float> heads, ReadOnlySpan<float> weight)
     {
-        var channels = (int)weight.Length;
-        var inverse = stackalloc float[width / channels];
-        RmsNormKernel.Forward(heads, weight.Pointer, heads, inverse, width / channels, channels, (float)_shape.RmsNormEps);
+        for (var first = 0; first < heads.Length; first += weight.Length)
+        {
+            var head = heads.Slice(first, weight.Length);
+            RmsNormKernel.Forward(head, weight, head, (float)_shape.RmsNormEps);
+        }
     }
 
     void AddOutputBias(DecoderLayer layer, NativeBuffer branch)
     {
         for (var row = 0; layer.AttentionOutputBias is { } bias && row < Count; row++)
         {
-            BiasKernel.Forward(branch.Pointer + (long)row * _hiddenStride, bias.Pointer, 1, _shape.HiddenSize);
+            Add(Hidden(branch, row), bias.Span);
         }
     }
 
@@ -245,20 +237,20 @@ sealed unsafe class KernelPass : IDecoderPass
         var group = _shape.NumAttentionHeads / _shape.NumKeyValueHeads;
         for (var row = 0; row < Count; row++)
         {
-            var queries = _projected.Pointer + (long)row * layer.QueryKeyValue.OutputStride;
-            var output = _attended.Pointer + (long)row * _queryStride;
+            var queries = _projected.Row(row, layer.QueryKeyValue.OutputStride, _shape.QuerySize);
+            var output = _attended.Row(row, _queryStride, _shape.QuerySize);
             var first = layer.Attention.Window is { } window ? Math.Max(0, _positions[row] - window + 1) : 0;
             for (var head = 0; head < _shape.NumAttentionHeads; head += group)
             {
                 _attention.Attend(
-                    queries + head * _shape.HeadDim,
+                    queries[(head * _shape.HeadDim)..],
                     group,
                     _pages[row],
                     first,
                     _positions[row] + 1,
                     layerIndex,
                     head / group,
-                    output + head * _shape.HeadDim
+                    output[(head * _shape.HeadDim)..]
                 );
             }
         }
@@ -268,17 +260,20 @@ sealed unsafe class KernelPass : IDecoderPass
     {
         for (var row = 0; row < Count; row++)
         {
-            var both = _gated.Pointer + (long)row * gateUp.OutputStride; // Each result lands where its gate was, already read.
+            // Each result lands where its gate was, already read.
+            var both = _gated.Row(row, gateUp.OutputStride, 2 * _shape.IntermediateSize);
             if (_shape.Traits.Gate == GateActivation.GeluTanh)
             {
-                GeGluKernel.Forward(both, both, 1, _shape.IntermediateSize);
+                GeGluKernel.Forward(both);
             }
             else
             {
-                SwiGluKernel.Forward(both, both, 1, _shape.IntermediateSize);
+                SwiGluKernel.Forward(both);
             }
         }
     }
 
-    static Span<float> Row(NativeBuffer buffer, int row, int stride, int length) => new(buffer.Pointer + (long)row * stride, length);
+    Span<float> Hidden(NativeBuffer buffer, int row) => buffer.Row(row, _hiddenStride, _shape.HiddenSize);
+
+    static void Add(Span<float> row, ReadOnlySpan<float> added) => TensorPrimitives.Add(row, added[..row.Length], row);
 }

@@ -1,5 +1,6 @@
 using System.Text.Json;
 using TraceDistill.Data.Contracts;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Inference.Sequences;
@@ -82,9 +83,7 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
         }
 
         using var fields = JsonDocument.Parse(extraBody);
-        return
-            fields.RootElement.TryGetProperty(TaskDescription.ChatTemplateField, out var variables)
-            && variables.ValueKind == JsonValueKind.Object
+        return fields.RootElement.Find(TaskDescription.ChatTemplateField) is { ValueKind: JsonValueKind.Object } variables
             ? variables.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value.Clone())
             : null;
     }

@@ -1,10 +1,7 @@
 using System.Runtime.InteropServices;
-using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
-using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Inference;

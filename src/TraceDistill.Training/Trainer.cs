@@ -5,7 +5,6 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Training.Alignment;
 using TraceDistill.Training.Batching;
@@ -181,7 +180,7 @@ public sealed class Trainer(
         {
             return _workers.Accumulate(batch, terms, noise);
         }
-        catch (Exception error) when (MemoryFailure.IsTold(error))
+        catch (Exception error) when (MemoryFailure.IsMemoryFull(error))
         {
             var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
             throw new InvalidInputException(

@@ -2,19 +2,15 @@ using System.Security.Cryptography;
 using TraceDistill.Models;
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
-using TraceDistill.Training.Optimization;
 
 namespace TraceDistill.Training;
 
 /// <summary>
 /// State from which a training run goes on to the same bits: step, trained weights and their moments in one file that is replaced
-/// atomically, with a
-/// checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint
+/// atomically, with a checksum, under a fingerprint of everything that decides the run. Once the run is finished, fingerprint
 /// and final loss stay: the folder is known to hold this run's model, and no other run writes over it.
 /// </summary>
 /// <param name="directory">The model directory that the run makes.</param>
@@ -34,9 +30,10 @@ public sealed class TrainingState(string directory, string fingerprint)
     static ReadOnlySpan<byte> Magic => "TDSTATE4"u8;
 
     /// <summary>
-    /// Of the engine whose gradients were written out by hand, and of states that knew nothing of interrupted evaluations.
+    /// Returns whether a state is of an earlier version: of the engine whose gradients were written out by hand,
+    /// or of this one in a layout that knew nothing of interrupted evaluations.
     /// </summary>
-    static bool IsFormer(ReadOnlySpan<byte> magic) => magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8);
+    static bool IsOfEarlierVersion(ReadOnlySpan<byte> magic) => magic.SequenceEqual("TDSTATE2"u8) || magic.SequenceEqual("TDSTATE3"u8);
 
     /// <summary>
     /// Takes the folder for this run, before anything is written into it. What a run that ended before its first checkpoint left is free.
@@ -120,7 +117,7 @@ public sealed class TrainingState(string directory, string fingerprint)
         ReadBody(reader, weights, _ => { }, BestPath(step));
     }
 
-    /// <summary>Notes that the model is written, and lets go of what was needed to go on.</summary>
+    /// <summary>Records that the model is written, and deletes what was needed to resume.</summary>
     public void Finish(FinishedTraining end)
     {
         AtomicFile.Write(_path, stream =>
@@ -193,9 +190,9 @@ public sealed class TrainingState(string directory, string fingerprint)
         try
         {
             var magic = reader.ReadBytes(Magic.Length).AsSpan();
-            if (IsFormer(magic))
+            if (IsOfEarlierVersion(magic))
             {
-                throw OfFormerEngine();
+                throw OfEarlierVersion();
             }
 
             if (!magic.SequenceEqual(Magic))
@@ -227,9 +224,9 @@ public sealed class TrainingState(string directory, string fingerprint)
     static InvalidInputException Damaged(string path) =>
         new($"{path}: the checkpoint is truncated or damaged; delete it, and the model beside it, to train from the start");
 
-    InvalidInputException OfFormerEngine() =>
+    InvalidInputException OfEarlierVersion() =>
         new(
-            $"{directory}: holds a training of a former version's engine, which cannot be gone on with; "
+            $"{directory}: holds a training of an earlier version of this program, which this one cannot resume; "
                 + "name another folder with --out, or delete this one (a finished model in it loads with student:)"
         );
 

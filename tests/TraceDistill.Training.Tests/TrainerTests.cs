@@ -336,15 +336,17 @@ public class TrainerTests
         Assert.StartsWith($"{folder.Path}: holds a model, finished or not, that was not made by this training", error.Message);
     }
 
-    /// <summary>Its sums have other last bits: going on would end with a model that neither engine makes.</summary>
-    [Fact]
-    public void Run_UnfinishedTrainingOfTheFormerEngine_IsRefusedByName()
+    /// <summary>The sums of another engine have other last bits; another layout does not hold what is needed to resume.</summary>
+    [Theory]
+    [InlineData("TDSTATE2")]
+    [InlineData("TDSTATE3")]
+    public void Run_UnfinishedTrainingOfAnEarlierVersion_IsRefusedByName(string magic)
     {
         using var folder = new TemporaryDirectory();
-        File.WriteAllBytes(folder.File(TrainingState.FileName), [.. "TDSTATE2"u8, .. new byte[80]]);
+        File.WriteAllBytes(folder.File(TrainingState.FileName), [.. System.Text.Encoding.ASCII.GetBytes(magic), .. new byte[80]]);
 
         var error = Assert.Throws<Text.Errors.InvalidInputException>(() => Train(Options, folder.Path));
-        Assert.StartsWith($"{folder.Path}: holds a training of a former version's engine, which cannot be gone on with", error.Message);
+        Assert.StartsWith($"{folder.Path}: holds a training of an earlier version of this program, which this one cannot", error.Message);
     }
 
     [Theory]

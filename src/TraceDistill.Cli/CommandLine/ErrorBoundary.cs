@@ -57,7 +57,7 @@ static class ErrorBoundary
                 $"the regular expression {slow.Pattern} takes more than "
                     + $"{slow.MatchTimeout.TotalSeconds:0} s over one text; give a simpler one"
             ),
-            _ when exception is OutOfMemoryException || MemoryFailure.IsTold(exception) => (
+            _ when exception is OutOfMemoryException || MemoryFailure.IsMemoryFull(exception) => (
                 ExitCode.ExternalFailure,
                 "the memory of this machine or its GPU is not enough; end other programs, or take a smaller model or batch"
             ),

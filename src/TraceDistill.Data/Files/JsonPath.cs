@@ -33,10 +33,15 @@ public static class JsonPath
     public static string? Text(this JsonElement element, params ReadOnlySpan<object> steps) =>
         element.Find(steps) is { ValueKind: JsonValueKind.String } text ? text.GetString() : null;
 
+    /// <summary>The whole number of 32 bits that lies there; null where there is none.</summary>
+    /// <inheritdoc cref="Find" path="/param"/>
+    public static int? Integer(this JsonElement element, params ReadOnlySpan<object> steps) =>
+        element.Find(steps) is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var integer) ? integer : null;
+
     /// <summary>The whole number from 0 to 2³¹ − 1 that lies there; null where there is none.</summary>
     /// <inheritdoc cref="Find" path="/param"/>
     public static int? Count(this JsonElement element, params ReadOnlySpan<object> steps) =>
-        element.Find(steps) is { ValueKind: JsonValueKind.Number } number && number.TryGetInt32(out var count) && count >= 0 ? count : null;
+        element.Integer(steps) is >= 0 and var count ? count : null;
 
     /// <summary>The items of the list that lies there; none where there is no list.</summary>
     /// <inheritdoc cref="Find" path="/param"/>

@@ -1,5 +1,4 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Models.Checkpoints;
 
 namespace TraceDistill.Inference.Kernels;
 

@@ -45,7 +45,7 @@ sealed unsafe class KeyValueCache : IDisposable
     public float* Values(int page, int layer, int head) => Keys(page, layer, head) + PageTokens * _headSize;
 
     /// <summary>Stores one position's key and value of one layer and head.</summary>
-    public void Write(ReadOnlySpan<int> pages, int position, int layer, int head, float* key, float* value)
+    public void Write(ReadOnlySpan<int> pages, int position, int layer, int head, ReadOnlySpan<float> key, ReadOnlySpan<float> value)
     {
         int page = pages[position / PageTokens],
             lane = position % PageTokens;
@@ -56,7 +56,7 @@ sealed unsafe class KeyValueCache : IDisposable
         }
 
         var values = new Span<float>(Values(page, layer, head) + lane * ValueStride, ValueStride);
-        new ReadOnlySpan<float>(value, _headSize).CopyTo(values);
+        value[.._headSize].CopyTo(values);
         values[_headSize..].Clear();
     }
 

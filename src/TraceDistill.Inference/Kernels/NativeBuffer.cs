@@ -31,6 +31,10 @@ sealed unsafe partial class NativeBuffer : IDisposable
     /// <summary>All of it; valid while this object lives.</summary>
     public Span<float> Span => new(Pointer, checked((int)Length));
 
+    /// <summary>Returns the beginning of a row of a matrix in it; valid while this object lives.</summary>
+    /// <param name="stride">Floats from one row to the next.</param>
+    public Span<float> Row(int row, int stride, int length) => new(Pointer + (long)row * stride, length);
+
     public void Clear() => NativeMemory.Clear(Pointer, (nuint)Length * sizeof(float));
 
     public void Dispose()

@@ -1,12 +1,11 @@
 using System.Runtime.Intrinsics;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference.Kernels;
 
 /// <summary>
 /// The weights of a linear layer, in the precision they come in, laid out once so that
-/// <see cref="Multiply"/> streams through them: y = x · Wᵀ in float32.
+/// <see cref="Multiply(NativeBuffer, int, int, NativeBuffer, bool, int)"/> streams through them: y = x · Wᵀ in float32.
 /// </summary>
 /// <remarks>
 /// Columns of the result are handled 32 at a time. A panel holds, for each input, its 32 weights side by side, so the inner loop reads
@@ -86,22 +85,22 @@ sealed unsafe class PackedMatrix : IDisposable
 
     /// <summary>Writes (or adds, for a residual connection) <paramref name="rows"/> rows of x · Wᵀ.</summary>
     /// <param name="input">[rows × inputs], <paramref name="inputStride"/> floats from row to row.</param>
-    /// <param name="output">[rows × <see cref="OutputStride"/>], 64-byte aligned.</param>
+    /// <param name="output">[rows × <see cref="OutputStride"/>].</param>
     /// <param name="add">Whether to add to what is there.</param>
     /// <param name="helpers">Threads of the pool that may help with a product that is worth the handing over.</param>
-    public void Multiply(float* input, int inputStride, int rows, float* output, bool add = false, int helpers = 0)
+    public void Multiply(NativeBuffer input, int inputStride, int rows, NativeBuffer output, bool add = false, int helpers = 0)
     {
         if (helpers > 0 && (long)rows * OutputStride * _inputs >= WorthSharing)
         {
-            new SharedProduct(this, input, inputStride, rows, output, add, helpers + 1).Run(helpers);
+            new SharedProduct(this, input.Pointer, inputStride, rows, output.Pointer, add, helpers + 1).Run(helpers);
         }
         else
         {
-            MultiplyPanels(input, inputStride, rows, output, add, 0, OutputStride / PanelWidth);
+            MultiplyPanels(input.Pointer, inputStride, rows, output.Pointer, add, 0, OutputStride / PanelWidth);
         }
     }
 
-    /// <summary>As <see cref="Multiply(float*, int, int, float*, bool, int)"/>, for some panels of the result.</summary>
+    /// <summary>As <see cref="Multiply(NativeBuffer, int, int, NativeBuffer, bool, int)"/>, for some panels of the result.</summary>
     public void MultiplyPanels(float* input, int inputStride, int rows, float* output, bool add, int first, int end)
     {
         for (var column = first * PanelWidth; column < end * PanelWidth; column += PanelWidth)

@@ -44,30 +44,38 @@ sealed unsafe class PagedAttention : IDisposable
     /// <param name="first">The first position to attend to.</param>
     /// <param name="count">The position after the last one.</param>
     /// <param name="output">[heads × headSize]</param>
-    public void Attend(float* queries, int heads, ReadOnlySpan<int> pages, int first, int count, int layer, int keyValueHead, float* output)
+    public void Attend(
+        ReadOnlySpan<float> queries,
+        int heads,
+        ReadOnlySpan<int> pages,
+        int first,
+        int count,
+        int layer,
+        int keyValueHead,
+        Span<float> output
+    )
     {
-        for (var head = 0; head < heads; head += 2)
+        fixed (float* vectors = queries)
         {
-            var second = int.Min(head + 1, heads - 1); // An odd last head goes with itself.
-            var (total1, total2) = AttendPair(
-                queries + head * _headSize,
-                queries + second * _headSize,
-                pages,
-                first,
-                count,
-                layer,
-                keyValueHead
-            );
-            TensorPrimitives.Multiply(
-                new ReadOnlySpan<float>(_sums.Pointer, _headSize),
-                1 / total1,
-                new Span<float>(output + head * _headSize, _headSize)
-            );
-            TensorPrimitives.Multiply(
-                new ReadOnlySpan<float>(_sums.Pointer + _cache.ValueStride, _headSize),
-                1 / total2,
-                new Span<float>(output + second * _headSize, _headSize)
-            );
+            for (var head = 0; head < heads; head += 2)
+            {
+                var second = int.Min(head + 1, heads - 1); // An odd last head goes with itself.
+                var (total1, total2) = AttendPair(
+                    vectors + head * _headSize,
+                    vectors + second * _headSize,
+                    pages,
+                    first,
+                    count,
+                    layer,
+                    keyValueHead
+                );
+                TensorPrimitives.Multiply(_sums.Span[.._headSize], 1 / total1, output.Slice(head * _headSize, _headSize));
+                TensorPrimitives.Multiply(
+                    _sums.Span.Slice(_cache.ValueStride, _headSize),
+                    1 / total2,
+                    output.Slice(second * _headSize, _headSize)
+                );
+            }
         }
     }
 

@@ -54,18 +54,10 @@ sealed class TokenSampler(int vocabulary)
         var total = 0.0;
         for (var start = 0; start < vocabulary; start += Block)
         {
-            total += ExpShifted(_weights.AsSpan(start, int.Min(Block, vocabulary - start)), max);
+            total += SimdMath.ExpShifted(_weights.AsSpan(start, int.Min(Block, vocabulary - start)), max);
         }
 
         return total;
-    }
-
-    static unsafe float ExpShifted(Span<float> weights, float max)
-    {
-        fixed (float* pointer = weights)
-        {
-            return SimdMath.ExpShifted(pointer, weights.Length, max);
-        }
     }
 
     /// <summary>The token at <paramref name="left"/> along the line of all weights.</summary>

@@ -1,5 +1,4 @@
 using TraceDistill.Inference.Kernels;
-using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Inference.Weights;
 

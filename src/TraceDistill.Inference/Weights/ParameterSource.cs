@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 

@@ -10,6 +10,16 @@ static unsafe class GeGluKernel
 {
     const float Root = 0.7978845608f;
 
+    /// <summary>One row, in place.</summary>
+    /// <param name="gateUp">[2·f]: gate, then up; its first half is written.</param>
+    public static void Forward(Span<float> gateUp)
+    {
+        fixed (float* both = gateUp)
+        {
+            Forward(both, both, 1, gateUp.Length / 2);
+        }
+    }
+
     /// <param name="gateUp">[rows, 2·f]: gate, then up.</param>
     /// <param name="activation">[rows, f], written.</param>
     public static void Forward(float* gateUp, float* activation, int rows, int f)

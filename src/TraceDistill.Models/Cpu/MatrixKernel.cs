@@ -12,6 +12,31 @@ static unsafe class MatrixKernel
     /// <summary>Rows that are made at once; products of a multiple of them are the fastest.</summary>
     public const int Rows = 6;
 
+    /// <inheritdoc cref="Multiply(float*, int, int, float*, int, float*, int, int, int, int, bool)"/>
+    public static void Multiply(
+        ReadOnlySpan<float> a,
+        int aRow,
+        int aColumn,
+        ReadOnlySpan<float> b,
+        int bRow,
+        Span<float> c,
+        int cRow,
+        int m,
+        int n,
+        int k,
+        bool accumulate
+    )
+    {
+        fixed (
+            float* left = a,
+                right = b,
+                result = c
+        )
+        {
+            Multiply(left, aRow, aColumn, right, bRow, result, cRow, m, n, k, accumulate);
+        }
+    }
+
     /// <summary>C ← A·B, or C ← C + A·B.</summary>
     /// <param name="a">
     /// [m, k] with strides <paramref name="aRow"/> and <paramref name="aColumn"/>: either order, so also a transpose.

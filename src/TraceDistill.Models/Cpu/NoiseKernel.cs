@@ -1,7 +1,6 @@
 using System.Runtime.Intrinsics;
 using TraceDistill.Data.Determinism;
 using TraceDistill.Models.Passes;
-using TraceDistill.Models.Weights;
 
 namespace TraceDistill.Models.Cpu;
 

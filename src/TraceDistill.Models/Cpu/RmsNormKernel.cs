@@ -14,15 +14,24 @@ static unsafe class RmsNormKernel
         var w = new ReadOnlySpan<float>(weight, d);
         for (var row = 0; row < rows; row++)
         {
-            var input = new ReadOnlySpan<float>(x + (long)row * d, d);
-            var output = new Span<float>(y + (long)row * d, d);
-            inverse[row] = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(input) / d + epsilon);
-            TensorPrimitives.Multiply(input, inverse[row], output);
-            TensorPrimitives.Multiply(output, w, output);
+            inverse[row] = Forward(new ReadOnlySpan<float>(x + (long)row * d, d), w, new Span<float>(y + (long)row * d, d), epsilon);
         }
     }
 
-    /// <summary>The gradient of <see cref="Forward"/>.</summary>
+    /// <summary>One row.</summary>
+    /// <param name="x">[d].</param>
+    /// <param name="weight">[d].</param>
+    /// <param name="y">[d], written; may be <paramref name="x"/>.</param>
+    /// <returns>1 / √(mean(x²) + ε).</returns>
+    public static float Forward(ReadOnlySpan<float> x, ReadOnlySpan<float> weight, Span<float> y, float epsilon)
+    {
+        var inverse = 1 / MathF.Sqrt(TensorPrimitives.SumOfSquares(x) / x.Length + epsilon);
+        TensorPrimitives.Multiply(x, inverse, y);
+        TensorPrimitives.Multiply(y, weight, y);
+        return inverse;
+    }
+
+    /// <summary>The gradient of <see cref="Forward(float*, float*, float*, float*, int, int, float)"/>.</summary>
     /// <param name="x">[rows, d] as given to the forward pass.</param>
     /// <param name="weight">[d].</param>
     /// <param name="inverse">[rows] as the forward pass wrote it.</param>

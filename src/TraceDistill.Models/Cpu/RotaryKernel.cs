@@ -33,6 +33,16 @@ sealed unsafe class RotaryKernel
         _frequencies = RotaryFrequencies.Of(configuration, isLocal, isLong);
     }
 
+    /// <summary>Rotates the queries and keys of one row in place.</summary>
+    /// <param name="qkv">[W].</param>
+    public void Rotate(Span<float> qkv, int position)
+    {
+        fixed (float* row = qkv)
+        {
+            Rotate(row, [position], inverse: false);
+        }
+    }
+
     /// <summary>Rotates queries and keys in place; <paramref name="inverse"/> rotates back, which is the gradient.</summary>
     /// <param name="qkv">[rows, W]: query heads, key heads, value heads; values are left alone.</param>
     /// <param name="positions">[rows] position of each row in its sequence.</param>

@@ -75,6 +75,15 @@ static unsafe class SimdMath
         return Vector.ConditionalSelect(Vector.LessThan(square, Vector.Create(0.625f * 0.625f)), near, far);
     }
 
+    /// <inheritdoc cref="SoftCap(float*, int, float)"/>
+    public static void SoftCap(Span<float> values, float cap)
+    {
+        fixed (float* pointer = values)
+        {
+            SoftCap(pointer, values.Length, cap);
+        }
+    }
+
     /// <summary>In place: v ← cap · tanh(v / cap).</summary>
     /// <param name="values">Whole vectors.</param>
     public static void SoftCap(float* values, int count, float cap)
@@ -82,6 +91,15 @@ static unsafe class SimdMath
         for (var i = 0; i < count; i += Vector<float>.Count)
         {
             (Tanh(Vector.Load(values + i) / cap) * cap).Store(values + i);
+        }
+    }
+
+    /// <inheritdoc cref="ExpShifted(float*, int, float)"/>
+    public static float ExpShifted(Span<float> values, float shift)
+    {
+        fixed (float* pointer = values)
+        {
+            return ExpShifted(pointer, values.Length, shift);
         }
     }
 

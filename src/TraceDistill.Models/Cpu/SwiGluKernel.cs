@@ -5,6 +5,16 @@ namespace TraceDistill.Models.Cpu;
 /// <summary>The gated activation silu(gate) ∘ up, silu(x) = x / (1 + e⁻ˣ) (Shazeer, arXiv 2002.05202, SwiGLU).</summary>
 static unsafe class SwiGluKernel
 {
+    /// <summary>One row, in place.</summary>
+    /// <param name="gateUp">[2·f]: gate, then up; its first half is written.</param>
+    public static void Forward(Span<float> gateUp)
+    {
+        fixed (float* both = gateUp)
+        {
+            Forward(both, both, 1, gateUp.Length / 2);
+        }
+    }
+
     /// <param name="gateUp">[rows, 2·f]: gate, then up.</param>
     /// <param name="activation">[rows, f], written.</param>
     public static void Forward(float* gateUp, float* activation, int rows, int f)

@@ -2,11 +2,11 @@ using System.Runtime.InteropServices;
 
 namespace TraceDistill.Models.Native;
 
-/// <summary>How libtorch tells that there is no memory left, of the machine or of a GPU.</summary>
+/// <summary>Recognises libtorch's exceptions for memory that is full, the machine's or a GPU's.</summary>
 public static class MemoryFailure
 {
-    /// <summary>Returns whether an exception says so.</summary>
-    public static bool IsTold(Exception error) =>
+    /// <summary>Returns whether an exception says that memory is full.</summary>
+    public static bool IsMemoryFull(Exception error) =>
         error is ExternalException
         && (
             error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) // of a GPU

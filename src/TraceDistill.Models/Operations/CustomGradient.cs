@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
-using System.Runtime.CompilerServices;
 using System.Runtime.ExceptionServices;
-using System.Runtime.InteropServices;
 using TorchSharp;
 using TraceDistill.Models.Cpu;
 using static TorchSharp.torch;
@@ -115,13 +113,5 @@ static class CustomGradient
         CpuKernels.AreUsed && tensor.dtype == ScalarType.Float32 && tensor.device_type == DeviceType.CPU;
 
     /// <summary>Where a contiguous float32 tensor's values begin; valid while the tensor lives.</summary>
-    public static unsafe float* Pointer(Tensor tensor) => (float*)Address(tensor);
-
-    /// <summary>Where a contiguous tensor's memory begins; valid while the tensor lives.</summary>
-    public static unsafe void* Address(Tensor tensor)
-    {
-        // A tensor's bytes are a span, which ends at 2 GiB; it is where they begin that is wanted.
-        using var first = tensor.numel() < 1 << 28 ? null : tensor.as_strided([1], [1], tensor.storage_offset());
-        return Unsafe.AsPointer(ref MemoryMarshal.GetReference((first ?? tensor).bytes));
-    }
+    public static unsafe float* Pointer(Tensor tensor) => new TensorMemory<float>(tensor).Pointer;
 }

@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
@@ -110,5 +109,5 @@ sealed record NamedLogits(Tensor Ids, Tensor Outcomes, Tensor Exponentials, Tens
     }
 
     static unsafe T* Pointer<T>(Tensor tensor)
-        where T : unmanaged => (T*)CustomGradient.Address(tensor);
+        where T : unmanaged => new TensorMemory<T>(tensor).Pointer;
 }

@@ -1,8 +1,6 @@
-using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;
 

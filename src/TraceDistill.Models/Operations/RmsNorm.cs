@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;

@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 using static TorchSharp.torch.autograd;

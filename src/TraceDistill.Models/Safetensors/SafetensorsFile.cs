@@ -1,6 +1,7 @@
+using System.Buffers;
 using System.Buffers.Binary;
-using System.IO.MemoryMappedFiles;
 using System.Text.Json;
+using Microsoft.Win32.SafeHandles;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
@@ -21,14 +22,14 @@ public sealed class SafetensorsFile : IDisposable
 {
     const long MaximumHeader = 100_000_000;
 
-    /// <summary>Bytes mapped at a time, so that what has been read does not stay in memory beside the weights it became.</summary>
-    const int WindowBytes = 1 << 24;
-    readonly MemoryMappedFile _mapping;
+    /// <summary>Values that are read at a time, to be converted while the processor's cache holds them.</summary>
+    const int PieceValues = 1 << 17;
+    readonly SafeFileHandle _file;
 
-    SafetensorsFile(string path, MemoryMappedFile mapping, IReadOnlyDictionary<string, SafetensorsEntry> entries)
+    SafetensorsFile(string path, SafeFileHandle file, IReadOnlyDictionary<string, SafetensorsEntry> entries)
     {
         Path = path;
-        _mapping = mapping;
+        _file = file;
         Entries = entries;
     }
 
@@ -42,11 +43,7 @@ public sealed class SafetensorsFile : IDisposable
         InputFile.EnsureReadable(path);
         using var stream = new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.Read, bufferSize: 1 << 16);
         var entries = ReadHeader(path, stream);
-        return new SafetensorsFile(
-            path,
-            MemoryMappedFile.CreateFromFile(path, FileMode.Open, mapName: null, 0, MemoryMappedFileAccess.Read),
-            entries
-        );
+        return new SafetensorsFile(path, File.OpenHandle(path), entries);
     }
 
     /// <summary>Reads a tensor into <paramref name="destination"/>, converting float16 and bfloat16 (exactly) to float32.</summary>
@@ -54,13 +51,23 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="destination">As many elements as the tensor has.</param>
     public void Read(SafetensorsEntry entry, Span<float> destination)
     {
-        for (var start = entry.Start; !destination.IsEmpty; )
+        var (size, start) = (entry.Dtype.Size(), entry.Start);
+        var piece = ArrayPool<byte>.Shared.Rent(PieceValues * size);
+        try
         {
-            var values = destination[..Math.Min(destination.Length, WindowBytes / sizeof(float))];
-            using var window = new FileWindow(_mapping, start, values.Length * entry.Dtype.Size());
-            entry.Dtype.Decode(window.Bytes, values);
-            start += window.Bytes.Length;
-            destination = destination[values.Length..];
+            while (!destination.IsEmpty)
+            {
+                var values = destination[..Math.Min(destination.Length, PieceValues)];
+                var bytes = piece.AsSpan(0, values.Length * size);
+                Fill(entry, start, bytes);
+                entry.Dtype.Decode(bytes, values);
+                start += bytes.Length;
+                destination = destination[values.Length..];
+            }
+        }
+        finally
+        {
+            ArrayPool<byte>.Shared.Return(piece);
         }
     }
 
@@ -68,13 +75,24 @@ public sealed class SafetensorsFile : IDisposable
     /// <param name="entry">One of <see cref="Entries"/>.</param>
     /// <param name="first">The first value.</param>
     /// <param name="values">Receives as many as it has room for.</param>
-    public void Read(SafetensorsEntry entry, long first, Span<byte> values)
-    {
-        using var window = new FileWindow(_mapping, entry.Start + (first * entry.Dtype.Size()), values.Length);
-        window.Bytes.CopyTo(values);
-    }
+    public void Read(SafetensorsEntry entry, long first, Span<byte> values) =>
+        Fill(entry, entry.Start + (first * entry.Dtype.Size()), values);
 
-    public void Dispose() => _mapping.Dispose();
+    public void Dispose() => _file.Dispose();
+
+    void Fill(SafetensorsEntry entry, long start, Span<byte> bytes)
+    {
+        for (var read = 0; read < bytes.Length; )
+        {
+            var count = RandomAccess.Read(_file, bytes[read..], start + read);
+            if (count == 0)
+            {
+                throw new InvalidInputException($"{Path}: ends within tensor {entry.Name}: the file was cut short after it was opened");
+            }
+
+            read += count;
+        }
+    }
 
     static Dictionary<string, SafetensorsEntry> ReadHeader(string path, FileStream stream)
     {

@@ -2,7 +2,6 @@ using System.Runtime.InteropServices;
 using TorchSharp;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Native;
-using TraceDistill.Models.Operations;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -14,15 +13,15 @@ public delegate bool BytesVisitor(Span<byte> bytes);
 
 /// <summary>
 /// Memory of one device as a flat tensor, of float32 or by choice of bfloat16; float32 on the
-/// CPU is a pointer as well, for our own kernels.
+/// CPU can be seen as well, for our own kernels.
 /// </summary>
-public sealed unsafe class FloatBuffer : IDisposable
+public sealed class FloatBuffer : IDisposable
 {
     /// <summary>Floats that are shown or copied at once: a span counts bytes in int.</summary>
     const int Piece = 1 << 28;
 
     readonly Tensor _all;
-    readonly float* _pointer;
+    readonly TensorMemory<float> _memory;
 
     /// <param name="count">Elements; they start as zero.</param>
     /// <param name="device">Where they lie; null is the CPU.</param>
@@ -37,8 +36,7 @@ public sealed unsafe class FloatBuffer : IDisposable
         Count = all.numel();
         if (IsAddressed)
         {
-            using var storage = _all.storage<float>();
-            _pointer = (float*)storage.data_ptr();
+            _memory = new TensorMemory<float>(_all);
         }
     }
 
@@ -54,11 +52,11 @@ public sealed unsafe class FloatBuffer : IDisposable
     public bool TakesKernels => CpuKernels.AreUsed && IsAddressed;
 
     /// <exception cref="InvalidOperationException">The elements are not float32 on the CPU.</exception>
-    public float* Pointer =>
-        IsAddressed ? _pointer : throw new InvalidOperationException($"{Dtype} on {Device} cannot be read as float32 on the CPU");
+    internal TensorMemory<float> Memory =>
+        IsAddressed ? _memory : throw new InvalidOperationException($"{Dtype} on {Device} cannot be read as float32 on the CPU");
 
     /// <summary>The memory as a span, where one span can count it; valid while this object lives.</summary>
-    public Span<float> Span => new(Pointer, checked((int)Count));
+    public Span<float> Span => Memory.Slice(0, checked((int)Count));
 
     /// <summary>All elements as one vector that shares this memory.</summary>
     public Tensor Vector => _all;
@@ -66,13 +64,17 @@ public sealed unsafe class FloatBuffer : IDisposable
     bool IsAddressed => _all.device_type == DeviceType.CPU && _all.dtype == ScalarType.Float32;
 
     /// <summary>A part of the memory, which may lie beyond what one span can count.</summary>
-    public Span<float> Slice(long start, int count) => new(Pointer + start, count);
+    public Span<float> Slice(long start, int count) => Memory.Slice(start, count);
 
     public void Clear()
     {
         if (IsAddressed)
         {
-            NativeMemory.Clear(_pointer, (nuint)Count * sizeof(float));
+            foreach (var (start, count) in Pieces(Piece))
+            {
+                Slice(start, count).Clear();
+            }
+
             return;
         }
 
@@ -90,7 +92,7 @@ public sealed unsafe class FloatBuffer : IDisposable
             return;
         }
 
-        foreach (var (start, count) in Pieces(1 << 30))
+        foreach (var (start, count) in Pieces(Piece))
         {
             TensorPrimitives.Add(Slice(start, count), other.Slice(start, count), Slice(start, count));
         }
@@ -202,7 +204,7 @@ public sealed unsafe class FloatBuffer : IDisposable
         {
             return zeros(count, dtype: dtype, device: device);
         }
-        catch (Exception error) when (MemoryFailure.IsTold(error))
+        catch (Exception error) when (MemoryFailure.IsMemoryFull(error))
         {
             throw new InsufficientMemoryException($"{count:N0} values of {dtype} cannot be allocated on {device}", error);
         }

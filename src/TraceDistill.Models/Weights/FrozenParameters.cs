@@ -1,7 +1,5 @@
-using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using TorchSharp;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Safetensors;
@@ -13,14 +11,16 @@ namespace TraceDistill.Models.Weights;
 /// The weights of a checkpoint that nothing changes, its matrices in the 16 bits that it has for them: half of what
 /// <see cref="ModelParameters"/> takes. A product widens them a stretch of rows at a time.
 /// </summary>
-public sealed unsafe class FrozenParameters : IDecoderWeights
+public sealed class FrozenParameters : IDecoderWeights
 {
     /// <summary>Weights that are read from a file at once.</summary>
     const int StretchElements = 1 << 19;
 
     readonly Dictionary<string, (long Offset, long[] Shape)> _layout = [];
     readonly Dictionary<string, TensorDtype> _stored = [];
-    ushort* _pointer;
+
+    /// <summary>The matrices, where they lie on the CPU.</summary>
+    TensorMemory<ushort>? _memory;
 
     /// <param name="configuration">The model's.</param>
     /// <param name="weights">Its files; not needed any more afterwards.</param>
@@ -44,10 +44,10 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         Count = matrices + Vectors.Count;
         Matrices = empty(matrices, dtype: dtype == TensorDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float16)
             .DetachFromDisposeScope();
-        _pointer = Address();
+        _memory = new TensorMemory<ushort>(Matrices);
         try
         {
-            Read(weights, shapes);
+            Read(weights, shapes, _memory.Value);
         }
         catch
         {
@@ -82,15 +82,15 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         {
             Vectors.Read(name, first, values);
         }
-        else if (_pointer is null)
+        else if (_memory is { } memory)
+        {
+            Dtype.Decode(MemoryMarshal.AsBytes(memory.Slice(matrix.Offset + first, values.Length)), values);
+        }
+        else
         {
             using var part = Matrices.narrow(0, matrix.Offset + first, values.Length);
             using var copy = part.cpu();
             Dtype.Decode(copy.bytes, values);
-        }
-        else
-        {
-            Dtype.Decode(new ReadOnlySpan<byte>(_pointer + matrix.Offset + first, values.Length * sizeof(ushort)), values);
         }
     }
 
@@ -103,7 +103,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
 
         using var former = Matrices;
         Matrices = former.to(device).DetachFromDisposeScope();
-        _pointer = Matrices.device_type == DeviceType.CPU ? Address() : null;
+        _memory = Matrices.device_type == DeviceType.CPU ? new TensorMemory<ushort>(Matrices) : null;
         Vectors.MoveTo(device);
     }
 
@@ -113,7 +113,7 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
         Vectors.Dispose();
     }
 
-    void Read(WeightFiles weights, IEnumerable<(string Name, long[] Shape)> shapes)
+    void Read(WeightFiles weights, IEnumerable<(string Name, long[] Shape)> shapes, TensorMemory<ushort> memory)
     {
         foreach (var (name, shape) in shapes)
         {
@@ -126,15 +126,8 @@ public sealed unsafe class FrozenParameters : IDecoderWeights
             for (long row = 0, most = Math.Max(1, StretchElements / shape[1]); row < shape[0]; row += most)
             {
                 var count = (int)(Math.Min(most, shape[0] - row) * shape[1]);
-                weights.Read(name, row * shape[1], new Span<byte>(_pointer + OffsetOf(name) + row * shape[1], count * sizeof(ushort)));
+                weights.Read(name, row * shape[1], MemoryMarshal.AsBytes(memory.Slice(OffsetOf(name) + row * shape[1], count)));
             }
         }
-    }
-
-    ushort* Address()
-    {
-        // A tensor's bytes are a span, which ends at 2 GiB; it is where they begin that is wanted.
-        using var first = Matrices.narrow(0, 0, 1);
-        return (ushort*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(first.bytes));
     }
 }

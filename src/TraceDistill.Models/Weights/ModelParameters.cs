@@ -1,5 +1,3 @@
-using TorchSharp;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;

@@ -1,7 +1,4 @@
-using TorchSharp;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Text.Errors;
 using static TorchSharp.torch;

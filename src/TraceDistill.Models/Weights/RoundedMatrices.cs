@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Models.Configuration;
 using static TorchSharp.torch;
 

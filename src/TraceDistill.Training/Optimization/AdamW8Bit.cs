@@ -2,9 +2,7 @@ using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -14,151 +12,146 @@ namespace TraceDistill.Training.Optimization;
 /// <see cref="AdamW"/> with both moments in one byte a weight: each block of 256 has the size of its largest in float32, and its numbers as
 /// parts of that (Dettmers et al., arXiv 2110.02861, section 2). Weights, gradient and the update itself are float32.
 /// </summary>
-/// <param name="options">Decay rates, ε and λ.</param>
-/// <param name="trained">The trained weights.</param>
-/// <param name="names">Those of them to update.</param>
-sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
+sealed class AdamW8Bit : IUpdateRule
 {
     /// <summary>Weights that share a size.</summary>
     public const int Block = 256;
 
-    /// <summary>Blocks that libtorch's operations take at once: 64 megabytes of float32.</summary>
-    const long BlocksAtOnce = 1 << 16;
+    /// <summary>Blocks of a piece in libtorch's operations: 64 megabytes of float32.</summary>
+    const int BlocksOfTensors = 1 << 16;
+
+    /// <summary>Blocks of a piece that a thread takes; the pieces are the same for any number of threads.</summary>
+    const int BlocksOfKernels = 1 << 6;
 
     /// <summary>Divides blocks that are all zero.</summary>
     const double LeastSize = 1.2e-38;
 
-    readonly Dictionary<string, (Codes Mean, Codes MeanSquare)> _moments = names.ToDictionary(
-        name => name,
-        name => (Codes.Zeros(trained, name, DynamicCode.Signed), Codes.Zeros(trained, name, DynamicCode.Unsigned))
-    );
+    readonly OptimizationOptions _options;
+    readonly TrainedWeights _trained;
+    readonly IReadOnlyList<(Codes Mean, Codes MeanSquare)> _moments;
+    readonly IReadOnlyList<Piece> _pieces;
+
+    /// <param name="options">Decay rates, ε and λ.</param>
+    /// <param name="trained">The trained weights.</param>
+    /// <param name="names">Those of them to update.</param>
+    public AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names)
+    {
+        (_options, _trained) = (options, trained);
+        _moments =
+        [
+            .. names.Select(name => (Codes.Zeros(trained, name, DynamicCode.Signed), Codes.Zeros(trained, name, DynamicCode.Unsigned))),
+        ];
+        _pieces = [.. names.Zip(_moments).SelectMany(weight => Cut(weight.First, weight.Second.Mean, weight.Second.MeanSquare))];
+    }
 
     public void Step(FloatBuffer gradient, double scale, double learningRate, long update, StochasticRounding? rounding)
     {
-        var rate = (float)(learningRate / (1 - Math.Pow(options.AdamBeta1, update)));
-        var correction = (float)(1 / Math.Sqrt(1 - Math.Pow(options.AdamBeta2, update)));
-        foreach (var name in names)
+        var step = AdamStep.Of(_options, scale, learningRate, update);
+        if (!_trained.TakesKernels)
         {
-            var shape = trained.Weights.ShapeOf(name);
-            var decay = options.DecayFactor(shape.Length > 1, learningRate);
-            var (mean, meanSquare) = _moments[name];
-            if (!trained.TakesKernels)
+            // In order: rounding at random goes by it.
+            foreach (var piece in _pieces)
             {
-                UpdatePlain(name, rounding, gradient, mean, meanSquare, scale, rate, correction, decay);
-                continue;
+                Update(piece, rounding, gradient, scale, step, _options.DecayFactor(piece.IsDecayed, learningRate));
             }
 
-            var (first, count) = (trained.OffsetOf(name)!.Value, (int)shape.ElementCount());
-            Parallel.For(0, (count + Block - 1) / Block, new ParallelOptions { MaxDegreeOfParallelism = options.ResolveWorkers() }, block =>
-            {
-                var (start, length) = (block * Block, Math.Min(Block, count - (block * Block)));
-                Update(
-                    trained.Weights.Values(name).Slice(start, length),
-                    gradient.Slice(first + start, length),
-                    mean,
-                    meanSquare,
-                    block,
-                    (float)scale,
-                    rate,
-                    correction,
-                    decay
-                );
-            });
+            return;
         }
+
+        Parallel.ForEach(_pieces, new ParallelOptions { MaxDegreeOfParallelism = _options.ResolveWorkers() }, piece =>
+            Update(piece, gradient, step, _options.DecayFactor(piece.IsDecayed, learningRate))
+        );
     }
 
     public void Visit(BytesVisitor visit)
     {
-        foreach (var name in names)
+        foreach (var (mean, meanSquare) in _moments)
         {
-            _moments[name].Mean.Visit(visit);
-            _moments[name].MeanSquare.Visit(visit);
+            mean.Visit(visit);
+            meanSquare.Visit(visit);
         }
     }
 
     public void Dispose()
     {
-        foreach (var (mean, meanSquare) in _moments.Values)
+        foreach (var (mean, meanSquare) in _moments)
         {
             mean.Dispose();
             meanSquare.Dispose();
         }
     }
 
-    void Update(
-        Span<float> w,
-        ReadOnlySpan<float> g,
-        Codes mean,
-        Codes meanSquare,
-        int block,
-        float scale,
-        float rate,
-        float correction,
-        float decay
-    )
+    IEnumerable<Piece> Cut(string name, Codes mean, Codes meanSquare)
+    {
+        var (shape, most) = (_trained.Weights.ShapeOf(name), Block * (long)(_trained.TakesKernels ? BlocksOfKernels : BlocksOfTensors));
+        var (weight, slope, count) = (_trained.Weights.OffsetOf(name), _trained.OffsetOf(name)!.Value, shape.ElementCount());
+        for (var first = 0L; first < count; first += most)
+        {
+            var length = (int)Math.Min(most, count - first);
+            yield return new Piece(mean, meanSquare, first / Block, weight + first, slope + first, length, shape.Length > 1);
+        }
+    }
+
+    void Update(Piece piece, FloatBuffer gradient, AdamStep step, float decay)
     {
         Span<float> allM = stackalloc float[Block],
             allV = stackalloc float[Block];
-        Span<float> m = allM[..w.Length],
-            v = allV[..w.Length];
-        mean.Read(block, m);
-        meanSquare.Read(block, v);
-        var (beta1, beta2, epsilon) = ((float)options.AdamBeta1, (float)options.AdamBeta2, (float)options.AdamEpsilon);
-        for (var i = 0; i < w.Length; i++)
+        for (int first = 0; first < piece.Count; first += Block)
         {
-            var slope = g[i] * scale;
-            m[i] = m[i] * beta1 + slope * (1 - beta1);
-            v[i] = v[i] * beta2 + slope * slope * (1 - beta2);
-            w[i] = w[i] * decay - m[i] * rate / (MathF.Sqrt(v[i]) * correction + epsilon);
+            var (block, count) = (piece.Block + first / Block, Math.Min(Block, piece.Count - first));
+            Span<float> m = allM[..count],
+                v = allV[..count];
+            piece.Mean.Read(block, m);
+            piece.MeanSquare.Read(block, v);
+            step.Apply(
+                _trained.Weights.Flat.Slice(piece.Weight + first, count),
+                gradient.Slice(piece.Gradient + first, count),
+                m,
+                v,
+                decay
+            );
+            piece.Mean.Write(block, m);
+            piece.MeanSquare.Write(block, v);
         }
-
-        mean.Write(block, m);
-        meanSquare.Write(block, v);
     }
 
-    void UpdatePlain(
-        string name,
-        StochasticRounding? rounding,
-        FloatBuffer gradient,
-        Codes mean,
-        Codes meanSquare,
-        double scale,
-        double rate,
-        double correction,
-        double decay
-    )
+    void Update(Piece piece, StochasticRounding? rounding, FloatBuffer gradient, double scale, AdamStep step, double decay)
     {
         using var noGrad = no_grad();
-        var count = trained.Weights.ShapeOf(name).ElementCount();
-        for (long block = 0, all = (count + Block - 1) / Block; block < all; block += BlocksAtOnce)
-        {
-            using var scope = NewDisposeScope();
-            var (blocks, first) = (Math.Min(BlocksAtOnce, all - block), block * Block);
-            var length = Math.Min(blocks * Block, count - first);
-            var slope = zeros(blocks * Block, device: gradient.Device);
-            slope.narrow(0, 0, length).copy_(gradient.Vector.narrow(0, trained.OffsetOf(name)!.Value + first, length));
-            slope = slope.Scale(scale).view(blocks, Block);
-            var m = mean.Read(block, blocks).Scale(options.AdamBeta1).Add(slope.Times(1 - options.AdamBeta1));
-            var v = meanSquare.Read(block, blocks).Scale(options.AdamBeta2).Add(slope.mul_(slope).Scale(1 - options.AdamBeta2));
-            var step = m.Times(rate).div_(v.sqrt().Scale(correction).Plus(options.AdamEpsilon)).view(-1).narrow(0, 0, length);
-            var stored = trained.Weights.Flat.Vector.narrow(0, trained.Weights.OffsetOf(name) + first, length);
-            var w = StochasticRounding.Open(stored);
-            w.Scale(decay).sub_(step);
-            rounding?.Store(stored, w);
-            mean.Write(block, m);
-            meanSquare.Write(block, v);
-        }
+        using var scope = NewDisposeScope();
+        var (block, blocks) = (piece.Block, ((long)piece.Count + Block - 1) / Block);
+        var slope = zeros(blocks * Block, device: gradient.Device);
+        slope.narrow(0, 0, piece.Count).copy_(gradient.Vector.narrow(0, piece.Gradient, piece.Count));
+        slope = slope.Scale(scale).view(blocks, Block);
+        var m = piece.Mean.Read(block, blocks).Scale(_options.AdamBeta1).Add(slope.Times(1 - _options.AdamBeta1));
+        var v = piece.MeanSquare.Read(block, blocks).Scale(_options.AdamBeta2).Add(slope.mul_(slope).Scale(1 - _options.AdamBeta2));
+        var change = m.Times(step.Rate).div_(v.sqrt().Scale(step.Correction).Plus(_options.AdamEpsilon)).view(-1).narrow(0, 0, piece.Count);
+        var stored = _trained.Weights.Flat.Vector.narrow(0, piece.Weight, piece.Count);
+        var w = StochasticRounding.Open(stored);
+        w.Scale(decay).sub_(change);
+        rounding?.Store(stored, w);
+        piece.Mean.Write(block, m);
+        piece.MeanSquare.Write(block, v);
     }
 
+    /// <summary>Weights that are updated at once.</summary>
+    /// <param name="Block">The first one's block among those of its moments.</param>
+    /// <param name="Weight">Its place among the weights.</param>
+    /// <param name="Gradient">Its place in the gradient.</param>
+    /// <param name="Count">How many; whole blocks but for the end of a weight.</param>
+    readonly record struct Piece(Codes Mean, Codes MeanSquare, long Block, long Weight, long Gradient, int Count, bool IsDecayed);
+
     /// <summary>Numbers in one byte each.</summary>
-    sealed unsafe class Codes : IDisposable
+    sealed class Codes : IDisposable
     {
         readonly DynamicCode _code;
         readonly long _count;
 
         /// <summary>[whole blocks] of uint8.</summary>
         readonly Tensor _codes;
-        readonly byte* _pointer;
+
+        /// <summary>The codes, for kernels.</summary>
+        readonly TensorMemory<byte> _memory;
 
         /// <summary>[blocks].</summary>
         readonly FloatBuffer _sizes;
@@ -177,7 +170,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             _codes = full([blocks * Block], (long)code.Encode(0), dtype: ScalarType.Byte, device: device).DetachFromDisposeScope();
             if (takesKernels)
             {
-                _pointer = (byte*)CustomGradient.Address(_codes);
+                _memory = new TensorMemory<byte>(_codes);
             }
             else
             {
@@ -190,7 +183,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
         public static Codes Zeros(TrainedWeights trained, string name, DynamicCode code) =>
             new(trained.Weights.ShapeOf(name).ElementCount(), code, trained.Weights.Device, trained.TakesKernels);
 
-        public void Read(int block, Span<float> values)
+        public void Read(long block, Span<float> values)
         {
             ReadOnlySpan<byte> codes = Of(block, values.Length);
             var numbers = _code.Values;
@@ -201,7 +194,7 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             }
         }
 
-        public void Write(int block, ReadOnlySpan<float> values)
+        public void Write(long block, ReadOnlySpan<float> values)
         {
             var size = Math.Abs(TensorPrimitives.MaxMagnitude(values));
             _sizes.Slice(block, 1)[0] = size;
@@ -261,6 +254,6 @@ sealed class AdamW8Bit(OptimizationOptions options, TrainedWeights trained, IRea
             _sizes.Dispose();
         }
 
-        Span<byte> Of(int block, int length) => new(_pointer + ((long)block * Block), length);
+        Span<byte> Of(long block, int length) => _memory.Slice(block * Block, length);
     }
 }

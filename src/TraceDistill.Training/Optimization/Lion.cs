@@ -1,10 +1,7 @@
 using System.Numerics;
-using TorchSharp;
+using System.Runtime.InteropServices;
 using TraceDistill.Models;
-using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 using Vector = System.Numerics.Vector;
 
@@ -17,7 +14,7 @@ namespace TraceDistill.Training.Optimization;
 /// <param name="options">Decay rates and λ.</param>
 /// <param name="trained">The trained weights.</param>
 /// <param name="names">Those of them to update.</param>
-sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
+sealed class Lion(OptimizationOptions options, TrainedWeights trained, IReadOnlyList<string> names) : IUpdateRule
 {
     readonly Moments _mean = new(trained, names);
     readonly IReadOnlyList<Stretch> _stretches = Stretch.Of(trained, names);
@@ -28,6 +25,7 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
     {
         if (!trained.TakesKernels)
         {
+            // In order: rounding at random goes by it.
             foreach (var stretch in _stretches)
             {
                 Update(stretch, rounding, gradient, scale, learningRate, options.DecayFactor(stretch.IsDecayed, learningRate));
@@ -36,11 +34,16 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
             return;
         }
 
-        foreach (var name in names)
-        {
-            var decay = options.DecayFactor(trained.Weights.ShapeOf(name).Length > 1, learningRate);
-            Update(name, gradient, (float)scale, (float)learningRate, decay);
-        }
+        Parallel.ForEach(_stretches, new ParallelOptions { MaxDegreeOfParallelism = options.ResolveWorkers() }, stretch =>
+            Update(
+                stretch.ValuesOf(trained),
+                stretch.SlopesOf(gradient),
+                _mean.ValuesOf(stretch),
+                (float)scale,
+                (float)learningRate,
+                options.DecayFactor(stretch.IsDecayed, learningRate)
+            )
+        );
     }
 
     public void Visit(BytesVisitor visit) => _mean.Visit(visit);
@@ -64,31 +67,37 @@ sealed unsafe class Lion(OptimizationOptions options, TrainedWeights trained, IR
         rounding?.Store(storedMean, m);
     }
 
-    void Update(string name, FloatBuffer gradient, float scale, float rate, float decay)
+    void Update(Span<float> weights, ReadOnlySpan<float> gradient, Span<float> mean, float scale, float rate, float decay)
     {
-        var count = trained.Weights.Values(name).Length;
-        float* w = trained.Weights.Flat.Pointer + trained.Weights.OffsetOf(name),
-            g = gradient.Pointer + trained.OffsetOf(name)!.Value,
-            m = _mean.Of(name);
-        var i = 0;
+        var (beta1, beta2) = (_beta1, _beta2);
+        ref float w = ref MemoryMarshal.GetReference(weights),
+            m = ref MemoryMarshal.GetReference(mean);
+        ref readonly var g = ref MemoryMarshal.GetReference(gradient[..weights.Length]);
         var (plus, minus) = (Vector.Create(rate), Vector.Create(-rate));
-        for (; i <= count - Vector<float>.Count; i += Vector<float>.Count)
+        nuint i = 0;
+        for (var whole = (nuint)(weights.Length / Vector<float>.Count * Vector<float>.Count); i < whole; i += (nuint)Vector<float>.Count)
         {
-            var (slope, mean) = (Vector.Load(g + i) * scale, Vector.Load(m + i));
-            var direction = mean * _beta1 + slope * (1 - _beta1);
+            var (slope, momentum) = (Vector.LoadUnsafe(in g, i) * scale, Vector.LoadUnsafe(ref m, i));
+            var direction = momentum * beta1 + slope * (1 - beta1);
             var step =
                 Vector.ConditionalSelect(Vector.GreaterThan(direction, Vector<float>.Zero), plus, Vector<float>.Zero)
                 + Vector.ConditionalSelect(Vector.LessThan(direction, Vector<float>.Zero), minus, Vector<float>.Zero);
-            (mean * _beta2 + slope * (1 - _beta2)).Store(m + i);
-            (Vector.Load(w + i) * decay - step).Store(w + i);
+            (momentum * beta2 + slope * (1 - beta2)).StoreUnsafe(ref m, i);
+            (Vector.LoadUnsafe(ref w, i) * decay - step).StoreUnsafe(ref w, i);
         }
 
-        for (; i < count; i++)
+        for (var rest = (int)i; rest < weights.Length; rest++)
         {
-            var slope = g[i] * scale;
-            var direction = m[i] * _beta1 + slope * (1 - _beta1);
-            m[i] = m[i] * _beta2 + slope * (1 - _beta2);
-            w[i] = w[i] * decay - rate * Math.Sign(direction);
+            var slope = gradient[rest] * scale;
+            var direction = mean[rest] * beta1 + slope * (1 - beta1);
+            mean[rest] = mean[rest] * beta2 + slope * (1 - beta2);
+            weights[rest] =
+                weights[rest] * decay
+                - (
+                    direction > 0 ? rate
+                    : direction < 0 ? -rate
+                    : 0
+                );
         }
     }
 }

@@ -1,9 +1,6 @@
-using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
@@ -11,7 +8,7 @@ namespace TraceDistill.Training.Optimization;
 /// <summary>
 /// A number for each weight of some of the trained ones, held as those are: on their device, of their dtype, the weights one after another.
 /// </summary>
-sealed unsafe class Moments : IDisposable
+sealed class Moments : IDisposable
 {
     readonly FloatBuffer _buffer;
     readonly Dictionary<string, long> _offsets = [];
@@ -29,10 +26,13 @@ sealed unsafe class Moments : IDisposable
     }
 
     /// <summary>Those of one weight, in float32 on the CPU.</summary>
-    public float* Of(string name) => _buffer.Pointer + _offsets[name];
+    public Span<float> ValuesOf(string name, int count) => _buffer.Slice(_offsets[name], count);
 
     /// <summary>Those of one weight, as a vector.</summary>
     public Tensor VectorOf(string name, long count) => _buffer.Vector.narrow(0, _offsets[name], count);
+
+    /// <summary>Those of the weights of a stretch, in float32 on the CPU.</summary>
+    public Span<float> ValuesOf(Stretch stretch) => _buffer.Slice(stretch.Moment, (int)stretch.Count);
 
     /// <summary>Those of the weights of a stretch.</summary>
     public Tensor Of(Stretch stretch) => _buffer.Vector.narrow(0, stretch.Moment, stretch.Count);

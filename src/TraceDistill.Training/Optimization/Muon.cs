@@ -1,10 +1,6 @@
-using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 
@@ -15,7 +11,7 @@ namespace TraceDistill.Training.Optimization;
 /// semi-orthogonal matrix (<see cref="NewtonSchulz"/>), so that all directions of a weight learn at one pace (Jordan et al., "Muon: an
 /// optimizer for hidden layers in neural networks", 2024). Scaled by √max(1, rows/columns). Weight decay is decoupled, as in AdamW.
 /// </summary>
-sealed unsafe class Muon : IUpdateRule
+sealed class Muon : IUpdateRule
 {
     const float Decay = 0.95f;
     readonly OptimizationOptions _options;
@@ -85,7 +81,7 @@ sealed unsafe class Muon : IUpdateRule
             (int)_trained.Weights.ShapeOf(name)[0],
             (int)_trained.Weights.ShapeOf(name)[1]
         );
-        Span<float> momentum = new(_momentum.Of(name), weight.Length),
+        Span<float> momentum = _momentum.ValuesOf(name, weight.Length),
             update = gradient.Slice(offset, weight.Length);
         TensorPrimitives.Multiply(update, scale, update);
         TensorPrimitives.MultiplyAdd(momentum, Decay, update, momentum);

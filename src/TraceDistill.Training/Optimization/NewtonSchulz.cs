@@ -1,6 +1,4 @@
-using TorchSharp;
 using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
@@ -17,7 +15,7 @@ namespace TraceDistill.Training.Optimization;
 /// At this size libtorch's calls cost more than the products, so they are made here; a wide
 /// matrix is worked on as its transpose. Holds scratch memory; one object serves one thread.
 /// </remarks>
-sealed unsafe class NewtonSchulz : IDisposable
+sealed class NewtonSchulz : IDisposable
 {
     const int Steps = 5;
 
@@ -52,10 +50,10 @@ sealed unsafe class NewtonSchulz : IDisposable
         var norm = MathF.Sqrt(TensorPrimitives.SumOfSquares<float>(matrix)) + 1e-7f;
         TensorPrimitives.Divide(matrix, norm, matrix);
         Load(matrix, rows, columns, p);
-        float* x = _x.Pointer,
-            next = _next.Pointer,
-            gram = _gram.Pointer,
-            polynomial = _polynomial.Pointer;
+        Span<float> x = _x.Span,
+            next = _next.Span,
+            gram = _gram.Span,
+            polynomial = _polynomial.Span;
         for (var step = 0; step < Steps; step++)
         {
             Square(x, r, gram, p); // A = XᵀX                [P, P]
@@ -97,12 +95,12 @@ sealed unsafe class NewtonSchulz : IDisposable
 
     /// <summary>C ← MᵀM: blocks of rows from the diagonal on, mirrored.</summary>
     /// <param name="m">[k, p].</param>
-    static void Square(float* m, int k, float* c, int p)
+    static void Square(ReadOnlySpan<float> m, int k, Span<float> c, int p)
     {
         for (var first = 0; first < p; first += BlockRows)
         {
             var count = Math.Min(BlockRows, p - first);
-            MatrixKernel.Multiply(m + first, 1, p, m + first, p, c + first * p + first, p, count, p - first, k, false);
+            MatrixKernel.Multiply(m[first..], 1, p, m[first..], p, c[(first * p + first)..], p, count, p - first, k, false);
             for (var i = first; i < first + count; i++)
             {
                 for (var j = first + count; j < p; j++)
@@ -128,38 +126,36 @@ sealed unsafe class NewtonSchulz : IDisposable
     {
         var x = _x.Span[..(Math.Max(rows, columns) * p)];
         x.Clear();
-        fixed (float* source = matrix)
+        for (var row = 0; row < rows; row++)
         {
-            Copy(source, columns, 1, _x.Pointer, rows >= columns ? p : 1, rows >= columns ? 1 : p, rows, columns);
+            var values = matrix.Slice(row * columns, columns);
+            if (rows >= columns)
+            {
+                values.CopyTo(x[(row * p)..]);
+                continue;
+            }
+
+            for (var column = 0; column < columns; column++)
+            {
+                x[column * p + row] = values[column];
+            }
         }
     }
 
-    static void Store(float* x, Span<float> matrix, int rows, int columns, int p)
-    {
-        fixed (float* destination = matrix)
-        {
-            Copy(x, rows >= columns ? p : 1, rows >= columns ? 1 : p, destination, columns, 1, rows, columns);
-        }
-    }
-
-    static void Copy(
-        float* source,
-        int sourceRow,
-        int sourceColumn,
-        float* destination,
-        int destinationRow,
-        int destinationColumn,
-        int rows,
-        int columns
-    )
+    static void Store(ReadOnlySpan<float> x, Span<float> matrix, int rows, int columns, int p)
     {
         for (var row = 0; row < rows; row++)
         {
-            float* from = source + (long)row * sourceRow,
-                to = destination + (long)row * destinationRow;
-            for (var column = 0; column < columns; column++, from += sourceColumn, to += destinationColumn)
+            var values = matrix.Slice(row * columns, columns);
+            if (rows >= columns)
             {
-                *to = *from;
+                x.Slice(row * p, columns).CopyTo(values);
+                continue;
+            }
+
+            for (var column = 0; column < columns; column++)
+            {
+                values[column] = x[column * p + row];
             }
         }
     }

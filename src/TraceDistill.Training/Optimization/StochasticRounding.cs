@@ -1,6 +1,4 @@
-using TorchSharp;
 using TraceDistill.Data.Determinism;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 

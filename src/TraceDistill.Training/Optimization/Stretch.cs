@@ -1,16 +1,13 @@
-using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;
 
 /// <summary>
-/// Neighbouring weights that are updated alike, for update rules in libtorch's operations:
-/// what a device is asked to do takes longer to ask for than to do for one small weight.
+/// Neighbouring weights that are updated alike: what a device is asked to do takes longer to ask for than to do for
+/// one small weight. On the CPU, threads take one stretch after another, which are cut alike for any number of them.
 /// </summary>
 /// <param name="Weight">The first one's place among the weights.</param>
 /// <param name="Gradient">Its place in the gradient.</param>
@@ -19,8 +16,11 @@ namespace TraceDistill.Training.Optimization;
 /// <param name="IsDecayed">Whether weight decay is theirs: vectors are exempt.</param>
 readonly record struct Stretch(long Weight, long Gradient, long Moment, long Count, bool IsDecayed)
 {
-    /// <summary>Temporary tensors of an update take 64 megabytes each.</summary>
-    const long Most = 1 << 24;
+    /// <summary>Weights of a stretch in libtorch's operations, whose temporary tensors take 64 megabytes each.</summary>
+    const int MostOfTensors = 1 << 24;
+
+    /// <summary>Weights of a stretch for kernels: enough that handing it to a thread costs nothing, few enough to share evenly.</summary>
+    const int MostOfKernels = 1 << 16;
 
     /// <summary>The stretches of some of the trained weights.</summary>
     /// <param name="names">In the order of their moments.</param>
@@ -48,8 +48,14 @@ readonly record struct Stretch(long Weight, long Gradient, long Moment, long Cou
             }
         }
 
-        return [.. whole.SelectMany(stretch => stretch.Cut())];
+        return [.. whole.SelectMany(stretch => stretch.Cut(trained.TakesKernels ? MostOfKernels : MostOfTensors))];
     }
+
+    /// <summary>The weights, in float32 on the CPU.</summary>
+    public Span<float> ValuesOf(TrainedWeights trained) => trained.Weights.Flat.Slice(Weight, (int)Count);
+
+    /// <summary>Their gradient, in float32 on the CPU.</summary>
+    public ReadOnlySpan<float> SlopesOf(FloatBuffer gradient) => gradient.Slice(Gradient, (int)Count);
 
     /// <summary>The weights.</summary>
     public Tensor WeightsOf(TrainedWeights trained) => trained.Weights.Flat.Vector.narrow(0, Weight, Count);
@@ -60,11 +66,11 @@ readonly record struct Stretch(long Weight, long Gradient, long Moment, long Cou
     bool IsBefore(Stretch next) =>
         IsDecayed == next.IsDecayed && Weight + Count == next.Weight && Gradient + Count == next.Gradient && Moment + Count == next.Moment;
 
-    IEnumerable<Stretch> Cut()
+    IEnumerable<Stretch> Cut(int most)
     {
-        for (var first = 0L; first < Count; first += Most)
+        for (var first = 0L; first < Count; first += most)
         {
-            yield return new Stretch(Weight + first, Gradient + first, Moment + first, Math.Min(Most, Count - first), IsDecayed);
+            yield return new Stretch(Weight + first, Gradient + first, Moment + first, Math.Min(most, Count - first), IsDecayed);
         }
     }
 }

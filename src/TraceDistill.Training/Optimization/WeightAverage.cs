@@ -1,10 +1,6 @@
-using TorchSharp;
 using TraceDistill.Models;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 using TensorPrimitives = System.Numerics.Tensors.TensorPrimitives;
 

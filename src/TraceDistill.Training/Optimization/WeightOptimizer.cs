@@ -1,7 +1,5 @@
 using TraceDistill.Models;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Training.Optimization;

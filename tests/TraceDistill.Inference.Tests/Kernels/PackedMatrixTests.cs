@@ -7,7 +7,7 @@ using Xunit;
 namespace TraceDistill.Inference.Tests.Kernels;
 
 [Trait("Category", "Numeric")]
-public unsafe class PackedMatrixTests
+public class PackedMatrixTests
 {
     [Theory]
     [InlineData(TensorDtype.Float32, true)]
@@ -75,14 +75,14 @@ public unsafe class PackedMatrixTests
         using var matrix = Pack(TensorDtype.Float32, [1, 2, 3, 4], 2, wide);
         using var output = new NativeBuffer(matrix.OutputStride);
         output.Clear();
-        output.Pointer[1] = 10;
-        float[] x = [5, 6];
-        fixed (float* input = x)
-        {
-            matrix.Multiply(input, 2, 1, output.Pointer, add: true);
-        }
+        output.Span[1] = 10;
+        using var input = new NativeBuffer(2);
+        input.Span[0] = 5;
+        input.Span[1] = 6;
 
-        Assert.Equal([5 * 1 + 6 * 2, 10 + 5 * 3 + 6 * 4, 0], new Span<float>(output.Pointer, 3).ToArray());
+        matrix.Multiply(input, 2, 1, output, add: true);
+
+        Assert.Equal([5 * 1 + 6 * 2, 10 + 5 * 3 + 6 * 4, 0], output.Span[..3].ToArray());
     }
 
     [Theory]
@@ -118,12 +118,10 @@ public unsafe class PackedMatrixTests
 
     static float[] Product(PackedMatrix matrix, float[] x, int inputs, int rows, NativeBuffer output, int helpers = 0)
     {
-        fixed (float* input = x)
-        {
-            matrix.Multiply(input, inputs, rows, output.Pointer, helpers: helpers);
-        }
-
-        return new Span<float>(output.Pointer, rows * matrix.OutputStride).ToArray();
+        using var input = new NativeBuffer(x.Length);
+        x.CopyTo(input.Span);
+        matrix.Multiply(input, inputs, rows, output, helpers: helpers);
+        return output.Span[..(rows * matrix.OutputStride)].ToArray();
     }
 
     static float[] Numbers(Random random, int count) => [.. Enumerable.Range(0, count).Select(_ => random.NextSingle() - 0.5f)];

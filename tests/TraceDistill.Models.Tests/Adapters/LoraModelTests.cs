@@ -255,7 +255,7 @@ public class LoraModelTests
     }
 
     static unsafe void Drop(FloatBuffer values, int rows, int columns, PassNoise noise, int purpose) =>
-        NoiseKernel.Drop(values.Pointer, rows, columns, 0.3, noise, purpose);
+        NoiseKernel.Drop(values.Memory.Pointer, rows, columns, 0.3, noise, purpose);
 
     static Tensor Matrix(NamedWeights weights, string name) => weights.Matrix(weights.Flat, name).to(ScalarType.Float64);
 

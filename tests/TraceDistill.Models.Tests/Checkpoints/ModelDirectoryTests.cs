@@ -52,6 +52,23 @@ public sealed class ModelDirectoryTests : IDisposable
         );
     }
 
+    [Fact]
+    public void Read_FileCutShortAfterItWasOpened_IsRefusedByName()
+    {
+        ModelDirectory.Save(_directory.Path, _parameters);
+        using var file = SafetensorsFile.Open(Weights);
+        var last = file.Entries.Values.MaxBy(entry => entry.End)!;
+        using (var stream = new FileStream(Weights, FileMode.Open, FileAccess.Write, FileShare.ReadWrite))
+        {
+            stream.SetLength(last.End - 1);
+        }
+
+        var values = new float[(last.End - last.Start) / last.Dtype.Size()];
+        var error = Assert.Throws<InvalidInputException>(() => file.Read(last, values));
+
+        Assert.StartsWith($"{Weights}: ends within tensor {last.Name}", error.Message);
+    }
+
     /// <summary>The format by its specification: header length, JSON header, bytes at the offsets it names.</summary>
     [Fact]
     public void Save_Float32_WritesTheValuesWhereTheHeaderSaysTheyAre()

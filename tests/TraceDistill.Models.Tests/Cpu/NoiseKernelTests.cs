@@ -75,7 +75,7 @@ public unsafe class NoiseKernelTests
     static float[] Uniform(UpdateNoise update, int[] sequences, int[] lengths)
     {
         using var x = new FloatBuffer(lengths.Sum() * D);
-        NoiseKernel.AddUniform(x.Pointer, lengths, D, update.NeftuneAlpha, PassNoise.Create(update, sequences, lengths), purpose: 0);
+        NoiseKernel.AddUniform(x.Memory.Pointer, lengths, D, update.NeftuneAlpha, PassNoise.Create(update, sequences, lengths), purpose: 0);
         return x.Span.ToArray();
     }
 
@@ -84,7 +84,7 @@ public unsafe class NoiseKernelTests
         const int Rows = 200;
         using var x = new FloatBuffer(Rows * columns);
         x.Span.Fill(1);
-        NoiseKernel.Drop(x.Pointer, Rows, columns, rate, PassNoise.Create(Update, [0], [Rows]), purpose);
+        NoiseKernel.Drop(x.Memory.Pointer, Rows, columns, rate, PassNoise.Create(Update, [0], [Rows]), purpose);
         return x.Span.ToArray();
     }
 }

@@ -134,19 +134,24 @@ public class WeightOptimizerTests
         Assert.InRange((actual - weight).abs().max().item<double>(), 0, 3 * 0.05 * 1.3 * Rounding.Of(5 * 3 * 24));
     }
 
-    [Fact]
-    public void Step_Muon_GivesTheSameBitsWithAnyNumberOfWorkers()
+    [Theory]
+    [InlineData(OptimizerKind.Adamw)]
+    [InlineData(OptimizerKind.Adamw8bit)]
+    [InlineData(OptimizerKind.Lion)]
+    [InlineData(OptimizerKind.Muon)]
+    public void Step_OfAnyRule_GivesTheSameBitsWithAnyNumberOfWorkers(OptimizerKind kind)
     {
         Assert.Equal(After(workers: 1), After(workers: 3));
 
-        static float[] After(int workers)
+        float[] After(int workers)
         {
-            using var parameters = new ModelParameters(Shape with { NumHiddenLayers = 2 });
+            // Its embedding is shared out among the workers.
+            using var parameters = new ModelParameters(Shape with { NumHiddenLayers = 2, VocabSize = 9_001 });
             parameters.Initialize(1);
             using var gradient = new FloatBuffer(parameters.Count);
             parameters.Flat.Span.CopyTo(gradient.Span);
             using var optimizer = new DeviceOptimizer(
-                new OptimizationOptions { Optim = OptimizerKind.Muon, Workers = workers },
+                new OptimizationOptions { Optim = kind, Workers = workers },
                 TrainedWeights.All(parameters)
             );
             optimizer.Step(gradient, 1, 1e-3, 1);
