@@ -1,6 +1,5 @@
 using TraceDistill.Cli.CommandLine;
 using TraceDistill.Cli.Commands;
-using TraceDistill.Cli.Stages;
 using TraceDistill.Text.Hosting;
 
 if (args is [TokenizerHost.Verb])

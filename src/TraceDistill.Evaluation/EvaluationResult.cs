@@ -2,7 +2,6 @@ using System.Text.Json;
 using TraceDistill.Data.Files;
 using TraceDistill.Evaluation.Statistics;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Files;
 
 namespace TraceDistill.Evaluation;
 

@@ -1,4 +1,3 @@
-using TraceDistill.Data.Answers;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Problems;

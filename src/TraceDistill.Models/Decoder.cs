@@ -1,6 +1,4 @@
-using TorchSharp;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;

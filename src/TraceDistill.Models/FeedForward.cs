@@ -1,9 +1,7 @@
-using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models;

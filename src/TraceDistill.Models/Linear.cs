@@ -1,7 +1,6 @@
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Passes;
 using TraceDistill.Models.Tensors;
-using TraceDistill.Models.Weights;
 using static TorchSharp.torch;
 
 namespace TraceDistill.Models;

@@ -1,7 +1,5 @@
-using TorchSharp;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using TraceDistill.Models.Weights;

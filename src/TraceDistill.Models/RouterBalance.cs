@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Operations;
 using static TorchSharp.torch;

@@ -1,5 +1,4 @@
 using TraceDistill.Models.Adapters;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
 

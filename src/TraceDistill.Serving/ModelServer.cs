@@ -12,7 +12,6 @@ using TraceDistill.Models.Cpu;
 using TraceDistill.Serving.Endpoints;
 using TraceDistill.Serving.Hosting;
 using TraceDistill.Serving.Model;
-using TraceDistill.Serving.Protocol;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Serving;

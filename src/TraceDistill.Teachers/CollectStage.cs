@@ -11,7 +11,6 @@ using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Teachers.Resilience;
-using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;

@@ -1,7 +1,6 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Files;
 using TraceDistill.Data.Shards;
-using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;

@@ -4,7 +4,6 @@ using System.Text.Json;
 using TraceDistill.Data.Options;
 using TraceDistill.Models.Adapters;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Models.Weights;
 using TraceDistill.Training.Objectives;
 using TraceDistill.Training.Optimization;
 

@@ -3,7 +3,6 @@ using System.Diagnostics;
 using System.Globalization;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Weights;
-using TraceDistill.Training.Distillation;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
 

@@ -38,7 +38,7 @@ public sealed class ProtocolServer : IAsyncDisposable
     /// <summary>Off for measurements with millions of requests.</summary>
     public bool KeepsRequests { get; set; } = true;
 
-    /// <summary>What <c>/models</c> lists; null answers 404.</summary>
+    /// <summary>The list at <c>/models</c>; null answers 404.</summary>
     public string[]? Models { get; set; } = ["teacher"];
 
     /// <summary>
@@ -46,11 +46,11 @@ public sealed class ProtocolServer : IAsyncDisposable
     /// </summary>
     public WireForm Form { get; set; } = WireForms.TraceDistill;
 
-    /// <summary>What <c>/completions</c> answers; null answers 404.</summary>
+    /// <summary>The answer of <c>/completions</c>; null answers 404.</summary>
     public Func<HttpContext, string, Task>? Completions { get; set; }
 
     /// <summary>
-    /// Whether the script is for all requests of a capability probe. Where it is not, it is for the probe's first
+    /// True where the script is for all requests of a capability probe. Where it is not, it is for the probe's first
     /// question, and the others, which have the seed 0 as no trace has, are answered with a plain completion and not kept.
     /// </summary>
     public bool ScriptsProbe { get; set; }

@@ -19,7 +19,7 @@ public static class Replies
     public static Task Sum(HttpContext context, string request) =>
         Completion(ScriptedTeachers.Sum(TeacherRequest.Parse(request) with { MaxTokens = int.MaxValue }).Text)(context, request);
 
-    /// <summary>What a teacher says, in the form of one kind of server; equal requests get equal bytes.</summary>
+    /// <summary>A teacher's answer, in the form of one kind of server; equal requests get equal bytes.</summary>
     /// <param name="form">How it is written.</param>
     /// <param name="teacher">What is said; null adds numbers up.</param>
     /// <param name="faults">What goes wrong; null for nothing.</param>

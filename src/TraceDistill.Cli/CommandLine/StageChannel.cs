@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Recipes;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;

@@ -1,7 +1,5 @@
 using System.CommandLine;
 using System.CommandLine.Parsing;
-using TraceDistill.Cli.Binding;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Text.Errors;
 

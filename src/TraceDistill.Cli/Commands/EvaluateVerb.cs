@@ -4,15 +4,12 @@ using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Secrets;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Problems;
-using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Verification;
 using TraceDistill.Inference;
 using TraceDistill.Teachers.Prompts;
-using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Commands;
 
@@ -205,5 +202,13 @@ sealed class EvaluateVerb : Verb<EvaluateOptions>
                     + $"({Show.Points(pair.DifferenceCi)}), {Show.PEquals(pair.PValue)} for these weights"
             );
         }
+    }
+
+    /// <summary>An empty folder for work whose files nobody asked for.</summary>
+    sealed class ScratchFolder : IDisposable
+    {
+        public string Path { get; } = Directory.CreateTempSubdirectory("tracedistill-").FullName;
+
+        public void Dispose() => Directory.Delete(Path, recursive: true);
     }
 }

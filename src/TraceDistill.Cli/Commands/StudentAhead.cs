@@ -1,7 +1,6 @@
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Models.Configuration;
-using TraceDistill.Teachers;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Prompts;
 using TraceDistill.Training;

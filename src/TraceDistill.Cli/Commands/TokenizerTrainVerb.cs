@@ -72,12 +72,8 @@ sealed class TokenizerTrainVerb : Verb<TokenizerTrainOptions>
         try
         {
             using var record = JsonDocument.Parse(line);
-            return
-                record.RootElement.ValueKind == JsonValueKind.Object
-                && record.RootElement.TryGetProperty(field, out var value)
-                && value.ValueKind == JsonValueKind.String
-                ? value.GetString()!
-                : throw new InvalidInputException($"{where}: has no field '{field}' with text; say which field holds it (--field)");
+            return record.RootElement.Text(field)
+                ?? throw new InvalidInputException($"{where}: has no field '{field}' with text; say which field holds it (--field)");
         }
         catch (Exception error) when (error is JsonException or InvalidOperationException)
         {

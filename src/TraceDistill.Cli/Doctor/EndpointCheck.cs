@@ -1,11 +1,9 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
-using TraceDistill.Teachers;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
-using TraceDistill.Teachers.Routing;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Cli.Doctor;

@@ -1,7 +1,6 @@
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Pool;
-using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Cli.Evaluation;
 

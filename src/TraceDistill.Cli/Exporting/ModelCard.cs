@@ -4,7 +4,6 @@ using System.Text.Json;
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Data.Files;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Export;
 using TraceDistill.Text.Files;

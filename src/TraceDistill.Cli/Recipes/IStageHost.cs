@@ -1,4 +1,3 @@
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Stages;
 
 namespace TraceDistill.Cli.Recipes;

@@ -1,5 +1,4 @@
 using TraceDistill.Cli.Binding;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Stages;
 
 namespace TraceDistill.Cli.Recipes;

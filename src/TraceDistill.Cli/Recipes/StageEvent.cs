@@ -1,7 +1,6 @@
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using System.Text.Json.Serialization;
-using TraceDistill.Cli.CommandLine;
 using TraceDistill.Data.Files;
 
 namespace TraceDistill.Cli.Recipes;

@@ -1,5 +1,4 @@
 using System.Text.Json;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Files;
@@ -118,7 +117,7 @@ sealed class StageFolder(string runDirectory, string name)
         }
     }
 
-    /// <summary>Reads the note of the work so far. One that cannot be read tells of nothing that could be gone on with.</summary>
+    /// <summary>Reads the note of the work so far. One that cannot be read holds nothing to resume.</summary>
     Work? ReadWork()
     {
         try

@@ -2,7 +2,6 @@ using System.Text.Json;
 using System.Text.Json.Nodes;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Recipes;
 

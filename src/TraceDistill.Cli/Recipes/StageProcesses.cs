@@ -5,7 +5,6 @@ using System.Globalization;
 using System.Runtime.ExceptionServices;
 using System.Text;
 using TraceDistill.Cli.CommandLine;
-using TraceDistill.Cli.Commands;
 using TraceDistill.Cli.Stages;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Text.Files;

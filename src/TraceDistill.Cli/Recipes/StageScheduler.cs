@@ -26,7 +26,7 @@ sealed class StageScheduler(
 )
 {
     readonly Dictionary<Task<StageResult>, (PlannedStage Stage, int Cores)> _running = [];
-    readonly HashSet<string> _toldToWait = [];
+    readonly HashSet<string> _announced = [];
 
     /// <summary>
     /// Runs all stages. Once one has failed no other starts; those that are running go on to their end, so that their work is kept.
@@ -122,7 +122,7 @@ sealed class StageScheduler(
             // The first has whatever there is, as it would have by itself.
             if (running.Count > 0 && shortage(stage, running) is { } lacking)
             {
-                if (_toldToWait.Add(stage.Name))
+                if (_announced.Add(stage.Name))
                 {
                     console.Message($"{stage.Name}: waits for {lacking}");
                 }

@@ -2,7 +2,6 @@ using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Data.Files;
 using TraceDistill.Evaluation;
 using TraceDistill.Evaluation.Statistics;
-using TraceDistill.Text.Files;
 
 namespace TraceDistill.Cli.Reporting;
 

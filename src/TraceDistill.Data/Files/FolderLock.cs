@@ -1,6 +1,5 @@
 using System.Globalization;
 using System.Net;
-using System.Runtime.InteropServices;
 using System.Text;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;

@@ -4,7 +4,6 @@ using TraceDistill.Data.Files;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Shards;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Files;
 
 namespace TraceDistill.Data.Prompts;
 

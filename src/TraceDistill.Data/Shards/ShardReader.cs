@@ -79,7 +79,7 @@ public sealed class ShardReader
         var groups = new List<(int File, int Group, int Rows)>();
         foreach (var (index, file) in files.Index())
         {
-            await using var shard = await ShardFileReader.OpenAsync(file, options.SoftTargets, cancellationToken);
+            await using var shard = await ParquetTraceReader.OpenAsync(file, options.SoftTargets, cancellationToken);
             // A collection that was begun by an earlier version of this program may have shards
             // of two format versions; each is read by its own.
             if (common is not null && shard.Metadata with { FormatVersion = common.FormatVersion } != common)
@@ -123,11 +123,11 @@ public sealed class ShardReader
         var (index, within, _) = _groups[group];
         if (!_verified[index])
         {
-            await ShardFileReader.VerifyAsync(_files[index], Manifest!.Shards[index], cancellationToken);
+            await ParquetTraceReader.VerifyAsync(_files[index], Manifest!.Shards[index], cancellationToken);
             _verified[index] = true;
         }
 
-        await using var shard = await ShardFileReader.OpenAsync(_files[index], _options.SoftTargets, cancellationToken);
+        await using var shard = await ParquetTraceReader.OpenAsync(_files[index], _options.SoftTargets, cancellationToken);
         return await shard.ReadRowGroupAsync(within, decodes, cancellationToken);
     }
 
@@ -139,8 +139,8 @@ public sealed class ShardReader
         [EnumeratorCancellation] CancellationToken cancellationToken = default
     )
     {
-        await ShardFileReader.VerifyAsync(path, entry, cancellationToken);
-        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: true, cancellationToken);
+        await ParquetTraceReader.VerifyAsync(path, entry, cancellationToken);
+        await using var shard = await ParquetTraceReader.OpenAsync(path, softTargets: true, cancellationToken);
         for (var group = 0; group < shard.RowGroups.Count; group++)
         {
             foreach (var trace in await shard.ReadRowGroupAsync(group, decodes: true, cancellationToken))
@@ -157,7 +157,7 @@ public sealed class ShardReader
         [EnumeratorCancellation] CancellationToken cancellationToken = default
     )
     {
-        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
+        await using var shard = await ParquetTraceReader.OpenAsync(path, softTargets: false, cancellationToken);
         for (var group = 0; group < shard.RowGroups.Count; group++)
         {
             foreach (var head in await shard.ReadHeadsAsync(group, cancellationToken))
@@ -173,7 +173,7 @@ public sealed class ShardReader
     /// <exception cref="InvalidInputException">The shard is damaged.</exception>
     public static async Task<bool> IsCurrentAsync(string path, SoftTargetLayout layout, CancellationToken cancellationToken = default)
     {
-        await using var shard = await ShardFileReader.OpenAsync(path, softTargets: false, cancellationToken);
+        await using var shard = await ParquetTraceReader.OpenAsync(path, softTargets: false, cancellationToken);
         return shard.Metadata.FormatVersion == ShardManifest.CurrentFormatVersion && shard.Metadata.Layout == layout;
     }
 

@@ -20,7 +20,7 @@ public sealed class ShardWriter : IAsyncDisposable
     readonly DatasetDescription _dataset;
     readonly ShardWriterOptions _options;
     readonly List<ShardEntry> _closed = [];
-    ShardFileWriter? _open;
+    ParquetTraceWriter? _open;
     bool _completed;
 
     ShardWriter(string directory, DatasetDescription dataset, ShardWriterOptions options)
@@ -182,19 +182,19 @@ public sealed class ShardWriter : IAsyncDisposable
         }
     }
 
-    static Task<ShardFileWriter> OpenFileAsync(
+    static Task<ParquetTraceWriter> OpenFileAsync(
         string path,
         DatasetDescription dataset,
         ShardWriterOptions options,
         CancellationToken cancellationToken
     ) =>
-        ShardFileWriter.CreateAsync(
+        ParquetTraceWriter.CreateAsync(
             path,
             new ShardMetadata(ShardManifest.CurrentFormatVersion, dataset, options.Layout),
             cancellationToken
         );
 
-    async Task<ShardFileWriter> OpenShardAsync(CancellationToken cancellationToken)
+    async Task<ParquetTraceWriter> OpenShardAsync(CancellationToken cancellationToken)
     {
         var path = Path.Combine(_directory, ShardName.Temporary(_closed.Count));
         return _open = await OpenFileAsync(path, _dataset, _options, cancellationToken);

@@ -1,10 +1,7 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Data.Files;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Safetensors;
-using TraceDistill.Models.Weights;
-using TraceDistill.Text.Files;
 
 namespace TraceDistill.Models.Adapters;
 

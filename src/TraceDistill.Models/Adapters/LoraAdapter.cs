@@ -1,6 +1,5 @@
 using System.Numerics.Tensors;
 using System.Runtime.InteropServices;
-using TorchSharp;
 using TraceDistill.Models.Weights;
 using TraceDistill.Text.Errors;
 using static TorchSharp.torch;

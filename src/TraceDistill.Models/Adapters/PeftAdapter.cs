@@ -1,6 +1,5 @@
 using System.Numerics.Tensors;
 using System.Text.RegularExpressions;
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Models.Safetensors;
 using TraceDistill.Text.Errors;

@@ -7,7 +7,6 @@ using TraceDistill.Text.Errors;
 using TraceDistill.Text.Files;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
-using TraceDistill.Text.Tokenizers.Pieces;
 
 namespace TraceDistill.Models.Checkpoints;
 

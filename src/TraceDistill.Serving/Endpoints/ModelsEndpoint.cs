@@ -1,7 +1,6 @@
 using Microsoft.AspNetCore.Http;
 using TraceDistill.Serving.Model;
 using TraceDistill.Serving.Protocol;
-using TraceDistill.Serving.Responses;
 
 namespace TraceDistill.Serving.Endpoints;
 

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Templates;
 
@@ -114,12 +115,5 @@ sealed record ChatPrompt
         };
 
     static string ReadPart(RequestFields message, JsonElement part) =>
-        part.ValueKind == JsonValueKind.Object
-        && part.TryGetProperty("type", out var type)
-        && type.ValueKind == JsonValueKind.String
-        && type.ValueEquals("text")
-        && part.TryGetProperty("text", out var text)
-        && text.ValueKind == JsonValueKind.String
-            ? text.GetString()!
-            : throw message.Bad("content", "holds a part that is not text");
+        part.Text("type") == "text" && part.Text("text") is { } text ? text : throw message.Bad("content", "holds a part that is not text");
 }

@@ -1,7 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
 using Microsoft.AspNetCore.Http;
-using TraceDistill.Serving.Responses;
 
 namespace TraceDistill.Serving.Protocol;
 

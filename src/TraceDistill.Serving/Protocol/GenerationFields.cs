@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Serving.Protocol;
 
@@ -75,11 +76,7 @@ sealed record GenerationFields
     }
 
     /// <summary>Returns whether a response format is the one that there is: text, whatever it says.</summary>
-    static bool IsPlainText(JsonElement format) =>
-        format.ValueKind == JsonValueKind.Object
-        && format.TryGetProperty("type", out var type)
-        && type.ValueKind == JsonValueKind.String
-        && type.ValueEquals("text");
+    static bool IsPlainText(JsonElement format) => format.Text("type") == "text";
 
     static byte[][] ReadStops(RequestFields fields)
     {

@@ -1,5 +1,6 @@
 using System.Globalization;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 
 namespace TraceDistill.Serving.Protocol;
 
@@ -21,8 +22,7 @@ readonly struct RequestFields
         (_root, _prefix) = (root, prefix);
     }
 
-    public JsonElement? Find(string name) =>
-        _root.TryGetProperty(name, out var value) && value.ValueKind != JsonValueKind.Null ? value : null;
+    public JsonElement? Find(string name) => _root.Find(name);
 
     public double? Number(string name, double least, double most) =>
         Find(name) is not { } value ? null

@@ -9,7 +9,6 @@ using TraceDistill.Teachers.Dialects;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Wire;
-using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Tokenizers;
 

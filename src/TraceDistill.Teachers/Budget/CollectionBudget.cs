@@ -1,7 +1,6 @@
 using System.Globalization;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Teachers.Resilience;
-using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Budget;
 

@@ -1,5 +1,4 @@
 using TraceDistill.Data.Contracts;
-using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Traces;
 using TraceDistill.Text.Errors;

@@ -1,4 +1,3 @@
-using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Teachers.Collection;

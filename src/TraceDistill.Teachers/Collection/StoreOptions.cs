@@ -1,6 +1,5 @@
 using System.Numerics;
 using TraceDistill.Data.Shards;
-using TraceDistill.Teachers.Journal;
 using TraceDistill.Teachers.Options;
 
 namespace TraceDistill.Teachers.Collection;

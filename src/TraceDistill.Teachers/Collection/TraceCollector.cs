@@ -1,5 +1,4 @@
 using System.Runtime.ExceptionServices;
-using TraceDistill.Data.Answers;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;

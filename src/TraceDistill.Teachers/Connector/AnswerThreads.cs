@@ -3,7 +3,7 @@ using System.Collections.Concurrent;
 namespace TraceDistill.Teachers.Connector;
 
 /// <summary>
-/// Threads on which answers are made sense of, as many as there are processors. On the thread pool's
+/// Threads on which answers are parsed, as many as there are processors. On the thread pool's
 /// own, a burst of answers would keep what sends the next requests waiting, and the teacher with it.
 /// </summary>
 static class AnswerThreads

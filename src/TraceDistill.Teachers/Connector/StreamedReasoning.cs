@@ -1,4 +1,3 @@
-using System.Text;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Wire;
 using TraceDistill.Text.Chat;

@@ -4,7 +4,6 @@ using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
-using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Teachers.Connector;
 

@@ -2,8 +2,6 @@ using System.Runtime.CompilerServices;
 using Microsoft.Extensions.AI;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Pool;
-using TraceDistill.Teachers.Routing;
-using TraceDistill.Text.Chat;
 using ChatMessage = Microsoft.Extensions.AI.ChatMessage;
 using ChatTurn = TraceDistill.Text.Chat.ChatMessage;
 

@@ -4,7 +4,6 @@ using Microsoft.SemanticKernel.ChatCompletion;
 using Microsoft.SemanticKernel.Services;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Pool;
-using TraceDistill.Teachers.Routing;
 using TraceDistill.Text.Chat;
 
 namespace TraceDistill.Teachers.Integrations;

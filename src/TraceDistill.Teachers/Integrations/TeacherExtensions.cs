@@ -8,7 +8,6 @@ using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Pool;
 using TraceDistill.Teachers.Resilience;
-using TraceDistill.Teachers.Routing;
 using TraceDistill.Text.Errors;
 
 namespace TraceDistill.Teachers.Integrations;

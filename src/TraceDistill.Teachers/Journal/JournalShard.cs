@@ -1,6 +1,5 @@
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
-using TraceDistill.Teachers.Collection;
 
 namespace TraceDistill.Teachers.Journal;
 

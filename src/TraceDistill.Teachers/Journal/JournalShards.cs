@@ -1,7 +1,6 @@
 using Microsoft.Data.Sqlite;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
-using TraceDistill.Teachers.Collection;
 
 namespace TraceDistill.Teachers.Journal;
 

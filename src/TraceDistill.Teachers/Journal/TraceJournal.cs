@@ -3,7 +3,6 @@ using System.Threading.Channels;
 using Microsoft.Data.Sqlite;
 using TraceDistill.Data.Shards;
 using TraceDistill.Data.Traces;
-using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Options;
 using TraceDistill.Text.Errors;
 

@@ -5,10 +5,7 @@ using TraceDistill.Data.Options;
 using TraceDistill.Data.Problems;
 using TraceDistill.Data.Prompts;
 using TraceDistill.Data.Shards;
-using TraceDistill.Teachers.Collection;
 using TraceDistill.Teachers.Dialects;
-using TraceDistill.Teachers.Journal;
-using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Options;
 

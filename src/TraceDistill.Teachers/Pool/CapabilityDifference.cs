@@ -1,5 +1,4 @@
 using TraceDistill.Data.Shards;
-using TraceDistill.Teachers.Probe;
 
 namespace TraceDistill.Teachers.Pool;
 

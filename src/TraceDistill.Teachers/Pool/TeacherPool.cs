@@ -10,7 +10,6 @@ using TraceDistill.Data.Generation;
 using TraceDistill.Data.Shards;
 using TraceDistill.Teachers.Budget;
 using TraceDistill.Teachers.Connector;
-using TraceDistill.Teachers.Probe;
 using TraceDistill.Teachers.Resilience;
 using TraceDistill.Teachers.Routing;
 using TraceDistill.Teachers.Telemetry;

@@ -4,7 +4,6 @@ using Polly.Retry;
 using Polly.Timeout;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Teachers.Connector;
-using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Resilience;
 

@@ -92,7 +92,7 @@ sealed class EndpointRouter : IDisposable
         return await waiter.Given.Task;
     }
 
-    /// <summary>The last byte of the answer is there: the server can have the next request while this answer is made sense of.</summary>
+    /// <summary>The last byte of the answer is there: the server can have the next request while this answer is parsed.</summary>
     public void Received(Place place) => Leave(place, (_, _) => { });
 
     /// <summary>The request was answered.</summary>

@@ -1,7 +1,6 @@
 using Polly.Timeout;
 using TraceDistill.Teachers.Connector;
 using TraceDistill.Teachers.Options;
-using TraceDistill.Teachers.Routing;
 
 namespace TraceDistill.Teachers.Telemetry;
 

@@ -1,7 +1,6 @@
 using System.Text.Json;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Files;
 
 namespace TraceDistill.Teachers.Telemetry;
 

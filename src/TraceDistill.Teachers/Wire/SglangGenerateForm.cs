@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Data.Generation;
 using TraceDistill.Teachers.Dialects;
 using TraceDistill.Text.Chat;
@@ -66,10 +67,9 @@ sealed class SglangGenerateForm(Tokenizer tokenizer, ChatTemplate template) : IR
     int[] Prompt(IReadOnlyList<ChatMessage> messages, SamplingSettings sampling)
     {
         using var extra = sampling.ExtraBody is { } text ? JsonDocument.Parse(text) : null;
-        var variables =
-            extra?.RootElement.TryGetProperty(TemplateVariables, out var given) == true && given.ValueKind == JsonValueKind.Object
-                ? given.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value)
-                : null;
+        var variables = extra?.RootElement.Find(TemplateVariables) is { ValueKind: JsonValueKind.Object } given
+            ? given.EnumerateObject().ToDictionary(variable => variable.Name, variable => (object?)variable.Value)
+            : null;
         return tokenizer.Encode(template.Render(messages, addGenerationPrompt: true, variables));
     }
 }

@@ -25,11 +25,7 @@ sealed class ToolCallParts
         {
             reader.Expect(JsonTokenType.StartObject, "choices[0].message.tool_calls[]");
             var call = JsonElement.ParseValue(ref reader);
-            var index =
-                call.TryGetProperty("index", out var told) && told.ValueKind == JsonValueKind.Number && told.TryGetInt32(out var number)
-                    ? number
-                    : position;
-            Add(index, call.Text("id"), call.TryGetProperty("function", out var function) ? function : default);
+            Add(call.Integer("index") ?? position, call.Text("id"), call.Find("function") ?? default);
         }
     }
 
@@ -90,7 +86,7 @@ sealed class ToolCallParts
 
             // Some servers give the arguments as the object that they are.
             call.Arguments.Append(
-                function.TryGetProperty("arguments", out var arguments) && arguments.ValueKind == JsonValueKind.Object
+                function.Find("arguments") is { ValueKind: JsonValueKind.Object } arguments
                     ? arguments.GetRawText()
                     : function.Text("arguments")
             );

@@ -4,7 +4,6 @@ using System.Text.Json;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 using TraceDistill.Text.Templates.Jinja;
-using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Text.Templates;
 

@@ -1,6 +1,5 @@
 using System.Text.Json;
 using TraceDistill.Text.Files;
-using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Text.Templates;
 

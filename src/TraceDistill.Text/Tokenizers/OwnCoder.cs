@@ -1,7 +1,6 @@
 using System.Collections.Concurrent;
 using System.Text;
 using TraceDistill.Text.Tokenizers.Pieces;
-using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Text.Tokenizers;
 

@@ -1,7 +1,6 @@
 using System.Text.Encodings.Web;
 using System.Text.Json;
 using TraceDistill.Text.Files;
-using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Text.Tokenizers;
 

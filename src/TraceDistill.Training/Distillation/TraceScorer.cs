@@ -1,4 +1,3 @@
-using TorchSharp;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Traces;
 using TraceDistill.Models;

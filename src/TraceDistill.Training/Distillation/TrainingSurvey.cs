@@ -4,7 +4,6 @@ using System.Security.Cryptography;
 using System.Text;
 using TraceDistill.Data.Contracts;
 using TraceDistill.Data.Generation;
-using TraceDistill.Data.Problems;
 using TraceDistill.Data.Problems.Files;
 using TraceDistill.Data.Traces;
 using TraceDistill.Text.Tokenizers;

@@ -1,5 +1,4 @@
 using System.Runtime.InteropServices;
-using TorchSharp;
 using TraceDistill.Training.Batching;
 using static TorchSharp.torch;
 

@@ -1,4 +1,3 @@
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 

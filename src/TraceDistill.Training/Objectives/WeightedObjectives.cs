@@ -1,5 +1,3 @@
-using TorchSharp;
-using TraceDistill.Models.Operations;
 using TraceDistill.Models.Tensors;
 using static TorchSharp.torch;
 

@@ -1,7 +1,6 @@
 using System.Text.Json.Nodes;
 using TraceDistill.Data.Files;
 using TraceDistill.Text.Chat;
-using TraceDistill.Text.Files;
 using TraceDistill.Text.Tokenizers;
 
 namespace TraceDistill.Training.Pretraining;

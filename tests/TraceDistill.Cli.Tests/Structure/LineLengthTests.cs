@@ -31,6 +31,44 @@ public sealed partial class LineLengthTests
         );
     }
 
+    /// <summary>What CSharpier does not see: build files, recipes, assets of the report, scripts and documents.</summary>
+    [Fact]
+    public void Lines_OfOtherHandWrittenFiles_AreAtMost140ColumnsWide()
+    {
+        var root = TestPaths.RepositoryRoot;
+        string[] patterns = ["*.props", "*.targets", "*.csproj", "*.yaml", "*.yml", "*.css", "*.js", "*.sh", "*.md"];
+        var files = new[] { "src", "tests", "prompts", "data/recipes", ".github" }
+            .SelectMany(folder =>
+                patterns.SelectMany(pattern => Directory.EnumerateFiles(Path.Combine(root, folder), pattern, SearchOption.AllDirectories))
+            )
+            .Concat(Directory.EnumerateFiles(Path.Combine(root, ".ci")))
+            .Concat([Path.Combine(root, ".editorconfig"), Path.Combine(root, "README.md")])
+            .Select(file => Path.GetRelativePath(root, file))
+            .Where(file => !file.Split(Path.DirectorySeparatorChar).Any(folder => folder is "bin" or "obj" or "node_modules"))
+            .ToList();
+
+        var tooWide = files
+            .SelectMany(file =>
+                Lines(file, File.ReadAllText(Path.Combine(root, file)))
+                    .Index()
+                    .Where(line => Width(line.Item) > Columns)
+                    .Select(line => $"{file}:{line.Index + 1}: {Width(line.Item)}")
+            )
+            .ToList();
+
+        Assert.True(files.Count > 40, $"only {files.Count} files found");
+        Assert.True(tooWide.Count == 0, $"{tooWide.Count} lines are wider than {Columns} columns:\n{string.Join('\n', tooWide)}");
+    }
+
+    /// <summary>In a document, rows of tables and the targets of links are as wide as they have to be.</summary>
+    [Theory]
+    [InlineData("a.yaml", "LONGx", "LONGx")]
+    [InlineData("a.md", "LONGx", "LONGx")]
+    [InlineData("a.md", "| LONG |", "")]
+    [InlineData("a.md", "see [this](LONG) and [that](LONG)", "see [this] and [that]")]
+    public void Line_OfADocument_IsWithoutTablesAndTargets(string file, string line, string expected) =>
+        Assert.Equal([expected], Lines(file, line));
+
     [Theory]
     [InlineData(140, "")]
     [InlineData(141, "1: 141")]
@@ -52,6 +90,14 @@ public sealed partial class LineLengthTests
     [InlineData("x = $\"{(y ? \"it's\" : \"\")}\";\nLONGx\ny = \"it's\";", "2: 141")]
     public void Line_WithinARawString_MayBeWider(string text, string expected) =>
         Assert.Equal(expected, Found(text.Replace("LONG", new string('x', Columns), StringComparison.Ordinal)));
+
+    static IEnumerable<string> Lines(string file, string text) =>
+        text.Split('\n')
+            .Select(line =>
+                !file.EndsWith(".md", StringComparison.Ordinal) ? line
+                : line.StartsWith('|') ? ""
+                : Target().Replace(line, "]")
+            );
 
     static string Found(string text) => string.Join(", ", TooWide(text).Select(line => $"{line.Number}: {line.Width}"));
 
@@ -78,6 +124,9 @@ public sealed partial class LineLengthTests
     }
 
     static int Width(string text) => text.EnumerateRunes().Count();
+
+    [GeneratedRegex(@"\]\([^)]*\)", RegexOptions.None, matchTimeoutMilliseconds: 10_000)]
+    private static partial Regex Target();
 
     /// <summary>
     /// Raw string literals, with those in their holes, and what may hold quotes that open none: comments, characters and other strings.

@@ -1,6 +1,6 @@
 namespace TraceDistill.TestServer.Faults;
 
-/// <summary>What can go wrong with one response.</summary>
+/// <summary>Faults of one response.</summary>
 public enum Fault
 {
     None,

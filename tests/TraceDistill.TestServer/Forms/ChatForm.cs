@@ -61,7 +61,7 @@ public abstract class ChatForm : StreamingForm
     protected override void WriteUsagePiece(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) =>
         WriteWhole(json, request, choice: null, () => WriteTail(json, request, answer));
 
-    /// <summary>What the first event says besides.</summary>
+    /// <summary>Further fields of the first event.</summary>
     protected virtual void WriteFirstTail(Utf8JsonWriter json, TeacherRequest request, TeacherAnswer answer) { }
 
     /// <param name="choice">Writes the one choice; null where there is none.</param>

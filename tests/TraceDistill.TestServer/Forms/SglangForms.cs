@@ -131,7 +131,7 @@ sealed class SglangGenerateForm : WireForm
     }
 }
 
-/// <summary>What both of SGLang's routes share.</summary>
+/// <summary>The part that both of SGLang's routes share.</summary>
 static class SglangServer
 {
     public static IReadOnlyDictionary<string, string> KnownBy { get; } =

@@ -14,7 +14,7 @@ public abstract class StreamingForm : WireForm
         request.IsStreamed ? (Join(Events(request, answer)), "text/event-stream; charset=utf-8") : base.Reply(request, answer);
 
     /// <summary>
-    /// What each event says: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.
+    /// The content of each event: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.
     /// </summary>
     public IReadOnlyList<ReadOnlyMemory<byte>> Events(TeacherRequest request, TeacherAnswer answer)
     {
@@ -52,7 +52,7 @@ public abstract class StreamingForm : WireForm
     /// <summary>The tokens that an event is sent for.</summary>
     protected virtual IEnumerable<TeacherAnswer> Sent(IReadOnlyList<TeacherAnswer> pieces) => pieces;
 
-    /// <summary>Whether an event without a token ends the choice.</summary>
+    /// <summary>True where an event without a token ends the choice.</summary>
     protected virtual bool EndsApart => false;
 
     /// <summary>The event before the first token.</summary>

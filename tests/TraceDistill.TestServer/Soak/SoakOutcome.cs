@@ -7,7 +7,7 @@ using TraceDistill.TestServer.Teaching;
 
 namespace TraceDistill.TestServer.Soak;
 
-/// <summary>What a soak left behind.</summary>
+/// <summary>Traces and requests of a soak once it is over.</summary>
 /// <param name="Traces">Traces published.</param>
 /// <param name="Kills">Processes killed.</param>
 /// <param name="Runs">Processes in all.</param>

@@ -2,7 +2,7 @@ using System.Text;
 
 namespace TraceDistill.TestServer.Teaching;
 
-/// <summary>What a teacher generates, before a server puts it into its own form.</summary>
+/// <summary>A teacher's generation, before a server puts it into its own form.</summary>
 /// <param name="Text">All of it, with the think tags that were generated.</param>
 /// <param name="Reasoning">What is thought; empty where nothing is.</param>
 /// <param name="Answer">What is said after it.</param>

@@ -6,7 +6,7 @@ using System.Text.Json;
 
 namespace TraceDistill.TestServer.Teaching;
 
-/// <summary>What a request asks for, whatever the server's dialect.</summary>
+/// <summary>A request's content, whatever the server's dialect.</summary>
 public sealed record TeacherRequest
 {
     TeacherRequest(JsonElement root)
@@ -45,10 +45,10 @@ public sealed record TeacherRequest
     /// <summary>vLLM's <c>return_token_ids</c>.</summary>
     public bool ReturnsTokenIds { get; }
 
-    /// <summary>Whether the answer is to come as events.</summary>
+    /// <summary>True where the answer is to come as events.</summary>
     public bool IsStreamed { get; }
 
-    /// <summary>Whether the last event is to tell the usage.</summary>
+    /// <summary>True where the last event is to tell the usage.</summary>
     public bool WantsUsage { get; }
 
     /// <summary>

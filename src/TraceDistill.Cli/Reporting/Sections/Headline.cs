@@ -1,7 +1,6 @@
 using TraceDistill.Cli.Reporting.Markup;
 using TraceDistill.Cli.Reporting.Reading;
 using TraceDistill.Evaluation;
-using TraceDistill.Evaluation.Statistics;
 
 namespace TraceDistill.Cli.Reporting.Sections;
 

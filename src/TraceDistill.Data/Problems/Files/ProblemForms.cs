@@ -1,6 +1,7 @@
 using System.Text.Json;
 using System.Text.RegularExpressions;
 using TraceDistill.Data.Answers;
+using TraceDistill.Data.Files;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 
@@ -52,7 +53,7 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
         return new Problem
         {
             Id =
-                record.Json.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null ? IdOf(record, id)
+                record.Json.Find("id") is { } id ? IdOf(record, id)
                 : asked.Earlier.Count == 0 ? ProblemId.Of(asked.Text)
                 : ProblemId.Of(asked.Text, asked.Earlier),
             Text = asked.Text,
@@ -60,15 +61,14 @@ sealed partial class ProblemForms(ProblemReaderOptions options, string defaultFa
             Answer = answer ?? "",
             Solution = string.IsNullOrWhiteSpace(solution) ? null : solution,
             Family =
-                record.Json.TryGetProperty("family", out var family) && family.ValueKind != JsonValueKind.Null
-                    ? record.Text("family", family)
+                record.Json.Find("family") is { } family ? record.Text("family", family)
                 : isGsm8k ? "gsm8k"
                 : defaultFamily,
         };
     }
 
     /// <summary>True where a record has an id of its own.</summary>
-    public static bool HasId(ProblemRecord record) => record.Json.TryGetProperty("id", out var id) && id.ValueKind != JsonValueKind.Null;
+    public static bool HasId(ProblemRecord record) => record.Json.Find("id") is not null;
 
     static string IdOf(ProblemRecord record, JsonElement id) =>
         id.ValueKind == JsonValueKind.Number ? id.GetRawText() : record.Text("id", id);

@@ -1,4 +1,5 @@
 using System.Text.Json;
+using TraceDistill.Data.Files;
 using TraceDistill.Text.Chat;
 using TraceDistill.Text.Errors;
 
@@ -181,7 +182,7 @@ readonly record struct ProblemRecord(RowPlace Where, JsonElement Json)
     {
         if (comparison == StringComparison.Ordinal)
         {
-            return record.TryGetProperty(name, out var exact) && exact.ValueKind != JsonValueKind.Null ? exact : null;
+            return record.Find(name);
         }
 
         foreach (var field in record.EnumerateObject())

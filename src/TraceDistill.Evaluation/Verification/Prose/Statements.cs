@@ -1,6 +1,5 @@
 using System.Buffers;
 using System.Text.RegularExpressions;
-using TraceDistill.Data.Answers;
 
 namespace TraceDistill.Evaluation.Verification.Prose;
 

@@ -1,7 +1,6 @@
 using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 using TraceDistill.Text.Errors;
-using TraceDistill.Text.Templates;
 using TraceDistill.Text.Tokenizers;
 using TraceDistill.Text.Tokenizers.Normalizers;
 using TraceDistill.Text.Tokenizers.PreTokenizers;

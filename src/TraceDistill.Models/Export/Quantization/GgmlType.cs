@@ -1,4 +1,3 @@
-using TraceDistill.Models.Checkpoints;
 using TraceDistill.Models.Configuration;
 
 namespace TraceDistill.Models.Export.Quantization;

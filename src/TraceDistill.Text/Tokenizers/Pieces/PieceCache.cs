@@ -1,6 +1,5 @@
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
-using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Text.Tokenizers.Pieces;
 

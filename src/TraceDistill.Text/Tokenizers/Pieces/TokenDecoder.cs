@@ -2,7 +2,6 @@ using System.Globalization;
 using System.Text;
 using TraceDistill.Text.Files;
 using TraceDistill.Text.Tokenizers.Normalizers;
-using TraceDistill.Text.Tokenizers.PreTokenizers;
 
 namespace TraceDistill.Text.Tokenizers.Pieces;
 

@@ -1,6 +1,5 @@
 using System.Text.RegularExpressions;
 using TraceDistill.Text.Files;
-using TraceDistill.Text.Tokenizers.Spans;
 
 namespace TraceDistill.Text.Tokenizers.PreTokenizers;
 

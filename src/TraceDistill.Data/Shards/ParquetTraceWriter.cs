@@ -7,7 +7,7 @@ using TraceDistill.Data.Traces;
 namespace TraceDistill.Data.Shards;
 
 /// <summary>Writes one shard under a temporary name, row group by row group.</summary>
-sealed class ShardFileWriter
+sealed class ParquetTraceWriter
 {
     readonly FileStream _stream;
     readonly ParquetWriter _parquet;
@@ -15,7 +15,7 @@ sealed class ShardFileWriter
     long _bufferedBytes;
     long _bufferedRows;
 
-    ShardFileWriter(FileStream stream, ParquetWriter parquet, IReadOnlyList<ColumnBuffer> columns)
+    ParquetTraceWriter(FileStream stream, ParquetWriter parquet, IReadOnlyList<ColumnBuffer> columns)
     {
         _stream = stream;
         _parquet = parquet;
@@ -31,7 +31,7 @@ sealed class ShardFileWriter
     /// <summary>Bytes that have reached the file.</summary>
     public long BytesWritten => _stream.Position;
 
-    public static async Task<ShardFileWriter> CreateAsync(string path, ShardMetadata metadata, CancellationToken cancellationToken)
+    public static async Task<ParquetTraceWriter> CreateAsync(string path, ShardMetadata metadata, CancellationToken cancellationToken)
     {
         var columns = ShardColumns.Create(metadata.Layout);
         var options = new ParquetOptions { CompressionMethod = CompressionMethod.Zstd, CompressionLevel = CompressionLevel.Optimal };
@@ -46,7 +46,7 @@ sealed class ShardFileWriter
             var schema = new ParquetSchema(columns.Select(column => column.Field));
             var parquet = await ParquetWriter.CreateAsync(schema, stream, options, cancellationToken: cancellationToken);
             parquet.CustomMetadata = new Dictionary<string, string> { [ShardMetadata.Key] = metadata.ToJson() };
-            return new ShardFileWriter(stream, parquet, columns);
+            return new ParquetTraceWriter(stream, parquet, columns);
         }
         catch
         {

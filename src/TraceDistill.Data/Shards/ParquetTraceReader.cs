@@ -10,14 +10,14 @@ using TraceDistill.Text.Files;
 namespace TraceDistill.Data.Shards;
 
 /// <summary>Reads one shard, row group by row group.</summary>
-sealed class ShardFileReader : IAsyncDisposable
+sealed class ParquetTraceReader : IAsyncDisposable
 {
     readonly string _file;
     readonly ParquetReader _parquet;
     readonly ParquetSchema _schema;
     readonly bool _softTargets;
 
-    ShardFileReader(string file, ParquetReader parquet, ParquetSchema schema, ShardMetadata metadata, bool softTargets)
+    ParquetTraceReader(string file, ParquetReader parquet, ParquetSchema schema, ShardMetadata metadata, bool softTargets)
     {
         _file = file;
         _parquet = parquet;
@@ -34,14 +34,14 @@ sealed class ShardFileReader : IAsyncDisposable
     public IReadOnlyList<int> RowGroups => [.. _parquet.RowGroups.Select(group => (int)group.RowCount)];
 
     /// <summary>Opens a shard and checks its metadata and columns.</summary>
-    public static async Task<ShardFileReader> OpenAsync(string file, bool softTargets, CancellationToken cancellationToken)
+    public static async Task<ParquetTraceReader> OpenAsync(string file, bool softTargets, CancellationToken cancellationToken)
     {
         var stream = OpenStream(file);
         try
         {
             var (parquet, schema) = await OpenParquetAsync(file, stream, cancellationToken);
             var metadata = Describe(file, parquet);
-            var shard = new ShardFileReader(file, parquet, schema, metadata, softTargets && metadata.Dataset.TopK > 0);
+            var shard = new ParquetTraceReader(file, parquet, schema, metadata, softTargets && metadata.Dataset.TopK > 0);
             await shard.CheckColumnsAsync(cancellationToken);
             return shard;
         }
