@@ -7,7 +7,7 @@ namespace TraceDistill.Inference;
 /// <summary>Generation by the processor's own kernels, in float32 from weights in the precision of their checkpoint.</summary>
 sealed class KernelModel(DecoderWeights weights, EngineOptions options) : IGenerationModel
 {
-    readonly KeyValueCache _cache = new(weights.Configuration, options);
+    readonly KeyValueCache _cache = new(weights.Configuration, options.CacheBytes, options.LongestSequence);
 
     public ModelConfiguration Configuration => weights.Configuration;
 

@@ -27,7 +27,8 @@ sealed class TensorModel : IGenerationModel
         var isNarrow = weights.Dtype != TensorDtype.Float32 && device.type != DeviceType.CPU;
         _rounded = isNarrow ? new RoundedMatrices(weights) : null;
         _activations = isNarrow ? ScalarType.BFloat16 : ScalarType.Float32;
-        PageCount = PagePool.CountFor(options, KeyValuePages.PageBytes(weights.Configuration, PagePool.PageTokens, _activations));
+        var pageBytes = KeyValuePages.PageBytes(weights.Configuration, PagePool.PageTokens, _activations);
+        PageCount = PagePool.CountFor(options.CacheBytes, options.LongestSequence, pageBytes);
         _pages = new KeyValuePages(weights.Configuration, PageCount, PagePool.PageTokens, _activations, device);
     }
 

@@ -21,15 +21,16 @@ sealed unsafe class KeyValueCache : IDisposable
         _headSize,
         _headFloats;
 
-    /// <param name="options">Memory to hold pages in; the operating system commits it as pages are first used.</param>
-    public KeyValueCache(ModelConfiguration configuration, EngineOptions options)
+    /// <param name="bytes">Memory to hold pages in; the operating system commits it as pages are first used.</param>
+    /// <param name="longestSequence">Tokens of a sequence that must fit, in more memory where that is too little.</param>
+    public KeyValueCache(ModelConfiguration configuration, long bytes, int longestSequence)
     {
         _heads = configuration.NumKeyValueHeads;
         _headSize = configuration.HeadDim;
         ValueStride = SimdMath.Pad(_headSize);
         _headFloats = PageTokens * (_headSize + ValueStride);
         var pageFloats = (long)configuration.NumHiddenLayers * _heads * _headFloats;
-        PageCount = PagePool.CountFor(options, pageFloats * sizeof(float));
+        PageCount = PagePool.CountFor(bytes, longestSequence, pageFloats * sizeof(float));
         _pages = new NativeBuffer(pageFloats * PageCount);
     }
 

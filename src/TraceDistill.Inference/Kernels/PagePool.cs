@@ -18,9 +18,9 @@ sealed class PagePool(int count)
 
     public static int PagesFor(int tokens) => (int)(((long)tokens + PageTokens - 1) / PageTokens);
 
-    /// <summary>Number of pages of a size that fit into the engine's memory; at least one, and as many as its longest sequence takes.</summary>
-    public static int CountFor(EngineOptions options, long pageBytes) =>
-        (int)long.Clamp(options.CacheBytes / pageBytes, Math.Max(1, PagesFor(options.LongestSequence)), int.MaxValue / PageTokens);
+    /// <summary>Returns the number of pages that fit into a cache; at least one, and as many as its longest sequence takes.</summary>
+    public static int CountFor(long cacheBytes, int longestSequence, long pageBytes) =>
+        (int)long.Clamp(cacheBytes / pageBytes, Math.Max(1, PagesFor(longestSequence)), int.MaxValue / PageTokens);
 
     /// <summary>Rents room for a sequence's whole possible length, so that a running sequence can never run out.</summary>
     public bool TryRent(int tokens, [NotNullWhen(true)] out int[]? pages)

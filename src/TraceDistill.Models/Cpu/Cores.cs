@@ -35,7 +35,7 @@ public sealed class Cores(int count)
         }
     }
 
-    /// <summary>Calls <paramref name="part"/> with 0 to <paramref name="parts"/> − 1, on idle cores too where the thread has such.</summary>
+    /// <summary>Calls <paramref name="part"/> with 0 to <paramref name="parts"/> − 1, on the thread's idle cores too.</summary>
     /// <param name="parts">Their number.</param>
     /// <param name="part">Parts must not read what another one writes; gradients of what they do are not recorded.</param>
     internal static void For(int parts, Action<int> part)

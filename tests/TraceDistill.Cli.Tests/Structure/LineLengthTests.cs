@@ -60,14 +60,15 @@ public sealed partial class LineLengthTests
         Assert.True(tooWide.Count == 0, $"{tooWide.Count} lines are wider than {Columns} columns:\n{string.Join('\n', tooWide)}");
     }
 
-    /// <summary>In a document, rows of tables and the targets of links are as wide as they have to be.</summary>
+    /// <summary>In a document, commands, rows of tables and the targets of links are as wide as they have to be.</summary>
     [Theory]
     [InlineData("a.yaml", "LONGx", "LONGx")]
     [InlineData("a.md", "LONGx", "LONGx")]
     [InlineData("a.md", "| LONG |", "")]
+    [InlineData("a.md", "```\nLONG\n```\nend", "|||end")]
     [InlineData("a.md", "see [this](LONG) and [that](LONG)", "see [this] and [that]")]
-    public void Line_OfADocument_IsWithoutTablesAndTargets(string file, string line, string expected) =>
-        Assert.Equal([expected], Lines(file, line));
+    public void Lines_OfADocument_AreWithoutCommandsTablesAndTargets(string file, string text, string expected) =>
+        Assert.Equal(expected, string.Join('|', Lines(file, text)));
 
     [Theory]
     [InlineData(140, "")]
@@ -91,13 +92,17 @@ public sealed partial class LineLengthTests
     public void Line_WithinARawString_MayBeWider(string text, string expected) =>
         Assert.Equal(expected, Found(text.Replace("LONG", new string('x', Columns), StringComparison.Ordinal)));
 
-    static IEnumerable<string> Lines(string file, string text) =>
-        text.Split('\n')
-            .Select(line =>
-                !file.EndsWith(".md", StringComparison.Ordinal) ? line
-                : line.StartsWith('|') ? ""
-                : Target().Replace(line, "]")
-            );
+    static IEnumerable<string> Lines(string file, string text)
+    {
+        var (isDocument, isCode) = (file.EndsWith(".md", StringComparison.Ordinal), false);
+        foreach (var line in text.Split('\n'))
+        {
+            isCode ^= line.StartsWith("```", StringComparison.Ordinal);
+            yield return !isDocument ? line
+            : isCode || line.StartsWith('|') ? ""
+            : Target().Replace(line, "]");
+        }
+    }
 
     static string Found(string text) => string.Join(", ", TooWide(text).Select(line => $"{line.Number}: {line.Width}"));
 

@@ -14,7 +14,7 @@ public abstract class StreamingForm : WireForm
         request.IsStreamed ? (Join(Events(request, answer)), "text/event-stream; charset=utf-8") : base.Reply(request, answer);
 
     /// <summary>
-    /// The content of each event: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.
+    /// Contents of the events: one before the first token, one a token, perhaps one that ends the choice, perhaps the usage, and the end.
     /// </summary>
     public IReadOnlyList<ReadOnlyMemory<byte>> Events(TeacherRequest request, TeacherAnswer answer)
     {
