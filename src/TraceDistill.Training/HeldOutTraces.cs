@@ -46,17 +46,16 @@ public sealed class HeldOutTraces(IReadOnlyList<TraceTokens> sequences, int toke
         var pieces = SequencePacker.Split([.. sequences.OrderBy(sequence => sequence.Ids.Length)], sequence => sequence.Ids.Length, tokens);
         var sums = new Sums[pieces.Count];
         var threads = weights.Model.Device.type == DeviceType.CPU ? Math.Min(workers, pieces.Count) : 1;
-        var cores = new Cores(workers);
-        Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, worker => cores.Run(() =>
+        new Cores(workers).Each(threads, worker =>
+        {
+            using var noGrad = no_grad();
+            using var decoder = new Decoder(weights);
+            var head = new ChunkedHead(decoder);
+            for (var piece = worker; piece < pieces.Count; piece += threads)
             {
-                using var noGrad = no_grad();
-                using var decoder = new Decoder(weights);
-                var head = new ChunkedHead(decoder);
-                for (var piece = worker; piece < pieces.Count; piece += threads)
-                {
-                    sums[piece] = Add(decoder, head, pieces[piece]);
-                }
-            }));
+                sums[piece] = Add(decoder, head, pieces[piece]);
+            }
+        });
         var total = sums.Aggregate(
             (a, b) => new Sums(a.Hard + b.Hard, a.Soft + b.Soft, a.Agreed + b.Agreed, a.Tokens + b.Tokens, a.SoftTokens + b.SoftTokens)
         );

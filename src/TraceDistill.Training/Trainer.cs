@@ -180,7 +180,7 @@ public sealed class Trainer(
         {
             return _workers.Accumulate(batch, terms, noise);
         }
-        catch (Exception error) when (MemoryFailure.IsMemoryFull(error))
+        catch (Exception error) when (error is OutOfMemoryException || MemoryFailure.IsMemoryFull(error))
         {
             var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
             throw new InvalidInputException(

@@ -2,6 +2,7 @@ using System.Collections.Concurrent;
 using System.Diagnostics;
 using System.Globalization;
 using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
 using TraceDistill.Models.Weights;
 using TraceDistill.Training.Optimization;
 using static TorchSharp.torch;
@@ -93,9 +94,8 @@ public static class TrainingTime
             columns = Math.Max(1, Math.Min(shape.IntermediateSize, MostWeights / inner));
         var rows = (long)Math.Clamp(MostOperations / (2.0 * inner * columns), 1, microBatchTokens);
         var rates = new double[workers];
-        Parallel.For(0, workers, new ParallelOptions { MaxDegreeOfParallelism = workers }, worker =>
+        new Cores(workers).Each(workers, worker =>
         {
-            set_num_threads(1); // of this thread alone, as in training
             using var scope = NewDisposeScope();
             var (x, weights) = (ones(rows, inner), ones(columns, inner).t());
             var y = x.matmul(weights); // The first product loads code.

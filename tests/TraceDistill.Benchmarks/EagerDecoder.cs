@@ -15,14 +15,28 @@ sealed class EagerDecoder : IDisposable
 {
     readonly ModelConfiguration _shape;
     readonly Dictionary<string, Tensor> _weights;
+    readonly Dictionary<string, (Tensor A, Tensor B)> _adapters = [];
 
-    public EagerDecoder(ModelParameters parameters)
+    /// <param name="parameters">Copied.</param>
+    /// <param name="rank">Of adapters beside every linear layer, over weights that are frozen; 0 trains all weights.</param>
+    public EagerDecoder(ModelParameters parameters, int rank = 0)
     {
         _shape = parameters.Configuration;
         _weights = parameters.Names.ToDictionary(
             name => name,
-            name => tensor(parameters.Values(name).ToArray(), parameters.ShapeOf(name), requires_grad: true).DetachFromDisposeScope()
+            name => tensor(parameters.Values(name).ToArray(), parameters.ShapeOf(name), requires_grad: rank == 0).DetachFromDisposeScope()
         );
+        foreach (var name in rank == 0 ? [] : parameters.Names.Where(name => name.EndsWith("_proj.weight", StringComparison.Ordinal)))
+        {
+            var (outputs, inputs) = (parameters.ShapeOf(name)[0], parameters.ShapeOf(name)[1]);
+            _adapters.Add(
+                name,
+                (
+                    randn(rank, inputs, requires_grad: true).DetachFromDisposeScope(),
+                    zeros(outputs, rank, requires_grad: true).DetachFromDisposeScope()
+                )
+            );
+        }
     }
 
     /// <summary>
@@ -47,10 +61,19 @@ sealed class EagerDecoder : IDisposable
 
     public void Dispose()
     {
-        foreach (var weight in _weights.Values)
+        foreach (var weight in _weights.Values.Concat(_adapters.Values.SelectMany(pair => new[] { pair.A, pair.B })))
         {
             weight.Dispose();
         }
+    }
+
+    /// <summary>x·Wᵀ, and with adapters 2·(x·Aᵀ)·Bᵀ beside it.</summary>
+    Tensor Linear(Tensor x, string name)
+    {
+        var y = nn.functional.linear(x, Of(name));
+        return _adapters.TryGetValue(name + ".weight", out var adapter)
+            ? y + (2 * nn.functional.linear(nn.functional.linear(x, adapter.A), adapter.B))
+            : y;
     }
 
     Tensor Of(string name) => _weights[name + ".weight"];
@@ -69,18 +92,17 @@ sealed class EagerDecoder : IDisposable
         {
             var prefix = $"model.layers.{layer}.";
             var normed = Norm(x, prefix + "input_layernorm");
-            var q = Rotate(Heads(nn.functional.linear(normed, Of(prefix + "self_attn.q_proj")), heads));
-            var k = Rotate(Heads(nn.functional.linear(normed, Of(prefix + "self_attn.k_proj")), keyHeads))
-                .repeat_interleave(heads / keyHeads, 1);
-            var v = Heads(nn.functional.linear(normed, Of(prefix + "self_attn.v_proj")), keyHeads).repeat_interleave(heads / keyHeads, 1);
+            var q = Rotate(Heads(Linear(normed, prefix + "self_attn.q_proj"), heads));
+            var k = Rotate(Heads(Linear(normed, prefix + "self_attn.k_proj"), keyHeads)).repeat_interleave(heads / keyHeads, 1);
+            var v = Heads(Linear(normed, prefix + "self_attn.v_proj"), keyHeads).repeat_interleave(heads / keyHeads, 1);
             var attended = nn
                 .functional.scaled_dot_product_attention(q, k, v, is_casual: true)
                 .transpose(1, 2)
                 .reshape(count, length, heads * d);
-            x = x + nn.functional.linear(attended, Of(prefix + "self_attn.o_proj"));
+            x = x + Linear(attended, prefix + "self_attn.o_proj");
             normed = Norm(x, prefix + "post_attention_layernorm");
-            var gate = nn.functional.silu(nn.functional.linear(normed, Of(prefix + "mlp.gate_proj")));
-            x = x + nn.functional.linear(gate * nn.functional.linear(normed, Of(prefix + "mlp.up_proj")), Of(prefix + "mlp.down_proj"));
+            var gate = nn.functional.silu(Linear(normed, prefix + "mlp.gate_proj"));
+            x = x + Linear(gate * Linear(normed, prefix + "mlp.up_proj"), prefix + "mlp.down_proj");
         }
 
         return Norm(x, "model.norm");

@@ -15,7 +15,7 @@ namespace TraceDistill.Benchmarks;
 /// <summary>
 /// The gradient of a step at several sizes, beside a large product and eager autograd in the same rounds: GFLOP/s by 6·N·tokens
 /// (4·N for frozen weights), N being the weights that are in products. Processor time is counted, so that other programs do
-/// not; the best of the rounds is printed. Peak memory is the process's: of one engine where <c>--only</c> names it.
+/// not; the best of the rounds is printed. Engine and product are in <c>--compute-dtype</c>, eager autograd in float32. Peak memory is the process's: of one engine where <c>--only</c> names it.
 /// </summary>
 static class EngineTable
 {
@@ -35,19 +35,20 @@ static class EngineTable
         var wanted = arguments.Text("sizes")?.Split(',') ?? ["0.4M", "3.3M", "22M"];
         var (rounds, workers) = (arguments.Number("rounds", 5), arguments.Number("workers", Environment.ProcessorCount));
         var only = arguments.Text("only");
+        var dtype = arguments.Text("compute-dtype") == "bfloat16" ? ComputeDtype.BFloat16 : ComputeDtype.Float32;
         Console.WriteLine(
             "size | engine GFLOP/s | eager | 2048³ product | engine ÷ eager | "
                 + "engine ÷ product | time with soft targets ÷ cross entropy alone | peak memory MB"
         );
         foreach (var size in Sizes.Where(size => wanted.Contains(size.Name)))
         {
-            Console.WriteLine(Measure(size, rounds, workers, only != "eager", only != "engine" && size.Rank == 0));
+            Console.WriteLine(Measure(size, rounds, workers, dtype, only != "eager", only != "engine"));
         }
 
         return 0;
     }
 
-    static string Measure(EngineSize size, int rounds, int workers, bool isOurs, bool isEager)
+    static string Measure(EngineSize size, int rounds, int workers, ComputeDtype dtype, bool isOurs, bool isEager)
     {
         using var parameters = new ModelParameters(size.Architecture().Configure(size.Vocabulary, [0]));
         parameters.Initialize(seed: 1);
@@ -63,14 +64,15 @@ static class EngineTable
             ? new GradientWorkers(
                 adapter is null ? TrainedWeights.All(parameters) : TrainedWeights.Of(adapter),
                 workers,
-                microBatchTokens: 1_024
+                microBatchTokens: 1_024,
+                dtype
             )
             : null;
         var batch = size.Batch();
         var tokens = (double)batch.Sum(sequence => sequence.Ids.Length);
         var operations = (adapter is null ? 6.0 : 4.0) * parameters.Count * tokens;
         var micro = SequencePacker.Split(batch, sequence => sequence.Ids.Length, 1_024).Select(PackedBatch.Create).ToArray();
-        EagerDecoder[] eager = isEager ? [.. Enumerable.Range(0, workers).Select(_ => new EagerDecoder(parameters))] : [];
+        EagerDecoder[] eager = isEager ? [.. Enumerable.Range(0, workers).Select(_ => new EagerDecoder(parameters, size.Rank))] : [];
         var (terms, hardTerms) = (
             new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms(),
             new DistillationSettings(0, 1, MissingMass.TailBucket).Terms()
@@ -94,7 +96,7 @@ static class EngineTable
                                 eager[worker].Accumulate(micro[i]);
                             }
                         }))) : 0;
-            product = Math.Max(product, Rate(2 * Math.Pow(2_048, 3) * workers, workers, () => Each(workers, _ => Multiply())));
+            product = Math.Max(product, Rate(2 * Math.Pow(2_048, 3) * workers, workers, () => Each(workers, _ => Multiply(dtype))));
         }
 
         Array.ForEach(eager, decoder => decoder.Dispose());
@@ -116,10 +118,11 @@ static class EngineTable
             work(worker);
         });
 
-    static void Multiply()
+    static void Multiply(ComputeDtype dtype)
     {
         using var scope = NewDisposeScope();
-        _ = ones(2_048, 2_048).mm(ones(2_048, 2_048));
+        var matrix = ones(2_048, 2_048, dtype: dtype == ComputeDtype.BFloat16 ? ScalarType.BFloat16 : ScalarType.Float32);
+        _ = matrix.mm(matrix);
     }
 
     /// <summary>GFLOP/s of all workers together, were they never interrupted.</summary>

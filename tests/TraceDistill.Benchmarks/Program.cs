@@ -12,6 +12,7 @@ return args switch
     ["train", .. var options] => TrainingBenchmark.Run(new Arguments(options)),
     ["engines", .. var options] => EngineTable.Run(new Arguments(options)),
     ["throughput", .. var options] => ThroughputBenchmark.Run(new Arguments(options)),
+    ["kernels", .. var options] => KernelBenchmark.Run(new Arguments(options)),
     ["head", .. var options] => HeadBenchmark.Run(new Arguments(options)),
     ["adapters", .. var options] => AdapterBenchmark.Run(new Arguments(options)),
     ["grading", .. var options] => GradingBenchmark.Run(new Arguments(options)),
@@ -51,8 +52,11 @@ static int Usage()
               [--workers N] [--batch-tokens 2048] [--compute-dtype float32] [--hidden-size 128] [--layers 3] [--steps 100]
           engines   gradient of a step at several sizes beside eager autograd and a large product
               [--sizes 0.4M,3.3M,22M,124M,0.5B-lora] [--rounds 5] [--workers N] [--only engine|eager]
+              [--compute-dtype float32|bfloat16]
           throughput   tokens/s of a step's gradient against length, vocabulary and size
-              [--rounds 2] [--workers N]
+              [--only 0.4M|3.3M|22M|124M] [--rounds 2] [--workers N]
+          kernels   time of each operation that has a kernel of its own beside libtorch's, forward and back on one core
+              [--sizes 0.4M,3.3M,22M,124M] [--rounds 60]
           head   memory of output projection and objectives beside weights and gradients
               [--tokens 8192] [--vocabulary 151936] [--hidden-size 896]
           adapters   time of a step, and bytes of gradient and moments, with LoRA and DoRA beside full fine-tuning

@@ -28,7 +28,8 @@ static class ThroughputBenchmark
             .. vocabularies.Select(vocabulary => Base with { Vocabulary = vocabulary }),
             .. EngineTable.Sizes.Where(size => size.Rank == 0 && size.Name != Base.Name),
         ];
-        foreach (var size in sizes)
+        var only = arguments.Text("only");
+        foreach (var size in sizes.Where(size => only is null || size.Name == only))
         {
             Console.WriteLine(Measure(size, rounds, workers));
         }
@@ -43,7 +44,7 @@ static class ThroughputBenchmark
         using var engine = new GradientWorkers(TrainedWeights.All(parameters), workers, microBatchTokens: 1_024);
         var (batch, terms) = (size.Batch(), new DistillationSettings(0.9, 1, MissingMass.TailBucket).Terms());
         var (tokens, best, busy) = (batch.Sum(sequence => (long)sequence.Ids.Length), 0.0, 0.0);
-        engine.Accumulate((size with { Length = 256, Tokens = 512 }).Batch(), terms); // code is compiled
+        engine.Accumulate(size.Length > 4_096 ? (size with { Length = 256, Tokens = 512 }).Batch() : batch, terms); // code is compiled
         for (var round = 0; round < rounds; round++)
         {
             var (start, before) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);

@@ -13,31 +13,34 @@ public sealed class Cores(int count)
     [ThreadStatic]
     static Cores? _current;
 
+    readonly int _count = count;
     int _idle = count;
 
-    /// <summary>Does <paramref name="work"/> on the calling thread, which keeps one core busy meanwhile.</summary>
-    public void Run(Action work)
-    {
-        // The number of OpenMP threads is a setting of each thread, and libtorch's products read it: with several,
-        // it would be libtorch that cuts the work, by their number.
-        set_num_threads(1);
-        Interlocked.Decrement(ref _idle);
-        var outer = _current;
-        _current = this;
-        try
+    /// <summary>Cores that no lane and no part keeps busy; below zero for a moment, where a lane begins while parts are being done.</summary>
+    internal int Idle => Volatile.Read(ref _idle);
+
+    /// <summary>Calls <paramref name="work"/> with 0 to <paramref name="lanes"/> − 1, each on a core of its own as far as there are so many.</summary>
+    /// <exception cref="Exception">What a lane threw, as it threw it.</exception>
+    public void Each(int lanes, Action<int> work) => OnThreads(Math.Min(lanes, _count), lanes, lane =>
         {
-            work();
-        }
-        finally
-        {
-            _current = outer;
-            Interlocked.Increment(ref _idle);
-        }
-    }
+            Interlocked.Decrement(ref _idle);
+            _current = this;
+            try
+            {
+                work(lane);
+            }
+            finally
+            {
+                _current = null;
+                Interlocked.Increment(ref _idle);
+            }
+        });
 
     /// <summary>Calls <paramref name="part"/> with 0 to <paramref name="parts"/> − 1, on the thread's idle cores too.</summary>
     /// <param name="parts">Their number.</param>
-    /// <param name="part">Parts must not read what another one writes; gradients of what they do are not recorded.</param>
+    /// <param name="part">
+    /// Parts must not read what another one writes. What one does is not shared once more, and its gradients are not recorded.
+    /// </param>
     internal static void For(int parts, Action<int> part)
     {
         var cores = parts > 1 ? _current : null;
@@ -52,42 +55,56 @@ public sealed class Cores(int count)
             return;
         }
 
+        _current = null;
+        try
+        {
+            OnThreads(helpers + 1, parts, index =>
+            {
+                using var noGrad = no_grad();
+                part(index);
+            });
+        }
+        finally
+        {
+            _current = cores;
+            Interlocked.Add(ref cores!._idle, helpers);
+        }
+    }
+
+    /// <summary>Items in their order on so many threads, the caller's among them.</summary>
+    static void OnThreads(int threads, int items, Action<int> work)
+    {
         var next = -1;
         try
         {
-            Parallel.For(0, helpers + 1, new ParallelOptions { MaxDegreeOfParallelism = helpers + 1 }, _ =>
+            Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ =>
             {
-                // What a part does is not cut once more.
-                var outer = _current;
-                _current = null;
+                // The number of OpenMP threads is a setting of each thread, and libtorch's products read it: with several,
+                // it would be libtorch that cuts the work, by their number.
+                var before = get_num_threads();
                 set_num_threads(1);
-                using var noGrad = no_grad();
                 try
                 {
-                    for (var index = Interlocked.Increment(ref next); index < parts; index = Interlocked.Increment(ref next))
+                    for (var item = Interlocked.Increment(ref next); item < items; item = Interlocked.Increment(ref next))
                     {
-                        part(index);
+                        work(item);
                     }
                 }
                 finally
                 {
-                    _current = outer;
+                    set_num_threads(before);
                 }
             });
         }
-        catch (AggregateException error)
+        catch (AggregateException several)
         {
-            ExceptionDispatchInfo.Throw(error.InnerExceptions[0]);
-        }
-        finally
-        {
-            Interlocked.Add(ref cores!._idle, helpers);
+            ExceptionDispatchInfo.Throw(several.InnerExceptions[0]);
         }
     }
 
     int Take(int wanted)
     {
-        for (var idle = Volatile.Read(ref _idle); idle > 0; idle = Volatile.Read(ref _idle))
+        for (var idle = Idle; idle > 0; idle = Idle)
         {
             var taken = Math.Min(idle, wanted);
             if (Interlocked.CompareExchange(ref _idle, idle - taken, idle) == idle)

@@ -8,6 +8,6 @@ static class CpuKernels
     /// <summary>Set to 0, makes the CPU compute as any other device does: to find out which of the two a difference comes from.</summary>
     public const string Variable = "TRACEDISTILL_CPU_KERNELS";
 
-    /// <summary>True where the CPU computes with kernels of its own.</summary>
-    public static bool AreUsed { get; } = Environment.GetEnvironmentVariable(Variable) != "0";
+    /// <summary>True where the CPU computes with kernels of its own. Set by a benchmark alone, which compares the two.</summary>
+    public static bool AreUsed { get; set; } = Environment.GetEnvironmentVariable(Variable) != "0";
 }

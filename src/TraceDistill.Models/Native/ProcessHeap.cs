@@ -8,7 +8,8 @@ public static partial class ProcessHeap
     // malloc.h of glibc.
     const int TrimThreshold = -1,
         TopPad = -2,
-        MapThreshold = -3;
+        MapThreshold = -3,
+        MostArenas = -8;
 
     /// <summary>The most that every version of glibc takes.</summary>
     const int Kept = 32 << 20;
@@ -20,9 +21,12 @@ public static partial class ProcessHeap
     /// <summary>
     /// Has freed memory of tensors up to 32 MiB kept for the next ones. By default glibc gives most of it
     /// back to the system at once, and a training that makes and frees the same tensors in each step then
-    /// spends up to a tenth of its time on zeroed pages. Once a process; other C libraries stay as they are.
+    /// spends up to a tenth of its time on zeroed pages. What is kept lies in arenas, of which glibc has eight for
+    /// each core: threads that take turns with the same work then keep its memory several times over. Once a process;
+    /// other C libraries stay as they are.
     /// </summary>
-    public static void KeepFreed()
+    /// <param name="threads">Threads that make tensors at once: as many arenas there are from now on.</param>
+    public static void KeepFreed(int threads)
     {
         if (!OperatingSystem.IsLinux() || Interlocked.Exchange(ref _isSet, 1) != 0)
         {
@@ -31,7 +35,8 @@ public static partial class ProcessHeap
 
         try
         {
-            // Any of the options ends glibc's own adjustment of the first: without that the others would do harm.
+            _ = SetOption(MostArenas, threads);
+            // Any of the other options ends glibc's own adjustment of the first: without that the others would do harm.
             if (SetOption(MapThreshold, Kept) == 1)
             {
                 _ = SetOption(TrimThreshold, NeverTrimmed);

@@ -49,7 +49,7 @@ public sealed class GradientWorkers : IDisposable
     {
         (_weights, _workers, _microBatchTokens, _gradientCheckpointing) = (weights, workers, microBatchTokens, gradientCheckpointing);
         _rounded = dtype == ComputeDtype.BFloat16 ? new RoundedMatrices(weights.Model) : null;
-        ProcessHeap.KeepFreed();
+        ProcessHeap.KeepFreed(workers);
         // One lane keeps a GPU busy; several would share it and its memory.
         _mostLanes = weights.Model.Device.type == DeviceType.CPU ? MostLanesOf(weights.Count) : 1;
         _lanes.Add(NewLane());
@@ -85,9 +85,8 @@ public sealed class GradientWorkers : IDisposable
             _lanes.Add(NewLane());
         }
 
-        var cores = new Cores(_workers);
-        Parallel.For(0, used, new ParallelOptions { MaxDegreeOfParallelism = Math.Min(used, _workers) }, index =>
-            cores.Run(() => _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise))
+        new Cores(_workers).Each(used, index =>
+            _lanes[index].Run(batch, [.. pieces.Where((_, piece) => piece % used == index)], terms, noise)
         );
         var totals = _lanes[0].Totals;
         foreach (var lane in _lanes.Take(used).Skip(1))

@@ -11,7 +11,7 @@ public class CoresTests
     {
         using var together = new Barrier(3);
         var done = new int[3];
-        new Cores(3).Run(() => Cores.For(3, part =>
+        new Cores(3).Each(1, _ => Cores.For(3, part =>
             {
                 // All three wait for each other: on fewer threads it would not end.
                 Assert.True(together.SignalAndWait(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
@@ -27,7 +27,7 @@ public class CoresTests
     {
         var (running, most, done, nested) = (0, 0, new int[50], new HashSet<int>());
         var gate = new Lock();
-        new Cores(2).Run(() => Cores.For(done.Length, part =>
+        new Cores(2).Each(1, _ => Cores.For(done.Length, part =>
             {
                 lock (gate)
                 {
@@ -66,7 +66,7 @@ public class CoresTests
     public void For_AllCoresBusy_StaysOnItsThread()
     {
         var threads = new HashSet<int>();
-        new Cores(1).Run(() => Cores.For(20, _ => threads.Add(Environment.CurrentManagedThreadId)));
+        new Cores(1).Each(1, _ => Cores.For(20, _ => threads.Add(Environment.CurrentManagedThreadId)));
 
         Assert.Equal([Environment.CurrentManagedThreadId], threads);
     }
@@ -76,20 +76,61 @@ public class CoresTests
     public void For_PartThatFails_ThrowsItsError()
     {
         var cores = new Cores(2);
-        var error = Assert.Throws<InvalidDataException>(() => cores.Run(() => Cores.For(2, _ => throw new InvalidDataException("broken"))));
+        var error = Assert.Throws<InvalidDataException>(() =>
+            cores.Each(1, _ => Cores.For(2, _ => throw new InvalidDataException("broken")))
+        );
 
         Assert.Equal("broken", error.Message);
         using var together = new Barrier(2);
-        cores.Run(() =>
+        cores.Each(1, _ =>
             Cores.For(2, _ => Assert.True(together.SignalAndWait(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)))
         );
     }
+
+    /// <summary>A lane that has ended leaves its core to those that go on.</summary>
+    [Fact]
+    public void Each_LaneThatEnds_LeavesItsCoreToTheOthers()
+    {
+        using var together = new Barrier(2);
+        using var ended = new ManualResetEventSlim();
+        var cores = new Cores(2);
+        cores.Each(2, lane =>
+        {
+            if (lane == 0)
+            {
+                ended.Set();
+                return;
+            }
+
+            Assert.True(ended.Wait(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken));
+            SpinWait.SpinUntil(() => cores.Idle > 0);
+            Cores.For(2, _ => Assert.True(together.SignalAndWait(TimeSpan.FromMinutes(1), TestContext.Current.CancellationToken)));
+        });
+    }
+
+    [Fact]
+    public void Each_MoreLanesThanCores_DoesAllOfThemAndLeavesTheThreadsSettings()
+    {
+        var threads = get_num_threads();
+        var done = new int[20];
+        new Cores(2).Each(done.Length, lane => Interlocked.Increment(ref done[lane]));
+
+        Assert.All(done, times => Assert.Equal(1, times));
+        Assert.Equal(threads, get_num_threads());
+    }
+
+    [Fact]
+    public void Each_LaneThatFails_ThrowsItsError() =>
+        Assert.Equal(
+            "broken",
+            Assert.Throws<InvalidDataException>(() => new Cores(2).Each(4, _ => throw new InvalidDataException("broken"))).Message
+        );
 
     [Fact]
     public void For_Tensors_RecordsNoGradient()
     {
         var recorded = new bool[4];
-        new Cores(4).Run(() =>
+        new Cores(4).Each(1, _ =>
         {
             using var noGrad = no_grad();
             Cores.For(4, part => recorded[part] = is_grad_enabled());

@@ -44,7 +44,7 @@ public class LinearMatrixTests
             var gradient = ones(outputs, inputs);
             var matrix = new LinearMatrix(new Weight(w, stored is null ? gradient : null));
             Tensor? result = null;
-            new Cores(cores).Run(() =>
+            new Cores(cores).Each(1, _ =>
             {
                 result = matrix.Apply(leaf, residual);
                 result.backward([slopes]);

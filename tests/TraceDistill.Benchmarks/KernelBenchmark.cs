@@ -1,0 +1,96 @@
+using System.Diagnostics;
+using System.Globalization;
+using TorchSharp;
+using TraceDistill.Models.Configuration;
+using TraceDistill.Models.Cpu;
+using TraceDistill.Models.Operations;
+using TraceDistill.Models.Passes;
+using TraceDistill.Models.Tensors;
+using static TorchSharp.torch;
+
+namespace TraceDistill.Benchmarks;
+
+/// <summary>
+/// What each custom autograd function gains: time of it and of the same in libtorch's operations, forward and back, for a micro-batch of
+/// 1,024 tokens on one core, in turns within one run; the least of the rounds is told.
+/// </summary>
+static class KernelBenchmark
+{
+    const int Tokens = 1_024,
+        Named = 21;
+
+    public static int Run(Arguments arguments)
+    {
+        var wanted = arguments.Text("sizes")?.Split(',') ?? ["0.4M", "3.3M", "22M", "124M"];
+        var rounds = arguments.Number("rounds", 60);
+        set_num_threads(1);
+        Console.WriteLine("operation | size | kernel ms | libtorch ms | libtorch ÷ kernel");
+        foreach (var size in EngineTable.Sizes.Where(size => wanted.Contains(size.Name)))
+        {
+            var shape = size.Architecture().Configure(size.Vocabulary, [0]);
+            var batch = new TokenBatch(new int[Tokens], [.. Enumerable.Repeat(size.Length, Tokens / size.Length)]);
+            using var attention = new RotaryAttention(shape, shape.AttentionOf(0));
+            using var ones = torch.ones(shape.HiddenSize).DetachFromDisposeScope();
+            using var headOnes = torch.ones(shape.HeadDim).DetachFromDisposeScope();
+            var width = shape.QuerySize + (2 * shape.KeyValueSize);
+            Console.WriteLine(Row("RMSNorm", Gradient(shape.HiddenSize, x => RmsNorm.Apply(x, ones, shape.RmsNormEps))));
+            Console.WriteLine(Row("norms of heads", Gradient(width, x => HeadNorm.Apply(x, headOnes, headOnes, shape))));
+            Console.WriteLine(Row("rotary attention", Gradient(width, x => attention.Apply(x, batch, batch.Starts))));
+            Console.WriteLine(Row("SwiGLU", Gradient(2 * shape.IntermediateSize, x => GatedActivation.Apply(x))));
+            Console.WriteLine(Row("softmax by named tokens", () => Softmax(shape.VocabSize)));
+
+            string Row(string operation, Func<TimeSpan> measure)
+            {
+                var (kernel, plain) = (TimeSpan.MaxValue, TimeSpan.MaxValue);
+                for (var round = 0; round < rounds; round++)
+                {
+                    CpuKernels.AreUsed = true;
+                    kernel = Least(kernel, measure());
+                    CpuKernels.AreUsed = false;
+                    plain = Least(plain, measure());
+                }
+
+                CpuKernels.AreUsed = true;
+                return string.Create(
+                    CultureInfo.InvariantCulture,
+                    $"{operation} | {size.Name} | {kernel.TotalMilliseconds:F2} | {plain.TotalMilliseconds:F2} | {plain / kernel:F2}"
+                );
+            }
+        }
+
+        return 0;
+    }
+
+    static TimeSpan Least(TimeSpan a, TimeSpan b) => a < b ? a : b;
+
+    /// <summary>Takes the time of an operation on random rows and of its gradient.</summary>
+    static Func<TimeSpan> Gradient(int width, Func<Tensor, Tensor> apply) =>
+        () =>
+        {
+            using var scope = NewDisposeScope();
+            var leaf = randn(Tokens, width).requires_grad_(true);
+            var input = leaf.alias(); // what comes from a product is no leaf, and kernels may use it up
+            var start = Stopwatch.GetTimestamp();
+            var output = apply(input);
+            var forward = Stopwatch.GetElapsedTime(start);
+            using var slopes = ones_like(output);
+            start = Stopwatch.GetTimestamp();
+            output.backward([slopes]);
+            CustomGradient.Finish();
+            return forward + Stopwatch.GetElapsedTime(start);
+        };
+
+    /// <summary>A chunk of the head: 20 soft targets and the drawn token of each row.</summary>
+    static TimeSpan Softmax(int vocabulary)
+    {
+        using var scope = NewDisposeScope();
+        using var noGrad = no_grad();
+        var rows = Math.Max(128, (1 << 19) / vocabulary);
+        var (logits, ids) = (randn(rows, vocabulary), rand(rows, vocabulary).topk(Named, 1).indexes);
+        var present = torch.ones(rows, Named, dtype: ScalarType.Bool);
+        var slopes = randn(rows, Named + 1, dtype: ScalarType.Float64);
+        var start = Stopwatch.GetTimestamp();
+        _ = NamedLogits.Split(logits, ids, present).Gradient(slopes);
+        return Stopwatch.GetElapsedTime(start);
+    }
+}
