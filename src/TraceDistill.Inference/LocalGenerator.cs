@@ -75,7 +75,8 @@ public sealed class LocalGenerator : ITextGenerator, IDisposable
     public void Dispose() => _engine.Dispose();
 
     /// <summary>Of a request's further fields a model in this process knows the variables of its chat template.</summary>
-    static Dictionary<string, object?>? TemplateVariables(string? extraBody)
+    /// <param name="extraBody">See <see cref="SamplingSettings.ExtraBody"/>.</param>
+    public static IReadOnlyDictionary<string, object?>? TemplateVariables(string? extraBody)
     {
         if (extraBody is null)
         {

@@ -184,7 +184,8 @@ public sealed class Trainer(
         {
             var advice = TrainingMemory.Advice(options, batch.Max(sequence => sequence.Ids.Length));
             throw new InvalidInputException(
-                $"the memory of {weights.Model.Device} is full: {advice}; what is saved goes on from its last checkpoint",
+                $"the memory of {weights.Model.Device} is full{(advice.Length > 0 ? $": {advice}" : "")}; "
+                    + "what is saved goes on from its last checkpoint",
                 error
             );
         }

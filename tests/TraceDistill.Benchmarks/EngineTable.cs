@@ -15,7 +15,8 @@ namespace TraceDistill.Benchmarks;
 /// <summary>
 /// The gradient of a step at several sizes, beside a large product and eager autograd in the same rounds: GFLOP/s by 6·N·tokens
 /// (4·N for frozen weights), N being the weights that are in products. Processor time is counted, so that other programs do
-/// not; the best of the rounds is printed. Engine and product are in <c>--compute-dtype</c>, eager autograd in float32. Peak memory is the process's: of one engine where <c>--only</c> names it.
+/// not; the best of the rounds is printed. Engine and product are in <c>--compute-dtype</c>, eager autograd in float32.
+/// Peak memory is the process's: of one engine where <c>--only</c> names it.
 /// </summary>
 static class EngineTable
 {

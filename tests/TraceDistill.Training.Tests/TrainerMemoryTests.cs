@@ -19,8 +19,8 @@ public class TrainerMemoryTests
     /// <summary>A fifth of what the steps would leave behind if each forgot one activation of [tokens, hidden].</summary>
     const long Allowed = (long)Steps * TokensPerStep * 32 * sizeof(float) / 5;
 
+    /// <summary>Muon leaves vectors and embeddings to AdamW: the first has both.</summary>
     [Theory]
-    [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32, false)]
     [InlineData(OptimizerKind.Muon, ComputeDtype.BFloat16, false)]
     [InlineData(OptimizerKind.Adamw, ComputeDtype.Float32, true)]
     public void Run_TwoThousandSteps_LeavesNoTensorBehindAndDoesNotGrow(OptimizerKind optim, ComputeDtype dtype, bool hasAdapters)
@@ -30,7 +30,7 @@ public class TrainerMemoryTests
             MaxSteps = Warmup + Steps,
             SaveSteps = 100,
             BatchTokens = TokensPerStep,
-            MicroBatchTokens = 60,
+            MicroBatchTokens = hasAdapters ? TokensPerStep : TokensPerStep / 2,
             Optim = optim,
             ComputeDtype = dtype,
         };

@@ -106,8 +106,10 @@ sealed class EvaluatedModels(EvaluateOptions options, IReadOnlyList<Problem> pro
     EngineOptions EngineFor(string directory, AskedAs asked)
     {
         var (tokenizer, template) = (ModelDirectory.LoadTokenizer(directory), ChatTemplate.Load(directory, context.TimeProvider));
-        var prompt = PromptFacts
-            .Lengths(problems, problem => asked.Render(problem, 0), tokenizer, template)
+        var variables = LocalGenerator.TemplateVariables(asked.ExtraBody);
+        var prompt = Enumerable
+            .Range(0, options.Samples + 1)
+            .SelectMany(sample => PromptFacts.Lengths(problems, problem => asked.Render(problem, sample), tokenizer, template, variables))
             .Select(prompt => prompt.Tokens)
             .DefaultIfEmpty()
             .Max();

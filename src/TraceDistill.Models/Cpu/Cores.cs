@@ -16,10 +16,14 @@ public sealed class Cores(int count)
     readonly int _count = count;
     int _idle = count;
 
-    /// <summary>Cores that no lane and no part keeps busy; below zero for a moment, where a lane begins while parts are being done.</summary>
+    /// <summary>
+    /// Cores that no lane and no part keeps busy; below zero for a moment, where a lane begins while parts are being done.
+    /// </summary>
     internal int Idle => Volatile.Read(ref _idle);
 
-    /// <summary>Calls <paramref name="work"/> with 0 to <paramref name="lanes"/> − 1, each on a core of its own as far as there are so many.</summary>
+    /// <summary>
+    /// Calls <paramref name="work"/> with 0 to <paramref name="lanes"/> − 1, each on a core of its own as far as there are so many.
+    /// </summary>
     /// <exception cref="Exception">What a lane threw, as it threw it.</exception>
     public void Each(int lanes, Action<int> work) => OnThreads(Math.Min(lanes, _count), lanes, lane =>
         {
@@ -71,7 +75,7 @@ public sealed class Cores(int count)
         }
     }
 
-    /// <summary>Items in their order on so many threads, the caller's among them.</summary>
+    /// <summary>Items in their order on so many threads, the caller's among them; after one that fails no other is begun.</summary>
     static void OnThreads(int threads, int items, Action<int> work)
     {
         var next = -1;
@@ -79,9 +83,8 @@ public sealed class Cores(int count)
         {
             Parallel.For(0, threads, new ParallelOptions { MaxDegreeOfParallelism = threads }, _ =>
             {
-                // The number of OpenMP threads is a setting of each thread, and libtorch's products read it: with several,
-                // it would be libtorch that cuts the work, by their number.
-                var before = get_num_threads();
+                // With several OpenMP threads it would be libtorch that cuts products and sums, by their number. The setting
+                // stays: what follows on this thread must not depend on their number either.
                 set_num_threads(1);
                 try
                 {
@@ -90,9 +93,10 @@ public sealed class Cores(int count)
                         work(item);
                     }
                 }
-                finally
+                catch
                 {
-                    set_num_threads(before);
+                    Volatile.Write(ref next, items);
+                    throw;
                 }
             });
         }

@@ -11,5 +11,6 @@ public static class MemoryFailure
         && (
             error.Message.Contains("out of memory", StringComparison.OrdinalIgnoreCase) // of a GPU
             || error.Message.Contains("allocate memory", StringComparison.OrdinalIgnoreCase)
+            || error.Message.Contains("not enough memory", StringComparison.OrdinalIgnoreCase) // on Windows
         );
 }

@@ -97,9 +97,10 @@ public sealed partial class LineLengthTests
         var (isDocument, isCode) = (file.EndsWith(".md", StringComparison.Ordinal), false);
         foreach (var line in text.Split('\n'))
         {
-            isCode ^= line.StartsWith("```", StringComparison.Ordinal);
+            var isFence = line.StartsWith("```", StringComparison.Ordinal);
+            isCode ^= isFence;
             yield return !isDocument ? line
-            : isCode || line.StartsWith('|') ? ""
+            : isCode || isFence || line.StartsWith('|') ? ""
             : Target().Replace(line, "]");
         }
     }

@@ -14,6 +14,9 @@ public class MemoryFailureTests
         var full = Assert.ThrowsAny<ExternalException>(() => zeros(1L << 50));
         Assert.True(MemoryFailure.IsMemoryFull(full), full.Message);
         Assert.True(MemoryFailure.IsMemoryFull(new ExternalException("CUDA out of memory. Tried to allocate 2.00 GiB. GPU 0 has …")));
+        Assert.True(
+            MemoryFailure.IsMemoryFull(new ExternalException("DefaultCPUAllocator: not enough memory: you tried to allocate 8 bytes."))
+        );
         Assert.False(MemoryFailure.IsMemoryFull(Assert.ThrowsAny<ExternalException>(() => zeros(2, 3).mm(zeros(2, 3)))));
         Assert.False(MemoryFailure.IsMemoryFull(new InvalidDataException("out of memory")));
     }

@@ -149,7 +149,7 @@ public class RotaryAttentionTests
         CustomGradient.Finish();
 
         Assert.True(values.grad!.isfinite().all().item<bool>());
-        Assert.InRange(peak.Bytes - before, 0, 512L << 20);
+        Assert.InRange(peak.Bytes - before, 0, 1L << 30); // some tensors of a chunk's 64 to 128 megabytes of scores
     }
 
     /// <summary>Each sequence is rotated by the factors of its own length.</summary>

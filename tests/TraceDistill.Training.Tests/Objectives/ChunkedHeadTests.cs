@@ -35,11 +35,13 @@ public class ChunkedHeadTests
         InitializerRange = 0.8, // logits are as large as the cap
     };
 
+    /// <summary>Each objective with and without a cap, and all of them over every kind of output.</summary>
     public static TheoryData<string, bool, bool> All =>
         [
             .. from objectives in new[] { "ce", "tail", "renormalized", "uld", "z", "all" }
             from isTied in new[] { false, true }
             from hasCap in new[] { false, true }
+            where isTied == hasCap || objectives == "all"
             select (objectives, isTied, hasCap),
         ];
 

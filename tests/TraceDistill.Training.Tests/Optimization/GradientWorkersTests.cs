@@ -110,12 +110,10 @@ public class GradientWorkersTests
         TraceTokens[] batch = [new(ids, SampleSequences.Prompt, soft), .. SampleSequences.Create(2)];
         var (alone, totals) = Gradient(parameters, batch, 1, 1_000);
 
-        foreach (var workers in new[] { 2, 3, 7 })
-        {
-            var (shared, sharedTotals) = Gradient(parameters, batch, workers, 1_000);
-            Assert.Equal(alone, shared);
-            Assert.Equal(totals.Loss, sharedTotals.Loss);
-        }
+        var (shared, sharedTotals) = Gradient(parameters, batch, 5, 1_000);
+
+        Assert.Equal(alone, shared);
+        Assert.Equal(totals.Loss, sharedTotals.Loss);
     }
 
     [Fact]
