@@ -9,13 +9,10 @@ using static TorchSharp.torch;
 
 namespace TraceDistill.Models.Tests.Operations;
 
-/// <summary>Counts what the whole process holds, so nothing else may run beside it.</summary>
-[CollectionDefinition(nameof(RotaryAttentionTests), DisableParallelization = true)]
-[Collection(nameof(RotaryAttentionTests))]
 [Trait("Category", "Numeric")]
 public class RotaryAttentionTests
 {
-    static readonly ModelConfiguration OneHead = new()
+    internal static readonly ModelConfiguration OneHead = new()
     {
         Family = ModelFamily.Gemma2,
         VocabSize = 10,
@@ -105,51 +102,6 @@ public class RotaryAttentionTests
         expected.backward([slopes]);
         Rounding.Close(expected, output, 1e-12);
         Rounding.Close(input.grad!, values.grad!, 1e-12);
-    }
-
-    /// <summary>Every query sees all keys before it: the kernels on the CPU, libtorch's attention elsewhere and in float64.</summary>
-    [Theory]
-    [InlineData(ScalarType.Float32, 1 << 15)]
-    [InlineData(ScalarType.Float64, 1 << 14)]
-    public void Apply_32kTokensWithoutAWindow_TakesMemoryThatGrowsWithTheirNumberAlone(ScalarType dtype, int tokens)
-    {
-        // Where float64 is not a CPU's, libtorch has no attention for it that spares the matrix.
-        var device = dtype == ScalarType.Float32 ? TestDevice.Current : CPU;
-        var shape = OneHead with { NumAttentionHeads = 1, AttentionSoftCap = null };
-        using var scope = NewDisposeScope();
-        using var attention = new RotaryAttention(shape, new LayerAttention(null));
-        var batch = new TokenBatch(new int[tokens], [tokens]);
-        var values = randn([tokens, 48], dtype: dtype, generator: new Generator(1)).to(device).requires_grad_(true);
-        var before = ProcessMemory.Resident();
-        using var peak = new PeakMemory();
-
-        attention.Apply(values + 0.0, batch, batch.Starts).sum().backward();
-        CustomGradient.Finish();
-
-        Assert.True(values.grad!.isfinite().all().item<bool>());
-        Assert.InRange(peak.Bytes - before, 0, 256L << 20); // a matrix of scores would take two or four gigabytes
-    }
-
-    /// <summary>32,768 tokens: a matrix of scores would take four gigabytes for a head.</summary>
-    [Theory]
-    [InlineData(ScalarType.Float32, 512, false)]
-    [InlineData(ScalarType.Float64, 512, false)]
-    [InlineData(ScalarType.Float32, 4_096, true)]
-    public void Apply_32kTokens_TakesMemoryThatGrowsWithTheirNumberAlone(ScalarType dtype, int window, bool hasCap)
-    {
-        const int Tokens = 1 << 15;
-        using var scope = NewDisposeScope();
-        using var attention = new RotaryAttention(hasCap ? OneHead : OneHead with { AttentionSoftCap = null }, new LayerAttention(window));
-        var batch = new TokenBatch(new int[Tokens], [Tokens]);
-        var values = randn([Tokens, 64], dtype: dtype, generator: new Generator(1)).requires_grad_(true);
-        var before = ProcessMemory.Resident();
-        using var peak = new PeakMemory();
-
-        attention.Apply(values + 0.0, batch, batch.Starts).sum().backward();
-        CustomGradient.Finish();
-
-        Assert.True(values.grad!.isfinite().all().item<bool>());
-        Assert.InRange(peak.Bytes - before, 0, 1L << 30); // some tensors of a chunk's 64 to 128 megabytes of scores
     }
 
     /// <summary>Each sequence is rotated by the factors of its own length.</summary>
